@@ -1,0 +1,1 @@
+"""Hand-written NumPy gradients, read and checked in index notation."""

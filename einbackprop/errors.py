@@ -1,0 +1,25 @@
+"""The errors that einbackprop raises on purpose.
+
+Every message shows the value that triggered it, names the tensor, the letter and both sizes where
+there are any, and says what to do.
+"""
+
+
+class EinbackpropError(Exception):
+    """Base class: whatever einbackprop raises on purpose is one of these."""
+
+
+class SubscriptsError(EinbackpropError, ValueError):
+    """The subscripts string is malformed; the message has a caret under the offending character."""
+
+
+class ShapeError(EinbackpropError, ValueError):
+    """A letter has two sizes, or an array has another number of axes than its letters."""
+
+
+class GradientError(EinbackpropError, AssertionError):
+    """A gradient was found to be wrong, and the caller asked for an exception."""
+
+
+class ScriptError(EinbackpropError):
+    """A user's script or expression could not be used: missing, or it raised."""
