@@ -1,0 +1,1 @@
+"""Pointwise functions: how each is evaluated, and its derivative, stated in terms of its input or output."""

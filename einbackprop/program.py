@@ -1,0 +1,350 @@
+"""Programs: lists of equations in index notation, the only thing that flows through the package.
+
+An equation defines one value, once. The letters stand in the equation, not on the value: the hidden
+state of a recurrent network is ``h1[g,b]`` where it is multiplied by ``Whh[h,g]`` and ``h1[h,b]`` where
+it is made. A letter ranges over one dimension from the first equation to the last.
+
+There is no numerics here: ``interpretation.run`` evaluates a program, ``notation`` prints and parses one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number = Fraction | float | complex
+"""A Fraction wherever the number is finite and real, so that sums of factors are exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A scalar: a number times powers of sizes, as in ``½·B⁻¹``.
+
+    Attributes
+    ----------
+    number : Fraction, or float for ±inf and nan, or complex
+    sizes : tuple of (letter, power)
+        ``(("b", -1),)`` is one over the size of the dimension that ``b`` ranges over. Sorted by letter,
+        no power is 0.
+    """
+
+    number: Number = Fraction(1)
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    @staticmethod
+    def of(number: complex | Fraction, **sizes: int) -> Factor:
+        """A factor from a Python number and powers of sizes: ``Factor.of(0.5, b=-1)``."""
+        return Factor(exact(number), tuple(sorted((i, p) for i, p in sizes.items() if p)))
+
+    def __mul__(self, other: Factor) -> Factor:
+        powers = dict(self.sizes)
+        for letter, power in other.sizes:
+            powers[letter] = powers.get(letter, 0) + power
+        return Factor.of(multiply(self.number, other.number), **powers)
+
+    def __neg__(self) -> Factor:
+        return Factor(-self.number, self.sizes)
+
+    def conjugate(self) -> Factor:
+        """The complex conjugate (sizes are real)."""
+        return Factor(exact(complex(self.number).conjugate()), self.sizes) if isinstance(self.number, complex) else self
+
+    def value(self, sizes: Mapping[str, int]) -> Number:
+        """The number it is at the given size per letter. One over a size of 0 is inf, as in NumPy."""
+        number = self.number
+        for letter, power in self.sizes:
+            size = Fraction(sizes[letter])
+            number = multiply(number, size**power if size or power > 0 else float("inf"))
+        return number
+
+
+def exact(number: complex | Fraction) -> Number:
+    """The same number as a Fraction where it is finite and real."""
+    if isinstance(number, Fraction):
+        return number
+    if isinstance(number, complex | np.complexfloating):
+        return exact(number.real) if number.imag == 0 else complex(number)
+    number = int(number) if isinstance(number, bool | int | np.integer | np.bool_) else float(number)
+    return Fraction(number) if isinstance(number, int) or np.isfinite(number) else number
+
+
+def multiply(a: Number, b: Number) -> Number:
+    """The product; a Fraction times inf or a complex number is taken in floating point."""
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return a * b
+    a_float = float(a) if isinstance(a, Fraction) else a
+    return exact(a_float * (float(b) if isinstance(b, Fraction) else b))
+
+
+ONE = Factor()
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value where it is used or made: its name, and one letter for each of its axes.
+
+    ``Ref("W2", "kj")`` is printed ``W2[k,j]``. A letter that stands twice in an operand reads its diagonal;
+    twice in an output, it writes a diagonal and zeros elsewhere.
+    """
+
+    name: str
+    indices: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An affine position along an axis: ``2s + r - 1``, or one that data pick: ``y[b]``.
+
+    Attributes
+    ----------
+    terms : tuple of (coefficient, letter)
+        The coefficients are whole; sizes may be in them (``h·E + e`` joins two letters in one axis).
+    constant : int
+    pick : Ref or None
+        An integer array whose entries are added.
+    """
+
+    terms: tuple[tuple[Factor, str], ...] = ()
+    constant: int = 0
+    pick: Ref | None = None
+
+    @staticmethod
+    def of(*letters: str, constant: int = 0) -> Position:
+        """The position ``i + j + … + constant``."""
+        return Position(tuple((ONE, letter) for letter in letters), constant)
+
+    @property
+    def letters(self) -> str:
+        """Every letter in it, once each, in order."""
+        picked = self.pick.indices if self.pick else ""
+        return "".join(dict.fromkeys("".join(letter for _, letter in self.terms) + picked))
+
+
+Relation = Literal["=", "≠", "<", "≤"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A 0/1 pattern in letters, 1 where the relation holds: ``[i=n]``, ``[p=2s+r]``, ``[n=y[b]]``, ``[s≤t]``."""
+
+    left: Position
+    relation: Relation
+    right: Position
+
+    @property
+    def letters(self) -> str:
+        """Every letter in it, once each, in order."""
+        return "".join(dict.fromkeys(self.left.letters + self.right.letters))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where in the user's code a value was made.
+
+    ``code`` is the statement's source text on one line, ``function`` the name of the function it stands in,
+    ``call`` tells two runs of the same statement apart (counted from 0).
+    """
+
+    file: str
+    line: int
+    code: str
+    function: str = ""
+    call: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """``out = factor · Σ Π operands Π brackets``, summed over every letter that is not in ``out``.
+
+    Without operands it is the factor (times brackets) everywhere. A letter of ``out`` that stands in no
+    operand and no bracket is broadcast (``ones``). A letter may stand in an operand, in brackets only, or both.
+    """
+
+    out: Ref
+    operands: tuple[Ref, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+    factor: Factor = ONE
+    source: Source | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """``out = Σ factor · term``: signed terms; nothing is summed over.
+
+    A term's letters are letters of ``out``; those it lacks are broadcast. The term None is the number 1.
+    """
+
+    out: Ref
+    terms: tuple[tuple[Factor, Ref | None], ...]
+    source: Source | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """``out = f(operands)``, pointwise. ``function`` is a name in ``elementwise``; ``parameter`` is the exponent
+    of ``power`` and the like, else None. Operands broadcast as the terms of a Sum do."""
+
+    out: Ref
+    function: str
+    operands: tuple[Ref, ...]
+    parameter: Number | None = None
+    source: Source | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Extremum:
+    """Max or min over the letters of ``operand`` that are not in ``out``.
+
+    Attributes
+    ----------
+    kind : 'max' or 'min'
+    position_of : str
+        Empty: ``out`` is the extreme value. A letter: ``out`` is the (first) position along that letter where
+        it is reached, an integer array for a bracket's pick.
+    held : bool
+        True where nothing depends on it (the max subtracted in a softmax), so that no derivative flows into it.
+    """
+
+    out: Ref
+    operand: Ref
+    kind: Literal["max", "min"] = "max"
+    position_of: str = ""
+    held: bool = False
+    source: Source | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A write into an array, as a new value: ``out = value`` on a region of ``base``, ``base`` elsewhere.
+
+    ``out`` and ``base`` have the same indices. ``value`` has letters of its own, and of ``base``'s where
+    the write leaves an axis whole. Each bracket ``[p = 2s+1]``, ``[p = 3]``, ``[n = y[b]]`` has one letter of ``base``
+    on its left: it says where along that axis the value's entry goes. ``mask`` (0/1, with letters of base) limits the
+    region further. Two entries never go to the same place.
+    """
+
+    out: Ref
+    base: Ref
+    value: Ref
+    brackets: tuple[Bracket, ...] = ()
+    mask: Ref | None = None
+    source: Source | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value that could not be read. It is kept as the constant it was when traced, and says why."""
+
+    out: Ref
+    operands: tuple[Ref, ...]
+    reason: str
+    source: Source | None = field(default=None, compare=False)
+
+
+Equation = Contract | Sum | Map | Extremum | Update | Opaque
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """What an axis runs over: its letters (several where it meets itself), its size, and a name for people."""
+
+    letters: str
+    size: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An argument array: its name in the program, its letters, its dtype's name.
+
+    ``path`` says where it stands among the arguments: ``(0, 2)`` is item 2 of argument 0, ``(1, 'W')`` the key or
+    attribute W of argument 1.
+    """
+
+    ref: Ref
+    dtype: str = "float64"
+    path: tuple[Any, ...] = ()
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it was declared complex, so that derivatives conjugate."""
+        return np.dtype(self.dtype).kind == "c"
+
+
+@dataclass(frozen=True)
+class Program:
+    """Equations in index notation, one value each, in an order in which they can be evaluated.
+
+    Attributes
+    ----------
+    inputs : tuple of Input
+    equations : tuple of Equation
+        Each value is defined once: by an input, a constant or one equation.
+    outputs : tuple of Ref
+    dimensions : tuple of Dimension
+        Each letter of the program is in exactly one.
+    constants : mapping of name to array
+        Arrays that are neither arguments nor made from them (and the values of Opaque equations).
+    structure : nested lists, tuples and dicts
+        How the outputs were nested: integers that say which output stands where.
+    labels : mapping of name to str
+        What a person would call the value, where it is not its name: ``hid_1 = sigmoid(…)`` makes the values
+        ``hid_1`` and, in the next call, ``hid_1_2``, whose label is ``hid_1``.
+    origins : mapping of name to name
+        In a derived program: a derived value, and the forward value whose equation it was derived from.
+    """
+
+    inputs: tuple[Input, ...]
+    equations: tuple[Equation, ...]
+    outputs: tuple[Ref, ...]
+    dimensions: tuple[Dimension, ...]
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False)
+    structure: Any = 0
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The size of each letter."""
+        return {letter: d.size for d in self.dimensions for letter in d.letters}
+
+    def dimension(self, letter: str) -> Dimension:
+        """The dimension that a letter ranges over."""
+        return next(d for d in self.dimensions if letter in d.letters)
+
+    def defining(self) -> dict[str, Equation]:
+        """Each value that an equation defines, and that equation."""
+        return {equation.out.name: equation for equation in self.equations}
+
+
+def operands(equation: Equation) -> Iterator[Ref]:
+    """Every value that an equation reads, the arrays that its brackets pick by included."""
+    match equation:
+        case Contract():
+            yield from equation.operands
+            yield from picks(equation.brackets)
+        case Sum():
+            yield from (term for _, term in equation.terms if term is not None)
+        case Map() | Opaque():
+            yield from equation.operands
+        case Extremum():
+            yield equation.operand
+        case Update():
+            yield equation.base
+            yield equation.value
+            yield from picks(equation.brackets)
+            if equation.mask is not None:
+                yield equation.mask
+
+
+def picks(brackets: tuple[Bracket, ...]) -> Iterator[Ref]:
+    """The integer arrays that brackets pick by."""
+    for bracket in brackets:
+        for side in (bracket.left, bracket.right):
+            if side.pick is not None:
+                yield side.pick
