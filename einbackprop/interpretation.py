@@ -17,6 +17,7 @@ from .program import (
     Equation,
     Extremum,
     Factor,
+    Input,
     Map,
     Opaque,
     Position,
@@ -51,19 +52,28 @@ def run(program: Program, arrays: Sequence[Any]) -> tuple[Array, ...]:
         A letter has two sizes, or an array another number of axes than its letters.
     """
     values, sizes = evaluate(program, arrays)
-    return tuple(read(values[ref.name], ref, ref.indices, sizes) for ref in program.outputs)
+    arranged = [read(values[ref.name], ref, ref.indices, sizes) for ref in program.outputs]
+    units = program.output_units or ((),) * len(arranged)
+    return tuple(np.expand_dims(array, axes) for array, axes in zip(arranged, units, strict=True))
 
 
 def evaluate(program: Program, arrays: Sequence[Any]) -> tuple[Values, dict[str, int]]:
     """Every value of the program by name, and the size of every letter."""
     values: Values = {name: np.asarray(value) for name, value in program.constants.items()}
-    given = [np.asarray(array) for array in arrays]
+    given = [squeeze(np.asarray(array), i) for i, array in zip(program.inputs, arrays, strict=True)]
     sizes = input_sizes(program, given)
     values |= {i.ref.name: array for i, array in zip(program.inputs, given, strict=True)}
     for equation in program.equations:
         if not isinstance(equation, Opaque):
             values[equation.out.name] = compute(equation, values, sizes)
     return values, sizes
+
+
+def squeeze(array: Array, declared: Input) -> Array:
+    """The array without the axes of size 1 that have no letter."""
+    if all(array.ndim > axis and array.shape[axis] == 1 for axis in declared.units):
+        return array.squeeze(declared.units) if declared.units else array
+    raise ShapeError(f"{declared.ref.name} has size 1 along its axes {declared.units}, but its shape is {array.shape}")
 
 
 def input_sizes(program: Program, arrays: Sequence[Array]) -> dict[str, int]:

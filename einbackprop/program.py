@@ -29,15 +29,15 @@ class Factor:
     ----------
     number : Fraction, or float for ±inf and nan, or complex
     sizes : tuple of (letter, power)
-        ``(("b", -1),)`` is one over the size of the dimension that ``b`` ranges over. Sorted by letter,
-        no power is 0.
+        ``(("b", -1),)`` is one over the size of the dimension that ``b`` ranges over, a power of ½ its root.
+        Sorted by letter, no power is 0.
     """
 
     number: Number = Fraction(1)
-    sizes: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[tuple[str, int | Fraction], ...] = ()
 
     @staticmethod
-    def of(number: complex | Fraction, **sizes: int) -> Factor:
+    def of(number: complex | Fraction, **sizes: int | Fraction) -> Factor:
         """A factor from a Python number and powers of sizes: ``Factor.of(0.5, b=-1)``."""
         return Factor(exact(number), tuple(sorted((i, p) for i, p in sizes.items() if p)))
 
@@ -59,7 +59,8 @@ class Factor:
         number = self.number
         for letter, power in self.sizes:
             size = Fraction(sizes[letter])
-            number = multiply(number, size**power if size or power > 0 else float("inf"))
+            raised = size**power if size or power > 0 else float("inf")
+            number = multiply(number, exact(raised))
         return number
 
 
@@ -263,12 +264,14 @@ class Input:
     """An argument array: its name in the program, its letters, its dtype's name.
 
     ``path`` says where it stands among the arguments: ``(0, 2)`` is item 2 of argument 0, ``(1, 'W')`` the key or
-    attribute W of argument 1.
+    attribute W of argument 1. ``units`` are the axes of size 1 of the array that have no letter: a bias ``b[k]`` of
+    shape (4, 1) has the unit axis 1.
     """
 
     ref: Ref
     dtype: str = "float64"
     path: tuple[Any, ...] = ()
+    units: tuple[int, ...] = ()
 
     @property
     def is_complex(self) -> bool:
@@ -295,6 +298,8 @@ class Program:
     labels : mapping of name to str
         What a person would call the value, where it is not its name: ``hid_1 = sigmoid(…)`` makes the values
         ``hid_1`` and, in the next call, ``hid_1_2``, whose label is ``hid_1``.
+    output_units : tuple of tuples of int
+        For each output, the axes of size 1 without a letter that its array has; empty where none has any.
     origins : mapping of name to name
         In a derived program: a derived value, and the forward value whose equation it was derived from.
     """
@@ -305,6 +310,7 @@ class Program:
     dimensions: tuple[Dimension, ...]
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False)
     structure: Any = 0
+    output_units: tuple[tuple[int, ...], ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
