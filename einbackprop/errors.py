@@ -23,3 +23,11 @@ class GradientError(EinbackpropError, AssertionError):
 
 class ScriptError(EinbackpropError):
     """A user's script or expression could not be used: missing, or it raised."""
+
+
+class DtypeError(EinbackpropError, TypeError):
+    """An array holds what the operation has no meaning for, such as strings."""
+
+
+class TraceError(EinbackpropError):
+    """The user's code did something that a trace cannot follow; the message names the line and what to do."""
