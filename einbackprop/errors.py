@@ -31,3 +31,7 @@ class DtypeError(EinbackpropError, TypeError):
 
 class TraceError(EinbackpropError):
     """The user's code did something that a trace cannot follow; the message names the line and what to do."""
+
+
+class NotationError(EinbackpropError, ValueError):
+    """A text is no program or equation; the message has the line, a caret, and what was expected."""
