@@ -35,3 +35,7 @@ class TraceError(EinbackpropError):
 
 class NotationError(EinbackpropError, ValueError):
     """A text is no program or equation; the message has the line, a caret, and what was expected."""
+
+
+class FunctionError(EinbackpropError, ValueError):
+    """A pointwise function that the table does not have, or that was given what it cannot take."""
