@@ -47,3 +47,7 @@ class FunctionError(EinbackpropError, ValueError):
 
 class DerivationError(EinbackpropError, ValueError):
     """A derivative was asked for where there is none; the message names the value, the line and the reason."""
+
+
+class UndecidedError(EinbackpropError):
+    """Whether two formulas are the same was not decided: one grew too large, or a rule is missing."""
