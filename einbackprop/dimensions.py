@@ -1,0 +1,168 @@
+"""Which axes are one dimension, and which letters a dimension gets.
+
+Dimensions are found by following the data: where two axes are added, multiplied or summed together, they are one.
+Sizes decide nothing, so two hidden layers of 4 units stay two dimensions.
+
+While a program is traced, every index of every equation is a character of its own (a *provisional* letter) that
+belongs to a dimension. When the trace is complete, ``choose_letters`` gives each dimension its letters, as many as it
+meets itself in one equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .program import Source
+
+FIRST_PROVISIONAL = 0x10000
+BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "n_samples", "num_samples", "num_examples", "n_examples", "M")
+TIME_NAMES = ("T", "seq_len", "seq_length", "n_steps", "time_steps", "num_steps", "steps")
+FLOW_LETTERS = "ijklmnopqrsuvwxyzacdefgh"
+OTHER_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεζηθικλμνξπρστυφχψω"
+
+
+@dataclass(eq=False, slots=True)
+class Axis:
+    """One axis before it is known which dimension it belongs to: a node of the union-find forest.
+
+    Attributes
+    ----------
+    size : int
+    name : str
+        The user's word for its size (``batch_size``), where there is one.
+    hint : str
+        The letter that the user wrote for it in a subscripts string.
+    unit : bool
+        Size 1, and stretched somewhere: it is an axis of the layout only, and gets no letter.
+    rank : int
+        Made before (forward) or after (backward) the dimensions were settled.
+    """
+
+    size: int
+    name: str = ""
+    hint: str = ""
+    unit: bool = False
+    settled: bool = False
+    parent: Axis | None = None
+
+    def root(self) -> Axis:
+        """The axis that stands for the whole dimension."""
+        root = self
+        while root.parent is not None:
+            root = root.parent
+        if root is not self:
+            self.parent = root  # so that the next look-up is short
+        return root
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two settled dimensions met in one index: ``first`` and ``second`` are of one size by chance only."""
+
+    first: Axis
+    second: Axis
+    source: Source | None
+
+
+@dataclass
+class Dimensions:
+    """The union-find forest of all axes of a trace, and the provisional letters."""
+
+    conflicts: list[Conflict] = field(default_factory=list)
+    _axes: list[Axis] = field(default_factory=list)
+    _letters: list[Axis] = field(default_factory=list)
+    _derived: dict[tuple[object, ...], list[tuple[tuple[Axis, ...], Axis]]] = field(default_factory=dict)
+
+    def new(self, size: int, name: str = "", hint: str = "") -> Axis:
+        """An axis that is nobody else's yet."""
+        axis = Axis(size, name, hint)
+        self._axes.append(axis)
+        return axis
+
+    def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
+        """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""
+        made = self._derived.setdefault(way, [])
+        for before, axis in made:
+            if [a.root() for a in before] == [a.root() for a in parents]:
+                return axis
+        made.append((tuple(parents), self.new(size)))
+        return made[-1][1]
+
+    def letter(self, axis: Axis) -> str:
+        """A new provisional letter that ranges over the axis's dimension."""
+        self._letters.append(axis)
+        return chr(FIRST_PROVISIONAL + len(self._letters) - 1)
+
+    def axis(self, letter: str) -> Axis:
+        """The dimension that a provisional letter ranges over."""
+        return self._letters[ord(letter) - FIRST_PROVISIONAL].root()
+
+    def unify(self, a: Axis, b: Axis, source: Source | None = None) -> bool:
+        """Say that two axes are one dimension; False, and a conflict is noted, where the forward says otherwise."""
+        a, b = a.root(), b.root()
+        if a is b:
+            return True
+        if a.settled and b.settled:
+            self.conflicts.append(Conflict(a, b, source))
+            return False
+        if b.settled:
+            a, b = b, a
+        b.parent = a
+        a.name, a.hint, a.unit = a.name or b.name, a.hint or b.hint, a.unit or b.unit
+        return True
+
+    def settle(self) -> None:
+        """From here on the dimensions are those of the forward: what follows is held against them."""
+        for axis in self._axes:
+            axis.root().settled = True
+
+
+def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None) -> dict[Axis, str]:
+    """Give each dimension its letters.
+
+    Parameters
+    ----------
+    order : sequence of Axis
+        The dimensions in the order in which the data flow through them.
+    needs : mapping
+        How many letters each needs.
+    batch : Axis or None
+        The dimension of the samples, which is ``b`` unless the user wrote another letter.
+
+    Returns
+    -------
+    mapping of Axis to str
+        Letters that the user wrote survive; the samples are ``b``, time is ``t``; the others are i, j, k, … in order.
+    """
+    taken = {axis.hint for axis in order if axis.hint}
+    chosen: dict[Axis, str] = {}
+    for axis in order:
+        if axis.hint and axis.hint not in chosen.values():
+            chosen[axis] = axis.hint
+    reserved = {"b", "t"} | taken
+    pool = [i for i in FLOW_LETTERS + "bt" + OTHER_LETTERS if i not in taken]
+    for axis in order:
+        if axis not in chosen:
+            wished = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
+            letter = wished if wished in pool else next(_free(pool, reserved))
+            pool.remove(letter)
+            chosen[axis] = letter
+    for axis in order:
+        while len(chosen[axis]) < needs.get(axis, 1):
+            letter = _neighbour(chosen[axis][-1], pool)
+            pool.remove(letter)
+            chosen[axis] += letter
+    return chosen
+
+
+def _free(pool: Sequence[str], reserved: Iterable[str]) -> Iterator[str]:
+    yield from (i for i in pool if i not in reserved)
+    yield from pool
+    yield from (chr(code) for code in range(0x4E00, 0x9FFF))  # a program of over 70 dimensions
+
+
+def _neighbour(letter: str, pool: Sequence[str]) -> str:
+    """The next free letter after this one, so that a second letter over a dimension stands near the first."""
+    after = [i for i in pool if i > letter and i.isascii() and i.islower()]
+    return next(iter(after or pool))
