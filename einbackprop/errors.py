@@ -38,10 +38,6 @@ class NotationError(EinbackpropError, ValueError):
 
 
 class FunctionError(EinbackpropError, ValueError):
-    """A pointwise function that the table does not have, or that was given what it cannot take."""
-
-
-class FunctionError(EinbackpropError, ValueError):
     """A pointwise function is unknown, got another number of operands, or has no value for their dtype."""
 
 
