@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import math
 import sys
@@ -34,13 +35,25 @@ def is_users(file: str) -> bool:
     return not in_library and not file.startswith(OTHERS[:2]) and not file.startswith("<frozen")
 
 
-class Statements:
-    """The statements of one file, by line."""
+@functools.lru_cache(maxsize=256)
+def parsed(file: str, text: str) -> Statements:
+    """The statements of a file as it stands now; ``text`` tells an edited file from what it was."""
+    return Statements(text)
 
-    def __init__(self, file: str) -> None:
-        lines = linecache.getlines(file)
+
+def statements_of(file: str) -> Statements:
+    """The statements of a file, parsed once for each state of it."""
+    linecache.checkcache(file)
+    return parsed(file, "".join(linecache.getlines(file)))
+
+
+class Statements:
+    """The statements of one source text, by line."""
+
+    def __init__(self, text: str) -> None:
+        self._codes: dict[int, str] = {}
         self.by_line: dict[int, ast.stmt] = {}
-        self.text = "".join(lines)
+        self.text = text
         try:
             tree = ast.parse(self.text)
         except SyntaxError:  # no source to be had, such as a line typed at a prompt
@@ -55,6 +68,11 @@ class Statements:
 
     def code(self, line: int) -> str:
         """The statement on one line, without its comments."""
+        if line not in self._codes:
+            self._codes[line] = self._code(line)
+        return self._codes[line]
+
+    def _code(self, line: int) -> str:
         node = self.by_line.get(line)
         if node is None:
             return self.text.splitlines()[line - 1].strip() if line <= self.text.count("\n") else ""
@@ -76,7 +94,7 @@ class Observer:
     def statements(self, file: str) -> Statements:
         """The statements of a file, parsed once."""
         if file not in self.files:
-            self.files[file] = Statements(file)
+            self.files[file] = statements_of(file)
         return self.files[file]
 
     def source(self) -> Source | None:

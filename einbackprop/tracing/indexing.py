@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
+from ..program import ONE, Bracket, Contract, Equation, Factor, Position, Ref, Source, Sum, Update
 
-from .pointwise import is_scalar, is_zero, lift
+from .pointwise import is_scalar, is_zero, lift, same_value
 from .recorder import At, Indexed, Recorder, Slice, View
+from .selections import Selection
 from .sizes import is_measured, plain
 
 Key = list[Any]
@@ -21,6 +22,8 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     """``array[key]``: a view where NumPy gives one, else a pick by integer arrays."""
     items = normalise(recorder, array, key)
     value = array.value[concrete_key(key)]
+    if is_mask(items[0]) and all(item == slice(None) for item in items[1:]):
+        return Selection(same_value(recorder, array, array.value.copy()), same_value(recorder, items[0], items[0].value))
     if any(is_mask(item) for item in items):
         return recorder.opaque([array], "a selection by a mask is not read: its length depends on the values", value)
     if not any(is_index_array(item) for item in items):
@@ -32,11 +35,13 @@ def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     """``array[key] = new``."""
     items = normalise(recorder, array, key)
     index = concrete_key(key)
-    before = np.array(array.value[index]) if np.ndim(array.value) else array.value
-    array.value[index] = new.value if issubclass(type(new), View) else new
+    plain_new = new.value if issubclass(type(new), View) or isinstance(new, Selection) else new
     if any(is_mask(item) for item in items):
-        write_masked(recorder, array, items, new, before)
-    elif any(is_index_array(item) for item in items):
+        write_masked(recorder, array, items, new)
+        array.value[index] = plain_new
+        return
+    array.value[index] = plain_new
+    if any(is_index_array(item) for item in items):
         write_picked(recorder, array, items, new)
     else:
         target = view_of(recorder, array, items, array.value[index])
@@ -355,25 +360,22 @@ def picked_places(items: Key, shape: Sequence[int]) -> Any:
     return np.arange(int(np.prod(shape))).reshape(shape)[key]
 
 
-def write_masked(recorder: Recorder, array: View, items: Key, new: Any, before: Any) -> None:
+def write_masked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     """``x[mask] = v``: v where the mask holds, x elsewhere."""
     mask = items[0]
-    value = new.value if issubclass(type(new), View) else new
-    if any(array.window) or not is_mask(mask) or np.ndim(value):
-        raise TraceError("a write by a mask is read where it writes one number into a whole array: use np.where else")
-    x, m = recorder.read(array), recorder.read(mask)
-    for i in range(len(m.axes)):
-        recorder.join(x, i, m, i)
-    letters = x.ref.indices
-    if is_zero(value):
-        kept = recorder.emit(m.ref.indices, lambda o, line: Map(o, "logical_not", (m.ref,), None, line), None)
-        refs = (x.ref, Ref(kept, m.ref.indices))
-        array.buffer.name = recorder.emit(letters, lambda o, line: Contract(o, refs, source=line), None)
-        return
-    v = recorder.read(lift(recorder, new))
-    array.buffer.name = recorder.emit(
-        letters, lambda o, line: Map(o, "where", (m.ref, v.ref, x.ref), None, line), None
-    )
+    single = isinstance(new, Selection) or np.ndim(new.value if issubclass(type(new), View) else new) == 0
+    if not is_mask(mask) or any(item != slice(None) for item in items[1:]) or not single:
+        raise TraceError("a write by a mask is read where one mask picks from the first axes: use np.where else")
+    before = same_value(recorder, array, np.array(array.value))
+    spread = mask.like([*mask.axes, *((),) * (len(array.axes) - len(mask.axes))], mask.value)
+    spread.value = np.reshape(mask.value, np.shape(mask.value) + (1,) * (len(array.axes) - len(mask.axes)))
+    if isinstance(new, Selection):
+        result = new.written_into(before)
+    elif is_zero(new):
+        result = np.multiply(before, np.logical_not(spread))
+    else:
+        result = np.where(spread, new, before)
+    assign(recorder, array, result)
 
 
 def add_at(recorder: Recorder, array: View, key: Any, new: Any) -> None:

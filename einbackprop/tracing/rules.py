@@ -147,7 +147,7 @@ def _argmin(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = F
 
 def _where(r: Recorder, v: Any, condition: Any, *choices: Any) -> Any:
     if len(choices) != 2:
-        return r.opaque([lift(r, condition)], "np.where with one argument is not read", v)
+        return _kept(r, v)
     return apply_map(r, "where", [condition, *choices], v)
 
 
@@ -193,6 +193,22 @@ def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdi
 
 def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
     return r.opaque([lift(r, a)], "a trace off the diagonal is not read", v) if offset else reductions.trace_of(r, a, v)
+
+
+def _insert(r: Recorder, v: Any, a: Any, at: Any, values: Any, axis: Any = None) -> Any:
+    array = lift(r, a)
+    if np.ndim(unwrap(at)) or np.ndim(unwrap(values)) or axis is None:
+        return r.opaque([array], "np.insert of more than one number along one axis is not read", v)
+    i, place = axis % len(array.axes), int(at)
+    lead = (slice(None),) * i
+    filler = creation.filled_like(r, array[(*lead, slice(0, 1))], None, values, v[(*lead, slice(place, place + 1))])
+    return joining.concatenated(r, [array[(*lead, slice(None, place))], filler, array[(*lead, slice(place, None))]], i, v)
+
+
+def _kept(r: Recorder, v: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Positions and choices that depend on the values: they are kept as they are in this run."""
+    r.note("positions here depend on values: they are kept as they are in this run")
+    return tuple(map(r.constant, v)) if isinstance(v, tuple) else r.constant(v)
 
 
 def _hstack(r: Recorder, v: Any, arrays: Any) -> Any:
@@ -259,6 +275,9 @@ RULES: dict[Any, Callable[..., Any]] = {
     np.diag: _diag, np.diagonal: lambda r, v, a, offset=0: reductions.diagonal(r, a, offset, v),
     np.tril: lambda r, v, a, k=0: creation.triangle(r, a, k, True, v),
     np.triu: lambda r, v, a, k=0: creation.triangle(r, a, k, False, v),
+    np.insert: _insert, np.diagflat: lambda r, v, a, k=0: _diag(r, v, np.ravel(a), k),
+    np.argwhere: _kept, np.nonzero: _kept, np.flatnonzero: _kept, np.argsort: _kept, np.isin: _kept,
+    np.searchsorted: _kept, np.unique: _kept,
     np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
     np.full_like: lambda r, v, a, number, dtype=None, **_: creation.filled_like(r, a, None, number, v),
     np.take: lambda r, v, a, indices, axis=None: (np.ravel(a) if axis is None else a)[

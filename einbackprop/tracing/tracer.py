@@ -16,7 +16,7 @@ from ..errors import EinbackpropError, TraceError
 from ..idioms import recognise
 from ..program import Contract, Program
 from .assembly import Return, assemble
-from .capture import Observer, Statements, is_users, swapped
+from .capture import Observer, is_users, statements_of, swapped
 from .pointwise import lift
 from .recorder import Note, Recorder, View
 from .sizes import is_measured, plain
@@ -150,7 +150,7 @@ def last_user_line(error: BaseException) -> str | None:
     if found is None:
         return None
     code, line = found
-    return f"{code.co_filename}, line {line}, in {code.co_name}: {Statements(code.co_filename).code(line)}"
+    return f"{code.co_filename}, line {line}, in {code.co_name}: {statements_of(code.co_filename).code(line)}"
 
 
 def collect(recorder: Recorder, result: Any) -> Return:
