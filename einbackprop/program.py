@@ -148,7 +148,8 @@ class Source:
     """Where in the user's code a value was made.
 
     ``code`` is the statement's source text on one line, ``function`` the name of the function it stands in,
-    ``call`` tells two runs of the same statement apart (counted from 0).
+    ``call`` tells two runs of the same statement apart (counted from 0). ``caller`` is the line that called, where the
+    function is nothing but one ``return``: such a helper is read as part of that line.
     """
 
     file: str
@@ -156,6 +157,12 @@ class Source:
     code: str
     function: str = ""
     call: int = 0
+    caller: Source | None = None
+
+    @property
+    def shown(self) -> Source:
+        """The line at which a reader expects it: that of the caller of a helper of one line."""
+        return self if self.caller is None else self.caller.shown
 
 
 @dataclass(frozen=True, slots=True)

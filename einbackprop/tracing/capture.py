@@ -66,6 +66,14 @@ class Statements:
                 stop = last + 1 if first_inner is None else max(first_inner, node.lineno + 1)
                 self.by_line |= dict.fromkeys(range(node.lineno, stop), node)
 
+    def is_one_return(self, line: int) -> bool:
+        """Whether the function that starts on a line is nothing but one ``return``."""
+        node = self.by_line.get(line)
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+            return len(body) == 1 and isinstance(body[0], ast.Return)
+        return False
+
     def code(self, line: int) -> str:
         """The statement on one line, without its comments."""
         if line not in self._codes:
@@ -99,7 +107,9 @@ class Observer:
 
     def source(self) -> Source | None:
         """The user's line that is being run."""
-        frame: FrameType | None = sys._getframe(1)
+        return self._source(sys._getframe(1))
+
+    def _source(self, frame: FrameType | None) -> Source | None:
         while frame is not None and not is_users(frame.f_code.co_filename):
             frame = frame.f_back
         if frame is None:
@@ -108,7 +118,9 @@ class Observer:
         statements = self.statements(file)
         node = statements.by_line.get(line)
         first = node.lineno if node is not None else line
-        return Source(file, first, statements.code(line), frame.f_code.co_name, self.runs.get((file, first), 1) - 1)
+        caller = self._source(frame.f_back) if statements.is_one_return(frame.f_code.co_firstlineno) else None
+        run = self.runs.get((file, first), 1) - 1
+        return Source(file, first, statements.code(line), frame.f_code.co_name, run, caller)
 
     def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Called by Python for every new frame: watch those of the user's code."""
