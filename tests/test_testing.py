@@ -1,0 +1,87 @@
+"""`assert_gradients_match`: it passes what is right, and fails with the report otherwise."""
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+
+from einbackprop import testing
+from einbackprop.checking import check
+from einbackprop.network import backward, forward, initialize, squared_loss
+from einbackprop.reports import Gradient, Report
+from einbackprop.strategies import layer_sizes
+from einbackprop.testing import assert_gradients_match
+
+FEW = settings(max_examples=15, derandomize=True, database=None)
+
+
+def loss_of(parameters, X, Y):
+    W1, b1, W2, b2, W3, b3 = parameters
+    return squared_loss(forward([W1, b1, W2, b2, W3, b3], X)[-1], Y)
+
+
+def gradients_of(parameters, X, Y):
+    return backward(forward(parameters, X), Y, parameters)
+
+
+@FEW
+@given(layer_sizes(ones=True))
+def test_right_gradients_pass_at_all_sizes(sizes):
+    assert_gradients_match(loss_of, gradients_of, *initialize(*sizes))
+
+
+def test_wrong_gradient_fails_with_the_report():
+    def wrong(parameters, X, Y):
+        dW1, db1, dW2, *rest = gradients_of(parameters, X, Y)
+        return [dW1, db1, dW2 * 1.001, *rest]
+
+    arguments = initialize(3, 4, 4, 2, 5)
+    with pytest.raises(AssertionError) as caught:
+        assert_gradients_match(loss_of, wrong, *arguments)
+    assert str(caught.value) == str(check(loss_of, wrong, *arguments))
+    assert str(caught.value).startswith("wrong: W2 (of 6 gradients)\n")
+
+
+def untransposed(parameters, X, Y):
+    """The exercise's backward with W2 in place of its transpose: it runs for equal layers only."""
+    W1, b1, W2, b2, W3, b3 = parameters
+    return backward(forward(parameters, X), Y, [W1, b1, W2.T, b2, W3, b3])
+
+
+def test_failure_shrinks_to_the_smallest_network():
+    def fails(sizes):
+        if sizes[1] != sizes[2]:
+            return False
+        try:
+            assert_gradients_match(loss_of, untransposed, *initialize(*sizes))
+        except AssertionError:
+            return True
+        return False
+
+    assert find(layer_sizes(), fails, settings=FEW) == (2, 2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("verdict", ["undecided", "kink"])
+def test_what_is_not_right_is_a_failure(verdict, monkeypatch):
+    report = Report((Gradient("W1", "right"), Gradient("W2", verdict)))
+    monkeypatch.setattr(testing, "check", lambda *arguments, wrt: report)
+    with pytest.raises(AssertionError) as caught:
+        assert_gradients_match(loss_of, gradients_of, [])
+    assert str(caught.value) == str(report)
+    assert str(caught.value).startswith(f"{verdict}: W2 (of 2 gradients)")
+
+
+def test_wrt_says_which_argument():
+    def loss(x, W):
+        return np.sum((W @ x) ** 2)
+
+    def gradient(x, W):
+        return 2 * np.outer(W @ x, x)
+
+    def both(x, W):
+        return 2 * W.T @ W @ x, gradient(x, W)
+
+    arguments = np.ones(3), np.ones((2, 3))
+    assert_gradients_match(loss, gradient, *arguments, wrt=1)
+    assert_gradients_match(loss, both, *arguments, wrt=(0, 1))
+    with pytest.raises(AssertionError, match="wrong: x"):
+        assert_gradients_match(loss, gradient, *arguments)
