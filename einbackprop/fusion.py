@@ -1,0 +1,111 @@
+"""One equation a line: products of products become one contraction, as the user's line has them.
+
+Tracing and deriving keep steps apart (``t = W·x``, then ``y = t·m``); reading puts together what stands on one line
+(``'ij,jb,ib->ib'``). Both have one normal form.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from .notation import rename_letters
+from .program import Bracket, Contract, Dimension, Equation, Program, Ref, operands
+
+
+def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Program:
+    """Put products into the products that they are used in.
+
+    Parameters
+    ----------
+    program : Program
+    inside : callable
+        ``inside(part, whole)``: whether a part may be put into the equation that uses it. A value that is used more than
+        once, or is an output, is never put into another.
+
+    Returns
+    -------
+    Program
+        The same outputs; the values that were put into others are gone.
+    """
+    uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
+    uses.update(ref.name for ref in program.outputs)
+    letters = Letters(program.dimensions)
+    made: dict[str, Equation] = {}
+    for equation in program.equations:
+        if isinstance(equation, Contract):
+            parts = {
+                ref.name: part
+                for ref in equation.operands
+                if isinstance(part := made.get(ref.name), Contract)
+                and part.operands
+                and uses[ref.name] == 1
+                and len(set(ref.indices)) == len(ref.indices)
+                and inside(part, equation)
+            }
+            equation = merged(equation, parts, letters)
+            for name in parts:
+                del made[name]
+        made[equation.out.name] = equation
+    return replace(program, equations=tuple(made.values()), dimensions=letters.dimensions())
+
+
+class Letters:
+    """The letters of a program's dimensions, and new ones where a dimension meets itself once more."""
+
+    def __init__(self, dimensions: tuple[Dimension, ...]) -> None:
+        self._dimensions = list(dimensions)
+
+    def free(self, letter: str, used: set[str]) -> str:
+        """Another letter over the same dimension that is not used yet."""
+        n = next(n for n, d in enumerate(self._dimensions) if letter in d.letters)
+        own = self._dimensions[n]
+        spare = [i for i in own.letters if i not in used]
+        if spare:
+            return spare[0]
+        everything = used | {i for d in self._dimensions for i in d.letters}
+        new = next(chr(code) for code in range(ord("a"), 0x3000) if chr(code).isalpha() and chr(code) not in everything)
+        self._dimensions[n] = replace(own, letters=own.letters + new)
+        return new
+
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions with every letter that was given out."""
+        return tuple(self._dimensions)
+
+
+def merged(whole: Contract, parts: Mapping[str, Contract], letters: Letters) -> Contract:
+    """The product with its parts' operands, brackets and factors in the places where the parts stood."""
+    refs: list[Ref] = []
+    brackets: list[Bracket] = []
+    factor = whole.factor
+    taken = letters_of(whole)
+    for ref in whole.operands:
+        part = parts.get(ref.name)
+        if part is None:
+            refs.append(ref)
+            continue
+        inner = in_letters_of(part, ref.indices, taken, letters)
+        taken |= letters_of(inner)
+        refs += inner.operands
+        brackets += inner.brackets
+        factor = factor * inner.factor
+    return replace(whole, operands=tuple(refs), brackets=(*brackets, *whole.brackets), factor=factor)
+
+
+def letters_of(equation: Equation) -> set[str]:
+    """Every letter of an equation."""
+    letters = {i for ref in (equation.out, *operands(equation)) for i in ref.indices}
+    return letters | {i for bracket in getattr(equation, "brackets", ()) for i in bracket.letters}
+
+
+def in_letters_of(part: Contract, indices: str, taken: set[str], letters: Letters) -> Contract:
+    """The part in the letters of the place where it is used; what it sums over gets letters that are free there."""
+    table = dict(zip(part.out.indices, indices, strict=True))
+    used = taken | set(indices)
+    for letter in sorted(letters_of(part) - set(part.out.indices)):
+        table[letter] = letter if letter not in used else letters.free(letter, used)
+        used.add(table[letter])
+    renamed = rename_letters(part, table)
+    assert isinstance(renamed, Contract)
+    return renamed

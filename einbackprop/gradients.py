@@ -1,0 +1,140 @@
+"""``derive``, ``grad`` and ``value_and_grad``: the gradient of a Python function, as a program or as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import interpretation, nesting
+from .derivation import value_and_vjp, vjp
+from .errors import DerivationError
+from .program import Program
+from .tracing.tracer import trace
+
+Wrt = int | tuple[int, ...]
+
+
+def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
+    """The gradient of a loss, as a program of the same kinds as the loss itself.
+
+    Parameters
+    ----------
+    loss : callable
+        Returns one number.
+    *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
+    wrt : int or tuple of int
+        Which arguments to differentiate with respect to.
+
+    Returns
+    -------
+    Program
+        Its inputs are the arrays of the arguments; its outputs the cotangents of the arrays of ``arguments[wrt]``,
+        nested as those are. A backward line has the letters of its forward line.
+
+    Raises
+    ------
+    DerivationError
+        The loss is no single number, or the gradient goes through a line that could not be read.
+    TraceError
+        See ``trace``.
+    """
+    arguments = with_arrays(arguments, wrt)
+    forward = forward_of(loss, arguments)
+    return nested(vjp(forward, names_of(forward, wrt)), arguments, wrt, first=0)
+
+
+def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., tuple[Any, Any]]:
+    """The function that returns a loss and its gradient.
+
+    Parameters
+    ----------
+    loss : callable
+        Returns one number.
+    wrt : int or tuple of int
+        Which arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        ``(value, gradient)`` for the loss's arguments; the gradient is nested as ``arguments[wrt]`` is. Each call
+        reads the loss anew, so nothing that it closes over is ever stale.
+    """
+
+    def value_and_gradient(*arguments: Any) -> tuple[Any, Any]:
+        arguments = with_arrays(arguments, wrt)
+        forward = forward_of(loss, arguments)
+        program = nested(value_and_vjp(forward, names_of(forward, wrt)), arguments, wrt, first=1)
+        value, *cotangents = interpretation.run(program, [nesting.get(arguments, i.path) for i in program.inputs])
+        return value[()], filled(program.structure[1], [None, *cotangents])
+
+    return value_and_gradient
+
+
+def grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
+    """The function that returns the gradient of a loss. See ``value_and_grad``."""
+    both = value_and_grad(loss, wrt)
+    return lambda *arguments: both(*arguments)[1]
+
+
+def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
+    """The arguments with an array for each Python float to differentiate by."""
+    for path, leaf in list(nesting.leaves(arguments)):
+        if isinstance(leaf, float | complex) and path[0] in (wrt if isinstance(wrt, tuple) else (wrt,)):
+            arguments = nesting.replaced(arguments, path, np.array(leaf))
+    return arguments
+
+
+def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:
+    """The loss as a program with one scalar output."""
+    forward = trace(loss, *arguments)
+    if len(forward.outputs) != 1 or forward.outputs[0].indices:
+        shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
+        raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
+    if any(forward.output_units):
+        forward = replace(forward, output_units=())  # a loss of shape (1, 1) is one number too
+    return forward
+
+
+def names_of(program: Program, wrt: Wrt) -> list[str]:
+    """The inputs of real or complex numbers in the arguments to differentiate by."""
+    chosen = wrt if isinstance(wrt, tuple) else (wrt,)
+    names = [i.ref.name for i in program.inputs if i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
+    if not names:
+        raise DerivationError(f"wrt={wrt!r} holds no array of real or complex numbers to differentiate by")
+    return names
+
+
+def nested(program: Program, arguments: Sequence[Any], wrt: Wrt, first: int) -> Program:
+    """The program with its cotangents nested and shaped as the arguments; the outputs before ``first`` stay first."""
+    chosen = wrt if isinstance(wrt, tuple) else (wrt,)
+    inputs = [i for i in program.inputs if i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
+    numbers = {id(nesting.get(arguments, i.path)): first + n for n, i in enumerate(inputs)}
+    structures = [numbered(arguments[n], numbers) for n in chosen]
+    structure = tuple(structures) if isinstance(wrt, tuple) else structures[0]
+    units = ((),) * first + tuple(i.units for i in inputs)
+    return replace(program, structure=(0, structure) if first else structure, output_units=units if any(units) else ())
+
+
+def numbered(value: Any, numbers: dict[int, int]) -> Any:
+    """Nested lists, tuples and dicts with the number of an output in the place of each array, None for the rest."""
+    if isinstance(value, list | tuple):
+        items = [numbered(item, numbers) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: numbered(item, numbers) for key, item in value.items()}
+    if hasattr(value, "__dict__") and not isinstance(value, np.ndarray):
+        return {key: numbered(item, numbers) for key, item in vars(value).items()}
+    return numbers.get(id(value))
+
+
+def filled(structure: Any, outputs: Sequence[Any]) -> Any:
+    """The structure with each output in its place."""
+    if isinstance(structure, list | tuple):
+        items = [filled(item, outputs) for item in structure]
+        return items if isinstance(structure, list) else tuple(items)
+    if isinstance(structure, dict):
+        return {key: filled(item, outputs) for key, item in structure.items()}
+    return outputs[structure] if isinstance(structure, int) else structure

@@ -1,0 +1,98 @@
+"""``derive``, ``grad``, ``value_and_grad``: of every hand-written network, and of what cannot be differentiated."""
+
+import numpy as np
+import pytest
+from wild import FIXTURES, Fixture, pick
+
+from einbackprop import nesting
+from einbackprop.errors import DerivationError
+from einbackprop.gradients import derive, grad, value_and_grad
+from einbackprop.interpretation import run
+
+SEED = 3
+
+
+def everything(fixture: Fixture, sizes: tuple[int, ...]) -> tuple:
+    return fixture.arguments(np.random.default_rng(SEED), sizes=sizes)
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
+def test_the_derived_gradient_is_the_hand_written_one(fixture: Fixture) -> None:
+    for sizes in fixture.strata:
+        arguments = everything(fixture, sizes)
+        value, gradient = value_and_grad(fixture.loss, wrt=tuple(range(len(arguments))))(*arguments)
+        assert np.isclose(value, fixture.loss(*nesting.duplicate(arguments)), rtol=1e-12)
+        truth = fixture.gradients(*nesting.duplicate(arguments))
+        for ours, theirs in fixture.pairs:
+            expected = np.asarray(pick(truth, theirs))
+            found = np.asarray(pick(gradient, ours))
+            assert found.size == expected.size
+            scale = np.abs(expected).max(initial=0)
+            assert np.abs(found.reshape(expected.shape) - expected).max(initial=0) <= 1e-10 * scale + 1e-12
+
+
+def test_a_wrong_gradient_would_be_seen() -> None:
+    """The tolerance above misses nothing of the size of a rounding error in single precision."""
+    fixture = FIXTURES[0]
+    arguments = everything(fixture, fixture.sizes)
+    expected = np.asarray(pick(fixture.gradients(*nesting.duplicate(arguments)), fixture.pairs[0][1]))
+    scale = np.abs(expected).max()
+    assert np.abs(expected * (1 + 1e-7) - expected).max() > 1e-10 * scale + 1e-12
+
+
+def quadratic(p: dict, x: np.ndarray) -> float:
+    return np.sum((p["W"] @ x + p["b"][:, None]) ** 2)
+
+
+def drawn() -> tuple:
+    rng = np.random.default_rng(0)
+    return {"W": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}, rng.normal(size=(4, 5))
+
+
+def test_the_gradient_is_nested_as_the_argument() -> None:
+    p, x = drawn()
+    residual = p["W"] @ x + p["b"][:, None]
+    found = grad(quadratic)(p, x)
+    assert set(found) == {"W", "b"}
+    np.testing.assert_allclose(found["W"], 2 * residual @ x.T, rtol=1e-13)
+    np.testing.assert_allclose(grad(quadratic, wrt=1)(p, x), 2 * p["W"].T @ residual, rtol=1e-13)
+    both = grad(quadratic, wrt=(0, 1))(p, x)
+    np.testing.assert_array_equal(both[0]["b"], found["b"])
+
+
+def test_derive_gives_a_program_that_gives_the_gradient() -> None:
+    p, x = drawn()
+    program = derive(quadratic, p, x)
+    found = run(program, [p["W"], p["b"], x])
+    np.testing.assert_allclose(found[0], grad(quadratic)(p, x)["W"], rtol=1e-14)
+
+
+def test_float32_stays_float32() -> None:
+    p, x = drawn()
+    small = {name: array.astype(np.float32) for name, array in p.items()}
+    value, gradient = value_and_grad(quadratic)(small, x.astype(np.float32))
+    assert value.dtype == gradient["W"].dtype == np.float32
+
+
+def test_a_changed_closed_over_value_is_seen() -> None:
+    scale = {"factor": 1.0}
+    found = grad(lambda x: scale["factor"] * np.sum(x))
+    x = np.ones(2)
+    np.testing.assert_array_equal(found(x), [1, 1])
+    scale["factor"] = 3.0
+    np.testing.assert_array_equal(found(x), [3, 3])
+
+
+def test_an_argument_that_the_loss_does_not_use_has_the_gradient_zero() -> None:
+    found = grad(lambda x, y: np.sum(x), wrt=1)(np.ones(2), np.ones((3, 2)))
+    np.testing.assert_array_equal(found, np.zeros((3, 2)))
+
+
+def test_a_loss_that_is_no_number_is_named() -> None:
+    with pytest.raises(DerivationError, match=r"returns one number, but this one returns .*\[.,.\]: sum or average it"):
+        grad(lambda x: x * 2)(np.ones((2, 3)))
+
+
+def test_integers_are_nothing_to_differentiate_by() -> None:
+    with pytest.raises(DerivationError, match="wrt=0 holds no array of real or complex numbers"):
+        grad(lambda x: np.sum(x))(np.arange(3))
