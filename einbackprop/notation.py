@@ -131,7 +131,7 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
             parts: Markup = (Words("not read"),)
             for n, ref in enumerate(refs):
                 parts += (Words(", " if n else " from "), view.ref(ref))
-            return (*parts, Words(f": {json.dumps(reason, ensure_ascii=False) if view.exact else reason}")), "sum"
+            return (*parts, Words(f": {in_quotes(reason) if view.exact else reason}")), "sum"
 
 
 def operand(ref: Ref, view: View, loosest: Level = "atom") -> Markup:
@@ -333,4 +333,14 @@ def update(equation: Update, view: View) -> Markup:
 
 def quoted(name: str) -> str:
     """A name in the exact form: in double quotes unless it is an identifier that means nothing else."""
-    return name if name.isidentifier() and not RESERVED.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if name.isidentifier() and not RESERVED.fullmatch(name) else in_quotes(name)
+
+
+def in_quotes(words: str) -> str:
+    """The text on one line in double quotes, with escapes where it needs them."""
+    return "".join(c if c.isprintable() else escaped(c) for c in json.dumps(words, ensure_ascii=False))
+
+
+def escaped(character: str) -> str:
+    """A character as it may stand in a string of JSON, in ASCII."""
+    return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
