@@ -112,8 +112,12 @@ GOLDEN = [
         "y = not read from x[i]: a 'thing' that is \"odd\"",
         'y = not read from x[i]: "a \'thing\' that\\nis \\"odd\\""',
     ),
-    (Contract(Ref("y"), (Ref("max_k"), Ref("net.W", "i"), Ref("at"))), "y = Σ_i max_k net.W[i] at", 'y = Σ_i "max_k" "net.W"[i] "at"'),
-]  # fmt: skip
+    (
+        Contract(Ref("y"), (Ref("max_k"), Ref("net.W", "i"), Ref("at"))),
+        "y = Σ_i max_k net.W[i] at",
+        'y = Σ_i "max_k" "net.W"[i] "at"',
+    ),
+]
 
 
 @pytest.mark.parametrize(("equation", "shown", "exact"), GOLDEN)
@@ -153,7 +157,7 @@ LETTERS = "bijkeéα"
 letters = st.text(st.sampled_from(LETTERS), max_size=3)
 fractions = st.one_of(
     st.integers(-3, 3).map(Fraction),
-    st.sampled_from([Fraction(1, 2), Fraction(-1, 3), Fraction(0.1), Fraction(1e300), Fraction(7, 22), Fraction(10**17)]),
+    st.sampled_from([Fraction(1, 2), Fraction(-1, 3), Fraction(0.1), Fraction(1e300), Fraction(10**17)]),
     st.fractions(),
     st.floats(allow_nan=False, allow_infinity=False).map(Fraction),
 )
@@ -204,14 +208,17 @@ def test_every_equation_survives_printing(equation):
     assert parse_all(equation_text(equation, EXACT)) == equation
 
 
+def inputs_called(name):
+    dtypes = st.sampled_from(["float32", "int64", "bool"])
+    paths = st.lists(steps, max_size=2).map(tuple)
+    return st.builds(Input, st.builds(Ref, st.just(name), letters), dtypes, paths, st.sampled_from([(), (1,), (0, 2)]))
+
+
 @st.composite
 def programs(draw):
     """Programs whose values are defined before they are used; they need not mean anything."""
     known = draw(st.lists(names, min_size=1, max_size=4, unique=True))
-    inputs = [
-        Input(Ref(n, draw(letters)), draw(st.sampled_from(["float32", "int64", "bool"])), draw(st.lists(steps, max_size=2).map(tuple)), draw(st.sampled_from([(), (1,), (0, 2)])))
-        for n in known
-    ]  # fmt: skip
+    inputs = [draw(inputs_called(name)) for name in known]
     constants = {}
     for name in draw(st.lists(names.filter(lambda n: n not in known), max_size=2, unique=True)):
         dtype = draw(st.sampled_from(["f2", "f4", "f8", "g", "c16", "i8", "u8", "?", "U3"]))
@@ -240,7 +247,8 @@ def redirected(equation, name, known, draw):
         if isinstance(value, tuple):
             return tuple(swap(item) for item in value)
         if dataclasses.is_dataclass(value) and not isinstance(value, Factor | Source):
-            return dataclasses.replace(value, **{f.name: swap(getattr(value, f.name)) for f in dataclasses.fields(value)})
+            names = [f.name for f in dataclasses.fields(value)]
+            return dataclasses.replace(value, **{name: swap(getattr(value, name)) for name in names})
         return value
 
     return dataclasses.replace(swap(equation), out=Ref(name, equation.out.indices))
@@ -250,9 +258,9 @@ def same_program(a, b):
     """Equal, also in what ``==`` leaves out."""
     assert list(a.constants) == list(b.constants)
     for name, array in a.constants.items():
-        assert array.dtype == b.constants[name].dtype
-        assert array.shape == b.constants[name].shape
-        assert array.tobytes() == b.constants[name].tobytes() or np.array_equal(array, b.constants[name], equal_nan=True)
+        other = b.constants[name]
+        assert (array.dtype, array.shape) == (other.dtype, other.shape)
+        assert array.tobytes() == other.tobytes() or np.array_equal(array, other, equal_nan=True)
     assert (a.labels, a.origins) == (b.labels, b.origins)
     assert [e.source for e in a.equations] == [e.source for e in b.equations]
     kinds = [[type(step) for step in i.path] for p in (a, b) for i in p.inputs]
@@ -344,25 +352,31 @@ def test_the_caret_stands_under_what_is_wrong():
     ]
 
 
+def outcome(parser, text):
+    """What the parser makes of the text, or its error."""
+    try:
+        return parser(text)
+    except NotationError as error:
+        return error
+
+
 @given(st.data())
 def test_any_damage_to_a_program_is_an_error_or_a_program(data):
     at = data.draw(st.integers(0, len(SMALL_TEXT)))
     length = data.draw(st.integers(0, 3))
     damage = data.draw(st.text(st.sampled_from(' [](){}=,.:;#"\'+-*/|^·½Σ_¹⁻0123456789abhgzWc\n\r\0é'), max_size=3))
-    try:
-        program = parse_program(SMALL_TEXT[:at] + damage + SMALL_TEXT[at + length :])
-    except NotationError as error:
-        assert "expected" in str(error)
+    program = outcome(parse_program, SMALL_TEXT[:at] + damage + SMALL_TEXT[at + length :])
+    if isinstance(program, NotationError):
+        assert "expected" in str(program)
     else:
         assert same_program(parse_program(format_program(program)), program)
 
 
 @given(st.text())
 def test_any_text_is_an_error_or_an_equation(text):
-    try:
-        equation = parse_all(text)
-    except NotationError as error:
-        assert "expected" in str(error)
+    equation = outcome(parse_all, text)
+    if isinstance(equation, NotationError):
+        assert "expected" in str(equation)
     else:
         assert parse_all(equation_text(equation, EXACT)) == equation
 
