@@ -8,6 +8,7 @@ One letter ranges over one dimension, from the first line to the last:
 `z2[k,b]` is an array with one axis for k and one for b. The cotangent of an array, the gradient of
 the loss L with respect to it, is named d + its name and has its letters: `dz2[k,b]` = ∂L/∂z2[k,b].
 `ones[b]` is 1 for each sample: it copies a bias to all samples, and it sums over them.
+n, m and d are second letters, for partial derivatives only; `backward` says what for.
 """
 
 from typing import Any
@@ -112,6 +113,8 @@ def backward(activations: list[Array], targets: Array, parameters: list[Array]) 
     second letters: n for units of the equation's own layer, m for units of the layer below, d for
     samples. `[k=n]` is 1 where k = n and 0 elsewhere: of a sum over k it leaves the one term k = n.
     A letter without such a bracket stays summed. At last n, m and d get their first letters back.
+
+    An activation and what goes into its sigmoid have a cotangent each: dhid_2, then dz2.
     """
     X, hid_1, hid_2, predictions = activations
     _, _, W2, _, W3, _ = parameters
