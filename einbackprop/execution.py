@@ -43,9 +43,10 @@ def einsum(subscripts: str, *operands: ArrayLike) -> Any:
     -------
     numpy.ndarray or scalar
         A new array, never a view of an operand, or a NumPy scalar where the output has no letters
-        (for objects, the object). Its dtype is ``np.result_type`` of the operands, in which all
-        is computed: integers wrap around, Python scalars are weak (0.5 times float32 is float32),
-        and for bool a product is ``and`` and a sum is ``or``. Its memory order is not fixed.
+        (for objects, the object). All is computed in ``np.result_type`` of the operands, in the
+        machine's byte order: integers wrap around, Python scalars are weak (0.5 times float32 is
+        float32), and for bool a product is ``and`` and a sum is ``or``. A matrix product is
+        C-contiguous wherever that costs no further pass; rely on no memory order.
 
     Raises
     ------
@@ -89,9 +90,7 @@ def einsum(subscripts: str, *operands: ArrayLike) -> Any:
 def _einsum_of_any(subscripts: str, operands: tuple[Any, ...]) -> Any:
     """`einsum` for any number and types of operands."""
     if not isinstance(subscripts, str):
-        raise SubscriptsError(
-            f"the first argument of einsum is a string such as 'ij,ib->jb', not {subscripts!r}"
-        )
+        raise SubscriptsError(f"the first argument of einsum is a string such as 'ij,ib->jb', not {subscripts!r}")
     arrays = []
     signature: list[Any] = []
     for operand in operands:
@@ -112,9 +111,7 @@ def _einsum_by_protocol(subscripts: str, operands: tuple[Any, ...]) -> Any:
     """Check what can be checked, then let NumPy hand the call to the operands' own type."""
     parsed = parse(subscripts)
     require_operand_count(parsed, len(operands))
-    shapes = [
-        operand.shape if hasattr(operand, "shape") else np.shape(operand) for operand in operands
-    ]
+    shapes = [operand.shape if hasattr(operand, "shape") else np.shape(operand) for operand in operands]
     if all(isinstance(shape, tuple) for shape in shapes):
         letter_sizes(*expand_ellipsis(parsed, shapes))
     return np.einsum(str(parsed), *operands)
@@ -134,7 +131,7 @@ def _plan(subscripts: str, *signature: Any) -> Callable[..., Any]:
     shapes = [shape or () for shape in seen_shapes]
     expanded, plain_shapes = expand_ellipsis(parsed, shapes)
     entries = [
-        _entry(f"x{n}", kind, dtype) + (f".reshape{plain}" if plain != shape else "")
+        _entry(f"x{n}", kind, dtype) + (f".reshape({plain})" if plain != shape else "")
         for n, (kind, shape, plain) in enumerate(zip(kinds, shapes, plain_shapes, strict=True))
     ]
     return lower(expanded, plain_shapes, dtype, entries).run

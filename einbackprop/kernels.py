@@ -100,9 +100,7 @@ class Case:
         return name
 
 
-def matmul_into(
-    a: Any, b: Any, shape: tuple[int, ...], axes: tuple[int, ...], matrices: tuple[int, ...]
-) -> Any:
+def matmul_into(a: Any, b: Any, shape: tuple[int, ...], axes: tuple[int, ...], matrices: tuple[int, ...]) -> Any:
     """``np.matmul`` into a new C-contiguous array of ``shape``.
 
     Transposed by ``axes`` and reshaped to ``matrices``, both without a copy, it is where the
@@ -169,11 +167,14 @@ def _sum(case: Case, array: Array, summed: str) -> tuple[str, Array]:
     """The word and the result of a sum over letters of one array.
 
     A dot with ones is up to three times faster than ``add.reduce``, and along a first axis, where
-    ``add.reduce`` adds one by one, more accurate too. Over the whole of a long array
-    ``add.reduce`` is as fast, and adds pairwise.
+    ``add.reduce`` adds one by one, more accurate too. A long array is summed along its last axis
+    first; what has one axis is left to ``add.reduce``, which adds pairwise.
     """
     kept = "".join(x for x in array.term if x not in summed)
     length = case.count(summed)
+    if not kept and length > _KEPT_ONES and len(summed) > 1 and case.dtype.char in _BLAS:
+        _, rows = _sum(case, array, summed[-1])
+        return _sum(case, rows, summed[:-1])
     at_an_end = array.term in (kept + summed, summed + kept)
     if case.dtype.char == "O" or not at_an_end or (not kept and length > _KEPT_ONES):
         axes = tuple(array.term.index(x) for x in summed)
@@ -210,7 +211,7 @@ def contract_pair(case: Case, left: Array, right: Array, output: str) -> Kernel:
         return Kernel(f"elementwise, {total.word}", total.result)
     if not batch and not matrix:
         # Such as 'ij,bjk->bik': a loop over b needs no copy, where one GEMM would need two.
-        batch = _loop_letters(rows, columns, output) or _loop_letters(columns, rows, output)
+        batch = _loop_letters(rows, output) or _loop_letters(columns, output)
     if not batch:
         return _matrix_product(case, left, right, summed, output)
     rows, columns = ("".join(x for x in group if x not in batch) for group in (rows, columns))
@@ -227,10 +228,10 @@ def _alone(case: Case, array: Array, other: Array, output: str) -> Array:
     return contract_one(case, array, term, copy=False).result
 
 
-def _loop_letters(rows: str, columns: str, output: str) -> str:
-    """The letters X of an output X + rows + Y whose columns are X + Y; '' if it is not such."""
-    before, _, after = output.partition(rows)
-    return before if rows and after and before + after == columns else ""
+def _loop_letters(group: str, output: str) -> str:
+    """The letters before ``group`` in an output that has others on both sides of it, or ``''``."""
+    before, _, after = output.partition(group)
+    return before if after else ""
 
 
 def _elementwise(case: Case, left: Array, right: Array, output: str) -> Kernel:
@@ -261,8 +262,7 @@ def _matrix_product(case: Case, left: Array, right: Array, summed: str, output: 
         orders = ["".join(x for x in array.term if x in summed) for array in (left, right)]
         summed = min(
             orders,
-            key=lambda order: _copied(case, left, rows, order)
-            + _copied(case, right, columns, order),
+            key=lambda order: _copied(case, left, rows, order) + _copied(case, right, columns, order),
         )
         # A matrix has two axes, a vector one.
         left_groups = [group for group in (rows, summed) if group]
@@ -281,9 +281,7 @@ def _copied(case: Case, array: Array, kept: str, summed: str) -> int:
     return 0 if array.term in (kept + summed, summed + kept) else case.count(array.term)
 
 
-def _batched(
-    case: Case, left: Array, right: Array, letters: tuple[str, str, str, str], output: str
-) -> Kernel:
+def _batched(case: Case, left: Array, right: Array, letters: tuple[str, str, str, str], output: str) -> Kernel:
     """``matmul`` over the letters of the batch; those that an operand lacks broadcast."""
     batch, rows, columns, summed = letters
     loops = [[x if x in array.term else "" for x in batch] for array in (left, right)]

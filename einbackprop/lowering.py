@@ -88,9 +88,7 @@ def lower(
     sizes = letter_sizes(subscripts, shapes)
     case = Case(sizes, dtype)
     names = [f"x{n}" for n in range(len(shapes))]
-    arrays = [
-        Array(text, term) for text, term in zip(entries or names, subscripts.inputs, strict=True)
-    ]
+    arrays = [Array(text, term) for text, term in zip(entries or names, subscripts.inputs, strict=True)]
     steps, lines = [], []
     left = list(names)
     for positions in contraction_order(subscripts, sizes):
@@ -117,17 +115,12 @@ def _kernel(case: Case, operands: Sequence[Array], output: str) -> Kernel:
     return contract_pair(case, operands[0], operands[1], output)
 
 
-def _source(
-    names: Sequence[str], steps: Sequence[Step], lines: Sequence[str], result: str
-) -> str:
+def _source(names: Sequence[str], steps: Sequence[Step], lines: Sequence[str], result: str) -> str:
     """The Python function of a plan."""
     if len(steps) == 1:
         body = [f"return {steps[0].text}  # {steps[0].subscripts}  {steps[0].word}"]
     else:
-        body = [
-            f"{line}  # {step.subscripts}  {step.word}"
-            for line, step in zip(lines, steps, strict=True)
-        ]
+        body = [f"{line}  # {step.subscripts}  {step.word}" for line, step in zip(lines, steps, strict=True)]
         body.append(f"return {result}")
     return "\n    ".join([f"def run({', '.join(names)}):", *body])
 

@@ -90,9 +90,7 @@ def parse(text: str, *, closed: bool = False) -> Subscripts:
     '->ii'
     """
     if not isinstance(text, str):
-        raise SubscriptsError(
-            f"subscripts must be a string such as 'ij,ib->jb', not {type(text).__name__}: {text!r}"
-        )
+        raise SubscriptsError(f"subscripts must be a string such as 'ij,ib->jb', not {type(text).__name__}: {text!r}")
     terms: list[list[tuple[int, str]]] = [[]]
     arrow = False
     for position, token in _tokens(text):
@@ -138,9 +136,7 @@ def _problem(token: str, earlier: list[str], arrow: bool) -> str | None:
     return None
 
 
-def _require_plain(
-    text: str, inputs: list[list[tuple[int, str]]], output: list[tuple[int, str]]
-) -> None:
+def _require_plain(text: str, inputs: list[list[tuple[int, str]]], output: list[tuple[int, str]]) -> None:
     """Raise unless the output is one that `einbackprop.einsum` takes."""
     known = {token for term in inputs for _, token in term}
     seen: set[str] = set()
@@ -155,9 +151,7 @@ def _require_plain(
     for term in inputs:
         for position, token in term:
             if token == ELLIPSIS and ELLIPSIS not in seen:
-                raise _malformed(
-                    text, position, "'...' in an input, but not in the output: it is never summed"
-                )
+                raise _malformed(text, position, "'...' in an input, but not in the output: it is never summed")
 
 
 def _malformed(text: str, position: int, problem: str) -> SubscriptsError:
@@ -254,8 +248,7 @@ def rename_for_numpy(subscripts: Subscripts) -> Subscripts:
     letters = subscripts.letters
     if len(letters) > len(string.ascii_letters):
         raise SubscriptsError(
-            f"np.einsum takes 52 letters, but {str(subscripts)!r} has {len(letters)}: "
-            "contract it in steps"
+            f"np.einsum takes 52 letters, but {str(subscripts)!r} has {len(letters)}: contract it in steps"
         )
     fresh = fresh_letters(letters)
     table = str.maketrans({x: next(fresh) for x in letters if x not in string.ascii_letters})
@@ -265,9 +258,7 @@ def rename_for_numpy(subscripts: Subscripts) -> Subscripts:
     )
 
 
-def expand_ellipsis(
-    subscripts: Subscripts, shapes: Sequence[Shape]
-) -> tuple[Subscripts, tuple[Shape, ...]]:
+def expand_ellipsis(subscripts: Subscripts, shapes: Sequence[Shape]) -> tuple[Subscripts, tuple[Shape, ...]]:
     """Subscripts without an ellipsis, and the shapes that go with them.
 
     Each axis that the ellipsis stands for gets a letter. Where an operand has size 1 there and
@@ -293,9 +284,7 @@ def expand_ellipsis(
     except ValueError:
         lines = [
             f"    operand {n} {term!r} has shape {shape}, so ... = {part}"
-            for n, (term, shape, part) in enumerate(
-                zip(subscripts.inputs, shapes, hidden, strict=True)
-            )
+            for n, (term, shape, part) in enumerate(zip(subscripts.inputs, shapes, hidden, strict=True))
             if ELLIPSIS in term
         ]
         raise ShapeError(
@@ -312,9 +301,7 @@ def expand_ellipsis(
         at = term.find(ELLIPSIS)
         terms.append(term.replace(ELLIPSIS, "".join(letters[start + n] for n in kept)))
         kept_part = tuple(part[n] for n in kept)
-        kept_shapes.append(
-            (*shape[:at], *kept_part, *shape[at + len(part) :]) if at >= 0 else shape
-        )
+        kept_shapes.append((*shape[:at], *kept_part, *shape[at + len(part) :]) if at >= 0 else shape)
     output = subscripts.output.replace(ELLIPSIS, letters)
     return Subscripts(tuple(terms), output), tuple(kept_shapes)
 
@@ -329,8 +316,7 @@ def _hidden_shape(subscripts: Subscripts, number: int, shape: Shape) -> Shape:
         axes = f"{len(shape)} ax{'is' if len(shape) == 1 else 'es'}"
         raise ShapeError(
             f"einsum({str(subscripts)!r}): operand {number} {term!r} has {letters}, but its shape "
-            f"{tuple(shape)} has {axes}. Each axis needs one letter"
-            + (" or a place in '...'." if ellipsis else ".")
+            f"{tuple(shape)} has {axes}. Each axis needs one letter" + (" or a place in '...'." if ellipsis else ".")
         )
     at = term.find(ELLIPSIS)
     return tuple(shape[at : at + len(shape) - named]) if ellipsis else ()
@@ -369,9 +355,7 @@ def letter_sizes(subscripts: Subscripts, shapes: Sequence[Shape]) -> dict[str, i
     return {letter: size for letter, (size, _) in first.items()}
 
 
-def _two_sizes(
-    subscripts: Subscripts, shapes: Sequence[Shape], letter: str, pair: list[tuple[int, int]]
-) -> ShapeError:
+def _two_sizes(subscripts: Subscripts, shapes: Sequence[Shape], letter: str, pair: list[tuple[int, int]]) -> ShapeError:
     """The error for a letter with two sizes, given where they were seen as (operand, size)."""
     (one, first), (other, second) = pair
     lines = [
