@@ -176,7 +176,7 @@ def _sum(case: Case, array: Array, summed: str) -> tuple[str, Array]:
         _, rows = _sum(case, array, summed[-1])
         return _sum(case, rows, summed[:-1])
     at_an_end = array.term in (kept + summed, summed + kept)
-    if case.dtype.char == "O" or not at_an_end or (not kept and length > _KEPT_ONES):
+    if not at_an_end or (not kept and length > _KEPT_ONES):
         axes = tuple(array.term.index(x) for x in summed)
         if case.dtype.char == "e":  # added up in float32, as einsum does
             return "sum", Array(f"add.reduce({array.text}, {axes}, float32).astype(dtype)", kept)
