@@ -142,7 +142,7 @@ def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Ar
     factors += [(b.letters, holds(b, values, sizes)) for b in equation.brackets]
     present = "".join(dict.fromkeys("".join(indices for indices, _ in factors)))
     if factors:
-        kind = np.result_type(*(array for _, array in factors[: len(equation.operands) or None]))
+        kind = product_kind([array for _, array in factors[: len(equation.operands) or None]])
         terms: list[Any] = []
         for indices, array in factors:
             terms += [array.astype(kind), [present.index(i) for i in indices]]
@@ -153,6 +153,12 @@ def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Ar
         total = 1
     full = fill(np.asarray(scale(total, equation.factor, sizes)), Ref("", out), sizes)
     return scatter_diagonal(full, out, equation.out.indices, sizes)
+
+
+def product_kind(arrays: Sequence[Array]) -> np.dtype[Any]:
+    """The dtype of a product. Integers, such as masks and brackets, do not widen floats: float32 stays float32."""
+    inexact = [array for array in arrays if array.dtype.kind not in "iu"]
+    return np.result_type(*(inexact or arrays))
 
 
 def scale(term: Any, factor: Factor, sizes: Mapping[str, int]) -> Any:
