@@ -1,0 +1,8 @@
+"""``python -m einbackprop``: the same as the ``einbackprop`` command."""
+
+import sys
+
+from einbackprop.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,307 @@
+"""Arrays that go through a user's NumPy code and carry what plain arrays would lose there.
+
+`AnalyticArray` is for the complex step: the real parts are the values of the real code, the
+imaginary parts an infinitesimal direction. NumPy's complex functions do most of it; those that
+are not analytic (abs, norm, var, comparisons, conj, ...) are replaced by the analytic function
+that equals them on the real line. There is no derivative of anything in this file.
+
+`noisy` makes classes of arrays in which every inexact operation errs a little more than it must:
+what comes out tells how far rounding alone can move a result (Monte Carlo arithmetic, Parker 1997).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Ufunc = Callable[..., Any]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+COMPLEX_WARNING = np.exceptions.ComplexWarning
+
+# NumPy's complex versions leave the real line (log and sqrt of negative numbers) or lose digits in
+# the real part (log1p); the real part of the result is therefore the real function's.
+_REAL_PART_FIRST = _words(
+    "exp exp2 expm1 log log2 log10 log1p sqrt sin cos tan sinh cosh tanh arcsin arccos arctan "
+    "arcsinh arccosh arctanh power float_power"
+)
+# Locally constant, or defined by real parts alone.
+_ON_REAL_PARTS = _words(
+    "sign floor ceil trunc rint heaviside signbit greater greater_equal less less_equal equal "
+    "not_equal logical_and logical_or logical_xor logical_not floor_divide isnan isfinite isinf"
+)
+_IDENTITIES = _words("conjugate positive")
+_EXACT = _words(
+    "absolute fabs negative positive conjugate sign maximum minimum fmax fmin clip floor ceil trunc "
+    "rint heaviside copysign ldexp"
+)
+
+
+class WatchedArray(np.ndarray):
+    """An array whose every result stays in its class, 0-d results included."""
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: Any, *inputs: Any, out: Any = None, **kwargs: Any
+    ) -> Any:
+        if out is not None and out[0] is inputs[0] and np.ndim(out[0]) == 0:
+            out = None  # `total += x` on what NumPy would have made an immutable scalar
+        if np.dtype(kwargs.get("dtype") or bool).kind == "f":
+            kwargs["dtype"] = None  # np.sum(x, dtype=float)
+        if method == "at" or out is None:
+            return self.carried(self.operate(ufunc, method, [bare(x) for x in inputs], kwargs))
+        return self._into(out, ufunc, method, inputs, kwargs)
+
+    def _into(self, out: Any, ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any) -> Any:
+        mask = bare(kwargs.get("where", True))
+        if mask is not True:
+            kwargs["where"] = mask
+        result = self.operate(ufunc, method, [bare(x) for x in inputs], kwargs)
+        for target, values in zip(out, result if len(out) > 1 else (result,), strict=True):
+            if target is not None:
+                np.copyto(bare(target), values, casting="same_kind", where=mask)
+        return out if len(out) > 1 else out[0]
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if _is_float_type(kwargs.get("dtype")):
+            kwargs = {name: value for name, value in kwargs.items() if name != "dtype"}
+        types = tuple(np.ndarray if issubclass(kind, WatchedArray) else kind for kind in types)
+        return self.carried(super().__array_function__(func, types, args, kwargs))
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.carried(super().__getitem__(index))
+
+    def __iter__(self) -> Any:
+        return (self[row] for row in range(len(self)))
+
+    def carried(self, result: Any) -> Any:
+        """Put a result, or each of several, back into this class if it carries anything."""
+        if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
+            return type(result)(self.carried(item) for item in result)
+        if isinstance(result, (np.ndarray, np.generic)) and result.dtype.kind == self.kind():
+            return result if type(result) is type(self) else np.asarray(result).view(type(self))
+        return result
+
+    def kind(self) -> str:
+        """Return the kind of the dtypes that carry something: 'c' complex, 'f' floating."""
+        raise NotImplementedError
+
+    def operate(self, ufunc: np.ufunc, method: str, inputs: list[Any], kwargs: Any) -> Any:
+        """Return what the ufunc gives for plain arrays."""
+        raise NotImplementedError
+
+
+class AnalyticArray(WatchedArray):
+    """Complex values that stand for real values and an infinitesimal direction."""
+
+    def kind(self) -> str:
+        return "c"
+
+    def operate(self, ufunc: np.ufunc, method: str, inputs: list[Any], kwargs: Any) -> Any:
+        name = ufunc.__name__
+        if name in _ON_REAL_PARTS:
+            return getattr(ufunc, method)(*[_real(x) for x in inputs], **kwargs)
+        if method == "__call__" and name in _IDENTITIES:
+            return np.array(inputs[0])
+        if method == "__call__" and name in _REPLACED:
+            return _REPLACED[name](*inputs)
+        result = getattr(ufunc, method)(*inputs, **kwargs)
+        if name in _REAL_PART_FIRST and method == "__call__":
+            real = ufunc(*[_real(x) for x in inputs], **kwargs)
+            result = np.asarray(result)
+            result.real[...] = real
+        return result
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func in _REPLACED_FUNCTIONS:
+            return self.carried(_REPLACED_FUNCTIONS[func](*args, **kwargs))
+        return super().__array_function__(func, types, args, kwargs)
+
+    real: Any = property(lambda self: self)
+    imag: Any = property(lambda self: np.zeros(self.shape))
+
+    def conj(self) -> Any:
+        return self.copy()
+
+    conjugate = conj
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep the direction where a float is asked for; an integer or bool has none."""
+        kind = np.dtype(dtype).kind
+        return self.copy() if kind in "fc" else _real(bare(self)).astype(dtype)
+
+    def var(self, *arguments: Any, **options: Any) -> Any:
+        """Mean square about the mean, without NumPy's conjugate."""
+        return _variance(self, *arguments, **options)
+
+    def std(self, *arguments: Any, **options: Any) -> Any:
+        """Square root of `var`."""
+        return np.sqrt(_variance(self, *arguments, **options))
+
+    def __bool__(self) -> bool:
+        return bool(_real(bare(self)))
+
+    def __int__(self) -> int:
+        return int(_real(bare(self)))
+
+    def __float__(self) -> float:
+        raise COMPLEX_WARNING("float() would drop the direction")
+
+
+def noisy(kind: type[WatchedArray], rng: np.random.Generator, amplification: float) -> Any:
+    """Return a class like `kind` in which each inexact operation errs by `amplification` eps.
+
+    The relative error is uniform and independent for each entry, and for a complex result for the
+    real and the imaginary part; eps is that of the result's dtype, so that a float32 step in
+    float64 code counts as one. The class has its own random numbers: one class, one evaluation.
+    """
+
+    class Noisy(kind):  # type: ignore[misc, valid-type]
+        def operate(self, ufunc: np.ufunc, method: str, inputs: list[Any], kwargs: Any) -> Any:
+            result = super().operate(ufunc, method, inputs, kwargs)
+            if ufunc.__name__ in _EXACT or not hasattr(result, "dtype"):
+                return result
+            return disturbed(result, rng, amplification)
+
+    return Noisy
+
+
+class RoundedArray(WatchedArray):
+    """Real values as they are; `noisy` makes them err."""
+
+    def kind(self) -> str:
+        return "f"
+
+    def operate(self, ufunc: np.ufunc, method: str, inputs: list[Any], kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*inputs, **kwargs)
+
+
+def disturbed(values: Any, rng: np.random.Generator, amplification: float) -> Any:
+    """Return inexact values with a uniform relative error of `amplification` eps of their dtype."""
+    values = np.asarray(values)
+    if values.dtype.kind == "c":
+        parts = bare(values).view(values.real.dtype) if values.ndim else None
+        if parts is None or not values.flags.c_contiguous:
+            real = disturbed(values.real, rng, amplification)
+            return real + 1j * disturbed(values.imag, rng, amplification)
+        return disturbed(parts, rng, amplification).view(values.dtype)
+    if values.dtype.kind != "f":
+        return values
+    size = amplification * np.finfo(values.dtype).eps
+    error = rng.uniform(-size, size, values.shape)
+    return (values * (1 + error)).astype(values.dtype)
+
+
+def bare(value: Any) -> Any:
+    """Return a watched array as the plain array it is; anything else unchanged."""
+    return value.view(np.ndarray) if isinstance(value, WatchedArray) else value
+
+
+def _real(value: Any) -> Any:
+    return np.real(value) if np.iscomplexobj(value) else value
+
+
+def _is_float_type(dtype: Any) -> bool:
+    return dtype is not None and np.dtype(dtype).kind == "f"
+
+
+def _absolute(x: Any) -> Any:
+    return np.where(_real(x) < 0, -x, x)
+
+
+def _maximum(a: Any, b: Any) -> Any:
+    return np.where((_real(a) >= _real(b)) | np.isnan(_real(a)), a, b)
+
+
+def _minimum(a: Any, b: Any) -> Any:
+    return np.where((_real(a) <= _real(b)) | np.isnan(_real(a)), a, b)
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return _minimum(_maximum(x, low), high)
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    high, low = _maximum(a, b), np.where(_real(a) >= _real(b), b, a)
+    tail = np.exp(low - high)
+    result = np.asarray(high + np.log(1 + tail))
+    result.real[...] = np.logaddexp(_real(a), _real(b))
+    return result
+
+
+def _variance(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: float = 0,
+    keepdims: Any = False,
+    correction: Any = None,
+) -> Any:
+    centred = x - x.mean(axis=axis, keepdims=True)
+    total = (centred * centred).sum(axis=axis, keepdims=keepdims is True)
+    return total / (x.size / max(total.size, 1) - (ddof if correction is None else correction))
+
+
+def _hypot(a: Any, b: Any) -> Any:
+    return np.sqrt(a * a + b * b)
+
+
+def _vecdot(a: Any, b: Any, **kwargs: Any) -> Any:
+    return np.sum(a * b, axis=-1)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """np.linalg.norm of the real line; the spectral norms are not redefined and raise."""
+    if axis is None and (ord is None or x.ndim == 1):
+        shape = (1,) * x.ndim if keepdims else ()
+        return np.reshape(_vector_norm(x.reshape(-1), ord or 2, 0, False), shape)
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    if isinstance(axes, int) or len(axes) == 1:
+        return _vector_norm(x, 2 if ord is None else ord, axes, keepdims)
+    if ord in (None, "fro"):
+        return np.sqrt(np.sum(x * x, axis=axes, keepdims=keepdims))
+    raise COMPLEX_WARNING(f"the {ord!r} norm of a matrix has no analytic form here")
+
+
+def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
+    if order == 2:
+        return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    size = np.abs(x)
+    if order == np.inf:
+        return np.max(size, axis=axis, keepdims=keepdims)
+    if order == -np.inf:
+        return np.min(size, axis=axis, keepdims=keepdims)
+    if order == 0:
+        return np.sum(size != 0, axis=axis, keepdims=keepdims)
+    return np.sum(size**order, axis=axis, keepdims=keepdims) ** (1 / order)
+
+
+def _vdot(a: Any, b: Any) -> Any:
+    return np.sum(np.ravel(a) * np.ravel(b))
+
+
+_REPLACED: dict[str, Ufunc] = {
+    "absolute": _absolute,
+    "fabs": _absolute,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "fmax": _maximum,
+    "fmin": _minimum,
+    "clip": _clip,
+    "logaddexp": _logaddexp,
+    "hypot": _hypot,
+    "vecdot": _vecdot,
+}
+_REPLACED_FUNCTIONS: dict[Any, Ufunc] = {
+    np.linalg.norm: _norm,
+    np.vdot: _vdot,
+    np.iscomplexobj: lambda x: False,
+    np.isrealobj: lambda x: True,
+    np.iscomplex: lambda x: np.zeros(np.shape(x), dtype=bool),
+    np.isreal: lambda x: np.ones(np.shape(x), dtype=bool),
+    np.real_if_close: lambda x, tol=100: x,
+}

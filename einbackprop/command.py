@@ -1,0 +1,109 @@
+"""The command line: what the options are called; no logic.
+
+Everything that costs is imported when a subcommand runs, so that ``--help`` is instant.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from einbackprop.errors import EinbackpropError
+
+_CHECK = """\
+Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
+
+SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
+drawn values of NAME, so nothing in the file has to change."""
+
+_CHECK_EXAMPLE = """\
+example:
+  einbackprop example mynet.py
+  einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
+      --wrt weights
+
+exit code:
+  0  every gradient is right
+  1  a gradient is wrong
+  2  the script or an expression could not be used
+  3  undecided: a kink, or a reference that is not certain enough"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except EinbackpropError as error:
+        print(f"einbackprop: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _version() -> str:
+    try:
+        return version("einbackprop")
+    except PackageNotFoundError:  # run from a checkout
+        return "(not installed)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="einbackprop",
+        description="Hand-written NumPy gradients, read and checked in index notation.",
+    )
+    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
+    subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
+    _add_check(subcommands)
+    _add_example(subcommands)
+    return parser
+
+
+def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = subcommands.add_parser(
+        "check",
+        help="judge the gradients of a script",
+        description=_CHECK,
+        epilog=_CHECK_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("script", metavar="SCRIPT", help="the Python file")
+    check.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
+    check.add_argument("--grads", required=True, metavar="EXPRESSION", help="the gradients")
+    check.add_argument(
+        "--wrt", required=True, action="append", metavar="NAME",
+        help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
+    )
+    check.add_argument(
+        "--setup", default="", metavar="STATEMENTS",
+        help="run after the script; single letters without a value become sizes",
+    )
+    check.add_argument("--seed", type=int, default=0, metavar="N", help="decides all draws")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.set_defaults(run=_check)
+
+
+def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = subcommands.add_parser(
+        "example",
+        help="write an example script to try the others on",
+        description="Write the example script into this directory. Break a line of it and check it.",
+    )
+    example.add_argument("name", nargs="?", default="mynet.py", metavar="NAME", help="mynet.py")
+    example.set_defaults(run=_example)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from einbackprop.scripts import check_script
+
+    report = check_script(
+        options.script, options.loss, options.grads, options.wrt, options.setup, options.seed
+    )
+    print(report.to_json() if options.json else report)
+    return report.exit_code
+
+
+def _example(options: argparse.Namespace) -> int:
+    from einbackprop.scripts import write_example
+
+    print(f"wrote {write_example(options.name)}")
+    return 0

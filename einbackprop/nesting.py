@@ -1,0 +1,204 @@
+"""Nested lists, tuples, dicts and objects of arrays: walk them, rebuild them, name what is in them.
+
+A *path* says where a leaf stands: the steps from the outside in. ``0`` is a position, ``"W"`` a
+key, ``Attribute("W")`` an attribute. A copy made here keeps what is one array one array, and a view
+a view: a script that holds ``theta`` and ``W1 = theta[:12].reshape(4, 3)`` means one memory.
+"""
+
+import copy
+import random
+from collections.abc import Callable, Hashable, Iterator
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+Path = tuple[Hashable, ...]
+Convert = Callable[[np.ndarray], Any]
+
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_PLAIN = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, np.generic)
+
+
+class Attribute(str):
+    """A step of a path that is an attribute, not a key."""
+
+
+class Number(np.ndarray):
+    """A 0-d array that stands for a Python number until the user's code is called."""
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every value that is no container, with its path, from left to right.
+
+    >>> [(label("p", path), leaf) for path, leaf in leaves({"W": [1.0, None]})]
+    [("p['W'][0]", 1.0), ("p['W'][1]", None)]
+    """
+    yield from _leaves(value, path, frozenset())
+
+
+def label(root: str, path: Path) -> str:
+    """Write a path as Python would: ``net.layers[0]['W']``."""
+    for step in path:
+        root += f".{step}" if isinstance(step, Attribute) else f"[{step!r}]"
+    return root
+
+
+def get(value: Any, path: Path) -> Any:
+    """Follow a path. Raises KeyError, IndexError, AttributeError or TypeError where it breaks."""
+    for step in path:
+        value = getattr(value, step) if isinstance(step, Attribute) else value[step]
+    return value
+
+
+def replaced(value: Any, path: Path, leaf: Any) -> Any:
+    """Return the value with another leaf at the path; only the containers on the way are new."""
+    if not path:
+        return leaf
+    step, inner = path[0], replaced(get(value, path[:1]), path[1:], leaf)
+    if isinstance(value, tuple):
+        return _refilled(value, [inner if at == step else item for at, item in enumerate(value)])
+    changed = copy.copy(value)
+    if isinstance(step, Attribute):
+        setattr(changed, step, inner)
+    else:
+        changed[step] = inner
+    return changed
+
+
+def rebuild(value: Any, convert: Convert) -> Any:
+    """Return a deep copy in which every array is what `convert` makes of it.
+
+    Parameters
+    ----------
+    value
+        Nested lists, tuples, dicts and objects; whatever is none of these is kept as it is, but
+        random generators are copied, so that two copies draw the same numbers.
+    convert
+        Takes an array of any shape, returns one of the same shape, or a number for a `Number`.
+        Called once for each piece of memory, so aliases and views survive.
+    """
+    return _Rebuilding(convert, _shared_roots(value)).of(value)
+
+
+def duplicate(value: Any) -> Any:
+    """Return a deep copy in which aliases and views are aliases and views; numbers are numbers."""
+    return rebuild(value, duplicate_array)
+
+
+def duplicate_array(array: np.ndarray) -> Any:
+    """Return a copy of one array, or the Python number that a `Number` stands for."""
+    return array.item() if type(array) is Number else array.copy(order="K")
+
+
+def root(array: np.ndarray) -> np.ndarray:
+    """Return the array that owns the memory which this one is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _children(value: Any) -> list[tuple[Hashable, Any]] | None:
+    """The steps into a container, or None if it is none."""
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, (list, tuple)) or _holds_objects(value):
+        return list(enumerate(value))
+    if _is_record(value):
+        return [(Attribute(name), inner) for name, inner in vars(value).items()]
+    return None
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object and value.ndim > 0
+
+
+def _is_record(value: Any) -> bool:
+    """Whether it is an instance of a class that somebody wrote in Python, with attributes."""
+    return (
+        hasattr(value, "__dict__")
+        and not isinstance(value, _PLAIN + _GENERATORS)
+        and type(value).__module__.partition(".")[0] not in ("builtins", "numpy", "functools")
+    )
+
+
+def _leaves(value: Any, path: Path, inside: frozenset[int]) -> Iterator[tuple[Path, Any]]:
+    children = _children(value)
+    if children is None:
+        yield path, value
+    elif id(value) not in inside:  # an object may hold its parent
+        for step, inner in children:
+            yield from _leaves(inner, (*path, step), inside | {id(value)})
+
+
+def _shared_roots(value: Any) -> frozenset[int]:
+    """The memories that two or more different arrays look at."""
+    lookers: dict[int, set[int]] = {}
+    for _, leaf in leaves(value):
+        if isinstance(leaf, np.ndarray):
+            lookers.setdefault(id(root(leaf)), set()).add(id(leaf))
+    return frozenset(owner for owner, arrays in lookers.items() if len(arrays) > 1)
+
+
+class _Rebuilding:
+    """One deep copy: what was met so far, by identity."""
+
+    def __init__(self, convert: Convert, shared: frozenset[int]) -> None:
+        self.convert = convert
+        self.shared = shared
+        self.made: dict[int, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        if id(value) in self.made:
+            return self.made[id(value)]
+        if isinstance(value, np.ndarray) and not _holds_objects(value):
+            return self._keep(value, self._array(value))
+        if isinstance(value, MethodType):
+            return self._keep(value, MethodType(value.__func__, self.of(value.__self__)))
+        if isinstance(value, _GENERATORS):
+            return self._keep(value, copy.deepcopy(value))
+        if isinstance(value, tuple):
+            return self._keep(value, _refilled(value, [self.of(item) for item in value]))
+        children = _children(value)
+        return value if children is None else self._container(value, children)
+
+    def _keep(self, value: Any, made: Any) -> Any:
+        self.made[id(value)] = made
+        return made
+
+    def _container(self, value: Any, children: list[tuple[Hashable, Any]]) -> Any:
+        if not _is_record(value):
+            made = self._keep(value, copy.copy(value))
+            for step, inner in children:
+                made[step] = self.of(inner)
+            return made
+        made = self._keep(value, object.__new__(type(value)))
+        for step, inner in children:
+            made.__dict__[str(step)] = self.of(inner)
+        return made
+
+    def _array(self, array: np.ndarray) -> Any:
+        owner = root(array)
+        if owner is array or id(owner) not in self.shared or not _is_retraceable(array, owner):
+            return self.convert(array)
+        base = self.of(owner)
+        unit = base.itemsize // owner.itemsize if owner.itemsize else 1
+        offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        return np.ndarray.__new__(
+            type(base),
+            array.shape,
+            base.dtype,
+            buffer=base,
+            offset=offset * unit,
+            strides=tuple(stride * unit for stride in array.strides),
+        )
+
+
+def _is_retraceable(array: np.ndarray, owner: np.ndarray) -> bool:
+    """Whether the view can be taken again from a copy of its owner."""
+    return type(array) is np.ndarray and array.dtype == owner.dtype and owner.flags.c_contiguous
+
+
+def _refilled(original: tuple[Any, ...], items: list[Any]) -> Any:
+    kind = type(original)
+    return kind(*items) if hasattr(original, "_fields") else kind(items)

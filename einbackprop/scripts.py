@@ -1,0 +1,300 @@
+"""Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
+
+import ast
+import contextlib
+import difflib
+import importlib.resources
+import io
+import linecache
+import os
+import random
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking import Problem, Report, solve
+from einbackprop.errors import ScriptError
+from einbackprop.evaluation import describe
+from einbackprop.nesting import Attribute, Path, get, leaves
+
+EXAMPLES = ("mynet.py",)
+_SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
+_Namespace = dict[str, Any]
+
+
+def check_script(
+    script: str,
+    loss: str,
+    grads: str,
+    wrt: Sequence[str],
+    setup: str = "",
+    seed: int = 0,
+) -> Report:
+    """Run a script and check the gradients that one expression gives of another.
+
+    Parameters
+    ----------
+    script
+        Path of the file.
+    loss, grads
+        Expressions among the script's names.
+    wrt
+        What the gradients are with respect to: names, attributes ``net.W1``, items ``p["W1"]``.
+    setup
+        Statements that run after the script. Single letters in it that have no value become sizes,
+        each its own: ``parameters, X, Y = initialize(i, j, k, l, b)``.
+    seed
+        Of the script's global random numbers and of the check's draws.
+
+    Raises
+    ------
+    ScriptError
+        In one line: what could not be used, where, and why.
+    """
+    with run(script, setup, seed) as names:
+        problem = _problem(names, loss, grads, wrt, os.path.basename(script))
+        return solve(problem, seed)
+
+
+@contextlib.contextmanager
+def run(script: str, setup: str = "", seed: int = 0) -> Iterator[_Namespace]:
+    """Execute a script as an import would, then statements; yield its names.
+
+    It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
+    ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
+    script see names that are rebound in what is yielded. Raises ScriptError.
+    """
+    linecache.checkcache(os.path.abspath(script))
+    code = _compiled(script)
+    module = types.ModuleType(_module_name(script))
+    module.__file__ = os.path.abspath(script)
+    with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
+        np.random.seed(seed)
+        random.seed(seed)
+        _execute(code, module.__dict__, os.path.basename(script))
+        if setup:
+            sized = _with_sizes(setup, module.__dict__)
+            _execute(_compile(setup, "--setup", "exec"), sized, "--setup")
+        yield module.__dict__
+
+
+def write_example(name: str, directory: str = ".") -> FilePath:
+    """Write an example script that ships with the package, and return its path.
+
+    Raises ScriptError if there is no such example, or a file of that name is there already.
+    """
+    if name not in EXAMPLES:
+        raise ScriptError(f"there is no example {name!r}; there is: {', '.join(EXAMPLES)}")
+    target = FilePath(directory, name)
+    text = importlib.resources.files("einbackprop.examples").joinpath(name).read_text("utf-8")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ScriptError(f"{target} is there already: move it away or delete it first") from None
+    except OSError as error:
+        raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
+    return target
+
+
+def _compiled(script: str) -> types.CodeType:
+    try:
+        source = FilePath(script).read_bytes()
+    except OSError as error:
+        raise ScriptError(f"{script}: {error.strerror or error}") from error
+    try:
+        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ScriptError(describe(error)) from error
+
+
+def _module_name(script: str) -> str:
+    """The script's own name, unless a module has it: a script may be called random.py."""
+    stem = FilePath(script).stem
+    taken = stem in sys.modules or stem in sys.stdlib_module_names or stem == "__main__"
+    return f"script_{stem}" if taken else stem
+
+
+@contextlib.contextmanager
+def _as_imported(script: str, module: types.ModuleType) -> Iterator[None]:
+    """Give a script the interpreter's state that an import would, and take it back."""
+    argv, path, stdin = sys.argv, list(sys.path), sys.stdin
+    modules, backend = set(sys.modules), os.environ.get("MPLBACKEND")
+    drawn, python_drawn = np.random.get_state(), random.getstate()
+    folder = os.path.dirname(os.path.abspath(script))
+    sys.argv, sys.stdin = [script], io.StringIO()
+    sys.path.insert(0, folder)
+    sys.modules[module.__name__] = module
+    os.environ["MPLBACKEND"] = "Agg"
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:], sys.stdin = argv, path, stdin
+        np.random.set_state(drawn)
+        random.setstate(python_drawn)
+        _forget(set(sys.modules) - modules, folder)
+        sys.modules.pop(module.__name__, None)
+        if backend is None:
+            del os.environ["MPLBACKEND"]
+        else:
+            os.environ["MPLBACKEND"] = backend
+
+
+def _forget(imported: set[str], folder: str) -> None:
+    """Let go of modules that stand beside the script: another script may have others so named."""
+    for name in imported:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and os.path.dirname(os.path.abspath(file)) == folder:
+            del sys.modules[name]
+
+
+def _execute(code: types.CodeType, names: _Namespace, what: str) -> None:
+    try:
+        exec(code, names)
+    except SystemExit as error:
+        raise ScriptError(f"{what}: it called sys.exit({error.code!r}): guard that with "
+                          "if __name__ == '__main__'") from error
+    except Exception as error:
+        text = describe(error)
+        raise ScriptError(text if text.startswith(what) else f"{what}: {text}") from error
+
+
+def _compile(source: str, option: str, mode: str) -> types.CodeType:
+    try:
+        return compile(source, f"<{option}>", mode, dont_inherit=True)
+    except SyntaxError as error:
+        raise ScriptError(f"{option}: {error.msg}: {' '.join(source.split())}") from error
+
+
+def _with_sizes(setup: str, names: _Namespace) -> _Namespace:
+    """Give each single letter of the setup that has no value a size of its own."""
+    _compile(setup, "--setup", "exec")
+    used = {node.id for node in ast.walk(ast.parse(setup))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
+    if len(letters) > len(_SIZES):
+        raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
+                          f"not {', '.join(letters)}")
+    names.update(zip(letters, _SIZES, strict=False))
+    return names
+
+
+def _problem(
+    names: _Namespace, loss: str, grads: str, wrt: Sequence[str], script: str
+) -> Problem:
+    """The check of two expressions: the state is what they can reach of the script's data."""
+    loss_function = _function(loss, "--loss", names)
+    grads_function = _function(grads, "--grads", names)
+    roots = tuple(_path(text, names, script) for text in wrt)
+    for option, text in (("--loss", loss), ("--grads", grads)):
+        for name in _loaded(text, option):
+            _require(name, names, option, script)
+    reached = _reachable([loss_function.__code__, grads_function.__code__], names)
+    state = {name: names[name] for name in sorted(reached | {str(root[0]) for root in roots})}
+
+    def within(function: Any) -> Any:
+        def evaluate(values: Mapping[str, Any]) -> Any:
+            names.update(values)
+            try:
+                return function()
+            finally:
+                names.update(state)
+
+        return evaluate
+
+    return Problem(within(loss_function), within(grads_function), state, roots,
+                   {name: name for name in state}, loss_function, grads_function)
+
+
+def _function(text: str, option: str, names: _Namespace) -> types.FunctionType:
+    """An expression as a function, its source known to linecache so that names are read off it."""
+    _compile(text, option, "eval")
+    source, file = f"lambda: ({text})", f"<{option}>"
+    linecache.cache[file] = (len(source), None, [source + "\n"], file)
+    function = eval(_compile(source, option, "eval"), names)
+    assert isinstance(function, types.FunctionType)
+    return function
+
+
+def _expression(text: str, option: str) -> ast.expr:
+    _compile(text, option, "eval")
+    return ast.parse(text, mode="eval").body
+
+
+def _loaded(text: str, option: str) -> list[str]:
+    """The names that an expression reads from the script, in order, those it binds itself aside."""
+    nodes = list(ast.walk(_expression(text, option)))
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.id for node in used if isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return [node.id for node in used if node.id not in bound]
+
+
+def _require(name: str, names: _Namespace, option: str, script: str) -> None:
+    builtins = names.get("__builtins__", {})
+    known = builtins if isinstance(builtins, dict) else vars(builtins)
+    if name in names or name in known:
+        return
+    close = difflib.get_close_matches(name, [n for n in names if not n.startswith("__")], 1)
+    hint = f": did you mean {close[0]!r}?" if close else "; --setup can make it"
+    raise ScriptError(f"{option}: {script} has no name {name!r}{hint}")
+
+
+def _path(text: str, names: _Namespace, script: str) -> Path:
+    """The path of ``net.layers[0].W`` in the script's names."""
+    def steps(node: ast.AST) -> Path:
+        if isinstance(node, ast.Name):
+            return (node.id,)
+        if isinstance(node, ast.Attribute):
+            return (*steps(node.value), Attribute(node.attr))
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            return (*steps(node.value), node.slice.value)
+        raise ScriptError(f"--wrt: {text!r} is no name, attribute or item of the script")
+
+    path = steps(_expression(text, "--wrt"))
+    _require(str(path[0]), names, "--wrt", script)
+    try:
+        value = get(names, path)
+    except (LookupError, AttributeError, TypeError) as error:
+        raise ScriptError(f"--wrt: {text}: {describe(error)}") from error
+    if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
+        raise ScriptError(f"--wrt: {text} holds no arrays: it is {type(value).__name__}")
+    return path
+
+
+def _reachable(codes: list[types.CodeType], names: _Namespace) -> set[str]:
+    """The names of data that some code can read, through the script's functions and classes."""
+    reached: set[str] = set()
+    seen: set[Any] = set()
+    while codes:
+        code = codes.pop()
+        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
+        for name in set(code.co_names) - seen:
+            seen.add(name)
+            value = names.get(name)
+            inner = _codes(value)
+            codes += inner
+            if not inner and not _is_fixed(value):
+                reached.add(name)
+                codes += _codes(type(value))
+    return {name for name in reached if name in names and not name.startswith("__")}
+
+
+def _codes(value: Any) -> list[types.CodeType]:
+    """The code of a function, or of the methods of a class and its bases."""
+    if isinstance(value, types.FunctionType):
+        return [value.__code__]
+    if isinstance(value, type) and value.__module__ not in ("builtins", "numpy"):
+        members = [member for base in value.__mro__ for member in vars(base).values()]
+        functions = [getattr(member, "__func__", getattr(member, "fget", member))
+                     for member in members]
+        return [item.__code__ for item in functions if isinstance(item, types.FunctionType)]
+    return []
+
+
+def _is_fixed(value: Any) -> bool:
+    return isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc))
