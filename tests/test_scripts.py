@@ -1,0 +1,207 @@
+"""Checks of whole scripts: mutants, names, setups, and what cannot be used."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutants import ALL, ALL_FIVE, COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+
+from einbackprop import scripts
+from einbackprop.errors import ScriptError
+from einbackprop.reports import Report
+from einbackprop.scripts import check_script
+
+EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
+
+
+def written(folder: Path, source: str, name: str = "script.py") -> str:
+    path = folder / name
+    path.write_text(source, encoding="utf-8")
+    return str(path)
+
+
+def checked(folder: Path, source: str, setup: str = "") -> Report:
+    return check_script(written(folder, source), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], setup)
+
+
+def wrong(report: Report) -> tuple[str, ...]:
+    return tuple(item.name for item in report.gradients if item.verdict == "wrong")
+
+
+def refused(folder: Path, source: str, loss: str = "L(w)", grads: str = "2 * w", wrt: str = "w",
+            setup: str = "") -> str:
+    with pytest.raises(ScriptError) as caught:
+        check_script(written(folder, source), loss, grads, [wrt], setup)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+QUADRATIC = "import numpy as np\nw = np.array([0.5, -2.0])\ndef L(w):\n    return (w ** 2).sum()\n"
+
+
+@pytest.mark.parametrize("setup", ["", ALL_FIVE, "theta, X, Y = build(i, j, k, l, b)"])
+def test_a_right_script_is_right_and_its_names_are_the_users(tmp_path: Path, setup: str) -> None:
+    report = checked(tmp_path, COLUMNS, setup)
+    assert tuple(item.name for item in report.gradients) == ALL
+    assert [item.verdict for item in report.gradients] == ["right"] * 6
+    assert report.exit_code == 0
+    assert report.findings == ()
+    assert max(item.roundings or 0 for item in report.gradients) < 8
+
+
+@pytest.mark.parametrize("setup", ["", ALL_FIVE], ids=["own sizes", "one size"])
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_wrong_for_exactly_its_gradients(tmp_path: Path, name: str, setup: str) -> None:
+    mutant = MUTANTS[name]
+    report = checked(tmp_path, mutant.of(COLUMNS), setup)
+    assert wrong(report) == mutant.wrong
+    assert report.exit_code == 1
+    assert all(item.verdict in ("right", "wrong") for item in report.gradients)
+
+
+def test_the_example_is_right(tmp_path: Path) -> None:
+    report = check_script(str(EXAMPLE), "loss(weights, X, T)", "gradients(weights, X, T)", ["weights"])
+    assert report.ok
+    assert tuple(item.name for item in report.gradients) == ALL
+
+
+def test_breaking_a_line_of_the_example_is_seen(tmp_path: Path) -> None:
+    source = EXAMPLE.read_text(encoding="utf-8").replace("(1 - second**2)", "(1 - second)")
+    report = check_script(written(tmp_path, source), "loss(weights, X, T)",
+                          "gradients(weights, X, T)", ["weights"])
+    assert wrong(report) == ("W1", "b1", "W2", "b2")
+
+
+def test_a_mistake_that_the_scripts_own_values_hide_is_found(tmp_path: Path) -> None:
+    source = COLUMNS.replace("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1) + b2 * b1")
+    assert wrong(checked(tmp_path, source)) == ("b2",)
+
+
+def test_seeds_change_the_draws_and_nothing_else(tmp_path: Path) -> None:
+    script = written(tmp_path, COLUMNS)
+    texts = {seed: check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", seed).to_json()
+             for seed in (0, 1)}
+    again = check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", 1).to_json()
+    assert texts[0] != texts[1] == again
+    assert all(json.loads(text)["ok"] for text in texts.values())
+
+
+def test_values_left_from_an_earlier_run_are_no_accusation(tmp_path: Path) -> None:
+    source = COLUMNS + "values = run(theta, X)\n"
+    report = check_script(written(tmp_path, source), COLUMNS_LOSS, "back(values, Y, theta)", ["theta"])
+    assert report.exit_code == 3
+    assert report.findings[0].message == (
+        "the gradients depend on values, on which the loss does not: left from an earlier run? "
+        "Compute it where the gradients are computed, as in backward(forward(W, X), Y)"
+    )
+
+
+NETWORK = '''
+import numpy as np
+class Net:
+    def __init__(self):
+        self.W, self.b = 0.01 * np.random.randn(3, 2), np.zeros(2)
+        self.gW = np.zeros_like(self.W)
+    def forward(self, X):
+        self.X, self.h = X, np.tanh(X @ self.W + self.b)
+        return self.h
+    def backward(self, d):
+        dz = d * (1 - self.h ** 2)
+        self.gW += self.X.T @ dz
+        return self.gW, dz.sum(axis=0)
+net = Net()
+layers = {"net": net}
+X, Y = np.random.rand(5, 3), np.random.randn(5, 2)
+'''
+
+
+@pytest.mark.parametrize("wrt", [["net.W", "net.b"], ["net"], ["layers['net'].W", "layers['net'].b"]])
+def test_attributes_of_objects_with_caches(tmp_path: Path, wrt: list[str]) -> None:
+    loss, grads = "((net.forward(X) - Y) ** 2).sum()", "net.backward(2 * (net.forward(X) - Y))"
+    script = written(tmp_path, NETWORK)
+    right = check_script(script, loss, grads, wrt)
+    assert [(item.name, item.verdict) for item in right.gradients] == [("W", "right"), ("b", "right")]
+    assert wrong(check_script(script, loss, grads.replace("2 *", ""), wrt)) == ("W", "b")
+
+
+def test_functions_that_read_globals_see_the_drawn_values(tmp_path: Path) -> None:
+    source = QUADRATIC + "def loss():\n    return L(w)\ndef gradient():\n    return 2 * w\n"
+    assert check_script(written(tmp_path, source), "loss()", "gradient()", ["w"]).ok
+    assert not check_script(written(tmp_path, source), "loss()", "gradient() * w", ["w"]).ok
+
+
+def test_a_script_runs_as_an_import_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "beside_it.py").write_text("import numpy as np\nw = np.ones(2)\n", encoding="utf-8")
+    source = (QUADRATIC + "import sys\nfrom beside_it import w\nassert len(sys.argv) == 1\nprint('hello')\n"
+              "if __name__ == '__main__':\n    raise SystemExit('the main block ran')\n")
+    script = written(tmp_path, source, "random.py")  # the name of a module of Python's own
+    argv, path = list(sys.argv), list(sys.path)
+    assert check_script(script, "L(w)", "2 * w", ["w"]).ok
+    assert (sys.argv, sys.path) == (argv, path)
+    assert "beside_it" not in sys.modules
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_global_random_numbers_are_left_alone(tmp_path: Path) -> None:
+    np.random.seed(5)
+    expected = np.random.rand()
+    np.random.seed(5)
+    check_script(written(tmp_path, COLUMNS), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"])
+    assert np.random.rand() == expected
+
+
+def test_the_letters_of_a_setup_become_different_sizes(tmp_path: Path) -> None:
+    report = checked(tmp_path, COLUMNS, "theta, X, Y = build(i, j, k, l, b)")
+    shapes = {item.name: item.shape for item in report.gradients}
+    sizes = [shapes["W1"][1], *(shapes[name][0] for name in ("b1", "b2", "b3"))]
+    assert len(set(sizes)) == 4
+    assert 1 not in sizes
+
+
+def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
+    missing = str(tmp_path / "nosuch.py")
+    with pytest.raises(ScriptError, match=r"nosuch\.py: No such file or directory$"):
+        check_script(missing, "L(w)", "w", ["w"])
+    assert refused(tmp_path, QUADRATIC, wrt="v") == "--wrt: script.py has no name 'v'; --setup can make it"
+    assert refused(tmp_path, QUADRATIC + "weights = w\n", wrt="wieghts") == (
+        "--wrt: script.py has no name 'wieghts': did you mean 'weights'?")
+    assert refused(tmp_path, QUADRATIC, loss="L(w, Q)") == (
+        "--loss: script.py has no name 'Q'; --setup can make it")
+    assert refused(tmp_path, QUADRATIC, loss="L(w") == "--loss: '(' was never closed: L(w"
+    assert refused(tmp_path, QUADRATIC, wrt="w + 1") == (
+        "--wrt: 'w + 1' is no name, attribute or item of the script")
+    assert refused(tmp_path, QUADRATIC, wrt="w.W1") == (
+        "--wrt: w.W1: AttributeError: 'numpy.ndarray' object has no attribute 'W1'")
+    assert refused(tmp_path, QUADRATIC, wrt="L") == "--wrt: L holds no arrays: it is function"
+    assert refused(tmp_path, QUADRATIC, setup="w = 1 / 0") == "--setup: ZeroDivisionError: division by zero"
+    assert refused(tmp_path, QUADRATIC, loss="w") == (
+        "the loss must be one number, but it is an array of shape (2,): take its mean or sum")
+
+
+def test_messages_name_the_users_line(tmp_path: Path) -> None:
+    assert refused(tmp_path, QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n", grads="g(w)").startswith(
+        "the gradients: script.py, line 6, in g: ValueError: matmul")
+    assert refused(tmp_path, "import numpy as np\nnp.zeros(3) + np.zeros(2)\n") == (
+        "script.py, line 2: ValueError: operands could not be broadcast together with shapes (3,) (2,)")
+    assert refused(tmp_path, "def f(:\n") == "script.py, line 1: SyntaxError: invalid syntax"
+    assert refused(tmp_path, "import sys\nsys.exit(4)\n") == (
+        "script.py: it called sys.exit(4): guard that with if __name__ == '__main__'")
+    assert refused(tmp_path, "x = input()\n") == "script.py, line 1: EOFError: EOF when reading a line"
+
+
+def test_too_many_letters_are_refused(tmp_path: Path) -> None:
+    text = refused(tmp_path, QUADRATIC, setup="w = np.ones((a, c, d, e, f, g, h, i, j))")
+    assert text == "--setup: at most 8 letters can be sizes, not a, c, d, e, f, g, h, i, j"
+
+
+def test_an_example_is_written_once(tmp_path: Path) -> None:
+    path = scripts.write_example("mynet.py", str(tmp_path))
+    assert path.read_text(encoding="utf-8") == EXAMPLE.read_text(encoding="utf-8")
+    with pytest.raises(ScriptError, match=r"mynet\.py is there already: move it away or delete it first"):
+        scripts.write_example("mynet.py", str(tmp_path))
+    with pytest.raises(ScriptError, match=r"there is no example 'x\.py'; there is: mynet\.py"):
+        scripts.write_example("x.py", str(tmp_path))
+    with pytest.raises(ScriptError, match=r"cannot be written: No such file or directory"):
+        scripts.write_example("mynet.py", str(tmp_path / "no"))
