@@ -170,10 +170,12 @@ def hypot(a: Array, b: Array) -> Any:
 
 
 def arctan2(a: Array, b: Array) -> Any:
-    """The angle of the point (b, a). NumPy's takes no complex numbers; this continues it analytically."""
+    """The angle of the point (b, a). NumPy's takes no complex numbers: the angle of the real parts, and the rest."""
+    angle = np.arctan2(a.real, b.real)
     if np.result_type(a, b).kind != "c":
-        return np.arctan2(a, b)
-    return -1j * np.log((b + 1j * a) / np.sqrt(a * a + b * b))
+        return angle
+    sin, cos = np.sin(angle), np.cos(angle)
+    return angle + np.arctan((a * cos - b * sin) / (b * cos + a * sin))
 
 
 def cast_where(condition: Array, a: Array, b: Array) -> Any:

@@ -147,7 +147,8 @@ def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Ar
         for indices, array in factors:
             terms += [array.astype(kind), [present.index(i) for i in indices]]
         kept = [i for i in out if i in present]
-        total: Any = np.einsum(*terms, [present.index(i) for i in kept], optimize=len(factors) > 2)
+        pairwise = len(factors) > 2 and kind != object  # NumPy's pairs of objects fail where one is a scalar
+        total: Any = np.einsum(*terms, [present.index(i) for i in kept], optimize=pairwise)
         total = read(np.asarray(total), Ref("", "".join(kept)), out, sizes)
     else:
         total = 1
