@@ -10,6 +10,7 @@ what comes out tells how far rounding alone can move a result (Monte Carlo arith
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -151,12 +152,12 @@ class AnalyticArray(WatchedArray):
         raise COMPLEX_WARNING("float() would drop the direction")
 
 
-def noisy(kind: type[WatchedArray], rng: np.random.Generator, amplification: float) -> Any:
+@lru_cache(maxsize=32)
+def noisy(kind: type[WatchedArray], salt: int, amplification: float) -> Any:
     """Return a class like `kind` in which each inexact operation errs by `amplification` eps.
 
-    The relative error is uniform and independent for each entry, and for a complex result for the
-    real and the imaginary part; eps is that of the result's dtype, so that a float32 step in
-    float64 code counts as one. The class has its own random numbers: one class, one evaluation.
+    The relative error is that of `disturbed`; eps is that of the result's dtype, so that a float32
+    step in float64 code counts as one. One salt, one way to err.
     """
 
     class Noisy(kind):  # type: ignore[misc, valid-type]
@@ -164,7 +165,12 @@ def noisy(kind: type[WatchedArray], rng: np.random.Generator, amplification: flo
             result = super().operate(ufunc, method, inputs, kwargs)
             if ufunc.__name__ in _EXACT or not hasattr(result, "dtype"):
                 return result
-            return disturbed(result, rng, amplification)
+            return disturbed(result, salt, amplification)
+
+        def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+            result = super().astype(dtype, *args, **options)
+            narrower = result.dtype.kind == "f" and result.itemsize < self.itemsize
+            return self.carried(disturbed(result, salt, amplification)) if narrower else result
 
     return Noisy
 
@@ -179,20 +185,30 @@ class RoundedArray(WatchedArray):
         return getattr(ufunc, method)(*inputs, **kwargs)
 
 
-def disturbed(values: Any, rng: np.random.Generator, amplification: float) -> Any:
-    """Return inexact values with a uniform relative error of `amplification` eps of their dtype."""
+def disturbed(values: Any, salt: int, amplification: float) -> Any:
+    """Return inexact values with a relative error of up to `amplification` eps of their dtype.
+
+    The error is a hash of the value and the salt: uniform, but the same for what is computed twice,
+    as rounding is. So ``z == z.max()`` finds its maximum, and what cancels exactly still does.
+    """
     values = np.asarray(values)
     if values.dtype.kind == "c":
-        parts = bare(values).view(values.real.dtype) if values.ndim else None
-        if parts is None or not values.flags.c_contiguous:
-            real = disturbed(values.real, rng, amplification)
-            return real + 1j * disturbed(values.imag, rng, amplification)
-        return disturbed(parts, rng, amplification).view(values.dtype)
+        return disturbed(values.real, salt, amplification) + 1j * disturbed(
+            values.imag, salt, amplification
+        )
     if values.dtype.kind != "f":
         return values
     size = amplification * np.finfo(values.dtype).eps
-    error = rng.uniform(-size, size, values.shape)
-    return (values * (1 + error)).astype(values.dtype)
+    return (values * (1 + size * _hashed(values, salt))).astype(values.dtype)
+
+
+def _hashed(values: np.ndarray, salt: int) -> np.ndarray:
+    """Numbers between -1 and 1 (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
+    bits = np.array(values, dtype=np.float64, ndmin=1).view(np.uint64) + np.uint64(salt)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return (bits / 2.0**63 - 1.0).reshape(values.shape)
 
 
 def bare(value: Any) -> Any:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.analytic import RoundedArray, noisy
-from einbackprop.certifying import AMPLIFICATION, SAMPLES, number, rounded
+from einbackprop.certifying import AMPLIFICATION, number, rounded, salts
 from einbackprop.draws import Drawing, Function, depends
 from einbackprop.evaluation import called, seeded
 from einbackprop.matching import Matching, Target, match
@@ -43,7 +42,7 @@ class User:
         if not targets:
             return {}
         exact = self._matched(called(self.gradients, state, "the gradients"), state)
-        runs = [run for _ in range(SAMPLES) if (run := self._disturbed(state, rng)) is not None]
+        runs = [run for salt in salts(rng) if (run := self._disturbed(state, salt)) is not None]
         answers = {}
         for target in targets:
             value = exact.values.get(target.name)
@@ -68,10 +67,9 @@ class User:
         return match(result, self.targets, self.source,
                      lambda: number(called(self.loss, state, "the loss")).real)
 
-    def _disturbed(self, state: Any, rng: np.random.Generator) -> Matching | None:
-        kind = noisy(RoundedArray, rng, AMPLIFICATION)
+    def _disturbed(self, state: Any, salt: int) -> Matching | None:
         try:
-            result = self.gradients(rebuild(state, lambda array: rounded(array, kind, rng)))
+            result = self.gradients(rebuild(state, lambda array: rounded(array, salt)))
             return self._matched(result, state)
         except Exception:  # the user's code may refuse array subclasses
             return None
@@ -157,11 +155,11 @@ def _shape_note(target: Target, value: Any) -> Note | None:
     text = f"its gradient has shape {shape}, but {target.name} has shape {wanted}"
     if sorted(shape) == sorted(wanted):
         return Note("wrong", f"{text}: is it transposed?")
+    if len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted):
+        return Note("wrong", f"{text}: is a sum over an axis missing?")
     if _stretches(shape, wanted) or _stretches(wanted, shape):
         return Note("wrong", f"{text}: NumPy would broadcast the two without a word, but the "
                              "gradient has the shape of what it is the gradient of")
-    if len(shape) > len(wanted):
-        return Note("wrong", f"{text}: is a sum over an axis missing?")
     return Note("wrong", text)
 
 

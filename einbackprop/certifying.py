@@ -74,7 +74,7 @@ class Reference:
     def rounding(self) -> float:
         """How far rounding can move the loss."""
         eps = float(np.finfo(float).eps)
-        moved = [self._noisy_value() - self.value for _ in range(SAMPLES)]
+        moved = [self._noisy_value(salt) - self.value for salt in salts(self.rng)]
         finite = [abs(move) / AMPLIFICATION for move in moved if np.isfinite(move)]
         return max(finite, default=0.0) + eps * abs(self.value)
 
@@ -105,7 +105,7 @@ class Reference:
         """Return the slope with an error that counts rounding inside the loss, measured."""
         if not self.analytic:
             return slope
-        kinds = [noisy(AnalyticArray, self.rng, AMPLIFICATION) for _ in range(SAMPLES)]
+        kinds = [noisy(AnalyticArray, salt, AMPLIFICATION) for salt in salts(self.rng)]
         moved = [abs(self._complex_step(directions, kind) - slope.value) for kind in kinds]
         return Slope(slope.value, slope.error + 8 * max(moved) / AMPLIFICATION)
 
@@ -139,9 +139,8 @@ class Reference:
         except Exception:  # the user's code may assert something about its values
             return np.nan
 
-    def _noisy_value(self) -> float:
-        kind = noisy(RoundedArray, self.rng, AMPLIFICATION)
-        state = rebuild(self.state, lambda array: rounded(widened(array), kind, self.rng))
+    def _noisy_value(self, salt: int) -> float:
+        state = rebuild(self.state, lambda array: rounded(widened(array), salt))
         try:
             return number(self.loss(state)).real
         except Exception:  # the user's code may refuse array subclasses
@@ -208,7 +207,7 @@ def widened(array: np.ndarray) -> Any:
     return array.astype(np.result_type(array.dtype, np.float64), order="K")
 
 
-def rounded(array: Any, kind: type[RoundedArray], rng: np.random.Generator) -> Any:
+def rounded(array: Any, salt: int) -> Any:
     """Return a float array as a noisy one, itself off by as much; integers and labels as they are.
 
     Values that are whole numbers keep them: a mask or a one-hot row is exact.
@@ -217,7 +216,13 @@ def rounded(array: Any, kind: type[RoundedArray], rng: np.random.Generator) -> A
         return array
     array = np.asarray(array)
     whole = bool(np.all(array == np.rint(array)))
-    return (array.copy() if whole else disturbed(array, rng, AMPLIFICATION)).view(kind)
+    moved = array.copy() if whole else disturbed(array, salt, AMPLIFICATION)
+    return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
+
+
+def salts(rng: np.random.Generator) -> list[int]:
+    """Return the salts of as many noisy runs as an estimate of rounding takes."""
+    return [int(salt) for salt in rng.integers(2**63, size=SAMPLES)]
 
 
 def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions) -> Any:

@@ -167,7 +167,7 @@ class _Rebuilding:
         return made
 
     def _container(self, value: Any, children: list[tuple[Hashable, Any]]) -> Any:
-        if not _is_record(value):
+        if isinstance(value, (dict, list, np.ndarray)):
             made = self._keep(value, copy.copy(value))
             for step, inner in children:
                 made[step] = self.of(inner)

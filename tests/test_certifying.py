@@ -1,0 +1,207 @@
+"""The reference: complex step where it survives, differences elsewhere, each with an honest error."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from einbackprop.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.certifying import AMPLIFICATION, Reference, Slope, gradient, number, rounded, unit
+from einbackprop.errors import ScriptError
+
+A = np.array([[0.3, -0.4, 0.35], [1.25, 0.7, -2.5]])
+P = np.abs(A)
+EPS = 2.0**-52
+
+# What plain complex numbers lose or falsify, each with its derivative on the real line.
+ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "abs": (lambda x: np.abs(x).sum(), np.sign),
+    "builtin abs of a scalar": (lambda x: abs(x[0, 1]) + abs(x.sum()),
+                                lambda x: np.sign(x.sum()) - unit((2, 3), (0, 1))),
+    "fabs": (lambda x: np.fabs(x).sum(), np.sign),
+    "norm": (np.linalg.norm, lambda x: x / np.linalg.norm(x)),
+    "norm of axis": (lambda x: np.linalg.norm(x, axis=0).sum(), lambda x: x / np.linalg.norm(x, axis=0)),
+    "norm 1": (lambda x: np.linalg.norm(x, ord=1, axis=1).sum(), np.sign),
+    "norm 3": (lambda x: np.linalg.norm(x, ord=3, axis=-1, keepdims=True).sum(),
+               lambda x: np.sign(x) * x**2 / np.linalg.norm(x, ord=3, axis=1, keepdims=True) ** 2),
+    "norm inf": (lambda x: np.linalg.norm(x[0], ord=np.inf), lambda x: np.array([[0, -1.0, 0], [0, 0, 0]])),
+    "norm fro": (lambda x: np.linalg.norm(x, "fro") ** 2, lambda x: 2 * x),
+    "norm of axes": (lambda x: np.linalg.norm(x, axis=(0, 1)) ** 2, lambda x: 2 * x),
+    "var": (lambda x: np.var(x, axis=0).sum(), lambda x: x - x.mean(0)),
+    "var, ddof": (lambda x: x.var(ddof=1), lambda x: 2 * (x - x.mean()) / 5),
+    "std": (lambda x: np.std(x), lambda x: (x - x.mean()) / (6 * x.std())),
+    "vdot": (lambda x: np.vdot(x, x), lambda x: 2 * x),
+    "vecdot": (lambda x: np.vecdot(x, x).sum(), lambda x: 2 * x),
+    "conj": (lambda x: (np.conj(x) * x.conj() * x.conjugate()).sum(), lambda x: 3 * x**2),
+    "real": (lambda x: (np.real(x) * x.real).sum() + x.imag.sum(), lambda x: 2 * x),
+    "sign": (lambda x: (np.sign(x) * x**2).sum(), lambda x: 2 * np.abs(x)),
+    "maximum": (lambda x: np.maximum(x, 0.1).sum() + np.fmax(0, x).sum(), lambda x: (x > 0.1) * 1.0 + (x > 0)),
+    "minimum": (lambda x: np.minimum(x, 0.1).sum() + np.fmin(0, x).sum(), lambda x: (x < 0.1) * 1.0 + (x < 0)),
+    "clip": (lambda x: np.clip(x, -0.38, 1).sum() + x.clip(-1, 0).sum(),
+             lambda x: ((x > -0.38) & (x < 1)) * 1.0 + ((x > -1) & (x < 0))),
+    "where": (lambda x: np.abs(np.where(x > 0, x, 2 * x)).sum(), lambda x: np.where(x > 0, 1.0, -2.0)),
+    "max": (lambda x: x.max() + np.max(x, axis=0).sum(), lambda x: np.array([[0, 0, 1.0], [2, 1, 0]])),
+    "equal": (lambda x: x[x == x.max()].sum(), lambda x: (x == x.max()) * 1.0),
+    "log of a square": (lambda x: np.log(x**2).sum(), lambda x: 2 / x),
+    "log1p of little": (lambda x: np.log1p(1e-12 * x).sum() * 1e12, lambda x: 1 / (1 + 1e-12 * x)),
+    "logaddexp": (lambda x: np.logaddexp(x, 1).sum(), lambda x: 1 / (1 + np.exp(1 - x))),
+    "hypot": (lambda x: np.hypot(x, 2.0).sum(), lambda x: x / np.hypot(x, 2)),
+    "astype": (lambda x: (x.astype(float) * x.astype(np.float32)).sum(), lambda x: 2 * x),
+    "sum as float": (lambda x: np.sum(x * x, dtype=np.float64), lambda x: 2 * x),
+    "a buffer like the array": (lambda x: _filled(np.zeros_like(x, dtype=float), x), lambda x: 2 * x),
+    "stacked": (lambda x: np.abs(np.concatenate([x, -x]).mean(axis=1)).sum() * 3,
+                lambda x: 2 * np.sign(x.sum(1, keepdims=True)) + 0 * x),
+    "a total that grows": (lambda x: _total(x), lambda x: np.ones_like(x)),
+    "rows one by one": (lambda x: sum(abs(row.sum()) for row in x), lambda x: np.sign(x.sum(1, keepdims=True)) + 0 * x),
+    "branch on a value": (lambda x: (x**2).sum() if x[0, 0] > 0 and x.any() else 0 * x.sum(), lambda x: 2 * x),
+    "einsum and matmul": (lambda x: np.einsum("ij,ij->", x, x) + (x @ x.T).trace(), lambda x: 4 * x),
+}
+
+
+def _filled(buffer: Any, x: Any) -> Any:
+    for row in range(len(x)):
+        buffer[row] = x[row] ** 2
+    return buffer.sum()
+
+
+def _total(x: Any) -> Any:
+    total = first = x[0, 0]
+    for value in x.ravel()[1:]:
+        total += value
+    return total + first - x[0, 0]
+
+
+# What carries no complex number at all: the reference must notice and take differences.
+REAL_ONLY: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "float()": (lambda x: float((x**2).sum()), lambda x: 2 * x),
+    "math": (lambda x: sum(math.exp(v) for v in x.ravel()), np.exp),
+    "a real buffer": (lambda x: _filled(np.zeros(x.shape), x), lambda x: 2 * x),
+    "abs of what asarray made plain": (lambda x: np.abs(np.asarray(x)).sum(), np.sign),
+    "spectral norm": (lambda x: np.linalg.norm(x, 2) ** 2,
+                      lambda x: (lambda u, s, v: 2 * s[0] * np.outer(u[:, 0], v[0]))(*np.linalg.svd(x))),
+    "slogdet": (lambda x: np.linalg.slogdet(x @ x.T)[1], lambda x: 2 * np.linalg.inv(x @ x.T) @ x),
+    "arctan2": (lambda x: np.arctan2(x, 2.0).sum(), lambda x: 2 / (x**2 + 4)),
+    "a part that item drops": (lambda x: (x**2).sum() + np.float64(np.real(x[0, 0].item())),
+                               lambda x: 2 * x + unit((2, 3), (0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", ANALYTIC)
+def test_complex_step_survives_what_plain_complex_numbers_do_not(name: str) -> None:
+    loss, derivative = ANALYTIC[name]
+    values, errors, method = gradient(lambda s: loss(s[0]), [A], (0,))
+    assert method == "complex step"
+    expected = np.broadcast_to(derivative(A), A.shape)
+    assert np.abs(values - expected).max() <= 8 * EPS * np.abs(expected).max()
+    assert np.all(errors <= 1e-12 * (1 + np.abs(expected)))
+
+
+@pytest.mark.parametrize("name", REAL_ONLY)
+def test_differences_where_the_complex_step_is_lost(name: str) -> None:
+    loss, derivative = REAL_ONLY[name]
+    values, errors, method = gradient(lambda s: loss(s[0]), [A], (0,))
+    assert method == "differences"
+    assert np.all(np.abs(values - derivative(A)) <= errors)
+    assert errors.max() < 1e-9
+
+
+def test_plain_complex_step_would_have_answered_zero() -> None:
+    moved = A + 1e-20j * unit(A.shape, (0, 1))
+    assert np.imag(np.linalg.norm(moved)) == 0  # what the self-check and the subclass are for
+
+
+@pytest.mark.parametrize("power", [2, 3, 7])
+def test_differences_say_how_wrong_they_are(power: int) -> None:
+    x = 0.7
+    exact = float(power * Fraction(x) ** (power - 1))
+    reference = Reference(lambda s: float(s[0][0] ** power), [np.array([x])], ((0,),), np.random.default_rng(0))
+    slope = reference.difference({(0,): np.ones(1)})
+    assert abs(slope.value - exact) <= slope.error < 1e-10
+
+
+def test_differences_notice_a_jump() -> None:
+    reference = Reference(lambda s: float(np.sum(s[0] > 0)), [np.zeros(1)], ((0,),), np.random.default_rng(0))
+    _, ahead = reference.one_sided({(0,): np.ones(1)})
+    assert not ahead.error < 1e-3
+
+
+def test_one_sided_slopes_differ_at_a_kink_and_only_there() -> None:
+    rng = np.random.default_rng(0)
+    for x, expected in ((0.0, (-1.0, 1.0)), (0.4, (1.0, 1.0))):
+        reference = Reference(lambda s: np.abs(s[0]).sum(), [np.array([x])], ((0,),), rng)
+        behind, ahead = reference.one_sided({(0,): np.ones(1)})
+        assert (behind.value, ahead.value) == pytest.approx(expected, abs=1e-9)
+        assert behind.agrees(ahead) == (x != 0)
+
+
+def test_float32_is_cast_up() -> None:
+    values, errors, method = gradient(lambda s: np.exp(s[0]).sum(), [A.astype(np.float32)], (0,))
+    assert np.abs(values - np.exp(A.astype(np.float32).astype(float))).max() < 1e-14
+    assert errors.max() < 1e-12
+    assert method == "complex step"
+
+
+def test_the_error_of_a_cancelling_loss_is_measured() -> None:
+    def loss(s: Any) -> Any:
+        return ((s[0] + 1e6 - 1e6) ** 2).sum()
+
+    values, errors, _ = gradient(loss, [A], (0,))
+    assert np.all(np.abs(values - 2 * A) <= errors)
+    assert errors.max() > 1e-10  # 1e6 eps is what it costs; 1e-14 would be a lie
+
+
+def test_a_loss_must_be_one_number() -> None:
+    assert number(np.array([[2.0]])) == 2
+    with pytest.raises(ScriptError, match=r"^the loss must be one number, but it is None: take its mean or sum$"):
+        number(None)
+    with pytest.raises(ScriptError, match=r"but it is an array of shape \(3,\)"):
+        number(np.ones(3))
+
+
+def test_slopes_agree_within_their_errors() -> None:
+    assert Slope(1.0, 0.1).agrees(Slope(1.7, 0.1))
+    assert not Slope(1.0, 0.1).agrees(Slope(1.9, 0.1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_is_of_the_size_that_it_says(dtype: Any) -> None:
+    ones = np.linspace(1, 2, 1000, dtype=dtype)
+    errors = (disturbed(ones, 12345, 1000.0) - ones) / ones / np.finfo(dtype).eps
+    assert 900 < np.abs(errors).max() <= 1001
+    assert abs(errors.mean()) < 60  # three standard errors of a uniform mean
+    assert not np.array_equal(disturbed(ones, 1, 1000.0), disturbed(ones, 2, 1000.0))
+    assert np.array_equal(disturbed(ones, 1, 1000.0), disturbed(ones, 1, 1000.0))
+
+
+def test_noise_leaves_exact_things_exact() -> None:
+    z = rounded(A, 7)
+    assert np.argwhere(z == z.max()).tolist() == [[1, 0]]
+    assert np.array_equal(bare(-z), -bare(z))
+    assert np.array_equal(bare(np.maximum(z, 0)), np.maximum(bare(z), 0))
+    assert np.array_equal(bare((z @ z.T) - (z @ z.T)), np.zeros((2, 2)))
+    assert np.array_equal(bare(rounded(np.eye(2), 7)), np.eye(2))
+    assert rounded(np.arange(3), 7).dtype == np.arange(3).dtype
+
+
+def test_noise_shows_what_cancels() -> None:
+    kind = noisy(RoundedArray, 3, AMPLIFICATION)
+    plain, cancelling = A * 3 / 3, A + 1e6 - 1e6
+    assert np.abs(bare(A.view(kind) * 3 / 3) - plain).max() < 1e-12
+    assert np.abs(bare(A.view(kind) + 1e6 - 1e6) - cancelling).max() > 1e-9
+
+
+def test_analytic_arrays_refuse_what_would_lose_the_direction() -> None:
+    x = A.astype(complex).view(AnalyticArray)
+    with pytest.raises(np.exceptions.ComplexWarning, match="would drop the direction"):
+        float(x[0, 0])
+    with pytest.raises(np.exceptions.ComplexWarning, match="the 2 norm of a matrix has no analytic form"):
+        np.linalg.norm(x, 2)
+    total = np.zeros(A.shape)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        total += x
+    assert int(x[1, 0]) == 1
+    assert not np.iscomplexobj(x)
+    assert x.astype(int).tolist() == A.astype(int).tolist()

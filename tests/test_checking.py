@@ -1,0 +1,391 @@
+"""`check`: correct code is never accused, wrong code is, and every message says what it should."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
+
+from einbackprop import nesting
+from einbackprop.checking import Report, check
+from einbackprop.errors import EinbackpropError, GradientError, ScriptError
+from einbackprop.reports import WIDTH, Finding, Gradient, Line
+
+
+def judged(control: Control, gradients: Any = None) -> Report:
+    return check(control.loss, gradients or control.gradients, *control.arguments, wrt=control.wrt)
+
+
+def slightly_off(result: Any) -> Any:
+    """The largest entry of the last array, off by a millionth."""
+    path, leaf = [(path, leaf) for path, leaf in nesting.leaves(result) if leaf is not None][-1]
+    values = np.array(leaf, dtype=np.float64)
+    index = np.unravel_index(np.argmax(np.abs(values)), values.shape)
+    values[index] *= 1 + 1e-6
+    return nesting.replaced(result, path, values)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_correct_code_is_right(name: str) -> None:
+    report = judged(CONTROLS[name])
+    assert report, str(report)
+    assert report.exit_code == 0
+    assert all(item.grade == "close" for item in report.gradients)
+
+
+@pytest.mark.parametrize("name", [name for name, control in CONTROLS.items() if control.sharp])
+def test_a_relative_error_of_a_millionth_is_wrong(name: str) -> None:
+    control = CONTROLS[name]
+    if name in ("None where the loss does not look", "loss and gradient"):
+        report = judged(control, lambda *inputs: slightly_off(squares_gradient(inputs[0], inputs[-1])))
+    else:
+        report = judged(control, lambda *inputs: slightly_off(control.gradients(*inputs)))
+    assert report.exit_code == 1, str(report)
+    assert [item.verdict for item in report.gradients].count("wrong") == 1
+
+
+@pytest.mark.parametrize("name", [name for name, control in CONTROLS.items() if not control.sharp])
+def test_where_rounding_is_coarse_a_half_is_still_wrong(name: str) -> None:
+    control = CONTROLS[name]
+
+    def off(*inputs: Any) -> Any:
+        result = control.gradients(*inputs)
+        path, leaf = list(nesting.leaves(result))[-1]
+        return nesting.replaced(result, path, leaf + np.float16(0.5) * (1 + np.abs(leaf)))
+
+    assert judged(control, off).exit_code == 1
+
+
+@pytest.mark.parametrize("kind", ["transpose", "row", "column", "entry"])
+def test_no_error_pattern_hides_in_a_large_array(kind: str) -> None:
+    control = CONTROLS["a large matrix"]
+    square = (0.01 * np.random.default_rng(0).normal(size=(60, 60)), control.arguments[1])
+
+    def off(W: Any, X: Any) -> Any:
+        d = control.gradients(W, X)
+        if kind == "transpose":
+            return d.T
+        d[{"row": (7,), "column": (slice(None), 9), "entry": (7, 9)}[kind]] *= 1.001
+        return d
+
+    report = check(control.loss, off, *square)
+    item = report.gradients[0]
+    assert item.verdict == "wrong"
+    assert item.index is not None
+    assert {"row": item.index[0] == 7, "column": item.index[1] == 9, "entry": item.index == (7, 9),
+            "transpose": True}[kind]
+    assert "of arrays above 200 entries 6 of them and 3 random directions" in report.assumptions[-1]
+
+
+def test_arguments_are_not_changed() -> None:
+    control = CONTROLS["inputs changed in place"]
+    before = [argument.copy() for argument in control.arguments]
+    report = judged(control)
+    assert all(np.array_equal(a, b) for a, b in zip(before, control.arguments, strict=True))
+    assert report.findings[0].message == (
+        "the gradients function changes W in place: whoever calls it finds other values there afterwards")
+
+
+def test_only_a_change_in_place_is_told() -> None:
+    assert check(squares, squares_gradient, W, X).findings == ()
+
+
+def test_random_numbers_inside_are_told_and_never_accused() -> None:
+    def loss(W: Any, X: Any) -> Any:
+        return ((np.random.rand(6, 4) < 0.5) * (X @ W)).sum()
+
+    def gradient(W: Any, X: Any) -> Any:
+        return X.T @ (np.random.rand(6, 4) < 0.5).astype(float)
+
+    told = ("the loss and the gradients answered differently when asked twice with the same values: random "
+            "numbers inside? The check restarts NumPy's global random state before each call")
+    report = check(loss, gradient, W, X)
+    assert report.ok
+    assert report.findings[0].message == told
+    doubtful = check(loss, lambda W, X: 2 * gradient(W, X), W, X)
+    assert doubtful.exit_code == 3
+    assert doubtful.gradients[0].note == (
+        "it differs from the reference, but the functions draw random numbers and may have drawn "
+        "different ones: pass the random numbers in as data")
+
+
+def test_a_generator_among_the_arguments_draws_the_same_numbers_each_time() -> None:
+    def loss(W: Any, X: Any, rng: Any) -> Any:
+        return ((rng.random((6, 4)) < 0.5) * (X @ W)).sum()
+
+    report = check(loss, lambda W, X, rng: X.T @ (rng.random((6, 4)) < 0.5), W, X, np.random.default_rng(1))
+    assert report.ok
+    assert report.findings == ()
+
+
+def kinked(w: Any) -> Any:
+    """Finite only near the user's own values, of which one sits at the kink."""
+    return np.abs(w).sum() - np.log(1e-4 - (w**2).sum())
+
+
+def kinked_gradient(w: Any) -> Any:
+    return np.sign(w) + 2 * w / (1e-4 - (w**2).sum())
+
+
+def test_a_kink_is_called_a_kink() -> None:
+    report = check(kinked, lambda w: kinked_gradient(w) + 0.5 * (w == 0), np.array([0.0, 0.002, -0.003]))
+    assert report.exit_code == 3
+    assert report.gradients[0].verdict == "kink"
+    assert report.gradients[0].index == (0,)
+    assert report.gradients[0].note == (
+        "a kink: the loss has another slope on each side of these values (as relu at 0, a tie in max), "
+        "so any value between the two is as good")
+    assert str(report).startswith("kink: w (of 1 gradient)\n")
+    assert "drawn afresh 3 times, near your own values" in str(report)
+
+
+def test_a_mistake_beside_a_kink_is_a_mistake() -> None:
+    report = check(kinked, lambda w: kinked_gradient(w) * (1 + (w < 0)), np.array([0.0, 0.002, -0.003]))
+    assert report.gradients[0].verdict == "wrong"
+    assert report.gradients[0].index == (2,)
+
+
+def test_no_finite_loss_is_undecided() -> None:
+    report = check(lambda w: np.nan * w.sum(), lambda w: w, np.ones(2))
+    assert report.exit_code == 3
+    assert report.gradients[0].note == "no values were found at which the loss is a finite number"
+
+
+def test_an_epsilon_in_one_of_the_two_is_named() -> None:
+    def loss(w: Any, t: Any) -> Any:
+        return -(t * np.log(1 / (1 + np.exp(-w)) + 1e-8)).sum()
+
+    report = check(loss, lambda w, t: -t / (1 + np.exp(w)), np.zeros(3), np.array([0.3, 0.2, 0.7]))
+    assert report.gradients[0].verdict == "wrong"
+    note = report.gradients[0].note
+    assert note.startswith("it is off by only ")
+    assert note.endswith("e-08 of the largest entry: does a small constant, as in log(p + 1e-8), stand in "
+                         "one of the two functions and not in the other?")
+
+
+def test_a_gradient_that_relies_on_the_data_is_doubted_not_accused() -> None:
+    data = np.array([[0.6, -0.8], [-0.28, 0.96]])  # rows of length one, which no draw keeps
+
+    def gradient(w: Any, x: Any) -> Any:
+        return 2 * w
+
+    report = check(lambda w, x: (w**2 * (x**2).sum(axis=1)).sum(), gradient, np.zeros(2), data)
+    assert report.exit_code == 3
+    assert report.gradients[0].note == (
+        "right with your data, not with redrawn data: either your data hide a mistake, or the gradient "
+        "relies on something about them")
+
+
+def test_constant_data_are_mentioned() -> None:
+    report = check(squares, squares_gradient, W, np.ones((6, 3)))
+    assert [item.message for item in report.findings] == [
+        "X holds 1 everywhere, and is kept so: such data can hide a mistake"]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda d: d.T, "its gradient has shape (4, 3), but W has shape (3, 4): is it transposed?"),
+        (lambda d: d[:1], "its gradient has shape (1, 4), but W has shape (3, 4): NumPy would broadcast the two "
+                          "without a word, but the gradient has the shape of what it is the gradient of"),
+        (lambda d: d.sum(), "its gradient has shape (), but W has shape (3, 4): NumPy would broadcast the two "
+                            "without a word, but the gradient has the shape of what it is the gradient of"),
+        (lambda d: d[None] * np.ones((6, 1, 1)),
+         "its gradient has shape (6, 3, 4), but W has shape (3, 4): is a sum over an axis missing?"),
+        (lambda d: d[:, :2], "its gradient has shape (3, 2), but W has shape (3, 4)"),
+    ],
+)
+def test_a_wrong_shape_is_wrong_and_said(change: Any, note: str) -> None:
+    report = check(squares, lambda W, X: change(squares_gradient(W, X)), W, X)
+    assert (report.gradients[0].verdict, report.gradients[0].note) == ("wrong", note)
+    assert report.exit_code == 1
+
+
+def test_a_shape_that_broadcasts_to_the_right_one_is_wrong_for_a_vector() -> None:
+    report = check(lambda b: (b**2).sum(), lambda b: 2 * b[None], ZEROS)
+    assert report.exit_code == 1
+    assert report.gradients[0].note.startswith(
+        "its gradient has shape (1, 4), but b has shape (4,): NumPy would broadcast")
+
+
+def test_a_complex_gradient_is_undecided() -> None:
+    report = check(squares, lambda W, X: squares_gradient(W, X) + 0j, W, X)
+    assert report.gradients[0].note == "its gradient is complex (complex128), not real"
+    assert report.exit_code == 3
+
+
+def two_loss(p: Any, X: Any) -> Any:
+    return np.tanh(X @ p["W"] + p["b"]).sum()
+
+
+def two_gradients(p: Any, X: Any) -> Any:
+    d = 1 - np.tanh(X @ p["W"] + p["b"]) ** 2
+    return X.T @ d, d.sum(axis=0)
+
+
+PAIR = {"W": W, "b": ZEROS}
+
+
+@pytest.mark.parametrize("keys", [("W", "b"), ("dW", "db"), ("grad_W", "grad_b"), ("dL_dW", "dL_db"),
+                                  ("W_grad", "b_grad"), ("dLdW", "dLdb"), ("∂L_∂W", "∂L_∂b"), ("gW", "gb")])
+def test_keys_are_matched_however_decorated(keys: tuple[str, str]) -> None:
+    def gradients(p: Any, X: Any) -> Any:
+        dW, db = two_gradients(p, X)
+        return {keys[1]: db, keys[0]: dW}
+
+    report = check(two_loss, gradients, PAIR, X)
+    assert [(item.name, item.verdict) for item in report.gradients] == [("W", "right"), ("b", "right")]
+
+
+def test_a_missing_key_is_wrong_and_an_extra_one_is_told() -> None:
+    report = check(two_loss, lambda p, X: {"dW": two_gradients(p, X)[0], "dX": X}, PAIR, X)
+    assert [(item.name, item.verdict) for item in report.gradients] == [("W", "right"), ("b", "wrong")]
+    assert report.gradients[1].note == "no gradient was returned for it"
+    assert report.findings[0].message == "also returned, but not asked for: dX"
+
+
+def test_a_missing_key_is_wrong_even_where_zeros_make_the_loss_blind_to_it() -> None:
+    zeros = {"V": np.zeros((2, 3)), "U": np.zeros((3, 2))}
+    report = check(lambda p: ((p["V"] @ p["U"]) ** 2).sum(),
+                   lambda p: {"V": 2 * p["V"] @ p["U"] @ p["U"].T}, zeros)
+    assert [(item.name, item.verdict) for item in report.gradients] == [("V", "right"), ("U", "wrong")]
+
+
+def test_too_few_without_names_are_undecided() -> None:
+    report = check(lambda a, b, c: (a * b * c).sum(), lambda a, b, c: [b * c + 0, a * c + 0],
+                   np.ones(2), np.ones(2), np.ones(2), wrt=(0, 1, 2))
+    assert report.exit_code == 3
+    assert report.findings[0].message == (
+        "2 gradients were returned for 3 arrays (a, b, c), and nothing says which is missing: "
+        "return them in that order, or in a dict by name")
+
+
+def test_another_order_in_the_return_statement_is_told() -> None:
+    def gradients(a: Any, b: Any) -> Any:
+        da, db = b + 0, a + 0
+        return db, da
+
+    report = check(lambda a, b: (a * b).sum(), gradients, np.ones(2), np.ones(2), wrt=(0, 1))
+    assert report.exit_code == 1
+    assert report.findings[0].message == (
+        "the gradients are returned in the order db, da, but they are matched by position with a, b")
+
+
+def test_several_arguments_may_come_back_in_a_dict() -> None:
+    report = check(lambda a, b: (a * b).sum(), lambda a, b: {"db": a, "da": b}, np.ones(2), np.ones(2), wrt=(0, 1))
+    assert report.ok
+
+
+def test_a_negative_position_counts_from_the_end() -> None:
+    assert check(lambda X, W: squares(W, X), lambda X, W: squares_gradient(W, X), X, W, wrt=-1).ok
+
+
+def unpacking_loss(parameters: Any, X: Any) -> Any:
+    return inner_loss(X, values=parameters)
+
+
+def inner_loss(X: Any, values: Any) -> Any:
+    V, c = values
+    return np.tanh(X @ V + c).sum()
+
+
+def list_gradients(parameters: Any, X: Any) -> Any:
+    return list(two_gradients(dict(zip("Wb", parameters, strict=True)), X))
+
+
+def test_names_are_those_that_the_users_code_unpacks() -> None:
+    report = check(unpacking_loss, list_gradients, [W, ZEROS], X)
+    assert [item.name for item in report.gradients] == ["V", "c"]
+    by_lambda = check(lambda q, X: unpacking_loss(q, X), list_gradients, [W, ZEROS], X)
+    assert [item.name for item in by_lambda.gradients] == ["V", "c"]
+
+
+def test_names_fall_back_on_positions() -> None:
+    report = check(lambda q, X: two_loss({"W": q[0], "b": q[1]}, X), list_gradients, [W, ZEROS], X)
+    assert [item.name for item in report.gradients] == ["q[0]", "q[1]"]
+
+
+def test_messages_of_functions_that_raise() -> None:
+    def loss(W: Any, X: Any) -> Any:
+        raise ValueError("no\n such luck")
+
+    with pytest.raises(ScriptError) as caught:
+        check(loss, squares_gradient, W, X)
+    line = loss.__code__.co_firstlineno + 1
+    assert str(caught.value) == f"the loss: {Path(__file__).name}, line {line}, in loss: ValueError: no such luck"
+    with pytest.raises(ScriptError, match=r"^the loss must be one number, but it is an array of shape \(6, 4\)"):
+        check(lambda W, X: X @ W, squares_gradient, W, X)
+    with pytest.raises(ScriptError, match=r"^wrt is 2, but there are 2 arguments$"):
+        check(squares, squares_gradient, W, X, wrt=2)
+    with pytest.raises(ScriptError, match=r"^y holds no arrays to differentiate: it is str$"):
+        check(lambda y: 1.0, lambda y: 1.0, "label")
+    with pytest.raises(ScriptError, match=r"^W has dtype complex128: only real numbers can be checked$"):
+        check(squares, squares_gradient, W + 0j, X)
+    assert issubclass(ScriptError, EinbackpropError)
+
+
+def test_what_the_verdict_rests_on_is_printed() -> None:
+    control = CONTROLS["p - Y, one-hot"]
+    text = str(check(control.loss, control.gradients, W, X, ONE_HOT))
+    assert "W: drawn afresh 3 times, of both signs; sizes are yours." in text
+    assert "Data: yours, and in one draw redrawn: X (between 0 and 1)." in text
+    assert "Kept as they are: Y." in text
+    assert "Reference: complex step of the loss, itself checked by differences; every entry." in text
+    labelled = CONTROLS["softmax with labels"]
+    assert "Kept" not in str(check(labelled.loss, labelled.gradients, W, ZEROS, X, LABELS, wrt=(0, 1)))
+    looped = CONTROLS["recurrent, buffers of zeros"]
+    assert "Reference: differences of the loss; every entry." in str(judged(looped))
+
+
+def test_a_report_is_text_and_json_and_raises() -> None:
+    report = check(two_loss, lambda p, X: (two_gradients(p, X)[0], 2 * two_gradients(p, X)[1]), PAIR, X)
+    lines = str(report).splitlines()
+    assert lines[0] == "wrong: b (of 2 gradients)"
+    assert lines[1].startswith("  W  (3,4)  right  off by ")
+    assert re.match(r"  b  \(4,\)   wrong  off by \d\.\de\+15 roundings at \[\d\]: yours ", lines[2])
+    assert max(map(len, lines)) <= WIDTH
+    data = json.loads(report.to_json())
+    assert data["ok"] is False
+    assert data["lines"] == data["findings"] == []
+    assert [(item["name"], item["verdict"], item["grade"]) for item in data["gradients"]] == [
+        ("W", "right", "close"), ("b", "wrong", "close")]
+    assert data["gradients"][1]["max_error"] == pytest.approx(1.0)
+    assert data["gradients"][1]["yours"] == pytest.approx(2 * data["gradients"][1]["expected"])
+    with pytest.raises(GradientError) as caught:
+        report.raise_if_wrong()
+    assert str(caught.value) == str(report)
+    assert isinstance(caught.value, AssertionError)
+    right = check(squares, squares_gradient, W, X)
+    right.raise_if_wrong()
+    assert str(right).startswith("right: 1 gradient\n")
+    assert bool(right)
+    assert not bool(report)
+
+
+def test_a_report_holds_lines_and_findings_as_the_design_says() -> None:
+    line = Line("f.py", 54, "d = W.T @ e", "d[j,b] = Σ_k W[k,j] e[k,b]", "kj,kb->jb", "∂L/∂h", "wrong")
+    report = Report((Gradient("W", "wrong", "proved", float("inf")),), (line,),
+                    (Finding("transposed", "f.py", 54, "W.T", "W"),))
+    data = json.loads(report.to_json())
+    assert data["lines"][0]["is"] == "∂L/∂h"
+    assert data["lines"][0]["line"] == 54
+    assert data["findings"][0] == {"message": "transposed", "file": "f.py", "line": 54, "yours": "W.T", "expected": "W"}
+    assert data["gradients"][0]["max_error"] is None
+    assert "! transposed" in str(report)
+
+
+def test_no_gradients_is_not_right() -> None:
+    assert not Report(())
+    assert Report(()).exit_code == 3
+    assert str(Report(())) == "no gradients"
+
+
+def test_long_reports_stay_within_a_hundred_columns() -> None:
+    names = [f"a_rather_long_name_of_a_parameter_{n}" for n in range(9)]
+    p = {name: TARGETS.copy() for name in names}
+    report = check(lambda p: sum((v**2).sum() for v in p.values()), lambda p: dict(p), p)
+    assert max(map(len, str(report).splitlines())) <= WIDTH
+    assert str(report).replace("\n", " ").startswith("wrong: " + ", ".join(names))

@@ -1,0 +1,112 @@
+"""The command line: exit codes, one line for an error, help that helps, and a cheap import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+
+from einbackprop.command import main
+
+OPTIONS = ["--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(COLUMNS, encoding="utf-8")
+    return path
+
+
+def test_right_is_0(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(script), *OPTIONS]) == 0
+    assert capsys.readouterr().out.startswith("right: all 6 gradients\n")
+
+
+def test_wrong_is_1_and_named(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script.write_text(MUTANTS["untransposed W"].of(COLUMNS), encoding="utf-8")
+    assert main(["check", str(script), *OPTIONS]) == 1
+    assert capsys.readouterr().out.startswith("wrong: W1, b1 (of 6 gradients)\n")
+
+
+def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script.write_text(COLUMNS.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)"), encoding="utf-8")
+    assert main(["check", str(script), *OPTIONS]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = COLUMNS[: COLUMNS.index("np.dot(W3.T, d_guess)")].count("\n") + 1
+    assert captured.err == (f"einbackprop: the gradients: script.py, line {line}, in back: ValueError: "
+                            "shapes (2,4) and (2,5) not aligned: 4 (dim 1) != 2 (dim 0)\n")
+
+
+def test_undecided_is_3(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script.write_text(COLUMNS + "g = back(run(theta, X), Y, theta)\n", encoding="utf-8")
+    options = [*OPTIONS[:3], "g", *OPTIONS[4:]]
+    assert main(["check", str(script), *options]) == 3
+    assert capsys.readouterr().out.startswith("undecided: W1, b1, W2, b2, W3, b3 (of 6 gradients)\n")
+
+
+def test_json_is_json(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(script), *OPTIONS, "--json", "--seed", "3",
+                 "--setup", "theta, X, Y = build(i, j, k, l, b)"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["ok"] is True
+    assert [item["name"] for item in data["gradients"]] == ["W1", "b1", "W2", "b2", "W3", "b3"]
+
+
+def test_several_names_may_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "two.py"
+    script.write_text("import numpy as np\nw, v = np.ones(2), np.ones(2)\n", encoding="utf-8")
+    options = ["--loss", "(w * v**2).sum()", "--wrt", "w", "--wrt", "v"]
+    assert main(["check", str(script), *options, "--grads", "v**2, 2 * w * v"]) == 0
+    assert main(["check", str(script), *options, "--grads", "dict(v=w * v, w=v**2)"]) == 1
+    assert "wrong: v (of 2 gradients)" in capsys.readouterr().out
+
+
+def test_the_example_is_written_here_and_not_over_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["example"]) == 0
+    assert (tmp_path / "mynet.py").exists()
+    assert capsys.readouterr().out == "wrote mynet.py\n"
+    assert main(["example", "mynet.py"]) == 2
+    assert capsys.readouterr().err == (
+        "einbackprop: mynet.py is there already: move it away or delete it first\n")
+    assert main(["check", "mynet.py", "--loss", "loss(weights, X, T)", "--grads",
+                 "gradients(weights, X, T)", "--wrt", "weights"]) == 0
+
+
+def test_help_shows_an_example_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "--help"])
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "einbackprop example mynet.py" in text
+    assert "3  undecided" in text
+
+
+def test_version_and_missing_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as version:
+        main(["--version"])
+    assert version.value.code == 0
+    assert capsys.readouterr().out.startswith("einbackprop ")
+    with pytest.raises(SystemExit) as missing:
+        main(["check", "x.py"])
+    assert missing.value.code == 2
+    assert "the following arguments are required: --loss, --grads, --wrt" in capsys.readouterr().err
+
+
+def test_importing_the_command_costs_no_numpy_of_its_own() -> None:
+    code = "import sys, einbackprop.errors; before = set(sys.modules); import einbackprop.command; " \
+           "print(*sorted(m for m in set(sys.modules) - before if m.startswith('einbackprop')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["einbackprop.command"]
+
+
+def test_the_package_runs_as_a_module(script: Path) -> None:
+    command = [sys.executable, "-m", "einbackprop", "check", str(script), *OPTIONS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
