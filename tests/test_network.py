@@ -105,7 +105,7 @@ def assert_same_numbers(parameters, X, targets, change=lambda gradients: None):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(data=st.data())
-@settings(max_examples=500)
+@settings(max_examples=max(500, settings.default.max_examples))
 def test_same_numbers_as_matmul_style(dtype, data):
     assert_same_numbers(*data.draw(networks(dtype=dtype, ones=True)))
 
