@@ -4,9 +4,9 @@ The rules, each exact as mathematics:
 
 - What no output needs is left out.
 - An equation that is equal to an earlier one, but for its name and its summed letters, is computed once.
-- A *view* (an operand transposed, broadcast or times a factor; or a constant) is read where it is used: ``b = 2 a`` and
-  ``c = a b`` become ``c = 2 a a``. A sum over a letter that no operand has any more is a factor of its size. A multiple
-  that is used several times stays, since a person would have it computed once.
+- A *view* (an operand transposed, broadcast or times a factor; or a constant) is read where it is used: ``t1 = 2 a`` and
+  ``c = a t1`` become ``c = 2 a a``. A sum over a letter that no operand has any more is a factor of its size. A multiple
+  that a person named or that is used several times stays.
 - A view of a value that nothing else uses takes over its equation.
 - Terms of a Sum over the same value become one; a factor of 0 takes its term away.
 - The square of a square root is what was under it.
@@ -198,10 +198,12 @@ class Rewriting:
         yield equation
 
     def is_to_read(self, view: Contract) -> bool:
-        """Whether a view is read where it is used. A multiple that has several uses is computed once."""
+        """Whether a view is read where it is used. A multiple that has a name or several uses is computed once."""
         if self.only_constants or not view.operands:
             return not view.operands
-        return view.factor == ONE or self.uses[view.out.name] <= 1 or shown_whole(view) is None
+        if view.factor == ONE or shown_whole(view) is None:
+            return True
+        return self.uses[view.out.name] <= 1 and is_temporary(view.out.name)
 
     def rename(self, equation: Equation) -> Equation:
         """Read the first of equal values."""
