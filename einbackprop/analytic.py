@@ -124,11 +124,6 @@ class AnalyticArray(WatchedArray):
     real: Any = property(lambda self: self)
     imag: Any = property(lambda self: np.zeros(self.shape))
 
-    def conj(self) -> Any:
-        return self.copy()
-
-    conjugate = conj
-
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep the direction where a float is asked for; an integer or bool has none."""
         kind = np.dtype(dtype).kind

@@ -199,10 +199,7 @@ def _problem(
     def within(function: Any) -> Any:
         def evaluate(values: Mapping[str, Any]) -> Any:
             names.update(values)
-            try:
-                return function()
-            finally:
-                names.update(state)
+            return function()
 
         return evaluate
 

@@ -56,6 +56,7 @@ ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
                 lambda x: 2 * np.sign(x.sum(1, keepdims=True)) + 0 * x),
     "a total that grows": (lambda x: _total(x), lambda x: np.ones_like(x)),
     "rows one by one": (lambda x: sum(abs(row.sum()) for row in x), lambda x: np.sign(x.sum(1, keepdims=True)) + 0 * x),
+    "entries one by one": (lambda x: sum(abs(value) for value in x.ravel()), np.sign),
     "branch on a value": (lambda x: (x**2).sum() if x[0, 0] > 0 and x.any() else 0 * x.sum(), lambda x: 2 * x),
     "einsum and matmul": (lambda x: np.einsum("ij,ij->", x, x) + (x @ x.T).trace(), lambda x: 4 * x),
 }
@@ -142,6 +143,20 @@ def test_float32_is_cast_up() -> None:
     assert np.abs(values - np.exp(A.astype(np.float32).astype(float))).max() < 1e-14
     assert errors.max() < 1e-12
     assert method == "complex step"
+
+
+def test_float32_is_cast_up_for_differences_too() -> None:
+    values, errors, method = gradient(lambda s: float(np.exp(s[0]).sum()), [A.astype(np.float32)], (0,))
+    assert method == "differences"
+    assert np.abs(values - np.exp(A.astype(np.float32).astype(float))).max() < 1e-9
+    assert errors.max() < 1e-9
+
+
+def test_a_loss_that_is_another_for_complex_numbers_is_noticed() -> None:
+    def loss(s: Any) -> Any:
+        return s[0].sum() + (s[0].dtype.kind == "c")
+
+    assert gradient(loss, [A], (0,))[2] == "differences"
 
 
 def test_the_error_of_a_cancelling_loss_is_measured() -> None:

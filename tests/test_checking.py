@@ -112,6 +112,14 @@ def test_random_numbers_inside_are_told_and_never_accused() -> None:
         "different ones: pass the random numbers in as data")
 
 
+def test_global_random_numbers_are_left_alone() -> None:
+    np.random.seed(5)
+    expected = np.random.rand(3)
+    np.random.seed(5)
+    check(lambda W: (W * np.random.rand(3, 4)).sum(), lambda W: np.random.rand(3, 4), W)
+    assert np.array_equal(np.random.rand(3), expected)
+
+
 def test_a_generator_among_the_arguments_draws_the_same_numbers_each_time() -> None:
     def loss(W: Any, X: Any, rng: Any) -> Any:
         return ((rng.random((6, 4)) < 0.5) * (X @ W)).sum()
@@ -177,6 +185,12 @@ def test_a_gradient_that_relies_on_the_data_is_doubted_not_accused() -> None:
     assert report.gradients[0].note == (
         "right with your data, not with redrawn data: either your data hide a mistake, or the gradient "
         "relies on something about them")
+
+
+def test_how_parameters_were_drawn_is_said() -> None:
+    for name, words in (("a matrix that must be positive", "positive"), ("a scale that must be positive", "positive"),
+                        ("norm", "of both signs")):
+        assert f"drawn afresh 3 times, {words}; sizes are yours." in judged(CONTROLS[name]).assumptions[0]
 
 
 def test_constant_data_are_mentioned() -> None:

@@ -83,6 +83,7 @@ def test_seeds_change_the_draws_and_nothing_else(tmp_path: Path) -> None:
     script = written(tmp_path, COLUMNS)
     texts = {seed: check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", seed).to_json()
              for seed in (0, 1)}
+    np.random.seed(17)  # the script's own random numbers are decided by the seed, not by what came before
     again = check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", 1).to_json()
     assert texts[0] != texts[1] == again
     assert all(json.loads(text)["ok"] for text in texts.values())
@@ -96,6 +97,29 @@ def test_values_left_from_an_earlier_run_are_no_accusation(tmp_path: Path) -> No
         "the gradients depend on values, on which the loss does not: left from an earlier run? "
         "Compute it where the gradients are computed, as in backward(forward(W, X), Y)"
     )
+
+
+def test_only_gradients_that_depend_on_old_values_are_withdrawn(tmp_path: Path) -> None:
+    source = "import numpy as np\nw, v, x = np.ones(2), np.ones(2), np.array([0.3, 0.4])\nold = w * x\n"
+    script = written(tmp_path, source)
+    report = check_script(script, "(w * v * x).sum()", "[v * x, old]", ["w", "v"])
+    assert [item.verdict for item in report.gradients] == ["right", "undecided"]
+    both = check_script(script, "(w * v * x).sum()", "[w, old]", ["w", "v"])
+    assert [item.verdict for item in both.gradients] == ["wrong", "undecided"]
+
+
+def test_names_follow_the_script_when_it_is_edited(tmp_path: Path) -> None:
+    assert checked(tmp_path, COLUMNS).gradients[0].name == "W1"
+    assert checked(tmp_path, COLUMNS.replace("W1", "first")).gradients[0].name == "first"
+
+
+def test_data_that_only_a_method_reads_are_data(tmp_path: Path) -> None:
+    source = ("import numpy as np\nX = np.array([0.3, -0.4])\nclass Net:\n    def __init__(self):\n"
+              "        self.w = np.ones(2)\n    def loss(self):\n        return (self.w * X).sum()\n"
+              "    def gradient(self):\n        return X\nnet = Net()\n")
+    report = check_script(written(tmp_path, source), "net.loss()", "net.gradient()", ["net.w"])
+    assert report.ok
+    assert "Data: yours, and in one draw redrawn: X (of both signs)." in report.assumptions
 
 
 NETWORK = '''
@@ -124,6 +148,8 @@ def test_attributes_of_objects_with_caches(tmp_path: Path, wrt: list[str]) -> No
     right = check_script(script, loss, grads, wrt)
     assert [(item.name, item.verdict) for item in right.gradients] == [("W", "right"), ("b", "right")]
     assert wrong(check_script(script, loss, grads.replace("2 *", ""), wrt)) == ("W", "b")
+    named = check_script(script, loss, f"dict(zip(['dW', 'db'], {grads}))", wrt)
+    assert [(item.name, item.verdict) for item in named.gradients] == [("W", "right"), ("b", "right")]
 
 
 def test_functions_that_read_globals_see_the_drawn_values(tmp_path: Path) -> None:
