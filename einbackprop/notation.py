@@ -173,7 +173,7 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
     single = len(equation.terms) == 1
     parts: Markup = ("+ ",) if view.exact and single else ()
     for n, (factor, ref) in enumerate(equation.terms):
-        negative = not isinstance(factor.number, complex) and factor.number < 0
+        negative = is_negative(factor)
         size = -factor if negative else factor
         parts += ((" - " if n else "-") if negative else (" + " if n else ""),)
         parts += factor_markup(size, view, alone=ref is None)
@@ -181,6 +181,11 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
             parts += operand(ref, view, "sum" if size == ONE and not negative else "product")
     markup = tuple(part for part in parts if part != "")
     return markup, ("atom" if single and len(markup) == 1 else "product" if single else "sum")
+
+
+def is_negative(factor: Factor) -> bool:
+    """Whether it is written after a minus sign."""
+    return not isinstance(factor.number, complex) and factor.number < 0
 
 
 def factor_markup(factor: Factor, view: View, alone: bool = False) -> Markup:
@@ -236,19 +241,22 @@ def bracket_markup(bracket: Bracket, view: View) -> Markup:
 def position_markup(position: Position, view: View) -> Markup:
     """``2s+r-1``, ``h·E+e``, ``y[b]``."""
     parts: Markup = ()
+    constant = position.constant
+    if not view.exact and constant > 0 and position.terms and is_negative(position.terms[0][0]):
+        parts, constant = (str(constant),), 0
     for factor, letter in position.terms:
         if not isinstance(factor.number, Fraction):
             raise NotationError(f"a position's coefficient must be whole, not {factor.number}")
         size = abs(factor.number)
-        parts += (("-" if factor.number < 0 else "+" if parts else "") + ("" if size == 1 else str(size)),)
+        parts += (("-" if is_negative(factor) else "+" if parts else "") + ("" if size == 1 else str(size)),)
         parts += (Letter(letter),)
         for i, power in factor.sizes:
             parts += ("·", view.size(i) if power == 1 else Raised((view.size(i),), str(power)))
     if position.pick is not None:
         pick = view.ref(position.pick)
         parts += ("+" if parts else "", *((pick,) if pick.indices or not view.exact else (pick, "[]")))
-    if position.constant or not parts:
-        parts += (("+" if parts and position.constant >= 0 else "") + str(position.constant),)
+    if constant or not parts:
+        parts += (("+" if parts and constant >= 0 else "") + str(constant),)
     return tuple(part for part in parts if part != "")
 
 
