@@ -75,9 +75,6 @@ class WatchedArray(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         return self.carried(super().__getitem__(index))
 
-    def __iter__(self) -> Any:
-        return (self[row] for row in range(len(self)))
-
     def carried(self, result: Any) -> Any:
         """Put a result, or each of several, back into this class if it carries anything."""
         if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
