@@ -1,5 +1,6 @@
 """Source: it runs as pasted, passes ruff, reads well, and gives the interpreter's numbers."""
 
+import copy
 import re
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import pytest
 from drawn_programs import programs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from wild import CONTROLS, FIXTURES
 
-from einbackprop import interpretation
-from einbackprop.derivation import value_and_vjp
+from einbackprop import interpretation, nesting
+from einbackprop.derivation import value_and_vjp, vjp
 from einbackprop.emission import source, wrapped
 from einbackprop.errors import NotationError
+from einbackprop.gradients import derive, grad
 from einbackprop.identifiers import identifier
 from einbackprop.letters import letters_of
 from einbackprop.nesting import Attribute
@@ -37,6 +40,8 @@ from einbackprop.program import (
     operands,
     picks,
 )
+from einbackprop.serialisation import format_program, parse_program
+from einbackprop.tracing.tracer import trace
 
 EINSUMS = ["np.einsum", "eb.einsum"]
 
@@ -405,3 +410,31 @@ def test_long_lines_are_broken_where_python_allows_it():
     rows = wrapped(line)
     assert max(map(len, rows)) <= 100
     assert "".join(row.strip() + " " for row in rows).replace("( ", "(").strip() == line
+
+
+@pytest.mark.parametrize("fixture", [*FIXTURES, *CONTROLS], ids=lambda fixture: fixture.name)
+def test_source_and_text_of_hand_written_networks_and_their_gradients(fixture):
+    arguments = fixture.arguments(np.random.default_rng(0), fixture.sizes)
+    forward = trace(fixture.loss, *copy.deepcopy(arguments))
+    arrays = [nesting.get(arguments, given.path) for given in forward.inputs]
+    for program in (forward, vjp(forward)):
+        plain = replace(program, inputs=tuple(replace(given, path=()) for given in program.inputs))
+        agrees(plain, [*arrays, *[np.float64(1)] * (len(plain.inputs) - len(arrays))])
+        assert parse_program(format_program(program)) == program
+
+
+def test_the_source_of_a_nested_gradient_takes_the_arguments_as_they_are():
+    def loss(parameters, X, Y):
+        error = parameters["W"] @ X + parameters["c"][:, None] - Y
+        return (error**2).mean()
+
+    rng = np.random.default_rng(0)
+    parameters = {"W": rng.standard_normal((2, 3)), "c": rng.standard_normal(2)}
+    X, Y = rng.standard_normal((3, 5)), rng.standard_normal((2, 5))
+    namespace = {}
+    exec(source(derive(loss, parameters, X, Y)), namespace)
+    gradient = namespace["backward"](parameters, X, Y)
+    expected = grad(loss)(parameters, X, Y)
+    assert gradient.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-12)
