@@ -4,9 +4,9 @@ The rules, each exact as mathematics:
 
 - What no output needs is left out.
 - An equation that is equal to an earlier one, but for its name and its summed letters, is computed once.
-- A *view* (an operand transposed, broadcast or times a factor; or a constant) is read where it is used: ``t1 = 2 a`` and
-  ``c = a t1`` become ``c = 2 a a``. A sum over a letter that no operand has any more is a factor of its size. A multiple
-  that a person named or that is used several times stays.
+- A *view* (an operand transposed, broadcast or times a factor; or a constant) is read where it is used: ``t1 = 2 a``
+  and ``c = a t1`` become ``c = 2 a a``. A sum over a letter that no operand has any more is a factor of its size. A
+  multiple that a person named, or that is used several times, stays.
 - A view of a value that nothing else uses takes over its equation.
 - Terms of a Sum over the same value become one; a factor of 0 takes its term away.
 - The square of a square root is what was under it.

@@ -46,6 +46,7 @@ class Drawing:
     draw: Any
     dimensions: list[Dimension]
     polynomial: bool
+    smooth: bool
     axes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     masks: set[str] = field(default_factory=set)
@@ -143,7 +144,7 @@ class Drawing:
             self.add(Map(Ref(self.name(), letters), "power", (operand,), self.pick(POWERS)))
             return
         kinked = [*ANALYTIC, *FLAT, "maximum", "minimum", "where", "positive power"]
-        function = self.pick(ENTIRE if self.complex else kinked)
+        function = self.pick(ENTIRE if self.smooth else kinked)
         refs = [operand]
         if function in ("maximum", "minimum", "where"):
             refs += [self.spread(self.any_number(), letters) for _ in range(2 if function == "where" else 1)]
@@ -167,8 +168,22 @@ class Drawing:
         ref = self.ref(self.any_number(), distinct=True)
         out = "".join(i for i in self.draw(st.permutations(ref.indices)) if self.draw(st.booleans()))
         if all(self.size(self.of(i)) for i in ref.indices if i not in out):
-            held = self.pick([False, False, True]) and not self.polynomial
-            self.add(Extremum(Ref(self.name(), out), ref, self.pick(["max", "min"]), held=held))
+            if self.pick([False, False, True]) and not self.polynomial and out:
+                self.softmax(ref, out)
+            else:
+                self.add(Extremum(Ref(self.name(), out), ref, self.pick(["max", "min"])))
+
+    def softmax(self, ref: Ref, kept: str) -> None:
+        """A softmax with its maximum held: that is true of the whole only, so the steps are for nobody else."""
+        before, letters = set(self.axes), ref.indices
+        largest = Ref(self.add(Extremum(Ref(self.name(), kept), ref, held=True)), kept)
+        shifted = Ref(self.add(Sum(Ref(self.name(), letters), ((ONE, ref), (Factor.of(-1), largest)))), letters)
+        raised = self.pointwise("exp", shifted)
+        total = Ref(self.add(Contract(Ref(self.name(), kept), (raised,))), kept)
+        inverse = Ref(self.add(Map(Ref(self.name(), kept), "power", (total,), Fraction(-1))), kept)
+        result = self.add(Contract(Ref(self.name(), letters), (raised, inverse)))
+        for name in set(self.axes) - before - {result}:
+            del self.axes[name]
 
     def update(self) -> None:
         candidates = [name for name in self.numbers() if self.axes[name]]
@@ -181,7 +196,9 @@ class Drawing:
         mask = None
         if brackets is None:
             brackets, own = (), base.indices
-        if not brackets or self.pick([False, False, True]):
+        if self.smooth and not brackets:
+            return
+        if not self.smooth and (not brackets or self.pick([False, False, True])):
             condition = self.spread(self.any_number(), base.indices)
             mask = self.pointwise("step", condition)
         value = self.spread(self.any_number(), own)
@@ -220,13 +237,13 @@ def programs(
     """A program and arrays for its inputs.
 
     ``scalar``: it has one output, a number; else one or two outputs of any shape. ``complex_inputs``: some inputs are
-    declared complex, and conj, real, imag and abs occur.
+    declared complex, conj, real, imag and abs occur, and there are no kinks for differences to fall over.
     """
     count = draw(st.integers(2, len(LETTERS)))
     some = st.integers(0, largest) if draw(st.sampled_from([False, False, True])) else st.integers(1, largest)
     sizes = draw(st.lists(some, min_size=count, max_size=count))
     dimensions = [Dimension(letters, size) for letters, size in zip(LETTERS, sizes, strict=False)]
-    drawing = Drawing(draw, dimensions, polynomial)
+    drawing = Drawing(draw, dimensions, polynomial, smooth=complex_inputs)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     inputs, arrays = [], []
     for name in "xyz"[: draw(st.integers(1, 3))]:
