@@ -1,0 +1,208 @@
+"""``read``: a user's function back as index notation, line by line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import indent, wrap
+from typing import Any
+
+from .einsum_text import einsum_text
+from .fusion import fuse
+from .loops import innermost_loop, loop_names, loop_positions
+from .notation import View, equation_text
+from .program import ONE, Contract, Equation, Program, Ref, Source, operands
+from .tracing.recorder import Note
+from .tracing.tracer import Trace, record
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a function does, line by line.
+
+    Attributes
+    ----------
+    lines : tuple of Line
+    notes : tuple of Note
+        What the reader should know: branches taken, what could not be read.
+    program : Program
+        One equation a value, before products were put together.
+    """
+
+    lines: tuple[Line, ...]
+    notes: tuple[Note, ...]
+    program: Program
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One source line, and what it computes.
+
+    Attributes
+    ----------
+    source : Source
+    runs : int
+        How often it was run; the equations are those of the first time.
+    equations : tuple of Formula
+    """
+
+    source: Source
+    runs: int
+    formulas: tuple[Formula, ...]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One value of a line: in index notation, as einsum code, and in matrix notation where it has one."""
+
+    name: str
+    equation: str
+    einsum: str | None
+    matrix: str | None
+    meaning: str | None = None
+
+
+def read(function: Callable[..., Any], *arguments: Any) -> Reading:
+    """Read a function: every line of it in index notation.
+
+    Parameters
+    ----------
+    function : callable
+        Any Python function of NumPy code.
+    *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
+        What to run it on. They are copied, so nothing of the caller's is changed.
+
+    Returns
+    -------
+    Reading
+        It prints well; ``.lines`` holds the lines.
+
+    Raises
+    ------
+    TraceError
+        The function raised, or did something that a trace cannot follow.
+    """
+    return reading_of(record(function, arguments))
+
+
+def reading_of(trace: Trace) -> Reading:
+    """The lines of a trace."""
+    program = trace.program
+    groups: dict[tuple[str, int], dict[int, list[Equation]]] = {}
+    fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in program.labels)
+    for equation in fused.equations:
+        if equation.source is not None:
+            shown = equation.source.shown
+            groups.setdefault((shown.file, shown.line), {}).setdefault(shown.call, []).append(equation)
+    uses = Counter(ref.name for equation in fused.equations for ref in operands(equation))
+    outputs = {ref.name for ref in program.outputs}
+    lines = []
+    positions = loop_positions(
+        [(Source(file, line, ""), list(runs.values())) for (file, line), runs in groups.items()], program.labels
+    )
+    for runs in groups.values():
+        first = runs[min(runs)]
+        names = {equation.out.name for equation in first}
+        chosen = shown_values(first, names, uses, outputs | set(program.labels))
+        if chosen and chosen[0].source is not None:
+            view = line_view(program, [e for e in first if e not in chosen])
+            if len(runs) > 1:
+                shown = chosen[0].source.shown
+                now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
+                again = loop_names(list(runs.values()), program.labels, shown, now)
+                view = replace(view, names={**view.names, **again})
+            lines.append(Line(chosen[0].source.shown, len(runs), tuple(formula(e, view) for e in chosen)))
+    files = list(dict.fromkeys(line.source.file for line in lines))
+    lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
+    return Reading(tuple(lines), trace.notes, program)
+
+
+def line_view(program: Program, inside: Sequence[Equation]) -> View:
+    """How a line is shown: values without a name of their own stand as what they are, an array of ones as ``ones``."""
+    view = View.of(program)
+    ones = {e.out.name: "ones" for e in inside if is_ones(e)}
+    return replace(view, names={**view.names, **ones}, inline={e.out.name: e for e in inside if not is_ones(e)})
+
+
+def is_ones(equation: Equation) -> bool:
+    """Whether a value is 1 everywhere."""
+    match equation:
+        case Contract(Ref(_, letters), (), (), factor):
+            return bool(letters) and factor == ONE
+    return False
+
+
+def same_line(part: Equation, whole: Equation) -> bool:
+    """Whether two values are made by one run of one line."""
+    a, b = part.source, whole.source
+    return a is not None and b is not None and a.shown == b.shown
+
+
+def shown_values(
+    group: Sequence[Equation], names: set[str], uses: Counter[str], kept: set[str]
+) -> list[Equation]:
+    """The values of a line that stand for themselves: named, returned, or used by other lines."""
+    inner = Counter(ref.name for equation in group for ref in operands(equation) if ref.name in names)
+    return [e for e in group if e.out.name in kept or uses[e.out.name] > inner[e.out.name]]
+
+
+def formula(equation: Equation, view: View) -> Formula:
+    """One value, in every notation."""
+    return Formula(view.ref(equation.out).name, equation_text(equation, view), einsum_text(equation, view), None)
+
+
+def text(reading: Reading) -> str:
+    """The reading for a terminal, at most 100 columns wide."""
+    blocks = [dimension_table(reading.program)]
+    file = ""
+    for line in reading.lines:
+        if line.source.file != file:
+            file = line.source.file
+            blocks.append(f"{Path(file).name}")
+        blocks.append(line_text(line))
+    blocks += [note_text(note) for note in reading.notes]
+    return "\n".join(blocks)
+
+
+def dimension_table(program: Program) -> str:
+    """Which letter ranges over what: ``i 3   j 4   b 5 (batch_size)``."""
+    used = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
+    used |= {i for declared in program.inputs for i in declared.ref.indices}
+    parts = [
+        f"{', '.join(d.letters)} = {d.size}" + (f" ({d.name})" if d.name else "")
+        for d in program.dimensions
+        if used & set(d.letters)
+    ]
+    return "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
+
+
+def line_text(line: Line) -> str:
+    """The code on one line; its index notation, einsum and matrix notation under it."""
+    times = f"   ({line.runs} times)" if line.runs > 1 else ""
+    rows = [f"{line.source.line:>4}  {line.source.code}{times}"]
+    for formula_ in line.formulas:
+        parts = [formula_.equation, formula_.einsum, formula_.matrix, formula_.meaning]
+        rows += [indent("\n".join(wrapped(part)), " " * 8) for part in parts if part]
+    return "\n".join(rows)
+
+
+def wrapped(line: str) -> list[str]:
+    """A line broken at spaces, so that it fits."""
+    return wrap(line, WIDTH - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def note_text(note: Note) -> str:
+    """A note with its line."""
+    where = f"line {note.source.line}: " if note.source else ""
+    return "\n".join(wrap(f"note: {where}{note.message}", WIDTH, subsequent_indent="      "))
+
