@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
     subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
     _add_check(subcommands)
+    _add_read(subcommands)
+    _add_derive(subcommands)
     _add_example(subcommands)
     return parser
 
@@ -73,13 +75,45 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--wrt", required=True, action="append", metavar="NAME",
         help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
     )
-    check.add_argument(
+    _add_setting(check)
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.set_defaults(run=_check)
+
+
+def _add_setting(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument(
         "--setup", default="", metavar="STATEMENTS",
         help="run after the script; single letters without a value become sizes",
     )
-    check.add_argument("--seed", type=int, default=0, metavar="N", help="decides all draws")
-    check.add_argument("--json", action="store_true", help="print the report as JSON")
-    check.set_defaults(run=_check)
+    subcommand.add_argument("--seed", type=int, default=0, metavar="N", help="decides all draws")
+
+
+def _add_read(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    read = subcommands.add_parser(
+        "read",
+        help="show every line that an expression runs, in index notation",
+        description="Show every line that EXPRESSION runs, in index notation and as einsum.",
+    )
+    read.add_argument("script", metavar="SCRIPT", help="the Python file")
+    read.add_argument("expression", metavar="EXPRESSION", help="such as backward(activations, Y, parameters)")
+    _add_setting(read)
+    read.set_defaults(run=_read)
+
+
+def _add_derive(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    derive = subcommands.add_parser(
+        "derive",
+        help="write the gradient of a loss as readable source",
+        description="Write the gradient of LOSS as Python, one einsum a line, each under the line it comes from.",
+    )
+    derive.add_argument("script", metavar="SCRIPT", help="the Python file")
+    derive.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
+    derive.add_argument(
+        "--wrt", required=True, action="append", metavar="NAME",
+        help="what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated",
+    )
+    _add_setting(derive)
+    derive.set_defaults(run=_derive)
 
 
 def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -100,6 +134,20 @@ def _check(options: argparse.Namespace) -> int:
     )
     print(report.to_json() if options.json else report)
     return report.exit_code
+
+
+def _read(options: argparse.Namespace) -> int:
+    from einbackprop.scripts import read_script
+
+    print(read_script(options.script, options.expression, options.setup, options.seed))
+    return 0
+
+
+def _derive(options: argparse.Namespace) -> int:
+    from einbackprop.scripts import derive_script
+
+    print(derive_script(options.script, options.loss, options.wrt, options.setup, options.seed), end="")
+    return 0
 
 
 def _example(options: argparse.Namespace) -> int:

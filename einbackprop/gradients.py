@@ -89,7 +89,11 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
 
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:
     """The loss as a program with one scalar output."""
-    forward = trace(loss, *arguments)
+    return as_loss(trace(loss, *arguments))
+
+
+def as_loss(forward: Program) -> Program:
+    """The program, if it has one scalar output."""
     if len(forward.outputs) != 1 or forward.outputs[0].indices:
         shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
         raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
@@ -116,6 +120,32 @@ def nested(program: Program, arguments: Sequence[Any], wrt: Wrt, first: int) -> 
     structure = tuple(structures) if isinstance(wrt, tuple) else structures[0]
     units = ((),) * first + tuple(i.units for i in inputs)
     return replace(program, structure=(0, structure) if first else structure, output_units=units if any(units) else ())
+
+
+def nested_by_path(program: Program, chosen: Sequence[tuple[Any, ...]]) -> Program:
+    """A derived program whose outputs stand as their inputs do under each of the chosen paths: lists and dicts."""
+    numbers = {ref.name: n for n, ref in enumerate(program.outputs)}
+    places = [i for i in program.inputs if "d" + i.ref.name in numbers]
+    structures = []
+    for start in chosen:
+        tree: Any = None
+        for place in (p for p in places if p.path[: len(start)] == start):
+            tree = planted(tree, place.path[len(start) :], numbers["d" + place.ref.name])
+        structures.append(tree)
+    return replace(program, structure=structures[0] if len(structures) == 1 else tuple(structures))
+
+
+def planted(tree: Any, path: tuple[Any, ...], number: int) -> Any:
+    """A tree of dicts with one more leaf; positions from 0 make lists when the tree is complete."""
+    if not path:
+        return number
+    tree = {} if tree is None else tree
+    step = path[0] if isinstance(path[0], int) else str(path[0])
+    if isinstance(tree, list):
+        tree = dict(enumerate(tree))
+    tree[step] = planted(tree.get(step), path[1:], number)
+    keys = list(tree)
+    return [tree[k] for k in range(len(keys))] if keys == list(range(len(keys))) else tree
 
 
 def numbered(value: Any, numbers: dict[int, int]) -> Any:

@@ -1,5 +1,7 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import difflib
@@ -10,16 +12,22 @@ import os
 import random
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import Problem, Report, solve
+from einbackprop.derivation import vjp
+from einbackprop.emission import source
 from einbackprop.errors import ScriptError
 from einbackprop.evaluation import describe
+from einbackprop.gradients import as_loss, nested_by_path
 from einbackprop.nesting import Attribute, Path, get, leaves
+from einbackprop.reading import Reading, reading_of
+from einbackprop.tracing.tracer import Trace, record
 
 EXAMPLES = ("mynet.py",)
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
@@ -58,6 +66,32 @@ def check_script(
     with run(script, setup, seed) as names:
         problem = _problem(names, loss, grads, wrt, os.path.basename(script))
         return solve(problem, seed)
+
+
+def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
+    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
+    with run(script, setup, seed) as names:
+        reach = _reach(names, {"EXPRESSION": expression}, os.path.basename(script))
+        return reading_of(_traced(reach, names))
+
+
+def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> str:
+    """Run a script, and write the gradient of an expression as source. Raises as `check_script` does."""
+    with run(script, setup, seed) as names:
+        roots = [_path(text, names, os.path.basename(script)) for text in wrt]
+        reach = _reach(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
+        forward = as_loss(_traced(reach, names).program)
+        order = list(reach.state)
+        chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
+        wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
+        return source(nested_by_path(vjp(forward, wanted), chosen), "backward", arguments=order)
+
+
+def _traced(reach: Reach, names: _Namespace) -> Trace:
+    """The trace of the one expression, its data as arguments under their own names."""
+    order = tuple(reach.state)
+    function = reach.functions[0]
+    return record(lambda *values: function(dict(zip(order, values, strict=True))), tuple(reach.state.values()), order, names)
 
 
 @contextlib.contextmanager
@@ -183,28 +217,53 @@ def _with_sizes(setup: str, names: _Namespace) -> _Namespace:
     return names
 
 
-def _problem(
-    names: _Namespace, loss: str, grads: str, wrt: Sequence[str], script: str
-) -> Problem:
-    """The check of two expressions: the state is what they can reach of the script's data."""
-    loss_function = _function(loss, "--loss", names)
-    grads_function = _function(grads, "--grads", names)
-    roots = tuple(_path(text, names, script) for text in wrt)
-    for option, text in (("--loss", loss), ("--grads", grads)):
+@dataclass(frozen=True)
+class Reach:
+    """Expressions of a script as functions of the data that they can reach.
+
+    Attributes
+    ----------
+    sources
+        A function for each expression, as Python compiled it.
+    functions
+        The same, of a mapping that stands for ``state``: the script sees its values under its own names.
+    state
+        What the expressions can read of the script's data, by name.
+    """
+
+    sources: tuple[types.FunctionType, ...]
+    functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
+    state: _Namespace
+
+
+def _reach(names: _Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = ()) -> Reach:
+    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach."""
+    sources = tuple(_function(text, option, names) for option, text in texts.items())
+    for option, text in texts.items():
         for name in _loaded(text, option):
             _require(name, names, option, script)
-    reached = _reachable([loss_function.__code__, grads_function.__code__], names)
-    state = {name: names[name] for name in sorted(reached | {str(root[0]) for root in roots})}
+    reached = _reachable([source.__code__ for source in sources], names)
+    written = [name for option, text in texts.items() for name in _loaded(text, option)]
+    state = {name: names[name] for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)}
 
-    def within(function: Any) -> Any:
+    def within(function: Any) -> Callable[[Mapping[str, Any]], Any]:
         def evaluate(values: Mapping[str, Any]) -> Any:
             names.update(values)
-            return function()
+            try:
+                return function()
+            finally:
+                names.update(state)
 
         return evaluate
 
-    return Problem(within(loss_function), within(grads_function), state, roots,
-                   {name: name for name in state}, loss_function, grads_function)
+    return Reach(sources, tuple(map(within, sources)), state)
+
+
+def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
+    """The check of two expressions: the state is what they can reach of the script's data."""
+    roots = tuple(_path(text, names, script) for text in wrt)
+    reach = _reach(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
+    return Problem(*reach.functions, reach.state, roots, {name: name for name in reach.state}, *reach.sources)
 
 
 def _function(text: str, option: str, names: _Namespace) -> types.FunctionType:

@@ -55,4 +55,3 @@ weights = make_weights(3, 4, 4, 2)
 X = np.random.rand(6, 3)
 T = np.random.randn(6, 2)
 
-# mypy: ignore-errors
