@@ -213,13 +213,16 @@ class Derivation:
         )
 
     def declare(self, name: str, like: str, units: tuple[int, ...]) -> Input:
-        """A new input for the cotangent or tangent of a value."""
-        is_complex_value = like in self.work.complex_values
+        """A new input for the cotangent or tangent of a value: as wide as the numbers among the inputs."""
+        dtypes = [np.dtype(i.dtype) for i in self.program.inputs if is_number(i)] or [np.dtype(np.float64)]
+        dtype = np.result_type(*dtypes)
         ref = Ref(self.work.fresh(name), self.work.indices[like])
         self.work.indices[ref.name] = ref.indices
-        if is_complex_value:
+        if like in self.work.complex_values:
             self.work.complex_values.add(ref.name)
-        return Input(ref, "complex128" if is_complex_value else "float64", (), units)
+        elif dtype.kind == "c":
+            dtype = np.empty(0, dtype).real.dtype
+        return Input(ref, dtype.name, (), units)
 
 
 class Reverse(Derivation):

@@ -37,7 +37,7 @@ class Workspace:
         arrays |= {i.ref.name: np.dtype(i.dtype).kind for i in program.inputs}
         self.complex_values = {name for name, kind in arrays.items() if kind == "c"}
         self.boolean_values = {name for name, kind in arrays.items() if kind == "b"}
-        self.indices = {i.ref.name: i.ref.indices for i in program.inputs}
+        self.indices = {ref.name: ref.indices for ref in (*program.outputs, *(i.ref for i in program.inputs))}
         for equation in program.equations:
             self.append(equation)
 

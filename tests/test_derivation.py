@@ -652,6 +652,26 @@ def test_the_cotangent_of_a_real_value_is_real() -> None:
     np.testing.assert_array_equal(dx, arrays[0].real)
 
 
+def test_cotangents_are_declared_as_wide_as_the_inputs() -> None:
+    narrow = program_of({"x": "i"}, Map(Ref("y", "i"), "sin", (Ref("x", "i"),)), dtypes={"x": "float32"})
+    assert [i.dtype for i in vjp(narrow).inputs] == ["float32", "float32"]
+    assert [i.dtype for i in jvp(narrow).inputs] == ["float32", "float32"]
+    (found,) = run(vjp(narrow), [np.ones(3, np.float32), np.ones(3, np.float32)])
+    assert found.dtype == np.float32
+    modulus = program_of({"z": "i"}, Map(Ref("y", "i"), "abs", (Ref("z", "i"),)), dtypes={"z": "complex64"})
+    assert [i.dtype for i in vjp(modulus).inputs] == ["complex64", "float32"]
+
+
+def test_an_output_that_is_an_input_or_a_constant() -> None:
+    program = program_of({"x": "i"}, einsum("i,i->", "y", "x", "x"), outputs=["y", "x"], constants={"c": np.ones(2)})
+    program = replace(program, outputs=(*program.outputs, Ref("c", "b")))
+    derived = vjp(program)
+    assert [i.ref for i in derived.inputs] == [Ref("x", "i"), Ref("dy"), Ref("dx", "i"), Ref("dc", "b")]
+    assert lines(derived) == ["dx_from_y[i] = 2 dy x[i]", "dx_2[i] = dx[i] + dx_from_y[i]"]
+    found = run(jvp(program), [np.arange(3.0), np.ones(3)])
+    assert [f.tolist() for f in found] == [6, [1, 1, 1], [0, 0]]
+
+
 # What has no derivative
 
 
