@@ -15,7 +15,8 @@ from fractions import Fraction
 from typing import Literal
 
 from .errors import NotationError
-from .letters import letters_of, relettered, summed
+from .letters import letters_of, summed
+from .letters import relettered as relettered
 from .letters import rename_letters as rename_letters
 from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Size, Summation, Words, latex, text
 from .numerals import nearest_float, number_text, short
@@ -57,12 +58,15 @@ class View:
         Names and letters that the capital of a letter could be mistaken for: then a size is ``|b|``.
     exact : bool
         The form that can be read back.
+    bare : bool
+        Names without their letters.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[str, Equation] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     exact: bool = False
+    bare: bool = False
 
     @staticmethod
     def of(program: Program) -> View:
@@ -80,7 +84,7 @@ class View:
     def ref(self, ref: Ref) -> Ref:
         """The operand under the name that it is shown by."""
         name = self.names.get(ref.name, ref.name)
-        return Ref(quoted(name) if self.exact else name, ref.indices)
+        return Ref(quoted(name) if self.exact else name, "" if self.bare else ref.indices)
 
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
