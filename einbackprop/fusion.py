@@ -65,7 +65,9 @@ class Letters:
         if spare:
             return spare[0]
         everything = used | {i for d in self._dimensions for i in d.letters}
-        new = next(chr(code) for code in range(ord("a"), 0x3000) if chr(code).isalpha() and chr(code) not in everything)
+        after = [chr(code) for code in range(ord(own.letters[-1]) + 1, ord("z") + 1)]
+        others = [chr(code) for code in range(ord("a"), 0x3000) if chr(code).isalpha()]
+        new = next(i for i in after + others if i not in everything)
         self._dimensions[n] = replace(own, letters=own.letters + new)
         return new
 

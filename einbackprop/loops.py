@@ -21,7 +21,7 @@ class Loop(NamedTuple):
     index: str
 
 
-NUMBERED = re.compile(r"(.+)_(\d+)")
+NUMBERED = re.compile(r"(.+)_(-?\d+)")
 
 
 def loop_names(

@@ -10,9 +10,9 @@ from textwrap import indent, wrap
 from typing import Any
 
 from .einsum_text import einsum_text
-from .fusion import fuse
+from .fusion import Letters, fuse, letters_of
 from .loops import innermost_loop, loop_names, loop_positions
-from .notation import View, equation_text
+from .notation import View, equation_text, rename_letters
 from .program import ONE, Contract, Equation, Program, Ref, Source, operands
 from .tracing.recorder import Note
 from .tracing.tracer import Trace, record
@@ -104,6 +104,7 @@ def reading_of(trace: Trace) -> Reading:
         if equation.source is not None:
             shown = equation.source.shown
             groups.setdefault((shown.file, shown.line), {}).setdefault(shown.call, []).append(equation)
+    letters = Letters(fused.dimensions)
     uses = Counter(ref.name for equation in fused.equations for ref in operands(equation))
     outputs = {ref.name for ref in program.outputs}
     lines = []
@@ -115,7 +116,8 @@ def reading_of(trace: Trace) -> Reading:
         names = {equation.out.name for equation in first}
         chosen = shown_values(first, names, uses, outputs | set(program.labels))
         if chosen and chosen[0].source is not None:
-            view = line_view(program, [e for e in first if e not in chosen])
+            inside = set_apart([e for e in first if e not in chosen], first, letters)
+            view = line_view(program, inside)
             if len(runs) > 1:
                 shown = chosen[0].source.shown
                 now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
@@ -125,6 +127,19 @@ def reading_of(trace: Trace) -> Reading:
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
     return Reading(tuple(lines), trace.notes, program)
+
+
+def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
+    """The equations with other letters where they sum over one that stands free elsewhere on their line."""
+    changed = []
+    for equation in inside:
+        bound = letters_of(equation) - set(equation.out.indices)
+        others = {i for other in line if other is not equation for i in other.out.indices}
+        table: dict[str, str] = {}
+        for letter in sorted(bound & others):
+            table[letter] = letters.free(letter, others | letters_of(equation) | set(table.values()))
+        changed.append(rename_letters(equation, table) if table else equation)
+    return changed
 
 
 def line_view(program: Program, inside: Sequence[Equation]) -> View:
@@ -189,7 +204,8 @@ def dimension_table(program: Program) -> str:
 def line_text(line: Line) -> str:
     """The code on one line; its index notation, einsum and matrix notation under it."""
     times = f"   ({line.runs} times)" if line.runs > 1 else ""
-    rows = [f"{line.source.line:>4}  {line.source.code}{times}"]
+    code = f"{line.source.line:>4}  {line.source.code}"
+    rows = [(code if len(code + times) <= WIDTH else code[: WIDTH - len(times) - 2] + " …") + times]
     for formula_ in line.formulas:
         parts = [formula_.equation, formula_.einsum, formula_.matrix, formula_.meaning]
         rows += [indent("\n".join(wrapped(part)), " " * 8) for part in parts if part]

@@ -90,8 +90,11 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
 def _traced(reach: Reach, names: _Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
     order = tuple(reach.state)
-    function = reach.functions[0]
-    return record(lambda *values: function(dict(zip(order, values, strict=True))), tuple(reach.state.values()), order, names)
+
+    def evaluate(*values: Any) -> Any:
+        return reach.functions[0](dict(zip(order, values, strict=True)))
+
+    return record(evaluate, tuple(reach.state.values()), order, names)
 
 
 @contextlib.contextmanager
@@ -244,7 +247,8 @@ def _reach(names: _Namespace, texts: Mapping[str, str], script: str, more: Seque
             _require(name, names, option, script)
     reached = _reachable([source.__code__ for source in sources], names)
     written = [name for option, text in texts.items() for name in _loaded(text, option)]
-    state = {name: names[name] for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)}
+    order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
+    state = {name: names[name] for name in order}
 
     def within(function: Any) -> Callable[[Mapping[str, Any]], Any]:
         def evaluate(values: Mapping[str, Any]) -> Any:

@@ -1,0 +1,161 @@
+"""``read``: what it prints, line by line, and that it fits, whatever the code."""
+
+import textwrap
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutants import COLUMNS, COLUMNS_GRADS
+from wild import FIXTURES, Fixture
+
+from einbackprop.command import main
+from einbackprop.reading import Reading, read
+
+
+def module_of(tmp_path: Path, text: str) -> types.ModuleType:
+    """Code as a user has it: in a file."""
+    file = tmp_path / "mine.py"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    module = types.ModuleType("mine")
+    module.__file__ = str(file)
+    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), module.__dict__)
+    return module
+
+
+def equations(reading: Reading) -> list[str]:
+    return [formula.equation for line in reading.lines for formula in line.formulas]
+
+
+def einsums(reading: Reading) -> list[str | None]:
+    return [formula.einsum for line in reading.lines for formula in line.formulas]
+
+
+def test_a_matmul_style_backward_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "net.py"
+    script.write_text(COLUMNS, encoding="utf-8")
+    assert main(["read", str(script), COLUMNS_GRADS]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        "one[j,b] = sigmoid(Σ_i W1[j,i] X[i,b] + b1[j])",
+        "d_guess[l,b] = 1/B (guess[l,b] - Y[l,b])",
+        'einsum("lb,kb->lk", d_guess, two)',
+        "d_two[k,b] = Σ_l W3[l,k] d_guess[l,b] two[k,b] (1 - two[k,b])",
+        'einsum("lk,lb,kb,kb->kb", W3, d_guess, two, 1 - two)',
+        "dW2[k,j] = Σ_b d_two[k,b] one[j,b]",
+        "d_one[j,b] = Σ_k W2[k,j] d_two[k,b] one[j,b] (1 - one[j,b])",
+        'einsum("jb->j", d_one)',
+    ):
+        assert expected in printed, expected
+    assert max(map(len, printed.splitlines())) <= 100
+
+
+def test_two_layers_of_one_size_keep_two_letters(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        import numpy as np
+
+        def two(A, B, x):
+            h = A @ x
+            return B @ h
+        """,
+    )
+    square = np.ones((4, 4))
+    found = equations(read(mine.two, square, square.copy(), np.ones((4, 4))))
+    assert found == ["h[j,b] = Σ_i A[j,i] x[i,b]", "t1[k,b] = Σ_j B[k,j] h[j,b]"]
+
+
+def test_a_recurrent_weight_has_two_letters_of_one_dimension(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        import numpy as np
+
+        def run(xs, Wxh, Whh, h):
+            hs = {-1: h}
+            for t in range(len(xs)):
+                hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1])
+            return hs[len(xs) - 1]
+        """,
+    )
+    reading = read(mine.run, np.ones((3, 2)), np.ones((4, 2)), np.ones((4, 4)), np.ones(4))
+    (line,) = reading.lines
+    assert line.runs == 3
+    (formula,) = line.formulas
+    assert formula.equation.startswith("hs[t][")
+    assert "hs[t-1]" in formula.equation
+    whh = formula.equation.split("Whh[")[1].split("]")[0]
+    assert len(set(whh.split(","))) == 2
+
+
+def test_a_helper_of_one_line_is_read_where_it_is_called(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        import numpy as np
+
+        def sigmoid(z):
+            return 1 / (1 + np.exp(-z))
+
+        def layer(W, x):
+            y = sigmoid(W @ x)
+            return y
+        """,
+    )
+    reading = read(mine.layer, np.ones((2, 3)), np.ones(3))
+    assert [line.source.code for line in reading.lines] == ["y = sigmoid(W @ x)"]
+    assert equations(reading) == ["y[j] = sigmoid(Σ_i W[j,i] x[i])"]
+
+
+def test_a_letter_that_is_summed_is_not_one_that_stands_free(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        def softmax_vjp(dp, p):
+            dz = p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+            return dz
+        """,
+    )
+    (equation,) = equations(read(mine.softmax_vjp, np.ones((5, 3)), np.ones((5, 3))))
+    free = equation.split("dz[")[1].split("]")[0].split(",")
+    summed = equation.split("Σ_")[1].split(" ")[0]
+    assert summed not in free
+
+
+def test_brackets_are_shown_and_give_no_einsum(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        import numpy as np
+
+        def scores(p, y):
+            d = p.copy()
+            d[np.arange(len(y)), y] -= 1
+            return d
+        """,
+    )
+    reading = read(mine.scores, np.ones((4, 3)), np.array([0, 2, 1, 1]))
+    (equation,) = equations(reading)
+    assert "p[" in equation
+    assert "=y[" in equation
+    assert einsums(reading) == [None]
+
+
+def test_reading_changes_nothing(tmp_path: Path) -> None:
+    mine = module_of(tmp_path, "def inplace(x, y):\n    x *= 2\n    x += y\n    return x\n")
+    x, y = np.ones(3), np.arange(3.0)
+    read(mine.inplace, x, y)
+    np.testing.assert_array_equal(x, np.ones(3))
+    assert type(mine.inplace.__globals__.get("np", np)) is types.ModuleType
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
+def test_every_network_of_the_corpus_is_read_within_100_columns(fixture: Fixture) -> None:
+    arguments = fixture.arguments(np.random.default_rng(0))
+    for function in (fixture.loss, fixture.gradients):
+        reading = read(function, *arguments)
+        assert reading.lines
+        assert "not read" not in str(reading)
+        for row in str(reading).splitlines():
+            assert len(row) <= 100
