@@ -47,3 +47,7 @@ class DerivationError(EinbackpropError, ValueError):
 
 class UndecidedError(EinbackpropError):
     """Whether two formulas are the same was not decided: one grew too large, or a rule is missing."""
+
+
+class RangeError(EinbackpropError, ValueError):
+    """A number is outside the range that it may have: a class label, a token, a probability."""

@@ -90,8 +90,8 @@ def declare_shapes(declaration: str) -> Callable[[Callable[P, R]], Callable[P, R
     ----------
     declaration
         The first arguments, in order: `name[letters]` for an array, several of them in parentheses
-        for a list or tuple of arrays, as in `"(W[i,j], c[i]), x[j,b]"`. Arguments after the
-        declared ones are not looked at.
+        for a list or tuple of arrays, as in `"(W[i,j], c[i]), x[j,b]"`. A Python number may stand
+        for an array without letters. Arguments after the declared ones are not looked at.
 
     Raises
     ------
@@ -175,7 +175,8 @@ def _require(
 
 
 def _shape(tensor: Tensor, array: Any, function: str) -> Shape:
-    shape: Shape | None = getattr(array, "shape", None)
+    is_number = not tensor.letters and isinstance(array, int | float | complex)
+    shape: Shape | None = () if is_number else getattr(array, "shape", None)
     axes = f"{len(tensor.letters)} ax{'i' if len(tensor.letters) == 1 else 'e'}s"
     if shape is None:
         raise ShapeError(

@@ -156,3 +156,7 @@ def test_caret_stands_where_a_declaration_breaks(declaration, caret):
         f"not a declaration of shapes:\n  {declaration}\n  {' ' * caret}^\n"
         "Write each array as name[letters], as in W[i,j], and a list of arrays in parentheses."
     )
+
+
+def test_a_number_stands_for_an_array_without_letters():
+    assert linear([np.zeros((4, 3)), np.zeros(4)], np.zeros((3, 5)), 0.1) == "called"

@@ -1,0 +1,292 @@
+"""Normalizations: subtract a mean, divide by a spread, then scale by gamma and shift by beta, which are learned.
+
+They differ in what the mean goes over, and so in which letters the mean keeps:
+
+    batch norm   x[k,b]      over the samples:               mean[k]
+    layer norm   x[b,t,k]    over the features:              mean[b,t]
+    RMS norm     x[b,t,k]    over the features, no mean      r[b,t]
+    group norm   x[b,g,c,p]  over a group's channels, pixels: mean[b,g]
+
+    b  samples, or sequences      k  features      g  groups          p  pixels, of whatever arrangement
+    t  positions in a sequence    (K of them)      c  channels of a group
+    n, m, d  second letters: m for k (or c), d for b (or p), n where one is left
+
+All take two passes, the mean first: Σ x² - (Σ x)² would lose every digit where the mean is large.
+"""
+
+import numpy as np
+
+from einbackprop.execution import einsum
+from einbackprop.layers.layer import Array, Layer
+from einbackprop.shapes import declare_shapes
+
+EPSILON = 1e-5  # keeps the spread away from 0
+
+BATCH_NORM = """
+mean[k]   = 1/B Σ_b x[k,b]
+u[k,b]    = x[k,b] - mean[k] ones[b]
+var[k]    = 1/B Σ_b u[k,b] u[k,b]
+r[k]      = (var[k] + epsilon)^(-1/2)                       one over the spread
+xhat[k,b] = r[k] u[k,b]
+y[k,b]    = gamma[k] xhat[k,b] + beta[k] ones[b]
+
+∂y[k,b]/∂gamma[m]  = [k=m] xhat[m,b]          ⇒  dgamma[k]  = Σ_b dy[k,b] xhat[k,b]
+∂y[k,b]/∂beta[m]   = [k=m] ones[b]            ⇒  dbeta[k]   = Σ_b dy[k,b] ones[b]
+∂y[k,b]/∂xhat[m,d] = [k=m] [b=d] gamma[m]     ⇒  dxhat[k,b] = gamma[k] dy[k,b]
+
+∂u[k,b]/∂x[m,d]    = [k=m] ([b=d] - 1/B)                                     each x moves the mean
+∂r[k]/∂u[m,d]      = [k=m] (-1/2) r[k]^3 2/B u[k,d] = -[k=m] 1/B r[k]^2 xhat[k,d]      and the spread
+∂xhat[k,b]/∂u[m,d] = [k=m] (r[k] [b=d] - u[k,b] 1/B r[k]^2 xhat[k,d])
+                   = [k=m] r[k] ([b=d] - 1/B xhat[k,b] xhat[k,d])
+∂xhat[k,b]/∂x[m,d] = [k=m] r[k] ([b=d] - 1/B - 1/B xhat[k,b] xhat[k,d])      as Σ_b xhat[k,b] = 0
+
+along_ones[k] = 1/B Σ_b dxhat[k,b]
+along_xhat[k] = 1/B Σ_b dxhat[k,b] xhat[k,b]
+⇒  dx[k,b] = r[k] (dxhat[k,b] - along_ones[k] ones[b] - along_xhat[k] xhat[k,b])
+
+    Forward ignores a common shift and a common stretch of x. So does backward: what dxhat has
+    along ones and along xhat is taken out.
+"""
+
+
+@declare_shapes("x[k,b], gamma[k], beta[k]")
+def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON) -> Array:
+    """Return `y[k,b]`, each feature normalized over the batch (in training; Ioffe and Szegedy, 2015)."""
+    ones = np.ones(x.shape[1], x.dtype)
+    xhat, _ = normalized_over_batch(x, epsilon)
+    y: Array = einsum("k,kb->kb", gamma, xhat) + einsum("k,b->kb", beta, ones)
+    return y
+
+
+@declare_shapes("dy[k,b], x[k,b], gamma[k], beta[k]")
+def batch_norm_vjp(
+    dy: Array, x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON
+) -> tuple[Array, Array, Array]:
+    """Return `dx[k,b], dgamma[k], dbeta[k]`."""
+    B = x.shape[1]
+    ones = np.ones(B, x.dtype)
+    xhat, r = normalized_over_batch(x, epsilon)
+
+    dgamma = einsum("kb,kb->k", dy, xhat)
+    dbeta = einsum("kb,b->k", dy, ones)
+    dxhat = einsum("k,kb->kb", gamma, dy)
+
+    along_ones = einsum(",kb->k", 1 / B, dxhat)
+    along_xhat = einsum(",kb,kb->k", 1 / B, dxhat, xhat)
+    dx = einsum(
+        "k,kb->kb", r, dxhat - einsum("k,b->kb", along_ones, ones) - einsum("k,kb->kb", along_xhat, xhat)
+    )
+    return dx, dgamma, dbeta
+
+
+def normalized_over_batch(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return `xhat[k,b], r[k]`: mean 0 and variance 1 over the samples, and one over the spread."""
+    B = x.shape[1]
+    ones = np.ones(B, x.dtype)
+    mean = einsum(",kb->k", 1 / B, x)
+    u = x - einsum("k,b->kb", mean, ones)
+    var = einsum(",kb,kb->k", 1 / B, u, u)
+    r = (var + epsilon) ** -0.5
+    xhat = einsum("k,kb->kb", r, u)
+    return xhat, r
+
+
+LAYER_NORM = """
+mean[b,t]   = 1/K Σ_k x[b,t,k]
+u[b,t,k]    = x[b,t,k] - mean[b,t] ones[k]
+var[b,t]    = 1/K Σ_k u[b,t,k] u[b,t,k]
+r[b,t]      = (var[b,t] + epsilon)^(-1/2)                   one over the spread
+xhat[b,t,k] = r[b,t] u[b,t,k]
+y[b,t,k]    = gamma[k] xhat[b,t,k] + beta[k] ones[b] ones[t]
+
+∂y[b,t,k]/∂gamma[m] = [k=m] xhat[b,t,m]          ⇒  dgamma[k] = Σ_bt dy[b,t,k] xhat[b,t,k]
+∂y[b,t,k]/∂beta[m]  = [k=m] ones[b] ones[t]      ⇒  dbeta[k]  = Σ_bt dy[b,t,k] ones[b] ones[t]
+dxhat[b,t,k] = gamma[k] dy[b,t,k]
+
+    Of one token, with b and t as they are:
+∂u[b,t,k]/∂x[b,t,m]    = [k=m] - 1/K                                         each x moves the mean
+∂r[b,t]/∂u[b,t,m]      = (-1/2) r[b,t]^3 2/K u[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]      and the spread
+∂xhat[b,t,k]/∂u[b,t,m] = r[b,t] [k=m] - u[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
+                       = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
+∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])  as Σ_k xhat[b,t,k] = 0
+
+along_ones[b,t] = 1/K Σ_k dxhat[b,t,k]
+along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
+⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_ones[b,t] ones[k] - along_xhat[b,t] xhat[b,t,k])
+
+    Forward ignores a common shift and a common stretch of a token. So does backward: what dxhat
+    has along ones and along xhat is taken out.
+"""
+
+
+@declare_shapes("x[b,t,k], gamma[k], beta[k]")
+def layer_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON) -> Array:
+    """Return `y[b,t,k]`, each token normalized over its features (Ba, Kiros and Hinton, 2016)."""
+    ones_b, ones_t = np.ones(x.shape[0], x.dtype), np.ones(x.shape[1], x.dtype)
+    xhat, _ = normalized_over_features(x, epsilon)
+    y: Array = einsum("k,btk->btk", gamma, xhat) + einsum("k,b,t->btk", beta, ones_b, ones_t)
+    return y
+
+
+@declare_shapes("dy[b,t,k], x[b,t,k], gamma[k], beta[k]")
+def layer_norm_vjp(
+    dy: Array, x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON
+) -> tuple[Array, Array, Array]:
+    """Return `dx[b,t,k], dgamma[k], dbeta[k]`."""
+    B, T, K = x.shape
+    ones_b, ones_t, ones_k = np.ones(B, x.dtype), np.ones(T, x.dtype), np.ones(K, x.dtype)
+    xhat, r = normalized_over_features(x, epsilon)
+
+    dgamma = einsum("btk,btk->k", dy, xhat)
+    dbeta = einsum("btk,b,t->k", dy, ones_b, ones_t)
+    dxhat = einsum("k,btk->btk", gamma, dy)
+
+    along_ones = einsum(",btk->bt", 1 / K, dxhat)
+    along_xhat = einsum(",btk,btk->bt", 1 / K, dxhat, xhat)
+    dx = einsum(
+        "bt,btk->btk", r, dxhat - einsum("bt,k->btk", along_ones, ones_k) - einsum("bt,btk->btk", along_xhat, xhat)
+    )
+    return dx, dgamma, dbeta
+
+
+def normalized_over_features(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return `xhat[b,t,k], r[b,t]`: mean 0 and variance 1 over the features, and one over the spread."""
+    K = x.shape[2]
+    ones = np.ones(K, x.dtype)
+    mean = einsum(",btk->bt", 1 / K, x)
+    u = x - einsum("bt,k->btk", mean, ones)
+    var = einsum(",btk,btk->bt", 1 / K, u, u)
+    r = (var + epsilon) ** -0.5
+    xhat = einsum("bt,btk->btk", r, u)
+    return xhat, r
+
+
+RMS_NORM = """
+square[b,t] = 1/K Σ_k x[b,t,k] x[b,t,k]
+r[b,t]      = (square[b,t] + epsilon)^(-1/2)                one over the root of the mean square
+xhat[b,t,k] = r[b,t] x[b,t,k]
+y[b,t,k]    = gamma[k] xhat[b,t,k]
+
+∂y[b,t,k]/∂gamma[m] = [k=m] xhat[b,t,m]     ⇒  dgamma[k] = Σ_bt dy[b,t,k] xhat[b,t,k]
+dxhat[b,t,k] = gamma[k] dy[b,t,k]
+
+    Of one token, with b and t as they are:
+∂r[b,t]/∂x[b,t,m]      = (-1/2) r[b,t]^3 2/K x[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]
+∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] [k=m] - x[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
+                       = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
+
+along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
+⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_xhat[b,t] xhat[b,t,k])
+
+    Forward ignores a common stretch of a token. So does backward: what dxhat has along xhat is taken out.
+"""
+
+
+@declare_shapes("x[b,t,k], gamma[k]")
+def rms_norm(x: Array, gamma: Array, *, epsilon: float = EPSILON) -> Array:
+    """Return `y[b,t,k]`, each token divided by the root of its mean square (Zhang and Sennrich, 2019)."""
+    xhat, _ = over_mean_square(x, epsilon)
+    y: Array = einsum("k,btk->btk", gamma, xhat)
+    return y
+
+
+@declare_shapes("dy[b,t,k], x[b,t,k], gamma[k]")
+def rms_norm_vjp(dy: Array, x: Array, gamma: Array, *, epsilon: float = EPSILON) -> tuple[Array, Array]:
+    """Return `dx[b,t,k], dgamma[k]`."""
+    K = x.shape[2]
+    xhat, r = over_mean_square(x, epsilon)
+
+    dgamma = einsum("btk,btk->k", dy, xhat)
+    dxhat = einsum("k,btk->btk", gamma, dy)
+
+    along_xhat = einsum(",btk,btk->bt", 1 / K, dxhat, xhat)
+    dx = einsum("bt,btk->btk", r, dxhat - einsum("bt,btk->btk", along_xhat, xhat))
+    return dx, dgamma
+
+
+def over_mean_square(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return `xhat[b,t,k], r[b,t]`: mean square 1 over the features, and what x was multiplied by."""
+    K = x.shape[2]
+    square = einsum(",btk,btk->bt", 1 / K, x, x)
+    r = (square + epsilon) ** -0.5
+    xhat = einsum("bt,btk->btk", r, x)
+    return xhat, r
+
+
+GROUP_NORM = """
+mean[b,g]     = 1/C 1/P Σ_cp x[b,g,c,p]
+u[b,g,c,p]    = x[b,g,c,p] - mean[b,g] ones[c] ones[p]
+var[b,g]      = 1/C 1/P Σ_cp u[b,g,c,p] u[b,g,c,p]
+r[b,g]        = (var[b,g] + epsilon)^(-1/2)                 one over the spread
+xhat[b,g,c,p] = r[b,g] u[b,g,c,p]
+y[b,g,c,p]    = gamma[g,c] xhat[b,g,c,p] + beta[g,c] ones[b] ones[p]
+
+dgamma[g,c]    = Σ_bp dy[b,g,c,p] xhat[b,g,c,p]             gamma and beta serve all b and p
+dbeta[g,c]     = Σ_bp dy[b,g,c,p] ones[b] ones[p]
+dxhat[b,g,c,p] = gamma[g,c] dy[b,g,c,p]
+
+    Of one group of one sample, with b and g as they are; c and p together are what k is in layer norm:
+∂u[b,g,c,p]/∂x[b,g,m,d]    = [c=m] [p=d] - 1/C 1/P
+∂r[b,g]/∂u[b,g,m,d]        = -1/C 1/P r[b,g]^2 xhat[b,g,m,d]
+∂xhat[b,g,c,p]/∂x[b,g,m,d] = r[b,g] ([c=m] [p=d] - 1/C 1/P - 1/C 1/P xhat[b,g,c,p] xhat[b,g,m,d])
+
+along_ones[b,g] = 1/C 1/P Σ_cp dxhat[b,g,c,p]
+along_xhat[b,g] = 1/C 1/P Σ_cp dxhat[b,g,c,p] xhat[b,g,c,p]
+⇒  dx[b,g,c,p] = r[b,g] (dxhat[b,g,c,p] - along_ones[b,g] ones[c] ones[p] - along_xhat[b,g] xhat[b,g,c,p])
+"""
+
+
+@declare_shapes("x[b,g,c,p], gamma[g,c], beta[g,c]")
+def group_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON) -> Array:
+    """Return `y[b,g,c,p]`, each group of channels of a sample normalized (Wu and He, 2018)."""
+    ones_b, ones_p = np.ones(x.shape[0], x.dtype), np.ones(x.shape[3], x.dtype)
+    xhat, _ = normalized_over_group(x, epsilon)
+    y: Array = einsum("gc,bgcp->bgcp", gamma, xhat) + einsum("gc,b,p->bgcp", beta, ones_b, ones_p)
+    return y
+
+
+@declare_shapes("dy[b,g,c,p], x[b,g,c,p], gamma[g,c], beta[g,c]")
+def group_norm_vjp(
+    dy: Array, x: Array, gamma: Array, beta: Array, *, epsilon: float = EPSILON
+) -> tuple[Array, Array, Array]:
+    """Return `dx[b,g,c,p], dgamma[g,c], dbeta[g,c]`."""
+    B, _, C, P = x.shape
+    ones_b, ones_c, ones_p = np.ones(B, x.dtype), np.ones(C, x.dtype), np.ones(P, x.dtype)
+    xhat, r = normalized_over_group(x, epsilon)
+
+    dgamma = einsum("bgcp,bgcp->gc", dy, xhat)
+    dbeta = einsum("bgcp,b,p->gc", dy, ones_b, ones_p)
+    dxhat = einsum("gc,bgcp->bgcp", gamma, dy)
+
+    along_ones = einsum(",,bgcp->bg", 1 / C, 1 / P, dxhat)
+    along_xhat = einsum(",,bgcp,bgcp->bg", 1 / C, 1 / P, dxhat, xhat)
+    dx = einsum(
+        "bg,bgcp->bgcp",
+        r,
+        dxhat - einsum("bg,c,p->bgcp", along_ones, ones_c, ones_p) - einsum("bg,bgcp->bgcp", along_xhat, xhat),
+    )
+    return dx, dgamma, dbeta
+
+
+def normalized_over_group(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return `xhat[b,g,c,p], r[b,g]`: mean 0 and variance 1 over a group, and one over the spread."""
+    _, _, C, P = x.shape
+    ones_c, ones_p = np.ones(C, x.dtype), np.ones(P, x.dtype)
+    mean = einsum(",,bgcp->bg", 1 / C, 1 / P, x)
+    u = x - einsum("bg,c,p->bgcp", mean, ones_c, ones_p)
+    var = einsum(",,bgcp,bgcp->bg", 1 / C, 1 / P, u, u)
+    r = (var + epsilon) ** -0.5
+    xhat = einsum("bg,bgcp->bgcp", r, u)
+    return xhat, r
+
+
+LAYERS = (
+    Layer("batch norm", "each feature: mean 0, variance 1 over the batch (in training)",
+          batch_norm, batch_norm_vjp, BATCH_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
+    Layer("layer norm", "each token: mean 0, variance 1 over its features",
+          layer_norm, layer_norm_vjp, LAYER_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
+    Layer("RMS norm", "each token: mean square 1 over its features",
+          rms_norm, rms_norm_vjp, RMS_NORM, outputs=("y",), wrt=("x", "gamma")),
+    Layer("group norm", "each group of channels of a sample: mean 0, variance 1",
+          group_norm, group_norm_vjp, GROUP_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
+)  # fmt: skip
