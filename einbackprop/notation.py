@@ -150,6 +150,10 @@ def operand(ref: Ref, view: View, loosest: Level = "atom") -> Markup:
 
 def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     """``½ Σ_j W[k,j] x[j,b] [j≤b]``."""
+    under = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
+    over = [ref for ref in equation.operands if ref not in under]
+    if under and over and not view.exact:
+        return quotient(equation, over, under, view), "product"
     parts: list[Markup] = [operand(ref, view, "atom") for ref in equation.operands]
     parts += [bracket_markup(bracket, view) for bracket in equation.brackets]
     if len(parts) == 1 and len(equation.operands) == 1 and equation.factor == ONE and not summed(equation):
@@ -160,6 +164,31 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     return (*factor_markup(equation.factor, view, alone=not parts), Summation(summed(equation)), *body), (
         "product" if parts else "atom"
     )
+
+
+def is_reciprocal(equation: Equation | None) -> bool:
+    """Whether a value is one over another."""
+    return isinstance(equation, Map) and equation.function == "power" and equation.parameter == -1
+
+
+def quotient(equation: Contract, over: list[Ref], under: list[Ref], view: View) -> Markup:
+    """``e[k,b] / Σ_k e[k,b]``: a product with reciprocals that stand for themselves on this line."""
+    rest = replace(equation, operands=tuple(over), brackets=())
+    numerator = product(replace(rest, factor=ONE, out=Ref("", equation.out.indices)), view)[0]
+    loosest: Level = "sum" if len(under) == 1 else "atom"
+    inverses = [relettered(view.inline[ref.name], ref.indices) for ref in under]
+    below = [operand(e.operands[0], view, loosest) for e in inverses if isinstance(e, Map)]
+    inner = Summation(summed(equation)) if summed(equation) else None
+    parts: Markup = (Quotient(strip_sum(numerator), joined(below, " ")),)
+    parts = ((inner,) if inner else ()) + parts
+    for bracket in equation.brackets:
+        parts += (" ", *bracket_markup(bracket, view))
+    return (*factor_markup(equation.factor, view), *parts)
+
+
+def strip_sum(markup: Markup) -> Markup:
+    """The body of a sum without its sign, which stands before the whole quotient."""
+    return tuple(part for n, part in enumerate(markup) if n or not isinstance(part, Summation))
 
 
 def joined(parts: Iterable[Markup], between: Part) -> Markup:
@@ -211,7 +240,7 @@ def fraction_markup(factor: Factor, view: View) -> Markup:
     over = sizes_markup([(i, p) for i, p in factor.sizes if p > 0], view)
     under = sizes_markup([(i, -p) for i, p in factor.sizes if p < 0], view)
     number = factor.number
-    if not under or not isinstance(number, Fraction) or number.denominator > 64:
+    if not under or not isinstance(number, Fraction) or "." in short(number):
         top = number_markup(number, over)
         return (Quotient(top, under),) if under else top
     minus: Markup = ("-",) if number < 0 else ()

@@ -12,6 +12,7 @@ from typing import Any
 from .einsum_text import einsum_text
 from .fusion import Letters, fuse, letters_of
 from .loops import innermost_loop, loop_names, loop_positions
+from .matrix_notation import matrix_text
 from .notation import View, equation_text, rename_letters
 from .program import ONE, Contract, Equation, Program, Ref, Source, operands
 from .tracing.recorder import Note
@@ -173,7 +174,8 @@ def shown_values(
 
 def formula(equation: Equation, view: View) -> Formula:
     """One value, in every notation."""
-    return Formula(view.ref(equation.out).name, equation_text(equation, view), einsum_text(equation, view), None)
+    matrix = matrix_text(equation, view) if isinstance(equation, Contract) else None
+    return Formula(view.ref(equation.out).name, equation_text(equation, view), einsum_text(equation, view), matrix)
 
 
 def text(reading: Reading) -> str:
