@@ -86,6 +86,8 @@ Part = str | Letter | Size | Ref | Summation | Reduction | Partial | Words | Rai
 Markup = tuple[Part, ...]
 """A formula. A plain string in it is operators, numbers and spaces, to be shown as it stands."""
 
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
 Paint = Callable[[str], str]
 
 SUPERSCRIPTS = str.maketrans("0123456789-+nT/.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᵀᐟ·")
@@ -248,7 +250,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
             case Partial(of, by):
                 return f"<mfrac><mrow><mo>∂</mo>{one(of)}</mrow><mrow><mo>∂</mo>{one(by)}</mrow></mfrac>"
             case Words(words):
-                return f"<mtext>{escape(printable(words))}</mtext>"
+                return f"<mtext>{escape(printable(words)).replace(' ', NO_BREAK_SPACE)}</mtext>"
             case Raised(body, exponent):
                 return f"<msup><mrow>{run(body)}</mrow><mtext>{escape(exponent)}</mtext></msup>"
             case Quotient(over_, under):
@@ -259,7 +261,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
     def run(parts: Markup) -> str:
         return "".join(one(part) for part in parts)
 
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mrow>{run(markup)}</mrow></math>'
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" displaystyle="true"><mrow>{run(markup)}</mrow></math>'
 
 
 def mathml_operators(run_of: str) -> str:

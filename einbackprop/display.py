@@ -1,0 +1,198 @@
+"""Display: rows of formulas with notes, on a terminal, in a notebook, in LaTeX. A letter has one colour everywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+from dataclasses import dataclass
+from html import escape
+from typing import TextIO
+
+from .markup import Markup, latex, mathml, plain, printable, text
+
+WIDTH = 100
+INDENT = 4
+NOTE_AT_LEAST = 34
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+# Thirteen colours that can be read on white and on black: number on a terminal of 256 colours, and for CSS.
+PALETTE = (
+    (130, "#af5f00"),
+    (62, "#5f5fd7"),
+    (71, "#5faf5f"),
+    (29, "#00875f"),
+    (169, "#d75faf"),
+    (37, "#00afaf"),
+    (106, "#87af00"),
+    (32, "#0087d7"),
+    (133, "#af5faf"),
+    (172, "#d78700"),
+    (98, "#875fd7"),
+    (67, "#5f87af"),
+    (167, "#d75f5f"),
+)
+
+
+def hue(letter: str) -> tuple[int, str]:
+    """A letter's colour; neighbours in the alphabet differ."""
+    return PALETTE[ord(letter) * 5 % len(PALETTE)]
+
+
+def css_colour(letter: str) -> str:
+    """A letter's colour for CSS."""
+    return hue(letter)[1]
+
+
+def painted(letters: str) -> str:
+    """Letters in their colours on a terminal."""
+    return "".join(f"\x1b[38;5;{hue(letter)[0]}m{letter}\x1b[39m" for letter in letters)
+
+
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a stream, standard output by default, is a terminal that wants colours."""
+    chosen = sys.stdout if stream is None else stream
+    wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return wanted and chosen is not None and chosen.isatty()
+
+
+def width(shown: str) -> int:
+    """How many columns a text takes, colours not counted."""
+    return len(ESCAPE.sub("", shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: ``left = right`` and a note, or code, or words alone.
+
+    Attributes
+    ----------
+    left, right : Markup
+        Without ``left`` the row goes on with the one above it; without either it is its note.
+    note : str
+    code : str
+        Stands for ``right`` where it is code.
+    """
+
+    left: Markup = ()
+    right: Markup = ()
+    note: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows under a heading."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+def sections_text(sections: tuple[Section, ...], *, compact: bool = False, colour: bool = False) -> str:
+    """Sections for a terminal, at most 100 columns wide where formulas allow it."""
+    blocks: list[str] = []
+    for section in sections:
+        lines = textwrap.wrap(section.heading, WIDTH) if section.heading else []
+        blocks.append("\n".join(lines + rows_text(section.rows, compact, colour)))
+    return "\n\n".join(blocks)
+
+
+def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
+    """Rows with their equals signs in one column and their notes in another."""
+    paint = painted if colour else plain
+    lefts = [text(row.left, compact=compact, paint=paint) for row in rows]
+    rights = [row.code or text(row.right, compact=compact, paint=paint) for row in rows]
+    lead = max(map(width, lefts), default=0)
+    bodies = [
+        " " * (INDENT + lead - width(left)) + left + (" = " if right else "") + right if left or right else ""
+        for left, right in zip(lefts, rights, strict=True)
+    ]
+    fitting = [width(body) for body in bodies if width(body) <= WIDTH - NOTE_AT_LEAST - 3]
+    column = max(fitting, default=INDENT) + 3
+    lines: list[str] = []
+    for row, body in zip(rows, bodies, strict=True):
+        lines += row_lines(row.note, body, column, INDENT)
+    return lines
+
+
+def row_lines(note: str, body: str, column: int, indent: int) -> list[str]:
+    """A formula and its note beside it, or under it where it does not fit."""
+    if not body:
+        return [" " * indent + line for line in textwrap.wrap(note, WIDTH - indent)]
+    if not note or width(body) + 3 > column:
+        inner = indent + 4
+        return [*folded(body, inner), *(" " * inner + line for line in textwrap.wrap(note, WIDTH - inner))]
+    first, *others = textwrap.wrap(note, WIDTH - column)
+    padded = body + " " * (column - width(body)) + first
+    return [padded, *(" " * column + line for line in others)]
+
+
+def folded(body: str, indent: int) -> list[str]:
+    """A formula on as many lines as it needs, broken at spaces."""
+    if width(body) <= WIDTH:
+        return [body]
+    lines, line = [], ""
+    for word in re.split(r"(?<=\S) ", body):
+        if line and width(line) + 1 + width(word) > WIDTH:
+            lines.append(line)
+            line = " " * indent + word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
+STYLE = (
+    "<style>.einbackprop{font-size:1rem;line-height:1.7}.einbackprop h4{margin:.8em 0 .2em;font-weight:600}"
+    ".einbackprop table{border-collapse:collapse;margin-left:1.5em}"
+    ".einbackprop td{padding:.15em .3em;text-align:left;vertical-align:baseline;border:0;background:none}"
+    ".einbackprop td:first-child{text-align:right}.einbackprop td:nth-child(2){white-space:nowrap}"
+    ".einbackprop code{white-space:pre;background:none}"
+    ".einbackprop td.note{padding-left:2.5em;opacity:.75}</style>"
+)
+
+
+def sections_html(sections: tuple[Section, ...]) -> str:
+    """Sections as HTML with MathML; it needs no JavaScript and nothing from elsewhere."""
+    parts = [STYLE, '<div class="einbackprop">']
+    for section in sections:
+        parts.append(f"<h4>{escape(section.heading)}</h4>" if section.heading else "")
+        parts.append("<table>" + "".join(row_html(row) for row in section.rows) + "</table>")
+    return "".join([*parts, "</div>"])
+
+
+def row_html(row: Row) -> str:
+    """A row of a table."""
+    if not row.left and not row.right and not row.code:
+        return f'<tr><td colspan="3" style="text-align:left">{escape(row.note)}</td></tr>'
+    left = mathml(row.left, css_colour) if row.left else ""
+    right = f"<code>{escape(row.code)}</code>" if row.code else mathml(row.right, css_colour)
+    equals = "=" if row.right or row.code else ""
+    return f'<tr><td>{left}</td><td>{equals} {right}</td><td class="note">{escape(row.note)}</td></tr>'
+
+
+def sections_latex(sections: tuple[Section, ...]) -> str:
+    """Sections as LaTeX: one ``aligned`` block a section, for math mode."""
+    blocks = []
+    for section in sections:
+        rows = [row_latex(row) for row in section.rows if row.left or row.right or row.code]
+        heading = rf"&\text{{{latex_words(section.heading)}}}\\" + "\n" if section.heading else ""
+        blocks.append("\\begin{aligned}\n" + heading + "\\\\\n".join(rows) + "\n\\end{aligned}")
+    return "\n\n".join(blocks)
+
+
+def row_latex(row: Row) -> str:
+    """A row, its equals sign marked for alignment."""
+    right = rf"\texttt{{{latex_words(row.code)}}}" if row.code else latex(row.right)
+    return latex(row.left) + (f" &= {right}" if right else " &") + (
+        rf" &&\text{{{latex_words(row.note)}}}" if row.note else ""
+    )
+
+
+LATEX_WORDS = {c: "\\" + c for c in "_{}$&#%"}
+LATEX_WORDS |= {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "ᵀ": r"$^\top$"}
+
+
+def latex_words(words: str) -> str:
+    """Words for LaTeX's text mode."""
+    return "".join(LATEX_WORDS.get(c, c) for c in printable(words))
