@@ -54,7 +54,6 @@ def source(
     program : Program
         Its inputs say by their paths how the arguments are nested; where they have none, each is an argument.
     name : str
-        The name of the function.
     einsum : 'np.einsum' or 'eb.einsum'
         What contracts.
     arguments : sequence of str
@@ -71,17 +70,9 @@ def source(
     NotationError
         ``name`` is no identifier, or the arguments' paths contradict one another.
     """
-    if not name.isidentifier() or name in RESERVED:
-        raise NotationError(f"the function's name must be an identifier that is not in use, not {name!r}")
-    if einsum not in ("np.einsum", "eb.einsum"):
-        raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {einsum!r}")
     program = needed(program)
-    identifiers = Identifiers([name, *HELPERS])
-    values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
-    names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
-    scope = Scope(program, einsum, names, value_dtypes(program), identifiers)
-    root = unpacking.tree(program)
-    parameters, containers = unpacking.parameters(root, arguments, scope)
+    scope = scope_of(program, name, einsum)
+    parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
     body = equations(program, scope)
     returned = nested(program.structure, program, scope)
     sizes, sizing = size_lines(program, scope)
@@ -90,6 +81,18 @@ def source(
     opening += input_lines(program, used, scope) + sizes
     lines = opening + ([""] if opening and body else []) + body + [f"return {returned}"]
     return assemble(f"def {name}({', '.join(parameters)}):", lines, scope)
+
+
+def scope_of(program: Program, name: str, einsum: str) -> Scope:
+    """The scope of the function, with an identifier for each value."""
+    if not name.isidentifier() or name in RESERVED:
+        raise NotationError(f"the function's name must be an identifier that is not in use, not {name!r}")
+    if einsum not in ("np.einsum", "eb.einsum"):
+        raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {einsum!r}")
+    identifiers = Identifiers([name, *HELPERS])
+    values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
+    names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
+    return Scope(program, einsum, names, value_dtypes(program), identifiers)
 
 
 def needed(program: Program) -> Program:

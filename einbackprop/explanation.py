@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
@@ -233,8 +234,7 @@ def explain_program(program: Program) -> Explanation:
     defining = program.defining()
     for origin, group in groupby(derived, key=lambda equation: program.origins[equation.out.name]):
         source = defining.get(origin)
-        shown_source = text(equation_markup(source, view)) if source is not None else f"{origin}, which is not computed"
-        heading = f"From {shown_source}"
+        heading = f"From {text(equation_markup(source, view))}" if source is not None else f"For {origin}"
         rows = tuple(row for equation in group for row in equation_rows(equation, view))
         sections.append(Section(f"{heading}{slopes(source, view)}:", rows))
     return Explanation(tuple(section for section in sections if section.heading or section.rows))
@@ -260,10 +260,18 @@ def slopes(equation: Equation | None, view: View) -> str:
     stated = []
     for slot, ref in enumerate(equation.operands):
         formula = elementwise.statement(equation.function, slot, equation.parameter)
+        if isinstance(equation.parameter, Fraction) and formula == elementwise.FUNCTIONS["power"].partials[0]:
+            formula = power_slope(equation.parameter)
         if formula not in (None, "0"):
-            names = {"x": view.ref(ref).name, "y": view.ref(equation.out).name, "p": str(equation.parameter)}
+            names = {"x": view.ref(ref).name, "y": view.ref(equation.out).name}
             names |= {f"x{n}": view.ref(operand).name for n, operand in enumerate(equation.operands)}
             words = "".join(names.get(word, word) for word in re.split(r"(\w+)", str(formula)))
             words = re.sub(r"\*\*(\d)\b", lambda match: raised(match[1]), words.replace(" * ", " "))
             stated.append(f"∂{view.ref(equation.out).name}/∂{view.ref(ref).name} = {words}")
     return f", where {' and '.join(stated)}" if stated else ""
+
+
+def power_slope(p: Fraction) -> str:
+    """The derivative of a power with its exponent worked out: ``2 * x``, ``3 * x**2``, ``-2 * x**(-3)``."""
+    less = p - 1
+    return f"{p} * x" if less == 1 else f"{p} * x**{less if less.denominator == 1 and less > 0 else f'({less})'}"

@@ -104,16 +104,7 @@ def plain(letters: str) -> str:
 
 
 def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
-    """The formula as plain text.
-
-    Parameters
-    ----------
-    markup : Markup
-    compact : bool
-        Write ``z_ib`` for ``z[i,b]``.
-    paint : function of letters
-        What colours them on a terminal.
-    """
+    """The formula as plain text: ``compact`` writes ``z_ib`` for ``z[i,b]``, ``paint`` colours letters."""
 
     def one(part: Part) -> str:
         match part:

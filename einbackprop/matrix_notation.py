@@ -53,11 +53,14 @@ class MatrixForm:
         The operands that are multiplied as matrices, in their order.
     atomic : bool
         Whether it needs no parentheses in an elementwise product.
+    batch : str
+        The letters for each of which it is meant.
     """
 
     markup: Markup
     chain: Chain = ()
     atomic: bool = False
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,7 @@ def batched(out: str, operands: Operands) -> MatrixForm | None:
     form = form_of(without(out), inner)
     if form is None:
         return None
-    return replace(form, markup=(*form.markup, Words(f" for each {', '.join(batch)}")), atomic=False)
+    return replace(form, markup=(*form.markup, Words(f" for each {', '.join(batch)}")), atomic=False, batch=batch)
 
 
 def transpose_reason(contract: Contract, view: View = PLAIN) -> str | None:
@@ -270,11 +273,12 @@ def transpose_reason(contract: Contract, view: View = PLAIN) -> str | None:
         shown = text(operand(contract.operands[link.slot], bare))
         reasons.append(reason_for(shown, link, contract.operands[link.slot].indices, over, out))
     order = [link.slot for link in form.chain if link.slot is not None]
-    if order != sorted(order) and len(out) > 0:
-        first = form.chain[0]
-        if first.slot is not None:
-            kept = text(operand(contract.operands[first.slot], bare))
-            reasons.append(f"{kept} has the result's first letter, {out[0]}, so it stands first")
+    first = form.chain[0] if form.chain else None
+    if order != sorted(order) and out and first is not None and first.slot is not None:
+        letter = first.indices[-1 if first.transposed else 0]
+        place = "the result's first letter" + (f" after {', '.join(form.batch)}" if form.batch else "")
+        shown = text(operand(contract.operands[first.slot], bare))
+        reasons.append(f"{shown} has {letter}, {place}, so it stands first")
     return None if not reasons else "; ".join(dict.fromkeys(reasons)) + "."
 
 

@@ -128,39 +128,43 @@ def derivation(
         Whether the notes say ``W_ij`` for ``W[i,j]``.
     """
     contract, diagonal = spread_diagonal(contract)
-    operand = contract.operands[slot]
+    operand, out = contract.operands[slot], contract.out
     pairs = second_letters(contract, operand)
     entry = Ref(operand.name, "".join(new for new, _ in pairs))
     deltas = [delta(old, new) for new, old in pairs if old != ELLIPSIS]
-    out = contract.out.indices
-    others: list[Piece] = [*contract.operands[:slot], *deltas, *contract.operands[slot + 1 :]]
-    free = "".join(dict.fromkeys(out + entry.indices))
-    partial = Expression(contract.factor, (*others, *diagonal, *contract.brackets), free)
-
-    shown = Partial(view.ref(contract.out), view.ref(entry))
+    refs = contract.operands
+    pieces: tuple[Piece, ...] = (*refs[:slot], *deltas, *refs[slot + 1 :], *diagonal, *contract.brackets)
+    partial = Expression(contract.factor, pieces, "".join(dict.fromkeys(out.indices + entry.indices)))
+    shown = Partial(view.ref(out), view.ref(entry))
     steps = [Step((shown,), partial.markup(view), entry_reason(view.ref(operand), entry, pairs, compact))]
     partial = collapse(partial, steps, view)
-    in_short = Step((shown,), partial.markup(view))
-    left: Markup = (view.ref(Ref(name, entry.indices)),)
-    over = "".join(i for i in dict.fromkeys(out) if i not in entry.indices)
-    rule: Markup = (Summation(over), view.ref(Ref(cotangent, out)), " ", shown)
-    total = f"the chain rule: a sum over every letter of {view.ref(contract.out).name}" if over else "the chain rule"
-    total += f" but {ELLIPSIS}" if over and ELLIPSIS in entry.indices else ""
-    steps.append(Step(left, rule, total))
-    pieces = list(partial.pieces)
-    pieces.insert(slot, Ref(cotangent, out))  # where the operand stood
-    whole = Expression(partial.factor, tuple(pieces), entry.indices)
+    steps.append(chain_rule(shown, Ref(cotangent, out.indices), Ref(name, entry.indices), view))
+    pieces = (*partial.pieces[:slot], Ref(cotangent, out.indices), *partial.pieces[slot:])  # where the operand stood
+    whole = Expression(partial.factor, pieces, entry.indices)
     steps.append(Step((), whole.markup(view)))
-    whole = collapse(whole, steps, view)
-    for new, old in pairs:
-        if old not in whole.free:
-            whole = whole.renamed(new, old)
-    if pairs and whole.free != entry.indices:
-        back = [(new, old) for new, old in pairs if new not in whole.free]
-        spoken = f"{listed([new for new, _ in back])} written as {listed([old for _, old in back])} again"
-        steps.append(Step((view.ref(Ref(name, whole.free)),), whole.markup(view), spoken))
+    whole = named_back(collapse(whole, steps, view), pairs)
     result = Step((view.ref(Ref(name, whole.free)),), whole.markup(view))
-    return Derivation(tuple(steps), tuple(pairs), in_short, result)
+    back = [(new, old) for new, old in pairs if new not in whole.free]
+    if back:
+        spoken = f"{listed([new for new, _ in back])} written as {listed([old for _, old in back])} again"
+        steps.append(replace(result, why=spoken))
+    return Derivation(tuple(steps), tuple(pairs), Step((shown,), partial.markup(view)), result)
+
+
+def chain_rule(partial: Partial, cotangent: Ref, of: Ref, view: View) -> Step:
+    """``dW_nm = Σ_ib dz_ib ∂z_ib/∂W_nm``."""
+    over = "".join(i for i in dict.fromkeys(cotangent.indices) if i not in of.indices)
+    why = f"the chain rule: a sum over every letter of {partial.of.name}" if over else "the chain rule"
+    why += f" but {ELLIPSIS}" if over and ELLIPSIS in of.indices else ""
+    return Step((view.ref(of),), (Summation(over), view.ref(cotangent), " ", partial), why)
+
+
+def named_back(expression: Expression, pairs: Sequence[tuple[str, str]]) -> Expression:
+    """The expression with the operand's own letters; of a letter that stands twice, the other keeps its second."""
+    for new, old in pairs:
+        if old not in expression.free:
+            expression = expression.renamed(new, old)
+    return expression
 
 
 def spread_diagonal(contract: Contract) -> tuple[Contract, list[Delta]]:

@@ -1,5 +1,6 @@
 """Explanations: golden texts, every step true in numbers, and what terminals, notebooks and LaTeX get."""
 
+import copy
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wild import FIXTURES
 
 from einbackprop import interpretation
-from einbackprop.derivation import vjp_of_contract
+from einbackprop.derivation import value_and_vjp, vjp_of_contract
 from einbackprop.display import PALETTE, hue, on_terminal, painted
 from einbackprop.equations import parse_all
 from einbackprop.errors import SubscriptsError
@@ -36,6 +38,7 @@ from einbackprop.program import (
     Update,
 )
 from einbackprop.steps import derivation
+from einbackprop.tracing.tracer import trace
 
 PRODUCT = """\
     z_ib = Σ_j W_ij x_jb
@@ -244,6 +247,21 @@ def test_the_explanation_of_a_softmax():
 )
 def test_other_equations_are_explained_by_their_derivative(equation, line):
     assert line in str(explain(equation))
+
+
+@pytest.mark.parametrize(
+    ("power", "slope"), [(2, "2 x"), (3, "3 x²"), (Fraction(1, 2), "1/(2 y)"), (-1, "-y²"), (-2, "-2 x**(-3)")]
+)
+def test_the_slopes_of_powers_are_worked_out(power, slope):
+    assert f"∂y/∂x = {slope}:" in str(explain(Map(Ref("y"), "power", (Ref("x"),), Fraction(power))))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES[::4], ids=lambda fixture: fixture.name)
+def test_explanations_of_hand_written_networks_are_fit_to_be_read(fixture):
+    arguments = fixture.arguments(np.random.default_rng(0), fixture.sizes)
+    shown = explain(value_and_vjp(trace(fixture.loss, *copy.deepcopy(arguments))))
+    assert max(map(len, str(shown).splitlines())) <= 100
+    ET.fromstring(f"<html>{shown.html}</html>")
 
 
 # Every step is true in numbers.

@@ -84,7 +84,8 @@ REASONS = {
     "ij->ji": "the result has A's letters the other way round, ji for ij, so it stands transposed.",
     "i,j->ij": "B has the result's last letter, j, so it stands as a row.",
     "i,i->": "A is summed over i with what follows it, so it stands as a row.",
-    "ij,ki->kj": "B has the result's first letter, k, so it stands first.",
+    "ij,ki->kj": "B has k, the result's first letter, so it stands first.",
+    "bij,bki->bkj": "B has k, the result's first letter after b, so it stands first.",
     "ij,jb->ib": None,
     "ij,ij->ij": None,
 }
