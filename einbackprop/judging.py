@@ -1,409 +1,340 @@
 """Which line of a backward is wrong: every value of it is matched with what it is.
 
 The loss's program gives the true cotangent of every value of the forward. Each value of the user's backward is compared
-with them, at values and sizes of our own. A wrong gradient is followed back: the first line that, set to the true
-cotangent of some value, makes what comes after it right, is the mistake; what is wrong only because of it *follows*.
+with them, at values and sizes of our own. A wrong gradient is followed back: the first step that, set to a true value,
+makes what comes after it right, is the mistake; what is wrong only because of it *follows*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .derivation import vjp
-from .drawing import draw, role
-from .interpretation import compute, squeeze
-from .program import Equation, Input, Opaque, Program, operands, picks
+from .program import Equation, Factor, Opaque, Program, Source, operands
+from .sampling import Array, Sample, Values, draw_samples, evaluate_into
 from .simplification import needed
+from .truth import Matching, Role, Truth, arrays_of
 
-Array = NDArray[Any]
-Values = dict[str, Array]
-CLOSE = 1e-8  # relative to the largest entry: rounding at O(1) values is far below, a mistake far above
 Verdict = Literal["right", "wrong", "follows", "undecided"]
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a value is: ``factor`` times a value of the truth, its axes in the order ``axes``."""
-
-    name: str
-    factor: float = 1.0
-    axes: tuple[int, ...] = ()
+Run = Callable[[Sequence[Array]], Sequence[Array]]
+MOST_MISTAKES = 60
 
 
 @dataclass(frozen=True)
 class Step:
-    """One value that a line of the backward makes.
+    """One value that a line of the backward gives to other lines, or returns.
 
     Attributes
     ----------
     name : str
-        The value.
-    segment : tuple of Equation
-        The equations that make it from other steps, inputs and values of the forward, in order.
     role : Role or None
-        What it is, where it is right or would be right; None for an auxiliary value.
+        What it is, once what it depends on is right; None for an auxiliary value.
     verdict : Verdict
     """
 
     name: str
-    segment: tuple[Equation, ...]
     role: Role | None
     verdict: Verdict
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The steps of a backward with their verdicts; ``truth`` is the derived program that they were held against."""
+class Target:
+    """A returned gradient: its position among the outputs, its value, and the input that it is the gradient of."""
 
-    steps: tuple[Step, ...]
-    truth: Program
-    program: Program
-
-
-@dataclass
-class Sample:
-    """One draw: sizes, the user's values, the true values."""
-
-    sizes: dict[str, int]
-    inputs: list[Array]
-    truth: Values
-    yours: Values = field(default_factory=dict)
-
-
-def judge(
-    program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator
-) -> Judgement:
-    """Find out which lines of a backward are wrong.
-
-    Parameters
-    ----------
-    program : Program
-        The loss and the gradients, traced together: the first output is the loss, the others the user's gradients.
-    targets : mapping of int to str
-        For each output that is a gradient, the input that it is the gradient of.
-    arrays : sequence of arrays
-        The user's inputs: what is special about them (labels, one-hot rows, masks) is kept.
-    rng : Generator
-    """
-    truth = true_values(program)
-    samples = [s for s in (sample(program, truth, arrays, rng) for _ in range(2)) if s is not None]
-    judging = Judging(program, truth, samples, targets)
-    judging.find_mistakes()
-    return Judgement(judging.verdicts(), truth, program)
-
-
-def true_values(program: Program) -> Program:
-    """The loss's program with the cotangent of every value that reaches it."""
-    loss = program.outputs[0]
-    forward = replace(
-        program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
-    )
-    numbers = [i.ref.name for i in program.inputs if np.dtype(i.dtype).kind in "fc"]
-    reached = reaching(forward, numbers)
-    return vjp(forward, [*numbers, *reached])
-
-
-def reaching(program: Program, inputs: Sequence[str]) -> list[str]:
-    """The values that depend on inputs and can be differentiated by."""
-    moving = set(inputs)
-    for equation in program.equations:
-        if isinstance(equation, Opaque) or getattr(equation, "position_of", ""):
-            continue
-        if any(ref.name in moving for ref in operands(equation)):
-            moving.add(equation.out.name)
-    return [e.out.name for e in program.equations if e.out.name in moving]
-
-
-# Draws
-
-
-def sample(program: Program, truth: Program, arrays: Sequence[Array], rng: np.random.Generator) -> Sample | None:
-    """The user's and the true values at drawn inputs; at sizes that all differ where the program allows it."""
-    for sizes in (distinct_sizes(program, arrays), program.sizes):
-        inputs = [drawn(i, array, sizes, rng) for i, array in zip(program.inputs, arrays, strict=True)]
-        given = {id(i): array for i, array in zip(program.inputs, inputs, strict=True)}
-        by_name = {i.ref.name: given[id(i)] for i in program.inputs}
-        true = evaluated(truth, [by_name[i.ref.name] for i in truth.inputs], sizes)
-        if all(ref.name in true for ref in truth.outputs):
-            return Sample(sizes, inputs, true)
-    return None
-
-
-def distinct_sizes(program: Program, arrays: Sequence[Array]) -> dict[str, int]:
-    """A size for each dimension, all different, but for those that constants or kept data tie to what they were."""
-    tied = {i for e in program.equations for b in getattr(e, "brackets", ()) if is_tied(b) for i in b.letters}
-    tied |= {i for e in program.equations if isinstance(e, Opaque) for ref in operands(e) for i in ref.indices}
-    for declared, array in zip(program.inputs, arrays, strict=True):
-        if role(np.asarray(array)).kind in ("kept", "symmetric", "definite"):
-            tied |= set(declared.ref.indices)
-    for name in program.constants:
-        tied |= {i for e in program.equations for ref in operands(e) if ref.name == name for i in ref.indices}
-    for name in (p.name for e in program.equations for p in picks(getattr(e, "brackets", ()))):
-        tied |= {i for e in program.equations for b in getattr(e, "brackets", ()) for i in b.letters
-                 if name in {p.name for p in picks((b,))}}  # fmt: skip
-    sizes = program.sizes
-    taken = {d.size for d in program.dimensions if tied & set(d.letters)}
-    for dimension in program.dimensions:
-        if not tied & set(dimension.letters):
-            size = next(n for n in range(2, 1000) if n not in taken)
-            taken.add(size)
-            sizes |= dict.fromkeys(dimension.letters, size)
-    return sizes
-
-
-def is_tied(bracket: Any) -> bool:
-    """Whether a bracket has numbers in it, so that the sizes of its letters are not free."""
-    sides = (bracket.left, bracket.right)
-    single = all(len(s.terms) == 1 and not s.constant and s.terms[0][0].number == 1 for s in sides)
-    return not single
-
-
-def drawn(declared: Input, array: Array, sizes: Mapping[str, int], rng: np.random.Generator) -> Array:
-    """A fresh array of the sizes, with what is special about the user's."""
-    plain = squeeze(np.asarray(array), declared)
-    shape = tuple(sizes[i] for i in declared.ref.indices)
-    kept = role(plain)
-    if kept.kind == "kept":
-        constant = plain.dtype.kind == "f" and plain.size > 0 and np.ptp(plain) == 0 and shape != ()
-        return rng.normal(size=shape) if constant or plain.shape != shape else plain
-    value = draw(np.empty(shape), replace(kept, kind=kept.kind), rng)
-    return value.astype(np.float64 if plain.dtype.kind == "f" else plain.dtype)
-
-
-def evaluated(
-    program: Program, inputs: Sequence[Array], sizes: Mapping[str, int], fixed: Mapping[str, Array] | None = None
-) -> Values:
-    """The values of a program; those whose axes do not meet at these sizes are left out, and what needs them."""
-    values: Values = {name: np.asarray(value) for name, value in program.constants.items()}
-    values |= {i.ref.name: array for i, array in zip(program.inputs, inputs, strict=True)}
-    fixed = fixed or {}
-    with np.errstate(all="ignore"):
-        for equation in program.equations:
-            name = equation.out.name
-            if name in fixed:
-                values[name] = fixed[name]
-            elif not isinstance(equation, Opaque) and all(ref.name in values for ref in operands(equation)):
-                try:
-                    values[name] = compute(equation, values, sizes)
-                except ValueError:  # two dimensions under one letter
-                    continue
-    return values
-
-
-# Matching
-
-
-def close(a: Array, b: Array) -> bool:
-    """Whether two arrays are equal to rounding."""
-    if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
-        return False
-    scale = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
-    return bool(np.abs(a - b).max(initial=0) <= CLOSE * scale)
-
-
-def ratio(yours: Array, true: Array) -> float | None:
-    """The factor between two arrays of one shape, if there is one; 0 is none."""
-    if yours.shape != true.shape or not yours.size:
-        return None
-    at = np.unravel_index(int(np.abs(true).argmax()), true.shape)
-    if not np.isfinite(true[at]) or true[at] == 0:
-        return None
-    factor = float(yours[at] / true[at])
-    return factor if factor and close(yours, factor * true) else None
+    position: int
+    value: str
+    parameter: str
 
 
 class Judging:
-    """The search for the mistakes of one backward."""
+    """The search for the mistakes of one backward.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        Every step with its verdict.
+    fixed : dict of name to Role
+        The steps that are mistakes, in the order in which they were found, and what each should be.
+    misplaced : list of Target
+        Gradients that are no step's mistake: another value was returned in their place.
+    first, now : list of Values
+        The user's values in each sample, and what they are with the mistakes set right.
+    """
 
     def __init__(
-        self, program: Program, truth: Program, samples: Sequence[Sample], targets: Mapping[int, str]
-    ) -> None:
-        self.program, self.truth, self.samples = program, truth, list(samples)
+        self, program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator,
+        run: Run | None = None,
+    ) -> None:  # fmt: skip
+        """Find out which lines of a backward are wrong.
+
+        Parameters
+        ----------
+        program : Program
+            The loss and the gradients, traced together: the first output is the loss.
+        targets : mapping of int to str
+            For each output that is a gradient, the input that it is the gradient of.
+        arrays : sequence of arrays
+            The user's inputs: what is special about the data (labels, one-hot rows, masks) is kept.
+        rng : Generator
+        run : callable, optional
+            What was traced, as a function of the inputs' arrays that gives the outputs' arrays: a gradient is undecided
+            where a fresh run disagrees with the trace, as it does where the code's way depends on values.
+
+        Raises
+        ------
+        DerivationError
+            The loss cannot be differentiated.
+        """
+        self.program = program
+        self.truth = Truth(program)
+        self.targets = [Target(n, program.outputs[n].name, parameter) for n, parameter in targets.items()]
+        self.samples: list[Sample] = draw_samples(
+            program, self.truth.program, arrays, [t.parameter for t in self.targets], rng
+        )
+        self.reach = self._reach()
+        self.unreadable = self._unreadable()
+        if run is not None:
+            self.unreadable |= self._unfaithful(run, arrays)
+        self.matching = Matching(self.truth, self.samples)
         self.made = program.defining()
+        self.place = {e.out.name: n for n, e in enumerate(program.equations)}
         self.forward = {e.out.name for e in needed(program.equations, [program.outputs[0].name])}
-        self.targets = {program.outputs[n].name: name for n, name in targets.items()}
-        self.cotangents = cotangent_names(truth)
-        self.fixed: dict[str, Role] = {}
-        self.first = self.run({})
-        self.now = self.first
         self.roots = step_roots(program, self.forward)
+        self.first: list[Values] = [s.yours for s in self.samples]
+        self.now = self.first
+        self.fixed: dict[str, Role] = {}
+        self.misplaced: list[Target] = []
         self.original = {name: self.identify(name, self.first) for name in self.roots}
+        self.wrong_at_first = self.wrong(self.first)
+        self._find_mistakes()
+        self.steps = tuple(Step(name, self.role_of(name), self._verdict(name)) for name in self.roots)
 
-    def run(self, fixed: Mapping[str, Role]) -> list[Values]:
-        """The user's values in every sample, some of them set to what they should be."""
-        return [
-            evaluated(self.program, s.inputs, s.sizes, {name: self.true_array(s, r) for name, r in fixed.items()})
-            for s in self.samples
-        ]
+    def _reach(self) -> dict[str, int]:
+        """Which targets each value reaches, as bits."""
+        reach: dict[str, int] = {}
+        for n, target in enumerate(self.targets):
+            reach[target.value] = reach.get(target.value, 0) | 1 << n
+        for equation in reversed(self.program.equations):
+            own = reach.get(equation.out.name, 0)
+            for ref in operands(equation) if own else ():
+                reach[ref.name] = reach.get(ref.name, 0) | own
+        return reach
 
-    def true_array(self, sample_: Sample, role_: Role) -> Array:
-        """What a value of a role is in a sample."""
-        return role_.factor * sample_.truth[role_.name].transpose(role_.axes)
+    def _unreadable(self) -> int:
+        """The targets that depend on what could not be read, as bits."""
+        lost = {e.out.name for e in self.program.equations if isinstance(e, Opaque)}
+        return sum(1 << n for n in range(len(self.targets)) if any(self.reach.get(x, 0) >> n & 1 for x in lost))
+
+    def _unfaithful(self, run: Run, arrays: Sequence[Array]) -> int:
+        """The targets of which a run of the code itself says something else than the trace does, as bits."""
+        everything = (1 << len(self.targets)) - 1
+        for sample in self.samples:
+            if not sample.own_sizes:
+                continue
+            given = [
+                sample.given[i.ref.name].reshape(np.shape(array)).astype(np.asarray(array).dtype)
+                for i, array in zip(self.program.inputs, arrays, strict=True)
+            ]
+            try:
+                results = run(given)
+            except Exception:  # the code itself fails at these values: nothing can be said of it
+                return everything
+            traced = [sample.yours.get(ref.name) for ref in self.program.outputs]
+            same = [agrees(a, b) for a, b in zip(results, traced, strict=True)]
+            if not same[0]:
+                return everything
+            return sum(1 << n for n, t in enumerate(self.targets) if not same[t.position])
+        return 0
+
+    # Values
+
+    def rerun(
+        self, base: Sequence[Values], changes: Mapping[str, Sequence[Array]], edited: Mapping[str, Equation] = {},
+        only: Collection[int] | None = None, upto: str = "",
+    ) -> list[Values]:  # fmt: skip
+        """The user's values with some of them set, or made by other equations.
+
+        Parameters
+        ----------
+        base : list of Values
+        changes : mapping of name to an array a sample
+        edited : mapping of name to Equation
+        only : collection of int
+            The samples to run; all by default.
+        upto : str
+            The last value that is wanted.
+        """
+        chosen = range(len(self.samples)) if only is None else only
+        changed = {*changes, *edited}
+        start = min(self.place.get(name, 0) for name in changed)
+        stop = self.place[upto] + 1 if upto else len(self.program.equations)
+        dirty = set(changed)
+        results = []
+        for n in chosen:
+            values = dict(base[n])
+            for name, arrays in changes.items():
+                values[name] = arrays[n]
+            results.append(values)
+        for equation in self.program.equations[start:stop]:
+            name = equation.out.name
+            if name in changes or (name in self.fixed and name not in edited):
+                continue
+            if name in edited or any(ref.name in dirty for ref in operands(equation)):
+                dirty.add(name)
+                for values, n in zip(results, chosen, strict=True):
+                    evaluate_into(values, edited.get(name, equation), self.samples[n].sizes)
+        return results
 
     def identify(self, name: str, values: Sequence[Values]) -> Role | None:
-        """What a value is: the true value that it equals, up to a factor and the order of axes."""
-        if not values or any(name not in v for v in values):
-            return None
-        for candidate in self.candidates(name):
-            found = [self.matched(v[name], s.truth[candidate]) for v, s in zip(values, self.samples, strict=True)]
-            if all(found) and self.same_role(found):
-                factor, axes = found[0]  # type: ignore[misc]
-                return Role(candidate, factor, axes)
-        return None
+        """What a value is."""
+        roles = self.matching.roles(arrays_of(name, values))
+        return roles[0] if roles else None
 
-    def candidates(self, name: str) -> list[str]:
-        """The true values that have the same dimensions, cotangents first."""
-        wanted = sorted(self.dimensions_of(self.program, name))
-        return [c for c in self.cotangents if sorted(self.dimensions_of(self.truth, c)) == wanted]
+    def role_of(self, name: str) -> Role | None:
+        """What a step is, with the mistakes before it set right."""
+        return self.fixed.get(name) or self.identify(name, self.now)
 
-    def dimensions_of(self, program: Program, name: str) -> list[str]:
-        """The dimension of each axis of a value, by its first letter."""
-        indices = next((i.ref.indices for i in program.inputs if i.ref.name == name), None)
-        if indices is None:
-            made = self.made if program is self.program else self.truth_made
-            indices = made[name].out.indices
-        return [self.program.dimension(i).letters[0] for i in indices]
+    def is_right(self, target: Target, values: Values, sample: Sample) -> bool:
+        """Whether a gradient is the true one in a sample."""
+        yours, true = values.get(target.value), sample.truth[self.truth.cotangents[target.parameter]]
+        return yours is not None and sample.close(yours, true, sample.noise.get(target.value, 0.0))
 
-    @property
-    def truth_made(self) -> dict[str, Equation]:
-        """The equations of the truth by name."""
-        return self.truth.defining()
+    def wrong(self, values: Sequence[Values], only: Collection[int] | None = None) -> int:
+        """The gradients that are wrong in some sample, as bits.
 
-    def matched(self, yours: Array, true: Array) -> tuple[float, tuple[int, ...]] | None:
-        """The factor and order of axes with which a true value equals the user's."""
-        for axes in permutations(range(true.ndim)):
-            if true.transpose(axes).shape == yours.shape:
-                factor = ratio(yours, true.transpose(axes))
-                if factor is not None:
-                    return factor, axes
-        return None
-
-    def same_role(self, found: Sequence[tuple[float, tuple[int, ...]] | None]) -> bool:
-        """Whether the samples agree on the factor and the order of axes."""
-        factors = [f[0] for f in found if f]
-        return len({f[1] for f in found if f}) == 1 and bool(np.allclose(factors, factors[0], rtol=1e-8))
+        What only does not meet at sizes of our own is no mistake where the user's sizes give the right values.
+        """
+        chosen = range(len(self.samples)) if only is None else only
+        bits = 0
+        for k, target in enumerate(self.targets):
+            if self.unreadable >> k & 1:
+                continue
+            seen = [(v, self.samples[n]) for v, n in zip(values, chosen, strict=True)]
+            crashed_only = all(target.value not in v or self.is_right(target, v, s) for v, s in seen)
+            if crashed_only and any(s.own_sizes and target.value in v for v, s in seen):
+                continue
+            if not all(self.is_right(target, v, s) for v, s in seen):
+                bits |= 1 << k
+        return bits
 
     # The search
 
-    def wrong_outputs(self, values: Sequence[Values]) -> set[str]:
-        """The gradients that are not the true ones."""
-        wrong = set()
-        for output, name in self.targets.items():
-            true = "d" + name
-            good = all(
-                output in v and close(v[output], s.truth[self.true_name(true)])
-                for v, s in zip(values, self.samples, strict=True)
-            )
-            if not good:
-                wrong.add(output)
-        return wrong
-
-    def true_name(self, name: str) -> str:
-        """The name of a true cotangent."""
-        return name if name in self.cotangents else next(ref.name for ref in self.truth.outputs if ref.name == name)
-
-    def find_mistakes(self) -> None:
+    def _find_mistakes(self) -> None:
         """Set wrong steps to what they should be, the earliest first, until every gradient is right."""
-        while wrong := self.wrong_outputs(self.now):
-            step = self.next_mistake(wrong)
-            if step is None:
+        while (wrong := self.wrong(self.now) & ~self._known_misplaced()) and len(self.fixed) < MOST_MISTAKES:
+            found = self._next_mistake(wrong)
+            if found is None:
+                self.misplaced += [t for n, t in enumerate(self.targets) if wrong >> n & 1]
                 return
-            self.fixed |= dict([step])
-            self.now = self.run(self.fixed)
+            self.fix(*found)
 
-    def next_mistake(self, wrong: set[str]) -> tuple[str, Role] | None:
-        """The earliest step that, set to a true value, makes more of what follows right; else a wrong gradient."""
-        needed_by = self.ancestors(wrong)
-        known = {n for n in self.roots if n in self.fixed or self.identify(n, self.now)}
-        for name in self.roots:
-            if name in needed_by and name not in known and self.inputs_known(name, known):
-                best = self.best_role(name, wrong, known)
-                if best is not None:
-                    return name, best
-        for output in wrong:
-            if output not in self.fixed:
-                return output, Role(self.true_name("d" + self.targets[output]), 1.0, tuple(
-                    range(len(self.dimensions_of(self.program, output)))))
-        return None
+    def _known_misplaced(self) -> int:
+        return sum(1 << n for n, t in enumerate(self.targets) if t in self.misplaced)
 
-    def inputs_known(self, name: str, known: set[str]) -> bool:
-        """Whether no step that it is made from is still wrong. Auxiliary values have no role, and count as known."""
-        return True
+    def fix(self, name: str, role: Role) -> None:
+        """Set a step to what it should be."""
+        self.now = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
+        self.fixed[name] = role
 
-    def best_role(self, name: str, wrong: set[str], known: set[str]) -> Role | None:
-        """The role that makes most of what follows right, if any does."""
-        if name in self.targets:
-            return None if name not in wrong else Role(self.true_name("d" + self.targets[name]), 1.0, tuple(
-                range(len(self.dimensions_of(self.program, name)))))
-        best: tuple[int, Role | None] = (0, None)
-        later = [n for n in self.roots[self.roots.index(name) + 1 :] if name in self.ancestors({n})]
-        for candidate in self.candidates(name):
-            for role_ in self.roles_of(name, candidate):
-                values = self.run({**self.fixed, name: role_})
-                gained = len(wrong - self.wrong_outputs(values)) * 100
-                gained += sum(1 for n in later if n not in known and self.identify(n, values))
-                if gained > best[0]:
-                    best = (gained, role_)
-        return best[1]
+    def _next_mistake(self, wrong: int) -> tuple[str, Role] | None:
+        """The earliest step that, set to a true value, makes most gradients right."""
+        right = (1 << len(self.targets)) - 1 & ~wrong & ~self.unreadable
+        steps = [r for r in self.roots if r not in self.fixed and self.reach.get(r, 0) & wrong and not self.reach[r] & right]
+        best: tuple[int, str, Role] | None = None
+        for name in steps:
+            for role in self.roles_for(name):
+                if best is None or (self.reach[name] & wrong).bit_count() > best[0]:
+                    gained = self._gained(name, role, wrong)
+                    if gained > (best[0] if best else 0):
+                        best = gained, name, role
+        if best is not None and not self._is_target(best[1]):
+            return best[1:]
+        inner = [r for r in steps if not self._is_target(r)]
+        return self._by_recognition(inner) or (best[1:] if best else None)
 
-    def roles_of(self, name: str, candidate: str) -> Iterable[Role]:
-        """The roles in which a true value could stand for a step."""
-        wanted = self.dimensions_of(self.program, name)
-        has = self.dimensions_of(self.truth, candidate)
-        factors = dict.fromkeys([1.0, *(r.factor for r in self.original.values() if r)])
-        for axes in permutations(range(len(has))):
-            if [has[i] for i in axes] == wanted:
-                for factor in factors:
-                    yield Role(candidate, factor, axes)
+    def _gained(self, name: str, role: Role, wrong: int) -> int:
+        """How many gradients become right with a step in a role; 0 if another becomes wrong."""
+        first = self.rerun(self.now, {name: [role.array(s) for s in self.samples]}, only=[0])
+        better = wrong & ~self.wrong(first, [0])
+        if not better or len(self.samples) == 1:
+            return better.bit_count()
+        full = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
+        after = self.wrong(full)
+        return 0 if after & ~wrong else (wrong & ~after).bit_count()
 
-    def ancestors(self, names: set[str]) -> set[str]:
-        """The values that others are made from, themselves included."""
-        found = set(names)
-        for equation in reversed(self.program.equations):
-            if equation.out.name in found:
-                found |= {ref.name for ref in operands(equation)}
-        return found
+    def _by_recognition(self, names: Sequence[str]) -> tuple[str, Role] | None:
+        """The earliest step that, set to a true value, makes later steps ones that are known: a step in a loop."""
+        unknown = {r for r in self.roots if r not in self.fixed and self.identify(r, self.now) is None}
+        best: tuple[int, str, Role] | None = None
+        for name in names:
+            later = [r for r in unknown if self.place[r] > self.place[name] and r != name]
+            for role in self.roles_for(name) if later else ():
+                values = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
+                known = [self.identify(r, values) for r in later]
+                gained = sum(1 for k in known if k is not None and k.known.name != role.known.name)
+                if gained > (best[0] if best else 0):
+                    best = gained, name, role
+        return best[1:] if best else None
 
-    def verdicts(self) -> tuple[Step, ...]:
-        """Every step with its verdict."""
-        steps = []
-        for name in self.roots:
-            role_ = self.fixed.get(name) or self.identify(name, self.now)
-            after = self.ancestors({name}) & set(self.fixed)
-            if name in self.fixed:
-                verdict: Verdict = "wrong"
-            elif self.original[name] is not None or not after:
-                verdict = "right"
-            else:
-                verdict = "follows"
-            steps.append(Step(name, self.segment(name), role_, verdict))
-        return tuple(steps)
+    def _is_target(self, name: str) -> bool:
+        return any(t.value == name for t in self.targets)
 
-    def segment(self, name: str) -> tuple[Equation, ...]:
-        """The equations that make a step from steps that have a role, inputs, and values of the forward."""
-        stops = {n for n in self.roots if n != name and (self.original[n] or n in self.fixed)} | self.forward
-        found = {name}
-        inside = []
-        for equation in reversed(self.program.equations):
-            if equation.out.name in found and (equation.out.name == name or equation.out.name not in stops):
-                inside.append(equation)
-                found |= {ref.name for ref in operands(equation)}
-        return tuple(reversed(inside))
+    def roles_for(self, name: str) -> Iterator[Role]:
+        """The roles in which a step could be meant; never the one that it already has, times a factor."""
+        own = [t for t in self.targets if t.value == name]
+        if own:
+            yield from (Role(self.truth.target(t.parameter)) for t in own)
+            return
+        original = self.original.get(name)
+        settled = original.known.name if original and original.is_plain else ""
+        shape = self._shape(name)
+        factors = dict.fromkeys([Factor(), *(r.factor for r in self.original.values() if r and r.known.kind == "cotangent")])
+        for known in self.truth.known:
+            true = self.samples[0].truth.get(known.name)
+            if true is None or known.name == settled or true.ndim != len(shape) or true.dtype.kind not in "fc":
+                continue
+            orders = [axes for axes in permutations(range(true.ndim)) if true.transpose(axes).shape == shape]
+            for axes in orders:
+                for factor in factors if known.kind == "cotangent" else (Factor(),):
+                    role = Role(known, factor, axes)
+                    if role != original:
+                        yield role
+            if not orders and name in self.program.labels and known.kind == "cotangent":
+                yield Role(known, Factor(), tuple(range(true.ndim)))
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a value in the first sample, by its letters where it could not be computed."""
+        value = self.now[0].get(name)
+        sizes = self.samples[0].sizes
+        return value.shape if value is not None else tuple(sizes[i] for i in self.made[name].out.indices)
+
+    # Verdicts
+
+    def _verdict(self, name: str) -> Verdict:
+        if name in self.fixed:
+            return "wrong"
+        pairs = list(zip(arrays_of(name, self.first), arrays_of(name, self.now), self.samples, strict=True))
+        if any(b is None for _, b, _ in pairs):
+            return "undecided"
+        if any(a is None or (a is not b and not s.close(a, b)) for a, b, s in pairs if b is not None):
+            return "follows"
+        return "undecided" if self.reach.get(name, 0) & self.unreadable and not self.original[name] else "right"
 
 
-def cotangent_names(truth: Program) -> list[str]:
-    """The true values that are cotangents: the outputs first, then what they are made from."""
-    first = list(dict.fromkeys(ref.name for ref in truth.outputs))
-    return first + [e.out.name for e in truth.equations if e.out.name not in set(first)]
+def agrees(result: Array, traced: Array | None) -> bool:
+    """Whether a run and its trace gave one value, to the precision of the run."""
+    if traced is None or np.size(result) != traced.size:
+        return traced is None
+    plain = np.reshape(np.asarray(result), traced.shape)
+    tolerance = 1e-3 if np.asarray(result).dtype.itemsize < 8 else 1e-6
+    return bool(np.allclose(plain, traced, rtol=tolerance, atol=tolerance * float(np.abs(traced).max(initial=0)), equal_nan=True))
 
 
-def step_roots(program: Program, forward: set[str]) -> list[str]:
+def step_roots(program: Program, forward: Collection[str]) -> list[str]:
     """The values that lines of the backward give to other lines, or return, in order."""
     outputs = {ref.name for ref in program.outputs}
     users: dict[str, list[Equation]] = {}
@@ -413,10 +344,13 @@ def step_roots(program: Program, forward: set[str]) -> list[str]:
 
     def leaves_line(equation: Equation) -> bool:
         name = equation.out.name
-        own = equation.source
-        return name in outputs or name in program.labels or any(
-            u.source is None or own is None or (u.source.line, u.source.call, u.source.file) != (
-                own.line, own.call, own.file) for u in users.get(name, []))
+        if name in outputs or name in program.labels:
+            return True
+        return any(line_of(u.source) != line_of(equation.source) for u in users.get(name, []))
 
     return [e.out.name for e in program.equations if e.out.name not in forward and leaves_line(e)]
 
+
+def line_of(source: Source | None) -> tuple[str, int, int] | None:
+    """What tells one run of a line from others."""
+    return None if source is None else (source.file, source.line, source.call)
