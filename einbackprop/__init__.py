@@ -5,18 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .checking import check
+    from .emission import source
     from .execution import einsum
+    from .explanation import explain
     from .gradients import derive, grad, value_and_grad
+    from .reading import read
     from .subscripts import vjp_subscripts
     from .tracing.tracer import trace
 
-__all__ = ["check", "derive", "einsum", "grad", "trace", "value_and_grad", "vjp_subscripts"]
+__all__ = [
+    "check", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad", "vjp_subscripts",
+]  # fmt: skip
 
 _HOMES = {
     "check": "checking",
     "derive": "gradients",
     "einsum": "execution",
+    "explain": "explanation",
     "grad": "gradients",
+    "read": "reading",
+    "source": "emission",
     "trace": "tracing.tracer",
     "value_and_grad": "gradients",
     "vjp_subscripts": "subscripts",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from einbackprop.errors import EinbackpropError
+from einbackprop.errors import EinbackpropError, SubscriptsError
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
+    except SubscriptsError as error:  # with a caret under the character
+        print(f"einbackprop: {error}", file=sys.stderr)
+        return 2
     except EinbackpropError as error:
         print(f"einbackprop: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -56,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(subcommands)
     _add_read(subcommands)
     _add_derive(subcommands)
+    _add_explain(subcommands)
     _add_example(subcommands)
     return parser
 
@@ -116,6 +120,18 @@ def _add_derive(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser
     derive.set_defaults(run=_derive)
 
 
+def _add_explain(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    explain = subcommands.add_parser(
+        "explain",
+        help="why a backward formula is what it is: of an einsum, or of a layer of the catalogue",
+        description="Derive the backward of 'ij,jb->ib', or show a layer of the catalogue. Alone: list the catalogue.",
+    )
+    explain.add_argument("what", metavar="SUBSCRIPTS|LAYER", nargs="?", help="'ij,jb->ib', or the name of a layer")
+    explain.add_argument("--names", metavar="W,x", help="what to call the operands")
+    explain.add_argument("--result", metavar="z", help="what to call the result")
+    explain.set_defaults(run=_explain)
+
+
 def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = subcommands.add_parser(
         "example",
@@ -147,6 +163,13 @@ def _derive(options: argparse.Namespace) -> int:
     from einbackprop.scripts import derive_script
 
     print(derive_script(options.script, options.loss, options.wrt, options.setup, options.seed), end="")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from einbackprop.catalogue import explained
+
+    print(explained(options.what, options.names, options.result))
     return 0
 
 
