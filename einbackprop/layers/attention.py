@@ -22,14 +22,17 @@ from einbackprop.shapes import declare_shapes
 
 ATTENTION = """
 z[b,h,t,s]     = D^(-1/2) Σ_d q[b,h,t,d] k[b,h,s,d]             how well query t fits key s
-e[b,h,t,s]     = mask[t,s] exp(z[b,h,t,s])                      softmax over the keys that the mask lets t see
+
+    Softmax over the keys that the mask lets t see. top[b,h,t] is the largest z among these: it cancels in p, and
+    min changes only what is not seen. Together they keep exp at 1 or below.
+e[b,h,t,s]     = mask[t,s] exp(min(z[b,h,t,s] - top[b,h,t] ones[s], 0))
 total[b,h,t]   = Σ_s e[b,h,t,s]
 p[b,h,t,s]     = e[b,h,t,s] / total[b,h,t]
 o[b,h,t,d]     = Σ_s p[b,h,t,s] v[b,h,s,d]                      the values, weighted
 
 dp[b,h,t,s]    = Σ_d do[b,h,t,d] v[b,h,s,d]
 dv[b,h,s,d]    = Σ_t p[b,h,t,s] do[b,h,t,d]                     a value serves every query t
-∂p[b,h,t,s]/∂z[b,h,t,u] = p[b,h,t,s] ([s=u] - p[b,h,t,u])       see softmax; 0 where p is, under the mask
+∂p[b,h,t,s]/∂z[b,h,t,u] = p[b,h,t,s] ([s=u] - p[b,h,t,u])       see softmax: 0 where p is
 inner[b,h,t]   = Σ_s dp[b,h,t,s] p[b,h,t,s]
 ⇒  dz[b,h,t,s] = p[b,h,t,s] (dp[b,h,t,s] - inner[b,h,t] ones[s])
 ∂z[b,h,t,s]/∂q[b,h,u,n] = D^(-1/2) [t=u] k[b,h,s,n]    ⇒  dq[b,h,t,d] = D^(-1/2) Σ_s dz[b,h,t,s] k[b,h,s,d]
@@ -51,7 +54,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array) -> Array:
     q, k, v
         Queries, keys, values.
     mask
-        True (or 1) where query t may see key s. Use `causal_mask(T)`, or `np.ones((T, S), bool)` for no mask.
+        True where query t may see key s (or 1 and 0, of q's dtype). `causal_mask(T)` is one, and
+        `np.ones((T, S), bool)` masks nothing.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def attention_vjp(do: Array, q: Array, k: Array, v: Array, mask: Array) -> tuple
 
 
 def attention_weights(q: Array, k: Array, mask: Array) -> Array:
-    """Return `p[b,h,t,s]`, of sum 1 over s. The largest z that is seen is subtracted before exp: it cancels in p."""
+    """Return `p[b,h,t,s]`, positive where the mask is, and of sum 1 over s."""
     seen = concrete(mask) != 0
     if not seen.any(axis=1).all():
         t = int(np.argmin(seen.any(axis=1)))
@@ -88,9 +92,8 @@ def attention_weights(q: Array, k: Array, mask: Array) -> Array:
     D = q.shape[3]
     ones = np.ones(k.shape[2], k.dtype)
     z = einsum(",bhtd,bhsd->bhts", 1 / math.sqrt(D), q, k)
-    z = np.where(mask, z, -np.inf)
-    top = np.max(z, axis=3)
-    e = np.exp(z - einsum("bht,s->bhts", top, ones))
+    top = np.max(np.where(mask, z, -np.inf), axis=3)
+    e = einsum("ts,bhts->bhts", mask, np.exp(np.minimum(z - einsum("bht,s->bhts", top, ones), 0)))
     total = einsum("bhts->bht", e)
     p: Array = einsum("bhts,bht->bhts", e, 1 / total)
     return p
@@ -111,7 +114,7 @@ dWk[h,d,e] = Σ_bs dk[b,h,s,d] x[b,s,e]
 dWv[h,d,e] = Σ_bs dv[b,h,s,d] x[b,s,e]
 dx[b,t,e]  = Σ_hd Wq[h,d,e] dq[b,h,t,d] + Σ_hd Wk[h,d,e] dk[b,h,t,d] + Σ_hd Wv[h,d,e] dv[b,h,t,d]
 
-    A position is looked at and looks: x is used three times, and its three cotangents add up. The keys'
+    A position looks and is looked at: x is used three times, and its three cotangents add up. The keys'
     letter s becomes t there, as both run over the same positions.
 """
 

@@ -22,7 +22,8 @@ def dropout(x: Array, mask: Array, *, keep: float) -> Array:
     Parameters
     ----------
     x, mask
-        Of one shape; the mask holds zeros and ones, or False and True. ``rng.random(x.shape) < keep`` draws one.
+        Of one shape. The mask holds True for what stays (or 1 and 0, of x's dtype): draw one by
+        ``rng.random(x.shape) < keep``.
     keep
         The probability of a 1 in the mask.
 

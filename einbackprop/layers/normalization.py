@@ -108,7 +108,7 @@ dxhat[b,t,k] = gamma[k] dy[b,t,k]
 ∂r[b,t]/∂u[b,t,m]      = (-1/2) r[b,t]^3 2/K u[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]      and the spread
 ∂xhat[b,t,k]/∂u[b,t,m] = r[b,t] [k=m] - u[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
                        = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
-∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])  as Σ_k xhat[b,t,k] = 0
+∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])   as Σ_k xhat[b,t,k] = 0
 
 along_ones[b,t] = 1/K Σ_k dxhat[b,t,k]
 along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]

@@ -31,15 +31,17 @@ dw[b,g,i,y,x,r,t] = 1/R 1/T dZ[b,g,i,y,x] ones[r] ones[t]
 def average_pooling(X: Array, *, size: int, stride: int | None = None) -> Array:
     """Return `Z[b,g,i,y,x]`, the mean of each window. Raises ShapeError if not one window fits."""
     w = windows(X, (size, size), stride or size)
-    Z: Array = einsum(",,bgiyxrt->bgiyx", 1 / size, 1 / size, w)
+    R, T = w.shape[5:]
+    Z: Array = einsum(",,bgiyxrt->bgiyx", 1 / R, 1 / T, w)
     return Z
 
 
 @declare_shapes("dZ[b,g,i,y,x], X[b,g,i,p,q]")
 def average_pooling_vjp(dZ: Array, X: Array, *, size: int, stride: int | None = None) -> Array:
     """Return `dX[b,g,i,p,q]`."""
-    ones_r, ones_t = np.ones(size, X.dtype), np.ones(size, X.dtype)
-    dw = einsum(",,bgiyx,r,t->bgiyxrt", 1 / size, 1 / size, dZ, ones_r, ones_t)
+    R = T = size
+    ones_r, ones_t = np.ones(R, X.dtype), np.ones(T, X.dtype)
+    dw = einsum(",,bgiyx,r,t->bgiyxrt", 1 / R, 1 / T, dZ, ones_r, ones_t)
     return scatter(dw, X.shape[3:], stride or size)
 
 

@@ -19,8 +19,9 @@ from einbackprop.layers.pointwise import sigmoid
 from einbackprop.shapes import declare_shapes
 
 RNN = """
-a[t,i,b] = Σ_j Wx[i,j] x[t,j,b] + Σ_g Wh[i,g] p[t,g,b] + bias[i] ones[t] ones[b]
-h[t,i,b] = tanh(a[t,i,b])
+from_x[t,i,b] = Σ_j Wx[i,j] x[t,j,b] + bias[i] ones[t] ones[b]      all steps at once
+a[t,i,b]      = from_x[t,i,b] + Σ_g Wh[i,g] p[t,g,b]                 step by step
+h[t,i,b]      = tanh(a[t,i,b])
 
 ∂h[t,i,b]/∂a[t,n,b]  = [i=n] (1 - h[t,n,b] h[t,n,b])   ⇒  da[t,i,b] = flow[t,i,b] (1 - h[t,i,b] h[t,i,b])
 ∂a[t,i,b]/∂p[t,m,b]  = Wh[i,m]                         ⇒  dp[t,g,b] = Σ_i Wh[i,g] da[t,i,b]
@@ -37,11 +38,13 @@ def rnn(x: Array, h0: Array, Wx: Array, Wh: Array, bias: Array) -> Array:
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     from_x = einsum("ij,tjb->tib", Wx, x) + einsum("i,t,b->tib", bias, ones_t, ones_b)
 
-    h = [h0]
+    steps, p = [], h0
     for t in range(len(x)):
-        a = from_x[t] + einsum("ig,gb->ib", Wh, h[-1])
-        h.append(np.tanh(a))
-    return np.stack(h[1:])
+        a = from_x[t] + einsum("ig,gb->ib", Wh, p)
+        h = np.tanh(a)
+        steps.append(h)
+        p = h
+    return np.stack(steps)
 
 
 @declare_shapes("dh[t,i,b], x[t,j,b], h0[i,b], Wx[i,j], Wh[i,g], bias[i], h[t,i,b]")
@@ -71,7 +74,9 @@ def one_step_before(h: Array, h0: Array) -> Array:
 
 
 LSTM = """
-a[q,t,i,b]   = Σ_j Wx[q,i,j] x[t,j,b] + Σ_g Wh[q,i,g] p[t,g,b] + bias[q,i] ones[t] ones[b]
+from_x[q,t,i,b] = Σ_j Wx[q,i,j] x[t,j,b] + bias[q,i] ones[t] ones[b]
+a[q,t,i,b]      = from_x[q,t,i,b] + Σ_g Wh[q,i,g] p[t,g,b]
+
 write[t,i,b] = sigmoid(a[0,t,i,b])
 keep[t,i,b]  = sigmoid(a[1,t,i,b])
 new[t,i,b]   = tanh(a[2,t,i,b])
@@ -112,13 +117,17 @@ def lstm(x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, bias: Array) -> t
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     from_x = einsum("qij,tjb->tqib", Wx, x) + einsum("qi,t,b->tqib", bias, ones_t, ones_b)
 
-    h, c = [h0], [c0]
+    outputs, cells, p, before = [], [], h0, c0
     for t in range(len(x)):
-        a = from_x[t] + einsum("qig,gb->qib", Wh, h[-1])
+        a = from_x[t] + einsum("qig,gb->qib", Wh, p)
         write, keep, new, show = lstm_gates(a)
-        c.append(einsum("ib,ib->ib", keep, c[-1]) + einsum("ib,ib->ib", write, new))
-        h.append(einsum("ib,ib->ib", show, np.tanh(c[-1])))
-    return np.stack(h[1:]), np.stack(c[1:])
+        c = einsum("ib,ib->ib", keep, before) + einsum("ib,ib->ib", write, new)
+        s = np.tanh(c)
+        h = einsum("ib,ib->ib", show, s)
+        outputs.append(h)
+        cells.append(c)
+        p, before = h, c
+    return np.stack(outputs), np.stack(cells)
 
 
 @declare_shapes(
@@ -130,11 +139,8 @@ def lstm_vjp(
     """Return `dx[t,j,b], dh0[i,b], dc0[i,b], dWx[q,i,j], dWh[q,i,g], dbias[q,i]`."""
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     p, before, s = one_step_before(h, h0), one_step_before(c, c0), np.tanh(c)
-    a = (
-        einsum("qij,tjb->qtib", Wx, x)
-        + einsum("qig,tgb->qtib", Wh, p)
-        + einsum("qi,t,b->qtib", bias, ones_t, ones_b)
-    )
+    from_x = einsum("qij,tjb->qtib", Wx, x) + einsum("qi,t,b->qtib", bias, ones_t, ones_b)
+    a = from_x + einsum("qig,tgb->qtib", Wh, p)
     write, keep, new, show = lstm_gates(a)
 
     da, dp, dbefore = np.zeros_like(a), np.zeros_like(h0), np.zeros_like(c0)
@@ -203,12 +209,14 @@ def gru(x: Array, h0: Array, Wx: Array, Wh: Array, bias_x: Array, bias_h: Array)
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     ax = einsum("qij,tjb->tqib", Wx, x) + einsum("qi,t,b->tqib", bias_x, ones_t, ones_b)
 
-    h = [h0]
+    steps, p = [], h0
     for t in range(len(x)):
-        ah = einsum("qig,gb->qib", Wh, h[-1]) + einsum("qi,b->qib", bias_h, ones_b)
+        ah = einsum("qig,gb->qib", Wh, p) + einsum("qi,b->qib", bias_h, ones_b)
         _, keep, new = gru_gates(ax[t], ah)
-        h.append(einsum("ib,ib->ib", 1 - keep, new) + einsum("ib,ib->ib", keep, h[-1]))
-    return np.stack(h[1:])
+        h = einsum("ib,ib->ib", 1 - keep, new) + einsum("ib,ib->ib", keep, p)
+        steps.append(h)
+        p = h
+    return np.stack(steps)
 
 
 @declare_shapes(

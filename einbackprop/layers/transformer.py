@@ -69,8 +69,8 @@ y1[b,t,e] = layer_norm(y, gamma2, beta2)
 z[b,t,e]  = y[b,t,e] + feed_forward(y1, W1, c1, W2, c2)
 
     y reaches z as it is and through the branch, and x reaches y in the same two ways:
-dy[b,t,e] = dz[b,t,e] + layer_norm_vjp(feed_forward_vjp(dz))
-dx[b,t,e] = dy[b,t,e] + layer_norm_vjp(multi_head_attention_vjp(dy))
+dy[b,t,e] = dz[b,t,e] + dy_branch[b,t,e]      what layer_norm_vjp makes of what feed_forward_vjp makes of dz
+dx[b,t,e] = dy[b,t,e] + dx_branch[b,t,e]      what layer_norm_vjp makes of what multi_head_attention_vjp makes of dy
 """
 
 
