@@ -10,13 +10,16 @@ meets itself in one equation.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .program import Source
+from .errors import TraceError
 
 FIRST_PROVISIONAL = 0x10000
-BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "n_samples", "num_samples", "num_examples", "n_examples", "M")
+PROVISIONAL = sys.maxunicode - FIRST_PROVISIONAL
+BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "M", "n_samples", "num_samples",
+               "n_examples", "num_examples")  # fmt: skip
 TIME_NAMES = ("T", "seq_len", "seq_length", "n_steps", "time_steps", "num_steps", "steps")
 FLOW_LETTERS = "ijklmnopqrsuvwxyzacdefgh"
 OTHER_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεζηθικλμνξπρστυφχψω"
@@ -35,16 +38,25 @@ class Axis:
         The letter that the user wrote for it in a subscripts string.
     unit : bool
         Size 1, and stretched somewhere: it is an axis of the layout only, and gets no letter.
-    rank : int
-        Made before (forward) or after (backward) the dimensions were settled.
+    opened : bool
+        Entries were taken out of it, so that the data do not say which other axes run over the same.
+    settled : bool
+        The forward says what it runs over: it is never made one with another settled dimension.
     """
 
     size: int
     name: str = ""
     hint: str = ""
     unit: bool = False
+    opened: bool = False
     settled: bool = False
     parent: Axis | None = None
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether its dimension is only a unit axis of the layout."""
+        root = self.root()
+        return root.unit and root.size == 1
 
     def root(self) -> Axis:
         """The axis that stands for the whole dimension."""
@@ -56,66 +68,57 @@ class Axis:
         return root
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Two settled dimensions met in one index: ``first`` and ``second`` are of one size by chance only."""
-
-    first: Axis
-    second: Axis
-    source: Source | None
-
-
 @dataclass
 class Dimensions:
     """The union-find forest of all axes of a trace, and the provisional letters."""
 
-    conflicts: list[Conflict] = field(default_factory=list)
-    _axes: list[Axis] = field(default_factory=list)
     _letters: list[Axis] = field(default_factory=list)
     _derived: dict[tuple[object, ...], list[tuple[tuple[Axis, ...], Axis]]] = field(default_factory=dict)
 
     def new(self, size: int, name: str = "", hint: str = "") -> Axis:
         """An axis that is nobody else's yet."""
-        axis = Axis(size, name, hint)
-        self._axes.append(axis)
-        return axis
+        return Axis(size, name, hint)
 
     def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
         """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""
         made = self._derived.setdefault(way, [])
+        roots = [axis.root() for axis in parents]
         for before, axis in made:
-            if [a.root() for a in before] == [a.root() for a in parents]:
+            if [a.root() for a in before] == roots:
                 return axis
-        made.append((tuple(parents), self.new(size)))
+        made.append((tuple(parents), Axis(size)))
         return made[-1][1]
 
     def letter(self, axis: Axis) -> str:
         """A new provisional letter that ranges over the axis's dimension."""
+        if len(self._letters) == PROVISIONAL:
+            raise TraceError(f"the program has over {PROVISIONAL} indices: trace it at smaller sizes")
         self._letters.append(axis)
         return chr(FIRST_PROVISIONAL + len(self._letters) - 1)
 
     def axis(self, letter: str) -> Axis:
         """The dimension that a provisional letter ranges over."""
-        return self._letters[ord(letter) - FIRST_PROVISIONAL].root()
+        axis = self._letters[ord(letter) - FIRST_PROVISIONAL]
+        return axis if axis.parent is None else axis.root()
 
-    def unify(self, a: Axis, b: Axis, source: Source | None = None) -> bool:
-        """Say that two axes are one dimension; False, and a conflict is noted, where the forward says otherwise."""
+    def unify(self, a: Axis, b: Axis) -> bool:
+        """Say that two axes are one dimension; False where the forward says that they are not."""
         a, b = a.root(), b.root()
         if a is b:
             return True
         if a.settled and b.settled:
-            self.conflicts.append(Conflict(a, b, source))
             return False
         if b.settled:
             a, b = b, a
         b.parent = a
-        a.name, a.hint, a.unit = a.name or b.name, a.hint or b.hint, a.unit or b.unit
+        a.name, a.hint, a.unit, a.opened = a.name or b.name, a.hint or b.hint, a.unit or b.unit, a.opened or b.opened
         return True
 
-    def settle(self) -> None:
-        """From here on the dimensions are those of the forward: what follows is held against them."""
-        for axis in self._axes:
-            axis.root().settled = True
+    def settle(self, axes: Iterable[Axis]) -> None:
+        """From here on these dimensions are those of the forward: what follows is held against them."""
+        for axis in axes:
+            root = axis.root()
+            root.settled = not root.opened and not root.unit
 
 
 def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None) -> dict[Axis, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ..dimensions import BATCH_NAMES, Axis, choose_letters
+from numpy.typing import NDArray
+
+from ..dimensions import Axis, choose_letters
 from ..program import (
     Bracket,
     Contract,
@@ -26,68 +28,111 @@ from ..program import (
     Ref,
     Sum,
     Update,
+    exact,
+    multiply,
     operands,
 )
-from .recorder import Recorder
+from .recorder import Note, Recorder, equation_letters
+from .returning import Returned
+from .samples import Sight, dimension_of_samples
 
 
 @dataclass(frozen=True)
-class Return:
-    """What the traced function returned: value names, the unit axes of each, and how they were nested."""
+class Assembled:
+    """A program, what its reader should know, and what its values were in the trace, where they are small."""
 
-    names: tuple[str, ...]
-    units: tuple[tuple[int, ...], ...]
-    structure: Any
+    program: Program
+    notes: tuple[Note, ...]
+    known: Mapping[str, NDArray[Any]]
 
 
-def assemble(recorder: Recorder, inputs: Sequence[tuple[str, tuple[Any, ...], str]], returned: Return) -> Program:
-    """The program of a finished trace.
+def assemble(
+    recorder: Recorder, inputs: Sequence[tuple[str, tuple[Any, ...], str]], returned: Returned, structure: Any
+) -> Assembled:
+    """The program of a finished trace, the notes to it, and what its values were.
 
     Parameters
     ----------
     recorder : Recorder
     inputs : sequence of (value name, path, dtype)
         The argument arrays, in order.
-    returned : Return
+    returned : Returned
+    structure
+        How the outputs were nested.
     """
-    used = {ref.name for equation in recorder.equations for ref in operands(equation)} | set(returned.names)
-    for name in set(recorder.constants) - used - {e.out.name for e in recorder.equations}:
-        del recorder.axes[name], recorder.constants[name]  # a global array that this run did not need
-    lettering = Lettering(recorder, [name for name, _, _ in inputs])
-    names = final_names(recorder, [name for name, _, _ in inputs])
+    arguments = [name for name, _, _ in inputs]
+    equations = needed(recorder, returned.names)
+    kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
+    kept |= {ref.name for equation in equations for ref in operands(equation)}
+    values = {name: axes for name, axes in recorder.axes.items() if name in kept}
+    lettering = Lettering(recorder, equations, values, arguments)
+    names = final_names(recorder, values, arguments)
     rename = Renaming(lettering, names)
-    equations = tuple(rename.equation(equation) for equation in recorder.equations)
-    outputs = tuple(rename.definition(name) for name in returned.names)
-    labels = {names[name]: label for name, label in recorder.names.items() if name in names}
-    constants = {
-        names[name]: array.reshape([axis.size for axis in recorder.axes[name] if not lettering.is_unit(axis)])
-        for name, array in recorder.constants.items()
-    }
-    return Program(
-        tuple(
-            Input(rename.definition(name), dtype, path, lettering.units(name)) for name, path, dtype in inputs
-        ),
-        equations,
-        outputs,
+    program = Program(
+        tuple(Input(rename.definition(name), dtype, path, lettering.units(name)) for name, path, dtype in inputs),
+        tuple(map(rename.equation, equations)),
+        tuple(map(rename.definition, returned.names)),
         lettering.dimensions(),
-        constants,
-        returned.structure,
-        returned.units if any(returned.units) else (),
-        labels,
+        {names[n]: lettering.squeezed(n, array) for n, array in recorder.constants.items() if n in kept},
+        structure,
+        tuple(returned.units) if any(returned.units) else (),
+        {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
     )
+    known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
+    notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
+    return Assembled(program, tuple(notes), known)
 
 
-def final_names(recorder: Recorder, inputs: Iterable[str]) -> dict[str, str]:
+def needed(recorder: Recorder, outputs: Sequence[str]) -> list[Equation]:
+    """The equations without those that nothing uses and nobody gave a name to."""
+    used = set(outputs)
+    kept: list[Equation] = []
+    for name, equation in reversed(recorder.made.items()):
+        if name in used or (name in recorder.names and name not in recorder.implied):
+            kept.append(equation)
+            used.update(ref.name for ref in operands(equation))
+    return kept[::-1]
+
+
+def distinct_notes(notes: Iterable[Note]) -> Iterator[Note]:
+    """Each thing that is said of a line once."""
+    said = set()
+    for note in notes:
+        key = (note.message, note.source and (note.source.file, note.source.line))
+        if key not in said:
+            said.add(key)
+            yield note
+
+
+def conflict_notes(recorder: Recorder, lettering: Lettering, names: Mapping[str, str]) -> Iterator[Note]:
+    """What a backward says against the dimensions of the forward."""
+    for conflict in recorder.conflicts:
+        if all(conflict_letter in recorder.homes for conflict_letter in (conflict.first, conflict.second)):
+            places = [place(recorder, lettering, names, letter) for letter in (conflict.first, conflict.second)]
+            size = lettering.axis(conflict.first).size
+            reason = f"they meet here, but have nothing in common except their size, {size}"
+            yield Note(f"{places[0]}, {places[1]}: {reason}", conflict.source)
+
+
+def place(recorder: Recorder, lettering: Lettering, names: Mapping[str, str], letter: str) -> str:
+    """``axis 2 of W2 runs over j (hidden)``."""
+    name, position = recorder.homes[letter]
+    axis = recorder.axes[name][position].root()
+    label = recorder.names.get(name) or names.get(name, "an intermediate value")
+    meaning = f" ({axis.name})" if axis.name else ""
+    return f"axis {position + 1} of {label} runs over {lettering.chosen[axis][0]}{meaning}"
+
+
+def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
     """The user's names, told apart by a number where one stands for several values; ``t1``, ``t2``, … without one."""
     taken: set[str] = set()
     chosen: dict[str, str] = {}
-    first = list(inputs)
-    for name in [*first, *(n for n in recorder.axes if n not in set(first))]:
+    for name in dict.fromkeys([*inputs, *values]):
         label = identifier(recorder.names.get(name, ""))
         if label:
             chosen[name] = distinct(label, taken)
     count = 0
-    for name in recorder.axes:
+    for name in values:
         if name not in chosen:
             count += 1
             chosen[name] = distinct(f"t{count}", taken)
@@ -110,105 +155,68 @@ def distinct(label: str, taken: set[str]) -> str:
     return name
 
 
-def equation_refs(equation: Equation) -> list[Ref]:
-    """The result and everything that it is made of."""
-    return [equation.out, *operands(equation)]
-
-
-def equation_letters(equation: Equation) -> str:
-    """Every provisional letter of an equation, once: those of the result first."""
-    letters = "".join(ref.indices for ref in equation_refs(equation))
-    if isinstance(equation, Contract | Update):
-        letters += "".join(b.letters for b in equation.brackets)
-    return "".join(dict.fromkeys(letters))
-
-
 class Lettering:
     """Which letters each dimension has, and which of them each index of each equation gets."""
 
-    def __init__(self, recorder: Recorder, inputs: Sequence[str]) -> None:
-        self.recorder = recorder
+    def __init__(
+        self, recorder: Recorder, equations: Sequence[Equation], values: Mapping[str, Sequence[Axis]],
+        inputs: Sequence[str],
+    ) -> None:  # fmt: skip
+        self.recorder, self.equations, self.values = recorder, equations, values
         self.inputs = set(inputs)
         self.order = self._flow(inputs)
-        needs = {axis: 1 for axis in self.order}
-        for equation in recorder.equations:
-            counts = Counter(self.axis(letter) for letter in equation_letters(equation))
+        needs = dict.fromkeys(self.order, 1)
+        for equation in equations:
+            counts = Counter(map(self.axis, equation_letters(equation)))
             for axis, count in counts.items():
                 needs[axis] = max(needs.get(axis, 1), count)
-        for name in recorder.axes:
-            for axis, count in Counter(axis.root() for axis in recorder.axes[name]).items():
+        for axes in values.values():
+            for axis, count in Counter(axis.root() for axis in axes).items():
                 needs[axis] = max(needs.get(axis, 1), count)
-        self.chosen = choose_letters(self.order, needs, self._batch())
+        samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, needs, recorder.concrete))
+        self.chosen = choose_letters(self.order, needs, samples)
 
     def axis(self, letter: str) -> Axis:
         """The dimension of a provisional letter."""
         return self.recorder.dimensions.axis(letter)
 
-    def is_unit(self, axis: Axis) -> bool:
-        """Whether a dimension is only a unit axis of the layout."""
-        root = axis.root()
-        return root.unit and root.size == 1
-
     def units(self, name: str) -> tuple[int, ...]:
         """The stored axes of a value that get no letter."""
-        return tuple(i for i, axis in enumerate(self.recorder.axes[name]) if self.is_unit(axis))
+        return tuple(i for i, axis in enumerate(self.recorder.axes[name]) if axis.is_unit)
+
+    def squeezed(self, name: str, array: Any) -> Any:
+        """An array of the value's stored axes, without those that get no letter."""
+        return array.reshape([axis.size for axis in self.recorder.axes[name] if not axis.is_unit])
 
     def _flow(self, inputs: Sequence[str]) -> list[Axis]:
         """The dimensions in the order in which the data flow: what is summed over comes before what it makes."""
         order: dict[Axis, None] = {}
-        for equation in self.recorder.equations:
+        for equation in self.equations:
             letters = equation_letters(equation)
             kept = [i for i in letters if i in equation.out.indices]
             for letter in [i for i in letters if i not in equation.out.indices] + kept:
                 order.setdefault(self.axis(letter))
-        for name in [*inputs, *self.recorder.axes]:
-            for axis in self.recorder.axes[name]:
+        for name in [*inputs, *self.values]:
+            for axis in self.values[name]:
                 order.setdefault(axis.root())
-        return [axis for axis in order if not self.is_unit(axis)]
-
-    def _batch(self) -> Axis | None:
-        """The dimension of the samples: what the user calls so, else what is never an axis of a product's weight."""
-        for axis in self.order:
-            if axis.name in BATCH_NAMES:
-                return axis
-        spread: Counter[Axis] = Counter()
-        weighing: set[Axis] = set()
-        for equation in self.recorder.equations:
-            if isinstance(equation, Contract) and len(equation.operands) == 2 and not equation.brackets:
-                left, right = (set(map(self.axis, ref.indices)) for ref in equation.operands)
-                out = set(map(self.axis, equation.out.indices))
-                if len(left) > 1 and len(right) > 1:
-                    summed = (left & right) - out
-                    for ref, other in ((equation.operands[0], right), (equation.operands[1], left)):
-                        mine = set(map(self.axis, ref.indices))
-                        free = (mine - other) & out
-                        if ref.name in self.inputs and summed:
-                            weighing |= free
-                        spread.update(free)
-        ranked = [axis for axis, _ in spread.most_common() if not self.is_unit(axis)]
-        first = next((axis for axis in ranked if axis not in weighing), None)
-        return first if first is not None else self._shared(ranked)
-
-    def _shared(self, ranked: Sequence[Axis]) -> Axis | None:
-        """The free dimension that most inputs share."""
-        counts = Counter(
-            axis.root() for name in self.inputs for axis in {a.root() for a in self.recorder.axes[name]}
-        )
-        return max(ranked, key=lambda axis: counts[axis], default=None)
+        return [axis for axis in order if not axis.is_unit]
 
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions of the program."""
         return tuple(Dimension(self.chosen[axis], axis.size, axis.name) for axis in self.order)
 
+    def padded(self, name: str) -> list[str]:
+        """The letter of each stored axis of a value where it stands alone; empty for a unit."""
+        seen: Counter[Axis] = Counter()
+        letters = []
+        for axis in (a.root() for a in self.recorder.axes[name]):
+            letters.append("" if axis.is_unit else self.chosen[axis][seen[axis]])
+            seen[axis] += 1
+        return letters
+
     def canonical(self, name: str) -> str:
         """The letters of a value where it stands alone."""
-        seen: Counter[Axis] = Counter()
-        letters = ""
-        for axis in (a.root() for a in self.recorder.axes[name]):
-            if not self.is_unit(axis):
-                letters += self.chosen[axis][seen[axis]]
-                seen[axis] += 1
-        return letters
+        return "".join(self.padded(name))
 
     def of(self, equation: Equation) -> dict[str, str]:
         """The final letter of each provisional letter of an equation; empty for a unit.
@@ -217,22 +225,23 @@ class Lettering:
         alone; the other operands follow it, and the result comes before the operands.
         """
         table: dict[str, str] = {}
-        refs = equation_refs(equation)
+        refs = [equation.out, *operands(equation)]
         doubled = [r for r in refs if len({self.axis(i) for i in r.indices}) < len(set(r.indices))]
         doubled.sort(key=lambda ref: ref.name not in self.inputs)
         for ref in doubled:
             for letter, final in zip(self._lettered(ref), self.canonical(ref.name), strict=True):
-                if letter not in table and final not in table.values():
+                mine = self.chosen[self.axis(letter)]  # another dimension's where two that the forward tells apart met
+                if letter not in table and final in mine and final not in table.values():
                     table[letter] = final
         for letter in equation_letters(equation):
             if letter not in table:
                 axis = self.axis(letter)
-                table[letter] = "" if self.is_unit(axis) else next(
+                table[letter] = "" if axis.is_unit else next(
                     i for i in self.chosen[axis] if i not in table.values())
         return table
 
     def _lettered(self, ref: Ref) -> str:
-        return "".join(i for i in ref.indices if not self.is_unit(self.axis(i)))
+        return "".join(i for i in ref.indices if not self.axis(i).is_unit)
 
 
 class Renaming:
@@ -281,12 +290,19 @@ class Renaming:
                                brackets=brackets(equation.brackets), mask=mask)  # fmt: skip
 
     def factor(self, factor: Factor) -> Factor:
-        """The sizes of a factor by the first letter of their dimension."""
+        """The sizes of a factor by the first letter of their dimension; one that is no axis's is a number."""
+        if not factor.sizes:
+            return factor
+        number = factor.number
         powers: dict[str, int | Fraction] = {}
         for letter, power in factor.sizes:
             axis = self.lettering.axis(letter)
-            if not self.lettering.is_unit(axis):
+            if axis in self.lettering.chosen:
                 first = self.lettering.chosen[axis][0]
                 powers[first] = powers.get(first, 0) + power
+            elif power == int(power):
+                number = multiply(number, Fraction(axis.size) ** int(power))
+            else:
+                number = multiply(number, exact(float(axis.size) ** float(power)))
         whole = {i: int(p) if p == int(p) else p for i, p in powers.items()}
-        return Factor(factor.number, tuple(sorted((i, p) for i, p in whole.items() if p)))
+        return Factor(number, tuple(sorted((i, p) for i, p in whole.items() if p)))

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..dimensions import Axis
 from ..program import Bracket, Contract, Factor, Position
-from .layout import named_axis
+from .memory import View, is_traced
 from .pointwise import is_scalar, lift
-from .recorder import At, Recorder, View
-from .sizes import plain
+from .recorder import Recorder
+from .selections import Selection
+from .sizes import named_axis, plain
 
 
 def axes_of_shape(recorder: Recorder, shape: Any) -> list[Axis]:
@@ -22,18 +23,10 @@ def axes_of_shape(recorder: Recorder, shape: Any) -> list[Axis]:
 
 
 def filled(recorder: Recorder, shape: Any, number: Any, value: Any) -> Any:
-    """``np.zeros``, ``np.ones``, ``np.full``: one number everywhere."""
-    return filled_axes(recorder, axes_of_shape(recorder, shape), number, value)
-
-
-def filled_axes(recorder: Recorder, axes: Sequence[Axis], number: Any, value: Any) -> Any:
-    """One number everywhere, on these dimensions; an axis of size 1 is a unit axis."""
+    """``np.zeros``, ``np.ones``, ``np.full``: one number everywhere; an axis of size 1 is a unit axis."""
+    axes = axes_of_shape(recorder, shape)
     letters = ["" if axis.size == 1 and axis.root() is axis else recorder.dimensions.letter(axis) for axis in axes]
-    if is_scalar(number):
-        factor = recorder.factor(number)
-        return recorder.define(letters, lambda out, source: Contract(out, factor=factor, source=source), value)
-    x = recorder.read(lift(recorder, number))
-    return recorder.define(letters, lambda out, source: Contract(out, (x.ref,), source=source), value)
+    return filled_letters(recorder, letters, number, value)
 
 
 def filled_like(recorder: Recorder, array: Any, shape: Any, number: Any, value: Any) -> Any:
@@ -41,24 +34,30 @@ def filled_like(recorder: Recorder, array: Any, shape: Any, number: Any, value: 
     if shape is not None:
         return filled(recorder, shape, number, value)
     array = lift(recorder, array)
-    stored = recorder.axes[array.buffer.name]
-    x_axes: list[str] = []
+    stored = recorder.axes[recorder.current(array.buffer)]
+    letters = []
     for axis in array.axes:
-        letters = ""
-        for i in axis:
-            window = array.window[i]
-            assert not isinstance(window, At)
-            letters += recorder.dimensions.letter(stored[i] if window is None else window.axis)
-        x_axes.append(letters)
-    factor = recorder.factor(number)
-    return recorder.define(x_axes, lambda out, source: Contract(out, factor=factor, source=source), value)
+        windows = [(stored[i], array.window[i]) for i in axis]
+        letters.append(recorder.letters(whole if window is None else window.axis for whole, window in windows))
+    return filled_letters(recorder, letters, number, value)
+
+
+def filled_letters(recorder: Recorder, letters: Sequence[str], number: Any, value: Any) -> Any:
+    """One number, or one array that broadcasts, everywhere."""
+    if is_scalar(number):
+        factor = recorder.factor(number)
+        return recorder.define(letters, lambda out, source: Contract(out, factor=factor, source=source), value)
+    blank = recorder.define(letters, lambda out, source: Contract(out, factor=Factor.of(0), source=source), None)
+    read, axes = recorder.broadcast([blank, lift(recorder, number)])
+    ref = read[1].ref
+    return recorder.define(axes, lambda out, source: Contract(out, (ref,), source=source), value)
 
 
 def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
     """``np.eye``: the bracket ``[i=j]``; both axes are one dimension where the matrix is square."""
     rows = named_axis(n) or recorder.dimensions.new(int(n))
     columns = rows if m is None or (int(m) == int(n) and k == 0) else named_axis(m) or recorder.dimensions.new(int(m))
-    i, j = recorder.letters([rows, columns])
+    i, j = map(recorder.dimensions.letter, (rows, columns))
     bracket = Bracket(Position.of(i, constant=k), "=", Position.of(j))
     return recorder.define([i, j], lambda out, source: Contract(out, (), (bracket,), source=source), value)
 
@@ -66,8 +65,8 @@ def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
 def triangle(recorder: Recorder, a: Any, k: int, lower: bool, value: Any) -> Any:
     """``np.tril`` and ``np.triu``: the bracket ``[j ≤ i]`` on the last two axes."""
     x = recorder.read(lift(recorder, a))
-    recorder.flatten(x, len(x.axes) - 2)
-    recorder.flatten(x, len(x.axes) - 1)
+    recorder.own_letter(x, len(x.axes) - 2)
+    recorder.own_letter(x, len(x.axes) - 1)
     i, j = x.axes[-2:]
     row, column = Position.of(i, constant=k), Position.of(j)
     bracket = Bracket(column, "≤", row) if lower else Bracket(row, "≤", column)
@@ -75,9 +74,9 @@ def triangle(recorder: Recorder, a: Any, k: int, lower: bool, value: Any) -> Any
 
 
 def diagonal_matrix(recorder: Recorder, a: Any, value: Any) -> Any:
-    """``np.diag`` of a vector: ``i->ii``."""
+    """``np.diag`` of a vector: ``x[i] [i=j]``."""
     x = recorder.read(lift(recorder, a))
-    recorder.flatten(x, 0)
+    recorder.own_letter(x, 0)
     other = recorder.dimensions.letter(recorder.dimensions.axis(x.axes[0]))
     bracket = Bracket(Position.of(x.axes[0]), "=", Position.of(other))
     return recorder.define(
@@ -87,12 +86,12 @@ def diagonal_matrix(recorder: Recorder, a: Any, value: Any) -> Any:
 
 def counting(recorder: Recorder, stop: Any, value: Any) -> Any:
     """``np.arange(n)``: the positions along a dimension, as a constant."""
-    return recorder.constant(value, [named_axis(stop) or recorder.dimensions.new(len(value))])
+    return recorder.constant(value, [named_axis(stop) or recorder.dimensions.new(len(value))]).copied(value.copy())
 
 
 def has_traced(values: Any) -> bool:
     """Whether a nested list holds a traced array."""
-    if issubclass(type(values), View):
+    if is_traced(values) or type(values) is Selection:
         return True
     return isinstance(values, list | tuple) and any(map(has_traced, values))
 
@@ -103,10 +102,21 @@ def plain_nested(values: Any) -> Any:
 
 
 def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
-    """``np.array``: a copy of a traced array, a stack of several, else a constant."""
-    if issubclass(type(values), View):
-        return np.copy(values) if copy else values
+    """``np.array``: a copy of a traced array, a stack of several, else a constant.
+
+    What NumPy makes an array of objects or strings of stays as it is.
+    """
+    if is_traced(values):
+        return values.copied(np.array(values.value)) if copy else values
     if has_traced(values):
-        return np.stack([as_array(recorder, v, dtype, False) if not is_scalar(v) else lift(recorder, v) for v in values])
-    value = np.array(plain_nested(values), dtype=dtype)
-    return recorder.constant(value)
+        return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False) for v in values])
+    value = np.array(plain_nested(values) if isinstance(values, list | tuple) else plain(values), dtype=dtype)
+    return given_out(recorder, value)
+
+
+def given_out(recorder: Recorder, value: Any) -> Any:
+    """A plain array as the user's code gets it: traced, in memory of its own; anything else as it is."""
+    if type(value) is np.ndarray and value.dtype.kind in "fiucb":
+        made: View = recorder.constant(value)
+        return made.copied(np.array(value))
+    return value

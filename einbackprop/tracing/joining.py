@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..dimensions import Axis
-from ..program import ONE, Bracket, Contract, Factor, Position, Ref, Sum
-from .pointwise import is_scalar, lift
+from ..program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
+from .memory import View, is_traced
+from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder
 
 
 def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
-    """``np.concatenate``: the sum of the parts, each at its offset. The slices that give a part back have its letter."""
+    """``np.concatenate``: the sum of the parts, each at its offset. A slice that gives a part back has its letter."""
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
     read = [recorder.read(lift(recorder, a)) for a in arrays]
     i = int(axis) % len(read[0].axes)
     for x in read:
-        own_letter(recorder, x, i)
-        for j in range(len(x.axes)):
-            if j != i:
-                recorder.join(read[0], j, x, j)
+        recorder.own_letter(x, i)
+    joined_but(recorder, read, i)
     parts = [recorder.dimensions.axis(x.axes[i]) for x in read]
     whole = recorder.dimensions.derived(("concatenate",), parts, sum(part.size for part in parts))
-    offsets = np.cumsum([0] + [part.size for part in parts]).tolist()
-    for part, offset in zip(parts, offsets, strict=False):
-        recorder.dimensions.unify(recorder.dimensions.derived(("slice", offset, 1, part.size), [whole], part.size), part)
-    return placed(recorder, read, i, whole, [Position.of(x.axes[i], constant=o) for x, o in zip(read, offsets, strict=False)],
-                  value)  # fmt: skip
+    offsets = np.cumsum([0] + [part.size for part in parts[:-1]]).tolist()
+    for part, offset in zip(parts, offsets, strict=True):
+        way = ("slice", offset, 1, part.size)
+        recorder.dimensions.unify(recorder.dimensions.derived(way, [whole], part.size), part)
+    positions = [Position.of(x.axes[i], constant=offset) for x, offset in zip(read, offsets, strict=True)]
+    return placed(recorder, read, i, whole, positions, value)
 
 
 def stacked(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
     """``np.stack``: each part at its own position along a new axis."""
     read = [recorder.read(lift(recorder, a)) for a in arrays]
-    for x in read:
-        for j in range(len(x.axes)):
-            recorder.join(read[0], j, x, j)
+    joined_but(recorder, read, None)
     i = int(axis) % (len(read[0].axes) + 1)
     for x in read:
         x.axes.insert(i, "")
@@ -46,11 +45,15 @@ def stacked(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) ->
     return placed(recorder, read, i, whole, [Position((), n) for n in range(len(read))], value)
 
 
-def own_letter(recorder: Recorder, x: Indexed, i: int) -> None:
-    """Give axis i exactly one letter."""
-    if not x.axes[i]:
-        x.axes[i] = recorder.dimensions.letter(recorder.dimensions.new(1))
-    recorder.flatten(x, i)
+def joined_but(recorder: Recorder, read: Sequence[Indexed], i: int | None) -> None:
+    """Make every axis but one the same index in all parts."""
+    for j in range(len(read[0].axes)):
+        if j != i:
+            if len({len(x.axes[j]) for x in read}) > 1:
+                for x in read:
+                    recorder.flatten(x, j)
+            for x in read[1:]:
+                recorder.join(read[0], j, x, j)
 
 
 def placed(
@@ -63,22 +66,43 @@ def placed(
     for x, position in zip(read, positions, strict=True):
         bracket = Bracket(Position.of(axes[i]), "=", position)
         own = x.ref
-        name = recorder.emit(
-            "".join(axes), lambda out, source, own=own, b=bracket: Contract(out, (own,), (b,), source=source), None
-        )
+        name = recorder.emit("".join(axes), placing(own, bracket))
         refs.append(Ref(name, "".join(axes)))
+    if len(refs) == 1:
+        return recorder.define(axes, lambda out, source: Contract(out, tuple(refs), source=source), value)
     terms = tuple((ONE, ref) for ref in refs)
     return recorder.define(axes, lambda out, source: Sum(out, terms, source), value)
 
 
-def padded(recorder: Recorder, a: Any, widths: Any, value: Any) -> Any:
-    """``np.pad`` with zeros: ``[p = s + before]`` along each padded axis."""
-    x = recorder.read(lift(recorder, a))
-    pairs = np.broadcast_to(np.asarray(widths), (len(x.axes), 2)).tolist()
+def placing(ref: Ref, *brackets: Bracket) -> Callable[[Ref, Source | None], Contract]:
+    """The equation of one array in its place, which brackets say."""
+    return lambda out, source: Contract(out, (ref,), brackets, source=source)
+
+
+def padded(recorder: Recorder, a: Any, widths: Any, mode: Any, number: Any, value: Any) -> Any:
+    """``np.pad``: zeros around it; another number as zeros around what is less by that number; else picked entries."""
+    array = lift(recorder, a)
+    pairs = np.broadcast_to(np.asarray(widths), (len(array.axes), 2)).tolist()
+    if mode != "constant":
+        for i, pair in enumerate(pairs):
+            if any(pair):
+                array = taken(array, np.pad(np.arange(np.shape(array.value)[i]), pair, mode=mode), i)
+        return array
+    if np.ndim(number) == 0 and number != 0:
+        less = array - number
+        return padded(recorder, less, widths, mode, 0, np.asarray(value) - number) + number
+    if np.any(number):
+        return unread(recorder, [array], "np.pad with several numbers is not read", value)
+    return padded_by_zeros(recorder, array, pairs, value)
+
+
+def padded_by_zeros(recorder: Recorder, array: View, pairs: Sequence[Sequence[int]], value: Any) -> Any:
+    """``[p = s + before]`` along each padded axis. The slice that gives the inner part back has its letter."""
+    x = recorder.read(array)
     axes, brackets = list(x.axes), []
     for i, (before, after) in enumerate(pairs):
         if before or after:
-            own_letter(recorder, x, i)
+            recorder.own_letter(x, i)
             inner = recorder.dimensions.axis(x.axes[i])
             way = ("pad", before, after)
             whole = recorder.dimensions.derived(way, [inner], inner.size + before + after)
@@ -87,9 +111,7 @@ def padded(recorder: Recorder, a: Any, widths: Any, value: Any) -> Any:
             )
             axes[i] = recorder.dimensions.letter(whole)
             brackets.append(Bracket(Position.of(axes[i]), "=", Position.of(x.axes[i], constant=before)))
-        else:
-            axes[i] = x.axes[i]
-    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), tuple(brackets), source=source), value)
+    return recorder.define(axes, placing(x.ref, *brackets), value)
 
 
 def flipped(array: Any, axis: Any) -> Any:
@@ -99,15 +121,42 @@ def flipped(array: Any, axis: Any) -> Any:
     return array[tuple(slice(None, None, -1) if i in over else slice(None) for i in range(rank))]
 
 
+def taken(array: Any, positions: Any, axis: int) -> Any:
+    """The entries at some positions along an axis."""
+    return array[(*along(axis), positions)]
+
+
+def along(axis: int) -> tuple[slice, ...]:
+    """The key that leaves the axes before one whole."""
+    return (slice(None),) * axis
+
+
+def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any:
+    """``np.roll``: the last entries, then the others."""
+    array: Any = lift(recorder, a)
+    if axis is None:
+        return np.reshape(rolled(recorder, np.reshape(array, -1), shift, 0, np.reshape(value, -1)), np.shape(value))
+    for i, by in zip(np.atleast_1d(axis).tolist(), np.broadcast_to(shift, np.size(axis)).tolist(), strict=True):
+        i %= len(array.axes)
+        size = np.shape(array.value)[i]
+        by = by % size if size else 0
+        if by:
+            last, first = array[(*along(i), slice(size - by, None))], array[(*along(i), slice(None, size - by))]
+            array = np.concatenate([last, first], axis=i)
+    return array.copied(value)
+
+
 def repeated(recorder: Recorder, a: Any, repeats: Any, axis: Any, value: Any) -> Any:
-    """``np.repeat`` by one number: ``[p = r·s + e]`` for every e."""
-    a = lift(recorder, a)
-    if not is_scalar(repeats) or (axis is None and len(a.axes) != 1):
-        return recorder.opaque([a], "np.repeat with several counts is not read", value)
-    x = recorder.read(a)
-    i = 0 if axis is None else int(axis) % len(x.axes)
-    own_letter(recorder, x, i)
-    return expanded(recorder, x, i, int(repeats), False, value)
+    """``np.repeat`` by one number: ``[p = r·s + e]`` for every e; by several, picked entries."""
+    array = lift(recorder, a)
+    if axis is None:
+        array, axis = lift(recorder, np.reshape(array, -1)), 0
+    i = int(axis) % len(array.axes)
+    if np.size(repeats) != 1:
+        return taken(array, np.repeat(np.arange(np.shape(array.value)[i]), repeats), i)
+    x = recorder.read(array)
+    recorder.own_letter(x, i)
+    return expanded(recorder, x, i, int(np.reshape(repeats, ())), False, value)
 
 
 def expanded(recorder: Recorder, x: Indexed, i: int, times: int, tiled: bool, value: Any) -> Any:
@@ -128,32 +177,33 @@ def tiled(recorder: Recorder, a: Any, times: Any, value: Any) -> Any:
     """``np.tile``: axis by axis; a unit axis becomes a new dimension."""
     array = lift(recorder, a)
     counts = [int(n) for n in np.atleast_1d(np.asarray(times))]
-    result = array.like([()] * max(0, len(counts) - len(array.axes)) + list(array.axes), array.value)
-    result.value = np.reshape(array.value, (1,) * (len(result.axes) - len(array.axes)) + np.shape(array.value))
-    counts = [1] * (len(result.axes) - len(counts)) + counts
-    for i, n in enumerate(counts):
+    rank = max(len(array.axes), len(counts))
+    result: Any = array.like([()] * (rank - len(array.axes)) + list(array.axes), array.value)
+    result.value = np.reshape(array.value, (1,) * (rank - len(array.axes)) + np.shape(array.value))
+    for i, n in enumerate(counts, start=rank - len(counts)):
         if n != 1:
-            here = np.concatenate([result.value] * n, axis=i)
-            x = recorder.read(result)
-            if not x.axes[i]:
-                axes = [*x.axes[:i], recorder.dimensions.letter(recorder.dimensions.new(n)), *x.axes[i + 1 :]]
-                own = x.ref
-                result = recorder.define(
-                    axes, lambda out, source, own=own: Contract(out, (own,), source=source), here
-                )
-            else:
-                own_letter(recorder, x, i)
-                result = expanded(recorder, x, i, n, True, here)
-    result.value = value
-    return result
+            result = tiled_axis(recorder, result, i, n)
+    return result.copied(value)
+
+
+def tiled_axis(recorder: Recorder, array: View, i: int, n: int) -> Any:
+    """One axis of ``np.tile``."""
+    value = np.concatenate([array.value] * n, axis=i) if n else np.take(array.value, [], axis=i)
+    x = recorder.read(array)
+    if x.axes[i]:
+        recorder.flatten(x, i)
+        return expanded(recorder, x, i, n, True, value)
+    axes = [*x.axes[:i], recorder.dimensions.letter(recorder.dimensions.new(n)), *x.axes[i + 1 :]]
+    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 
 
 def parts_of(array: Any, sections: Any, axis: int) -> list[Any]:
-    """``np.split``: slices."""
-    size = np.shape(array.value)[axis]
+    """``np.split``: slices. Where they do not come out even, the first are longer by one, as in NumPy."""
+    i = axis % len(array.axes)
+    size = int(np.shape(array.value)[i])
     if is_scalar(sections):
-        bounds = [size * n // int(sections) for n in range(int(sections) + 1)]
+        long, count = size % int(sections), int(sections)
+        bounds = [n * (size // count) + min(n, long) for n in range(count + 1)]
     else:
-        bounds = [0, *(int(b) for b in sections), size]
-    lead = (slice(None),) * (axis % len(array.axes))
-    return [array[(*lead, slice(start, stop))] for start, stop in zip(bounds, bounds[1:], strict=False)]
+        bounds = [0, *(int(b.value if is_traced(b) else b) for b in sections), size]
+    return [array[(*along(i), slice(start, stop))] for start, stop in pairwise(bounds)]

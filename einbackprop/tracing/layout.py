@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..dimensions import Axis
-from ..program import Bracket, Contract, Position
+from ..program import Bracket, Contract, Position, Ref
+from .memory import At, Derived, Slice, View
 from .pointwise import lift
-from .recorder import At, Indexed, Recorder, View
-from .sizes import is_measured
+from .recorder import Indexed, Recorder
+from .sizes import named_axis
+
+Plan = list[tuple[list[int], list[int]]]
+"""Groups of axes before a reshape, and the groups that they become."""
 
 
 def transposed(array: View, order: Sequence[int] | None, value: Any) -> Any:
@@ -57,54 +61,82 @@ def squeezed(recorder: Recorder, array: View, axis: Any, value: Any) -> Any:
 
 def without_units(recorder: Recorder, array: View, gone: Sequence[int], value: Any) -> Any:
     """The array without these axes of size 1; the dimension of one that has a letter becomes a unit."""
+    window = list(array.window)
     for i in gone:
         for stored in array.axes[i]:
-            recorder.axes[array.buffer.name][stored].root().unit = True
-    if any(array.axes[i] for i in gone):
-        x = recorder.read(array)
-        return recorder.define(
-            [axis for i, axis in enumerate(x.axes) if i not in gone],
-            lambda out, source: Contract(out, (x.ref,), source=source),
-            value,
-        )
-    return array.like([axis for i, axis in enumerate(array.axes) if i not in gone], value)
+            here = window[stored]
+            if isinstance(here, Slice):
+                window[stored] = At(here.start)
+            else:
+                recorder.axes[recorder.current(array.buffer)][stored].root().unit = True
+    return array.like([axis for i, axis in enumerate(array.axes) if i not in gone], value, tuple(window))
 
 
 def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     """``np.reshape``: axes that merge carry the letters of all; an axis that splits gets new letters.
 
-    ``shape`` is what the user wrote, so that its sizes may remember their dimensions.
+    ``shape`` is what the user wrote, so that its sizes may remember their dimensions. Where NumPy gives a view, a
+    write to the result is a write to the array.
     """
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     sizes = np.shape(value)
-    plan = grouping([np.shape(array.value)[i] for i in range(len(array.axes))], sizes)
+    if not sizes:
+        return without_units(recorder, array, range(len(array.axes)), value)
+    plan = grouping(np.shape(array.value), sizes)
     if plan is None:
-        return recorder.opaque([array], "a reshape of an array with no entries is not read", value)
-    if all(len(old) == 1 or len(new) == 1 or not old for old, new in plan):
-        merged = merged_view(recorder, array, plan, sizes, value)
-        if merged is not None:
-            return merged
+        return without_entries(recorder, array, wanted, value)
+    is_view = np.may_share_memory(value, array.value)
+    merged = merged_view(recorder, array, plan, sizes, value)
+    if merged is not None:
+        return merged if is_view else merged.copied(value)
+    shared = array if is_view else array.copied(array.value)
+
+    def read() -> View:
+        x = recorder.read(shared)
+        axes = split_axes(recorder, x, plan, sizes, wanted)
+        made: View = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+        return made
+
+    made = read()
+    if is_view:
+        made.buffer.derived = Derived(array, lambda: read().buffer.name, recorder.current(array.buffer), made)
+    return made
+
+
+def without_entries(recorder: Recorder, array: View, wanted: Sequence[Any], value: Any) -> Any:
+    """A reshape of an array with no entries: which axes are which cannot be told."""
+    recorder.note("a reshape of an array with no entries says nothing about which axes become which")
     x = recorder.read(array)
+    said = wanted if len(wanted) == np.ndim(value) else [None] * np.ndim(value)
+    axes = [named_axis(n) or recorder.dimensions.new(size) for n, size in zip(said, np.shape(value), strict=True)]
+    letters = list(recorder.letters(axes))
+    return recorder.define(letters, lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def split_axes(
+    recorder: Recorder, x: Indexed, plan: Plan, sizes: Sequence[int], wanted: Sequence[Any]
+) -> list[str]:
+    """The letters of each axis of a reshape in which an axis splits."""
     axes: list[str] = [""] * len(sizes)
     for old, new in plan:
         letters = "".join(x.axes[i] for i in old)
         parts = split_letters(recorder, letters, [sizes[j] for j in new])
         if parts is None:
-            parts = split_axis(recorder, x, letters, [(sizes[j], wanted[j]) for j in new if sizes[j] != 1])
-            letters_of = iter(parts)
-            parts = [next(letters_of) if sizes[j] != 1 else "" for j in new]
+            dealt = iter(split_axis(recorder, x, letters, [(sizes[j], wanted[j]) for j in new if sizes[j] != 1]))
+            parts = [next(dealt) if sizes[j] != 1 else "" for j in new]
         for j, part in zip(new, parts, strict=True):
             axes[j] = part
-    made = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
-    made.buffer.base = array.buffer
-    return made
+    return axes
 
 
-def grouping(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:
-    """Which old axes make which new ones: the smallest groups of neighbours with the same number of entries."""
+def grouping(old: Sequence[int], new: Sequence[int]) -> Plan | None:
+    """Which old axes make which new ones: the smallest groups of neighbours with the same number of entries.
+
+    None where there are no entries and the shapes differ: nothing can be told then.
+    """
     if prod(old) == 0:
         return [([i], [i]) for i in range(len(old))] if list(old) == list(new) else None
-    groups: list[tuple[list[int], list[int]]] = []
+    groups: Plan = []
     i = j = 0
     while i < len(old) or j < len(new):
         left, right = [], []
@@ -125,12 +157,10 @@ def grouping(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], li
     return groups
 
 
-def merged_view(
-    recorder: Recorder, array: View, plan: Sequence[tuple[list[int], list[int]]], sizes: Sequence[int], value: Any
-) -> Any:
+def merged_view(recorder: Recorder, array: View, plan: Plan, sizes: Sequence[int], value: Any) -> Any:
     """The reshape as another grouping of the same stored axes; None where an axis splits in the middle."""
     axes: list[tuple[int, ...]] = [()] * len(sizes)
-    stored = recorder.axes[array.buffer.name]
+    stored = recorder.axes[recorder.current(array.buffer)]
     for old, new in plan:
         letters = [i for axis in old for i in array.axes[axis]]
         entries = [window_size(array, stored, i) for i in letters]
@@ -172,10 +202,6 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     """Split an axis in letters of its own: the same dimension splits the same way each time."""
     holder = Indexed(x.ref, [letters])
     recorder.flatten(holder, 0)
-    if holder.ref is not x.ref:
-        others = {old: old for old in x.ref.indices}
-        x.ref = holder.ref
-        x.axes = ["".join(others.get(i, i) for i in axis if i not in letters) for axis in x.axes]
     whole = holder.axes[0]
     axis = recorder.dimensions.axis(whole)
     sizes = tuple(size for size, _ in wanted)
@@ -185,18 +211,11 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     ]
     new = recorder.letters(parts)
     bracket = Bracket(Position.of(whole), "=", recorder.joined(new))
-    ref = x.ref
+    ref = holder.ref
     kept = "".join(i for i in dict.fromkeys(ref.indices) if i != whole) + new
-    made = recorder.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source), None)
-    x.ref = type(ref)(made, kept)
+    made = recorder.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source))
+    x.ref = Ref(made, kept)
     return list(new)
-
-
-def named_axis(size: Any) -> Axis | None:
-    """The axis that a size is the size of, where it remembers just one."""
-    if is_measured(size) and len(size.powers) == 1 and size.powers[0][1] == 1 and size.coefficient == 1:
-        return size.powers[0][0]  # type: ignore[no-any-return]
-    return None
 
 
 def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> Any:

@@ -12,64 +12,93 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.lib import stride_tricks
 
 from . import creation
-from .recorder import Recorder, View
-from .reductions import product_of_sizes
-from .rules import cast, unwrap
-from .sizes import is_measured, plain
+from .memory import is_traced
+from .pointwise import cast
+from .recorder import Recorder
+from .rules import unwrap
+from .selections import Selection
+from .sizes import Measured, is_measured, plain, product_of_sizes
+from .windows import strided
 
 Make = Callable[..., Any]
+LISTS = frozenset({
+    np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.append, np.einsum, np.tensordot,
+    np.broadcast_arrays, np.linalg.multi_dot, np.select, np.ravel_multi_index, np.ix_,
+})  # fmt: skip
+"""Functions that take a list of arrays as such."""
+
+SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
 
 
 class Module:
-    """A stand-in for a module: some names are ours, functions keep traced arrays in lists, the rest is as it was."""
+    """A stand-in for a module: some names are ours, others are wrapped when they are asked for."""
 
     def __init__(self, module: ModuleType, ours: dict[str, Any], wrap: Callable[[Any], Any]) -> None:
-        self._module, self._ours, self._wrap = module, ours, wrap
+        self.module, self._ours, self._wrap = module, ours, wrap
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._ours:
-            self._ours[name] = self._wrap(getattr(self._module, name))
+            self._ours[name] = self._wrap(getattr(self.module, name))
         return self._ours[name]
 
 
 class Function:
-    """A NumPy function that takes lists of traced arrays too; ``at``, ``outer``, … are those of the function."""
+    """A NumPy function that takes lists of traced arrays too, and gives out traced arrays.
+
+    ``at``, ``outer``, … are those of the function.
+    """
 
     def __init__(self, function: Any, recorder: Recorder) -> None:
-        self._function, self._recorder = function, recorder
+        self.function, self._recorder = function, recorder
+        self._takes_lists = function in LISTS
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        takes_list = getattr(self._function, "__name__", "") in LISTS
-        given = [self._gather(a) if not (takes_list and n == 0) else a for n, a in enumerate(arguments)]
-        return self._function(*given, **keywords)
+        given = list(arguments) if self._takes_lists else [self._gathered(a) for a in arguments]
+        if "dtype" in keywords:
+            keywords["dtype"] = real_dtype(keywords["dtype"])
+        result = self.function(*given, **keywords)
+        return creation.given_out(self._recorder, result) if type(result) is np.ndarray else result
 
-    def _gather(self, value: Any) -> Any:
+    def _gathered(self, value: Any) -> Any:
         if isinstance(value, list | tuple) and creation.has_traced(value):
             return creation.as_array(self._recorder, value, None, False)
         return value
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
-
-
-LISTS = frozenset("concatenate stack hstack vstack dstack column_stack einsum tensordot broadcast_arrays".split())
+        return getattr(self.function, name)
 
 
 class Casting(type):
-    """The type of a stand-in for a scalar type: called on a traced array it casts, else it is that type."""
+    """The type of a stand-in for a type of numbers: called on a traced array it casts, else it is that type.
+
+    ``isinstance`` and ``issubclass`` are asked of the class, and so is what a dtype is: hence a class, not an object.
+    """
+
+    plain_type: type
+    recorder: Recorder
 
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
-        if arguments and issubclass(type(arguments[0]), View):
-            return cast(cls.recorder, arguments[0], cls.plain_type)  # type: ignore[attr-defined]
-        return cls.plain_type(*map(plain, arguments), **keywords)  # type: ignore[attr-defined]
+        first: Any = arguments[0] if arguments else None
+        if is_traced(first) or type(first) is Selection:
+            return first.astype(cls.plain_type)
+        if is_measured(first) and cls.plain_type in (int, float):
+            return Measured(cls.plain_type(first.number), first.coefficient, first.powers)
+        if isinstance(first, list | tuple) and creation.has_traced(first):
+            return cast(cls.recorder, creation.as_array(cls.recorder, first, None, False), cls.plain_type)
+        made = cls.plain_type(*map(plain, arguments), **keywords)
+        return creation.given_out(cls.recorder, made)
 
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, cls.plain_type)  # type: ignore[attr-defined]
+        return isinstance(value, cls.plain_type)
 
     def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, cls.plain_type)  # type: ignore[attr-defined]
+        return issubclass(kind, cls.plain_type)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls.plain_type, name)
 
 
 def casting(plain_type: type, recorder: Recorder) -> Any:
@@ -78,84 +107,135 @@ def casting(plain_type: type, recorder: Recorder) -> Any:
     return Casting(plain_type.__name__, (), fields)
 
 
+def real_dtype(dtype: Any) -> Any:
+    """The dtype that a stand-in for a type of numbers stands for."""
+    return dtype.plain_type if type(dtype) is Casting else dtype
+
+
 def numpy_for(recorder: Recorder) -> Module:
     """The stand-in for ``numpy``."""
-    numpy_random = Module(np.random, {}, lambda value: value)
-    ours = makers(recorder)
-    ours["linalg"] = Module(np.linalg, {}, lambda value: wrapped(value, recorder))
-    ours["random"] = numpy_random
-    return Module(np, ours, lambda value: wrapped(value, recorder))
+
+    def wrapped(value: Any) -> Any:
+        if isinstance(value, type):
+            return casting(value, recorder) if issubclass(value, np.number | np.bool_) else value
+        return Function(value, recorder) if callable(value) else value
+
+    def as_strided(x: Any, shape: Any = None, strides: Any = None, **keywords: Any) -> Any:
+        value = stride_tricks.as_strided(unwrap(x), unwrap(shape), unwrap(strides), **keywords)
+        return strided(recorder, x, shape, strides, value.copy()) if is_traced(x) else value
+
+    tricks = Module(stride_tricks, {"as_strided": as_strided}, wrapped)
+    return Module(
+        np,
+        {
+            **makers(recorder),
+            **shape_readers(recorder),
+            "c_": Joined(recorder, -1),
+            "r_": Joined(recorder, 0),
+            "linalg": Module(np.linalg, {}, wrapped),
+            "random": Module(np.random, {}, wrapped),
+            "lib": Module(np.lib, {"stride_tricks": tricks}, lambda value: value),
+        },
+        wrapped,
+    )
 
 
 def math_for(recorder: Recorder) -> Module:
     """The stand-in for ``math``: of a traced number, the ufunc."""
-    same = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
 
-    def wrap(value: Any) -> Any:
-        ufunc = same.get(getattr(value, "__name__", "")) or getattr(np, getattr(value, "__name__", " "), None)
-        if not callable(value) or not isinstance(ufunc, np.ufunc):
+    def wrapped(value: Any) -> Any:
+        name = getattr(value, "__name__", " ")
+        ufunc = SAME_IN_MATH.get(name) or getattr(np, name, None)
+        if not isinstance(ufunc, np.ufunc):
             return value
-        return lambda *arguments: (
-            ufunc(*arguments)
-            if any(issubclass(type(a), View) or is_measured(a) for a in arguments)
-            else value(*arguments)
-        )
+        def either(*numbers: Any) -> Any:
+            return (ufunc if any(is_traced(n) or is_measured(n) for n in numbers) else value)(*numbers)
 
-    return Module(math, {}, wrap)
+        return either
+
+    return Module(math, {}, wrapped)
 
 
-def wrapped(value: Any, recorder: Recorder) -> Any:
-    """A name of NumPy as traced code sees it."""
-    if isinstance(value, type):
-        return casting(value, recorder) if issubclass(value, np.generic) and value is not np.generic else value
-    return Function(value, recorder) if callable(value) else value
+def builtins_for(recorder: Recorder) -> dict[str, Any]:
+    """Stand-ins for builtins that would lose the trace, or the letter of a size."""
+
+    def length(value: Any) -> Any:
+        return value.shape[0] if is_traced(value) and value.axes else len(value)
+
+    return {"float": casting(float, recorder), "int": casting(int, recorder), "len": length}
 
 
 def makers(recorder: Recorder) -> dict[str, Any]:
     """The functions that make arrays."""
 
     def filling(function: Any, number: Any) -> Make:
-        def make(shape: Any, dtype: Any = float, *rest: Any, **keywords: Any) -> Any:
-            return creation.filled(recorder, shape, number, function(plain_shape(shape), real_dtype(dtype)))
+        def make(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
+            return creation.filled(recorder, shape, number, function(unwrap(shape), real_dtype(dtype)))
 
         return make
 
-    def full(shape: Any, fill_value: Any, dtype: Any = None, **keywords: Any) -> Any:
-        value = np.full(plain_shape(shape), unwrap(fill_value), real_dtype(dtype))
+    def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
+        value = np.full(unwrap(shape), unwrap(fill_value), real_dtype(dtype))
         return creation.filled(recorder, shape, fill_value, value)
 
-    def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, **keywords: Any) -> Any:
+    def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C") -> Any:
         value = np.eye(int(N), None if M is None else int(M), k, real_dtype(dtype))
         return creation.identity(recorder, N, M, k, value)
 
-    def arange(*bounds: Any, dtype: Any = None, **keywords: Any) -> Any:
+    def arange(*bounds: Any, dtype: Any = None) -> Any:
         value = np.arange(*map(unwrap, bounds), dtype=real_dtype(dtype))
-        stop = bounds[0] if len(bounds) == 1 else None
-        return creation.counting(recorder, stop if is_measured(stop) else len(value), value)
+        return creation.counting(recorder, bounds[0] if len(bounds) == 1 else None, value)
 
-    def array(object: Any, dtype: Any = None, copy: Any = True, **keywords: Any) -> Any:
-        made = creation.as_array(recorder, object, real_dtype(dtype), bool(copy))
-        return made if dtype is None else cast(recorder, made, real_dtype(dtype))
+    def array(
+        object: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0
+    ) -> Any:
+        real = real_dtype(dtype)
+        object = object.picked() if type(object) is Selection else object
+        made = creation.as_array(recorder, object, real, bool(copy))
+        if real is not None and is_traced(made) and made.dtype != np.dtype(real):
+            made = cast(recorder, made, real)
+        return made[(*(None,) * max(0, ndmin - np.ndim(unwrap(made))), ...)] if ndmin else made
 
     def asarray(a: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
-        return array(a, dtype, copy=False)
-
-    def prod(a: Any, *rest: Any, **keywords: Any) -> Any:
-        sizes = isinstance(a, list | tuple) and any(map(is_measured, a))
-        return product_of_sizes(a) if sizes else np.prod(a, *rest, **keywords)
-
-    def ndim(a: Any) -> int:
-        return int(np.ndim(unwrap(a)))
+        same = type(a) is np.ndarray and (dtype is None or a.dtype == np.dtype(real_dtype(dtype)))
+        return a if same else array(a, dtype, copy=False)
 
     return {
         "zeros": filling(np.zeros, 0), "ones": filling(np.ones, 1), "empty": filling(np.zeros, 0), "full": full,
         "eye": eye, "identity": lambda n, dtype=float: eye(n, None, 0, dtype), "arange": arange, "array": array,
-        "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": asarray, "asfarray": asarray,
-        "prod": prod, "ndim": ndim, "shape": lambda a: a.shape if issubclass(type(a), View) else np.shape(a),
-        "size": lambda a: a.size if issubclass(type(a), View) else np.size(a), "c_": Joined(recorder, -1),
-        "r_": Joined(recorder, 0), "array_equal": lambda a, b, **k: np.array_equal(unwrap(a), unwrap(b), **k),
-        "allclose": lambda *a, **k: np.allclose(*map(unwrap, a), **k),
+        "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": asarray, "asfortranarray": asarray,
+        "zeros_like": liking(recorder, np.zeros_like), "ones_like": liking(recorder, np.ones_like),
+        "empty_like": liking(recorder, np.zeros_like), "full_like": liking(recorder, np.full_like),
     }  # fmt: skip
+
+
+def liking(recorder: Recorder, function: Any) -> Make:
+    """``np.zeros_like`` and the like: of a plain array too, what is made is traced."""
+
+    def make(a: Any, *rest: Any, **keywords: Any) -> Any:
+        if "dtype" in keywords:
+            keywords["dtype"] = real_dtype(keywords["dtype"])
+        a = creation.as_array(recorder, a, None, False)
+        return function(a, *map(real_dtype, rest), **keywords)
+
+    return make
+
+
+def shape_readers(recorder: Recorder) -> dict[str, Any]:
+    """The functions that look at shapes, which remember their letters."""
+
+    def prod(a: Any, *rest: Any, **keywords: Any) -> Any:
+        sizes = isinstance(a, list | tuple) and any(map(is_measured, a))
+        return product_of_sizes(a) if sizes else Function(np.prod, recorder)(a, *rest, **keywords)
+
+    def shape(a: Any) -> Any:
+        return a.shape if is_traced(a) else np.shape(unwrap(a))
+
+    def size(a: Any, axis: Any = None) -> Any:
+        found = shape(a)
+        return product_of_sizes(found) if axis is None else found[axis]
+
+    return {"prod": prod, "shape": shape, "size": size, "ndim": lambda a: int(np.ndim(unwrap(a)))}
 
 
 class Joined:
@@ -167,18 +247,9 @@ class Joined:
     def __getitem__(self, parts: Any) -> Any:
         parts = parts if isinstance(parts, tuple) else (parts,)
         if not creation.has_traced(parts):
-            return (np.c_ if self.axis else np.r_)[parts]
-        arrays = [creation.as_array(self.recorder, p, None, False) for p in parts]
-        if self.axis and all(len(a.axes) == 1 for a in arrays):
-            arrays = [a[:, None] for a in arrays]
-        return np.concatenate(arrays, axis=self.axis)
-
-
-def plain_shape(shape: Any) -> Any:
-    """A shape of plain ints."""
-    return tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else int(shape)
-
-
-def real_dtype(dtype: Any) -> Any:
-    """The dtype that a stand-in for a scalar type stands for."""
-    return dtype.plain_type if isinstance(type(dtype), type) and issubclass(type(dtype), Casting) else dtype
+            return creation.given_out(self.recorder, (np.c_ if self.axis else np.r_)[unwrap(parts)])
+        wide = [np.r_[part] if isinstance(part, slice) else part for part in parts]
+        arrays = [creation.as_array(self.recorder, part, None, False) for part in wide]
+        if self.axis:
+            arrays = [a[:, None] if len(a.axes) == 1 else a for a in arrays]
+        return np.concatenate([np.atleast_1d(a) for a in arrays], axis=self.axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from math import prod
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dimensions import Axis, Dimensions
-from ..errors import TraceError
-from ..program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source
+from ..program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, Update, operands
+from .memory import At, Buffer, View, Window
 from .sizes import measure
+
+VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
 
 
 class Indexed:
@@ -36,26 +39,6 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """A window along a stored axis: the entries start, start + step, …; ``axis`` is the dimension of the window."""
-
-    start: int
-    step: int
-    axis: Axis
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """One entry along a stored axis; ``pick`` names the traced integer that says which, if one does."""
-
-    position: int
-    pick: str = ""
-
-
-Window = tuple[Slice | At | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Note:
     """Something that the reader of a trace should know, with the user's line."""
 
@@ -63,60 +46,24 @@ class Note:
     source: Source | None
 
 
-class Buffer:
-    """Memory that traced arrays share.
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two axes met in one index, but the forward keeps their dimensions apart: they are of one size by chance only.
 
-    Attributes
-    ----------
-    name : str
-        The value that it holds now.
-    base : Buffer or None
-        The memory that NumPy shares with this one by a reshape that is read as a copy.
-    stale : bool
-        A write to such a copy went past this one: it can no longer be read.
+    Each is the provisional letter with which it was read.
     """
 
-    __slots__ = ("base", "name", "stale")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.base: Buffer | None = None
-        self.stale = False
-
-    def bases(self) -> Iterator[Buffer]:
-        """The memories that a write to this one should have changed too."""
-        base = self.base
-        while base is not None:
-            yield base
-            base = base.base
+    first: str
+    second: str
+    source: Source | None
 
 
-class View:
-    """What a traced array is made of.
-
-    Attributes
-    ----------
-    recorder : Recorder
-    buffer : Buffer
-        Views of one array share it, so that a write through one is seen through all.
-    window : tuple
-        For each stored axis of the buffer's value: None (whole), a ``Slice`` or an ``At``.
-    axes : tuple of tuples
-        Which stored axes each axis of this array carries, in order: a transpose only reorders them.
-    value : array or scalar
-        What it is in this run; NumPy itself keeps it right when views are written to.
-    """
-
-    __slots__ = ("axes", "buffer", "recorder", "value", "window")
-
-    def __init__(
-        self, recorder: Recorder, buffer: Buffer, window: Window, axes: tuple[tuple[int, ...], ...], value: Any
-    ) -> None:
-        self.recorder, self.buffer, self.window, self.axes, self.value = recorder, buffer, window, axes, value
-
-    def like(self, axes: Iterable[tuple[int, ...]], value: Any, window: Window | None = None) -> Any:
-        """Another view of the same buffer."""
-        return type(self)(self.recorder, self.buffer, window or self.window, tuple(axes), value)
+def equation_letters(equation: Equation) -> str:
+    """Every letter of an equation, once: those of the result first."""
+    letters = equation.out.indices + "".join(ref.indices for ref in operands(equation))
+    if isinstance(equation, Contract | Update):
+        letters += "".join(bracket.letters for bracket in equation.brackets)
+    return "".join(dict.fromkeys(letters))
 
 
 class Recorder:
@@ -125,27 +72,45 @@ class Recorder:
     Attributes
     ----------
     axes : mapping of value name to its stored axes
-    concrete : mapping of value name to the array it was when traced
+    concrete : mapping of value name to the array that it was when traced, where it is small
+    made : mapping of value name to the equation that defines it
     constants : mapping of value name to array
         The values that are neither arguments nor made from them.
-    picked : mapping of value name to (value name, positions)
-        What a value was picked from by index arrays, and where.
+    names : mapping of value name to the user's name for it
+    entries : mapping of value name to what an argument is called as an entry of a container: ``hs[-1]``
+    picked : mapping of value name to (view, positions)
+        What a value was picked from by index arrays, and which entries of it.
+    homes : mapping of provisional letter to (value name, stored axis)
+        Which axis a letter was read from.
+    implied : set of value names
+        What follows from a write to something else: nobody misses it where it is not used.
     """
 
     def __init__(self, kind: type[View], source: Callable[[], Source | None]) -> None:
         self._kind = kind
         self.source = source
         self.dimensions = Dimensions()
-        self.equations: list[Equation] = []
         self.axes: dict[str, tuple[Axis, ...]] = {}
         self.concrete: dict[str, NDArray[Any]] = {}
+        self.made: dict[str, Equation] = {}
         self.constants: dict[str, NDArray[Any]] = {}
         self.names: dict[str, str] = {}
+        self.entries: dict[str, str] = {}
+        self.homes: dict[str, tuple[str, int]] = {}
+        self.implied: set[str] = set()
         self.notes: list[Note] = []
-        self.picked: dict[str, tuple[str, Any]] = {}
+        self.conflicts: list[Conflict] = []
+        self.picked: dict[str, tuple[View, Any]] = {}
         self._numbers = count()
         self._gathered: dict[tuple[str, Window], str] = {}
-        self._constants_by_id: dict[int, tuple[Any, View]] = {}
+        self._flattened: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._aside = False
+        self._known: dict[int, tuple[Any, View]] = {}
+
+    @property
+    def equations(self) -> list[Equation]:
+        """What was written down, in order."""
+        return list(self.made.values())
 
     # Values
 
@@ -153,31 +118,36 @@ class Recorder:
         """Write down what the reader should know, with the line that is being run."""
         self.notes.append(Note(message, self.source()))
 
-    def fresh(self, axes: Sequence[Axis], value: Any) -> str:
-        """A name for a new value with these stored axes."""
+    def fresh(self, axes: Iterable[Axis], value: Any = None) -> str:
+        """A name for a new value with these stored axes; ``value`` is what it is now, where that is known."""
         name = f"v{next(self._numbers)}"
         self.axes[name] = tuple(axes)
-        self.concrete[name] = value
+        if value is not None and np.size(value) <= VERIFIED_ENTRIES:
+            self.concrete[name] = np.array(value)
         return name
 
     def constant(self, array: Any, axes: Sequence[Axis] | None = None, name: str = "") -> Any:
-        """A plain array that the user's code brought along; the same object gives the same value."""
-        known = self._constants_by_id.get(id(array))
+        """A plain array that the user's code brought along; the same object is the same value, until it is changed.
+
+        What is returned shares the plain array: where the user's code may write into it, give out ``copied``.
+        """
+        known = self._known.get(id(array))
         if known is not None and known[0] is array:
-            return known[1]
-        value = np.array(array)
-        own = axes if axes is not None else [self.dimensions.new(size) for size in value.shape]
-        made = self.fresh(own, value)
-        self.constants[made] = value
+            before = self.constants[known[1].buffer.name]
+            if before.tobytes() == array.tobytes():
+                return known[1]
+        own = axes if axes is not None else [self.dimensions.new(size) for size in np.shape(array)]
+        made = self.fresh(own, array)
+        self.constants[made] = np.array(array)
         if name:
             self.names[made] = name
-        traced = self.wrap(made, [(i,) for i in range(value.ndim)], value.copy())
-        self._constants_by_id[id(array)] = (array, traced)
+        traced = self.wrap(made, [(i,) for i in range(len(own))], array)
+        self._known[id(array)] = (array, traced)
         return traced
 
-    def wrap(self, name: str, axes: Sequence[tuple[int, ...]], value: Any) -> Any:
+    def wrap(self, name: str, axes: Iterable[tuple[int, ...]], value: Any) -> Any:
         """The traced array that holds a value, its axes made of these stored axes."""
-        return self._kind(self, Buffer(name), (None,) * len(self.axes[name]), tuple(axes), value)
+        return self._kind(self, Buffer(name), (None,) * len(self.axes[name]), axes, value)
 
     def letters(self, axes: Iterable[Axis]) -> str:
         """Fresh letters over these dimensions."""
@@ -200,24 +170,37 @@ class Recorder:
             What it was, for this run.
         """
         name = self.emit("".join(axes), equation, value)
-        stops = np.cumsum([len(axis) for axis in axes]).tolist()
-        groups = [tuple(range(stop - len(axis), stop)) for axis, stop in zip(axes, stops, strict=True)]
+        groups: list[tuple[int, ...]] = []
+        start = 0
+        for axis in axes:
+            groups.append(tuple(range(start, start + len(axis))))
+            start += len(axis)
         return self.wrap(name, groups, value)
 
-    def emit(self, letters: str, equation: Callable[[Ref, Source | None], Equation], value: Any) -> str:
+    def emit(self, letters: str, equation: Callable[[Ref, Source | None], Equation], value: Any = None) -> str:
         """Write down an equation for a value with these stored letters; its name."""
-        name = self.fresh([self.dimensions.axis(letter) for letter in letters], value)
-        self.equations.append(equation(Ref(name, letters), self.source()))
+        name = self.fresh(map(self.dimensions.axis, letters), value)
+        self.made[name] = equation(Ref(name, letters), self.source())
+        if self._aside:
+            self.implied.add(name)
         return name
 
-    def opaque(self, operands: Sequence[View], reason: str, value: Any) -> Any:
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is written down meanwhile is implied."""
+        before, self._aside = self._aside, True
+        try:
+            yield
+        finally:
+            self._aside = before
+
+    def opaque(self, arrays: Sequence[View], reason: str, value: Any) -> Any:
         """What cannot be read: the value that it was, and why."""
-        array = np.asarray(value)
-        letters = self.letters(self.dimensions.new(size) for size in array.shape)
-        refs = tuple(self.read(t).ref for t in operands)
+        letters = self.letters(map(self.dimensions.new, np.shape(value)))
+        refs = tuple(self.read(array).ref for array in arrays)
         self.note(reason)
         made = self.define(list(letters), lambda out, source: Opaque(out, refs, reason, source), value)
-        self.constants[made.buffer.name] = np.array(array)
+        self.constants[made.buffer.name] = np.array(value)
         return made
 
     def factor(self, number: Any) -> Factor:
@@ -227,19 +210,33 @@ class Recorder:
 
     # Reading
 
+    def current(self, buffer: Buffer) -> str:
+        """The value that memory holds now; one that follows from another is read again if that was written to."""
+        derived = buffer.derived
+        if derived is not None:
+            base = self.current(derived.base.buffer)
+            if derived.seen != base:
+                buffer.name, derived.seen = derived.read(), base
+        return buffer.name
+
     def read(self, array: View) -> Indexed:
         """The array with fresh letters; a view of part of a buffer is gathered first, once."""
-        if array.buffer.stale:
-            raise TraceError("this array was written to through a reshape of it: write to the array itself")
-        name, kept = array.buffer.name, list(range(len(self.axes[array.buffer.name])))
+        name = self.current(array.buffer)
+        kept = list(range(len(self.axes[name])))
         if any(array.window):
             kept = [i for i, w in enumerate(array.window) if not isinstance(w, At)]
             key = (name, array.window)
             if key not in self._gathered:
                 self._gathered[key] = self._gather(array, kept)
             name = self._gathered[key]
-        letters = dict(zip(kept, self.letters(self.axes[name]), strict=True))
-        return Indexed(Ref(name, "".join(letters.values())), ["".join(letters[i] for i in axis) for axis in array.axes])
+        letters = self.letters(self.axes[name])
+        self.homes |= {letter: (name, i) for i, letter in enumerate(letters)}
+        by_stored = dict(zip(kept, letters, strict=True))
+        return Indexed(Ref(name, letters), ["".join(by_stored[i] for i in axis) for axis in array.axes])
+
+    def name_of(self, array: View) -> str | None:
+        """The value that is just this array, in any order of its axes; None where it is a part of one."""
+        return None if any(array.window) else array.buffer.name
 
     def gathered(self, array: View) -> str | None:
         """The name of the value that a partial view was read as, since the buffer was last written."""
@@ -249,12 +246,12 @@ class Recorder:
         base, out, brackets = self.window_letters(array)
         operand = Ref(array.buffer.name, base)
         return self.emit(
-            "".join(out[i] for i in kept), lambda ref, source: Contract(ref, (operand,), brackets, source=source), None
+            "".join(out[i] for i in kept), lambda ref, source: Contract(ref, (operand,), brackets, source=source)
         )
 
     def window_letters(self, array: View) -> tuple[str, dict[int, str], tuple[Bracket, ...]]:
         """Letters on the whole buffer, letters of the window by stored axis, and the brackets between the two."""
-        stored = self.axes[array.buffer.name]
+        stored = self.axes[self.current(array.buffer)]
         base = self.letters(stored)
         out: dict[int, str] = {}
         brackets = []
@@ -271,23 +268,33 @@ class Recorder:
                 brackets.append(Bracket(left, "=", Position(((step, out[i]),), window.start)))
         return base, out, tuple(brackets)
 
+    def settle(self) -> None:
+        """What was written down so far is the forward: its dimensions are what later ones are held against."""
+        letters = {letter for equation in self.made.values() for letter in equation_letters(equation)}
+        self.dimensions.settle(map(self.dimensions.axis, letters))
+
     # Aligning
+
+    def unify(self, p: str, q: str) -> None:
+        """Say that two letters range over one dimension; where the forward says otherwise, that is a conflict."""
+        if not self.dimensions.unify(self.dimensions.axis(p), self.dimensions.axis(q)):
+            self.conflicts.append(Conflict(p, q, self.source()))
 
     def join(self, x: Indexed, i: int, y: Indexed, j: int) -> None:
         """Make axis i of x and axis j of y one index: y takes the letters of x. A unit axis stretches."""
         a, b = x.axes[i], y.axes[j]
         if not a or not b:
             return
-        if self.size(a) == 1 or self.size(b) == 1:
-            if self._stretch(x, i, b) or self._stretch(y, j, a):
-                return
+        if (self.size(a) == 1 or self.size(b) == 1) and (self._stretch(x, i, b) or self._stretch(y, j, a)):
+            return
         if len(a) != len(b) or any(self.size(p) != self.size(q) for p, q in zip(a, b, strict=True)):
             self.flatten(x, i)
             self.flatten(y, j)
             a, b = x.axes[i], y.axes[j]
         for p, q in zip(a, b, strict=True):
-            self.dimensions.unify(self.dimensions.axis(p), self.dimensions.axis(q), self.source())
-            y.rename(q, p)
+            if p != q:
+                self.unify(p, q)
+                y.rename(q, p)
 
     def _stretch(self, x: Indexed, i: int, other: str) -> bool:
         """Whether axis i of x has size 1 and stretches; it is a unit axis then, and loses its letters."""
@@ -304,15 +311,26 @@ class Recorder:
         letters = x.axes[i]
         if len(letters) <= 1:
             return
-        merged = self.dimensions.letter(self.merged(letters))
-        kept = [letter for letter in dict.fromkeys(x.ref.indices) if letter not in letters] + [merged]
         ref = x.ref
-        bracket = Bracket(Position.of(merged), "=", self.joined(letters))
-        name = self.emit(
-            "".join(kept), lambda out, source: Contract(out, (ref,), (bracket,), source=source), None
-        )
-        x.ref = Ref(name, "".join(kept))
+        merged = self.dimensions.letter(self.merged(letters))
+        kept = "".join([letter for letter in dict.fromkeys(ref.indices) if letter not in letters] + [merged])
+        key = (ref.name, tuple(map(ref.indices.index, letters)))
+        distinct = len(set(ref.indices)) == len(ref.indices)
+        if not distinct or key not in self._flattened:
+            bracket = Bracket(Position.of(merged), "=", self.joined(letters))
+            name = self.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source))
+            if distinct:
+                self._flattened[key] = name
+        else:
+            name = self._flattened[key]
+        x.ref = Ref(name, kept)
         x.axes[i] = merged
+
+    def own_letter(self, x: Indexed, i: int) -> None:
+        """Give axis i of x exactly one letter, a unit axis too."""
+        if not x.axes[i]:
+            x.axes[i] = self.dimensions.letter(self.dimensions.new(1))
+        self.flatten(x, i)
 
     def merged(self, letters: str) -> Axis:
         """The dimension of several merged."""
@@ -333,9 +351,11 @@ class Recorder:
         rank = max((len(x.axes) for x in read), default=0)
         for i in range(1, rank + 1):
             here = [x for x in read if i <= len(x.axes) and x.axes[-i]]
-            if len({tuple(map(self.size, x.axes[-i])) for x in here if self.size(x.axes[-i]) > 1}) > 1:
-                for x in here:
-                    self.flatten(x, len(x.axes) - i)
+            if len(here) > 1 and any(len(x.axes[-i]) > 1 for x in here):
+                parts = {tuple(map(self.size, x.axes[-i])) for x in here if self.size(x.axes[-i]) > 1}
+                if len(parts) > 1:
+                    for x in here:
+                        self.flatten(x, len(x.axes) - i)
         total = Indexed(Ref(""), [""] * rank)
         for x in read:
             for i in range(1, len(x.axes) + 1):

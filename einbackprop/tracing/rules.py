@@ -1,24 +1,31 @@
-"""Which rule reads which NumPy function. A rule gets the call's arguments and what NumPy answered in this run."""
+"""Which rule reads which NumPy function. A rule gets what NumPy answered in this run, and the call's arguments.
+
+A rule's parameters have NumPy's names and order, so that a keyword that no rule reads is refused, not lost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import TraceError
-from ..program import ONE
-from . import contractions, creation, joining, layout, reductions
-from .indexing import add_at, assign
-from .pointwise import apply_map, lift, pointwise, same_value, scaled
-from .recorder import Recorder, View
+from . import contractions, creation, joining, layout, picking, reductions, windows, writing
+from .memory import is_traced
+from .pointwise import apply_map, cast, is_scalar, lift, unread
+from .recorder import Recorder
+from .reductions import masked
 from .sizes import plain
+
+Rule = Callable[..., Any]
+OMITTED: Any = np._NoValue  # NumPy passes it for a keyword that was not given
 
 
 def unwrap(value: Any) -> Any:
     """The plain arrays and numbers of an argument."""
-    if issubclass(type(value), View):
+    if is_traced(value):
         return value.value
     if isinstance(value, tuple):
         return tuple(map(unwrap, value))
@@ -29,262 +36,327 @@ def unwrap(value: Any) -> Any:
     return plain(value)
 
 
-def apply_ufunc(
-    recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]
-) -> Any:
-    """A ufunc, or a method of one, on traced arrays."""
-    out = keywords.get("out")
-    if method == "at":
-        if ufunc is np.add:
-            return add_at(recorder, inputs[0], inputs[1], inputs[2])
-        if ufunc is np.subtract:
-            return add_at(recorder, inputs[0], inputs[1], np.negative(inputs[2]))
-        raise TraceError(f"np.{ufunc.__name__}.at is not read: np.add.at and np.subtract.at are")
-    if keywords.get("where", True) is not True:
-        raise TraceError(f"np.{ufunc.__name__}(…, where=…) is not read: use np.where")
-    value = getattr(ufunc, method)(*map(unwrap, inputs), **_computing(keywords))
-    if method == "reduce" and ufunc in REDUCTIONS:
-        result = REDUCTIONS[ufunc](recorder, inputs[0], keywords.get("axis", 0), keywords.get("keepdims", False), value)
-    elif method == "outer" and ufunc is np.multiply:
-        result = np.multiply(_spread(inputs[0], np.ndim(unwrap(inputs[1]))), inputs[1])
-    elif method != "__call__":
-        traced = [i for i in inputs if issubclass(type(i), View)]
-        result = recorder.opaque(traced, f"np.{ufunc.__name__}.{method} is not read", value)
-    elif ufunc is np.matmul:
-        result = contractions.matmul(recorder, inputs[0], inputs[1], value)
-    else:
-        result = pointwise(recorder, ufunc, inputs, value)
-    return result if out is None else write_out(recorder, out[0], result, value)
+# Reductions
 
 
-def _computing(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: unwrap(value) for key, value in keywords.items() if key not in ("out", "where")}
+def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True,
+         initial: Any = 0) -> Any:  # fmt: skip
+    a = masked(lift(r, a), where, 0)
+    result = reductions.total(r, a if dtype is None else cast(r, a, dtype), axis, keepdims is True, v)
+    return result if is_scalar(initial) and initial == 0 else result + initial
 
 
-def _spread(array: Any, rank: int) -> Any:
-    return array[(..., *(None,) * rank)]
+def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False,
+          where: Any = True) -> Any:  # fmt: skip
+    if where is True:
+        return reductions.mean(r, a, axis, keepdims is True, v)
+    mask = np.broadcast_to(where, np.shape(unwrap(a)))
+    sums = {"axis": axis, "keepdims": keepdims is True}
+    return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
 
 
-def write_out(recorder: Recorder, out: Any, result: Any, value: Any) -> Any:
-    """``out=``: the result goes into an array that is there already."""
-    if not issubclass(type(out), View):
-        raise TraceError("the trace is lost here: a result is written into a plain array. Make it by np.zeros or np.empty")
-    if np.ndim(out.value) or isinstance(out.value, np.ndarray):
-        out.value[...] = value
-    else:
-        out.value = value
-    assign(recorder, out, result)
-    return out
+def _var(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
+         keepdims: Any = False) -> Any:  # fmt: skip
+    return reductions.variance(r, a, axis, keepdims is True, ddof, v)
 
 
-def apply_function(recorder: Recorder, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """A NumPy function on traced arrays."""
-    given = dict(keywords)
-    out = given.pop("out", None)
-    value = function(*map(unwrap, arguments), **{key: unwrap(item) for key, item in given.items()})
-    rule = RULES.get(function)
-    if rule is None:
-        traced = [a for a in (*arguments, *given.values()) if issubclass(type(a), View)]
-        if isinstance(value, bool | int | float | str | np.bool_ | tuple | None):
-            return value
-        return recorder.opaque(traced, f"np.{function.__name__} is not read", value)
-    result = rule(recorder, value, *arguments, **given)
-    return result if out is None else write_out(recorder, out, result, value)
+def _std(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
+         keepdims: Any = False) -> Any:  # fmt: skip
+    return reductions.deviation(r, a, axis, keepdims is True, ddof, v)
 
 
-def cast(recorder: Recorder, array: Any, dtype: Any) -> Any:
-    """``astype``: the same values in memory of their own, whole numbers if the dtype is whole."""
-    kind = np.dtype(dtype).kind
-    value = np.asarray(array.value).astype(dtype)
-    if kind in "iu" and array.dtype.kind == "f":
-        return apply_map(recorder, "trunc", [array], value)
-    if kind == "b" and array.dtype.kind != "b":
-        return apply_map(recorder, "not_equal", [array, 0], value)
-    return scaled(recorder, array, ONE, value)
+def _extremum(kind: str) -> Rule:
+    bound = np.maximum if kind == "max" else np.minimum
 
-
-# One entry a function: (recorder, what NumPy answered, the call's arguments …) -> traced array.
-# The names and order of the parameters are NumPy's.
-
-REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: reductions.total,
-    np.maximum: lambda r, a, axis, keep, v: reductions.extremum(r, a, "max", axis, keep, v),
-    np.minimum: lambda r, a, axis, keep, v: reductions.extremum(r, a, "min", axis, keep, v),
-}
-
-
-def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.total(r, a, axis, keepdims, v)
-
-
-def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.mean(r, a, axis, keepdims, v)
-
-
-def _var(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return reductions.variance(r, a, axis, keepdims, ddof, v)
-
-
-def _std(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return reductions.deviation(r, a, axis, keepdims, ddof, v)
-
-
-def _max(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.extremum(r, a, "max", axis, keepdims, v)
-
-
-def _min(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.extremum(r, a, "min", axis, keepdims, v)
-
-
-def _argmax(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.position(r, a, "max", axis, keepdims, v)
-
-
-def _argmin(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.position(r, a, "min", axis, keepdims, v)
-
-
-def _where(r: Recorder, v: Any, condition: Any, *choices: Any) -> Any:
-    if len(choices) != 2:
-        return _kept(r, v)
-    return apply_map(r, "where", [condition, *choices], v)
-
-
-def _clip(r: Recorder, v: Any, a: Any, a_min: Any = None, a_max: Any = None, **limits: Any) -> Any:
-    low, high = limits.get("min", a_min), limits.get("max", a_max)
-    result = a if low is None else np.maximum(a, low)
-    return result if high is None else np.minimum(result, high)
-
-
-def _copy(r: Recorder, v: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
-    return same_value(r, lift(r, a), v)
-
-
-def _reshape(r: Recorder, v: Any, a: Any, shape: Any = None, **keywords: Any) -> Any:
-    if keywords.get("order", "C") != "C":
-        return r.opaque([lift(r, a)], "a reshape in Fortran order is not read", v)
-    return layout.reshaped(r, lift(r, a), keywords.get("newshape", shape), v)
-
-
-def _repeat(r: Recorder, v: Any, a: Any, repeats: Any, axis: Any = None) -> Any:
-    return joining.repeated(r, a, repeats, axis, v)
-
-
-def _split(r: Recorder, v: Any, a: Any, sections: Any, axis: int = 0) -> Any:
-    return joining.parts_of(lift(r, a), sections, axis)
-
-
-def _pad(r: Recorder, v: Any, a: Any, widths: Any, mode: str = "constant", **keywords: Any) -> Any:
-    if mode != "constant" or np.any(keywords.get("constant_values", 0)):
-        return r.opaque([lift(r, a)], "np.pad with anything but zeros is not read", v)
-    return joining.padded(r, a, widths, v)
-
-
-def _diag(r: Recorder, v: Any, a: Any, k: int = 0) -> Any:
-    if k == 0 and np.ndim(unwrap(a)) == 1:
-        return creation.diagonal_matrix(r, a, v)
-    return reductions.diagonal(r, a, k, v)
-
-
-def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    return reductions.norm(r, x, ord, axis, keepdims, v)
-
-
-def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
-    return r.opaque([lift(r, a)], "a trace off the diagonal is not read", v) if offset else reductions.trace_of(r, a, v)
-
-
-def _insert(r: Recorder, v: Any, a: Any, at: Any, values: Any, axis: Any = None) -> Any:
-    array = lift(r, a)
-    if np.ndim(unwrap(at)) or np.ndim(unwrap(values)) or axis is None:
-        return r.opaque([array], "np.insert of more than one number along one axis is not read", v)
-    i, place = axis % len(array.axes), int(at)
-    lead = (slice(None),) * i
-    filler = creation.filled_like(r, array[(*lead, slice(0, 1))], None, values, v[(*lead, slice(place, place + 1))])
-    return joining.concatenated(r, [array[(*lead, slice(None, place))], filler, array[(*lead, slice(place, None))]], i, v)
-
-
-def _kept(r: Recorder, v: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Positions and choices that depend on the values: they are kept as they are in this run."""
-    r.note("positions here depend on values: they are kept as they are in this run")
-    return tuple(map(r.constant, v)) if isinstance(v, tuple) else r.constant(v)
-
-
-def _hstack(r: Recorder, v: Any, arrays: Any) -> Any:
-    flat = np.ndim(unwrap(arrays[0])) <= 1
-    return joining.concatenated(r, [np.atleast_1d(a) for a in arrays], 0 if flat else 1, v)
-
-
-def _vstack(r: Recorder, v: Any, arrays: Any) -> Any:
-    return joining.concatenated(r, [np.atleast_2d(a) for a in arrays], 0, v)
-
-
-def _column_stack(r: Recorder, v: Any, arrays: Any) -> Any:
-    return joining.concatenated(r, [a[:, None] if np.ndim(unwrap(a)) == 1 else a for a in arrays], 1, v)
-
-
-def _at_least(rank: int) -> Callable[..., Any]:
-    def rule(r: Recorder, v: Any, a: Any) -> Any:
-        array = lift(r, a)
-        missing = max(0, rank - len(array.axes))
-        return array.like([()] * missing + list(array.axes), v)
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = OMITTED,
+             where: Any = True) -> Any:  # fmt: skip
+        a = masked(a, where, initial)
+        plain_a = np.asarray(unwrap(a))
+        keep = keepdims is True
+        if initial is OMITTED:
+            return reductions.extremum(r, a, kind, axis, keep, v)
+        if not plain_a.size:
+            return creation.filled(r, np.shape(v), initial, v)
+        inner = getattr(plain_a, kind)(axis=axis, keepdims=keep)
+        return bound(reductions.extremum(r, a, kind, axis, keep, inner), initial)
 
     return rule
 
 
-def _like(number: Any) -> Callable[..., Any]:
-    def rule(r: Recorder, v: Any, a: Any, dtype: Any = None, *, shape: Any = None, **_: Any) -> Any:
+def _position(kind: str) -> Rule:
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+        return reductions.position(r, a, kind, axis, keepdims is True, v)
+
+    return rule
+
+
+def _holds(everywhere: bool) -> Rule:
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+        return reductions.holds(r, a, everywhere, axis, keepdims is True, v)
+
+    return rule
+
+
+def _prod(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return reductions.multiplied(r, a, axis, keepdims is True, v)
+
+
+def _log_sum_exp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return reductions.log_sum_exp(r, a, axis, keepdims is True, v)
+
+
+def _cumsum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    return reductions.running_sum(r, a, axis, v)
+
+
+def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    return reductions.norm(r, x, ord, axis, keepdims is True, v)
+
+
+def _average(r: Recorder, v: Any, a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Any:
+    return reductions.average(r, a, weights, axis, keepdims is True, v)
+
+
+def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
+    if offset or len(set(np.shape(unwrap(a))[:2])) > 1:
+        return np.sum(np.diagonal(a, offset), axis=-1)
+    return reductions.trace_of(r, a, v)
+
+
+def _diagonal(r: Recorder, v: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return reductions.diagonal(r, a, offset, axis1, axis2, v)
+
+
+def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
+    if np.ndim(unwrap(v_)) == 1 and k == 0:
+        return creation.diagonal_matrix(r, v_, v)
+    if np.ndim(unwrap(v_)) == 2:
+        return reductions.diagonal(r, v_, k, 0, 1, v)
+    return unread(r, [v_], "np.diag off the diagonal is not read", v)
+
+
+def _ptp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    keep = keepdims is True
+    return np.max(a, axis=axis, keepdims=keep) - np.min(a, axis=axis, keepdims=keep)
+
+
+# Pointwise functions
+
+
+def _where(r: Recorder, v: Any, condition: Any, *choices: Any) -> Any:
+    return apply_map(r, "where", [condition, *choices], v) if choices else picking.kept(r, v)
+
+
+def _clip(r: Recorder, v: Any, a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
+          max: Any = None) -> Any:  # fmt: skip
+    low, high = (n if n is not OMITTED else None for n in (a_min, a_max))
+    low, high = (min if low is None else low), (max if high is None else high)
+    result = a if low is None or low is OMITTED else np.maximum(a, low)
+    return result if high is None or high is OMITTED else np.minimum(result, high)
+
+
+def _round(r: Recorder, v: Any, a: Any, decimals: Any = 0) -> Any:
+    return np.rint(a) if not decimals else np.rint(a * 10.0**decimals) / 10.0**decimals
+
+
+def _select(r: Recorder, v: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    result = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+def _nan_to_num(r: Recorder, v: Any, x: Any, copy: bool = True, nan: Any = 0.0) -> Any:
+    values = np.asarray(unwrap(x))
+    if np.isinf(values).any():
+        return unread(r, [x], "np.nan_to_num of infinite numbers is not read", v)
+    return np.where(np.isnan(x), nan, x) if np.isnan(values).any() else lift(r, x).copied(v)
+
+
+def _real(r: Recorder, v: Any, val: Any) -> Any:
+    return apply_map(r, "real", [val], v) if np.iscomplexobj(unwrap(val)) else val
+
+
+def _imag(r: Recorder, v: Any, val: Any) -> Any:
+    if np.iscomplexobj(unwrap(val)):
+        return apply_map(r, "imag", [val], v)
+    return creation.filled_like(r, val, None, 0, v)
+
+
+def _count_nonzero(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims is True)
+
+
+def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:
+    lead = joining.along(axis % np.ndim(unwrap(a)))
+    for _ in range(n):
+        a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
+    return a
+
+
+# Layout
+
+
+def _copy(r: Recorder, v: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
+    return lift(r, a).copied(v)
+
+
+def _reshape(r: Recorder, v: Any, a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None,
+             copy: Any = None) -> Any:  # fmt: skip
+    shape = newshape if shape is None else shape
+    array = lift(r, a)
+    if order == "F":
+        flipped = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
+        return np.transpose(np.reshape(np.transpose(array), flipped)).copy()
+    if order != "C":
+        return unread(r, [array], f"a reshape in the order {order!r} is not read", v)
+    return layout.reshaped(r, array, shape, v)
+
+
+def _ravel(r: Recorder, v: Any, a: Any, order: str = "C") -> Any:
+    return _reshape(r, v, a, (-1,), "C" if order in "KA" and np.asarray(unwrap(a)).flags.c_contiguous else order)
+
+
+def _rot90(r: Recorder, v: Any, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    first, second = (int(i) % np.ndim(unwrap(m)) for i in axes)
+    for _ in range(k % 4):
+        m = np.flip(np.swapaxes(m, first, second), axis=first)
+    return m
+
+
+def _at_least(rank: int) -> Rule:
+    def rule(r: Recorder, v: Any, *arrays: Any) -> Any:
+        made = []
+        for a, value in zip(map(partial(lift, r), arrays), v if len(arrays) > 1 else [v], strict=True):
+            made.append(a.like([()] * max(0, rank - len(a.axes)) + list(a.axes), value))
+        return tuple(made) if len(made) > 1 else made[0]
+
+    return rule
+
+
+def _broadcast_arrays(r: Recorder, v: Any, *args: Any, subok: bool = False) -> Any:
+    return tuple(layout.stretched(r, a, np.shape(value), value) for a, value in zip(args, v, strict=True))
+
+
+# Joining
+
+
+def _hstack(r: Recorder, v: Any, tup: Any) -> Any:
+    flat = np.ndim(unwrap(tup[0])) <= 1
+    return joining.concatenated(r, [np.atleast_1d(a) for a in tup], 0 if flat else 1, v)
+
+
+def _vstack(r: Recorder, v: Any, tup: Any) -> Any:
+    return joining.concatenated(r, [np.atleast_2d(a) for a in tup], 0, v)
+
+
+def _dstack(r: Recorder, v: Any, tup: Any) -> Any:
+    arrays = [a if np.ndim(unwrap(a)) > 2 else np.atleast_2d(a)[:, :, None] if np.ndim(unwrap(a)) > 1
+              else np.atleast_1d(a)[None, :, None] for a in (lift(r, a) for a in tup)]  # fmt: skip
+    return joining.concatenated(r, arrays, 2, v)
+
+
+def _column_stack(r: Recorder, v: Any, tup: Any) -> Any:
+    arrays = [lift(r, a) for a in tup]
+    columns = [a[:, None] if len(a.axes) == 1 else a for a in arrays]
+    return joining.concatenated(r, columns, 1, v)
+
+
+def _split(r: Recorder, v: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return joining.parts_of(lift(r, ary), indices_or_sections, axis)
+
+
+def _hsplit(r: Recorder, v: Any, ary: Any, indices_or_sections: Any) -> Any:
+    return joining.parts_of(lift(r, ary), indices_or_sections, 1 if np.ndim(unwrap(ary)) > 1 else 0)
+
+
+def _pad(r: Recorder, v: Any, array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    return joining.padded(r, array, unwrap(pad_width), mode, constant_values, v)
+
+
+def _like(number: Any) -> Rule:
+    def rule(r: Recorder, v: Any, a: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+             shape: Any = None) -> Any:  # fmt: skip
         return creation.filled_like(r, a, shape, number, v)
 
     return rule
 
 
-RULES: dict[Any, Callable[..., Any]] = {
-    np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std,
-    np.max: _max, np.amax: _max, np.min: _min, np.amin: _min, np.argmax: _argmax, np.argmin: _argmin,
-    np.average: lambda r, v, a, axis=None, weights=None, keepdims=False: reductions.average(
-        r, a, weights, axis, keepdims is True, v),
-    np.linalg.norm: _norm, np.trace: _trace,
-    np.cumsum: lambda r, v, a, axis=None, dtype=None: reductions.running_sum(r, a, axis, v),
+def _full_like(r: Recorder, v: Any, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+               shape: Any = None) -> Any:  # fmt: skip
+    return creation.filled_like(r, a, shape, fill_value, v)
+
+
+ABOUT_SHAPES = frozenset({np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast,
+                          np.may_share_memory, np.shares_memory, np.common_type, np.min_scalar_type})  # fmt: skip
+"""Functions whose answer does not depend on values: it is taken as it is."""
+
+ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2string, np.array_repr, np.array_str})
+"""Functions that people test and print with: their answer is taken as it is, and noted."""
+
+RULES: dict[Any, Rule] = {
+    np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std, np.prod: _prod, np.ptp: _ptp,
+    np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
+    np.argmax: _position("max"), np.argmin: _position("min"), np.all: _holds(True), np.any: _holds(False),
+    np.average: _average, np.linalg.norm: _norm, np.trace: _trace, np.linalg.trace: _trace, np.cumsum: _cumsum,
+    np.count_nonzero: _count_nonzero, np.diff: _diff, np.diagonal: _diagonal, np.diag: _diag,
+    np.diagflat: lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
     np.inner: lambda r, v, a, b: contractions.inner(r, a, b, v),
     np.outer: lambda r, v, a, b: contractions.outer(r, a, b, v),
+    np.linalg.outer: lambda r, v, x1, x2: contractions.outer(r, x1, x2, v),
+    np.linalg.multi_dot: lambda r, v, arrays: contractions.in_turn(r, arrays, v),
     np.vdot: lambda r, v, a, b: contractions.vdot(r, a, b, v),
+    np.kron: lambda r, v, a, b: contractions.kron(r, a, b, v),
     np.tensordot: lambda r, v, a, b, axes=2: contractions.tensordot(r, a, b, axes, v),
-    np.einsum: lambda r, v, *arguments, optimize=False: contractions.einsum(r, arguments, v),
-    np.where: _where, np.clip: _clip, np.copy: _copy, np.reshape: _reshape,
-    np.ravel: lambda r, v, a, order="C": _reshape(r, v, a, (-1,), order=order),
+    np.einsum: lambda r, v, *operands, optimize=False: contractions.einsum(r, operands, v),
+    np.convolve: lambda r, v, a, v_, mode="full": contractions.convolved(r, a, v_, mode, False, v),
+    np.correlate: lambda r, v, a, v_, mode="valid": contractions.convolved(r, a, v_, mode, True, v),
+    sliding_window_view: lambda r, v, x, window_shape, axis=None: windows.sliding(r, x, window_shape, axis, v),
+    np.where: _where, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
+    np.nan_to_num: _nan_to_num, np.real: _real, np.imag: _imag, np.fix: lambda r, v, x: np.trunc(x),
+    np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: _rot90,
     np.transpose: lambda r, v, a, axes=None: layout.transposed(lift(r, a), axes, v),
-    np.swapaxes: lambda r, v, a, first, second: layout.swapped(lift(r, a), first, second, v),
+    np.matrix_transpose: lambda r, v, x: layout.swapped(lift(r, x), -1, -2, v),
+    np.swapaxes: lambda r, v, a, axis1, axis2: layout.swapped(lift(r, a), axis1, axis2, v),
     np.moveaxis: lambda r, v, a, source, destination: layout.moved(lift(r, a), source, destination, v),
+    np.rollaxis: lambda r, v, a, axis, start=0: layout.moved(lift(r, a), axis, start - (start > axis), v),
     np.expand_dims: lambda r, v, a, axis: layout.unit_axes(lift(r, a), axis, v),
     np.squeeze: lambda r, v, a, axis=None: layout.squeezed(r, lift(r, a), axis, v),
-    np.broadcast_to: lambda r, v, a, shape, subok=False: layout.stretched(r, a, shape, v),
-    np.atleast_1d: _at_least(1), np.atleast_2d: _at_least(2),
+    np.broadcast_to: lambda r, v, array, shape, subok=False: layout.stretched(r, array, shape, v),
+    np.broadcast_arrays: _broadcast_arrays, np.atleast_1d: _at_least(1), np.atleast_2d: _at_least(2),
     np.concatenate: lambda r, v, arrays, axis=0: joining.concatenated(r, arrays, axis, v),
+    np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),
     np.stack: lambda r, v, arrays, axis=0: joining.stacked(r, arrays, axis, v),
-    np.hstack: _hstack, np.vstack: _vstack, np.column_stack: _column_stack,
-    np.split: _split, np.array_split: _split,
-    np.hsplit: lambda r, v, a, n: joining.parts_of(lift(r, a), n, 1 if np.ndim(unwrap(a)) > 1 else 0),
-    np.vsplit: lambda r, v, a, n: joining.parts_of(lift(r, a), n, 0),
-    np.pad: _pad, np.flip: lambda r, v, a, axis=None: joining.flipped(lift(r, a), axis),
-    np.fliplr: lambda r, v, a: joining.flipped(lift(r, a), 1),
-    np.flipud: lambda r, v, a: joining.flipped(lift(r, a), 0),
-    np.repeat: _repeat, np.tile: lambda r, v, a, times: joining.tiled(r, a, times, v),
-    np.diag: _diag, np.diagonal: lambda r, v, a, offset=0: reductions.diagonal(r, a, offset, v),
-    np.tril: lambda r, v, a, k=0: creation.triangle(r, a, k, True, v),
-    np.triu: lambda r, v, a, k=0: creation.triangle(r, a, k, False, v),
-    np.insert: _insert, np.diagflat: lambda r, v, a, k=0: _diag(r, v, np.ravel(a), k),
-    np.argwhere: _kept, np.nonzero: _kept, np.flatnonzero: _kept, np.argsort: _kept, np.isin: _kept,
-    np.searchsorted: _kept, np.unique: _kept,
-    np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
-    np.full_like: lambda r, v, a, number, dtype=None, **_: creation.filled_like(r, a, None, number, v),
-    np.take: lambda r, v, a, indices, axis=None: (np.ravel(a) if axis is None else a)[
-        (slice(None),) * (0 if axis is None else axis % np.ndim(unwrap(a))) + (indices,)],
-    np.nan_to_num: lambda r, v, a, **_: scaled(r, a, ONE, v),
-    np.real: lambda r, v, a: a if not np.iscomplexobj(unwrap(a)) else apply_map(r, "real", [a], v),
-    np.imag: lambda r, v, a: creation.filled_like(r, a, None, 0, v) if not np.iscomplexobj(
-        unwrap(a)) else apply_map(r, "imag", [a], v),
+    np.hstack: _hstack, np.vstack: _vstack, np.dstack: _dstack, np.column_stack: _column_stack,
+    np.split: _split, np.array_split: _split, np.hsplit: _hsplit,
+    np.vsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 0),
+    np.pad: _pad, np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
+    np.fliplr: lambda r, v, m: joining.flipped(lift(r, m), 1),
+    np.flipud: lambda r, v, m: joining.flipped(lift(r, m), 0),
+    np.roll: lambda r, v, a, shift, axis=None: joining.rolled(r, a, shift, axis, v),
+    np.repeat: lambda r, v, a, repeats, axis=None: joining.repeated(r, a, unwrap(repeats), axis, v),
+    np.tile: lambda r, v, A, reps: joining.tiled(r, A, unwrap(reps), v),
+    np.tril: lambda r, v, m, k=0: creation.triangle(r, m, k, True, v),
+    np.triu: lambda r, v, m, k=0: creation.triangle(r, m, k, False, v),
+    np.insert: picking.inserted, np.delete: picking.deleted, np.sort: picking.in_order,
+    np.take: picking.taken, np.take_along_axis: picking.taken_along_axis, np.bincount: picking.counts,
+    np.unravel_index: picking.unravelled, np.ravel_multi_index: picking.raveled, np.choose: picking.chosen,
+    np.ix_: picking.open_mesh,
+    np.argwhere: picking.kept, np.nonzero: picking.kept, np.flatnonzero: picking.kept, np.argsort: picking.kept,
+    np.argpartition: picking.kept, np.isin: picking.kept, np.searchsorted: picking.kept, np.unique: picking.kept,
+    np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
+    np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
+    np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,
+    np.fill_diagonal: writing.fill_diagonal,
 }  # fmt: skip
+
+WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal})
+"""Functions that write into their first argument: the rule itself does that, on the traced array and the plain one."""
+
+REDUCTIONS: dict[np.ufunc, Rule] = {
+    np.add: _sum, np.maximum: _extremum("max"), np.minimum: _extremum("min"), np.multiply: _prod,
+    np.logical_and: _holds(True), np.logical_or: _holds(False), np.logaddexp: _log_sum_exp,
+}  # fmt: skip
+
 

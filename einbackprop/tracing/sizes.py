@@ -14,25 +14,36 @@ from ..dimensions import Axis
 from ..program import Number, exact, multiply
 
 Powers = tuple[tuple[Axis, Fraction], ...]
-PLAIN = int | float | np.integer | np.floating
+PLAIN = (int, float, np.integer, np.floating)
 
 
-def rational(number: complex | Fraction | PLAIN) -> Number:
+def rational(number: complex | Fraction | np.number[Any]) -> Number:
     """What a person meant by a number: 0.1 is 1/10, and 0.3333333333333333 is 1/3.
 
     A float becomes the simplest fraction (denominator at most 10⁶) that rounds to it, else the float's exact value.
     """
-    value = exact(number)
-    if isinstance(value, Fraction) and isinstance(number, float | np.floating):
+    value = exact(number)  # type: ignore[arg-type]  # NumPy's scalars are numbers too
+    if isinstance(value, Fraction) and isinstance(number, float | np.floating) and value.denominator > 1:
         simple = value.limit_denominator(1_000_000)
         return simple if type(number)(float(simple)) == number else value
     return value
 
 
-class Measured:
-    """A number times powers of sizes of axes: ``Size`` where it is whole, ``Ratio`` where it is not.
+def _forwarded(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """What the plain number does: the letter is lost."""
+    return lambda self, *others: operation(self.number, *map(plain, others))
 
-    It does what an int or a float does. It is no subclass of int, since ``1.0 / n`` would not ask a subclass.
+
+def _reflected(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """What the plain number does on the right of an operator."""
+    return lambda self, other: operation(plain(other), self.number)
+
+
+class Measured:
+    """A number times powers of sizes of axes, such as ``X.shape[0]`` or ``1 / n``.
+
+    It does what an int or a float does, and keeps its letters under ``*``, ``/`` and ``**``. It is no subclass of int,
+    since ``1.0 / n`` would not ask a subclass.
     """
 
     __slots__ = ("coefficient", "number", "powers")
@@ -49,23 +60,28 @@ class Measured:
         raise TypeError("the class of a size cannot be set")
 
     def __mul__(self, other: Any) -> Any:
-        return _combine(self, other, 1) if _is_number(other) else _plain(operator.mul, self, other)
+        return _combined(self, other, 1) if _is_number(other) else NotImplemented
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        return _combine(self, other, -1) if _is_number(other) else _plain(operator.truediv, self, other)
+        return _combined(self, other, -1) if _is_number(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _combine(other, self, -1) if _is_number(other) else _plain(operator.truediv, other, self)
+        return _combined(other, self, -1) if _is_number(other) else NotImplemented
+
+    def __floordiv__(self, other: Any) -> Any:
+        if _is_number(other) and other == 1:
+            return self
+        return self.number // plain(other) if _is_number(other) else NotImplemented
 
     def __pow__(self, other: Any) -> Any:
-        if isinstance(other, PLAIN) and self.coefficient == 1:
-            power = rational(other)
-            if isinstance(power, Fraction):
-                powers = tuple((axis, p * power) for axis, p in self.powers)
-                return Measured(self.number**other, Fraction(1), powers)
-        return _plain(operator.pow, self, other)
+        if not _is_number(other):
+            return NotImplemented
+        power = rational(plain(other))
+        if self.coefficient == 1 and isinstance(power, Fraction):
+            return Measured(self.number ** plain(other), Fraction(1), tuple((a, p * power) for a, p in self.powers))
+        return self.number ** plain(other)
 
     def __neg__(self) -> Measured:
         return Measured(-self.number, -self.coefficient, self.powers)
@@ -74,61 +90,57 @@ class Measured:
         return self
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        if any(hasattr(i, "__array_ufunc__") and not is_measured(i) and not _is_array(i) for i in inputs):
+        others = [i for i in inputs if hasattr(i, "__array_ufunc__") and not is_measured(i)]
+        if not all(type(i) is np.ndarray or isinstance(i, np.generic) for i in others):
             return NotImplemented  # a traced array knows what to do
         if ufunc is np.sqrt and is_measured(inputs[0]):
             return inputs[0] ** 0.5
         return getattr(ufunc, method)(*map(plain, inputs), **keywords)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.number, name)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self.number, dtype=dtype)
 
-    def __index__(self) -> int:
-        return operator.index(self.number)  # type: ignore[arg-type]
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.number, name)
 
-    def __int__(self) -> int:
-        return int(self.number)
+    def __copy__(self) -> Measured:
+        return self
 
-    def __float__(self) -> float:
-        return float(self.number)
+    def __deepcopy__(self, memo: Any) -> Measured:
+        return self
 
-    def __bool__(self) -> bool:
-        return bool(self.number)
+    def __reduce__(self) -> Any:
+        return type(self.number), (self.number,)
 
-    def __hash__(self) -> int:
-        return hash(self.number)
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self.number == plain(other))
-
-    def __str__(self) -> str:
-        return str(self.number)
-
-    def __repr__(self) -> str:
-        return repr(self.number)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.number, spec)
-
-
-def _forward(operation: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
-    """What the plain number does: the letter is lost."""
-    if swapped:
-        return lambda self, other: operation(plain(other), self.number)
-    return lambda self, *others: operation(self.number, *map(plain, others))
-
-
-for _name in ("add", "sub", "floordiv", "mod", "lt", "le", "gt", "ge", "abs", "divmod"):
-    _operation = divmod if _name == "divmod" else getattr(operator, _name)
-    setattr(Measured, f"__{_name}__", _forward(_operation))
-for _name in ("add", "sub", "floordiv", "mod", "pow", "divmod"):
-    _operation = divmod if _name == "divmod" else getattr(operator, _name)
-    setattr(Measured, f"__r{_name}__", _forward(_operation, swapped=True))
-for _name, _operation in (("round", round), ("trunc", math.trunc), ("floor", math.floor), ("ceil", math.ceil)):
-    setattr(Measured, f"__{_name}__", _forward(_operation))
+    __add__ = _forwarded(operator.add)
+    __radd__ = _reflected(operator.add)
+    __sub__ = _forwarded(operator.sub)
+    __rsub__ = _reflected(operator.sub)
+    __rfloordiv__ = _reflected(operator.floordiv)
+    __mod__ = _forwarded(operator.mod)
+    __rmod__ = _reflected(operator.mod)
+    __divmod__ = _forwarded(divmod)
+    __rdivmod__ = _reflected(divmod)
+    __rpow__ = _reflected(operator.pow)
+    __lt__ = _forwarded(operator.lt)
+    __le__ = _forwarded(operator.le)
+    __gt__ = _forwarded(operator.gt)
+    __ge__ = _forwarded(operator.ge)
+    __eq__ = _forwarded(operator.eq)
+    __ne__ = _forwarded(operator.ne)
+    __abs__ = _forwarded(abs)
+    __round__ = _forwarded(round)
+    __trunc__ = _forwarded(math.trunc)
+    __floor__ = _forwarded(math.floor)
+    __ceil__ = _forwarded(math.ceil)
+    __index__ = _forwarded(operator.index)
+    __int__ = _forwarded(int)
+    __float__ = _forwarded(float)
+    __bool__ = _forwarded(bool)
+    __hash__ = _forwarded(hash)
+    __str__ = _forwarded(str)
+    __repr__ = _forwarded(repr)
+    __format__ = _forwarded(format)
 
 
 def size_of(axis: Axis) -> Measured:
@@ -141,9 +153,17 @@ def is_measured(value: Any) -> bool:
     return type(value) is Measured
 
 
+def named_axis(size: Any) -> Axis | None:
+    """The axis that a number is the size of, where it remembers just one."""
+    if is_measured(size) and len(size.powers) == 1 and size.powers[0][1] == 1 and size.coefficient == 1:
+        axis: Axis = size.powers[0][0]
+        return axis
+    return None
+
+
 def plain(value: Any) -> Any:
     """The number without its letters; other values as they are."""
-    return value.number if is_measured(value) else value
+    return value.number if type(value) is Measured else value
 
 
 def measure(number: Any) -> tuple[Number, Powers]:
@@ -151,27 +171,19 @@ def measure(number: Any) -> tuple[Number, Powers]:
     return (number.coefficient, number.powers) if is_measured(number) else (rational(number), ())
 
 
-def _is_array(value: Any) -> bool:
-    return type(value) is np.ndarray or isinstance(value, np.generic)
+def product_of_sizes(sizes: Any) -> Any:
+    """The product, which remembers the letters of all."""
+    number: Any = 1
+    for n, size in enumerate(sizes):
+        number = size if n == 0 else number * size
+    return number
 
 
 def _is_number(value: Any) -> bool:
-    return is_measured(value) or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
+    return is_measured(value) or (issubclass(type(value), PLAIN) and not isinstance(value, bool))
 
 
-def _plain(operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    return operation(plain(a), plain(b)) if isinstance(a, list | tuple | str) or isinstance(b, list | tuple | str) else (
-        _deferred(operation, a, b)
-    )
-
-
-def _deferred(operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """Arrays go through the ufunc, so that a traced one keeps the letter."""
-    ufunc = {operator.mul: np.multiply, operator.truediv: np.true_divide, operator.pow: np.power}[operation]
-    return ufunc(a, b)
-
-
-def _combine(a: Any, b: Any, sign: int) -> Any:
+def _combined(a: Any, b: Any, sign: int) -> Any:
     """``a · b^sign``, with the letters of both."""
     (x, x_powers), (y, y_powers) = measure(a), measure(b)
     number = plain(a) * plain(b) if sign > 0 else plain(a) / plain(b)

@@ -8,14 +8,22 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from . import rules
-from .indexing import get_item, set_item
-from .recorder import View
-from .sizes import size_of
+from .dispatch import apply_function, apply_ufunc
+from .indexing import get_item
+from .memory import View
+from .pointwise import cast
+from .selections import Selection
+from .sizes import product_of_sizes, size_of
+from .writing import set_item
 
-METHODS = frozenset(
-    "all any argmax argmin argsort clip cumsum diagonal dot max mean min prod ravel repeat round sort squeeze std sum "
-    "swapaxes take trace var".split()
+METHODS = frozenset({
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "cumsum", "diagonal", "dot", "max",
+    "mean", "min", "nonzero", "prod", "ptp", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum",
+    "swapaxes", "take", "trace", "var",
+})  # fmt: skip
+LOST = (
+    "the trace is lost here: NumPy asks for the plain numbers of a traced array. Make the arrays that it is combined "
+    "with by np.zeros, np.array, … in the traced code, or pass them as arguments"
 )
 
 
@@ -23,11 +31,10 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     """A traced array. It looks like an ndarray; what NumPy cannot do with it without losing it raises TraceError."""
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]
 
     @property
-    def __class__(self) -> type:  # isinstance(x, np.ndarray) is what user code asks
-        return np.ndarray
+    def __class__(self) -> type:  # isinstance(x, np.ndarray), isinstance(loss, float) is what user code asks
+        return type(self.value) if isinstance(self.value, np.ndarray | np.generic) else np.ndarray
 
     @__class__.setter
     def __class__(self, value: type) -> None:
@@ -36,42 +43,34 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     # What NumPy calls
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        return rules.apply_ufunc(self.recorder, ufunc, method, inputs, keywords)
+        if any(type(i) is Selection for i in (*inputs, *keywords.get("out", ()))):
+            return NotImplemented  # a selection knows what to do
+        return apply_ufunc(self.recorder, ufunc, method, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
-        return rules.apply_function(self.recorder, function, arguments, keywords)
+        if Selection in types:
+            return NotImplemented
+        return apply_function(self.recorder, function, arguments, keywords)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        where = self.recorder.source()
-        raise TraceError(
-            "the trace is lost here: NumPy asks for the plain numbers of a traced array"
-            + (f" in line {where.line} of {where.file}:\n    {where.code}" if where else "")
-            + "\nMake the arrays that it is combined with by np.zeros, np.array, … of the traced code, or pass them as arguments."
-        )
+        raise TraceError(LOST)
 
     # Looks
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The sizes, each of which remembers its dimension."""
-        stored = self.recorder.axes[self.buffer.name]
+        stored = self.recorder.axes[self.recorder.current(self.buffer)]
         sizes = []
         for axis, size in zip(self.axes, np.shape(self.value), strict=True):
-            product: Any = size
-            for n, i in enumerate(axis):
-                window = self.window[i]
-                one = size_of(stored[i] if window is None else window.axis)  # type: ignore[union-attr]
-                product = one if n == 0 else product * one
-            sizes.append(product)
+            parts = [stored[i] if self.window[i] is None else self.window[i].axis for i in axis]  # type: ignore[union-attr]
+            sizes.append(product_of_sizes(map(size_of, parts)) if parts else size)
         return tuple(sizes)
 
     @property
     def size(self) -> Any:
         """How many entries, as a product of sizes that remember their dimensions."""
-        product: Any = 1
-        for n, size in enumerate(self.shape):
-            product = size if n == 0 else product * size
-        return product
+        return product_of_sizes(self.shape)
 
     @property
     def ndim(self) -> int:
@@ -84,9 +83,24 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return np.asarray(self.value).dtype
 
     @property
-    def T(self) -> Any:
+    def itemsize(self) -> int:
+        """The bytes of an entry."""
+        return int(self.dtype.itemsize)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The strides in this run, for ``as_strided``."""
+        return np.asarray(self.value).strides
+
+    @property
+    def T(self) -> Any:  # noqa: N802  # as NumPy calls it
         """The axes reversed: no equation, only another order of letters."""
         return self.like(self.axes[::-1], self.value.T)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802  # as NumPy calls it
+        """The last two axes swapped."""
+        return np.swapaxes(self, -1, -2)
 
     @property
     def real(self) -> Any:
@@ -100,16 +114,25 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def flat(self) -> Any:
-        """The entries in C order."""
-        return self.reshape(-1)
+        """The entries in C order; where they are no view, they cannot be written to."""
+        entries: Any = np.reshape(self, -1)
+        if not np.may_share_memory(entries.value, self.value):
+            entries.value.flags.writeable = False
+        return entries
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        np.reshape(self, -1)[...] = value
 
     # Methods
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in METHODS:
-            raise AttributeError(f"a traced array has no {name}")
-        function = getattr(np, name)
-        return lambda *arguments, **keywords: function(self, *arguments, **keywords)
+        if name in METHODS:
+            function = getattr(np, name)
+            return lambda *arguments, **keywords: function(self, *arguments, **keywords)
+        if hasattr(np.ndarray, name) and not name.startswith("__"):
+            raise TraceError(f".{name} of an array is not read")
+        raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         """The same entries in another shape."""
@@ -121,11 +144,15 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one axis."""
-        return np.copy(self).reshape(-1)
+        copy: Any = np.copy(self)
+        return copy.ravel(order=order)
 
-    def astype(self, dtype: Any, **keywords: Any) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         """The same values in another dtype."""
-        return rules.cast(self.recorder, self, dtype)
+        plain_dtype = np.dtype(dtype)
+        return self if not copy and plain_dtype == self.dtype else cast(self.recorder, self, plain_dtype)
 
     def copy(self, order: str = "C") -> Any:
         """The same values in memory of their own."""
@@ -141,9 +168,15 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         """Write one value everywhere."""
         self[...] = value
 
+    def sort(self, axis: int = -1, **keywords: Any) -> None:
+        """Sort in place."""
+        self[...] = np.sort(self, axis=axis, **keywords)
+
     def item(self, *index: int) -> Any:
         """One entry, still traced."""
-        return self[index] if index else self.reshape(())
+        if not index:
+            return np.reshape(self, ())
+        return np.reshape(self, -1)[index[0]] if len(index) == 1 else self[index]
 
     def tolist(self) -> Any:
         """The plain numbers."""
@@ -159,38 +192,55 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(int(self.shape[0])))
+        return (self[i] for i in range(len(self)))
 
     def __len__(self) -> int:
         if not self.axes:
             raise TypeError("len() of unsized object")
-        return int(self.shape[0])
+        return int(np.shape(self.value)[0])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # Numbers
 
     def __bool__(self) -> bool:
         answer = bool(self.value)
         self.recorder.note(f"the program depends on values here: this run took the way of {answer}")
         return answer
 
+    def _number(self, kind: Callable[[Any], Any]) -> Any:
+        self.recorder.note("a plain number is taken out of the trace here: what is made from it is not followed")
+        return kind(self.value)
+
     def __float__(self) -> float:
-        return float(self.value)
+        return self._number(float)  # type: ignore[no-any-return]
 
     def __int__(self) -> int:
-        return int(self.value)
+        return self._number(int)  # type: ignore[no-any-return]
 
     def __complex__(self) -> complex:
-        return complex(self.value)
+        return self._number(complex)  # type: ignore[no-any-return]
 
     def __index__(self) -> int:
         return int(np.asarray(self.value).__index__())
 
+    def __round__(self, digits: int = 0) -> Any:
+        return np.round(self, digits)
+
+    def __hash__(self) -> int:
+        if isinstance(self.value, np.ndarray):
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self.value)
+
     def __repr__(self) -> str:
-        return f"traced {self.value!r}"
+        return repr(self.value)
 
     def __str__(self) -> str:
         return str(self.value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.value if np.ndim(self.value) else np.asarray(self.value)[()], spec)
+        return format(self.value, spec)
 
     def __copy__(self) -> Any:
         return np.copy(self)

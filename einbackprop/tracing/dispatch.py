@@ -1,0 +1,163 @@
+"""What happens when NumPy asks a traced array: it is done on plain arrays, and a rule writes it down."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError
+from . import contractions
+from .failures import MismatchError
+from .memory import is_traced
+from .pointwise import cast, lift, pointwise, unread
+from .recorder import Recorder
+from .rules import ABOUT_SHAPES, ABOUT_VALUES, REDUCTIONS, RULES, WRITES, unwrap
+from .writing import add_at, assign
+
+LOST = "the trace is lost here: a result is written into a plain array. Make it by np.zeros in the traced code"
+WITHOUT_MEANING = frozenset({"casting", "order", "subok"})
+
+
+def apply_ufunc(
+    recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]
+) -> Any:
+    """A ufunc, or a method of one, on traced arrays."""
+    given = {key: value for key, value in keywords.items() if value is not None and key not in WITHOUT_MEANING}
+    out = given.pop("out", (None,))[0]
+    where = given.pop("where", True)
+    if method == "at":
+        return apply_at(recorder, ufunc, inputs)
+    if method == "__call__":
+        result = call(recorder, ufunc, inputs, given)
+    elif method == "reduce":
+        result = reduced(recorder, ufunc, inputs[0], {"axis": 0, **keywords_of_reduce(given, keywords)}, where)
+        where = True
+    elif method == "accumulate" and ufunc is np.add:
+        result = np.cumsum(inputs[0], axis=given.get("axis", inputs[1] if len(inputs) > 1 else 0))
+    elif method == "outer":
+        spread = lift(recorder, inputs[0])[(..., *(None,) * np.ndim(unwrap(inputs[1])))]
+        result = ufunc(spread, inputs[1])
+    else:
+        value = getattr(ufunc, method)(*map(unwrap, inputs), **{key: unwrap(item) for key, item in given.items()})
+        result = unread(recorder, inputs, f"np.{ufunc.__name__}.{method} is not read", value)
+    if where is not True:
+        if out is None:
+            raise TraceError(f"np.{ufunc.__name__}(…, where=…) without out= leaves entries undefined: use np.where")
+        result = np.where(where, result, out)
+    return result if out is None else write_out(recorder, out, result)
+
+
+def keywords_of_reduce(given: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords of ``reduce``, in which axis=None means something."""
+    return {**given, "axis": None} if "axis" in keywords and keywords["axis"] is None else dict(given)
+
+
+def call(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """A plain call of a ufunc."""
+    if set(keywords) - {"dtype"}:
+        raise TraceError(f"np.{ufunc.__name__} with {', '.join(keywords)} is not read")
+    value = done(ufunc, ufunc.__name__, inputs, keywords)
+    if ufunc is np.matmul:
+        result = contractions.matmul(recorder, inputs[0], inputs[1], value)
+    elif ufunc.nout > 1:
+        result = several(recorder, ufunc, inputs, value)
+    else:
+        result = pointwise(recorder, ufunc, inputs, value)
+    return cast(recorder, result, keywords["dtype"]) if keywords.get("dtype") is not None else result
+
+
+def done(function: Callable[..., Any], name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """What NumPy answers on the plain arrays."""
+    try:
+        return function(*map(unwrap, arguments), **{key: unwrap(item) for key, item in keywords.items()})
+    except ValueError as error:
+        arrays = [a for a in arguments if is_traced(a) or type(a) is np.ndarray]
+        raise MismatchError(str(error), name, arrays) from error
+
+
+def several(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value: Any) -> Any:
+    """A ufunc with two results."""
+    if ufunc is np.divmod:
+        return np.floor_divide(*inputs), np.remainder(*inputs)
+    if ufunc is np.modf:
+        whole = np.trunc(inputs[0])
+        return inputs[0] - whole, whole
+    return unread(recorder, inputs, f"np.{ufunc.__name__} is not read", value)
+
+
+def reduced(recorder: Recorder, ufunc: np.ufunc, array: Any, keywords: dict[str, Any], where: Any) -> Any:
+    """``np.add.reduce`` and the like."""
+    value = ufunc.reduce(unwrap(array), **{key: unwrap(item) for key, item in keywords.items()}, where=unwrap(where))
+    rule = REDUCTIONS.get(ufunc)
+    if rule is None:
+        return unread(recorder, [array], f"np.{ufunc.__name__}.reduce is not read", value)
+    given = keywords if where is True else {**keywords, "where": where}
+    return ruled(rule, f"{ufunc.__name__}.reduce", (recorder, value, array), given)
+
+
+def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
+    """``ufunc.at``: a write for each entry, one after the other."""
+    if not is_traced(inputs[0]):
+        raise TraceError(LOST)
+    if ufunc not in (np.add, np.subtract):
+        raise TraceError(f"np.{ufunc.__name__}.at is not read: np.add.at and np.subtract.at are")
+    add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
+
+
+def write_out(recorder: Recorder, out: Any, result: Any) -> Any:
+    """``out=``: the result goes into an array that is there already. A NumPy scalar is no array: it is replaced."""
+    if not is_traced(out):
+        if isinstance(out, np.ndarray):
+            raise TraceError(LOST)
+        return result
+    if not isinstance(out.value, np.ndarray):
+        return result
+    np.copyto(out.value, result.value if is_traced(result) else result, casting="same_kind")
+    assign(recorder, out, result)
+    return out
+
+
+def apply_function(recorder: Recorder, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """A NumPy function on traced arrays."""
+    given = dict(keywords)
+    out = given.pop("out", None)
+    if function in WRITES:
+        if not is_traced(arguments[0]):
+            raise TraceError(LOST)
+        return ruled(RULES[function], function.__name__, (recorder, None, *arguments), given)
+    before = [(a.value, np.array(a.value)) for a in arguments if is_traced(a)] if function not in RULES else []
+    value = done(function, function.__name__, arguments, given)
+    if function in RULES:
+        result = ruled(RULES[function], function.__name__, (recorder, value, *arguments), given)
+    else:
+        if value is None or any(not np.array_equal(now, then, equal_nan=True) for now, then in before):
+            raise TraceError(f"np.{function.__name__} changes its argument, and is not read: write it with x[…] = …")
+        result = without_rule(recorder, function, [*arguments, *given.values()], value)
+    return result if out is None else write_out(recorder, out, result)
+
+
+def ruled(rule: Callable[..., Any], name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """Apply a rule; what it has no parameter for is refused."""
+    try:
+        return rule(*arguments, **keywords)
+    except TypeError:
+        try:
+            inspect.signature(rule).bind(*arguments, **keywords)
+        except TypeError:
+            shown = ", ".join([f"{len(arguments) - 2} arguments", *(f"{key}=…" for key in keywords)])
+            raise TraceError(f"np.{name} with {shown} is not read in this form") from None
+        raise
+
+
+def without_rule(recorder: Recorder, function: Any, arguments: Sequence[Any], value: Any) -> Any:
+    """What no rule reads: answers about shapes as they are, arrays and numbers as values that could not be read."""
+    if function in ABOUT_SHAPES or isinstance(value, str):
+        return value
+    if function in ABOUT_VALUES:
+        recorder.note(f"np.{function.__name__} looks at values: its answer is that of this run")
+        return value
+    traced = [part for a in arguments for part in (a if isinstance(a, list | tuple) else [a]) if is_traced(part)]
+    return unread(recorder, traced, f"np.{function.__name__} is not read", value)

@@ -1,0 +1,140 @@
+"""The user's modules with our ``np`` in them, and with copies of their arrays and objects, for the time of a trace."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.lib import stride_tricks
+
+from .capture import SITE_PACKAGES, is_users
+from .namespace import Module, builtins_for, math_for, numpy_for
+from .recorder import Recorder
+
+Names = dict[str, Any]
+_active: list[list[tuple[Names, Names]]] = []
+"""For each trace that is running, the namespaces that it changed, and what they held before."""
+
+
+def namespaces(function: Callable[..., Any] | None, extra: Names | None) -> list[Names]:
+    """The global names of the user's code: a script's, the function's, and those of all user modules."""
+    found = [] if extra is None else [extra]
+    own = getattr(unwrapped(function), "__globals__", None)
+    if own is not None and is_users(own.get("__file__") or "") and all(own is not names for names in found):
+        found.append(own)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and file and is_users(file) and not file.startswith(SITE_PACKAGES):
+            names = vars(module)
+            if all(names is not other for other in found):
+                found.append(names)
+    return found
+
+
+def unwrapped(function: Any) -> Any:
+    """The function behind a decorator, a partial or a bound method."""
+    while True:
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "__func__", None) or getattr(
+            function, "func", None)  # fmt: skip
+        if inner is None:
+            return function
+        function = inner
+
+
+@lru_cache(maxsize=4096)
+def names_in(value: Any) -> frozenset[str]:
+    """The names that a function, or the methods of a class, mention: globals and attributes."""
+    inner = unwrapped(value)
+    if isinstance(inner, FunctionType):
+        found: set[str] = set()
+        pending = [inner.__code__]
+        while pending:
+            code = pending.pop()
+            found.update(code.co_names)
+            pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        return frozenset(found)
+    if isinstance(value, type):
+        members = [getattr(member, "fget", member) for member in vars(value).values()]
+        return frozenset().union(*(names_in(m) for m in members if callable(m) and not isinstance(m, type)))
+    return frozenset()
+
+
+def state(names: Names, function: Callable[..., Any] | None) -> Names:
+    """The arrays and containers of a namespace that its functions, or the traced one, mention."""
+    held = {name: value for name, value in names.items() if not name.startswith("__") and holds_state(value)}
+    if not held:
+        return held
+    own = [value for value in names.values() if isinstance(value, FunctionType | type)]
+    mentioned = frozenset().union(*map(names_in, [function, *own]))
+    return {name: value for name, value in held.items() if name in mentioned}
+
+
+def holds_state(value: Any) -> bool:
+    """Whether a global can be changed by the code: an array, a container, an object of a user's class."""
+    if type(value) is np.ndarray:
+        return value.dtype.kind in "fiucb"
+    if isinstance(value, list | tuple | dict):
+        return True
+    if isinstance(value, type | ModuleType | FunctionType | BuiltinFunctionType) or not hasattr(value, "__dict__"):
+        return False
+    module = sys.modules.get(type(value).__module__)
+    return is_users(getattr(module, "__file__", None) or "<frozen")
+
+
+class StandIns:
+    """What stands for NumPy and ``math`` in the user's modules."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        numpy, self._math = numpy_for(recorder), math_for(recorder)
+        self.builtins = builtins_for(recorder)
+        self._homes: list[Module] = [numpy, numpy.linalg, numpy.random, numpy.lib.stride_tricks]
+        self._modules: dict[int, Any] = {
+            id(np): numpy, id(math): self._math, id(np.linalg): numpy.linalg, id(np.random): numpy.random,
+            id(np.lib): numpy.lib, id(stride_tricks): numpy.lib.stride_tricks,
+        }  # fmt: skip
+
+    def of(self, value: Any) -> Any:
+        """What stands for one global; itself where nothing does."""
+        if isinstance(value, ModuleType):
+            return self._modules.get(id(value), value)
+        name, module = getattr(value, "__name__", None), getattr(value, "__module__", None) or ""
+        if not isinstance(name, str) or not isinstance(module, str) or not callable(value):
+            return value
+        if module.startswith("numpy") or isinstance(value, np.ufunc):
+            for home in self._homes:
+                if getattr(home.module, name, None) is value:
+                    return getattr(home, name)
+        return getattr(self._math, name) if module == "math" else value
+
+
+@contextmanager
+def swapped(changes: list[tuple[Names, Names]]) -> Iterator[None]:
+    """Give namespaces other values; afterwards, all that they held before is as it was."""
+    suspended = [[(names, dict(names)) for names, _ in swap] for swap in _active]
+    for swap in reversed(_active):
+        put_back(swap)
+    _active.append([(names, dict(names)) for names, _ in changes])
+    try:
+        for names, new in changes:
+            names.update(new)
+        yield
+    finally:
+        put_back(_active.pop())
+        for swap in suspended:
+            put_back(swap)
+
+
+def put_back(swap: list[tuple[Names, Names]]) -> None:
+    """Make namespaces what they were."""
+    for names, before in swap:
+        for name in [name for name in names if name not in before]:
+            del names[name]
+        for name, value in before.items():
+            if name not in names or names[name] is not value:
+                names[name] = value
