@@ -182,6 +182,8 @@ class _Rebuilding:
         if owner is array or id(owner) not in self.shared or not _is_retraceable(array, owner):
             return self.convert(array)
         base = self.of(owner)
+        if not issubclass(type(base), np.ndarray):  # no memory to look at: each array stands for itself
+            return self.convert(array)
         unit = base.itemsize // owner.itemsize if owner.itemsize else 1
         offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
         return np.ndarray.__new__(
