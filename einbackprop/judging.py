@@ -243,18 +243,50 @@ class Judging:
     def _next_mistake(self, wrong: int) -> tuple[str, Role] | None:
         """The earliest step that, set to a true value, makes most gradients right."""
         right = (1 << len(self.targets)) - 1 & ~wrong & ~self.unreadable
-        steps = [r for r in self.roots if r not in self.fixed and self.reach.get(r, 0) & wrong and not self.reach[r] & right]
-        best: tuple[int, str, Role] | None = None
-        for name in steps:
-            for role in self.roles_for(name):
-                if best is None or (self.reach[name] & wrong).bit_count() > best[0]:
+        steps = [
+            name
+            for name in self.roots
+            if name not in self.fixed and self.reach.get(name, 0) & wrong and not self.reach[name] & right
+        ]
+        steps = [name for name in steps if self._is_target(name) or self._is_open(name)]
+        inner = [name for name in steps if not self._is_target(name)]
+        plain, scaled = self._factors()
+        again = [name for name in self.roots if self._is_another_run(name) and self.reach.get(name, 0) & wrong]
+        found = self._best(again, wrong, plain) or self._by_recognition(again, plain, inner)
+        if found is not None:
+            return found[:2]
+        repeated = [name for name in steps if self._is_recomputed(name)]
+        best = self._best([name for name in steps if name not in repeated], wrong, plain)
+        best = self._best(repeated, wrong, plain, above=best[2] if best else 0) or best
+        if best is None or self._is_target(best[0]):
+            best = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or best
+        return best[:2] if best else None
+
+    def _best(
+        self, names: Sequence[str], wrong: int, factors: Sequence[Factor], above: int = 0
+    ) -> tuple[str, Role, int] | None:
+        """The step and role that make most gradients right, the earliest of several, and how many they are."""
+        best: tuple[str, Role, int] | None = None
+        for name in names:
+            for role in self.roles_for(name, factors):
+                least = best[2] if best else above
+                if (self.reach[name] & wrong).bit_count() > least:
                     gained = self._gained(name, role, wrong)
-                    if gained > (best[0] if best else 0):
-                        best = gained, name, role
-        if best is not None and not self._is_target(best[1]):
-            return best[1:]
-        inner = [r for r in steps if not self._is_target(r)]
-        return self._by_recognition(inner) or (best[1:] if best else None)
+                    if gained > least:
+                        best = name, role, gained
+        return best
+
+    def _is_recomputed(self, name: str) -> bool:
+        """Whether a step is a value of the forward as it stands: a mistake only if nothing else is."""
+        role = self.original.get(name)
+        return role is not None and role.is_plain and role.known.kind in ("forward", "slope")
+
+    def _factors(self) -> tuple[list[Factor], list[Factor]]:
+        """Factors that a step of this code may have: those of its other steps; and, less likely, sizes."""
+        others = [role.factor for role in self.original.values() if role and role.known.kind == "cotangent"]
+        plain = list(dict.fromkeys([Factor(), *others, *(-factor for factor in others)]))
+        sizes = [Factor.of(1, **{d.letters[0]: power}) for d in self.program.dimensions for power in (1, -1)]
+        return plain, [f for f in (*sizes, Factor.of(2), Factor.of(-1)) if f not in plain]
 
     def _gained(self, name: str, role: Role, wrong: int) -> int:
         """How many gradients become right with a step in a role; 0 if another becomes wrong."""
@@ -266,24 +298,47 @@ class Judging:
         after = self.wrong(full)
         return 0 if after & ~wrong else (wrong & ~after).bit_count()
 
-    def _by_recognition(self, names: Sequence[str]) -> tuple[str, Role] | None:
-        """The earliest step that, set to a true value, makes later steps ones that are known: a step in a loop."""
-        unknown = {r for r in self.roots if r not in self.fixed and self.identify(r, self.now) is None}
-        best: tuple[int, str, Role] | None = None
+    def _is_open(self, name: str) -> bool:
+        """Whether a step can be the mistake: not an empty buffer, nor a gradient to which a loop still adds."""
+        if not any(True for _ in operands(self.made[name])):
+            return False
+        own = self.program.labels.get(name, name)
+        line = line_of(self.made[name].source)[:2]
+        ends = [t.value for t in self.targets if self.program.labels.get(t.value) == own and t.value in self.made]
+        return not any(line_of(self.made[value].source)[:2] == line for value in ends)
+
+    def _is_another_run(self, name: str) -> bool:
+        """Whether a step is another run of a line on which a mistake was found."""
+        lines = {line_of(self.made[other].source)[:2] for other in self.fixed}
+        return name not in self.fixed and not self._is_target(name) and line_of(self.made[name].source)[:2] in lines
+
+    def _by_recognition(
+        self, names: Sequence[str], factors: Sequence[Factor], among: Sequence[str]
+    ) -> tuple[str, Role, int] | None:
+        """The earliest step that, set to a true value, makes later steps gradients that are known: a step in a loop."""
+        unknown = [name for name in among if self.identify(name, self.now) is None] if names else []
+        best: tuple[str, Role, int] | None = None
         for name in names:
             later = [r for r in unknown if self.place[r] > self.place[name] and r != name]
-            for role in self.roles_for(name) if later else ():
-                values = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
-                known = [self.identify(r, values) for r in later]
-                gained = sum(1 for k in known if k is not None and k.known.name != role.known.name)
-                if gained > (best[0] if best else 0):
-                    best = gained, name, role
-        return best[1:] if best else None
+            for role in self.roles_for(name, factors) if later else ():
+                if role.known.kind in ("cotangent", "part"):
+                    values = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
+                    changed = [r for r in later if values[0].get(r) is not self.now[0].get(r)]
+                    gained = sum(self._is_gradient(self.identify(r, values), role, factors) for r in changed)
+                    if gained > (best[2] if best else 0):
+                        best = name, role, gained
+        return best
+
+    def _is_gradient(self, found: Role | None, given: Role, factors: Sequence[Factor]) -> bool:
+        """Whether a value turned out to be a gradient, and not only a copy of what was given."""
+        if found is None or found.known.kind not in ("cotangent", "part") or found.factor not in factors:
+            return False
+        return found.known.name != given.known.name
 
     def _is_target(self, name: str) -> bool:
         return any(t.value == name for t in self.targets)
 
-    def roles_for(self, name: str) -> Iterator[Role]:
+    def roles_for(self, name: str, factors: Sequence[Factor]) -> Iterator[Role]:
         """The roles in which a step could be meant; never the one that it already has, times a factor."""
         own = [t for t in self.targets if t.value == name]
         if own:
@@ -292,19 +347,18 @@ class Judging:
         original = self.original.get(name)
         settled = original.known.name if original and original.is_plain else ""
         shape = self._shape(name)
-        factors = dict.fromkeys([Factor(), *(r.factor for r in self.original.values() if r and r.known.kind == "cotangent")])
         for known in self.truth.known:
             true = self.samples[0].truth.get(known.name)
             if true is None or known.name == settled or true.ndim != len(shape) or true.dtype.kind not in "fc":
                 continue
             orders = [axes for axes in permutations(range(true.ndim)) if true.transpose(axes).shape == shape]
+            if not orders and name in self.program.labels and known.kind == "cotangent":
+                orders = [tuple(range(true.ndim))]
             for axes in orders:
-                for factor in factors if known.kind == "cotangent" else (Factor(),):
+                for factor in factors if known.kind == "cotangent" else factors[:1]:
                     role = Role(known, factor, axes)
                     if role != original:
                         yield role
-            if not orders and name in self.program.labels and known.kind == "cotangent":
-                yield Role(known, Factor(), tuple(range(true.ndim)))
 
     def _shape(self, name: str) -> tuple[int, ...]:
         """The shape of a value in the first sample, by its letters where it could not be computed."""
@@ -331,7 +385,8 @@ def agrees(result: Array, traced: Array | None) -> bool:
         return traced is None
     plain = np.reshape(np.asarray(result), traced.shape)
     tolerance = 1e-3 if np.asarray(result).dtype.itemsize < 8 else 1e-6
-    return bool(np.allclose(plain, traced, rtol=tolerance, atol=tolerance * float(np.abs(traced).max(initial=0)), equal_nan=True))
+    floor = tolerance * float(np.abs(traced).max(initial=0))
+    return bool(np.allclose(plain, traced, rtol=tolerance, atol=floor, equal_nan=True))
 
 
 def step_roots(program: Program, forward: Collection[str]) -> list[str]:
@@ -351,6 +406,6 @@ def step_roots(program: Program, forward: Collection[str]) -> list[str]:
     return [e.out.name for e in program.equations if e.out.name not in forward and leaves_line(e)]
 
 
-def line_of(source: Source | None) -> tuple[str, int, int] | None:
+def line_of(source: Source | None) -> tuple[str, int, int]:
     """What tells one run of a line from others."""
-    return None if source is None else (source.file, source.line, source.call)
+    return ("", 0, 0) if source is None else (source.file, source.line, source.call)

@@ -92,8 +92,8 @@ def sample(
     for kind in ("drawn", "positive", "near"):
         given: Values = {}
         for declared, array in zip(program.inputs, arrays, strict=True):
-            given[declared.ref.name] = drawn(declared, array, sizes, rng, kind if is_parameter(declared, parameters) else
-                                             "data" if kind != "near" else "near")  # fmt: skip
+            way = kind if declared.ref.name in parameters or kind == "near" else "data"
+            given[declared.ref.name] = drawn(declared, array, sizes, rng, way)
         true = evaluated(truth, given, sizes)
         if all(ref.name in true and np.all(np.isfinite(true[ref.name])) for ref in truth.outputs):
             yours = evaluated(program, given, sizes)
@@ -101,11 +101,6 @@ def sample(
             own = dict(sizes) == program.sizes
             return Sample(dict(sizes), given, true, yours, noise, own)
     return None
-
-
-def is_parameter(declared: Input, parameters: Collection[str]) -> bool:
-    """Whether a gradient is taken of an input, so that nothing about its values is kept."""
-    return declared.ref.name in parameters
 
 
 # Sizes

@@ -12,7 +12,7 @@ import numpy as np
 
 from .derivation import vjp
 from .differential import Term, differential
-from .program import Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
+from .program import ONE, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
 from .sampling import CLOSE, Array, Sample, Values
 from .simplification import needed
 from .workspace import Workspace
@@ -30,8 +30,8 @@ class Known:
     name : str
         In the true program.
     kind : 'cotangent', 'part', 'forward' or 'slope'
-        The gradient with respect to ``of``; a contribution to one; the forward value ``of`` itself; the local derivative
-        of the pointwise function that makes ``of``.
+        The gradient with respect to ``of``; a contribution to one; the forward value ``of`` itself; the local
+        derivative of the pointwise function that makes ``of``.
     of : str
     """
 
@@ -45,13 +45,13 @@ class Role:
     """What a value is: ``factor`` times a true value, its axes in the order ``axes``."""
 
     known: Known
-    factor: Factor = Factor()
+    factor: Factor = ONE
     axes: tuple[int, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether the factor is 1."""
-        return self.factor == Factor()
+        return self.factor == ONE
 
     def array(self, sample: Sample) -> Array:
         """What a value of this role is in a sample."""
@@ -73,9 +73,8 @@ class Truth:
 
     def __init__(self, program: Program) -> None:
         loss = program.outputs[0]
-        forward = replace(
-            program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
-        )
+        equations = tuple(needed(program.equations, [loss.name]))
+        forward = replace(program, equations=equations, outputs=(loss,), output_units=(), structure=0)
         numbers = [i.ref.name for i in program.inputs if np.dtype(i.dtype).kind in "fc"]
         primals = [*numbers, *reaching(forward, numbers)]
         derived = vjp(forward, primals)
