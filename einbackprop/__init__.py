@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .checking import check
+    from .compilation import compile
     from .emission import source
     from .execution import einsum
     from .explanation import explain
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from .tracing.tracer import trace
 
 __all__ = [
-    "check", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad", "vjp_subscripts",
+    "check", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad", "vjp_subscripts",
 ]  # fmt: skip
 
 _HOMES = {
     "check": "checking",
+    "compile": "compilation",
     "derive": "gradients",
     "einsum": "execution",
     "explain": "explanation",

@@ -51,3 +51,7 @@ class UndecidedError(EinbackpropError):
 
 class RangeError(EinbackpropError, ValueError):
     """A number is outside the range that it may have: a class label, a token, a probability."""
+
+
+class ArgumentError(EinbackpropError, ValueError):
+    """A compiled function was called with other arguments than it was compiled for."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from . import interpretation, nesting
+from . import nesting
 from .derivation import value_and_vjp, vjp
 from .errors import DerivationError
+from .plans.cache import Plans, key_of
+from .plans.preparation import paired
 from .program import Program
 from .tracing.tracer import trace
 
 Wrt = int | tuple[int, ...]
+
+PLANS = Plans(256)
+"""The plans of gradients, the least recently used going first."""
 
 
 def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
@@ -46,7 +51,46 @@ def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
     return nested(vjp(forward, names_of(forward, wrt)), arguments, wrt, first=0)
 
 
-def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., tuple[Any, Any]]:
+@dataclass(frozen=True)
+class Gradient:
+    """A function that returns the gradient of a loss: what ``grad`` and ``value_and_grad`` make.
+
+    Attributes
+    ----------
+    loss : callable
+    wrt : int or tuple of int
+    with_value : bool
+        Whether it returns the loss too.
+    """
+
+    loss: Callable[..., Any]
+    wrt: Wrt = 0
+    with_value: bool = False
+
+    def program(self, arguments: tuple[Any, ...]) -> Program:
+        """The loss read anew, and its gradient: outputs nested as the arguments are."""
+        arguments = with_arrays(arguments, self.wrt)
+        forward = forward_of(self.loss, arguments)
+        return self.derived(forward, arguments)
+
+    def derived(self, forward: Program, arguments: tuple[Any, ...]) -> Program:
+        """The gradient of a loss that has been read."""
+        names = names_of(forward, self.wrt)
+        forward = paired(forward)
+        if self.with_value:
+            return nested(value_and_vjp(forward, names), arguments, self.wrt, first=1)
+        return nested(vjp(forward, names), arguments, self.wrt, first=0)
+
+    def __call__(self, *arguments: Any) -> Any:
+        arguments = with_arrays(arguments, self.wrt)
+        forward = forward_of(self.loss, arguments)
+        program, outputs = run_planned(self, forward, arguments)
+        if not self.with_value:
+            return filled(program.structure, outputs)
+        return outputs[0][()], filled(program.structure[1], outputs)
+
+
+def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
     """The function that returns a loss and its gradient.
 
     Parameters
@@ -60,23 +104,15 @@ def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., tupl
     -------
     callable
         ``(value, gradient)`` for the loss's arguments; the gradient is nested as ``arguments[wrt]`` is. Each call
-        reads the loss anew, so nothing that it closes over is ever stale.
+        reads the loss anew, so nothing that it closes over is ever stale; what it reads is lowered once, and kept.
+        ``compile`` makes a function that does not read again.
     """
-
-    def value_and_gradient(*arguments: Any) -> tuple[Any, Any]:
-        arguments = with_arrays(arguments, wrt)
-        forward = forward_of(loss, arguments)
-        program = nested(value_and_vjp(forward, names_of(forward, wrt)), arguments, wrt, first=1)
-        value, *cotangents = interpretation.run(program, [nesting.get(arguments, i.path) for i in program.inputs])
-        return value[()], filled(program.structure[1], [None, *cotangents])
-
-    return value_and_gradient
+    return Gradient(loss, wrt, with_value=True)
 
 
-def grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
+def grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
     """The function that returns the gradient of a loss. See ``value_and_grad``."""
-    both = value_and_grad(loss, wrt)
-    return lambda *arguments: both(*arguments)[1]
+    return Gradient(loss, wrt)
 
 
 def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
@@ -85,6 +121,14 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
         if isinstance(leaf, float | complex) and path[0] in (wrt if isinstance(wrt, tuple) else (wrt,)):
             arguments = nesting.replaced(arguments, path, np.array(leaf))
     return arguments
+
+
+def run_planned(gradient: Gradient, forward: Program, arguments: tuple[Any, ...]) -> tuple[Program, Sequence[Any]]:
+    """The gradient's program, and its outputs, by a plan that is kept for the next loss that reads the same."""
+    key = key_of(forward), gradient.wrt, gradient.with_value, repr(numbered(arguments, {}))
+    kept = PLANS.get(key, lambda: gradient.derived(forward, arguments))
+    arrays = [nesting.get(arguments, i.path) for i in forward.inputs]
+    return kept.program, kept.run(arrays, forward.constants)
 
 
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:

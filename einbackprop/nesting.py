@@ -98,7 +98,7 @@ def root(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _children(value: Any) -> list[tuple[Hashable, Any]] | None:
+def inside(value: Any) -> list[tuple[Hashable, Any]] | None:
     """The steps into a container, or None if it is none."""
     if isinstance(value, dict):
         return list(value.items())
@@ -122,13 +122,13 @@ def _is_record(value: Any) -> bool:
     )
 
 
-def _leaves(value: Any, path: Path, inside: frozenset[int]) -> Iterator[tuple[Path, Any]]:
-    children = _children(value)
+def _leaves(value: Any, path: Path, around: frozenset[int]) -> Iterator[tuple[Path, Any]]:
+    children = inside(value)
     if children is None:
         yield path, value
-    elif id(value) not in inside:  # an object may hold its parent
+    elif id(value) not in around:  # an object may hold its parent
         for step, inner in children:
-            yield from _leaves(inner, (*path, step), inside | {id(value)})
+            yield from _leaves(inner, (*path, step), around | {id(value)})
 
 
 def _shared_roots(value: Any) -> frozenset[int]:
@@ -159,7 +159,7 @@ class _Rebuilding:
             return self._keep(value, copy.deepcopy(value))
         if isinstance(value, tuple):
             return self._keep(value, _refilled(value, [self.of(item) for item in value]))
-        children = _children(value)
+        children = inside(value)
         return value if children is None else self._container(value, children)
 
     def _keep(self, value: Any, made: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Plans: programs as straight lines of NumPy for given shapes and dtypes."""

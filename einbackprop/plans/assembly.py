@@ -1,0 +1,224 @@
+"""Assembly: steps in order become the source of a Python function, and its buffers pieces of one block of memory.
+
+The source has two parts. ``make`` is run once a thread: it takes a block of memory, and makes every view of it and
+of the constants, and the bound ``dot`` methods. ``run``, which it returns, is what is called: views of its arguments
+are all it has to make. A buffer's memory serves others before its first step and after its last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import routines
+from .views import Dtype, Root, View
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call.
+
+    Attributes
+    ----------
+    word : str
+        What kind of call it is: GEMM, elementwise, …
+    template : str
+        Its text, with ``{0}``, ``{1}``, … where views stand.
+    views : tuple of View
+        What it reads and writes.
+    out : Root or None
+        The memory that it writes to.
+    flops, nbytes : int
+        Arithmetic, and memory read and written.
+    equation : str
+        The equation that it is part of, in index notation.
+    """
+
+    word: str
+    template: str
+    views: tuple[View, ...]
+    out: Root | None
+    flops: int
+    nbytes: int
+    equation: str = ""
+
+
+@dataclass
+class Assembly:
+    """The steps so far, and the memory that they use."""
+
+    steps: list[Step] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
+    roots: list[Root] = field(default_factory=list)
+    kept: dict[tuple[bytes, tuple[int, ...], str], View] = field(default_factory=dict)
+    equation: str = ""
+
+    def root(self, shape: Sequence[int], dtype: Dtype, *, fresh: bool = False) -> Root:
+        """New memory: a buffer, or where ``fresh`` an array that each call makes anew."""
+        letter = "r" if fresh else "b"
+        root = Root(f"{letter}{len(self.roots)}", "result" if fresh else "buffer", tuple(shape), dtype)
+        self.roots.append(root)
+        return root
+
+    def imagined(self, shape: Sequence[int], dtype: Dtype) -> Root:
+        """Memory that nothing is written to: to try an order."""
+        return Root("", "buffer", tuple(shape), dtype)
+
+    def constant(self, array: Array, term: str) -> View:
+        """An array that is the same in each call."""
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        key = (array.tobytes(), array.shape, array.dtype.str)
+        if key not in self.kept or array.dtype == object:
+            array = array.copy()
+            array.setflags(write=False)
+            name = f"c{len(self.constants)}"
+            self.constants[name] = array
+            self.kept[key] = View.of(Root(name, "constant", array.shape, array.dtype), "".join(term))
+        return self.kept[key].named(term)
+
+    def function(self, call: Callable[..., Any]) -> str:
+        """The name of a function that the source calls."""
+        name = f"f{len(self.constants)}"
+        self.constants[name] = call
+        return name
+
+    def emit(self, word: str, template: str, *views: View, out: View | None = None, flops: int = 0) -> None:
+        """Write a step; ``{n}`` in the template is views[n], ``{out}`` what it writes to."""
+        every = views if out is None else (*views, out)
+        text = template.replace("{out}", f"{{{len(views)}}}")
+        nbytes = sum(view.size * view.dtype.itemsize for view in every)
+        self.steps.append(Step(word, text, every, out.root if out else None, flops, nbytes, self.equation))
+
+
+def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, int], int]:
+    """Where each buffer lies in one block of memory, and how long that is: the largest first, wherever it fits.
+
+    Two buffers share bytes only where one is no longer needed when the other is first written.
+    """
+    spans: dict[Root, tuple[int, int]] = {}
+    for number, step in enumerate(steps):
+        for view in step.views:
+            if view.root.kind == "buffer":
+                first, _ = spans.get(view.root, (number, number))
+                spans[view.root] = first, number
+    for view in outputs:
+        if view.root.kind == "buffer":
+            spans[view.root] = spans.get(view.root, (0, 0))[0], len(steps)
+    placed: dict[Root, int] = {}
+    end = 0
+    for root in sorted(spans, key=lambda r: -r.nbytes):
+        taken = sorted(
+            (at, at + padded(other)) for other, at in placed.items()
+            if spans[other][0] <= spans[root][1] and spans[root][0] <= spans[other][1]
+        )  # fmt: skip
+        at = 0
+        for start, stop in taken:
+            if start - at >= padded(root):
+                break
+            at = max(at, stop)
+        placed[root] = at
+        end = max(end, at + padded(root))
+    return placed, end
+
+
+def padded(root: Root) -> int:
+    """A buffer's length, such that the next one is aligned."""
+    return -(-root.nbytes // routines.ALIGNMENT) * routines.ALIGNMENT
+
+
+class Source:
+    """The text of a plan while it is written."""
+
+    def __init__(self, assembly: Assembly, outputs: Sequence[View]) -> None:
+        self.assembly = assembly
+        self.names: dict[str, str] = {}
+        self.making: list[str] = []
+        self.running: list[str] = []
+        self.begun: set[Root] = set()
+        self.places, self.nbytes = offsets(assembly.steps, outputs)
+        if self.places:
+            self.making.append(f"block = memory({self.nbytes})")
+        for root, at in sorted(self.places.items(), key=lambda item: int(item[0].name[1:])):
+            self.making.append(f"{root.name} = piece(block, {at}, {root.shape}, {root.dtype.name})")
+        for step in assembly.steps:
+            self.write(step)
+
+    def write(self, step: Step) -> None:
+        """The line of a step."""
+        line = step.template
+        texts = [self.view(view) if view.root in self.begun or view.root.kind != "result" else "" for view in step.views]
+        out = step.views[-1] if step.out is not None else None
+        if out is not None and out.root.kind == "result" and out.root not in self.begun:
+            self.begun.add(out.root)
+            if line.startswith("{0}.dot(") and out.text == out.root.name and out.root.shape:
+                line = f"{out.text} = {{0}}.dot({{1}})"
+            else:
+                self.running.append(f"{out.root.name} = empty({out.root.shape}, {out.root.dtype.name})")
+                texts[-1] = self.view(out)
+        if line.startswith("{0}.dot(") and step.views[0].root.is_kept:
+            line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
+        elif " = {0}.dot(" in line and step.views[0].root.is_kept:
+            line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
+        comment = f"  # {safe(step.equation)}  {step.word}" if step.equation else f"  # {step.word}"
+        self.running.append(line.format(*texts) + comment)
+
+    def view(self, view: View) -> str:
+        """The name of a view. One of kept memory is made once, another where it is first needed."""
+        if view.text == view.root.name or view.text in self.names:
+            return self.names.get(view.text, view.text)
+        if view.root.is_kept:
+            return self.kept(view.text)
+        name = self.names[view.text] = f"t{len(self.names)}"
+        self.running.append(f"{name} = {view.text}")
+        return name
+
+    def kept(self, text: str) -> str:
+        """The name of what is made once."""
+        if text not in self.names:
+            self.names[text] = f"v{len(self.names)}"
+            self.making.append(f"{self.names[text]} = {text}")
+        return self.names[text]
+
+    def text(self, head: str, opening: Sequence[str], returned: str, decorator: str = "") -> str:
+        """The whole source."""
+        body = [*opening, *self.running, f"return {returned}"]
+        lines = ["def make():", *(f"    {line}" for line in self.making)]
+        lines += [f"    {decorator}"] * bool(decorator)
+        lines += [f"    def run({head}):", *(f"        {line}" for line in body), "    return run"]
+        return "\n".join(lines) + "\n"
+
+
+def safe(text: str) -> str:
+    """Text that stays within a comment, whatever names are in it."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+NAMES: dict[str, Any] = {
+    "add_reduce": np.add.reduce,
+    "maximum_reduce": np.maximum.reduce,
+    "minimum_reduce": np.minimum.reduce,
+    **{dtype.name: dtype for dtype in map(np.dtype, "?bhilqBHILQefdgFDG")},
+    **{name: getattr(routines, name) for name in ("affine", "memory", "piece", "gather", "in_pairs", "gather_along", "scatter_along", "argmax", "argmin")},
+    **{
+        name: getattr(np, name)
+        for name in (
+            "abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide empty einsum exp "
+            "exp2 expm1 log log10 log1p log2 logical_not matmul maximum minimum multiply negative power reciprocal "
+            "sign sin sinh sqrt square subtract tan tanh vecdot ndarray errstate"
+        ).split()
+    },
+}
+
+
+def compiled(source: str, constants: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
+    """The function ``make`` of a source. Nothing of the user's is in it but index notation, in comments."""
+    namespace = {**NAMES, **constants}
+    exec(compile(source, "<einbackprop plan>", "exec"), namespace)
+    make: Callable[[], Callable[..., Any]] = namespace["make"]
+    return make

@@ -1,0 +1,193 @@
+"""Contractions: brackets solved, products in pairs in the order of least work, results where they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product as combinations
+from math import prod
+
+import numpy as np
+
+from ..interpretation import product_kind
+from ..program import Contract
+from . import patterns, pointwise, products, reductions
+from .patterns import Form, Pattern, axes_of
+from .preparation import path_of
+from .views import Dtype, View
+from .workspace import Number, Slot, Workspace, number_of
+
+
+def contract(work: Workspace, equation: Contract) -> View:
+    """The value of a contraction."""
+    dtype = work.dtypes[equation.out.name]
+    kind = kind_of(work, equation, dtype)
+    factor = number_of(equation.factor, work.sizes)
+    pattern = patterns.read(work, equation)
+    pattern.solve()
+    shape = work.shape(equation.out.indices)
+    kept = "".join(dict.fromkeys("".join(form.letters for form in pattern.out)))
+    views = [converted(work, pattern, n, kind) for n in range(len(pattern.readings))]
+    letters = "".join(dict.fromkeys("".join(view.term for view in views) + kept))
+    if pattern.is_zero or 0 in work.shape(letters):
+        return filled(work, equation, dtype, factor)
+    if pattern.out == list(axes_of(kept)) and work.shape(kept) == shape and not pattern.scatters:
+        slot = Slot(dtype, equation.out.name)
+        if is_view(views, kept, factor, dtype):
+            return views[0].transposed(kept)
+        return scaled_product(work, views, kept, slot, kind, factor).transposed(kept)
+    return written(work, equation, pattern, views, kind, factor)
+
+
+def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
+    """The dtype in which the product is taken: booleans count, integers do not widen."""
+    kinds = [work.values[ref.name].dtype for ref in equation.operands]
+    if not kinds:
+        return dtype
+    return product_kind([np.empty(0, np.int64 if kind.kind == "b" else kind) for kind in kinds])
+
+
+def converted(work: Workspace, pattern: Pattern, number: int, kind: Dtype) -> View:
+    """An operand as a view in the dtype of the product."""
+    reading = pattern.readings[number]
+    if reading.view.dtype != kind:
+        cast = work.converted(reading.view, kind)
+        reading = patterns.Reading(cast, reading.axes)
+    return patterns.viewed(work, reading)
+
+
+def is_view(views: Sequence[View], kept: str, factor: Number, dtype: Dtype) -> bool:
+    """Whether there is nothing to compute."""
+    return len(views) == 1 and factor == 1 and set(views[0].term) == set(kept) and views[0].dtype == dtype
+
+
+def filled(work: Workspace, equation: Contract, dtype: Dtype, factor: Number) -> View:
+    """Zeros (times the factor, which may be infinite)."""
+    letters = "".join(chr(0xF000 + n) for n in range(len(equation.out.indices)))
+    root = work.assembly.root(work.shape(equation.out.indices), dtype, fresh=equation.out.name in work.fresh)
+    out = View.of(root, letters)
+    value = work.assembly.constant(np.asarray(0 * factor, dtype), "")
+    work.assembly.emit("fill", "{out}.fill({0})", value, out=out)
+    return out
+
+
+def scaled_product(
+    work: Workspace, views: Sequence[View], kept: str, slot: Slot, kind: Dtype, factor: Number
+) -> View:
+    """The product of views times a number; broadcast to letters that no view has."""
+    if kind != slot.dtype:
+        made = multiplied(work, views, kept, Slot(kind))
+        out = pointwise.target(work, slot, kept, [made])
+        return pointwise.apply(work, "multiply", [made, work.number(factor, slot.dtype)], out)
+    present = "".join(i for i in kept if any(i in view.term for view in views))
+    summed = {i for view in views for i in view.term} - set(kept)
+    if not summed:
+        return pointwise.product(work, views, kept, slot, factor)
+    if present != kept:
+        made = scaled_product(work, views, present, Slot(kind), kind, factor)
+        return pointwise.copied(work, made, kept, slot)
+    if factor == 1:
+        return multiplied(work, views, kept, slot)
+    constant = work.number(factor, kind)
+    smallest = min(range(len(views)), key=lambda n: views[n].size)
+    if views[smallest].size < prod(work.shape(kept)):
+        view = views[smallest]
+        rest = [v for n, v in enumerate(views) if n != smallest]
+        out = pointwise.target(work, Slot(kind), view.term, [view], rest)
+        scaled = pointwise.apply(work, "multiply", [view, constant], out)
+        return multiplied(work, [scaled if n == smallest else v for n, v in enumerate(views)], kept, slot)
+    out = multiplied(work, views, kept, slot)
+    return pointwise.apply(work, "multiply", [out, constant], out)
+
+
+def multiplied(work: Workspace, views: Sequence[View], kept: str, slot: Slot) -> View:
+    """A product of views, in pairs, in an order of little work."""
+    if not {i for view in views for i in view.term} - set(kept):
+        return pointwise.product(work, views, kept, slot)
+    if len(views) == 1:
+        return reductions.sum_over(work, views[0], kept, slot)
+    left = list(views)
+    for positions in order_of(work, views, kept):
+        taken = [left[n] for n in positions]
+        left = [view for n, view in enumerate(left) if n not in positions]
+        needed = {i for view in left for i in view.term} | set(kept)
+        letters = "".join(dict.fromkeys(i for view in taken for i in view.term if i in needed))
+        own = Slot(slot.dtype) if left else slot
+        if len(taken) == 1:
+            left.append(reductions.sum_over(work, taken[0], letters, own))
+        else:
+            left.append(products.pair(work, taken[0], taken[1], letters if left else kept, own))
+    return left[0]
+
+
+def order_of(work: Workspace, views: Sequence[View], kept: str) -> list[tuple[int, ...]]:
+    """The positions of the operands of each step; the result of one goes to the end."""
+    return [(0, 1)] if len(views) == 2 else path_of([view.term for view in views], kept, work.sizes)
+
+
+def written(
+    work: Workspace, equation: Contract, pattern: Pattern, views: Sequence[View], kind: Dtype, factor: Number
+) -> View:
+    """A product that goes to places of an array of zeros."""
+    dtype, shape = work.dtypes[equation.out.name], work.shape(equation.out.indices)
+    names = "".join(chr(0xF000 + n) for n in range(len(shape)))
+    kept = "".join(dict.fromkeys("".join(form.letters for form in pattern.out)))
+    for axis, pick in pattern.scatters:
+        own = pattern.out[axis].letters
+        kept = "".join(dict.fromkeys(kept.replace(own, "") + pick.letters))
+    injective = not pattern.scatters and patterns.is_injective(pattern.out, shape, kept, work.sizes)
+    root = work.assembly.root(shape, dtype, fresh=equation.out.name in work.fresh)
+    root.last = work.at
+    out = View.of(root, names)
+    if not injective or prod(work.shape(kept)) != prod(shape):
+        work.assembly.emit("fill", "{out}.fill(0)", out=out)
+    if injective:
+        region = at_positions(work, out, pattern.out, kept)
+        scaled_product(work, views, kept, Slot(dtype, "", region), kind, factor)
+    else:
+        made = scaled_product(work, views, kept, Slot(dtype), kind, factor)
+        if pattern.scatters:
+            scattered(work, pattern, made, out)
+        else:
+            accumulated(work, pattern, made, kept, out)
+    return out
+
+
+def at_positions(work: Workspace, out: View, forms: Sequence[Form], letters: str) -> View:
+    """The part of an array that has these letters at these positions of its axes."""
+    steps = [[form.coefficient(i) for i in letters] for form in forms]
+    return out.affine(letters, work.shape(letters), steps, [form.constant for form in forms])
+
+
+def accumulated(work: Workspace, pattern: Pattern, made: View, letters: str, out: View) -> None:
+    """Add up parts that overlap: each combination of some short letters fills places of its own."""
+    shape = out.array.shape
+    over = ""
+    for letter in sorted(letters, key=lambda i: work.sizes[i]):
+        rest = "".join(i for i in letters if i not in over)
+        if patterns.is_injective(pattern.out, shape, rest, work.sizes):
+            break
+        if any(len(form.terms) > 1 and form.coefficient(letter) for form in pattern.out):
+            over += letter
+    rest = "".join(i for i in letters if i not in over)
+    for numbers in combinations(*(range(work.sizes[i]) for i in over)):
+        forms = pattern.out
+        for letter, number in zip(over, numbers, strict=True):
+            forms = [form.substituted(letter, Form((), number)) for form in forms]
+        place = at_positions(work, out, forms, rest)
+        steps = [[int(i == j) for j in rest] for i in made.term]
+        starts = [numbers[over.index(i)] if i in over else 0 for i in made.term]
+        part = made.affine(rest, work.shape(rest), steps, starts)
+        pointwise.apply(work, "add", [place, part], place)
+
+
+def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:
+    """Add entries where labels say."""
+    ((axis, pick),) = pattern.scatters
+    labels = patterns.viewed(work, pick)
+    letters = "".join(form.letters for form in pattern.out)
+    shared = "".join(i for i in labels.term if i in letters)
+    labels = labels.transposed(shared + "".join(i for i in labels.term if i not in shared))
+    rest = "".join(i for n, i in enumerate(letters) if n != axis and i not in shared)
+    target = out.named(letters).transposed(shared + letters[axis] + rest)
+    values = made.transposed(labels.term + rest)
+    work.assembly.emit("scatter", f"scatter_along({{0}}, {{1}}, {len(shared)}, {{out}})", values, labels, out=target)

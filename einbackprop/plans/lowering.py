@@ -1,0 +1,249 @@
+"""``lower``: a program becomes a plan, a straight line of NumPy for given shapes and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import interpretation
+from ..notation import View as Notation
+from ..notation import equation_text
+from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update
+from ..scope import value_dtypes
+from . import pointwise, reductions
+from .assembly import Source, Step, compiled
+from .contractions import at_positions, contract
+from .patterns import axes_of, form_of
+from .preparation import prepared
+from .views import View
+from .workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A program for given shapes and dtypes, as calls of NumPy in their order.
+
+    Attributes
+    ----------
+    program : Program
+        As it was lowered: products put together, constants computed.
+    steps : tuple of Step
+    source : str
+        Python: ``make()`` allocates, and returns the function ``run`` of the input arrays.
+    make : callable
+        Each thread needs a ``run`` of its own.
+    nbytes : int
+        The memory that all buffers share.
+    """
+
+    program: Program
+    steps: tuple[Step, ...]
+    source: str
+    make: Callable[[], Callable[..., Any]]
+    nbytes: int
+
+    @property
+    def flops(self) -> int:
+        """The arithmetic of one run."""
+        return sum(step.flops for step in self.steps)
+
+    def __str__(self) -> str:
+        return table(self)
+
+
+def table(plan: Plan) -> str:
+    """The steps of a plan: what each computes, as which call, its arithmetic, its memory traffic, its buffer."""
+    rows = [("equation", "call", "flops", "bytes", "into")]
+    rows += [(s.equation, s.word, f"{s.flops:,}", f"{s.nbytes:,}", s.out.name if s.out else "") for s in plan.steps]
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if n in (2, 3) else c.ljust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([*lines, f"{plan.flops:,} flops, {plan.nbytes:,} bytes of buffers"])
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How the source takes arguments and returns results.
+
+    Attributes
+    ----------
+    head : str
+        The parameters.
+    opening : sequence of str
+        The lines that make ``x0``, ``x1``, … from them, one an input of the program.
+    returned : callable
+        The expression that is returned, given those of the outputs.
+    names : mapping of str to object
+        What these texts refer to.
+    """
+
+    head: str
+    opening: Sequence[str]
+    returned: Callable[[Sequence[str]], str]
+    names: Mapping[str, Any]
+
+    @staticmethod
+    def of(program: Program) -> Interface:
+        """The input arrays one after another; the outputs as a tuple."""
+        head = ", ".join(f"x{n}" for n in range(len(program.inputs)))
+        return Interface(head, squeezed(program), lambda texts: f"({''.join(f'{t}, ' for t in texts)})", {})
+
+
+def squeezed(program: Program) -> list[str]:
+    """The lines that drop the inputs' axes of size 1 that have no letter."""
+    sizes = program.sizes
+    return [
+        f"x{n} = x{n}.reshape({tuple(sizes[i] for i in declared.ref.indices)})"
+        for n, declared in enumerate(program.inputs)
+        if declared.units
+    ]
+
+
+def lower(
+    program: Program, dtypes: Sequence[Any] = (), *, reuse: bool = False, interface: Interface | None = None
+) -> Plan:
+    """The plan of a program at its own sizes.
+
+    Parameters
+    ----------
+    program : Program
+    dtypes : sequence of dtype, optional
+        Those of the inputs, where they are not what the program declares.
+    reuse : bool
+        Whether results may lie in memory that the next run writes over.
+    interface : Interface, optional
+        By default ``run`` takes the inputs, and returns a tuple of the outputs.
+    """
+    program = prepared(program, dtypes)
+    lowering = Lowering(program, reuse=reuse)
+    lowering.run()
+    return lowering.plan(interface or Interface.of(program))
+
+
+class Lowering:
+    """One program on its way to be a plan."""
+
+    def __init__(self, program: Program, *, reuse: bool) -> None:
+        self.program = program
+        self.reuse = reuse
+        self.work = Workspace(program, value_dtypes(program), reuse=reuse)
+        self.quiet = True
+        notation = Notation.of(program)
+        self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
+
+    def run(self) -> None:
+        """Every equation in its order."""
+        work = self.work
+        for number, declared in enumerate(self.program.inputs):
+            work.define(declared.ref.name, work.argument(number, declared))
+        for name, array in self.program.constants.items():
+            letters = "".join(chr(0xF000 + n) for n in range(np.ndim(array)))
+            work.define(name, work.assembly.constant(np.asarray(array), letters))
+        for number, equation in enumerate(self.program.equations):
+            work.at = number
+            work.assembly.equation = self.texts[equation.out.name]
+            work.define(equation.out.name, self.value(equation))
+        work.assembly.equation = ""
+
+    def value(self, equation: Equation) -> View:
+        """The view of what an equation computes, in its own letters."""
+        work, out = self.work, equation.out
+        match equation:
+            case Contract():
+                return contract(work, equation)
+            case Sum():
+                return pointwise.add_terms(work, equation).transposed(out.indices)
+            case Map():
+                self.quiet &= pointwise.is_quiet(equation)
+                return pointwise.pointwise(work, equation).transposed(out.indices)
+            case Extremum():
+                return reductions.extremum(work, equation)
+            case Update():
+                return update(work, equation)
+            case Opaque():
+                return work.values[out.name]
+
+    def plan(self, interface: Interface) -> Plan:
+        """The plan that the steps make."""
+        outputs = [self.output(number) for number in range(len(self.program.outputs))]
+        source = Source(self.work.assembly, outputs)
+        texts = [source.view(view) for view in outputs]
+        constants = self.work.assembly.constants
+        decorator = "" if self.quiet else "@errstate(all='ignore')"
+        text = source.text(interface.head, interface.opening, interface.returned(texts), decorator)
+        make = compiled(text, {**constants, **interface.names})
+        return Plan(self.program, tuple(self.work.assembly.steps), text, make, source.nbytes)
+
+    def output(self, number: int) -> View:
+        """An output in its own letters and shape, in memory that is the caller's unless it may be reused."""
+        work, ref = self.work, self.program.outputs[number]
+        view = work.read(ref).transposed(ref.indices)
+        first = [r.name for r in self.program.outputs].index(ref.name) == number
+        kind = view.root.kind
+        if not first or not (kind == "result" or (kind == "buffer" and self.reuse)):
+            out = work.allocate(ref.indices, view.dtype, ref.name)
+            work.assembly.emit("copy", "copyto({out}, {0})", view, out=out)
+            view = out
+        units = self.program.output_units[number] if self.program.output_units else ()
+        return view.with_units(units)
+
+
+def update(work: Workspace, equation: Update) -> View:
+    """A write into a copy of an array, or into the array itself where nothing reads it later."""
+    out, base = equation.out, work.values[equation.base.name].named(equation.base.indices)
+    dtype = work.dtypes[out.name]
+    value = work.values[equation.value.name].named(equation.value.indices)
+    simple = all(bracket.right.pick is None for bracket in equation.brackets)
+    if not simple or (equation.mask is not None and equation.brackets) or len(set(value.term)) != len(value.term):
+        return updated_by_index(work, equation, dtype)
+    spare = base.dtype == dtype and out.name not in work.fresh and work.is_spare(base, [value])
+    if spare:
+        target = base
+    else:
+        order = work.order_of(out.name, base.term, [base])
+        target = work.allocate(order, dtype, out.name).transposed(base.term)
+        work.assembly.emit("copy", "copyto({out}, {0})", base, out=target)
+    if equation.mask is not None:
+        mask = work.read_as(equation.mask, np.dtype(bool))
+        order = target.term
+        work.assembly.emit(
+            "write", "copyto({out}, {0}, 'unsafe', {1})", value.spread(order), mask.spread(order), out=target
+        )
+        return target
+    places = {bracket.left.letters: form_of(work, bracket.right) for bracket in equation.brackets}
+    forms = [places.get(i) or form for i, form in zip(base.term, axes_of(base.term), strict=True)]
+    letters = "".join(dict.fromkeys("".join(form.letters for form in forms) + value.term))
+    if any(i not in "".join(form.letters for form in forms) for i in letters) or 0 in work.shape(letters):
+        return updated_by_index(work, equation, dtype) if 0 not in work.shape(letters) else target
+    region = at_positions(work, target, forms, letters)
+    work.assembly.emit("write", "copyto({out}, {0}, 'unsafe')", value.spread(letters), out=region)
+    return target
+
+
+def updated_by_index(work: Workspace, equation: Update, dtype: np.dtype[Any]) -> View:
+    """A write where labels or a mask say."""
+    names = list(dict.fromkeys(ref.name for ref in interpretation_operands(equation)))
+    sizes = dict(work.sizes)
+
+    def write(*arrays: np.ndarray) -> np.ndarray:
+        return interpretation.update(equation, dict(zip(names, arrays, strict=True)), sizes)
+
+    out = work.allocate(equation.out.indices, dtype, equation.out.name)
+    places = ", ".join(f"{{{n}}}" for n in range(len(names)))
+    call = work.assembly.function(write)
+    work.assembly.emit(
+        "write", f"copyto({{out}}, {call}({places}), 'unsafe')", *[work.values[name] for name in names], out=out
+    )
+    return out
+
+
+def interpretation_operands(equation: Update) -> list[Ref]:
+    """What an update reads."""
+    from ..program import operands
+
+    return list(operands(equation))

@@ -1,0 +1,264 @@
+"""Sums of terms and pointwise functions: ufuncs into memory that is there already, in place where nothing is lost.
+
+Operands are brought to one order in memory, that of the largest: a ufunc that reads one operand along its rows and
+another along its columns costs 4 to 20 times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from .. import elementwise
+from ..program import Factor, Map, Ref, Sum
+from .views import Dtype, View
+from .workspace import Number, Slot, Workspace, number_of
+
+UFUNCS = {
+    "exp": "exp", "expm1": "expm1", "exp2": "exp2", "log": "log", "log1p": "log1p", "log2": "log2",
+    "log10": "log10", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "arcsin", "arccos": "arccos",
+    "arctan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "arcsinh",
+    "arccosh": "arccosh", "arctanh": "arctanh", "abs": "abs", "sign": "sign", "maximum": "maximum",
+    "minimum": "minimum", "conj": "conjugate",
+}  # fmt: skip
+"""Functions that are a ufunc, on floating point numbers."""
+
+KEYWORD = {"maximum", "minimum"}
+"""Ufuncs that want their output by name."""
+
+QUIET = {"maximum", "minimum", "tanh", "sin", "cos", "abs", "sign", "conj", "arctan", "relu", "step", "truth"}
+"""Functions that NumPy does not warn about on finite numbers."""
+
+
+def target(work: Workspace, slot: Slot, letters: str, operands: Sequence[View], still: Sequence[View] = ()) -> View:
+    """Memory for an elementwise result: an operand that nothing needs any more, else new memory in their order.
+
+    ``still`` are views that later steps of the same equation read.
+    """
+    if slot.into is not None:
+        return slot.into
+    order = work.order_of(slot.name, letters, sorted(operands, key=lambda v: -v.size))
+    if slot.name not in work.fresh:
+        for view in operands:
+            rest = [v for v in operands if v is not view and v.text != view.text]
+            if view.dtype == slot.dtype and set(view.term) == set(letters) and work.is_spare(view, [*rest, *still]):
+                return view
+    return work.allocate(order, slot.dtype, slot.name)
+
+
+def apply(work: Workspace, function: str, operands: Sequence[View], out: View, *, flops: int = 1) -> View:
+    """Write a call of a ufunc."""
+    order = aligned_order(out)
+    places = ", ".join(f"{{{n}}}" for n in range(len(operands)))
+    spread = [view.spread(order) for view in operands]
+    work.assembly.emit(
+        "elementwise", f"{function}({places}, {'out=' * (function in KEYWORD)}{{out}})", *spread, out=out.transposed(order), flops=flops * out.size
+    )
+    return out
+
+
+def aligned_order(out: View) -> str:
+    """The letters of what is written, in the order in which it lies."""
+    from_memory = sorted(range(len(out.term)), key=lambda n: -abs(out.array.strides[n]))
+    return "".join(out.term[n] for n in from_memory)
+
+
+def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot, scale: Number = 1) -> View:
+    """The product of views, each broadcast to the letters, times a number."""
+    views = sorted(operands, key=lambda v: -v.size)
+    if scale != 1 or not views:
+        constant = work.number(scale, slot.dtype)
+        smallest = views.pop() if len(views) > 1 and views[-1].size < views[0].size else None
+        if smallest is not None:
+            own = Slot(slot.dtype)
+            views.append(apply(work, "multiply", [smallest, constant], target(work, own, smallest.term, [smallest], views)))
+        else:
+            views.append(constant)
+    if len(views) == 1:
+        return copied(work, views[0], letters, slot)
+    out = target(work, slot, letters, views[:2], views[2:])
+    result = apply(work, "multiply", views[:2], out)
+    for view in views[2:]:
+        result = apply(work, "multiply", [result, view], result)
+    return result
+
+
+def copied(work: Workspace, view: View, letters: str, slot: Slot) -> View:
+    """A view's entries in memory of their own, broadcast to the letters."""
+    out = slot.into if slot.into is not None else work.allocate(
+        work.order_of(slot.name, letters, [view]), slot.dtype, slot.name
+    )
+    order = aligned_order(out)
+    work.assembly.emit("copy", "copyto({out}, {0})", view.spread(order), out=out.transposed(order))
+    return out
+
+
+def add_terms(work: Workspace, equation: Sum) -> View:
+    """``out = Σ factor · term``."""
+    out, dtype = equation.out, work.dtypes[equation.out.name]
+    slot = Slot(dtype, out.name)
+    terms = [(number_of(factor, work.sizes), ref) for factor, ref in equation.terms]
+    terms.sort(key=lambda term: _rank(term[1], out.indices, work))
+    views = [
+        (number, work.read_as(ref, dtype) if ref is not None else work.number(1, dtype)) for number, ref in terms
+    ]
+    signed = [(number < 0 if not isinstance(number, complex) else False, number, view) for number, view in views]
+    if len(signed) > 1 and signed[0][0] and not signed[1][0]:  # begin with one that is added
+        signed[0], signed[1] = signed[1], signed[0]
+    return _added(work, signed, out.indices, slot)
+
+
+def _rank(ref: Ref | None, letters: str, work: Workspace) -> tuple[int, int]:
+    """Full terms first, and among them what may be written over."""
+    if ref is None:
+        return (2, 0)
+    spare = work.is_spare(work.values[ref.name])
+    return (0 if set(ref.indices) == set(letters) else 1, 0 if spare else 1)
+
+
+def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str, slot: Slot) -> View:
+    """Terms added one after another into one array."""
+    rest = [view for _, _, view in terms]
+    (negative, number, first), *others = terms
+    if not others:
+        return product(work, [first], letters, slot, number)
+    size = 1 if not negative else -1
+    if number != size:
+        first = _scaled(work, first, abs(number) if not isinstance(number, complex) else number, rest[1:])
+    result: View | None = None
+    for position, (subtracted, factor, view) in enumerate(others):
+        later = rest[position + 2 :]
+        weight = abs(factor) if not isinstance(factor, complex) else factor
+        if weight != 1:
+            view = _scaled(work, view, weight, [*later, *([result] if result else [first])])
+        if result is None:
+            out = target(work, slot, letters, [first, view], later)
+            if negative:  # both are subtracted
+                work_first = apply(work, "negative", [first], out)
+                result = apply(work, "subtract" if subtracted else "add", [work_first, view], out)
+            else:
+                result = apply(work, "subtract" if subtracted else "add", [first, view], out)
+        else:
+            result = apply(work, "subtract" if subtracted else "add", [result, view], result)
+    assert result is not None
+    return result
+
+
+def _scaled(work: Workspace, view: View, number: Number, still: Sequence[View]) -> View:
+    """A term times a number, in memory of its own or in place."""
+    if view.root.kind == "constant" and not view.term:
+        value = work.assembly.constants[view.root.name][()] * number
+        return work.number(value, view.dtype)
+    return apply(work, "multiply", [view, work.number(number, view.dtype)], target(work, Slot(view.dtype), view.term, [view], still))
+
+
+def pointwise(work: Workspace, equation: Map) -> View:
+    """``out = f(operands)``."""
+    out = equation.out
+    dtype = work.dtypes[out.name]
+    slot = Slot(dtype, out.name)
+    kinds = [work.values[ref.name].dtype for ref in equation.operands]
+    floating = dtype.kind in "fc" and dtype.char != "e" and all(kind == dtype for kind in kinds)
+    if floating and equation.function in WRITERS:
+        views = [work.read(ref) for ref in equation.operands]
+        written = WRITERS[equation.function](work, views, equation, slot)
+        if written is not None:
+            return written
+    if floating and equation.function in UFUNCS and len(kinds) == len(equation.operands):
+        views = [work.read(ref) for ref in equation.operands]
+        return apply(work, UFUNCS[equation.function], views, target(work, slot, out.indices, views), flops=8)
+    return evaluated(work, equation, slot)
+
+
+def evaluated(work: Workspace, equation: Map, slot: Slot) -> View:
+    """Any function, as the table of functions evaluates it."""
+    views = [work.read(ref) for ref in equation.operands]
+    order = work.order_of(slot.name, equation.out.indices, views)
+    out = work.allocate(order, slot.dtype, slot.name)
+    name = work.assembly.function(Evaluation(equation.function, equation.parameter))
+    places = ", ".join(f"{{{n}}}" for n in range(len(views)))
+    work.assembly.emit(
+        "elementwise", f"copyto({{out}}, {name}({places}), 'unsafe')", *[v.spread(order) for v in views], out=out,
+        flops=8 * out.size,
+    )  # fmt: skip
+    return out
+
+
+class Evaluation:
+    """A pointwise function as the source of a plan calls it."""
+
+    def __init__(self, function: str, parameter: Fraction | float | complex | None) -> None:
+        self.function = function
+        self.parameter = parameter
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        return elementwise.evaluate(self.function, arrays, self.parameter)
+
+
+Writer = Callable[[Workspace, Sequence[View], Map, Slot], View | None]
+
+
+def _sigmoid(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View | None:
+    """``1 / (1 + exp(-x))``: to rounding on both sides. Where exp overflows, 1/inf is what it should be."""
+    if slot.dtype.kind == "c":
+        return None
+    (x,) = views
+    out = apply(work, "negative", [x], target(work, slot, equation.out.indices, [x]))
+    apply(work, "exp", [out], out, flops=8)
+    apply(work, "add", [out, work.number(1, slot.dtype)], out)
+    return apply(work, "reciprocal", [out], out)
+
+
+def _relu(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View | None:
+    """``max(x, 0)``."""
+    if slot.dtype.kind == "c":
+        return None
+    out = target(work, slot, equation.out.indices, views)
+    return apply(work, "maximum", [views[0], work.number(0, slot.dtype)], out)
+
+
+def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View | None:
+    """Powers that are cheaper than ``power``."""
+    p, (x,) = equation.parameter, views
+    out: View
+    if p in (Fraction(2), Fraction(3), Fraction(4)):
+        out = target(work, slot, equation.out.indices, [x], [x] if p == 3 else [])
+        apply(work, "multiply", [x, x], out)
+        if p == 2:
+            return out
+        return apply(work, "multiply", [out, x if p == 3 else out], out)
+    if p not in (Fraction(1, 2), Fraction(-1, 2), Fraction(-1), Fraction(-2)):
+        return None
+    out = target(work, slot, equation.out.indices, [x])
+    if p == Fraction(-1, 2) and slot.dtype.kind == "c":
+        return None
+    if p.denominator == 2:
+        apply(work, "sqrt", [x], out)
+    elif p == -2:
+        apply(work, "multiply", [x, x], out)
+    if p == Fraction(1, 2):
+        return out
+    return apply(work, "reciprocal" if slot.dtype.kind != "c" else "divide", _inverse(work, out if p != -1 else x, slot), out)
+
+
+def _inverse(work: Workspace, view: View, slot: Slot) -> list[View]:
+    """The operands of a division of 1: complex ``reciprocal`` is less accurate."""
+    return [view] if slot.dtype.kind != "c" else [work.number(1, slot.dtype), view]
+
+
+WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _power}
+
+
+def is_quiet(equation: Map) -> bool:
+    """Whether NumPy has nothing to warn about, whatever the numbers."""
+    return equation.function in QUIET
+
+
+def scale_of(factor: Factor, work: Workspace) -> Number:
+    """A factor as a number."""
+    return number_of(factor, work.sizes)
+
+
+Kinds = Sequence[Dtype]

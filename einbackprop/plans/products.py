@@ -1,0 +1,244 @@
+"""Products of two arrays summed over letters, as calls of BLAS.
+
+============== ==================================================== ==========================================
+word           when                                                 call
+============== ==================================================== ==========================================
+GEMM           letters summed, letters left on both sides           ``a.dot(b, out)``
+GEMV           letters left on one side only                        ``a.dot(b, out)``
+dot            all letters summed                                   ``a.dot(b, out)``
+batched        as those, with letters of both that stay             ``matmul(a, b, out)``
+batched dot    letters of both that stay, and no others             ``vecdot(a, b, out)``, ``einsum``
+elementwise    nothing summed                                       ``multiply(a, b, out)``
+============== ==================================================== ==========================================
+
+Transposes are views. The order of the letters that are summed, and of those in the result, is free: it is chosen so
+that each group lies together in memory. Where it does not, letters become a loop of ``matmul``, or an operand is
+copied, whichever costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from . import pointwise, reductions
+from .views import View, has_unit_stride, is_joined, memory_order
+from .workspace import Slot, Workspace
+
+SLICE = 400.0
+"""Nanoseconds that one more matrix in a batch costs."""
+COPIED = 1.5
+"""Nanoseconds that one more entry to copy costs."""
+SMALL = 2048
+"""Up to so many entries a product and a sum of it take less time than a call of einsum does to begin."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """A product as matrices: the letters of each role, in order."""
+
+    loops: str
+    rows: str
+    columns: str
+    summed: str
+
+
+def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> View:
+    """``left · right`` summed over the letters that are not kept.
+
+    Returns
+    -------
+    View
+        With the letters of either that are kept, in the order in which it lies.
+    """
+    left, right = alone(work, left, right.term + kept), alone(work, right, left.term + kept)
+    both = [i for i in left.term if i in right.term]
+    summed = "".join(i for i in both if i not in kept)
+    rows = "".join(i for i in left.term if i not in right.term)
+    columns = "".join(i for i in right.term if i not in left.term)
+    batch = "".join(i for i in both if i in kept)
+    if not summed:
+        letters = "".join(i for i in kept if i in left.term or i in right.term)
+        return pointwise.product(work, [left, right], letters, slot)
+    if not rows and not columns:
+        return inner(work, left, right, batch, summed, slot)
+    return matrices(work, left, right, batch, slot)
+
+
+def alone(work: Workspace, view: View, needed: str) -> View:
+    """A view summed over the letters that nothing else has."""
+    if all(i in needed for i in view.term):
+        return view
+    return reductions.sum_over(work, view, "".join(i for i in view.term if i in needed), Slot(view.dtype))
+
+
+def matrices(work: Workspace, left: View, right: View, batch: str, slot: Slot) -> View:
+    """A product with letters left on one side or both."""
+    left, right, roles = arranged(work, left, right, batch)
+    out = destination(work, left, right, roles, slot)
+    if out is None:  # the memory that is given takes no matrices as they come
+        made = matrices(work, left, right, batch, Slot(slot.dtype))
+        return pointwise.copied(work, made, made.term, slot)
+    flops = 2 * prod(work.shape(roles.loops + roles.rows + roles.columns + roles.summed))
+    if roles.loops:
+        multiply_matrices(work, left, right, roles, out, flops)
+    else:
+        multiply_once(work, left, right, roles, out, flops)
+    return out
+
+
+def arranged(work: Workspace, left: View, right: View, batch: str) -> tuple[View, View, Matrices]:
+    """The operands, copied where that is needed or pays, and the roles of their letters."""
+    kept_rows = "".join(i for i in memory_order(left) if i not in right.term)
+    kept_columns = "".join(i for i in memory_order(right) if i not in left.term)
+    summed = "".join(i for i in left.term if i in right.term and i not in batch)
+    left, right, order = with_common_sum(work, left, right, batch, summed)
+    left, rows, row_loops = with_group(work, left, batch, kept_rows, order)
+    right, columns, column_loops = with_group(work, right, batch, kept_columns, order)
+    lying = memory_order(left if left.size >= right.size else right)
+    loops = batch + row_loops + column_loops
+    loops = "".join(sorted(loops, key=lambda i: lying.find(i)))
+    return left, right, Matrices(loops, rows, columns, order)
+
+
+def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed: str) -> tuple[View, View, str]:
+    """Both operands such that the summed letters, in one order, lie together in each."""
+    orders = ["".join(i for i in memory_order(view) if i in summed) for view in (left, right)]
+    for order in orders:
+        if is_joined(left, order) and is_joined(right, order):
+            return left, right, order
+    choices = [(left.size if not is_joined(left, o) else 0) + (right.size if not is_joined(right, o) else 0) for o in orders]
+    order = orders[choices.index(min(choices))]
+    if not is_joined(left, order):
+        left = rearranged(work, left, batch, order)
+    if not is_joined(right, order):
+        right = rearranged(work, right, batch, order)
+    return left, right, order
+
+
+def rearranged(work: Workspace, view: View, batch: str, summed: str) -> View:
+    """A copy as matrices: the batch, the letters of its own, the summed ones."""
+    lying = memory_order(view)
+    order = "".join(i for i in lying if i in batch) + "".join(i for i in lying if i not in batch and i not in summed) + summed
+    return pointwise.copied(work, view, order, Slot(view.dtype, "", work.allocate(order, view.dtype)))
+
+
+def with_group(work: Workspace, view: View, batch: str, letters: str, summed: str) -> tuple[View, str, str]:
+    """A view, those of its letters that lie together as one axis, and those that have to be looped over."""
+    group = letters[-1:]
+    for letter in reversed(letters[:-1]):
+        if not is_joined(view, letter + group):
+            break
+        group = letter + group
+    loops = letters[: len(letters) - len(group)]
+    slices = view.count(loops) if loops else 0
+    poor = not has_unit_stride(view, group[-1:] + summed[-1:]) and view.size > 1
+    if poor or slices * SLICE > view.size * COPIED + view.count(batch) * SLICE:
+        view = rearranged(work, view, batch, summed)
+        return view, letters, ""
+    return view, group, loops
+
+
+def destination(work: Workspace, left: View, right: View, roles: Matrices, slot: Slot) -> View | None:
+    """Where the product goes. New memory lies as its readers want it, if the matrices allow that."""
+    natural = roles.loops + roles.rows + roles.columns
+    if slot.into is not None:
+        return slot.into if takes(slot.into, roles) else None
+    if slot.name:
+        wanted = work.order_of(slot.name, natural)
+        trial = View.of(work.assembly.imagined(work.shape(wanted), slot.dtype), wanted)
+        if takes(trial, roles):
+            return work.allocate(wanted, slot.dtype, slot.name)
+        flipped = roles.loops + roles.columns + roles.rows
+        if wanted.find(roles.rows[-1:]) > wanted.find(roles.columns[-1:]):
+            natural = flipped
+    return work.allocate(natural, slot.dtype, slot.name)
+
+
+def takes(out: View, roles: Matrices) -> bool:
+    """Whether matrices can be written where they belong: rows and columns lie together, and one of them densely."""
+    if not is_joined(out, roles.rows) or not is_joined(out, roles.columns):
+        return False
+    return has_unit_stride(out, roles.rows[-1:] + roles.columns[-1:])
+
+
+def multiply_once(work: Workspace, left: View, right: View, roles: Matrices, out: View, flops: int) -> None:
+    """One product of two matrices or vectors."""
+    rows, columns, summed = roles.rows, roles.columns, roles.summed
+    word = "GEMM" if rows and columns else "GEMV"
+    order = rows + columns
+    if memory_order(out) != order and is_contiguous(out, columns + rows):
+        left, right, rows, columns, order = right, left, columns, rows, columns + rows
+    if not is_contiguous(out, order):
+        multiply_matrices(work, left, right, roles, out, flops)
+        return
+    a = left.joined([group for group in (rows, summed) if group])
+    b = right.joined([group for group in (summed, columns) if group])
+    c = out.joined([group for group in (rows, columns) if group])
+    work.assembly.emit(word, "{0}.dot({1}, {out})", a, b, out=c, flops=flops)
+
+
+def is_contiguous(out: View, order: str) -> bool:
+    """Whether an array with the letters in that order is C-contiguous."""
+    return bool(out.transposed(order).array.flags.c_contiguous)
+
+
+def multiply_matrices(work: Workspace, left: View, right: View, roles: Matrices, out: View, flops: int) -> None:
+    """``matmul``, over letters to loop over; an operand that lacks one of them serves in each round."""
+    loops = roles.loops
+    a = left.joined([*(i if i in left.term else "" for i in loops), roles.rows, roles.summed])
+    b = right.joined([*(i if i in right.term else "" for i in loops), roles.summed, roles.columns])
+    c = out.joined([*loops, roles.rows, roles.columns])
+    work.assembly.emit("batched" if loops else "GEMM", "matmul({0}, {1}, {out})", a, b, out=c, flops=flops)
+
+
+def inner(work: Workspace, left: View, right: View, batch: str, summed: str, slot: Slot) -> View:
+    """A product that leaves no letters but the batch."""
+    orders = ["".join(i for i in memory_order(view) if i in summed) for view in (left, right)]
+    if not batch:
+        for order in orders:
+            if is_joined(left, order) and is_joined(right, order):
+                out = work.open(slot, "")
+                a, b = left.joined([order]), right.joined([order])
+                work.assembly.emit("dot", "{0}.dot({1}, {out})", a, b, out=out, flops=2 * left.size)
+                return out
+    ends = [tail(left, right, order) for order in orders]
+    end = max(ends, key=lambda letters: left.count(letters))
+    if end and left.dtype.kind != "c" and left.count(end) >= 8 and left.size > SMALL:
+        rest = "".join(i for i in memory_order(left) if i not in end)
+        whole = not any(i in summed for i in rest)
+        part = work.open(slot if whole else Slot(slot.dtype), rest)
+        a, b = left.joined([*rest, end]), right.joined([*rest, end])
+        work.assembly.emit("batched dot", "vecdot({0}, {1}, {out})", a, b, out=part, flops=2 * left.size)
+        return part if whole else reductions.sum_over(work, part, batch, slot)
+    if left.size > SMALL and left.dtype.char in "fdFD" and len(left.term) <= 26:
+        return by_einsum(work, left, right, batch, slot)
+    made = pointwise.product(work, [left, right], memory_order(left), Slot(slot.dtype))
+    return reductions.sum_over(work, made, batch, slot)
+
+
+def tail(left: View, right: View, order: str) -> str:
+    """The last letters of an order that lie together, and densely, in both operands."""
+    end = ""
+    for letter in reversed(order):
+        longer = letter + end
+        if not all(is_joined(view, longer) and has_unit_stride(view, longer[-1]) for view in (left, right)):
+            break
+        end = longer
+    return end
+
+
+def by_einsum(work: Workspace, left: View, right: View, batch: str, slot: Slot) -> View:
+    """NumPy's own loop, which needs no memory between product and sum."""
+    out = work.open(slot, work.order_of(slot.name, "".join(i for i in memory_order(left) if i in batch)))
+    names = {letter: chr(ord("a") + n) for n, letter in enumerate(left.term)}
+    terms = ["".join(names[i] for i in view.term) for view in (left, right, out)]
+    subscripts = f"{terms[0]},{terms[1]}->{terms[2]}"
+    work.assembly.emit(
+        "batched dot", f"einsum('{subscripts}', {{0}}, {{1}}, out={{out}})", left, right, out=out, flops=2 * left.size
+    )
+    return out
+
+
+Letters = Sequence[str]

@@ -1,0 +1,96 @@
+"""What the source of plans calls, besides NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+ALIGNMENT = 64
+
+
+def affine(array: Array, shape: tuple[int, ...], steps: Sequence[Sequence[int]], starts: Sequence[int]) -> Array:
+    """A view that reads axis n of an array at ``starts[n] + Σ_m steps[n][m] · i_m`` for its own index ``i``.
+
+    Every position that is read must be in the array.
+    """
+    if 0 in shape:
+        return array[tuple(slice(0, 0) for _ in array.shape)].reshape(shape) if array.ndim else array.reshape(shape)
+    strides = tuple(
+        sum(row[m] * stride for row, stride in zip(steps, array.strides, strict=True)) for m in range(len(shape))
+    )
+    corner = array[tuple(slice(start, None) for start in starts)]
+    return as_strided(corner, shape, strides)
+
+
+def memory(nbytes: int) -> Array:
+    """Aligned memory."""
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + nbytes]
+
+
+def piece(block: Array, offset: int, shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array in a block of memory."""
+    return np.ndarray(shape, dtype, block.data, offset)
+
+
+def gather(array: Array, labels: Array, out: Array) -> None:
+    """``out[b,…] = array[labels[b],…]``: zero where a label is no position."""
+    length = array.shape[0]
+    if labels.size and (labels.min() < 0 or labels.max() >= length):
+        inside = (labels >= 0) & (labels < length)
+        out[...] = 0
+        out[inside] = array[labels[inside]]
+    elif array.size or not out.size:
+        np.take(array, labels, 0, out, "clip")
+
+
+def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None:
+    """``out[b,labels[b,t],…] += values[b,t,…]``, in place; a label that is no position is left out.
+
+    ``shared`` axes, those of b, lie in front. Where they are all that labels have, no two entries meet.
+    """
+    grid = [np.broadcast_to(n, labels.shape) for n in np.ogrid[tuple(slice(n) for n in labels.shape)][:shared]]
+    length = out.shape[shared]
+    if labels.size and (labels.min() < 0 or labels.max() >= length):
+        inside = (labels >= 0) & (labels < length)
+        values, labels, grid = values[inside], labels[inside], [n[inside] for n in grid]
+    if len(grid) == labels.ndim or (grid and labels.ndim == 1):
+        out[(*grid, labels)] = values
+    else:
+        np.add.at(out, (*grid, labels), values)
+
+
+def in_pairs(outs: Sequence[Array], parts: Sequence[Array]) -> None:
+    """``out += part`` for each."""
+    for out, part in zip(outs, parts, strict=True):
+        np.add(out, part, out)
+
+
+def argmax(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
+    """The index along one of the last axes where the maximum over all of them is first reached."""
+    return np.unravel_index(array.reshape(*array.shape[:kept], -1).argmax(-1), sizes)[which]
+
+
+def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
+    """The index along one of the last axes where the minimum over all of them is first reached."""
+    return np.unravel_index(array.reshape(*array.shape[:kept], -1).argmin(-1), sizes)[which]
+
+
+def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
+    """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position. ``shared`` axes lie in front."""
+    grid = tuple(np.ogrid[tuple(slice(n) for n in labels.shape)])[:shared]
+    length = array.shape[shared]
+    if labels.size and (labels.min() < 0 or labels.max() >= length):
+        inside = (labels >= 0) & (labels < length)
+        out[...] = 0
+        where = np.nonzero(inside)
+        out[where] = array[(*where[:shared], labels[inside])]
+    elif array.size or not out.size:
+        out[...] = array[(*grid, labels)]

@@ -1,0 +1,199 @@
+"""The workspace of a lowering: each value's view, its memory, and what later equations want of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
+from .assembly import Assembly
+from .views import Dtype, Root, View, is_dense, memory_order
+
+Number = int | float | complex
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a result goes: the value it is (or '' for an intermediate), its dtype, and memory if that is given."""
+
+    dtype: Dtype
+    name: str = ""
+    into: View | None = None
+
+
+class Workspace:
+    """Values while a program is lowered.
+
+    Attributes
+    ----------
+    sizes : dict of letter to size
+        Letters that lowering makes are added.
+    dtypes : mapping of value to dtype
+    values : dict of value to View
+        Axis n of a view is axis n of the value; the letters are those of the equation that made it.
+    at : int
+        The number of the equation that is being lowered.
+    """
+
+    def __init__(self, program: Program, dtypes: Mapping[str, Dtype], *, reuse: bool) -> None:
+        self.program = program
+        self.assembly = Assembly()
+        self.sizes = dict(program.sizes)
+        self.dtypes = dtypes
+        self.values: dict[str, View] = {}
+        self.at = -1
+        self.fresh = set() if reuse else {ref.name for ref in program.outputs}
+        self.last: dict[str, int] = {}
+        self.readers: dict[str, list[Equation]] = {}
+        self.outs = {equation.out.name: equation.out for equation in program.equations}
+        for number, equation in enumerate(program.equations):
+            for ref in operands(equation):
+                self.last[ref.name] = number
+                self.readers.setdefault(ref.name, []).append(equation)
+        for ref in program.outputs:
+            self.last[ref.name] = len(program.equations)
+        self.made = 0
+        self.casts: dict[tuple[str, Dtype], View] = {}
+
+    # values
+
+    def argument(self, number: int, declared: Input) -> View:
+        """The view of an argument, without its axes of size 1 that have no letter."""
+        letters = declared.ref.indices
+        shape = self.shape(letters)
+        root = Root(f"x{number}", "input", shape, np.dtype(declared.dtype))
+        return View.of(root, letters)
+
+    def converted(self, view: View, dtype: Dtype) -> View:
+        """A view's entries as numbers of a dtype, converted once for all equations that read it."""
+        key = view.text, dtype
+        if key not in self.casts:
+            self.casts[key] = self.cast(view, dtype)
+            self.casts[key].root.last = max(view.root.last, self.at)
+        return self.casts[key]
+
+    def define(self, name: str, view: View) -> None:
+        """A value has been computed, or is a view of another."""
+        view.root.last = max(view.root.last, self.last.get(name, -1))
+        self.values[name] = view
+
+    def read(self, ref: Ref) -> View:
+        """A value in the letters in which it is used, the diagonal where one stands twice."""
+        return self.values[ref.name].named(ref.indices).without_repeats()
+
+    def read_as(self, ref: Ref, dtype: Dtype) -> View:
+        """The same as numbers of a dtype."""
+        view = self.values[ref.name]
+        if view.dtype != dtype:
+            view = self.converted(view, dtype)
+        return view.named(ref.indices).without_repeats()
+
+    def cast(self, view: View, dtype: Dtype) -> View:
+        """A view's entries as another dtype."""
+        if view.root.kind == "constant" and view.text == view.root.name:
+            return self.assembly.constant(self.assembly.constants[view.root.name].astype(dtype), view.term)
+        out = self.allocate(memory_order(view), dtype).transposed(view.term)
+        self.assembly.emit("cast", "copyto({out}, {0}, 'unsafe')", view, out=out)
+        return out
+
+    def letter(self, size: int) -> str:
+        """A new letter, of no alphabet, for an axis that lowering makes."""
+        self.made += 1
+        letter = chr(0xE000 + self.made)
+        self.sizes[letter] = size
+        return letter
+
+    # memory
+
+    def shape(self, letters: Iterable[str]) -> tuple[int, ...]:
+        """The size of each letter."""
+        return tuple(self.sizes[i] for i in letters)
+
+    def allocate(self, order: str, dtype: Dtype, name: str = "") -> View:
+        """Memory for an array whose letters lie in that order."""
+        root = self.assembly.root(self.shape(order), dtype, fresh=name in self.fresh)
+        root.last = self.at
+        return View.of(root, order)
+
+    def open(self, slot: Slot, order: str) -> View:
+        """The memory of a slot, with the letters in that order (as they lie in memory if it is new)."""
+        if slot.into is not None:
+            return slot.into.transposed(order)
+        return self.allocate(order, slot.dtype, slot.name)
+
+    def number(self, value: Number, dtype: Dtype) -> View:
+        """A number as a constant without axes, which ufuncs take faster than Python's."""
+        return self.assembly.constant(np.array(value, dtype), "")
+
+    def ones(self, length: int, dtype: Dtype) -> View:
+        """A vector of ones."""
+        return self.assembly.constant(np.ones(length, dtype), " ")
+
+    def is_spare(self, view: View, others: Sequence[View] = ()) -> bool:
+        """Whether a view's memory may be written over by the equation that is being lowered: nothing reads it later."""
+        root = view.root
+        if root.kind != "buffer" or root.last > self.at or any(other.root is root for other in others):
+            return False
+        return is_dense(view) and view.root.nbytes == view.size * view.dtype.itemsize
+
+    # what is wanted
+
+    def order_of(self, name: str, letters: str, candidates: Sequence[View] = ()) -> str:
+        """The order in memory that costs least: as the operands that have every letter lie, else as readers want it."""
+        full = [view for view in candidates if set(view.term) == set(letters)]
+        if full:
+            return memory_order(full[0])
+        wanted = self.wanted(name, 3) if name else None
+        if wanted is not None:
+            out = self.outs[name].indices
+            return "".join(out[axis] for axis in wanted) if set(out) == set(letters) else letters
+        return letters
+
+    def wanted(self, name: str, depth: int) -> tuple[int, ...] | None:
+        """The order of a value's axes in memory that elementwise readers want: that of what they read besides."""
+        out = self.outs.get(name)
+        if out is None or depth == 0 or len(set(out.indices)) != len(out.indices):
+            return None
+        for reader in self.readers.get(name, ()):
+            mine = next((ref.indices for ref in operands(reader) if ref.name == name), "")
+            if not is_elementwise(reader) or set(mine) != set(reader.out.indices) or len(mine) != len(set(mine)):
+                continue
+            for ref in operands(reader):
+                if ref.name in self.values and set(ref.indices) == set(mine) and len(ref.indices) == len(mine):
+                    order = memory_order(self.values[ref.name].named(ref.indices))
+                    return tuple(mine.index(i) for i in order)
+            further = self.wanted(reader.out.name, depth - 1)
+            if further is not None:
+                return tuple(mine.index(reader.out.indices[axis]) for axis in further)
+        return None
+
+
+def is_elementwise(equation: Equation) -> bool:
+    """Whether each entry is made from one entry of each operand."""
+    match equation:
+        case Sum() | Map():
+            return True
+        case Contract(out, refs, brackets):
+            return not brackets and all(set(ref.indices) <= set(out.indices) for ref in refs)
+        case _:
+            return False
+
+
+def number_of(factor: Factor, sizes: Mapping[str, int]) -> Number:
+    """A factor as a number of Python."""
+    value = factor.value(sizes)
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value
+
+
+def fits(root: Root, view: View) -> bool:
+    """Whether a view is all of a piece of memory as it lies."""
+    return view.text == root.name
+
+
+Arrays = Mapping[str, Any]
