@@ -4,6 +4,7 @@ Everything that costs is imported when a subcommand runs, so that ``--help`` is 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SubscriptsError as error:  # with a caret under the character
         print(f"einbackprop: {error}", file=sys.stderr)
         return 2

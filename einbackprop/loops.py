@@ -58,13 +58,16 @@ def moving(first: Sequence[tuple[str, str]], second: Sequence[tuple[str, str]]) 
 def loop_positions(
     lines: Iterable[tuple[Source, Sequence[Sequence[Equation]]]], labels: Mapping[str, str]
 ) -> dict[tuple[str, Loop | None], int]:
-    """Where the index of each loop stands in its first run: the number that most of its values have."""
+    """Where the index of each loop stands in its first run: the number that most of its values have,
+    those that it makes counting twice."""
     counts: dict[tuple[str, Loop | None], Counter[int]] = {}
     for source, runs in lines:
         if len(runs) > 1:
             here = (source.file, innermost_loop(source.file, source.line))
-            numbers = moving(labelled(runs[0], labels), labelled(runs[1], labels)).values()
-            counts.setdefault(here, Counter()).update(number for _, number in numbers)
+            found = moving(labelled(runs[0], labels), labelled(runs[1], labels))
+            made = {equation.out.name for equation in runs[0]}
+            for name, (_, number) in found.items():
+                counts.setdefault(here, Counter())[number] += 2 if name in made else 1
     return {loop: numbers.most_common(1)[0][0] for loop, numbers in counts.items() if numbers}
 
 

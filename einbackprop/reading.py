@@ -194,7 +194,6 @@ def text(reading: Reading) -> str:
 def dimension_table(program: Program) -> str:
     """Which letter ranges over what: ``i 3   j 4   b 5 (batch_size)``."""
     used = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
-    used |= {i for declared in program.inputs for i in declared.ref.indices}
     parts = [
         f"{', '.join(d.letters)} = {d.size}" + (f" ({d.name})" if d.name else "")
         for d in program.dimensions
