@@ -22,7 +22,8 @@ w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]             
 Z[b,g,i,y,x]     = 1/R 1/T Σ_rt w[b,g,i,y,x,r,t]
 
 ∂Z[b,g,i,y,x]/∂w[b,g,i,y,x,n,m] = 1/R 1/T ones[n] ones[m]                    the same for each place
-dw[b,g,i,y,x,r,t] = 1/R 1/T dZ[b,g,i,y,x] ones[r] ones[t]
+⇒  dw[b,g,i,y,x,r,t] = 1/R 1/T dZ[b,g,i,y,x] ones[r] ones[t]
+∂w[b,g,i,y,x,r,t]/∂X[b,g,i,n,m] = [n = s·y + r] [m = s·x + t]
 ⇒  dX[b,g,i,p,q] = Σ_yxrt [p = s·y + r] [q = s·x + t] dw[b,g,i,y,x,r,t]      scatter
 """
 
@@ -52,7 +53,8 @@ Z[b,g,i,y,x]     = max_rt w[b,g,i,y,x,r,t]
     hit[b,g,i,y,x,r,t] is 1 at the place where the maximum is (the first of equals), else 0:
 hit[b,g,i,y,x,r,t] = first_rt w[b,g,i,y,x,r,t]
 ∂Z[b,g,i,y,x]/∂w[b,g,i,y,x,n,m] = hit[b,g,i,y,x,n,m]
-dw[b,g,i,y,x,r,t] = hit[b,g,i,y,x,r,t] dZ[b,g,i,y,x]
+⇒  dw[b,g,i,y,x,r,t] = hit[b,g,i,y,x,r,t] dZ[b,g,i,y,x]
+∂w[b,g,i,y,x,r,t]/∂X[b,g,i,n,m] = [n = s·y + r] [m = s·x + t]
 ⇒  dX[b,g,i,p,q] = Σ_yxrt [p = s·y + r] [q = s·x + t] dw[b,g,i,y,x,r,t]      scatter
 """
 
