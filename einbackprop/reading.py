@@ -9,16 +9,19 @@ from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
 
+from . import nesting
 from .einsum_text import einsum_text
 from .fusion import Letters, fuse, letters_of
 from .loops import innermost_loop, loop_names, loop_positions
 from .matrix_notation import matrix_text
+from .meaning import Meanings, meanings
 from .notation import View, equation_text, rename_letters
 from .program import ONE, Contract, Equation, Program, Ref, Source, operands
 from .tracing.recorder import Note
 from .tracing.tracer import Trace, record
 
 WIDTH = 100
+MATRIX_SIGNS = frozenset("·ᵀ⊙")
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class Reading:
         What the reader should know: branches taken, what could not be read.
     program : Program
         One equation a value, before products were put together.
+    given : str
+        What the meanings of gradients rest on.
     """
 
     lines: tuple[Line, ...]
     notes: tuple[Note, ...]
     program: Program
+    given: str = ""
 
     def __str__(self) -> str:
         return text(self)
@@ -64,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Formula:
-    """One value of a line: in index notation, as einsum code, and in matrix notation where it has one."""
+    """One value of a line: in index notation, as einsum code, in matrix notation where it has one; which gradient it is."""
 
     name: str
     equation: str
@@ -93,12 +99,13 @@ def read(function: Callable[..., Any], *arguments: Any) -> Reading:
     TraceError
         The function raised, or did something that a trace cannot follow.
     """
-    return reading_of(record(function, arguments))
+    return reading_of(record(function, arguments), arguments)
 
 
-def reading_of(trace: Trace) -> Reading:
-    """The lines of a trace."""
+def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
+    """The lines of a trace of these arguments."""
     program = trace.program
+    meant = meanings(program, [nesting.get(tuple(arguments), declared.path) for declared in program.inputs])
     groups: dict[tuple[str, int], dict[int, list[Equation]]] = {}
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in program.labels)
     for equation in fused.equations:
@@ -124,10 +131,10 @@ def reading_of(trace: Trace) -> Reading:
                 now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
                 again = loop_names(list(runs.values()), program.labels, shown, now)
                 view = replace(view, names={**view.names, **again})
-            lines.append(Line(chosen[0].source.shown, len(runs), tuple(formula(e, view) for e in chosen)))
+            lines.append(Line(chosen[0].source.shown, len(runs), tuple(formula(e, view, meant) for e in chosen)))
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
-    return Reading(tuple(lines), trace.notes, program)
+    return Reading(tuple(lines), trace.notes, program, meant.given)
 
 
 def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
@@ -172,10 +179,14 @@ def shown_values(
     return [e for e in group if e.out.name in kept or uses[e.out.name] > inner[e.out.name]]
 
 
-def formula(equation: Equation, view: View) -> Formula:
+def formula(equation: Equation, view: View, meant: Meanings) -> Formula:
     """One value, in every notation."""
     matrix = matrix_text(equation, view) if isinstance(equation, Contract) else None
-    return Formula(view.ref(equation.out).name, equation_text(equation, view), einsum_text(equation, view), matrix)
+    if matrix is not None and not MATRIX_SIGNS & set(matrix):
+        matrix = None  # pointwise: it says no more than the equation
+    name = view.ref(equation.out).name
+    meaning = meant.of.get(equation.out.name)
+    return Formula(name, equation_text(equation, view), einsum_text(equation, view), matrix, meaning)
 
 
 def text(reading: Reading) -> str:
@@ -187,6 +198,7 @@ def text(reading: Reading) -> str:
             file = line.source.file
             blocks.append(f"{Path(file).name}")
         blocks.append(line_text(line))
+    blocks += [f"note: {reading.given}"] if reading.given else []
     blocks += [note_text(note) for note in reading.notes]
     return "\n".join(blocks)
 

@@ -72,7 +72,7 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0) ->
     """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
         reach = _reach(names, {"EXPRESSION": expression}, os.path.basename(script))
-        return reading_of(_traced(reach, names))
+        return reading_of(_traced(reach, names), list(reach.state.values()))
 
 
 def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> str:

@@ -50,6 +50,27 @@ def test_a_matmul_style_backward_line_by_line(tmp_path: Path, capsys: pytest.Cap
     assert max(map(len, printed.splitlines())) <= 100
 
 
+def test_what_gradients_are_is_said_where_the_forward_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "net.py"
+    script.write_text(COLUMNS, encoding="utf-8")
+    main(["read", str(script), COLUMNS_GRADS])
+    printed = capsys.readouterr().out
+    assert "is the gradient of the argument of the sigmoid that makes two: its name misleads" in printed
+    assert "is ∂L/∂W2" in printed
+    assert "note: here d_guess is taken as ∂L/∂guess" in printed
+
+
+def test_a_wrong_line_is_not_said_to_be_a_gradient(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "net.py"
+    script.write_text(COLUMNS.replace("np.dot(d_two, one.T)", "np.dot(d_two, two.T)"), encoding="utf-8")
+    main(["read", str(script), COLUMNS_GRADS])
+    printed = capsys.readouterr().out
+    assert "is ∂L/∂W2" not in printed
+    assert "is ∂L/∂W3" in printed
+
+
 def test_two_layers_of_one_size_keep_two_letters(tmp_path: Path) -> None:
     mine = module_of(
         tmp_path,
