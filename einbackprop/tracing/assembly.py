@@ -173,7 +173,7 @@ class Lettering:
         for axes in values.values():
             for axis, count in Counter(axis.root() for axis in axes).items():
                 needs[axis] = max(needs.get(axis, 1), count)
-        samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, needs, recorder.concrete))
+        samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, self.order, recorder.concrete))
         self.chosen = choose_letters(self.order, needs, samples)
 
     def axis(self, letter: str) -> Axis:

@@ -15,7 +15,7 @@ import numpy as np
 from ..program import Source
 from .memory import is_traced
 from .recorder import Recorder
-from .sizes import is_measured
+from .sizes import named_axis
 from .statements import Statements, Target, statements_of
 
 PACKAGE = Path(__file__).parent.parent
@@ -93,15 +93,17 @@ class Observer:
         assert recorder is not None
         if is_traced(value):
             name = recorder.name_of(value)
-            if name in self.named:
+            if name is None:
+                recorder.name_window(value, label)
+            elif name in self.named:
                 if entry:
                     recorder.entries[name] = label
-            elif name is not None and depth < self._depths.get(name, sys.maxsize):
+            elif depth < self._depths.get(name, sys.maxsize):
                 self._depths[name] = depth
                 recorder.names[name] = label
-        elif is_measured(value) and len(value.powers) == 1:
-            axis = value.powers[0][0].root()
-            axis.name = axis.name or label
+        elif (axis := named_axis(value)) is not None:
+            if not entry:
+                axis.root().name = axis.root().name or label
         elif isinstance(value, list | tuple) and len(value) < 100:
             for n, item in enumerate(value):
                 self.bind(item, f"{label}_{n}", depth + FAR, entry=True)

@@ -105,6 +105,7 @@ class Recorder:
         self._gathered: dict[tuple[str, Window], str] = {}
         self._flattened: dict[tuple[str, tuple[int, ...]], str] = {}
         self._aside = False
+        self._window_names: dict[tuple[str, Window], str] = {}
         self._known: dict[int, tuple[Any, View]] = {}
 
     @property
@@ -242,12 +243,20 @@ class Recorder:
         """The name of the value that a partial view was read as, since the buffer was last written."""
         return self._gathered.get((array.buffer.name, array.window))
 
+    def name_window(self, array: View, label: str) -> None:
+        """Call a part of a buffer something, for when it is read."""
+        self._window_names.setdefault((array.buffer.name, array.window), label)
+
     def _gather(self, array: View, kept: Sequence[int]) -> str:
         base, out, brackets = self.window_letters(array)
         operand = Ref(array.buffer.name, base)
-        return self.emit(
+        name = self.emit(
             "".join(out[i] for i in kept), lambda ref, source: Contract(ref, (operand,), brackets, source=source)
         )
+        label = self._window_names.get((operand.name, array.window))
+        if label is not None:
+            self.names[name] = label
+        return name
 
     def window_letters(self, array: View) -> tuple[str, dict[int, str], tuple[Bracket, ...]]:
         """Letters on the whole buffer, letters of the window by stored axis, and the brackets between the two."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dimensions import BATCH_NAMES, Axis
+from ..dimensions import BATCH_NAMES, TIME_NAMES, Axis
 from ..program import Contract, Equation, Sum, operands
 
 
@@ -17,14 +17,14 @@ from ..program import Contract, Equation, Sum, operands
 class Sight:
     """What there is to look at: equations in provisional letters, the stored axes of every value, the arguments.
 
-    ``needs`` says how many letters a dimension needs, ``concrete`` what values were.
+    ``order`` holds the dimensions in the order of the data, ``concrete`` what values were.
     """
 
     equations: Sequence[Equation]
     values: Mapping[str, Sequence[Axis]]
     inputs: Sequence[str]
     axis: Callable[[str], Axis]
-    needs: Mapping[Axis, int]
+    order: Sequence[Axis]
     concrete: Mapping[str, Any]
 
     def dimensions(self, name: str) -> frozenset[Axis]:
@@ -40,25 +40,25 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
     """The dimension that ``b`` stands for.
 
     It is the one that the user's word for a size says. Else samples are what labels are given for; else what goes
-    through the computation from value to value while the features change: the dimension that most computed values
-    have which are no parameters' gradients. A dimension that meets itself (a recurrent layer) or that an argument
-    along it is broadcast over (a bias) is none of samples.
+    through the computation from value to value while the features change. A dimension that an argument maps to itself
+    (a recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
     """
     for names in (sight.inputs, sight.values):
         for name in names:
             for axis in sight.values[name]:
                 if axis.root().name in BATCH_NAMES and not axis.is_unit:
                     return axis.root()
-    features = broadcast_along(sight) | {axis for axis, letters in sight.needs.items() if letters > 1}
+    features = broadcast_along(sight) | meeting_themselves(sight)
+    features |= {axis for axis in sight.order if axis.name in TIME_NAMES}
     for name in sight.inputs:
-        labelled = sight.dimensions(name)
-        if len(labelled) == 1 and sight.is_counting(name) and not labelled & features:
-            return next(iter(labelled))
-    shapes = {sight.dimensions(name) for name in sight.inputs}
-    for other_shapes in (shapes, set()):
-        counts = carried(sight, other_shapes)
-        ranked = [axis for axis, _ in counts.most_common() if axis not in features]
-        if ranked and (len(ranked) == 1 or counts[ranked[0]] > counts[ranked[1]]):
+        if sight.is_counting(name) and sight.values[name]:
+            first = sight.values[name][0].root()
+            if first not in features and not first.is_unit:
+                return first
+    for others in (contracted_shapes(sight), set()):
+        scores = carried(sight, others, features)
+        ranked = sorted(scores, key=scores.__getitem__, reverse=True)
+        if ranked and (len(ranked) == 1 or scores[ranked[0]] > scores[ranked[1]]):
             return ranked[0]
     return None
 
@@ -70,21 +70,42 @@ def broadcast_along(sight: Sight) -> set[Axis]:
     for equation in sight.equations:
         if isinstance(equation, Sum) or (isinstance(equation, Contract) and not equation.brackets):
             for ref in operands(equation):
-                wide = set(ref.indices) < set(equation.out.indices)
-                if ref.name in vectors and wide:
+                if ref.name in vectors and sight.dimensions(ref.name) < sight.dimensions(equation.out.name):
                     found |= sight.dimensions(ref.name)
     return found
 
 
-def carried(sight: Sight, others: set[frozenset[Axis]]) -> Counter[Axis]:
-    """In how many computed values of several dimensions each is; outer products and values shaped as ``others`` not
-    counted."""
+def meeting_themselves(sight: Sight) -> set[Axis]:
+    """The dimensions that an argument has twice: it maps them to themselves."""
+    counts = (Counter(axis.root() for axis in sight.values[name]) for name in sight.inputs)
+    return {axis for count in counts for axis, times in count.items() if times > 1}
+
+
+def contracted_shapes(sight: Sight) -> set[frozenset[Axis]]:
+    """The dimensions of arguments that stand in products that are summed: weights, and what they are applied to."""
+    return {
+        sight.dimensions(ref.name)
+        for equation in sight.equations
+        if isinstance(equation, Contract) and len(equation.operands) > 1
+        for ref in equation.operands
+        if ref.name in sight.inputs and set(ref.indices) - set(equation.out.indices)
+    }
+
+
+def carried(
+    sight: Sight, others: set[frozenset[Axis]], features: set[Axis]
+) -> dict[Axis, tuple[int, int]]:
+    """For each dimension but the features: with how many sets of others it goes in computed values of several
+    dimensions, and in how many values. Outer products, and what is shaped as ``others``, do not count."""
+    kinds: dict[Axis, set[frozenset[Axis]]] = {}
     counts: Counter[Axis] = Counter()
     for equation in sight.equations:
         dimensions = sight.dimensions(equation.out.name)
         if len(dimensions) > 1 and dimensions not in others and not is_outer(equation):
             counts.update(dimensions)
-    return counts
+            for axis in dimensions:
+                kinds.setdefault(axis, set()).add(dimensions)
+    return {axis: (len(kinds[axis]), counts[axis]) for axis in sight.order if axis in kinds and axis not in features}
 
 
 def is_outer(equation: Equation) -> bool:
