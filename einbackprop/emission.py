@@ -21,7 +21,7 @@ from .markup import printable
 from .notation import View, equation_text
 from .numerals import code
 from .program import Contract, Equation, Opaque, Program, Sum, operands
-from .scope import Scope, value_dtypes
+from .scope import Scope, swapped_widths, value_dtypes
 from .statements import write
 
 WIDTH = 100
@@ -92,7 +92,8 @@ def scope_of(program: Program, name: str, einsum: str) -> Scope:
     identifiers = Identifiers([name, *HELPERS])
     values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
     names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
-    return Scope(program, einsum, names, value_dtypes(program), identifiers)
+    dtypes = (value_dtypes(program), value_dtypes(swapped_widths(program)))
+    return Scope(program, einsum, names, *dtypes, identifiers)
 
 
 def needed(program: Program) -> Program:

@@ -374,7 +374,8 @@ def update(equation: Update, view: View) -> Markup:
 
 def quoted(name: str) -> str:
     """A name in the exact form: in double quotes unless it is an identifier that means nothing else."""
-    return name if name.isidentifier() and not RESERVED.fullmatch(name) else in_quotes(name)
+    plain = name.isidentifier() and re.fullmatch(r"\w+", name) and not RESERVED.fullmatch(name)
+    return name if plain else in_quotes(name)
 
 
 def in_quotes(words: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class Scope:
         The function that contracts.
     names : mapping of value to identifier
     dtypes : mapping of value to dtype, as traced
+    swapped : mapping of value to dtype, if the inputs had the other width of floats
     identifiers : Identifiers
     lines : list of str
         The statements of one equation, without indentation.
@@ -53,20 +54,21 @@ class Scope:
         Functions that have to be defined above.
     inlined : mapping of value to equation
         Values that have no line of their own.
-    made_ones : mapping of letters of a dimension and dtype to the variable that holds ones
+    made_ones : mapping of letters of a dimension, dtype and swapped dtype to the variable that holds ones
     """
 
     program: Program
     einsum: str
     names: dict[str, str]
     dtypes: dict[str, Dtype]
+    swapped: dict[str, Dtype]
     identifiers: Identifiers
     lines: list[str] = field(default_factory=list)
     vectors: list[str] = field(default_factory=list)
     used_sizes: dict[str, str] = field(default_factory=dict)
     helpers: set[str] = field(default_factory=set)
     inlined: dict[str, Equation] = field(default_factory=dict)
-    made_ones: dict[tuple[str, Dtype], str] = field(default_factory=dict)
+    made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)
 
     def traced_size(self, letter: str) -> int:
         """The size that a letter had when the program was traced."""
@@ -91,9 +93,16 @@ class Scope:
         """Add a statement."""
         self.lines.append(line)
 
-    def value(self, name: str) -> str:
-        """A value as a number or array of numbers: booleans count as 0 and 1."""
-        return f"{self.names[name]}.astype(int)" if self.is_boolean(name) else self.names[name]
+    def value(self, name: str, among: Sequence[str] = ()) -> str:
+        """A value as a number or array of numbers: booleans count as 0 and 1, in the dtype of floats ``among`` them."""
+        if not self.is_boolean(name):
+            return self.names[name]
+        return f"{self.names[name]}.astype({self.dtype(self.counting(among), among)})"
+
+    def counting(self, among: Sequence[str]) -> Dtype:
+        """The dtype that booleans are counted in beside other values: it does not widen floats."""
+        floats = [self.dtypes[name] for name in among if self.dtypes[name].kind in "fc"]
+        return np.result_type(*floats) if floats else np.dtype(np.int64)
 
     def is_boolean(self, name: str) -> bool:
         """Whether a value is True and False."""
@@ -109,19 +118,25 @@ class Scope:
 
     def dtype(self, kind: Dtype, names: Sequence[str]) -> str:
         """A dtype as an expression: that of one of these arrays if they have it, so that it follows them."""
-        for name in names:
-            if self.dtypes[name] == kind and name not in self.inlined:
-                return f"{self.names[name]}.dtype"
+        having = [name for name in names if self.dtypes[name] == kind and name not in self.inlined]
+        other = self.swapped_kind(names)
+        for name in sorted(having, key=lambda name: self.swapped[name] != other):
+            return f"{self.names[name]}.dtype"
         return "int" if kind == np.dtype(int) else "bool" if kind.kind == "b" else f"np.{kind.name}"
+
+    def swapped_kind(self, names: Sequence[str]) -> Dtype | None:
+        """The dtype that a product of values has if the inputs have the other width of floats."""
+        return product_kind([numeric(np.ones(1, self.swapped[name])) for name in names]) if names else None
 
     def ones(self, letter: str, kind: Dtype, names: Sequence[str]) -> str:
         """A vector of ones along a letter, made once."""
         dimension = self.program.dimension(letter).letters
-        if (dimension, kind) not in self.made_ones:
-            self.made_ones[dimension, kind] = self.identifiers.take(f"ones_{letter}")
+        key = (dimension, kind, self.swapped_kind(names))
+        if key not in self.made_ones:
+            self.made_ones[key] = self.identifiers.take(f"ones_{letter}")
             dtype = self.dtype(kind, names)
-            self.vectors.append(f"{self.made_ones[dimension, kind]} = np.ones({self.size(letter)}, dtype={dtype})")
-        return self.made_ones[dimension, kind]
+            self.vectors.append(f"{self.made_ones[key]} = np.ones({self.size(letter)}, dtype={dtype})")
+        return self.made_ones[key]
 
     def call_einsum(self, terms: Sequence[tuple[str, str]], out: str) -> str:
         """A contraction of (expression, letters)."""
@@ -130,27 +145,31 @@ class Scope:
         extra = ", optimize=True" if planned and self.einsum == "np.einsum" else ""
         return f'{self.einsum}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
 
-    def aligned(self, ref: Ref, letters: str, *, numbers: bool = True) -> str:
+    def aligned(self, ref: Ref, letters: str, *, numbers: bool = True, among: Sequence[str] = ()) -> str:
         """A value with exactly these letters: transposed, its diagonal, copied along letters that it lacks."""
-        expression = self.value(ref.name) if numbers else self.names[ref.name]
+        expression = self.value(ref.name, among) if numbers else self.names[ref.name]
         if ref.indices == letters:
             return expression
-        kind = self.sample(ref.name).dtype
         if not numbers and self.is_boolean(ref.name):
             return f"{self.aligned(ref, letters)}.astype(bool)"
+        counted = self.is_boolean(ref.name)
+        kind = self.counting(among) if counted else self.dtypes[ref.name]
         missing = [i for i in dict.fromkeys(letters) if i not in ref.indices]
-        ones = [(self.ones(i, kind, [ref.name]), i) for i in missing]
+        ones = [(self.ones(i, kind, among if counted else [ref.name]), i) for i in missing]
         return self.call_einsum([(expression, ref.indices), *ones], letters)
 
-    def spread(self, refs: Sequence[Ref], letters: str, *, numbers: bool = True) -> list[str]:
+    def spread(
+        self, refs: Sequence[Ref], letters: str, *, numbers: bool = True, among: Sequence[str] = ()
+    ) -> list[str]:
         """Values as NumPy's broadcasting takes them: scalars as they are if another value has every letter."""
         full = any(set(ref.indices) >= set(letters) for ref in refs)
-        return [
-            (self.value(ref.name) if numbers else self.names[ref.name])
-            if full and not ref.indices
-            else self.aligned(ref, letters, numbers=numbers)
-            for ref in refs
-        ]
+        shown: list[str] = []
+        for ref in refs:
+            if full and not ref.indices:
+                shown.append(self.value(ref.name, among) if numbers else self.names[ref.name])
+            else:
+                shown.append(self.aligned(ref, letters, numbers=numbers, among=among))
+        return shown
 
     def arange(self, letter: str, letters: str) -> str:
         """The positions along a letter, on the axes of ``letters``."""
@@ -197,8 +216,16 @@ def new_axes(letter: str, letters: str) -> str:
     return f"[{', '.join([':', *['None'] * after])}]" if after else ""
 
 
+SWAPPED = {"float64": "float32", "float32": "float64", "complex128": "complex64", "complex64": "complex128"}
+
+
+def swapped_widths(program: Program) -> Program:
+    """The program with float32 for float64 among its inputs and the other way round."""
+    return replace(program, inputs=tuple(replace(i, dtype=SWAPPED.get(i.dtype, i.dtype)) for i in program.inputs))
+
+
 def value_dtypes(program: Program) -> dict[str, Dtype]:
-    """The dtype of every value when the inputs have those that they were traced with."""
+    """The dtype of every value, given those of the inputs."""
     known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
     known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
     known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}

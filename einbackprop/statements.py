@@ -185,7 +185,7 @@ def total(equation: Sum, scope: Scope) -> str:
     """``a - 2 * b + 1``."""
     letters = equation.out.indices
     refs = [ref for _, ref in equation.terms if ref is not None]
-    spread = iter(scope.spread(refs, letters))
+    spread = iter(scope.spread(refs, letters, among=[ref.name for ref in refs]))
     parts: list[str] = []
     if not refs:
         first, *others = equation.terms or [(Factor(Fraction(0)), None)]
@@ -240,9 +240,10 @@ def pointwise(equation: Map, scope: Scope) -> str:
         case "truth", [x]:
             return f"{x} != 0"
         case "where", [tested_value, x, y]:
-            tested, first, second = equation.operands
-            choices = f"{counted(x, first, scope)}, {counted(y, second, scope)}"
-            return f"np.where({truth(tested_value, tested, scope)}, {choices})"
+            tested, *chosen = equation.operands
+            both = all(scope.is_boolean(ref.name) for ref in chosen)  # one alone takes the other's dtype
+            choices = [f"{value}.astype(int)" if both else value for value in (x, y)]
+            return f"np.where({truth(tested_value, tested, scope)}, {', '.join(choices)})"
         case name, [x, y] if name in INFIX:
             return f"{x} {INFIX[name]} {y}"
         case name, _:
@@ -252,11 +253,6 @@ def pointwise(equation: Map, scope: Scope) -> str:
 def truth(expression: str, ref: Ref, scope: Scope) -> str:
     """An expression as a condition."""
     return expression if scope.is_boolean(ref.name) else f"{expression} != 0"
-
-
-def counted(expression: str, ref: Ref, scope: Scope) -> str:
-    """An expression whose booleans are 0 and 1."""
-    return f"{expression}.astype(int)" if scope.is_boolean(ref.name) else expression
 
 
 def power(x: str, exponent: Number | None, kind: Dtype) -> str:
