@@ -7,6 +7,7 @@ every cotangent is derived, and the user's values are compared with them at draw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from .sampling import draw_samples
 from .truth import Matching, Role, Truth, arrays_of
 
 SEED = 0
+GRADIENT = re.compile(r"(d|∂|grad|delta)(L|J)?[_/A-Z]|delta\d*$|grad$")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
     made = program.defining()
     for equation in program.equations:
         name = equation.out.name
-        if name in program.labels and len(gradient_of(program.labels[name])) > 1:
+        if name in program.labels and is_called_gradient(program.labels[name], program):
             before = ancestors(program, name)
             dimensions = [program.dimension(i) for i in equation.out.indices]
             fitting = [
@@ -75,6 +77,13 @@ def starts(program: Program) -> list[tuple[str, str]]:
             ]  # fmt: skip
             return [(name, other) for other in reversed(fitting)]
     return []
+
+
+def is_called_gradient(called: str, program: Program) -> bool:
+    """Whether a name says that it is a gradient: of another name, or by its spelling (``d_out``, ``dL_dz``, ``delta2``)."""
+    known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
+    of = [name.casefold() for name in gradient_of(called)[1:]]
+    return bool(known & set(of)) or GRADIENT.match(called) is not None
 
 
 def ancestors(program: Program, name: str) -> list[str]:
