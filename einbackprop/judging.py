@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from .program import Equation, Factor, Opaque, Program, Source, operands
-from .sampling import Array, Sample, Values, draw_samples, evaluate_into
+from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
 from .simplification import needed
 from .truth import Matching, Role, Truth, arrays_of
 
@@ -92,16 +92,13 @@ class Judging:
         self.program = program
         self.truth = Truth(program)
         self.targets = [Target(n, program.outputs[n].name, parameter) for n, parameter in targets.items()]
-        self.samples: list[Sample] = draw_samples(
-            program, self.truth.program, arrays, [t.parameter for t in self.targets], rng
-        )
+        self.made = program.defining()
         self.reach = self._reach()
         self.unreadable = self._unreadable()
-        if run is not None:
-            self.unreadable |= self._unfaithful(run, arrays)
+        self.samples = self._samples(arrays, rng, run)
         self.matching = Matching(self.truth, self.samples)
-        self.made = program.defining()
         self.place = {e.out.name: n for n, e in enumerate(program.equations)}
+        self.has_sizes = has_size(program)
         self.forward = {e.out.name for e in needed(program.equations, [program.outputs[0].name])}
         self.roots = step_roots(program, self.forward)
         self.first: list[Values] = [s.yours for s in self.samples]
@@ -129,26 +126,33 @@ class Judging:
         lost = {e.out.name for e in self.program.equations if isinstance(e, Opaque)}
         return sum(1 << n for n in range(len(self.targets)) if any(self.reach.get(x, 0) >> n & 1 for x in lost))
 
-    def _unfaithful(self, run: Run, arrays: Sequence[Array]) -> int:
-        """The targets of which a run of the code itself says something else than the trace does, as bits."""
-        everything = (1 << len(self.targets)) - 1
-        for sample in self.samples:
-            if not sample.own_sizes:
-                continue
-            given = [
-                sample.given[i.ref.name].reshape(np.shape(array)).astype(np.asarray(array).dtype)
-                for i, array in zip(self.program.inputs, arrays, strict=True)
-            ]
-            try:
-                results = run(given)
-            except Exception:  # the code itself fails at these values: nothing can be said of it
-                return everything
-            traced = [sample.yours.get(ref.name) for ref in self.program.outputs]
-            same = [agrees(a, b) for a, b in zip(results, traced, strict=True)]
-            if not same[0]:
-                return everything
-            return sum(1 << n for n, t in enumerate(self.targets) if not same[t.position])
-        return 0
+    def _samples(self, arrays: Sequence[Array], rng: np.random.Generator, run: Run | None) -> list[Sample]:
+        """The samples at which the trace says what the code does.
+
+        Where the code's way depends on values, those are few: fresh values near the user's are tried.
+        """
+        parameters = [t.parameter for t in self.targets]
+        samples = draw_samples(self.program, self.truth.program, arrays, parameters, rng)
+        own = [s for s in samples if s.own_sizes]
+        if run is None or all(self._is_faithful(s, run, arrays) for s in own):
+            return samples
+        near = draw_near(self.program, self.truth.program, arrays, rng)
+        faithful = [s for s in (*own, *near) if self._is_faithful(s, run, arrays)]
+        self.unreadable |= 0 if faithful else (1 << len(self.targets)) - 1
+        return faithful[:3]
+
+    def _is_faithful(self, sample: Sample, run: Run, arrays: Sequence[Array]) -> bool:
+        """Whether a run of the code itself says what its trace says."""
+        given = [
+            sample.given[i.ref.name].reshape(np.shape(array)).astype(np.asarray(array).dtype)
+            for i, array in zip(self.program.inputs, arrays, strict=True)
+        ]
+        try:
+            results = run(given)
+        except Exception:  # the code itself fails at these values: nothing can be said of it
+            return False
+        traced = [sample.yours.get(ref.name) for ref in self.program.outputs]
+        return all(agrees(a, b) for a, b in zip(results, traced, strict=True))
 
     # Values
 
@@ -206,7 +210,8 @@ class Judging:
     def wrong(self, values: Sequence[Values], only: Collection[int] | None = None) -> int:
         """The gradients that are wrong in some sample, as bits.
 
-        What only does not meet at sizes of our own is no mistake where the user's sizes give the right values.
+        What does not meet, or could be a size that was written as a number, is no mistake where the user's sizes give
+        the right values.
         """
         chosen = range(len(self.samples)) if only is None else only
         bits = 0
@@ -214,8 +219,9 @@ class Judging:
             if self.unreadable >> k & 1:
                 continue
             seen = [(v, self.samples[n]) for v, n in zip(values, chosen, strict=True)]
-            crashed_only = all(target.value not in v or self.is_right(target, v, s) for v, s in seen)
-            if crashed_only and any(s.own_sizes and target.value in v for v, s in seen):
+            own = [self.is_right(target, v, s) for v, s in seen if s.own_sizes]
+            absent = all(target.value not in v or self.is_right(target, v, s) for v, s in seen)
+            if own and all(own) and (absent or self.has_sizes):
                 continue
             if not all(self.is_right(target, v, s) for v, s in seen):
                 bits |= 1 << k

@@ -84,22 +84,30 @@ def draw_samples(
     return samples + ([own] if own is not None else [])
 
 
+def draw_near(
+    program: Program, truth: Program, arrays: Sequence[Array], rng: np.random.Generator, count: int = 5
+) -> list[Sample]:
+    """Draws at the user's sizes, near the user's values, so that branches go as they went; then those values."""
+    ways = ["near"] * count + ["own"]
+    drawn_ = [sample(program, truth, arrays, (), program.sizes, rng, (way,)) for way in ways]
+    return [s for s in drawn_ if s is not None]
+
+
 def sample(
     program: Program, truth: Program, arrays: Sequence[Array], parameters: Collection[str],
-    sizes: Mapping[str, int], rng: np.random.Generator,
+    sizes: Mapping[str, int], rng: np.random.Generator, ways: Sequence[str] = ("drawn", "positive", "near"),
 ) -> Sample | None:  # fmt: skip
     """One draw; None where the loss or its derivative is not finite, however the inputs are drawn."""
-    for kind in ("drawn", "positive", "near"):
+    for way in ways:
         given: Values = {}
         for declared, array in zip(program.inputs, arrays, strict=True):
-            way = kind if declared.ref.name in parameters or kind == "near" else "data"
-            given[declared.ref.name] = drawn(declared, array, sizes, rng, way)
+            own = way if declared.ref.name in parameters or way in ("near", "own") else "data"
+            given[declared.ref.name] = drawn(declared, array, sizes, rng, own)
         true = evaluated(truth, given, sizes)
         if all(ref.name in true and np.all(np.isfinite(true[ref.name])) for ref in truth.outputs):
             yours = evaluated(program, given, sizes)
             noise = jittered(program, given, sizes, yours, rng)
-            own = dict(sizes) == program.sizes
-            return Sample(dict(sizes), given, true, yours, noise, own)
+            return Sample(dict(sizes), given, true, yours, noise, dict(sizes) == program.sizes)
     return None
 
 
@@ -125,8 +133,14 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
 
 def written_out(size: int, program: Program, numbers: Collection[int]) -> bool:
     """Whether a number in the program could be a size, as in ``/ len(X)`` or ``/ (n - 1)``: then the size must stay."""
-    likely = {size, size - 1, 2 * size, size * size} | {size * d.size for d in program.dimensions}
-    return size > 1 and any(n in likely for n in numbers)
+    likely = {size - 1, 2 * size, size * size} | {size * d.size for d in program.dimensions}
+    return size > 1 and (size in numbers or any(n in likely for n in numbers if n > 2))
+
+
+def has_size(program: Program) -> bool:
+    """Whether some number of the program has a size of a dimension as a factor: ``0.7 / len(X)`` has."""
+    numbers = whole_numbers(program)
+    return any(number % d.size == 0 for d in program.dimensions if d.size > 2 for number in numbers)
 
 
 def whole_numbers(program: Program) -> set[int]:
@@ -136,9 +150,9 @@ def whole_numbers(program: Program) -> set[int]:
         factors = [f for f, _ in equation.terms] if isinstance(equation, Sum) else [getattr(equation, "factor", None)]
         for number in (f.number for f in factors if f is not None):
             if isinstance(number, Fraction):
-                square = (number * number).limit_denominator(10_000)
-                for candidate in (number, square):
-                    found |= {abs(candidate.numerator), candidate.denominator}
+                if number.denominator > 10_000:  # a root, perhaps
+                    number = (number * number).limit_denominator(10_000)
+                found |= {abs(number.numerator), number.denominator}
     return found - {0, 1}
 
 
@@ -181,22 +195,21 @@ def distinct_sizes(program: Program, free: Collection[str], order: int = 1) -> d
 
 
 def drawn(
-    declared: Input, array: Array, sizes: Mapping[str, int], rng: np.random.Generator, kind: str
+    declared: Input, array: Array, sizes: Mapping[str, int], rng: np.random.Generator, way: str
 ) -> Array:
     """A fresh array of the sizes, with what is special about the user's if it is data."""
     plain = squeeze(np.asarray(array), declared)
     shape = tuple(sizes[i] for i in declared.ref.indices)
     if plain.dtype.kind not in "fc":
         return plain if plain.shape == shape else rng.choice(plain.ravel(), shape)
-    if kind == "near" and plain.shape == shape:
-        return np.asarray(plain * rng.uniform(0.9, 1.1, shape))
-    if kind == "data":
+    if way in ("near", "own") and plain.shape == shape:
+        return np.asarray(plain * rng.uniform(0.9, 1.1, shape)) if way == "near" else plain
+    kept = parameter_role(plain)
+    if way == "data":
         kept = role(plain)
         if kept.kind == "kept" and plain.size and np.ptp(plain) > 0:
             return plain if plain.shape == shape else redrawn(plain, shape, rng)
-    else:
-        kept = parameter_role(plain)
-    if kind == "positive":
+    if way == "positive":
         return rng.uniform(0.5, 2.0, shape)
     if kept.kind in ("kept", "real"):
         return rng.normal(0.0, min(1.0, 2.0 / float(np.sqrt(max(shape, default=1)))) if len(shape) > 1 else 1.0, shape)

@@ -79,6 +79,7 @@ class Truth:
         primals = [*numbers, *reaching(forward, numbers)]
         derived = vjp(forward, primals)
         self.forward = forward
+        self.forward_names = {*(i.ref.name for i in program.inputs), *(e.out.name for e in equations), *program.constants}
         self.cotangents = dict(zip(primals, (ref.name for ref in derived.outputs), strict=True))
         self.slopes: dict[str, str] = {}
         self.program = self._with_slopes(derived)
