@@ -11,7 +11,7 @@ meets itself in one equation.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .errors import TraceError
@@ -21,8 +21,10 @@ PROVISIONAL = sys.maxunicode - FIRST_PROVISIONAL
 BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "M", "n_samples", "num_samples",
                "n_examples", "num_examples")  # fmt: skip
 TIME_NAMES = ("T", "seq_len", "seq_length", "n_steps", "time_steps", "num_steps", "steps")
+RESERVED = "bt"  # the samples and time
 FLOW_LETTERS = "ijklmnopqrsuvwxyzacdefgh"
 OTHER_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεζηθικλμνξπρστυφχψω"
+MORE_LETTERS = 0x4E00  # a program of over 70 dimensions
 
 
 @dataclass(eq=False, slots=True)
@@ -138,31 +140,23 @@ def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | 
     mapping of Axis to str
         Letters that the user wrote survive; the samples are ``b``, time is ``t``; the others are i, j, k, … in order.
     """
-    taken = {axis.hint for axis in order if axis.hint}
     chosen: dict[Axis, str] = {}
     for axis in order:
         if axis.hint and axis.hint not in chosen.values():
             chosen[axis] = axis.hint
-    reserved = {"b", "t"} | taken
-    pool = [i for i in FLOW_LETTERS + "bt" + OTHER_LETTERS if i not in taken]
+    spare = (chr(MORE_LETTERS + n) for n in range(sum(needs.get(axis, 1) for axis in order)))
+    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in chosen.values()]
     for axis in order:
         if axis not in chosen:
             wished = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
-            letter = wished if wished in pool else next(_free(pool, reserved))
-            pool.remove(letter)
-            chosen[axis] = letter
+            chosen[axis] = wished if wished in pool else next((i for i in pool if i not in RESERVED), pool[0])
+            pool.remove(chosen[axis])
     for axis in order:
         while len(chosen[axis]) < needs.get(axis, 1):
             letter = _neighbour(chosen[axis][-1], pool)
             pool.remove(letter)
             chosen[axis] += letter
     return chosen
-
-
-def _free(pool: Sequence[str], reserved: Iterable[str]) -> Iterator[str]:
-    yield from (i for i in pool if i not in reserved)
-    yield from pool
-    yield from (chr(code) for code in range(0x4E00, 0x9FFF))  # a program of over 70 dimensions
 
 
 def _neighbour(letter: str, pool: Sequence[str]) -> str:
