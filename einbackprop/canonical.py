@@ -155,18 +155,23 @@ class _Search:
     rows: Sequence[Row]
     code: tuple[Any, ...] = ()
     order: tuple[Index, ...] = ()
+    path: tuple[Index, ...] = ()
     exchanges: list[dict[Index, Index]] = field(default_factory=list)
     leaves: int = 0
 
-    def explore(self, colours: dict[Index, int]) -> None:
-        """Refine; take the code where no tie is left, else break the first of the smallest ties each way."""
+    def explore(self, colours: dict[Index, int], path: tuple[Index, ...] = ()) -> int:
+        """Refine; take the code where no tie is left, else break the first of the smallest ties each way.
+
+        ``path`` holds the indices that ties were broken by. Returns how long a path to continue from: when a leaf turns
+        out to be the image of the best one, all of the branch is the image of one that was explored.
+        """
         colours = _refine(self.rows, colours)
         cells: dict[int, list[Index]] = {}
         for i, colour in colours.items():
             cells.setdefault(colour, []).append(i)
         tied = [(len(cell), colour) for colour, cell in cells.items() if len(cell) > 1]
         if not tied:
-            return self.leaf(tuple(sorted(colours, key=colours.__getitem__)))
+            return self.leaf(tuple(sorted(colours, key=colours.__getitem__)), path)
         _, colour = min(tied)
         tried: list[Index] = []
         for i in cells[colour]:
@@ -175,14 +180,17 @@ class _Search:
                 self.exchanges.append({i: twin, twin: i})
                 continue
             tried.append(i)
-            self.explore({k: 2 * c + (c == colour and k != i) for k, c in colours.items()})
+            back = self.explore({k: 2 * c + (c == colour and k != i) for k, c in colours.items()}, (*path, i))
+            if back < len(path):
+                return back
+        return len(path)
 
     def interchangeable(self, i: Index, k: Index) -> bool:
         """Whether swapping two indices leaves the rows as they are."""
         swap = {i: k, k: i}
         return _encode(self.rows, lambda x: swap.get(x, x)) == _encode(self.rows, lambda x: x)
 
-    def leaf(self, order: tuple[Index, ...]) -> None:
+    def leaf(self, order: tuple[Index, ...], path: tuple[Index, ...]) -> int:
         """Keep the code if it is the smallest so far; an equal one is a symmetry."""
         self.leaves += 1
         if self.leaves > MOST_LEAVES:
@@ -190,8 +198,10 @@ class _Search:
         code = _encode(self.rows, {i: k for k, i in enumerate(order)}.__getitem__)
         if self.order and code == self.code:
             self.exchanges.append(dict(zip(self.order, order, strict=True)))
-        elif not self.order or code < self.code:
-            self.code, self.order = code, order
+            return next((k for k, (i, j) in enumerate(zip(path, self.path, strict=False)) if i != j), len(path))
+        if not self.order or code < self.code:
+            self.code, self.order, self.path = code, order, path
+        return len(path)
 
 
 def _encode(rows: Sequence[Row], label: Callable[[Index], int]) -> tuple[Any, ...]:

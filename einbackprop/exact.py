@@ -9,7 +9,6 @@ rounding, so that a constant such as 0.333… for a third is never called a mist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from . import elementwise, residues
 from .errors import FunctionError, UndecidedError
-from .interpretation import compute, fill, read
-from .program import ONE, Contract, Equation, Extremum, Factor, Map, Opaque, Program, Sum
+from .interpretation import compute, fill, holds, read
+from .program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum
 from .residues import DrawError, Residue
 
 Array = NDArray[Any]
@@ -67,9 +66,10 @@ def evaluate(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, in
 def compute_exactly(equation: Equation, values: dict[str, Array], sizes: Mapping[str, int], depth: int) -> Array:
     """One value; factors are taken exactly, functions of residues from ``residues``."""
     match equation:
-        case Contract(out, factor=factor):
-            plain = compute(replace(equation, factor=ONE), values, sizes)
-            return scaled(lift(plain, depth), factor, sizes, depth)
+        case Contract(out):
+            plain = scaled(_contract(equation, values, sizes, depth), equation.factor, sizes, depth)
+            full = fill(plain, Ref("", "".join(dict.fromkeys(out.indices))), sizes)
+            return _on_diagonal(full, out.indices, sizes, depth)
         case Sum(out, terms):
             total: Any = np.asarray(exactly(Fraction(0), depth), dtype=object)
             for factor, ref in terms:
@@ -83,6 +83,31 @@ def compute_exactly(equation: Equation, values: dict[str, Array], sizes: Mapping
             return _extremum(equation, values, sizes)
         case _:
             return compute(equation, values, sizes)
+
+
+def _contract(equation: Contract, values: dict[str, Array], sizes: Mapping[str, int], depth: int) -> Array:
+    """Every operand and bracket on axes of all letters, multiplied, then summed."""
+    factors = [(ref, lift(values[ref.name], depth)) for ref in equation.operands]
+    factors += [(Ref("", b.letters), lift(holds(b, values, sizes), depth)) for b in equation.brackets]
+    out = "".join(dict.fromkeys(equation.out.indices))
+    over = "".join(dict.fromkeys("".join(ref.indices for ref, _ in factors if ref)))
+    letters = out + "".join(i for i in over if i not in out)
+    total: Any = np.full([1] * len(letters), exactly(Fraction(1), depth), dtype=object)
+    for ref, array in factors:
+        total = total * read(array, ref, letters, sizes)
+    axes = tuple(range(len(out), len(letters)))
+    return np.asarray(total.sum(axis=axes) if axes else total, dtype=object)
+
+
+def _on_diagonal(array: Array, out: str, sizes: Mapping[str, int], depth: int) -> Array:
+    """The array of distinct letters where an output's repeated letters agree, 0 elsewhere."""
+    letters = "".join(dict.fromkeys(out))
+    if letters == out:
+        return array
+    result = np.full([sizes[i] for i in out], exactly(Fraction(0), depth), dtype=object)
+    for place in np.ndindex(array.shape):
+        result[tuple(place[letters.index(i)] for i in out)] = array[place]
+    return result
 
 
 def exactly(number: Fraction, depth: int) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import functions
 from .brackets import letter, positive, zero
 from .canonical import DIGEST_SIZE, Atom, Head, Index, index
+from .correspondence import indices_of
 from .errors import UndecidedError
 from .polynomials import (
     ONE,
@@ -62,24 +63,31 @@ class Expansion:
     dimensions : mapping of letter to number, optional
         Numbers that are shared with another program; else a dimension's number is its place in the program.
     called : mapping
-        What an input is called in the comparison.
-    given : frozenset of str
-        Values that are not expanded.
+        What an input or a given value is called in the comparison.
+    axes : mapping
+        For a given value, its axes in the order in which the comparison takes them, where that is another.
+    given : mapping
+        Values that are not expanded, and what it rests on that they are so called.
     zero_or_one, positive : frozenset of str
         Inputs of which every entry is so, as they are called in the comparison.
+    prefix : str
+        Tells values that are taken as they are from those of another program that have the same name.
     """
 
     program: Program
     context: Context
     dimensions: Mapping[str, int] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
-    given: frozenset[str] = frozenset()
+    axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    given: Mapping[str, Mapping[str, None]] = field(default_factory=dict)
     zero_or_one: frozenset[str] = frozenset()
     positive: frozenset[str] = frozenset()
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         self.dimensions = self.dimensions or {i: k for k, d in enumerate(self.program.dimensions) for i in d.letters}
         self._values: dict[str, Terms] = {}
+        self._rests: dict[str, dict[str, None]] = {}
         self._slots: dict[str, tuple[Index, ...]] = {}
         self._inputs = {i.ref.name: i for i in self.program.inputs}
         self._defining = self.program.defining()
@@ -89,42 +97,47 @@ class Expansion:
         waiting = [name]
         while waiting:
             top = waiting[-1]
-            equation = None if top in self.given or isinstance(self._defining.get(top), Opaque) else self._defining.get(
-                top)  # fmt: skip
-            missing = [r.name for r in operands(equation) if r.name not in self._values] if equation else []
+            equation = None if top in self.given else self._defining.get(top)
+            needed = [] if equation is None or isinstance(equation, Opaque) else [r.name for r in operands(equation)]
+            missing = [n for n in needed if n not in self._values]
             if missing and top not in self._values:
                 waiting += missing
                 continue
             waiting.pop()
             if top not in self._values:
-                self._values[top] = self.leaf(top) if equation is None else self.compute(equation)
+                self._expand(top, equation, needed)
         return self._values[name]
+
+    def _expand(self, name: str, equation: Equation | None, needed: Sequence[str]) -> None:
+        """Expand one value of which all operands are expanded, and keep what it rests on."""
+        outer, self.context.rests = self.context.rests, dict(self.given.get(name, ()))
+        try:
+            self._values[name] = self.leaf(name) if equation is None else self.compute(equation)
+        finally:
+            own, self.context.rests = self.context.rests, outer
+        for operand in needed:
+            own |= self._rests[operand]
+        self._rests[name] = own
+        self.context.rests |= own
 
     def slots(self, name: str) -> tuple[Index, ...]:
         """The indices of a value's axes, numbered from 0."""
         if name not in self._slots:
-            if name in self._inputs:
-                letters: Sequence[str] = self._inputs[name].ref.indices
-                axes = [self.dimensions[i] for i in letters]
-            elif name in self._defining:
-                axes = [self.dimensions[i] for i in self._defining[name].out.indices]
-            else:
-                axes = self._axes_where_read(name)
-            self._slots[name] = tuple(index(d, k) for k, d in enumerate(axes))
+            letters = indices_of(self.program, name)
+            if letters is None:
+                raise UndecidedError(f"there is no value {name}")
+            self._slots[name] = tuple(index(self.dimensions[i], k) for k, i in enumerate(letters))
         return self._slots[name]
 
-    def _axes_where_read(self, name: str) -> list[int]:
-        for equation in self.program.equations:
-            for ref in operands(equation):
-                if ref.name == name:
-                    return [self.dimensions[i] for i in ref.indices]
-        return [self.dimensions[i] for ref in self.program.outputs if ref.name == name for i in ref.indices]
+    def rests(self, name: str) -> dict[str, None]:
+        """What the terms of a value rest on (it has been expanded before)."""
+        return self._rests[name]
 
     def leaf(self, name: str) -> Terms:
         """An input, a constant, or a value that is taken as it is."""
         slots = self.slots(name)
         given = self._inputs.get(name)
-        called = self.called.get(name, name)
+        called = self.called.get(name, self.prefix + name)
         traits: dict[str, Any] = {"indicator": called in self.zero_or_one, "positive": called in self.positive}
         if given is None and name in self.program.constants and name not in self.called:
             array = np.asarray(self.program.constants[name])
@@ -138,8 +151,9 @@ class Expansion:
             kind = np.dtype(given.dtype).kind if given else "f"
         traits["indicator"] = traits["indicator"] or kind == "b"
         traits |= {"integer": kind in "iub", "real": kind != "c"}
-        head = self._head(f"input {called} {len(slots)}", "input", called, slots, **traits)
-        return monomial({(head, slots): 1})
+        where = tuple(slots[k] for k in self.axes[name]) if name in self.axes else slots
+        head = self._head(f"input {called} {len(slots)}", "input", called, where, **traits)
+        return monomial({(head, where): 1})
 
     def _head(self, digest: str, kind: str, name: str, slots: Sequence[Index] = (), **traits: Any) -> Head:
         dimensions = tuple(i >> 32 for i in slots)
@@ -301,61 +315,3 @@ def _imaginary(atoms: Product, atom: Atom, context: Context) -> Terms | None:
         return None
     rest = without(atoms, atom) | ({atom: 1} if power % 2 else {})
     return scale(normalise(rest, context), -1 if power % 4 >= 2 else 1)
-
-
-def joint_dimensions(
-    program: Program, name: str, other: Program, other_name: str, called: Mapping[str, str],
-    axes: Sequence[int] | None, context: Context,
-) -> tuple[dict[str, int], dict[str, int]] | None:  # fmt: skip
-    """Number the dimensions of two programs together: those of inputs that go together are one.
-
-    Returns
-    -------
-    The number of each letter, for either program; None where the values have not the same number of axes.
-    """
-    letters = [(0, i) for d in program.dimensions for i in d.letters] + [
-        (1, i) for d in other.dimensions for i in d.letters
-    ]
-    parent = {x: x for x in letters}
-
-    def root(x: tuple[int, str]) -> tuple[int, str]:
-        while parent[x] != x:
-            x = parent[x]
-        return x
-
-    for side, p in enumerate((program, other)):
-        for d in p.dimensions:
-            for i in d.letters[1:]:
-                parent[side, i] = (side, d.letters[0])
-    separate = len({root(x) for x in letters if x[0] == 0})
-    pairs = [(indices_of(program, called.get(n, n)), indices_of(other, n)) for n in {*called, other_name}
-             if n in called]  # fmt: skip
-    ours, theirs = indices_of(program, name), indices_of(other, other_name)
-    if ours is None or theirs is None or len(ours) != len(theirs):
-        return None
-    pairs.append((ours, "".join(theirs[a] for a in axes) if axes else theirs))
-    if program is other:
-        pairs = [((i.letters[0]), i.letters[0]) for i in program.dimensions]
-    for first, second in pairs:
-        for i, k in zip(first or "", second or "", strict=False):
-            parent[root((1, k))] = root((0, i))
-    roots = {r: n for n, r in enumerate(dict.fromkeys(root(x) for x in letters))}
-    numbers = {x: roots[root(x)] for x in letters}
-    sides = [(1, d) for d in other.dimensions] + [(0, d) for d in program.dimensions]
-    context.sizes = {numbers[s, d.letters[0]]: d.size for s, d in sides}
-    if len({numbers[x] for x in letters if x[0] == 0}) < separate:
-        context.note("dimensions that the second formula takes as one have one size")
-    return {i: numbers[0, i] for s, i in letters if s == 0}, {i: numbers[1, i] for s, i in letters if s == 1}
-
-
-def indices_of(program: Program, name: str) -> str | None:
-    """The letters of a value where it is made or given, None where there is no such value."""
-    for given in program.inputs:
-        if given.ref.name == name:
-            return given.ref.indices
-    equation = program.defining().get(name)
-    if equation is not None:
-        return equation.out.indices
-    read = [ref.indices for e in program.equations for ref in operands(e) if ref.name == name]
-    return read[0] if read else None
-

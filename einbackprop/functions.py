@@ -287,7 +287,7 @@ def number(value: Fraction, context: Context) -> Terms:
         return constant(value)
     simple = value.limit_denominator(10**7)
     if simple != value and abs(simple - value) <= abs(value) * Fraction(1, 1 << 51):
-        context.note("constants are read as the fractions that they round: 0.1 as 1/10")
+        context.note(f"the constant {float(value)} is read as {simple}")
         return constant(simple)
     return constant(value)
 

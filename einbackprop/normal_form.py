@@ -2,57 +2,26 @@
 
 ``expand`` writes a value of a program as a canonical sum of terms: coefficient · powers of sizes · powers of atoms,
 summed over bound indices. Two values with one normal form are equal for every size and every value, under the
-assumptions that the comparison lists. ``same`` compares, ``einsum_normal_form`` does it for one written line.
+assumptions that the comparison lists. ``same`` compares two values, a ``Prover`` many pairs of them, and
+``einsum_normal_form`` is for one written line.
 
 What a proof rests on: the rules of commutative algebra and the identities in ``identities`` and ``functions``, each
 of which keeps the value. Where no rule shows that two values are equal, they may be so all the same; ``different`` is
-said only with numbers that show it (``exact``).
+said only with numbers that show it (``witness``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
 
-from .canonical import Index, index
-from .errors import UndecidedError
-from .expansion import Expansion, joint_dimensions
-from .polynomials import Context, Terms, substitute
-from .program import Bracket, Contract, Factor, Number, Position, Program, Ref
-from .witness import Witness, witness
+from .comparison import NOTHING, Assumptions, Comparison, right_side
+from .expansion import Expansion
+from .polynomials import Context, Terms
+from .program import Bracket, Contract, Factor, Position, Program, Ref
+from .proving import Prover, declare
 
-EVERY_SIZE = "every size is at least 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Assumptions:
-    """What the caller knows about the inputs; a comparison lists those that it was given.
-
-    Attributes
-    ----------
-    sums : tuple of (Contract, number)
-        Sums that have a known value: ``(Contract(Ref("", "b"), (Ref("Y", "kb"),)), 1)`` says that Σ_k Y[k,b] is 1.
-    zero_or_one, positive : frozenset of str
-        Inputs of which every entry is so.
-    """
-
-    sums: tuple[tuple[Contract, Fraction | int], ...] = ()
-    zero_or_one: frozenset[str] = frozenset()
-    positive: frozenset[str] = frozenset()
-
-    def __str__(self) -> str:
-        return "; ".join(self.sentences())
-
-    def sentences(self) -> list[str]:
-        """Each assumption in words."""
-        said = [f"{einsum_normal_form(contract)} = {value}" for contract, value in self.sums]
-        said += [f"{name} holds zeros and ones only" for name in sorted(self.zero_or_one)]
-        return said + [f"{name} is positive" for name in sorted(self.positive)]
-
-
-NOTHING = Assumptions()
+__all__ = ["Assumptions", "Comparison", "Polynomial", "Prover", "einsum_normal_form", "expand", "same"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +43,9 @@ class Polynomial:
         return len(self.terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What was found when two values were compared.
-
-    Attributes
-    ----------
-    verdict : 'proved', 'different' or 'undecided'
-        ``proved``: one normal form, so that they are equal for every size and value. ``different``: at the witness's
-        numbers they differ. ``undecided``: neither.
-    assumptions : tuple of str
-        What the verdict rests on.
-    reason : str
-        Why it is undecided.
-    exact : bool
-        Undecided, but equal in exact arithmetic at all drawn sizes and values.
-    witness : Witness, optional
-        Where the two differ.
-    """
-
-    verdict: Literal["proved", "different", "undecided"]
-    assumptions: tuple[str, ...] = ()
-    reason: str = ""
-    exact: bool = False
-    witness: Witness | None = None
-
-    def __bool__(self) -> bool:
-        return self.verdict == "proved"
-
-
 def expand(
-    program: Program, name: str, *, given: frozenset[str] = frozenset(), assuming: Assumptions = NOTHING,
-    most_terms: int = 4000,
-) -> Polynomial:  # fmt: skip
+    program: Program, name: str, *, given: Sequence[str] = (), assuming: Assumptions = NOTHING, most_terms: int = 2000
+) -> Polynomial:
     """The normal form of a value of a program.
 
     Parameters
@@ -114,7 +53,7 @@ def expand(
     program : Program
     name : str
         An input, a constant, or what an equation defines.
-    given : frozenset of str
+    given : sequence of str
         Values that are taken as they are, as if they were inputs, and not expanded.
     assuming : Assumptions
     most_terms : int
@@ -126,9 +65,9 @@ def expand(
         It has more terms than that, is too symmetric, or is nowhere defined.
     """
     context = Context(sizes={k: d.size for k, d in enumerate(program.dimensions)}, most_terms=most_terms)
-    expansion = Expansion(program, context, given=given)
-    _declare([expansion], assuming)
-    return Polynomial(expansion.value(name), tuple(context.rests))
+    expansion = Expansion(program, context, given={n: {} for n in given})
+    declare([expansion], assuming)
+    return Polynomial(expansion.value(name), tuple(expansion.rests(name)))
 
 
 def same(
@@ -165,126 +104,48 @@ def same(
     Comparison
     """
     other, other_name = other or program, other_name or name
-    called = {i.ref.name: i.ref.name for i in other.inputs} | dict(names or {}) | dict(given or {})
-    pair = _Pair(program, name, other, other_name, called, tuple(axes or ()), frozenset(given or {}), factor)
-    reason = "no rule shows that they are equal"
-    rests: tuple[str, ...] = ()
-    try:
-        equal, rests = pair.proved(assuming)
-        if equal:
-            return Comparison("proved", (EVERY_SIZE, *assuming.sentences(), *rests))
-    except UndecidedError as error:
-        reason = str(error)
-    if not search or given or assuming.sums:
-        return Comparison("undecided", (*assuming.sentences(), *rests), reason)
-    found = witness(program, name, other, other_name, called, pair.axes, factor, seed=seed)
-    if found.differs:
-        return Comparison("different", witness=found)
-    return Comparison("undecided", (*assuming.sentences(), *rests), found.reason or reason, found.agrees)
+    pairs = [(name, other_name, tuple(axes or ()))]
+    prover = Prover(program, other, names=names, given=given, assuming=assuming, linked=pairs, seed=seed)
+    return prover.compare(name, other_name, axes=axes, factor=factor, search=search)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two values, and how the second's names, axes and dimensions go with the first's."""
+def einsum_normal_form(contract: Contract, ones: Sequence[str] = ()) -> str:
+    """One written line as a canonical text: factors sorted by name, factors of one dropped.
 
-    program: Program
-    name: str
-    other: Program
-    other_name: str
-    called: Mapping[str, str]
-    axes: tuple[int, ...]
-    given: frozenset[str]
-    factor: Factor | None
-
-    def proved(self, assuming: Assumptions) -> tuple[bool, tuple[str, ...]]:
-        """Whether the normal forms are one, and what that rests on."""
-        context = Context()
-        axes = self.axes or None
-        joint = joint_dimensions(self.program, self.name, self.other, self.other_name, self.called, axes, context)
-        if joint is None:
-            return False, ()
-        first_dimensions, second_dimensions = joint
-        first = Expansion(
-            self.program, context, first_dimensions, given=frozenset(self.called[n] for n in self.given)
-        )
-        second = Expansion(self.other, context, second_dimensions, self.called, given=self.given)
-        _declare([first, second], assuming)
-        left, right = first.value(self.name), second.value(self.other_name)
-        slots = second.slots(self.other_name)
-        if self.axes:
-            right = substitute(right, _arranged(slots, self.axes), context)
-        if self.factor is not None:
-            right = first.scaled(right, self.factor)
-        return left == right, tuple(context.rests)
-
-
-def _arranged(slots: Sequence[Index], axes: Sequence[int]) -> dict[Index, Index]:
-    """The names of the second value's axes where they stand in the first."""
-    return {slots[axis]: index(slots[axis] >> 32, place) for place, axis in enumerate(axes)}
-
-
-def _declare(expansions: Sequence[Expansion], assuming: Assumptions) -> None:
-    """Tell expansions what is assumed about the inputs of the first."""
-    for expansion in expansions:
-        expansion.zero_or_one, expansion.positive = assuming.zero_or_one, assuming.positive
-    first = expansions[0]
-    for contract, value in assuming.sums:
-        terms = first.contract(contract)
-        ((m, c),) = terms.items() if len(terms) == 1 else ((frozenset[Any](), Fraction(0)),)
-        heads = [head for (head, _), e in m if head.kind == "sum" and e == 1]
-        if len(heads) != 1 or len(m) != 1:
-            raise UndecidedError(f"{einsum_normal_form(contract)} = {value} is no sum of one product over an index")
-        first.context.rules[heads[0].digest] = Fraction(value) / c
-
-
-def einsum_normal_form(contract: Contract, ones: frozenset[str] = frozenset()) -> str:
-    """One written line as a canonical string: factors sorted by name, factors of one dropped.
-
-    The letters stay as they are written, so that two lines are the same only if the same subscripts stand at the
+    The letters stay as they are written, so that two lines have one text only if the same subscripts stand at the
     same operands.
 
     Parameters
     ----------
     contract : Contract
-    ones : frozenset of str
+    ones : sequence of str
         The operands that hold ones only.
 
     Examples
     --------
     >>> line = Contract(Ref("dc", "i"), (Ref("dz", "ib"), Ref("ones", "b")), factor=Factor.of(0.5, b=-1))
-    >>> einsum_normal_form(line, frozenset({"ones"}))
-    '1/2·|b|^-1·dz[i,b] -> [i]'
+    >>> einsum_normal_form(line, ["ones"])
+    '[i] = ½·|b|⁻¹ Σ_b dz[i,b]'
     """
-    kept = [ref for ref in contract.operands if ref.name not in ones]
-    held = set("".join(ref.indices for ref in kept) + "".join(b.letters for b in contract.brackets))
-    alone = [i for ref in contract.operands if ref.name in ones for i in ref.indices]
-    sizes = {i: 1 for i in alone if i not in held and i not in contract.out.indices}
-    factor = contract.factor * Factor.of(1, **sizes)
-    parts = [] if factor.number == 1 else [_number_text(factor.number)]
-    parts += [f"|{letter}|" + (f"^{p}" if p != 1 else "") for letter, p in factor.sizes]
-    parts += sorted(_ref_text(ref) for ref in kept) + sorted(_bracket_text(b) for b in contract.brackets)
-    return f"{'·'.join(parts) or '1'} -> [{','.join(contract.out.indices)}]"
+    kept = tuple(sorted((r for r in contract.operands if r.name not in ones), key=lambda r: (r.name, r.indices)))
+    brackets = tuple(sorted(map(_oriented, contract.brackets), key=repr))
+    held = {*contract.out.indices, *"".join(r.indices for r in kept), *"".join(b.letters for b in brackets)}
+    alone = "".join(r.indices for r in contract.operands if r.name in ones)
+    counted = {i: 1 for i in alone if i not in held}
+    line = Contract(Ref("out", contract.out.indices), kept, brackets, contract.factor * Factor.of(1, **counted))
+    return f"[{','.join(contract.out.indices)}] = {right_side(line)}"
 
 
-def _number_text(number: Number) -> str:
-    return str(number)
+def _oriented(bracket: Bracket) -> Bracket:
+    """The bracket with its sides in one order, where that does not matter, and their terms sorted."""
+    sides = [_sorted(bracket.left), _sorted(bracket.right)]
+    left, right = sorted(sides, key=_simplicity) if bracket.relation in "=≠" else sides
+    return replace(bracket, left=left, right=right)
 
 
-def _ref_text(ref: Ref) -> str:
-    return f"{ref.name}[{','.join(ref.indices)}]"
+def _sorted(position: Position) -> Position:
+    return replace(position, terms=tuple(sorted(position.terms, key=lambda term: term[1])))
 
 
-def _bracket_text(bracket: Bracket) -> str:
-    sides = [_position_text(bracket.left), _position_text(bracket.right)]
-    if bracket.relation in "=≠":
-        sides.sort()
-    return f"[{bracket.relation.join(sides)}]"
-
-
-def _position_text(position: Position) -> str:
-    parts = sorted(
-        "·".join([*(f"|{i}|^{p}" for i, p in f.sizes), *([str(f.number)] if f.number != 1 else []), letter])
-        for f, letter in position.terms
-    )
-    parts += [str(position.constant)] if position.constant or not (parts or position.pick) else []
-    return "+".join(parts + ([_ref_text(position.pick)] if position.pick else []))
+def _simplicity(position: Position) -> tuple[int, str]:
+    return len(position.terms) + bool(position.constant) + 2 * bool(position.pick), repr(position)

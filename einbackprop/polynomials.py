@@ -45,8 +45,8 @@ class Context:
     rules: dict[bytes, Fraction] = field(default_factory=dict)
     rests: dict[str, None] = field(default_factory=dict)
     heads: dict[bytes, Head] = field(default_factory=dict)
-    most_terms: int = 4000
-    most_steps: int = 200_000
+    most_terms: int = 2000
+    most_steps: int = 100_000
     steps: int = 0
     serial: int = FIRST_BOUND
 

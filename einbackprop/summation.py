@@ -126,7 +126,7 @@ def fold(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Ter
                 rest[closed] = rest.get(closed, 0) + 1
         if left != bound:
             result = normalise(dict(rest), context)
-            if frozenset(rest.items()) not in result or any(rest[closed] <= 0 for closed, _, _ in chosen):
+            if frozenset(rest.items()) not in result or any(rest.get(closed, 1) <= 0 for closed, _, _ in chosen):
                 return result, left
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
@@ -12,19 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import residues
+from .correspondence import Numbering
 from .errors import UndecidedError
 from .exact import NotRationalError, evaluate, exactly, lift, nesting, scaled
-from .expansion import joint_dimensions
 from .interpretation import compute
-from .polynomials import Context
-from .program import ONE, Factor, Input, Opaque, Program, picks
+from .program import ONE, Contract, Factor, Input, Opaque, Program, picks
 from .residues import DEEPEST, DrawError
 
 Array = NDArray[Any]
+Both = tuple[dict[str, Array], dict[str, Array]]
+Pair = tuple[str, str, tuple[int, ...], Factor | None]
+"""A value's name, the other's, the order of its axes, and its factor."""
 DRAWS = 2
 RETRIES = 60
+VETOES = 6
+NOT_BEYOND_ROUNDING = "they differ in exact arithmetic, but not beyond rounding: are constants rounded?"
 LARGEST_INPUT = 4096
 BEYOND_ROUNDING = 1e-6
+SHAKE = 1e-9
+BEYOND_SHAKING = 1000
 SPREAD = 1000
 
 
@@ -35,7 +41,8 @@ class Witness:
     Attributes
     ----------
     agrees, differs : bool
-        Equal at all drawn numbers; different at some, in floating point as well. Neither, and ``reason`` says why.
+        Equal in exact arithmetic at all drawn numbers; different at some in floating point, far beyond rounding, and
+        in exact arithmetic where there is one. Neither, and ``reason`` says why.
     sizes : mapping
         The size of each letter of the first program where they differ.
     place : tuple of int
@@ -53,102 +60,119 @@ class Witness:
     right: float = 0.0
 
 
-def witness(
-    program: Program, name: str, other: Program, other_name: str, called: Mapping[str, str],
-    axes: Sequence[int] = (), factor: Factor | None = None, *, seed: int = 0,
-    zero_or_one: frozenset[str] = frozenset(), positive: frozenset[str] = frozenset(),
-) -> Witness:  # fmt: skip
-    """Evaluate two values at random numbers and several sizes, until they differ.
+@dataclass(slots=True)
+class Drawing:
+    """Two programs, evaluated at the same random numbers.
 
-    Parameters
+    Attributes
     ----------
-    program, name, other, other_name
-        The two values.
+    program, other : Program
     called : mapping
         The first program's name of each input of the other.
-    axes : sequence of int
-        For each axis of the first value, the axis of the second; empty where they are in order.
-    factor : Factor, optional
-        Of the second value.
-    seed : int
+    numbering : Numbering
+        Of their dimensions.
+    random : Random
     zero_or_one, positive : frozenset of str
-        Inputs that are drawn so.
+        Inputs of the first program that are drawn so.
+    sums : tuple of (Contract, number)
+        Sums over axes of one input that are made to have a value.
     """
-    pair = _Drawing(program, name, other, other_name, called, tuple(axes), factor, Random(seed), zero_or_one, positive)
-    try:
-        return pair.search()
-    except UndecidedError as error:
-        return Witness(reason=str(error))
 
-
-@dataclass(slots=True)
-class _Drawing:
     program: Program
-    name: str
     other: Program
-    other_name: str
     called: Mapping[str, str]
-    axes: tuple[int, ...]
-    factor: Factor | None
+    numbering: Numbering
     random: Random
-    zero_or_one: frozenset[str]
-    positive: frozenset[str]
+    zero_or_one: frozenset[str] = frozenset()
+    positive: frozenset[str] = frozenset()
+    sums: tuple[tuple[Contract, Fraction | int], ...] = ()
 
-    def search(self) -> Witness:
-        """Draw sizes in strata and numbers for each, and compare."""
-        joint = joint_dimensions(
-            self.program, self.name, self.other, self.other_name, self.called, self.axes or None, Context()
-        )
-        if joint is None:
-            raise UndecidedError("they have not the same number of axes")
-        traced = {joint[0][i]: n for i, n in self.program.sizes.items()}
-        traced |= {joint[1][i]: n for i, n in self.other.sizes.items() if joint[1][i] not in traced}
-        disputed = False
-        for sizes in strata(traced, fixed=is_fixed(self.program) or is_fixed(self.other)):
-            ours = {i: sizes[k] for i, k in joint[0].items()}
-            theirs = {i: sizes[k] for i, k in joint[1].items()}
+    def search(
+        self, name: str, other_name: str, axes: Sequence[int] = (), factor: Factor | None = None
+    ) -> Witness:
+        """Evaluate two values at random numbers and several sizes, until they differ.
+
+        Parameters
+        ----------
+        name, other_name : str
+        axes : sequence of int
+            For each axis of the first value, the axis of the second; empty where they are in order.
+        factor : Factor, optional
+            Of the second value.
+        """
+        pair = (name, other_name, tuple(axes), factor)
+        why_not = ""
+        for sizes in self.sizes():
             for _ in range(DRAWS):
-                if self.exactly_equal(ours, theirs):
-                    continue
-                found = self.in_floating_point(ours, theirs)
-                if found.differs:
+                try:
+                    found = self.in_floating_point(pair, sizes)
+                except UndecidedError as error:
+                    return Witness(reason=str(error))
+                equal, reason = self.exactly_equal(pair, sizes, VETOES if found.differs else 0 if why_not else RETRIES)
+                if found.differs and not equal:
                     return found
-                disputed = True
-        if disputed:
-            raise UndecidedError("they differ in exact arithmetic, but not beyond rounding: are constants rounded?")
-        return Witness(agrees=True)
+                why_not = why_not or reason or ("" if equal else NOT_BEYOND_ROUNDING)
+        return Witness(agrees=not why_not, reason=why_not)
 
-    def exactly_equal(self, ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
-        """Whether the two values are equal at one draw of exact numbers."""
+    def sizes(self) -> list[dict[int, int]]:
+        """Sizes to evaluate at."""
+        return strata(self.numbering.sizes, fixed=is_fixed(self.program) or is_fixed(self.other))
+
+    def exactly_equal(self, pair: Pair, sizes: Mapping[int, int], tries: int) -> tuple[bool, str]:
+        """Whether two values are equal at one draw of exact numbers, or why that was not found out."""
         depth = 0
-        for _ in range(RETRIES):
+        for _ in range(tries):
             try:
-                return self.compare(ours, theirs, depth)
+                return self.compare(pair, sizes, depth), ""
             except DrawError:
                 continue
             except NotRationalError:
                 depth = 1 + max(nesting(self.program), nesting(self.other))
                 if depth > DEEPEST:
-                    raise UndecidedError(f"exponentials are nested over {DEEPEST} deep") from None
-        raise UndecidedError(f"in {RETRIES} draws, a root had no exact value or a denominator was 0")
+                    return False, f"exponentials are nested over {DEEPEST} deep"
+            except UndecidedError as error:
+                return False, str(error)
+        return False, f"in {tries} draws, a root had no exact value or a denominator was 0"
 
-    def compare(self, ours: Mapping[str, int], theirs: Mapping[str, int], depth: int) -> bool:
+    def compare(self, pair: Pair, sizes: Mapping[int, int], depth: int) -> bool:
         """One draw."""
-        arrays = {i.ref.name: self.draw(i, ours, depth) for i in self.program.inputs}
-        left, right = self.evaluated(evaluate, arrays, ours, theirs)
-        if self.factor is not None:
-            right = scaled(right, self.factor, ours, depth)
+        name, other_name, axes, factor = pair
+        ours, theirs = self.by_letter(sizes)
+        arrays = self.imposed({i.ref.name: self.draw(i, ours, depth) for i in self.program.inputs})
+        left = evaluate(self.program, arrays, ours)[name]
+        right = evaluate(self.other, self.for_other(arrays), theirs)[other_name]
+        right = right.transpose(axes) if axes else right
+        if factor is not None:
+            right = scaled(right, factor, ours, depth)
         return bool(np.all(lift(left, depth) == lift(right, depth)))
 
-    def evaluated(
-        self, evaluator: Callable[..., dict[str, Array]], arrays: Mapping[str, Any], ours: Mapping[str, int],
-        theirs: Mapping[str, int],
-    ) -> tuple[Array, Array]:  # fmt: skip
-        """The two values, on axes in the first's order."""
-        names = {i.ref.name: self.called.get(i.ref.name, i.ref.name) for i in self.other.inputs}
-        left = evaluator(self.program, arrays, ours)[self.name]
-        right = evaluator(self.other, {n: arrays[m] for n, m in names.items()}, theirs)[self.other_name]
-        return left, right.transpose(self.axes) if self.axes else right
+    def by_letter(self, sizes: Mapping[int, int]) -> tuple[dict[str, int], dict[str, int]]:
+        """The size of each letter of the two programs."""
+        first, second = self.numbering.first, self.numbering.second
+        return {i: sizes[n] for i, n in first.items()}, {i: sizes[n] for i, n in second.items()}
+
+    def for_other(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The same arrays under the other program's names."""
+        names = [i.ref.name for i in self.other.inputs]
+        missing = [n for n in names if self.called.get(n, n) not in arrays]
+        if missing:
+            raise UndecidedError(f"the first formula has no input that goes with {missing[0]}")
+        return {n: arrays[self.called.get(n, n)] for n in names}
+
+    def imposed(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        """The arrays, divided so that sums have their declared values."""
+        for contract, value in self.sums:
+            ref = contract.operands[0]
+            axes = tuple(k for k, i in enumerate(ref.indices) if i not in contract.out.indices)
+            array = arrays[ref.name]
+            if len(contract.operands) > 1 or contract.brackets or contract.factor != ONE or array.dtype.kind in "biu":
+                raise UndecidedError("numbers with the declared sum are not drawn")
+            total = np.asarray(array.sum(axis=axes, keepdims=True))
+            try:
+                arrays[ref.name] = array * total**-1 * value
+            except ZeroDivisionError:
+                raise DrawError("a sum is 0") from None
+        return arrays
 
     def draw(self, given: Input, sizes: Mapping[str, int], depth: int) -> Array:
         """Random exact numbers for an input, of its kind."""
@@ -177,26 +201,61 @@ class _Drawing:
         low = 1 if name in self.positive else -SPREAD
         return Fraction(self.random.randrange(low, SPREAD), self.random.randrange(1, SPREAD))
 
-    def in_floating_point(self, ours: Mapping[str, int], theirs: Mapping[str, int]) -> Witness:
-        """The two values at random floats: whether they differ far beyond rounding, and where."""
-        arrays = {i.ref.name: self.draw(i, ours, 0) for i in self.program.inputs}
-        for name, array in arrays.items():
-            if array.dtype == object:
-                numbers = np.array([self.random.gauss(0, 1) for _ in range(array.size)]).reshape(array.shape)
-                plain = name not in self.zero_or_one and np.dtype(_dtype(self.program, name)).kind == "f"
-                signed = np.abs(numbers) if name in self.positive else numbers
-                arrays[name] = signed if plain else array.astype(float)
+    def floats(self, sizes: Mapping[int, int], *, signed: bool = True) -> Both:
+        """Every value of the two programs at random floats."""
+        return self.evaluated(self.float_arrays(sizes, signed=signed), sizes)
+
+    def float_arrays(self, sizes: Mapping[int, int], *, signed: bool) -> dict[str, Array]:
+        """Random floats for every input."""
+        ours, _ = self.by_letter(sizes)
+        return self.imposed({i.ref.name: self.draw_floats(i, ours, signed=signed) for i in self.program.inputs})
+
+    def evaluated(self, arrays: Mapping[str, Array], sizes: Mapping[int, int]) -> Both:
+        """Every value of the two programs at floats."""
+        ours, theirs = self.by_letter(sizes)
         with np.errstate(all="ignore"):
-            left, right = self.evaluated(_floats, arrays, ours, theirs)
-        if self.factor is not None:
-            right = right * float(complex(self.factor.value(ours)).real)
-        gap = np.abs(left - right)
-        if not gap.size or not np.isfinite(gap).all() or gap.max() <= BEYOND_ROUNDING * max(
-            np.abs(left).max(), np.abs(right).max()
-        ):
-            return Witness()
-        place = tuple(int(k) for k in np.unravel_index(gap.argmax(), gap.shape))
-        return Witness(False, True, "", dict(ours), place, float(left[place]), float(right[place]))
+            return _floats(self.program, arrays, ours), _floats(self.other, self.for_other(arrays), theirs)
+
+    def in_floating_point(self, pair: Pair, sizes: Mapping[int, int]) -> Witness:
+        """Two values at random floats, of both signs or one: whether they differ far beyond rounding, and where.
+
+        A difference counts only where it is much larger than what a small change of the floats makes of either value.
+        """
+        ours, _ = self.by_letter(sizes)
+        for signed in (True, True, False, False):
+            arrays = self.float_arrays(sizes, signed=signed)
+            left, right = self.chosen(pair, self.evaluated(arrays, sizes), ours)
+            shaken = {n: a * (1 + SHAKE * (-1) ** k) if a.dtype.kind == "f" else a
+                      for k, (n, a) in enumerate(arrays.items())}  # fmt: skip
+            moved_left, moved_right = self.chosen(pair, self.evaluated(shaken, sizes), ours)
+            with np.errstate(all="ignore"):
+                gap = np.abs(np.subtract(left, right, dtype=float))
+                moved = np.abs(left - moved_left) + np.abs(right - moved_right)
+            known = np.isfinite(gap) & np.isfinite(moved)
+            scale = max(np.abs(left[known]).max(initial=0), np.abs(right[known]).max(initial=0))
+            gap = np.where(known & (gap > BEYOND_SHAKING * moved), gap, 0)
+            if gap.max(initial=0) > BEYOND_ROUNDING * scale:
+                place = tuple(int(k) for k in np.unravel_index(gap.argmax(), gap.shape))
+                return Witness(False, True, "", dict(ours), place, float(left[place]), float(right[place]))
+        return Witness()
+
+    def chosen(self, pair: Pair, values: Both, sizes: Mapping[str, int]) -> tuple[Array, Array]:
+        """The two values that are compared, axes in one order."""
+        name, other_name, axes, factor = pair
+        left, right = values[0][name], values[1][other_name]
+        right = right.transpose(axes) if axes else right
+        by = 1.0 if factor is None else float(complex(factor.value(sizes)).real)
+        return left.astype(float), right.astype(float) * by
+
+    def draw_floats(self, given: Input, sizes: Mapping[str, int], *, signed: bool) -> Array:
+        """Random floats for an input; of labels, masks and whole numbers the same kind as for exact arithmetic."""
+        name, array = given.ref.name, self.draw(given, sizes, 0)
+        if array.dtype != object:
+            return array
+        if name in self.zero_or_one or np.dtype(given.dtype).kind != "f":
+            return array.astype(float)
+        numbers = np.array([self.random.gauss(0, 1) for _ in range(array.size)]).reshape(array.shape)
+        return numbers if signed and name not in self.positive else np.abs(numbers)
 
 
 def _floats(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Array]:
@@ -205,10 +264,6 @@ def _floats(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int
         if not isinstance(equation, Opaque):
             values[equation.out.name] = compute(equation, values, sizes)
     return values
-
-
-def _dtype(program: Program, name: str) -> str:
-    return next(i.dtype for i in program.inputs if i.ref.name == name)
 
 
 def picked_from(program: Program, name: str, sizes: Mapping[str, int]) -> list[int]:
@@ -223,13 +278,17 @@ def picked_from(program: Program, name: str, sizes: Mapping[str, int]) -> list[i
 
 
 def is_fixed(program: Program) -> bool:
-    """Whether a program makes sense at the traced sizes only: constants, or brackets with numbers in them."""
+    """Whether a program makes sense at the traced sizes only: constants, or brackets with numbers or two dimensions."""
     if any(np.ndim(a) and np.size(a) for a in program.constants.values()):
         return True
     for equation in program.equations:
         for bracket in getattr(equation, "brackets", ()):
-            plain = all(not s.constant and all(f == ONE for f, _ in s.terms) for s in (bracket.left, bracket.right))
-            if not plain or len(bracket.left.terms) != 1 or len(bracket.right.terms) > 1:
+            sides = (bracket.left, bracket.right)
+            letters = [i for side in sides for _, i in side.terms]
+            plain = all(not side.constant and all(f == ONE for f, _ in side.terms) for side in sides)
+            picked = any(side.pick is not None for side in sides)
+            one = len({program.dimension(i).letters for i in letters}) == 1
+            if not plain or not one or len(letters) != (1 if picked else 2):
                 return True
     return False
 

@@ -1,0 +1,164 @@
+"""Proofs by way of what was proved before: deep programs, and none for different values."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn_programs import programs
+from formulas_in_text import program
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from rewrites import CHANGING, KEEPING
+from test_normal_form import TIE, exact_arrays
+
+from einbackprop import proving
+from einbackprop.errors import UndecidedError
+from einbackprop.exact import evaluate
+from einbackprop.normal_form import Assumptions, Prover, same
+from einbackprop.program import Contract, Factor, Ref
+from einbackprop.proving import TOO_LARGE
+
+FORWARD = """
+z{n}[k,b] = Σ_l W{n}[k,l] h{m}[l,b]
+mean{n}[k] = |b|⁻¹ Σ_b z{n}[k,b]
+off{n}[k,b] = z{n}[k,b] - mean{n}[k]
+var{n}[k] = |b|⁻¹ Σ_b off{n}[k,b] off{n}[k,b]
+i{n}[k] = power(ve{n}[k]; -½)
+x{n}[k,b] = off{n}[k,b] i{n}[k]
+s{n}[k,b] = x{n}[k,b] g{n}[k]
+y{n}[k,b] = s{n}[k,b] + c{n}[k]
+h{n}[k,b] = relu(y{n}[k,b])
+"""
+COMPACT = """
+on{n}[k,b] = step(y{n}[k,b])
+dx{n}[k,b] = dh{n}[k,b] on{n}[k,b] g{n}[k]
+m{n}[k] = |b|⁻¹ Σ_b dx{n}[k,b]
+a{n}[k] = |b|⁻¹ Σ_b dx{n}[k,b] x{n}[k,b]
+p{n}[k,b] = x{n}[k,b] a{n}[k]
+in{n}[k,b] = dx{n}[k,b] - m{n}[k] - p{n}[k,b]
+dz{n}[k,b] = i{n}[k] in{n}[k,b]
+dW{n}[k,l] = Σ_b dz{n}[k,b] h{m}[l,b]
+dh{m}[l,b] = Σ_k W{n}[k,l] dz{n}[k,b]
+"""
+STAGED = """
+ds{n}[k,b] = dh{n}[k,b] on{n}[k,b]
+dx{n}[k,b] = ds{n}[k,b] g{n}[k]
+di{n}[k] = Σ_b dx{n}[k,b] off{n}[k,b]
+i3{n}[k] = power(i{n}[k]; 3)
+dv{n}[k] = -½ di{n}[k] i3{n}[k]
+one{n}[k,b] = dx{n}[k,b] i{n}[k]
+two{n}[k,b] = 2·|b|⁻¹ off{n}[k,b] dv{n}[k]
+do{n}[k,b] = one{n}[k,b] + two{n}[k,b]
+dm{n}[k] = Σ_b do{n}[k,b]
+dz{n}[k,b] = do{n}[k,b] - |b|⁻¹ dm{n}[k]
+dW{n}[k,l] = Σ_b dz{n}[k,b] h{m}[l,b]
+dh{m}[l,b] = Σ_k W{n}[k,l] dz{n}[k,b]
+"""
+SHIFTED = "ve{n}[k] = var{n}[k] + 0.001\n"
+
+
+def network(layers: int, backward: str):
+    """Layers of batch norm and relu, and a backward pass through them."""
+    text = ""
+    for n in range(1, layers + 1):
+        forward = FORWARD.replace("i{n}[k] =", SHIFTED + "i{n}[k] =", 1)
+        text += forward.format(n=n, m=n - 1)
+    steps = [backward.format(n=n, m=n - 1) for n in range(layers, 0, -1)]
+    if backward is STAGED:
+        text += "".join(f"on{n}[k,b] = step(y{n}[k,b])\n" for n in range(1, layers + 1))
+    return program(text + "".join(steps))
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_deep_batch_norm(layers):
+    p, q = network(layers, COMPACT), network(layers, STAGED)
+    prover = Prover(p, q)
+    for n in range(layers, 0, -1):
+        found = prover.compare(f"dW{n}", f"dW{n}")
+        assert found.verdict == "proved", found
+        assert "roots and logarithms are taken of positive numbers only" in found.assumptions
+
+
+def test_a_deep_mistake_is_found_and_what_is_right_stays_right():
+    p, q = network(3, COMPACT), network(3, STAGED)
+    place = next(k for k, e in enumerate(q.equations) if e.out.name == "two2")
+    wrong = replace(q.equations[place], factor=Factor.of(1, b=-1))
+    q = replace(q, equations=(*q.equations[:place], wrong, *q.equations[place + 1 :]))
+    prover = Prover(p, q)
+    verdicts = [prover.compare(f"dW{n}", f"dW{n}").verdict for n in (3, 2, 1)]
+    assert verdicts == ["proved", "different", "different"]
+    # a line is judged on what the lines before it gave, where they are taken as given
+    assert same(p, "dz1", q, "dz1", given={"dh1": "dh1"})
+
+
+@pytest.fixture
+def never_written_out(monkeypatch):
+    """Every proof goes by way of other values."""
+    monkeypatch.setattr(Prover, "written_out", lambda *_: (None, TOO_LARGE))
+
+
+@given(data=st.data(), drawn=programs(most_equations=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
+def test_rewrites_are_proved_step_by_step(never_written_out, data, drawn):
+    p, _ = drawn
+    assume(p.equations and all(d.size for d in p.dimensions))
+    q = p
+    for _ in range(data.draw(st.integers(1, 4))):
+        q = data.draw(st.sampled_from(KEEPING))(q, data.draw)
+    name = p.equations[-1].out.name
+    found = Prover(p, q).compare(name, name)
+    assert found.verdict in ("proved", "undecided")
+    assert found or "no" not in found.reason.split()[:1]
+
+
+@given(data=st.data(), drawn=programs(polynomial=True, most_equations=8), seed=st.integers(0, 99))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
+def test_steps_prove_nothing_that_is_different(never_written_out, data, drawn, seed):
+    p, _ = drawn
+    assume(p.equations and all(d.size for d in p.dimensions))
+    q = data.draw(st.sampled_from(CHANGING))(p, data.draw)
+    q = data.draw(st.sampled_from([*CHANGING, *KEEPING]))(q, data.draw)
+    name = p.equations[-1].out.name
+    found = Prover(p, q).compare(name, name, search=False)
+    if found and TIE not in found.assumptions:
+        arrays = exact_arrays(p, p.sizes, np.random.default_rng(seed))
+        assert (evaluate(p, arrays, p.sizes)[name] == evaluate(q, arrays, p.sizes)[name]).all()
+
+
+def test_values_that_only_seem_equal_are_no_step(never_written_out, monkeypatch):
+    """Agreement at random numbers proposes a step; the step itself is proved."""
+    p = program("a[b] = exp(x[b])\nq[b] = a[b] w[b]")
+    q = program("a[b] = exp(x[b])\ns[b] = 0.0000000000001 + a[b]\nq[b] = s[b] w[b]")
+    assert Prover(p, q).compare("q", "q").verdict == "undecided"
+
+
+def test_names_of_intermediate_values_mean_nothing():
+    p = program("h[b] = exp(x[b])\nq[b] = h[b] h[b]")
+    q = program("h[b] = sin(x[b])\nq[b] = h[b] h[b]")
+    assert Prover(p, q).compare("q", "q").verdict == "different"
+    opaque = 'h[b] = not read from x[b]: "a loop"\nq[b] = h[b] h[b]'
+    p, q = program(opaque), program(opaque)
+    assert Prover(p, q).compare("q", "q", search=False).verdict == "undecided"  # two values that happen to share a name
+    assert Prover(p, p).compare("q", "q").verdict == "proved"
+
+
+def test_axes_must_match():
+    p = program("q[k,b] = z[k,b]\nr[b] = w[b]")
+    found = same(p, "q", p, "r")
+    assert (found.verdict, found.reason) == ("undecided", "q and r have not the same number of axes")
+
+
+def test_a_declared_sum_must_be_one():
+    contract = Contract(Ref("s", "b"), (Ref("w", "b"),))
+    p = program("q[b] = w[b]\nr[b] = w[b]")
+    with pytest.raises(UndecidedError, match=r"w\[b\] = 1 is no sum of one product over an index"):
+        same(p, "q", p, "r", assuming=Assumptions(sums=((contract, 1),)))
+
+
+def test_what_is_opened_first():
+    p = program("a[b] = exp(x[b])\nc[b] = a[b] a[b]\nd[b] = c[b] + y[b]\nq[b] = a[b] d[b]")
+    prover = Prover(p, p)
+    cuts = {n: (n, (0,), {}) for n in ("a", "c", "d")}
+    assert prover.cost_of_opening("c", {"a", "c"}, cuts) == (0, 1)  # made of what stands there anyway
+    assert prover.cost_of_opening("d", {"a", "d"}, cuts) == (1, 2)
+    assert proving.reach(p, "d") == {"d", "c", "a", "x", "y"}
