@@ -1,70 +1,86 @@
-"""Spellings that people use for one function, found in a program and named: sigmoid, relu, softmax."""
+"""Idioms found in a program and named: the sigmoid in its several spellings, relu, tanh, the max that a softmax subtracts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from .program import ONE, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from . import spellings
+from .invariance import hold_shifts
+from .program import Contract, Equation, Map, Program, Ref, Sum, operands
+from .spellings import Tree
 
-MINUS_ONE = Factor(Fraction(-1))
+DEPTH = 7  # the longest spelling, a sigmoid that does not overflow, is six steps deep
+Made = dict[str, Equation]
 
 
 def recognise(program: Program) -> Program:
-    """The same program with its idioms named; what only they used goes."""
-    made = program.defining()
-    equations = tuple(named(equation, made) for equation in program.equations)
-    held = softmax_shifts(equations)
-    equations = tuple(replace(e, held=True) if isinstance(e, Extremum) and e.out.name in held else e for e in equations)
-    return without_unused(replace(program, equations=equations), made)
+    """The same program with its idioms named; unnamed values that only they used go."""
+    made: Made = {}
+    for equation in program.equations:
+        made[equation.out.name] = named(equation, made)
+    used = {ref.name for equation in program.equations for ref in operands(equation)}
+    return without_unused(hold_shifts(replace(program, equations=tuple(made.values()))), used)
 
 
-def named(equation: Equation, made: dict[str, Equation]) -> Equation:
+def named(equation: Equation, made: Made) -> Equation:
     """The equation as the function that it spells, if it is one."""
-    for spelling in (reciprocal_sigmoid, quotient_sigmoid, chosen_relu):
-        function, argument = spelling(equation, made)
-        if argument is not None:
+    if not isinstance(equation, Contract | Sum | Map):
+        return equation
+    inner = {**made, equation.out.name: equation}
+    for argument in arguments(equation, made):
+        tree = tree_of(equation.out, inner, argument, DEPTH)
+        function = spellings.function_of(tree, ("leaf", argument.name, argument.indices))
+        if function and not (isinstance(equation, Map) and equation.function == function):
             return Map(equation.out, function, (argument,), None, equation.source)
     return equation
 
 
-def reciprocal_sigmoid(equation: Equation, made: dict[str, Equation]) -> tuple[str, Ref | None]:
-    """``1 / (1 + exp(-x))``."""
-    if isinstance(equation, Map) and equation.function == "power" and equation.parameter == -1:
-        inner = one_plus(equation.operands[0], made)
-        argument = exponent(inner, made) if inner else None
-        return "sigmoid", negated(argument, made) if argument else None
-    return "", None
+def arguments(equation: Equation, made: Made) -> list[Ref]:
+    """The values that the equation could be a function of: those of its axes that it is made from, the nearest first."""
+    found: dict[Ref, None] = {}
+    level = list(operands(equation))
+    for _ in range(DEPTH):
+        below = []
+        for ref in level:
+            if ref not in found and sorted(ref.indices) == sorted(equation.out.indices):
+                found[ref] = None
+                inner = made.get(ref.name)
+                if isinstance(inner, Contract | Sum | Map):
+                    below += [relettered(r, inner.out, ref) for r in operands(inner)]
+        level = below
+    return list(found)
 
 
-def quotient_sigmoid(equation: Equation, made: dict[str, Equation]) -> tuple[str, Ref | None]:
-    """``exp(x) / (1 + exp(x))``."""
-    if isinstance(equation, Contract) and len(equation.operands) == 2 and equation.factor == ONE and not equation.brackets:
-        for top, below in (equation.operands, equation.operands[::-1]):
-            under = defined(below, made)
-            if isinstance(under, Map) and under.function == "power" and under.parameter == -1:
-                inner = one_plus(relettered(under.operands[0], under.out, below), made)
-                if inner and exponent(inner, made) == exponent(top, made) and set(top.indices) == set(equation.out.indices):
-                    return "sigmoid", exponent(top, made)
-    return "", None
+def tree_of(ref: Ref, made: Made, argument: Ref, depth: int) -> Tree:
+    """A value as a tree of pointwise operations down to the argument."""
+    leaf: Tree = ("leaf", ref.name, ref.indices)
+    equation = made.get(ref.name)
+    if ref == argument or depth == 0 or equation is None:
+        return leaf
+
+    def inner(other: Ref) -> Tree:
+        return tree_of(relettered(other, equation.out, ref), made, argument, depth - 1)
+
+    match equation:
+        case Contract(out, refs, (), factor) if is_pointwise(out, refs) and not factor.sizes:
+            if isinstance(factor.number, Fraction):
+                return spellings.multiply([spellings.number(factor.number), *map(inner, refs)])
+        case Sum(_, terms):
+            numbers = [f.number for f, _ in terms if isinstance(f.number, Fraction) and not f.sizes]
+            if len(numbers) == len(terms):
+                inners = [inner(r) if r else spellings.ONE for _, r in terms]
+                return spellings.add(list(zip(numbers, inners, strict=True)))
+        case Map(_, "power", (base,), Fraction() as p):
+            return spellings.power(inner(base), p)
+        case Map(_, function, refs, None):
+            return spellings.call(function, list(map(inner, refs)))
+    return leaf
 
 
-def chosen_relu(equation: Equation, made: dict[str, Equation]) -> tuple[str, Ref | None]:
-    """``where(x > 0, x, 0)``."""
-    if isinstance(equation, Map) and equation.function == "where":
-        condition, yes, no = equation.operands
-        test, zero = defined(condition, made), defined(no, made)
-        if isinstance(test, Map) and test.function in ("greater", "greater_equal") and is_number(zero, 0):
-            left, right = (relettered(ref, test.out, condition) for ref in test.operands)
-            if left == yes and is_number(defined(right, made), 0):
-                return "relu", yes
-    return "", None
-
-
-def defined(ref: Ref, made: dict[str, Equation]) -> Equation | None:
-    """The equation that defines an operand."""
-    return made.get(ref.name)
+def is_pointwise(out: Ref, refs: tuple[Ref, ...]) -> bool:
+    """Whether a product sums over nothing and reads no diagonal."""
+    return all(set(ref.indices) <= set(out.indices) and len(set(ref.indices)) == len(ref.indices) for ref in refs)
 
 
 def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
@@ -73,95 +89,8 @@ def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
     return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
 
 
-def is_number(equation: Equation | None, number: int) -> bool:
-    """Whether it is one number everywhere."""
-    return isinstance(equation, Contract) and not equation.operands and not equation.brackets and (
-        equation.factor == Factor(Fraction(number)))
-
-
-def one_plus(ref: Ref, made: dict[str, Equation]) -> Ref | None:
-    """The x of ``1 + x``."""
-    equation = defined(ref, made)
-    if isinstance(equation, Sum) and len(equation.terms) == 2:
-        for n, (factor, term) in enumerate(equation.terms):
-            other, rest = equation.terms[1 - n]
-            if factor == ONE and term is None and other == ONE and rest is not None:
-                return relettered(rest, equation.out, ref)
-    return None
-
-
-def exponent(ref: Ref, made: dict[str, Equation]) -> Ref | None:
-    """The x of ``exp(x)``."""
-    equation = defined(ref, made)
-    if isinstance(equation, Map) and equation.function == "exp":
-        return relettered(equation.operands[0], equation.out, ref)
-    return None
-
-
-def negated(ref: Ref, made: dict[str, Equation]) -> Ref | None:
-    """The x of ``-x``."""
-    equation = defined(ref, made)
-    if (
-        isinstance(equation, Contract)
-        and len(equation.operands) == 1
-        and equation.factor == MINUS_ONE
-        and not equation.brackets
-        and sorted(equation.operands[0].indices) == sorted(equation.out.indices)
-    ):
-        return relettered(equation.operands[0], equation.out, ref)
-    return None
-
-
-def softmax_shifts(equations: tuple[Equation, ...]) -> set[str]:
-    """The maxima that are only subtracted before an exp whose result is divided by its own sum.
-
-    ``exp(x - m) / Σ exp(x - m)`` does not depend on m, so no derivative flows into it.
-    """
-    uses: dict[str, list[Equation]] = {}
-    for equation in equations:
-        for ref in operands(equation):
-            uses.setdefault(ref.name, []).append(equation)
-
-    def only(name: str, test: Callable[[Equation], bool]) -> bool:
-        return bool(uses.get(name)) and all(map(test, uses[name]))
-
-    def normalised(e: Equation) -> bool:
-        """Whether an exp is used in nothing but its sum and its quotient by that sum."""
-        sums = {u.out.name for u in uses.get(e.out.name, []) if is_sum_of(u, e.out.name)}
-        inverses = {u.out.name for s in sums for u in uses.get(s, []) if is_reciprocal(u)}
-        quotient = only(e.out.name, lambda u: u.out.name in sums or is_product_with(u, e.out.name, inverses))
-        return bool(inverses) and quotient and all(only(s, is_reciprocal) for s in sums) and all(
-            only(i, lambda u: is_product_with(u, e.out.name, {i})) for i in inverses)
-
-    def shifted(difference: Equation) -> bool:
-        return isinstance(difference, Sum) and only(
-            difference.out.name, lambda e: isinstance(e, Map) and e.function == "exp" and normalised(e))
-
-    return {e.out.name for e in equations if isinstance(e, Extremum) and not e.position_of and only(e.out.name, shifted)}
-
-
-def is_sum_of(equation: Equation, name: str) -> bool:
-    """Whether it sums one value over letters."""
-    return isinstance(equation, Contract) and [r.name for r in equation.operands] == [name] and (
-        equation.factor == ONE and not equation.brackets)
-
-
-def is_reciprocal(equation: Equation) -> bool:
-    """Whether it is 1/x."""
-    return isinstance(equation, Map) and equation.function == "power" and equation.parameter == -1
-
-
-def is_product_with(equation: Equation, name: str, others: set[str]) -> bool:
-    """Whether it is the product of a value and one of others."""
-    if not isinstance(equation, Contract) or len(equation.operands) != 2:
-        return False
-    names = [ref.name for ref in equation.operands]
-    return name in names and bool(others & set(names))
-
-
-def without_unused(program: Program, made: dict[str, Equation]) -> Program:
+def without_unused(program: Program, used_before: set[str]) -> Program:
     """The program without unnamed values that were used before, and that nothing uses now."""
-    used_before = {ref.name for equation in made.values() for ref in operands(equation)}
     equations = list(program.equations)
     while True:
         used = {ref.name for e in equations for ref in operands(e)} | {ref.name for ref in program.outputs}

@@ -118,7 +118,7 @@ def _is_record(value: Any) -> bool:
     return (
         hasattr(value, "__dict__")
         and not isinstance(value, _PLAIN + _GENERATORS)
-        and type(value).__module__.partition(".")[0] not in ("builtins", "numpy", "functools")
+        and type(value).__module__.partition(".")[0] not in ("builtins", "numpy", "functools", "types", "typing")
     )
 
 
