@@ -1,103 +1,124 @@
-"""Idioms found in a program and named: the sigmoid in its several spellings, relu, tanh, the max that a softmax subtracts."""
+"""Spellings that people use for one function, found in a program and named: sigmoid, tanh, relu, softmax.
+
+A spelling is recognised by what it is, not by how it is written: a value that is made of ``exp(x)`` by arithmetic is a
+quotient of two polynomials in ``exp(x)``, and it is the sigmoid if that is ``e/(1 + e)``. The max that is subtracted in
+a softmax is recognised by its doing nothing: whatever is added to it leaves everything that is made of it the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from . import spellings
-from .invariance import hold_shifts
-from .program import Contract, Equation, Map, Program, Ref, Sum, operands
-from .spellings import Tree
+from .program import ONE, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from .quotients import Quotient, Quotients, relettered
+from .shifting import does_nothing
 
-DEPTH = 7  # the longest spelling, a sigmoid that does not overflow, is six steps deep
-Made = dict[str, Equation]
+ABOVE = ("greater", "greater_equal")
+BELOW = ("less", "less_equal")
 
 
 def recognise(program: Program) -> Program:
-    """The same program with its idioms named; unnamed values that only they used go."""
-    made: Made = {}
-    for equation in program.equations:
-        made[equation.out.name] = named(equation, made)
-    used = {ref.name for equation in program.equations for ref in operands(equation)}
-    return without_unused(hold_shifts(replace(program, equations=tuple(made.values()))), used)
+    """The same program with its idioms named; what only they used goes."""
+    made = program.defining()
+    quotients = Quotients(made)
+    equations = tuple(named(equation, made, quotients) for equation in program.equations)
+    equations = tuple(held(equation, equations, program) for equation in equations)
+    return without_unused(replace(program, equations=equations), made)
 
 
-def named(equation: Equation, made: Made) -> Equation:
+def named(equation: Equation, made: Mapping[str, Equation], quotients: Quotients) -> Equation:
     """The equation as the function that it spells, if it is one."""
-    if not isinstance(equation, Contract | Sum | Map):
+    if isinstance(equation, Map) and equation.function in ("sigmoid", "tanh", "exp", "relu"):
         return equation
-    inner = {**made, equation.out.name: equation}
-    for argument in arguments(equation, made):
-        tree = tree_of(equation.out, inner, argument, DEPTH)
-        function = spellings.function_of(tree, ("leaf", argument.name, argument.indices))
-        if function and not (isinstance(equation, Map) and equation.function == function):
-            return Map(equation.out, function, (argument,), None, equation.source)
+    for function, argument in (*of_exponentials(equation, quotients), *relu(equation, made)):
+        return Map(equation.out, function, (argument,), None, equation.source)
     return equation
 
 
-def arguments(equation: Equation, made: Made) -> list[Ref]:
-    """The values that the equation could be a function of: those of its axes that it is made from, the nearest first."""
-    found: dict[Ref, None] = {}
-    level = list(operands(equation))
-    for _ in range(DEPTH):
-        below = []
-        for ref in level:
-            if ref not in found and sorted(ref.indices) == sorted(equation.out.indices):
-                found[ref] = None
-                inner = made.get(ref.name)
-                if isinstance(inner, Contract | Sum | Map):
-                    below += [relettered(r, inner.out, ref) for r in operands(inner)]
-        level = below
-    return list(found)
+def of_exponentials(equation: Equation, quotients: Quotients) -> Iterator[tuple[str, Ref]]:
+    """Sigmoid and tanh: ``e/(1 + e)`` and ``(e² − 1)/(e² + 1)`` where e is the exp of the argument."""
+    found = quotients.of(equation.out.name)
+    if found is not None:
+        for argument, scale in found.arguments:
+            if found.equals(Quotient.sigmoid(argument, scale)):
+                yield "sigmoid", argument
+            elif found.equals(Quotient.tanh(argument, scale)):
+                yield "tanh", argument
 
 
-def tree_of(ref: Ref, made: Made, argument: Ref, depth: int) -> Tree:
-    """A value as a tree of pointwise operations down to the argument."""
-    leaf: Tree = ("leaf", ref.name, ref.indices)
-    equation = made.get(ref.name)
-    if ref == argument or depth == 0 or equation is None:
-        return leaf
-
-    def inner(other: Ref) -> Tree:
-        return tree_of(relettered(other, equation.out, ref), made, argument, depth - 1)
-
+def relu(equation: Equation, made: Mapping[str, Equation]) -> Iterator[tuple[str, Ref]]:
+    """``where(x > 0, x, 0)``, ``where(x < 0, 0, x)``, ``x · (x > 0)``, ``max(x, 0)``, ``½(x + |x|)``."""
     match equation:
-        case Contract(out, refs, (), factor) if is_pointwise(out, refs) and not factor.sizes:
-            if isinstance(factor.number, Fraction):
-                return spellings.multiply([spellings.number(factor.number), *map(inner, refs)])
-        case Sum(_, terms):
-            numbers = [f.number for f, _ in terms if isinstance(f.number, Fraction) and not f.sizes]
-            if len(numbers) == len(terms):
-                inners = [inner(r) if r else spellings.ONE for _, r in terms]
-                return spellings.add(list(zip(numbers, inners, strict=True)))
-        case Map(_, "power", (base,), Fraction() as p):
-            return spellings.power(inner(base), p)
-        case Map(_, function, refs, None):
-            return spellings.call(function, list(map(inner, refs)))
-    return leaf
+        case Map(function="where", operands=(condition, yes, no)):
+            for value, other, relations in ((yes, no, ABOVE), (no, yes, BELOW)):
+                if is_number(other, 0, made) and compared_with_zero(condition, made) in [(value, r) for r in relations]:
+                    yield "relu", value
+        case Map(function="maximum", operands=(a, b)):
+            for value, other in ((a, b), (b, a)):
+                if is_number(other, 0, made) and set(value.indices) == set(equation.out.indices):
+                    yield "relu", value
+        case Contract(operands=(a, b), brackets=(), factor=factor) if factor == ONE:
+            for value, mask in ((a, b), (b, a)):
+                if compared_with_zero(mask, made) in [(value, r) for r in ABOVE] and is_whole(equation, value):
+                    yield "relu", value
+        case Contract(operands=(a,), brackets=(), factor=factor) if factor == Factor(Fraction(1, 2)):
+            inner = made.get(a.name)
+            if isinstance(inner, Sum) and [f for f, _ in inner.terms] == [ONE, ONE] and is_whole(equation, a):
+                terms = [relettered(term, inner.out, a) for _, term in inner.terms if term]
+                for value, size in (terms, terms[::-1]) if len(terms) == 2 else ():
+                    if absolute(size, made) == value:
+                        yield "relu", value
 
 
-def is_pointwise(out: Ref, refs: tuple[Ref, ...]) -> bool:
-    """Whether a product sums over nothing and reads no diagonal."""
-    return all(set(ref.indices) <= set(out.indices) and len(set(ref.indices)) == len(ref.indices) for ref in refs)
+def compared_with_zero(condition: Ref, made: Mapping[str, Equation]) -> tuple[Ref, str] | None:
+    """The x and the relation of ``x > 0``."""
+    test = made.get(condition.name)
+    if isinstance(test, Map) and test.function in (*ABOVE, *BELOW) and is_number(test.operands[1], 0, made):
+        return relettered(test.operands[0], test.out, condition), test.function
+    return None
 
 
-def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
-    """An operand of the equation for ``out``, in the letters with which ``out`` is used."""
-    table = dict(zip(out.indices, use.indices, strict=True))
-    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
+def absolute(ref: Ref, made: Mapping[str, Equation]) -> Ref | None:
+    """The x of ``|x|``."""
+    equation = made.get(ref.name)
+    if isinstance(equation, Map) and equation.function == "abs":
+        return relettered(equation.operands[0], equation.out, ref)
+    return None
 
 
-def without_unused(program: Program, used_before: set[str]) -> Program:
+def is_number(ref: Ref, number: int, made: Mapping[str, Equation]) -> bool:
+    """Whether an operand is one number everywhere."""
+    equation = made.get(ref.name)
+    return (
+        isinstance(equation, Contract)
+        and not equation.operands
+        and not equation.brackets
+        and equation.factor == Factor(Fraction(number))
+    )
+
+
+def is_whole(equation: Equation, ref: Ref) -> bool:
+    """Whether an equation takes an operand entry by entry: nothing is summed, stretched or read on a diagonal."""
+    return sorted(ref.indices) == sorted(equation.out.indices) and len(set(ref.indices)) == len(ref.indices)
+
+
+def held(equation: Equation, equations: tuple[Equation, ...], program: Program) -> Equation:
+    """A max or min that nothing depends on, marked so that no derivative flows into it."""
+    if isinstance(equation, Extremum) and not equation.position_of and not equation.held:
+        return replace(equation, held=does_nothing(equation.out, equations, program.outputs))
+    return equation
+
+
+def without_unused(program: Program, made: Mapping[str, Equation]) -> Program:
     """The program without unnamed values that were used before, and that nothing uses now."""
-    equations = list(program.equations)
-    while True:
-        used = {ref.name for e in equations for ref in operands(e)} | {ref.name for ref in program.outputs}
-        kept = [
-            e for e in equations
-            if e.out.name in used or e.out.name not in used_before or e.out.name in program.labels
-        ]  # fmt: skip
-        if len(kept) == len(equations):
-            return replace(program, equations=tuple(kept))
-        equations = kept
+    used_before = {ref.name for equation in made.values() for ref in operands(equation)}
+    used = {ref.name for ref in program.outputs}
+    kept = []
+    for equation in reversed(program.equations):
+        name = equation.out.name
+        if name in used or name not in used_before or name in program.labels:
+            kept.append(equation)
+            used.update(ref.name for ref in operands(equation))
+    return replace(program, equations=tuple(reversed(kept)))
