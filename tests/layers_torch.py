@@ -37,7 +37,7 @@ def gru(x, h0, Wx, Wh, bias_x, bias_h):
 
 
 
-def convolution(function, X, K, bias, stride, padding, dilation):
+def convolution(function, X, K, bias, stride=1, padding=0, dilation=1):
     b, g, i, *pixels = X.shape
     o = K.shape[1]
     weight, flat = K.reshape(g * o, i, *K.shape[3:]), X.reshape(b, g * i, *pixels)
