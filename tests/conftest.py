@@ -4,6 +4,7 @@
 """
 
 import os
+from importlib.util import find_spec
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,6 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
 settings.register_profile("thorough", settings.get_profile("fast"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+# Its own doctests are looked for in every module, and this one is PyTorch's side of a comparison.
+collect_ignore = [] if find_spec("torch") else ["layers_torch.py"]
