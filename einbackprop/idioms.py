@@ -31,8 +31,9 @@ def recognise(program: Program) -> Program:
 def named(equation: Equation, made: Mapping[str, Equation], quotients: Quotients) -> Equation:
     """The equation as the function that it spells, if it is one."""
     if isinstance(equation, Map) and equation.function in ("sigmoid", "tanh", "exp", "relu"):
-        return equation
+        return equation  # np.tanh may be a part of a sigmoid
     for function, argument in (*of_exponentials(equation, quotients), *relu(equation, made)):
+        quotients.name(equation.out.name)
         return Map(equation.out, function, (argument,), None, equation.source)
     return equation
 

@@ -79,6 +79,7 @@ class Quotients:
 
     def __init__(self, made: Mapping[str, Equation]) -> None:
         self._made = made
+        self._named: set[str] = set()
         self._known: dict[str, Quotient | None] = {}
 
     def of(self, name: str) -> Quotient | None:
@@ -90,6 +91,10 @@ class Quotients:
             if found is not None and max(len(found.top), len(found.bottom)) <= LONGEST and found.bottom:
                 self._known[name] = found
         return self._known[name]
+
+    def name(self, name: str) -> None:
+        """Say that a value has a name of its own: ``1 − y`` of a sigmoid y is to be read so, not as another sigmoid."""
+        self._named.add(name)
 
     def _found(self, equation: Equation) -> Quotient | None:
         match equation:
@@ -117,8 +122,10 @@ class Quotients:
         known = self.of(ref.name)
         return known is not None and known.base is None
 
-    def _use(self, ref: Ref) -> Quotient | None:
-        """What an operand is, in the letters of its use."""
+    def _use(self, ref: Ref, *, named: bool = False) -> Quotient | None:
+        """What an operand is, in the letters of its use; one that has a name only where that is said."""
+        if ref.name in self._named and not named:
+            return None
         known, equation = self.of(ref.name), self._made.get(ref.name)
         if known is None or known.base is None or equation is None:
             return known
@@ -165,7 +172,7 @@ class Quotients:
 
     def _either(self, condition: Ref, yes: Ref, no: Ref) -> Quotient | None:
         """``where`` of the same on both sides; of a third value that is never chosen, too."""
-        first, second = self._use(yes), self._use(no)
+        first, second = self._use(yes, named=True), self._use(no, named=True)
         if first is None or first.base is None:
             return None
         if second is not None and second.base == first.base and first.equals(second):
@@ -173,7 +180,7 @@ class Quotients:
         inner = self._made.get(no.name)
         if isinstance(inner, Map) and inner.function == "where":
             other, again, _ = (relettered(ref, inner.out, no) for ref in inner.operands)
-            third = self._use(again)
+            third = self._use(again, named=True)
             same = third is not None and third.base == first.base and first.equals(third)
             return first if same and self._opposite(condition, other) else None
         return None

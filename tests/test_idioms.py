@@ -304,3 +304,13 @@ def test_named_values_stay_and_unnamed_ones_go() -> None:
     program = trace(layer, X)
     assert [e.out.name for e in program.equations] == ["t1", "e", "y"]  # −x, its exp, sigmoid(x)
     assert recognise(program) == program
+
+
+def test_one_minus_a_sigmoid_is_read_as_that() -> None:
+    def slope(x: Any) -> Any:
+        y = 1 / (1 + np.exp(-x))
+        return y * (1 - y)
+
+    program = trace(slope, X)
+    assert [e.function for e in program.equations if isinstance(e, Map)] == ["sigmoid"]
+    runs_right(program, slope, X)
