@@ -9,6 +9,7 @@ rounding, so that a constant such as 0.333… for a third is never called a mist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from . import elementwise, residues
 from .errors import FunctionError, UndecidedError
 from .interpretation import compute, fill, holds, read
-from .program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum
+from .program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, Update, picks
 from .residues import DrawError, Residue
 
 Array = NDArray[Any]
@@ -81,6 +82,8 @@ def compute_exactly(equation: Equation, values: dict[str, Array], sizes: Mapping
             return fill(_apply(function, aligned, parameter, depth), out, sizes)
         case Extremum() if depth:
             return _extremum(equation, values, sizes)
+        case Update():
+            return _update(equation, values, sizes, depth)
         case _:
             return compute(equation, values, sizes)
 
@@ -97,6 +100,27 @@ def _contract(equation: Contract, values: dict[str, Array], sizes: Mapping[str, 
         total = total * read(array, ref, letters, sizes)
     axes = tuple(range(len(out), len(letters)))
     return np.asarray(total.sum(axis=axes) if axes else total, dtype=object)
+
+
+def _update(equation: Update, values: dict[str, Array], sizes: Mapping[str, int], depth: int) -> Array:
+    """The interpreter's result with exact numbers in the base and in what is written, whatever they were."""
+    base, value, mask = equation.base, equation.value, equation.mask
+    own = replace(equation, base=Ref("base ", base.indices), value=Ref("value ", value.indices))
+    read_by = {ref.name: values[ref.name] for ref in picks(equation.brackets)}
+    if mask is not None:
+        read_by["mask "] = values[mask.name]
+        own = replace(own, mask=Ref("mask ", mask.indices))
+    read_by |= {"base ": lift(values[base.name], depth), "value ": lift(values[value.name], depth)}
+    return _unwrapped(compute(own, read_by, sizes))
+
+
+def _unwrapped(array: Array) -> Array:
+    """The array with its entries themselves where NumPy stored arrays of one entry, as it does into object arrays."""
+    if array.dtype == object:
+        for place, x in np.ndenumerate(array):
+            if isinstance(x, np.ndarray):
+                array[place] = x.item()
+    return array
 
 
 def _on_diagonal(array: Array, out: str, sizes: Mapping[str, int], depth: int) -> Array:
@@ -145,6 +169,8 @@ def scaled(array: Array, factor: Factor, sizes: Mapping[str, int], depth: int) -
 def _apply(function: str, arrays: Sequence[Array], parameter: Any, depth: int) -> Array:
     """A pointwise function of exact numbers."""
     if not depth:
+        if not elementwise.lookup(function).logical:
+            arrays = [lift(array, 0) for array in arrays]
         try:
             with np.errstate(all="ignore"):
                 result = elementwise.evaluate(function, arrays, parameter)
@@ -152,7 +178,7 @@ def _apply(function: str, arrays: Sequence[Array], parameter: Any, depth: int) -
             raise NotRationalError(str(error)) from None
         except ZeroDivisionError:
             raise DrawError("a denominator is 0") from None
-        if result.dtype == object and any(isinstance(x, float | np.floating) for x in result.flat):
+        if result.dtype.kind == "f" or any(isinstance(x, float | np.floating) for x in result.flat):
             raise NotRationalError(f"{function} is not rational")
         return result if result.dtype == bool else lift(result, 0)
     extra = () if parameter is None else (parameter,)
