@@ -1,0 +1,115 @@
+"""Optimisers: functions from parameters, their gradients and a state to the next parameters and the next state.
+
+Parameters are nested lists, tuples and dicts of arrays. Nothing is written to: what goes in stays as it was.
+
+    sgd      v ← momentum v + g              w ← w - rate v
+    adamw    m ← β1 m + (1 - β1) g           w ← w - rate (m / (1 - β1ⁿ) / (√(s / (1 - β2ⁿ)) + ε) + decay w)
+             s ← β2 s + (1 - β2) g²          n counts the steps from 1
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Nested = Any
+State = dict[str, Any]
+
+
+def mapped(function: Callable[..., Any], first: Nested, *others: Nested) -> Nested:
+    """Apply a function to the arrays that stand at the same place in nested lists, tuples and dicts.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If one has fewer places than another.
+
+    Examples
+    --------
+    >>> mapped(lambda a, b: a - b, {"W": [3, 4]}, {"W": [1, 1]})
+    {'W': [2, 3]}
+    """
+    if isinstance(first, dict):
+        return {key: mapped(function, value, *(other[key] for other in others)) for key, value in first.items()}
+    if isinstance(first, list | tuple):
+        items = [mapped(function, *values) for values in zip(first, *others, strict=True)]
+        return items if isinstance(first, list) else tuple(items)
+    return function(first, *others)
+
+
+def start_sgd(parameters: Nested) -> State:
+    """Return the state of `sgd` before its first step."""
+    return {"velocity": mapped(np.zeros_like, parameters)}
+
+
+def sgd(
+    parameters: Nested, gradients: Nested, state: State, *, rate: float, momentum: float = 0.0
+) -> tuple[Nested, State]:
+    """Take one step of stochastic gradient descent with momentum (Polyak, 1964).
+
+    Parameters
+    ----------
+    parameters, gradients
+        Nested alike.
+    state
+        What `start_sgd` or the step before returned.
+    rate
+        The step's length. Momentum is what is kept of the velocity.
+
+    Returns
+    -------
+    tuple
+        The next parameters and the next state.
+    """
+    velocity = mapped(lambda v, g: momentum * v + g, state["velocity"], gradients)
+    moved = mapped(lambda w, v: w - rate * v, parameters, velocity)
+    return moved, {"velocity": velocity}
+
+
+def start_adamw(parameters: Nested) -> State:
+    """Return the state of `adamw` before its first step."""
+    return {"steps": 0, "mean": mapped(np.zeros_like, parameters), "square": mapped(np.zeros_like, parameters)}
+
+
+def adamw(
+    parameters: Nested,
+    gradients: Nested,
+    state: State,
+    *,
+    rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    decay: float = 0.0,
+) -> tuple[Nested, State]:
+    """Take one step of Adam (Kingma and Ba, 2014), with decay of the weights apart (Loshchilov and Hutter, 2017).
+
+    Parameters
+    ----------
+    parameters, gradients
+        Nested alike.
+    state
+        What `start_adamw` or the step before returned.
+    rate
+        The step's length.
+    beta1, beta2
+        What is kept of the running means of the gradient and of its square.
+    epsilon
+        Keeps the root away from 0.
+    decay
+        How much of each parameter goes at each step, times the rate.
+
+    Returns
+    -------
+    tuple
+        The next parameters and the next state.
+    """
+    steps = state["steps"] + 1
+    mean = mapped(lambda m, g: beta1 * m + (1 - beta1) * g, state["mean"], gradients)
+    square = mapped(lambda s, g: beta2 * s + (1 - beta2) * g * g, state["square"], gradients)
+    unbias1, unbias2 = 1 / (1 - beta1**steps), 1 / (1 - beta2**steps)  # they start from 0
+
+    def moved(w: Any, m: Any, s: Any) -> Any:
+        return w - rate * (unbias1 * m / (np.sqrt(unbias2 * s) + epsilon) + decay * w)
+
+    return mapped(moved, parameters, mean, square), {"steps": steps, "mean": mean, "square": square}
