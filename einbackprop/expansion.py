@@ -171,6 +171,7 @@ class Expansion:
             head = self._head("imaginary unit", "number", "i", real=False, reduce=_imaginary)
             return add(real, multiply(imaginary, monomial({(head, ()): 1}), self.context))
         if isinf(number):
+            self.context.note("an infinity is a number larger than all others, and no result is nan")
             head = self._head("infinity", "number", "inf", positive=True)
             return monomial({(head, ()): 1}, 1 if number > 0 else -1)
         raise UndecidedError("a factor is not a number")

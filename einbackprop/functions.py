@@ -277,7 +277,10 @@ def letter_of(terms: Terms) -> Index:
 
 
 def _split(terms: Terms, over: Sequence[Index]) -> tuple[Terms, Terms]:
+    """The terms that depend on the indices, and the others; ∞, which cancels nowhere, stays with the first."""
     inner = {m: c for m, c in terms.items() if any(i in over for (_, where), _ in m for i in where)}
+    if inner:
+        inner |= {m: c for m, c in terms.items() if any(h.name == "inf" for (h, _), _ in m)}
     return inner, {m: c for m, c in terms.items() if m not in inner}
 
 

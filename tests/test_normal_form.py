@@ -444,10 +444,22 @@ def test_a_mask_of_minus_infinity_drops_out_of_a_softmax():
         e[k,b] = exp(s[k,b])
         u[k,b] = exp(z[k,b])
         masked[k,b] = M[k,b] u[k,b]
+        m[b] = held max_k s[k,b]
+        d[k,b] = s[k,b] - m[b]
+        ed[k,b] = exp(d[k,b])
+        n[b] = Σ_k ed[k,b]
+        i[b] = power(n[b]; -1)
+        p[k,b] = ed[k,b] i[b]
+        nm[b] = Σ_k masked[k,b]
+        im[b] = power(nm[b]; -1)
+        pm[k,b] = masked[k,b] im[b]
         """,
         M="bool",
     )
-    assert same(p, "e", p, "masked")
+    assert same(p, "e", p, "masked").assumptions[1:] == (
+        "an infinity is a number larger than all others, and no result is nan",
+    )
+    assert same(p, "p", p, "pm")
 
 
 def test_zeros_and_ones_are_their_own_squares_when_declared():
