@@ -28,7 +28,9 @@ def user_line(error: BaseException) -> str:
     found = None
     step = error.__traceback__
     while step is not None:
-        if is_users(step.tb_frame.f_code.co_filename):
+        code = step.tb_frame.f_code
+        entered = found is not None and code is found[0] and step.tb_lineno == code.co_firstlineno  # no deeper call
+        if is_users(code.co_filename) and not entered:
             found = step.tb_frame.f_code, step.tb_lineno
         step = step.tb_next
     if found is None:
@@ -62,20 +64,21 @@ def mismatch(error: MismatchError, describe: Describe) -> str:
         error.operands, shapes, strict=True)]  # fmt: skip
     shown = [f"{name} {'has ' if n == 0 else ''}shape {shape}" for n, (name, shape) in enumerate(
         zip(names, shapes, strict=True)) if shape]  # fmt: skip
-    return f"{', '.join(shown)}: {meeting(error, shapes) or error}"
+    return f"{', '.join(shown)}: {meeting(error, shapes, names) or error}"
 
 
-def meeting(error: MismatchError, shapes: Sequence[tuple[int, ...]]) -> str:
+def meeting(error: MismatchError, shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> str:
     """Which axes of two arrays should have one size."""
     if len(shapes) != 2 or not all(shapes):
         return ""
     left, right = shapes
+    first, second = (name.partition("[")[0] for name in names)
     if error.function in ("matmul", "dot"):
         i, j = len(left) - 1, max(len(right) - 2, 0)
         if left[i] != right[j]:
-            return f"axis {i + 1} of the first has size {left[i]}, axis {j + 1} of the second {right[j]}"
+            return f"axis {i + 1} of {first} has size {left[i]}, axis {j + 1} of {second} {right[j]}"
     for n in range(1, min(len(left), len(right)) + 1):
         if left[-n] != right[-n] and 1 not in (left[-n], right[-n]):
             i, j = len(left) - n + 1, len(right) - n + 1
-            return f"axis {i} of the first has size {left[-n]}, axis {j} of the second {right[-n]}"
+            return f"axis {i} of {first} has size {left[-n]}, axis {j} of {second} {right[-n]}"
     return ""

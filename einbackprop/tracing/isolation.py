@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from .. import nesting
-from ..errors import TraceError
 from .memory import View, is_traced
 from .recorder import Recorder
 from .sizes import size_of
@@ -35,8 +34,6 @@ class Arguments:
         self._roots: Counter[int] = Counter()
         self._sizes: dict[int, Any] = {}
         for path, leaf in nesting.leaves(arguments):
-            if is_traced(leaf):
-                raise TraceError("a trace inside a trace gets a traced array: call the function itself there")
             if isinstance(leaf, np.ndarray) and type(leaf) is not nesting.Number and leaf.dtype.kind in KINDS:
                 self._add(path, leaf)
 

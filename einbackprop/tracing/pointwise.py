@@ -127,6 +127,8 @@ def scaled(recorder: Recorder, array: Any, factor: Factor, value: Any) -> Any:
 
 def add(recorder: Recorder, a: Any, b: Any, sign: int, value: Any) -> Any:
     """``a ± b``: a number becomes a factor times 1."""
+    if is_zero(a) or is_zero(b):
+        return scaled(recorder, b if is_zero(a) else a, Factor.of(sign if is_zero(a) else 1), value)
     arrays = [x for x in (a, b) if not is_scalar(x)]
     read, axes = recorder.broadcast([lift(recorder, x) for x in arrays])
     refs = iter([x.ref for x in read])
@@ -135,7 +137,7 @@ def add(recorder: Recorder, a: Any, b: Any, sign: int, value: Any) -> Any:
         factor = Factor.of(number)
         if not is_scalar(x):
             terms.append((factor, next(refs)))
-        elif not is_zero(x):
+        else:
             terms.append((factor * recorder.factor(x), None))
     return recorder.define(axes, lambda out, source: Sum(out, tuple(terms), source), value)
 

@@ -18,8 +18,6 @@ from .namespace import Module, builtins_for, math_for, numpy_for
 from .recorder import Recorder
 
 Names = dict[str, Any]
-_active: list[list[tuple[Names, Names]]] = []
-"""For each trace that is running, the namespaces that it changed, and what they held before."""
 
 
 def namespaces(function: Callable[..., Any] | None, extra: Names | None) -> list[Names]:
@@ -116,25 +114,20 @@ class StandIns:
 @contextmanager
 def swapped(changes: list[tuple[Names, Names]]) -> Iterator[None]:
     """Give namespaces other values; afterwards, all that they held before is as it was."""
-    suspended = [[(names, dict(names)) for names, _ in swap] for swap in _active]
-    for swap in reversed(_active):
-        put_back(swap)
-    _active.append([(names, dict(names)) for names, _ in changes])
+    before = [(names, dict(names)) for names, _ in changes]
     try:
         for names, new in changes:
             names.update(new)
         yield
     finally:
-        put_back(_active.pop())
-        for swap in suspended:
-            put_back(swap)
+        for names, held in before:
+            put_back(names, held)
 
 
-def put_back(swap: list[tuple[Names, Names]]) -> None:
-    """Make namespaces what they were."""
-    for names, before in swap:
-        for name in [name for name in names if name not in before]:
-            del names[name]
-        for name, value in before.items():
-            if name not in names or names[name] is not value:
-                names[name] = value
+def put_back(names: Names, held: Names) -> None:
+    """Make a namespace what it was."""
+    for name in [name for name in names if name not in held]:
+        del names[name]
+    for name, value in held.items():
+        if name not in names or names[name] is not value:
+            names[name] = value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from .traced import Traced
 from .verification import verified
 
 ONE_AT_A_TIME = threading.RLock()  # the user's modules hold our np for the time of a trace
+_tracing: set[int] = set()  # the threads that trace
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Session:
     """One recorder, and the functions that are run in it on the same arguments."""
 
     def __init__(self, arguments: tuple[Any, ...], names: tuple[str, ...], namespace: Names | None) -> None:
+        if threading.get_ident() in _tracing:
+            raise TraceError("a trace inside a trace is not read: call the function itself there")
         self._observer = Observer()
         self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source)
         self._arguments = Arguments(self.recorder, arguments, names)
@@ -114,16 +118,16 @@ class Session:
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Run a function on traced copies of the arguments; how what it returned is nested."""
-        with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME, tracing():
             copy, traced, changes = self._arguments.isolated(function, self._namespace)
-            tracing, generator = sys.gettrace(), np.random.get_state()
+            watching, generator = sys.gettrace(), np.random.get_state()
             try:
                 with np.errstate(all="ignore"), swapped(changes):
                     sys.settrace(self._observer.on_call)
                     try:
                         result = copy(*traced)
                     finally:
-                        sys.settrace(tracing)
+                        sys.settrace(watching)
                     return self._returned.nest(finite(result, function))
             except EinbackpropError as error:
                 raise located(error) from error.__cause__
@@ -147,6 +151,16 @@ class Session:
         stored = dict(enumerate(lettering.padded(array.buffer.name)))
         letters = ["".join(stored[i] for i in axis) or "1" for axis in array.axes]
         return f"{label}[{','.join(letters)}]" if not any(array.window) else f"a part of {label}"
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Remember that this thread traces."""
+    _tracing.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _tracing.discard(threading.get_ident())
 
 
 def finite(result: Any, function: Callable[..., Any]) -> Any:
