@@ -23,16 +23,20 @@ def recognise(program: Program) -> Program:
     """The same program with its idioms named; what only they used goes."""
     made = program.defining()
     quotients = Quotients(made)
-    equations = tuple(named(equation, made, quotients) for equation in program.equations)
+    sides = (Quotients(made, 1), Quotients(made, -1))
+    equations = tuple(named(equation, made, quotients, sides) for equation in program.equations)
     equations = tuple(held(equation, equations, program) for equation in equations)
     return without_unused(replace(program, equations=equations), made)
 
 
-def named(equation: Equation, made: Mapping[str, Equation], quotients: Quotients) -> Equation:
+def named(
+    equation: Equation, made: Mapping[str, Equation], quotients: Quotients, sides: tuple[Quotients, Quotients]
+) -> Equation:
     """The equation as the function that it spells, if it is one."""
     if isinstance(equation, Map) and equation.function in ("sigmoid", "tanh", "exp", "relu"):
         return equation  # np.tanh may be a part of a sigmoid
-    for function, argument in (*of_exponentials(equation, quotients), *relu(equation, made)):
+    spelled = (*of_exponentials(equation, quotients), *without_overflow(equation, sides), *relu(equation, made))
+    for function, argument in spelled:
         quotients.name(equation.out.name)
         return Map(equation.out, function, (argument,), None, equation.source)
     return equation
@@ -47,6 +51,13 @@ def of_exponentials(equation: Equation, quotients: Quotients) -> Iterator[tuple[
                 yield "sigmoid", argument
             elif found.equals(Quotient.tanh(argument, scale)):
                 yield "tanh", argument
+
+
+def without_overflow(equation: Equation, sides: tuple[Quotients, Quotients]) -> Iterator[tuple[str, Ref]]:
+    """``exp(min(x, 0)) / (1 + exp(-|x|))`` and the like: the same function of x on both sides of 0."""
+    if isinstance(equation, Contract):
+        right, left = (list(of_exponentials(equation, side)) for side in sides)
+        yield from (found for found in right if found in left)
 
 
 def relu(equation: Equation, made: Mapping[str, Equation]) -> Iterator[tuple[str, Ref]]:

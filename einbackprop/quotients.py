@@ -75,10 +75,15 @@ def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
 
 
 class Quotients:
-    """The quotients that the values of a program are, each found once."""
+    """The quotients that the values of a program are, each found once.
 
-    def __init__(self, made: Mapping[str, Equation]) -> None:
+    ``side`` is 1 where the argument is taken to be positive, -1 where it is taken to be negative, so that a min, a max or
+    a ``|x|`` in an exponent is one of its operands; 0 where nothing is taken, and such a value is something else.
+    """
+
+    def __init__(self, made: Mapping[str, Equation], side: int = 0) -> None:
         self._made = made
+        self._side = side
         self._named: set[str] = set()
         self._known: dict[str, Quotient | None] = {}
 
@@ -161,6 +166,8 @@ class Quotients:
     def _scaled(self, ref: Ref) -> tuple[Ref, Fraction]:
         """A value as a number times another."""
         equation = self._made.get(ref.name)
+        if self._side and isinstance(equation, Map) and equation.function in ("minimum", "maximum", "abs"):
+            return self._chosen(equation, ref)
         if isinstance(equation, Contract) and not equation.brackets and not equation.factor.sizes:
             number = plain(equation.factor.number)
             if isinstance(number, Fraction) and number and len(equation.operands) == 1:
@@ -169,6 +176,25 @@ class Quotients:
                     base, scale = self._scaled(relettered(inner, equation.out, ref))
                     return base, scale * number
         return ref, Fraction(1)
+
+    def _chosen(self, equation: Map, use: Ref) -> tuple[Ref, Fraction]:
+        """The operand of a min, max or ``|x|`` that is taken on this side, if all are multiples of one value."""
+        scales: dict[Ref, list[Fraction]] = {}
+        for ref in (relettered(operand, equation.out, use) for operand in equation.operands):
+            known = self.of(ref.name)
+            if known is not None and known.base is None and not known.top:
+                scales.setdefault(use, []).append(Fraction(0))
+            else:
+                base, scale = self._scaled(ref)
+                scales.setdefault(base, []).append(scale)
+        zeros = scales.pop(use, [])
+        if len(scales) != 1:
+            return use, Fraction(1)
+        ((base, found),) = scales.items()
+        along = sorted(self._side * scale for scale in found + zeros)
+        if equation.function == "abs":
+            return base, self._side * abs(found[0])
+        return base, self._side * (along[0] if equation.function == "minimum" else along[-1])
 
     def _either(self, condition: Ref, yes: Ref, no: Ref) -> Quotient | None:
         """``where`` of the same on both sides; of a third value that is never chosen, too."""

@@ -314,3 +314,33 @@ def test_one_minus_a_sigmoid_is_read_as_that() -> None:
     program = trace(slope, X)
     assert [e.function for e in program.equations if isinstance(e, Map)] == ["sigmoid"]
     runs_right(program, slope, X)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x))),
+        lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
+        lambda x: np.exp(-np.maximum(-x, 0)) / (np.exp(-abs(x)) + 1),
+    ],
+    ids=range(3),
+)
+def test_a_sigmoid_that_does_not_overflow_is_one(spelling) -> None:
+    x = np.linspace(-2, 2, 6)
+    equations = trace(spelling, x).equations
+    assert [(type(e), e.function) for e in equations] == [(Map, "sigmoid")]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, 0))),
+        lambda x: np.exp(np.minimum(x, 1)) / (1 + np.exp(-np.abs(x))),
+        lambda x: np.exp(np.maximum(x, 0)) / (1 + np.exp(-np.abs(x))),
+        lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-2 * np.abs(x))),
+    ],
+    ids=range(4),
+)
+def test_what_is_a_sigmoid_on_one_side_only_is_none(spelling) -> None:
+    x = np.linspace(-2, 2, 6)
+    assert "sigmoid" not in {e.function for e in trace(spelling, x).equations if isinstance(e, Map)}
