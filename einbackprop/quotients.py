@@ -166,7 +166,7 @@ class Quotients:
     def _scaled(self, ref: Ref) -> tuple[Ref, Fraction]:
         """A value as a number times another."""
         equation = self._made.get(ref.name)
-        if self._side and isinstance(equation, Map) and equation.function in ("minimum", "maximum", "abs"):
+        if self._side and isinstance(equation, Map) and equation.function in ("minimum", "maximum", "relu", "abs"):
             return self._chosen(equation, ref)
         if isinstance(equation, Contract) and not equation.brackets and not equation.factor.sizes:
             number = plain(equation.factor.number)
@@ -187,7 +187,7 @@ class Quotients:
             else:
                 base, scale = self._scaled(ref)
                 scales.setdefault(base, []).append(scale)
-        zeros = scales.pop(use, [])
+        zeros = scales.pop(use, []) + [Fraction(0)] * (equation.function == "relu")
         if len(scales) != 1:
             return use, Fraction(1)
         ((base, found),) = scales.items()
