@@ -161,14 +161,14 @@ def agrees_with_complex_step(case, vjp=None):
 
 
 @EVERY
-@few(8)
+@few(5)
 @given(st.data())
 def test_vjp_is_the_complex_step(name, data):
     assert agrees_with_complex_step(data.draw(cases(name)))
 
 
 @EVERY
-@few(6)
+@few(3)
 @given(st.data())
 def test_forward_and_vjp_are_those_of_pytorch(name, data):
     pytest.importorskip("torch")
@@ -190,7 +190,7 @@ NORMALIZED = ("batch norm", "layer norm", "group norm", "transformer block")
 
 
 @EVERY
-@few(4)
+@few(2)
 @given(st.data())
 def test_float32_stays_float32_and_nothing_is_written_to(name, data):
     case = data.draw(cases(name)).cast(np.float32)
@@ -334,8 +334,8 @@ IN_NUMBERS = {
     "convolution 2d": "as convolution 1d",
     "average pooling": "as convolution 1d",
     "max pooling": "as convolution 1d",
-    "LSTM": "products of gates grow beyond what the normal form expands",
-    "GRU": "products of gates grow beyond what the normal form expands",
+    "LSTM": "cotangents are written gate by gate into one array: no rule of the normal form puts the writes together",
+    "GRU": "as LSTM",
     "transformer block": "it is put together of layers that are proved; as a whole it grows beyond what is expanded",
 }
 PROVED = [name for name in CATALOGUE if name not in IN_NUMBERS]

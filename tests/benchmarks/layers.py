@@ -133,7 +133,8 @@ def main() -> None:
 Written by `PYTHONPATH=tests python tests/benchmarks/layers.py`.
 
 Forward and vjp in float32, one thread, interleaved in one process; microseconds, medians of {ROUNDS} rounds. The ratio
-is the median of ours to PyTorch's (below 1: faster).
+is the median of ours to PyTorch's (below 1: faster). PyTorch's LSTM is called once a step, since it returns the last
+cell only and ours returns them all.
 
 Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__.split("+")[0]}, {processor()}.
 
