@@ -52,8 +52,6 @@ def advise(edit: Edit, search: Search, words: Words) -> str | None:
         value = changed.value
         assert isinstance(value, ast.expr)
         result = run(value, names)
-        if isinstance(changed, ast.AugAssign) and not isinstance(statement, ast.AugAssign) and edit.old in names_of(line):
-            result = None
         if same(result, wanted):
             return ast.unparse(changed)
     return None

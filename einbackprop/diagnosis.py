@@ -1,11 +1,11 @@
 """Naming the mistake: which edit makes a wrong line right, in words and in the user's own code.
 
-``explain_mistakes`` is what a check calls: the verdict on every line of a backward, a finding for every mistake, and how
-sure each right gradient is.
+``explain_mistakes`` is what a check calls: the verdict on every line of a backward, and a finding for every mistake.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,12 @@ from . import elementwise
 from .advice import advise
 from .edits import Edit
 from .judging import Judging, Run, Step, line_of
-from .program import Contract, Map, Program, Source, Sum, operands
+from .program import ONE, Contract, Map, Program, Source, Sum, operands
 from .reports import Finding, Line
 from .sampling import Array
 from .search import Explanation, Search, Surroundings
+from .simplification import is_view
+from .tracing.statements import statements_of
 from .wording import Formula, Words, amount_text
 
 ORDER = ("wrong", "follows", "undecided", "right")
@@ -79,6 +81,9 @@ class Diagnosis:
         self.surroundings = Surroundings(judging)
         self.words = Words(judging, self.surroundings)
         self.searches = {name: Search(judging, self.surroundings, name) for name in judging.fixed}
+        forward = judging.truth.forward.equations
+        labelled = [e for e in judging.program.equations if e.out.name in judging.program.labels]
+        self.files = {e.source.file for e in (*forward, *labelled) if e.source is not None}
         self.explanations = self._explanations()
 
     def _explanations(self) -> list[Explanation]:
@@ -102,6 +107,9 @@ class Diagnosis:
         found: dict[tuple[str, int], Mistake] = {}
         for explanation in self.explanations:
             mistake = self._mistake(explanation)
+            if mistake.source is not None and mistake.source.file not in self.files:
+                target = next((t for t in self.judging.targets if t.value == explanation.name), None)
+                mistake = self._misplaced(target.value, target.parameter) if target else mistake
             found.setdefault(line_of(mistake.source)[:2], mistake)
         made = sorted(found.values(), key=lambda m: line_of(m.source))
         return made + [self._misplaced(target.value, target.parameter) for target in self.judging.misplaced]
@@ -110,6 +118,7 @@ class Diagnosis:
         words, name = self.words, explanation.name
         if not explanation.edits:
             source = self.judging.made[name].source
+            source = self.where_passed(source)
             yours = words.line(self.judging.made[name], {})
             expected = words.derived(explanation.role, name)
             called, meaning = words.name(name), words.meaning(explanation.role)
@@ -117,10 +126,50 @@ class Diagnosis:
         edit, *others = explanation.edits
         line = words.line_of(edit.edited)
         return Mistake(
-            edit.edited.source, sentence(edit, explanation, self), words.line(edit.edited, {}),
+            self.place_of(edit), sentence(edit, explanation, self), words.line(edit.edited, {}),
             words.line(edit.edited, edit.by_name), advise(edit, self.searches[name], words),
             tuple(self._alternative(other, explanation, line_of(line[0].source)) for other in others[:2]),
         )  # fmt: skip
+
+    def place_of(self, edit: Edit) -> Source | None:
+        """The line to blame: where the equation stands; for what was passed to a helper, the line that calls it."""
+        equation = edit.edited
+        source = equation.source
+        if is_view(equation) and equation.factor == ONE and edit.kind == "transpose":
+            made = self.judging.made.get(equation.operands[0].name)
+            source = made.source if made is not None else source
+        if edit.kind == "replace":
+            return self.where_passed(source)
+        return source.shown if source is not None and edit.kind == "transpose" and not edit.old else source
+
+    def where_passed(self, source: Source | None) -> Source | None:
+        """The line that calls a helper of one line, unless the helper does not read all that it is given."""
+        if source is None or source.caller is None:
+            return source
+        name = source.function
+        try:
+            calls = [n for n in ast.walk(ast.parse(source.shown.code)) if isinstance(n, ast.Call)]
+        except SyntaxError:
+            return source.shown
+        given = {ast.unparse(a) for call in calls if ast.unparse(call.func).split(".")[-1] == name for a in call.args}
+        line = [e for e in self.judging.program.equations if line_of(e.source) == line_of(source)]
+        made = {e.out.name for e in line}
+        read = {ref.name for e in line for ref in operands(e)} - made
+        return source if len(read) < len(given) else source.shown
+
+    def return_line(self, parameter: str) -> Source | None:
+        """The line on which the gradients are returned: the last of the function that makes most of them."""
+        sources = [self.judging.made[s.name].source for s in self.judging.steps if self.judging.reach.get(s.name)]
+        counts = Counter((s.file, s.function) for s in sources if s is not None and s.file in self.files)
+        if not counts:
+            return None
+        (file, function), _ = counts.most_common(1)[0]
+        statements = statements_of(file)
+        lines = [s.line for s in sources if s is not None and (s.file, s.function) == (file, function)]
+        last = statements.text.count("\n") + 1
+        after = (n for n in range(max(lines), last) if isinstance(statements.at(n), ast.Return))
+        line = next(after, None)
+        return Source(file, line, statements.code(line), function) if line is not None else None
 
     def _alternative(self, edit: Edit, explanation: Explanation, line: tuple[str, int, int]) -> str:
         said = sentence(edit, explanation, self).rstrip(".")
@@ -134,7 +183,7 @@ class Diagnosis:
         right = [n for n in judging.roots if (role := judging.identify(n, judging.now)) and role.known == known]
         instead = f"; {words.name(right[0])} is" if right else ""
         message = f"{words.name(value)}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
-        return Mistake(None, message, None, None)
+        return Mistake(self.return_line(parameter), message, None, None)
 
     # Lines
 
@@ -186,9 +235,9 @@ def next_to(named: str, value: str, judging: Judging) -> str:
     """``the gradient before the sigmoid``: where a value stands, seen from the one that a name says."""
     forward = judging.truth.forward
     for equation in forward.equations:
-        if isinstance(equation, Map) and forward.labels.get(equation.out.name) == named:
-            if any(ref.name == value for ref in operands(equation)):
-                return f"the gradient before the {equation.function}"
+        named_so = isinstance(equation, Map) and forward.labels.get(equation.out.name) == named
+        if isinstance(equation, Map) and named_so and any(ref.name == value for ref in operands(equation)):
+            return f"the gradient before the {equation.function}"
     return ""
 
 
@@ -314,8 +363,9 @@ def letters_sentence(edit: Edit) -> str:
 
 
 def explain_mistakes(
-    program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator, run: Run | None = None
-) -> tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str]]:
+    program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator,
+    run: Run | None = None,
+) -> tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str]]:  # fmt: skip
     """Judge every line of a backward, and name its mistakes.
 
     Parameters

@@ -71,7 +71,7 @@ def transposed(equation: Equation) -> Iterator[Edit]:
         if len(ref.indices) > 1 and not isinstance(equation, Extremum):
             for order in orders(ref.indices):
                 other = replaced_once(equation, ref, Ref(ref.name, order))
-                yield Edit("transpose", (other,), 1.0, ref.name, ref.name)
+                yield Edit("transpose", (other,), 1.0 if len(list(operands(equation))) > 1 else 1.2, ref.name, ref.name)
     if isinstance(equation, Contract) and len(equation.out.indices) > 1:
         for order in orders(equation.out.indices):
             yield Edit("transpose", (replace(equation, out=Ref(equation.out.name, order)),), 1.1, "", equation.out.name)
@@ -84,16 +84,14 @@ def orders(indices: str) -> Iterator[str]:
             yield "".join(order)
 
 
-def replaced_once(equation: Equation, old: Ref, new: Ref) -> Equation:
-    """The equation with the first use of an operand replaced."""
-    done = False
+def replaced_once(equation: Equation, old: Ref, new: Ref, which: int = 0) -> Equation:
+    """The equation with one use of an operand replaced."""
+    seen = -1
 
     def change(ref: Ref) -> Ref:
-        nonlocal done
-        if ref == old and not done:
-            done = True
-            return new
-        return ref
+        nonlocal seen
+        seen += ref == old
+        return new if ref == old and seen == which else ref
 
     return with_refs(equation, change)
 
@@ -102,11 +100,14 @@ def with_operand_replaced(equation: Equation, pool: Sequence[str], values: Value
     """Another value in the place of an operand."""
     if isinstance(equation, Extremum):
         return
-    for old in dict.fromkeys(operands(equation)):
+    before: list[Ref] = []
+    for old in operands(equation):
+        which = before.count(old)
+        before.append(old)
         for name in pool:
             if name != old.name and name in values:
                 for indices in assignments(equation, old, values[name].shape, values):
-                    other = replaced_once(equation, old, Ref(name, indices))
+                    other = replaced_once(equation, old, Ref(name, indices), which)
                     yield Edit("replace", (other,), 1.0, old.name, name)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from .program import Equation, Factor, Opaque, Program, Source, operands
 from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
 from .simplification import needed
-from .truth import Matching, Role, Truth, arrays_of
+from .truth import Matching, Role, Truth, arrays_of, ratio
 
 Verdict = Literal["right", "wrong", "follows", "undecided"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
@@ -264,17 +264,18 @@ class Judging:
         repeated = [name for name in steps if self._is_recomputed(name)]
         best = self._best([name for name in steps if name not in repeated], wrong, plain)
         best = self._best(repeated, wrong, plain, above=best[2] if best else 0) or best
+        best = self._best(inner, wrong, plain[:1], above=best[2] if best else 0, turned=True) or best
         if best is None or self._is_target(best[0]):
             best = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or best
         return best[:2] if best else None
 
     def _best(
-        self, names: Sequence[str], wrong: int, factors: Sequence[Factor], above: int = 0
+        self, names: Sequence[str], wrong: int, factors: Sequence[Factor], above: int = 0, turned: bool = False
     ) -> tuple[str, Role, int] | None:
         """The step and role that make most gradients right, the earliest of several, and how many they are."""
         best: tuple[str, Role, int] | None = None
         for name in names:
-            for role in self.roles_for(name, factors):
+            for role in self.turned_roles(name) if turned else self.roles_for(name, factors):
                 least = best[2] if best else above
                 if (self.reach[name] & wrong).bit_count() > least:
                     gained = self._gained(name, role, wrong)
@@ -352,19 +353,38 @@ class Judging:
             return
         original = self.original.get(name)
         settled = original.known.name if original and original.is_plain else ""
+        fast = original is not None and original.is_plain and self._is_intermediate(original)
         shape = self._shape(name)
         for known in self.truth.known:
             true = self.samples[0].truth.get(known.name)
             if true is None or known.name == settled or true.ndim != len(shape) or true.dtype.kind not in "fc":
                 continue
             orders = [axes for axes in permutations(range(true.ndim)) if true.transpose(axes).shape == shape]
-            if not orders and name in self.program.labels and known.kind == "cotangent":
-                orders = [tuple(range(true.ndim))]
+            if known.kind == "cotangent" and (name not in self.now[0] or (not orders and name in self.program.labels)):
+                orders = list(permutations(range(true.ndim)))[:2]  # it could not be computed, or has another shape
             for axes in orders:
                 for factor in factors if known.kind == "cotangent" else factors[:1]:
                     role = Role(known, factor, axes)
-                    if role != original:
+                    if role != original and not (fast and self._is_multiple(name, role)):
                         yield role
+
+    def _is_intermediate(self, role: Role) -> bool:
+        """Whether a role is the gradient of something on the way, or of a parameter: of data, it is so by chance."""
+        data = {i.ref.name for i in self.program.inputs} - {t.parameter for t in self.targets}
+        return role.known.kind in ("cotangent", "part") and role.known.of not in data
+
+    def _is_multiple(self, name: str, role: Role) -> bool:
+        """Whether a role is what a step is now, times a factor."""
+        value = self.now[0].get(name)
+        return value is not None and ratio(value, role.array(self.samples[0])) is not None
+
+    def turned_roles(self, name: str) -> Iterator[Role]:
+        """What a step is, with its axes in another order."""
+        role = self.original.get(name)
+        if role is not None and role.is_plain and role.known.kind == "cotangent":
+            for axes in permutations(role.axes):
+                if axes != role.axes:
+                    yield Role(role.known, role.factor, axes)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         """The shape of a value in the first sample, by its letters where it could not be computed."""

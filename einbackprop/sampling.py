@@ -245,21 +245,20 @@ def evaluate_into(values: Values, equation: Any, sizes: Mapping[str, int]) -> bo
     A letter has the size that the arrays say, as in NumPy: where two dimensions stand under one letter, sizes that
     differ are an error only if arrays really meet there.
     """
-    local = dict(sizes)
     values.pop(equation.out.name, None)
     if isinstance(equation, Opaque):
         return False
+    local: dict[str, int] = {}
     for ref in operands(equation):
         array = values.get(ref.name)
-        if array is None:
-            return False
-        if len(array.shape) != len(ref.indices):
+        if array is None or len(array.shape) != len(ref.indices):
             return False
         for letter, size in zip(ref.indices, array.shape, strict=True):
-            local[letter] = size
+            if local.setdefault(letter, size) != size:
+                return False
     try:
         with np.errstate(all="ignore"):
-            values[equation.out.name] = compute(equation, values, local)
+            values[equation.out.name] = compute(equation, values, {**sizes, **local})
     except (ValueError, IndexError, EinbackpropError):
         return False
     return True

@@ -255,7 +255,7 @@ class Search:
             yield from edits.with_factor(equation, factors, values)
             yield from self._terms(equation, [*self.pool, *at_hand.slopes])
             if equation.out.name == self.name:
-                yield from self._terms(equation, at_hand.parts)
+                yield from (replace(edit, cost=1.8) for edit in self._terms(equation, at_hand.parts))
         for line in self._lines():
             yield from edits.dropped_twice(line)
 
