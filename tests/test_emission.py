@@ -1,7 +1,6 @@
 """Source: it runs as pasted, passes ruff, reads well, and gives the interpreter's numbers."""
 
 import copy
-import gc
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from drawn_programs import programs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tracing_quietly import no_collection
 from wild import CONTROLS, FIXTURES
 
 from einbackprop import interpretation, nesting
@@ -413,19 +413,11 @@ def test_long_lines_are_broken_where_python_allows_it():
     assert "".join(row.strip() + " " for row in rows).replace("( ", "(").strip() == line
 
 
-@pytest.fixture
-def _no_collection():
-    """Hypothesis's callback after a garbage collection is Python, and CPython 3.11 cannot parse within a parse."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collection")
 @pytest.mark.parametrize("fixture", [*FIXTURES, *CONTROLS], ids=lambda fixture: fixture.name)
 def test_source_and_text_of_hand_written_networks_and_their_gradients(fixture):
     arguments = fixture.arguments(np.random.default_rng(0), fixture.sizes)
-    forward = trace(fixture.loss, *copy.deepcopy(arguments))
+    with no_collection():
+        forward = trace(fixture.loss, *copy.deepcopy(arguments))
     arrays = [nesting.get(arguments, given.path) for given in forward.inputs]
     for program in (forward, vjp(forward)):
         plain = replace(program, inputs=tuple(replace(given, path=()) for given in program.inputs))
@@ -433,7 +425,6 @@ def test_source_and_text_of_hand_written_networks_and_their_gradients(fixture):
         assert parse_program(format_program(program)) == program
 
 
-@pytest.mark.usefixtures("_no_collection")
 def test_the_source_of_a_nested_gradient_takes_the_arguments_as_they_are():
     def loss(parameters, X, Y):
         error = parameters["W"] @ X + parameters["c"][:, None] - Y
@@ -443,9 +434,10 @@ def test_the_source_of_a_nested_gradient_takes_the_arguments_as_they_are():
     parameters = {"W": rng.standard_normal((2, 3)), "c": rng.standard_normal(2)}
     X, Y = rng.standard_normal((3, 5)), rng.standard_normal((2, 5))
     namespace = {}
-    exec(source(derive(loss, parameters, X, Y)), namespace)
+    with no_collection():
+        exec(source(derive(loss, parameters, X, Y)), namespace)
+        expected = grad(loss)(parameters, X, Y)
     gradient = namespace["backward"](parameters, X, Y)
-    expected = grad(loss)(parameters, X, Y)
     assert gradient.keys() == expected.keys()
     for name in expected:
         np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-12)
