@@ -56,7 +56,8 @@ def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) 
            [96., 96., 96.]])
     >>> gradient(W, np.ones((3, 5)))
     Traceback (most recent call last):
-    einbackprop.errors.ShapeError: x has shape (3, 5), but was compiled for shape (3, 4). Compile again for other shapes.
+    einbackprop.errors.ShapeError: x has shape (3, 5), but was compiled for shape (3, 4). Compile again
+    for other shapes.
     """
     names = parameter_names(function.loss if isinstance(function, Gradient) else function, len(arguments))
     if isinstance(function, Gradient):
@@ -69,7 +70,8 @@ def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) 
     require_readable(program)
     guard = Guard(program, arguments, names)
     dtypes = [guard.leaf(i.path).dtype for i in program.inputs]
-    plan = lower(program, [dtype.newbyteorder("=") for dtype in dtypes], reuse=reuse, interface=guard.interface(scalars))
+    native = [dtype.newbyteorder("=") for dtype in dtypes]
+    plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars))
     return Compiled(plan, len(arguments))
 
 
@@ -99,7 +101,7 @@ def require_readable(program: Program) -> None:
     for equation in program.equations:
         if isinstance(equation, Opaque) and equation.operands:
             where = f"line {equation.source.line}: {equation.source.code}" if equation.source else equation.out.name
-            raise ArgumentError(f"{where} could not be read ({equation.reason}), so its value would stay what it is now")
+            raise ArgumentError(f"{where} could not be read ({equation.reason}), and its value must not stay as it is")
 
 
 class Guard:
@@ -129,7 +131,8 @@ class Guard:
             self.constants |= {f"s{n}": array.shape, f"d{n}": array.dtype}
         head = ", ".join(f"a{n}" for n in range(len(self.arguments)))
         everything = f"({head}, )" if self.arguments else "()"
-        opening = ["try:", *(f"    {line}" for line in taking), "    pass", "except mismatches:", f"    refuse({everything})"]
+        opening = ["try:", *(f"    {line}" for line in taking), "    pass"]
+        opening += ["except mismatches:", f"    refuse({everything})"]
         if count:
             opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= admitted({everything})"]
         opening += squeezed(self.program)

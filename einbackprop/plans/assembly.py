@@ -152,7 +152,7 @@ class Source:
     def write(self, step: Step) -> None:
         """The line of a step."""
         line = step.template
-        texts = [self.view(view) if view.root in self.begun or view.root.kind != "result" else "" for view in step.views]
+        texts = [self.view(v) if v.root in self.begun or v.root.kind != "result" else "" for v in step.views]
         out = step.views[-1] if step.out is not None else None
         if out is not None and out.root.kind == "result" and out.root not in self.begun:
             self.begun.add(out.root)
@@ -161,9 +161,7 @@ class Source:
             else:
                 self.running.append(f"{out.root.name} = empty({out.root.shape}, {out.root.dtype.name})")
                 texts[-1] = self.view(out)
-        if line.startswith("{0}.dot(") and step.views[0].root.is_kept:
-            line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
-        elif " = {0}.dot(" in line and step.views[0].root.is_kept:
+        if "{0}.dot(" in line and step.views[0].root.is_kept:
             line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
         comment = f"  # {safe(step.equation)}  {step.word}" if step.equation else f"  # {step.word}"
         self.running.append(line.format(*texts) + comment)
@@ -199,21 +197,22 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+ROUTINES = "affine memory piece gather gather_along scatter_along argmax argmin"
+FROM_NUMPY = """
+abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty errstate exp exp2
+expm1 log log10 log1p log2 logical_not matmul maximum minimum multiply ndarray negative power reciprocal sign sin
+sinh sqrt square subtract tan tanh vecdot
+"""
+
 NAMES: dict[str, Any] = {
     "add_reduce": np.add.reduce,
     "maximum_reduce": np.maximum.reduce,
     "minimum_reduce": np.minimum.reduce,
     **{dtype.name: dtype for dtype in map(np.dtype, "?bhilqBHILQefdgFDG")},
-    **{name: getattr(routines, name) for name in ("affine", "memory", "piece", "gather", "in_pairs", "gather_along", "scatter_along", "argmax", "argmin")},
-    **{
-        name: getattr(np, name)
-        for name in (
-            "abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide empty einsum exp "
-            "exp2 expm1 log log10 log1p log2 logical_not matmul maximum minimum multiply negative power reciprocal "
-            "sign sin sinh sqrt square subtract tan tanh vecdot ndarray errstate"
-        ).split()
-    },
+    **{name: getattr(routines, name) for name in ROUTINES.split()},
+    **{name: getattr(np, name) for name in FROM_NUMPY.split()},
 }
+"""What the source of every plan refers to."""
 
 
 def compiled(source: str, constants: dict[str, Any]) -> Callable[[], Callable[..., Any]]:

@@ -67,7 +67,8 @@ class Kept:
     def run(self, arrays: Sequence[Any], constants: Mapping[str, NDArray[Any]]) -> Sequence[Any]:
         """The outputs."""
         given = [*map(np.asarray, arrays), *(np.asarray(constants[name]) for name in self.names)]
-        outputs: Sequence[Any] = self.running(*[a.astype(d, copy=False) for a, d in zip(given, self.dtypes, strict=True)])
+        native = [array.astype(dtype, copy=False) for array, dtype in zip(given, self.dtypes, strict=True)]
+        outputs: Sequence[Any] = self.running(*native)
         return outputs
 
 

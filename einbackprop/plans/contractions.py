@@ -27,8 +27,9 @@ def contract(work: Workspace, equation: Contract) -> View:
     shape = work.shape(equation.out.indices)
     kept = "".join(dict.fromkeys("".join(form.letters for form in pattern.out)))
     views = [converted(work, pattern, n, kind) for n in range(len(pattern.readings))]
-    letters = "".join(dict.fromkeys("".join(view.term for view in views) + kept))
-    if pattern.is_zero or 0 in work.shape(letters):
+    read = set(kept).union(*(view.term for view in views), *(pick.letters for _, pick in pattern.scatters))
+    factor *= prod(work.sizes[i] for i in pattern.letters - read)
+    if pattern.is_zero or 0 in work.shape(pattern.letters):
         return filled(work, equation, dtype, factor)
     if pattern.out == list(axes_of(kept)) and work.shape(kept) == shape and not pattern.scatters:
         slot = Slot(dtype, equation.out.name)
@@ -108,7 +109,7 @@ def multiplied(work: Workspace, views: Sequence[View], kept: str, slot: Slot) ->
     left = list(views)
     for positions in order_of(work, views, kept):
         taken = [left[n] for n in positions]
-        left = [view for n, view in enumerate(left) if n not in positions]
+        work.waiting = left = [view for n, view in enumerate(left) if n not in positions]
         needed = {i for view in left for i in view.term} | set(kept)
         letters = "".join(dict.fromkeys(i for view in taken for i in view.term if i in needed))
         own = Slot(slot.dtype) if left else slot
@@ -188,6 +189,7 @@ def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:
     shared = "".join(i for i in labels.term if i in letters)
     labels = labels.transposed(shared + "".join(i for i in labels.term if i not in shared))
     rest = "".join(i for n, i in enumerate(letters) if n != axis and i not in shared)
-    target = out.named(letters).transposed(shared + letters[axis] + rest)
+    region = at_positions(work, out, pattern.out, letters)
+    target = region.transposed(shared + letters[axis] + rest)
     values = made.transposed(labels.term + rest)
     work.assembly.emit("scatter", f"scatter_along({{0}}, {{1}}, {len(shared)}, {{out}})", values, labels, out=target)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import interpretation
 from ..notation import View as Notation
 from ..notation import equation_text
-from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update
+from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..scope import value_dtypes
 from . import pointwise, reductions
 from .assembly import Source, Step, compiled
@@ -227,7 +227,7 @@ def update(work: Workspace, equation: Update) -> View:
 
 def updated_by_index(work: Workspace, equation: Update, dtype: np.dtype[Any]) -> View:
     """A write where labels or a mask say."""
-    names = list(dict.fromkeys(ref.name for ref in interpretation_operands(equation)))
+    names = list(dict.fromkeys(ref.name for ref in operands(equation)))
     sizes = dict(work.sizes)
 
     def write(*arrays: np.ndarray) -> np.ndarray:
@@ -240,10 +240,3 @@ def updated_by_index(work: Workspace, equation: Update, dtype: np.dtype[Any]) ->
         "write", f"copyto({{out}}, {call}({places}), 'unsafe')", *[work.values[name] for name in names], out=out
     )
     return out
-
-
-def interpretation_operands(equation: Update) -> list[Ref]:
-    """What an update reads."""
-    from ..program import operands
-
-    return list(operands(equation))

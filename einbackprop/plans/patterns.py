@@ -19,7 +19,7 @@ import numpy as np
 from ..interpretation import whole
 from ..program import Bracket, Contract, Position, Ref, Relation
 from .views import View
-from .workspace import Slot, Workspace
+from .workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ class Pattern:
         Those that are left.
     out : list of Form
         Where the result goes, an axis each.
+    letters : set of str
+        Every letter that it ranges over.
     scatters : list of (axis of out, Reading)
         Axes along which it goes where labels say.
     is_zero : bool
@@ -109,6 +111,7 @@ class Pattern:
     readings: list[Reading]
     conditions: list[Condition]
     out: list[Form]
+    letters: set[str]
     scatters: list[tuple[int, Reading]] = field(default_factory=list)
     is_zero: bool = False
 
@@ -157,6 +160,7 @@ class Pattern:
         self.conditions = [condition.substituted(letter, form) for condition in self.conditions]
         self.out = [axis.substituted(letter, form) for axis in self.out]
         self.scatters = [(axis, pick.substituted(letter, form)) for axis, pick in self.scatters]
+        self.letters = (self.letters - {letter}) | set(form.letters)
 
     def restrict(self, letter: str, solution: Form) -> Form:
         """Cut the one letter of a solution off where it would leave the letter's axis."""
@@ -209,6 +213,8 @@ class Pattern:
             return False
         self.readings = [gathered(self.work, r, letter, pick) if r in reads else r for r in self.readings]
         self.scatters += [(axis, pick) for axis in written]
+        if not written:
+            self.letters.discard(letter)
         return True
 
     def materialise(self, condition: Condition) -> None:
@@ -252,7 +258,9 @@ def read(work: Workspace, equation: Contract) -> Pattern:
     """The pattern of an equation, as it stands."""
     readings = [Reading(work.values[ref.name], axes_of(ref.indices)) for ref in equation.operands]
     conditions = [condition_of(work, bracket) for bracket in equation.brackets]
-    return Pattern(work, readings, conditions, list(axes_of(equation.out.indices)))
+    out = list(axes_of(equation.out.indices))
+    letters = set(equation.out.indices).union(*(r.letters for r in readings), *(b.letters for b in equation.brackets))
+    return Pattern(work, readings, conditions, out, letters)
 
 
 def axes_of(letters: str) -> tuple[Form, ...]:
@@ -342,6 +350,3 @@ def is_injective(out: Sequence[Form], shape: Sequence[int], letters: str, sizes:
                 return False
             reach += step * (sizes[letter] - 1)
     return True
-
-
-Slots = Sequence[Slot]

@@ -12,8 +12,8 @@ from fractions import Fraction
 import numpy as np
 
 from .. import elementwise
-from ..program import Factor, Map, Ref, Sum
-from .views import Dtype, View
+from ..program import Map, Ref, Sum
+from .views import View
 from .workspace import Number, Slot, Workspace, number_of
 
 UFUNCS = {
@@ -27,6 +27,9 @@ UFUNCS = {
 
 KEYWORD = {"maximum", "minimum"}
 """Ufuncs that want their output by name."""
+
+SMALL = 512
+"""Entries up to which memory traffic does not matter."""
 
 QUIET = {"maximum", "minimum", "tanh", "sin", "cos", "abs", "sign", "conj", "arctan", "relu", "step", "truth"}
 """Functions that NumPy does not warn about on finite numbers."""
@@ -52,11 +55,27 @@ def apply(work: Workspace, function: str, operands: Sequence[View], out: View, *
     """Write a call of a ufunc."""
     order = aligned_order(out)
     places = ", ".join(f"{{{n}}}" for n in range(len(operands)))
-    spread = [view.spread(order) for view in operands]
-    work.assembly.emit(
-        "elementwise", f"{function}({places}, {'out=' * (function in KEYWORD)}{{out}})", *spread, out=out.transposed(order), flops=flops * out.size
-    )
+    spread = [filled_out(work, view, out).spread(order) for view in operands]
+    call = f"{function}({places}, {'out=' * (function in KEYWORD)}{{out}})"
+    work.assembly.emit("elementwise", call, *spread, out=out.transposed(order), flops=flops * out.size)
     return out
+
+
+def filled_out(work: Workspace, view: View, out: View) -> View:
+    """An operand with every letter of a small result: a ufunc that broadcasts takes as long to begin as three calls."""
+    if not view.term or set(view.term) == set(out.term) or out.size > SMALL or view.dtype != out.dtype:
+        return view
+    order = aligned_order(out)
+    if view.root.kind == "constant" and view.text == view.root.name:
+        shape = tuple(out.length(i) for i in order)
+        full = view.spread(order)
+        array = work.assembly.constants[view.root.name].reshape(full.array.shape)
+        return work.assembly.constant(np.broadcast_to(array, shape), order)
+    whole = work.allocate(order, view.dtype)
+    lacking = "".join(i for i in order if i not in view.term)
+    own = "".join(i for i in view.term if i in order)
+    work.assembly.emit("fill", "{out}[...] = {0}", view, out=whole.transposed(lacking + own))
+    return whole
 
 
 def aligned_order(out: View) -> str:
@@ -73,7 +92,8 @@ def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot,
         smallest = views.pop() if len(views) > 1 and views[-1].size < views[0].size else None
         if smallest is not None:
             own = Slot(slot.dtype)
-            views.append(apply(work, "multiply", [smallest, constant], target(work, own, smallest.term, [smallest], views)))
+            place = target(work, own, smallest.term, [smallest], views)
+            views.append(apply(work, "multiply", [smallest, constant], place))
         else:
             views.append(constant)
     if len(views) == 1:
@@ -87,9 +107,9 @@ def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot,
 
 def copied(work: Workspace, view: View, letters: str, slot: Slot) -> View:
     """A view's entries in memory of their own, broadcast to the letters."""
-    out = slot.into if slot.into is not None else work.allocate(
-        work.order_of(slot.name, letters, [view]), slot.dtype, slot.name
-    )
+    out = slot.into
+    if out is None:
+        out = work.allocate(work.order_of(slot.name, letters, [view]), slot.dtype, slot.name)
     order = aligned_order(out)
     work.assembly.emit("copy", "copyto({out}, {0})", view.spread(order), out=out.transposed(order))
     return out
@@ -104,9 +124,11 @@ def add_terms(work: Workspace, equation: Sum) -> View:
     views = [
         (number, work.read_as(ref, dtype) if ref is not None else work.number(1, dtype)) for number, ref in terms
     ]
-    signed = [(number < 0 if not isinstance(number, complex) else False, number, view) for number, view in views]
-    if len(signed) > 1 and signed[0][0] and not signed[1][0]:  # begin with one that is added
-        signed[0], signed[1] = signed[1], signed[0]
+    signed = [(not isinstance(number, complex) and number < 0, number, view) for number, view in views]
+    if all(subtracted for subtracted, _, _ in signed) and len(signed) > 1:
+        result = _added(work, [(False, -number, view) for _, number, view in signed], out.indices, slot)
+        return apply(work, "negative", [result], result)
+    signed.sort(key=lambda term: len(signed) > 1 and term[0])  # begin with one that is added
     return _added(work, signed, out.indices, slot)
 
 
@@ -121,27 +143,21 @@ def _rank(ref: Ref | None, letters: str, work: Workspace) -> tuple[int, int]:
 def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str, slot: Slot) -> View:
     """Terms added one after another into one array."""
     rest = [view for _, _, view in terms]
-    (negative, number, first), *others = terms
+    (_, number, first), *others = terms
     if not others:
         return product(work, [first], letters, slot, number)
-    size = 1 if not negative else -1
-    if number != size:
-        first = _scaled(work, first, abs(number) if not isinstance(number, complex) else number, rest[1:])
+    if number != 1:
+        first = _scaled(work, first, number, rest[1:])
     result: View | None = None
     for position, (subtracted, factor, view) in enumerate(others):
         later = rest[position + 2 :]
-        weight = abs(factor) if not isinstance(factor, complex) else factor
+        weight = -factor if subtracted else factor
         if weight != 1:
-            view = _scaled(work, view, weight, [*later, *([result] if result else [first])])
+            view = _scaled(work, view, weight, [*later, result or first])
+        operands = [result or first, view]
         if result is None:
-            out = target(work, slot, letters, [first, view], later)
-            if negative:  # both are subtracted
-                work_first = apply(work, "negative", [first], out)
-                result = apply(work, "subtract" if subtracted else "add", [work_first, view], out)
-            else:
-                result = apply(work, "subtract" if subtracted else "add", [first, view], out)
-        else:
-            result = apply(work, "subtract" if subtracted else "add", [result, view], result)
+            result = target(work, slot, letters, operands, later)
+        apply(work, "subtract" if subtracted else "add", operands, result)
     assert result is not None
     return result
 
@@ -151,7 +167,8 @@ def _scaled(work: Workspace, view: View, number: Number, still: Sequence[View]) 
     if view.root.kind == "constant" and not view.term:
         value = work.assembly.constants[view.root.name][()] * number
         return work.number(value, view.dtype)
-    return apply(work, "multiply", [view, work.number(number, view.dtype)], target(work, Slot(view.dtype), view.term, [view], still))
+    place = target(work, Slot(view.dtype), view.term, [view], still)
+    return apply(work, "multiply", [view, work.number(number, view.dtype)], place)
 
 
 def pointwise(work: Workspace, equation: Map) -> View:
@@ -222,6 +239,8 @@ def _relu(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> 
 def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View | None:
     """Powers that are cheaper than ``power``."""
     p, (x,) = equation.parameter, views
+    if not isinstance(p, Fraction):
+        return None
     out: View
     if p in (Fraction(2), Fraction(3), Fraction(4)):
         out = target(work, slot, equation.out.indices, [x], [x] if p == 3 else [])
@@ -240,12 +259,10 @@ def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
         apply(work, "multiply", [x, x], out)
     if p == Fraction(1, 2):
         return out
-    return apply(work, "reciprocal" if slot.dtype.kind != "c" else "divide", _inverse(work, out if p != -1 else x, slot), out)
-
-
-def _inverse(work: Workspace, view: View, slot: Slot) -> list[View]:
-    """The operands of a division of 1: complex ``reciprocal`` is less accurate."""
-    return [view] if slot.dtype.kind != "c" else [work.number(1, slot.dtype), view]
+    below = x if p == -1 else out
+    if slot.dtype.kind == "c":  # complex ``reciprocal`` is less accurate
+        return apply(work, "divide", [work.number(1, slot.dtype), below], out)
+    return apply(work, "reciprocal", [below], out)
 
 
 WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _power}
@@ -254,11 +271,3 @@ WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _powe
 def is_quiet(equation: Map) -> bool:
     """Whether NumPy has nothing to warn about, whatever the numbers."""
     return equation.function in QUIET
-
-
-def scale_of(factor: Factor, work: Workspace) -> Number:
-    """A factor as a number."""
-    return number_of(factor, work.sizes)
-
-
-Kinds = Sequence[Dtype]

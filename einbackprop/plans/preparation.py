@@ -64,7 +64,8 @@ def is_better_together(part: Equation, whole: Equation) -> bool:
     if part.brackets or whole.brackets or len(part.operands) + len(whole.operands) > 6:
         return False
     present = {i for ref in part.operands for i in ref.indices}
-    if not set(part.out.indices) <= present or isinstance(part.factor.number, float | complex):
+    distinct = len(set(part.out.indices)) == len(part.out.indices)
+    if not distinct or not set(part.out.indices) <= present or isinstance(part.factor.number, float | complex):
         return False
     sums = not present <= set(part.out.indices)
     return not sums or len(whole.operands) == 1  # a sum of a sum is one sum
@@ -111,8 +112,9 @@ def path_of(terms: Sequence[str], kept: str, sizes: dict[str, int]) -> list[tupl
     """The positions of the operands of each product; its result goes to the end."""
     letters = dict.fromkeys("".join(terms) + kept)
     names = {letter: opt_einsum.get_symbol(n) for n, letter in enumerate(letters)}
-    named = ["".join(names[i] for i in term) for term in (*terms, "".join(i for i in kept if any(i in t for t in terms)))]
-    return contraction_order(Subscripts(tuple(named[:-1]), named[-1]), {names[i]: sizes[i] for i in letters})
+    named = tuple("".join(names[i] for i in term) for term in terms)
+    out = "".join(names[i] for i in kept if any(i in term for term in terms))
+    return contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})
 
 
 def free(name: str, taken: set[str]) -> str:

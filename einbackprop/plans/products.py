@@ -18,7 +18,6 @@ copied, whichever costs less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -108,8 +107,8 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
     for order in orders:
         if is_joined(left, order) and is_joined(right, order):
             return left, right, order
-    choices = [(left.size if not is_joined(left, o) else 0) + (right.size if not is_joined(right, o) else 0) for o in orders]
-    order = orders[choices.index(min(choices))]
+    costs = [sum(view.size for view in (left, right) if not is_joined(view, order)) for order in orders]
+    order = orders[costs.index(min(costs))]
     if not is_joined(left, order):
         left = rearranged(work, left, batch, order)
     if not is_joined(right, order):
@@ -119,8 +118,8 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
 
 def rearranged(work: Workspace, view: View, batch: str, summed: str) -> View:
     """A copy as matrices: the batch, the letters of its own, the summed ones."""
-    lying = memory_order(view)
-    order = "".join(i for i in lying if i in batch) + "".join(i for i in lying if i not in batch and i not in summed) + summed
+    lying = [i for i in memory_order(view) if i not in summed]
+    order = "".join([*(i for i in lying if i in batch), *(i for i in lying if i not in batch), summed])
     return pointwise.copied(work, view, order, Slot(view.dtype, "", work.allocate(order, view.dtype)))
 
 
@@ -239,6 +238,3 @@ def by_einsum(work: Workspace, left: View, right: View, batch: str, slot: Slot) 
         "batched dot", f"einsum('{subscripts}', {{0}}, {{1}}, out={{out}})", left, right, out=out, flops=2 * left.size
     )
     return out
-
-
-Letters = Sequence[str]

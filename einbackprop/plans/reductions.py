@@ -61,7 +61,8 @@ def reduced(work: Workspace, view: View, rest: str, slot: Slot) -> View:
     axes = tuple(n for n, i in enumerate(view.term) if i not in rest)
     own = "".join(i for i in view.term if i in rest)
     kind = "float32" if view.dtype.char == "e" else "None"  # added up in float32, as einsum does
-    work.assembly.emit("sum", f"add_reduce({{0}}, {axes}, {kind}, {{out}})", view, out=out.transposed(own), flops=view.size)
+    call = f"add_reduce({{0}}, {axes}, {kind}, {{out}})"
+    work.assembly.emit("sum", call, view, out=out.transposed(own), flops=view.size)
     return out
 
 
@@ -81,5 +82,6 @@ def extremum(work: Workspace, equation: Extremum) -> View:
     out = work.open(slot, letters)
     sizes = work.shape(over)
     call = f"arg{equation.kind}({{0}}, {len(letters)}, {sizes}, {over.index(equation.position_of)})"
-    work.assembly.emit("position", f"copyto({{out}}, {call})", view.transposed(letters + over), out=out, flops=view.size)
+    arranged = view.transposed(letters + over)
+    work.assembly.emit("position", f"copyto({{out}}, {call})", arranged, out=out, flops=view.size)
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -67,22 +68,6 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None
         np.add.at(out, (*grid, labels), values)
 
 
-def in_pairs(outs: Sequence[Array], parts: Sequence[Array]) -> None:
-    """``out += part`` for each."""
-    for out, part in zip(outs, parts, strict=True):
-        np.add(out, part, out)
-
-
-def argmax(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
-    """The index along one of the last axes where the maximum over all of them is first reached."""
-    return np.unravel_index(array.reshape(*array.shape[:kept], -1).argmax(-1), sizes)[which]
-
-
-def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
-    """The index along one of the last axes where the minimum over all of them is first reached."""
-    return np.unravel_index(array.reshape(*array.shape[:kept], -1).argmin(-1), sizes)[which]
-
-
 def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
     """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position. ``shared`` axes lie in front."""
     grid = tuple(np.ogrid[tuple(slice(n) for n in labels.shape)])[:shared]
@@ -94,3 +79,15 @@ def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
         out[where] = array[(*where[:shared], labels[inside])]
     elif array.size or not out.size:
         out[...] = array[(*grid, labels)]
+
+
+def argmax(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
+    """The index along one of the last axes where the maximum over all of them is first reached."""
+    first = array.reshape(*array.shape[:kept], prod(sizes)).argmax(-1)
+    return np.asarray(np.unravel_index(first, sizes)[which])
+
+
+def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
+    """The index along one of the last axes where the minimum over all of them is first reached."""
+    first = array.reshape(*array.shape[:kept], prod(sizes)).argmin(-1)
+    return np.asarray(np.unravel_index(first, sizes)[which])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
@@ -98,7 +99,8 @@ class View:
 
     def length(self, letter: str) -> int:
         """The size of a letter."""
-        return self.array.shape[self.term.index(letter)]
+        length: int = self.array.shape[self.term.index(letter)]
+        return length
 
     def count(self, letters: Iterable[str]) -> int:
         """The product of the sizes of those of the letters that it has."""
@@ -226,7 +228,7 @@ def memory_order(view: View) -> str:
 def is_joined(view: View, letters: str) -> bool:
     """Whether letters, in that order, lie beside each other in memory, as one axis does."""
     long = [i for i in letters if view.length(i) != 1]
-    return all(view.stride(a) == view.stride(b) * view.length(b) for a, b in zip(long, long[1:], strict=False))
+    return all(view.stride(a) == view.stride(b) * view.length(b) for a, b in pairwise(long))
 
 
 def is_dense(view: View) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -37,6 +36,8 @@ class Workspace:
         Axis n of a view is axis n of the value; the letters are those of the equation that made it.
     at : int
         The number of the equation that is being lowered.
+    waiting : sequence of View
+        Operands of that equation that later steps of it read.
     """
 
     def __init__(self, program: Program, dtypes: Mapping[str, Dtype], *, reuse: bool) -> None:
@@ -57,7 +58,8 @@ class Workspace:
         for ref in program.outputs:
             self.last[ref.name] = len(program.equations)
         self.made = 0
-        self.casts: dict[tuple[str, Dtype], View] = {}
+        self.waiting: Sequence[View] = ()
+        self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
 
     # values
 
@@ -70,16 +72,17 @@ class Workspace:
 
     def converted(self, view: View, dtype: Dtype) -> View:
         """A view's entries as numbers of a dtype, converted once for all equations that read it."""
-        key = view.text, dtype
+        key = id(view), dtype
         if key not in self.casts:
-            self.casts[key] = self.cast(view, dtype)
-            self.casts[key].root.last = max(view.root.last, self.at)
-        return self.casts[key]
+            made = self.cast(view, dtype)
+            made.root.last = max(view.root.last, self.at)
+            self.casts[key] = view, made
+        return self.casts[key][1]
 
     def define(self, name: str, view: View) -> None:
         """A value has been computed, or is a view of another."""
         view.root.last = max(view.root.last, self.last.get(name, -1))
-        self.values[name] = view
+        self.values[name] = replace(view)  # a view of its own, though it may lie where another value did
 
     def read(self, ref: Ref) -> View:
         """A value in the letters in which it is used, the diagonal where one stands twice."""
@@ -96,7 +99,10 @@ class Workspace:
         """A view's entries as another dtype."""
         if view.root.kind == "constant" and view.text == view.root.name:
             return self.assembly.constant(self.assembly.constants[view.root.name].astype(dtype), view.term)
-        out = self.allocate(memory_order(view), dtype).transposed(view.term)
+        order = memory_order(view)
+        root = self.assembly.root([view.length(i) for i in order], dtype)
+        root.last = self.at
+        out = View.of(root, order).transposed(view.term)
         self.assembly.emit("cast", "copyto({out}, {0}, 'unsafe')", view, out=out)
         return out
 
@@ -136,9 +142,9 @@ class Workspace:
     def is_spare(self, view: View, others: Sequence[View] = ()) -> bool:
         """Whether a view's memory may be written over by the equation that is being lowered: nothing reads it later."""
         root = view.root
-        if root.kind != "buffer" or root.last > self.at or any(other.root is root for other in others):
+        if root.kind != "buffer" or root.last > self.at or any(v.root is root for v in (*others, *self.waiting)):
             return False
-        return is_dense(view) and view.root.nbytes == view.size * view.dtype.itemsize
+        return view.array.flags.writeable and is_dense(view) and view.root.nbytes == view.size * view.dtype.itemsize
 
     # what is wanted
 
@@ -189,11 +195,3 @@ def number_of(factor: Factor, sizes: Mapping[str, int]) -> Number:
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
     return value
-
-
-def fits(root: Root, view: View) -> bool:
-    """Whether a view is all of a piece of memory as it lies."""
-    return view.text == root.name
-
-
-Arrays = Mapping[str, Any]

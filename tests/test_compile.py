@@ -1,0 +1,220 @@
+"""``compile``: the same values as the function, guarded, read once; gradients called plainly are never stale."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from wild import FIXTURES, Fixture, pick
+
+import einbackprop as eb
+from einbackprop import nesting
+from einbackprop.errors import ArgumentError, DtypeError, ShapeError
+
+SEED = 3
+
+
+@dataclass
+class Net:
+    layers: list[dict[str, np.ndarray]]
+
+
+def quadratic(p: dict, x: np.ndarray) -> float:
+    return np.sum((p["W"] @ x + p["b"][:, None]) ** 2)
+
+
+def drawn() -> tuple:
+    rng = np.random.default_rng(0)
+    return {"W": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}, rng.normal(size=(4, 5))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
+def test_a_compiled_gradient_is_the_hand_written_one(fixture: Fixture) -> None:
+    """On other numbers than it was compiled with, where the network's own branches do not depend on them."""
+    examples = fixture.arguments(np.random.default_rng(SEED), sizes=fixture.sizes)
+    wrt = tuple(range(len(examples)))
+    compiled = eb.compile(eb.value_and_grad(fixture.loss, wrt=wrt), *examples)
+    value, gradient = compiled(*nesting.duplicate(examples))
+    truth = fixture.gradients(*nesting.duplicate(examples))
+    assert np.isclose(value, fixture.loss(*nesting.duplicate(examples)), rtol=1e-12)
+    for ours, theirs in fixture.pairs:
+        expected = np.asarray(pick(truth, theirs))
+        found = np.asarray(pick(gradient, ours))
+        scale = np.abs(expected).max(initial=0)
+        assert np.abs(found.reshape(expected.shape) - expected).max(initial=0) <= 1e-10 * scale + 1e-12
+
+
+def test_a_function_is_compiled_to_the_same_function() -> None:
+    p, x = drawn()
+    compiled = eb.compile(quadratic, p, x)
+    p["W"] *= 2
+    found = compiled(p, x)
+    assert isinstance(found, np.float64)
+    np.testing.assert_allclose(found, quadratic(p, x), rtol=1e-14)
+
+
+def test_results_are_nested_as_the_function_nests_them() -> None:
+    def function(a: np.ndarray, b: np.ndarray) -> Any:
+        return {"sum": a + b, ("product", 1): [a * b, None, "text"], "a": (a,)}
+
+    a, b = np.arange(3.0), np.ones(3)
+    found = eb.compile(function, a, b)(a, b)
+    assert list(found) == ["sum", ("product", 1), "a"]
+    assert found["product", 1][1:] == [None, "text"]
+    np.testing.assert_array_equal(found["product", 1][0], a)
+    assert found["a"][0] is not a  # an argument that is returned is copied
+    assert not np.shares_memory(found["a"][0], a)
+
+
+def test_objects_and_lists_are_taken_apart_and_gradients_stand_where_arrays_stood() -> None:
+    net = Net([{"W": np.eye(2)}, {"W": 2 * np.eye(2)}])
+
+    def loss(net: Any, x: np.ndarray) -> float:
+        for layer in net.layers:
+            x = np.tanh(layer["W"] @ x)
+        return np.sum(x)
+
+    x = np.ones((2, 3))
+    found = eb.compile(eb.grad(loss), net, x)(net, x)
+    expected = eb.grad(loss)(net, x)
+    np.testing.assert_allclose(found["layers"][1]["W"], expected["layers"][1]["W"], rtol=1e-14)
+
+
+def test_the_function_is_read_once() -> None:
+    """What it closes over stays as it was when it was compiled."""
+    state = {"factor": 2.0}
+    compiled = eb.compile(lambda x: state["factor"] * x, np.ones(2))
+    state["factor"] = 3.0
+    np.testing.assert_array_equal(compiled(np.ones(2)), [2, 2])
+
+
+def test_results_are_kept_unless_reuse_is_asked_for() -> None:
+    x = np.ones((2, 2))
+    kept, reused = eb.compile(np.tanh, x), eb.compile(np.tanh, x, reuse=True)
+    first = kept(x)
+    kept(0 * x)
+    np.testing.assert_array_equal(first, np.tanh(x))
+    first = reused(x)
+    reused(0 * x)
+    np.testing.assert_array_equal(first, 0 * x)
+
+
+MISUSES = {
+    "shape": (ShapeError, r"x has shape \(4, 6\), but was compiled for shape \(4, 5\). Compile again"),
+    "axes": (ShapeError, r"p\['b'\] has shape \(3, 1\), but was compiled for shape \(3,\)"),
+    "dtype": (DtypeError, r"p\['W'\] has dtype float32, but was compiled for dtype float64. Convert it"),
+    "missing": (ArgumentError, r"p\['b'\] is missing"),
+    "extra": (ArgumentError, r"there is a p\['c'\] that the arguments .* lack"),
+    "count": (ArgumentError, r"compiled for 2 arguments, not for 1"),
+}
+
+
+@pytest.mark.parametrize("kind", MISUSES)
+def test_other_arguments_are_refused_by_name(kind: str) -> None:
+    p, x = drawn()
+    compiled = eb.compile(quadratic, p, x)
+    error, message = MISUSES[kind]
+    wrong: dict[str, tuple] = {
+        "shape": (p, np.ones((4, 6))),
+        "axes": (p | {"b": np.ones((3, 1))}, x),
+        "dtype": (p | {"W": p["W"].astype(np.float32)}, x),
+        "missing": ({"W": p["W"]}, x),
+        "extra": (p | {"c": x}, x),
+        "count": (p,),
+    }
+    with pytest.raises(error, match=message):
+        compiled(*wrong[kind])
+    np.testing.assert_allclose(compiled(p, x), quadratic(p, x), rtol=1e-14)
+
+
+def test_what_can_be_taken_for_the_array_is() -> None:
+    compiled = eb.compile(lambda x: x.T @ x, np.ones((2, 2)))
+    np.testing.assert_array_equal(compiled([[1.0, 2.0], [3.0, 4.0]]), [[10, 14], [14, 20]])
+    subclass = np.array([[1.0, 2.0], [3.0, 4.0]]).view(type("Sub", (np.ndarray,), {}))
+    assert type(compiled(subclass)) is np.ndarray
+
+
+def test_a_number_among_the_arguments_must_stay_as_it_was() -> None:
+    compiled = eb.compile(lambda x, rate, name: rate * x, np.ones(2), 0.5, "sgd")
+    np.testing.assert_array_equal(compiled(np.ones(2), 0.5, "sgd"), [0.5, 0.5])
+    message = r"rate is 0.25, but was 0.5 when the function was compiled, and is part of it. .* pass an array"
+    with pytest.raises(ArgumentError, match=message):
+        compiled(np.ones(2), 0.25, "sgd")
+    with pytest.raises(ArgumentError, match="name is 'adam', but was 'sgd'"):
+        compiled(np.ones(2), 0.5, "adam")
+
+
+def test_one_array_at_two_places_must_be_one_array_again() -> None:
+    x = np.ones(2)
+    compiled = eb.compile(lambda a, b: a + 2 * b, x, x)
+    np.testing.assert_array_equal(compiled(x, x), [3, 3])
+    with pytest.raises(ArgumentError, match=r"two arguments that were one array .* are two arrays now"):
+        compiled(x, np.zeros(2))
+
+
+def test_arrays_in_another_byte_order() -> None:
+    x = np.arange(3).astype(">f8")
+    found = eb.compile(lambda x: 2 * x, x)(x)
+    np.testing.assert_array_equal(found, [0, 2, 4])
+
+
+def test_a_float_to_differentiate_by() -> None:
+    compiled = eb.compile(eb.value_and_grad(lambda x, y: x * x * y), 3.0, np.float64(2.0))
+    value, slope = compiled(4.0, np.float64(2.0))
+    assert (value, slope) == (32.0, 16.0)
+
+
+def test_names_of_the_users_are_no_code() -> None:
+    """Keys of dicts end up in comments; a line break in one must not end the comment."""
+    key = "W\n        raise SystemExit"
+    found = eb.compile(lambda p: p[key] @ p[key], {key: np.eye(2)})
+    np.testing.assert_array_equal(found({key: 2 * np.eye(2)}), 4 * np.eye(2))
+    assert "\n        raise SystemExit" not in found.plan.source
+
+
+def test_a_plan_prints_what_it_calls() -> None:
+    p, x = drawn()
+    plan = eb.compile(eb.grad(quadratic), p, x).plan
+    text = str(plan)
+    assert "GEMM" in text
+    assert "dot with ones" in text
+    assert f"{plan.flops:,} flops" in text
+    compile(plan.source, "plan", "exec")
+
+
+def test_gradients_called_plainly_are_never_stale() -> None:
+    """A closed-over number, array or flag that has changed is seen, though plans are kept."""
+    state: dict[str, Any] = {"scale": 1.0, "big": np.ones(100), "flag": True}
+
+    def loss(x: np.ndarray) -> float:
+        y = state["scale"] * x * state["big"]
+        return np.sum(y if state["flag"] else y**2)
+
+    found = eb.grad(loss)
+    x = np.full(100, 2.0)
+    np.testing.assert_array_equal(found(x), np.ones(100))
+    state["scale"] = 3.0
+    np.testing.assert_array_equal(found(x), np.full(100, 3.0))
+    state["big"] = np.full(100, 2.0)
+    np.testing.assert_array_equal(found(x), np.full(100, 6.0))
+    state["big"][0] = 5.0
+    assert found(x)[0] == 15.0
+    state["flag"] = False
+    np.testing.assert_array_equal(found(x)[1:], np.full(99, 2 * 6 * 12.0))
+    np.testing.assert_array_equal(found(2 * x)[1:], np.full(99, 2 * 6 * 24.0))
+
+
+def test_a_gradient_by_every_operand_costs_three_times_the_product() -> None:
+    """Along the tree of pairs: forward once, and two transposes a pair."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(6, 12, 9)
+    matrices = [rng.normal(size=(a, b)) for a, b in pairwise(sizes)]
+
+    def chain(ms: list) -> np.ndarray:
+        return np.einsum("ab,bc,cd,de,ef,fg,gh,hi->ai", *ms)
+
+    seed = rng.normal(size=(sizes[0], sizes[-1]))
+    forward = eb.compile(chain, matrices).plan.flops
+    both = eb.compile(eb.value_and_grad(lambda ms: np.sum(seed * chain(ms))), matrices).plan.flops
+    assert both <= 3 * forward + 5 * seed.size

@@ -1,0 +1,174 @@
+"""Plans against the interpreter: the same numbers, from arrays of any layout, on any thread, as often as they run."""
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn_programs import programs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from einbackprop import interpretation
+from einbackprop.compilation import compile
+from einbackprop.derivation import value_and_vjp
+from einbackprop.plans.lowering import Plan, lower
+from einbackprop.program import Program
+from einbackprop.tracing.tracer import trace
+
+Arrays = list[np.ndarray]
+
+
+def assert_same(found: Any, expected: Any, dtype: str = "float64") -> None:
+    """Equal shapes and dtypes, and values equal to rounding in the dtype of the inputs, at the scale of the largest.
+
+    Some hundred roundings: sums are taken in another order, and products in another association.
+    """
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        if b.dtype.kind in "biu":
+            np.testing.assert_array_equal(a, b)
+            continue
+        finite = np.isfinite(b)
+        np.testing.assert_array_equal(np.isfinite(a), finite)
+        scale = np.abs(b[finite]).max(initial=0) + 1
+        assert np.abs(a[finite] - b[finite]).max(initial=0) <= 500 * np.finfo(dtype).eps * scale
+
+
+def typed(program: Program, arrays: Arrays, dtype: str) -> tuple[Program, Arrays]:
+    """The program and arrays with another dtype in the place of float64."""
+    inputs = tuple(replace(i, dtype=dtype) if i.dtype == "float64" else i for i in program.inputs)
+    cast = [a.astype(dtype) if a.dtype == np.float64 else a for a in arrays]
+    return replace(program, inputs=inputs), cast
+
+
+def laid_out(array: np.ndarray, kind: str) -> np.ndarray:
+    """The same array, differently in memory."""
+    match kind if array.ndim else "C":
+        case "F":
+            return np.asfortranarray(array)
+        case "reversed":
+            return array[tuple(slice(None, None, -1) for _ in array.shape)].copy()[
+                tuple(slice(None, None, -1) for _ in array.shape)
+            ]
+        case "strided":
+            wide = np.full([3 * n for n in array.shape], 7, array.dtype)
+            wide[tuple(slice(1, None, 3) for _ in array.shape)] = array
+            return wide[tuple(slice(1, None, 3) for _ in array.shape)]
+        case "read only":
+            array = array.copy()
+            array.setflags(write=False)
+    return array
+
+
+def unwritten(arrays: Arrays, run: Any) -> Any:
+    """What a run returns; its arguments must be as they were."""
+    before = [array.copy() for array in arrays]
+    found = [np.array(result) for result in run(*arrays)]
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    return found
+
+
+def checked(program: Program, arrays: Arrays, *, reuse: bool = False) -> Plan:
+    """The plan of a program, held against the interpreter."""
+    plan = lower(program, reuse=reuse)
+    with np.errstate(all="ignore"):
+        expected = interpretation.run(program, arrays)
+        single = any(array.dtype == np.float32 for array in arrays)
+        assert_same(unwritten(arrays, plan.make()), expected, "float32" if single else "float64")
+    return plan
+
+
+@given(programs(), st.sampled_from(["float64", "float32"]), st.booleans())
+def test_a_plan_gives_what_the_interpreter_gives(drawn: Any, dtype: str, reuse: bool) -> None:
+    checked(*typed(*drawn, dtype), reuse=reuse)
+
+
+@given(programs(complex_inputs=True))
+def test_a_plan_of_complex_numbers(drawn: Any) -> None:
+    checked(*drawn)
+
+
+@given(programs(scalar=True), st.sampled_from(["float64", "float32"]))
+def test_a_plan_of_a_gradient(drawn: Any, dtype: str) -> None:
+    program, arrays = typed(*drawn, dtype)
+    checked(value_and_vjp(program), arrays)
+
+
+@given(programs(scalar=True, complex_inputs=True))
+def test_a_plan_of_a_complex_gradient(drawn: Any) -> None:
+    program, arrays = drawn
+    checked(value_and_vjp(program), arrays)
+
+
+@given(programs(largest=5), st.lists(st.sampled_from(["C", "F", "reversed", "strided", "read only"]), min_size=4))
+def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> None:
+    program, arrays = drawn
+    checked(program, [laid_out(a, kind) for a, kind in zip(arrays, kinds, strict=False)])
+
+
+@given(programs(), st.booleans())
+def test_a_plan_runs_again_and_again(drawn: Any, reuse: bool) -> None:
+    """Buffers hold what the last run left in them; nothing may depend on it."""
+    program, arrays = drawn
+    run = lower(program, reuse=reuse).make()
+    others = [-2 * a if a.dtype.kind == "f" else a for a in arrays]
+    with np.errstate(all="ignore"):
+        for given_arrays in (arrays, others, arrays):
+            assert_same(unwritten(given_arrays, run), interpretation.run(program, given_arrays))
+
+
+@given(programs())
+def test_results_are_the_callers(drawn: Any) -> None:
+    """What a run returned is not changed by the next one, and is no view of an argument or constant."""
+    program, arrays = drawn
+    run = lower(program).make()
+    with np.errstate(all="ignore"):
+        first = run(*arrays)
+        kept = [result.copy() for result in first]
+        run(*[-3 * a if a.dtype.kind == "f" else a for a in arrays])
+    for result, copy in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(result, copy)
+        assert result.flags.writeable
+        assert not any(np.shares_memory(result, array) for array in arrays)
+
+
+def test_two_threads_run_a_plan_at_once() -> None:
+    rng = np.random.default_rng(0)
+    W, xs = rng.normal(size=(30, 30)), rng.normal(size=(8, 30, 30))
+    function = compile(lambda W, x: np.tanh(W @ np.tanh(W @ x)), W, xs[0])
+    expected = [np.tanh(W @ np.tanh(W @ x)) for x in xs]
+    wrong: list[int] = []
+
+    def work(first: int) -> None:
+        for n in range(400):
+            at = (first + n) % 8
+            if not np.allclose(function(W, xs[at]), expected[at], rtol=1e-12):
+                wrong.append(at)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_one_run_for_two_threads_would_be_wrong() -> None:
+    """The buffers are shared by the calls of one ``run``: that is why each thread has its own."""
+    program = trace(lambda W, x: np.tanh(W @ np.tanh(W @ x)), np.ones((3, 3)), np.ones((3, 3)))
+    plan = lower(program, reuse=True)
+    run, W = plan.make(), np.eye(3)
+    (first,) = run(W, W)
+    (second,) = run(W, 2 * W)
+    assert np.shares_memory(first, second)
+    assert not np.shares_memory(first, plan.make()(W, W)[0])
+
+
+@pytest.mark.parametrize("wrong", [1e-6, -1e-6])
+def test_the_tolerance_would_see_a_wrong_number(wrong: float) -> None:
+    with pytest.raises(AssertionError):
+        assert_same([np.array([1.0, 2.0 + wrong])], [np.array([1.0, 2.0])])
