@@ -109,7 +109,8 @@ def multiplied(work: Workspace, views: Sequence[View], kept: str, slot: Slot) ->
     left = list(views)
     for positions in order_of(work, views, kept):
         taken = [left[n] for n in positions]
-        work.waiting = left = [view for n, view in enumerate(left) if n not in positions]
+        left = [view for n, view in enumerate(left) if n not in positions]
+        work.waiting = tuple(left)
         needed = {i for view in left for i in view.term} | set(kept)
         letters = "".join(dict.fromkeys(i for view in taken for i in view.term if i in needed))
         own = Slot(slot.dtype) if left else slot

@@ -128,7 +128,7 @@ def add_terms(work: Workspace, equation: Sum) -> View:
     if all(subtracted for subtracted, _, _ in signed) and len(signed) > 1:
         result = _added(work, [(False, -number, view) for _, number, view in signed], out.indices, slot)
         return apply(work, "negative", [result], result)
-    signed.sort(key=lambda term: len(signed) > 1 and term[0])  # begin with one that is added
+    signed.sort(key=lambda term: term[0])  # begin with one that is added
     return _added(work, signed, out.indices, slot)
 
 
