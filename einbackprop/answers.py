@@ -41,7 +41,7 @@ class User:
         """Return the gradients at a state, by target name, with the rounding that they suffer."""
         if not targets:
             return {}
-        exact = self._matched(called(self.gradients, state, "the gradients"), state)
+        exact = self.matched(called(self.gradients, state, "the gradients"), state)
         runs = [run for salt in salts(rng) if (run := self._disturbed(state, salt)) is not None]
         answers = {}
         for target in targets:
@@ -56,21 +56,22 @@ class User:
     def differing(self, state: Any, other: Any) -> set[str]:
         """Return the names of the gradients that differ between two states."""
         try:
-            one = self._matched(self.gradients(duplicate(state)), state)
-            two = self._matched(self.gradients(duplicate(other)), other)
+            one = self.matched(self.gradients(duplicate(state)), state)
+            two = self.matched(self.gradients(duplicate(other)), other)
         except Exception:  # values that the user's code does not survive tell nothing
             return set()
         names = one.values.keys() & two.values.keys()
         return {name for name in names if not _same(one.values[name], two.values[name])}
 
-    def _matched(self, result: Any, state: Any) -> Matching:
+    def matched(self, result: Any, state: Any) -> Matching:
+        """Find the value that was returned for each target."""
         return match(result, self.targets, self.source,
                      lambda: number(called(self.loss, state, "the loss")).real)
 
     def _disturbed(self, state: Any, salt: int) -> Matching | None:
         try:
             result = self.gradients(rebuild(state, lambda array: rounded(array, salt)))
-            return self._matched(result, state)
+            return self.matched(result, state)
         except Exception:  # the user's code may refuse array subclasses
             return None
 
@@ -100,12 +101,12 @@ def rehearse(
             f"the {asked} answered differently when asked twice with the same values: random "
             "numbers inside? The check restarts NumPy's global random state before each call"
         ))
-    matching = user._matched(result, state)
+    matching = user.matched(result, state)
     if matching.missing or matching.unclear:  # what the loss does not read needs no gradient
         paths = [target.path for target in targets]
         user.targets = [target for target in targets if target.name in matching.values
                         or depends(user.loss, state, target.path, paths)] or targets
-        matching = user._matched(result, state)
+        matching = user.matched(result, state)
     _inspect(user, matching)
     return user
 

@@ -1,7 +1,8 @@
 """`check`: is this hand-written gradient the gradient of that loss?
 
-A black box: the loss is trusted, the gradients are not, and neither is read. Both run at freshly
-drawn values; `certifying` gives the reference, `verdicts` compares, `reports` tells.
+First a black box: the loss is trusted, the gradients are not, and neither is read. Both run at freshly
+drawn values; `certifying` gives the reference, `verdicts` compares. Then `reviewing` reads both, judges
+every line and proves what is right; `reports` tells.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +18,11 @@ from einbackprop.draws import Draw, Drawing, Function
 from einbackprop.errors import ScriptError
 from einbackprop.evaluation import quiet
 from einbackprop.matching import Target
-from einbackprop.nesting import Attribute, Number, Path, get, label, leaves, replaced
+from einbackprop.nesting import Attribute, Number, Path, duplicate, get, label, leaves, replaced
+from einbackprop.program import Input
 from einbackprop.reports import Finding, Gradient, Line, Report
+from einbackprop.reviewing import Review, review
+from einbackprop.tracing.tracer import Trace, record_pair
 from einbackprop.verdicts import DIRECTIONS, ENTRIES, SAMPLED, Outcome, judge
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
@@ -42,6 +46,8 @@ class Problem:
         What the user calls the first step of a path.
     loss_source, gradients_source
         The functions in whose source names are looked for.
+    pair, place
+        Trace both together, to judge lines; and where an input of that trace stands in the state.
     """
 
     loss: Function
@@ -51,6 +57,8 @@ class Problem:
     labels: Mapping[Any, str]
     loss_source: Any
     gradients_source: Any
+    pair: Callable[[], Trace] | None = None
+    place: Callable[[Input], Path] = lambda declared: declared.path
 
     def label(self, path: Path) -> str:
         """Write a path in the state as the user would."""
@@ -113,6 +121,7 @@ def check(
             labels=dict(enumerate(naming.parameters(loss)[:count])),
             loss_source=loss,
             gradients_source=gradients,
+            pair=lambda: record_pair(loss, gradients, tuple(arguments)),
         )
     )
 
@@ -133,8 +142,27 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         gradients, stale = _without_stale(problem, user, drawing, gradients, history)
         findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
         findings += _hiding(problem, drawing)
+        read = _reviewed(problem, user, state, targets, gradients, seed)
     assumptions = _assumptions(problem, drawing, targets, methods)
-    return Report(gradients, (), tuple(findings), assumptions)
+    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in gradients)
+    rests = (f"Proofs rest on: {'; '.join(read.assumptions)}.",) if read.assumptions else ()
+    notes = (read.note + ".",) if read.note else ()
+    return Report(graded, read.lines, (*findings, *read.findings), (*assumptions, *rests, *notes))
+
+
+def _reviewed(
+    problem: Problem, user: answers.User, state: Any, targets: list[Target], gradients: tuple[Gradient, ...], seed: int
+) -> Review:
+    """The lines judged, where the code can be read, and what every verdict is on a gradient is plain."""
+    if problem.pair is None or user.random or any(g.verdict not in ("right", "wrong") or g.note for g in gradients):
+        return Review()
+    result = user.gradients(duplicate(state))
+    values = user.matched(result, state).values
+    paths = {target.name: target.path for target in targets}
+    wrong = [g.name for g in gradients if g.verdict == "wrong"]
+    return review(
+        problem.pair, state, user.loss, user.gradients, values, result, paths, problem.place, wrong, seed
+    )
 
 
 def _with_arrays(problem: Problem) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 Path = tuple[Hashable, ...]
+MADE_IN_PYTHON = 1 << 9  # the flag of types that a class statement made; others cannot be made empty and then filled
 Convert = Callable[[np.ndarray], Any]
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -119,6 +120,7 @@ def _is_record(value: Any) -> bool:
         hasattr(value, "__dict__")
         and not isinstance(value, _PLAIN + _GENERATORS)
         and type(value).__module__.partition(".")[0] not in ("builtins", "numpy", "functools", "types", "typing")
+        and all(base is object or base.__flags__ & MADE_IN_PYTHON for base in type(value).__mro__)
     )
 
 

@@ -1,6 +1,7 @@
 """What a check found, as data, as text within 100 columns, and as JSON."""
 
 import json
+import os
 import textwrap
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,8 +24,10 @@ class Gradient:
     verdict
         ``right``; ``wrong``; ``kink``: the loss has no derivative there; ``undecided``.
     grade
-        How sure a right or wrong verdict is. ``close``: equal to the reference (complex step or
-        differences), or not, by more than rounding explains, at the values that were drawn.
+        How sure a right or wrong verdict is. ``proved``: one polynomial in index notation with what is
+        derived from the loss, pointwise functions as atoms, so equal for every size and value. ``exact``:
+        equal to that in exact arithmetic at drawn sizes and values. ``close``: equal to the reference
+        (complex step or differences), or not, by more than rounding explains, at the values drawn.
     max_error
         The largest difference from the reference, relative to the reference's largest entry.
     roundings
@@ -127,9 +130,34 @@ class Report:
         for note in dict.fromkeys(item.note for item in self.gradients if item.note):
             names = ", ".join(item.name for item in self.gradients if item.note == note)
             parts.append(_wrapped(f"{names}: {note}", "  "))
-        parts += [_wrapped(item.message, "! ", "  ") for item in self.findings]
+        for item in self.findings:
+            parts += self._finding(item)
+        parts += self._followers()
         parts += [_wrapped(text, "  ") for text in self.assumptions]
         return "\n".join(parts)
+
+    def _finding(self, item: Finding) -> list[str]:
+        """A finding; of a line, with the code, and both formulas under each other."""
+        if item.line is None or item.file is None:
+            return [_wrapped(item.message, "! ", "  ")]
+        code = next((line.code for line in self.lines if (line.file, line.line) == (item.file, item.line)), "")
+        head = f"! {os.path.basename(item.file)}, line {item.line}: {code}"
+        rows = [head if len(head) <= WIDTH else head[: WIDTH - 2] + " …", _wrapped(item.message, "    ")]
+        for name, formula in (("yours", item.yours), ("expected", item.expected)):
+            first = f"    {name:<9} "
+            for row in (formula or "").splitlines():
+                rows.append(_wrapped(row, first, " " * 18))
+                first = " " * 14
+        return rows
+
+    def _followers(self) -> list[str]:
+        """The lines that are wrong only because others are."""
+        numbers = [str(line.line) for line in self.lines if line.verdict == "follows"]
+        if not numbers or not any(item.line for item in self.findings):
+            return []
+        told = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+        verb = "Line" if len(numbers) == 1 else "Lines"
+        return [_wrapped(f"{verb} {told}: wrong only because of that.", "  ")]
 
     def _headline(self) -> str:
         count = len(self.gradients)
@@ -142,7 +170,7 @@ class Report:
         return _wrapped("; ".join(told) + f" (of {count} {plural})" if told else "no gradients", "")
 
     def _table(self) -> list[str]:
-        rows = [(item.name, str(item.shape).replace(" ", ""), item.verdict, _error(item))
+        rows = [(item.name, str(item.shape).replace(" ", ""), _verdict(item), _error(item))
                 for item in self.gradients]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines = []
@@ -156,6 +184,10 @@ class Report:
 def amount(value: float) -> str:
     """Write a number of roundings: two digits, no exponent below a million."""
     return f"{value:.2g}" if value < 100 or value >= 1e6 else f"{value:,.0f}"
+
+
+def _verdict(item: Gradient) -> str:
+    return "proved" if item.verdict == "right" and item.grade == "proved" else str(item.verdict)
 
 
 def _error(item: Gradient) -> str:

@@ -27,7 +27,7 @@ from einbackprop.evaluation import describe
 from einbackprop.gradients import as_loss, nested_by_path
 from einbackprop.nesting import Attribute, Path, get, leaves
 from einbackprop.reading import Reading, reading_of
-from einbackprop.tracing.tracer import Trace, record
+from einbackprop.tracing.tracer import Trace, record, record_pair
 
 EXAMPLES = ("mynet.py",)
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
@@ -90,11 +90,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
 def _traced(reach: Reach, names: _Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
     order = tuple(reach.state)
-
-    def evaluate(*values: Any) -> Any:
-        return reach.functions[0](dict(zip(order, values, strict=True)))
-
-    return record(evaluate, tuple(reach.state.values()), order, names)
+    return record(_of_values(reach.functions[0], order), tuple(reach.state.values()), order, names)
 
 
 @contextlib.contextmanager
@@ -220,6 +216,22 @@ def _with_sizes(setup: str, names: _Namespace) -> _Namespace:
     return names
 
 
+class Evaluation:
+    """An expression of a script as a function of values that stand for the script's own meanwhile."""
+
+    __slots__ = ("_function", "_names", "_state")  # no attributes to be copied: the names are the script's globals
+
+    def __init__(self, function: types.FunctionType, names: _Namespace, state: _Namespace) -> None:
+        self._function, self._names, self._state = function, names, state
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        self._names.update(values)
+        try:
+            return self._function()
+        finally:
+            self._names.update(self._state)
+
+
 @dataclass(frozen=True)
 class Reach:
     """Expressions of a script as functions of the data that they can reach.
@@ -250,24 +262,28 @@ def _reach(names: _Namespace, texts: Mapping[str, str], script: str, more: Seque
     order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
     state = {name: names[name] for name in order}
 
-    def within(function: Any) -> Callable[[Mapping[str, Any]], Any]:
-        def evaluate(values: Mapping[str, Any]) -> Any:
-            names.update(values)
-            try:
-                return function()
-            finally:
-                names.update(state)
-
-        return evaluate
-
-    return Reach(sources, tuple(map(within, sources)), state)
+    return Reach(sources, tuple(Evaluation(source, names, state) for source in sources), state)
 
 
 def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
     """The check of two expressions: the state is what they can reach of the script's data."""
     roots = tuple(_path(text, names, script) for text in wrt)
     reach = _reach(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
-    return Problem(*reach.functions, reach.state, roots, {name: name for name in reach.state}, *reach.sources)
+    order = tuple(reach.state)
+
+    def pair() -> Trace:
+        loss_of, grads_of = (_of_values(function, order) for function in reach.functions)
+        return record_pair(loss_of, grads_of, tuple(reach.state.values()), order, names)
+
+    return Problem(
+        *reach.functions, reach.state, roots, {name: name for name in order}, *reach.sources,
+        pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
+    )  # fmt: skip
+
+
+def _of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ...]) -> Callable[..., Any]:
+    """A function of the state as one of its values."""
+    return lambda *values: function(dict(zip(order, values, strict=True)))
 
 
 def _function(text: str, option: str, names: _Namespace) -> types.FunctionType:

@@ -124,3 +124,13 @@ def test_a_number_comes_back_as_a_python_number() -> None:
 def test_functions_and_modules_are_kept_as_they_are() -> None:
     value = [np, len, paths, "text", None]
     assert all(a is b for a, b in zip(duplicate(value), value, strict=True))
+
+
+class Duration(float):
+    """A number with attributes: it cannot be made empty and filled afterwards."""
+
+
+def test_an_object_that_is_no_plain_record_is_kept_as_it_is() -> None:
+    duration = Duration(2.0)
+    duration.unit = "s"
+    assert duplicate({"t": duration})["t"] is duration

@@ -1,0 +1,74 @@
+"""Lines in a check: the mistake is named on its line, what is right is proved, and nothing is said that does not hold."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+
+from einbackprop.checking import check
+from einbackprop.command import main
+from einbackprop.scripts import check_script
+
+
+def report_of(tmp_path: Path, text: str, setup: str = ""):
+    script = tmp_path / "net.py"
+    script.write_text(text, encoding="utf-8")
+    return check_script(str(script), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], setup)
+
+
+def test_right_gradients_are_proved(tmp_path: Path) -> None:
+    report = report_of(tmp_path, COLUMNS)
+    assert [g.grade for g in report.gradients] == ["proved"] * 6
+    assert report.findings == ()
+    assert {line.verdict for line in report.lines} == {"right"}
+    assert any("Proofs rest on" in text for text in report.assumptions)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mistake_is_named_on_its_line(name: str, tmp_path: Path) -> None:
+    mutant = MUTANTS[name]
+    text = mutant.of(COLUMNS)
+    line = next(n for n, (a, b) in enumerate(zip(COLUMNS.split("\n"), text.split("\n"), strict=False), 1) if a != b)
+    report = report_of(tmp_path, text)
+    assert {g.name for g in report.gradients if g.verdict == "wrong"} == set(mutant.wrong)
+    assert not any(g.grade == "proved" for g in report.gradients if g.verdict == "wrong")
+    told = [f.line for f in report.findings if f.line is not None]
+    if told:  # shapes alone, or code that cannot be traced, leave the black box alone
+        assert told == [line]
+
+
+def test_most_mistakes_are_named(tmp_path: Path) -> None:
+    named = [any(f.line for f in report_of(tmp_path, m.of(COLUMNS)).findings) for m in MUTANTS.values()]
+    assert sum(named) >= 0.7 * len(named)  # not those that change a shape, or what is returned for what
+
+
+def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "net.py"
+    script.write_text(COLUMNS.replace("np.dot(W2.T, d_two)", "np.dot(W2, d_two)"), encoding="utf-8")
+    arguments = ["check", str(script), "--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
+    assert main(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "! net.py, line 39: d_one = np.dot(W2, d_two) * one * (1 - one)" in printed
+    assert "W2 must be transposed here" in printed
+    assert "np.dot(W2.T," in printed
+    assert "Lines 40 and 41: wrong only because of that." in printed
+    assert max(map(len, printed.splitlines())) <= 100
+    main([*arguments, "--json"])
+    data = json.loads(capsys.readouterr().out)
+    assert {line["verdict"] for line in data["lines"]} >= {"right", "wrong", "follows"}
+    assert data["findings"][0]["line"] == 39
+
+
+def test_code_that_cannot_be_read_is_checked_all_the_same() -> None:
+    def loss(w: np.ndarray) -> float:
+        return float(np.sum(np.linalg.inv(np.diag(w)) ** 2))
+
+    def gradients(w: np.ndarray) -> np.ndarray:
+        return -2 / w**3
+
+    report = check(loss, gradients, np.array([1.0, 2.0, 3.0]))
+    assert report
+    assert report.gradients[0].grade == "close"
+    assert any("lines are not judged" in text for text in report.assumptions)
