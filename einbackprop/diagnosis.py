@@ -17,16 +17,15 @@ from . import elementwise
 from .advice import advise
 from .edits import Edit
 from .judging import Judging, Run, Step, line_of
-from .program import ONE, Contract, Map, Program, Source, Sum, operands
+from .program import Contract, Map, Program, Source, Sum, operands
 from .reports import Finding, Line
 from .sampling import Array
 from .search import Explanation, Search, Surroundings
-from .simplification import is_view
 from .tracing.statements import statements_of
 from .wording import Formula, Words, amount_text
 
 ORDER = ("wrong", "follows", "undecided", "right")
-CERTAIN = 1.0
+TURNING = r"\.T\b|transpose|swapaxes|dot|@|matmul|einsum|outer"
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,14 @@ class Diagnosis:
     def mistakes(self) -> list[Mistake]:
         """One for each wrong line, in the order of the lines."""
         found: dict[tuple[str, int], Mistake] = {}
+        exchanged: set[tuple[str, str, str]] = set()
         for explanation in self.explanations:
+            edit = explanation.edits[0] if explanation.edits else None
+            if edit is not None and edit.kind in ("replace", "transpose") and edit.old:
+                pair = edit.kind, edit.old, edit.new
+                if pair in exchanged:  # one value that got the wrong name, and is read on several lines
+                    continue
+                exchanged.add(pair)
             mistake = self._mistake(explanation)
             if mistake.source is not None and mistake.source.file not in self.files:
                 target = next((t for t in self.judging.targets if t.value == explanation.name), None)
@@ -117,8 +123,7 @@ class Diagnosis:
     def _mistake(self, explanation: Explanation) -> Mistake:
         words, name = self.words, explanation.name
         if not explanation.edits:
-            source = self.judging.made[name].source
-            source = self.where_passed(source)
+            source = self.where_passed(self.judging.made[name].source)
             yours = words.line(self.judging.made[name], {})
             expected = words.derived(explanation.role, name)
             called, meaning = words.name(name), words.meaning(explanation.role)
@@ -132,30 +137,59 @@ class Diagnosis:
         )  # fmt: skip
 
     def place_of(self, edit: Edit) -> Source | None:
-        """The line to blame: where the equation stands; for what was passed to a helper, the line that calls it."""
+        """The line to blame: where the equation stands, or where what it reads got its name."""
         equation = edit.edited
         source = equation.source
-        if is_view(equation) and equation.factor == ONE and edit.kind == "transpose":
-            made = self.judging.made.get(equation.operands[0].name)
-            source = made.source if made is not None else source
-        if edit.kind == "replace":
-            return self.where_passed(source)
-        return source.shown if source is not None and edit.kind == "transpose" and not edit.old else source
+        old = self.judging.made.get(edit.old)
+        if source is not None and source.file not in self.files:  # where the trace put the result in order
+            inner = [self.judging.made[ref.name].source for ref in operands(equation) if ref.name in self.judging.made]
+            return inner[0] if inner else None
+        if edit.kind == "transpose" and old is not None and not self.could_transpose(source, edit.old):
+            return old.source
+        if edit.kind == "transpose" and not edit.old:
+            return source.shown if source is not None else None
+        if edit.kind not in ("replace", "transpose") or source is None:
+            return source
+        if source.caller is not None and edit.kind == "replace":
+            return self.where_passed(source, edit.new)
+        return self.where_named(source, self.words.name(edit.old)) or source
 
-    def where_passed(self, source: Source | None) -> Source | None:
-        """The line that calls a helper of one line, unless the helper does not read all that it is given."""
+    def could_transpose(self, source: Source | None, old: str) -> bool:
+        """Whether a line has a product of matrices or a transpose in it, so that its mistake may be one."""
+        if source is None or source.file not in self.files:
+            return False
+        role = self.judging.original.get(old)
+        computed_again = role is not None and role.known.kind == "forward"
+        return computed_again or re.search(TURNING, source.code) is not None
+
+    def where_named(self, source: Source, name: str) -> Source | None:
+        """An earlier line of the function that gives a value another name, where the line reads it by that."""
+        used = identifiers(source.code)
+        statements = statements_of(source.file)
+        if name in used:
+            return None
+        for line in range(source.line - 1, 0, -1):
+            node = statements.at(line)
+            if isinstance(node, ast.FunctionDef):
+                return None
+            names_it = isinstance(node, ast.Assign) and identifiers(ast.unparse(node.targets[0])) & used
+            if isinstance(node, ast.Assign) and names_it and name in identifiers(ast.unparse(node.value)):
+                return Source(source.file, line, statements.code(line), source.function)
+        return None
+
+    def where_passed(self, source: Source | None, new: str = "") -> Source | None:
+        """The line that calls a helper of one line, if the helper reads what it is given and nothing else."""
         if source is None or source.caller is None:
             return source
-        name = source.function
         try:
             calls = [n for n in ast.walk(ast.parse(source.shown.code)) if isinstance(n, ast.Call)]
         except SyntaxError:
-            return source.shown
-        given = {ast.unparse(a) for call in calls if ast.unparse(call.func).split(".")[-1] == name for a in call.args}
+            return source
+        own = [call for call in calls if ast.unparse(call.func).split(".")[-1] == source.function]
+        given = {ast.unparse(argument) for call in own for argument in call.args}
         line = [e for e in self.judging.program.equations if line_of(e.source) == line_of(source)]
-        made = {e.out.name for e in line}
-        read = {ref.name for e in line for ref in operands(e)} - made
-        return source if len(read) < len(given) else source.shown
+        read = {ref.name for e in line for ref in operands(e)} - {e.out.name for e in line}
+        return source if len(read) != len(given) or self.words.name(new) in given else source.shown
 
     def return_line(self, parameter: str) -> Source | None:
         """The line on which the gradients are returned: the last of the function that makes most of them."""
@@ -180,7 +214,7 @@ class Diagnosis:
         """A gradient in whose place another value was returned."""
         words, judging = self.words, self.judging
         known = judging.truth.target(parameter)
-        right = [n for n in judging.roots if (role := judging.identify(n, judging.now)) and role.known == known]
+        right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known]
         instead = f"; {words.name(right[0])} is" if right else ""
         message = f"{words.name(value)}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
         return Mistake(self.return_line(parameter), message, None, None)
@@ -229,6 +263,14 @@ class Diagnosis:
         stripped = re.sub(r"^(d[lL]oss|d[LJEC]|∂L|grad|delta|d)(_?d_?|_|/)", "", name)
         labels = self.judging.truth.forward.labels
         return stripped if stripped != name and stripped in labels.values() else ""
+
+
+def identifiers(code: str) -> set[str]:
+    """The variables of a line."""
+    try:
+        return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        return set()
 
 
 def next_to(named: str, value: str, judging: Judging) -> str:

@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from .program import Equation, Factor, Opaque, Program, Source, operands
+from .program import ONE, Equation, Factor, Opaque, Program, Source, operands
 from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
 from .simplification import needed
-from .truth import Matching, Role, Truth, arrays_of, ratio
+from .truth import Known, Matching, Role, Truth, arrays_of, ratio
 
 Verdict = Literal["right", "wrong", "follows", "undecided"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
@@ -262,9 +262,14 @@ class Judging:
         if found is not None:
             return found[:2]
         repeated = [name for name in steps if self._is_recomputed(name)]
-        best = self._best([name for name in steps if name not in repeated], wrong, plain)
-        best = self._best(repeated, wrong, plain, above=best[2] if best else 0) or best
-        best = self._best(inner, wrong, plain[:1], above=best[2] if best else 0, turned=True) or best
+        best: tuple[str, Role, int] | None = None
+        for names, factors, turned in (
+            ([name for name in steps if name not in repeated], [ONE], False),
+            ([name for name in steps if name not in repeated], plain, False),
+            (repeated, [ONE], False),
+            (inner, [ONE], True),
+        ):  # a less likely mistake must explain more
+            best = self._best(names, wrong, factors, best[2] if best else 0, turned) or best
         if best is None or self._is_target(best[0]):
             best = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or best
         return best[:2] if best else None
@@ -286,7 +291,9 @@ class Judging:
     def _is_recomputed(self, name: str) -> bool:
         """Whether a step is a value of the forward as it stands: a mistake only if nothing else is."""
         role = self.original.get(name)
-        return role is not None and role.is_plain and role.known.kind in ("forward", "slope")
+        if role is None or not role.is_plain:
+            return False
+        return role.known.name in self.truth.forward_names or role.known.kind == "slope"
 
     def _factors(self) -> tuple[list[Factor], list[Factor]]:
         """Factors that a step of this code may have: those of its other steps; and, less likely, sizes."""
@@ -346,32 +353,46 @@ class Judging:
         return any(t.value == name for t in self.targets)
 
     def roles_for(self, name: str, factors: Sequence[Factor]) -> Iterator[Role]:
-        """The roles in which a step could be meant; never the one that it already has, times a factor."""
+        """The roles in which a step could be meant.
+
+        A step that already is a gradient is never meant to be the same times a factor, unless its own is a strange one.
+        """
         own = [t for t in self.targets if t.value == name]
         if own:
             yield from (Role(self.truth.target(t.parameter)) for t in own)
             return
         original = self.original.get(name)
-        settled = original.known.name if original and original.is_plain else ""
-        fast = original is not None and original.is_plain and self._is_intermediate(original)
-        shape = self._shape(name)
+        settled = original is not None and original.is_plain
+        certain = settled and self._is_intermediate(original)
         for known in self.truth.known:
-            true = self.samples[0].truth.get(known.name)
-            if true is None or known.name == settled or true.ndim != len(shape) or true.dtype.kind not in "fc":
+            if settled and original is not None and known.name == original.known.name:
                 continue
-            orders = [axes for axes in permutations(range(true.ndim)) if true.transpose(axes).shape == shape]
-            if known.kind == "cotangent" and (name not in self.now[0] or (not orders and name in self.program.labels)):
-                orders = list(permutations(range(true.ndim)))[:2]  # it could not be computed, or has another shape
-            for axes in orders:
-                for factor in factors if known.kind == "cotangent" else factors[:1]:
+            allowed = factors if known.kind == "cotangent" else factors[:1]
+            if original is not None and original.known == known:
+                allowed = [ONE] if original.factor.number == 1 else self._factors()[0]
+            for axes in self._orders(name, known):
+                for factor in allowed:
                     role = Role(known, factor, axes)
-                    if role != original and not (fast and self._is_multiple(name, role)):
+                    if role != original and not (certain and self._is_multiple(name, role)):
                         yield role
 
-    def _is_intermediate(self, role: Role) -> bool:
+    def _orders(self, name: str, known: Known) -> list[tuple[int, ...]]:
+        """The orders of axes in which a true value has the shape of a step; if no true value has it, any."""
+        true = self.samples[0].truth.get(known.name)
+        if true is None or true.dtype.kind not in "fc":
+            return []
+        value = self.now[0].get(name)
+        fitting = [axes for axes in permutations(range(true.ndim)) if value is not None
+                   and true.transpose(axes).shape == value.shape]  # fmt: skip
+        is_open = value is None or self.original.get(name) is None  # then its shape may be the mistake
+        if fitting or not is_open or known.kind not in ("cotangent", "part") or name not in self.program.labels:
+            return fitting
+        return list(permutations(range(true.ndim)))[:2]
+
+    def _is_intermediate(self, role: Role | None) -> bool:
         """Whether a role is the gradient of something on the way, or of a parameter: of data, it is so by chance."""
         data = {i.ref.name for i in self.program.inputs} - {t.parameter for t in self.targets}
-        return role.known.kind in ("cotangent", "part") and role.known.of not in data
+        return role is not None and role.known.kind in ("cotangent", "part") and role.known.of not in data
 
     def _is_multiple(self, name: str, role: Role) -> bool:
         """Whether a role is what a step is now, times a factor."""
@@ -385,12 +406,6 @@ class Judging:
             for axes in permutations(role.axes):
                 if axes != role.axes:
                     yield Role(role.known, role.factor, axes)
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a value in the first sample, by its letters where it could not be computed."""
-        value = self.now[0].get(name)
-        sizes = self.samples[0].sizes
-        return value.shape if value is not None else tuple(sizes[i] for i in self.made[name].out.indices)
 
     # Verdicts
 

@@ -266,6 +266,7 @@ class Search:
             a, b, goal = unchanged[n], self.result(changed, n), self.goal[n]
             if a is None or b is None or a.shape != goal.shape or b.shape != goal.shape:
                 return []
+            a, b = a.astype(np.float64), b.astype(np.float64)
             direction = b - a
             size = float((direction * direction).sum())
             if not size or not np.isfinite(size):
