@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .tracing.tracer import trace
 
 __all__ = [
-    "check", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad", "vjp_subscripts",
+    "check", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad",
+    "vjp_subscripts",
 ]  # fmt: skip
 
 _HOMES = {

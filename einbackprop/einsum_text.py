@@ -40,7 +40,8 @@ def contraction_text(equation: Contract, view: View) -> str | None:
 
 def sum_text(equation: Sum, view: View) -> str | None:
     """Signed terms, if one of them is a contraction or is broadcast."""
-    parts, worth = [], False
+    parts: list[str] = []
+    worth = False
     for factor, ref in equation.terms:
         negative = not isinstance(factor.number, complex) and factor.number < 0
         sign = ("- " if negative else "+ ") if parts else ("-" if negative else "")

@@ -21,8 +21,8 @@ def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Prog
     ----------
     program : Program
     inside : callable
-        ``inside(part, whole)``: whether a part may be put into the equation that uses it. A value that is used more than
-        once, or is an output, is never put into another.
+        ``inside(part, whole)``: whether a part may be put into the equation that uses it. A value that is used more
+        than once, or is an output, is never put into another.
 
     Returns
     -------

@@ -147,7 +147,7 @@ def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Ar
         for indices, array in factors:
             terms += [array.astype(kind), [present.index(i) for i in indices]]
         kept = [i for i in out if i in present]
-        pairwise = len(factors) > 2 and kind != object  # NumPy's pairs of objects fail where one is a scalar
+        pairwise = len(factors) > 2 and kind.kind != "O"  # NumPy's pairs of objects fail where one is a scalar
         total: Any = np.einsum(*terms, [present.index(i) for i in kept], optimize=pairwise)
         total = read(np.asarray(total), Ref("", "".join(kept)), out, sizes)
     else:
@@ -167,7 +167,7 @@ def scale(term: Any, factor: Factor, sizes: Mapping[str, int]) -> Any:
     number = factor.value(sizes)
     if number == 1:
         return term
-    if isinstance(number, Fraction) and getattr(term, "dtype", None) != object:
+    if isinstance(number, Fraction) and np.asarray(term).dtype.kind != "O":
         return (int(number) if number.denominator == 1 else float(number)) * term
     return number * term
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .program import Equation, Source, operands
-from .tracing.capture import statements_of
+from .tracing.statements import statements_of
 
 
 class Loop(NamedTuple):
@@ -18,7 +18,7 @@ class Loop(NamedTuple):
 
     first: int
     last: int
-    index: str
+    variable: str
 
 
 NUMBERED = re.compile(r"(.+)_(-?\d+)")
@@ -39,7 +39,7 @@ def loop_names(
     pairs = zip(first, second, strict=True)
     names = {name: before for (name, before), (_, after) in pairs if before and before == after}
     return names | {
-        name: f"{base}[{loop.index if loop else 't'}{shift(number - (number if now is None else now))}]"
+        name: f"{base}[{loop.variable if loop else 't'}{shift(number - (number if now is None else now))}]"
         for name, (base, number) in moving(first, second).items()
     }
 

@@ -63,7 +63,8 @@ def short(number: Number, digits: int = 6) -> str:
     """The number as people write it, rounded to some digits where it has more."""
     if not isinstance(number, Fraction):
         return number_text(number).replace("inf", "∞")
-    if number.denominator > 4 and len(decimal := repr(nearest_float(number))) <= digits + 1 and Fraction(decimal) == number:
+    decimal = repr(nearest_float(number))
+    if number.denominator > 4 and len(decimal) <= digits + 1 and Fraction(decimal) == number:
         return decimal  # 0.001 was typed, not 1/1000
     exact = number_text(number)
     if len(exact) <= digits + 1 or "/" in exact:

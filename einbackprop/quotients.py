@@ -77,8 +77,8 @@ def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
 class Quotients:
     """The quotients that the values of a program are, each found once.
 
-    ``side`` is 1 where the argument is taken to be positive, -1 where it is taken to be negative, so that a min, a max or
-    a ``|x|`` in an exponent is one of its operands; 0 where nothing is taken, and such a value is something else.
+    ``side`` is 1 where the argument is taken to be positive, -1 where it is taken to be negative, so that a min, a max
+    or a ``|x|`` in an exponent is one of its operands; 0 where nothing is taken, and such a value is something else.
     """
 
     def __init__(self, made: Mapping[str, Equation], side: int = 0) -> None:

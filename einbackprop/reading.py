@@ -70,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Formula:
-    """One value of a line: in index notation, as einsum code, in matrix notation where it has one; which gradient it is."""
+    """One value of a line: in index notation, with einsum, in matrix notation if it has one; which gradient it is."""
 
     name: str
     equation: str

@@ -1,8 +1,8 @@
-"""From a verdict on each gradient to a verdict on each line: the check goes into the user's code, where it can be read.
+"""From a verdict on each gradient to a verdict on each line: the check goes into the user's code, if it can be read.
 
-The black box decides what is right and what is wrong. Here the loss and the gradients are traced together, every line is
-judged, mistakes are named, and right gradients are proved. Where the two disagree, or the code cannot be read, the black
-box stands alone, and the report says so.
+The black box decides what is right and what is wrong. Here the loss and the gradients are traced together, every line
+is judged, mistakes are named, and right gradients are proved. Where the two disagree, or the code cannot be read, the
+black box stands alone, and the report says so.
 """
 
 from __future__ import annotations

@@ -275,8 +275,10 @@ def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], scrip
         loss_of, grads_of = (_of_values(function, order) for function in reach.functions)
         return record_pair(loss_of, grads_of, tuple(reach.state.values()), order, names)
 
+    loss_of_state, grads_of_state = reach.functions
+    loss_source, grads_source = reach.sources
     return Problem(
-        *reach.functions, reach.state, roots, {name: name for name in order}, *reach.sources,
+        loss_of_state, grads_of_state, reach.state, roots, {name: name for name in order}, loss_source, grads_source,
         pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
     )  # fmt: skip
 

@@ -35,7 +35,8 @@ def lines(program: Program) -> dict[str, str]:
     for equation in program.equations:
         if isinstance(equation, Sum):
             terms = [(f.number, "" if r is None else r.name) for f, r in equation.terms]
-            called[equation.out.name] = "".join(f"{n}{r if r in program.labels else called.get(r, r)}" for n, r in terms)
+            shown = [f"{n}{r if r in program.labels else called.get(r, r)}" for n, r in terms]
+            called[equation.out.name] = "".join(shown)
     found = {}
     for equation in program.equations:
         if isinstance(equation, Contract) and equation.operands:

@@ -1,4 +1,4 @@
-"""Lines in a check: the mistake is named on its line, what is right is proved, and nothing is said that does not hold."""
+"""Lines in a check: the mistake is named on its line, what is right is proved, and nothing is said that is not so."""
 
 import json
 from pathlib import Path
