@@ -30,6 +30,9 @@ LISTS = frozenset({
 })  # fmt: skip
 """Functions that take a list of arrays as such."""
 
+NUMBERS = frozenset(kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_))
+"""The types of numbers that arrays can hold; ``np.floating`` and the like are no such."""
+
 SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
 
 
@@ -117,7 +120,7 @@ def numpy_for(recorder: Recorder) -> Module:
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, type):
-            return casting(value, recorder) if issubclass(value, np.number | np.bool_) else value
+            return casting(value, recorder) if value in NUMBERS else value
         return Function(value, recorder) if callable(value) else value
 
     def as_strided(x: Any, shape: Any = None, strides: Any = None, **keywords: Any) -> Any:
@@ -175,8 +178,7 @@ def makers(recorder: Recorder) -> dict[str, Any]:
         return make
 
     def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
-        value = np.full(unwrap(shape), unwrap(fill_value), real_dtype(dtype))
-        return creation.filled(recorder, shape, fill_value, value)
+        return filling(lambda n, kind: np.full(n, unwrap(fill_value), kind), fill_value)(shape, dtype)
 
     def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C") -> Any:
         value = np.eye(int(N), None if M is None else int(M), k, real_dtype(dtype))

@@ -360,11 +360,9 @@ class Recorder:
         rank = max((len(x.axes) for x in read), default=0)
         for i in range(1, rank + 1):
             here = [x for x in read if i <= len(x.axes) and x.axes[-i]]
-            if len(here) > 1 and any(len(x.axes[-i]) > 1 for x in here):
-                parts = {tuple(map(self.size, x.axes[-i])) for x in here if self.size(x.axes[-i]) > 1}
-                if len(parts) > 1:
-                    for x in here:
-                        self.flatten(x, len(x.axes) - i)
+            if any(len(x.axes[-i]) > 1 for x in here) and len({tuple(map(self.size, x.axes[-i])) for x in here}) > 1:
+                for x in here:
+                    self.flatten(x, len(x.axes) - i)
         total = Indexed(Ref(""), [""] * rank)
         for x in read:
             for i in range(1, len(x.axes) + 1):

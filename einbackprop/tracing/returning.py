@@ -48,7 +48,7 @@ def is_output(value: Any) -> bool:
         return True
     if isinstance(value, np.ndarray):
         return value.dtype.kind in KINDS
-    return isinstance(value, int | float | complex | np.number) and not isinstance(value, bool)
+    return isinstance(value, int | float | complex | np.number | np.bool_) and not isinstance(value, bool)
 
 
 def in_order(recorder: Recorder, array: View) -> tuple[str, tuple[int, ...]]:

@@ -42,8 +42,10 @@ def unwrap(value: Any) -> Any:
 def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True,
          initial: Any = 0) -> Any:  # fmt: skip
     a = masked(lift(r, a), where, 0)
-    result = reductions.total(r, a if dtype is None else cast(r, a, dtype), axis, keepdims is True, v)
-    return result if is_scalar(initial) and initial == 0 else result + initial
+    a = a if dtype is None else cast(r, a, dtype)
+    if is_scalar(initial) and initial == 0:
+        return reductions.total(r, a, axis, keepdims is True, v)
+    return reductions.total(r, a, axis, keepdims is True, np.asarray(v) - unwrap(initial)) + initial
 
 
 def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False,
@@ -224,6 +226,12 @@ def _rot90(r: Recorder, v: Any, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     return m
 
 
+def _rollaxis(r: Recorder, v: Any, a: Any, axis: int, start: int = 0) -> Any:
+    rank = np.ndim(unwrap(a))
+    axis, start = axis % rank, start + rank if start < 0 else start
+    return layout.moved(lift(r, a), axis, start - (start > axis), v)
+
+
 def _at_least(rank: int) -> Rule:
     def rule(r: Recorder, v: Any, *arrays: Any) -> Any:
         made = []
@@ -236,6 +244,13 @@ def _at_least(rank: int) -> Rule:
 
 def _broadcast_arrays(r: Recorder, v: Any, *args: Any, subok: bool = False) -> Any:
     return tuple(layout.stretched(r, a, np.shape(value), value) for a, value in zip(args, v, strict=True))
+
+
+def _meshgrid(r: Recorder, v: Any, *xi: Any, indexing: str = "xy", copy: bool = True, sparse: bool = False) -> Any:
+    rank = len(xi)
+    order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
+    made = [np.reshape(lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)]
+    return made if sparse else [a.copy() for a in _broadcast_arrays(r, v, *made)]
 
 
 # Joining
@@ -320,11 +335,12 @@ RULES: dict[Any, Rule] = {
     np.matrix_transpose: lambda r, v, x: layout.swapped(lift(r, x), -1, -2, v),
     np.swapaxes: lambda r, v, a, axis1, axis2: layout.swapped(lift(r, a), axis1, axis2, v),
     np.moveaxis: lambda r, v, a, source, destination: layout.moved(lift(r, a), source, destination, v),
-    np.rollaxis: lambda r, v, a, axis, start=0: layout.moved(lift(r, a), axis, start - (start > axis), v),
+    np.rollaxis: _rollaxis,
     np.expand_dims: lambda r, v, a, axis: layout.unit_axes(lift(r, a), axis, v),
     np.squeeze: lambda r, v, a, axis=None: layout.squeezed(r, lift(r, a), axis, v),
     np.broadcast_to: lambda r, v, array, shape, subok=False: layout.stretched(r, array, shape, v),
-    np.broadcast_arrays: _broadcast_arrays, np.atleast_1d: _at_least(1), np.atleast_2d: _at_least(2),
+    np.meshgrid: _meshgrid, np.broadcast_arrays: _broadcast_arrays,
+    np.atleast_1d: _at_least(1), np.atleast_2d: _at_least(2),
     np.concatenate: lambda r, v, arrays, axis=0: joining.concatenated(r, arrays, axis, v),
     np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),
     np.stack: lambda r, v, arrays, axis=0: joining.stacked(r, arrays, axis, v),

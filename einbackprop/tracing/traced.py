@@ -140,7 +140,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order."""
-        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return np.transpose(self, order)
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one axis."""

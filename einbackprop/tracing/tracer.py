@@ -112,7 +112,7 @@ class Session:
         self._observer = Observer()
         self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source)
         self._arguments = Arguments(self.recorder, arguments, names)
-        self._observer.named = {name for name, path, _ in self._arguments.inputs if len(path) == 1}
+        self._observer.named = set(self.recorder.names)
         self._namespace = namespace
         self._returned = Returned(self.recorder)
 

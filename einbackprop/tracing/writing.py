@@ -40,11 +40,10 @@ def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
         return
     items = without_masks(recorder, items)
     new = new.picked() if type(new) is Selection else new
-    index = tuple(map(concrete_key, items))
     if any(map(is_index_array, items)):
-        array.value[index] = plain_value(new)
         write_picked(recorder, array, items, new)
         return
+    index = tuple(map(concrete_key, items))
     target = view_of(recorder, array, items, array.value[index])
     if not (is_traced(new) and same_view(target, new)):  # x[i] += v ends by writing x[i] to itself
         array.value[index] = plain_value(new)
@@ -205,8 +204,10 @@ def write_picked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     target = basic_part(recorder, array, items)
     x, axes, brackets = picked_letters(recorder, target, items)
     spots = picked_places(items, target)
+    entries = plain_value(new)
     if len(np.unique(spots)) != spots.size:
         new, brackets, axes = last_writes(recorder, target, x, new, spots)
+    array.value[tuple(map(concrete_key, items))] = entries
     rest, letters = added_at(recorder, target, new, spots)
     if rest is not None:
         table = dict(zip(letters, "".join(axes), strict=True))
@@ -229,7 +230,7 @@ def last_writes(
     last = {int(spot): n for n, spot in enumerate(flat_spots)}
     order = np.array([last.get(n, -1) for n in range(np.size(target.value))])
     spread = np.reshape(np.broadcast_to(lift(recorder, new), np.shape(spots)), -1)
-    there = np.reshape(target.copied(target.value), -1)
+    there = np.reshape(target.copied(np.array(target.value)), -1)
     both = np.concatenate([spread, there])
     picks = np.where(order >= 0, order, len(flat_spots) + np.arange(len(order)))
     return np.reshape(both[picks], np.shape(target.value)), (), list(x.axes)
