@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from einbackprop import interpretation
 from einbackprop.dimensions import Axis, Dimensions, choose_letters
 from einbackprop.errors import TraceError
 from einbackprop.notation import View, equation_text
@@ -241,7 +242,12 @@ def test_both_functions_of_a_pair_get_the_same_arguments_anew() -> None:
     found = record_pair(loss, gradients, (p,))
     assert [i.ref.name for i in found.program.inputs] == ["W"]
     assert found.program.structure == (0, 1)
-    assert lines(found.program)[-1].endswith("W[i,j]")
+    loss_of, gradient = found.program.outputs
+    assert loss_of.indices == ""
+    assert gradient.indices == "ij"
+    values = interpretation.run(found.program, [p["W"]])
+    assert np.allclose(values[0], 2 * p["W"].sum())
+    assert np.array_equal(values[1], p["W"])  # not what the loss made of it
     assert np.array_equal(p["W"], draw(2, 3))
 
 

@@ -19,7 +19,7 @@ from .sizes import named_axis
 from .statements import Statements, Target, statements_of
 
 PACKAGE = Path(__file__).parent.parent
-READABLE = (str(PACKAGE / "network.py"), str(PACKAGE / "layers"), str(PACKAGE / "examples"))
+READABLE = tuple(str(PACKAGE / name) for name in ("network.py", "networks.py", "layers", "examples"))
 OURS = (str(PACKAGE), str(Path(np.__file__).parent), "<frozen", "<__array_function__")
 LIBRARY = (sysconfig.get_paths()["stdlib"],)
 SITE_PACKAGES = (sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"])
