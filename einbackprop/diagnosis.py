@@ -16,7 +16,7 @@ import numpy as np
 from . import elementwise
 from .advice import advise
 from .edits import Edit
-from .judging import Judging, Run, Step, line_of
+from .judging import Judging, Run, Step, Target, line_of
 from .program import Contract, Map, Program, Source, Sum, operands
 from .reports import Finding, Line
 from .sampling import Array
@@ -81,8 +81,9 @@ class Diagnosis:
         self.words = Words(judging, self.surroundings)
         self.searches = {name: Search(judging, self.surroundings, name) for name in judging.fixed}
         forward = judging.truth.forward.equations
-        labelled = [e for e in judging.program.equations if e.out.name in judging.program.labels]
-        self.files = {e.source.file for e in (*forward, *labelled) if e.source is not None}
+        returned = {ref.name for ref in judging.program.outputs}  # the trace may have put their axes in order
+        made = [e for e in (*forward, *judging.program.equations) if e.out.name not in returned]
+        self.files = {e.source.file for e in made if e.source is not None}
         self.explanations = self._explanations()
 
     def _explanations(self) -> list[Explanation]:
@@ -113,9 +114,10 @@ class Diagnosis:
                     continue
                 exchanged.add(pair)
             mistake = self._mistake(explanation)
-            if mistake.source is not None and mistake.source.file not in self.files:
-                target = next((t for t in self.judging.targets if t.value == explanation.name), None)
-                mistake = self._misplaced(target.value, target.parameter) if target else mistake
+            target = next((t for t in self.judging.targets if t.value == explanation.name), None)
+            outside = mistake.source is not None and mistake.source.file not in self.files
+            if target is not None and (outside or self.is_another(target)):
+                mistake = self._misplaced(target.value, target.parameter)
             found.setdefault(line_of(mistake.source)[:2], mistake)
         made = sorted(found.values(), key=lambda m: line_of(m.source))
         return made + [self._misplaced(target.value, target.parameter) for target in self.judging.misplaced]
@@ -193,7 +195,8 @@ class Diagnosis:
 
     def return_line(self, parameter: str) -> Source | None:
         """The line on which the gradients are returned: the last of the function that makes most of them."""
-        sources = [self.judging.made[s.name].source for s in self.judging.steps if self.judging.reach.get(s.name)]
+        targets = {target.value for target in self.judging.targets} & set(self.judging.roots)
+        sources = [self.judging.made[name].source for name in targets]
         counts = Counter((s.file, s.function) for s in sources if s is not None and s.file in self.files)
         if not counts:
             return None
@@ -209,6 +212,13 @@ class Diagnosis:
         said = sentence(edit, explanation, self).rstrip(".")
         place = line_of(edit.edited.source)
         return said if place == line else f"in line {place[1]}, {said}"
+
+    def is_another(self, target: Target) -> bool:
+        """Whether what was returned is the gradient of something else, or a value of the forward, and the right one is
+        there too."""
+        own, known = self.judging.original.get(target.value), self.judging.truth.target(target.parameter)
+        roles = [self.judging.original[name] for name in self.judging.roots if name != target.value]
+        return own is not None and own.is_plain and any(r is not None and r.is_plain and r.known == known for r in roles)
 
     def _misplaced(self, value: str, parameter: str) -> Mistake:
         """A gradient in whose place another value was returned."""

@@ -139,7 +139,7 @@ def assignments(equation: Equation, old: Ref | None, shape: Sequence[int], value
         if ref == old and not skipped:
             skipped = True
         elif ref.name in values:
-            bound |= dict(zip(ref.indices, values[ref.name].shape, strict=True))
+            bound |= dict(zip(ref.indices, values[ref.name].shape, strict=False))
     free = [i for i in (old.indices if old else "") if i not in bound]
     letters = [*free, *(i for i in letters_of(equation) if i in bound)]
     if old is not None and len(old.indices) == len(shape):

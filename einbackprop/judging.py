@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from .program import ONE, Equation, Factor, Opaque, Program, Source, operands
+from .refitting import refit
 from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
 from .simplification import needed
 from .truth import Known, Matching, Role, Truth, arrays_of, ratio
@@ -96,6 +97,8 @@ class Judging:
         self.reach = self._reach()
         self.unreadable = self._unreadable()
         self.samples = self._samples(arrays, rng, run)
+        for drawn in self.samples:  # the derivative does not need every value of the forward
+            drawn.truth |= {n: a for n, a in drawn.yours.items() if n in self.truth.forward_names and n not in drawn.truth}
         self.matching = Matching(self.truth, self.samples)
         self.place = {e.out.name: n for n, e in enumerate(program.equations)}
         self.has_sizes = has_size(program)
@@ -177,6 +180,7 @@ class Judging:
         start = min(self.place.get(name, 0) for name in changed)
         stop = self.place[upto] + 1 if upto else len(self.program.equations)
         dirty = set(changed)
+        ranks = {n: a[0].ndim for n, a in changes.items() if n in self.made and a[0].ndim != self._rank(n)}
         results = []
         for n in chosen:
             values = dict(base[n])
@@ -189,9 +193,21 @@ class Judging:
                 continue
             if name in edited or any(ref.name in dirty for ref in operands(equation)):
                 dirty.add(name)
+                now: Equation | None = edited.get(name, equation)
+                if ranks and now is not None and any(ref.name in ranks for ref in operands(now)):
+                    now = refit(now, ranks)
+                    if now is not None and len(now.out.indices) != self._rank(name):
+                        ranks[name] = len(now.out.indices)
                 for values, n in zip(results, chosen, strict=True):
-                    evaluate_into(values, edited.get(name, equation), self.samples[n].sizes)
+                    if now is None:
+                        values.pop(name, None)
+                    else:
+                        evaluate_into(values, now, self.samples[n].sizes)
         return results
+
+    def _rank(self, name: str) -> int:
+        """How many axes a value had when it was traced."""
+        return len(self.made[name].out.indices)
 
     def identify(self, name: str, values: Sequence[Values]) -> Role | None:
         """What a value is."""
@@ -262,10 +278,12 @@ class Judging:
         if found is not None:
             return found[:2]
         repeated = [name for name in steps if self._is_recomputed(name)]
+        others = [name for name in steps if name not in repeated]
         best: tuple[str, Role, int] | None = None
         for names, factors, turned in (
-            ([name for name in steps if name not in repeated], [ONE], False),
-            ([name for name in steps if name not in repeated], plain, False),
+            ([name for name in others if not self._is_certain(name)], [ONE], False),
+            (others, [ONE], False),
+            (others, plain, False),
             (repeated, [ONE], False),
             (inner, [ONE], True),
         ):  # a less likely mistake must explain more
@@ -363,7 +381,7 @@ class Judging:
             return
         original = self.original.get(name)
         settled = original is not None and original.is_plain
-        certain = settled and self._is_intermediate(original)
+        certain = self._is_certain(name)
         for known in self.truth.known:
             if settled and original is not None and known.name == original.known.name:
                 continue
@@ -389,10 +407,15 @@ class Judging:
             return fitting
         return list(permutations(range(true.ndim)))[:2]
 
-    def _is_intermediate(self, role: Role | None) -> bool:
+    def _is_certain(self, name: str) -> bool:
+        """Whether a step is the gradient of something, as it stands."""
+        role = self.original.get(name)
+        return role is not None and role.is_plain and self._is_intermediate(role)
+
+    def _is_intermediate(self, role: Role) -> bool:
         """Whether a role is the gradient of something on the way, or of a parameter: of data, it is so by chance."""
         data = {i.ref.name for i in self.program.inputs} - {t.parameter for t in self.targets}
-        return role is not None and role.known.kind in ("cotangent", "part") and role.known.of not in data
+        return role.known.kind in ("cotangent", "part") and role.known.of not in data
 
     def _is_multiple(self, name: str, role: Role) -> bool:
         """Whether a role is what a step is now, times a factor."""

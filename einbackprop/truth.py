@@ -79,7 +79,8 @@ class Truth:
         primals = [*numbers, *reaching(forward, numbers)]
         derived = vjp(forward, primals)
         self.forward = forward
-        self.forward_names = {*(i.ref.name for i in program.inputs), *(e.out.name for e in equations), *program.constants}
+        inputs = {i.ref.name for i in program.inputs}
+        self.forward_names = inputs | {e.out.name for e in equations} | set(program.constants)
         self.cotangents = dict(zip(primals, (ref.name for ref in derived.outputs), strict=True))
         self.slopes: dict[str, str] = {}
         self.program = self._with_slopes(derived)
@@ -102,7 +103,7 @@ class Truth:
         later = [p for p in reversed(self.cotangents) if p not in inputs]
         order = [p for p in later if p in labels] + [p for p in later if p not in labels] + sorted(inputs)
         yield from (Known(self.cotangents[p], "cotangent", p) for p in order)
-        yield from (Known(p, "forward", p) for p in order if p in self.made or p in inputs)
+        yield from (Known(p, "forward", p) for p in order)
         yield from (Known(name, "slope", of) for of, name in self.slopes.items())
         taken = {*self.cotangents.values(), *self.slopes.values(), *order}
         for equation in reversed(self.program.equations):

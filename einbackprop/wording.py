@@ -116,10 +116,12 @@ class Words:
 
     def derived(self, role: Role, out: str) -> Formula:
         """What a step should be, derived: in the user's names where the user has a value, else in full."""
-        letters = self.judging.truth.made[role.known.name].out.indices
+        name = role.known.name
+        made = self.judging.truth.made.get(name)
+        letters = made.out.indices if made else self.judging.made[out].out.indices
         order = role.axes or tuple(range(len(letters)))
         indices = "".join(letters[axis] for axis in order)
-        read = Ref(self.surroundings.show(role.known.name), letters)
+        read = Ref(self.surroundings.show(name) if made else name, letters)
         return self.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
 
     def _nested(self, name: str) -> list[Equation]:

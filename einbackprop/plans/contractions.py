@@ -9,8 +9,9 @@ from math import prod
 import numpy as np
 
 from ..interpretation import product_kind
-from ..program import Contract
+from ..program import Contract, picks
 from . import patterns, pointwise, products, reductions
+from .dtypes import beside_numbers
 from .patterns import Form, Pattern, axes_of
 from .preparation import path_of
 from .views import Dtype, View
@@ -41,10 +42,16 @@ def contract(work: Workspace, equation: Contract) -> View:
 
 def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
     """The dtype in which the product is taken: booleans count, integers do not widen."""
-    kinds = [work.values[ref.name].dtype for ref in equation.operands]
+    dtypes = {ref.name: work.values[ref.name].dtype for ref in equation.operands}
+    kinds = list((dtypes | beside_numbers(equation, dtypes | picked(work, equation), work.weak)).values())
     if not kinds:
         return dtype
     return product_kind([np.empty(0, np.int64 if kind.kind == "b" else kind) for kind in kinds])
+
+
+def picked(work: Workspace, equation: Contract) -> dict[str, Dtype]:
+    """The dtypes of the arrays that brackets pick by."""
+    return {ref.name: work.values[ref.name].dtype for ref in picks(equation.brackets)}
 
 
 def converted(work: Workspace, pattern: Pattern, number: int, kind: Dtype) -> View:

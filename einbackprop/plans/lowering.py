@@ -12,11 +12,11 @@ from .. import interpretation
 from ..notation import View as Notation
 from ..notation import equation_text
 from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
-from ..scope import value_dtypes
 from . import pointwise, reductions
 from .assembly import Source, Step, compiled
 from .contractions import at_positions, contract
 from .patterns import axes_of, form_of
+from .dtypes import value_dtypes, weak_values
 from .preparation import prepared
 from .views import View
 from .workspace import Workspace
@@ -119,8 +119,9 @@ def lower(
     interface : Interface, optional
         By default ``run`` takes the inputs, and returns a tuple of the outputs.
     """
+    weak = weak_values(program)
     program = prepared(program, dtypes)
-    lowering = Lowering(program, reuse=reuse)
+    lowering = Lowering(program, weak, reuse=reuse)
     lowering.run()
     return lowering.plan(interface or Interface.of(program))
 
@@ -128,10 +129,10 @@ def lower(
 class Lowering:
     """One program on its way to be a plan."""
 
-    def __init__(self, program: Program, *, reuse: bool) -> None:
+    def __init__(self, program: Program, weak: frozenset[str], *, reuse: bool) -> None:
         self.program = program
         self.reuse = reuse
-        self.work = Workspace(program, value_dtypes(program), reuse=reuse)
+        self.work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
         self.quiet = True
         notation = Notation.of(program)
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}

@@ -176,22 +176,19 @@ def pointwise(work: Workspace, equation: Map) -> View:
     out = equation.out
     dtype = work.dtypes[out.name]
     slot = Slot(dtype, out.name)
-    kinds = [work.values[ref.name].dtype for ref in equation.operands]
-    floating = dtype.kind in "fc" and dtype.char != "e" and all(kind == dtype for kind in kinds)
+    views = work.read_all(equation)
+    floating = dtype.kind in "fc" and dtype.char != "e" and all(view.dtype == dtype for view in views)
     if floating and equation.function in WRITERS:
-        views = [work.read(ref) for ref in equation.operands]
         written = WRITERS[equation.function](work, views, equation, slot)
         if written is not None:
             return written
-    if floating and equation.function in UFUNCS and len(kinds) == len(equation.operands):
-        views = [work.read(ref) for ref in equation.operands]
+    if floating and equation.function in UFUNCS:
         return apply(work, UFUNCS[equation.function], views, target(work, slot, out.indices, views), flops=8)
-    return evaluated(work, equation, slot)
+    return evaluated(work, equation, views, slot)
 
 
-def evaluated(work: Workspace, equation: Map, slot: Slot) -> View:
+def evaluated(work: Workspace, equation: Map, views: Sequence[View], slot: Slot) -> View:
     """Any function, as the table of functions evaluates it."""
-    views = [work.read(ref) for ref in equation.operands]
     order = work.order_of(slot.name, equation.out.indices, views)
     out = work.allocate(order, slot.dtype, slot.name)
     name = work.assembly.function(Evaluation(equation.function, equation.parameter))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
+from .dtypes import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order
 
 Number = int | float | complex
@@ -32,6 +33,8 @@ class Workspace:
     sizes : dict of letter to size
         Letters that lowering makes are added.
     dtypes : mapping of value to dtype
+    weak : set of str
+        Values made of numbers alone, which take the dtype of what they are used with.
     values : dict of value to View
         Axis n of a view is axis n of the value; the letters are those of the equation that made it.
     at : int
@@ -40,11 +43,14 @@ class Workspace:
         Operands of that equation that later steps of it read.
     """
 
-    def __init__(self, program: Program, dtypes: Mapping[str, Dtype], *, reuse: bool) -> None:
+    def __init__(
+        self, program: Program, dtypes: Mapping[str, Dtype], weak: frozenset[str], *, reuse: bool
+    ) -> None:
         self.program = program
         self.assembly = Assembly()
         self.sizes = dict(program.sizes)
         self.dtypes = dtypes
+        self.weak = weak
         self.values: dict[str, View] = {}
         self.at = -1
         self.fresh = set() if reuse else {ref.name for ref in program.outputs}
@@ -87,6 +93,11 @@ class Workspace:
     def read(self, ref: Ref) -> View:
         """A value in the letters in which it is used, the diagonal where one stands twice."""
         return self.values[ref.name].named(ref.indices).without_repeats()
+
+    def read_all(self, equation: Equation) -> list[View]:
+        """The operands of an equation, numbers in the dtype of the others."""
+        beside = beside_numbers(equation, {name: view.dtype for name, view in self.values.items()}, self.weak)
+        return [self.read_as(ref, beside.get(ref.name, self.values[ref.name].dtype)) for ref in operands(equation)]
 
     def read_as(self, ref: Ref, dtype: Dtype) -> View:
         """The same as numbers of a dtype."""

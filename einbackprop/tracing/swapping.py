@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import stride_tricks
 
-from .capture import SITE_PACKAGES, is_users
+from .capture import is_users
 from .namespace import Module, builtins_for, math_for, numpy_for
 from .recorder import Recorder
 
@@ -28,7 +28,7 @@ def namespaces(function: Callable[..., Any] | None, extra: Names | None) -> list
         found.append(own)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and file and is_users(file) and not file.startswith(SITE_PACKAGES):
+        if isinstance(module, ModuleType) and file and is_users(file):
             names = vars(module)
             if all(names is not other for other in found):
                 found.append(names)

@@ -1,0 +1,48 @@
+"""The dtype of every value of a program. Constants have none of their own: float32 stays float32 beside ½."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ..program import Contract, Equation, Opaque, Program, operands
+from ..scope import value_dtype
+from .views import Dtype
+
+
+def weak_values(program: Program) -> frozenset[str]:
+    """The values made of nothing but numbers in the program: they take the dtype of what they are used with."""
+    weak: set[str] = set()
+    for equation in program.equations:
+        names = [ref.name for ref in operands(equation)]
+        if isinstance(equation, Contract) and not names:
+            weak.add(equation.out.name)
+        elif names and not isinstance(equation, Opaque) and all(name in weak for name in names):
+            weak.add(equation.out.name)
+    return frozenset(weak)
+
+
+def value_dtypes(program: Program, weak: frozenset[str]) -> dict[str, Dtype]:
+    """The dtype of every value, given those of the inputs and constants."""
+    known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
+    known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
+    for equation in program.equations:
+        beside = beside_numbers(equation, known, weak)
+        known[equation.out.name] = value_dtype(equation, {**known, **beside}, program.sizes)
+    return known
+
+
+def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozenset[str]) -> dict[str, Dtype]:
+    """The dtypes that the weak operands of an equation take in it."""
+    names = {ref.name for ref in operands(equation)}
+    strong = [known[name] for name in names - weak]
+    return {name: joined(known[name], strong) for name in names & weak if strong}
+
+
+def joined(kind: Dtype, strong: Iterable[Dtype]) -> Dtype:
+    """The dtype of a number beside arrays: theirs, unless it is of another kind."""
+    inexact = [dtype for dtype in strong if dtype.kind in "fc"]
+    if not inexact:
+        return kind
+    return np.result_type(*inexact, 1j if kind.kind == "c" else 1.0)
