@@ -218,7 +218,8 @@ class Diagnosis:
         there too."""
         own, known = self.judging.original.get(target.value), self.judging.truth.target(target.parameter)
         roles = [self.judging.original[name] for name in self.judging.roots if name != target.value]
-        return own is not None and own.is_plain and any(r is not None and r.is_plain and r.known == known for r in roles)
+        plain = [r for r in roles if r is not None and r.is_plain]
+        return own is not None and own.is_plain and any(r.known == known for r in plain)
 
     def _misplaced(self, value: str, parameter: str) -> Mistake:
         """A gradient in whose place another value was returned."""

@@ -98,7 +98,8 @@ class Judging:
         self.unreadable = self._unreadable()
         self.samples = self._samples(arrays, rng, run)
         for drawn in self.samples:  # the derivative does not need every value of the forward
-            drawn.truth |= {n: a for n, a in drawn.yours.items() if n in self.truth.forward_names and n not in drawn.truth}
+            forward = {n: a for n, a in drawn.yours.items() if n in self.truth.forward_names}
+            drawn.truth |= {n: a for n, a in forward.items() if n not in drawn.truth}
         self.matching = Matching(self.truth, self.samples)
         self.place = {e.out.name: n for n, e in enumerate(program.equations)}
         self.has_sizes = has_size(program)

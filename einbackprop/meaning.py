@@ -80,7 +80,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
 
 
 def is_called_gradient(called: str, program: Program) -> bool:
-    """Whether a name says that it is a gradient: of another name, or by its spelling: ``d_out``, ``dL_dz``, ``delta2``."""
+    """Whether a name says that it is a gradient: of another name, or by its spelling (``d_out``, ``delta2``)."""
     known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
     of = [name.casefold() for name in gradient_of(called)[1:]]
     return bool(known & set(of)) or GRADIENT.match(called) is not None

@@ -5,6 +5,7 @@ wrong for exactly the right gradients, have one finding, on the edited line.
 """
 
 import ast
+import contextlib
 import copy
 import linecache
 import sys
@@ -131,7 +132,7 @@ def replacements(node: ast.AST, parent: ast.AST | None, names: list[str]) -> Ite
             yield ast.Attribute(inner, "mean" if name == "sum" else "sum", ast.Load())
         case ast.Attribute(value=ast.Name(id="np") as module, attr=("tanh" | "exp" | "sqrt" | "log") as name):
             yield from (ast.Attribute(module, other, ast.Load()) for other in ("tanh", "sqrt") if other != name)
-        case ast.BinOp(left=left, op=ast.Mult() as op, right=right):
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
             yield from (left, right)
             yield ast.BinOp(left, ast.Add(), right)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
@@ -159,7 +160,7 @@ def replacements(node: ast.AST, parent: ast.AST | None, names: list[str]) -> Ite
 # Running
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """A mutant that raises: its shapes do not fit."""
 
 
@@ -184,7 +185,7 @@ def wrong_parameters(script: Script, module: Any, original: Any, sizes: tuple[in
         with np.errstate(all="ignore"):
             given = flat(module.gradients(*copy.deepcopy(arguments)))
     except Exception as error:
-        raise Failed(str(error)) from error
+        raise FailedError(str(error)) from error
     wrong = set()
     for n, path in enumerate(script.wrt):
         array = nesting.get(arguments, path)
@@ -193,7 +194,7 @@ def wrong_parameters(script: Script, module: Any, original: Any, sizes: tuple[in
             wrong.add(n)
             continue
         if not np.all(np.isfinite(gradient)):
-            raise Failed("it divides by 0")
+            raise FailedError("it divides by 0")
         direction = rng.normal(size=array.shape)
         ends = [original.loss(*moved(arguments, path, sign * STEP * direction)) for sign in (1, -1)]
         slope = (ends[0] - ends[1]) / (2 * STEP)
@@ -239,12 +240,10 @@ def judge(script: Script, mutant: Mutant) -> Outcome | None:
     module, original = module_of(mutant.source, "mutant"), module_of(script.source, "original")
     try:
         wrong = wrong_parameters(script, module, original, script.equal) or set()
-    except Failed:
+    except FailedError:
         return None
-    try:
+    with contextlib.suppress(FailedError):
         wrong |= wrong_parameters(script, module, original, script.distinct) or set()
-    except Failed:
-        pass
     arguments = original.build(np.random.default_rng(1), script.equal)
     start = time.perf_counter()
     trace = record_pair(module.loss, module.gradients, arguments)
@@ -261,7 +260,7 @@ def judge(script: Script, mutant: Mutant) -> Outcome | None:
 
 def pairs(script: Script, count: int, seed: int = 0) -> list[Mutant]:
     """Two edits at once, of two lines."""
-    single = [m for m in mutants(script)]
+    single = list(mutants(script))
     rng = np.random.default_rng(seed)
     found: list[Mutant] = []
     original = script.source.splitlines()
@@ -272,7 +271,8 @@ def pairs(script: Script, count: int, seed: int = 0) -> list[Mutant]:
         lines = [*original]
         for mutant in (first, second):
             lines[mutant.lines[0] - 1] = mutant.source.splitlines()[mutant.lines[0] - 1]
-        both = Mutant("\n".join(lines) + "\n", tuple(sorted(first.lines + second.lines)), f"{first.edit}; {second.edit}")
+        numbers = tuple(sorted(first.lines + second.lines))
+        both = Mutant("\n".join(lines) + "\n", numbers, f"{first.edit}; {second.edit}")
         found.append(both)
     return found
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Script:
     """A script with `build(rng, sizes)`, `loss(*arguments)` and `gradients(*arguments)`.
 
-    `wrt` are paths into the arguments, one for each gradient; `edited` the functions whose lines are edited. `equal` and
-    `distinct` are sizes at which it runs.
+    `wrt` are paths into the arguments, one for each gradient; `edited` the functions whose lines are edited. `equal`
+    and `distinct` are sizes at which it runs.
     """
 
     name: str

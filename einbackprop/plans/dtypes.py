@@ -16,9 +16,9 @@ def weak_values(program: Program) -> frozenset[str]:
     weak: set[str] = set()
     for equation in program.equations:
         names = [ref.name for ref in operands(equation)]
-        if isinstance(equation, Contract) and not names:
-            weak.add(equation.out.name)
-        elif names and not isinstance(equation, Opaque) and all(name in weak for name in names):
+        number = isinstance(equation, Contract) and not names
+        made_of_numbers = bool(names) and not isinstance(equation, Opaque) and weak.issuperset(names)
+        if number or made_of_numbers:
             weak.add(equation.out.name)
     return frozenset(weak)
 

@@ -15,8 +15,8 @@ from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, U
 from . import pointwise, reductions
 from .assembly import Source, Step, compiled
 from .contractions import at_positions, contract
-from .patterns import axes_of, form_of
 from .dtypes import value_dtypes, weak_values
+from .patterns import axes_of, form_of
 from .preparation import prepared
 from .views import View
 from .workspace import Workspace

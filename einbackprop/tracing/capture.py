@@ -28,9 +28,9 @@ FAR = 1000  # what is in a container is called after it only where nothing else 
 
 @functools.cache
 def is_users(file: str) -> bool:
-    """Whether a file is the user's: not ours (but for the formulas that we ship), Python's own, or an installed package.
+    """Whether a file is the user's: not ours (but for formulas that we ship), Python's own, or an installed package.
 
-    Installed packages run in the user's time too (a garbage collector's callback, a progress bar): they are not watched.
+    Installed packages run in the user's time too (a garbage collector's callback, a progress bar), unwatched.
     """
     return file.startswith(READABLE) or not file.startswith((*OURS, *LIBRARY, *SITE_PACKAGES))
 

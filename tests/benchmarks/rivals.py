@@ -303,7 +303,10 @@ BLOCK_PRODUCTS = (
 # Tensor networks: the gradient by every tensor
 
 NETWORKS: dict[str, tuple[str, list[Shape]]] = {
-    "matrix chain of 8": ("ab,bc,cd,de,ef,fg,gh,hi->ai", [(60, 80), (80, 100), (100, 60), (60, 120), (120, 80), (80, 40), (40, 90), (90, 50)]),
+    "matrix chain of 8": (
+        "ab,bc,cd,de,ef,fg,gh,hi->ai",
+        [(60, 80), (80, 100), (100, 60), (60, 120), (120, 80), (80, 40), (40, 90), (90, 50)],
+    ),
     "MPS of 8, bond 32": (
         "ia,ajb,bkc,cld,dme,enf,fog,gp->ijklmnop",
         [(2, 32), *[(32, 2, 32)] * 6, (32, 2)],
