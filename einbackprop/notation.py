@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -71,9 +72,9 @@ class View:
     @staticmethod
     def of(program: Program) -> View:
         """The view with a program's labels as names, where a label belongs to one value only."""
-        labels = list(program.labels.values())
+        labels = Counter(program.labels.values())
         values = {i.ref.name for i in program.inputs} | set(program.defining()) | set(program.constants)
-        clear = {n: label for n, label in program.labels.items() if labels.count(label) == 1 and label not in values}
+        clear = {n: label for n, label in program.labels.items() if labels[label] == 1 and label not in values}
         return View(names=clear, taken=frozenset(values | set(labels) | set(program.sizes)))
 
     def within(self, equation: Equation) -> View:

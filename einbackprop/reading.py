@@ -112,7 +112,7 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
         if equation.source is not None:
             shown = equation.source.shown
             groups.setdefault((shown.file, shown.line), {}).setdefault(shown.call, []).append(equation)
-    letters = Letters(fused.dimensions)
+    letters, everywhere = Letters(fused.dimensions), View.of(program)
     uses = Counter(ref.name for equation in fused.equations for ref in operands(equation))
     outputs = {ref.name for ref in program.outputs}
     lines = []
@@ -125,7 +125,7 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
         chosen = shown_values(first, names, uses, outputs | set(program.labels))
         if chosen and chosen[0].source is not None:
             inside = set_apart([e for e in first if e not in chosen], first, letters)
-            view = line_view(program, inside)
+            view = line_view(everywhere, inside)
             if len(runs) > 1:
                 shown = chosen[0].source.shown
                 now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
@@ -150,9 +150,8 @@ def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Let
     return changed
 
 
-def line_view(program: Program, inside: Sequence[Equation]) -> View:
+def line_view(view: View, inside: Sequence[Equation]) -> View:
     """How a line is shown: values without a name of their own stand as what they are, an array of ones as ``ones``."""
-    view = View.of(program)
     ones = {e.out.name: "ones" for e in inside if is_ones(e)}
     return replace(view, names={**view.names, **ones}, inline={e.out.name: e for e in inside if not is_ones(e)})
 
