@@ -42,6 +42,7 @@ def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Prog
                 and part.operands
                 and uses[ref.name] == 1
                 and len(set(ref.indices)) == len(ref.indices)
+                and len(set(part.out.indices)) == len(part.out.indices)
                 and inside(part, equation)
             }
             equation = merged(equation, parts, letters)

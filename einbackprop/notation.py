@@ -174,22 +174,16 @@ def is_reciprocal(equation: Equation | None) -> bool:
 
 def quotient(equation: Contract, over: list[Ref], under: list[Ref], view: View) -> Markup:
     """``e[k,b] / Σ_k e[k,b]``: a product with reciprocals that stand for themselves on this line."""
-    rest = replace(equation, operands=tuple(over), brackets=())
-    numerator = product(replace(rest, factor=ONE, out=Ref("", equation.out.indices)), view)[0]
+    above = [operand(ref, view, "product" if len(over) == 1 else "atom") for ref in over]
     loosest: Level = "sum" if len(under) == 1 else "atom"
     inverses = [relettered(view.inline[ref.name], ref.indices) for ref in under]
     below = [operand(e.operands[0], view, loosest) for e in inverses if isinstance(e, Map)]
     inner = Summation(summed(equation)) if summed(equation) else None
-    parts: Markup = (Quotient(strip_sum(numerator), joined(below, " ")),)
+    parts: Markup = (Quotient(joined(above, " "), joined(below, " ")),)
     parts = ((inner,) if inner else ()) + parts
     for bracket in equation.brackets:
         parts += (" ", *bracket_markup(bracket, view))
     return (*factor_markup(equation.factor, view), *parts)
-
-
-def strip_sum(markup: Markup) -> Markup:
-    """The body of a sum without its sign, which stands before the whole quotient."""
-    return tuple(part for n, part in enumerate(markup) if n or not isinstance(part, Summation))
 
 
 def joined(parts: Iterable[Markup], between: Part) -> Markup:

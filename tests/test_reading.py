@@ -163,6 +163,19 @@ def test_brackets_are_shown_and_give_no_einsum(tmp_path: Path) -> None:
     assert einsums(reading) == [None]
 
 
+def test_a_quotient_keeps_its_parentheses(tmp_path: Path) -> None:
+    mine = module_of(
+        tmp_path,
+        """
+        def bce(A, Y):
+            dA = Y / A - (1 - Y) / (1 - A)
+            return dA
+        """,
+    )
+    (equation,) = equations(read(mine.bce, np.full(3, 0.5), np.ones(3)))
+    assert equation.endswith("= Y[i]/A[i] - (1 - Y[i])/(1 - A[i])")
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     mine = module_of(tmp_path, "def inplace(x, y):\n    x *= 2\n    x += y\n    return x\n")
     x, y = np.ones(3), np.arange(3.0)
