@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .notation import rename_letters
+from .letters import letters_of, rename_letters
 from .program import Bracket, Contract, Dimension, Equation, Program, Ref, operands
 
 
@@ -82,31 +82,25 @@ def merged(whole: Contract, parts: Mapping[str, Contract], letters: Letters) -> 
     refs: list[Ref] = []
     brackets: list[Bracket] = []
     factor = whole.factor
-    taken = letters_of(whole)
+    taken = set(letters_of(whole))
     for ref in whole.operands:
         part = parts.get(ref.name)
         if part is None:
             refs.append(ref)
             continue
         inner = in_letters_of(part, ref.indices, taken, letters)
-        taken |= letters_of(inner)
+        taken |= set(letters_of(inner))
         refs += inner.operands
         brackets += inner.brackets
         factor = factor * inner.factor
     return replace(whole, operands=tuple(refs), brackets=(*brackets, *whole.brackets), factor=factor)
 
 
-def letters_of(equation: Equation) -> set[str]:
-    """Every letter of an equation."""
-    letters = {i for ref in (equation.out, *operands(equation)) for i in ref.indices}
-    return letters | {i for bracket in getattr(equation, "brackets", ()) for i in bracket.letters}
-
-
 def in_letters_of(part: Contract, indices: str, taken: set[str], letters: Letters) -> Contract:
     """The part in the letters of the place where it is used; what it sums over gets letters that are free there."""
     table = dict(zip(part.out.indices, indices, strict=True))
     used = taken | set(indices)
-    for letter in sorted(letters_of(part) - set(part.out.indices)):
+    for letter in sorted(set(letters_of(part)) - set(part.out.indices)):
         table[letter] = letter if letter not in used else letters.free(letter, used)
         used.add(table[letter])
     renamed = rename_letters(part, table)

@@ -19,6 +19,7 @@ from .errors import EinbackpropError
 from .naming import gradient_of
 from .program import Contract, Equation, Input, Map, Program, Ref, operands
 from .sampling import draw_samples
+from .simplification import needed
 from .truth import Matching, Role, Truth, arrays_of
 
 SEED = 0
@@ -68,7 +69,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
     for equation in program.equations:
         name = equation.out.name
         if name in program.labels and is_called_gradient(program.labels[name], program):
-            before = ancestors(program, name)
+            before = [e.out.name for e in needed(program.equations, [name])]
             dimensions = [program.dimension(i) for i in equation.out.indices]
             fitting = [
                 other for other in before
@@ -84,15 +85,6 @@ def is_called_gradient(called: str, program: Program) -> bool:
     known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
     of = [name.casefold() for name in gradient_of(called)[1:]]
     return bool(known & set(of)) or GRADIENT.match(called) is not None
-
-
-def ancestors(program: Program, name: str) -> list[str]:
-    """The values of equations that a value is made from, in order."""
-    found = {name}
-    for equation in reversed(program.equations):
-        if equation.out.name in found:
-            found |= {ref.name for ref in operands(equation)}
-    return [e.out.name for e in program.equations if e.out.name in found]
 
 
 def starting_from(program: Program, seed: str, primal: str) -> Program:

@@ -11,11 +11,12 @@ from typing import Any
 
 from . import nesting
 from .einsum_text import einsum_text
-from .fusion import Letters, fuse, letters_of
+from .fusion import Letters, fuse
+from .letters import letters_of, rename_letters
 from .loops import innermost_loop, loop_names, loop_positions
 from .matrix_notation import matrix_text
 from .meaning import Meanings, meanings
-from .notation import View, equation_text, rename_letters
+from .notation import View, equation_text
 from .program import ONE, Contract, Equation, Program, Ref, Source, operands
 from .tracing.recorder import Note
 from .tracing.tracer import Trace, record
@@ -141,11 +142,11 @@ def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Let
     """The equations with other letters where they sum over one that stands free elsewhere on their line."""
     changed = []
     for equation in inside:
-        bound = letters_of(equation) - set(equation.out.indices)
+        bound = set(letters_of(equation)) - set(equation.out.indices)
         others = {i for other in line if other is not equation for i in other.out.indices}
         table: dict[str, str] = {}
         for letter in sorted(bound & others):
-            table[letter] = letters.free(letter, others | letters_of(equation) | set(table.values()))
+            table[letter] = letters.free(letter, others | set(letters_of(equation)) | set(table.values()))
         changed.append(rename_letters(equation, table) if table else equation)
     return changed
 
