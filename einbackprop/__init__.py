@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checking import check
+    from .checking.solving import check
     from .compilation import compile
-    from .emission import source
+    from .emission.writing import source
     from .execution import einsum
-    from .explanation import explain
     from .gradients import derive, grad, value_and_grad
     from .reading import read
     from .subscripts import vjp_subscripts
+    from .text.explanation import explain
     from .tracing.tracer import trace
 
 __all__ = [
@@ -20,14 +20,14 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "check": "checking",
+    "check": "checking.solving",
     "compile": "compilation",
     "derive": "gradients",
     "einsum": "execution",
-    "explain": "explanation",
+    "explain": "text.explanation",
     "grad": "gradients",
     "read": "reading",
-    "source": "emission",
+    "source": "emission.writing",
     "trace": "tracing.tracer",
     "value_and_grad": "gradients",
     "vjp_subscripts": "subscripts",

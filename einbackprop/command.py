@@ -171,7 +171,7 @@ def _derive(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from einbackprop.catalogue import explained
+    from einbackprop.text.catalogue import explained
 
     print(explained(options.what, options.names, options.result))
     return 0

@@ -10,14 +10,14 @@ from textwrap import indent, wrap
 from typing import Any
 
 from . import nesting
-from .einsum_text import einsum_text
 from .fusion import Letters, fuse
 from .letters import letters_of, rename_letters
 from .loops import innermost_loop, loop_names, loop_positions
-from .matrix_notation import matrix_text
-from .meaning import Meanings, meanings
-from .notation import View, equation_text
 from .program import ONE, Contract, Equation, Program, Ref, Source, operands
+from .text.einsum_text import einsum_text
+from .text.matrix_notation import matrix_text
+from .text.meaning import Meanings, meanings
+from .text.notation import View, equation_text
 from .tracing.recorder import Note
 from .tracing.tracer import Trace, record
 

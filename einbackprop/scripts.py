@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.checking import Problem, Report, solve
+from einbackprop.checking.evaluation import describe
+from einbackprop.checking.solving import Problem, Report, solve
 from einbackprop.derivation import vjp
-from einbackprop.emission import source
+from einbackprop.emission.writing import source
 from einbackprop.errors import ScriptError
-from einbackprop.evaluation import describe
 from einbackprop.gradients import as_loss, nested_by_path
 from einbackprop.nesting import Attribute, Path, get, leaves
 from einbackprop.reading import Reading, reading_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from einbackprop.checking import check
+from einbackprop.checking.solving import check
 
 
 def assert_gradients_match(

@@ -19,7 +19,7 @@ import numpy as np
 from mutation_scripts import SCRIPTS, Script
 
 from einbackprop import nesting
-from einbackprop.diagnosis import explain_mistakes
+from einbackprop.diagnosis.explaining import explain_mistakes
 from einbackprop.tracing.tracer import record_pair
 
 STEP = 1e-6

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einbackprop.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
-from einbackprop.certifying import AMPLIFICATION, Reference, Slope, gradient, number, rounded, unit
+from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.checking.certifying import AMPLIFICATION, Reference, Slope, gradient, number, rounded, unit
 from einbackprop.errors import ScriptError
 
 A = np.array([[0.3, -0.4, 0.35], [1.25, 0.7, -2.5]])

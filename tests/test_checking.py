@@ -10,9 +10,9 @@ import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
 
 from einbackprop import nesting
-from einbackprop.checking import Report, check
+from einbackprop.checking.reports import WIDTH, Finding, Gradient, Line
+from einbackprop.checking.solving import Report, check
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
-from einbackprop.reports import WIDTH, Finding, Gradient, Line
 
 
 def judged(control: Control, gradients: Any = None) -> Report:

@@ -16,7 +16,6 @@ from einbackprop import derivation, differential, elementwise
 from einbackprop.derivation import jvp, value_and_vjp, vjp, vjp_of_contract
 from einbackprop.errors import DerivationError
 from einbackprop.interpretation import run
-from einbackprop.notation import equation_text
 from einbackprop.program import (
     ONE,
     Bracket,
@@ -36,6 +35,7 @@ from einbackprop.program import (
     Update,
 )
 from einbackprop.simplification import simplify
+from einbackprop.text.notation import equation_text
 from einbackprop.tracing.tracer import trace
 
 STEP = 1e-20

@@ -6,8 +6,8 @@ import pytest
 from einbackprop import interpretation
 from einbackprop.dimensions import Axis, Dimensions, choose_letters
 from einbackprop.errors import TraceError
-from einbackprop.notation import View, equation_text
 from einbackprop.program import Program
+from einbackprop.text.notation import View, equation_text
 from einbackprop.tracing.tracer import Trace, record, record_pair, trace
 
 

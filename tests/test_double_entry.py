@@ -8,8 +8,8 @@ import pytest
 
 from einbackprop import network
 from einbackprop.gradients import derive
-from einbackprop.normal_form import einsum_normal_form
 from einbackprop.program import ONE, Contract, Program, Sum
+from einbackprop.proof.normal_form import einsum_normal_form
 from einbackprop.tracing.tracer import trace
 
 COTANGENTS = (

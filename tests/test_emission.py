@@ -17,10 +17,10 @@ from wild import CONTROLS, FIXTURES
 
 from einbackprop import interpretation, nesting
 from einbackprop.derivation import value_and_vjp, vjp
-from einbackprop.emission import source, wrapped
+from einbackprop.emission.identifiers import identifier
+from einbackprop.emission.writing import source, wrapped
 from einbackprop.errors import NotationError
 from einbackprop.gradients import derive, grad
-from einbackprop.identifiers import identifier
 from einbackprop.letters import letters_of
 from einbackprop.nesting import Attribute
 from einbackprop.program import (
@@ -41,7 +41,7 @@ from einbackprop.program import (
     operands,
     picks,
 )
-from einbackprop.serialisation import format_program, parse_program
+from einbackprop.text.serialisation import format_program, parse_program
 from einbackprop.tracing.tracer import trace
 
 EINSUMS = ["np.einsum", "eb.einsum"]

@@ -11,13 +11,25 @@ from formulas_in_text import program
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from einbackprop import exact, interpretation, residues
-from einbackprop.correspondence import number_dimensions
+from einbackprop import interpretation
 from einbackprop.errors import UndecidedError
-from einbackprop.exact import evaluate, nesting
-from einbackprop.normal_form import same
-from einbackprop.residues import COFACTORS, PRIMES, DrawError, Residue, draw, exp, is_positive, oracle, power, residue
-from einbackprop.witness import Drawing, strata
+from einbackprop.proof import exact, residues
+from einbackprop.proof.correspondence import number_dimensions
+from einbackprop.proof.exact import evaluate, nesting
+from einbackprop.proof.normal_form import same
+from einbackprop.proof.residues import (
+    COFACTORS,
+    PRIMES,
+    DrawError,
+    Residue,
+    draw,
+    exp,
+    is_positive,
+    oracle,
+    power,
+    residue,
+)
+from einbackprop.proof.witness import Drawing, strata
 
 HALF = Fraction(1, 2)
 RESIDUES = st.integers(0, 10**6).map(lambda seed: draw(Random(seed), 4))

@@ -16,13 +16,8 @@ from wild import FIXTURES
 
 from einbackprop import interpretation
 from einbackprop.derivation import value_and_vjp, vjp_of_contract
-from einbackprop.display import PALETTE, hue, on_terminal, painted
-from einbackprop.equations import parse_all
 from einbackprop.errors import SubscriptsError
-from einbackprop.explanation import explain
 from einbackprop.letters import letters_of
-from einbackprop.markup import text
-from einbackprop.notation import EXACT
 from einbackprop.program import (
     ONE,
     Bracket,
@@ -38,7 +33,12 @@ from einbackprop.program import (
     Sum,
     Update,
 )
-from einbackprop.steps import derivation
+from einbackprop.text.display import PALETTE, hue, on_terminal, painted
+from einbackprop.text.equations import parse_all
+from einbackprop.text.explanation import explain
+from einbackprop.text.markup import text
+from einbackprop.text.notation import EXACT
+from einbackprop.text.steps import derivation
 from einbackprop.tracing.tracer import trace
 
 PRODUCT = """\

@@ -32,7 +32,8 @@ from layers_cases import (
 from layers_numbers import Derivation
 from layers_reading import Equation, Partial, lines_of
 
-from einbackprop import certifying, nesting, network
+from einbackprop import nesting, network
+from einbackprop.checking import certifying
 from einbackprop.derivation import vjp as derive_vjp
 from einbackprop.errors import RangeError, ShapeError, TraceError
 from einbackprop.execution import einsum
@@ -44,7 +45,7 @@ from einbackprop.layers.embedding import embedding, embedding_vjp
 from einbackprop.layers.linear import linear
 from einbackprop.layers.recurrence import gru, lstm
 from einbackprop.layers.windows import scatter, windows
-from einbackprop.normal_form import same
+from einbackprop.proof.normal_form import same
 from einbackprop.tracing.tracer import trace
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from polynomial_values import Evaluator, close, equal
 from rewrites import CHANGING, KEEPING
 
-from einbackprop import brackets, canonical, identities, interpretation
+from einbackprop import interpretation
 from einbackprop.errors import UndecidedError
-from einbackprop.exact import evaluate
-from einbackprop.normal_form import Assumptions, einsum_normal_form, expand, same
-from einbackprop.polynomials import ONE as ONE_TERM
 from einbackprop.program import Contract, Dimension, Factor, Input, Map, Program, Ref
+from einbackprop.proof import brackets, canonical, identities
+from einbackprop.proof.exact import evaluate
+from einbackprop.proof.normal_form import Assumptions, einsum_normal_form, expand, same
+from einbackprop.proof.polynomials import ONE as ONE_TERM
 
 TIE = brackets.NO_TIES
 LABELS = brackets.LABELS_IN_RANGE

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einbackprop.equations import parse_all
 from einbackprop.errors import NotationError
 from einbackprop.nesting import Attribute
-from einbackprop.notation import EXACT, View, equation_latex, equation_text
 from einbackprop.program import (
     ONE,
     Bracket,
@@ -31,7 +29,9 @@ from einbackprop.program import (
     Sum,
     Update,
 )
-from einbackprop.serialisation import format_program, parse_program
+from einbackprop.text.equations import parse_all
+from einbackprop.text.notation import EXACT, View, equation_latex, equation_text
+from einbackprop.text.serialisation import format_program, parse_program
 
 HALF = Factor.of(Fraction(1, 2))
 MINUS = -ONE

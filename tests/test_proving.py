@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from rewrites import CHANGING, KEEPING
 from test_normal_form import TIE, exact_arrays
 
-from einbackprop import proving
 from einbackprop.errors import UndecidedError
-from einbackprop.exact import evaluate
-from einbackprop.normal_form import Assumptions, Prover, same
 from einbackprop.program import Contract, Factor, Ref
-from einbackprop.proving import TOO_LARGE
+from einbackprop.proof import proving
+from einbackprop.proof.exact import evaluate
+from einbackprop.proof.normal_form import Assumptions, Prover, same
+from einbackprop.proof.proving import TOO_LARGE
 
 FORWARD = """
 z{n}[k,b] = Σ_l W{n}[k,l] h{m}[l,b]

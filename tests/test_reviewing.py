@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
 
-from einbackprop.checking import check
+from einbackprop.checking.solving import check
 from einbackprop.command import main
 from einbackprop.scripts import check_script
 

@@ -9,8 +9,8 @@ import pytest
 from mutants import ALL, ALL_FIVE, COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
 
 from einbackprop import scripts
+from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
-from einbackprop.reports import Report
 from einbackprop.scripts import check_script
 
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import find, given, settings
 
 from einbackprop import testing
-from einbackprop.checking import check
+from einbackprop.checking.reports import Gradient, Report
+from einbackprop.checking.solving import check
 from einbackprop.network import backward, forward, initialize, squared_loss
-from einbackprop.reports import Gradient, Report
 from einbackprop.strategies import layer_sizes
 from einbackprop.testing import assert_gradients_match
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from ..emission.scope import value_dtype
 from ..program import Contract, Equation, Opaque, Program, operands
-from ..scope import value_dtype
 from .views import Dtype
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import interpretation
-from ..notation import View as Notation
-from ..notation import equation_text
 from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
+from ..text.notation import View as Notation
+from ..text.notation import equation_text
 from . import pointwise, reductions
 from .assembly import Source, Step, compiled
 from .contractions import at_positions, contract

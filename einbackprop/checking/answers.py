@@ -1,0 +1,202 @@
+"""What the user's two functions answer: matched with what was asked, and made repeatable."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.certifying import AMPLIFICATION, number, rounded, salts
+from einbackprop.checking.draws import Drawing, Function, depends
+from einbackprop.checking.evaluation import called, seeded
+from einbackprop.checking.matching import Matching, Target, match
+from einbackprop.checking.reports import Finding, Verdict
+from einbackprop.checking.verdicts import Returned
+from einbackprop.nesting import Path, duplicate, get, leaves, rebuild
+
+
+@dataclass(frozen=True)
+class Note:
+    """A verdict that needs no reference: a gradient that is missing or of a wrong shape."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass
+class User:
+    """The user's functions of a state, and what one run of them showed."""
+
+    loss: Function
+    gradients: Function
+    source: Any
+    targets: Sequence[Target]
+    random: bool = False
+    notes: dict[str, Note] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def returned(
+        self, state: Any, targets: Sequence[Target], rng: np.random.Generator
+    ) -> dict[str, Returned]:
+        """Return the gradients at a state, by target name, with the rounding that they suffer."""
+        if not targets:
+            return {}
+        exact = self.matched(called(self.gradients, state, "the gradients"), state)
+        runs = [run for salt in salts(rng) if (run := self._disturbed(state, salt)) is not None]
+        answers = {}
+        for target in targets:
+            value = exact.values.get(target.name)
+            values = _shaped(value, target.shape)
+            moved = [_shaped(run.values.get(target.name), target.shape) for run in runs]
+            if not moved:  # the code refuses subclasses of arrays: one rounding of the largest entry
+                moved = [values + AMPLIFICATION * _eps(value) * np.abs(values).max(initial=0.0)]
+            answers[target.name] = Returned(values, np.array(moved), _eps(value))
+        return answers
+
+    def differing(self, state: Any, other: Any) -> set[str]:
+        """Return the names of the gradients that differ between two states."""
+        try:
+            one = self.matched(self.gradients(duplicate(state)), state)
+            two = self.matched(self.gradients(duplicate(other)), other)
+        except Exception:  # values that the user's code does not survive tell nothing
+            return set()
+        names = one.values.keys() & two.values.keys()
+        return {name for name in names if not _same(one.values[name], two.values[name])}
+
+    def matched(self, result: Any, state: Any) -> Matching:
+        """Find the value that was returned for each target."""
+        return match(result, self.targets, self.source,
+                     lambda: number(called(self.loss, state, "the loss")).real)
+
+    def _disturbed(self, state: Any, salt: int) -> Matching | None:
+        try:
+            result = self.gradients(rebuild(state, lambda array: rounded(array, salt)))
+            return self.matched(result, state)
+        except Exception:  # the user's code may refuse array subclasses
+            return None
+
+
+def rehearse(
+    loss: Function, gradients: Function, source: Any, state: Any, targets: Sequence[Target]
+) -> User:
+    """Run both functions at the user's own values; see what they return, and whether twice the same.
+
+    Raises
+    ------
+    ScriptError
+        If a function raises, or the loss is no number.
+    """
+    value = number(called(loss, state, "the loss")).real
+    result = called(gradients, state, "the gradients")
+    user = User(loss, gradients, source, targets)
+    names = [name for name, function, first in
+             (("loss", loss, value), ("gradients", gradients, result))
+             if not _same(first, called(function, state, f"the {name}"))]
+    if names:
+        user.random = True
+        user.loss, user.gradients = seeded(loss), seeded(gradients)
+        result = called(user.gradients, state, "the gradients")
+        asked = " and the ".join(names)
+        user.findings.append(Finding(
+            f"the {asked} answered differently when asked twice with the same values: random "
+            "numbers inside? The check restarts NumPy's global random state before each call"
+        ))
+    matching = user.matched(result, state)
+    if matching.missing or matching.unclear:  # what the loss does not read needs no gradient
+        paths = [target.path for target in targets]
+        user.targets = [target for target in targets if target.name in matching.values
+                        or depends(user.loss, state, target.path, paths)] or targets
+        matching = user.matched(result, state)
+    _inspect(user, matching)
+    return user
+
+
+def changes(
+    user: User, name: Callable[[Path], str], state: Any, drawing: Drawing
+) -> list[Finding]:
+    """Say which of their inputs the functions change in place."""
+    findings = []
+    inputs = [*drawing.parameters, *drawing.data, *drawing.kept]
+    for what, function in (("loss", user.loss), ("gradients", user.gradients)):
+        copied = duplicate(state)
+        function(copied)
+        changed = [name(path) for path in inputs
+                   if not _same(get(copied, path), get(state, path))]
+        if changed:
+            findings.append(Finding(
+                f"the {what} function changes {', '.join(changed)} in place: whoever calls it "
+                "finds other values there afterwards"
+            ))
+    return findings
+
+
+def _inspect(user: User, matching: Matching) -> None:
+    """Note what can be said of the answer without a reference."""
+    user.findings += [Finding(note) for note in matching.notes]
+    if matching.extra:
+        extra = ", ".join(matching.extra)
+        user.findings.append(Finding(f"also returned, but not asked for: {extra}"))
+    for target in user.targets:
+        if matching.unclear:
+            user.notes[target.name] = Note("undecided", "which gradient is its own is not clear")
+        elif target.name not in matching.values:
+            user.notes[target.name] = Note("wrong", "no gradient was returned for it")
+        elif note := _shape_note(target, matching.values[target.name]):
+            user.notes[target.name] = note
+
+
+def _shape_note(target: Target, value: Any) -> Note | None:
+    if value is None:
+        return None
+    shape, wanted = np.shape(value), target.shape
+    if np.iscomplexobj(value):
+        return Note("undecided", f"its gradient is complex ({np.asarray(value).dtype}), not real")
+    if shape == wanted:
+        return None
+    text = f"its gradient has shape {shape}, but {target.name} has shape {wanted}"
+    if sorted(shape) == sorted(wanted):
+        return Note("wrong", f"{text}: is it transposed?")
+    if len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted):
+        return Note("wrong", f"{text}: is a sum over an axis missing?")
+    if _stretches(shape, wanted) or _stretches(wanted, shape):
+        return Note("wrong", f"{text}: NumPy would broadcast the two without a word, but the "
+                             "gradient has the shape of what it is the gradient of")
+    return Note("wrong", text)
+
+
+def _stretches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, wanted) == wanted
+    except ValueError:
+        return False
+
+
+def _shaped(value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The values in float64; None is zero; nan where the shape changed since it was looked at."""
+    if value is None:
+        return np.zeros(shape)
+    values = np.asarray(value, dtype=np.float64)
+    return values if values.shape == shape else np.full(shape, np.nan)
+
+
+def _eps(value: Any) -> float:
+    dtype = np.asarray(value).dtype if value is not None else np.dtype(np.float64)
+    return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Whether two results hold the same arrays and numbers in the same places."""
+    mine = [(path, leaf) for path, leaf in leaves(first) if _is_numeric(leaf)]
+    theirs = [(path, leaf) for path, leaf in leaves(second) if _is_numeric(leaf)]
+    return len(mine) == len(theirs) and all(
+        path == other and np.array_equal(leaf, copied, equal_nan=_is_inexact(leaf))
+        for (path, leaf), (other, copied) in zip(mine, theirs, strict=True)
+    )
+
+
+def _is_numeric(leaf: Any) -> bool:
+    return isinstance(leaf, (np.ndarray, np.generic, int, float))
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return np.asarray(leaf).dtype.kind in "fc"

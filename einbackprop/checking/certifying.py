@@ -1,0 +1,271 @@
+"""The slope of a loss, from the loss alone: the reference that shares no code with a derivative.
+
+Two methods, each with an estimate of its own error. The complex step (Squire and Trapp 1998),
+L'(x) = Im L(x + ih) / h, has no truncation error worth the name at h = 2^-80 and subtracts
+nothing. It is taken only if the real part of the complex evaluation is the real loss and random
+directions agree with differences. Else: central differences, extrapolated to h = 0 (Richardson
+1911; the choice of the best entry of the tableau is Ridders's, 1982).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.errors import ScriptError
+from einbackprop.nesting import Number, Path, duplicate_array, get, rebuild, replaced
+
+Loss = Callable[[Any], Any]
+Directions = Mapping[Path, np.ndarray]
+
+STEP = 2.0**-80
+AMPLIFICATION = 64.0  # well above the rounding that is there anyway, well below any nonlinearity
+SAMPLES = 6
+LEVELS = 10
+FIRST_STEP = 2.0**-3
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative along a direction, and how far it may be off."""
+
+    value: float
+    error: float
+
+    def agrees(self, other: "Slope", margin: float = 4.0) -> bool:
+        """Whether the two are one number as far as their errors can tell."""
+        return abs(self.value - other.value) <= margin * (self.error + other.error)
+
+
+class Reference:
+    """Slopes of one loss at one state.
+
+    Parameters
+    ----------
+    loss
+        Takes a copy of the state, returns one number. It may change the copy.
+    state
+        Nested arrays of any shapes; those at `paths` are what slopes are taken with respect to.
+        float32 is cast up, so that the reference is a float64 one where the user's code allows.
+    paths
+        Where in the state those arrays stand.
+    rng
+        Draws the directions of the self-check and the rounding noise.
+
+    Raises
+    ------
+    ScriptError
+        If the loss is not one real number.
+    """
+
+    def __init__(
+        self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator
+    ) -> None:
+        self.loss = loss
+        self.state = state
+        self.paths = paths
+        self.rng = rng
+        self.value = number(loss(rebuild(state, widened))).real
+
+    @cached_property
+    def rounding(self) -> float:
+        """How far rounding can move the loss."""
+        eps = float(np.finfo(float).eps)
+        moved = [self._noisy_value(salt) - self.value for salt in salts(self.rng)]
+        finite = [abs(move) / AMPLIFICATION for move in moved if np.isfinite(move)]
+        return max(finite, default=0.0) + eps * abs(self.value)
+
+    @cached_property
+    def analytic(self) -> bool:
+        """Whether the complex step survives this loss: the self-check."""
+        try:
+            value = number(self.loss(_carrying(self.state, AnalyticArray, {})))
+            if not abs(value.real - self.value) <= 1e-9 * abs(self.value) + 32 * self.rounding:
+                return False
+            return all(self._survives(self._random_direction()) for _ in range(2))
+        except Exception:  # whatever the user's code does with a complex array
+            return False
+
+    @property
+    def method(self) -> str:
+        """The name of the method that `slope` uses."""
+        return "complex step" if self.analytic else "differences"
+
+    def slope(self, directions: Directions) -> Slope:
+        """Return the derivative along a direction by the better method that works here."""
+        if not self.analytic:
+            return self.difference(directions)
+        value = self._complex_step(directions, AnalyticArray)
+        return Slope(value, 8 * float(np.finfo(float).eps) * abs(value))
+
+    def refined(self, slope: Slope, directions: Directions) -> Slope:
+        """Return the slope with an error that counts rounding inside the loss, measured."""
+        if not self.analytic:
+            return slope
+        kinds = [noisy(AnalyticArray, salt, AMPLIFICATION) for salt in salts(self.rng)]
+        moved = [abs(self._complex_step(directions, kind) - slope.value) for kind in kinds]
+        return Slope(slope.value, slope.error + 8 * max(moved) / AMPLIFICATION)
+
+    def difference(self, directions: Directions) -> Slope:
+        """Return the extrapolated central difference."""
+        def ratio(step: float) -> float:
+            ahead, behind = self._shifted(directions, step), self._shifted(directions, -step)
+            return (ahead - behind) / (2 * step)
+
+        return _extrapolated(ratio, 4.0, self._first_step(directions), self.rounding)
+
+    def one_sided(self, directions: Directions) -> tuple[Slope, Slope]:
+        """Return the slopes on the side behind and on the side ahead; at a kink they differ."""
+        def ratio(step: float) -> float:
+            return (self._shifted(directions, step) - self.value) / step
+
+        first = self._first_step(directions)
+        behind = _extrapolated(lambda step: ratio(-step), 2.0, first, 2 * self.rounding)
+        return behind, _extrapolated(ratio, 2.0, first, 2 * self.rounding)
+
+    def _shifted(self, directions: Directions, step: float) -> float:
+        state = rebuild(self.state, widened)
+        for path, direction in directions.items():
+            leaf = get(state, path)
+            if isinstance(leaf, np.ndarray):
+                leaf += step * direction
+            else:
+                state = replaced(state, path, leaf + step * float(direction))
+        try:
+            return number(self.loss(state)).real
+        except Exception:  # the user's code may assert something about its values
+            return np.nan
+
+    def _noisy_value(self, salt: int) -> float:
+        state = rebuild(self.state, lambda array: rounded(widened(array), salt))
+        try:
+            return number(self.loss(state)).real
+        except Exception:  # the user's code may refuse array subclasses
+            return np.nan
+
+    def _complex_step(self, directions: Directions, kind: type[AnalyticArray]) -> float:
+        return number(self.loss(_carrying(self.state, kind, directions))).imag / STEP
+
+    def _survives(self, directions: Directions) -> bool:
+        exact = self._complex_step(directions, AnalyticArray)
+        slope = self.difference(directions)
+        return abs(exact - slope.value) <= 4 * slope.error + 1e-9 * abs(exact)
+
+    def _random_direction(self) -> Directions:
+        shapes = {path: np.shape(get(self.state, path)) for path in self.paths}
+        return {path: self.rng.uniform(0.5, 1.0, shape) * self.rng.choice([-1.0, 1.0], shape)
+                for path, shape in shapes.items()}
+
+    def _first_step(self, directions: Directions) -> float:
+        """A step that is moderate for the largest entry that moves."""
+        sizes = [(np.abs(get(self.state, path)).max(initial=0.0), np.abs(direction).max(initial=0))
+                 for path, direction in directions.items()]
+        value, speed = (max(column) for column in zip(*sizes, strict=True))
+        return FIRST_STEP * float(value or 1.0) / float(speed or 1.0)
+
+
+def gradient(
+    loss: Loss, state: Any, path: Path, rng: np.random.Generator | None = None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the gradient of a loss at one array of the state, entry by entry.
+
+    Returns
+    -------
+    tuple
+        The gradient, its estimated absolute error, both of the array's shape, and the method.
+
+    Examples
+    --------
+    >>> values, errors, method = gradient(lambda s: np.linalg.norm(s[0]), [np.array([3., 4.])], (0,))
+    >>> values.round(12).tolist(), method
+    ([0.6, 0.8], 'complex step')
+    """
+    reference = Reference(loss, state, (path,), rng or np.random.default_rng(0))
+    shape = np.shape(get(state, path))
+    values, errors = np.zeros(shape), np.zeros(shape)
+    for index in np.ndindex(shape):
+        direction = {path: unit(shape, index)}
+        slope = reference.refined(reference.slope(direction), direction)
+        values[index], errors[index] = slope.value, slope.error
+    return values, errors, reference.method
+
+
+def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
+    """Return the direction of one entry."""
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction
+
+
+def widened(array: np.ndarray) -> Any:
+    """Return a copy, of at least double precision if it is of floats."""
+    if array.dtype.kind != "f" or type(array) is Number:
+        return duplicate_array(array)
+    return array.astype(np.result_type(array.dtype, np.float64), order="K")
+
+
+def rounded(array: Any, salt: int) -> Any:
+    """Return a float array as a noisy one, itself off by as much; integers and labels as they are.
+
+    Values that are whole numbers keep them: a mask or a one-hot row is exact.
+    """
+    if not isinstance(array, (np.ndarray, float)) or np.asarray(array).dtype.kind != "f":
+        return array
+    array = np.asarray(array)
+    whole = bool(np.all(array == np.rint(array)))
+    moved = array.copy() if whole else disturbed(array, salt, AMPLIFICATION)
+    return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
+
+
+def salts(rng: np.random.Generator) -> list[int]:
+    """Return the salts of as many noisy runs as an estimate of rounding takes."""
+    return [int(salt) for salt in rng.integers(2**63, size=SAMPLES)]
+
+
+def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions) -> Any:
+    """Copy the state with every float array complex, the directions in the imaginary parts."""
+    def convert(array: np.ndarray) -> Any:
+        if array.dtype.kind != "f":
+            return duplicate_array(array)
+        return array.astype(np.result_type(array.dtype, np.complex128), order="K").view(kind)
+
+    copied = rebuild(state, convert)
+    for path, direction in directions.items():
+        bare(get(copied, path)).imag[...] = STEP * direction
+    return copied
+
+
+def number(result: Any) -> complex:
+    """Return what a loss returned as one number; ScriptError if it is none."""
+    values = np.asarray(bare(result))
+    if values.size != 1 or values.dtype.kind not in "biufc":
+        what = f"an array of shape {values.shape}" if values.size != 1 else repr(result)
+        raise ScriptError(f"the loss must be one number, but it is {what}: take its mean or sum")
+    return complex(values.reshape(())[()])
+
+
+def _extrapolated(
+    ratio: Callable[[float], float], order: float, step: float, rounding: float
+) -> Slope:
+    """Extrapolate difference ratios at halved steps to step 0, and keep the most certain one.
+
+    `order` is the factor by which the leading error falls as the step is halved: 4 for central
+    ratios, 2 for one-sided ones. A column removes one power of it.
+    """
+    best = Slope(np.nan, np.inf)
+    previous: list[float] = []
+    for _ in range(LEVELS):
+        row = [ratio(step)]
+        noise = 2 * rounding / step
+        for column, coarse in enumerate(previous):
+            row.append(row[-1] + (row[-1] - coarse) / (order ** (column + 1) - 1))
+            error = max(abs(row[-1] - row[-2]), abs(row[-1] - coarse)) + noise
+            if error < best.error:
+                best = Slope(row[-1], error)
+        if noise > best.error:
+            break
+        previous, step = row, step / 2
+    return best

@@ -1,0 +1,219 @@
+"""The verdict on one gradient array at one draw: the user's values against the reference.
+
+The tolerance is rounding, measured: the user's function is run a few times on arrays whose every
+operation errs by a known number of eps; what that does to an entry tells what one eps does to it,
+whatever cancels inside. There is no absolute tolerance. A difference beyond it is called wrong only
+if differences, which share nothing with the complex step, contradict the user as well.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
+from einbackprop.checking.reports import Grade, Verdict
+from einbackprop.nesting import Path
+
+MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
+DOUBT = 4.0  # how many times its own error estimate the reference may be off
+ENTRIES = 200  # arrays up to this size are compared entry by entry
+SAMPLED = 6
+DIRECTIONS = 3
+SETTLED = 8  # how many of the entries that disagree are looked into before giving up
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What the user's function returned for one array, and what rounding does to it.
+
+    `values` has the array's shape, in float64; `disturbed` are the values of the noisy runs, of
+    shape (runs, *shape); `eps` is that of the dtype that was returned.
+    """
+
+    values: np.ndarray
+    disturbed: np.ndarray
+    eps: float
+
+    def along(self, direction: np.ndarray) -> Slope:
+        """Return the user's slope along a direction, and how far rounding may have moved it."""
+        moving = direction != 0
+        values, weights = self.values[moving], direction[moving]
+        slope = float(values @ weights)
+        moves = (self.disturbed[:, moving] - values) @ weights
+        moves = np.sort(np.abs(moves[np.isfinite(moves)]))  # in a run or two a branch may flip
+        spread = float(moves[len(moves) // 2]) / AMPLIFICATION if len(moves) else 0.0
+        return Slope(slope, MARGIN * spread + 8 * self.eps * float(np.abs(values) @ np.abs(weights)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict, and the entry on which it rests (for a right one, the one that is most off)."""
+
+    verdict: Verdict
+    index: tuple[int, ...]
+    yours: float
+    expected: float
+    max_error: float
+    roundings: float
+    note: str = ""
+
+    @property
+    def grade(self) -> Grade | None:
+        """How sure a right or wrong verdict is: no surer than rounding at one draw."""
+        return "close" if self.verdict in ("right", "wrong") else None
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """One comparison: an entry, or (index None) a random direction over all entries."""
+
+    index: tuple[int, ...] | None
+    direction: np.ndarray
+    yours: Slope
+    reference: Slope
+
+    @property
+    def excess(self) -> float:
+        """The difference as a multiple of what is allowed; infinite where there is no number."""
+        allowed = self.yours.error + DOUBT * self.reference.error
+        gap = abs(self.yours.value - self.reference.value)
+        if not np.isfinite(gap) or allowed == 0 < gap:
+            return np.inf
+        return gap / allowed if gap > 0 else 0.0
+
+
+def judge(reference: Reference, path: Path, yours: Returned, rng: np.random.Generator) -> Outcome:
+    """Compare one gradient with the reference, at the reference's state.
+
+    Parameters
+    ----------
+    reference
+        Of the loss at this draw.
+    path
+        Where the array stands in the state.
+    yours
+        The user's values, of the array's shape.
+    rng
+        Draws the entries and directions of large arrays.
+    """
+    shape = yours.values.shape
+    probes = [_probe(reference, path, yours, index, direction)
+              for index, direction in _directions(shape, rng)]
+    if not probes:
+        return Outcome("right", (), 0.0, 0.0, 0.0, 0.0, "it has no entries")
+    suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
+    verdicts: list[tuple[Verdict, _Probe]] = []
+    for probe in suspects:
+        verdicts.append((_settled(reference, path, probe), probe))
+        if verdicts[-1][0] == "wrong":
+            break
+    entries = [probe for probe in probes if probe.index is not None]
+    verdict, probe = _gravest(verdicts, entries)
+    if probe.index is None:
+        probe = _located(reference, path, yours, probe)
+    return _outcome(verdict, probe, yours, probes)
+
+
+def _gravest(
+    verdicts: list[tuple[Verdict, _Probe]], entries: list[_Probe]
+) -> tuple[Verdict, _Probe]:
+    for wanted in ("wrong", "kink", "undecided"):
+        for verdict, probe in verdicts:
+            if verdict == wanted:
+                return verdict, probe
+    return "right", max(entries, key=lambda p: p.excess)
+
+
+def _directions(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
+    """All entries of a small array; of a large one a sample, and directions that no error hides from.
+
+    A direction weighs every entry by a random number: a wrong row, or a transpose, is orthogonal
+    to it with probability 0.
+    """
+    size = int(np.prod(shape))
+    some = range(size) if size <= ENTRIES else np.sort(rng.choice(size, SAMPLED, replace=False))
+    for flat in some:
+        index = tuple(int(at) for at in np.unravel_index(flat, shape))
+        yield index, unit(shape, index)
+    for _ in range(DIRECTIONS if size > ENTRIES else 0):
+        yield None, rng.normal(size=shape)
+
+
+def _probe(
+    reference: Reference,
+    path: Path,
+    yours: Returned,
+    index: tuple[int, ...] | None,
+    direction: np.ndarray,
+) -> _Probe:
+    return _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
+
+
+def _settled(reference: Reference, path: Path, probe: _Probe) -> Verdict:
+    """Decide a disagreement: rounding after all, a kink, a mistake, or not to be decided."""
+    directions: Directions = {path: probe.direction}
+    refined = reference.refined(probe.reference, directions)
+    if replace(probe, reference=refined).excess <= 1:
+        return "right"
+    behind, ahead = reference.one_sided(directions)
+    if not np.isfinite(behind.error + ahead.error):
+        return "undecided"
+    if not behind.agrees(ahead) and abs(behind.value - ahead.value) > 1e-7 * abs(ahead.value):
+        return "kink"
+    difference = reference.difference(directions)
+    if np.isfinite(refined.value) and not difference.agrees(refined, DOUBT):
+        return "undecided"
+    if replace(probe, reference=difference).excess > 1:
+        return "wrong"
+    return "undecided" if np.isfinite(refined.value) else "right"
+
+
+def _located(reference: Reference, path: Path, yours: Returned, probe: _Probe) -> _Probe:
+    """Find an entry behind a direction that disagrees, by halving."""
+    flat = np.flatnonzero(probe.direction)
+    shape = probe.direction.shape
+    while len(flat) > 1:
+        halves = []
+        for part in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
+            direction = np.zeros(probe.direction.size)
+            direction[part] = probe.direction.ravel()[part]
+            halves.append((_probe(reference, path, yours, None, direction.reshape(shape)), part))
+        _, flat = max(halves, key=lambda half: half[0].excess)
+    index = tuple(int(at) for at in np.unravel_index(flat[0], shape))
+    return _probe(reference, path, yours, index, unit(shape, index))
+
+
+def _outcome(verdict: Verdict, probe: _Probe, yours: Returned, probes: list[_Probe]) -> Outcome:
+    """Put the difference in numbers: relative to the largest entry, and in roundings."""
+    value, expected = probe.yours.value, probe.reference.value
+    gap = abs(value - expected)
+    entries = [p for p in [*probes, probe] if p.index is not None]
+    sizes = [abs(p.reference.value) for p in entries]
+    gaps = [abs(p.yours.value - p.reference.value) for p in entries]
+    largest = max((size for size in sizes if np.isfinite(size)), default=0.0)
+    rounding = max(probe.yours.error / MARGIN, yours.eps * abs(expected))
+    relative = max(gaps) / (largest or abs(value) or 1.0)
+    return Outcome(
+        verdict,
+        probe.index or (),
+        value,
+        expected,
+        relative,
+        gap / (rounding or yours.eps * (largest or abs(value) or 1.0)),
+        _remark(verdict, relative),
+    )
+
+
+def _remark(verdict: Verdict, relative: float) -> str:
+    if verdict == "kink":
+        return ("a kink: the loss has another slope on each side of these values (as relu at 0, a "
+                "tie in max), so any value between the two is as good")
+    if verdict == "wrong" and relative < 1e-6:
+        return (f"it is off by only {relative:.1g} of the largest entry: does a small constant, as "
+                "in log(p + 1e-8), stand in one of the two functions and not in the other?")
+    if verdict == "undecided":
+        return "the reference is not certain enough here to tell whether the gradient is right"
+    return ""

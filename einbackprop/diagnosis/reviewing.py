@@ -1,0 +1,164 @@
+"""From a verdict on each gradient to a verdict on each line: the check goes into the user's code, if it can be read.
+
+The black box decides what is right and what is wrong. Here the loss and the gradients are traced together, every line
+is judged, mistakes are named, and right gradients are proved. Where the two disagree, or the code cannot be read, the
+black box stands alone, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..checking.reports import Finding, Grade, Line
+from ..derivation import vjp
+from ..errors import EinbackpropError
+from ..nesting import Path, duplicate, get, leaves, replaced
+from ..program import Input, Program
+from ..proof.normal_form import Prover
+from ..simplification import needed
+from ..tracing.tracer import Trace
+from .explaining import explain_mistakes
+
+Function = Callable[[Any], Any]
+LARGEST = 20_000  # entries of all inputs together: beyond, the black box has taken long enough
+
+
+@dataclass(frozen=True)
+class Review:
+    """What reading the code adds to a check.
+
+    Attributes
+    ----------
+    lines, findings
+    grades : mapping of target name to grade
+        Of right gradients that were proved.
+    assumptions : tuple of str
+        What the proofs rest on.
+    note : str
+        Why there is nothing, if there is nothing.
+    """
+
+    lines: tuple[Line, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    grades: Mapping[str, Grade] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The traced pair, and which of its outputs is the gradient of which input.
+
+    ``targets`` has, for each output, the target's name and the input's.
+    """
+
+    program: Program
+    targets: dict[int, tuple[str, str]]
+    places: tuple[Path, ...]
+
+
+def review(
+    pair: Callable[[], Trace], state: Any, loss: Function, gradients: Function, values: Mapping[str, Any],
+    result: Any, paths: Mapping[str, Path], place: Callable[[Input], Path], wrong: Sequence[str], seed: int,
+) -> Review:  # fmt: skip
+    """Judge the lines of a backward.
+
+    Parameters
+    ----------
+    pair : callable
+        Traces the loss and the gradients.
+    state, loss, gradients
+        What both read, and both as functions of it.
+    values : mapping
+        What was returned for each target, leaves of ``result``.
+    paths : mapping
+        Where each target stands in the state.
+    place : callable
+        Where an input of the program stands in the state.
+    wrong : sequence of str
+        The targets whose gradient the black box calls wrong.
+    """
+    try:
+        traced = pair()
+        found = matched(traced.program, values, result, paths, place)
+        arrays = [np.asarray(get(state, path)) for path in found.places]
+        if sum(array.size for array in arrays) > LARGEST:
+            return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
+        inputs = {n: parameter for n, (_, parameter) in found.targets.items()}
+        run = runner(found, state, loss, gradients)
+        rng = np.random.default_rng(seed)
+        lines, findings, verdicts = explain_mistakes(found.program, inputs, arrays, rng, run)
+    except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
+        return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
+    accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
+    if accused != set(wrong):
+        return Review(note="lines are not judged: what was read does not show the same gradients as wrong")
+    grades, assumptions = proofs(found, [t for t, p in found.targets.values() if verdicts.get(p) == "right"])
+    return Review(lines, findings, grades, assumptions)
+
+
+def matched(
+    program: Program, values: Mapping[str, Any], result: Any, paths: Mapping[str, Path], place: Callable[[Input], Path]
+) -> Reviewed:
+    """Find the program's output and input for each target. Raises LookupError where there is none."""
+    places = tuple(place(declared) for declared in program.inputs)
+    by_place = {path: declared.ref.name for path, declared in zip(places, program.inputs, strict=True)}
+    structure = program.structure[1]
+    at = {id(leaf): path for path, leaf in leaves(result)}
+    targets = {}
+    for name, value in values.items():
+        if value is not None and id(value) in at:
+            number = get(structure, at[id(value)])
+            targets[int(number)] = (name, by_place[paths[name]])
+    if not targets:
+        raise LookupError("no gradient that was returned could be followed")
+    return Reviewed(program, targets, places)
+
+
+def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> Callable[[Sequence[Any]], list[Any]]:
+    """The user's own code as a function of the program's inputs, with the program's outputs."""
+    structure = found.program.structure
+
+    def run(arrays: Sequence[Any]) -> list[Any]:
+        changed = duplicate(state)
+        for path, declared, array in zip(found.places, found.program.inputs, arrays, strict=True):
+            changed = replaced(changed, path, np.expand_dims(np.array(array), declared.units))
+        answers = (loss(duplicate(changed)), gradients(duplicate(changed)))
+        outputs: dict[int, Any] = {}
+        for answer, shape in zip(answers, structure, strict=True):
+            for path, number in leaves(shape):
+                if isinstance(number, int) and not isinstance(number, bool):
+                    outputs[number] = get(answer, path)
+        units = found.program.output_units or ((),) * len(found.program.outputs)
+        return [np.squeeze(np.asarray(outputs[n]), axis=units[n]) for n in range(len(found.program.outputs))]
+
+    return run
+
+
+def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tuple[str, ...]]:
+    """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on."""
+    program = found.program
+    loss = program.outputs[0]
+    forward = replace(
+        program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
+    )
+    grades: dict[str, Grade] = {}
+    rests: dict[str, None] = {}
+    chosen = {n: target for n, target in found.targets.items() if target[0] in right}
+    try:
+        derived = vjp(forward, [parameter for _, parameter in chosen.values()])
+        prover = Prover(program, derived)
+        for (n, (name, _)), cotangent in zip(chosen.items(), derived.outputs, strict=True):
+            comparison = prover.compare(program.outputs[n].name, cotangent.name)
+            if comparison.verdict == "proved":
+                grades[name] = "proved"
+                rests |= dict.fromkeys(comparison.assumptions)
+            elif comparison.exact:
+                grades[name] = "exact"
+    except (EinbackpropError, ArithmeticError, TypeError, ValueError):
+        pass  # what cannot be proved stays as sure as the black box is
+    return grades, tuple(rests)

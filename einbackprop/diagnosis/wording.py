@@ -1,0 +1,200 @@
+"""A line's equations as one formula, under the user's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..fusion import Letters, fuse
+from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, operands
+from ..reading import is_ones, set_apart
+from ..text.einsum_text import einsum_text
+from ..text.markup import text
+from ..text.notation import View, equation_text, right_hand_side
+from .judging import Judging, line_of
+from .search import Surroundings
+from .truth import Known, Role
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A value in index notation, and with einsum where it has one; ``subscripts`` of a single contraction."""
+
+    equation: str
+    einsum: str | None
+    subscripts: str
+
+
+class Words:
+    """The user's names for values, and formulas in them."""
+
+    def __init__(self, judging: Judging, surroundings: Surroundings) -> None:
+        self.judging = judging
+        self.program = judging.program
+        self.surroundings = surroundings
+        self.inline = surroundings.inline
+        self.aliases = dict(self._aliases())
+
+    def _aliases(self) -> Iterator[tuple[str, str]]:
+        """For values of the forward without a name, the name that the backward has for them."""
+        labels = self.program.labels
+        for name, role in self.judging.original.items():
+            if role and role.is_plain and role.known.kind == "forward" and role.axes == tuple(range(len(role.axes))):
+                label = labels.get(name, "_")
+                if label.strip("_") and not labels.get(role.known.of, "").strip("_"):
+                    yield role.known.of, label
+
+    def name(self, value: str) -> str:
+        """What the user calls a value."""
+        label = self.aliases.get(value) or self.program.labels.get(value, "")
+        return label if label.strip("_") else value
+
+    def names_in(self, equations: Sequence[Equation]) -> dict[str, str]:
+        """The user's names of the values of a formula; the program's own for two values of one name."""
+        values = dict.fromkeys(ref.name for e in equations for ref in (e.out, *operands(e)))
+        called = {value: self.name(value) for value in values}
+        made = [e.out.name for e in equations]
+        names = {}
+        for value, name in called.items():
+            others = [v for v in values if v != value and called[v] == name and v not in made and value not in made]
+            names[value] = value if any(not self._same(value, other) for other in others) else name
+        return names
+
+    def _same(self, a: str, b: str) -> bool:
+        values = self.judging.now[0]
+        return a in values and b in values and self.judging.samples[0].close(values[a], values[b])
+
+    # Formulas
+
+    def line(self, equation: Equation, changed: Mapping[str, Equation]) -> Formula:
+        """The line in which an equation stands, with some of its equations changed."""
+        own = self.line_of(equation)
+        end = self.end_of(own)
+        fresh = {name: e for name, e in changed.items() if name not in self.judging.made}
+        equations = []
+        for e in own:
+            new = changed.get(e.out.name, e)
+            equations += [fresh[ref.name] for ref in operands(new) if ref.name in fresh]
+            equations.append(new)
+        return self.formula(equations, end)
+
+    def line_of(self, equation: Equation) -> list[Equation]:
+        """The equations of one run of the line of an equation; a helper of one line counts to its caller's."""
+        line = line_of(equation.source)
+        made = self.judging.program.equations
+        return [
+            e for e in made
+            if e.source is not None and e.out.name not in self.judging.forward
+            and (line_of(e.source) == line or line_of(e.source.shown) == line)
+        ]  # fmt: skip
+
+    def end_of(self, line: Sequence[Equation]) -> str:
+        """The value that a line is about: the last that it gives to others."""
+        ends = [e.out.name for e in line if e.out.name in self.judging.original]
+        return ends[-1] if ends else line[-1].out.name
+
+    def formula(self, equations: Sequence[Equation], out: str) -> Formula:
+        """A value that some equations make, as one formula."""
+        needed, wanted = [], {out}
+        for e in reversed(equations):
+            if e.out.name in wanted:
+                needed.append(e)
+                wanted |= {ref.name for ref in operands(e)}
+        needed.reverse()
+        read = dict.fromkeys(ref.name for e in needed for ref in operands(e) if ref.name in self.inline)
+        extra = list({e.out.name: e for name in read for e in self._nested(name)}.values())
+        program = Program((), (*extra, *needed), (needed[-1].out,), self._dimensions(extra))
+        keep = self.program.labels
+        fused = fuse(program, lambda part, whole: part.out.name != out and (part.out.name not in keep or part in extra))
+        main = fused.defining()[out]
+        inside = set_apart([e for e in fused.equations if e is not main], fused.equations, Letters(fused.dimensions))
+        names = self.names_in([*fused.equations])
+        names |= {e.out.name: "ones" for e in inside if is_ones(e)}
+        view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
+        view = replace(view, taken=frozenset(names.values()))
+        return Formula(equation_text(main, view), einsum_text(main, view), subscripts(main))
+
+    def derived(self, role: Role, out: str) -> Formula:
+        """What a step should be, derived: in the user's names where the user has a value, else in full."""
+        name = role.known.name
+        made = self.judging.truth.made.get(name)
+        letters = made.out.indices if made else self.judging.made[out].out.indices
+        order = role.axes or tuple(range(len(letters)))
+        indices = "".join(letters[axis] for axis in order)
+        read = Ref(self.surroundings.show(name) if made else name, letters)
+        return self.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
+
+    def _nested(self, name: str) -> list[Equation]:
+        """A slope's equation, those that it reads before it."""
+        equation = self.inline[name]
+        before = [e for ref in operands(equation) if ref.name in self.inline for e in self._nested(ref.name)]
+        return [*before, equation]
+
+    def _dimensions(self, extra: Sequence[Equation]) -> tuple[Dimension, ...]:
+        known = self.judging.truth.program.dimensions
+        own = {i for d in self.program.dimensions for i in d.letters}
+        merged = []
+        for d in self.program.dimensions:
+            more = next((k.letters for k in known if k.letters[0] in d.letters), "")
+            merged.append(replace(d, letters=d.letters + "".join(i for i in more if i not in own)))
+        return tuple(merged)
+
+    def value(self, name: str) -> str:
+        """A value in a sentence: its name, or the formula that a slope is, without letters' clutter."""
+        if name not in self.inline:
+            return self.name(name)
+        nested = self._nested(name)
+        names = {ref.name: self.name(ref.name) for e in nested for ref in operands(e)}
+        view = View(names=names, inline={e.out.name: e for e in nested})
+        return text(right_hand_side(nested[-1], view)[0])
+
+    # What a value is
+
+    def meaning(self, role: Role) -> str:
+        """``∂L/∂hid_2``, ``B · ∂L/∂t6``: what a value is."""
+        known, factor = role.known, role.factor
+        said = {
+            "cotangent": f"∂L/∂{self.primal(known)}",
+            "part": f"a part of ∂L/∂{self.primal(known)}",
+            "forward": self.name(known.of),
+            "slope": f"the derivative of {self.maker(known.of)}",
+        }[known.kind]
+        if not role.is_plain:
+            amount = amount_text(factor)
+            said = f"-{said}" if amount == "-1" else f"{amount} {said}"
+        return said + (", transposed" if role.axes != tuple(sorted(role.axes)) else "")
+
+    def primal(self, known: Known) -> str:
+        """The forward value that a gradient is of; without a name, by what is made of it."""
+        name = self.name(known.of)
+        if name != known.of or known.of not in self.judging.made:
+            return name
+        maker = self.next_map(known.of)
+        return f"(what the {maker.function} takes for {self.name(maker.out.name)})" if maker else name
+
+    def next_map(self, value: str) -> Map | None:
+        """The pointwise function that a forward value goes into."""
+        maps = [e for e in self.judging.truth.forward.equations if isinstance(e, Map) and len(e.operands) == 1]
+        return next((e for e in maps if e.operands[0].name == value and self.name(e.out.name) != e.out.name), None)
+
+    def maker(self, value: str) -> str:
+        """The pointwise function that makes a value."""
+        made = self.judging.truth.made.get(value)
+        return f"the {made.function} that makes {self.name(value)}" if isinstance(made, Map) else self.name(value)
+
+
+def amount_text(factor: Factor) -> str:
+    """A factor alone: ``1/B``, ``-1``, ``½``."""
+    return equation_text(Contract(Ref("x"), factor=factor)).removeprefix("x = ")
+
+
+def subscripts(equation: Equation) -> str:
+    """``lk,lb,kb,kb->kb``: the letters of a contraction."""
+    if not isinstance(equation, Contract):
+        return ""
+    return ",".join(ref.indices for ref in equation.operands) + "->" + equation.out.indices
+
+
+def code_of(source: Source | None) -> str:
+    """The user's line."""
+    return source.code if source else ""

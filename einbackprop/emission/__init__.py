@@ -1,0 +1,1 @@
+"""Programs as readable Python: one einsum a line, the derivation as comments."""

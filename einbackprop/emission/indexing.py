@@ -1,0 +1,198 @@
+"""Brackets as NumPy indexing: ``[p=2s+1]`` is a slice, ``[f=h·E+e]`` a reshape, ``[n=y[b]]`` a pick by label.
+
+``gather`` reads where a bracket's letter is summed over: ``Σ_p x[p] [p=2s+1]`` is ``x[1::2]``. A ``Scatter`` writes
+where it is a letter of the output. What fits neither stays a pattern of zeros and ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..interpretation import whole
+from ..program import ONE, Bracket, Position, Ref
+from .scope import Scope
+
+Term = tuple[str, str]
+"""An expression and its letters, one an axis."""
+
+
+def equated(bracket: Bracket) -> list[tuple[str, Position]]:
+    """The ways in which a bracket says where a letter is: ``p`` and ``2s+r``."""
+    if bracket.relation != "=":
+        return []
+    ways = []
+    for letter, where in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
+        single = len(letter.terms) == 1 and letter.terms[0][0] == ONE and not letter.constant and letter.pick is None
+        if single and letter.letters not in where.letters:
+            ways.append((letter.letters, where))
+    return ways
+
+
+def affine(position: Position, scope: Scope) -> list[tuple[int, str]] | None:
+    """The coefficients and letters of a position without a pick, at the traced sizes; None if a letter repeats."""
+    sizes = scope.program.sizes
+    terms = [(whole(factor, sizes), letter) for factor, letter in position.terms]
+    letters = [letter for _, letter in terms]
+    return None if position.pick is not None or len(set(letters)) < len(letters) else terms
+
+
+def slice_text(step: int, start: int, count: int, size: int) -> str | None:
+    """The slice that reads ``start + step·s`` for each s below ``count``; None if one is outside, or there is none."""
+    last = start + step * (count - 1)
+    if step == 0 or count == 0 or not (0 <= start < size and 0 <= last < size):
+        return None
+    first = "" if start == (0 if step > 0 else size - 1) else str(start)
+    beyond = last + (1 if step > 0 else -1)
+    runs_out = not 0 <= last + step < size
+    stop = "" if runs_out else str(beyond)
+    return f"{first}:{stop}" + (f":{step}" if step != 1 else "")
+
+
+def digits(position: Position, letter: str, scope: Scope) -> str | None:
+    """The letters whose joint position is a letter's, most significant first: ``he`` for ``f = h·E+e``."""
+    terms = affine(position, scope)
+    if not terms or position.constant or len(terms) < 2:
+        return None
+    weight, places = 1, list(reversed(terms))
+    for factor, i in places:
+        if factor != weight:
+            return None
+        weight *= scope.traced_size(i)
+    return "".join(i for _, i in terms) if weight == scope.traced_size(letter) else None
+
+
+def gather(term: Term, letter: str, position: Position, scope: Scope) -> Term | None:
+    """The term with the letter's axis read at a position."""
+    expression, letters = term
+    if letters.count(letter) != 1:
+        return None
+    axis = letters.index(letter)
+    if position.pick is not None:
+        return None if position.terms or position.constant else pick(term, axis, position.pick, scope)
+    terms = affine(position, scope)
+    if terms is None:
+        return None
+    size = scope.traced_size(letter)
+    if not terms:
+        return sliced(term, axis, str(position.constant), "") if 0 <= position.constant < size else None
+    if len(terms) == 1:
+        (step, i), count = terms[0], scope.traced_size(terms[0][1])
+        if (step, position.constant, count) == (1, 0, size):
+            return expression, letters.replace(letter, i)
+        where = slice_text(step, position.constant, count, size)
+        return None if where is None else sliced(term, axis, where, i)
+    if joint := digits(position, letter, scope):
+        shape = ", ".join(scope.size(i) for i in letters[:axis] + joint + letters[axis + 1 :])
+        return f"{expression}.reshape({shape})", letters[:axis] + joint + letters[axis + 1 :]
+    return window(term, axis, position.constant, terms, scope) if len(terms) == 2 else None
+
+
+def sliced(term: Term, axis: int, where: str, i: str) -> Term:
+    """The term with an axis indexed by a slice, whose letter is ``i``, or by a number, which has none."""
+    expression, letters = term
+    return f"{expression}[{':, ' * axis}{where}]", letters[:axis] + i + letters[axis + 1 :]
+
+
+def window(term: Term, axis: int, start: int, terms: list[tuple[int, str]], scope: Scope) -> Term | None:
+    """The term with an axis read in windows: ``p = 2y + r``. The letter with fewer positions is within the window."""
+    (step, y), (dilation, r) = sorted(terms, key=lambda t: -scope.traced_size(t[1]))
+    count, width = scope.traced_size(y), scope.traced_size(r)
+    reach, size = dilation * (width - 1), scope.traced_size(term[1][axis])
+    if step < 1 or dilation < 1 or count < 1 or width < 1 or start < 0 or start + step * (count - 1) + reach >= size:
+        return None
+    outer = slice_text(step, start, count, size - reach)
+    view = f"np.lib.stride_tricks.sliding_window_view({term[0]}, {reach + 1}, axis={axis})"
+    inner = f", ..., ::{dilation}" if dilation > 1 else ""
+    index = f"[{':, ' * axis}{outer}{inner}]" if outer != ":" or inner else ""
+    return view + index, term[1][:axis] + y + term[1][axis + 1 :] + r
+
+
+def in_range(pick: Ref, size: int, scope: Scope) -> bool:
+    """Whether labels are positions, as far as is known: those that the program does not hold are trusted."""
+    if pick.name not in scope.program.constants:
+        return True
+    labels = np.asarray(scope.program.constants[pick.name])
+    return bool(((labels >= 0) & (labels < size)).all())
+
+
+def pick(term: Term, axis: int, labels: Ref, scope: Scope) -> Term | None:
+    """The term with an axis read at the positions that data say: ``p[y, np.arange(B)]``."""
+    expression, letters = term
+    own = labels.indices
+    if len(set(own)) < len(own) or not in_range(labels, scope.traced_size(letters[axis]), scope):
+        return None
+    index, advanced = [], []
+    for n, letter in enumerate(letters):
+        if n == axis:
+            index.append(scope.picked(labels, own))
+        elif letter in own:
+            index.append(scope.arange(letter, own))
+        else:
+            index.append(":")
+            continue
+        advanced.append(n)
+    while index and index[-1] == ":":
+        index.pop()
+    kept = [letter for n, letter in enumerate(letters) if n not in advanced]
+    at = advanced[0] if advanced == list(range(advanced[0], advanced[-1] + 1)) else 0
+    return f"{expression}[{', '.join(index)}]", "".join(kept[:at]) + own + "".join(kept[at:])
+
+
+@dataclass
+class Scatter:
+    """How the output of a contraction is written from a value with other letters.
+
+    Attributes
+    ----------
+    letters : str
+        The letters of the value.
+    index : str
+        Where it goes in zeros of the output's shape; empty: it is all of the output.
+    adds : bool
+        Whether several entries may go to one place.
+    merged : str
+        Letters that are one axis of the output together.
+    """
+
+    letters: str
+    index: str = ""
+    adds: bool = False
+    merged: str = ""
+
+
+def scatter(out: str, letter: str, position: Position, scope: Scope) -> Scatter | None:
+    """How to write along a letter of the output at a position, None if no indexing does it."""
+    axis = out.index(letter)
+    rest = out[:axis] + out[axis + 1 :]
+    if position.pick is not None:
+        plain = not position.terms and not position.constant
+        return scatter_picked(out, axis, position.pick, scope) if plain else None
+    terms = affine(position, scope)
+    if terms is None or any(i in rest for _, i in terms):
+        return None
+    size = scope.traced_size(letter)
+    if not terms:
+        inside = 0 <= position.constant < size
+        return Scatter(rest, f"{':, ' * axis}{position.constant}") if inside else None
+    if len(terms) == 1:
+        (step, i), count = terms[0], scope.traced_size(terms[0][1])
+        value = out[:axis] + i + out[axis + 1 :]
+        if (step, position.constant, count) == (1, 0, size):
+            return Scatter(value)
+        where = slice_text(step, position.constant, count, size)
+        return None if where is None else Scatter(value, f"{':, ' * axis}{where}")
+    joint = digits(position, letter, scope)
+    return Scatter(out[:axis] + joint + out[axis + 1 :], merged=joint) if joint else None
+
+
+def scatter_picked(out: str, axis: int, labels: Ref, scope: Scope) -> Scatter | None:
+    """Write to the positions that data say; entries meet unless the output has every letter of the labels."""
+    own = labels.indices
+    if len(set(own)) < len(own) or not in_range(labels, scope.traced_size(out[axis]), scope):
+        return None
+    others = "".join(i for i in own if i not in out)
+    letters = others + "".join(i for n, i in enumerate(out) if n != axis)
+    index = [scope.picked(labels, letters) if n == axis else scope.arange(i, letters) for n, i in enumerate(out)]
+    return Scatter(letters, ", ".join(index), adds=bool(others))

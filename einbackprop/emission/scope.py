@@ -1,0 +1,263 @@
+"""A scope: the function that source is written into, with its names, sizes and lines so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import elementwise
+from ..errors import ShapeError
+from ..interpretation import numeric, product_kind, scale, whole
+from ..program import (
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Factor,
+    Map,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+)
+from ..subscripts import Subscripts, rename_for_numpy
+from .identifiers import Identifiers
+
+Dtype = np.dtype[Any]
+
+
+@dataclass
+class Scope:
+    """What the source of one program has at hand.
+
+    Attributes
+    ----------
+    program : Program
+    einsum : str
+        The function that contracts.
+    names : mapping of value to identifier
+    dtypes : mapping of value to dtype, as traced
+    swapped : mapping of value to dtype, if the inputs had the other width of floats
+    identifiers : Identifiers
+    lines : list of str
+        The statements of one equation, without indentation.
+    vectors : list of str
+        Statements that make vectors of ones, to stand before them.
+    used_sizes : mapping of the letters of a dimension to the variable that holds its size
+    helpers : set of str
+        Functions that have to be defined above.
+    inlined : mapping of value to equation
+        Values that have no line of their own.
+    made_ones : mapping of letters of a dimension, dtype and swapped dtype to the variable that holds ones
+    """
+
+    program: Program
+    einsum: str
+    names: dict[str, str]
+    dtypes: dict[str, Dtype]
+    swapped: dict[str, Dtype]
+    identifiers: Identifiers
+    lines: list[str] = field(default_factory=list)
+    vectors: list[str] = field(default_factory=list)
+    used_sizes: dict[str, str] = field(default_factory=dict)
+    helpers: set[str] = field(default_factory=set)
+    inlined: dict[str, Equation] = field(default_factory=dict)
+    made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)
+
+    def traced_size(self, letter: str) -> int:
+        """The size that a letter had when the program was traced."""
+        return self.program.sizes[letter]
+
+    def size(self, letter: str) -> str:
+        """The size of a letter as an expression: a variable where an input has the letter, else a number."""
+        dimension = self.program.dimension(letter)
+        if dimension.letters not in self.used_sizes:
+            if not any(i in dimension.letters for given in self.program.inputs for i in given.ref.indices):
+                return str(dimension.size)
+            self.used_sizes[dimension.letters] = self.identifiers.take(dimension.letters[0].upper())
+        return self.used_sizes[dimension.letters]
+
+    def shape(self, letters: str) -> str:
+        """A shape: ``(K, B)``; of one letter its size alone."""
+        if len(letters) == 1:
+            return self.size(letters)
+        return f"({', '.join(self.size(i) for i in letters)})"
+
+    def write(self, line: str) -> None:
+        """Add a statement."""
+        self.lines.append(line)
+
+    def value(self, name: str, among: Sequence[str] = ()) -> str:
+        """A value as a number or array of numbers: booleans count as 0 and 1, in the dtype of floats ``among`` them."""
+        if not self.is_boolean(name):
+            return self.names[name]
+        return f"{self.names[name]}.astype({self.dtype(self.counting(among), among)})"
+
+    def counting(self, among: Sequence[str]) -> Dtype:
+        """The dtype that booleans are counted in beside other values: it does not widen floats."""
+        floats = [self.dtypes[name] for name in among if self.dtypes[name].kind in "fc"]
+        return np.result_type(*floats) if floats else np.dtype(np.int64)
+
+    def is_boolean(self, name: str) -> bool:
+        """Whether a value is True and False."""
+        return self.dtypes[name].kind == "b"
+
+    def sample(self, name: str) -> NDArray[Any]:
+        """One number of a value's dtype, booleans counting as integers."""
+        return numeric(np.ones(1, self.dtypes[name]))
+
+    def position_value(self, name: str) -> str:
+        """A value as an array of positions."""
+        return self.names[name] if self.dtypes[name].kind in "iu" else f"{self.names[name]}.astype(int)"
+
+    def dtype(self, kind: Dtype, names: Sequence[str]) -> str:
+        """A dtype as an expression: that of one of these arrays if they have it, so that it follows them."""
+        having = [name for name in names if self.dtypes[name] == kind and name not in self.inlined]
+        other = self.swapped_kind(names)
+        for name in sorted(having, key=lambda name: self.swapped[name] != other):
+            return f"{self.names[name]}.dtype"
+        return "int" if kind == np.dtype(int) else "bool" if kind.kind == "b" else f"np.{kind.name}"
+
+    def swapped_kind(self, names: Sequence[str]) -> Dtype | None:
+        """The dtype that a product of values has if the inputs have the other width of floats."""
+        return product_kind([numeric(np.ones(1, self.swapped[name])) for name in names]) if names else None
+
+    def ones(self, letter: str, kind: Dtype, names: Sequence[str]) -> str:
+        """A vector of ones along a letter, made once."""
+        dimension = self.program.dimension(letter).letters
+        key = (dimension, kind, self.swapped_kind(names))
+        if key not in self.made_ones:
+            self.made_ones[key] = self.identifiers.take(f"ones_{letter}")
+            dtype = self.dtype(kind, names)
+            self.vectors.append(f"{self.made_ones[key]} = np.ones({self.size(letter)}, dtype={dtype})")
+        return self.made_ones[key]
+
+    def call_einsum(self, terms: Sequence[tuple[str, str]], out: str) -> str:
+        """A contraction of (expression, letters)."""
+        subscripts = rename_for_numpy(Subscripts(tuple(letters for _, letters in terms), out))
+        planned = len(terms) > 2 and set("".join(subscripts.inputs)) > set(subscripts.output)
+        extra = ", optimize=True" if planned and self.einsum == "np.einsum" else ""
+        return f'{self.einsum}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
+
+    def aligned(self, ref: Ref, letters: str, *, numbers: bool = True, among: Sequence[str] = ()) -> str:
+        """A value with exactly these letters: transposed, its diagonal, copied along letters that it lacks."""
+        expression = self.value(ref.name, among) if numbers else self.names[ref.name]
+        if ref.indices == letters:
+            return expression
+        if not numbers and self.is_boolean(ref.name):
+            return f"{self.aligned(ref, letters)}.astype(bool)"
+        counted = self.is_boolean(ref.name)
+        kind = self.counting(among) if counted else self.dtypes[ref.name]
+        missing = [i for i in dict.fromkeys(letters) if i not in ref.indices]
+        ones = [(self.ones(i, kind, among if counted else [ref.name]), i) for i in missing]
+        return self.call_einsum([(expression, ref.indices), *ones], letters)
+
+    def spread(
+        self, refs: Sequence[Ref], letters: str, *, numbers: bool = True, among: Sequence[str] = ()
+    ) -> list[str]:
+        """Values as NumPy's broadcasting takes them: scalars as they are if another value has every letter."""
+        full = any(set(ref.indices) >= set(letters) for ref in refs)
+        shown: list[str] = []
+        for ref in refs:
+            if full and not ref.indices:
+                shown.append(self.value(ref.name, among) if numbers else self.names[ref.name])
+            else:
+                shown.append(self.aligned(ref, letters, numbers=numbers, among=among))
+        return shown
+
+    def arange(self, letter: str, letters: str) -> str:
+        """The positions along a letter, on the axes of ``letters``."""
+        return f"np.arange({self.size(letter)})" + new_axes(letter, letters)
+
+    def place(self, position: Position, letters: str) -> str:
+        """A position for every combination of letters."""
+        parts: list[str] = []
+        for factor, letter in position.terms:
+            number = whole(Factor(factor.number), {})
+            head = [str(abs(number))] if abs(number) != 1 else []
+            sizes = [self.size(i) if power == 1 else f"{self.size(i)}**{power}" for i, power in factor.sizes]
+            sign = "-" if number < 0 else "+"
+            parts.append(f" {sign} {' * '.join([*head, *sizes, self.arange(letter, letters)])}")
+        if position.pick is not None:
+            parts.append(f" + {self.picked(position.pick, letters)}")
+        if position.constant or not parts:
+            parts.append(f" {'-' if position.constant < 0 else '+'} {abs(position.constant)}")
+        total = "".join(parts)
+        return "-" + total[3:] if total.startswith(" - ") else total[3:]
+
+    def picked(self, pick: Ref, letters: str) -> str:
+        """An array of positions on the axes of ``letters``."""
+        own = "".join(i for i in letters if i in pick.indices)
+        expression = self.position_value(pick.name)
+        if own != pick.indices:
+            expression = self.call_einsum([(expression, pick.indices)], own)
+        if not own or letters.endswith(own):
+            return expression
+        first = letters.index(own[0])
+        axes = ", ".join(":" if i in own else "None" for i in letters[first:])
+        return f"{expression}[{axes}]"
+
+    def bracket(self, bracket: Bracket) -> str:
+        """A bracket as an array of booleans, on the axes of its letters."""
+        sign = {"=": "==", "≠": "!=", "<": "<", "≤": "<="}[bracket.relation]
+        letters = bracket.letters
+        return f"{self.place(bracket.left, letters)} {sign} {self.place(bracket.right, letters)}"
+
+
+def new_axes(letter: str, letters: str) -> str:
+    """The index that puts a vector on its axis among several."""
+    after = len(letters) - letters.index(letter) - 1
+    return f"[{', '.join([':', *['None'] * after])}]" if after else ""
+
+
+SWAPPED = {"float64": "float32", "float32": "float64", "complex128": "complex64", "complex64": "complex128"}
+
+
+def swapped_widths(program: Program) -> Program:
+    """The program with float32 for float64 among its inputs and the other way round."""
+    return replace(program, inputs=tuple(replace(i, dtype=SWAPPED.get(i.dtype, i.dtype)) for i in program.inputs))
+
+
+def value_dtypes(program: Program) -> dict[str, Dtype]:
+    """The dtype of every value, given those of the inputs."""
+    known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
+    known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
+    known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}
+    for equation in program.equations:
+        known[equation.out.name] = value_dtype(equation, known, program.sizes)
+    return known
+
+
+def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, int]) -> Dtype:
+    """The dtype of one value."""
+
+    def sample(ref: Ref) -> NDArray[Any]:
+        return np.ones(1, known[ref.name])
+
+    with np.errstate(all="ignore"):
+        match equation:
+            case Contract(_, refs, brackets, factor):
+                kind = product_kind([numeric(sample(ref)) for ref in refs]) if refs else np.dtype(np.int64)
+                total: Any = np.ones(1, kind) if refs or brackets else 1
+                return np.asarray(scale(total, factor, sizes)).dtype
+            case Sum(_, terms):
+                total = 0
+                for factor, ref in terms:
+                    total = total + scale(1 if ref is None else sample(ref), factor, sizes)
+                return np.asarray(total).dtype
+            case Map(_, function, refs, parameter):
+                return elementwise.evaluate(function, [sample(ref) for ref in refs], parameter).dtype
+            case Extremum():
+                return np.dtype(np.int64) if equation.position_of else known[equation.operand.name]
+            case Update(_, base, value):
+                return np.result_type(sample(base), numeric(sample(value)))
+            case Opaque(out):
+                if out.name not in known:
+                    raise ShapeError(f"{out.name} could not be read ({equation.reason}), and its value was not kept")
+                return known[out.name]

@@ -1,0 +1,308 @@
+"""``source``: a program as straight-line Python that people can read, paste and run.
+
+One equation a line, each with its index notation as a comment; in a derived program under the forward equation that it
+was derived from. ``statements`` writes the lines; here is the function around them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NotationError
+from ..program import Contract, Equation, Opaque, Program, Sum, operands
+from ..text.markup import printable
+from ..text.notation import View, equation_text
+from ..text.numerals import code
+from . import unpacking
+from .identifiers import RESERVED, Identifiers
+from .scope import Scope, swapped_widths, value_dtypes
+from .statements import write
+
+WIDTH = 100
+INDENT = "    "
+
+HELPERS = {
+    "sigmoid": '''
+def sigmoid(x):
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x)))
+''',
+    "softplus": '''
+def softplus(x):
+    """log(1 + exp(x)), without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(np.minimum(x, -x)))
+''',
+}
+
+
+def source(
+    program: Program,
+    name: str = "backward",
+    einsum: Literal["np.einsum", "eb.einsum"] = "np.einsum",
+    arguments: Sequence[str] = (),
+) -> str:
+    """A program as the source of a Python function.
+
+    Parameters
+    ----------
+    program : Program
+        Its inputs say by their paths how the arguments are nested; where they have none, each is an argument.
+    name : str
+    einsum : 'np.einsum' or 'eb.einsum'
+        What contracts.
+    arguments : sequence of str
+        What to call the arguments that are lists, dicts or objects of arrays, by position.
+
+    Returns
+    -------
+    str
+        Imports, constants, and the function. It returns the outputs as ``program.structure`` nests them, keeps float32,
+        and takes arrays of other sizes where the program does. Labels that pick positions must be positions.
+
+    Raises
+    ------
+    NotationError
+        ``name`` is no identifier, or the arguments' paths contradict one another.
+    """
+    program = needed(program)
+    scope = scope_of(program, name, einsum)
+    parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
+    body = equations(program, scope)
+    returned = nested(program.structure, program, scope)
+    sizes, sizing = size_lines(program, scope)
+    used = used_names(program) | sizing
+    opening = [line for name, node in containers for line in unpacking.unpack(name, node, used, scope)]
+    opening += input_lines(program, used, scope) + sizes
+    lines = opening + ([""] if opening and body else []) + body + [f"return {returned}"]
+    return assemble(f"def {name}({', '.join(parameters)}):", lines, scope)
+
+
+def scope_of(program: Program, name: str, einsum: str) -> Scope:
+    """The scope of the function, with an identifier for each value."""
+    if not name.isidentifier() or name in RESERVED:
+        raise NotationError(f"the function's name must be an identifier that is not in use, not {name!r}")
+    if einsum not in ("np.einsum", "eb.einsum"):
+        raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {einsum!r}")
+    identifiers = Identifiers([name, *HELPERS])
+    values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
+    names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
+    dtypes = (value_dtypes(program), value_dtypes(swapped_widths(program)))
+    return Scope(program, einsum, names, *dtypes, identifiers)
+
+
+def needed(program: Program) -> Program:
+    """The program without the equations and constants that no output in the structure needs."""
+    wanted = {program.outputs[number].name for number in numbers(program.structure)}
+    kept: list[Equation] = []
+    for equation in reversed(program.equations):
+        if equation.out.name in wanted:
+            kept.append(equation)
+            wanted |= set() if isinstance(equation, Opaque) else {ref.name for ref in operands(equation)}
+    constants = {name: array for name, array in program.constants.items() if name in wanted}
+    return replace(program, equations=tuple(reversed(kept)), constants=constants)
+
+
+def numbers(structure: Any) -> Iterator[int]:
+    """The outputs that a structure holds."""
+    match structure:
+        case bool():
+            pass
+        case int():
+            yield structure
+        case list() | tuple():
+            for item in structure:
+                yield from numbers(item)
+        case dict():
+            for item in structure.values():
+                yield from numbers(item)
+
+
+def used_names(program: Program) -> set[str]:
+    """The values that equations or outputs read."""
+    read = {ref.name for e in program.equations if not isinstance(e, Opaque) for ref in operands(e)}
+    return read | {program.outputs[number].name for number in numbers(program.structure)}
+
+
+def equations(program: Program, scope: Scope) -> list[str]:
+    """The lines of all equations; those derived from one forward equation stand together under it."""
+    defining = program.defining()
+    scope.inlined = inlined(program)
+    view = View(scope.names, scope.inlined, View.of(program).taken | set(scope.names.values()))
+    lines: list[str] = []
+    before: str | None = None
+    for equation in program.equations:
+        if equation.out.name in scope.inlined:
+            continue
+        origin = program.origins.get(equation.out.name)
+        forward = defining.get(origin) if origin is not None else None
+        if origin != before and (origin is not None or before is not None):
+            lines += [""] * bool(lines) + ([f"# {equation_text(forward, view)}"] if forward is not None else [])
+        before = origin
+        scope.lines, scope.vectors = [], []
+        write(equation, scope)
+        lines += scope.vectors
+        comment = "# " + equation_text(equation, view)
+        *first, last = scope.lines or [""]
+        together = f"{last}  {comment}".lstrip()
+        if first or len(together) > WIDTH - len(INDENT):
+            lines += [comment, *first, *([last] if last else [])]
+        else:
+            lines.append(together)
+    return [*lines, ""] if before is not None else lines
+
+
+def inlined(program: Program) -> dict[str, Equation]:
+    """Sums such as ``1 - h`` that one product reads, and that may stand in its einsum."""
+    uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
+    uses.update(ref.name for ref in program.outputs)
+    products = [e for e in program.equations if isinstance(e, Contract) and len(e.operands) > 1 and not e.brackets]
+    read = {ref.name for equation in products for ref in equation.operands if uses[ref.name] == 1}
+    return {
+        e.out.name: e
+        for e in program.equations
+        if isinstance(e, Sum) and e.out.name in read and e.out.name not in program.labels
+        if len(e.terms) == 2 and all(ref is None or ref.indices == e.out.indices for _, ref in e.terms)
+        if any(ref is not None for _, ref in e.terms)
+    }
+
+
+def size_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
+    """The lines that read sizes from the inputs, and the inputs that they read."""
+    used = used_names(program)
+    lines, sizing = [], set()
+    for dimension in program.dimensions:
+        if dimension.letters in scope.used_sizes:
+            given = [i for i in program.inputs if set(i.ref.indices) & set(dimension.letters)]
+            chosen = next((i for i in given if i.ref.name in used), given[0])
+            axis = next(n for n, letter in enumerate(chosen.ref.indices) if letter in dimension.letters)
+            sizing.add(chosen.ref.name)
+            lines.append(f"{scope.used_sizes[dimension.letters]} = {scope.names[chosen.ref.name]}.shape[{axis}]")
+    return lines, sizing
+
+
+def input_lines(program: Program, used: set[str], scope: Scope) -> list[str]:
+    """The lines that drop axes of size 1 without a letter, and that make arrays of numbers."""
+    lines = []
+    for given in program.inputs:
+        name, units = scope.names[given.ref.name], given.units
+        if given.ref.name in used and units:
+            lines.append(f"{name} = {name}.squeeze({units[0] if len(units) == 1 else units})")
+        elif given.ref.name in used and not given.ref.indices:
+            lines.append(f"{name} = np.asarray({name})")
+    return lines
+
+
+def nested(structure: Any, program: Program, scope: Scope) -> str:
+    """The outputs as the structure nests them; a tuple that is returned needs no parentheses."""
+    text = structure_text(structure, program, scope)
+    return text[1:-1] if isinstance(structure, tuple) and len(structure) > 1 else text
+
+
+def structure_text(structure: Any, program: Program, scope: Scope) -> str:
+    """A nested structure as an expression."""
+    match structure:
+        case bool() | None | str() | float():
+            return repr(structure)
+        case int():
+            return output(structure, program, scope)
+        case list() | tuple():
+            items = ", ".join(structure_text(item, program, scope) for item in structure)
+            end = "," if isinstance(structure, tuple) and len(structure) == 1 else ""
+            return f"[{items}]" if isinstance(structure, list) else f"({items}{end})"
+        case dict():
+            pairs = [f"{string(key)}: {structure_text(value, program, scope)}" for key, value in structure.items()]
+            return f"{{{', '.join(pairs)}}}"
+        case _:
+            raise NotationError(f"outputs are nested in lists, tuples and dicts, not in {type(structure).__name__}")
+
+
+def string(key: Any) -> str:
+    """A key as a literal, in double quotes where that is plain."""
+    return f'"{key}"' if isinstance(key, str) and repr(key) == f"'{key}'" else repr(key)
+
+
+def output(number: int, program: Program, scope: Scope) -> str:
+    """An output as an expression, its axes of size 1 included."""
+    text = scope.names[program.outputs[number].name]
+    units = program.output_units[number] if program.output_units else ()
+    return f"np.expand_dims({text}, {units[0] if len(units) == 1 else units})" if units else text
+
+
+# Layout
+
+
+def assemble(head: str, lines: list[str], scope: Scope) -> str:
+    """The whole text."""
+    text: list[str] = []
+    constants = [f"{scope.names[name]} = {array_code(np.asarray(a))}" for name, a in scope.program.constants.items()]
+    text += [""] * bool(constants) + [row for line in constants for row in wrapped(line)]
+    for helper in sorted(scope.helpers):
+        text += ["", *HELPERS[helper].rstrip().split("\n")]
+    text += ["", "", *wrapped(head)]
+    meaning = [f"{', '.join(d.letters)} {printable(d.name)}" for d in scope.program.dimensions if d.name]
+    text += [f"{INDENT}# {',  '.join(meaning)}"] if meaning else []
+    for line in lines:
+        text += [INDENT + row if row else row for row in wrapped(line, WIDTH - len(INDENT))]
+    body = "\n".join(text) + "\n"
+    imports = ["import numpy as np\n"] * ("np." in body) + ["import einbackprop as eb\n"] * ("eb." in body)
+    return "\n".join(imports) + body if imports else body.lstrip("\n")
+
+
+def array_code(array: NDArray[Any]) -> str:
+    """A constant array as an expression."""
+    dtype = "bool" if array.dtype == np.bool_ else f"np.{array.dtype.name}"
+    if array.dtype.kind not in "biufc":
+        raise NotationError(f"a constant of dtype {array.dtype} cannot be written as source")
+    if array.size > 1 and (array == array.flat[0]).all():
+        return f"np.full({array.shape}, {element(array.flat[0])}, dtype={dtype})"
+    if array.size == 0:
+        return f"np.zeros({array.shape}, dtype={dtype})"
+    return f"np.array({elements(array)}, dtype={dtype})"
+
+
+def elements(array: NDArray[Any]) -> str:
+    """Nested lists of numbers, every digit written."""
+    if array.ndim == 0:
+        return element(array[()])
+    return f"[{', '.join(elements(item) for item in array)}]"
+
+
+def element(value: Any) -> str:
+    """One number of an array."""
+    item = value.item()
+    return repr(item) if isinstance(item, bool | int) else code(item)
+
+
+def wrapped(line: str, width: int = WIDTH) -> list[str]:
+    """A statement on as many lines as it needs, broken after commas inside brackets; comments at spaces."""
+    if len(line) <= width:
+        return [line]
+    mark, joint = ("#   ", " ") if line.startswith("#") else (INDENT, ", ")
+    rows, row = [], ""
+    for piece in pieces(line, joint):
+        if row and len(row) + len(piece) > width:
+            rows.append(row.rstrip())
+            row = mark
+        row += piece
+    return [*rows, row]
+
+
+def pieces(line: str, joint: str) -> list[str]:
+    """The line cut where it may be broken: a comma in a string, or outside of brackets, is no such place."""
+    cuts, depth, quote, start = [], 0, "", 0
+    for at, c in enumerate(line):
+        if quote:
+            quote = "" if c == quote and line[at - 1] != "\\" else quote
+        elif c in "\"'" and joint == ", ":
+            quote = c
+        depth += (c in "([{") - (c in ")]}") if not quote else 0
+        if not quote and line.startswith(joint, at) and (depth or joint == " "):
+            cuts.append(line[start : at + len(joint)])
+            start = at + len(joint)
+    return [*cuts, line[start:]]

@@ -1,0 +1,253 @@
+"""Atoms with indices, and the canonical naming of the indices of a product or a sum of them.
+
+Two formulas that differ only in how their summation indices are called, or in the order of commuting factors, get
+one and the same name. That is graph isomorphism, so it is done as graph programs do it: colour the indices by what
+they touch, refine the colours until they are stable, and where a tie remains, try each of the tied indices in turn
+and keep the smallest result. Ties between indices that can be exchanged are cut short. The exchanges found on the way
+are the symmetries of the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from hashlib import blake2b
+from typing import Any
+
+from ..errors import UndecidedError
+
+Index = int
+"""A dimension's number, and a serial number among the indices that range over it: ``dimension << 32 | serial``."""
+
+Exponent = int | Fraction
+MOST_LEAVES = 200
+MOST_SYMMETRIES = 720
+DIGEST_SIZE = 20
+
+
+def index(dimension: int, serial: int) -> Index:
+    """The index with this serial number over a dimension."""
+    return dimension << 32 | serial
+
+
+def dimension_of(i: Index) -> int:
+    """The dimension that an index ranges over."""
+    return i >> 32
+
+
+@dataclass(eq=False, slots=True)
+class Head:
+    """What an atom is, without its indices: an input, a size, a function of a formula, a sum, a power's base.
+
+    Attributes
+    ----------
+    digest : bytes
+        Equal for equal heads, and for no others (a 160-bit hash of the canonical formula).
+    arguments : tuple of terms
+        The formulas inside, written in the slots ``index(dimension, 0)``, ``index(dimension, 1)``, …
+    dimensions : tuple of int
+        One for each slot.
+    bound : tuple of indices
+        The further slots that are summed or maximised over inside.
+    symmetries : tuple of permutations
+        The rearrangements of the slots, besides leaving them as they are, that change nothing.
+    orbits : tuple of int
+        Slots that a symmetry exchanges have one number.
+    make : callable, optional
+        Builds the value anew from other arguments, for when two slots get the same index.
+    reduce : callable, optional
+        The rule that the atom brings into a product; see ``polynomials.normalise``.
+    lead : optional
+        What ``reduce`` looks for.
+    """
+
+    digest: bytes
+    kind: str
+    name: str = ""
+    arguments: tuple[dict[frozenset[Any], Fraction], ...] = ()
+    dimensions: tuple[int, ...] = ()
+    bound: tuple[Index, ...] = ()
+    symmetries: tuple[tuple[int, ...], ...] = ()
+    orbits: tuple[int, ...] = ()
+    indicator: bool = False
+    positive: bool = False
+    integer: bool = False
+    real: bool = True
+    make: Callable[..., Any] | None = None
+    reduce: Callable[..., Any] | None = None
+    lead: Any = None
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Head) and self.digest == other.digest)
+
+    def at(self, indices: tuple[Index, ...]) -> Atom:
+        """The atom with these indices, arranged the one way among those that the symmetries allow."""
+        if self.symmetries:
+            indices = min(indices, *(tuple([indices[k] for k in s]) for s in self.symmetries))
+        return (self, indices)
+
+
+Atom = tuple[Head, tuple[Index, ...]]
+Row = tuple[str, Sequence[tuple[Atom, Exponent]]]
+"""A tag, and a product of powers of atoms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The canonical order of the indices: first the free ones, then the bound ones.
+
+    ``code`` is the formula with its indices so named, ``symmetries`` the rearrangements of the free ones that leave it.
+    """
+
+    order: tuple[Index, ...]
+    free: int
+    code: tuple[Any, ...]
+    symmetries: tuple[tuple[int, ...], ...]
+    orbits: tuple[int, ...]
+
+    def digest(self, *what: object) -> bytes:
+        """A name for the formula, given what else distinguishes it."""
+        dimensions = [dimension_of(i) for i in self.order]
+        return blake2b(repr((what, dimensions, self.free, self.code)).encode(), digest_size=DIGEST_SIZE).digest()
+
+
+def name_indices(rows: Sequence[Row], bound: Iterable[Index] = (), mirror: Sequence[Row] = ()) -> Naming:
+    """Name the indices of rows of atoms canonically.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The order of the rows, and of the atoms in a row, does not matter.
+    bound : iterable of Index
+        The indices that are summed over; the others are free.
+    mirror : sequence of Row
+        Other rows with the same meaning (those of −x for an even function of x), from which more symmetries follow.
+
+    Raises
+    ------
+    UndecidedError
+        There are too many ties.
+    """
+    over = frozenset(bound)
+    indices = dict.fromkeys(i for _, items in rows for (_, where), _ in items for i in where)
+    search = _Search(rows)
+    search.explore(_rank({i: (i in over, dimension_of(i)) for i in indices}))
+    exchanges = search.exchanges
+    if mirror:
+        other = _Search(mirror)
+        other.explore(_rank({i: (i in over, dimension_of(i)) for i in indices}))
+        if other.code == search.code:
+            exchanges = [*exchanges, dict(zip(search.order, other.order, strict=True))]
+    free = len(indices) - len(over & indices.keys())
+    symmetries = _close(exchanges, search.order[:free])
+    orbits = tuple(min([k, *(s[k] for s in symmetries)]) for k in range(free))
+    return Naming(search.order, free, search.code, symmetries, orbits)
+
+
+@dataclass(slots=True)
+class _Search:
+    """The search for the smallest code over all ways to break ties."""
+
+    rows: Sequence[Row]
+    code: tuple[Any, ...] = ()
+    order: tuple[Index, ...] = ()
+    path: tuple[Index, ...] = ()
+    exchanges: list[dict[Index, Index]] = field(default_factory=list)
+    leaves: int = 0
+
+    def explore(self, colours: dict[Index, int], path: tuple[Index, ...] = ()) -> int:
+        """Refine; take the code where no tie is left, else break the first of the smallest ties each way.
+
+        ``path`` holds the indices that ties were broken by. Returns how long a path to continue from: when a leaf turns
+        out to be the image of the best one, all of the branch is the image of one that was explored.
+        """
+        colours = _refine(self.rows, colours)
+        cells: dict[int, list[Index]] = {}
+        for i, colour in colours.items():
+            cells.setdefault(colour, []).append(i)
+        tied = [(len(cell), colour) for colour, cell in cells.items() if len(cell) > 1]
+        if not tied:
+            return self.leaf(tuple(sorted(colours, key=colours.__getitem__)), path)
+        _, colour = min(tied)
+        tried: list[Index] = []
+        for i in cells[colour]:
+            twin = next((k for k in tried if self.interchangeable(i, k)), None)
+            if twin is not None:
+                self.exchanges.append({i: twin, twin: i})
+                continue
+            tried.append(i)
+            back = self.explore({k: 2 * c + (c == colour and k != i) for k, c in colours.items()}, (*path, i))
+            if back < len(path):
+                return back
+        return len(path)
+
+    def interchangeable(self, i: Index, k: Index) -> bool:
+        """Whether swapping two indices leaves the rows as they are."""
+        swap = {i: k, k: i}
+        return _encode(self.rows, lambda x: swap.get(x, x)) == _encode(self.rows, lambda x: x)
+
+    def leaf(self, order: tuple[Index, ...], path: tuple[Index, ...]) -> int:
+        """Keep the code if it is the smallest so far; an equal one is a symmetry."""
+        self.leaves += 1
+        if self.leaves > MOST_LEAVES:
+            raise UndecidedError(f"a product over {len(order)} indices is too symmetric to be compared")
+        code = _encode(self.rows, {i: k for k, i in enumerate(order)}.__getitem__)
+        if self.order and code == self.code:
+            self.exchanges.append(dict(zip(self.order, order, strict=True)))
+            return next((k for k, (i, j) in enumerate(zip(path, self.path, strict=False)) if i != j), len(path))
+        if not self.order or code < self.code:
+            self.code, self.order, self.path = code, order, path
+        return len(path)
+
+
+def _encode(rows: Sequence[Row], label: Callable[[Index], int]) -> tuple[Any, ...]:
+    """The rows as sorted tuples, in the given names of the indices."""
+    coded = []
+    for tag, items in rows:
+        atoms = [(h.at(tuple([label(i) for i in where])), exponent) for (h, where), exponent in items]
+        coded.append((tag, tuple(sorted([(h.digest, str(e), where) for (h, where), e in atoms]))))
+    return tuple(sorted(coded))
+
+
+def _rank(keys: dict[Index, Any]) -> dict[Index, int]:
+    """Number the indices by the rank of their keys."""
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    return {i: ranks[key] for i, key in keys.items()}
+
+
+def _refine(rows: Sequence[Row], colours: dict[Index, int]) -> dict[Index, int]:
+    """Colour the indices by what they touch, until no colour splits any more."""
+    while len(set(colours.values())) < len(colours):
+        touched: dict[Index, list[Any]] = {i: [] for i in colours}
+        for tag, items in rows:
+            seen = [
+                (h.digest, str(e), tuple(sorted([(o, colours[i]) for o, i in zip(h.orbits, where, strict=True)])))
+                for (h, where), e in items
+            ]
+            row = (tag, tuple(sorted(seen))) if len(rows) > 1 else ()
+            for sight, ((h, where), _) in zip(seen, items, strict=True):
+                for orbit, i in zip(h.orbits, where, strict=True):
+                    touched[i].append((row, sight, orbit))
+        finer = _rank({i: (colour, tuple(sorted(touched[i]))) for i, colour in colours.items()})
+        if len(set(finer.values())) == len(set(colours.values())):
+            break
+        colours = finer
+    return colours
+
+
+def _close(exchanges: Sequence[dict[Index, Index]], slots: tuple[Index, ...]) -> tuple[tuple[int, ...], ...]:
+    """The group that the exchanges generate on the free indices, as permutations of the slots, identity left out."""
+    place = {i: k for k, i in enumerate(slots)}
+    identity = tuple(range(len(slots)))
+    generators = {tuple(place[e.get(i, i)] for i in slots) for e in exchanges} - {identity}
+    group, new = {identity}, {identity}
+    while new:
+        new = {tuple(g[k] for k in s) for s in new for g in generators} - group
+        group |= new
+        if len(group) > MOST_SYMMETRIES:
+            raise UndecidedError(f"a formula has over {MOST_SYMMETRIES} symmetries")
+    return tuple(sorted(group - {identity}))

@@ -1,0 +1,318 @@
+"""The values of a program as terms in canonical form, equation by equation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from hashlib import blake2b
+from math import isinf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UndecidedError
+from ..program import (
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Factor,
+    Map,
+    Number,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    exact,
+    operands,
+)
+from . import functions
+from .brackets import letter, positive, zero
+from .canonical import DIGEST_SIZE, Atom, Head, Index, index
+from .correspondence import indices_of
+from .polynomials import (
+    ONE,
+    Context,
+    Product,
+    Terms,
+    add,
+    constant,
+    monomial,
+    multiply,
+    normalise,
+    scale,
+    size,
+    substitute,
+    without,
+)
+from .summation import total
+
+
+@dataclass
+class Expansion:
+    """A program whose values are expanded as they are asked for.
+
+    Attributes
+    ----------
+    program : Program
+    context : Context
+    dimensions : mapping of letter to number, optional
+        Numbers that are shared with another program; else a dimension's number is its place in the program.
+    called : mapping
+        What an input or a given value is called in the comparison.
+    axes : mapping
+        For a given value, its axes in the order in which the comparison takes them, where that is another.
+    given : mapping
+        Values that are not expanded, and what it rests on that they are so called.
+    zero_or_one, positive : frozenset of str
+        Inputs of which every entry is so, as they are called in the comparison.
+    prefix : str
+        Tells values that are taken as they are from those of another program that have the same name.
+    """
+
+    program: Program
+    context: Context
+    dimensions: Mapping[str, int] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    given: Mapping[str, Mapping[str, None]] = field(default_factory=dict)
+    zero_or_one: frozenset[str] = frozenset()
+    positive: frozenset[str] = frozenset()
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        self.dimensions = self.dimensions or {i: k for k, d in enumerate(self.program.dimensions) for i in d.letters}
+        self._values: dict[str, Terms] = {}
+        self._rests: dict[str, dict[str, None]] = {}
+        self._slots: dict[str, tuple[Index, ...]] = {}
+        self._inputs = {i.ref.name: i for i in self.program.inputs}
+        self._defining = self.program.defining()
+
+    def value(self, name: str) -> Terms:
+        """A value with ``slots(name)`` as its indices; those it needs are expanded first."""
+        waiting = [name]
+        while waiting:
+            top = waiting[-1]
+            equation = None if top in self.given else self._defining.get(top)
+            needed = [] if equation is None or isinstance(equation, Opaque) else [r.name for r in operands(equation)]
+            missing = [n for n in needed if n not in self._values]
+            if missing and top not in self._values:
+                waiting += missing
+                continue
+            waiting.pop()
+            if top not in self._values:
+                self._expand(top, equation, needed)
+        return self._values[name]
+
+    def _expand(self, name: str, equation: Equation | None, needed: Sequence[str]) -> None:
+        """Expand one value of which all operands are expanded, and keep what it rests on."""
+        outer, self.context.rests = self.context.rests, dict(self.given.get(name, ()))
+        try:
+            self._values[name] = self.leaf(name) if equation is None else self.compute(equation)
+        finally:
+            own, self.context.rests = self.context.rests, outer
+        for operand in needed:
+            own |= self._rests[operand]
+        self._rests[name] = own
+        self.context.rests |= own
+
+    def slots(self, name: str) -> tuple[Index, ...]:
+        """The indices of a value's axes, numbered from 0."""
+        if name not in self._slots:
+            letters = indices_of(self.program, name)
+            if letters is None:
+                raise UndecidedError(f"there is no value {name}")
+            self._slots[name] = tuple(index(self.dimensions[i], k) for k, i in enumerate(letters))
+        return self._slots[name]
+
+    def rests(self, name: str) -> dict[str, None]:
+        """What the terms of a value rest on (it has been expanded before)."""
+        return self._rests[name]
+
+    def leaf(self, name: str) -> Terms:
+        """An input, a constant, or a value that is taken as it is."""
+        slots = self.slots(name)
+        given = self._inputs.get(name)
+        called = self.called.get(name, self.prefix + name)
+        traits: dict[str, Any] = {"indicator": called in self.zero_or_one, "positive": called in self.positive}
+        if given is None and name in self.program.constants and name not in self.called:
+            array = np.asarray(self.program.constants[name])
+            if uniform(array):
+                return self.number(exact(array.flat[0]))
+            called = blake2b(repr(array.shape).encode() + _bytes(array), digest_size=DIGEST_SIZE).hexdigest()
+            kind = array.dtype.kind
+            above = kind != "c" and bool((array > 0).all())
+            traits = {"indicator": bool(np.isin(array, (0, 1)).all()), "positive": above}
+        else:
+            kind = np.dtype(given.dtype).kind if given else "f"
+        traits["indicator"] = traits["indicator"] or kind == "b"
+        traits |= {"integer": kind in "iub", "real": kind != "c"}
+        where = tuple(slots[k] for k in self.axes[name]) if name in self.axes else slots
+        head = self._head(f"input {called} {len(slots)}", "input", called, where, **traits)
+        return monomial({(head, where): 1})
+
+    def _head(self, digest: str, kind: str, name: str, slots: Sequence[Index] = (), **traits: Any) -> Head:
+        dimensions = tuple(i >> 32 for i in slots)
+        return self.context.intern(
+            digest.encode(),
+            lambda: Head(digest.encode(), kind, name, dimensions=dimensions, orbits=tuple(range(len(slots))), **traits),
+        )
+
+    def number(self, number: Number) -> Terms:
+        """A number; ∞ stands for one that is larger than all others."""
+        if isinstance(number, Fraction):
+            return functions.number(number, self.context)
+        if isinstance(number, complex):
+            real, imaginary = (self.number(exact(part)) for part in (number.real, number.imag))
+            head = self._head("imaginary unit", "number", "i", real=False, reduce=_imaginary)
+            return add(real, multiply(imaginary, monomial({(head, ()): 1}), self.context))
+        if isinf(number):
+            self.context.note("an infinity is a number larger than all others, and no result is nan")
+            head = self._head("infinity", "number", "inf", positive=True)
+            return monomial({(head, ()): 1}, 1 if number > 0 else -1)
+        raise UndecidedError("a factor is not a number")
+
+    def factor(self, factor: Factor) -> Terms:
+        """A number times powers of sizes."""
+        powers: Product = {}
+        for i, power in factor.sizes:
+            atom = (size(self.dimensions[i], self.context), ())
+            powers[atom] = powers.get(atom, 0) + power
+        return multiply(self.number(factor.number), normalise(powers, self.context), self.context)
+
+    def scaled(self, terms: Terms, factor: Factor) -> Terms:
+        """Terms times a factor."""
+        return multiply(self.factor(factor), terms, self.context)
+
+    def read(self, ref: Ref, names: Mapping[str, Index]) -> Terms:
+        """A value where it is used, with the given indices for its letters."""
+        slots = self.slots(ref.name)
+        mapping = {slot: names[i] for slot, i in zip(slots, ref.indices, strict=True)}
+        return substitute(self.value(ref.name), mapping, self.context)
+
+    def names(self, letters: str, out: str) -> dict[str, Index]:
+        """An index for each letter: the output's are numbered, the others new."""
+        named = {i: index(self.dimensions[i], k) for k, i in reversed(list(enumerate(out)))}
+        return named | {i: self.context.fresh(self.dimensions[i]) for i in letters if i not in named}
+
+    def compute(self, equation: Equation) -> Terms:
+        """The value that one equation defines."""
+        match equation:
+            case Contract():
+                return self.contract(equation)
+            case Sum(out, summands):
+                names = self.names("", out.indices)
+                return add(
+                    *(self.scaled(ONE if ref is None else self.read(ref, names), factor) for factor, ref in summands)
+                )
+            case Map(out, function, refs, parameter):
+                names = self.names("", out.indices)
+                if parameter is not None and not isinstance(parameter, Fraction):
+                    raise UndecidedError(f"{function} with the parameter {parameter}")
+                exponent = None if parameter is None else next(iter(self.number(parameter).values()), Fraction(0))
+                return functions.apply(function, [self.read(ref, names) for ref in refs], exponent, self.context)
+            case Extremum():
+                return self.extremum(equation)
+            case Update():
+                return self.update(equation)
+            case Opaque(out):
+                return self.leaf(out.name)
+
+    def contract(self, equation: Contract) -> Terms:
+        """Products, distributed; then the sum over the letters that ``out`` lacks."""
+        out = equation.out.indices
+        letters = "".join(
+            dict.fromkeys("".join(r.indices for r in equation.operands) + "".join(b.letters for b in equation.brackets))
+        )
+        names = self.names(letters, out)
+        product = self.factor(equation.factor)
+        for bracket in equation.brackets:
+            product = multiply(product, self.bracket(bracket, names), self.context)
+        for ref in equation.operands:
+            product = multiply(product, self.read(ref, names), self.context)
+        result = total(product, [names[i] for i in letters if i not in out], self.context)
+        for k, i in enumerate(out):
+            if out.index(i) != k:
+                again = index(self.dimensions[i], k)
+                result = multiply(result, self.equal(names[i], again), self.context)
+        return result
+
+    def equal(self, i: Index, k: Index) -> Terms:
+        """``[i=k]``."""
+        return zero(functions.minus(letter(i, self.context), letter(k, self.context)), self.context)
+
+    def bracket(self, bracket: Bracket, names: Mapping[str, Index]) -> Terms:
+        """A bracket as terms."""
+        left, right = self.position(bracket.left, names), self.position(bracket.right, names)
+        match bracket.relation:
+            case "=":
+                return zero(functions.minus(left, right), self.context)
+            case "≠":
+                return functions.negated(zero(functions.minus(left, right), self.context))
+            case "<":
+                return positive(functions.minus(right, left), self.context)
+            case "≤":
+                return functions.negated(positive(functions.minus(left, right), self.context))
+
+    def position(self, position: Position, names: Mapping[str, Index]) -> Terms:
+        """A position as terms in letters."""
+        parts = [self.scaled(letter(names[i], self.context), factor) for factor, i in position.terms]
+        if position.pick is not None:
+            parts.append(self.read(position.pick, names))
+        return add(constant(position.constant), *parts)
+
+    def extremum(self, equation: Extremum) -> Terms:
+        """Max, min or where they are reached."""
+        letters = "".join(dict.fromkeys(equation.operand.indices))
+        names = self.names(letters, equation.out.indices)
+        over = [names[i] for i in letters if i not in equation.out.indices]
+        terms = self.read(equation.operand, names)
+        if equation.position_of:
+            along = names[equation.position_of]
+            return functions.position(equation.kind, terms, over, along, self.context)
+        return functions.extremum(equation.kind, terms, over, self.context)
+
+    def update(self, equation: Update) -> Terms:
+        """``base + Σ brackets·mask·(value - base)``, over the letters of the value's own."""
+        own = equation.base.indices
+        goals = self.names("", own)
+        written = {b.left.letters: b for b in equation.brackets}
+        letters = equation.value.indices + "".join(b.right.letters for b in equation.brackets)
+        inside = {i: k for i, k in goals.items() if i not in written}
+        fresh = {i: self.context.fresh(self.dimensions[i]) for i in dict.fromkeys(letters) if i not in inside}
+        region = ONE
+        for bracket in equation.brackets:
+            at = functions.minus(self.position(bracket.left, goals), self.position(bracket.right, inside | fresh))
+            region = multiply(region, zero(at, self.context), self.context)
+        base = self.read(Ref(equation.base.name, own), goals)
+        if equation.mask is not None:
+            mask = functions.truth(self.context, self.read(equation.mask, goals))
+            region = multiply(region, mask, self.context)
+        new = functions.minus(self.read(equation.value, inside | fresh), base)
+        return add(base, total(multiply(region, new, self.context), fresh.values(), self.context))
+
+
+def uniform(array: NDArray[Any]) -> bool:
+    """Whether an array is one number throughout."""
+    return array.size > 0 and array.dtype.kind in "biufc" and bool((array == array.flat[0]).all())
+
+
+def _bytes(array: NDArray[Any]) -> bytes:
+    if array.dtype.kind not in "biufc":
+        raise UndecidedError(f"a constant array of dtype {array.dtype}")
+    return np.ascontiguousarray(array, dtype=complex if array.dtype.kind == "c" else float).tobytes()
+
+
+def _imaginary(atoms: Product, atom: Atom, context: Context) -> Terms | None:
+    """``i² = -1``."""
+    power = atoms[atom]
+    if power != int(power):
+        raise UndecidedError("a root of the imaginary unit")
+    if 0 <= power < 2:
+        return None
+    rest = without(atoms, atom) | ({atom: 1} if power % 2 else {})
+    return scale(normalise(rest, context), -1 if power % 4 >= 2 else 1)

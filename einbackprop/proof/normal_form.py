@@ -1,0 +1,151 @@
+"""When two formulas are the same.
+
+``expand`` writes a value of a program as a canonical sum of terms: coefficient · powers of sizes · powers of atoms,
+summed over bound indices. Two values with one normal form are equal for every size and every value, under the
+assumptions that the comparison lists. ``same`` compares two values, a ``Prover`` many pairs of them, and
+``einsum_normal_form`` is for one written line.
+
+What a proof rests on: the rules of commutative algebra and the identities in ``identities`` and ``functions``, each
+of which keeps the value. Where no rule shows that two values are equal, they may be so all the same; ``different`` is
+said only with numbers that show it (``witness``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..program import Bracket, Contract, Factor, Position, Program, Ref
+from .comparison import NOTHING, Assumptions, Comparison, right_side
+from .expansion import Expansion
+from .polynomials import Context, Terms
+from .proving import Prover, declare
+
+__all__ = ["Assumptions", "Comparison", "Polynomial", "Prover", "einsum_normal_form", "expand", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """A value in normal form: equal polynomials are equal for every size and value.
+
+    Attributes
+    ----------
+    terms : mapping of monomial to Fraction
+        A monomial is a frozenset of (atom, exponent); the value's axes are the indices with serial number 0, 1, …
+    rests : tuple of str
+        What the form rests on, beside sizes of at least 1. It does not count in a comparison.
+    """
+
+    terms: Terms
+    rests: tuple[str, ...] = field(default=(), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+
+def expand(
+    program: Program, name: str, *, given: Sequence[str] = (), assuming: Assumptions = NOTHING, most_terms: int = 2000
+) -> Polynomial:
+    """The normal form of a value of a program.
+
+    Parameters
+    ----------
+    program : Program
+    name : str
+        An input, a constant, or what an equation defines.
+    given : sequence of str
+        Values that are taken as they are, as if they were inputs, and not expanded.
+    assuming : Assumptions
+    most_terms : int
+        Beyond this, expanding ends.
+
+    Raises
+    ------
+    UndecidedError
+        It has more terms than that, is too symmetric, or is nowhere defined.
+    """
+    context = Context(sizes={k: d.size for k, d in enumerate(program.dimensions)}, most_terms=most_terms)
+    expansion = Expansion(program, context, given={n: {} for n in given})
+    declare([expansion], assuming)
+    return Polynomial(expansion.value(name), tuple(expansion.rests(name)))
+
+
+def same(
+    program: Program, name: str, other: Program | None = None, other_name: str | None = None, *,
+    names: Mapping[str, str] | None = None, axes: Sequence[int] | None = None,
+    given: Mapping[str, str] | None = None, assuming: Assumptions = NOTHING, factor: Factor | None = None,
+    search: bool = True, seed: int = 0,
+) -> Comparison:  # fmt: skip
+    """Compare two values, of one program or of two.
+
+    Parameters
+    ----------
+    program, name
+        The first value.
+    other, other_name
+        The second; of the same program, or with the same name, where not given.
+    names : mapping, optional
+        For inputs of the other program that are called otherwise: its name, and the first program's.
+    axes : sequence of int, optional
+        For each axis of the first value, the axis of the second that goes with it.
+    given : mapping, optional
+        Values that are taken as they are: the other's name, and the first program's.
+    assuming : Assumptions
+        About inputs, by the first program's names.
+    factor : Factor, optional
+        Compare the first with this factor times the second (letters of the first program).
+    search : bool
+        Where no proof is found, look for numbers at which they differ.
+    seed : int
+        Of the numbers that are drawn then.
+
+    Returns
+    -------
+    Comparison
+    """
+    other, other_name = other or program, other_name or name
+    pairs = [(name, other_name, tuple(axes or ()))]
+    prover = Prover(program, other, names=names, given=given, assuming=assuming, linked=pairs, seed=seed)
+    return prover.compare(name, other_name, axes=axes, factor=factor, search=search)
+
+
+def einsum_normal_form(contract: Contract, ones: Sequence[str] = ()) -> str:
+    """One written line as a canonical text: factors sorted by name, factors of one dropped.
+
+    The letters stay as they are written, so that two lines have one text only if the same subscripts stand at the
+    same operands.
+
+    Parameters
+    ----------
+    contract : Contract
+    ones : sequence of str
+        The operands that hold ones only.
+
+    Examples
+    --------
+    >>> line = Contract(Ref("dc", "i"), (Ref("dz", "ib"), Ref("ones", "b")), factor=Factor.of(0.5, b=-1))
+    >>> einsum_normal_form(line, ["ones"])
+    '[i] = ½·|b|⁻¹ Σ_b dz[i,b]'
+    """
+    kept = tuple(sorted((r for r in contract.operands if r.name not in ones), key=lambda r: (r.name, r.indices)))
+    brackets = tuple(sorted(map(_oriented, contract.brackets), key=repr))
+    held = {*contract.out.indices, *"".join(r.indices for r in kept), *"".join(b.letters for b in brackets)}
+    alone = "".join(r.indices for r in contract.operands if r.name in ones)
+    counted = {i: 1 for i in alone if i not in held}
+    line = Contract(Ref("out", contract.out.indices), kept, brackets, contract.factor * Factor.of(1, **counted))
+    return f"[{','.join(contract.out.indices)}] = {right_side(line)}"
+
+
+def _oriented(bracket: Bracket) -> Bracket:
+    """The bracket with its sides in one order, where that does not matter, and their terms sorted."""
+    sides = [_sorted(bracket.left), _sorted(bracket.right)]
+    left, right = sorted(sides, key=_simplicity) if bracket.relation in "=≠" else sides
+    return replace(bracket, left=left, right=right)
+
+
+def _sorted(position: Position) -> Position:
+    return replace(position, terms=tuple(sorted(position.terms, key=lambda term: term[1])))
+
+
+def _simplicity(position: Position) -> tuple[int, str]:
+    return len(position.terms) + bool(position.constant) + 2 * bool(position.pick), repr(position)

@@ -1,0 +1,313 @@
+"""Proofs that values of two programs are equal, the later ones resting on the earlier.
+
+A deep network written out in full is a large polynomial. So a value is first compared written out, with little
+patience; where that does not do, values on the way that seem to be equal (they are, at random numbers) are proved
+equal first, each in terms of those before it, and then stand as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UndecidedError
+from ..program import Factor, Program, operands
+from .canonical import Index, dimension_of, index
+from .comparison import EVERY_SIZE, NOTHING, Assumptions, Comparison, right_side
+from .correspondence import ONE_SIZE, indices_of, number_dimensions
+from .expansion import Expansion
+from .polynomials import Context, Monomial, Terms, substitute
+from .witness import Both, Drawing, Pair, Witness
+
+MOST_OPENED = 24
+"""How many of the values that were proved equal are written out again, one after another."""
+
+QUICK = (200, 3000)
+PATIENT = (2000, 60_000)
+"""The most terms and steps of a comparison."""
+
+TOO_LARGE = "the formulas are too large to be written out"
+MOST_AXES = 4
+DIGITS = 9
+RELATIVE = 1e-6
+NOISE = 1e-9
+"""What may remain of a sum that is 0, of numbers of size 1."""
+
+
+
+class Prover:
+    """Compares values of two programs.
+
+    Parameters
+    ----------
+    program, other : Program
+    names : mapping, optional
+        For inputs of the other program that are called otherwise: its name, and the first program's.
+    given : mapping, optional
+        Values that are taken as they are: the other's name, and the first program's.
+    assuming : Assumptions
+        About inputs, by the first program's names.
+    linked : sequence of (name, other name, axes)
+        Values whose axes are of the same dimensions; ``axes`` are the other's in the first's order, or empty.
+    seed : int
+        Of random numbers.
+    """
+
+    def __init__(
+        self, program: Program, other: Program, *, names: Mapping[str, str] | None = None,
+        given: Mapping[str, str] | None = None, assuming: Assumptions = NOTHING,
+        linked: Sequence[tuple[str, str, tuple[int, ...]]] = (), seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.sides = (program, other)
+        self.assuming = assuming
+        self.given = dict(given or {})
+        self.called = {i.ref.name: i.ref.name for i in other.inputs} | dict(names or {})
+        letters = [(indices_of(program, a) or "", arranged(indices_of(other, b) or "", axes)) for a, b, axes in linked]
+        self.numbering = number_dimensions(program, other, self.called | self.given, letters)
+        self.drawing = Drawing(
+            program, other, self.called, self.numbering, Random(seed), assuming.zero_or_one, assuming.positive,
+            assuming.sums,
+        )  # fmt: skip
+        # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
+        self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
+        self.full = self.expansions({}, {}, QUICK)
+        self.drawn: tuple[Both, dict[str, int]] | None = None
+        self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
+
+    def compare(
+        self, name: str, other_name: str, *, axes: Sequence[int] | None = None, factor: Factor | None = None,
+        search: bool = True,
+    ) -> Comparison:  # fmt: skip
+        """Compare a value of the first program with one of the other.
+
+        Parameters
+        ----------
+        name, other_name : str
+        axes : sequence of int, optional
+            For each axis of the first value, the axis of the second that goes with it.
+        factor : Factor, optional
+            Compare the first with this factor times the second (letters of the first program).
+        search : bool
+            Where no proof is found, look for numbers at which they differ.
+        """
+        order = tuple(axes or range(len(indices_of(self.sides[1], other_name) or "")))
+        if len(order) != len(indices_of(self.sides[0], name) or ""):
+            return Comparison("undecided", reason=f"{name} and {other_name} have not the same number of axes")
+        said = self.assuming.sentences()
+        equal, reason = None, TOO_LARGE
+        if self.partners is None:
+            equal, reason = self.written_out(name, other_name, order, factor, QUICK)
+        if reason:
+            equal = self.step_by_step(name, other_name, order, factor)
+        if equal is not None:
+            return Comparison("proved", (EVERY_SIZE, *said, *equal))
+        found = Witness()
+        if search and not self.given:
+            found = self.drawing.search(name, other_name, order, factor)
+            if found.differs:
+                return Comparison("different", said, witness=found)
+        if reason:
+            equal, reason = self.written_out(name, other_name, order, factor, PATIENT)
+            if equal is not None:
+                return Comparison("proved", (EVERY_SIZE, *said, *equal))
+        reason = reason or found.reason or "no rule shows that they are equal"
+        return Comparison("undecided", said, reason, found.agrees)
+
+    def expansions(
+        self, ours: Mapping[str, Known], theirs: Mapping[str, Known], patience: tuple[int, int]
+    ) -> tuple[Expansion, Expansion]:
+        """The two programs, in one context, with some values as they are."""
+        context = Context(sizes=self.numbering.sizes, most_terms=patience[0], most_steps=patience[1])
+        numbers = (self.numbering.first, self.numbering.second)
+        called = ({n: n for n in self.given.values()}, self.called | self.given)
+        made = []
+        for side, cuts in enumerate((ours, theirs)):
+            given = {n: cut[2] for n, cut in cuts.items()} | {n: {} for n in called[side] if n not in self.called}
+            if not side:
+                given |= {n: {} for n in self.given.values()}
+            made.append(Expansion(
+                self.sides[side], context, numbers[side], called[side] | {n: cut[0] for n, cut in cuts.items()},
+                {n: cut[1] for n, cut in cuts.items()}, given, prefix="" if self.sides[0] is self.sides[side] else "2 ",
+            ))  # fmt: skip
+        declare(made, self.assuming)
+        return made[0], made[1]
+
+    def written_out(
+        self, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None, patience: tuple[int, int]
+    ) -> tuple[list[str] | None, str]:
+        """What the equality rests on, None if it is not seen; and why it was not, if formulas grew too large."""
+        context = self.full[0].context
+        context.steps, (context.most_terms, context.most_steps) = 0, patience
+        try:
+            return self.proved(*self.full, name, other_name, axes, factor), ""
+        except UndecidedError as error:
+            return None, str(error)
+
+    def proved(
+        self, first: Expansion, second: Expansion, name: str, other_name: str, axes: tuple[int, ...],
+        factor: Factor | None = None,
+    ) -> list[str] | None:  # fmt: skip
+        """What the equality of two expanded values rests on, None if they have not one normal form."""
+        left, right = first.value(name), second.value(other_name)
+        slots = second.slots(other_name)
+        if axes != tuple(range(len(axes))):
+            right = rearranged(right, slots, axes, first.context)
+        if factor is not None:
+            right = first.scaled(right, factor)
+        if left != right or any(a >> 32 != slots[k] >> 32 for a, k in zip(first.slots(name), axes, strict=True)):
+            return None
+        merged = [ONE_SIZE] if self.numbering.merged else []
+        return list(dict.fromkeys([*merged, *first.rests(name), *second.rests(other_name)]))
+
+    def step_by_step(
+        self, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None
+    ) -> list[str] | None:
+        """Prove the pair by way of the values that it is made from."""
+        self.look_for_partners()
+        if not self.plausible((name, other_name, axes, factor)):
+            return None
+        needed = (reach(self.sides[0], name), reach(self.sides[1], other_name))
+        for side, value, partner, order in self.partners or []:
+            if value in needed[side] and partner in needed[0] and value not in self.known[side]:
+                rests = self.with_cuts(side, partner, value, order)
+                if rests is not None:
+                    self.known[side][value] = (partner, order, dict.fromkeys(rests))
+                    self.known[0].setdefault(partner, (partner, tuple(range(len(order))), {}))
+        return self.with_cuts(1, name, other_name, axes, factor)
+
+    def with_cuts(
+        self, side: int, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None = None
+    ) -> list[str] | None:  # fmt: skip
+        """Compare values written in those that were proved equal; write out more of these while the forms differ."""
+        open_ = {self.known[0].get(name, (name,))[0], self.known[side].get(other_name, (name,))[0]}
+        for _ in range(MOST_OPENED):
+            cuts = [{n: cut for n, cut in known.items() if cut[0] not in open_} for known in self.known]
+            first, second = self.expansions(cuts[0], cuts[1], QUICK)
+            second = second if side else first
+            try:
+                rests = self.proved(first, second, name, other_name, axes, factor)
+                if rests is not None:
+                    return rests
+                difference = [*first.value(name).items() ^ second.value(other_name).items()]
+            except UndecidedError:
+                return None
+            standing = {cut[0] for cut in cuts[0].values()} & mentioned(m for m, _ in difference)
+            if not standing:
+                return None
+            open_.add(min(standing, key=lambda n: self.cost_of_opening(n, standing, cuts[0])))
+        return None
+
+    def cost_of_opening(self, name: str, standing: set[str], cuts: Mapping[str, Known]) -> tuple[int, int]:
+        """How many further values would stand in the formula were this one written out; of equals, the earliest."""
+        defining = self.sides[0].defining()
+        found, waiting = set(), [r.name for r in operands(defining[name])]
+        while waiting:
+            n = waiting.pop()
+            if n in cuts:
+                found.add(cuts[n][0])
+            elif n in defining:
+                waiting += [r.name for r in operands(defining[n])]
+        return len(found - standing), list(defining).index(name)
+
+    def look_for_partners(self) -> None:
+        """Evaluate the programs once at random numbers, to see which values seem to be equal."""
+        if self.partners is None:
+            self.partners = []
+            try:
+                sizes = self.drawing.sizes()[0]
+                self.drawn = self.drawing.floats(sizes), self.drawing.by_letter(sizes)[0]
+            except UndecidedError:  # no numbers can be drawn for an input
+                return
+            self.partners = list(self.similar(self.drawn[0]))
+
+    def plausible(self, pair: Pair) -> bool:
+        """Whether two values agree at the random numbers, or none could be drawn."""
+        if self.drawn is None:
+            return True
+        left, right = self.drawing.chosen(pair, *self.drawn)
+        beside = max(RELATIVE * np.abs(left).max(initial=0), NOISE)
+        return np.allclose(left, right, RELATIVE, beside, equal_nan=True)
+
+    def similar(self, values: Both) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
+        """Values that agree at random numbers with one of the first program: side, name, that one, how the axes go."""
+        numbers = (self.numbering.first, self.numbering.second)
+        seen: dict[Any, list[tuple[str, NDArray[Any], list[int]]]] = {}
+        for side, program in enumerate(self.sides[: 1 if self.sides[0] is self.sides[1] else 2]):
+            for equation in program.equations:
+                name, array = equation.out.name, values[side].get(equation.out.name)
+                if array is None or array.ndim > MOST_AXES or not np.isfinite(array).all():
+                    continue
+                array = array.astype(float)
+                axes = [numbers[side][i] for i in equation.out.indices]
+                alike = seen.setdefault((tuple(sorted(axes)), f"{np.abs(array).sum():.{DIGITS}e}"), [])
+                match = next((m for a, b, d in alike if (m := matching(a, b, d, array, axes))), None)
+                if match:
+                    yield side, name, *match
+                elif side == 0:
+                    alike.append((name, array, axes))
+
+
+Known = tuple[str, tuple[int, ...], dict[str, None]]
+
+
+def matching(
+    partner: str, theirs: NDArray[Any], their_axes: list[int], array: NDArray[Any], axes: list[int]
+) -> tuple[str, tuple[int, ...]] | None:
+    """The partner, and for each of its axes the axis of the array, where the two then agree."""
+    for order in permutations(range(array.ndim)):
+        if [axes[k] for k in order] == their_axes and np.allclose(array.transpose(order), theirs, 1e-9, 1e-12):
+            return partner, order
+    return None
+
+
+def reach(program: Program, name: str) -> set[str]:
+    """The values that a value is made from, itself included."""
+    defining = program.defining()
+    found, waiting = {name}, [name]
+    while waiting:
+        n = waiting.pop()
+        following = {r.name for r in operands(defining[n])} - found if n in defining else set()
+        found |= following
+        waiting += following
+    return found
+
+
+def mentioned(monomials: Iterable[Monomial]) -> set[str]:
+    """The names of inputs, and of values that stand as inputs do, in products and inside their atoms."""
+    heads = {head for m in monomials for (head, _), _ in m}
+    waiting = list(heads)
+    while waiting:
+        new = {h for terms in waiting.pop().arguments for m in terms for (h, _), _ in m} - heads
+        heads |= new
+        waiting += new
+    return {head.name for head in heads if head.kind == "input"}
+
+
+def arranged(letters: str, axes: Sequence[int]) -> str:
+    """Letters in the order of axes."""
+    return "".join(letters[k] for k in axes) if axes else letters
+
+
+def rearranged(terms: Terms, slots: Sequence[Index], axes: Sequence[int], context: Context) -> Terms:
+    """A value's terms with its axes in another order."""
+    names = {slots[axis]: index(dimension_of(slots[axis]), place) for place, axis in enumerate(axes)}
+    return substitute(terms, names, context)
+
+
+def declare(expansions: Sequence[Expansion], assuming: Assumptions) -> None:
+    """Tell expansions what is assumed about the inputs of the first."""
+    for expansion in expansions:
+        expansion.zero_or_one, expansion.positive = assuming.zero_or_one, assuming.positive
+    first = expansions[0]
+    for contract, value in assuming.sums:
+        terms = first.contract(contract)
+        heads = [head for m in terms for (head, _), e in m if head.kind == "sum" and e == 1]
+        if len(terms) != 1 or len(heads) != 1 or len(next(iter(terms))) != 1:
+            raise UndecidedError(f"{right_side(contract)} = {value} is no sum of one product over an index")
+        first.context.rules[heads[0].digest] = Fraction(value) / next(iter(terms.values()))

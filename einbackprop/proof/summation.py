@@ -1,0 +1,177 @@
+"""Sums over indices in canonical form: what brackets determine is carried out, the rest falls into linked pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from ..errors import UndecidedError
+from .canonical import Atom, Index, Row, dimension_of, index
+from .polynomials import (
+    Context,
+    Product,
+    Terms,
+    accumulate,
+    add,
+    make_atom,
+    monomial,
+    normalise,
+    opened,
+    rename,
+    scale,
+    size,
+    times,
+    without,
+)
+
+MOST_COPIES = 6
+
+
+def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
+    """The sum over some indices."""
+    result: Terms = {}
+    work = [(m, c, frozenset(over)) for m, c in terms.items()]
+    while work:
+        m, c, bound = work.pop()
+        context.count()
+        atoms, bound = open_sums(dict(m), bound, context)
+        simpler = determine(atoms, bound, context) or fold(atoms, bound, context)
+        if simpler is not None:
+            rest, bound = simpler
+            work += [(k, c * e, bound) for k, e in rest.items()]
+        else:
+            for k, e in pieces(atoms, bound, context).items():
+                accumulate(result, k, c * e)
+    return result
+
+
+def open_sums(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Product, frozenset[Index]]:
+    """Merge sums inside the sum into it: Σ_b y_b Σ_k x_kb is Σ_b Σ_k y_b x_kb."""
+    inner = [a for a, e in atoms.items() if a[0].kind == "sum" and e > 0 and not bound.isdisjoint(a[1])]
+    for atom in inner:
+        exponent = atoms.pop(atom)
+        if exponent != int(exponent):
+            atoms[atom] = exponent
+            continue
+        if exponent > MOST_COPIES:
+            raise UndecidedError(f"a sum to the power {exponent} inside a sum")
+        for _ in range(int(exponent)):
+            (body,), new = opened(atom[0], atom[1], context)
+            ((m, _one),) = body.items()
+            for a, e in m:
+                atoms[a] = atoms.get(a, 0) + e
+            bound |= frozenset(new)
+    return atoms, bound
+
+
+def determine(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Terms, frozenset[Index]] | None:
+    """Carry out one sum over an index that a bracket determines: Σ_i [i=k] x_i is x_k."""
+    for atom in atoms:
+        if atom[0].name == "delta":
+            i, k = atom[1] if atom[1][0] in bound else atom[1][::-1]
+            if i in bound:
+                rest = rename(without(atoms, atom).items(), {i: k}, context)
+                return rest, bound - {i}
+    return None if bound.isdisjoint(_in_brackets(atoms)) else _simplify_brackets(atoms, bound, context)
+
+
+def _in_brackets(atoms: Product) -> set[Index]:
+    return {i for head, where in atoms if head.name == "zero" for i in where}
+
+
+def _simplify_brackets(
+    atoms: Product, bound: frozenset[Index], context: Context
+) -> tuple[Terms, frozenset[Index]] | None:
+    """Two equations about one index give a simpler one; an index that only one equation mentions is summed."""
+    brackets = [a for a in atoms if a[0].name == "zero"]
+    for k, second in enumerate(brackets):
+        for first in brackets[:k]:
+            if bound.isdisjoint(first[1]) or not set(first[1]) & set(second[1]):
+                continue
+            (p,), _ = opened(first[0], first[1], context)
+            (q,), _ = opened(second[0], second[1], context)
+            for sign in (-1, 1):
+                both = first[0].make([add(p, scale(q, sign))], (), context) if first[0].make else {}
+                if all(head.name == "delta" for m in both for (head, _), _ in m) and len(both) <= 1:
+                    return times(without(atoms, second), both, context), bound
+    for bracket in brackets:
+        alone = [i for i in bracket[1] if i in bound and sum(i in where for _, where in atoms) == 1]
+        done = bracket[0].lead(bracket, alone, context) if alone else None
+        if done:
+            return monomial(without(atoms, bracket)), bound - frozenset(done)
+    return None
+
+
+def fold(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Terms, frozenset[Index]] | None:
+    """Sum first over an index where the result is known: Σ_b Σ_k p_kb s_b⁻¹ f_b is Σ_b f_b where s_b is Σ_k p_kb."""
+    wanted = _wanted(atoms, bound, context)
+    if not wanted and not context.rules:
+        return None
+    groups = {frozenset({i}) for i in bound}
+    for head, where in wanted:
+        if len(head.bound) > 1:
+            groups |= {frozenset(g) for g, _ in connected(atoms, bound - set(where))}
+    found: list[tuple[Atom, Product, frozenset[Index]]] = []
+    for group in sorted(groups, key=sorted):
+        inside = {a: e for a, e in atoms.items() if not group.isdisjoint(a[1])}
+        if inside and (closed := make_sum(inside, group, context)) and (
+            closed in wanted or closed[0].digest in context.rules
+        ):
+            found.append((closed, inside, group))
+    for chosen in [found, *([f] for f in found)]:
+        rest, left = dict(atoms), bound
+        for closed, inside, group in chosen:
+            if inside.keys() <= rest.keys():
+                rest, left = without(rest, *inside), left - group
+                rest[closed] = rest.get(closed, 0) + 1
+        if left != bound:
+            result = normalise(dict(rest), context)
+            if frozenset(rest.items()) not in result or any(rest.get(closed, 1) <= 0 for closed, _, _ in chosen):
+                return result, left
+    return None
+
+
+def _wanted(atoms: Product, bound: frozenset[Index], context: Context) -> set[Atom]:
+    """The sums that would cancel: those to a negative power, and those that a base's rule looks for."""
+    wanted = {a for a, e in atoms.items() if a[0].kind == "sum" and e < 0}
+    for head, where in atoms:
+        if head.kind == "power" and head.lead and any(a[0].kind == "sum" for a, _ in head.lead[0]):
+            mapping = {index(d, slot): i for slot, (d, i) in enumerate(zip(head.dimensions, where, strict=True))}
+            lead = rename(head.lead[0], mapping, context)
+            wanted |= {a for m in lead for a, _ in m if a[0].kind == "sum"}
+    return wanted
+
+
+def pieces(atoms: Product, bound: frozenset[Index], context: Context) -> Terms:
+    """The sum as a product of connected sums, of what does not depend on the indices, and of sizes."""
+    result = {a: e for a, e in atoms.items() if bound.isdisjoint(a[1])}
+    for group, inside in connected(atoms, bound):
+        closed = make_sum(inside, group, context) if inside else (size(dimension_of(min(group)), context), ())
+        result[closed] = result.get(closed, 0) + 1
+    return normalise(result, context)
+
+
+def connected(atoms: Product, bound: Iterable[Index]) -> list[tuple[frozenset[Index], Product]]:
+    """The bound indices in groups that atoms link, and the atoms of each group."""
+    groups: list[tuple[set[Index], Product]] = [({i}, {}) for i in bound]
+    for atom, exponent in atoms.items():
+        linked = [g for g in groups if not g[0].isdisjoint(atom[1])]
+        if linked:
+            first = linked[0]
+            first[1][atom] = exponent
+            for other in linked[1:]:
+                first[0].update(other[0])
+                first[1].update(other[1])
+                groups.remove(other)
+    return [(frozenset(g), inside) for g, inside in groups]
+
+
+def make_sum(inside: Product, over: Iterable[Index], context: Context) -> Atom:
+    """The atom Σ inside, over indices that link all of it."""
+    over = frozenset(over)
+    row: Row = ("", list(inside.items()))
+    return make_atom("sum", "", [row], [{frozenset(inside.items()): Fraction(1)}], context, over, make=_sum_again)
+
+
+def _sum_again(arguments: Sequence[Terms], bound: Iterable[Index], context: Context) -> Terms:
+    return total(arguments[0], bound, context)
