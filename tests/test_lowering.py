@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_programs import programs
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from einbackprop import interpretation
 from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
 from einbackprop.plans.lowering import Plan, lower
-from einbackprop.program import Program
+from einbackprop.program import Bracket, Contract, Dimension, Input, Position, Program, Ref
 from einbackprop.tracing.tracer import trace
 
 Arrays = list[np.ndarray]
@@ -105,7 +105,17 @@ def test_a_plan_of_a_complex_gradient(drawn: Any) -> None:
     checked(value_and_vjp(program), arrays)
 
 
+PATTERN_IN_ANOTHER_ORDER = Program(
+    (Input(Ref("x", "i")),),
+    (Contract(Ref("y", "ijb"), (Ref("x", "i"),) * 3, (Bracket(Position.of("j"), "<", Position.of("b")),)),),
+    (Ref("y", "ijb"),),
+    (Dimension("ijk", 2), Dimension("bcd", 2)),
+)
+"""Its plan lies in memory as b, i, j, and has to lay the pattern [j < b] out so too."""
+
+
 @given(programs(largest=5), st.lists(st.sampled_from(["C", "F", "reversed", "strided", "read only"]), min_size=4))
+@example((PATTERN_IN_ANOTHER_ORDER, [np.array([-0.8, -0.5])]), ["C"])
 def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> None:
     program, arrays = drawn
     checked(program, [laid_out(a, kind) for a, kind in zip(arrays, kinds, strict=False)])

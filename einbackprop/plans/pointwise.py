@@ -68,8 +68,8 @@ def filled_out(work: Workspace, view: View, out: View) -> View:
     order = aligned_order(out)
     if view.root.kind == "constant" and view.text == view.root.name:
         shape = tuple(out.length(i) for i in order)
-        full = view.spread(order)
-        array = work.assembly.constants[view.root.name].reshape(full.array.shape)
+        axes = [view.term.index(i) for i in order if i in view.term]
+        array = work.assembly.constants[view.root.name].transpose(axes).reshape(view.spread(order).array.shape)
         return work.assembly.constant(np.broadcast_to(array, shape), order)
     whole = work.allocate(order, view.dtype)
     lacking = "".join(i for i in order if i not in view.term)
