@@ -34,8 +34,8 @@ import numpy as np
 # The dtypes that BLAS knows.
 _BLAS = "fdFD"
 
-# Sums up to this length keep their vector of ones between calls.
-_KEPT_ONES = 4096
+# Sums up to this length keep their ones, and are one dot: beyond, adding one by one would lose float32 digits.
+_ONES = 4096
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Case:
             "matmul_into": matmul_into,
             "multiply": np.multiply,
             "np_ones": np.ones,
+            "sum_long": sum_long,
         }
         object.__setattr__(self, "names", names)
 
@@ -92,7 +93,7 @@ class Case:
 
     def ones(self, length: int) -> str:
         """The text of a vector of ones; a short one is made once."""
-        if length > _KEPT_ONES:
+        if length > _ONES:
             return f"np_ones({length}, dtype)"
         name = f"ones_{length}"
         if name not in self.names:
@@ -109,6 +110,13 @@ def matmul_into(a: Any, b: Any, shape: tuple[int, ...], axes: tuple[int, ...], m
     out = np.empty(shape, np.result_type(a, b))
     np.matmul(a, b, out.transpose(axes).reshape(matrices))
     return out
+
+
+def sum_long(matrix: Any) -> Any:
+    """The sums of the rows of a matrix: dots with ones over blocks of columns, and the sum of these."""
+    ones = np.ones(_ONES, matrix.dtype)
+    blocks = [matrix[:, start : start + _ONES] for start in range(0, matrix.shape[1], _ONES)]
+    return np.add.reduce([block.dot(ones[: block.shape[1]]) for block in blocks], dtype=matrix.dtype)
 
 
 def letters_needed(letters: str, terms: Iterable[str]) -> str:
@@ -172,17 +180,19 @@ def _sum(case: Case, array: Array, summed: str) -> tuple[str, Array]:
     """
     kept = "".join(x for x in array.term if x not in summed)
     length = case.count(summed)
-    if not kept and length > _KEPT_ONES and len(summed) > 1 and case.dtype.char in _BLAS:
+    if not kept and length > _ONES and len(summed) > 1 and case.dtype.char in _BLAS:
         _, rows = _sum(case, array, summed[-1])
         return _sum(case, rows, summed[:-1])
     at_an_end = array.term in (kept + summed, summed + kept)
-    if not at_an_end or (not kept and length > _KEPT_ONES):
+    if not at_an_end or (not kept and length > _ONES):
         axes = tuple(array.term.index(x) for x in summed)
         if case.dtype.char == "e":  # added up in float32, as einsum does
             return "sum", Array(f"add.reduce({array.text}, {axes}, float32).astype(dtype)", kept)
         return "sum", Array(f"add.reduce({array.text}, {axes}, dtype)", kept)
     matrix = arrange(case, array, [group for group in (kept, summed) if group])
-    text = f"{matrix}.dot({case.ones(length)})"
+    in_rows = array.term == kept + summed  # BLAS adds these in several lanes
+    long = length > _ONES and not in_rows
+    text = f"sum_long({matrix})" if long else f"{matrix}.dot({case.ones(length)})"
     if len(kept) > 1:
         text += f".reshape{case.shape(kept)}"
     return "dot with ones", Array(text, kept)
