@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from einbackprop import nesting, network
+from einbackprop.compilation import compile as compiled
 from einbackprop.errors import RangeError, ShapeError
 from einbackprop.gradients import value_and_grad
 from einbackprop.networks import (
@@ -73,11 +74,15 @@ def test_gradient_of_a_network_is_the_complex_step(name):
 
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "gpt"])
-def test_float32_networks_have_float32_losses(name):
+def test_float32_networks_have_float32_losses_and_gradients(name):
     loss, parameters, *data = examples(np.random.default_rng(0))[name]
     narrow = nesting.rebuild(parameters, lambda array: array.astype(np.float32))
     data = [array.astype(np.float32) if array.dtype.kind == "f" else array for array in data]
     assert loss(narrow, *data).dtype == np.float32
+    gradient = value_and_grad(loss)
+    for function in (gradient, compiled(gradient, narrow, *data)):
+        value, cotangents = function(narrow, *data)
+        assert {value.dtype, *(array.dtype for array in leaves(cotangents))} == {np.dtype(np.float32)}
 
 
 def test_convnet_is_that_of_pytorch():

@@ -16,7 +16,7 @@ def weak_values(program: Program) -> frozenset[str]:
     weak: set[str] = set()
     for equation in program.equations:
         names = [ref.name for ref in operands(equation)]
-        number = isinstance(equation, Contract) and not names
+        number = isinstance(equation, Contract) and not equation.operands  # where its brackets are 1
         made_of_numbers = bool(names) and not isinstance(equation, Opaque) and weak.issuperset(names)
         if number or made_of_numbers:
             weak.add(equation.out.name)
