@@ -7,11 +7,11 @@ by ``exp(−c)``, so is the sum of those over letters that m lacks, and in the q
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from .program import ONE, Bracket, Contract, Equation, Map, Ref, Sum, operands
+from .program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Sum, operands
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ class Shift:
 def does_nothing(m: Ref, equations: Sequence[Equation], outputs: Iterable[Ref]) -> bool:
     """Whether whatever is added to a value leaves everything that is made of it the same."""
     shifts = {m.name: Shift(Fraction(1), False, m.indices, m.indices)}
+    numbers: dict[str, Factor] = {}
     for equation in equations:
+        equation = without_numbers(equation, numbers)
+        if isinstance(equation, Contract) and not equation.operands and not equation.brackets:
+            numbers[equation.out.name] = equation.factor
         moved = [ref for ref in operands(equation) if ref.name in shifts]
         if moved:
             found = answer(equation, moved, shifts)
@@ -44,6 +48,20 @@ def does_nothing(m: Ref, equations: Sequence[Equation], outputs: Iterable[Ref]) 
             if found.times:
                 shifts[equation.out.name] = found
     return all(ref.name not in shifts for ref in outputs)
+
+
+def without_numbers(equation: Equation, numbers: Mapping[str, Factor]) -> Equation:
+    """A product with what is one number everywhere in its factor: ``top[b] ones[k]`` is top[b], for each k."""
+    if not isinstance(equation, Contract):
+        return equation
+    factor = equation.factor
+    for ref in equation.operands:
+        factor = factor * numbers.get(ref.name, ONE)
+    kept = tuple(ref for ref in equation.operands if ref.name not in numbers)
+    summed = {i for ref in equation.operands for i in ref.indices} - set(equation.out.indices)
+    if not summed <= {i for ref in kept for i in ref.indices}:
+        return equation
+    return replace(equation, operands=kept, factor=factor)
 
 
 def answer(equation: Equation, moved: Sequence[Ref], shifts: dict[str, Shift]) -> Shift | None:

@@ -195,10 +195,16 @@ def of_the_minimum(x: Any) -> Any:
     return e / e.sum(axis=1, keepdims=True)
 
 
+def spread_by_ones(x: Any) -> Any:
+    m = np.einsum("b,k->bk", 2 * x.max(axis=1), 0.5 * np.ones(x.shape[1]))
+    e = np.exp(x - m)
+    return e / e.sum(axis=1, keepdims=True)
+
+
 @pytest.mark.parametrize(
     "function",
     [softmax, log_softmax, log_sum_exp, cross_entropy_of_shifted, softmax_then_more, softmax_of_the_whole_max,
-     in_columns, of_the_minimum, np.logaddexp.reduce],
+     spread_by_ones, in_columns, of_the_minimum, np.logaddexp.reduce],
 )  # fmt: skip
 def test_a_max_on_which_nothing_depends_is_held(function: Callable[[Any], Any]) -> None:
     program = trace(lambda x: function(x), X)
@@ -226,6 +232,11 @@ def with_an_epsilon(x: Any) -> Any:
 def added_twice(x: Any) -> Any:
     m = x.max(axis=1)
     return 2 * m + np.log(np.exp(x - m[:, None]).sum(axis=1))
+
+
+def spread_by_ones_and_halved(x: Any) -> Any:
+    u = np.einsum("b,k->bk", x.max(axis=1), 0.5 * np.ones(x.shape[1]))
+    return u + np.log(np.exp(x - x.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
 
 
 def the_max_returned_too(x: Any) -> Any:
@@ -260,8 +271,9 @@ def of_the_transpose(x: Any) -> Any:
 
 @pytest.mark.parametrize(
     "function",
-    [summed_over_the_wrong_axis, summed_over_all, with_an_epsilon, added_twice, the_max_returned_too,
-     the_exp_returned_too, a_max_that_is_the_result, squared_before_the_quotient, divided_by_the_max, of_the_transpose],
+    [summed_over_the_wrong_axis, summed_over_all, with_an_epsilon, added_twice, spread_by_ones_and_halved,
+     the_max_returned_too, the_exp_returned_too, a_max_that_is_the_result, squared_before_the_quotient,
+     divided_by_the_max, of_the_transpose],
 )  # fmt: skip
 def test_a_max_on_which_something_depends_is_not_held(function: Callable[[Any], Any]) -> None:
     program = trace(function, X)
