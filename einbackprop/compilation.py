@@ -136,8 +136,9 @@ class Guard:
         if count:
             opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= admitted({everything})"]
         opening += squeezed(self.program)
-        foreign = [n for n, array in enumerate(self.inputs) if not array.dtype.isnative]
-        opening += [f"x{n} = x{n}.astype(x{n}.dtype.newbyteorder('='))" for n in foreign]
+        own = [np.dtype(array.dtype.name) for array in self.inputs]  # of two C types of one size, the usual one
+        foreign = [n for n, array in enumerate(self.inputs) if array.dtype.num != own[n].num or array.dtype != own[n]]
+        opening += [f"x{n} = x{n}.astype({own[n].name})" for n in foreign]
         self.constants |= {"mismatches": MISMATCHES, "refuse": self.refuse, "admitted": self.admitted}
         shapes = self.program.structure
 

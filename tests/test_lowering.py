@@ -88,6 +88,13 @@ def test_a_plan_gives_what_the_interpreter_gives(drawn: Any, dtype: str, reuse: 
     checked(*typed(*drawn, dtype), reuse=reuse)
 
 
+def test_whole_numbers_are_multiplied_into_memory_of_their_own_kind() -> None:
+    """Two C types have 64 bits, and ``dot`` takes an ``out`` of the very type of its operands only."""
+    for kind in "lq":
+        M, v = np.arange(6).reshape(2, 3).astype(kind), np.arange(3).astype(kind)
+        np.testing.assert_array_equal(compile(lambda M, v: M @ v, M, v)(M, v), M @ v)
+
+
 @given(programs(complex_inputs=True))
 def test_a_plan_of_complex_numbers(drawn: Any) -> None:
     checked(*drawn)

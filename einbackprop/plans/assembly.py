@@ -208,7 +208,7 @@ NAMES: dict[str, Any] = {
     "add_reduce": np.add.reduce,
     "maximum_reduce": np.maximum.reduce,
     "minimum_reduce": np.minimum.reduce,
-    **{dtype.name: dtype for dtype in map(np.dtype, "?bhilqBHILQefdgFDG")},
+    **{name: np.dtype(name) for name in (np.dtype(kind).name for kind in "?bhilqBHILQefdgFDG")},
     **{name: getattr(routines, name) for name in ROUTINES.split()},
     **{name: getattr(np, name) for name in FROM_NUMPY.split()},
 }
