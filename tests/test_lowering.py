@@ -95,6 +95,28 @@ def test_whole_numbers_are_multiplied_into_memory_of_their_own_kind() -> None:
         np.testing.assert_array_equal(compile(lambda M, v: M @ v, M, v)(M, v), M @ v)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", [np.max, np.min])
+@pytest.mark.parametrize(("shape", "axis"), [((40, 20), 1), ((20, 40), 0), ((6, 8, 4, 5), (2, 3)), ((8, 4, 9, 5), 2)])
+def test_extrema_of_many_short_rows(function: Any, dtype: str, shape: tuple[int, ...], axis: Any) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    x[(2,) * x.ndim] = np.nan
+    for array in (x, np.asfortranarray(x), x[::-1]):
+        found = compile(lambda x: function(x, axis=axis), array)(array)
+        np.testing.assert_array_equal(found, function(array, axis=axis))
+
+
+@pytest.mark.parametrize("mask", [np.tri(4, dtype=bool), np.tri(4, dtype=bool)[:, :1], np.tri(4)])
+def test_a_choice_writes_one_value_over_the_other(mask: Any) -> None:
+    def chosen(x: Any, y: Any) -> Any:
+        a, b = x * x, y * y
+        return np.where(mask, a, -np.inf), np.where(mask, -np.inf, a), np.where(mask, a, b), np.where(mask, b, a) + b
+
+    x, y = np.arange(16.0).reshape(4, 4), np.arange(4.0)
+    for found, expected in zip(compile(chosen, x, y)(x, y), chosen(x, y), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @given(programs(complex_inputs=True))
 def test_a_plan_of_complex_numbers(drawn: Any) -> None:
     checked(*drawn)

@@ -197,11 +197,12 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-ROUTINES = "affine memory piece gather gather_along scatter_along argmax argmin"
+ROUTINES = "affine extreme memory piece gather gather_along scatter_along argmax argmin"
 FROM_NUMPY = """
-abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty errstate exp exp2
-expm1 log log10 log1p log2 logical_not matmul maximum minimum multiply ndarray negative power reciprocal sign sin
-sinh sqrt square subtract tan tanh vecdot
+abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty equal errstate exp
+exp2 expm1 greater greater_equal less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor
+matmul maximum minimum multiply ndarray negative not_equal power reciprocal sign sin sinh sqrt square subtract tan tanh
+vecdot
 """
 
 NAMES: dict[str, Any] = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import elementwise
 from ..program import Map, Ref, Sum
-from .views import View
+from .views import View, memory_order
 from .workspace import Number, Slot, Workspace, number_of
 
 UFUNCS = {
@@ -31,7 +31,10 @@ KEYWORD = {"maximum", "minimum"}
 SMALL = 512
 """Entries up to which memory traffic does not matter."""
 
-QUIET = {"maximum", "minimum", "tanh", "sin", "cos", "abs", "sign", "conj", "arctan", "relu", "step", "truth"}
+QUIET = {
+    "maximum", "minimum", "tanh", "sin", "cos", "abs", "sign", "conj", "arctan", "relu", "step", "truth", "where",
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_not",
+}  # fmt: skip
 """Functions that NumPy does not warn about on finite numbers."""
 
 
@@ -86,7 +89,7 @@ def aligned_order(out: View) -> str:
 
 def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot, scale: Number = 1) -> View:
     """The product of views, each broadcast to the letters, times a number."""
-    views = sorted(operands, key=lambda v: -v.size)
+    views = small_first(work, sorted(operands, key=lambda v: -v.size), slot)
     if scale != 1 or not views:
         constant = work.number(scale, slot.dtype)
         smallest = views.pop() if len(views) > 1 and views[-1].size < views[0].size else None
@@ -103,6 +106,20 @@ def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot,
     for view in views[2:]:
         result = apply(work, "multiply", [result, view], result)
     return result
+
+
+def small_first(work: Workspace, views: list[View], slot: Slot) -> list[View]:
+    """The operands, the largest first, with those put together that make nothing larger: each saves a whole pass."""
+    while len(views) > 2:
+        *rest, smallest = views
+        host = next((v for v in reversed(rest[1:]) if set(smallest.term) <= set(v.term)), None)
+        if host is None or host.size == rest[0].size:
+            return views
+        others = [v for v in rest if v is not host]
+        place = target(work, Slot(slot.dtype), host.term, [host, smallest], others)
+        made = apply(work, "multiply", [host, smallest], place)
+        views = sorted([*others, made], key=lambda v: -v.size)
+    return views
 
 
 def copied(work: Workspace, view: View, letters: str, slot: Slot) -> View:
@@ -177,11 +194,14 @@ def pointwise(work: Workspace, equation: Map) -> View:
     dtype = work.dtypes[out.name]
     slot = Slot(dtype, out.name)
     views = work.read_all(equation)
-    floating = dtype.kind in "fc" and dtype.char != "e" and all(view.dtype == dtype for view in views)
+    numbers = views[1:] if equation.function == "where" else views
+    floating = dtype.kind in "fc" and dtype.char != "e" and all(view.dtype == dtype for view in numbers)
     if floating and equation.function in WRITERS:
         written = WRITERS[equation.function](work, views, equation, slot)
         if written is not None:
             return written
+    if dtype.kind == "b" and equation.function in CONDITIONS and len({view.dtype for view in views}) == 1:
+        return condition(work, views, equation, slot)
     if floating and equation.function in UFUNCS:
         return apply(work, UFUNCS[equation.function], views, target(work, slot, out.indices, views), flops=8)
     return evaluated(work, equation, views, slot)
@@ -262,7 +282,47 @@ def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
     return apply(work, "reciprocal", [below], out)
 
 
-WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _power}
+def _where(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View | None:
+    """The larger of two values, or its own memory, with the other one written over it where it is not wanted."""
+    mask, yes, no = views
+    if mask.dtype != bool:
+        return None
+    letters = equation.out.indices
+    base, other = (yes, no) if yes.size >= no.size else (no, yes)
+    if base is yes:
+        mask = apply(work, "logical_not", [mask], work.allocate(memory_order(mask), mask.dtype))
+    out = target(work, slot, letters, [base] if set(base.term) == set(letters) else [], [other, mask])
+    order = aligned_order(out)
+    arranged = out.transposed(order)
+    if out.root is not base.root:
+        work.assembly.emit("copy", "copyto({out}, {0})", base.spread(order), out=arranged)
+    call = "copyto({out}, {0}, 'no', {1})"
+    work.assembly.emit("write", call, other.spread(order), mask.spread(order), out=arranged)
+    return out
+
+
+WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _power, "where": _where}
+
+CONDITIONS = {
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or",
+    "logical_xor", "logical_not", "step", "truth",
+}  # fmt: skip
+"""Functions whose values are True and False."""
+
+
+def condition(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) -> View:
+    """A comparison, written as True and False."""
+    function, letters = equation.function, equation.out.indices
+    (first, *_), kind = views, views[0].dtype
+    if function == "truth" and kind.kind == "b" and set(first.term) == set(letters):
+        return first
+    if function == "step":
+        function, views = "greater", [first, work.number(0, kind)]
+    elif function == "truth":
+        function, views = "not_equal", [first, work.number(0, kind)]
+    out = work.allocate(work.order_of(slot.name, letters, views), slot.dtype, slot.name)
+    return apply(work, function, views, out)
+
 
 
 def is_quiet(equation: Map) -> bool:

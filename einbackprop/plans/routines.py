@@ -81,6 +81,11 @@ def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
         out[...] = array[(*grid, labels)]
 
 
+def extreme(positions: Array, starts: Array, flat: Array, out: Array) -> None:
+    """``out[b] = flat[starts[b] + positions[b]]``, each row's entry at the position where its extremum is."""
+    np.take(flat, np.add(positions, starts, positions), 0, out, "clip")
+
+
 def argmax(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
     """The index along one of the last axes where the maximum over all of them is first reached."""
     first = array.reshape(*array.shape[:kept], prod(sizes)).argmax(-1)
