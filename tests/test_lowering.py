@@ -14,7 +14,7 @@ from einbackprop import interpretation
 from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
 from einbackprop.plans.lowering import Plan, lower
-from einbackprop.program import Bracket, Contract, Dimension, Input, Position, Program, Ref
+from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Position, Program, Ref
 from einbackprop.tracing.tracer import trace
 
 Arrays = list[np.ndarray]
@@ -150,7 +150,17 @@ def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> 
     checked(program, [laid_out(a, kind) for a, kind in zip(arrays, kinds, strict=False)])
 
 
+AT_A_PLACE_THAT_IS_NOT_THERE = Program(
+    (Input(Ref("x", "ii")),),
+    (Contract(Ref("y"), (Ref("x", "ii"),), (Bracket(Position.of("i"), "=", Position(((Factor.of(2), "i"),))),)),),
+    (Ref("y"),),
+    (Dimension("i", 0),),
+)
+"""i = 2i at 0 only, and the axis is empty."""
+
+
 @given(programs(), st.booleans())
+@example((AT_A_PLACE_THAT_IS_NOT_THERE, [np.empty((0, 0))]), False)
 def test_a_plan_runs_again_and_again(drawn: Any, reuse: bool) -> None:
     """Buffers hold what the last run left in them; nothing may depend on it."""
     program, arrays = drawn

@@ -26,12 +26,12 @@ def contract(work: Workspace, equation: Contract) -> View:
     pattern = patterns.read(work, equation)
     pattern.solve()
     shape = work.shape(equation.out.indices)
+    if pattern.is_zero or 0 in work.shape(pattern.letters):
+        return filled(work, equation, dtype, factor)
     kept = "".join(dict.fromkeys("".join(form.letters for form in pattern.out)))
     views = [converted(work, pattern, n, kind) for n in range(len(pattern.readings))]
     read = set(kept).union(*(view.term for view in views), *(pick.letters for _, pick in pattern.scatters))
     factor *= prod(work.sizes[i] for i in pattern.letters - read)
-    if pattern.is_zero or 0 in work.shape(pattern.letters):
-        return filled(work, equation, dtype, factor)
     if pattern.out == list(axes_of(kept)) and work.shape(kept) == shape and not pattern.scatters:
         slot = Slot(dtype, equation.out.name)
         if is_view(views, kept, factor, dtype):
