@@ -85,6 +85,7 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     _add_setting(check)
     check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument("--html", metavar="FILE", help="write the report as a page too")
     check.set_defaults(run=_check)
 
 
@@ -147,12 +148,15 @@ def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _check(options: argparse.Namespace) -> int:
-    from einbackprop.scripts import check_script
+    from einbackprop.scripts import check_script, write_page
+    from einbackprop.text.display import on_terminal
 
     report = check_script(
         options.script, options.loss, options.grads, options.wrt, options.setup, options.seed
     )
-    print(report.to_json() if options.json else report)
+    if options.html:
+        write_page(report, options.html)
+    print(report.to_json() if options.json else report.text(colour=on_terminal()))
     return report.exit_code
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import functools
 import importlib.resources
 import io
 import linecache
 import os
 import random
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking.evaluation import describe
+from einbackprop.checking.resizing import told
 from einbackprop.checking.solving import Problem, Report, solve
 from einbackprop.derivation import vjp
 from einbackprop.emission.writing import source
@@ -31,6 +34,7 @@ from einbackprop.tracing.tracer import Trace, record, record_pair
 
 EXAMPLES = ("mynet.py",)
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
+_STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 _Namespace = dict[str, Any]
 
 
@@ -63,9 +67,23 @@ def check_script(
     ScriptError
         In one line: what could not be used, where, and why.
     """
-    with run(script, setup, seed) as names:
-        problem = _problem(names, loss, grads, wrt, os.path.basename(script))
-        return solve(problem, seed)
+    def problem(names: _Namespace) -> Problem:
+        return _problem(names, loss, grads, wrt, os.path.basename(script))
+
+    def stopped(error: ScriptError, names: _Namespace) -> ScriptError:
+        """The script itself ran into the mistake: the same line, checked, says more."""
+        try:
+            _set_up(setup, names)
+            solve(problem(names), seed)
+        except ScriptError as again:
+            same = re.findall(r", line \d+", str(again))[:1] == re.findall(r", line \d+", str(error))[:1]
+            return again if same else error
+        return error
+
+    with run(script, seed=seed, stopped=stopped) as names:
+        letters = _set_up(setup, names)
+        elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+        return solve(replace(problem(names), elsewhere=elsewhere), seed)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
@@ -94,12 +112,15 @@ def _traced(reach: Reach, names: _Namespace) -> Trace:
 
 
 @contextlib.contextmanager
-def run(script: str, setup: str = "", seed: int = 0) -> Iterator[_Namespace]:
+def run(
+    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, _Namespace], ScriptError] | None = None
+) -> Iterator[_Namespace]:
     """Execute a script as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
-    script see names that are rebound in what is yielded. Raises ScriptError.
+    script see names that are rebound in what is yielded. Where shapes stop it, ``stopped`` can make a better error of
+    that and of the names that there are. Raises ScriptError.
     """
     linecache.checkcache(os.path.abspath(script))
     code = _compiled(script)
@@ -108,10 +129,13 @@ def run(script: str, setup: str = "", seed: int = 0) -> Iterator[_Namespace]:
     with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
         np.random.seed(seed)
         random.seed(seed)
-        _execute(code, module.__dict__, os.path.basename(script))
-        if setup:
-            sized = _with_sizes(setup, module.__dict__)
-            _execute(_compile(setup, "--setup", "exec"), sized, "--setup")
+        try:
+            _execute(code, module.__dict__, os.path.basename(script))
+        except ScriptError as error:
+            if stopped is None or not isinstance(error.__cause__, ValueError):
+                raise
+            raise stopped(error, module.__dict__) from error.__cause__
+        _set_up(setup, module.__dict__)
         yield module.__dict__
 
 
@@ -132,6 +156,14 @@ def write_example(name: str, directory: str = ".") -> FilePath:
     except OSError as error:
         raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
     return target
+
+
+def write_page(report: Report, file: str) -> None:
+    """Write a report as a page. Raises ScriptError if the file cannot be written."""
+    try:
+        FilePath(file).write_text(report.to_html(), encoding="utf-8")
+    except OSError as error:
+        raise ScriptError(f"--html: {file} cannot be written: {error.strerror}") from error
 
 
 def _compiled(script: str) -> types.CodeType:
@@ -203,9 +235,9 @@ def _compile(source: str, option: str, mode: str) -> types.CodeType:
         raise ScriptError(f"{option}: {error.msg}: {' '.join(source.split())}") from error
 
 
-def _with_sizes(setup: str, names: _Namespace) -> _Namespace:
-    """Give each single letter of the setup that has no value a size of its own."""
-    _compile(setup, "--setup", "exec")
+def _set_up(setup: str, names: _Namespace) -> tuple[str, ...]:
+    """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
+    code = _compile(setup, "--setup", "exec")
     used = {node.id for node in ast.walk(ast.parse(setup))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
@@ -213,7 +245,20 @@ def _with_sizes(setup: str, names: _Namespace) -> _Namespace:
         raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
                           f"not {', '.join(letters)}")
     names.update(zip(letters, _SIZES, strict=False))
-    return names
+    _execute(code, names, "--setup")
+    return tuple(letters)
+
+
+def _elsewhere(
+    setup: str, letters: Sequence[str], names: _Namespace, problem: Callable[[_Namespace], Problem]
+) -> Iterator[tuple[str, Problem]]:
+    """The problem at other sizes of the setup's letters: all equal, then each equal to a neighbour."""
+    code = _compile(setup, "--setup", "exec")
+    for strata in _STRATA:
+        sizes = strata[: len(letters)]
+        names.update(zip(letters, sizes, strict=True))
+        _execute(code, names, "--setup")
+        yield told(dict(zip(letters, sizes, strict=True))), problem(names)
 
 
 class Evaluation:
@@ -271,15 +316,19 @@ def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], scrip
     reach = _reach(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
     order = tuple(reach.state)
 
-    def pair() -> Trace:
-        loss_of, grads_of = (_of_values(function, order) for function in reach.functions)
-        return record_pair(loss_of, grads_of, tuple(reach.state.values()), order, names)
-
     loss_of_state, grads_of_state = reach.functions
+    loss_of, grads_of = (_of_values(function, order) for function in reach.functions)
+
+    def forward(state: _Namespace) -> Trace:
+        return record(loss_of, tuple(state.values()), order, names)
+
+    def pair(state: _Namespace) -> Trace:
+        return record_pair(loss_of, grads_of, tuple(state.values()), order, names)
+
     loss_source, grads_source = reach.sources
     return Problem(
         loss_of_state, grads_of_state, reach.state, roots, {name: name for name in order}, loss_source, grads_source,
-        pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
+        forward, pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "! net.py, line 39: d_one = np.dot(W2, d_two) * one * (1 - one)" in printed
     assert "W2 must be transposed here" in printed
     assert "np.dot(W2.T," in printed
-    assert "Lines 40 and 41: wrong only because of that." in printed
+    assert "Lines 40 and 41 are wrong only because of that." in printed
     assert max(map(len, printed.splitlines())) <= 100
     main([*arguments, "--json"])
     data = json.loads(capsys.readouterr().out)

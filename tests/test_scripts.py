@@ -207,8 +207,10 @@ def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_messages_name_the_users_line(tmp_path: Path) -> None:
-    assert refused(tmp_path, QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n", grads="g(w)").startswith(
-        "the gradients: script.py, line 6, in g: ValueError: matmul")
+    assert refused(tmp_path, QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n", grads="g(w)") == (
+        "the gradients: script.py, line 6, in g: w[i] · an array[j]: i (2) meets j (3).")
+    assert refused(tmp_path, QUADRATIC + "def g(w):\n    raise ValueError('no')\n", grads="g(w)") == (
+        "the gradients: script.py, line 6, in g: ValueError: no")
     assert refused(tmp_path, "import numpy as np\nnp.zeros(3) + np.zeros(2)\n") == (
         "script.py, line 2: ValueError: operands could not be broadcast together with shapes (3,) (2,)")
     assert refused(tmp_path, "def f(:\n") == "script.py, line 1: SyntaxError: invalid syntax"

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking import naming
 from einbackprop.checking.certifying import AMPLIFICATION, number, rounded, salts
 from einbackprop.checking.draws import Drawing, Function, depends
 from einbackprop.checking.evaluation import called, seeded
 from einbackprop.checking.matching import Matching, Target, match
-from einbackprop.checking.reports import Finding, Verdict
+from einbackprop.checking.records import Finding, Verdict
 from einbackprop.checking.verdicts import Returned
 from einbackprop.nesting import Path, duplicate, get, leaves, rebuild
 
@@ -34,6 +35,7 @@ class User:
     random: bool = False
     notes: dict[str, Note] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    _names: dict[int, naming.Names | None] = field(default_factory=dict)
 
     def returned(
         self, state: Any, targets: Sequence[Target], rng: np.random.Generator
@@ -65,8 +67,14 @@ class User:
 
     def matched(self, result: Any, state: Any) -> Matching:
         """Find the value that was returned for each target."""
-        return match(result, self.targets, self.source,
+        return match(result, self.targets, self._returned_names,
                      lambda: number(called(self.loss, state, "the loss")).real)
+
+    def _returned_names(self, count: int) -> naming.Names | None:
+        """The names in the return statement, looked up once."""
+        if count not in self._names:
+            self._names[count] = naming.returned(self.source, count)
+        return self._names[count]
 
     def _disturbed(self, state: Any, salt: int) -> Matching | None:
         try:

@@ -38,7 +38,7 @@ class Matching:
 
 
 def match(
-    result: Any, targets: Sequence[Target], gradients: Any, loss: Callable[[], float]
+    result: Any, targets: Sequence[Target], returned: Callable[[int], naming.Names | None], loss: Callable[[], float]
 ) -> Matching:
     """Match what a gradients function returned with what it should be the gradients of.
 
@@ -51,8 +51,8 @@ def match(
         Nested lists, tuples, dicts and objects of arrays, numbers and None.
     targets
         In the order of the user's arguments.
-    gradients
-        The function itself, for the names in its source.
+    returned
+        Gives the names that the gradients function's own return statement has, if it has so many.
     loss
         Gives the loss, to know it when a function returns ``(loss, gradients)``.
     """
@@ -67,9 +67,9 @@ def match(
             return matching
     if len(found) == len(targets):
         matching = Matching({t.name: leaf for t, (_, leaf) in zip(targets, found, strict=True)})
-        matching.notes += _order(targets, naming.returned(gradients, len(found)))
+        matching.notes += _order(targets, returned(len(found)))
         return matching
-    return _by_returned_name(found, targets, naming.returned(gradients, len(found)))
+    return _by_returned_name(found, targets, returned(len(found)))
 
 
 def _by_key(found: Found, targets: Sequence[Target]) -> Matching:

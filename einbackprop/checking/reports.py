@@ -1,81 +1,21 @@
-"""What a check found, as data, as text within 100 columns, and as JSON."""
+"""The report of a check: as data, as text, as JSON, as a page."""
 
 import json
-import os
-import textwrap
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from einbackprop.checking import texts
+from einbackprop.checking.pages import page, part_of_page
+from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
+from einbackprop.checking.texts import wrapped
 from einbackprop.errors import GradientError
+from einbackprop.program import Dimension
+from einbackprop.text.display import on_terminal
 
-Verdict = Literal["right", "wrong", "kink", "undecided"]
-Grade = Literal["proved", "exact", "close"]
-WIDTH = 100
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """The verdict on one gradient.
-
-    Attributes
-    ----------
-    name
-        What it is the gradient of, in the user's words: ``W2``.
-    verdict
-        ``right``; ``wrong``; ``kink``: the loss has no derivative there; ``undecided``.
-    grade
-        How sure a right or wrong verdict is. ``proved``: one polynomial in index notation with what is
-        derived from the loss, pointwise functions as atoms, so equal for every size and value. ``exact``:
-        equal to that in exact arithmetic at drawn sizes and values. ``close``: equal to the reference
-        (complex step or differences), or not, by more than rounding explains, at the values drawn.
-    max_error
-        The largest difference from the reference, relative to the reference's largest entry.
-    roundings
-        The same difference in units of the rounding that this entry suffers in the user's own
-        code and dtype, as measured.
-    index, yours, expected
-        Where that is, and the two values.
-    note
-        What else there is to say: a wrong shape, what could not be decided.
-    """
-
-    name: str
-    verdict: Verdict
-    grade: Grade | None = None
-    max_error: float | None = None
-    roundings: float | None = None
-    index: tuple[int, ...] | None = None
-    yours: float | None = None
-    expected: float | None = None
-    shape: tuple[int, ...] = ()
-    note: str = ""
+__all__ = ["Finding", "Grade", "Gradient", "Line", "Report", "Verdict"]
 
 
-@dataclass(frozen=True)
-class Line:
-    """The verdict on one line of the user's code."""
-
-    file: str
-    line: int
-    code: str
-    equation: str
-    einsum: str
-    meaning: str
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to tell the user; `line` is a line of the user's file, if it is about one."""
-
-    message: str
-    file: str | None = None
-    line: int | None = None
-    yours: str | None = None
-    expected: str | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The outcome of a check: truthy if every gradient is right.
 
@@ -85,12 +25,15 @@ class Report:
         What was found, in the order of the user's arrays and lines.
     assumptions
         What the verdicts rest on: how values were drawn, what the reference is.
+    dimensions
+        What the letters of the lines range over.
     """
 
     gradients: tuple[Gradient, ...]
     lines: tuple[Line, ...] = ()
     findings: tuple[Finding, ...] = ()
     assumptions: tuple[str, ...] = ()
+    dimensions: tuple[Dimension, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -109,6 +52,18 @@ class Report:
         if self.exit_code == 1:
             raise GradientError(str(self))
 
+    def text(self, *, colour: bool = False) -> str:
+        """Return the report as text, at most 100 columns wide."""
+        parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
+        parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
+        for item in self.findings:
+            parts += texts.finding_text(item, self.lines, colour)
+        mistakes = any(item.line is not None for item in self.findings)
+        more = [texts.followers(self.lines, self.findings)]
+        more += [texts.letters_text(self.dimensions)] if mistakes and self.dimensions else []
+        parts += [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
+        return "\n".join(parts)
+
     def to_json(self) -> str:
         """Return the report as one JSON object."""
         return json.dumps(
@@ -122,98 +77,27 @@ class Report:
             ensure_ascii=False,
         )
 
+    def to_html(self) -> str:
+        """Return the report as one page, with nothing in it from elsewhere: the code beside its formulas."""
+        return page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions)
+
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
-        parts = [self._headline(), *self._table()]
-        for note in dict.fromkeys(item.note for item in self.gradients if item.note):
-            names = ", ".join(item.name for item in self.gradients if item.note == note)
-            parts.append(_wrapped(f"{names}: {note}", "  "))
-        for item in self.findings:
-            parts += self._finding(item)
-        parts += self._followers()
-        parts += [_wrapped(text, "  ") for text in self.assumptions]
-        return "\n".join(parts)
+        return self.text()
 
-    def _finding(self, item: Finding) -> list[str]:
-        """A finding; of a line, with the code, and both formulas under each other."""
-        if item.line is None or item.file is None:
-            return [_wrapped(item.message, "! ", "  ")]
-        code = next((line.code for line in self.lines if (line.file, line.line) == (item.file, item.line)), "")
-        head = f"! {os.path.basename(item.file)}, line {item.line}: {code}"
-        rows = [head if len(head) <= WIDTH else head[: WIDTH - 2] + " …", _wrapped(item.message, "    ")]
-        for name, formula in (("yours", item.yours), ("expected", item.expected)):
-            first = f"    {name:<9} "
-            for row in (formula or "").splitlines():
-                rows.append(_wrapped(row, first, " " * 18))
-                first = " " * 14
-        return rows
+    def __repr__(self) -> str:
+        return self.text(colour=on_terminal())
 
-    def _followers(self) -> list[str]:
-        """The lines that are wrong only because others are."""
-        numbers = [str(line.line) for line in self.lines if line.verdict == "follows"]
-        if not numbers or not any(item.line for item in self.findings):
-            return []
-        told = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
-        verb = "Line" if len(numbers) == 1 else "Lines"
-        return [_wrapped(f"{verb} {told}: wrong only because of that.", "  ")]
-
-    def _headline(self) -> str:
-        count = len(self.gradients)
-        plural = "gradient" if count == 1 else "gradients"
-        if self.ok:
-            return f"right: {count} {plural}" if count == 1 else f"right: all {count} {plural}"
-        named = {verdict: [item.name for item in self.gradients if item.verdict == verdict]
-                 for verdict in ("wrong", "kink", "undecided")}
-        told = [f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names]
-        return _wrapped("; ".join(told) + f" (of {count} {plural})" if told else "no gradients", "")
-
-    def _table(self) -> list[str]:
-        rows = [(item.name, str(item.shape).replace(" ", ""), _verdict(item), _error(item))
-                for item in self.gradients]
-        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-        lines = []
-        for row in rows:
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            first = "  " + "  ".join(cells)
-            lines.append(_wrapped(f"{first}  {row[3]}".rstrip(), "", " " * (len(first) + 2)))
-        return lines
-
-
-def amount(value: float) -> str:
-    """Write a number of roundings: two digits, no exponent below a million."""
-    return f"{value:.2g}" if value < 100 or value >= 1e6 else f"{value:,.0f}"
-
-
-def _verdict(item: Gradient) -> str:
-    return "proved" if item.verdict == "right" and item.grade == "proved" else str(item.verdict)
-
-
-def _error(item: Gradient) -> str:
-    if item.max_error is None or item.roundings is None or item.index is None:
-        return ""
-    where = f" at {list(item.index)}" if item.index else ""
-    text = f"off by {amount(item.roundings)} roundings{where}"
-    if item.verdict == "right" and item.roundings > 64:
-        return f"off by {item.max_error:.1g} of the largest entry, all that differences can tell"
-    if item.verdict == "right":
-        return text
-    digits = ".6g" if item.max_error > 1e-4 else ".15g"
-    return f"{text}: yours {item.yours:{digits}}, expected {item.expected:{digits}}"
-
-
-def _wrapped(text: str, first: str, rest: str | None = None) -> str:
-    indent = first if rest is None else rest
-    return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=indent,
-        break_long_words=False, drop_whitespace=True,
-    )
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions)
+        return {"text/plain": str(self), "text/html": html}
 
 
 def _public(item: Gradient | Finding) -> dict[str, Any]:
     """The fields of a record, without those that say nothing; JSON knows no nan and no inf."""
-    fields = {name: value for name, value in vars(item).items() if value not in (None, "")}
+    fields = {name: value for name, value in vars(item).items() if value not in (None, "") and "markup" not in name}
     for name, value in fields.items():
         if isinstance(value, float) and not abs(value) < float("inf"):
             fields[name] = None
@@ -221,6 +105,6 @@ def _public(item: Gradient | Finding) -> dict[str, Any]:
 
 
 def _line(item: Line) -> dict[str, Any]:
-    fields = vars(item).copy()
+    fields = {name: value for name, value in vars(item).items() if name != "markup"}
     fields["is"] = fields.pop("meaning")
     return fields

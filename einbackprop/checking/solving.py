@@ -5,64 +5,30 @@ drawn values; `certifying` gives the reference, `verdicts` compares. Then `revie
 every line and proves what is right; `reports` tells.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import answers, naming
-from einbackprop.checking.certifying import Reference
+from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.drawing import WORDS
-from einbackprop.checking.draws import Draw, Drawing, Function
+from einbackprop.checking.draws import Drawing
+from einbackprop.checking.elsewhere import Elsewhere, look
 from einbackprop.checking.evaluation import quiet
 from einbackprop.checking.matching import Target
-from einbackprop.checking.reports import Finding, Gradient, Line, Report
-from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED, Outcome, judge
-from einbackprop.diagnosis.reviewing import Review, review
-from einbackprop.errors import ScriptError
-from einbackprop.nesting import Attribute, Number, Path, duplicate, get, label, leaves, replaced
-from einbackprop.program import Input
-from einbackprop.tracing.tracer import Trace, record_pair
+from einbackprop.checking.problems import Problem, targets_of, with_arrays
+from einbackprop.checking.records import Finding, Gradient, Line
+from einbackprop.checking.reports import Report
+from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
+from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
+from einbackprop.diagnosis.reviewing import Review
+from einbackprop.errors import EinbackpropError, ScriptError
+from einbackprop.nesting import Attribute, Path, get
+from einbackprop.tracing.tracer import Trace, record, record_pair
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
-
-History = list[tuple[Draw, Outcome]]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be checked.
-
-    Attributes
-    ----------
-    loss, gradients
-        Functions of a copy of the state.
-    state
-        Everything that the two read: nested arrays.
-    roots
-        The paths in the state of what the gradients are with respect to.
-    labels
-        What the user calls the first step of a path.
-    loss_source, gradients_source
-        The functions in whose source names are looked for.
-    pair, place
-        Trace both together, to judge lines; and where an input of that trace stands in the state.
-    """
-
-    loss: Function
-    gradients: Function
-    state: Any
-    roots: tuple[Path, ...]
-    labels: Mapping[Any, str]
-    loss_source: Any
-    gradients_source: Any
-    pair: Callable[[], Trace] | None = None
-    place: Callable[[Input], Path] = lambda declared: declared.path
-
-    def label(self, path: Path) -> str:
-        """Write a path in the state as the user would."""
-        return label(self.labels.get(path[0], f"argument {path[0]}"), path[1:])
 
 
 def check(
@@ -121,7 +87,8 @@ def check(
             labels=dict(enumerate(naming.parameters(loss)[:count])),
             loss_source=loss,
             gradients_source=gradients,
-            pair=lambda: record_pair(loss, gradients, tuple(arguments)),
+            forward=lambda state: record(loss, tuple(state)),
+            pair=lambda state: record_pair(loss, gradients, tuple(state)),
         )
     )
 
@@ -130,151 +97,66 @@ def solve(problem: Problem, seed: int = 0) -> Report:
     """Check a problem; `seed` decides all draws. Raises as `check` does."""
     rng = np.random.default_rng(seed)
     with quiet():
-        state = _with_arrays(problem)
-        user = answers.rehearse(problem.loss, problem.gradients, problem.gradients_source,
-                                state, _targets(problem, state))
+        state = with_arrays(problem)
+        try:
+            user = answers.rehearse(problem.loss, problem.gradients, problem.gradients_source,
+                                    state, targets_of(problem, state))
+        except ScriptError as error:
+            raise with_reason(problem, error, seed) from error.__cause__
         targets = list(user.targets)
         paths = tuple(target.path for target in targets)
         drawing = Drawing(user.loss, user.gradients, state, paths, rng)
         history: dict[str, History] = {target.name: [] for target in targets}
-        methods = [_judge_all(user, drawing, draw, targets, history) for draw in drawing.draws()]
-        gradients = tuple(_verdict(user, target, history[target.name]) for target in targets)
+        methods = [judge_all(user, drawing, draw, targets, history) for draw in drawing.draws()]
+        gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
         gradients, stale = _without_stale(problem, user, drawing, gradients, history)
         findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
         findings += _hiding(problem, drawing)
-        read = _reviewed(problem, user, state, targets, gradients, seed)
-    assumptions = _assumptions(problem, drawing, targets, methods)
-    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in gradients)
+        trial = Trial(user, state, targets, gradients)
+        trial, read, other = _read(problem, trial, seed)
+    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in trial.gradients)
+    return Report(
+        graded, read.lines, (*findings, *read.findings),
+        (*_assumptions(problem, drawing, targets, methods), *_about_sizes(other), *_about_reading(read)),
+        read.dimensions,
+    )  # fmt: skip
+
+
+def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Elsewhere]:
+    """Trace the code, look at other sizes, and judge the lines."""
+    if problem.pair is None or trial.user.random:
+        return trial, Review(), Elsewhere()
+    try:
+        trace: Trace | EinbackpropError = problem.pair(problem.state)
+    except EinbackpropError as error:
+        trace = error
+
+    def traced() -> Trace:
+        if isinstance(trace, EinbackpropError):
+            raise trace
+        return trace
+
+    program = trace.program if isinstance(trace, Trace) else None
+    other = look(problem, program, trial.targets, trial.gradients, seed)
+    doubted = replace(trial, gradients=other.verdicts(trial.gradients, read=True))
+    read = reviewed(problem, doubted, traced, seed)
+    return replace(trial, gradients=other.verdicts(trial.gradients, read.agrees)), read, other
+
+
+def _about_sizes(other: Elsewhere) -> tuple[str, ...]:
+    """At which sizes was checked, and what the user's own hide."""
+    hides, tried = "; ".join(other.hides), "; ".join(other.tried)
+    if hides and tried:
+        return (f"At your sizes {hides}. Checked at others as well: {tried}.",)
+    if hides:
+        return (f"Your sizes can hide a mistake: {hides}.",)
+    return (f"Checked at other sizes as well: {tried}.",) if tried else ()
+
+
+def _about_reading(read: Review) -> tuple[str, ...]:
+    """What the proofs rest on, or why lines are not judged."""
     rests = (f"Proofs rest on: {'; '.join(read.assumptions)}.",) if read.assumptions else ()
-    notes = (read.note + ".",) if read.note else ()
-    return Report(graded, read.lines, (*findings, *read.findings), (*assumptions, *rests, *notes))
-
-
-def _reviewed(
-    problem: Problem, user: answers.User, state: Any, targets: list[Target], gradients: tuple[Gradient, ...], seed: int
-) -> Review:
-    """The lines judged, where the code can be read, and what every verdict is on a gradient is plain."""
-    if problem.pair is None or user.random or any(g.verdict not in ("right", "wrong") or g.note for g in gradients):
-        return Review()
-    result = user.gradients(duplicate(state))
-    values = user.matched(result, state).values
-    paths = {target.name: target.path for target in targets}
-    wrong = [g.name for g in gradients if g.verdict == "wrong"]
-    return review(
-        problem.pair, state, user.loss, user.gradients, values, result, paths, problem.place, wrong, seed
-    )
-
-
-def _with_arrays(problem: Problem) -> Any:
-    """The state with an array where a Python number or an integer array is differentiated."""
-    state = problem.state
-    for path, leaf in [(p, x) for r in problem.roots for p, x in _numeric(problem, r)]:
-        if isinstance(leaf, np.ndarray):
-            if leaf.dtype.kind in "biu":
-                state = replaced(state, path, leaf.astype(np.float64))
-        else:
-            state = replaced(state, path, np.array(leaf, dtype=np.float64).view(Number))
-    return state
-
-
-def _numeric(problem: Problem, start: Path) -> list[tuple[Path, Any]]:
-    """The arrays and floats under a root; other numbers there are settings, unless alone."""
-    value = get(problem.state, start)
-    alone = isinstance(value, (int, float, np.generic)) and not isinstance(value, bool)
-    found = [(start + path, leaf) for path, leaf in leaves(value)
-             if isinstance(leaf, (np.ndarray, float, np.floating)) or alone]
-    if not found:
-        raise ScriptError(f"{problem.label(start)} holds no arrays to differentiate: "
-                          f"it is {type(value).__name__}")
-    for path, leaf in found:
-        if np.asarray(leaf).dtype.kind not in "biuf":
-            raise ScriptError(f"{problem.label(path)} has dtype {np.asarray(leaf).dtype}: "
-                              "only real numbers can be checked")
-    return found
-
-
-def _targets(problem: Problem, state: Any) -> list[Target]:
-    """What gradients are wanted for, with the user's names."""
-    targets = []
-    for position, start in enumerate(problem.roots):
-        found = _numeric(replace(problem, state=state), start)
-        names = _names(problem, start, [path for path, _ in found])
-        several = (position,) if len(problem.roots) > 1 else ()
-        targets += [Target(name, path, (*several, *path[len(start):]), np.shape(leaf))
-                    for name, (path, leaf) in zip(names, found, strict=True)]
-    taken = [target.name for target in targets]
-    return [target if taken.count(target.name) == 1
-            else replace(target, name=problem.label(target.path)) for target in targets]
-
-
-def _names(problem: Problem, start: Path, paths: list[Path]) -> list[str]:
-    """The names of the arrays under a root: keys, or what the user unpacks it into, or paths."""
-    inner = [path[len(start):] for path in paths]
-    if len(start) == 1 and inner and all(isinstance(path[0], int) for path in inner if path):
-        variable = problem.labels.get(start[0], "")
-        count = len(get(problem.state, start)) if all(inner) else 0
-        unpacked = naming.unpacked(problem.loss_source, variable, count)
-        if unpacked:
-            return [label(unpacked[int(str(path[0]))], path[1:]) for path in inner]
-    names = []
-    for path, full in zip(inner, paths, strict=True):
-        by_name = bool(path) and all(isinstance(step, str) for step in path)
-        names.append(".".join(map(str, path)) if by_name else _short(problem.label(full), full))
-    return names
-
-
-def _short(text: str, path: Path) -> str:
-    """An attribute's own name will do: ``W1`` for ``net.W1``."""
-    return str(path[-1]) if isinstance(path[-1], Attribute) else text
-
-
-def _judge_all(
-    user: answers.User, drawing: Drawing, draw: Draw, targets: list[Target],
-    history: dict[str, History],
-) -> str:
-    """Judge at one draw whatever is not yet known to be wrong; return the reference's method."""
-    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng)
-    wanted = [t for t in targets if t.name not in user.notes
-              and all(outcome.verdict != "wrong" for _, outcome in history[t.name])]
-    returned = user.returned(draw.state, wanted, drawing.rng)
-    for target in wanted:
-        outcome = judge(reference, target.path, returned[target.name], drawing.rng)
-        history[target.name].append((draw, outcome))
-    return reference.method
-
-
-def _verdict(user: answers.User, target: Target, history: History) -> Gradient:
-    """Draw the sum of all draws. A mistake at the user's own data counts; at redrawn ones it is
-    no more than a doubt, since the code may rely on something about the data."""
-    if target.name in user.notes:
-        note = user.notes[target.name]
-        return Gradient(target.name, note.verdict, "close" if note.verdict == "wrong" else None,
-                        shape=target.shape, note=note.text)
-    for draw, outcome in history:
-        if outcome.verdict == "wrong":
-            return _gradient(user, target, outcome, draw.data_redrawn)
-    for verdict in ("right", "kink"):
-        candidates = [outcome for _, outcome in history if outcome.verdict == verdict]
-        if candidates:
-            return _gradient(user, target, max(candidates, key=lambda o: o.roundings), False)
-    if history:
-        return _gradient(user, target, history[0][1], False)
-    return Gradient(target.name, "undecided", shape=target.shape,
-                    note="no values were found at which the loss is a finite number")
-
-
-def _gradient(user: answers.User, target: Target, outcome: Outcome, doubtful: bool) -> Gradient:
-    verdict, note, grade = outcome.verdict, outcome.note, outcome.grade
-    if doubtful:
-        verdict, grade = "undecided", None
-        note = ("right with your data, not with redrawn data: either your data hide a mistake, or "
-                "the gradient relies on something about them")
-    elif verdict == "wrong" and user.random:
-        verdict, grade = "undecided", None
-        note = ("it differs from the reference, but the functions draw random numbers and may have "
-                "drawn different ones: pass the random numbers in as data")
-    return Gradient(target.name, verdict, grade, outcome.max_error, outcome.roundings,
-                    outcome.index, outcome.yours, outcome.expected, target.shape, note)
+    return rests + ((read.note + ".",) if read.note else ())
 
 
 def _without_stale(

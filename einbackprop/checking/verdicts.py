@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
-from einbackprop.checking.reports import Grade, Verdict
+from einbackprop.checking.records import Grade, Verdict
 from einbackprop.nesting import Path
 
 MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
@@ -83,7 +83,9 @@ class _Probe:
         return gap / allowed if gap > 0 else 0.0
 
 
-def judge(reference: Reference, path: Path, yours: Returned, rng: np.random.Generator) -> Outcome:
+def judge(
+    reference: Reference, path: Path, yours: Returned, rng: np.random.Generator, entries: int = ENTRIES
+) -> Outcome:
     """Compare one gradient with the reference, at the reference's state.
 
     Parameters
@@ -96,10 +98,12 @@ def judge(reference: Reference, path: Path, yours: Returned, rng: np.random.Gene
         The user's values, of the array's shape.
     rng
         Draws the entries and directions of large arrays.
+    entries
+        Up to so many entries an array is not large, and all are compared.
     """
     shape = yours.values.shape
     probes = [_probe(reference, path, yours, index, direction)
-              for index, direction in _directions(shape, rng)]
+              for index, direction in _directions(shape, rng, entries)]
     if not probes:
         return Outcome("right", (), 0.0, 0.0, 0.0, 0.0, "it has no entries")
     suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
@@ -108,8 +112,7 @@ def judge(reference: Reference, path: Path, yours: Returned, rng: np.random.Gene
         verdicts.append((_settled(reference, path, probe), probe))
         if verdicts[-1][0] == "wrong":
             break
-    entries = [probe for probe in probes if probe.index is not None]
-    verdict, probe = _gravest(verdicts, entries)
+    verdict, probe = _gravest(verdicts, [probe for probe in probes if probe.index is not None])
     if probe.index is None:
         probe = _located(reference, path, yours, probe)
     return _outcome(verdict, probe, yours, probes)
@@ -126,7 +129,7 @@ def _gravest(
 
 
 def _directions(
-    shape: tuple[int, ...], rng: np.random.Generator
+    shape: tuple[int, ...], rng: np.random.Generator, entries: int
 ) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
     """All entries of a small array; of a large one a sample, and directions that no error hides from.
 
@@ -134,11 +137,12 @@ def _directions(
     to it with probability 0.
     """
     size = int(np.prod(shape))
-    some = range(size) if size <= ENTRIES else np.sort(rng.choice(size, SAMPLED, replace=False))
+    sampled = min(SAMPLED, entries)
+    some = range(size) if size <= entries else np.sort(rng.choice(size, sampled, replace=False))
     for flat in some:
         index = tuple(int(at) for at in np.unravel_index(flat, shape))
         yield index, unit(shape, index)
-    for _ in range(DIRECTIONS if size > ENTRIES else 0):
+    for _ in range(DIRECTIONS if size > entries else 0):
         yield None, rng.normal(size=shape)
 
 

@@ -94,7 +94,7 @@ def run(expression: ast.expr, names: Mapping[str, Any]) -> Any:
 
 def same(result: Any, array: Array) -> bool:
     """Whether a result is an array's values, but for axes of size 1."""
-    if result is None or isinstance(result, tuple) or np.size(result) != array.size:
+    if result is None or isinstance(result, tuple | list) or np.size(result) != array.size:
         return False
     plain = np.reshape(np.asarray(result, dtype=np.float64), array.shape)
     return bool(np.abs(plain - array).max(initial=0) <= 10 * CLOSE * np.abs(array).max(initial=0))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import elementwise
-from ..checking.reports import Finding, Line
+from ..checking.records import Finding, Line
 from ..program import Contract, Map, Program, Source, Sum, operands
 from ..tracing.statements import statements_of
 from .advice import advise
@@ -22,6 +22,7 @@ from .edits import Edit
 from .judging import Judging, Run, Step, Target, line_of
 from .sampling import Array
 from .search import Explanation, Search, Surroundings
+from .truth import Role
 from .wording import Formula, Words, amount_text
 
 ORDER = ("wrong", "follows", "undecided", "right")
@@ -54,14 +55,13 @@ class Mistake:
     def finding(self) -> Finding:
         """The mistake as a report shows it."""
         said = self.message
-        if self.advice:
-            said += f" Write `{self.advice}`."
         if self.alternatives:
             said += " Just as small: " + "; or ".join(self.alternatives) + "."
         source = self.source
         return Finding(
             said, source.file if source else None, source.line if source else None,
-            shown(self.yours), shown(self.expected),
+            shown(self.yours), shown(self.expected), self.advice,
+            self.yours.markup if self.yours else (), self.expected.markup if self.expected else (),
         )  # fmt: skip
 
 
@@ -228,7 +228,24 @@ class Diagnosis:
         right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known]
         instead = f"; {words.name(right[0])} is" if right else ""
         message = f"{words.name(value)}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
-        return Mistake(self.return_line(parameter), message, None, None)
+        expected = None if right or known is None else words.derived(Role(known), "d" + parameter)
+        return Mistake(self.other_name(value) or self.return_line(parameter), message, None, expected)
+
+    def other_name(self, value: str) -> Source | None:
+        """The line that gives a value a second name and nothing else, where there is just one: ``db = d``."""
+        source, name = self.judging.made[value].source, self.words.name(value)
+        if source is None or source.file not in self.files:
+            return None
+        statements = statements_of(source.file)
+        nodes = [statements.at(line) for line in range(source.line + 1, statements.text.count("\n") + 2)]
+        plain = {
+            node.lineno for node in nodes if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Name) and node.value.id == name
+        }  # fmt: skip
+        if len(plain) != 1:
+            return None
+        (line,) = plain
+        return Source(source.file, line, statements.code(line), source.function)
 
     # Lines
 
@@ -255,7 +272,7 @@ class Diagnosis:
         formula = self.words.line(made[step.name], {})
         verdict = "wrong" if place in wrong else verdict
         return Line(source.file, source.line, source.code, formula.equation, formula.subscripts,
-                    self.meaning(step), verdict)  # fmt: skip
+                    self.meaning(step), verdict, formula.markup)  # fmt: skip
 
     def meaning(self, step: Step) -> str:
         """What a value is, and what its name says where that is something else."""

@@ -7,19 +7,21 @@ black box stands alone, and the report says so.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..checking.reports import Finding, Grade, Line
+from ..checking.records import Finding, Grade, Line
 from ..derivation import vjp
 from ..errors import EinbackpropError
 from ..nesting import Path, duplicate, get, leaves, replaced
-from ..program import Input, Program
+from ..program import Dimension, Input, Program, operands
 from ..proof.normal_form import Prover
 from ..simplification import needed
+from ..tracing.statements import statements_of
 from ..tracing.tracer import Trace
 from .explaining import explain_mistakes
 
@@ -40,6 +42,10 @@ class Review:
         What the proofs rest on.
     note : str
         Why there is nothing, if there is nothing.
+    agrees : bool
+        Whether the code, as it was read, shows the same gradients as wrong.
+    dimensions : tuple of Dimension
+        What the letters of the lines range over.
     """
 
     lines: tuple[Line, ...] = ()
@@ -47,6 +53,8 @@ class Review:
     grades: Mapping[str, Grade] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     note: str = ""
+    agrees: bool = False
+    dimensions: tuple[Dimension, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +103,50 @@ def review(
     except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
         return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
     accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
-    if accused != set(wrong):
+    shapes = {name: np.shape(value) for name, value in values.items()}
+    misshapen = {name for name in wrong if shapes.get(name) != np.shape(get(state, paths[name]))}
+    if accused | misshapen != set(wrong):
         return Review(note="lines are not judged: what was read does not show the same gradients as wrong")
-    grades, assumptions = proofs(found, [t for t, p in found.targets.values() if verdicts.get(p) == "right"])
-    return Review(lines, findings, grades, assumptions)
+    reshaped = misshapen - accused
+    findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
+    right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]
+    grades, assumptions = proofs(found, right)
+    return Review(lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program))
+
+
+def used(program: Program) -> tuple[Dimension, ...]:
+    """The dimensions whose letters stand in some equation."""
+    letters = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
+    return tuple(d for d in program.dimensions if letters & set(d.letters))
+
+
+def about_shapes(
+    found: Reviewed, names: Sequence[str], values: Mapping[str, Any], state: Any, paths: Mapping[str, Path],
+    lines: Sequence[Line],
+) -> tuple[Finding, ...]:  # fmt: skip
+    """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1."""
+    outputs = {name: found.program.outputs[n].name for n, (name, _) in found.targets.items()}
+    made = found.program.defining()
+    findings = []
+    for name in names:
+        line = next((x for x in lines if x.meaning == f"∂L/∂{name}"), None)
+        equation = made.get(outputs.get(name, ""))
+        if name not in values and line is not None:
+            said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
+            findings.append(Finding(said, line.file, return_after(line)))
+        elif name in values and equation is not None and equation.source is not None:
+            source, wanted = equation.source, np.shape(get(state, paths[name]))
+            said = f"the values are right, but the shape is {np.shape(values[name])}, and {name} has shape {wanted}: "
+            said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
+            findings.append(Finding(said, source.file, source.line))
+    return tuple(findings)
+
+
+def return_after(line: Line) -> int:
+    """The line of the next return statement; the line itself where there is none."""
+    statements = statements_of(line.file)
+    after = range(line.line, statements.text.count("\n") + 2)
+    return next((n for n in after if isinstance(statements.at(n), ast.Return)), line.line)
 
 
 def matched(

@@ -9,8 +9,8 @@ from ..fusion import Letters, fuse
 from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, operands
 from ..reading import is_ones, set_apart
 from ..text.einsum_text import einsum_text
-from ..text.markup import text
-from ..text.notation import View, equation_text, right_hand_side
+from ..text.markup import Markup, text
+from ..text.notation import View, equation_markup, equation_text, right_hand_side
 from .judging import Judging, line_of
 from .search import Surroundings
 from .truth import Known, Role
@@ -18,11 +18,13 @@ from .truth import Known, Role
 
 @dataclass(frozen=True)
 class Formula:
-    """A value in index notation, and with einsum where it has one; ``subscripts`` of a single contraction."""
+    """A value in index notation, as text and as markup, and with einsum where it has one; ``subscripts`` of a single
+    contraction."""
 
     equation: str
     einsum: str | None
     subscripts: str
+    markup: Markup = ()
 
 
 class Words:
@@ -112,7 +114,8 @@ class Words:
         names |= {e.out.name: "ones" for e in inside if is_ones(e)}
         view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
         view = replace(view, taken=frozenset(names.values()))
-        return Formula(equation_text(main, view), einsum_text(main, view), subscripts(main))
+        markup = equation_markup(main, view)
+        return Formula(text(markup), einsum_text(main, view), subscripts(main), markup)
 
     def derived(self, role: Role, out: str) -> Formula:
         """What a step should be, derived: in the user's names where the user has a value, else in full."""
@@ -175,7 +178,8 @@ class Words:
     def next_map(self, value: str) -> Map | None:
         """The pointwise function that a forward value goes into."""
         maps = [e for e in self.judging.truth.forward.equations if isinstance(e, Map) and len(e.operands) == 1]
-        return next((e for e in maps if e.operands[0].name == value and self.name(e.out.name) != e.out.name), None)
+        named = (e for e in maps if e.operands[0].name == value and e.out.name in self.program.labels)
+        return next(named, None)
 
     def maker(self, value: str) -> str:
         """The pointwise function that makes a value."""

@@ -15,6 +15,7 @@ from .markup import Markup, latex, mathml, plain, printable, text
 WIDTH = 100
 INDENT = 4
 NOTE_AT_LEAST = 34
+READABLE = 4.5  # the contrast that WCAG 2 asks of text
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 # Thirteen colours that can be read on white and on black: number on a terminal of 256 colours, and for CSS.
@@ -43,6 +44,29 @@ def hue(letter: str) -> tuple[int, str]:
 def css_colour(letter: str) -> str:
     """A letter's colour for CSS."""
     return hue(letter)[1]
+
+
+def luminance(colour: str) -> float:
+    """How bright a colour ``#rrggbb`` is, from 0 to 1: the relative luminance of WCAG 2."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, from 1 to 21: the contrast ratio of WCAG 2."""
+    dark, bright = sorted((luminance(one), luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def readable_colour(letter: str, background: str) -> str:
+    """A letter's colour for CSS, made darker or brighter until it can be read on a background."""
+    colour = hue(letter)[1]
+    end = 0 if luminance(background) > 0.5 else 255
+    while contrast(colour, background) < READABLE:
+        parts = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+        colour = "#" + "".join(f"{round(c + (end - c) * 0.1):02x}" for c in parts)
+    return colour
 
 
 def painted(letters: str) -> str:

@@ -75,7 +75,8 @@ def done(function: Callable[..., Any], name: str, arguments: Sequence[Any], keyw
         return function(*map(unwrap, arguments), **{key: unwrap(item) for key, item in keywords.items()})
     except ValueError as error:
         arrays = [a for a in arguments if is_traced(a) or type(a) is np.ndarray]
-        raise MismatchError(str(error), name, arrays) from error
+        subscripts = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+        raise MismatchError(str(error), name, arrays, subscripts) from error
 
 
 def several(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value: Any) -> Any:

@@ -16,11 +16,28 @@ Describe = Callable[[View], str]
 
 
 class MismatchError(ValueError):
-    """NumPy refused the shapes of some arrays. A ValueError as NumPy's is, so that the user's code may catch it."""
+    """NumPy refused the shapes of some arrays. A ValueError as NumPy's is, so that the user's code may catch it.
 
-    def __init__(self, message: str, function: str, operands: Sequence[Any]) -> None:
+    Attributes
+    ----------
+    function : str
+        NumPy's name for what was done.
+    operands : sequence of arrays
+    subscripts : str
+        Of an einsum.
+    described : list of str
+        The arrays with the letters known so far, ``W2[k,j]``, once the error has left the user's code.
+    """
+
+    def __init__(self, message: str, function: str, operands: Sequence[Any], subscripts: str = "") -> None:
         super().__init__(message)
-        self.function, self.operands = function, operands
+        self.function, self.operands, self.subscripts = function, operands, subscripts
+        self.described: list[str] = []
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each array."""
+        return [np.shape(o.value) if is_traced(o) else np.shape(o) for o in self.operands]
 
 
 def user_line(error: BaseException) -> str:
@@ -59,8 +76,8 @@ def failed(error: Exception, describe: Describe) -> TraceError:
 
 def mismatch(error: MismatchError, describe: Describe) -> str:
     """The arrays with their letters and shapes, and the two axes that do not meet."""
-    shapes = [np.shape(o.value) if is_traced(o) else np.shape(o) for o in error.operands]
-    names = [describe(o) if is_traced(o) else "an array" if shape else str(o) for o, shape in zip(
+    shapes = error.shapes
+    error.described = names = [describe(o) if is_traced(o) else "an array" if shape else str(o) for o, shape in zip(
         error.operands, shapes, strict=True)]  # fmt: skip
     shown = [f"{name} {'has ' if n == 0 else ''}shape {shape}" for n, (name, shape) in enumerate(
         zip(names, shapes, strict=True)) if shape]  # fmt: skip

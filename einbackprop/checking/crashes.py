@@ -1,0 +1,75 @@
+"""Where shapes stop the user's code: the line, the letters that do not meet, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ..diagnosis.sampling import free_dimensions
+from ..errors import EinbackpropError, ScriptError
+from ..nesting import get
+from .mismatches import explained
+from .problems import Problem, targets_of, with_arrays
+from .records import Finding
+from .resizing import equal_sizes, resized
+from .trials import reviewed, tried_once
+
+LINE = re.compile(r", line (\d+)")
+
+
+def with_reason(problem: Problem, error: ScriptError, seed: int) -> ScriptError:
+    """The error, said in letters where it is about shapes; and the mistake behind it, where it is found.
+
+    The code is read up to where it stops. At sizes that are all equal no shape stops it, so that there its lines can be
+    judged like any others.
+    """
+    where, found, _ = str(error).partition(": ValueError: ")
+    if not found or problem.pair is None:
+        return error
+    try:
+        problem.pair(problem.state)
+    except EinbackpropError as stop:
+        letters = explained(stop)
+        if letters and LINE.findall(str(stop))[:1] == LINE.findall(where)[:1]:
+            return ScriptError(f"{where}: {letters}.{_mistake(problem, where, seed)}")
+    return error
+
+
+def _mistake(problem: Problem, where: str, seed: int) -> str:
+    """What is wrong on that line or before it, found at sizes that are all equal."""
+    for finding in _findings(problem, seed):
+        here = finding.line == int(LINE.findall(where)[0])
+        said = finding.message if here else f"line {finding.line}: {finding.message}"
+        instead = f" Write `{finding.write}`." if finding.write else ""
+        return f" {said[:1].upper()}{said[1:]}{instead}"
+    return ""
+
+
+def _findings(problem: Problem, seed: int) -> tuple[Finding, ...]:
+    """The one finding about a line, if there is just one."""
+    if problem.forward is None or problem.pair is None:
+        return ()
+    rng = np.random.default_rng(seed)
+    try:
+        program = problem.forward(problem.state).program
+        paths = {target.path for target in targets_of(problem, with_arrays(problem))}
+    except EinbackpropError:  # the loss is what stops
+        return ()
+    parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
+    arrays = [np.asarray(get(problem.state, problem.place(declared))) for declared in program.inputs]
+    free = free_dimensions(program, arrays, parameters)
+    for sizes in (equal_sizes(program), equal_sizes(program, free)):
+        state = resized(problem.state, program, problem.place, sizes, parameters, rng)
+        if state is None:
+            return ()
+        other = replace(problem, state=state)
+        try:
+            trial = tried_once(other, rng)
+        except EinbackpropError:  # the sizes are written in the code, or it is not the sizes that stop it
+            continue
+        findings = reviewed(other, trial, partial(problem.pair, state), seed).findings
+        return findings if len(findings) == 1 and findings[0].line is not None else ()
+    return ()

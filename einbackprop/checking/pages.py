@@ -1,0 +1,173 @@
+"""A report as one page of HTML: the user's code beside its formulas. It needs no script, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from ..program import Dimension
+from ..text.display import readable_colour
+from ..text.markup import Markup, mathml
+from . import texts
+from .records import Finding, Gradient, Line
+from .style import DARK, LETTERS_DARK, LETTERS_LIGHT, LIGHT, STYLE
+
+BETWEEN = 4  # lines of the user's file between two that were judged: so many are shown, more are left out
+SIGNS = {"right": "✓", "proved": "✓", "wrong": "✗", "follows": "↳", "kink": "?", "undecided": "?"}
+
+
+def page(
+    gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
+    dimensions: Sequence[Dimension],
+) -> str:  # fmt: skip
+    """The whole page, well-formed as XML too."""
+    title = escape(f"{texts.headline(gradients)} · einbackprop")
+    return (
+        '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        '<meta name="color-scheme" content="light dark"/>'
+        f"<title>{title}</title></head>\n<body>{part_of_page(gradients, lines, findings, assumptions, dimensions)}"
+        "</body></html>\n"
+    )
+
+
+def part_of_page(
+    gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
+    dimensions: Sequence[Dimension],
+) -> str:  # fmt: skip
+    """What stands in the page, with its style, as a notebook shows it."""
+    letters = [letter for d in dimensions for letter in d.letters]
+    general = [item for item in findings if item.line is None]
+    rests = "".join(f"<li>{escape(text)}</li>" for text in assumptions)
+    return "".join([
+        style(letters),
+        '<article class="einbackprop-report">',
+        header(gradients),
+        *(f'<p class="remark">{escape(item.message)}</p>' for item in general),
+        legend(dimensions),
+        *listings(lines, findings),
+        f'<footer><h2>What this rests on</h2><ul>{rests}</ul></footer>' if rests else "",
+        "</article>",
+    ])  # fmt: skip
+
+
+def style(letters: Sequence[str]) -> str:
+    """The style, with a colour for each letter in a light and in a dark scheme."""
+
+    def colours(background: str, scheme: str) -> str:
+        named = (f"--of-{letter}:{readable_colour(letter, background)}" for letter in letters)
+        return scheme + ";".join(named)
+
+    light, dark = colours(LETTERS_LIGHT, LIGHT), colours(LETTERS_DARK, DARK)
+    root = ".einbackprop-report"
+    return (
+        f"<style>{root}{{{light}}}@media (prefers-color-scheme:dark){{{root}{{{dark}}}}}{STYLE}</style>"
+    )
+
+
+def header(gradients: Sequence[Gradient]) -> str:
+    """The verdict on all, and on each."""
+    verdict, _, rest = texts.headline(gradients).partition(": ")
+    kind = verdict if verdict in SIGNS else "undecided"
+    rows = "".join(gradient_row(item) for item in gradients)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in texts.notes(gradients))
+    named = f" {escape(rest)}" if rest else ""
+    return (
+        f'<header><h1 class="{kind}"><span class="sign">{SIGNS[kind]}</span> {escape(verdict)}'
+        f"<small>{named}</small></h1><table>{rows}</table>{notes}</header>"
+    )
+
+
+def gradient_row(item: Gradient) -> str:
+    """A gradient: its name, shape and verdict, and how far it is off."""
+    word = texts.verdict_text(item)
+    return (
+        f'<tr class="{item.verdict}"><th scope="row"><code>{escape(item.name)}</code></th>'
+        f"<td>{escape(texts.shape_text(item))}</td><td><b>{SIGNS[item.verdict]} {word}</b></td>"
+        f"<td>{escape(texts.error_text(item))}</td></tr>"
+    )
+
+
+def legend(dimensions: Sequence[Dimension]) -> str:
+    """What each letter ranges over."""
+    parts = []
+    for d in dimensions:
+        letters = ", ".join(f'<i style="color:{colour(letter)}">{escape(letter)}</i>' for letter in d.letters)
+        parts.append(f"<span>{letters} = {d.size}{escape(f' ({d.name})' if d.name else '')}</span>")
+    return f'<p class="letters">{" ".join(parts)}</p>' if parts else ""
+
+
+def colour(letter: str) -> str:
+    """The colour of a letter, which the style defines for either scheme."""
+    return f"var(--of-{letter})"
+
+
+def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str]:
+    """The lines of each file, every mistake under its line."""
+    told = [item for item in findings if item.line is not None]
+    for file in dict.fromkeys([line.file for line in lines] + [item.file or "" for item in told]):
+        judged = {line.line: line for line in lines if line.file == file}
+        mistakes = [item for item in told if item.file == file]
+        numbers = sorted({*judged, *(item.line for item in mistakes if item.line is not None)})
+        rows: list[str] = []
+        for before, number in zip([number - 1 for number in numbers[:1]] + numbers, numbers, strict=False):
+            rows += between(file, before, number)
+            here = [item for item in mistakes if item.line == number]
+            rows.append(line_row(file, number, judged.get(number), bool(here)))
+            rows += [mistake(item) for item in here]
+        yield f'<section><h2>{escape(os.path.basename(file))}</h2><div class="lines">{"".join(rows)}</div></section>'
+
+
+def between(file: str, before: int, number: int) -> Iterator[str]:
+    """The lines of the file between two that were judged, if they are few."""
+    if number - before - 1 > BETWEEN:
+        yield '<div class="line gap"><span class="number">⋮</span></div>'
+        return
+    for n in range(before + 1, number):
+        yield code_row(n, linecache.getline(file, n).rstrip(), "other", "", "")
+
+
+def line_row(file: str, number: int, line: Line | None, is_wrong: bool) -> str:
+    """A line of the user's code, its formula beside it, and what it is."""
+    code = linecache.getline(file, number).rstrip() or (line.code if line else "")
+    if line is None:
+        return code_row(number, code, "wrong" if is_wrong else "other", "", "")
+    shown = "" if is_wrong else formula(line.markup, line.equation)  # the mistake below has it
+    meaning = line.meaning if "∂" in line.meaning else ""  # what a line of the forward is its name says
+    return code_row(number, code, line.verdict, shown, meaning)
+
+
+def code_row(number: int, code: str, verdict: str, shown: str, meaning: str) -> str:
+    """One row: the number, the code, the formula with its meaning."""
+    title = f' title="{verdict}"' if verdict in SIGNS else ""
+    sign = f'<span class="sign"{title}>{SIGNS.get(verdict, "")}</span>'
+    said = f'<span class="meaning">{escape(meaning)}</span>' if meaning else ""
+    math = f'<div class="math">{shown}{said}</div>' if shown or said else ""
+    return (
+        f'<div class="line {verdict}"><span class="number">{number}{sign}</span>'
+        f"<code>{escape(code)}</code>{math}</div>"
+    )
+
+
+def mistake(item: Finding) -> str:
+    """What is wrong on the line above, and what to write instead."""
+    rows = []
+    if item.write:
+        rows.append(f'<dt>write</dt><dd class="write"><code>{escape(item.write)}</code></dd>')
+    for name, text, markup in (
+        ("yours", item.yours, item.yours_markup), ("expected", item.expected, item.expected_markup)
+    ):  # fmt: skip
+        if text:
+            equation, _, einsum = text.partition("\n")
+            code = f"<code>{escape(einsum)}</code>" if einsum else ""
+            rows.append(f'<dt>{name}</dt><dd class="{name}">{formula(markup, equation)}{code}</dd>')
+    listed = f"<dl>{''.join(rows)}</dl>" if rows else ""
+    said = item.message[:1].upper() + item.message[1:]
+    return f'<div class="mistake" role="note"><p>{escape(said)}</p>{listed}</div>'
+
+
+def formula(markup: Markup, equation: str) -> str:
+    """A formula as MathML, or as text where there is no markup."""
+    return mathml(markup, colour) if markup else f"<code>{escape(equation)}</code>"

@@ -1,0 +1,121 @@
+"""What is to be checked: two functions, what they read, and the arrays that gradients are wanted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking import naming
+from einbackprop.checking.draws import Function
+from einbackprop.checking.matching import Target
+from einbackprop.errors import ScriptError
+from einbackprop.nesting import Attribute, Number, Path, get, label, leaves, replaced
+from einbackprop.program import Input
+from einbackprop.tracing.tracer import Trace
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be checked.
+
+    Attributes
+    ----------
+    loss, gradients
+        Functions of a copy of the state.
+    state
+        Everything that the two read: nested arrays.
+    roots
+        The paths in the state of what the gradients are with respect to.
+    labels
+        What the user calls the first step of a path.
+    loss_source, gradients_source
+        The functions in whose source names are looked for.
+    forward, pair
+        Trace the loss alone, or both together, at a state.
+    place
+        Where an input of such a trace stands in the state.
+    elsewhere
+        The same at other sizes, one after the other, with what those are, where somebody knows how to make them.
+    """
+
+    loss: Function
+    gradients: Function
+    state: Any
+    roots: tuple[Path, ...]
+    labels: Mapping[Any, str]
+    loss_source: Any
+    gradients_source: Any
+    forward: Callable[[Any], Trace] | None = None
+    pair: Callable[[Any], Trace] | None = None
+    place: Callable[[Input], Path] = lambda declared: declared.path
+    elsewhere: Callable[[], Iterator[tuple[str, Problem]]] | None = None
+
+    def label(self, path: Path) -> str:
+        """Write a path in the state as the user would."""
+        return label(self.labels.get(path[0], f"argument {path[0]}"), path[1:])
+
+
+def with_arrays(problem: Problem) -> Any:
+    """The state with an array where a Python number or an integer array is differentiated."""
+    state = problem.state
+    for path, leaf in [(p, x) for r in problem.roots for p, x in _numeric(problem, r)]:
+        if isinstance(leaf, np.ndarray):
+            if leaf.dtype.kind in "biu":
+                state = replaced(state, path, leaf.astype(np.float64))
+        else:
+            state = replaced(state, path, np.array(leaf, dtype=np.float64).view(Number))
+    return state
+
+
+def _numeric(problem: Problem, start: Path) -> list[tuple[Path, Any]]:
+    """The arrays and floats under a root; other numbers there are settings, unless alone."""
+    value = get(problem.state, start)
+    alone = isinstance(value, (int, float, np.generic)) and not isinstance(value, bool)
+    found = [(start + path, leaf) for path, leaf in leaves(value)
+             if isinstance(leaf, (np.ndarray, float, np.floating)) or alone]
+    if not found:
+        raise ScriptError(f"{problem.label(start)} holds no arrays to differentiate: "
+                          f"it is {type(value).__name__}")
+    for path, leaf in found:
+        if np.asarray(leaf).dtype.kind not in "biuf":
+            raise ScriptError(f"{problem.label(path)} has dtype {np.asarray(leaf).dtype}: "
+                              "only real numbers can be checked")
+    return found
+
+
+def targets_of(problem: Problem, state: Any) -> list[Target]:
+    """What gradients are wanted for, with the user's names."""
+    targets = []
+    for position, start in enumerate(problem.roots):
+        found = _numeric(replace(problem, state=state), start)
+        names = _names(problem, start, [path for path, _ in found])
+        several = (position,) if len(problem.roots) > 1 else ()
+        targets += [Target(name, path, (*several, *path[len(start):]), np.shape(leaf))
+                    for name, (path, leaf) in zip(names, found, strict=True)]
+    taken = [target.name for target in targets]
+    return [target if taken.count(target.name) == 1
+            else replace(target, name=problem.label(target.path)) for target in targets]
+
+
+def _names(problem: Problem, start: Path, paths: list[Path]) -> list[str]:
+    """The names of the arrays under a root: keys, or what the user unpacks it into, or paths."""
+    inner = [path[len(start):] for path in paths]
+    if len(start) == 1 and inner and all(isinstance(path[0], int) for path in inner if path):
+        variable = problem.labels.get(start[0], "")
+        count = len(get(problem.state, start)) if all(inner) else 0
+        unpacked = naming.unpacked(problem.loss_source, variable, count)
+        if unpacked:
+            return [label(unpacked[int(str(path[0]))], path[1:]) for path in inner]
+    names = []
+    for path, full in zip(inner, paths, strict=True):
+        by_name = bool(path) and all(isinstance(step, str) for step in path)
+        names.append(".".join(map(str, path)) if by_name else _short(problem.label(full), full))
+    return names
+
+
+def _short(text: str, path: Path) -> str:
+    """An attribute's own name will do: ``W1`` for ``net.W1``."""
+    return str(path[-1]) if isinstance(path[-1], Attribute) else text

@@ -1,0 +1,114 @@
+"""The user's arrays at other sizes: no verdict should rest on two sizes that happen to be equal.
+
+The letters of a traced loss say which axes of which arrays are one dimension, so that all of them can be given another
+size together. Sizes that stand in the code as numbers, and those of data that have a meaning, stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis.sampling import distinct_sizes, drawn, free_dimensions
+from ..nesting import Path, get, leaves, rebuild, root
+from ..program import Dimension, Input, Program
+from ..text.steps import listed
+from .drawing import spread
+
+Sizes = dict[str, int]
+Place = Callable[[Input], Path]
+EQUAL = (4, 16)  # what all sizes are where they are to be equal: as large as the largest, within these
+
+
+def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]) -> Sizes | None:
+    """Sizes of our own, all different; None where the user's have nothing in common.
+
+    Parameters
+    ----------
+    program : Program
+        The loss, or the loss and the gradients traced together.
+    arrays : list of arrays
+        The inputs of the program.
+    parameters : collection of str
+        The inputs that gradients are taken of.
+    """
+    own = [d.size for d in program.dimensions]
+    if len(set(own)) == len(own) and 1 not in own:
+        return None
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
+    return sizes if sizes != program.sizes else None
+
+
+def equal_sizes(program: Program, free: Collection[str] | None = None) -> Sizes:
+    """One size for all dimensions, or for those that are free, so that no shape stops anything."""
+    largest = max((d.size for d in program.dimensions), default=0)
+    size = min(max(largest, EQUAL[0]), EQUAL[1])
+    return {i: size if free is None or d.letters[0] in free else d.size for d in program.dimensions for i in d.letters}
+
+
+def resized(
+    state: Any, program: Program, place: Place, sizes: Mapping[str, int], parameters: Collection[str],
+    rng: np.random.Generator,
+) -> Any:  # fmt: skip
+    """The state with its arrays at other sizes; data stay data of their kind (one-hot rows, labels, masks).
+
+    None where two arrays look at one memory, which cannot be cut anew.
+    """
+    arrays = {id(leaf): leaf for _, leaf in leaves(state) if isinstance(leaf, np.ndarray)}
+    if len({id(root(array)) for array in arrays.values()}) < len(arrays):
+        return None
+    fresh = {}
+    for declared in program.inputs:
+        own = get(state, place(declared))
+        shape = tuple(sizes[i] for i in declared.ref.indices)
+        if shape != np.squeeze(own, declared.units).shape:
+            if declared.ref.name in parameters:
+                array = rng.normal(0.0, spread(shape), shape)
+            elif own.size and np.ptp(own) == 0:  # ones, or a buffer of zeros
+                array = np.full(shape, own.flat[0])
+            else:
+                array = drawn(declared, own, sizes, rng, "data")
+            fresh[id(own)] = np.expand_dims(array, declared.units).astype(own.dtype)
+    return rebuild(state, lambda array: fresh.get(id(array), array))
+
+
+def told(sizes: Mapping[str, int]) -> str:
+    """``i=j=4, b=5``: sizes in words."""
+    letters: dict[int, list[str]] = {}
+    for letter, size in sizes.items():
+        letters.setdefault(size, []).append(letter)
+    return ", ".join(f"{'='.join(same)}={size}" for size, same in letters.items())
+
+
+def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
+    """What the user's own sizes hide, in words.
+
+    Parameters
+    ----------
+    program : Program
+    parameters : mapping of input name to the user's name
+        The arrays that gradients are taken of.
+    """
+    square = []
+    for declared in program.inputs:
+        sizes = [program.sizes[i] for i in declared.ref.indices]
+        if declared.ref.name in parameters and len(sizes) == 2 and sizes[0] == sizes[1] != 1:
+            square.append(f"{parameters[declared.ref.name]} ({'='.join(declared.ref.indices)}={sizes[0]})")
+    found = []
+    if square:
+        are = "is" if len(square) == 1 else "are"
+        found.append(f"{listed(square)} {are} square, so that no shape shows a missing transpose")
+    batch = next((d for d in program.dimensions if d.letters.startswith("b")), None)
+    return found + (_batch(program, batch) if batch is not None else [])
+
+
+def _batch(program: Program, batch: Dimension) -> list[str]:
+    if batch.size == 1:
+        return ["the batch is of 1 (b=1), so that nothing shows whether it is summed over"]
+    same = [d.letters[0] for d in program.dimensions if d is not batch and d.size == batch.size]
+    if same:
+        return [f"the batch is as large as a layer ({'='.join(['b', *same])}={batch.size}), so that one axis can stand "
+                "for the other"]
+    return []
