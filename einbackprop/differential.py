@@ -84,7 +84,8 @@ def differential(equation: Equation, moving: set[str], work: Workspace) -> list[
                 for term in map_terms(equation, slot, work)
             ]
         case Extremum():
-            return extremum_terms(equation, work) if equation.operand.name in moving else []
+            moves = equation.operand.name in moving and not equation.held
+            return extremum_terms(equation, work) if moves else []
         case Update():
             return update_terms(equation, moving, work)
         case Opaque():

@@ -173,8 +173,8 @@ def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> 
 
     def run(arrays: Sequence[Any]) -> list[Any]:
         changed = duplicate(state)
-        for path, declared, array in zip(found.places, found.program.inputs, arrays, strict=True):
-            changed = replaced(changed, path, np.expand_dims(np.array(array), declared.units))
+        for path, array in zip(found.places, arrays, strict=True):
+            changed = replaced(changed, path, np.array(array))
         answers = (loss(duplicate(changed)), gradients(duplicate(changed)))
         outputs: dict[int, Any] = {}
         for answer, shape in zip(answers, structure, strict=True):

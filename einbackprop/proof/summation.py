@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from ..errors import UndecidedError
-from .canonical import Atom, Index, Row, dimension_of, index
+from .canonical import Atom, Head, Index, Row, dimension_of, index
 from .polynomials import (
     Context,
     Product,
     Terms,
     accumulate,
     add,
+    inside,
     make_atom,
     monomial,
     normalise,
@@ -21,6 +22,7 @@ from .polynomials import (
     scale,
     size,
     times,
+    whole_power,
     without,
 )
 
@@ -113,16 +115,16 @@ def fold(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Ter
             groups |= {frozenset(g) for g, _ in connected(atoms, bound - set(where))}
     found: list[tuple[Atom, Product, frozenset[Index]]] = []
     for group in sorted(groups, key=sorted):
-        inside = {a: e for a, e in atoms.items() if not group.isdisjoint(a[1])}
-        if inside and (closed := make_sum(inside, group, context)) and (
+        linked = {a: e for a, e in atoms.items() if not group.isdisjoint(a[1])}
+        if linked and (closed := make_sum(linked, group, context)) and (
             closed in wanted or closed[0].digest in context.rules
         ):
-            found.append((closed, inside, group))
+            found.append((closed, linked, group))
     for chosen in [found, *([f] for f in found)]:
         rest, left = dict(atoms), bound
-        for closed, inside, group in chosen:
-            if inside.keys() <= rest.keys():
-                rest, left = without(rest, *inside), left - group
+        for closed, linked, group in chosen:
+            if linked.keys() <= rest.keys():
+                rest, left = without(rest, *linked), left - group
                 rest[closed] = rest.get(closed, 0) + 1
         if left != bound:
             result = normalise(dict(rest), context)
@@ -145,8 +147,8 @@ def _wanted(atoms: Product, bound: frozenset[Index], context: Context) -> set[At
 def pieces(atoms: Product, bound: frozenset[Index], context: Context) -> Terms:
     """The sum as a product of connected sums, of what does not depend on the indices, and of sizes."""
     result = {a: e for a, e in atoms.items() if bound.isdisjoint(a[1])}
-    for group, inside in connected(atoms, bound):
-        closed = make_sum(inside, group, context) if inside else (size(dimension_of(min(group)), context), ())
+    for group, linked in connected(atoms, bound):
+        closed = make_sum(linked, group, context) if linked else (size(dimension_of(min(group)), context), ())
         result[closed] = result.get(closed, 0) + 1
     return normalise(result, context)
 
@@ -163,14 +165,58 @@ def connected(atoms: Product, bound: Iterable[Index]) -> list[tuple[frozenset[In
                 first[0].update(other[0])
                 first[1].update(other[1])
                 groups.remove(other)
-    return [(frozenset(g), inside) for g, inside in groups]
+    return [(frozenset(g), own) for g, own in groups]
 
 
-def make_sum(inside: Product, over: Iterable[Index], context: Context) -> Atom:
-    """The atom Σ inside, over indices that link all of it."""
+def make_sum(atoms: Product, over: Iterable[Index], context: Context) -> Atom:
+    """The atom Σ of a product, over indices that link all of it."""
     over = frozenset(over)
-    row: Row = ("", list(inside.items()))
-    return make_atom("sum", "", [row], [{frozenset(inside.items()): Fraction(1)}], context, over, make=_sum_again)
+    row: Row = ("", list(atoms.items()))
+    body = {frozenset(atoms.items()): Fraction(1)}
+    return make_atom("sum", "", [row], [body], context, over, make=_sum_again, reduce=_picked)
+
+
+def _picks_with(head: Head) -> list[Atom]:
+    """The brackets of a sum over one index that leave one value for it at most, such as [k=y_b] of Σ_k x_kb [k=y_b]."""
+    if head.kind != "sum" or len(head.bound) != 1:
+        return []
+    (m,) = head.arguments[0]
+    (k,) = head.bound
+    return [atom for atom, _ in m if atom[0].name == "zero" and k in atom[1] and _determines(atom, k)]
+
+
+def _determines(bracket: Atom, k: Index) -> bool:
+    """Whether a position is written with an index once, times a number, and nowhere else."""
+    using = [(m, c) for m, c in inside(bracket).items() if any(k in where for (_, where), _ in m)]
+    return len(using) == 1 and [(h.kind, e) for (h, _), e in using[0][0]] == [("letter", 1)]
+
+
+def _picked(atoms: Product, atom: Atom, context: Context) -> Terms | None:
+    """``(Σ_k x_kb [k=y_b])ⁿ [l=y_b]`` is ``x_lbⁿ [l=y_b]``: the bracket beside it says which one the sum picks."""
+    head, where = atom
+    exponent = atoms[atom]
+    for bracket in _picks_with(head) if exponent == int(exponent) else ():
+        for beside in [a for a in atoms if a[0] == bracket[0]]:
+            for k in dict.fromkeys(i for i in beside[1] if dimension_of(i) == dimension_of(head.bound[0])):
+                names = {index(d, slot): i for slot, (d, i) in enumerate(zip(head.dimensions, where, strict=True))}
+                names[head.bound[0]] = k
+                if bracket[0].at(tuple([names[i] for i in bracket[1]])) == beside:
+                    (m,) = head.arguments[0]
+                    one = rename(without(dict(m), bracket).items(), names, context)
+                    powered = _whole(one, int(exponent), context)
+                    if powered is not None:
+                        return times(without(atoms, atom), powered, context)
+    return None
+
+
+def _whole(terms: Terms, exponent: int, context: Context) -> Terms | None:
+    """Terms to a whole power; None for one over a sum."""
+    if exponent >= 0:
+        return whole_power(terms, exponent, context)
+    if len(terms) != 1:
+        return None
+    ((m, c),) = terms.items()
+    return scale(normalise({atom: e * exponent for atom, e in m}, context), c**exponent)
 
 
 def _sum_again(arguments: Sequence[Terms], bound: Iterable[Index], context: Context) -> Terms:

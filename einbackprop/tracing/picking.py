@@ -41,8 +41,12 @@ def taken(r: Recorder, v: Any, a: Any, indices: Any, axis: Any = None, mode: str
 def grid_along(r: Recorder, shape: Any, indices: Any, axis: int) -> tuple[Any, ...]:
     """The key of ``take_along_axis``: positions 0, 1, 2, … along every axis but one."""
     rank = len(shape)
-    ranges = [np.arange(n).reshape([-1 if i == j else 1 for j in range(rank)]) for i, n in enumerate(shape)]
-    return tuple(lift(r, indices) if i == axis else r.constant(ranges[i]) for i in range(rank))
+
+    def counted(i: int) -> Any:
+        along: Any = r.constant(np.arange(shape[i]))
+        return along[tuple(slice(None) if i == j else None for j in range(rank))]
+
+    return tuple(lift(r, indices) if i == axis else counted(i) for i in range(rank))
 
 
 def taken_along_axis(r: Recorder, v: Any, arr: Any, indices: Any, axis: Any = -1) -> Any:
