@@ -162,3 +162,29 @@ def test_what_is_opened_first():
     assert prover.cost_of_opening("c", {"a", "c"}, cuts) == (0, 1)  # made of what stands there anyway
     assert prover.cost_of_opening("d", {"a", "d"}, cuts) == (1, 2)
     assert proving.reach(p, "d") == {"d", "c", "a", "x", "y"}
+
+
+PICKED = """
+p[b] = Σ_k x[k,b] [k=y[b]]
+r[b] = power(p[b]; {power})
+z[l,b] = r[b] {by}[l,b] [l={label}[b]]
+"""
+ALONE = "s[l,b] = power(x[l,b]; {power})\nz[l,b] = s[l,b] {by}[l,b] [l={label}[b]]\n"
+
+
+def picking(text: str, power: int, by: str, label: str = "y"):
+    needed = "q[l,b] = x[l,b] w[l,b] y[b] u[b]\n"  # all inputs, on either side
+    return program(needed + text.format(power=power, by=by, label=label), y="int64", u="int64")
+
+
+@pytest.mark.parametrize("power", [-2, -1, 2, 3])
+@pytest.mark.parametrize(("by", "other"), ["xw", "wx"])
+def test_what_a_bracket_picks_from_a_sum(power, by, other):
+    """``(Σ_k x_kb [k=y_b])ⁿ [l=y_b]`` is ``x_lbⁿ [l=y_b]``; not with another power, factor or label."""
+    summed = picking(PICKED, power, by)
+    assert Prover(summed, picking(ALONE, power, by)).compare("z", "z").verdict == "proved"
+    for alone in (picking(ALONE, power + 1, by), picking(ALONE, power, other), picking(ALONE, power, by, "u")):
+        assert Prover(summed, alone).compare("z", "z").verdict != "proved"
+    for label in "yu":
+        found = Prover(picking(PICKED, power, by, "u"), picking(ALONE, power, by, label)).compare("z", "z")
+        assert found.verdict != "proved"

@@ -13,6 +13,7 @@ from math import gcd, lcm
 from .canonical import Atom, Head, Index, dimension_of
 from .polynomials import (
     ONE,
+    ONE_ENTRY,
     Context,
     Monomial,
     Product,
@@ -143,7 +144,12 @@ def zero(terms: Terms, context: Context) -> Terms:
     if digits is not None:
         (i, k), rest = digits
         return multiply(delta(i, k, context), zero(rest, context), context)
-    if outside(terms, context):
+    span = bounds(terms, context)
+    if span == (0, 0):
+        context.note(ONE_ENTRY)
+        return ONE
+    if span is not None and (span[0] > 0 or span[1] < 0):
+        context.note(IN_RANGE)
         return {}
     mirror = scale(terms, -1)
     atom = make_atom(
@@ -252,15 +258,6 @@ def bounds(terms: Terms, context: Context) -> tuple[Fraction, Fraction] | None:
             ends = [end * (context.sizes[d] - 1) for end in ends]
         low, high = low + min(ends), high + max(ends)
     return low, high
-
-
-def outside(terms: Terms, context: Context) -> bool:
-    """Whether a position is 0 nowhere, as far as the sizes show."""
-    span = bounds(terms, context)
-    if span is None or span[0] <= 0 <= span[1]:
-        return False
-    context.note(IN_RANGE)
-    return True
 
 
 def settled(bracket: Atom, alone: Sequence[Index], context: Context) -> tuple[Index, ...]:

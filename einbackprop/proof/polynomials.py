@@ -22,7 +22,7 @@ Product = dict[Atom, Exponent]
 UNIT: Monomial = frozenset()
 ONE: Terms = {UNIT: Fraction(1)}
 FIRST_BOUND = 1 << 16
-MOST_COPIES = 6
+ONE_ENTRY = "an axis of size 1 keeps that size"
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from .canonical import Index, dimension_of, index
 from .comparison import EVERY_SIZE, NOTHING, Assumptions, Comparison, right_side
 from .correspondence import ONE_SIZE, indices_of, number_dimensions
 from .expansion import Expansion
-from .polynomials import Context, Monomial, Terms, substitute
+from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
 from .witness import Both, Drawing, Pair, Witness
 
 MOST_OPENED = 24
@@ -160,10 +160,15 @@ class Prover:
             right = rearranged(right, slots, axes, first.context)
         if factor is not None:
             right = first.scaled(right, factor)
-        if left != right or any(a >> 32 != slots[k] >> 32 for a, k in zip(first.slots(name), axes, strict=True)):
+        if any(a >> 32 != slots[k] >> 32 for a, k in zip(first.slots(name), axes, strict=True)):
             return None
-        merged = [ONE_SIZE] if self.numbering.merged else []
-        return list(dict.fromkeys([*merged, *first.rests(name), *second.rests(other_name)]))
+        rests = [ONE_SIZE] if self.numbering.merged else []
+        if left != right:
+            left, right = (counted_once(terms, first.context) for terms in (left, right))
+            rests.append(ONE_ENTRY)
+        if left != right:
+            return None
+        return list(dict.fromkeys([*rests, *first.rests(name), *second.rests(other_name)]))
 
     def step_by_step(
         self, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None
@@ -292,6 +297,15 @@ def mentioned(monomials: Iterable[Monomial]) -> set[str]:
 def arranged(letters: str, axes: Sequence[int]) -> str:
     """Letters in the order of axes."""
     return "".join(letters[k] for k in axes) if axes else letters
+
+
+def counted_once(terms: Terms, context: Context) -> Terms:
+    """The terms with 1 for the sizes that are 1."""
+    once: Terms = {}
+    for m, c in terms.items():
+        kept = [(a, e) for a, e in m if a[0].kind != "size" or context.sizes.get(int(a[0].name)) != 1]
+        accumulate(once, frozenset(kept), c)
+    return once
 
 
 def rearranged(terms: Terms, slots: Sequence[Index], axes: Sequence[int], context: Context) -> Terms:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from ..errors import UndecidedError
-from .canonical import Atom, Head, Index, Row, dimension_of, index
+from .canonical import Atom, Index, Row, dimension_of, index
 from .polynomials import (
+    ONE_ENTRY,
     Context,
     Product,
     Terms,
@@ -176,15 +177,6 @@ def make_sum(atoms: Product, over: Iterable[Index], context: Context) -> Atom:
     return make_atom("sum", "", [row], [body], context, over, make=_sum_again, reduce=_picked)
 
 
-def _picks_with(head: Head) -> list[Atom]:
-    """The brackets of a sum over one index that leave one value for it at most, such as [k=y_b] of Σ_k x_kb [k=y_b]."""
-    if head.kind != "sum" or len(head.bound) != 1:
-        return []
-    (m,) = head.arguments[0]
-    (k,) = head.bound
-    return [atom for atom, _ in m if atom[0].name == "zero" and k in atom[1] and _determines(atom, k)]
-
-
 def _determines(bracket: Atom, k: Index) -> bool:
     """Whether a position is written with an index once, times a number, and nowhere else."""
     using = [(m, c) for m, c in inside(bracket).items() if any(k in where for (_, where), _ in m)]
@@ -195,17 +187,43 @@ def _picked(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     """``(Σ_k x_kb [k=y_b])ⁿ [l=y_b]`` is ``x_lbⁿ [l=y_b]``: the bracket beside it says which one the sum picks."""
     head, where = atom
     exponent = atoms[atom]
-    for bracket in _picks_with(head) if exponent == int(exponent) else ():
-        for beside in [a for a in atoms if a[0] == bracket[0]]:
-            for k in dict.fromkeys(i for i in beside[1] if dimension_of(i) == dimension_of(head.bound[0])):
-                names = {index(d, slot): i for slot, (d, i) in enumerate(zip(head.dimensions, where, strict=True))}
-                names[head.bound[0]] = k
-                if bracket[0].at(tuple([names[i] for i in bracket[1]])) == beside:
-                    (m,) = head.arguments[0]
-                    one = rename(without(dict(m), bracket).items(), names, context)
-                    powered = _whole(one, int(exponent), context)
-                    if powered is not None:
-                        return times(without(atoms, atom), powered, context)
+    if exponent != int(exponent):
+        return None
+    (m,) = head.arguments[0]
+    slots = {index(d, slot): i for slot, (d, i) in enumerate(zip(head.dimensions, where, strict=True))}
+    for bracket in [a for a, _ in m if a[0].name == "zero" and any(a[0] == beside[0] for beside in atoms)]:
+        for k in [k for k in head.bound if k in bracket[1] and _determines(bracket, k)]:
+            for beside in [a for a in atoms if a[0] == bracket[0]]:
+                names = _names(slots, head.bound, k, bracket, beside, atoms, context)
+                one = rename(without(dict(m), bracket).items(), names, context) if names else {}
+                powered = _whole(one, int(exponent), context) if one else None
+                if powered is not None:
+                    return times(without(atoms, atom), powered, context)
+    return None
+
+
+def _names(
+    slots: dict[Index, Index], bound: Iterable[Index], k: Index, bracket: Atom, beside: Atom, atoms: Product,
+    context: Context,
+) -> dict[Index, Index] | None:  # fmt: skip
+    """What the indices inside a sum are where a bracket inside is the one beside; None where that is not so.
+
+    Other indices that are summed over can have one value only: those of axes of size 1.
+    """
+    names = dict(slots)
+    for other in bound:
+        if other != k:
+            d = dimension_of(other)
+            same = [i for _, where in atoms for i in where if dimension_of(i) == d]
+            if context.sizes.get(d) != 1 or not same:
+                return None
+            names[other] = min(same)
+    for i in dict.fromkeys(i for i in beside[1] if dimension_of(i) == dimension_of(k)):
+        names[k] = i
+        if bracket[0].at(tuple([names[i] for i in bracket[1]])) == beside:
+            if len(names) > len(slots) + 1:
+                context.note(ONE_ENTRY)
+            return names
     return None
 
 

@@ -106,11 +106,17 @@ class Observer:
             if not entry:
                 axis.root().name = axis.root().name or label
         elif isinstance(value, list | tuple) and len(value) < 100:
+            if len(value) > 1 and all(self._is_argument(item) for item in value):
+                return  # `old = [W1, b1]`: their own names say more than old_0
             for n, item in enumerate(value):
                 self.bind(item, f"{label}_{n}", depth + FAR, entry=True)
         elif isinstance(value, dict) and len(value) < 100:
             for key, item in value.items():
                 self.bind(item, name_of_key(label, key), depth + FAR, entry=True)
+
+    def _is_argument(self, value: Any) -> bool:
+        """Whether a value is an argument, which has its name already."""
+        return is_traced(value) and self.recorder is not None and self.recorder.name_of(value) in self.named
 
 
 def name_of_key(label: str, key: Any) -> str:

@@ -1,0 +1,261 @@
+"""Whole scripts in the styles that people write: a right one is proved, a broken line is told, whatever the style."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import einbackprop as eb
+from einbackprop.program import Position, picks
+from einbackprop.scripts import check_script
+
+
+@dataclass(frozen=True)
+class Style:
+    """A script, what to check in it, and how to break it: what stands there, what to put there, what is wrong then."""
+
+    text: str
+    loss: str
+    grads: str
+    wrt: tuple[str, ...]
+    broken: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+LISTS = Style(
+    '''
+import numpy as np
+
+def squash(z):
+    return 1 / (1 + np.exp(-z))
+
+def slope(z):
+    return squash(z) * (1 - squash(z))
+
+class Net:
+    """One sample as a column; gradients in lists, filled from the end."""
+    def __init__(self, sizes):
+        self.count = len(sizes)
+        self.biases = [np.random.randn(n, 1) for n in sizes[1:]]
+        self.weights = [np.random.randn(n, m) for m, n in zip(sizes[:-1], sizes[1:])]
+
+    def run(self, x):
+        zs, outs = [], [x]
+        for w, c in zip(self.weights, self.biases):
+            zs.append(np.dot(w, outs[-1]) + c)
+            outs.append(squash(zs[-1]))
+        return zs, outs
+
+    def gradients(self, x, y):
+        in_biases = [np.zeros(c.shape) for c in self.biases]
+        in_weights = [np.zeros(w.shape) for w in self.weights]
+        zs, outs = self.run(x)
+        delta = (outs[-1] - y) * slope(zs[-1])
+        in_biases[-1] = delta
+        in_weights[-1] = np.dot(delta, outs[-2].transpose())
+        for k in range(2, self.count):
+            delta = np.dot(self.weights[-k + 1].transpose(), delta) * slope(zs[-k])
+            in_biases[-k] = delta
+            in_weights[-k] = np.dot(delta, outs[-k - 1].transpose())
+        return in_biases, in_weights
+
+def cost(net, x, y):
+    return 0.5 * np.linalg.norm(net.run(x)[1][-1] - y) ** 2
+
+net = Net([4, 3, 3, 2])
+x, y = np.random.randn(4, 1), np.random.randn(2, 1)
+''',
+    "cost(net, x, y)", "net.gradients(x, y)", ("net.biases", "net.weights"),
+    (
+        ("(outs[-1] - y) * slope(zs[-1])", "(outs[-1] - y)",
+         ("net.biases[0]", "net.biases[1]", "net.biases[2]", "net.weights[0]", "net.weights[1]", "net.weights[2]")),
+        ("in_weights[-1] = np.dot(", "in_weights[-1] = 2 * np.dot(", ("net.weights[2]",)),
+    ),
+)  # fmt: skip
+
+UPDATES = Style(
+    '''
+import numpy as np
+
+class Classifier:
+    """Steps in place, with weight decay: the gradients are what a step of rate 1 takes away."""
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1, self.b1 = np.random.randn(n_in, n_hidden), np.zeros((1, n_hidden))
+        self.W2, self.b2 = np.random.randn(n_hidden, n_out), np.zeros((1, n_out))
+
+    def forward(self, X):
+        self.z1 = X @ self.W1 + self.b1
+        self.a1 = np.maximum(0, self.z1)
+        self.z2 = self.a1 @ self.W2 + self.b2
+        exps = np.exp(self.z2 - self.z2.max(axis=1, keepdims=True))
+        self.probs = exps / exps.sum(axis=1, keepdims=True)
+        return self.probs
+
+    def loss(self, X, y):
+        p = self.forward(X)
+        decay = 0.005 * (np.sum(self.W1 ** 2) + np.sum(self.W2 ** 2))
+        return -np.mean(np.log(p[np.arange(len(y)), y])) + decay
+
+    def backward(self, X, y, rate):
+        m = X.shape[0]
+        d = self.probs.copy()
+        d[range(m), y] -= 1
+        dW2 = self.a1.T @ d / m + 0.01 * self.W2
+        db2 = np.sum(d, axis=0, keepdims=True) / m
+        da1 = d @ self.W2.T
+        da1[self.z1 < 0] = 0
+        dW1 = X.T @ da1 / m + 0.01 * self.W1
+        db1 = np.sum(da1, axis=0, keepdims=True) / m
+        self.W1 -= rate * dW1
+        self.b1 -= rate * db1
+        self.W2 -= rate * dW2
+        self.b2 -= rate * db2
+
+net = Classifier(3, 5, 4)
+X, y = np.random.randn(7, 3), np.array([0, 1, 2, 3, 0, 1, 2])
+
+def step():
+    old = [net.W1.copy(), net.b1.copy(), net.W2.copy(), net.b2.copy()]
+    net.forward(X)
+    net.backward(X, y, 1.0)
+    return [a - b for a, b in zip(old, [net.W1, net.b1, net.W2, net.b2])]
+''',
+    "net.loss(X, y)", "step()", ("net.W1", "net.b1", "net.W2", "net.b2"),
+    (
+        ("dW1 = X.T @ da1 / m + 0.01 * self.W1", "dW1 = X.T @ da1 / m", ("W1",)),
+        ("dW2 = self.a1.T @ d / m + 0.01", "dW2 = self.a1.T @ d + 0.01", ("W2",)),
+        ("db2 = np.sum(d, axis=0, keepdims=True) / m", "db2 = np.sum(d, axis=0, keepdims=True)", ("b2",)),
+    ),
+)  # fmt: skip
+
+RECURRENT = Style(
+    '''
+import numpy as np
+
+H, V = 6, 5
+Wx, Wh, Wy = np.random.randn(H, V) * 0.01, np.random.randn(H, H) * 0.01, np.random.randn(V, H) * 0.01
+bh, by = np.zeros((H, 1)), np.zeros((V, 1))
+letters, nexts = [0, 2, 1], [2, 1, 4]
+start = np.random.randn(H, 1)
+
+def run(letters, nexts, start):
+    """A character at a time, states in dicts, the loss summed over time; gradients added up backwards."""
+    xs, hs, ps = {}, {-1: np.copy(start)}, {}
+    total = 0
+    for t in range(len(letters)):
+        xs[t] = np.zeros((V, 1))
+        xs[t][letters[t]] = 1
+        hs[t] = np.tanh(np.dot(Wx, xs[t]) + np.dot(Wh, hs[t - 1]) + bh)
+        scores = np.dot(Wy, hs[t]) + by
+        ps[t] = np.exp(scores) / np.sum(np.exp(scores))
+        total += -np.log(ps[t][nexts[t], 0])
+    dWx, dWh, dWy = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(Wy)
+    dbh, dby = np.zeros_like(bh), np.zeros_like(by)
+    later = np.zeros_like(hs[0])
+    for t in reversed(range(len(letters))):
+        dy = np.copy(ps[t])
+        dy[nexts[t]] -= 1
+        dWy += np.dot(dy, hs[t].T)
+        dby += dy
+        dh = np.dot(Wy.T, dy) + later
+        raw = (1 - hs[t] * hs[t]) * dh
+        dbh += raw
+        dWx += np.dot(raw, xs[t].T)
+        dWh += np.dot(raw, hs[t - 1].T)
+        later = np.dot(Wh.T, raw)
+    return total, dWx, dWh, dWy, dbh, dby
+''',
+    "run(letters, nexts, start)[0]", "run(letters, nexts, start)[1:]", ("Wx", "Wh", "Wy", "bh", "by"),
+    (("dWh += np.dot(raw, hs[t - 1].T)", "dWh += np.dot(raw, hs[t].T)", ("Wh",)),),
+)  # fmt: skip
+
+STYLES = {"lists": LISTS, "updates": UPDATES, "recurrent": RECURRENT}
+BROKEN = [(name, n) for name, style in STYLES.items() for n in range(len(style.broken))]
+
+
+def report_of(style: Style, text: str, tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    return check_script(str(script), style.loss, style.grads, list(style.wrt), "")
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_right_scripts_are_proved(name: str, tmp_path: Path) -> None:
+    style = STYLES[name]
+    report = report_of(style, style.text, tmp_path)
+    assert {g.name: g.grade for g in report.gradients} == dict.fromkeys((g.name for g in report.gradients), "proved")
+    assert not [finding for finding in report.findings if finding.line is not None]
+
+
+@pytest.mark.parametrize(("name", "n"), BROKEN)
+def test_the_broken_line_is_told(name: str, n: int, tmp_path: Path) -> None:
+    style = STYLES[name]
+    before, after, wrong = style.broken[n]
+    assert style.text.count(before) == 1
+    text = style.text.replace(before, after)
+    report = report_of(style, text, tmp_path)
+    assert tuple(g.name for g in report.gradients if g.verdict == "wrong") == wrong
+    line = next(n for n, code in enumerate(text.splitlines(), 1) if after in code)
+    assert [finding.line for finding in report.findings if finding.line is not None] == [line]
+
+
+# A probability that a label picks
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+LOSSES = {
+    "arange": lambda W, X, y: -np.mean(np.log(softmax(X @ W)[np.arange(len(X)), y])),
+    "take_along_axis": lambda W, X, y: -np.mean(np.log(np.take_along_axis(softmax(X @ W), y[:, None], 1))),
+    "one-hot": lambda W, X, y: -np.sum(np.eye(4)[y] * np.log(softmax(X @ W))) / len(X),
+    "logits": lambda W, X, y: np.mean(np.log(np.exp(X @ W).sum(axis=1)) - (X @ W)[np.arange(len(X)), y]),
+}
+LABELS = np.array([0, 1, 2, 3, 0, 1, 2])
+
+
+def gradient(W, X, y):
+    d = softmax(X @ W)
+    d[np.arange(len(y)), y] -= 1
+    return X.T @ d / len(y)
+
+
+WRONG = {
+    "sign": lambda W, X, y: -gradient(W, X, y),
+    "sum": lambda W, X, y: gradient(W, X, y) * len(y),
+    "labels": lambda W, X, y: gradient(W, X, y[::-1]),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_picked_probabilities_are_proved(name: str) -> None:
+    rng = np.random.default_rng(1)
+    W, X = rng.normal(size=(3, 4)), rng.normal(size=(7, 3))
+    report = eb.check(LOSSES[name], gradient, W, X, LABELS)
+    assert [g.grade for g in report.gradients] == ["proved"]
+    assert any("labels are valid positions" in text for text in report.assumptions) == (name != "logits")
+    for wrong in WRONG.values():
+        assert [g.verdict for g in eb.check(LOSSES[name], wrong, W, X, LABELS).gradients] == ["wrong"]
+
+
+def test_take_along_axis_reads_as_a_pick() -> None:
+    """Positions 0, 1, 2, … along an axis are the letter itself, also where NumPy makes them."""
+    p = np.random.default_rng(2).random((7, 4))
+    program = eb.trace(lambda p: np.take_along_axis(p, LABELS[:, None], 1), p)
+    (equation,) = program.equations
+    row, column = equation.operands[0].indices
+    assert equation.out.indices == row
+    assert [bracket.left for bracket in equation.brackets] == [Position.of(column)]
+    assert [ref.indices for ref in picks(equation.brackets)] == [row]
+
+
+def test_copies_in_a_list_keep_their_names() -> None:
+    def difference(W, c):
+        old = [W.copy(), c.copy()]
+        return old[0] * 2 - old[1]
+
+    labels = eb.trace(difference, np.ones((2, 3)), np.ones((2, 3))).labels
+    assert {"W", "c"} <= set(labels.values())
+    assert not any(label.startswith("old") for label in labels.values())
