@@ -1,88 +1,112 @@
 """The workloads: each loss in NumPy, as it stands in the package, and the same in PyTorch and JAX."""
 
+import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import exercise
 import numpy as np
+import opt_einsum
+from contenders import Arguments, Rival, Shape, Targets, Workload, normal, thrice
 
 from einbackprop import network
 from einbackprop.layers.attention import attention, causal_mask
 from einbackprop.layers.convolution import convolution_2d
 from einbackprop.layers.losses import cross_entropy
-from einbackprop.layers.normalization import layer_norm
+from einbackprop.layers.normalization import batch_norm, layer_norm
 from einbackprop.layers.recurrence import lstm
 from einbackprop.layers.transformer import transformer_block
-
-Shape = tuple[int, ...]
-Arguments = tuple[list[Any], tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A loss with its arguments: `loss(parameters, *data)`, to be differentiated by every parameter.
-
-    `products` are the shapes of the matrix products in one step: nothing can be faster than those alone.
-    """
-
-    name: str
-    arguments: Callable[[np.random.Generator, str], Arguments]
-    loss: Callable[..., Any]
-    numpy: Callable[..., Any] | None = None
-    torch: Callable[..., Any] | None = None
-    jax: Callable[..., Any] | None = None
-    products: tuple[tuple[Shape, Shape], ...] = ()
-
-
-def normal(rng: np.random.Generator, dtype: str, *shapes: Shape) -> list[Any]:
-    return [(0.3 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
-
-
-def thrice(m: int, k: int, n: int, *batch: int, times: int = 1) -> list[tuple[Shape, Shape]]:
-    """A product forward, and its two transposes backward."""
-    return [
-        ((*batch, m, k), (*batch, k, n)), ((*batch, m, n), (*batch, n, k)), ((*batch, k, m), (*batch, m, n)),
-    ] * times  # fmt: skip
-
 
 # The exercise's network
 
 
-def mlp(sizes: tuple[int, int, int, int, int]) -> Workload:
+def mlp(sizes: tuple[int, int, int, int, int], targets: Targets) -> Workload:
     i, j, k, l, b = sizes
 
     def arguments(rng: np.random.Generator, dtype: str) -> Arguments:
         parameters, X, targets = exercise.arguments_of(sizes, dtype)
         return parameters, (X, targets)
 
-    def loss(parameters: Any, X: Any, targets: Any) -> Any:
-        return network.squared_loss(network.forward(parameters, X)[-1], targets)
-
-    def numpy_step(parameters: Any, X: Any, targets: Any) -> Any:
-        activations = exercise.matmul_forward(parameters, X)
-        half = parameters[0].dtype.type(0.5)
-        value = np.mean(half * np.linalg.norm(activations[-1] - targets, axis=0) ** 2)
-        return value, exercise.matmul_backward(activations, targets, parameters)
-
-    def torch_loss(parameters: Any, X: Any, targets: Any) -> Any:
-        W1, b1, W2, b2, W3, b3 = parameters
-        h1 = (W1 @ X + b1[:, None]).sigmoid()
-        h2 = (W2 @ h1 + b2[:, None]).sigmoid()
-        return 0.5 * ((W3 @ h2 + b3[:, None] - targets) ** 2).sum(0).mean()
-
-    def jax_loss(parameters: Any, X: Any, targets: Any) -> Any:
-        import jax
-
-        W1, b1, W2, b2, W3, b3 = parameters
-        h1 = jax.nn.sigmoid(W1 @ X + b1[:, None])
-        h2 = jax.nn.sigmoid(W2 @ h1 + b2[:, None])
-        return 0.5 * ((W3 @ h2 + b3[:, None] - targets) ** 2).sum(0).mean()
-
     products = (*thrice(j, i, b)[::2], *thrice(k, j, b), *thrice(l, k, b))
-    name = f"exercise {i}-{j}-{k}-{l} b{b}"
-    return Workload(name, arguments, loss, numpy_step, torch_loss, jax_loss, products)
+    by_hand = {"matmul style": mlp_numpy}
+    if b <= 128:
+        by_hand |= {name: mlp_on(einsum) for name, einsum in EINSUMS.items()}
+    if b <= 32:
+        by_hand["autograd"] = mlp_autograd
+    return Workload(
+        f"exercise {i}-{j}-{k}-{l} b{b}", arguments, mlp_loss, by_hand, {"PyTorch": Rival(mlp_torch)},
+        {"jax.jit": Rival(mlp_jax)}, products, targets,
+    )  # fmt: skip
+
+
+def mlp_loss(parameters: Any, X: Any, targets: Any) -> Any:
+    return network.squared_loss(network.forward(parameters, X)[-1], targets)
+
+
+def mlp_numpy(parameters: Any, X: Any, targets: Any) -> Any:
+    activations = exercise.matmul_forward(parameters, X)
+    half = parameters[0].dtype.type(0.5)
+    value = np.mean(half * np.linalg.norm(activations[-1] - targets, axis=0) ** 2)
+    return value, exercise.matmul_backward(activations, targets, parameters)
+
+
+def mlp_on(einsum: Callable[..., Any]) -> Callable[..., Any]:
+    """The network of the package with another einsum under it."""
+
+    def step(parameters: Any, X: Any, targets: Any) -> Any:
+        before, network.einsum = network.einsum, einsum
+        activations = network.forward(parameters, X)
+        gradients = network.backward(activations, targets, parameters)
+        value = network.squared_loss(activations[-1], targets)
+        network.einsum = before
+        return value, gradients
+
+    return step
+
+
+def mlp_torch(parameters: Any, X: Any, targets: Any) -> Any:
+    W1, b1, W2, b2, W3, b3 = parameters
+    h1 = (W1 @ X + b1[:, None]).sigmoid()
+    h2 = (W2 @ h1 + b2[:, None]).sigmoid()
+    return 0.5 * ((W3 @ h2 + b3[:, None] - targets) ** 2).sum(0).mean()
+
+
+def mlp_jax(parameters: Any, X: Any, targets: Any) -> Any:
+    import jax
+
+    W1, b1, W2, b2, W3, b3 = parameters
+    h1 = jax.nn.sigmoid(W1 @ X + b1[:, None])
+    h2 = jax.nn.sigmoid(W2 @ h1 + b2[:, None])
+    return 0.5 * ((W3 @ h2 + b3[:, None] - targets) ** 2).sum(0).mean()
+
+
+def mlp_autograd(parameters: Any, X: Any, targets: Any) -> Any:
+    import autograd
+
+    return autograd.value_and_grad(mlp_of_autograd)(parameters, X, targets)
+
+
+def mlp_of_autograd(parameters: Any, X: Any, targets: Any) -> Any:
+    import autograd.numpy as np_
+
+    W1, b1, W2, b2, W3, b3 = parameters
+    h1 = 1 / (1 + np_.exp(-(W1 @ X + b1[:, None])))
+    h2 = 1 / (1 + np_.exp(-(W2 @ h1 + b2[:, None])))
+    return np_.mean(0.5 * np_.sum((W3 @ h2 + b3[:, None] - targets) ** 2, axis=0))
+
+
+@functools.cache
+def expression(subscripts: str, *shapes: Shape) -> Any:
+    return opt_einsum.contract_expression(subscripts, *shapes)
+
+
+def by_expression(subscripts: str, *operands: Any) -> Any:
+    """`opt_einsum.contract_expression`, made once for each equation and its shapes."""
+    return expression(subscripts, *map(np.shape, operands))(*operands)
+
+
+EINSUMS = {"np.einsum": np.einsum, "opt_einsum": opt_einsum.contract, "contract_expression": by_expression}
 
 
 # Attention: the sum of its output, weighted
@@ -112,6 +136,26 @@ def attention_jax(parameters: Any, mask: Any, seed: Any) -> Any:
     return (jax.nn.softmax(jax.numpy.where(mask, z, -jax.numpy.inf), axis=-1) @ v * seed).sum()
 
 
+def attention_on(einsum: Callable[..., Any]) -> Callable[..., Any]:
+    """The formulas of the package's attention on another einsum."""
+
+    def step(parameters: Any, mask: Any, seed: Any) -> Any:
+        q, k, v = parameters
+        scale = np.asarray(1 / math.sqrt(q.shape[-1]), q.dtype)
+        z = np.where(mask, einsum(",bhtd,bhsd->bhts", scale, q, k), -600)
+        e = np.exp(z - z.max(axis=3, keepdims=True))
+        p = einsum("bhts,bht->bhts", e, 1 / einsum("bhts->bht", e))
+        o = einsum("bhts,bhsd->bhtd", p, v)
+        dp = einsum("bhtd,bhsd->bhts", seed, v)
+        dv = einsum("bhts,bhtd->bhsd", p, seed)
+        dz = p * (dp - einsum("bhts,bhts->bht", dp, p)[..., np.newaxis])
+        dq = einsum(",bhts,bhsd->bhtd", scale, dz, k)
+        dk = einsum(",bhtd,bhts->bhsd", scale, q, dz)
+        return einsum("bhtd,bhtd->", o, seed), [dq, dk, dv]
+
+    return step
+
+
 ATTENTION_PRODUCTS = (*thrice(128, 64, 128, 8, 8), *thrice(128, 128, 64, 8, 8))
 
 
@@ -129,14 +173,22 @@ def cross_entropy_loss(parameters: Any, labels: Any) -> Any:
 def cross_entropy_torch(parameters: Any, labels: Any) -> Any:
     import torch
 
-    return torch.nn.functional.cross_entropy(parameters[0].T, labels)
+    return torch.nn.functional.cross_entropy(parameters[0], labels)
 
 
 def cross_entropy_jax(parameters: Any, labels: Any) -> Any:
     import jax
 
-    z = jax.nn.log_softmax(parameters[0], axis=0)
-    return -z[labels, jax.numpy.arange(len(labels))].mean()
+    z = jax.nn.log_softmax(parameters[0], axis=-1)
+    return -z[jax.numpy.arange(len(labels)), labels].mean()
+
+
+def classes_last(parameters: list[Any], data: tuple[Any, ...]) -> Arguments:
+    return [np.ascontiguousarray(parameters[0].T)], data
+
+
+def classes_first(gradients: list[Any]) -> list[Any]:
+    return [gradients[0].T]
 
 
 # Layer normalization
@@ -169,6 +221,44 @@ def layer_norm_jax(parameters: Any, seed: Any) -> Any:
     return (layer_norm_of_jax(*parameters) * seed).sum()
 
 
+# Batch normalization: images for PyTorch, a row for each channel for the others
+
+
+def batch_norm_arguments(rng: np.random.Generator, dtype: str) -> Arguments:
+    x, gamma, beta, seed = normal(rng, dtype, (64, 32 * 784), (64,), (64,), (64, 32 * 784))
+    return [x, gamma, beta], (seed,)
+
+
+def batch_norm_loss(parameters: Any, seed: Any) -> Any:
+    return np.sum(batch_norm(*parameters) * seed)
+
+
+def batch_norm_jax(parameters: Any, seed: Any) -> Any:
+    x, gamma, beta = parameters
+    mean = x.mean(1, keepdims=True)
+    centred = x - mean
+    variance = (centred * centred).mean(1, keepdims=True)
+    return ((gamma[:, None] * centred / (variance + 1e-5) ** 0.5 + beta[:, None]) * seed).sum()
+
+
+def batch_norm_torch(parameters: Any, seed: Any) -> Any:
+    import torch
+
+    x, gamma, beta = parameters
+    return (torch.nn.functional.batch_norm(x, None, None, gamma, beta, True, 0.1, 1e-5) * seed).sum()
+
+
+def as_images(parameters: list[Any], data: tuple[Any, ...]) -> Arguments:
+    def images(rows: Any) -> Any:
+        return np.ascontiguousarray(rows.reshape(64, 32, 28, 28).swapaxes(0, 1))
+
+    return [images(parameters[0]), *parameters[1:]], (images(data[0]),)
+
+
+def as_rows(gradients: list[Any]) -> list[Any]:
+    return [gradients[0].swapaxes(0, 1).reshape(64, -1), *gradients[1:]]
+
+
 # LSTM
 
 
@@ -197,6 +287,38 @@ def lstm_torch(parameters: Any, h0: Any, c0: Any, seed: Any) -> Any:
         h = a[3].sigmoid() * c.tanh()
         total = total + (h * seed[t]).sum()
     return total
+
+
+def lstm_fused(parameters: Any, h0: Any, c0: Any, seed: Any) -> Any:
+    """`nn.LSTM`: one call for all steps."""
+    import torch
+
+    x, Wx, Wh, bias, no_bias = parameters
+    weights = {"weight_ih_l0": Wx, "weight_hh_l0": Wh, "bias_ih_l0": bias, "bias_hh_l0": no_bias}
+    module = lstm_module(Wx.dtype)
+    h, _ = torch.func.functional_call(module, weights, (x, (h0, c0)))
+    return (h * seed).sum()
+
+
+@functools.cache
+def lstm_module(dtype: Any) -> Any:
+    import torch
+
+    return torch.nn.LSTM(128, 128, dtype=dtype)
+
+
+def lstm_enter(parameters: list[Any], data: tuple[Any, ...]) -> Arguments:
+    """Batch before units, the gates' weights below one another, and PyTorch's second bias."""
+    x, Wx, Wh, bias = parameters
+    h0, c0, seed = (np.ascontiguousarray(array.swapaxes(-1, -2)) for array in data)
+    x = np.ascontiguousarray(x.swapaxes(1, 2))
+    bias = bias.reshape(-1)
+    return [x, Wx.reshape(-1, 128), Wh.reshape(-1, 128), bias, np.zeros_like(bias)], (h0[None], c0[None], seed)
+
+
+def lstm_leave(gradients: list[Any]) -> list[Any]:
+    x, Wx, Wh, bias, _ = gradients
+    return [x.swapaxes(1, 2), Wx.reshape(4, 128, 128), Wh.reshape(4, 128, 128), bias.reshape(4, 128)]
 
 
 def lstm_jax(parameters: Any, h0: Any, c0: Any, seed: Any) -> Any:
@@ -300,70 +422,45 @@ BLOCK_PRODUCTS = (
 )  # fmt: skip
 
 
-# Tensor networks: the gradient by every tensor
-
-NETWORKS: dict[str, tuple[str, list[Shape]]] = {
-    "matrix chain of 8": (
-        "ab,bc,cd,de,ef,fg,gh,hi->ai",
-        [(60, 80), (80, 100), (100, 60), (60, 120), (120, 80), (80, 40), (40, 90), (90, 50)],
-    ),
-    "MPS of 8, bond 32": (
-        "ia,ajb,bkc,cld,dme,enf,fog,gp->ijklmnop",
-        [(2, 32), *[(32, 2, 32)] * 6, (32, 2)],
-    ),
-    "tensor train of 5, rank 16": ("ia,ajb,bkc,cld,dm->ijklm", [(8, 16), *[(16, 8, 16)] * 3, (16, 8)]),
-    "Tucker 24³ core 12³": ("abc,ia,jb,kc->ijk", [(12, 12, 12), (24, 12), (24, 12), (24, 12)]),
-    "CP 32³ rank 16": ("ir,jr,kr->ijk", [(32, 16)] * 3),
-}  # fmt: skip
-
-
-def tensor_network(name: str, subscripts: str, shapes: list[Shape]) -> Workload:
-    out = subscripts.split("->")[1]
-    sizes = dict(zip(subscripts.split("->")[0].replace(",", ""), [n for shape in shapes for n in shape], strict=True))
-    result = tuple(sizes[i] for i in out)
-
-    def arguments(rng: np.random.Generator, dtype: str) -> Arguments:
-        *tensors, seed = normal(rng, dtype, *shapes, result)
-        return tensors, (seed,)
-
-    def loss(tensors: Any, seed: Any) -> Any:
-        return np.sum(np.einsum(subscripts, *tensors, optimize=True) * seed)
-
-    def torch_loss(tensors: Any, seed: Any) -> Any:
-        import torch
-
-        return (torch.einsum(subscripts, *tensors) * seed).sum()
-
-    def jax_loss(tensors: Any, seed: Any) -> Any:
-        import jax
-
-        return (jax.numpy.einsum(subscripts, *tensors) * seed).sum()
-
-    def one_einsum_each(tensors: Any, seed: Any) -> Any:
-        terms = subscripts.split("->")[0].split(",")
-        gradients = []
-        for n, term in enumerate(terms):
-            rest = ",".join([*terms[:n], *terms[n + 1 :], out])
-            gradients.append(np.einsum(f"{rest}->{term}", *tensors[:n], *tensors[n + 1 :], seed, optimize=True))
-        return np.sum(np.einsum(subscripts, *tensors, optimize=True) * seed), gradients
-
-    return Workload(name, arguments, loss, one_einsum_each, torch_loss, jax_loss)
-
-
 WORKLOADS = [
-    mlp((3, 4, 4, 2, 5)),
-    mlp((64, 128, 128, 10, 32)),
-    mlp((784, 512, 512, 10, 128)),
-    mlp((1024, 2048, 2048, 1024, 512)),
-    Workload("attention b8 h8 t128 d64", attention_arguments, attention_loss, None, attention_torch, attention_jax,
-             ATTENTION_PRODUCTS),
-    Workload("transformer block d256 t128 b8", block_arguments, block_loss, None, block_torch, block_jax,
-             BLOCK_PRODUCTS),
-    Workload("softmax cross-entropy 8192×1024", cross_entropy_arguments, cross_entropy_loss, None,
-             cross_entropy_torch, cross_entropy_jax),
-    Workload("layer norm 4096×768", layer_norm_arguments, layer_norm_loss, None, layer_norm_torch, layer_norm_jax),
-    Workload("LSTM T32 b32 h128", lstm_arguments, lstm_loss, None, lstm_torch, lstm_jax, LSTM_PRODUCTS),
-    Workload("conv 3×3 16→32 28×28 b64", convolution_arguments, convolution_loss, None, convolution_torch,
-             convolution_jax, CONVOLUTION_PRODUCTS),
-    *(tensor_network(name, *network) for name, network in NETWORKS.items()),
+    mlp((3, 4, 4, 2, 5), {"matmul style": (0.5, 0.5), "jax.jit": (0.15, 0.15), "PyTorch": (0.05, 0.05)}),
+    mlp((64, 128, 128, 10, 32), {"matmul style": (0.85, 0.92), "jax.jit": (0.35, 0.35), "PyTorch": (0.2, 0.2)}),
+    mlp((784, 512, 512, 10, 128), {"GEMM": (1.03, 1.03)}),
+    mlp((1024, 2048, 2048, 1024, 512), {"GEMM": (1.03, 1.03)}),
+    Workload(
+        "attention b8 h8 t128 d64", attention_arguments, attention_loss,
+        {name: attention_on(einsum) for name, einsum in EINSUMS.items()}, {"PyTorch": Rival(attention_torch)},
+        {"jax.jit": Rival(attention_jax)}, ATTENTION_PRODUCTS,
+        {"GEMM": (1.1, 1.1), "PyTorch": (0.9, 0.7), "jax.jit": (0.9, 0.9), "opt_einsum": (0.15, 0.15)},
+    ),
+    Workload(
+        "GPT block d256 t128 b8", block_arguments, block_loss, {}, {"PyTorch": Rival(block_torch)},
+        {"jax.jit": Rival(block_jax)}, BLOCK_PRODUCTS,
+        {"GEMM": (1.12, 1.12), "PyTorch": (0.95, 0.88), "jax.jit": (0.85, 0.85)},
+    ),
+    Workload(
+        "softmax cross-entropy 1024×8192", cross_entropy_arguments, cross_entropy_loss, {},
+        {"PyTorch": Rival(cross_entropy_torch, classes_last, classes_first)},
+        {"jax.jit": Rival(cross_entropy_jax, classes_last, classes_first)}, (),
+        {"PyTorch": (0.6, 0.6), "jax.jit": (0.25, 0.25)},
+    ),
+    Workload(
+        "LSTM T32 b32 h128", lstm_arguments, lstm_loss, {},
+        {"PyTorch": Rival(lstm_torch), "nn.LSTM": Rival(lstm_fused, lstm_enter, lstm_leave)},
+        {"jax.jit": Rival(lstm_jax)}, LSTM_PRODUCTS,
+        {"PyTorch": (0.65, 0.65), "nn.LSTM": (1.15, 0.8), "jax.jit": (1.0, 1.0)},
+    ),
+    Workload(
+        "conv 3×3 16→32 28×28 b64", convolution_arguments, convolution_loss, {}, {"PyTorch": Rival(convolution_torch)},
+        {"jax.jit": Rival(convolution_jax)}, CONVOLUTION_PRODUCTS, {"PyTorch": (1.3, 0.9), "jax.jit": (0.9, 0.9)},
+    ),
+    Workload(
+        "layer norm 4096×768", layer_norm_arguments, layer_norm_loss, {}, {"PyTorch": Rival(layer_norm_torch)},
+        {"jax.jit": Rival(layer_norm_jax)}, (), {"jax.jit": (0.85, 0.85)},
+    ),
+    Workload(
+        "batch norm 32×64×28×28", batch_norm_arguments, batch_norm_loss, {},
+        {"PyTorch": Rival(batch_norm_torch, as_images, as_rows)}, {"jax.jit": Rival(batch_norm_jax)}, (),
+        {"jax.jit": (0.85, 0.85)},
+    ),
 ]  # fmt: skip
