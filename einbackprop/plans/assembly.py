@@ -197,7 +197,9 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-ROUTINES = "affine extreme memory piece gather gather_along scatter_along argmax argmin"
+ROUTINES = """
+affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along spread_in_blocks
+"""
 FROM_NUMPY = """
 abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty equal errstate exp
 exp2 expm1 greater greater_equal less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor

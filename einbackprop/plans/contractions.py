@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product as combinations
 from math import prod
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..interpretation import product_kind
 from ..program import Contract, picks
-from . import patterns, pointwise, products, reductions
+from . import blocks, patterns, pointwise, products, reductions
 from .dtypes import beside_numbers
 from .patterns import Form, Pattern, axes_of
 from .preparation import path_of
@@ -152,7 +152,7 @@ def written(
     if injective:
         region = at_positions(work, out, pattern.out, kept)
         scaled_product(work, views, kept, Slot(dtype, "", region), kind, factor)
-    else:
+    elif not spread(work, pattern, views, kept, out, factor):
         made = scaled_product(work, views, kept, Slot(dtype), kind, factor)
         if pattern.scatters:
             scattered(work, pattern, made, out)
@@ -168,25 +168,54 @@ def at_positions(work: Workspace, out: View, forms: Sequence[Form], letters: str
 
 
 def accumulated(work: Workspace, pattern: Pattern, made: View, letters: str, out: View) -> None:
-    """Add up parts that overlap: each combination of some short letters fills places of its own."""
-    shape = out.array.shape
-    over = ""
-    for letter in sorted(letters, key=lambda i: work.sizes[i]):
-        rest = "".join(i for i in letters if i not in over)
-        if patterns.is_injective(pattern.out, shape, rest, work.sizes):
-            break
-        if any(len(form.terms) > 1 and form.coefficient(letter) for form in pattern.out):
-            over += letter
+    """Add up parts that overlap."""
+    for place, part in overlapping(work, pattern, made, letters, out):
+        pointwise.apply(work, "add", [place, part], place)
+
+
+def overlapping(
+    work: Workspace, pattern: Pattern, made: View, letters: str, out: View
+) -> Iterator[tuple[View, View]]:
+    """Places in an array, and what of a product goes there: each combination of some letters fills its own."""
+    over = short_letters(work, pattern, letters, out)
     rest = "".join(i for i in letters if i not in over)
+    own = "".join(i for i in rest if i in made.term)
     for numbers in combinations(*(range(work.sizes[i]) for i in over)):
         forms = pattern.out
         for letter, number in zip(over, numbers, strict=True):
             forms = [form.substituted(letter, Form((), number)) for form in forms]
-        place = at_positions(work, out, forms, rest)
-        steps = [[int(i == j) for j in rest] for i in made.term]
+        steps = [[int(i == j) for j in own] for i in made.term]
         starts = [numbers[over.index(i)] if i in over else 0 for i in made.term]
-        part = made.affine(rest, work.shape(rest), steps, starts)
-        pointwise.apply(work, "add", [place, part], place)
+        yield at_positions(work, out, forms, rest), made.affine(own, work.shape(own), steps, starts)
+
+
+def short_letters(work: Workspace, pattern: Pattern, letters: str, out: View) -> str:
+    """Letters, the shortest first, such that parts without them do not overlap."""
+    over = ""
+    for letter in sorted(letters, key=lambda i: work.sizes[i]):
+        rest = "".join(i for i in letters if i not in over)
+        if patterns.is_injective(pattern.out, out.array.shape, rest, work.sizes):
+            break
+        if any(len(form.terms) > 1 and form.coefficient(letter) for form in pattern.out):
+            over += letter
+    return over
+
+
+def spread(
+    work: Workspace, pattern: Pattern, views: Sequence[View], kept: str, out: View, factor: Number
+) -> bool:
+    """Add up parts of a product that overlap, in blocks; whether that is possible and pays."""
+    alone = [form.letters for form in pattern.out if form == Form(((form.letters, 1),))]
+    alone = [i for i in alone if sum(bool(form.coefficient(i)) for form in pattern.out) == 1]
+    if len(views) != 2 or factor != 1 or pattern.scatters or views[0].dtype != out.dtype != views[1].dtype:
+        return False
+    over = short_letters(work, pattern, kept, out)
+    product = blocks.spread(work, views, kept, over, alone)
+    if product is None:
+        return False
+    letters = product.loops + "".join(i for i in kept if i not in product.loops)
+    blocks.emit_spread(work, product, list(overlapping(work, pattern, product.made, letters, out)), out)
+    return True
 
 
 def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:

@@ -61,9 +61,11 @@ def is_better_together(part: Equation, whole: Equation) -> bool:
     """Whether a product is to be put into the product that reads it: never where an order of work would be lost."""
     if not isinstance(part, Contract) or not isinstance(whole, Contract):
         return False
-    if part.brackets or whole.brackets or len(part.operands) + len(whole.operands) > 6:
+    if part.brackets or len(part.operands) + len(whole.operands) > 6:
         return False
     present = {i for ref in part.operands for i in ref.indices}
+    if whole.brackets and (len(whole.operands) > 1 or len(part.operands) != 2 or present <= set(part.out.indices)):
+        return False  # a product of two that goes to places
     distinct = len(set(part.out.indices)) == len(part.out.indices)
     if not distinct or not set(part.out.indices) <= present or isinstance(part.factor.number, float | complex):
         return False

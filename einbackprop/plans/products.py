@@ -8,6 +8,7 @@ GEMV           letters left on one side only                        ``a.dot(b, o
 dot            all letters summed                                   ``a.dot(b, out)``
 batched        as those, with letters of both that stay             ``matmul(a, b, out)``
 batched dot    letters of both that stay, and no others             ``vecdot(a, b, out)``, ``einsum``
+GEMM in blocks an operand that has to be copied, and is long        ``multiply_in_blocks``
 elementwise    nothing summed                                       ``multiply(a, b, out)``
 ============== ==================================================== ==========================================
 
@@ -18,10 +19,10 @@ copied, whichever costs less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
-from . import pointwise, reductions
+from . import blocks, pointwise, reductions
+from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Slot, Workspace
 
@@ -31,16 +32,6 @@ COPIED = 1.5
 """Nanoseconds that one more entry to copy costs."""
 SMALL = 2048
 """Up to so many entries a product and a sum of it take less time than a call of einsum does to begin."""
-
-
-@dataclass(frozen=True)
-class Matrices:
-    """A product as matrices: the letters of each role, in order."""
-
-    loops: str
-    rows: str
-    columns: str
-    summed: str
 
 
 def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> View:
@@ -74,8 +65,11 @@ def alone(work: Workspace, view: View, needed: str) -> View:
 
 def matrices(work: Workspace, left: View, right: View, batch: str, slot: Slot) -> View:
     """A product with letters left on one side or both."""
+    made = blocks.multiplied(work, left, right, batch, slot)
+    if made is not None:
+        return made
     left, right, roles = arranged(work, left, right, batch)
-    out = destination(work, left, right, roles, slot)
+    out = destination(work, roles, slot)
     if out is None:  # the memory that is given takes no matrices as they come
         made = matrices(work, left, right, batch, Slot(slot.dtype))
         return pointwise.copied(work, made, made.term, slot)
@@ -137,29 +131,6 @@ def with_group(work: Workspace, view: View, batch: str, letters: str, summed: st
         view = rearranged(work, view, batch, summed)
         return view, letters, ""
     return view, group, loops
-
-
-def destination(work: Workspace, left: View, right: View, roles: Matrices, slot: Slot) -> View | None:
-    """Where the product goes. New memory lies as its readers want it, if the matrices allow that."""
-    natural = roles.loops + roles.rows + roles.columns
-    if slot.into is not None:
-        return slot.into if takes(slot.into, roles) else None
-    if slot.name:
-        wanted = work.order_of(slot.name, natural)
-        trial = View.of(work.assembly.imagined(work.shape(wanted), slot.dtype), wanted)
-        if takes(trial, roles):
-            return work.allocate(wanted, slot.dtype, slot.name)
-        flipped = roles.loops + roles.columns + roles.rows
-        if wanted.find(roles.rows[-1:]) > wanted.find(roles.columns[-1:]):
-            natural = flipped
-    return work.allocate(natural, slot.dtype, slot.name)
-
-
-def takes(out: View, roles: Matrices) -> bool:
-    """Whether matrices can be written where they belong: rows and columns lie together, and one of them densely."""
-    if not is_joined(out, roles.rows) or not is_joined(out, roles.columns):
-        return False
-    return has_unit_stride(out, roles.rows[-1:] + roles.columns[-1:])
 
 
 def multiply_once(work: Workspace, left: View, right: View, roles: Matrices, out: View, flops: int) -> None:

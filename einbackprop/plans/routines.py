@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -96,3 +97,58 @@ def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array
     """The index along one of the last axes where the minimum over all of them is first reached."""
     first = array.reshape(*array.shape[:kept], prod(sizes)).argmin(-1)
     return np.asarray(np.unravel_index(first, sizes)[which])
+
+
+def multiply_in_blocks(
+    wide: Array, other: Array, block: Array, matrix: Array, part: Array, out: Array, kept: int, transposed: bool
+) -> None:
+    """``out[…] = Σ other[…] · wide[…]``, the matrices of ``wide`` copied one at a time, so that they stay in cache.
+
+    Parameters
+    ----------
+    wide
+        The axes to loop over, then those of ``block``.
+    other
+        The same loops, of size 1 where it lacks one, then a matrix.
+    block, matrix
+        Memory for one piece of ``wide``, and the same memory as a matrix.
+    part
+        Memory for one product.
+    out
+        The first ``kept`` of the loops, then a matrix. Over the others the products are added up.
+    transposed : bool
+        Whether it is ``wide · other``.
+    """
+    loops = wide.shape[: wide.ndim - block.ndim]
+    other = np.broadcast_to(other, (*loops, *other.shape[-2:]))
+    for index in indices_of(loops):
+        np.copyto(block, wide[index])
+        left, right = (matrix, other[index]) if transposed else (other[index], matrix)
+        into = out[index[:kept]]
+        if any(index[kept:]):
+            left.dot(right, part)
+            np.add(into, part, into)
+        else:
+            left.dot(right, into)
+
+
+def spread_in_blocks(
+    left: Array, right: Array, matrix: Array, parts: Sequence[Array], places: Sequence[Array], count: int
+) -> None:
+    """``places[…] += parts`` of ``left[…] · right[…]``, one product at a time, so that it stays in cache.
+
+    ``parts`` are views of ``matrix``. The first ``count`` axes of the others are looped over.
+    """
+    loops = places[0].shape[:count]
+    left = np.broadcast_to(left, (*loops, *left.shape[-2:]))
+    right = np.broadcast_to(right, (*loops, *right.shape[-2:]))
+    for index in indices_of(loops):
+        left[index].dot(right[index], matrix)
+        for place, part in zip(places, parts, strict=True):
+            at = place[index]
+            np.add(at, part, at)
+
+
+def indices_of(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every index of an array, the last axis the fastest."""
+    return product(*map(range, shape))

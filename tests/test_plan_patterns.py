@@ -1,0 +1,81 @@
+"""Plans of index patterns and recurrences against the interpreter: blocks of any length, any stride and dilation."""
+
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_lowering import checked, typed
+
+from einbackprop.derivation import value_and_vjp, vjp
+from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
+from einbackprop.plans import blocks
+from einbackprop.plans.lowering import lower
+from einbackprop.program import Program
+from einbackprop.tracing.tracer import trace
+
+
+def loss_of(layer: Any, *arguments: Any, **options: int) -> Program:
+    """The gradient of a weighted sum of what a layer returns."""
+    seed = np.cos(np.arange(np.size(layer(*arguments, **options))))
+    return value_and_vjp(trace(lambda *a: np.sum(layer(*a, **options).reshape(-1) * seed), *arguments))
+
+
+@st.composite
+def convolutions(draw: Any) -> tuple[Program, list[np.ndarray]]:
+    """The gradient of a convolution along one axis or two, and its arguments."""
+    axes = draw(st.integers(1, 2))
+    b, g, i, o = (draw(st.integers(1, 3)) for _ in range(4))
+    kernel = [draw(st.integers(1, 3)) for _ in range(axes)]
+    options = {name: draw(st.integers(low, 2)) for name, low in (("stride", 1), ("dilation", 1), ("padding", 0))}
+    spans = [options["dilation"] * (r - 1) + 1 for r in kernel]
+    pixels = [max(1, span - 2 * options["padding"]) + draw(st.integers(0, 4)) for span in spans]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    shapes = [(b, g, i, *pixels), (g, o, i, *kernel), (g, o)]
+    arguments = [rng.normal(size=shape) for shape in shapes]
+    return loss_of(convolution_1d if axes == 1 else convolution_2d, *arguments, **options), arguments
+
+
+@given(convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(), st.sampled_from([64, 600, 2400, 10**6]))
+def test_convolutions_in_blocks_of_any_length(drawn: Any, dtype: str, reuse: bool, cached: int) -> None:
+    with patch.multiple(blocks, LONG=0, CACHED=cached):
+        checked(*typed(*drawn, dtype), reuse=reuse)
+
+
+@given(convolutions())
+def test_convolutions_as_they_are_lowered(drawn: Any) -> None:
+    checked(*drawn)
+
+
+def test_a_convolution_copies_one_sample_at_a_time() -> None:
+    """Forward, and both products backward: no copy of all windows, nine times the image, is made."""
+    rng = np.random.default_rng(0)
+    X, K, bias = rng.normal(size=(16, 1, 8, 20, 20)), rng.normal(size=(1, 8, 8, 3, 3)), rng.normal(size=(1, 8))
+    seed = rng.normal(size=(16, 1, 8, 20, 20))
+
+    def loss(X: Any, K: Any, bias: Any, seed: Any) -> Any:
+        return np.sum(convolution_2d(X, K, bias, padding=1) * seed)
+
+    plan = lower(vjp(trace(loss, X, K, bias, seed), ["X", "K", "bias"]))
+    assert [step.word for step in plan.steps].count("GEMM in blocks") == 2
+    assert plan.nbytes < 4 * X.nbytes
+    for found, expected in zip(
+        plan.make()(X, K, bias, seed), convolution_2d_vjp(seed, X, K, bias, padding=1), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("part", ["multiply_in_blocks", "spread_in_blocks"])
+def test_a_block_that_is_not_added_up_is_seen(part: str) -> None:
+    """The check of plans objects where a block is left out."""
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=(3, 1, 2, 6, 6)), rng.normal(size=(1, 2, 2, 3, 3)), rng.normal(size=(1, 2))]
+    program = loss_of(convolution_2d, *arguments)
+    first = patch("einbackprop.plans.routines.indices_of", lambda shape: [(0,) * len(shape)])
+    with patch.multiple(blocks, LONG=0, CACHED=2400), first:
+        assert part in lower(program).source
+        with pytest.raises(AssertionError):
+            checked(program, arguments)
+
