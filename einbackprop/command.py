@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from einbackprop.errors import EinbackpropError, SubscriptsError
 
@@ -29,12 +30,21 @@ exit code:
   2  the script or an expression could not be used
   3  undecided: a kink, or a reference that is not certain enough"""
 
+_TRAIN_EXIT = """\
+exit code:
+    0  trained
+    2  an option, the data or a checkpoint could not be used; nothing was written
+  130  interrupted by Ctrl-C; what was reached is saved, if --save is given"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
+    except KeyboardInterrupt:
+        print("einbackprop: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -65,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_derive(subcommands)
     _add_explain(subcommands)
     _add_example(subcommands)
+    _add_train(subcommands)
     return parser
 
 
@@ -147,6 +158,52 @@ def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParse
     example.set_defaults(run=_example)
 
 
+def _add_train(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    train = subcommands.add_parser(
+        "train",
+        help="train a network of the catalogue's layers on real data",
+        description="Train a network that is put together of the catalogue's layers, by gradients that are derived.",
+    )
+    data = train.add_subparsers(title="data", required=True, metavar="DATA")
+    digits = data.add_parser(
+        "digits", help="1797 handwritten digits", description="Train on handwritten digits; a fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    digits.add_argument("--network", choices=("mlp", "conv"), help="conv unless given")
+    digits.add_argument("--hidden", type=_numbers, metavar="N,N", help="units of the mlp's hidden layers: 256,128")
+    digits.add_argument("--channels", type=_numbers, metavar="N,N", help="channels of the two convolutions: 16,32")
+    digits.add_argument("--epochs", type=int, metavar="N", help="how often each image is seen: 80, and 150 for the mlp")
+    _add_training(digits)
+    digits.set_defaults(run=_train_digits)
+    text = data.add_parser(
+        "text", help="a text, as characters", description="Train a small GPT on a text; the last fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    text.add_argument("file", metavar="FILE", nargs="?", help="a text in UTF-8; Python's own help texts unless given")
+    text.add_argument("--context", type=int, metavar="N", help="how many characters the network sees: 64")
+    text.add_argument("--features", type=int, metavar="N", help="64, a multiple of the heads")
+    text.add_argument("--heads", type=int, metavar="N", help="4")
+    text.add_argument("--blocks", type=int, metavar="N", help="2")
+    text.add_argument("--steps", type=int, metavar="N", help="3000")
+    _add_training(text)
+    text.set_defaults(run=_train_text)
+
+
+def _add_training(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument("--batch", type=int, metavar="N", help="how many samples a step takes")
+    subcommand.add_argument("--learning-rate", type=float, metavar="R", help="the largest of AdamW")
+    subcommand.add_argument("--decay", type=float, metavar="R", help="of the weights, times the rate")
+    subcommand.add_argument("--seed", type=int, metavar="N", help="decides all draws: 0")
+    subcommand.add_argument("--check", action="store_true", help="verify every gradient first")
+    subcommand.add_argument("--plot", metavar="FILE", help="draw loss and accuracy: .png, .svg or .pdf")
+    subcommand.add_argument("--save", metavar="FILE", help="write checkpoints, also when interrupted")
+    subcommand.add_argument("--load", metavar="FILE", help="go on from a checkpoint, with its settings")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
 def _check(options: argparse.Namespace) -> int:
     from einbackprop.scripts import check_script, write_page
     from einbackprop.text.display import on_terminal
@@ -186,3 +243,27 @@ def _example(options: argparse.Namespace) -> int:
 
     print(f"wrote {write_example(options.name)}")
     return 0
+
+
+_TRAINING = ("save", "load", "plot", "check")
+
+
+def _train_digits(options: argparse.Namespace) -> int:
+    from einbackprop.training.runs import train_digits
+
+    return train_digits(*_split(options))
+
+
+def _train_text(options: argparse.Namespace) -> int:
+    from einbackprop.training.runs import train_text
+
+    return train_text(options.file, *_split(options, "file"))
+
+
+def _split(options: argparse.Namespace, *apart: str) -> tuple[dict[str, Any], Any]:
+    """The settings that were given, and the options beside them."""
+    from einbackprop.training.runs import Options
+
+    beside = Options(**{name: getattr(options, name) for name in _TRAINING})
+    rest = {name: value for name, value in vars(options).items() if name not in (*_TRAINING, *apart, "run")}
+    return {name: value for name, value in rest.items() if value is not None}, beside

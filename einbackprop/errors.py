@@ -55,3 +55,15 @@ class RangeError(EinbackpropError, ValueError):
 
 class ArgumentError(EinbackpropError, ValueError):
     """A compiled function was called with other arguments than it was compiled for."""
+
+
+class OptionError(EinbackpropError, ValueError):
+    """An option has a value that it cannot have, or does not go with another one."""
+
+
+class DataError(EinbackpropError, ValueError):
+    """What was to be trained on cannot be used: a file that is missing, empty, too short, or no text."""
+
+
+class CheckpointError(EinbackpropError):
+    """A file is no checkpoint, or one of another training; it was not written to."""

@@ -61,6 +61,7 @@ def sgd(
     tuple
         The next parameters and the next state.
     """
+    rate = float(rate)  # a number of NumPy's would widen float32
     velocity = mapped(lambda v, g: momentum * v + g, state["velocity"], gradients)
     moved = mapped(lambda w, v: w - rate * v, parameters, velocity)
     return moved, {"velocity": velocity}
@@ -104,6 +105,7 @@ def adamw(
     tuple
         The next parameters and the next state.
     """
+    rate = float(rate)  # a number of NumPy's would widen float32
     steps = state["steps"] + 1
     mean = mapped(lambda m, g: beta1 * m + (1 - beta1) * g, state["mean"], gradients)
     square = mapped(lambda s, g: beta2 * s + (1 - beta2) * g * g, state["square"], gradients)

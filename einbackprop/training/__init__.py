@@ -1,0 +1,1 @@
+"""Training networks on real data: handwritten digits and text."""

@@ -1,0 +1,212 @@
+"""What ``einbackprop train`` does, from its options to its last line."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from einbackprop.errors import CheckpointError, OptionError
+from einbackprop.training import characters, checkpoints, curves, digits
+from einbackprop.training.checkpoints import Checkpoint
+from einbackprop.training.loop import Snapshot, Training, count, start
+from einbackprop.training.progress import Moment, Shown, progress
+from einbackprop.training.task import Task, measured
+from einbackprop.training.verification import verify
+
+INTERVAL = 0.1  # seconds from one moment that is shown to the next
+SMOOTHED = 50  # a mean of so many losses is shown
+INTERRUPTED = 130
+
+Settings = TypeVar("Settings")
+Given = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done beside training.
+
+    Attributes
+    ----------
+    save, load, plot
+        Names of files.
+    check
+        Whether gradients are verified first.
+    """
+
+    save: str | None = None
+    load: str | None = None
+    plot: str | None = None
+    check: bool = False
+
+
+def train_digits(given: Given, options: Options) -> int:
+    """Train on handwritten digits, and return the exit code.
+
+    Parameters
+    ----------
+    given
+        Fields of `DigitsSettings` with the values that were asked for.
+    options
+        What else to do.
+
+    Raises
+    ------
+    OptionError, CheckpointError
+        Before anything is trained or written.
+    """
+    checkpoint = loaded("digits", options)
+    if checkpoint is None:
+        network = given.get("network", "conv")
+        settings = digits.DigitsSettings(**{"network": network} | digits.DEFAULTS.get(network, {}) | given)
+    else:
+        settings = going_on(checkpoint, digits.DigitsSettings, given)
+    foreign = "channels" if settings.network == "mlp" else "hidden"
+    if foreign in given:
+        raise OptionError(f"--{foreign} does not go with --network {settings.network}")
+    task = digits.digits_task(settings)
+    return run(task, digits.description(settings), options, checkpoint, lambda snapshot: None)
+
+
+def train_text(file: str | None, given: Given, options: Options) -> int:
+    """Train on a text, write some of it, and return the exit code.
+
+    Parameters
+    ----------
+    file
+        A text file; without one the help texts of this Python.
+    given
+        Fields of `TextSettings` with the values that were asked for.
+    options
+        What else to do.
+
+    Raises
+    ------
+    OptionError, DataError, CheckpointError
+        Before anything is trained or written.
+    """
+    checkpoint = loaded("text", options)
+    text = characters.text_of(file)
+    if checkpoint is None:
+        settings = characters.TextSettings(**given, digest=text.digest)
+    else:
+        settings = going_on(checkpoint, characters.TextSettings, given)
+        if settings.digest != text.digest:
+            raise CheckpointError(f"{checkpoint.file} was trained on another text than {text.name}: name that one")
+    task = characters.text_task(settings, text)
+
+    def closing(snapshot: Snapshot) -> None:
+        print(f"a 3-gram model with add-one smoothing has a loss of {characters.ngram_loss(text):.4f} there")
+        rng = np.random.default_rng([settings.seed, 4])
+        print(f"a sample:\n{characters.sample(snapshot.parameters, text, 400, rng)}")
+
+    return run(task, characters.description(settings, text), options, checkpoint, closing)
+
+
+def loaded(task: str, options: Options) -> Checkpoint | None:
+    """The checkpoint that was asked for, and all that can be refused before a training."""
+    checkpoint = None if options.load is None else checkpoints.load(options.load)
+    if checkpoint is not None and checkpoint.task != task:
+        raise CheckpointError(f"{checkpoint.file} was trained on {checkpoint.task}, not on {task}")
+    if options.save is not None:
+        checkpoints.require_free(options.save, options.load)
+    if options.plot is not None:
+        curves.require_drawable(options.plot)
+    return checkpoint
+
+
+def going_on(checkpoint: Checkpoint, kind: type[Settings], given: Given) -> Settings:
+    """The settings of a checkpoint, perhaps for longer."""
+    settings: Any = checkpoints.settings_of(checkpoint, kind)
+    for name, value in given.items():
+        old = getattr(settings, name)
+        if name not in ("epochs", "steps") and value != old:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} is {shown(value)}, but {checkpoint.file} was made with {shown(old)}: "
+                              f"leave {option} out")  # fmt: skip
+    longer: Settings = replace(settings, **given)
+    return longer
+
+
+def shown(value: Any) -> str:
+    """A setting as it is given on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def run(
+    task: Task, description: str, options: Options, checkpoint: Checkpoint | None, closing: Callable[[Snapshot], None]
+) -> int:
+    """Train, keep what is to be kept, and say how it went."""
+    snapshot = start(task) if checkpoint is None else checkpoints.snapshot_of(checkpoint, task)
+    if snapshot.step > task.steps:
+        raise OptionError(f"{options.load} has {snapshot.step} steps behind it, but only {task.steps} are asked for")
+    print(f"{description}; {count(snapshot.parameters):,} parameters", flush=True)
+    if options.check:
+        how = "complex step in float64, and the compiled float32 function against it"
+        print(f"checked: all {verify(task)} gradients are right ({how})", flush=True)
+
+    began, first = time.perf_counter(), snapshot.step
+    snapshot, complete = trained(task, snapshot, options)
+    seconds = time.perf_counter() - began
+    if options.save is not None:
+        checkpoints.save(options.save, task, snapshot)
+    if options.plot is not None:
+        curves.draw(options.plot, snapshot, description)
+
+    taken = snapshot.step - first
+    speed = f"{taken * task.items / seconds:,.0f} {task.unit} a second"
+    print(f"{taken} steps in {seconds:.1f} s, {speed}" + ("" if complete else f"; interrupted after {snapshot.step} of "
+                                                           f"{task.steps}"))  # fmt: skip
+    for what, file in (("saved", options.save), ("drew", options.plot)):
+        if file is not None:
+            print(f"{what} {file}")
+    loss, accuracy = measured(task.forward, snapshot.parameters, task.test)
+    print(f"held out: loss {loss:.4f}, accuracy {accuracy:.2%}")
+    closing(snapshot)
+    return 0 if complete else INTERRUPTED
+
+
+def trained(task: Task, snapshot: Snapshot, options: Options) -> tuple[Snapshot, bool]:
+    """Where a training ends, and whether it ran to its end; a checkpoint is written on the way."""
+    training = Training(task, snapshot)
+
+    def keep(reached: Snapshot) -> None:
+        if options.save is not None:
+            checkpoints.save(options.save, task, reached)
+
+    try:
+        with progress(task.steps, sys.stderr) as bar:
+            training.run(Observer(task, bar, snapshot.step), keep)
+    except KeyboardInterrupt:
+        return training.snapshot(), False
+    return training.snapshot(), True
+
+
+class Observer:
+    """Looks at a training after each step, and shows a few of these moments a second."""
+
+    def __init__(self, task: Task, bar: Shown, first: int) -> None:
+        self.task = task
+        self.bar = bar
+        self.first = first
+        self.began = self.shown_at = time.perf_counter()
+
+    def __call__(self, training: Training) -> None:
+        now = time.perf_counter()
+        if now - self.shown_at < INTERVAL and not training.is_over():
+            return
+        self.shown_at = now
+        pace = (now - self.began) / (training.step - self.first)
+        self.bar(
+            Moment(
+                step=training.step,
+                steps=self.task.steps,
+                loss=float(np.mean(training.losses[-SMOOTHED:])),
+                accuracy=float(training.measures[-1][4]) if training.measures else None,
+                speed=self.task.items / pace,
+                unit=self.task.unit,
+                left=pace * (self.task.steps - training.step),
+            )
+        )
