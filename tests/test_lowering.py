@@ -1,18 +1,21 @@
 """Plans against the interpreter: the same numbers, from arrays of any layout, on any thread, as often as they run."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from drawn_programs import programs
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from einbackprop import interpretation
 from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
+from einbackprop.plans import reductions, regions
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Position, Program, Ref
 from einbackprop.tracing.tracer import trace
@@ -71,6 +74,21 @@ def unwritten(arrays: Arrays, run: Any) -> Any:
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
     return found
+
+
+@contextmanager
+def thresholds_of_one() -> Iterator[None]:
+    """What is made for large arrays is done to the smallest: blocks of two or three entries, extrema by position."""
+    small = {(regions, "LARGE"): 1, (regions, "BLOCK"): 24, (regions, "FEWEST"): 1, (reductions, "SHORT"): 1}
+    small |= {(reductions, "MANY"): 1}
+    before = {(module, name): getattr(module, name) for module, name in small}
+    try:
+        for (module, name), value in small.items():
+            setattr(module, name, value)
+        yield
+    finally:
+        for (module, name), value in before.items():
+            setattr(module, name, value)
 
 
 def checked(program: Program, arrays: Arrays, *, reuse: bool = False) -> Plan:
@@ -157,6 +175,40 @@ AT_A_PLACE_THAT_IS_NOT_THERE = Program(
     (Dimension("i", 0),),
 )
 """i = 2i at 0 only, and the axis is empty."""
+
+
+@given(programs(), st.sampled_from(["float64", "float32"]), st.booleans())
+def test_a_plan_in_blocks(drawn: Any, dtype: str, reuse: bool) -> None:
+    with thresholds_of_one():
+        checked(*typed(*drawn, dtype), reuse=reuse)
+
+
+@given(programs(scalar=True, complex_inputs=True))
+def test_a_gradient_in_blocks(drawn: Any) -> None:
+    program, arrays = drawn
+    with thresholds_of_one():
+        checked(value_and_vjp(program), arrays)
+
+
+@given(programs(scalar=True, largest=6, kinds=("contract", "sum", "map", "map", "extremum")), st.booleans())
+def test_a_gradient_of_pointwise_functions_in_blocks(drawn: Any, reuse: bool) -> None:
+    program, arrays = drawn
+    with thresholds_of_one():
+        checked(value_and_vjp(program), arrays, reuse=reuse)
+
+
+def test_drawn_programs_do_run_in_blocks() -> None:
+    looped = 0
+
+    @given(programs(largest=6))
+    @settings(max_examples=100, database=None, derandomize=True)
+    def count(drawn: Any) -> None:
+        nonlocal looped
+        with thresholds_of_one():
+            looped += any(step.times > 1 for step in lower(drawn[0]).steps)
+
+    count()
+    assert looped > 10
 
 
 @given(programs(), st.booleans())

@@ -7,7 +7,7 @@ are all it has to make. A buffer's memory serves others before its first step an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,25 @@ from . import routines
 from .views import Dtype, Root, View
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Steps that are run for one block after another.
+
+    Attributes
+    ----------
+    variables : tuple of str
+        The names of the slices that a block is, one for each letter.
+    blocks : str
+        The name of the sequence of these.
+    times : int
+        How many there are.
+    """
+
+    variables: tuple[str, ...]
+    blocks: str
+    times: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,8 @@ class Step:
         Arithmetic, and memory read and written.
     equation : str
         The equation that it is part of, in index notation.
+    loop : Loop or None
+        The loop in which it is.
     """
 
     word: str
@@ -47,6 +68,12 @@ class Step:
     flops: int
     nbytes: int
     equation: str = ""
+    loop: Loop | None = None
+
+    @property
+    def times(self) -> int:
+        """How often it is run."""
+        return self.loop.times if self.loop else 1
 
 
 @dataclass
@@ -58,6 +85,7 @@ class Assembly:
     roots: list[Root] = field(default_factory=list)
     kept: dict[tuple[bytes, tuple[int, ...], str], View] = field(default_factory=dict)
     equation: str = ""
+    loop: Loop | None = None
 
     def root(self, shape: Sequence[int], dtype: Dtype, *, fresh: bool = False) -> Root:
         """New memory: a buffer, or where ``fresh`` an array that each call makes anew."""
@@ -82,8 +110,8 @@ class Assembly:
             self.kept[key] = View.of(Root(name, "constant", array.shape, array.dtype), "".join(term))
         return self.kept[key].named(term)
 
-    def function(self, call: Callable[..., Any]) -> str:
-        """The name of a function that the source calls."""
+    def function(self, call: Any) -> str:
+        """The name of a function that the source calls, or of another object that it needs."""
         name = f"f{len(self.constants)}"
         self.constants[name] = call
         return name
@@ -93,7 +121,16 @@ class Assembly:
         every = views if out is None else (*views, out)
         text = template.replace("{out}", f"{{{len(views)}}}")
         nbytes = sum(view.size * view.dtype.itemsize for view in every)
-        self.steps.append(Step(word, text, every, out.root if out else None, flops, nbytes, self.equation))
+        self.steps.append(Step(word, text, every, out.root if out else None, flops, nbytes, self.equation, self.loop))
+
+    def cut(self, view: View, letters: Sequence[str], variables: Mapping[str, str], shape: Mapping[str, int]) -> View:
+        """The part of a view that is at hand in a loop: along the axes that have a letter, a block."""
+        index = tuple(slice(0, shape[i]) if i else slice(None) for i in letters)
+        array = view.array[(*index, ...)]
+        root = Root(f"p{len(self.steps)}", "part", array.shape, view.dtype)
+        places = ", ".join(variables[i] if i else ":" for i in letters)
+        self.steps.append(Step("block", f"{root.name} = {{0}}[{places}]", (view,), None, 0, 0, "", self.loop))
+        return View(root.name, root, array, view.term)
 
 
 def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, int], int]:
@@ -101,15 +138,7 @@ def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, 
 
     Two buffers share bytes only where one is no longer needed when the other is first written.
     """
-    spans: dict[Root, tuple[int, int]] = {}
-    for number, step in enumerate(steps):
-        for view in step.views:
-            if view.root.kind == "buffer":
-                first, _ = spans.get(view.root, (number, number))
-                spans[view.root] = first, number
-    for view in outputs:
-        if view.root.kind == "buffer":
-            spans[view.root] = spans.get(view.root, (0, 0))[0], len(steps)
+    spans = spans_of(steps, outputs)
     placed: dict[Root, int] = {}
     end = 0
     for root in sorted(spans, key=lambda r: -r.nbytes):
@@ -127,6 +156,31 @@ def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, 
     return placed, end
 
 
+def spans_of(steps: Sequence[Step], outputs: Iterable[View]) -> dict[Root, tuple[int, int]]:
+    """The first and the last step at which each buffer is needed: through a whole loop, if outside of it too."""
+    used: dict[Root, list[int]] = {}
+    for number, step in enumerate(steps):
+        for view in step.views:
+            if view.root.kind == "buffer":
+                used.setdefault(view.root, []).append(number)
+    for view in outputs:
+        if view.root.kind == "buffer":
+            used.setdefault(view.root, [0]).append(len(steps))
+    loops: dict[Loop, list[int]] = {}
+    for number, step in enumerate(steps):
+        if step.loop is not None:
+            loops.setdefault(step.loop, []).append(number)
+    spans = {}
+    for root, numbers in used.items():
+        first, last = min(numbers), max(numbers)
+        for within in loops.values():
+            start, stop = within[0], within[-1]
+            if first <= stop and start <= last and not (start <= first and last <= stop):
+                first, last = min(first, start), max(last, stop)
+        spans[root] = first, last
+    return spans
+
+
 def padded(root: Root) -> int:
     """A buffer's length, such that the next one is aligned."""
     return -(-root.nbytes // routines.ALIGNMENT) * routines.ALIGNMENT
@@ -141,6 +195,8 @@ class Source:
         self.making: list[str] = []
         self.running: list[str] = []
         self.begun: set[Root] = set()
+        self.loop: Loop | None = None
+        self.outside = 0
         self.places, self.nbytes = offsets(assembly.steps, outputs)
         if self.places:
             self.making.append(f"block = memory({self.nbytes})")
@@ -151,20 +207,40 @@ class Source:
 
     def write(self, step: Step) -> None:
         """The line of a step."""
+        if step.loop is not self.loop:
+            self.loop, self.outside = step.loop, len(self.running)
+            if step.loop is not None:
+                self.running.append(f"for {', '.join(step.loop.variables)}, in {step.loop.blocks}:")
         line = step.template
-        texts = [self.view(v) if v.root in self.begun or v.root.kind != "result" else "" for v in step.views]
         out = step.views[-1] if step.out is not None else None
+        for view in step.views:
+            if view is not out and view.root.kind == "result" and view.root not in self.begun:
+                self.begin(view.root)
+        texts = [self.view(v) if v.root in self.begun or v.root.kind != "result" else "" for v in step.views]
         if out is not None and out.root.kind == "result" and out.root not in self.begun:
-            self.begun.add(out.root)
             if line.startswith("{0}.dot(") and out.text == out.root.name and out.root.shape:
+                self.begun.add(out.root)
                 line = f"{out.text} = {{0}}.dot({{1}})"
             else:
-                self.running.append(f"{out.root.name} = empty({out.root.shape}, {out.root.dtype.name})")
+                self.begin(out.root)
                 texts[-1] = self.view(out)
         if "{0}.dot(" in line and step.views[0].root.is_kept:
             line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
         comment = f"  # {safe(step.equation)}  {step.word}" if step.equation else f"  # {step.word}"
-        self.running.append(line.format(*texts) + comment)
+        self.append(line.format(*texts) + comment, here=True)
+
+    def append(self, line: str, *, here: bool) -> None:
+        """One more line, in the loop that is being written, or before it."""
+        if self.loop is None or here:
+            self.running.append("    " * (self.loop is not None) + line)
+        else:
+            self.running.insert(self.outside, line)
+            self.outside += 1
+
+    def begin(self, root: Root) -> None:
+        """Make the memory of a result."""
+        self.begun.add(root)
+        self.append(f"{root.name} = empty({root.shape}, {root.dtype.name})", here=False)
 
     def view(self, view: View) -> str:
         """The name of a view. One of kept memory is made once, another where it is first needed."""
@@ -173,7 +249,7 @@ class Source:
         if view.root.is_kept:
             return self.kept(view.text)
         name = self.names[view.text] = f"t{len(self.names)}"
-        self.running.append(f"{name} = {view.text}")
+        self.append(f"{name} = {view.text}", here=view.root.kind == "part")
         return name
 
     def kept(self, text: str) -> str:

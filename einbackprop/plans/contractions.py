@@ -22,7 +22,7 @@ def contract(work: Workspace, equation: Contract) -> View:
     """The value of a contraction."""
     dtype = work.dtypes[equation.out.name]
     kind = kind_of(work, equation, dtype)
-    factor = number_of(equation.factor, work.sizes)
+    factor = number_of(equation.factor, work.program.sizes)
     pattern = patterns.read(work, equation)
     pattern.solve()
     shape = work.shape(equation.out.indices)
@@ -33,7 +33,7 @@ def contract(work: Workspace, equation: Contract) -> View:
     read = set(kept).union(*(view.term for view in views), *(pick.letters for _, pick in pattern.scatters))
     factor *= prod(work.sizes[i] for i in pattern.letters - read)
     if pattern.out == list(axes_of(kept)) and work.shape(kept) == shape and not pattern.scatters:
-        slot = Slot(dtype, equation.out.name)
+        slot = work.slot(equation.out)
         if is_view(views, kept, factor, dtype):
             return views[0].transposed(kept)
         return scaled_product(work, views, kept, slot, kind, factor).transposed(kept)

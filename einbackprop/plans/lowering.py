@@ -12,12 +12,13 @@ from .. import interpretation
 from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..text.notation import View as Notation
 from ..text.notation import equation_text
-from . import pointwise, reductions
-from .assembly import Source, Step, compiled
+from . import pointwise, reductions, regions
+from .assembly import Loop, Source, Step, compiled
 from .contractions import at_positions, contract
 from .dtypes import value_dtypes, weak_values
 from .patterns import axes_of, form_of
 from .preparation import prepared
+from .regions import Region
 from .views import View
 from .workspace import Workspace
 
@@ -48,7 +49,7 @@ class Plan:
     @property
     def flops(self) -> int:
         """The arithmetic of one run."""
-        return sum(step.flops for step in self.steps)
+        return sum(step.flops * step.times for step in self.steps)
 
     def __str__(self) -> str:
         return table(self)
@@ -57,7 +58,10 @@ class Plan:
 def table(plan: Plan) -> str:
     """The steps of a plan: what each computes, as which call, its arithmetic, its memory traffic, its buffer."""
     rows = [("equation", "call", "flops", "bytes", "into")]
-    rows += [(s.equation, s.word, f"{s.flops:,}", f"{s.nbytes:,}", s.out.name if s.out else "") for s in plan.steps]
+    for step in plan.steps:
+        word = f"{step.word}, {step.times} blocks" if step.loop else step.word
+        numbers = (f"{step.flops * step.times:,}", f"{step.nbytes * step.times:,}")
+        rows.append((step.equation, word, *numbers, step.out.name if step.out else ""))
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     lines = []
     for row in rows:
@@ -145,11 +149,76 @@ class Lowering:
         for name, array in self.program.constants.items():
             letters = "".join(chr(0xF000 + n) for n in range(np.ndim(array)))
             work.define(name, work.assembly.constant(np.asarray(array), letters))
-        for number, equation in enumerate(self.program.equations):
-            work.at = number
-            work.assembly.equation = self.texts[equation.out.name]
-            work.define(equation.out.name, self.value(equation))
+        order, number = list(self.program.equations), 0
+        while number < len(order):
+            region = regions.region_from(work, order, number)
+            if region is None:
+                self.compute(order[number], number)
+                number += 1
+                continue
+            order[number:] = [*region.before, *region.inside, *region.after]
+            work.number_equations(order)
+            for equation in region.before:
+                self.compute(equation, number)
+                number += 1
+            self.compute_in_blocks(region, order, number)
+            number += len(region.inside)
         work.assembly.equation = ""
+
+    def compute(self, equation: Equation, number: int) -> None:
+        """The steps of one equation."""
+        self.work.at = number
+        self.work.assembly.equation = self.texts[equation.out.name]
+        self.work.define(equation.out.name, self.value(equation))
+
+    def compute_in_blocks(self, region: Region, order: Sequence[Equation], first: int) -> None:
+        """The steps of a region: memory for what is needed afterwards, then a loop for each length of a block."""
+        work, last = self.work, first + len(region.inside)
+        needed = {ref.name for equation in order[last:] for ref in operands(equation)}
+        needed |= {ref.name for ref in self.program.outputs}
+        wholes: dict[str, View] = {}
+        for ref in (equation.out for equation in region.inside if equation.out.name in needed):
+            lying = region.lying(ref.indices)
+            wholes[ref.name] = work.allocate(lying, work.dtypes[ref.name], ref.name).transposed(ref.indices)
+            if ref.name in region.sums:
+                work.assembly.equation = self.texts[ref.name]
+                work.assembly.emit("fill", "{out}.fill(0)", out=wholes[ref.name])
+        for name in region.axes:  # what a block reads must last until the last block
+            work.values[name].root.last = max(work.values[name].root.last, last)
+        sizes, values, casts = dict(work.sizes), dict(work.values), dict(work.casts)
+        for lengths, parts in region.parts(sizes):
+            work.sizes |= lengths
+            self.compute_part(region, first, wholes, lengths, parts)
+            work.sizes, work.values, work.casts, work.placed = dict(sizes), dict(values), dict(casts), {}
+        for name, whole in wholes.items():
+            work.define(name, whole)
+        work.number_equations(order)
+
+    def compute_part(
+        self, region: Region, first: int, wholes: Mapping[str, View], lengths: Mapping[str, int], parts: regions.Slices
+    ) -> None:
+        """The steps of a region for blocks of one shape."""
+        work, assembly = self.work, self.work.assembly
+        variables = {letter: f"i{n}" for n, letter in enumerate(region.letters)}
+        assembly.loop = Loop(tuple(variables.values()), assembly.function(parts), len(parts))
+        for name, cut in region.axes.items():
+            if any(cut):
+                work.values[name] = assembly.cut(work.values[name], cut, variables, lengths)
+        for name, whole in wholes.items():
+            if name in region.sums:
+                work.placed[name] = work.allocate(whole.term, whole.dtype)
+            else:
+                work.placed[name] = assembly.cut(whole, region.cut_of(whole.term), variables, lengths)
+        for number, equation in enumerate(region.inside, first):
+            self.compute(equation, number)
+            name = equation.out.name
+            made, place = work.values[name].named(equation.out.indices), work.placed.get(name)
+            if place is not None and made.root is not place.root:
+                assembly.emit("copy", "copyto({out}, {0})", made, out=place)
+                work.define(name, place)
+            if name in region.sums:
+                assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=wholes[name])
+        assembly.loop = None
 
     def value(self, equation: Equation) -> View:
         """The view of what an equation computes, in its own letters."""

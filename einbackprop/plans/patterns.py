@@ -282,7 +282,7 @@ def form_of(work: Workspace, position: Position) -> Form:
     """A position without its pick."""
     form = Form((), position.constant)
     for coefficient, letter in position.terms:
-        form = form.plus(Form(((letter, 1),)), whole(coefficient, work.sizes))
+        form = form.plus(Form(((letter, 1),)), whole(coefficient, work.program.sizes))
     return form
 
 

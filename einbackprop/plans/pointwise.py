@@ -135,8 +135,8 @@ def copied(work: Workspace, view: View, letters: str, slot: Slot) -> View:
 def add_terms(work: Workspace, equation: Sum) -> View:
     """``out = Σ factor · term``."""
     out, dtype = equation.out, work.dtypes[equation.out.name]
-    slot = Slot(dtype, out.name)
-    terms = [(number_of(factor, work.sizes), ref) for factor, ref in equation.terms]
+    slot = work.slot(out)
+    terms = [(number_of(factor, work.program.sizes), ref) for factor, ref in equation.terms]
     terms.sort(key=lambda term: _rank(term[1], out.indices, work))
     views = [
         (number, work.read_as(ref, dtype) if ref is not None else work.number(1, dtype)) for number, ref in terms
@@ -192,7 +192,7 @@ def pointwise(work: Workspace, equation: Map) -> View:
     """``out = f(operands)``."""
     out = equation.out
     dtype = work.dtypes[out.name]
-    slot = Slot(dtype, out.name)
+    slot = work.slot(out)
     views = work.read_all(equation)
     numbers = views[1:] if equation.function == "where" else views
     floating = dtype.kind in "fc" and dtype.char != "e" and all(view.dtype == dtype for view in numbers)
@@ -210,7 +210,7 @@ def pointwise(work: Workspace, equation: Map) -> View:
 def evaluated(work: Workspace, equation: Map, views: Sequence[View], slot: Slot) -> View:
     """Any function, as the table of functions evaluates it."""
     order = work.order_of(slot.name, equation.out.indices, views)
-    out = work.allocate(order, slot.dtype, slot.name)
+    out = work.open(slot, order)
     name = work.assembly.function(Evaluation(equation.function, equation.parameter))
     places = ", ".join(f"{{{n}}}" for n in range(len(views)))
     work.assembly.emit(
@@ -320,7 +320,7 @@ def condition(work: Workspace, views: Sequence[View], equation: Map, slot: Slot)
         function, views = "greater", [first, work.number(0, kind)]
     elif function == "truth":
         function, views = "not_equal", [first, work.number(0, kind)]
-    out = work.allocate(work.order_of(slot.name, letters, views), slot.dtype, slot.name)
+    out = work.open(slot, work.order_of(slot.name, letters, views))
     return apply(work, function, views, out)
 
 

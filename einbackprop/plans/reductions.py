@@ -76,7 +76,7 @@ def extremum(work: Workspace, equation: Extremum) -> View:
     letters, ref = equation.out.indices, equation.operand
     view = work.read(ref)
     over = "".join(i for i in dict.fromkeys(ref.indices) if i not in letters)
-    slot = Slot(work.dtypes[equation.out.name], equation.out.name)
+    slot = work.slot(equation.out)
     if not equation.position_of:
         if is_rows(view, over):
             return of_rows(work, equation, view, over, slot).transposed(letters)

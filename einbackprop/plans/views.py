@@ -21,12 +21,13 @@ from .routines import affine
 
 Array = NDArray[Any]
 Dtype = np.dtype[Any]
-Kind = Literal["input", "constant", "buffer", "result"]
+Kind = Literal["input", "constant", "buffer", "result", "part"]
 
 
 @dataclass(eq=False)
 class Root:
-    """A piece of memory: an argument, a constant, a buffer of the plan, or a result made anew in each call.
+    """A piece of memory: an argument, a constant, a buffer of the plan, a result made anew in each call, or the part
+    of one of these that is at hand in a loop.
 
     Attributes
     ----------
@@ -222,7 +223,7 @@ def prototype(shape: Sequence[int], dtype: Dtype) -> Array:
 def memory_order(view: View) -> str:
     """The letters as they lie in memory, the outermost first."""
     places = {letter: n for n, letter in enumerate(view.term)}
-    return "".join(sorted(view.term, key=lambda i: (-abs(view.stride(i)) if view.length(i) > 1 else 0, places[i])))
+    return "".join(sorted(view.term, key=lambda i: (-abs(view.stride(i)), places[i])))
 
 
 def is_joined(view: View, letters: str) -> bool:

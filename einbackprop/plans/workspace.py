@@ -41,6 +41,8 @@ class Workspace:
         The number of the equation that is being lowered.
     waiting : sequence of View
         Operands of that equation that later steps of it read.
+    placed : dict of value to View
+        Where values are to be written, if that is given.
     """
 
     def __init__(
@@ -57,15 +59,25 @@ class Workspace:
         self.last: dict[str, int] = {}
         self.readers: dict[str, list[Equation]] = {}
         self.outs = {equation.out.name: equation.out for equation in program.equations}
-        for number, equation in enumerate(program.equations):
+        for equation in program.equations:
             for ref in operands(equation):
-                self.last[ref.name] = number
                 self.readers.setdefault(ref.name, []).append(equation)
-        for ref in program.outputs:
-            self.last[ref.name] = len(program.equations)
         self.made = 0
         self.waiting: Sequence[View] = ()
+        self.placed: dict[str, View] = {}
         self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
+        self.number_equations(program.equations)
+
+    def number_equations(self, order: Sequence[Equation]) -> None:
+        """Note which equation is the last to read each value, in this order."""
+        self.last = {ref.name: number for number, equation in enumerate(order) for ref in operands(equation)}
+        self.last |= {ref.name: len(order) for ref in self.program.outputs}
+        for view in self.values.values():
+            view.root.last = -1
+        for name, view in self.values.items():
+            view.root.last = max(view.root.last, self.last.get(name, -1))
+        for _, made in self.casts.values():
+            made.root.last = len(order)
 
     # values
 
@@ -135,6 +147,10 @@ class Workspace:
         root = self.assembly.root(self.shape(order), dtype, fresh=name in self.fresh)
         root.last = self.at
         return View.of(root, order)
+
+    def slot(self, ref: Ref) -> Slot:
+        """Where the value of an equation goes."""
+        return Slot(self.dtypes[ref.name], ref.name, self.placed.get(ref.name))
 
     def open(self, slot: Slot, order: str) -> View:
         """The memory of a slot, with the letters in that order (as they lie in memory if it is new)."""
