@@ -114,7 +114,10 @@ def _einsum_by_protocol(subscripts: str, operands: tuple[Any, ...]) -> Any:
     shapes = [operand.shape if hasattr(operand, "shape") else np.shape(operand) for operand in operands]
     if all(isinstance(shape, tuple) for shape in shapes):
         letter_sizes(*expand_ellipsis(parsed, shapes))
-    return np.einsum(str(parsed), *operands)
+    if len(operands) < 3:
+        return np.einsum(str(parsed), *operands)
+    # In pairs, however large: in one loop over all letters a large network would take years.
+    return np.einsum(str(parsed), *operands, optimize=("greedy", 2**60))
 
 
 @lru_cache(maxsize=PLANS_KEPT)

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 from contenders import Arguments, Rival, Shape, Workload, normal
 
+import einbackprop as eb
+
 Network = tuple[str, list[Shape]]
+
+PAIRS = ("greedy", 2**60)
+"""NumPy is to contract in pairs, however large: else it makes a scalar of many operands in one loop."""
 
 CHAINS: dict[str, Network] = {
     "matrix chain of 8": (
@@ -60,7 +65,7 @@ def workload(name: str, subscripts: str, shapes: list[Shape]) -> Workload:
         return tensors, (np.asarray(seed),)
 
     def loss(tensors: Any, seed: Any) -> Any:
-        return np.sum(np.einsum(subscripts, *tensors, optimize=True) * seed)
+        return np.sum(eb.einsum(subscripts, *tensors) * seed)
 
     def torch_loss(tensors: Any, seed: Any) -> Any:
         import torch
@@ -87,8 +92,8 @@ def one_einsum_each(subscripts: str) -> Callable[..., Any]:
         gradients = []
         for n, term in enumerate(terms):
             rest = ",".join([*terms[:n], *terms[n + 1 :], out])
-            gradients.append(np.einsum(f"{rest}->{term}", *tensors[:n], *tensors[n + 1 :], seed, optimize=True))
-        return np.sum(np.einsum(subscripts, *tensors, optimize=True) * seed), gradients
+            gradients.append(np.einsum(f"{rest}->{term}", *tensors[:n], *tensors[n + 1 :], seed, optimize=PAIRS))
+        return np.sum(np.einsum(subscripts, *tensors, optimize=PAIRS) * seed), gradients
 
     return step
 
