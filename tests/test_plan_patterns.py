@@ -79,3 +79,57 @@ def test_a_block_that_is_not_added_up_is_seen(part: str) -> None:
         with pytest.raises(AssertionError):
             checked(program, arguments)
 
+
+
+# Stacks
+
+
+@st.composite
+def stacks(draw: Any) -> tuple[Any, list[np.ndarray]]:
+    """A function that puts arrays beside one another, on any axis, nested and used again, and its arguments."""
+    count, axis, later = draw(st.integers(2, 5)), draw(st.integers(0, 2)), draw(st.booleans())
+    join = draw(st.sampled_from(["stack", "concatenate"]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    shape = tuple(draw(st.integers(1, 3)) for _ in range(2))
+    W, x = rng.normal(size=(shape[0], shape[0])), rng.normal(size=shape)
+    rows = draw(st.booleans())
+
+    def function(W: Any, x: Any) -> Any:
+        parts = []
+        for n in range(count):
+            x = np.tanh(W @ x) if n % 2 else np.sin(x) * (n + 1)
+            parts.append(x)
+        if rows and join == "stack":
+            parts = [np.stack([part[0], part[-1]]) for part in parts]
+        whole = np.stack(parts, axis) if join == "stack" else np.concatenate(parts, axis % 2)
+        return np.sum(whole * whole) + (np.sum(np.cos(whole)) + np.sum(parts[0]) if later else 0)
+
+    return function, [W, x]
+
+
+@given(stacks(), st.booleans(), st.sampled_from(["float64", "float32"]))
+def test_stacks_and_their_gradients(drawn: Any, reuse: bool, dtype: str) -> None:
+    function, arguments = drawn
+    program = trace(function, *arguments)
+    checked(*typed(program, arguments, dtype), reuse=reuse)
+    checked(*typed(value_and_vjp(program), arguments, dtype), reuse=reuse)
+
+
+def test_what_is_stacked_is_made_in_its_place() -> None:
+    """No step copies, and one run after another gives the same."""
+    W, x = np.random.default_rng(0).normal(size=(2, 3, 3))
+
+    def function(W: Any, x: Any) -> Any:
+        parts = []
+        for _ in range(3):
+            x = np.tanh(W @ x)
+            parts.append(x)
+        return np.stack(parts) * 2
+
+    program = trace(function, W, x)
+    plan = checked(program, [W, x])
+    assert {step.word for step in plan.steps} == {"GEMM", "elementwise"}
+    run = plan.make()
+    (first,), (second,) = run(W, x), run(W, 2 * x)
+    np.testing.assert_allclose(first, function(W, x))
+    np.testing.assert_allclose(second, function(W, 2 * x))

@@ -150,7 +150,7 @@ def written(
     if not injective or prod(work.shape(kept)) != prod(shape):
         work.assembly.emit("fill", "{out}.fill(0)", out=out)
     if injective:
-        region = at_positions(work, out, pattern.out, kept)
+        region = patterns.at_positions(work, out, pattern.out, kept)
         scaled_product(work, views, kept, Slot(dtype, "", region), kind, factor)
     elif not spread(work, pattern, views, kept, out, factor):
         made = scaled_product(work, views, kept, Slot(dtype), kind, factor)
@@ -159,12 +159,6 @@ def written(
         else:
             accumulated(work, pattern, made, kept, out)
     return out
-
-
-def at_positions(work: Workspace, out: View, forms: Sequence[Form], letters: str) -> View:
-    """The part of an array that has these letters at these positions of its axes."""
-    steps = [[form.coefficient(i) for i in letters] for form in forms]
-    return out.affine(letters, work.shape(letters), steps, [form.constant for form in forms])
 
 
 def accumulated(work: Workspace, pattern: Pattern, made: View, letters: str, out: View) -> None:
@@ -186,7 +180,7 @@ def overlapping(
             forms = [form.substituted(letter, Form((), number)) for form in forms]
         steps = [[int(i == j) for j in own] for i in made.term]
         starts = [numbers[over.index(i)] if i in over else 0 for i in made.term]
-        yield at_positions(work, out, forms, rest), made.affine(own, work.shape(own), steps, starts)
+        yield patterns.at_positions(work, out, forms, rest), made.affine(own, work.shape(own), steps, starts)
 
 
 def short_letters(work: Workspace, pattern: Pattern, letters: str, out: View) -> str:
@@ -226,7 +220,7 @@ def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:
     shared = "".join(i for i in labels.term if i in letters)
     labels = labels.transposed(shared + "".join(i for i in labels.term if i not in shared))
     rest = "".join(i for n, i in enumerate(letters) if n != axis and i not in shared)
-    region = at_positions(work, out, pattern.out, letters)
+    region = patterns.at_positions(work, out, pattern.out, letters)
     target = region.transposed(shared + letters[axis] + rest)
     values = made.transposed(labels.term + rest)
     work.assembly.emit("scatter", f"scatter_along({{0}}, {{1}}, {len(shared)}, {{out}})", values, labels, out=target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,11 @@ from .. import interpretation
 from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..text.notation import View as Notation
 from ..text.notation import equation_text
-from . import pointwise, reductions, regions
+from . import placing, pointwise, reductions, regions
 from .assembly import Loop, Source, Step, compiled
-from .contractions import at_positions, contract
+from .contractions import contract
 from .dtypes import value_dtypes, weak_values
-from .patterns import axes_of, form_of
+from .patterns import at_positions, axes_of, form_of
 from .preparation import prepared
 from .regions import Region
 from .views import View
@@ -137,6 +138,8 @@ class Lowering:
         self.program = program
         self.reuse = reuse
         self.work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
+        self.stacks = placing.Stacks(program, self.work.dtypes)
+        self.work.home = functools.partial(placing.home, self.work, self.stacks)
         self.quiet = True
         notation = Notation.of(program)
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
@@ -224,6 +227,10 @@ class Lowering:
         """The view of what an equation computes, in its own letters."""
         work, out = self.work, equation.out
         match equation:
+            case Contract() if out.name in self.stacks.parts:
+                return placing.put(work, self.stacks, self.stacks.parts[out.name])
+            case Sum() if out.name in self.stacks.sums:
+                return self.stacks.made[out.name]
             case Contract():
                 return contract(work, equation)
             case Sum():

@@ -300,6 +300,12 @@ def viewed(work: Workspace, reading: Reading) -> View:
     return reading.view.affine(letters, work.shape(letters), steps, [form.constant for form in reading.axes])
 
 
+def at_positions(work: Workspace, out: View, forms: Sequence[Form], letters: str) -> View:
+    """The part of an array that has these letters at these positions of its axes."""
+    steps = [[form.coefficient(i) for i in letters] for form in forms]
+    return out.affine(letters, work.shape(letters), steps, [form.constant for form in forms])
+
+
 def padded(work: Workspace, reading: Reading, letter: str, before: int, after: int) -> Reading:
     """A copy with zeros around it along one letter."""
     alone = Form(((letter, 1),))

@@ -46,6 +46,9 @@ def target(work: Workspace, slot: Slot, letters: str, operands: Sequence[View], 
     if slot.into is not None:
         return slot.into
     order = work.order_of(slot.name, letters, sorted(operands, key=lambda v: -v.size))
+    home = work.home(order, slot.dtype, slot.name)
+    if home is not None:
+        return home
     if slot.name not in work.fresh:
         for view in operands:
             rest = [v for v in operands if v is not view and v.text != view.text]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -39,6 +39,8 @@ class Workspace:
         Axis n of a view is axis n of the value; the letters are those of the equation that made it.
     at : int
         The number of the equation that is being lowered.
+    home : callable
+        The place of a value that belongs in a stack: see ``placing``.
     waiting : sequence of View
         Operands of that equation that later steps of it read.
     placed : dict of value to View
@@ -64,6 +66,7 @@ class Workspace:
                 self.readers.setdefault(ref.name, []).append(equation)
         self.made = 0
         self.waiting: Sequence[View] = ()
+        self.home: Callable[[str, Dtype, str], View | None] = nowhere
         self.placed: dict[str, View] = {}
         self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
         self.number_equations(program.equations)
@@ -143,7 +146,10 @@ class Workspace:
         return tuple(self.sizes[i] for i in letters)
 
     def allocate(self, order: str, dtype: Dtype, name: str = "") -> View:
-        """Memory for an array whose letters lie in that order."""
+        """Memory for an array whose letters lie in that order: at its place in a stack, if it belongs there."""
+        home = self.home(order, dtype, name)
+        if home is not None:
+            return home
         root = self.assembly.root(self.shape(order), dtype, fresh=name in self.fresh)
         root.last = self.at
         return View.of(root, order)
@@ -203,6 +209,10 @@ class Workspace:
             if further is not None:
                 return tuple(mine.index(reader.out.indices[axis]) for axis in further)
         return None
+
+
+def nowhere(order: str, dtype: Dtype, name: str) -> None:
+    """No array belongs anywhere."""
 
 
 def is_elementwise(equation: Equation) -> bool:

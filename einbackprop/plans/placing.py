@@ -1,0 +1,166 @@
+"""Stacks: arrays that are put beside one another, ``y[t,i] = Σ_n x_n[i] [t=n]``, are made where they belong.
+
+``np.stack`` and ``np.concatenate``, and the gradients of slices, are sums of arrays that go to places of their own.
+None is added to another: each is written to its place in one piece of memory. Where that place is as dense as memory of
+its own would be, the equation that makes the array writes it there at once, and nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..program import ONE, Contract, Program, Ref, Sum, operands
+from . import patterns
+from .patterns import Form
+from .views import Dtype, View, has_unit_stride, is_joined
+from .workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array stands in a stack.
+
+    Attributes
+    ----------
+    stack : str
+        The value that it is part of.
+    ref : Ref
+        The array.
+    forms : tuple of Form
+        Its position along each axis of the stack.
+    axis : int
+        The axis of the stack along which the arrays follow one another.
+    is_whole : bool
+        Whether they fill the stack.
+    """
+
+    stack: str
+    ref: Ref
+    forms: tuple[Form, ...]
+    axis: int
+    is_whole: bool
+
+
+class Stacks:
+    """The stacks of a program.
+
+    Attributes
+    ----------
+    sums : set of str
+        The values that are stacks.
+    parts : dict of value to Place
+        The terms of those sums.
+    homes : dict of value to Place
+        Where an array is made, if it is not made elsewhere.
+    """
+
+    def __init__(self, program: Program, dtypes: Mapping[str, Dtype]) -> None:
+        self.sums: set[str] = set()
+        self.parts: dict[str, Place] = {}
+        self.homes: dict[str, Place] = {}
+        self.made: dict[str, View] = {}
+        defining = program.defining()
+        uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
+        uses.update(ref.name for ref in program.outputs)
+        outputs = {ref.name for ref in program.outputs}
+        for equation in program.equations:
+            parts = places_of(equation, defining, uses, program.sizes) if isinstance(equation, Sum) else {}
+            names = [equation.out.name, *(place.ref.name for place in parts.values())]
+            if parts and len({dtypes[name] for name in names}) == 1:
+                self.sums.add(equation.out.name)
+                self.parts |= parts
+                for place in parts.values():
+                    if place.ref.name in defining and place.ref.name not in outputs:
+                        self.homes.setdefault(place.ref.name, place)
+
+
+def places_of(
+    equation: Sum, defining: Mapping[str, object], uses: Mapping[str, int], sizes: dict[str, int]
+) -> dict[str, Place]:
+    """The place of each term of a sum; nothing if they are no arrays beside one another."""
+    found: dict[str, tuple[Ref, tuple[Form, ...]]] = {}
+    for factor, ref in equation.terms:
+        part = defining.get(ref.name) if ref is not None else None
+        if ref is None or factor != ONE or not isinstance(part, Contract) or uses[ref.name] != 1:
+            return {}
+        forms = position(part, sizes)
+        if forms is None or part.out.indices != ref.indices or ref.indices != equation.out.indices:
+            return {}
+        found[ref.name] = part.operands[0], forms
+    every = [forms for _, forms in found.values()]
+    for axis, letter in enumerate(equation.out.indices):
+        spans = sorted(span(forms[axis], sizes) for forms in every)
+        if len(spans) > 1 and all(a[1] <= b[0] for a, b in pairwise(spans)):
+            others = [n for n in range(len(every[0])) if n != axis]
+            full = sum(stop - start for start, stop in spans) == sizes[letter]
+            full &= all(span(f[n], sizes) == (0, sizes[equation.out.indices[n]]) for f in every for n in others)
+            return {n: Place(equation.out.name, ref, forms, axis, full) for n, (ref, forms) in found.items()}
+    return {}
+
+
+def position(part: Contract, sizes: dict[str, int]) -> tuple[Form, ...] | None:
+    """Where ``x[t,j] = y[j] [t=3]`` or ``x[i] = y[j] [i=j+2]`` puts y, along each axis of x."""
+    if len(part.operands) != 1 or part.factor != ONE or len(set(part.out.indices)) != len(part.out.indices):
+        return None
+    (ref,) = part.operands
+    solved: dict[str, Form] = {}
+    for bracket in part.brackets:
+        for side, other in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
+            alone = len(side.terms) == 1 and side.terms[0][0] == ONE and not side.constant and side.pick is None
+            if bracket.relation == "=" and alone and other.pick is None and side.letters not in ref.indices:
+                if len(other.terms) <= 1 and all(factor == ONE for factor, _ in other.terms):
+                    solved[side.letters] = Form(tuple((i, 1) for _, i in other.terms), other.constant)
+                break
+    forms = tuple(solved.get(i) or Form(((i, 1),)) for i in part.out.indices)
+    letters = "".join(form.letters for form in forms)
+    if sorted(letters) != sorted(ref.indices) or len(solved) != len(part.brackets):
+        return None
+    spans = [(span(form, sizes), sizes[i]) for i, form in zip(part.out.indices, forms, strict=True)]
+    return forms if all(start >= 0 and stop <= size for (start, stop), size in spans) else None
+
+
+def span(form: Form, sizes: dict[str, int]) -> tuple[int, int]:
+    """The first position, and the one after the last."""
+    low, high = form.bounds(sizes)
+    return low, high + 1
+
+
+def region(work: Workspace, stacks: Stacks, place: Place, order: str) -> View:
+    """The part of a stack where an array stands, in its letters; the stack is made if there is none yet.
+
+    The order of the array's letters in memory is the stack's too, below the axis along which arrays follow one another.
+    """
+    out = work.outs[place.stack].indices
+    if place.stack not in stacks.made:
+        axes = {form.letters: n for n, form in enumerate(place.forms)}
+        inner = [out[axes[i]] for i in order if axes[i] != place.axis]
+        view = work.allocate(out[place.axis] + "".join(inner), work.dtypes[place.stack], place.stack)
+        view.root.last = max(view.root.last, work.last.get(place.stack, -1))
+        if not place.is_whole:
+            work.assembly.emit("fill", "{out}.fill(0)", out=view)
+        stacks.made[place.stack] = view.transposed(out)
+    return patterns.at_positions(work, stacks.made[place.stack], place.forms, place.ref.indices)
+
+
+def home(work: Workspace, stacks: Stacks, order: str, dtype: Dtype, name: str) -> View | None:
+    """The memory in a stack for an array that is made now, its letters in that order, if it lies there so densely."""
+    place, own = stacks.homes.get(name), work.outs[name].indices if name in work.outs else ""
+    if place is None or len(own) != len(order) or set(own) != set(order) or work.dtypes[place.stack] != dtype:
+        return None
+    table = dict(zip(own, place.ref.indices, strict=True))
+    found = region(work, stacks, place, "".join(table[i] for i in order))
+    found = found.named("".join(own[place.ref.indices.index(i)] for i in found.term)).transposed(order)
+    return found if is_joined(found, order) and has_unit_stride(found, order[-1:]) else None
+
+
+def put(work: Workspace, stacks: Stacks, place: Place) -> View:
+    """An array at its place in a stack: copied, unless it was made there."""
+    view = work.values[place.ref.name].named(place.ref.indices)
+    found = region(work, stacks, place, view.term)
+    is_there = view.root is found.root and view.text.startswith(found.text) and view.size == found.size
+    if not is_there:
+        work.assembly.emit("copy", "copyto({out}, {0})", view.transposed(found.term), out=found)
+    return stacks.made[place.stack]
