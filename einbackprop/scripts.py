@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import functools
 import importlib.resources
 import io
@@ -14,10 +13,9 @@ import random
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
 
@@ -27,15 +25,14 @@ from einbackprop.checking.solving import Problem, Report, solve
 from einbackprop.derivation import vjp
 from einbackprop.emission.writing import source
 from einbackprop.errors import ScriptError
+from einbackprop.expressions import Namespace, Reach, compiled, of_values, path_of, reach_of
 from einbackprop.gradients import as_loss, nested_by_path
-from einbackprop.nesting import Attribute, Path, get, leaves
 from einbackprop.reading import Reading, reading_of
 from einbackprop.tracing.tracer import Trace, record, record_pair
 
 EXAMPLES = ("mynet.py",)
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
-_Namespace = dict[str, Any]
 
 
 def check_script(
@@ -67,10 +64,10 @@ def check_script(
     ScriptError
         In one line: what could not be used, where, and why.
     """
-    def problem(names: _Namespace) -> Problem:
+    def problem(names: Namespace) -> Problem:
         return _problem(names, loss, grads, wrt, os.path.basename(script))
 
-    def stopped(error: ScriptError, names: _Namespace) -> ScriptError:
+    def stopped(error: ScriptError, names: Namespace) -> ScriptError:
         """The script itself ran into the mistake: the same line, checked, says more."""
         try:
             _set_up(setup, names)
@@ -89,15 +86,15 @@ def check_script(
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
     """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
-        reach = _reach(names, {"EXPRESSION": expression}, os.path.basename(script))
+        reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
         return reading_of(_traced(reach, names), list(reach.state.values()))
 
 
 def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> str:
     """Run a script, and write the gradient of an expression as source. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
-        roots = [_path(text, names, os.path.basename(script)) for text in wrt]
-        reach = _reach(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
+        roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
+        reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
         forward = as_loss(_traced(reach, names).program)
         order = list(reach.state)
         chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
@@ -105,16 +102,16 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
         return source(nested_by_path(vjp(forward, wanted), chosen), "backward", arguments=order)
 
 
-def _traced(reach: Reach, names: _Namespace) -> Trace:
+def _traced(reach: Reach, names: Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
     order = tuple(reach.state)
-    return record(_of_values(reach.functions[0], order), tuple(reach.state.values()), order, names)
+    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order, names)
 
 
 @contextlib.contextmanager
 def run(
-    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, _Namespace], ScriptError] | None = None
-) -> Iterator[_Namespace]:
+    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None
+) -> Iterator[Namespace]:
     """Execute a script as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
@@ -217,7 +214,7 @@ def _forget(imported: set[str], folder: str) -> None:
             del sys.modules[name]
 
 
-def _execute(code: types.CodeType, names: _Namespace, what: str) -> None:
+def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
     try:
         exec(code, names)
     except SystemExit as error:
@@ -228,16 +225,9 @@ def _execute(code: types.CodeType, names: _Namespace, what: str) -> None:
         raise ScriptError(text if text.startswith(what) else f"{what}: {text}") from error
 
 
-def _compile(source: str, option: str, mode: str) -> types.CodeType:
-    try:
-        return compile(source, f"<{option}>", mode, dont_inherit=True)
-    except SyntaxError as error:
-        raise ScriptError(f"{option}: {error.msg}: {' '.join(source.split())}") from error
-
-
-def _set_up(setup: str, names: _Namespace) -> tuple[str, ...]:
+def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
-    code = _compile(setup, "--setup", "exec")
+    code = compiled(setup, "--setup", "exec")
     used = {node.id for node in ast.walk(ast.parse(setup))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
@@ -250,10 +240,10 @@ def _set_up(setup: str, names: _Namespace) -> tuple[str, ...]:
 
 
 def _elsewhere(
-    setup: str, letters: Sequence[str], names: _Namespace, problem: Callable[[_Namespace], Problem]
+    setup: str, letters: Sequence[str], names: Namespace, problem: Callable[[Namespace], Problem]
 ) -> Iterator[tuple[str, Problem]]:
     """The problem at other sizes of the setup's letters: all equal, then each equal to a neighbour."""
-    code = _compile(setup, "--setup", "exec")
+    code = compiled(setup, "--setup", "exec")
     for strata in _STRATA:
         sizes = strata[: len(letters)]
         names.update(zip(letters, sizes, strict=True))
@@ -261,68 +251,19 @@ def _elsewhere(
         yield told(dict(zip(letters, sizes, strict=True))), problem(names)
 
 
-class Evaluation:
-    """An expression of a script as a function of values that stand for the script's own meanwhile."""
-
-    __slots__ = ("_function", "_names", "_state")  # no attributes to be copied: the names are the script's globals
-
-    def __init__(self, function: types.FunctionType, names: _Namespace, state: _Namespace) -> None:
-        self._function, self._names, self._state = function, names, state
-
-    def __call__(self, values: Mapping[str, Any]) -> Any:
-        self._names.update(values)
-        try:
-            return self._function()
-        finally:
-            self._names.update(self._state)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Expressions of a script as functions of the data that they can reach.
-
-    Attributes
-    ----------
-    sources
-        A function for each expression, as Python compiled it.
-    functions
-        The same, of a mapping that stands for ``state``: the script sees its values under its own names.
-    state
-        What the expressions can read of the script's data, by name.
-    """
-
-    sources: tuple[types.FunctionType, ...]
-    functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
-    state: _Namespace
-
-
-def _reach(names: _Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = ()) -> Reach:
-    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach."""
-    sources = tuple(_function(text, option, names) for option, text in texts.items())
-    for option, text in texts.items():
-        for name in _loaded(text, option):
-            _require(name, names, option, script)
-    reached = _reachable([source.__code__ for source in sources], names)
-    written = [name for option, text in texts.items() for name in _loaded(text, option)]
-    order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
-    state = {name: names[name] for name in order}
-
-    return Reach(sources, tuple(Evaluation(source, names, state) for source in sources), state)
-
-
-def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
+def _problem(names: Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
     """The check of two expressions: the state is what they can reach of the script's data."""
-    roots = tuple(_path(text, names, script) for text in wrt)
-    reach = _reach(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
+    roots = tuple(path_of(text, names, script) for text in wrt)
+    reach = reach_of(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
     order = tuple(reach.state)
 
     loss_of_state, grads_of_state = reach.functions
-    loss_of, grads_of = (_of_values(function, order) for function in reach.functions)
+    loss_of, grads_of = (of_values(function, order) for function in reach.functions)
 
-    def forward(state: _Namespace) -> Trace:
+    def forward(state: Namespace) -> Trace:
         return record(loss_of, tuple(state.values()), order, names)
 
-    def pair(state: _Namespace) -> Trace:
+    def pair(state: Namespace) -> Trace:
         return record_pair(loss_of, grads_of, tuple(state.values()), order, names)
 
     loss_source, grads_source = reach.sources
@@ -330,98 +271,3 @@ def _problem(names: _Namespace, loss: str, grads: str, wrt: Sequence[str], scrip
         loss_of_state, grads_of_state, reach.state, roots, {name: name for name in order}, loss_source, grads_source,
         forward, pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
     )  # fmt: skip
-
-
-def _of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ...]) -> Callable[..., Any]:
-    """A function of the state as one of its values."""
-    return lambda *values: function(dict(zip(order, values, strict=True)))
-
-
-def _function(text: str, option: str, names: _Namespace) -> types.FunctionType:
-    """An expression as a function, its source known to linecache so that names are read off it."""
-    _compile(text, option, "eval")
-    source, file = f"lambda: ({text})", f"<{option}>"
-    linecache.cache[file] = (len(source), None, [source + "\n"], file)
-    function = eval(_compile(source, option, "eval"), names)
-    assert isinstance(function, types.FunctionType)
-    return function
-
-
-def _expression(text: str, option: str) -> ast.expr:
-    _compile(text, option, "eval")
-    return ast.parse(text, mode="eval").body
-
-
-def _loaded(text: str, option: str) -> list[str]:
-    """The names that an expression reads from the script, in order, those it binds itself aside."""
-    nodes = list(ast.walk(_expression(text, option)))
-    used = [node for node in nodes if isinstance(node, ast.Name)]
-    bound = {node.id for node in used if isinstance(node.ctx, ast.Store)}
-    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    return [node.id for node in used if node.id not in bound]
-
-
-def _require(name: str, names: _Namespace, option: str, script: str) -> None:
-    builtins = names.get("__builtins__", {})
-    known = builtins if isinstance(builtins, dict) else vars(builtins)
-    if name in names or name in known:
-        return
-    close = difflib.get_close_matches(name, [n for n in names if not n.startswith("__")], 1)
-    hint = f": did you mean {close[0]!r}?" if close else "; --setup can make it"
-    raise ScriptError(f"{option}: {script} has no name {name!r}{hint}")
-
-
-def _path(text: str, names: _Namespace, script: str) -> Path:
-    """The path of ``net.layers[0].W`` in the script's names."""
-    def steps(node: ast.AST) -> Path:
-        if isinstance(node, ast.Name):
-            return (node.id,)
-        if isinstance(node, ast.Attribute):
-            return (*steps(node.value), Attribute(node.attr))
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            return (*steps(node.value), node.slice.value)
-        raise ScriptError(f"--wrt: {text!r} is no name, attribute or item of the script")
-
-    path = steps(_expression(text, "--wrt"))
-    _require(str(path[0]), names, "--wrt", script)
-    try:
-        value = get(names, path)
-    except (LookupError, AttributeError, TypeError) as error:
-        raise ScriptError(f"--wrt: {text}: {describe(error)}") from error
-    if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
-        raise ScriptError(f"--wrt: {text} holds no arrays: it is {type(value).__name__}")
-    return path
-
-
-def _reachable(codes: list[types.CodeType], names: _Namespace) -> set[str]:
-    """The names of data that some code can read, through the script's functions and classes."""
-    reached: set[str] = set()
-    seen: set[Any] = set()
-    while codes:
-        code = codes.pop()
-        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
-        for name in set(code.co_names) - seen:
-            seen.add(name)
-            value = names.get(name)
-            inner = _codes(value)
-            codes += inner
-            if not inner and not _is_fixed(value):
-                reached.add(name)
-                codes += _codes(type(value))
-    return {name for name in reached if name in names and not name.startswith("__")}
-
-
-def _codes(value: Any) -> list[types.CodeType]:
-    """The code of a function, or of the methods of a class and its bases."""
-    if isinstance(value, types.FunctionType):
-        return [value.__code__]
-    if isinstance(value, type) and value.__module__ not in ("builtins", "numpy"):
-        members = [member for base in value.__mro__ for member in vars(base).values()]
-        functions = [getattr(member, "__func__", getattr(member, "fget", member))
-                     for member in members]
-        return [item.__code__ for item in functions if isinstance(item, types.FunctionType)]
-    return []
-
-
-def _is_fixed(value: Any) -> bool:
-    return isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc))

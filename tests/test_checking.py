@@ -1,5 +1,6 @@
 """`check`: correct code is never accused, wrong code is, and every message says what it should."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -13,8 +14,9 @@ from einbackprop import nesting
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
-from einbackprop.checking.texts import WIDTH
+from einbackprop.checking.texts import WIDTH, ranges
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
+from einbackprop.text.display import ESCAPE, painted
 
 
 def judged(control: Control, gradients: Any = None) -> Report:
@@ -392,6 +394,53 @@ def test_a_report_holds_lines_and_findings_as_the_design_says() -> None:
     assert data["findings"][0] == {"message": "transposed", "file": "f.py", "line": 54, "yours": "W.T", "expected": "W"}
     assert data["gradients"][0]["max_error"] is None
     assert "! f.py, line 54: d = W.T @ e\n    transposed\n    yours     W.T\n    expected  W" in str(report)
+
+
+FOLLOWED = Report(
+    (Gradient("W", "wrong"),),
+    (*(Line("f.py", n, "", "", "", "", "follows") for n in (56, 58, 62, 60, 61)),
+     Line("f.py", 9, "", "", "", "", "right")),
+    (Finding("transposed", "f.py", 54, "d[j,b] = Σ_k W[j,k] e[k,b]\neinsum", None, "d = W.T @ e"),),
+)
+
+
+def test_lines_that_follow_are_summed_up() -> None:
+    assert "\n  Lines 56, 58 and 60 to 62 are wrong only because of that." in str(FOLLOWED)
+    assert [ranges(numbers) for numbers in ([3], [3, 4], [3, 4, 5], [1, 2, 3, 5, 6, 8, 9, 10])] == [
+        "3", "3 and 4", "3 to 5", "1 to 3, 5, 6 and 8 to 10"]
+    one = Report(FOLLOWED.gradients, FOLLOWED.lines[:1], FOLLOWED.findings * 2)
+    assert "\n  Line 56 is wrong only because of these." in str(one)
+    assert "wrong only" not in str(Report(FOLLOWED.gradients, FOLLOWED.lines))
+
+
+def test_what_to_write_stands_on_a_line_of_its_own() -> None:
+    assert "    transposed\n    write     d = W.T @ e\n    yours     d[j,b] =" in str(FOLLOWED)
+    assert json.loads(FOLLOWED.to_json())["findings"][0] == {
+        "message": "transposed", "file": "f.py", "line": 54, "yours": "d[j,b] = Σ_k W[j,k] e[k,b]\neinsum",
+        "write": "d = W.T @ e"}
+
+
+def test_colour_is_added_to_the_text_and_nothing_else() -> None:
+    coloured = FOLLOWED.text(colour=True)
+    assert ESCAPE.sub("", coloured) == FOLLOWED.text()
+    assert "\x1b[31;1mwrong\x1b[0m" in coloured
+    assert f"d[{painted('j')},{painted('b')}] = Σ_{painted('k')} W[" in coloured
+    assert "\x1b" not in FOLLOWED.text()
+    right = check(squares, squares_gradient, W, X)
+    assert "\x1b[32mproved\x1b[0m" in right.text(colour=True)
+
+
+def test_colour_is_for_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert repr(FOLLOWED) == str(FOLLOWED)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert repr(FOLLOWED) == FOLLOWED.text(colour=True)
+    monkeypatch.setenv("NO_COLOR", "")
+    assert repr(FOLLOWED) == FOLLOWED.text(colour=True)  # an empty NO_COLOR is none
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert repr(FOLLOWED) == str(FOLLOWED)
 
 
 def test_no_gradients_is_not_right() -> None:

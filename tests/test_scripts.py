@@ -51,14 +51,60 @@ def test_a_right_script_is_right_and_its_names_are_the_users(tmp_path: Path, set
     assert max(item.roundings or 0 for item in report.gradients) < 8
 
 
-@pytest.mark.parametrize("setup", ["", ALL_FIVE], ids=["own sizes", "one size"])
+PLAIN_VALUES = "theta, X, Y = build(4, 4, 4, 4, 4); theta = [0 * array for array in theta]; X = 0 * X + 1; Y = 0 * Y"
+BATCH_OF_ONE = "theta, X, Y = build(4, 4, 4, 4, 1)"
+
+
+@pytest.mark.parametrize("setup", ["", PLAIN_VALUES, BATCH_OF_ONE], ids=["0.01 randn", "zeros, all 4", "batch of 1"])
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_is_wrong_for_exactly_its_gradients(tmp_path: Path, name: str, setup: str) -> None:
+def test_no_verdict_depends_on_values_or_on_sizes_that_happen_to_be_equal(
+    tmp_path: Path, name: str, setup: str
+) -> None:
     mutant = MUTANTS[name]
     report = checked(tmp_path, mutant.of(COLUMNS), setup)
     assert wrong(report) == mutant.wrong
     assert report.exit_code == 1
     assert all(item.verdict in ("right", "wrong") for item in report.gradients)
+    assert len([item for item in report.findings if item.line is not None]) == 1
+
+
+def test_what_the_users_sizes_hide_is_said(tmp_path: Path) -> None:
+    told = checked(tmp_path, COLUMNS, BATCH_OF_ONE).assumptions
+    assert told[-2] == (
+        "At your sizes W1 (j=i=4), W2 (k=j=4) and W3 (l=k=4) are square, so that no shape shows a missing transpose; "
+        "the batch is of 1 (b=1), so that nothing shows whether it is summed over. "
+        "Checked at others as well: i=3, j=4, b=5, k=6, l=7.")
+    told = checked(tmp_path, COLUMNS, "theta, X, Y = build(3, 5, 4, 2, 4)").assumptions
+    assert told[-2].startswith("At your sizes the batch is as large as a layer (b=k=4), so that one axis can ")
+    assert not any("At your sizes" in text for text in checked(tmp_path, COLUMNS, "theta, X, Y = build(3, 5, 4, 2, 6)"
+                                                                ).assumptions)
+
+
+def test_what_is_right_only_where_sizes_are_equal_is_wrong(tmp_path: Path) -> None:
+    source = COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]")
+    report = checked(tmp_path, source, "theta, X, Y = build(4, 5, 6, 2, 4)")
+    assert wrong(report) == ALL
+    assert report.gradients[0].note == (
+        "right only where sizes are equal by chance, as some of yours are: wrong at i=3, j=4, b=5, k=6, l=2")
+    line = source[: source.index("(guess - truth) / n")].count("\n") + 1
+    assert [item.line for item in report.findings] == [line]
+
+
+def test_what_is_hidden_by_sizes_that_cannot_be_changed_is_no_more_than_right(tmp_path: Path) -> None:
+    source = COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]; X.reshape(4, 4)")
+    report = checked(tmp_path, source, "theta, X, Y = build(4, 5, 6, 2, 4)")
+    assert report.exit_code == 0
+    assert any(text.startswith("Your sizes can hide a mistake: the batch is as large") for text in report.assumptions)
+
+
+def test_the_letters_of_a_setup_are_tried_at_equal_sizes_too(tmp_path: Path) -> None:
+    source = COLUMNS.replace("dW2 = np.dot(d_two, one.T)",
+                             "dW2 = np.dot(d_two, one.T) * (2 if W2.shape[0] == W2.shape[1] else 1)")
+    assert wrong(checked(tmp_path, source, "theta, X, Y = build(3, 5, 4, 2, 6)")) == ()
+    report = checked(tmp_path, source, "theta, X, Y = build(i, j, k, l, b)")
+    assert wrong(report) == ("W2",)
+    assert report.gradients[2].note.endswith("wrong at b=i=j=k=l=4")
+    assert "those of the letters in --setup are ours" in report.assumptions[0]
 
 
 def test_the_example_is_right(tmp_path: Path) -> None:
@@ -217,6 +263,44 @@ def test_messages_name_the_users_line(tmp_path: Path) -> None:
     assert refused(tmp_path, "import sys\nsys.exit(4)\n") == (
         "script.py: it called sys.exit(4): guard that with if __name__ == '__main__'")
     assert refused(tmp_path, "x = input()\n") == "script.py, line 1: EOFError: EOF when reading a line"
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [
+    ("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)",
+     "W3[l,k] · d_guess[l,b]: k (4) meets l (2); W3 must be transposed here: its axes stand the wrong way round. "
+     "Write `d_two = np.dot(W3.T, d_guess) * two * (1 - two)`."),
+    ("np.dot(d_two, one.T)", "np.dot(d_two, one)",
+     "d_two[k,b] · one[j,b]: b (6) meets j (5); one must be transposed here: its axes stand the wrong way round. "
+     "Write `dW2 = np.dot(d_two, one.T)`."),
+    ("* one * (1 - one)", "* two * (1 - two)",
+     "an array[j,b] * two[k,b]: j (5) meets k (4); you multiply by two·(1−two); the sigmoid here made one, so it must "
+     "be one·(1−one). Write `d_one = np.dot(W2.T, d_two) * one * (1 - one)`."),
+    ("np.dot(d_one, X.T)", "np.einsum('jb,jb->ji', d_one, X)", ""),
+    ("np.dot(d_one, X.T)", "np.einsum('jb,bi->ji', d_one, X)",
+     "einsum('jb,bi->ji'): the letter b is 6 in d_one[j,b] and 3 in X[i,b]; X must be transposed here: its axes stand "
+     "the wrong way round."),
+])
+@pytest.mark.parametrize("at_import", [False, True])
+def test_shapes_that_stop_the_code_are_said_in_letters(
+    tmp_path: Path, before: str, after: str, told: str, at_import: bool
+) -> None:
+    source = COLUMNS.replace(before, after).replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
+    line = COLUMNS[: COLUMNS.index(before)].count("\n") + 1
+    source += "back(run(theta, X), Y, theta)\n" if at_import else ""
+    with pytest.raises(ScriptError) as caught:
+        checked(tmp_path, source)
+    assert str(caught.value).startswith(f"the gradients: script.py, line {line}, in back: {told}")
+
+
+def test_a_loss_that_stops_is_said_in_letters(tmp_path: Path) -> None:
+    source = COLUMNS.replace("b2[:, None]", "b2").replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
+    with pytest.raises(ScriptError, match=r"^the loss: script\.py, line 25, in run: an array\[k,b\] \+ b2\[n\]: "
+                                          r"b \(6\) meets n \(4\)\.$"):
+        checked(tmp_path, source)
+
+
+def test_a_script_that_stops_for_another_reason_is_not_checked(tmp_path: Path) -> None:
+    assert refused(tmp_path, QUADRATIC + "raise ValueError('no data')\n") == "script.py, line 5: ValueError: no data"
 
 
 def test_too_many_letters_are_refused(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def with_reason(problem: Problem, error: ScriptError, seed: int) -> ScriptError:
     except EinbackpropError as stop:
         letters = explained(stop)
         if letters and LINE.findall(str(stop))[:1] == LINE.findall(where)[:1]:
-            return ScriptError(f"{where}: {letters}.{_mistake(problem, where, seed)}")
+            return ScriptError(f"{where}: {letters}{_mistake(problem, where, seed) or '.'}")
     return error
 
 
@@ -44,7 +44,7 @@ def _mistake(problem: Problem, where: str, seed: int) -> str:
         here = finding.line == int(LINE.findall(where)[0])
         said = finding.message if here else f"line {finding.line}: {finding.message}"
         instead = f" Write `{finding.write}`." if finding.write else ""
-        return f" {said[:1].upper()}{said[1:]}{instead}"
+        return f"; {said}{instead}"
     return ""
 
 

@@ -164,8 +164,7 @@ def mistake(item: Finding) -> str:
             code = f"<code>{escape(einsum)}</code>" if einsum else ""
             rows.append(f'<dt>{name}</dt><dd class="{name}">{formula(markup, equation)}{code}</dd>')
     listed = f"<dl>{''.join(rows)}</dl>" if rows else ""
-    said = item.message[:1].upper() + item.message[1:]
-    return f'<div class="mistake" role="note"><p>{escape(said)}</p>{listed}</div>'
+    return f'<div class="mistake" role="note"><p>{escape(item.message)}</p>{listed}</div>'
 
 
 def formula(markup: Markup, equation: str) -> str:

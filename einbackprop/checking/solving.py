@@ -207,7 +207,8 @@ def _assumptions(
     drawn = f"{names}: drawn afresh {count} times, {drawing.parameters_are}"
     if drawing.parameters_are.startswith("your own"):
         drawn = f"{names}: {drawing.parameters_are}"
-    texts = [drawn + "; sizes are yours."]
+    sizes = "those of the letters in --setup are ours" if problem.elsewhere else "sizes are yours"
+    texts = [f"{drawn}; {sizes}."]
     if drawing.data:
         told = ", ".join(f"{problem.label(path)} ({WORDS[kept.kind]})"
                          for path, kept in drawing.data.items())

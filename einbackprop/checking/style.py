@@ -1,6 +1,6 @@
 """The style of a report's page: two colour schemes, and no script."""
 
-LETTERS_LIGHT, LETTERS_DARK = "#f3f4f6", "#20242b"  # the least contrasting background that letters stand on
+LETTERS_LIGHT, LETTERS_DARK = "#fdeceb", "#3a1f20"  # the least contrasting panel that letters stand on
 
 LIGHT = (
     "--page:#ffffff;--panel:#f3f4f6;--text:#1c2128;--soft:#59616d;--line:#d5d9e0;--good:#0f6b33;--bad:#b3261e;"

@@ -131,6 +131,7 @@ class Diagnosis:
             called, meaning = words.name(name), words.meaning(explanation.role)
             return Mistake(source, f"{called} is not {meaning}; expected is what {meaning} is.", yours, expected)
         edit, *others = explanation.edits
+        others = [x for x in others if x.kind != "replace" or words.value(x.old) != words.value(x.new)]
         line = words.line_of(edit.edited)
         return Mistake(
             self.place_of(edit), sentence(edit, explanation, self), words.line(edit.edited, {}),

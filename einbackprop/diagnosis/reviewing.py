@@ -103,7 +103,7 @@ def review(
     except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
         return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
     accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
-    shapes = {name: np.shape(value) for name, value in values.items()}
+    shapes = {name: np.shape(value) for name, value in values.items() if value is not None}
     misshapen = {name for name in wrong if shapes.get(name) != np.shape(get(state, paths[name]))}
     if accused | misshapen != set(wrong):
         return Review(note="lines are not judged: what was read does not show the same gradients as wrong")
@@ -131,10 +131,10 @@ def about_shapes(
     for name in names:
         line = next((x for x in lines if x.meaning == f"∂L/∂{name}"), None)
         equation = made.get(outputs.get(name, ""))
-        if name not in values and line is not None:
+        if values.get(name) is None and line is not None:
             said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
             findings.append(Finding(said, line.file, return_after(line)))
-        elif name in values and equation is not None and equation.source is not None:
+        elif values.get(name) is not None and equation is not None and equation.source is not None:
             source, wanted = equation.source, np.shape(get(state, paths[name]))
             said = f"the values are right, but the shape is {np.shape(values[name])}, and {name} has shape {wanted}: "
             said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
@@ -156,11 +156,13 @@ def matched(
     places = tuple(place(declared) for declared in program.inputs)
     by_place = {path: declared.ref.name for path, declared in zip(places, program.inputs, strict=True)}
     structure = program.structure[1]
-    at = {id(leaf): path for path, leaf in leaves(result)}
+    at: dict[int, list[Path]] = {}
+    for path, leaf in leaves(result):
+        at.setdefault(id(leaf), []).append(path)
     targets = {}
     for name, value in values.items():
-        if value is not None and id(value) in at:
-            number = get(structure, at[id(value)])
+        if value is not None and at.get(id(value)):
+            number = get(structure, at[id(value)].pop(0))  # one array may be returned twice
             targets[int(number)] = (name, by_place[paths[name]])
     if not targets:
         raise LookupError("no gradient that was returned could be followed")

@@ -60,13 +60,11 @@ def contrast(one: str, other: str) -> float:
 
 
 def readable_colour(letter: str, background: str) -> str:
-    """A letter's colour for CSS, made darker or brighter until it can be read on a background."""
-    colour = hue(letter)[1]
-    end = 0 if luminance(background) > 0.5 else 255
-    while contrast(colour, background) < READABLE:
-        parts = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
-        colour = "#" + "".join(f"{round(c + (end - c) * 0.1):02x}" for c in parts)
-    return colour
+    """A letter's colour for CSS, mixed with black or white until it can be read on a background."""
+    parts = [int(css_colour(letter)[n : n + 2], 16) for n in (1, 3, 5)]
+    end = 0 if contrast("#000000", background) > contrast("#ffffff", background) else 255
+    mixed = ("#" + "".join(f"{round(c + (end - c) * n / 10):02x}" for c in parts) for n in range(11))
+    return next(colour for colour in mixed if contrast(colour, background) >= READABLE)
 
 
 def painted(letters: str) -> str:
@@ -77,7 +75,7 @@ def painted(letters: str) -> str:
 def on_terminal(stream: TextIO | None = None) -> bool:
     """Whether a stream, standard output by default, is a terminal that wants colours."""
     chosen = sys.stdout if stream is None else stream
-    wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return wanted and chosen is not None and chosen.isatty()
 
 
