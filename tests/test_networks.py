@@ -9,6 +9,7 @@ from einbackprop import nesting, network
 from einbackprop.compilation import compile as compiled
 from einbackprop.errors import RangeError, ShapeError
 from einbackprop.gradients import value_and_grad
+from einbackprop.layers.pointwise import relu
 from einbackprop.networks import (
     BLOCK,
     convnet,
@@ -22,7 +23,12 @@ from einbackprop.networks import (
     mlp_loss,
     mlp_regression_loss,
 )
+from einbackprop.optimisers import adamw, mapped, sgd, start_adamw, start_sgd
 from einbackprop.strategies import layer_sizes
+
+
+def mlp_relu(parameters, X):
+    return mlp(parameters, X, relu)
 
 
 def leaves(value):
@@ -85,18 +91,125 @@ def test_float32_networks_have_float32_losses_and_gradients(name):
         assert {value.dtype, *(array.dtype for array in leaves(cotangents))} == {np.dtype(np.float32)}
 
 
-def test_convnet_is_that_of_pytorch():
+# --- beside PyTorch ------------------------------------------------------------------------------
+
+
+def torch_mlp(parameters, X):
+    *hidden, last = parameters["layers"]
+    h = X
+    for layer in hidden:
+        h = (layer["W"] @ h + layer["c"][:, None]).relu()
+    return last["W"] @ h + last["c"][:, None]
+
+
+def torch_convnet(parameters, X):
+    from torch.nn import functional as F  # noqa: N812
+
+    h = X[:, None]
+    for K, bias in (("K1", "bias1"), ("K2", "bias2")):
+        h = F.max_pool2d(F.conv2d(h, parameters[K][0], parameters[bias][0], padding=1).relu(), 2)
+    return (h.flatten(1) @ parameters["W"].flatten(1).T + parameters["c"]).T
+
+
+def torch_gpt(parameters, token):
+    import torch
+    from layers_torch import transformer_block
+    from torch.nn import functional as F  # noqa: N812
+
+    T, e = token.shape[1], parameters["E"].shape[1]
+    x = F.embedding(token, parameters["E"]) + parameters["P"][:T]
+    for block in parameters["blocks"]:
+        x = transformer_block(x, [block[name] for name in BLOCK], torch.ones(T, T, dtype=torch.bool).tril())
+    x = F.layer_norm(x, (e,), parameters["gamma"], parameters["beta"])
+    return (x @ parameters["E"].T).flatten(0, 1).T
+
+
+TORCH = {"mlp": torch_mlp, "convnet": torch_convnet, "gpt": torch_gpt}
+
+
+def as_tensors(parameters, torch):
+    return mapped(lambda array: torch.tensor(array, requires_grad=True), parameters)
+
+
+@pytest.mark.parametrize(("name", "forward"), [("mlp", mlp_relu), ("convnet", convnet), ("gpt", gpt)])
+def test_logits_are_those_of_pytorch(name, forward):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    parameters, X = initialize_convnet((8, 9), (3, 4), 5, rng), rng.standard_normal((4, 8, 9))
-    parameters["bias1"], parameters["c"] = rng.standard_normal((1, 3)), rng.standard_normal(5)
-    given = {name: torch.tensor(array) for name, array in parameters.items()}
-    h = torch.tensor(X)[:, None]
-    for K, bias in (("K1", "bias1"), ("K2", "bias2")):
-        h = torch.relu(torch.nn.functional.conv2d(h, given[K][0], given[bias][0], padding=1))
-        h = torch.nn.functional.max_pool2d(h, 2)
-    z = h.flatten(1) @ given["W"].flatten(1).T + given["c"]
-    np.testing.assert_allclose(convnet(parameters, X), z.T.numpy(), rtol=1e-10, atol=1e-12)
+    _, parameters, inputs, _ = examples(rng)[name]
+    parameters = mapped(lambda array: array + 0.1 * rng.standard_normal(array.shape), parameters)
+    expected = TORCH[name](as_tensors(parameters, torch), torch.tensor(inputs)).detach().numpy()
+    np.testing.assert_allclose(forward(parameters, inputs), expected, rtol=1e-10, atol=1e-12)
+
+
+OPTIMISERS = {
+    "sgd": (lambda *given: sgd(*given, rate=0.05, momentum=0.9), start_sgd,
+            lambda torch, tensors: torch.optim.SGD(tensors, lr=0.05, momentum=0.9)),
+    "adamw": (lambda *given: adamw(*given, rate=3e-3, decay=0.01), start_adamw,
+              lambda torch, tensors: torch.optim.AdamW(tensors, lr=3e-3, weight_decay=0.01)),
+}  # fmt: skip
+
+
+def batches(name, count):
+    """The same for both sides."""
+    rng = np.random.default_rng(7)
+    return [examples(rng)[name][2:] for _ in range(count)]
+
+
+def losses(name, optimiser, data, parameters):
+    """The loss before each step, by what trains: gradients compiled once."""
+    loss, *_ = examples(np.random.default_rng(0))[name]
+    step, start, _ = OPTIMISERS[optimiser]
+    gradient = compiled(value_and_grad(loss), parameters, *data[0], reuse=True)
+    state, found = start(parameters), []
+    for batch in data:
+        value, gradients = gradient(parameters, *batch)
+        found.append(float(value))
+        parameters, state = step(parameters, gradients, state)
+    return found
+
+
+def torch_losses(name, optimiser, data, parameters):
+    import torch
+
+    torch.set_num_threads(1)  # so small that threads wait for each other
+    tensors = as_tensors(parameters, torch)
+    steps = OPTIMISERS[optimiser][2](torch, leaves_of(tensors))
+    found = []
+    for inputs, label in data:
+        z = TORCH[name](tensors, torch.tensor(inputs))
+        loss = torch.nn.functional.cross_entropy(z.T, torch.tensor(label).flatten())
+        steps.zero_grad()
+        loss.backward()
+        steps.step()
+        found.append(loss.item())
+    return found
+
+
+def leaves_of(nested):
+    values = nested.values() if isinstance(nested, dict) else nested
+    return [leaf for value in values for leaf in (leaves_of(value) if isinstance(value, dict | list) else [value])]
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("name", TORCH)
+def test_the_losses_of_100_steps_are_those_of_pytorch(name, optimiser):
+    pytest.importorskip("torch")
+    data = batches(name, 100)
+    parameters = examples(np.random.default_rng(0))[name][1]
+    found, expected = (side(name, optimiser, data, parameters) for side in (losses, torch_losses))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=0)
+    assert np.ptp(expected) > 0.1  # they go somewhere
+
+
+def test_a_step_of_another_length_would_be_seen():
+    data = batches("mlp", 20)
+    parameters = examples(np.random.default_rng(0))["mlp"][1]
+    right = losses("mlp", "sgd", data, parameters)
+    moved = mapped(lambda array: array * (1 + 1e-7), parameters)
+    assert np.max(abs(np.divide(losses("mlp", "sgd", data, moved), right) - 1)) > 1e-9
+
+
+# --- what they are -------------------------------------------------------------------------------
 
 
 def test_gpt_sees_only_what_came_before():
@@ -121,6 +234,10 @@ MESSAGES = {
         lambda rng: initialize_convnet((3, 8), (1, 1), 2, rng),
     "128 features do not divide into 5 heads; choose a multiple of 5.":
         lambda rng: initialize_gpt(9, 8, 128, 5, 1, rng),
+    "cross_entropy: label[1] is 10, but k runs from 0 to 9.":
+        lambda rng: mlp_loss(initialize_mlp([3, 10], rng), np.ones((3, 2)), np.array([0, 10])),
+    "cross_entropy: label[0] is -1, but k runs from 0 to 4.":
+        lambda rng: convnet_loss(initialize_convnet((8, 8), (2, 2), 5, rng), np.ones((2, 8, 8)), np.array([-1, 0])),
     "token[b,t] has t = 9, but there are positions for 8 only; cut the sequences.":
         lambda rng: gpt(initialize_gpt(9, 8, 4, 2, 1, rng), np.zeros((2, 9), int)),
     "embedding: token[0,1] is 9, but v runs from 0 to 8.":
