@@ -146,6 +146,8 @@ def require_free(file: str, loaded: str | None) -> None:
     CheckpointError
     """
     target = Path(os.path.realpath(file))
+    if target.is_dir():
+        raise CheckpointError(f"{file} is a directory: name a file to save to")
     if not target.parent.is_dir():
         raise CheckpointError(f"{file} cannot be saved: there is no directory {target.parent}")
     if not os.access(target.parent, os.W_OK):
