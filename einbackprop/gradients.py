@@ -12,6 +12,7 @@ from . import nesting
 from .derivation import value_and_vjp, vjp
 from .errors import DerivationError
 from .plans.cache import Plans, key_of
+from .plans.masking import differentiated_under_masks
 from .plans.preparation import paired
 from .program import Program
 from .tracing.tracer import trace
@@ -76,10 +77,9 @@ class Gradient:
     def derived(self, forward: Program, arguments: tuple[Any, ...]) -> Program:
         """The gradient of a loss that has been read."""
         names = names_of(forward, self.wrt)
-        forward = paired(forward)
-        if self.with_value:
-            return nested(value_and_vjp(forward, names), arguments, self.wrt, first=1)
-        return nested(vjp(forward, names), arguments, self.wrt, first=0)
+        derive = value_and_vjp if self.with_value else vjp
+        program = differentiated_under_masks(paired(forward), lambda forward: derive(forward, names))
+        return nested(program, arguments, self.wrt, first=int(self.with_value))
 
     def __call__(self, *arguments: Any) -> Any:
         arguments = with_arrays(arguments, self.wrt)

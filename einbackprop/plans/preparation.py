@@ -14,6 +14,7 @@ from ..fusion import fuse
 from ..lowering import contraction_order
 from ..program import Contract, Equation, Map, Opaque, Program, Ref, operands
 from ..subscripts import Subscripts
+from .algebra import simplified
 
 LARGEST = 1 << 20
 """Constants of more entries are computed in each run."""
@@ -26,7 +27,7 @@ def prepared(program: Program, dtypes: Sequence[Any] = ()) -> Program:
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    return fuse(program, is_better_together)
+    return simplified(fuse(program, is_better_together))
 
 
 def folded(program: Program) -> Program:
