@@ -13,11 +13,14 @@ from .gradients import Gradient, with_arrays
 from .nesting import Attribute, Path
 from .plans.cache import Running
 from .plans.lowering import Interface, Plan, lower, squeezed
+from .plans.native import lower_natively, names_of
 from .program import Opaque, Program
 from .tracing.tracer import parameter_names, trace
 
 
-def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) -> Compiled:
+def compile(
+    function: Callable[..., Any], *arguments: Any, reuse: bool = False, backend: str | None = None
+) -> Compiled:
     """Read a function once, and make the same function of straight-line NumPy.
 
     Parameters
@@ -30,6 +33,9 @@ def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) 
     reuse : bool
         Whether results may lie in memory that the next call (of the same thread) writes over. It saves allocating
         them anew.
+    backend : str, optional
+        ``"numba"`` makes native loops of small programs, and of elementwise runs and sums along them in larger ones.
+        It takes numba some seconds; what was made is in ``plan.source``. Arrays that are not C-ordered are copied.
 
     Returns
     -------
@@ -44,6 +50,8 @@ def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) 
         See ``trace`` and ``grad``.
     ArgumentError
         A value that could not be read depends on the arguments.
+    BackendError
+        There is no such backend, or it is not installed.
 
     Examples
     --------
@@ -71,7 +79,11 @@ def compile(function: Callable[..., Any], *arguments: Any, reuse: bool = False) 
     guard = Guard(program, arguments, names)
     dtypes = [guard.leaf(i.path).dtype for i in program.inputs]
     native = [dtype.newbyteorder("=") for dtype in dtypes]
-    plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars))
+    if backend is None:
+        plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars))
+    else:
+        interface = guard.interface(scalars)
+        plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
     return Compiled(plan, len(arguments))
 
 
@@ -133,8 +145,9 @@ class Guard:
         everything = f"({head}, )" if self.arguments else "()"
         opening = ["try:", *(f"    {line}" for line in taking), "    pass"]
         opening += ["except mismatches:", f"    refuse({everything})"]
+        taken, admitted = tuple(opening), f"admitted({everything})"
         if count:
-            opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= admitted({everything})"]
+            opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= {admitted}"]
         opening += squeezed(self.program)
         own = [np.dtype(array.dtype.name) for array in self.inputs]  # of two C types of one size, the usual one
         foreign = [n for n, array in enumerate(self.inputs) if array.dtype.num != own[n].num or array.dtype != own[n]]
@@ -146,7 +159,7 @@ class Guard:
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 
-        return Interface(head, opening, returned, self.constants)
+        return Interface(head, opening, returned, self.constants, taken, admitted)
 
     def take(self, container: tuple[str, Any], path: Path) -> None:
         """The lines that take a container apart: the arguments themselves, if the path is empty."""

@@ -67,3 +67,7 @@ class DataError(EinbackpropError, ValueError):
 
 class CheckpointError(EinbackpropError):
     """A file is no checkpoint, or one of another training; it was not written to."""
+
+
+class BackendError(EinbackpropError, ValueError):
+    """There is no such backend for plans, or what it needs is not installed."""

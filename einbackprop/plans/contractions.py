@@ -42,7 +42,7 @@ def contract(work: Workspace, equation: Contract) -> View:
 
 def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
     """The dtype in which the product is taken: booleans count, integers do not widen."""
-    dtypes = {ref.name: work.values[ref.name].dtype for ref in equation.operands}
+    dtypes = {ref.name: work.dtypes[ref.name] for ref in equation.operands}
     kinds = list((dtypes | beside_numbers(equation, dtypes | picked(work, equation), work.weak)).values())
     if not kinds:
         return dtype
@@ -51,7 +51,7 @@ def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
 
 def picked(work: Workspace, equation: Contract) -> dict[str, Dtype]:
     """The dtypes of the arrays that brackets pick by."""
-    return {ref.name: work.values[ref.name].dtype for ref in picks(equation.brackets)}
+    return {ref.name: work.dtypes[ref.name] for ref in picks(equation.brackets)}
 
 
 def converted(work: Workspace, pattern: Pattern, number: int, kind: Dtype) -> View:

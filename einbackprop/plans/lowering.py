@@ -85,12 +85,18 @@ class Interface:
         The expression that is returned, given those of the outputs.
     names : mapping of str to object
         What these texts refer to.
+    taking : sequence of str
+        The lines of the opening that take arguments apart, without those that look at the arrays.
+    admitted : str
+        The expression that gives the arrays, from what can be taken for them, and refuses what cannot.
     """
 
     head: str
     opening: Sequence[str]
     returned: Callable[[Sequence[str]], str]
     names: Mapping[str, Any]
+    taking: Sequence[str] = ()
+    admitted: str = ""
 
     @staticmethod
     def of(program: Program) -> Interface:
@@ -145,28 +151,36 @@ class Lowering:
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
 
     def run(self) -> None:
-        """Every equation in its order."""
+        """Every equation in its order, or in another in which blocks can be taken."""
+        self.begin()
+        order = list(self.program.equations)
+        self.compute_run(order, 0, len(order))
+        self.work.assembly.equation = ""
+
+    def begin(self) -> None:
+        """The inputs and constants."""
         work = self.work
         for number, declared in enumerate(self.program.inputs):
             work.define(declared.ref.name, work.argument(number, declared))
         for name, array in self.program.constants.items():
             letters = "".join(chr(0xF000 + n) for n in range(np.ndim(array)))
             work.define(name, work.assembly.constant(np.asarray(array), letters))
-        order, number = list(self.program.equations), 0
-        while number < len(order):
-            region = regions.region_from(work, order, number)
+
+    def compute_run(self, order: list[Equation], number: int, stop: int) -> None:
+        """The equations from one number up to another, put into another order where blocks can be taken."""
+        while number < stop:
+            region = regions.region_from(self.work, order[:stop], number)
             if region is None:
                 self.compute(order[number], number)
                 number += 1
                 continue
-            order[number:] = [*region.before, *region.inside, *region.after]
-            work.number_equations(order)
+            order[number:stop] = [*region.before, *region.inside, *region.after]
+            self.work.number_equations(order)
             for equation in region.before:
                 self.compute(equation, number)
                 number += 1
             self.compute_in_blocks(region, order, number)
             number += len(region.inside)
-        work.assembly.equation = ""
 
     def compute(self, equation: Equation, number: int) -> None:
         """The steps of one equation."""

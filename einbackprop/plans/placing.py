@@ -76,6 +76,13 @@ class Stacks:
                     if place.ref.name in defining and place.ref.name not in outputs:
                         self.homes.setdefault(place.ref.name, place)
 
+    def leave_out(self, names: set[str]) -> None:
+        """Forget the stacks that are, or have a part, among values that are computed in another way."""
+        gone = self.sums & names | {place.stack for name, place in self.parts.items() if name in names}
+        self.sums -= gone
+        self.parts = {name: place for name, place in self.parts.items() if place.stack not in gone}
+        self.homes = {name: place for name, place in self.homes.items() if place.stack not in gone}
+
 
 def places_of(
     equation: Sum, defining: Mapping[str, object], uses: Mapping[str, int], sizes: dict[str, int]

@@ -42,6 +42,12 @@ def piece(block: Array, offset: int, shape: tuple[int, ...], dtype: Any) -> Arra
     return np.ndarray(shape, dtype, block.data, offset)
 
 
+def arranged(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The same array C-ordered, aligned and in a dtype: itself, where it is so."""
+    ready = np.asarray(array, dtype, order="C")
+    return ready if ready.flags.aligned else ready.copy()
+
+
 def gather(array: Array, labels: Array, out: Array) -> None:
     """``out[b,…] = array[labels[b],…]``: zero where a label is no position."""
     length = array.shape[0]

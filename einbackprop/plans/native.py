@@ -1,0 +1,198 @@
+"""Plans with native loops: groups of equations compiled by numba, the rest as every plan has it.
+
+A small program becomes one function, which checks its arguments too. In a larger one, elementwise runs and the sums
+along them become loops that go over memory once, and products of matrices stay with BLAS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import groupby
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError
+from ..letters import letters_of
+from ..program import Equation, Input, Program, operands
+from . import native_numba, routines
+from .assembly import Source, compiled
+from .dtypes import value_dtypes, weak_values
+from .lowering import Interface, Lowering, Plan
+from .native_groups import Group, Item, equations_of, scheduled
+from .native_kernel import Kernel
+from .native_loops import Writer
+from .placing import Stacks
+from .preparation import prepared
+from .views import Root, View
+from .workspace import Workspace
+
+Names = Mapping[str, Any]
+
+
+def numba_names() -> Names:
+    """What loops refer to, where numba is installed.
+
+    Raises
+    ------
+    BackendError
+        It is not.
+    """
+    if find_spec("numba") is None:
+        raise BackendError("backend='numba' needs numba: pip install 'einbackprop[numba]', or leave backend out")
+    return native_numba.compiled()
+
+
+BACKENDS: dict[str, Callable[[], Names]] = {"numba": numba_names}
+
+
+def names_of(backend: str) -> Names:
+    """What the loops of a backend refer to.
+
+    Raises
+    ------
+    BackendError
+        There is no such backend, or it is not installed.
+    """
+    if backend not in BACKENDS:
+        known = ", ".join(map(repr, BACKENDS))
+        raise BackendError(f"there is no backend {backend!r}: choose among {known}, or None for NumPy alone")
+    return BACKENDS[backend]()
+
+
+def lower_natively(
+    program: Program,
+    dtypes: Sequence[Any] = (),
+    *,
+    names: Names,
+    reuse: bool = False,
+    interface: Interface | None = None,
+) -> Plan:
+    """The plan of a program at its own sizes, with native loops where they are faster.
+
+    Parameters
+    ----------
+    program, dtypes, reuse, interface
+        As for ``lower``.
+    names : mapping
+        What the loops refer to: ``names_of("numba")``, or ``native_numba.interpreted()``.
+    """
+    weak = weak_values(program)
+    program = prepared(program, dtypes)
+    work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
+    items = scheduled(work, Stacks(program, work.dtypes).sums)
+    program = replace(program, equations=tuple(equations_of(items)))
+    lowering = NativeLowering(program, weak, items, names, reuse=reuse)
+    lowering.run()
+    return lowering.plan(interface or Interface.of(program))
+
+
+class NativeLowering(Lowering):
+    """A lowering that makes functions of loops of some equations."""
+
+    def __init__(
+        self, program: Program, weak: frozenset[str], items: Sequence[Item], names: Names, *, reuse: bool
+    ) -> None:
+        super().__init__(program, weak, reuse=reuse)
+        self.stacks.leave_out({e.out.name for item in items if isinstance(item, Group) for e in item.members})
+        self.items = items
+        self.names = names
+        self.kernels: list[Kernel] = []
+
+    def run(self) -> None:
+        """Every equation in its order."""
+        self.begin()
+        order = list(self.program.equations)
+        number = 0
+        for _, run in groupby(self.items, key=lambda item: isinstance(item, Group)):
+            first = number
+            for item in run:
+                if isinstance(item, Group):
+                    self.loops(number, item)
+                number += len(item.members) if isinstance(item, Group) else 1
+            if not isinstance(item, Group):
+                self.compute_run(order, first, number)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one function of loops is all that there is to call."""
+        return len(self.items) == 1 and len(self.kernels) == 1
+
+    def loops(self, number: int, group: Group) -> None:
+        """A group as a function of loops."""
+        work = self.work
+        work.at = number
+        names = {equation.out.name for equation in group.members}
+        kept = {name for name in names if work.last.get(name, -1) >= number + len(group.members)} | group.sums
+        kernel = Kernel(f"loops{len(self.kernels) + 1}")
+        for equation in group.members:
+            out = equation.out
+            if out.name in kept:
+                fresh = out.name in work.fresh
+                root = work.assembly.root(work.shape(out.indices), work.dtypes[out.name], fresh=fresh)
+                work.define(out.name, View.of(root, out.indices))
+        Writer(work, group, kernel, self.texts, kept).write()
+        self.kernels.append(kernel)
+        if len(self.items) == 1:
+            kernel.inputs = [work.values[i.ref.name].root for i in self.program.inputs]
+        for equation in group.members:
+            self.listed(equation, kernel.name, kept)
+        work.assembly.equation = ""
+        work.assembly.emit("native loops", kernel.call, *kernel.views())
+
+    def listed(self, equation: Equation, name: str, kept: set[str]) -> None:
+        """A line of the plan that says which loops an equation is in; memory for its value is made there."""
+        work, out = self.work, equation.out
+        work.assembly.equation = self.texts[out.name]
+        view = work.values[out.name] if out.name in kept else None
+        steps = prod(work.shape(letters_of(equation)))
+        flops = steps * max(1, len(list(operands(equation))))
+        work.assembly.emit(f"in {name}", "", out=view, flops=flops)
+
+    def plan(self, interface: Interface) -> Plan:
+        """The plan that the steps make."""
+        outputs = [self.output(number) for number in range(len(self.program.outputs))]
+        assembly = self.work.assembly
+        source = Source(assembly, outputs)
+        texts = [source.view(view) for view in outputs]
+        source.running[:] = [line.lstrip() for line in source.running]  # lines that are comments alone
+        decorator = "" if self.quiet else "@errstate(all='ignore')"
+        shapes: dict[Root, tuple[int, ...]] = {}
+        opening = [*interface.opening, *self.arranged()]
+        if self.is_whole and interface.taking:
+            (kernel,) = self.kernels
+            shapes = {root: full_shape(i, root) for i, root in zip(self.program.inputs, kernel.inputs, strict=True)}
+            opening = list(interface.taking)
+            self.guard(source.running, kernel, interface)
+        loops = [kernel.text(source.places, shapes) for kernel in self.kernels]
+        text = "\n\n".join([*loops, source.text(interface.head, opening, interface.returned(texts), decorator)])
+        names = {**assembly.constants, **interface.names, "arranged": routines.arranged, **self.names}
+        return Plan(self.program, tuple(assembly.steps), text, compiled(text, names), source.nbytes)
+
+    def arranged(self) -> list[str]:
+        """The lines that lay arguments out as loops read them, where they are not."""
+        used = dict.fromkeys(root for kernel in self.kernels for root in kernel.given if root.kind == "input")
+        return [f"{root.name} = arranged({root.name}, {root.dtype.name})" for root in used]
+
+    def guard(self, running: list[str], kernel: Kernel, interface: Interface) -> None:
+        """Leave it to the one function of loops to refuse arguments: then they are looked at, and laid out."""
+        at = next(n for n, line in enumerate(running) if line.startswith(kernel.call))
+        names = "".join(f"{root.name}, " for root in kernel.inputs)
+        dtypes = "".join(f"{root.dtype.name}, " for root in kernel.inputs)
+        running[at : at + 1] = [
+            "try:",
+            f"    other = {running[at]}",
+            "except TypeError:",
+            "    other = True",
+            "if other:",
+            f"    {names}= map(arranged, {interface.admitted}, ({dtypes}))",
+            f"    {kernel.call}",
+        ]
+
+
+def full_shape(declared: Input, root: Root) -> tuple[int, ...]:
+    """An argument's shape, with its axes of size 1 that have no letter."""
+    return tuple(np.expand_dims(np.empty(root.shape, bool), declared.units).shape)

@@ -1,0 +1,87 @@
+"""A function of loops in the making: its parameters, the memory that it reads and writes, its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from .views import Dtype, Root, View
+
+
+def kind(dtype: Dtype) -> str:
+    """What loops call a dtype; those of the plan are named without the underscore."""
+    return f"{dtype.name}_"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An array as loops read it: its name, and how many entries one step along each axis goes."""
+
+    name: str
+    steps: tuple[int, ...]
+    dtype: Dtype
+
+
+@dataclass
+class Kernel:
+    """A function of loops in the making.
+
+    Attributes
+    ----------
+    name : str
+    body : list of str
+        Its lines.
+    roots : dict of Root to str
+        The memory that it reads and writes, and what the loops call it.
+    inputs : list of Root
+        Arguments that are parameters in any case, the first ones.
+    """
+
+    name: str
+    body: list[str] = field(default_factory=list)
+    roots: dict[Root, str] = field(default_factory=dict)
+    inputs: list[Root] = field(default_factory=list)
+
+    @property
+    def given(self) -> list[Root]:
+        """The arrays that are its parameters, besides the block of buffers."""
+        used = [root for root in self.roots if root.kind != "buffer" and root not in self.inputs]
+        return [*self.inputs, *used]
+
+    @property
+    def call(self) -> str:
+        """The text that calls it."""
+        names = [root.name for root in self.given]
+        names += ["block"] * any(root.kind == "buffer" for root in self.roots)
+        return f"{self.name}({', '.join(names)})"
+
+    def views(self) -> list[View]:
+        """All of the memory that it reads and writes."""
+        return [View.of(root, "".join(chr(0xF000 + n) for n in range(len(root.shape)))) for root in self.roots]
+
+    def array(self, root: Root) -> str:
+        """What the loops call a piece of memory."""
+        return self.roots.setdefault(root, f"a{len(self.roots)}")
+
+    def text(self, places: Mapping[Root, int], shapes: Mapping[Root, tuple[int, ...]]) -> str:
+        """The source, with the places of buffers in their block; ``shapes`` are those to be checked."""
+        types = [self.type_of(root, shapes) for root in self.given]
+        types += ["out uint8 1"] * any(root.kind == "buffer" for root in self.roots)
+        head = [f"@loops({', '.join(map(repr, types))})", f"def {self.call}:"]
+        tests = [f"{root.name}.shape != {shape}" for root, shape in shapes.items() if shape]
+        lines = [f"if {' or '.join(tests)}:", "    return True"] if tests else []
+        for root, name in self.roots.items():
+            base, at = ("block", places[root]) if root.kind == "buffer" else (root.name, 0)
+            lines.append(f"{name} = flat({base}, {at}, {prod(root.shape)}, {kind(root.dtype)})")
+        lines += [*self.body, "return False"]
+        return "\n".join([*head, *(f"    {line}" for line in lines)]) + "\n"
+
+    def type_of(self, root: Root, shapes: Mapping[Root, tuple[int, ...]]) -> str:
+        """A parameter's dtype and number of axes."""
+        return f"{'out ' * (root.kind == 'result')}{root.dtype.name} {len(shapes.get(root, root.shape))}"
+
+
+def dense_steps(shape: Sequence[int]) -> tuple[int, ...]:
+    """How many entries one step along each axis of a C-ordered array goes."""
+    return tuple(prod(shape[n + 1 :]) for n in range(len(shape)))
