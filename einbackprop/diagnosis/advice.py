@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Equation, Factor, operands
+from ..program import Equation, Factor, Source, operands
 from .edits import Edit
-from .sampling import CLOSE, Array
+from .sampling import CLOSE, Array, Values
 from .search import DERIVED, Search
 from .wording import Words
 
@@ -31,19 +31,13 @@ def advise(edit: Edit, search: Search, words: Words) -> str | None:
         Of the step that the edit makes right.
     words : Words
     """
-    source = edit.edited.source
-    own = next((n for n, sample in enumerate(search.judging.samples) if sample.own_sizes), None)
-    if source is None or own is None:
-        return None
-    try:
-        statement = ast.parse(source.code).body[0]
-    except (SyntaxError, IndexError):
-        return None
-    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) or statement.value is None:
+    own = search.judging.own_sample
+    statement = statement_of(edit.edited.source)
+    if statement is None or own is None:
         return None
     line = words.line_of(edit.edited)
     end = words.end_of(line)
-    names = namespace(line, search, words, own)
+    names = namespace(line, search.base[own], search, words)
     yours = search.base[own].get(end)
     wanted = wanted_value(edit, search, own, end)
     if yours is None or wanted is None or not same(run(statement.value, names), yours):
@@ -57,14 +51,25 @@ def advise(edit: Edit, search: Search, words: Words) -> str | None:
     return None
 
 
+def statement_of(source: Source | None) -> Any:
+    """The statement of a line, if it computes something; None else."""
+    try:
+        statement = ast.parse(source.code if source else "").body[0]
+    except (SyntaxError, IndexError):
+        return None
+    computes = isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) and statement.value is not None
+    return statement if computes else None
+
+
 def names_of(line: list[Equation]) -> set[str]:
     """The values that a line reads."""
     return {ref.name for equation in line for ref in operands(equation)}
 
 
-def namespace(line: list[Equation], search: Search, words: Words, n: int) -> dict[str, Any]:
-    """What the names of a line stand for in a sample; names of other values at hand for what is put there instead."""
-    values, sizes = search.base[n], search.judging.samples[n].sizes
+def namespace(line: list[Equation], values: Values, search: Search, words: Words) -> dict[str, Any]:
+    """What the names of a line stand for in the sample of the user's sizes; those of other values at hand for what is
+    put there instead."""
+    sizes = search.judging.program.sizes
     names: dict[str, Any] = {"np": np, "numpy": np}
     for name in (*search.pool, *names_of(line)):  # those that the line reads come last and stay
         if name in values:

@@ -6,24 +6,24 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .. import elementwise
 from ..checking.records import Finding, Line
-from ..program import Contract, Map, Program, Source, Sum, operands
-from ..tracing.statements import statements_of
-from .advice import advise
+from ..program import Map, Program, Source, operands
+from .aliases import named_after
+from .blaming import judge
 from .edits import Edit
 from .judging import Judging, Run, Step, Target, line_of
+from .places import Places
 from .sampling import Array
 from .search import Explanation, Search, Surroundings
+from .sentences import sentence
 from .truth import Role
-from .wording import Formula, Words, amount_text
+from .wording import Formula, Words
 
 ORDER = ("wrong", "follows", "undecided", "right")
 TURNING = r"\.T\b|transpose|swapaxes|dot|@|matmul|einsum|outer"
@@ -80,10 +80,7 @@ class Diagnosis:
         self.surroundings = Surroundings(judging)
         self.words = Words(judging, self.surroundings)
         self.searches = {name: Search(judging, self.surroundings, name) for name in judging.fixed}
-        forward = judging.truth.forward.equations
-        returned = {ref.name for ref in judging.program.outputs}  # the trace may have put their axes in order
-        made = [e for e in (*forward, *judging.program.equations) if e.out.name not in returned]
-        self.files = {e.source.file for e in made if e.source is not None}
+        self.places = Places(judging, self.words)
         self.explanations = self._explanations()
 
     def _explanations(self) -> list[Explanation]:
@@ -115,103 +112,29 @@ class Diagnosis:
                 exchanged.add(pair)
             mistake = self._mistake(explanation)
             target = next((t for t in self.judging.targets if t.value == explanation.name), None)
-            outside = mistake.source is not None and mistake.source.file not in self.files
-            if target is not None and (outside or self.is_another(target)):
-                mistake = self._misplaced(target.value, target.parameter)
+            if target is not None and (self.places.is_outside(mistake.source) or self.is_another(target)):
+                mistake = self._misplaced(target)
             found.setdefault(line_of(mistake.source)[:2], mistake)
         made = sorted(found.values(), key=lambda m: line_of(m.source))
-        return made + [self._misplaced(target.value, target.parameter) for target in self.judging.misplaced]
+        return made + [self._misplaced(target) for target in self.judging.misplaced]
 
     def _mistake(self, explanation: Explanation) -> Mistake:
         words, name = self.words, explanation.name
         if not explanation.edits:
-            source = self.where_passed(self.judging.made[name].source)
+            source = self.places.where_passed(self.judging.made[name].source)
             yours = words.line(self.judging.made[name], {})
             expected = words.derived(explanation.role, name)
             called, meaning = words.name(name), words.meaning(explanation.role)
             return Mistake(source, f"{called} is not {meaning}; expected is what {meaning} is.", yours, expected)
         edit, *others = explanation.edits
         others = [x for x in others if x.kind != "replace" or words.value(x.old) != words.value(x.new)]
-        line = words.line_of(edit.edited)
-        return Mistake(
-            self.place_of(edit), sentence(edit, explanation, self), words.line(edit.edited, {}),
-            words.line(edit.edited, edit.by_name), advise(edit, self.searches[name], words),
-            tuple(self._alternative(other, explanation, line_of(line[0].source)) for other in others[:2]),
-        )  # fmt: skip
+        place = self.places.place_of(edit, self.searches[name])
+        alternatives = tuple(self._alternative(other, line_of(place.source)[:2]) for other in others[:2])
+        return Mistake(place.source, sentence(edit, words), place.yours, place.expected, place.advice, alternatives)
 
-    def place_of(self, edit: Edit) -> Source | None:
-        """The line to blame: where the equation stands, or where what it reads got its name."""
-        equation = edit.edited
-        source = equation.source
-        old = self.judging.made.get(edit.old)
-        if source is not None and source.file not in self.files:  # where the trace put the result in order
-            inner = [self.judging.made[ref.name].source for ref in operands(equation) if ref.name in self.judging.made]
-            return inner[0] if inner else None
-        if edit.kind == "transpose" and old is not None and not self.could_transpose(source, edit.old):
-            return old.source
-        if edit.kind == "transpose" and not edit.old:
-            return source.shown if source is not None else None
-        if edit.kind not in ("replace", "transpose") or source is None:
-            return source
-        if source.caller is not None and edit.kind == "replace":
-            return self.where_passed(source, edit.new)
-        return self.where_named(source, self.words.name(edit.old)) or source
-
-    def could_transpose(self, source: Source | None, old: str) -> bool:
-        """Whether a line has a product of matrices or a transpose in it, so that its mistake may be one."""
-        if source is None or source.file not in self.files:
-            return False
-        role = self.judging.original.get(old)
-        computed_again = role is not None and role.known.kind == "forward"
-        return computed_again or re.search(TURNING, source.code) is not None
-
-    def where_named(self, source: Source, name: str) -> Source | None:
-        """An earlier line of the function that gives a value another name, where the line reads it by that."""
-        used = identifiers(source.code)
-        statements = statements_of(source.file)
-        if name in used:
-            return None
-        for line in range(source.line - 1, 0, -1):
-            node = statements.at(line)
-            if isinstance(node, ast.FunctionDef):
-                return None
-            names_it = isinstance(node, ast.Assign) and identifiers(ast.unparse(node.targets[0])) & used
-            if isinstance(node, ast.Assign) and names_it and name in identifiers(ast.unparse(node.value)):
-                return Source(source.file, line, statements.code(line), source.function)
-        return None
-
-    def where_passed(self, source: Source | None, new: str = "") -> Source | None:
-        """The line that calls a helper of one line, if the helper reads what it is given and nothing else."""
-        if source is None or source.caller is None:
-            return source
-        try:
-            calls = [n for n in ast.walk(ast.parse(source.shown.code)) if isinstance(n, ast.Call)]
-        except SyntaxError:
-            return source
-        own = [call for call in calls if ast.unparse(call.func).split(".")[-1] == source.function]
-        given = {ast.unparse(argument) for call in own for argument in call.args}
-        line = [e for e in self.judging.program.equations if line_of(e.source) == line_of(source)]
-        read = {ref.name for e in line for ref in operands(e)} - {e.out.name for e in line}
-        return source if len(read) != len(given) or self.words.name(new) in given else source.shown
-
-    def return_line(self, parameter: str) -> Source | None:
-        """The line on which the gradients are returned: the last of the function that makes most of them."""
-        targets = {target.value for target in self.judging.targets} & set(self.judging.roots)
-        sources = [self.judging.made[name].source for name in targets]
-        counts = Counter((s.file, s.function) for s in sources if s is not None and s.file in self.files)
-        if not counts:
-            return None
-        (file, function), _ = counts.most_common(1)[0]
-        statements = statements_of(file)
-        lines = [s.line for s in sources if s is not None and (s.file, s.function) == (file, function)]
-        last = statements.text.count("\n") + 1
-        after = (n for n in range(max(lines), last) if isinstance(statements.at(n), ast.Return))
-        line = next(after, None)
-        return Source(file, line, statements.code(line), function) if line is not None else None
-
-    def _alternative(self, edit: Edit, explanation: Explanation, line: tuple[str, int, int]) -> str:
-        said = sentence(edit, explanation, self).rstrip(".")
-        place = line_of(edit.edited.source)
+    def _alternative(self, edit: Edit, line: tuple[str, int]) -> str:
+        said = sentence(edit, self.words).rstrip(".")
+        place = line_of(edit.edited.source)[:2]
         return said if place == line else f"in line {place[1]}, {said}"
 
     def is_another(self, target: Target) -> bool:
@@ -219,34 +142,20 @@ class Diagnosis:
         there too."""
         own, known = self.judging.original.get(target.value), self.judging.truth.target(target.parameter)
         roles = [self.judging.original[name] for name in self.judging.roots if name != target.value]
-        plain = [r for r in roles if r is not None and r.is_plain]
-        return own is not None and own.is_plain and any(r.known == known for r in plain)
+        is_there = any(r is not None and r.is_plain and r.known == known for r in roles)
+        return own is not None and own.is_plain and own.known != known and is_there
 
-    def _misplaced(self, value: str, parameter: str) -> Mistake:
+    def _misplaced(self, target: Target) -> Mistake:
         """A gradient in whose place another value was returned."""
         words, judging = self.words, self.judging
-        known = judging.truth.target(parameter)
-        right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known]
+        known = judging.truth.target(target.parameter)
+        right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known and role.is_plain]
+        called, parameter = words.name(target.value), words.name(target.parameter)
         instead = f"; {words.name(right[0])} is" if right else ""
-        message = f"{words.name(value)}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
-        expected = None if right or known is None else words.derived(Role(known), "d" + parameter)
-        return Mistake(self.other_name(value) or self.return_line(parameter), message, None, expected)
-
-    def other_name(self, value: str) -> Source | None:
-        """The line that gives a value a second name and nothing else, where there is just one: ``db = d``."""
-        source, name = self.judging.made[value].source, self.words.name(value)
-        if source is None or source.file not in self.files:
-            return None
-        statements = statements_of(source.file)
-        nodes = [statements.at(line) for line in range(source.line + 1, statements.text.count("\n") + 2)]
-        plain = {
-            node.lineno for node in nodes if isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Name) and node.value.id == name
-        }  # fmt: skip
-        if len(plain) != 1:
-            return None
-        (line,) = plain
-        return Source(source.file, line, statements.code(line), source.function)
+        expected = words.read(right[0]) if right else words.derived(Role(known), target.value).right
+        place = self.places.returned_as(target, words.read(target.value), expected)
+        message = f"{called}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
+        return Mistake(place.source, message, place.yours, place.expected)
 
     # Lines
 
@@ -280,18 +189,12 @@ class Diagnosis:
         if step.role is None:
             return ""
         said = self.words.meaning(step.role)
-        named = self.named_after(self.words.name(step.name))
+        named = named_after(self.words.name(step.name), self.judging.truth.forward.labels.values())
         known = step.role.known
         if named and known.kind == "cotangent" and self.words.name(known.of) != named and known.of != named:
             before = next_to(named, known.of, self.judging)
             said += f": {before}, though its name says {named}" if before else f", though its name says {named}"
         return said
-
-    def named_after(self, name: str) -> str:
-        """The value of the forward that a name says it is the gradient of: ``dL_dhid_2`` says hid_2."""
-        stripped = re.sub(r"^(d[lL]oss|d[LJEC]|∂L|grad|delta|d)(_?d_?|_|/)", "", name)
-        labels = self.judging.truth.forward.labels
-        return stripped if stripped != name and stripped in labels.values() else ""
 
 
 def identifiers(code: str) -> set[str]:
@@ -310,124 +213,6 @@ def next_to(named: str, value: str, judging: Judging) -> str:
         if isinstance(equation, Map) and named_so and any(ref.name == value for ref in operands(equation)):
             return f"the gradient before the {equation.function}"
     return ""
-
-
-# Sentences
-
-
-def sentence(edit: Edit, explanation: Explanation, diagnosis: Diagnosis) -> str:
-    """What is wrong, in words."""
-    words = diagnosis.words
-    old, new = (words.value(name) if name else "" for name in (edit.old, edit.new))
-    match edit.kind:
-        case "replace":
-            return replaced_sentence(edit, diagnosis)
-        case "transpose":
-            return f"{old or new} must be transposed here: its axes stand the wrong way round."
-        case "scale":
-            return scaled_sentence(edit, diagnosis)
-        case "drop":
-            return f"the factor {old}{' and the factor ' + new if new else ''} is too much."
-        case "drop term":
-            return f"the term {old or '1'} is too much."
-        case "insert":
-            made = {shown: of for of, name in diagnosis.judging.truth.slopes.items()
-                    if (shown := diagnosis.surroundings.show(name))}  # fmt: skip
-            if edit.new in made:
-                return f"the derivative of {words.maker(made[edit.new])} is missing: multiply by {new}."
-            return f"the factor {new} is missing."
-        case "term":
-            amount = amount_text(edit.factor)
-            signed = {"1": f"+ {new}", "-1": f"- {new}"}.get(amount, f"+ {amount} {new}")
-            return f"a term is missing: {signed}."
-        case "letters":
-            return letters_sentence(edit)
-        case "function":
-            return f"{edit.old} should be {edit.new}."
-        case "parameter":
-            return f"the exponent {edit.old} should be {edit.new}."
-        case "gather":
-            return f"= where += is needed: what {old} held before is lost."
-
-
-def replaced_sentence(edit: Edit, diagnosis: Diagnosis) -> str:
-    """One value for another: of another layer, an updated one, an input for an output."""
-    words, truth = diagnosis.words, diagnosis.judging.truth
-    old, new = forward_value(edit.old, diagnosis), forward_value(edit.new, diagnosis)
-    said, instead = words.value(edit.old), words.value(edit.new)
-    maker = truth.made.get(new)
-    if edit.old in diagnosis.judging.made and edit.new in ancestors(edit.old, diagnosis) and old == edit.old:
-        return f"{said} was changed before this line; the gradient needs {instead} as the forward used it."
-    if isinstance(maker, Map) and any(ref.name == old for ref in operands(maker)):
-        return f"the derivative of the {maker.function} takes its output {instead}, and you give it its input {said}."
-    other = truth.made.get(old)
-    if isinstance(maker, Map) and isinstance(other, Map) and maker.function == other.function:
-        formulas = [slope_text(maker.function, name) for name in (said, instead)]
-        if len(edit.equations) > 1 and all(formulas):
-            return (
-                f"you multiply by {formulas[0]}; the {maker.function} here made {instead}, so it must be {formulas[1]}."
-            )
-    return f"{instead} must stand here, not {said}."
-
-
-def forward_value(name: str, diagnosis: Diagnosis) -> str:
-    """The value of the forward that a value is, if it is one computed again."""
-    role = diagnosis.judging.original.get(name)
-    return role.known.of if role and role.is_plain and role.known.kind == "forward" else name
-
-
-def ancestors(name: str, diagnosis: Diagnosis) -> set[str]:
-    """What a value is made from."""
-    found = {name}
-    for equation in reversed(diagnosis.judging.program.equations):
-        if equation.out.name in found:
-            found |= {ref.name for ref in operands(equation)}
-    return found - {name}
-
-
-def slope_text(function: str, output: str) -> str:
-    """``h·(1-h)``: a derivative in terms of the output."""
-    stated = elementwise.statement(function)
-    if stated is None or re.search(r"\bx\d?\b", stated):
-        return ""
-    return re.sub(r"\by\b", output, stated).replace("**2", "²").replace(" * ", "·").replace(" - ", "−")
-
-
-def scaled_sentence(edit: Edit, diagnosis: Diagnosis) -> str:
-    """A factor is wrong."""
-    factor, number = edit.factor, edit.factor.number
-    what = f" of {diagnosis.words.value(edit.old)}" if edit.old else ""
-    if factor.number == -1 and not factor.sizes:
-        return f"the sign{what} is wrong."
-    source = edit.edited.source
-    sizes = [(i, p) for i, p in factor.sizes]
-    if len(sizes) == 1 and number == 1 and source is not None:
-        (letter, power) = sizes[0]
-        size = size_name(letter, diagnosis.judging.program)
-        if power == 1 and "mean" in source.code:
-            return f"a mean where a sum is needed: it is divided by {size}."
-        if power == -1 and "sum" in source.code:
-            return f"a sum where a mean is needed: divide by {size}."
-        if power in (1, -1):
-            return f"the factor {'1/' if power == -1 else ''}{size}{what} is missing."
-    return f"a factor{what} is wrong: multiply by {amount_text(factor)}."
-
-
-def size_name(letter: str, program: Program) -> str:
-    """``B, the size of b (batch_size)``."""
-    name = program.dimension(letter).name
-    return f"{letter.upper()} ({name})" if name else f"{letter.upper()}, the size of {letter}"
-
-
-def letters_sentence(edit: Edit) -> str:
-    """A sum over the wrong letter, or none."""
-    equation = edit.edited
-    if edit.old and edit.new:
-        return f"you sum over {edit.new}; it must be over {edit.old}."
-    if edit.old:
-        return f"the sum over {edit.old} is missing."
-    assert isinstance(equation, Contract | Sum)
-    return f"you sum over {edit.new}, which must stay."
 
 
 # The whole
@@ -464,7 +249,7 @@ def explain_mistakes(
     DerivationError
         The loss cannot be differentiated.
     """
-    judging = Judging(program, targets, arrays, rng, run)
+    judging = judge(program, targets, arrays, rng, run)
     diagnosis = Diagnosis(judging)
     findings = tuple(mistake.finding() for mistake in diagnosis.mistakes())
     verdicts = {}

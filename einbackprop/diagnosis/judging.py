@@ -1,28 +1,27 @@
-"""Which line of a backward is wrong: every value of it is matched with what it is.
+"""The values of a backward, matched with what they are, and what becomes of them when some are set right.
 
 The loss's program gives the true cotangent of every value of the forward. Each value of the user's backward is compared
-with them, at values and sizes of our own. A wrong gradient is followed back: the first step that, set to a true value,
-makes what comes after it right, is the mistake; what is wrong only because of it *follows*.
+with them, at values and sizes of our own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Literal
 
 import numpy as np
 
-from ..program import ONE, Equation, Factor, Opaque, Program, Source, operands
+from ..program import Equation, Opaque, Program, Source, operands
 from ..simplification import needed
+from .aliases import is_alias, named_after, with_aliases
+from .orientation import oriented
 from .refitting import refit
 from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
-from .truth import Known, Matching, Role, Truth, arrays_of, ratio
+from .truth import Matching, Role, Truth, arrays_of
 
 Verdict = Literal["right", "wrong", "follows", "undecided"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
-MOST_MISTAKES = 60
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ class Target:
 
 
 class Judging:
-    """The search for the mistakes of one backward.
+    """One backward: its values in every sample, what each of them is, and which are set right.
 
     Attributes
     ----------
-    steps : tuple of Step
-        Every step with its verdict.
+    original : dict of name to Role or None
+        What each step is as it stands.
     fixed : dict of name to Role
         The steps that are mistakes, in the order in which they were found, and what each should be.
     misplaced : list of Target
@@ -70,7 +69,7 @@ class Judging:
         self, program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator,
         run: Run | None = None,
     ) -> None:  # fmt: skip
-        """Find out which lines of a backward are wrong.
+        """Draw samples, and see what the values of a backward are in them.
 
         Parameters
         ----------
@@ -90,10 +89,11 @@ class Judging:
         DerivationError
             The loss cannot be differentiated.
         """
-        self.program = program
-        self.truth = Truth(program)
+        self.program = program = with_aliases(oriented(program), list(targets))
+        self.truth = Truth(program, list(targets.values()))
         self.targets = [Target(n, program.outputs[n].name, parameter) for n, parameter in targets.items()]
         self.made = program.defining()
+        self.aliases = {e.out.name for e in program.equations if is_alias(e)}
         self.reach = self._reach()
         self.unreadable = self._unreadable()
         self.samples = self._samples(arrays, rng, run)
@@ -111,8 +111,6 @@ class Judging:
         self.misplaced: list[Target] = []
         self.original = {name: self.identify(name, self.first) for name in self.roots}
         self.wrong_at_first = self.wrong(self.first)
-        self._find_mistakes()
-        self.steps = tuple(Step(name, self.role_of(name), self._verdict(name)) for name in self.roots)
 
     def _reach(self) -> dict[str, int]:
         """Which targets each value reaches, as bits."""
@@ -244,194 +242,36 @@ class Judging:
                 bits |= 1 << k
         return bits
 
-    # The search
-
-    def _find_mistakes(self) -> None:
-        """Set wrong steps to what they should be, the earliest first, until every gradient is right."""
-        while (wrong := self.wrong(self.now) & ~self._known_misplaced()) and len(self.fixed) < MOST_MISTAKES:
-            found = self._next_mistake(wrong)
-            if found is None:
-                self.misplaced += [t for n, t in enumerate(self.targets) if wrong >> n & 1]
-                return
-            self.fix(*found)
-
-    def _known_misplaced(self) -> int:
-        return sum(1 << n for n, t in enumerate(self.targets) if t in self.misplaced)
+    # Mistakes and verdicts
 
     def fix(self, name: str, role: Role) -> None:
         """Set a step to what it should be."""
         self.now = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
         self.fixed[name] = role
 
-    def _next_mistake(self, wrong: int) -> tuple[str, Role] | None:
-        """The earliest step that, set to a true value, makes most gradients right."""
-        right = (1 << len(self.targets)) - 1 & ~wrong & ~self.unreadable
-        steps = [
-            name
-            for name in self.roots
-            if name not in self.fixed and self.reach.get(name, 0) & wrong and not self.reach[name] & right
-        ]
-        steps = [name for name in steps if self._is_target(name) or self._is_open(name)]
-        inner = [name for name in steps if not self._is_target(name)]
-        plain, scaled = self._factors()
-        again = [name for name in self.roots if self._is_another_run(name) and self.reach.get(name, 0) & wrong]
-        found = self._best(again, wrong, plain) or self._by_recognition(again, plain, inner)
-        if found is not None:
-            return found[:2]
-        repeated = [name for name in steps if self._is_recomputed(name)]
-        others = [name for name in steps if name not in repeated]
-        best: tuple[str, Role, int] | None = None
-        for names, factors, turned in (
-            ([name for name in others if not self._is_certain(name)], [ONE], False),
-            (others, [ONE], False),
-            (others, plain, False),
-            (repeated, [ONE], False),
-            (inner, [ONE], True),
-        ):  # a less likely mistake must explain more
-            best = self._best(names, wrong, factors, best[2] if best else 0, turned) or best
-        if best is None or self._is_target(best[0]):
-            best = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or best
-        return best[:2] if best else None
-
-    def _best(
-        self, names: Sequence[str], wrong: int, factors: Sequence[Factor], above: int = 0, turned: bool = False
-    ) -> tuple[str, Role, int] | None:
-        """The step and role that make most gradients right, the earliest of several, and how many they are."""
-        best: tuple[str, Role, int] | None = None
-        for name in names:
-            for role in self.turned_roles(name) if turned else self.roles_for(name, factors):
-                least = best[2] if best else above
-                if (self.reach[name] & wrong).bit_count() > least:
-                    gained = self._gained(name, role, wrong)
-                    if gained > least:
-                        best = name, role, gained
-        return best
-
-    def _is_recomputed(self, name: str) -> bool:
-        """Whether a step is a value of the forward as it stands: a mistake only if nothing else is."""
-        role = self.original.get(name)
-        if role is None or not role.is_plain:
-            return False
-        return role.known.name in self.truth.forward_names or role.known.kind == "slope"
-
-    def _factors(self) -> tuple[list[Factor], list[Factor]]:
-        """Factors that a step of this code may have: those of its other steps; and, less likely, sizes."""
-        others = [role.factor for role in self.original.values() if role and role.known.kind == "cotangent"]
-        plain = list(dict.fromkeys([Factor(), *others, *(-factor for factor in others)]))
-        sizes = [Factor.of(1, **{d.letters[0]: power}) for d in self.program.dimensions for power in (1, -1)]
-        return plain, [f for f in (*sizes, Factor.of(2), Factor.of(-1)) if f not in plain]
-
-    def _gained(self, name: str, role: Role, wrong: int) -> int:
-        """How many gradients become right with a step in a role; 0 if another becomes wrong."""
-        first = self.rerun(self.now, {name: [role.array(s) for s in self.samples]}, only=[0])
-        better = wrong & ~self.wrong(first, [0])
-        if not better or len(self.samples) == 1:
-            return better.bit_count()
-        full = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
-        after = self.wrong(full)
-        return 0 if after & ~wrong else (wrong & ~after).bit_count()
-
-    def _is_open(self, name: str) -> bool:
-        """Whether a step can be the mistake: not an empty buffer, nor a gradient to which a loop still adds."""
-        if not any(True for _ in operands(self.made[name])):
-            return False
-        own = self.program.labels.get(name, name)
-        line = line_of(self.made[name].source)[:2]
-        ends = [t.value for t in self.targets if self.program.labels.get(t.value) == own and t.value in self.made]
-        return not any(line_of(self.made[value].source)[:2] == line for value in ends)
-
-    def _is_another_run(self, name: str) -> bool:
-        """Whether a step is another run of a line on which a mistake was found."""
-        lines = {line_of(self.made[other].source)[:2] for other in self.fixed}
-        return name not in self.fixed and not self._is_target(name) and line_of(self.made[name].source)[:2] in lines
-
-    def _by_recognition(
-        self, names: Sequence[str], factors: Sequence[Factor], among: Sequence[str]
-    ) -> tuple[str, Role, int] | None:
-        """The earliest step that, set to a true value, makes later steps gradients that are known: a step in a loop."""
-        unknown = [name for name in among if self.identify(name, self.now) is None] if names else []
-        best: tuple[str, Role, int] | None = None
-        for name in names:
-            later = [r for r in unknown if self.place[r] > self.place[name] and r != name]
-            for role in self.roles_for(name, factors) if later else ():
-                if role.known.kind in ("cotangent", "part"):
-                    values = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
-                    changed = [r for r in later if values[0].get(r) is not self.now[0].get(r)]
-                    gained = sum(self._is_gradient(self.identify(r, values), role, factors) for r in changed)
-                    if gained > (best[2] if best else 0):
-                        best = name, role, gained
-        return best
-
-    def _is_gradient(self, found: Role | None, given: Role, factors: Sequence[Factor]) -> bool:
-        """Whether a value turned out to be a gradient, and not only a copy of what was given."""
-        if found is None or found.known.kind not in ("cotangent", "part") or found.factor not in factors:
-            return False
-        return found.known.name != given.known.name
-
-    def _is_target(self, name: str) -> bool:
+    def is_target(self, name: str) -> bool:
+        """Whether a value is returned as a gradient."""
         return any(t.value == name for t in self.targets)
 
-    def roles_for(self, name: str, factors: Sequence[Factor]) -> Iterator[Role]:
-        """The roles in which a step could be meant.
+    @property
+    def own_sample(self) -> int | None:
+        """The sample of the user's sizes."""
+        return next((n for n, sample in enumerate(self.samples) if sample.own_sizes), None)
 
-        A step that already is a gradient is never meant to be the same times a factor, unless its own is a strange one.
-        """
-        own = [t for t in self.targets if t.value == name]
-        if own:
-            yield from (Role(self.truth.target(t.parameter)) for t in own)
-            return
-        original = self.original.get(name)
-        settled = original is not None and original.is_plain
-        certain = self._is_certain(name)
-        for known in self.truth.known:
-            if settled and original is not None and known.name == original.known.name:
-                continue
-            allowed = factors if known.kind == "cotangent" else factors[:1]
-            if original is not None and original.known == known:
-                allowed = [ONE] if original.factor.number == 1 else self._factors()[0]
-            for axes in self._orders(name, known):
-                for factor in allowed:
-                    role = Role(known, factor, axes)
-                    if role != original and not (certain and self._is_multiple(name, role)):
-                        yield role
-
-    def _orders(self, name: str, known: Known) -> list[tuple[int, ...]]:
-        """The orders of axes in which a true value has the shape of a step; if no true value has it, any."""
-        true = self.samples[0].truth.get(known.name)
-        if true is None or true.dtype.kind not in "fc":
+    def promised(self, name: str) -> list[str]:
+        """The values of the forward that a step's name says it is the gradient of: ``dL_dhid_2`` says hid_2."""
+        labels = self.program.labels
+        called = named_after(labels.get(name, name), labels.values())
+        if not called:
             return []
-        value = self.now[0].get(name)
-        fitting = [axes for axes in permutations(range(true.ndim)) if value is not None
-                   and true.transpose(axes).shape == value.shape]  # fmt: skip
-        is_open = value is None or self.original.get(name) is None  # then its shape may be the mistake
-        if fitting or not is_open or known.kind not in ("cotangent", "part") or name not in self.program.labels:
-            return fitting
-        return list(permutations(range(true.ndim)))[:2]
+        forward = [value for value, label in self.truth.forward.labels.items() if label == called]
+        again = (role for n, role in self.original.items() if labels.get(n) == called)
+        return forward + [r.known.of for r in again if r is not None and r.is_plain and r.known.kind == "forward"]
 
-    def _is_certain(self, name: str) -> bool:
-        """Whether a step is the gradient of something, as it stands."""
-        role = self.original.get(name)
-        return role is not None and role.is_plain and self._is_intermediate(role)
-
-    def _is_intermediate(self, role: Role) -> bool:
-        """Whether a role is the gradient of something on the way, or of a parameter: of data, it is so by chance."""
-        data = {i.ref.name for i in self.program.inputs} - {t.parameter for t in self.targets}
-        return role.known.kind in ("cotangent", "part") and role.known.of not in data
-
-    def _is_multiple(self, name: str, role: Role) -> bool:
-        """Whether a role is what a step is now, times a factor."""
-        value = self.now[0].get(name)
-        return value is not None and ratio(value, role.array(self.samples[0])) is not None
-
-    def turned_roles(self, name: str) -> Iterator[Role]:
-        """What a step is, with its axes in another order."""
-        role = self.original.get(name)
-        if role is not None and role.is_plain and role.known.kind == "cotangent":
-            for axes in permutations(role.axes):
-                if axes != role.axes:
-                    yield Role(role.known, role.factor, axes)
-
-    # Verdicts
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step with its verdict."""
+        return tuple(Step(name, self.role_of(name), self._verdict(name)) for name in self.roots)
 
     def _verdict(self, name: str) -> Verdict:
         if name in self.fixed:

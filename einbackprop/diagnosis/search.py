@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -63,11 +64,20 @@ class Surroundings:
         kinds = {k.name: k.kind for k in self.truth.known}
         self.parts = [self.show(name) for name, kind in kinds.items() if kind in ("part", "cotangent")]
 
+    def before(self, name: str) -> Surroundings:
+        """What is at hand where a step is made: nothing that is made later, nor the step itself."""
+        place = self.judging.place
+        others = copy.copy(self)
+        others.inline = {}
+        others.yours = {true: own for true, own in self._known_values() if place.get(own, -1) < place[name]}
+        return others
+
     def _known_values(self) -> Iterator[tuple[str, str]]:
         """True values that the user has a name for."""
         for name in self.judging.roots:
             role = self.judging.role_of(name)
-            if role and role.is_plain and role.axes in ((), tuple(range(len(role.axes)))):
+            is_named = bool(self.judging.program.labels.get(name, "").strip("_"))
+            if is_named and role and role.is_plain and role.axes in ((), tuple(range(len(role.axes)))):
                 yield role.known.name, name
 
     def show(self, name: str) -> str:
@@ -84,9 +94,21 @@ class Surroundings:
 
     def _renamed(self, ref: Ref) -> Ref:
         """A value of the true program where it is read: the user's, or one that is taken up here."""
-        if ref.name in self.truth.forward_names or ref.name not in self.truth.made:
+        if ref.name not in self.yours and ref.name in self.truth.made:
+            self.yours[ref.name] = self._equal_to(ref.name)
+        if self.yours.get(ref.name):
+            return Ref(self.yours[ref.name], ref.indices)
+        is_named = bool(self.truth.forward.labels.get(ref.name, "").strip("_"))
+        if ref.name not in self.truth.made or (is_named and ref.name in self.truth.forward_names):
             return ref
-        return Ref(self.yours[ref.name] if ref.name in self.yours else self.show(ref.name), ref.indices)
+        return Ref(self.show(ref.name), ref.indices)
+
+    def _equal_to(self, name: str) -> str:
+        """The user's name for a value that is equal to a true one; empty if there is none."""
+        sample, now = self.judging.samples[0], self.judging.now[0]
+        true = sample.truth.get(name)
+        named = dict.fromkeys(yours for yours in self.yours.values() if yours)
+        return next((n for n in named if true is not None and n in now and sample.close(now[n], true)), "")
 
     def _complement(self, of: str) -> str:
         """``1 - h``."""
@@ -153,6 +175,8 @@ class Search:
             array = self.base[0].get(name)
             if array is not None and array.dtype.kind in "fciub":
                 key = array.shape, np.ascontiguousarray(array, dtype=np.float64).tobytes()
+                if name not in judging.aliases:
+                    pool.pop(key, None)  # of the same values, the last: where the backward ran the forward again
                 pool.setdefault(key, name)
         return list(pool.values())
 

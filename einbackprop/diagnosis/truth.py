@@ -17,7 +17,7 @@ from ..simplification import needed
 from ..workspace import Workspace
 from .sampling import CLOSE, Array, Sample, Values
 
-Kind = Literal["cotangent", "part", "forward", "slope"]
+Kind = Literal["cotangent", "part", "forward", "slope", "data"]
 ALIKE = 1e-6
 
 
@@ -29,9 +29,10 @@ class Known:
     ----------
     name : str
         In the true program.
-    kind : 'cotangent', 'part', 'forward' or 'slope'
+    kind : 'cotangent', 'part', 'forward', 'slope' or 'data'
         The gradient with respect to ``of``; a contribution to one; the forward value ``of`` itself; the local
-        derivative of the pointwise function that makes ``of``.
+        derivative of the pointwise function that makes ``of``; the gradient with respect to an input of which none is
+        wanted.
     of : str
     """
 
@@ -63,6 +64,14 @@ class Role:
 class Truth:
     """The true program, and the values that a user's value can be.
 
+    Parameters
+    ----------
+    program : Program
+        Its first output is the loss.
+    parameters : sequence of str, optional
+        The inputs that gradients are wanted of; all by default. What is the gradient of other inputs is so by chance:
+        that is the last thing that a value is taken for.
+
     Attributes
     ----------
     program : Program
@@ -71,7 +80,7 @@ class Truth:
         In the order of preference where several are equal: what has a name first, intermediates before inputs.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, parameters: Sequence[str] | None = None) -> None:
         loss = program.outputs[0]
         equations = tuple(needed(program.equations, [loss.name]))
         forward = replace(program, equations=equations, outputs=(loss,), output_units=(), structure=0)
@@ -85,7 +94,7 @@ class Truth:
         self.slopes: dict[str, str] = {}
         self.program = self._with_slopes(derived)
         self.made = self.program.defining()
-        self.known = list(self._ranked(set(numbers)))
+        self.known = list(self._ranked(set(numbers if parameters is None else parameters), set(numbers)))
 
     def _with_slopes(self, derived: Program) -> Program:
         """The program with the local derivative of each pointwise function of the forward."""
@@ -98,11 +107,12 @@ class Truth:
                     self.slopes[equation.out.name] = slope(equation.out, terms, work)
         return replace(derived, equations=tuple(work.equations), dimensions=tuple(work.dimensions))
 
-    def _ranked(self, inputs: set[str]) -> Iterator[Known]:
+    def _ranked(self, parameters: set[str], inputs: set[str]) -> Iterator[Known]:
         labels = self.forward.labels
         later = [p for p in reversed(self.cotangents) if p not in inputs]
         order = [p for p in later if p in labels] + [p for p in later if p not in labels] + sorted(inputs)
-        yield from (Known(self.cotangents[p], "cotangent", p) for p in order)
+        by_chance = inputs - parameters
+        yield from (Known(self.cotangents[p], "cotangent", p) for p in order if p not in by_chance)
         yield from (Known(p, "forward", p) for p in order)
         yield from (Known(name, "slope", of) for of, name in self.slopes.items())
         taken = {*self.cotangents.values(), *self.slopes.values(), *order}
@@ -110,6 +120,7 @@ class Truth:
             if equation.out.name not in taken:
                 kind: Kind = "part" if equation.out.name in self.program.origins else "forward"
                 yield Known(equation.out.name, kind, self.program.origins.get(equation.out.name, equation.out.name))
+        yield from (Known(self.cotangents[p], "data", p) for p in order if p in by_chance)
 
     def target(self, parameter: str) -> Known:
         """The gradient with respect to an input."""
@@ -165,7 +176,10 @@ class Matching:
             self.by_shape[shape] = np.array([row for row, _ in found]), [known for _, known in found]
 
     def roles(self, arrays: Sequence[Array | None]) -> list[Role]:
-        """What a value is: the best of factor 1, else everything that it is a multiple of, the best first."""
+        """What a value is: the best of factor 1, else everything that it is a multiple of, the best first.
+
+        The gradient with respect to data is what a value is by chance: that comes last, whatever the factor.
+        """
         first = arrays[0] if arrays else None
         if first is None or first.dtype.kind not in "fciub":
             return []
@@ -174,10 +188,10 @@ class Matching:
         if table is None or mine is None:
             return []
         near = np.abs(table - mine) <= ALIKE * np.abs(table)
-        roles = []
+        roles: list[Role] = []
         for n in np.flatnonzero(near.all(axis=1)):
             role = self.role_as(arrays, known[n])
-            if role is not None and role.is_plain:
+            if role is not None and role.is_plain and (role.known.kind != "data" or not roles):
                 return [role]
             roles += [role] if role is not None else []
         return roles

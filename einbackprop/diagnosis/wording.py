@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from ..text.markup import Markup, text
 from ..text.notation import View, equation_markup, equation_text, right_hand_side
 from .judging import Judging, line_of
 from .search import Surroundings
+from .spelling import spelled
 from .truth import Known, Role
 
 
@@ -25,6 +27,11 @@ class Formula:
     einsum: str | None
     subscripts: str
     markup: Markup = ()
+
+    @property
+    def right(self) -> str:
+        """The right-hand side of the equation."""
+        return self.equation.partition(" = ")[2]
 
 
 class Words:
@@ -50,6 +57,14 @@ class Words:
         """What the user calls a value."""
         label = self.aliases.get(value) or self.program.labels.get(value, "")
         return label if label.strip("_") else value
+
+    def read(self, value: str, turned: bool = False) -> str:
+        """A value with its letters, or with its axes turned round: ``dW[k,j]``."""
+        made = self.judging.made.get(value)
+        given = {i.ref.name: i.ref.indices for i in self.program.inputs}
+        indices = made.out.indices if made else given.get(value, "")
+        indices = indices[::-1] if turned else indices
+        return f"{self.name(value)}[{','.join(indices)}]" if indices else self.name(value)
 
     def names_in(self, equations: Sequence[Equation]) -> dict[str, str]:
         """The user's names of the values of a formula; the program's own for two values of one name."""
@@ -111,11 +126,25 @@ class Words:
         main = fused.defining()[out]
         inside = set_apart([e for e in fused.equations if e is not main], fused.equations, Letters(fused.dimensions))
         names = self.names_in([*fused.equations])
+        names |= self._spelled(out, names)
         names |= {e.out.name: "ones" for e in inside if is_ones(e)}
         view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
         view = replace(view, taken=frozenset(names.values()))
         markup = equation_markup(main, view)
         return Formula(text(markup), einsum_text(main, view), subscripts(main), markup)
+
+    def _spelled(self, out: str, names: Mapping[str, str]) -> dict[str, str]:
+        """What the line itself calls values that have another name elsewhere, and values that are equal to those."""
+        own = self.judging.made.get(out)
+        line = [e for e in self.line_of(own) if e.source == own.source] if own and own.source else []
+        if not line:
+            return {}
+        made = {e.out.name for e in line}
+        called = {ref.name: self.name(ref.name) for e in line for ref in operands(e) if ref.name not in made}
+        called |= spelled(line, called, self.judging.made)
+        others = [value for value in names if value not in called and value not in made]
+        again = {value: called[read] for value in others for read in called if self._same(value, read)}
+        return called | again
 
     def derived(self, role: Role, out: str) -> Formula:
         """What a step should be, derived: in the user's names where the user has a value, else in full."""
@@ -124,8 +153,11 @@ class Words:
         letters = made.out.indices if made else self.judging.made[out].out.indices
         order = role.axes or tuple(range(len(letters)))
         indices = "".join(letters[axis] for axis in order)
-        read = Ref(self.surroundings.show(name) if made else name, letters)
-        return self.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
+        there = copy.copy(self)
+        there.surroundings = self.surroundings.before(out)
+        there.inline = there.surroundings.inline
+        read = Ref(there.surroundings.show(name) if made else name, letters)
+        return there.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
 
     def _nested(self, name: str) -> list[Equation]:
         """A slope's equation, those that it reads before it."""
@@ -158,6 +190,7 @@ class Words:
         known, factor = role.known, role.factor
         said = {
             "cotangent": f"∂L/∂{self.primal(known)}",
+            "data": f"∂L/∂{self.primal(known)}",
             "part": f"a part of ∂L/∂{self.primal(known)}",
             "forward": self.name(known.of),
             "slope": f"the derivative of {self.maker(known.of)}",

@@ -1,0 +1,289 @@
+"""Which steps of a backward are mistakes, and what each should be.
+
+A wrong gradient is followed back: the first step that, set to a true value, makes what comes after it right, is the
+mistake; what is wrong only because of it *follows*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from ..checking.naming import gradient_of
+from ..program import ONE, Factor, Program, operands
+from .aliases import is_passed
+from .judging import Judging, Run, line_of
+from .repeats import roles_of_runs
+from .sampling import Array
+from .truth import Known, Role, ratio
+
+MOST_MISTAKES = 60
+
+
+def judge(
+    program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator,
+    run: Run | None = None,
+) -> Judging:  # fmt: skip
+    """Find out which lines of a backward are wrong: a ``Judging`` with its mistakes set right.
+
+    The parameters are those of ``Judging``.
+
+    Raises
+    ------
+    DerivationError
+        The loss cannot be differentiated.
+    """
+    judging = Judging(program, targets, arrays, rng, run)
+    Blame(judging).find_mistakes()
+    return judging
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A step, what it could be meant to be, and how many wrong gradients are right then (or how many later steps)."""
+
+    name: str
+    role: Role
+    gained: int
+
+
+class Blame:
+    """The search for the mistakes of one backward."""
+
+    def __init__(self, judging: Judging) -> None:
+        self.judging = judging
+        self.truth, self.original = judging.truth, judging.original
+        self.samples, self.reach = judging.samples, judging.reach
+
+    def find_mistakes(self) -> None:
+        """Set wrong steps to what they should be, the earliest first, until every gradient is right."""
+        judging = self.judging
+        while (wrong := judging.wrong(judging.now)) and len(judging.fixed) < MOST_MISTAKES:
+            found = self._next_mistake(wrong)
+            if found is None or found.gained < wrong.bit_count():
+                runs = roles_of_runs(judging, wrong)
+                for name, role in runs.items():
+                    judging.fix(name, role)
+                if runs:
+                    continue
+            if found is None:
+                judging.misplaced += [t for n, t in enumerate(judging.targets) if wrong >> n & 1]
+                return
+            judging.fix(found.name, found.role)
+
+    def _next_mistake(self, wrong: int) -> Suspect | None:
+        """The earliest step that, set to a true value, makes most gradients right."""
+        judging = self.judging
+        right = (1 << len(judging.targets)) - 1 & ~wrong & ~judging.unreadable
+        reaching = [name for name in judging.roots if name not in judging.fixed and self.reach.get(name, 0) & wrong]
+        steps = [n for n in reaching if not self.reach[n] & right and (judging.is_target(n) or self._is_open(n))]
+        inner = [name for name in steps if not judging.is_target(name)]
+        plain, scaled = self._factors()
+        again = [name for name in reaching if self._is_another_run(name)]
+        found = self._best(again, wrong, plain) or self._by_recognition(again, plain, inner)
+        if found is not None:
+            return found
+        found = self._most_likely(steps, inner, wrong, plain)
+        if found is None or judging.is_target(found.name):
+            found = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or found
+        return found
+
+    def _most_likely(
+        self, steps: Sequence[str], inner: Sequence[str], wrong: int, plain: Sequence[Factor]
+    ) -> Suspect | None:
+        """The step and role that make most gradients right; a less likely mistake must explain more."""
+        repeated = [name for name in steps if self._is_recomputed(name)]
+        others = [name for name in steps if name not in repeated]
+        best = self._best_promise(inner, wrong)
+        askew = [name for name in inner if self._is_turned(name)]
+        for names, factors, turned in (
+            (askew, [ONE], True),
+            ([name for name in others if not self._is_certain(name)], [ONE], False),
+            (others, [ONE], False),
+            (others, plain, False),
+            (repeated, [ONE], False),
+            (inner, [ONE], True),
+        ):
+            best = self._best(names, wrong, factors, best.gained if best else 0, turned) or best
+        return best
+
+    def _best_promise(self, names: Sequence[str], wrong: int) -> Suspect | None:
+        """The best of the steps that are not what their names say, set to that."""
+        best: Suspect | None = None
+        for name in names:
+            best = self._better(name, self._promised_roles(name), wrong, best) or best
+        return best
+
+    def _promised_roles(self, name: str) -> Iterator[Role]:
+        """What a step's name says, if it is not that."""
+        promised, original = self.judging.promised(name), self.original.get(name)
+        if not promised:
+            return
+        if original is None or not original.is_plain or original.known.of not in promised:
+            roles = self.roles_for(name, [ONE])
+            yield from (role for role in roles if role.known.kind == "cotangent" and role.known.of in promised)
+        elif original.known.kind == "cotangent" and original.axes != tuple(sorted(original.axes)):
+            yield Role(original.known, ONE, tuple(sorted(original.axes)))
+
+    def _best(
+        self, names: Sequence[str], wrong: int, factors: Sequence[Factor], above: int = 0, turned: bool = False
+    ) -> Suspect | None:
+        """The step and role that make most gradients right, the earliest of several."""
+        best: Suspect | None = None
+        for name in names:
+            roles = self.turned_roles(name) if turned else self.roles_for(name, factors)
+            best = self._better(name, roles, wrong, best, above) or best
+        return best
+
+    def _better(
+        self, name: str, roles: Iterator[Role], wrong: int, best: Suspect | None, above: int = 0
+    ) -> Suspect | None:
+        """A role of a step that makes more gradients right than the best so far."""
+        found: Suspect | None = None
+        least = best.gained if best else above
+        for role in roles:
+            if (self.reach[name] & wrong).bit_count() > least:
+                gained = self._gained(name, role, wrong)
+                if gained > least:
+                    found, least = Suspect(name, role, gained), gained
+        return found
+
+    def _is_recomputed(self, name: str) -> bool:
+        """Whether a step is a value of the forward as it stands, and its name says no other: a mistake only if nothing
+        else is."""
+        made = self.judging.made[name]
+        if is_passed(made):
+            return any(self._is_recomputed(ref.name) for ref in operands(made) if ref.name in self.original)
+        role = self.original.get(name)
+        claims = len(gradient_of(self.judging.program.labels.get(name, ""))) > 1
+        return role is not None and role.is_plain and role.known.kind in ("forward", "slope") and not claims
+
+    def _factors(self) -> tuple[list[Factor], list[Factor]]:
+        """Factors that a step of this code may have: those of its other steps; and, less likely, sizes."""
+        others = [role.factor for role in self.original.values() if role and role.known.kind == "cotangent"]
+        plain = list(dict.fromkeys([ONE, *others, *(-factor for factor in others)]))
+        dimensions = self.judging.program.dimensions
+        sizes = [Factor.of(1, **{d.letters[0]: power}) for d in dimensions for power in (1, -1)]
+        return plain, [f for f in (*sizes, Factor.of(2), Factor.of(-1)) if f not in plain]
+
+    def _gained(self, name: str, role: Role, wrong: int) -> int:
+        """How many gradients become right with a step in a role; 0 if another becomes wrong."""
+        judging = self.judging
+        change = {name: [role.array(s) for s in self.samples]}
+        first = judging.rerun(judging.now, change, only=[0])
+        better = wrong & ~judging.wrong(first, [0])
+        if not better or len(self.samples) == 1:
+            return better.bit_count()
+        after = judging.wrong(judging.rerun(judging.now, change))
+        return 0 if after & ~wrong else (wrong & ~after).bit_count()
+
+    def _is_open(self, name: str) -> bool:
+        """Whether a step can be the mistake: not an empty buffer, nor a gradient to which a loop still adds."""
+        judging = self.judging
+        if not any(True for _ in operands(judging.made[name])):
+            return False
+        labels = judging.program.labels
+        own = labels.get(name, name)
+        line = line_of(judging.made[name].source)[:2]
+        ends = [t.value for t in judging.targets if labels.get(t.value) == own and t.value in judging.made]
+        return not any(line_of(judging.made[value].source)[:2] == line for value in ends)
+
+    def _is_another_run(self, name: str) -> bool:
+        """Whether a step is another run of a line on which a mistake was found."""
+        made = self.judging.made
+        lines = {line_of(made[other].source)[:2] for other in self.judging.fixed}
+        return not self.judging.is_target(name) and line_of(made[name].source)[:2] in lines
+
+    def _by_recognition(
+        self, names: Sequence[str], factors: Sequence[Factor], among: Sequence[str]
+    ) -> Suspect | None:
+        """The earliest step that, set to a true value, makes later steps gradients that are known: a step in a loop."""
+        judging = self.judging
+        unknown = [name for name in among if judging.identify(name, judging.now) is None] if names else []
+        best: Suspect | None = None
+        for name in names:
+            later = [r for r in unknown if judging.place[r] > judging.place[name] and r != name]
+            for role in self.roles_for(name, factors) if later else ():
+                if role.known.kind in ("cotangent", "part"):
+                    values = judging.rerun(judging.now, {name: [role.array(s) for s in self.samples]})
+                    changed = [r for r in later if values[0].get(r) is not judging.now[0].get(r)]
+                    gained = sum(is_gradient(judging.identify(r, values), role, factors) for r in changed)
+                    if gained > (best.gained if best else 0):
+                        best = Suspect(name, role, gained)
+        return best
+
+    # Roles
+
+    def roles_for(self, name: str, factors: Sequence[Factor]) -> Iterator[Role]:
+        """The roles in which a step could be meant.
+
+        A step that already is a gradient is never meant to be the same times a factor, unless its own is a strange one.
+        """
+        own = [t for t in self.judging.targets if t.value == name]
+        if own:
+            yield from (Role(self.truth.target(t.parameter)) for t in own)
+            return
+        original = self.original.get(name)
+        settled = original is not None and original.is_plain
+        certain = self._is_certain(name)
+        for known in self.truth.known:
+            if settled and original is not None and known.name == original.known.name:
+                continue
+            allowed = factors if known.kind == "cotangent" else factors[:1]
+            if original is not None and original.known == known:
+                allowed = [ONE] if original.factor.number == 1 else self._factors()[0]
+            for axes in self._orders(name, known):
+                for factor in allowed:
+                    role = Role(known, factor, axes)
+                    if role != original and not (certain and self._is_multiple(name, role)):
+                        yield role
+
+    def _orders(self, name: str, known: Known) -> list[tuple[int, ...]]:
+        """The orders of axes in which a true value has the shape of a step; if no true value has it, any."""
+        true = self.samples[0].truth.get(known.name)
+        if true is None or true.dtype.kind not in "fc":
+            return []
+        value = self.judging.now[0].get(name)
+        orders = list(permutations(range(true.ndim)))
+        fitting = [axes for axes in orders if value is not None and true.transpose(axes).shape == value.shape]
+        if not fitting and name in self.judging.aliases and known.kind in ("forward", "cotangent"):
+            return orders[:1]  # another value than it should be, of another shape perhaps
+        is_open = value is None or self.original.get(name) is None  # then its shape may be the mistake
+        if fitting or not is_open or known.kind not in ("cotangent", "part"):
+            return fitting
+        return orders[:2] if name in self.judging.program.labels else []
+
+    def _is_certain(self, name: str) -> bool:
+        """Whether a step is the gradient of something on the way, or of a parameter, as it stands."""
+        role = self.original.get(name)
+        return role is not None and role.is_plain and role.known.kind in ("cotangent", "part")
+
+    def _is_turned(self, name: str) -> bool:
+        """Whether a step is a gradient, with its axes in another order than those of what it is the gradient of."""
+        role = self.original.get(name)
+        is_known = self._is_certain(name) or (name in self.judging.aliases and role is not None and role.is_plain)
+        return is_known and role is not None and role.axes != tuple(sorted(role.axes))
+
+    def _is_multiple(self, name: str, role: Role) -> bool:
+        """Whether a role is what a step is now, times a factor."""
+        value = self.judging.now[0].get(name)
+        return value is not None and ratio(value, role.array(self.samples[0])) is not None
+
+    def turned_roles(self, name: str) -> Iterator[Role]:
+        """What a step is, with its axes in another order."""
+        role = self.original.get(name)
+        kinds = ("cotangent", "forward") if name in self.judging.aliases else ("cotangent",)
+        if role is not None and role.is_plain and role.known.kind in kinds:
+            for axes in permutations(role.axes):
+                if axes != role.axes:
+                    yield Role(role.known, role.factor, axes)
+
+
+def is_gradient(found: Role | None, given: Role, factors: Sequence[Factor]) -> bool:
+    """Whether a value turned out to be a gradient, and not only a copy of what was given."""
+    if found is None or found.known.kind not in ("cotangent", "part") or found.factor not in factors:
+        return False
+    return found.known.name != given.known.name

@@ -1,0 +1,124 @@
+"""What is wrong, in words: a sentence for each kind of edit."""
+
+from __future__ import annotations
+
+import re
+
+from .. import elementwise
+from ..program import Contract, Map, Program, Sum, operands
+from .edits import Edit
+from .wording import Words, amount_text
+
+
+def sentence(edit: Edit, words: Words) -> str:
+    """What is wrong, in words."""
+    old, new = (words.value(name) if name else "" for name in (edit.old, edit.new))
+    match edit.kind:
+        case "replace":
+            return replaced_sentence(edit, words)
+        case "transpose":
+            return f"{old or new} must be transposed here: its axes stand the wrong way round."
+        case "scale":
+            return scaled_sentence(edit, words)
+        case "drop":
+            return f"the factor {old}{' and the factor ' + new if new else ''} is too much."
+        case "drop term":
+            return f"the term {old or '1'} is too much."
+        case "insert":
+            made = {shown: of for of, name in words.judging.truth.slopes.items()
+                    if (shown := words.surroundings.show(name))}  # fmt: skip
+            if edit.new in made:
+                return f"the derivative of {words.maker(made[edit.new])} is missing: multiply by {new}."
+            return f"the factor {new} is missing."
+        case "term":
+            amount = amount_text(edit.factor)
+            signed = {"1": f"+ {new}", "-1": f"- {new}"}.get(amount, f"+ {amount} {new}")
+            return f"a term is missing: {signed}."
+        case "letters":
+            return letters_sentence(edit)
+        case "function":
+            return f"{edit.old} should be {edit.new}."
+        case "parameter":
+            return f"the exponent {edit.old} should be {edit.new}."
+        case "gather":
+            return f"= where += is needed: what {old} held before is lost."
+
+
+def replaced_sentence(edit: Edit, words: Words) -> str:
+    """One value for another: of another layer, an updated one, an input for an output."""
+    truth = words.judging.truth
+    old, new = forward_value(edit.old, words), forward_value(edit.new, words)
+    said, instead = words.value(edit.old), words.value(edit.new)
+    maker = truth.made.get(new)
+    if edit.old in words.judging.made and edit.new in ancestors(edit.old, words) and old == edit.old:
+        return f"{said} was changed before this line; the gradient needs {instead} as the forward used it."
+    if isinstance(maker, Map) and any(ref.name == old for ref in operands(maker)):
+        return f"the derivative of the {maker.function} takes its output {instead}, and you give it its input {said}."
+    other = truth.made.get(old)
+    if isinstance(maker, Map) and isinstance(other, Map) and maker.function == other.function:
+        formulas = [slope_text(maker.function, name) for name in (said, instead)]
+        if len(edit.equations) > 1 and all(formulas):
+            return (
+                f"you multiply by {formulas[0]}; the {maker.function} here made {instead}, so it must be {formulas[1]}."
+            )
+    return f"{instead} must stand here, not {said}."
+
+
+def forward_value(name: str, words: Words) -> str:
+    """The value of the forward that a value is, if it is one computed again."""
+    role = words.judging.original.get(name)
+    return role.known.of if role and role.is_plain and role.known.kind == "forward" else name
+
+
+def ancestors(name: str, words: Words) -> set[str]:
+    """What a value is made from."""
+    found = {name}
+    for equation in reversed(words.judging.program.equations):
+        if equation.out.name in found:
+            found |= {ref.name for ref in operands(equation)}
+    return found - {name}
+
+
+def slope_text(function: str, output: str) -> str:
+    """``h·(1-h)``: a derivative in terms of the output."""
+    stated = elementwise.statement(function)
+    if stated is None or re.search(r"\bx\d?\b", stated):
+        return ""
+    return re.sub(r"\by\b", output, stated).replace("**2", "²").replace(" * ", "·").replace(" - ", "−")
+
+
+def scaled_sentence(edit: Edit, words: Words) -> str:
+    """A factor is wrong."""
+    factor, number = edit.factor, edit.factor.number
+    what = f" of {words.value(edit.old)}" if edit.old else ""
+    if factor.number == -1 and not factor.sizes:
+        return f"the sign{what} is wrong."
+    source = edit.edited.source
+    sizes = [(i, p) for i, p in factor.sizes]
+    if len(sizes) == 1 and number == 1 and source is not None:
+        (letter, power) = sizes[0]
+        size = size_name(letter, words.judging.program)
+        if power == 1 and "mean" in source.code:
+            return f"a mean where a sum is needed: it is divided by {size}."
+        if power == -1 and "sum" in source.code:
+            return f"a sum where a mean is needed: divide by {size}."
+        if power in (1, -1):
+            return f"the factor {'1/' if power == -1 else ''}{size}{what} is missing."
+    return f"a factor{what} is wrong: multiply by {amount_text(factor)}."
+
+
+def size_name(letter: str, program: Program) -> str:
+    """``B, the size of b (batch_size)``."""
+    name = program.dimension(letter).name
+    return f"{letter.upper()} ({name})" if name else f"{letter.upper()}, the size of {letter}"
+
+
+def letters_sentence(edit: Edit) -> str:
+    """A sum over the wrong letter, or none."""
+    equation = edit.edited
+    if edit.old and edit.new:
+        return f"you sum over {edit.new}; it must be over {edit.old}."
+    if edit.old:
+        return f"the sum over {edit.old} is missing."
+    assert isinstance(equation, Contract | Sum)
+    return f"you sum over {edit.new}, which must stay."
