@@ -42,6 +42,7 @@ def with_aliases(program: Program, targets: Sequence[int]) -> Program:
         The outputs that are gradients.
     """
     forward = {e.out.name for e in needed(program.equations, [program.outputs[0].name])}
+    program = with_returns(program, forward)
     aliases = Aliases(program, forward)
     equations: list[Equation] = []
     for equation in program.equations:
@@ -57,6 +58,49 @@ def with_aliases(program: Program, targets: Sequence[int]) -> Program:
     return replace(
         program, equations=tuple(equations), outputs=tuple(outputs), labels={**program.labels, **aliases.labels}
     )
+
+
+def with_returns(program: Program, forward: Collection[str]) -> Program:
+    """The program with an equation for each line that only returns a value that the caller gives another name."""
+    labels = dict(program.labels)
+    names: dict[str, Contract] = {}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        source, name = equation.source, equation.out.name
+        outside = {n: made for n, made in names.items() if source is None or not same_function(made.source, source)}
+        equation = with_refs(equation, functools.partial(renamed, read=outside))
+        equations.append(equation)
+        found = returned_otherwise(source, labels.get(name, "")) if source is not None and name not in forward else None
+        if found is not None and source is not None:
+            code = statements_of(source.file).code(found.line)
+            there = Source(source.file, found.line, code, source.function, -1 - source.call)
+            alias = Ref(f"{name} as {labels[name]} in line {found.line}", equation.out.indices)
+            names[name] = Contract(alias, (equation.out,), source=there)
+            equations.append(names[name])
+            labels |= {alias.name: labels[name], name: found.name}
+    outputs = tuple(renamed(ref, names) for ref in program.outputs)
+    return replace(program, equations=tuple(equations), outputs=outputs, labels=labels)
+
+
+def same_function(one: Source | None, other: Source) -> bool:
+    """Whether two lines stand in one function."""
+    return one is not None and code_of(one.file).function_at(one.line) is code_of(other.file).function_at(other.line)
+
+
+def returned_otherwise(source: Source, label: str) -> Naming | None:
+    """The line that does nothing but return what a line makes, which the caller names otherwise; and its name there."""
+    statements = statements_of(source.file)
+    node = statements.at(source.line)
+    targets = statements.targets(node) if isinstance(node, ast.Assign) else []
+    function = code_of(source.file).function_at(source.line)
+    if len(targets) != 1 or function is None or not isinstance(targets[0].node, ast.Name):
+        return None
+    own = targets[0].label
+    for end in ast.walk(function):
+        is_it = isinstance(end, ast.Return) and isinstance(end.value, ast.Name) and end.value.id == own
+        if isinstance(end, ast.Return) and is_it and label.strip("_") and label != own:
+            return Naming(end.lineno, own)
+    return None
 
 
 def renamed(ref: Ref, read: Mapping[str, Contract]) -> Ref:
@@ -147,7 +191,8 @@ class Aliases:
             source = Source(
                 file, naming.line, statements.code(naming.line), function.name if function else "", -1 - count
             )
-            name = f"{value} as {naming.name} in line {naming.line}" + (f", run {count + 1}" if count else "")
+            how = "passed as" if naming.is_call else "as"
+            name = f"{value} {how} {naming.name} in line {naming.line}" + (f", run {count + 1}" if count else "")
             indices = self.indices[value]
             out = indices[::-1] if naming.is_turned and len(indices) == 2 else indices
             self.equations[key] = Contract(Ref(name, out), (Ref(value, indices),), source=source)
@@ -177,13 +222,7 @@ def calls_of(node: ast.AST) -> set[str]:
 
 def is_passed(equation: Equation) -> bool:
     """Whether an alias is an argument that is passed, not an assignment."""
-    source = equation.source
-    if source is None or not is_alias(equation):
-        return False
-    label = equation.out.name.partition(" as ")[2].partition(" in line ")[0]
-    statements = statements_of(source.file)
-    node = statements.at(source.line)
-    return node is None or label not in {target.label for target in statements.targets(node)}
+    return is_alias(equation) and " passed as " in equation.out.name
 
 
 def traced_lines(program: Program) -> set[tuple[str, int]]:
@@ -239,22 +278,10 @@ class Code:
                             return node.lineno
         return None
 
-    def _returning(self, name: str, own: str, function: Function) -> Iterator[Naming]:
-        """The lines that return a value to a function that gives it a name."""
-        for node in ast.walk(function):
-            if isinstance(node, ast.Assign) and name in {ast.unparse(t) for t in node.targets}:
-                called = ast.unparse(node.value.func).split(".")[-1] if isinstance(node.value, ast.Call) else ""
-                for other in self.functions:
-                    ends = [n for n in ast.walk(other) if isinstance(n, ast.Return) and other.name == called]
-                    for end in ends:
-                        if isinstance(end.value, ast.Name) and end.value.id == own:
-                            yield Naming(end.lineno, name)
-
     def namings(self, name: str, own: str, function: Function, before: int, depth: int) -> Iterator[Naming]:
         """The statements by which a function's name may have got the value that is called otherwise."""
         if not depth:
             return
-        yield from self._returning(name, own, function)
         assigned = self.assignment(name, function, before)
         if assigned is not None:
             yield from self._given(assigned.value, Naming(assigned.lineno, name.split(".")[-1]), own, function, depth)
@@ -275,8 +302,9 @@ class Code:
         value = value.value if is_turned and isinstance(value, ast.Attribute) else value
         is_plain = isinstance(value, ast.Name | ast.Attribute)
         if own in names_read(value) and (is_plain or (naming is not None and not naming.is_call)):
-            yield from [replace(naming, is_turned=is_turned)] if naming is not None else []
-        elif is_plain:
+            is_another = naming is not None and (is_turned or naming.name != own)
+            yield from [replace(naming, is_turned=is_turned)] if naming is not None and is_another else []
+        if is_plain:
             yield from self.namings(ast.unparse(value), own, function, value.lineno, depth - 1)
 
     def _methods_beside(self, function: Function) -> list[Function]:
@@ -317,6 +345,8 @@ def names_read(code: str | ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             found.append(ast.unparse(node))
+        if isinstance(node, ast.AugAssign):
+            found.append(ast.unparse(node.target))
     return list(dict.fromkeys(found))
 
 

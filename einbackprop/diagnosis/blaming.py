@@ -18,9 +18,11 @@ from .aliases import is_passed
 from .judging import Judging, Run, line_of
 from .repeats import roles_of_runs
 from .sampling import Array
+from .search import Search, Surroundings
 from .truth import Known, Role, ratio
 
 MOST_MISTAKES = 60
+MOST_TRIED = 8
 
 
 def judge(
@@ -89,7 +91,32 @@ class Blame:
         found = self._most_likely(steps, inner, wrong, plain)
         if found is None or judging.is_target(found.name):
             found = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or found
-        return found
+        return self._explained(found, inner, wrong) if found is not None else None
+
+    def _explained(self, found: Suspect, steps: Sequence[str], wrong: int) -> Suspect:
+        """The suspect, or another step that explains as much, if only for that one there is a small edit."""
+        if self._has_edit(found):
+            return found
+        tried: list[Suspect] = []
+        for name in steps:
+            for role in (*self.roles_for(name, [ONE]), *self.turned_roles(name)) if name != found.name else ():
+                reaches = (self.reach[name] & wrong).bit_count() >= found.gained
+                if reaches and len(tried) < MOST_TRIED and self._gained(name, role, wrong) >= found.gained:
+                    tried.append(Suspect(name, role, found.gained))
+                    if self._has_edit(tried[-1]):
+                        return tried[-1]
+        place = self.judging.place
+        slopes = [s for s in tried if s.role.known.kind == "slope" and place[s.name] < place[found.name]]
+        return slopes[0] if slopes else found  # what is made for the line that was found, and nothing else
+
+    def _has_edit(self, suspect: Suspect) -> bool:
+        """Whether a small edit makes a step what it should be."""
+        judging = self.judging
+        now, fixed = judging.now, dict(judging.fixed)
+        judging.fix(suspect.name, suspect.role)
+        edits = Search(judging, Surroundings(judging), suspect.name).explain().edits
+        judging.now, judging.fixed = now, fixed
+        return bool(edits)
 
     def _most_likely(
         self, steps: Sequence[str], inner: Sequence[str], wrong: int, plain: Sequence[Factor]
@@ -157,6 +184,8 @@ class Blame:
         made = self.judging.made[name]
         if is_passed(made):
             return any(self._is_recomputed(ref.name) for ref in operands(made) if ref.name in self.original)
+        if name in self.judging.aliases and made.source is not None and made.source.code.startswith("return"):
+            return False
         role = self.original.get(name)
         claims = len(gradient_of(self.judging.program.labels.get(name, ""))) > 1
         return role is not None and role.is_plain and role.known.kind in ("forward", "slope") and not claims

@@ -95,8 +95,8 @@ class Places:
     def _made_turned(self, made: Equation, search: Search) -> Place:
         """The line of a value that it leaves transposed."""
         turned = replace(made, out=Ref(made.out.name, made.out.indices[::-1]))
-        yours = self.words.line(made, {made.out.name: turned})
-        return Place(made.source, yours, self.words.line(made, {}), self._turning_advice(made, search))
+        expected = self.words.line(made, {made.out.name: turned})
+        return Place(made.source, self.words.line(made, {}), expected, self._turning_advice(made, search))
 
     def _could_turn(self, source: Source | None, old: str) -> bool:
         """Whether a line has a product of matrices or a transpose in it, so that its mistake may be one."""
@@ -113,7 +113,7 @@ class Places:
         if statement is None or array is None:
             return None
         for value in transposings(statement.value, made.out.name):
-            if is_matrix(run(value, self._names(made, search)), array):
+            if is_matrix(run(value, self._names(made, search)), array.T):
                 statement.value = value
                 return ast.unparse(statement)
         return None

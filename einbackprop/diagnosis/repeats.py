@@ -37,12 +37,13 @@ def roles_of_runs(judging: Judging, wrong: int) -> dict[str, Role]:
 
 def lines_run_again(judging: Judging, wrong: int) -> Iterator[list[list[Equation]]]:
     """The lines of the backward that ran more than once and reach a wrong gradient, run by run."""
-    lines: dict[tuple[str, int], dict[int, list[Equation]]] = {}
+    lines: dict[tuple[str, int, str], dict[int, list[Equation]]] = {}
     for equation in judging.program.equations:
         name = equation.out.name
-        if name not in judging.forward and name not in judging.aliases and equation.source is not None:
+        if name not in judging.forward and equation.source is not None:
             file, line, call = line_of(equation.source)
-            lines.setdefault((file, line), {}).setdefault(call, []).append(equation)
+            label = judging.program.labels.get(name, "") if name in judging.aliases else ""
+            lines.setdefault((file, line, label), {}).setdefault(call, []).append(equation)
     for calls in lines.values():
         runs = list(calls.values())
         reached = any(judging.reach.get(e.out.name, 0) & wrong for run in runs for e in run)

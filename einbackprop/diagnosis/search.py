@@ -11,6 +11,7 @@ import numpy as np
 from ..program import ONE, Equation, Factor, Map, Ref, Sum, operands
 from ..simplification import with_refs
 from . import edits
+from .aliases import is_passed
 from .edits import Edit
 from .judging import Judging, line_of
 from .sampling import Array, Values, evaluate_into
@@ -169,7 +170,7 @@ class Search:
         judging, place = self.judging, self.judging.place
         limit = place[self.name]
         names = [i.ref.name for i in judging.program.inputs]
-        names += [n for n in judging.program.labels if n in place and place[n] < limit]
+        names += [n for n in judging.program.labels if n in place and place[n] < limit and not self._is_inside(n)]
         pool: dict[tuple[tuple[int, ...], bytes], str] = {}
         for name in names:
             array = self.base[0].get(name)
@@ -179,6 +180,15 @@ class Search:
                     pool.pop(key, None)  # of the same values, the last: where the backward ran the forward again
                 pool.setdefault(key, name)
         return list(pool.values())
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether a value is made within the call that the step is an argument of: the caller has it not yet."""
+        if not is_passed(self.judging.made[self.name]):
+            return False
+        source = self.judging.made[name].source
+        readers = [e.source for e in self.judging.program.equations if self.name in {ref.name for ref in operands(e)}]
+        runs = {(s.shown.file, s.shown.function, s.shown.call) for s in readers if s is not None}
+        return source is not None and (source.shown.file, source.shown.function, source.shown.call) in runs
 
     # Trying
 
