@@ -152,8 +152,8 @@ class Diagnosis:
         right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known and role.is_plain]
         called, parameter = words.name(target.value), words.name(target.parameter)
         instead = f"; {words.name(right[0])} is" if right else ""
-        expected = words.read(right[0]) if right else words.derived(Role(known), target.value).right
-        place = self.places.returned_as(target, words.read(target.value), expected)
+        expected = (words.read(right[0]),) if right else words.derived(Role(known), target.value).right
+        place = self.places.returned_as(target, (words.read(target.value),), expected)
         message = f"{called}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
         return Mistake(place.source, message, place.yours, place.expected)
 

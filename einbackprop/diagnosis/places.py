@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..program import Equation, Ref, Source, operands
+from ..text.markup import Markup, Partial
 from ..tracing.statements import statements_of
 from .advice import advise, namespace, run, statement_of, transposings
 from .aliases import code_of, is_alias, names_read
@@ -70,8 +71,7 @@ class Places:
     def _named(self, equation: Equation, value: str) -> Formula:
         """A value given another name: ``x[b,i] = X[b,i]``."""
         right = self.words.read(value)
-        letters = right.removeprefix(self.words.name(value))
-        return Formula(f"{self.words.name(equation.out.name)}{letters} = {right}", None, "")
+        return Formula.of((Ref(self.words.name(equation.out.name), right.indices), " = ", right))
 
     # Transposes
 
@@ -89,7 +89,7 @@ class Places:
             return self._made_turned(made, search)
         if outside:
             target = next(t for t in self.judging.targets if t.value == edit.edited.out.name)
-            return self.returned_as(target, self.words.read(old, turned=True), self.words.read(old))
+            return self.returned_as(target, (self.words.read(old, turned=True),), (self.words.read(old),))
         return None
 
     def _made_turned(self, made: Equation, search: Search) -> Place:
@@ -150,14 +150,13 @@ class Places:
         line = next(after, None)
         return Source(file, line, statements.code(line), function) if line is not None else None
 
-    def returned_as(self, target: Target, yours: str, expected: str | None) -> Place:
+    def returned_as(self, target: Target, yours: Markup, expected: Markup) -> Place:
         """The return line: what was returned as the gradient of a parameter, and what should be."""
         truth = self.judging.truth
         made = truth.made.get(truth.target(target.parameter).name)
-        indices = ",".join(made.out.indices) if made else ""
-        left = f"∂L/∂{self.words.name(target.parameter)}" + (f"[{indices}]" if indices else "")
-        right = Formula(f"{left} = {expected}", None, "") if expected is not None else None
-        return Place(self.return_line(), Formula(f"{left} = {yours}", None, ""), right)
+        parameter = Ref(self.words.name(target.parameter), made.out.indices if made else "")
+        left: Markup = (Partial(Ref("L"), parameter), " = ")
+        return Place(self.return_line(), Formula.of((*left, *yours)), Formula.of((*left, *expected)))
 
 
 def is_matrix(result: Any, array: Array) -> bool:

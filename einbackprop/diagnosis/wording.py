@@ -28,10 +28,15 @@ class Formula:
     subscripts: str
     markup: Markup = ()
 
+    @staticmethod
+    def of(markup: Markup) -> Formula:
+        """A formula that is no einsum."""
+        return Formula(text(markup), None, "", markup)
+
     @property
-    def right(self) -> str:
+    def right(self) -> Markup:
         """The right-hand side of the equation."""
-        return self.equation.partition(" = ")[2]
+        return self.markup[self.markup.index(" = ") + 1 :]
 
 
 class Words:
@@ -58,13 +63,12 @@ class Words:
         label = self.aliases.get(value) or self.program.labels.get(value, "")
         return label if label.strip("_") else value
 
-    def read(self, value: str, turned: bool = False) -> str:
-        """A value with its letters, or with its axes turned round: ``dW[k,j]``."""
+    def read(self, value: str, turned: bool = False) -> Ref:
+        """A value with its letters, or with its axes turned round, under the user's name."""
         made = self.judging.made.get(value)
         given = {i.ref.name: i.ref.indices for i in self.program.inputs}
         indices = made.out.indices if made else given.get(value, "")
-        indices = indices[::-1] if turned else indices
-        return f"{self.name(value)}[{','.join(indices)}]" if indices else self.name(value)
+        return Ref(self.name(value), indices[::-1] if turned else indices)
 
     def names_in(self, equations: Sequence[Equation]) -> dict[str, str]:
         """The user's names of the values of a formula; the program's own for two values of one name."""
