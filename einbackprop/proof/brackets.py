@@ -145,7 +145,7 @@ def zero(terms: Terms, context: Context) -> Terms:
         (i, k), rest = digits
         return multiply(delta(i, k, context), zero(rest, context), context)
     span = bounds(terms, context)
-    if span == (0, 0):
+    if span is not None and span[0] == span[1] == 0:
         context.note(ONE_ENTRY)
         return ONE
     if span is not None and (span[0] > 0 or span[1] < 0):
