@@ -18,14 +18,16 @@ from ..checking.records import Finding, Grade, Line
 from ..derivation import vjp
 from ..errors import EinbackpropError
 from ..nesting import Path, duplicate, get, leaves, replaced
-from ..program import Dimension, Input, Program, operands
+from ..program import Bracket, Contract, Dimension, Input, Position, Program, Ref, operands
 from ..proof.normal_form import Prover
-from ..simplification import needed
+from ..simplification import needed, simplify
 from ..tracing.statements import statements_of
 from ..tracing.tracer import Trace
 from .explaining import explain_mistakes
+from .guards import guards, sentence, without
 
 Function = Callable[[Any], Any]
+PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
 LARGEST = 20_000  # entries of all inputs together: beyond, the black box has taken long enough
 
 
@@ -46,6 +48,8 @@ class Review:
         Whether the code, as it was read, shows the same gradients as wrong.
     dimensions : tuple of Dimension
         What the letters of the lines range over.
+    forgiven : mapping of target name to str
+        Gradients that are wrong only in what a guard of the loss changes, and what is to be said of them.
     """
 
     lines: tuple[Line, ...] = ()
@@ -55,6 +59,7 @@ class Review:
     note: str = ""
     agrees: bool = False
     dimensions: tuple[Dimension, ...] = ()
+    forgiven: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,11 @@ def review(
         inputs = {n: parameter for n, (_, parameter) in found.targets.items()}
         run = runner(found, state, loss, gradients)
         rng = np.random.default_rng(seed)
-        lines, findings, verdicts = explain_mistakes(found.program, inputs, arrays, rng, run)
+        forgiven = leaving_out_guards(found, inputs, arrays, wrong, seed)
+        if forgiven:
+            found, wrong = forgiven.found, [name for name in wrong if name not in forgiven.targets]
+        again = None if forgiven else run  # the code itself has its guards
+        lines, findings, verdicts = explain_mistakes(found.program, inputs, arrays, rng, again)
     except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
         return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
     accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
@@ -111,7 +120,34 @@ def review(
     findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
     right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]
     grades, assumptions = proofs(found, right)
-    return Review(lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program))
+    told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
+    grades = {name: grade for name, grade in grades.items() if name not in told}
+    return Review(
+        lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program), forgiven=told
+    )
+
+
+@dataclass(frozen=True)
+class Forgiven:
+    """The code without the guards of its loss, the targets whose gradient is right then, and what to say of them."""
+
+    found: Reviewed
+    targets: frozenset[str]
+    sentence: str
+
+
+def leaving_out_guards(
+    found: Reviewed, inputs: Mapping[int, str], arrays: Sequence[Any], wrong: Sequence[str], seed: int
+) -> Forgiven | None:
+    """Whether gradients that the black box calls wrong are those of the loss without its guards."""
+    left_out = guards(found.program) if wrong else []
+    if not left_out:
+        return None
+    bare = replace(found, program=without(found.program, left_out))
+    _, _, verdicts = explain_mistakes(bare.program, inputs, arrays, np.random.default_rng(seed))
+    right = frozenset(name for name, parameter in found.targets.values() if verdicts.get(parameter) == "right")
+    targets = right.intersection(wrong)
+    return Forgiven(bare, targets, sentence(left_out)) if targets else None
 
 
 def used(program: Program) -> tuple[Dimension, ...]:
@@ -166,7 +202,45 @@ def matched(
             targets[int(number)] = (name, by_place[paths[name]])
     if not targets:
         raise LookupError("no gradient that was returned could be followed")
-    return Reviewed(program, targets, places)
+    return Reviewed(with_axes_of_inputs(program, targets), targets, places)
+
+
+def with_axes_of_inputs(program: Program, targets: Mapping[int, tuple[str, str]]) -> Program:
+    """The program with its gradients written in the axes of what they are gradients of.
+
+    An axis of size 1 may be a letter in the one and none in the other: a reshape to 1 channel makes an axis of nothing.
+    """
+    inputs = {declared.ref.name: declared for declared in program.inputs}
+    made, taken = program.defining(), {*program.defining(), *inputs}
+    outputs, labels = list(program.outputs), dict(program.labels)
+    units = list(program.output_units or ((),) * len(outputs))
+    equations = list(program.equations)
+    for n, (_, parameter) in targets.items():
+        out, declared = outputs[n], inputs[parameter]
+        own = axes_of(out.indices, units[n])
+        wanted = axes_of(declared.ref.indices, declared.units)
+        if len(own) != len(wanted) or [i == "" for i in own] == [k == "" for k in wanted]:
+            continue
+        letters = "".join((i or k) if k else "" for i, k in zip(own, wanted, strict=True))
+        apart = [i or k for i, k in zip(own, wanted, strict=True) if (i == "") != (k == "")]
+        brackets = tuple(Bracket(Position.of(i), "=", Position()) for i in apart)
+        name = f"{out.name}_as_{parameter}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        source = made[out.name].source if out.name in made else None
+        equations.append(Contract(Ref(name, letters), (out,), brackets, source=source))
+        outputs[n], units[n] = Ref(name, letters), declared.units
+        labels |= {name: labels[out.name]} if out.name in labels else {}
+    return replace(
+        program, equations=tuple(equations), outputs=tuple(outputs), output_units=tuple(units), labels=labels
+    )
+
+
+def axes_of(letters: str, units: Sequence[int]) -> list[str]:
+    """The letter of each axis, and none for those of size 1 that have none."""
+    rest = iter(letters)
+    return ["" if n in units else next(rest) for n in range(len(letters) + len(units))]
 
 
 def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> Callable[[Sequence[Any]], list[Any]]:
@@ -176,7 +250,11 @@ def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> 
     def run(arrays: Sequence[Any]) -> list[Any]:
         changed = duplicate(state)
         for path, array in zip(found.places, arrays, strict=True):
-            changed = replaced(changed, path, np.array(array))
+            leaf = get(changed, path)
+            if isinstance(leaf, np.ndarray):  # written in place: a layer may hang in the state by two names
+                leaf[...] = array
+            else:
+                changed = replaced(changed, path, np.array(array))
         answers = (loss(duplicate(changed)), gradients(duplicate(changed)))
         outputs: dict[int, Any] = {}
         for answer, shape in zip(answers, structure, strict=True):
@@ -191,7 +269,7 @@ def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> 
 
 def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tuple[str, ...]]:
     """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on."""
-    program = found.program
+    program = simplify(found.program)  # the forward runs twice, for the loss and for the gradients
     loss = program.outputs[0]
     forward = replace(
         program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
@@ -203,7 +281,7 @@ def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tup
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
         prover = Prover(program, derived)
         for (n, (name, _)), cotangent in zip(chosen.items(), derived.outputs, strict=True):
-            comparison = prover.compare(program.outputs[n].name, cotangent.name)
+            comparison = prover.compare(program.outputs[n].name, cotangent.name, patience=PATIENCE)
             if comparison.verdict == "proved":
                 grades[name] = "proved"
                 rests |= dict.fromkeys(comparison.assumptions)

@@ -8,6 +8,7 @@ equal first, each in terms of those before it, and then stand as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 from random import Random
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UndecidedError
-from ..program import Factor, Program, operands
+from ..letters import letters_of
+from ..program import Factor, Opaque, Program, operands
 from .canonical import Index, dimension_of, index
 from .comparison import EVERY_SIZE, NOTHING, Assumptions, Comparison, right_side
 from .correspondence import ONE_SIZE, indices_of, number_dimensions
@@ -82,7 +84,7 @@ class Prover:
 
     def compare(
         self, name: str, other_name: str, *, axes: Sequence[int] | None = None, factor: Factor | None = None,
-        search: bool = True,
+        search: bool = True, patience: tuple[int, int] = PATIENT,
     ) -> Comparison:  # fmt: skip
         """Compare a value of the first program with one of the other.
 
@@ -95,6 +97,8 @@ class Prover:
             Compare the first with this factor times the second (letters of the first program).
         search : bool
             Where no proof is found, look for numbers at which they differ.
+        patience : (int, int)
+            The most terms and steps of the last attempt.
         """
         order = tuple(axes or range(len(indices_of(self.sides[1], other_name) or "")))
         if len(order) != len(indices_of(self.sides[0], name) or ""):
@@ -113,7 +117,7 @@ class Prover:
             if found.differs:
                 return Comparison("different", said, witness=found)
         if reason:
-            equal, reason = self.written_out(name, other_name, order, factor, PATIENT)
+            equal, reason = self.written_out(name, other_name, order, factor, patience)
             if equal is not None:
                 return Comparison("proved", (EVERY_SIZE, *said, *equal))
         reason = reason or found.reason or "no rule shows that they are equal"
@@ -224,12 +228,20 @@ class Prover:
         """Evaluate the programs once at random numbers, to see which values seem to be equal."""
         if self.partners is None:
             self.partners = []
+            self.take_as_known(shared(*self.sides, self.numbering.first, self.numbering.second, self.called))
             try:
                 sizes = self.drawing.sizes()[0]
                 self.drawn = self.drawing.floats(sizes), self.drawing.by_letter(sizes)[0]
             except UndecidedError:  # no numbers can be drawn for an input
                 return
             self.partners = list(self.similar(self.drawn[0]))
+
+    def take_as_known(self, names: Iterable[str]) -> None:
+        """Values that both programs make by the same equations stand as they are."""
+        for name in names:
+            axes = tuple(range(len(indices_of(self.sides[0], name) or "")))
+            for known in self.known:
+                known.setdefault(name, (name, axes, {}))
 
     def plausible(self, pair: Pair) -> bool:
         """Whether two values agree at the random numbers, or none could be drawn."""
@@ -256,6 +268,22 @@ class Prover:
                     yield side, name, *match
                 elif side == 0:
                     alike.append((name, array, axes))
+
+
+def shared(
+    program: Program, other: Program, first: Mapping[str, int], second: Mapping[str, int], called: Mapping[str, str]
+) -> Iterator[str]:
+    """The values that two programs make from the same inputs by the same equations."""
+    theirs = {e.out.name: replace(e, source=None) for e in other.equations if not isinstance(e, Opaque)}
+    same = {mine for other_name, mine in called.items() if other_name == mine}
+    same |= {name for name, array in program.constants.items() if other.constants.get(name) is array}
+    for equation in program.equations:
+        name = equation.out.name
+        if theirs.get(name) != replace(equation, source=None) or any(r.name not in same for r in operands(equation)):
+            continue
+        if all(first[i] == second[i] for i in letters_of(equation)):
+            same.add(name)
+            yield name
 
 
 Known = tuple[str, tuple[int, ...], dict[str, None]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from random import Random
 from typing import Any
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from ..errors import UndecidedError
 from ..interpretation import compute
+from ..letters import letters_of
 from ..program import ONE, Contract, Factor, Input, Opaque, Program, picks
+from ..simplification import needed
 from . import residues
 from .correspondence import Numbering
 from .exact import NotRationalError, evaluate, exactly, lift, nesting, scaled
@@ -28,10 +31,25 @@ RETRIES = 60
 VETOES = 6
 NOT_BEYOND_ROUNDING = "they differ in exact arithmetic, but not beyond rounding: are constants rounded?"
 LARGEST_INPUT = 4096
+MOST_PRODUCTS = 300_000  # of fractions: about half a second
 BEYOND_ROUNDING = 1e-6
 SHAKE = 1e-9
 BEYOND_SHAKING = 1000
 SPREAD = 1000
+
+
+def made_for(program: Program, name: str) -> Program:
+    """The program without what a value does not need."""
+    return replace(program, equations=tuple(needed(program.equations, [name])))
+
+
+def products(program: Program, sizes: Mapping[str, int]) -> int:
+    """How many products of two numbers the contractions of a program take, each done in one step."""
+    return sum(
+        prod(sizes[i] for i in letters_of(e)) * (len(e.operands) + len(e.brackets))
+        for e in program.equations
+        if isinstance(e, Contract)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +156,13 @@ class Drawing:
         """One draw."""
         name, other_name, axes, factor = pair
         ours, theirs = self.by_letter(sizes)
+        first, second = made_for(self.program, name), made_for(self.other, other_name)
+        count = products(first, ours) + products(second, theirs)
+        if count > MOST_PRODUCTS:
+            raise UndecidedError(f"{count} products are too many for exact arithmetic")
         arrays = self.imposed({i.ref.name: self.draw(i, ours, depth) for i in self.program.inputs})
-        left = evaluate(self.program, arrays, ours)[name]
-        right = evaluate(self.other, self.for_other(arrays), theirs)[other_name]
+        left = evaluate(first, arrays, ours)[name]
+        right = evaluate(second, self.for_other(arrays), theirs)[other_name]
         right = right.transpose(axes) if axes else right
         if factor is not None:
             right = scaled(right, factor, ours, depth)

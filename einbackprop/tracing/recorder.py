@@ -187,6 +187,17 @@ class Recorder:
         return name
 
     @contextmanager
+    def on_the_line_of(self, name: str) -> Iterator[None]:
+        """What is written down meanwhile belongs to the line that made a value."""
+        before, made = self.source, self.made.get(name)
+        if made is not None:
+            self.source = lambda: made.source
+        try:
+            yield
+        finally:
+            self.source = before
+
+    @contextmanager
     def aside(self) -> Iterator[None]:
         """What is written down meanwhile is implied."""
         before, self._aside = self._aside, True

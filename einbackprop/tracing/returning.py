@@ -29,7 +29,9 @@ class Returned:
         if type(value) is Selection:
             value = value.picked()
         if is_output(value):
-            name, units = in_order(self.recorder, lift(self.recorder, value))
+            array = lift(self.recorder, value)
+            with self.recorder.on_the_line_of(array.buffer.name):
+                name, units = in_order(self.recorder, array)
             self.names.append(name)
             self.units.append(units)
             return len(self.names) - 1
@@ -61,7 +63,7 @@ def in_order(recorder: Recorder, array: View) -> tuple[str, tuple[int, ...]]:
     if x.ref.indices != wanted:
         ref = x.ref
         name = recorder.emit(wanted, lambda out, source: Contract(out, (ref,), source=source), array.value)
-        if ref.name in recorder.names:
-            recorder.names.setdefault(name, recorder.names[ref.name])
+    if array.buffer.name in recorder.names:  # transposed or merged, it is what the user called it
+        recorder.names.setdefault(name, recorder.names[array.buffer.name])
     units = tuple(i for i, axis in enumerate(x.axes) if not axis or recorder.dimensions.axis(axis).is_unit)
     return name, units
