@@ -168,7 +168,8 @@ def test_no_finite_loss_is_undecided() -> None:
 
 def test_an_epsilon_in_one_of_the_two_is_named() -> None:
     def loss(w: Any, t: Any) -> Any:
-        return -(t * np.log(1 / (1 + np.exp(-w)) + 1e-8)).sum()
+        p = np.array([1 / (1 + np.exp(-x)) for x in w.tolist()])  # plain floats are not followed
+        return -(t * np.log(p + 1e-8)).sum()
 
     report = check(loss, lambda w, t: -t / (1 + np.exp(w)), np.zeros(3), np.array([0.3, 0.2, 0.7]))
     assert report.gradients[0].verdict == "wrong"
