@@ -232,7 +232,7 @@ def _derive(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from einbackprop.text.catalogue import explained
+    from einbackprop.text.explanation import explained
 
     print(explained(options.what, options.names, options.result))
     return 0

@@ -213,10 +213,13 @@ def require_pairs(function: str, x: Array, R: Array) -> None:
 
 LAYERS = (
     Layer("attention", "values weighted by how well their keys fit a query, under a mask",
+          "to the values by the same weights; through the softmax to queries and keys",
           attention, attention_vjp, ATTENTION, outputs=("o",), wrt=("q", "k", "v")),
     Layer("multi-head attention", "a sequence attending to itself with several heads",
+          "through each head; x is used three times, so three cotangents add up",
           multi_head_attention, multi_head_attention_vjp, MULTI_HEAD_ATTENTION,
           outputs=("y",), wrt=("x", "Wq", "Wk", "Wv", "Wo")),
     Layer("rotary position", "pairs of features turned by an angle that grows with the position",
+          "turned back by the same angle",
           rotary, rotary_vjp, ROTARY, outputs=("y",), wrt=("x",)),
 )  # fmt: skip

@@ -97,7 +97,9 @@ def convolution_2d_vjp(
 
 LAYERS = (
     Layer("convolution 1d", "the same weights at every place of a line",
+          "the kernel adds up over every place where it was used; a pixel, over every window that saw it",
           convolution_1d, convolution_1d_vjp, CONVOLUTION_1D, outputs=("Z",), wrt=("X", "K", "bias")),
     Layer("convolution 2d", "the same weights at every place of an image",
+          "the kernel adds up over every place where it was used; a pixel, over every window that saw it",
           convolution_2d, convolution_2d_vjp, CONVOLUTION_2D, outputs=("Z",), wrt=("X", "K", "bias")),
 )  # fmt: skip

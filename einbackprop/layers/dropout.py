@@ -52,5 +52,7 @@ def require_probability(function: str, keep: float) -> None:
 
 
 LAYERS = (
-    Layer("dropout", "units silenced by a given mask", dropout, dropout_vjp, DROPOUT, outputs=("y",), wrt=("x",)),
+    Layer("dropout", "units silenced by a given mask",
+          "nothing for what was silenced, 1/keep times it for the others",
+          dropout, dropout_vjp, DROPOUT, outputs=("y",), wrt=("x",)),
 )  # fmt: skip

@@ -42,5 +42,7 @@ def embedding_vjp(dx: Array, E: Array, token: Array) -> Array:
 
 
 LAYERS = (
-    Layer("embedding", "a vector for each token", embedding, embedding_vjp, EMBEDDING, outputs=("x",), wrt=("E",)),
+    Layer("embedding", "a vector for each token",
+          "each position adds its cotangent to the row of its token",
+          embedding, embedding_vjp, EMBEDDING, outputs=("x",), wrt=("E",)),
 )  # fmt: skip

@@ -19,6 +19,8 @@ class Layer:
         What the layer is looked up by: ``"layer norm"``.
     words : str
         What it does, in a few words.
+    vjp_words : str
+        What becomes of a cotangent on its way back, in a few words.
     forward, vjp : callable
         ``vjp`` takes the cotangents of what forward returns, then what forward takes, then those of forward's
         outputs that it needs, by their names. It returns one cotangent for each of ``wrt``, in their order.
@@ -33,6 +35,7 @@ class Layer:
 
     name: str
     words: str
+    vjp_words: str
     forward: Callable[..., Any]
     vjp: Callable[..., Any]
     derivation: str
@@ -40,4 +43,4 @@ class Layer:
     wrt: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.words}\n\n{self.derivation.strip()}\n"
+        return f"{self.name}: {self.words}\n\n{self.derivation.strip()}\n\nBackward: {self.vjp_words}.\n"

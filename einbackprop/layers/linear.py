@@ -39,5 +39,6 @@ def linear_vjp(dz: Array, W: Array, x: Array, c: Array) -> tuple[Array, Array, A
 
 LAYERS = (
     Layer("linear", "weighted sums of the inputs and a bias, W·x + c",
+          "W: the cotangent times the input, summed over the samples; x: back along the same weights",
           linear, linear_vjp, LINEAR, outputs=("z",), wrt=("W", "x", "c")),
 )  # fmt: skip

@@ -156,11 +156,15 @@ def binary_cross_entropy_vjp(dL: Any, z: Array, target: Array) -> tuple[Array, A
 
 LAYERS = (
     Layer("half squared error", "half the squared distance to a target",
+          "the error, over the batch size",
           half_squared_error, half_squared_error_vjp, HALF_SQUARED_ERROR, outputs=("L",), wrt=("y", "target")),
     Layer("cross-entropy", "-log of the probability of the label, with logits",
+          "the probabilities, less 1 at the label, over the batch size",
           cross_entropy, cross_entropy_vjp, CROSS_ENTROPY, outputs=("L",), wrt=("z",)),
     Layer("soft cross-entropy", "cross-entropy with logits on distributions",
+          "the probabilities less the targets, over the batch size, if targets sum to 1",
           soft_cross_entropy, soft_cross_entropy_vjp, SOFT_CROSS_ENTROPY, outputs=("L",), wrt=("z", "target")),
     Layer("binary cross-entropy", "cross-entropy of independent yes-or-no answers, with logits",
+          "the probabilities less the targets, over the batch size",
           binary_cross_entropy, binary_cross_entropy_vjp, BINARY_CROSS_ENTROPY, outputs=("L",), wrt=("z", "target")),
 )  # fmt: skip

@@ -282,11 +282,15 @@ def normalized_over_group(x: Array, epsilon: float) -> tuple[Array, Array]:
 
 LAYERS = (
     Layer("batch norm", "each feature: mean 0, variance 1 over the batch (in training)",
+          "times gamma, without what that has along ones and along xhat over the batch, then over the spread",
           batch_norm, batch_norm_vjp, BATCH_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
     Layer("layer norm", "each token: mean 0, variance 1 over its features",
+          "times gamma, without what that has along ones and along xhat in a token, then over the spread",
           layer_norm, layer_norm_vjp, LAYER_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
     Layer("RMS norm", "each token: mean square 1 over its features",
+          "times gamma, without what that has along xhat in a token, then over the root mean square",
           rms_norm, rms_norm_vjp, RMS_NORM, outputs=("y",), wrt=("x", "gamma")),
     Layer("group norm", "each group of channels of a sample: mean 0, variance 1",
+          "times gamma, without what that has along ones and along xhat in a group, then over the spread",
           group_norm, group_norm_vjp, GROUP_NORM, outputs=("y",), wrt=("x", "gamma", "beta")),
 )  # fmt: skip

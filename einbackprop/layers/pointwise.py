@@ -173,17 +173,28 @@ def silu_vjp(dy: Array, x: Array) -> Array:
     return dx
 
 
-def pointwise(name: str, words: str, forward: Callable[..., Any], vjp: Callable[..., Any], derivation: str) -> Layer:
+def pointwise(
+    name: str, words: str, vjp_words: str, forward: Callable[..., Any], vjp: Callable[..., Any], derivation: str
+) -> Layer:
     """A layer from x to y."""
-    return Layer(name, words, forward, vjp, derivation, outputs=("y",), wrt=("x",))
+    return Layer(name, words, vjp_words, forward, vjp, derivation, outputs=("y",), wrt=("x",))
 
 
 LAYERS = (
-    pointwise("sigmoid", "squashes to between 0 and 1", sigmoid, sigmoid_vjp, SIGMOID),
-    pointwise("tanh", "squashes to between -1 and 1", tanh, tanh_vjp, TANH),
-    pointwise("relu", "the positive part", relu, relu_vjp, RELU),
-    pointwise("leaky relu", "the positive part, and a little of the negative", leaky_relu, leaky_relu_vjp, LEAKY_RELU),
-    pointwise("softplus", "a smooth positive part", softplus, softplus_vjp, SOFTPLUS),
-    pointwise("gelu", "x times the normal distribution at x, by a tanh", gelu, gelu_vjp, GELU),
-    pointwise("silu", "x gated by its own sigmoid", silu, silu_vjp, SILU),
+    pointwise("sigmoid", "squashes to between 0 and 1",
+              "scaled by y (1 - y), 1/4 at most", sigmoid, sigmoid_vjp, SIGMOID),
+    pointwise("tanh", "squashes to between -1 and 1",
+              "scaled by 1 - y y, which is 1 at 0 and nothing far out", tanh, tanh_vjp, TANH),
+    pointwise("relu", "the positive part",
+              "passed on where x is above 0, stopped elsewhere", relu, relu_vjp, RELU),
+    pointwise("leaky relu", "the positive part, and a little of the negative",
+              "passed on where x is above 0, scaled by the slope elsewhere",
+              leaky_relu, leaky_relu_vjp, LEAKY_RELU),
+    pointwise("softplus", "a smooth positive part",
+              "scaled by the sigmoid", softplus, softplus_vjp, SOFTPLUS),
+    pointwise("gelu", "x times the normal distribution at x, by a tanh",
+              "scaled by the gate (1 + t)/2, and by x times the gate's own slope",
+              gelu, gelu_vjp, GELU),
+    pointwise("silu", "x gated by its own sigmoid",
+              "scaled by the gate s, and by x times the gate's own slope", silu, silu_vjp, SILU),
 )

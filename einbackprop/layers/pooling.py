@@ -79,7 +79,9 @@ def max_pooling_vjp(dZ: Array, X: Array, *, size: int, stride: int | None = None
 
 LAYERS = (
     Layer("average pooling", "each window of pixels by its mean",
+          "shared equally by the pixels of a window",
           average_pooling, average_pooling_vjp, AVERAGE_POOLING, outputs=("Z",), wrt=("X",)),
     Layer("max pooling", "each window of pixels by its largest",
+          "all of it to the pixel that was the largest of its window",
           max_pooling, max_pooling_vjp, MAX_POOLING, outputs=("Z",), wrt=("X",)),
 )  # fmt: skip

@@ -271,9 +271,12 @@ def require_gates(function: str, Wx: Array, count: int) -> None:
 
 LAYERS = (
     Layer("RNN", "a state that each step mixes with its input",
+          "from the last step to the first, flow[t] = dh[t] + dp[t+1]; a weight adds up over time",
           rnn, rnn_vjp, RNN, outputs=("h",), wrt=("x", "h0", "Wx", "Wh", "bias")),
     Layer("LSTM", "a cell that gates write into, keep and show",
+          "flow[t] = dh[t] + dp[t+1], from_c[t] = dc[t] + dbefore[t+1]: back along the cell, scaled by what was kept",
           lstm, lstm_vjp, LSTM, outputs=("h", "c"), wrt=("x", "h0", "c0", "Wx", "Wh", "bias")),
     Layer("GRU", "a state that gates reset, keep and renew",
+          "flow[t] = dh[t] + dp[t+1]: back along what was kept, and through the new and its gates",
           gru, gru_vjp, GRU, outputs=("h",), wrt=("x", "h0", "Wx", "Wh", "bias_x", "bias_h")),
 )  # fmt: skip

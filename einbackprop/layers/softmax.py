@@ -79,7 +79,11 @@ def log_softmax_vjp(dq: Array, z: Array, q: Array) -> Array:
 
 
 LAYERS = (
-    Layer("softmax", "scores to probabilities", softmax, softmax_vjp, SOFTMAX, outputs=("p",), wrt=("z",)),
-    Layer("log softmax", "scores to logarithms of probabilities", log_softmax, log_softmax_vjp, LOG_SOFTMAX,
+    Layer("softmax", "scores to probabilities",
+          "less its mean under p, then scaled by p: what one class gains the others lose",
+          softmax, softmax_vjp, SOFTMAX, outputs=("p",), wrt=("z",)),
+    Layer("log softmax", "scores to logarithms of probabilities",
+          "less p times its sum over the classes: the same added to all scores changes nothing",
+          log_softmax, log_softmax_vjp, LOG_SOFTMAX,
           outputs=("q",), wrt=("z",)),
 )  # fmt: skip

@@ -111,7 +111,9 @@ def transformer_block_vjp(
 
 LAYERS = (
     Layer("feed-forward", "a network of one hidden layer, the same at each position",
+          "through the two linear maps and gelu, last one first",
           feed_forward, feed_forward_vjp, FEED_FORWARD, outputs=("y",), wrt=("x", "W1", "c1", "W2", "c2")),
     Layer("transformer block", "attention and a feed-forward network, each added to what it was given",
+          "past each branch as it is, and through the branch: the two add up",
           transformer_block, transformer_block_vjp, TRANSFORMER_BLOCK, outputs=("z",), wrt=("x", "parameters")),
 )  # fmt: skip

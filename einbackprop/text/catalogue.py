@@ -1,34 +1,90 @@
-"""The catalogue looked up by name, for the command line."""
+"""The catalogue: a layer looked up by name or by its function, shown with its code, and all of them as one table."""
 
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
+from html import escape
+from types import ModuleType
+from typing import Any
 
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
-from einbackprop.text.explanation import explain
 
 
-def explained(what: str | None, names: str | None = None, result: str | None = None) -> str:
-    """What there is to say of subscripts or of a layer; of nothing, the list of layers.
+@dataclass(frozen=True)
+class LayerExplanation:
+    """A layer to be read: its derivation and its einsums. ``str`` gives text; a notebook shows it as it stands.
+
+    Attributes
+    ----------
+    layer : Layer
+    """
+
+    layer: Layer
+
+    def __str__(self) -> str:
+        title, derivation = str(self.layer).split("\n\n", 1)
+        return "\n\n".join(part.rstrip("\n") for part in (title, self.letters, derivation, self.code) if part)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def letters(self) -> str:
+        """What each letter ranges over: the tables at the top of the layer's file."""
+        lines = (inspect.getdoc(inspect.getmodule(inspect.unwrap(self.layer.forward))) or "").splitlines()
+        kept = [line for line in lines if line.startswith("    ") or not line]
+        return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
+
+    @property
+    def code(self) -> str:
+        """Forward and vjp as they stand in their file, and the functions of that file that they call."""
+        return "\n\n".join(code_of(function) for function in functions_of(self.layer)) + "\n"
+
+    @property
+    def html(self) -> str:
+        """The explanation as HTML."""
+        return f"<h4>{escape(self.layer.name)}</h4><pre>{escape(str(self))}</pre>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self.html}
+
+
+def functions_of(layer: Layer) -> list[Callable[..., Any]]:
+    """Forward, vjp, and what they call of their own file that is no layer itself, nor a check."""
+    known = {function for other in CATALOGUE.values() for function in (other.forward, other.vjp)}
+    found = [layer.forward, layer.vjp]
+    for function in found:
+        plain = inspect.unwrap(function)
+        for name in plain.__code__.co_names:
+            called = plain.__globals__.get(name)
+            at_home = inspect.isfunction(called) and called.__module__ == plain.__module__
+            if at_home and called not in known and called not in found and not name.startswith("require"):
+                found.append(called)
+    return found
+
+
+def code_of(function: Callable[..., Any]) -> str:
+    """The source of a function without its decorators and its docstring."""
+    lines = inspect.getsource(inspect.unwrap(function)).splitlines()
+    (definition,) = ast.parse("\n".join(lines)).body
+    assert isinstance(definition, ast.FunctionDef)
+    docstring = definition.body[0]
+    return "\n".join(lines[definition.lineno - 1 : docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+
+def layer_named(name: str) -> Layer:
+    """The layer of a name, however its words are joined: ``layer norm``, ``layer-norm``, ``LayerNorm``.
 
     Raises
     ------
     ScriptError
         There is no such layer.
-    SubscriptsError
-        The subscripts are malformed.
     """
-    if what is None:
-        width = max(map(len, CATALOGUE))
-        return "\n".join(f"{layer.name:<{width}}  {layer.words}" for layer in CATALOGUE.values())
-    if "->" in what or "," in what:
-        operands = tuple(name.strip() for name in names.split(",")) if names else None
-        return str(explain(what, names=operands, result=result) if result else explain(what, names=operands))
-    return str(layer_named(what))
-
-
-def layer_named(name: str) -> Layer:
-    """The layer of a name, however its words are joined: ``layer norm``, ``layer-norm``, ``LayerNorm``."""
     known = {plain(layer): layer for layer in CATALOGUE}
     if plain(name) in known:
         return CATALOGUE[known[plain(name)]]
@@ -37,6 +93,61 @@ def layer_named(name: str) -> Layer:
     raise ScriptError(f"the catalogue has no layer {name!r}: {hint}")
 
 
+def layer_of(what: Any) -> Layer:
+    """The layer that something is, or whose forward or vjp it is, or that a module of the catalogue has alone.
+
+    Raises
+    ------
+    ScriptError
+        It is none.
+    """
+    if isinstance(what, Layer):
+        return what
+    for layer in CATALOGUE.values():
+        if what in (layer.forward, layer.vjp):
+            return layer
+    if isinstance(what, ModuleType) and hasattr(what, "LAYERS"):
+        names = ", ".join(layer.name for layer in what.LAYERS)
+        raise ScriptError(f"{what.__name__} is a file of layers: explain one of {names}")
+    shown = getattr(what, "__qualname__", None) or repr(what)
+    raise ScriptError(
+        f"{shown} cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
+        "einbackprop.layers; eb.read shows a function of your own"
+    )
+
+
 def plain(name: str) -> str:
     """The letters and digits of a name."""
     return "".join(c for c in name.lower() if c.isalnum())
+
+
+def reference_card() -> str:
+    """All layers as a table in Markdown: forward, vjp, in words."""
+    head = "| layer | forward | vjp | in words |\n|---|---|---|---|\n"
+    return head + "".join(card_row(layer) for layer in CATALOGUE.values())
+
+
+def card_row(layer: Layer) -> str:
+    """A layer's row of the reference card."""
+    forward, vjp = ("<br>".join(f"`{line}`" for line in lines) for lines in formulas(layer))
+    return f"| **{layer.name}** | {forward} | {vjp} | {layer.words}; back: {layer.vjp_words} |\n"
+
+
+def formulas(layer: Layer) -> tuple[list[str], list[str]]:
+    """The equations of a layer's derivation, up to its outputs and after them; no partial derivatives, no notes."""
+    equations = list(equations_of(layer.derivation))
+    last = max(n for n, equation in enumerate(equations) if name_of(equation) in layer.outputs)
+    return equations[: last + 1], equations[last + 1 :]
+
+
+def equations_of(derivation: str) -> Iterator[str]:
+    """The equations that define a value, without notes."""
+    for line in derivation.strip("\n").split("\n"):
+        equation = re.sub(r" +([=:]) ", r" \1 ", line.split("⇒")[-1].strip() if "⇒" in line else line)
+        if re.match(r"\w+(\[[^]]*\])?(, \w+)* [=:] ", equation):
+            yield re.split(r" {3,}", equation)[0]
+
+
+def name_of(equation: str) -> str:
+    """What an equation defines."""
+    return re.split(r"\W", equation, maxsplit=1)[0]

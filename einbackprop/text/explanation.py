@@ -1,4 +1,7 @@
-"""``explain``: why a backward line is what it is, from the chain rule down, for subscripts, an equation, a program."""
+"""``explain``: why a backward line is what it is, from the chain rule down.
+
+For subscripts, an equation, a program; and for a layer of the catalogue, which has its derivation written down.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,24 @@ from .. import elementwise
 from ..derivation import vjp, vjp_of_contract
 from ..emission.writing import inlined
 from ..errors import SubscriptsError
+from ..layers import CATALOGUE
 from ..letters import letters_of, relettered
-from ..program import Contract, Dimension, Equation, Input, Map, Program, Ref, operands
+from ..program import (
+    Contract,
+    Dimension,
+    Equation,
+    Extremum,
+    Input,
+    Map,
+    Opaque,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    operands,
+)
 from ..subscripts import parse
+from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
 from .einsum_text import einsum_text
 from .markup import Markup, raised, text
@@ -65,15 +83,16 @@ class Explanation:
 
 
 def explain(
-    what: str | Equation | Program, names: Sequence[str] | None = None, result: str = "Z"
-) -> Explanation:
+    what: Any, names: Sequence[str] | None = None, result: str = "Z"
+) -> Explanation | LayerExplanation:
     """Explain where derivatives come from.
 
     Parameters
     ----------
-    what : str, Equation or Program
+    what : str, Equation, Program, Layer or callable
         Subscripts such as ``'ij,jb->ib'``, an equation, or a program: each equation of it, a derived one under the
-        equation that it was derived from.
+        equation that it was derived from. Or a layer: one of ``einbackprop.layers.CATALOGUE``, or its function, such
+        as ``einbackprop.layers.softmax.softmax``.
     names : sequence of str, optional
         What the operands of subscripts are called; a name that stands twice is one array used twice. A, B, C, …
         by default.
@@ -82,12 +101,14 @@ def explain(
 
     Returns
     -------
-    Explanation
+    Explanation or LayerExplanation
 
     Raises
     ------
     SubscriptsError
         The subscripts are malformed, or there are not as many names as operands.
+    ScriptError
+        It is none of these.
 
     Examples
     --------
@@ -102,8 +123,29 @@ def explain(
             return explain_contract(what, View())
         case Program():
             return explain_program(what)
-        case _:
+        case Sum() | Map() | Extremum() | Update() | Opaque():
             return explain_program(vjp_of_equation(what))
+        case _:
+            return LayerExplanation(layer_of(what))
+
+
+def explained(what: str | None, names: str | None = None, result: str | None = None) -> str:
+    """What the command line says of subscripts, of a layer by its name, or, of nothing, of the whole catalogue.
+
+    Raises
+    ------
+    ScriptError
+        There is no such layer.
+    SubscriptsError
+        The subscripts are malformed.
+    """
+    if what is None:
+        width = max(map(len, CATALOGUE))
+        return "\n".join(f"{layer.name:<{width}}  {layer.words}" for layer in CATALOGUE.values())
+    if "->" in what or "," in what:
+        operands = tuple(name.strip() for name in names.split(",")) if names else None
+        return str(explain(what, names=operands, result=result) if result else explain(what, names=operands))
+    return str(explain(layer_named(what)))
 
 
 def contract_of(subscripts: str, names: Sequence[str] | None, result: str) -> Contract:

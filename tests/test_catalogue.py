@@ -1,0 +1,123 @@
+"""The catalogue as it is shown: by name, by function, with its code, and as the reference card of NOTES.md."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import einbackprop as eb
+from einbackprop import layers
+from einbackprop.command import main
+from einbackprop.errors import ScriptError
+from einbackprop.layers import CATALOGUE
+from einbackprop.layers.normalization import batch_norm, batch_norm_vjp, normalized_over_batch
+from einbackprop.text.catalogue import formulas, functions_of, layer_named, reference_card
+
+NOTES = (Path(__file__).parent.parent / "NOTES.md").read_text(encoding="utf-8")
+EVERY = pytest.mark.parametrize("name", CATALOGUE)
+
+
+def card():
+    return NOTES.split("\n## 4. Reference card\n")[1].split("\n\n", 1)[1]
+
+
+def test_the_card_in_the_notes_is_current():
+    assert card() == reference_card()
+
+
+def test_the_card_has_every_layer_in_four_columns():
+    rows = reference_card().splitlines()[2:]
+    assert [row.split("**")[1] for row in rows] == list(CATALOGUE)
+    assert {row.replace(" | ", "\n").count("\n") for row in rows} == {3}
+
+
+@EVERY
+def test_the_card_defines_each_output_and_each_cotangent(name):
+    layer = CATALOGUE[name]
+    forward, vjp = formulas(layer)
+    for formula in (*forward, *vjp):
+        assert formula in " ".join(layer.derivation.split()).replace(" : ", " : ")
+    assert {formula.split("[")[0].split(" ")[0] for formula in forward} >= set(layer.outputs)
+    defined = " ".join(vjp)
+    given = {"h0", "c0", "parameters"}  # h0 and c0 get dp and dbefore of the first step; parameters are the branches'
+    for wrt in set(layer.wrt) - given:
+        assert f"d{wrt}[" in defined or f"d{wrt} =" in defined
+    assert not any(formula.startswith("∂") for formula in (*forward, *vjp))
+
+
+def test_a_formula_of_the_card_is_without_its_note():
+    forward, vjp = formulas(CATALOGUE["linear"])
+    assert forward == ["z[i,b] = Σ_j W[i,j] x[j,b] + c[i] ones[b]"]
+    assert vjp == ["dW[i,j] = Σ_b dz[i,b] x[j,b]", "dx[j,b] = Σ_i W[i,j] dz[i,b]", "dc[i] = Σ_b dz[i,b] ones[b]"]
+    assert formulas(CATALOGUE["dropout"]) == (["y = 1/keep mask x"], ["dx = 1/keep mask dy"])
+
+
+@EVERY
+def test_a_layer_is_explained_by_itself_by_its_functions_and_by_the_command(name, capsys):
+    layer = CATALOGUE[name]
+    text = str(eb.explain(layer))
+    assert str(eb.explain(layer.forward)) == str(eb.explain(layer.vjp)) == text
+    assert main(["explain", name.replace(" ", "-")]) == 0
+    assert capsys.readouterr().out == text + "\n"
+    assert text.startswith(f"{name}: {layer.words}\n\n")
+    assert layer.derivation.strip() in text
+    assert f"\n\nBackward: {layer.vjp_words}.\n\n" in text
+    assert f"\ndef {layer.forward.__name__}(" in text
+    assert f"\ndef {layer.vjp.__name__}(" in text
+    for line in inspect.getsource(layer.vjp).splitlines():
+        if "einsum(" in line:
+            assert line in text
+
+
+def test_the_code_that_is_shown_runs_on_and_has_no_docstring():
+    text = str(eb.explain(CATALOGUE["batch norm"]))
+    code = text[text.index("def batch_norm(") :]
+    assert [node.name for node in ast.parse(code).body] == ["batch_norm", "batch_norm_vjp", "normalized_over_batch"]
+    assert '"""' not in code
+    assert "@" not in code
+
+
+def test_a_layer_is_shown_with_what_it_calls_of_its_file_but_no_other_layer():
+    assert functions_of(CATALOGUE["batch norm"]) == [batch_norm, batch_norm_vjp, normalized_over_batch]
+    names = [function.__name__ for function in functions_of(CATALOGUE["multi-head attention"])]
+    assert names == ["multi_head_attention", "multi_head_attention_vjp"]
+
+
+def test_the_letters_stand_first():
+    assert "    b  samples, or sequences " in str(eb.explain(batch_norm)).split("mean[k]   =")[0]
+    assert str(eb.explain(CATALOGUE["relu"])).startswith("relu: the positive part\n\ny = max(x, 0)\n")
+
+
+def test_a_notebook_shows_a_layer():
+    bundle = eb.explain(CATALOGUE["softmax"])._repr_mimebundle_()
+    assert bundle["text/plain"] == str(eb.explain(CATALOGUE["softmax"])) == repr(eb.explain(CATALOGUE["softmax"]))
+    assert "&quot;kb-&gt;b&quot;" in bundle["text/html"]
+    assert "<pre>softmax: scores to probabilities" in bundle["text/html"]
+
+
+@pytest.mark.parametrize("name", ["layer norm", "layer-norm", "LayerNorm", "LAYER_NORM"])
+def test_a_name_may_be_joined_in_any_way(name):
+    assert layer_named(name) is CATALOGUE["layer norm"]
+
+
+REFUSED = {
+    "einbackprop.layers.linear is a file of layers: explain one of linear": layers.linear,
+    "einbackprop.layers.softmax is a file of layers: explain one of softmax, log softmax": layers.softmax,
+    "3 cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
+    "einbackprop.layers; eb.read shows a function of your own": 3,
+    "len cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
+    "einbackprop.layers; eb.read shows a function of your own": len,
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_no_layer_is_refused(message):
+    with pytest.raises(ScriptError) as caught:
+        eb.explain(REFUSED[message])
+    assert str(caught.value) == message
+
+
+def test_a_name_that_is_nearly_one_is_guessed():
+    with pytest.raises(ScriptError, match=r"^the catalogue has no layer 'lstn': did you mean 'LSTM'\?$"):
+        layer_named("lstn")
