@@ -81,6 +81,7 @@ class Prover:
         self.full = self.expansions({}, {}, QUICK)
         self.drawn: tuple[Both, dict[str, int]] | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
+        self.given_up: set[tuple[int, str]] = set()
 
     def compare(
         self, name: str, other_name: str, *, axes: Sequence[int] | None = None, factor: Factor | None = None,
@@ -183,9 +184,12 @@ class Prover:
             return None
         needed = (reach(self.sides[0], name), reach(self.sides[1], other_name))
         for side, value, partner, order in self.partners or []:
-            if value in needed[side] and partner in needed[0] and value not in self.known[side]:
+            wanted = value in needed[side] and partner in needed[0] and (partner, value) != (name, other_name)
+            if wanted and value not in self.known[side] and (side, value) not in self.given_up:
                 rests = self.with_cuts(side, partner, value, order)
-                if rests is not None:
+                if rests is None:
+                    self.given_up.add((side, value))
+                else:
                     self.known[side][value] = (partner, order, dict.fromkeys(rests))
                     self.known[0].setdefault(partner, (partner, tuple(range(len(order))), {}))
         return self.with_cuts(1, name, other_name, axes, factor)
