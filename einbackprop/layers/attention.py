@@ -30,9 +30,15 @@ total[b,h,t]   = Σ_s e[b,h,t,s]
 p[b,h,t,s]     = e[b,h,t,s] / total[b,h,t]
 o[b,h,t,d]     = Σ_s p[b,h,t,s] v[b,h,s,d]                      the values, weighted
 
+    o is a sum of products p v: the cotangent of one is do times the other, summed over what it lacks.
 dp[b,h,t,s]    = Σ_d do[b,h,t,d] v[b,h,s,d]
 dv[b,h,s,d]    = Σ_t p[b,h,t,s] do[b,h,t,d]                     a value serves every query t
-∂p[b,h,t,s]/∂z[b,h,t,u] = p[b,h,t,s] ([s=u] - p[b,h,t,u])       see softmax: 0 where p is
+
+    Of the softmax, with top held, since it cancels. Where the mask is 0, e is 0 and so is its slope.
+∂e[b,h,t,s]/∂z[b,h,t,u]   = e[b,h,t,s] [s=u]
+∂total[b,h,t]/∂z[b,h,t,u] = e[b,h,t,u]
+∂p[b,h,t,s]/∂z[b,h,t,u]   = e[b,h,t,s] [s=u] / total[b,h,t] - e[b,h,t,s] e[b,h,t,u] / total[b,h,t]^2
+                          = p[b,h,t,s] ([s=u] - p[b,h,t,u])
 inner[b,h,t]   = Σ_s dp[b,h,t,s] p[b,h,t,s]
 ⇒  dz[b,h,t,s] = p[b,h,t,s] (dp[b,h,t,s] - inner[b,h,t] ones[s])
 ∂z[b,h,t,s]/∂q[b,h,u,n] = D^(-1/2) [t=u] k[b,h,s,n]    ⇒  dq[b,h,t,d] = D^(-1/2) Σ_s dz[b,h,t,s] k[b,h,s,d]
@@ -106,6 +112,8 @@ v[b,h,s,d] = Σ_e Wv[h,d,e] x[b,s,e]                             and none joins 
 o[b,h,t,d] = attention(q, k, v, mask)
 y[b,t,f]   = Σ_hd Wo[f,h,d] o[b,h,t,d]
 
+    Each line forward is a sum of products of two: the cotangent of one is that of the line times the other, summed
+    over what it lacks.
 dWo[f,h,d]    = Σ_bt dy[b,t,f] o[b,h,t,d]
 do[b,h,t,d]   = Σ_f Wo[f,h,d] dy[b,t,f]
 dq, dk, dv    : see attention
@@ -159,7 +167,7 @@ pair[b,h,t,a,w] = Σ_d [d = W·a + w] x[b,h,t,d]                  feature w and 
 turned[b,h,t,c,w] = Σ_a R[t,w,c,a] pair[b,h,t,a,w]              R[t,w] is a rotation: by an angle that grows with t
 y[b,h,t,d] = Σ_cw [d = W·c + w] turned[b,h,t,c,w]
 
-dturned[b,h,t,c,w] = Σ_d [d = W·c + w] dy[b,h,t,d]
+dturned[b,h,t,c,w] = Σ_d [d = W·c + w] dy[b,h,t,d]              each d is one c and w: the same bracket, back
 ∂turned[b,h,t,c,w]/∂pair[b,h,t,n,m] = [w=m] R[t,w,c,n]
 ⇒  dpair[b,h,t,a,w] = Σ_c R[t,w,c,a] dturned[b,h,t,c,w]         Rᵀ, which for a rotation is the one back
 dx[b,h,t,d] = Σ_aw [d = W·a + w] dpair[b,h,t,a,w]

@@ -4,10 +4,10 @@
     y, x  row and column of an output pixel     g  groups, each with its own channels, on both sides
     r, t  row and column in the kernel          i, o  input and output channels of a group
 
-    n, m, e, u, v  second letters, and d for b
+    n, m  second letters for p, q               s, d, a  stride, dilation, padding: numbers, not letters
 
-They meet in one bracket an axis, [p = s·y + d·r - a]: with stride s, dilation d and padding a, the output pixel y
-sees the input pixel p through the kernel's place r. `windows` runs it as a strided view of the input, `scatter` as sums
+They meet in one bracket an axis, [p = s·y + d·r - a]: the output pixel y sees the input pixel p through the kernel's
+place r. `windows` runs it as a strided view of the input, `scatter` as sums
 into it. (True convolution would flip the kernel. As everybody's, this is a correlation.)
 
 Groups are a letter, not an argument: a plain convolution has one group, one with a kernel for each channel has as many
@@ -25,9 +25,12 @@ CONVOLUTION_1D = """
 w[b,g,i,y,r] = Σ_p [p = s·y + d·r - a] X[b,g,i,p]                            windows: a view of X
 Z[b,g,o,y]   = Σ_ir K[g,o,i,r] w[b,g,i,y,r] + bias[g,o] ones[b] ones[y]
 
-dbias[g,o]    = Σ_by dZ[b,g,o,y] ones[b] ones[y]                             bias and kernel serve all b and y
-dK[g,o,i,r]   = Σ_by dZ[b,g,o,y] w[b,g,i,y,r]
-dw[b,g,i,y,r] = Σ_o K[g,o,i,r] dZ[b,g,o,y]
+    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over what it lacks:
+dbias[g,o]    = Σ_by dZ[b,g,o,y] ones[b] ones[y]                             bias serves all b and y
+dK[g,o,i,r]   = Σ_by dZ[b,g,o,y] w[b,g,i,y,r]                                and so does the kernel
+dw[b,g,i,y,r] = Σ_o K[g,o,i,r] dZ[b,g,o,y]                                   a window serves all o
+
+    A pixel is in several windows, and w is 1 times it, or 0 times:
 ∂w[b,g,i,y,r]/∂X[b,g,i,n] = [n = s·y + d·r - a]
 ⇒  dX[b,g,i,p] = Σ_yr [p = s·y + d·r - a] dw[b,g,i,y,r]                      scatter: the same bracket
 """
@@ -62,9 +65,12 @@ CONVOLUTION_2D = """
 w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + d·r - a] [q = s·x + d·t - a] X[b,g,i,p,q]      windows: a view of X
 Z[b,g,o,y,x]     = Σ_irt K[g,o,i,r,t] w[b,g,i,y,x,r,t] + bias[g,o] ones[b] ones[y] ones[x]
 
-dbias[g,o]        = Σ_byx dZ[b,g,o,y,x] ones[b] ones[y] ones[x]                   both serve all b, y and x
-dK[g,o,i,r,t]     = Σ_byx dZ[b,g,o,y,x] w[b,g,i,y,x,r,t]
-dw[b,g,i,y,x,r,t] = Σ_o K[g,o,i,r,t] dZ[b,g,o,y,x]
+    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over what it lacks:
+dbias[g,o]        = Σ_byx dZ[b,g,o,y,x] ones[b] ones[y] ones[x]                   bias serves all b, y and x
+dK[g,o,i,r,t]     = Σ_byx dZ[b,g,o,y,x] w[b,g,i,y,x,r,t]                          and so does the kernel
+dw[b,g,i,y,x,r,t] = Σ_o K[g,o,i,r,t] dZ[b,g,o,y,x]                                a window serves all o
+
+    A pixel is in several windows, and w is 1 times it, or 0 times:
 ∂w[b,g,i,y,x,r,t]/∂X[b,g,i,n,m] = [n = s·y + d·r - a] [m = s·x + d·t - a]
 ⇒  dX[b,g,i,p,q] = Σ_yxrt [p = s·y + d·r - a] [q = s·x + d·t - a] dw[b,g,i,y,x,r,t]      scatter
 """

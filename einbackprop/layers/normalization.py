@@ -34,18 +34,24 @@ y[k,b]    = gamma[k] xhat[k,b] + beta[k] ones[b]
 ∂y[k,b]/∂beta[m]   = [k=m] ones[b]            ⇒  dbeta[k]   = Σ_b dy[k,b] ones[b]
 ∂y[k,b]/∂xhat[m,d] = [k=m] [b=d] gamma[m]     ⇒  dxhat[k,b] = gamma[k] dy[k,b]
 
+    x reaches xhat through u, and u reaches it as it is and through r. By r u = xhat, twice,
 ∂u[k,b]/∂x[m,d]    = [k=m] ([b=d] - 1/B)                                     each x moves the mean
+∂var[k]/∂u[m,d]    = [k=m] 2/B u[k,d]                                        and ∂r/∂var is (-1/2) r^3
 ∂r[k]/∂u[m,d]      = [k=m] (-1/2) r[k]^3 2/B u[k,d] = -[k=m] 1/B r[k]^2 xhat[k,d]      and the spread
 ∂xhat[k,b]/∂u[m,d] = [k=m] (r[k] [b=d] - u[k,b] 1/B r[k]^2 xhat[k,d])
                    = [k=m] r[k] ([b=d] - 1/B xhat[k,b] xhat[k,d])
-∂xhat[k,b]/∂x[m,d] = [k=m] r[k] ([b=d] - 1/B - 1/B xhat[k,b] xhat[k,d])      as Σ_b xhat[k,b] = 0
 
+    The chain rule sums ∂xhat/∂u times ∂u/∂x over all u of the feature. Of the four products, one has the factor
+    Σ_b xhat[k,b], which is 0:
+∂xhat[k,b]/∂x[m,d] = [k=m] r[k] ([b=d] - 1/B - 1/B xhat[k,b] xhat[k,d])
+
+    Times dxhat[k,b] and summed over b, each of the three terms gives one of dx:
 along_ones[k] = 1/B Σ_b dxhat[k,b]
 along_xhat[k] = 1/B Σ_b dxhat[k,b] xhat[k,b]
 ⇒  dx[k,b] = r[k] (dxhat[k,b] - along_ones[k] ones[b] - along_xhat[k] xhat[k,b])
 
-    Forward ignores a common shift and a common stretch of x. So does backward: what dxhat has
-    along ones and along xhat is taken out.
+    Forward ignores a common shift of x and, but for epsilon, a common stretch. So does backward: what dxhat
+    has along ones and along xhat is taken out.
 """
 
 
@@ -103,19 +109,25 @@ y[b,t,k]    = gamma[k] xhat[b,t,k] + beta[k] ones[b] ones[t]
 ∂y[b,t,k]/∂beta[m]  = [k=m] ones[b] ones[t]      ⇒  dbeta[k]  = Σ_bt dy[b,t,k] ones[b] ones[t]
 dxhat[b,t,k] = gamma[k] dy[b,t,k]
 
-    Of one token, with b and t as they are:
+    Of one token, with b and t as they are. x reaches xhat through u, and u reaches it as it is and through r.
+    By r u = xhat, twice,
 ∂u[b,t,k]/∂x[b,t,m]    = [k=m] - 1/K                                         each x moves the mean
+∂var[b,t]/∂u[b,t,m]    = 2/K u[b,t,m]                                        and ∂r/∂var is (-1/2) r^3
 ∂r[b,t]/∂u[b,t,m]      = (-1/2) r[b,t]^3 2/K u[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]      and the spread
 ∂xhat[b,t,k]/∂u[b,t,m] = r[b,t] [k=m] - u[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
                        = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
-∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])   as Σ_k xhat[b,t,k] = 0
 
+    The chain rule sums ∂xhat/∂u times ∂u/∂x over all u of the token. Of the four products, one has the factor
+    Σ_k xhat[b,t,k], which is 0:
+∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])
+
+    Times dxhat[b,t,k] and summed over k, each of the three terms gives one of dx:
 along_ones[b,t] = 1/K Σ_k dxhat[b,t,k]
 along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
 ⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_ones[b,t] ones[k] - along_xhat[b,t] xhat[b,t,k])
 
-    Forward ignores a common shift and a common stretch of a token. So does backward: what dxhat
-    has along ones and along xhat is taken out.
+    Forward ignores a common shift of a token and, but for epsilon, a common stretch. So does backward: what
+    dxhat has along ones and along xhat is taken out.
 """
 
 
@@ -178,7 +190,8 @@ dxhat[b,t,k] = gamma[k] dy[b,t,k]
 along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
 ⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_xhat[b,t] xhat[b,t,k])
 
-    Forward ignores a common stretch of a token. So does backward: what dxhat has along xhat is taken out.
+    Forward ignores, but for epsilon, a common stretch of a token. So does backward: what dxhat has along xhat is
+    taken out.
 """
 
 
