@@ -1,5 +1,6 @@
 """Plans of index patterns and recurrences against the interpreter: blocks of any length, any stride and dilation."""
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,8 +12,10 @@ from test_lowering import checked, typed
 
 from einbackprop.derivation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
+from einbackprop.layers.recurrence import gru, lstm, rnn
 from einbackprop.plans import blocks
 from einbackprop.plans.lowering import lower
+from einbackprop.plans.stacking import Stacking
 from einbackprop.program import Program
 from einbackprop.tracing.tracer import trace
 
@@ -133,3 +136,80 @@ def test_what_is_stacked_is_made_in_its_place() -> None:
     (first,), (second,) = run(W, x), run(W, 2 * x)
     np.testing.assert_allclose(first, function(W, x))
     np.testing.assert_allclose(second, function(W, 2 * x))
+
+
+# Recurrences
+
+
+def recurrent(W: Any, U: Any, bias: Any, x: Any, h: Any) -> Any:
+    """A recurrence that multiplies each step's input within its loop."""
+    states = []
+    for t in range(len(x)):
+        h = np.tanh(U @ x[t] + W @ h + bias[:, np.newaxis])
+        states.append(h)
+    return np.stack(states)
+
+
+def arguments_of(sizes: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
+    t, i, j, b = sizes
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) / 2 for shape in ((i, i), (i, j), (i,), (t, j, b), (i, b))]
+
+
+def recurrence_loss(*arguments: Any) -> Any:
+    states = recurrent(*arguments)
+    return np.sum(states * states) + np.sum(states[-1])
+
+
+def backwards_too(W: Any, U: Any, bias: Any, x: Any, h: Any) -> Any:
+    """The same recurrence from both ends, by the same weights."""
+    there, back = recurrent(W, U, bias, x, h), recurrent(W, U, bias, x[::-1], h)[::-1]
+    return np.sum(there * back) + recurrence_loss(W, U, bias, x, 2 * h)
+
+
+@given(
+    st.tuples(st.integers(1, 7), *[st.integers(1, 3)] * 3), st.sampled_from(["float64", "float32"]), st.booleans(),
+    st.sampled_from([recurrence_loss, backwards_too]),
+)  # fmt: skip
+def test_recurrences(sizes: tuple[int, ...], dtype: str, reuse: bool, loss: Any) -> None:
+    arguments = arguments_of(sizes)
+    checked(*typed(value_and_vjp(trace(loss, *arguments)), arguments, dtype), reuse=reuse)
+
+
+@pytest.mark.parametrize(("layer", "shapes"), [
+    (rnn, [(5, 2, 3), (3, 3), (3, 2), (3, 3), (3,)]),
+    (lstm, [(5, 2, 3), (2, 3), (2, 3), (4, 2, 2), (4, 2, 2), (4, 2)]),
+    (gru, [(5, 2, 3), (2, 3), (3, 2, 2), (3, 2, 2), (3, 2), (3, 2)]),
+])  # fmt: skip
+def test_recurrent_layers(layer: Any, shapes: list[tuple[int, ...]]) -> None:
+    arguments = [np.random.default_rng(0).normal(size=shape) for shape in shapes]
+
+    def loss(*arguments: Any) -> Any:
+        result = layer(*arguments)
+        return np.sum(np.cos(result[0] if isinstance(result, tuple) else result))
+
+    checked(value_and_vjp(trace(loss, *arguments)), arguments)
+
+
+def test_a_recurrence_multiplies_once_for_all_steps_where_it_can() -> None:
+    """W·h step by step, forward and backward, but one product for W's gradient, and for U: forward and backward."""
+    arguments = arguments_of((8, 3, 4, 5))
+    plan = checked(value_and_vjp(trace(recurrence_loss, *arguments), ["x0", "x1", "x3"]), arguments)
+    words = [step.word for step in plan.steps]
+    assert words.count("GEMM") + words.count("batched") <= 8 + 7 + 4
+
+
+
+def test_products_stacked_in_another_order_are_seen() -> None:
+    """The check objects to products whose operands are of different steps."""
+    arguments = arguments_of((6, 2, 3, 2))
+    program = value_and_vjp(trace(recurrence_loss, *arguments))
+    new_stack = Stacking.new_stack
+
+    def turned(self: Stacking, names: tuple[str, ...], indices: str, letter: str) -> Any:
+        stack, equations = new_stack(self, (*names[1:], names[0]), indices, letter)
+        self.stacks[frozenset(names)] = stack = replace(stack, names=names)
+        return stack, equations
+
+    with patch.object(Stacking, "new_stack", turned), pytest.raises(AssertionError):
+        checked(program, arguments)

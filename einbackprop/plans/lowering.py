@@ -145,6 +145,7 @@ class Lowering:
         self.reuse = reuse
         self.work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
         self.stacks = placing.Stacks(program, self.work.dtypes)
+        self.work.apart = frozenset(self.stacks.sums | self.stacks.parts.keys())
         self.work.home = functools.partial(placing.home, self.work, self.stacks)
         self.quiet = True
         notation = Notation.of(program)

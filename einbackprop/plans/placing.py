@@ -155,7 +155,9 @@ def region(work: Workspace, stacks: Stacks, place: Place, order: str) -> View:
 def home(work: Workspace, stacks: Stacks, order: str, dtype: Dtype, name: str) -> View | None:
     """The memory in a stack for an array that is made now, its letters in that order, if it lies there so densely."""
     place, own = stacks.homes.get(name), work.outs[name].indices if name in work.outs else ""
-    if place is None or len(own) != len(order) or set(own) != set(order) or work.dtypes[place.stack] != dtype:
+    if place is None or work.assembly.loop is not None or work.dtypes[place.stack] != dtype:
+        return None
+    if len(own) != len(order) or set(own) != set(order):
         return None
     table = dict(zip(own, place.ref.indices, strict=True))
     found = region(work, stacks, place, "".join(table[i] for i in order))

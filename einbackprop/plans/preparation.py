@@ -15,6 +15,7 @@ from ..lowering import contraction_order
 from ..program import Contract, Equation, Map, Opaque, Program, Ref, operands
 from ..subscripts import Subscripts
 from .algebra import simplified
+from .stacking import stacked
 
 LARGEST = 1 << 20
 """Constants of more entries are computed in each run."""
@@ -27,7 +28,7 @@ def prepared(program: Program, dtypes: Sequence[Any] = ()) -> Program:
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    return simplified(fuse(program, is_better_together))
+    return simplified(stacked(fuse(program, is_better_together)))
 
 
 def folded(program: Program) -> Program:
@@ -65,8 +66,10 @@ def is_better_together(part: Equation, whole: Equation) -> bool:
     if part.brackets or len(part.operands) + len(whole.operands) > 6:
         return False
     present = {i for ref in part.operands for i in ref.indices}
-    if whole.brackets and (len(whole.operands) > 1 or len(part.operands) != 2 or present <= set(part.out.indices)):
-        return False  # a product of two that goes to places
+    if whole.brackets:  # a product of two that is added up in places that overlap
+        overlaps = any(len(side.terms) > 1 for b in whole.brackets for side in (b.left, b.right))
+        if not overlaps or len(whole.operands) > 1 or len(part.operands) != 2 or present <= set(part.out.indices):
+            return False
     distinct = len(set(part.out.indices)) == len(part.out.indices)
     if not distinct or not set(part.out.indices) <= present or isinstance(part.factor.number, float | complex):
         return False

@@ -24,7 +24,7 @@ from math import prod
 from . import blocks, pointwise, reductions
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
-from .workspace import Slot, Workspace
+from .workspace import Copy, Slot, Workspace
 
 SLICE = 400.0
 """Nanoseconds that one more matrix in a batch costs."""
@@ -111,10 +111,15 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
 
 
 def rearranged(work: Workspace, view: View, batch: str, summed: str) -> View:
-    """A copy as matrices: the batch, the letters of its own, the summed ones."""
+    """A copy as matrices: the batch, the letters of its own, the summed ones. One that was made before is taken."""
     lying = [i for i in memory_order(view) if i not in summed]
     order = "".join([*(i for i in lying if i in batch), *(i for i in lying if i not in batch), summed])
-    return pointwise.copied(work, view, order, Slot(view.dtype, "", work.allocate(order, view.dtype)))
+    source = view.transposed(order)
+    found = work.copies.get(source.text)
+    if found is None or not found.is_valid(work.assembly):
+        copy = pointwise.copied(work, view, order, Slot(view.dtype, "", work.allocate(order, view.dtype)))
+        found = work.copies[source.text] = Copy(source.root, copy, len(work.assembly.steps))
+    return found.view.named(order)
 
 
 def with_group(work: Workspace, view: View, batch: str, letters: str, summed: str) -> tuple[View, str, str]:

@@ -63,7 +63,9 @@ class Region:
     def fits(self, equation: Equation) -> bool:
         """Whether an equation can be run block by block, or is a sum over blocks."""
         out = equation.out.indices
-        if len(set(out)) != len(out) or not all(self.is_cut(ref) for ref in operands(equation)):
+        cuts = {(ref.name, self.cut_of(ref.indices)) for ref in operands(equation)}
+        twice = len(cuts) != len({name for name, _ in cuts})  # read along other axes each time
+        if twice or len(set(out)) != len(out) or not all(self.is_cut(ref) for ref in operands(equation)):
             return False
         along = set(self.letters)
         match equation:
@@ -155,7 +157,8 @@ def region_from(work: Workspace, equations: Sequence[Equation], start: int) -> R
     for equation in rest:
         names = {ref.name for ref in operands(equation)}
         inner = names & (region.members.keys() | region.sums)
-        if not names & waiting and region.fits(equation) and is_worth_while(work, region, equation):
+        fits = equation.out.name not in work.apart and region.fits(equation)
+        if fits and not names & waiting and is_worth_while(work, region, equation):
             region.take(equation)
         elif names & waiting or inner:
             waiting.add(equation.out.name)
@@ -199,7 +202,7 @@ def needed_of(wanted: Sequence[Equation], makers: dict[str, Equation]) -> set[st
 def begun(work: Workspace, equation: Equation) -> Region | None:
     """An empty region along the first letters, in memory, of a large array that an equation reads."""
     refs = [ref for ref in operands(equation) if len(set(ref.indices)) == len(ref.indices)]
-    if not refs:
+    if not refs or equation.out.name in work.apart:
         return None
     ref = max(refs, key=lambda ref: size_of(work, ref))
     view = work.values[ref.name].named(ref.indices)

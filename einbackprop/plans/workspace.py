@@ -25,6 +25,22 @@ class Slot:
     into: View | None = None
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a view, and how many steps there were when it was made."""
+
+    source: Root
+    view: View
+    made: int
+
+    def is_valid(self, assembly: Assembly) -> bool:
+        """Whether nothing has been written to either since; a copy in a loop is good for its round only."""
+        copying, *later = assembly.steps[self.made - 1 :]
+        roots = (self.source, self.view.root)
+        outside = assembly.loop is None and copying.loop is None
+        return outside and all(step.out not in roots for step in later)
+
+
 class Workspace:
     """Values while a program is lowered.
 
@@ -41,6 +57,8 @@ class Workspace:
         The number of the equation that is being lowered.
     home : callable
         The place of a value that belongs in a stack: see ``placing``.
+    apart : set of str
+        Values that are run as a whole, never in blocks: stacks, and what is put into them.
     waiting : sequence of View
         Operands of that equation that later steps of it read.
     placed : dict of value to View
@@ -67,7 +85,9 @@ class Workspace:
         self.made = 0
         self.waiting: Sequence[View] = ()
         self.home: Callable[[str, Dtype, str], View | None] = nowhere
+        self.apart: frozenset[str] = frozenset()
         self.placed: dict[str, View] = {}
+        self.copies: dict[str, Copy] = {}
         self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
         self.number_equations(program.equations)
 
