@@ -93,9 +93,10 @@ def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
     """
     square = []
     for declared in program.inputs:
-        sizes = [program.sizes[i] for i in declared.ref.indices]
-        if declared.ref.name in parameters and len(sizes) == 2 and sizes[0] == sizes[1] != 1:
-            square.append(f"{parameters[declared.ref.name]} ({'='.join(declared.ref.indices)}={sizes[0]})")
+        own = [program.dimension(i) for i in declared.ref.indices]
+        different = len(own) == 2 and own[0] is not own[1]  # a recurrent weight is square at every size
+        if declared.ref.name in parameters and different and own[0].size == own[1].size != 1:
+            square.append(f"{parameters[declared.ref.name]} ({'='.join(declared.ref.indices)}={own[0].size})")
     found = []
     if square:
         are = "is" if len(square) == 1 else "are"

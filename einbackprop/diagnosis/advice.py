@@ -10,6 +10,7 @@ import ast
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ def advise(edit: Edit, search: Search, words: Words) -> str | None:
     statement = statement_of(edit.edited.source)
     if statement is None or own is None:
         return None
+    if edit.kind == "gather":
+        return added_to(statement)
     line = words.line_of(edit.edited)
     end = words.end_of(line)
     names = namespace(line, search.base[own], search, words)
@@ -59,6 +62,16 @@ def statement_of(source: Source | None) -> Any:
         return None
     computes = isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) and statement.value is not None
     return statement if computes else None
+
+
+def added_to(statement: ast.stmt) -> str | None:
+    """``dW += …`` for ``dW = …``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    if not isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
+        return None
+    return ast.unparse(ast.AugAssign(target, ast.Add(), statement.value))
 
 
 def names_of(line: list[Equation]) -> set[str]:
@@ -125,7 +138,7 @@ def rewritten(statement: Any, edit: Edit, words: Words) -> Iterator[Any]:
             changes = (grown(value, ast.Mult(), factor) for factor in expressions(edit.new, words))
         case "term":
             sign = ast.Sub() if is_negative(edit.factor) else ast.Add()
-            changes = (grown(value, sign, term) for term in expressions(edit.new, words))
+            changes = (grown(value, sign, times(edit.factor, term)) for term in expressions(edit.new, words))
         case "letters":
             changes = other_axes(value)
         case "function" | "parameter":
@@ -141,6 +154,14 @@ def rewritten(statement: Any, edit: Edit, words: Words) -> Iterator[Any]:
 def is_negative(factor: Factor) -> bool:
     """Whether a term is subtracted."""
     return not isinstance(factor.number, complex) and factor.number < 0
+
+
+def times(factor: Factor, term: ast.expr) -> ast.expr:
+    """The term with the size of a plain factor: ``0.1 * W1``."""
+    if factor.sizes or not isinstance(factor.number, Fraction) or abs(factor.number) == 1:
+        return term
+    number = abs(factor.number)
+    return ast.BinOp(ast.Constant(int(number) if number.denominator == 1 else float(number)), ast.Mult(), term)
 
 
 class Change(ast.NodeTransformer):
@@ -214,23 +235,28 @@ def scalings(value: ast.expr, edit: Edit, words: Words) -> Iterator[ast.expr]:
             yield with_nodes(value, {n: other_sign})
     if edit.factor.number == -1 and not edit.factor.sizes:
         yield ast.UnaryOp(ast.USub(), copy.deepcopy(value))
-    for operator, amount in amounts(edit.factor, words):
+    for operator, amount in amounts(edit, words):
         yield grown(value, operator, amount)
 
 
-def amounts(factor: Factor, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]:
-    """A factor as code: ``/ batch_size``, ``* 2``."""
-    number = factor.number
+def amounts(edit: Edit, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]:
+    """A factor as code: ``/ batch_size``, ``* 2``, ``/ T.shape[0]``."""
+    factor, number = edit.factor, edit.factor.number
     if not factor.sizes and not isinstance(number, complex):
         over = 1 / number if number else 0
         if over == int(over):
             yield ast.Div(), ast.Constant(int(over))
         yield ast.Mult(), ast.Constant(int(number) if number == int(number) else float(number))
-    if len(factor.sizes) == 1 and number == 1:
-        letter, power = factor.sizes[0]
+    if len(factor.sizes) == 1 and number == 1 and abs(factor.sizes[0][1]) == 1:
+        ((letter, power),) = factor.sizes
+        operator = ast.Mult() if power == 1 else ast.Div()
         name = words.program.dimension(letter).name
-        if name.isidentifier() and abs(power) == 1:
-            yield (ast.Mult() if power == 1 else ast.Div()), ast.Name(name, ast.Load())
+        if name.isidentifier():
+            yield operator, ast.Name(name, ast.Load())
+        for ref in operands(edit.edited):
+            if letter in ref.indices and words.name(ref.name).isidentifier():
+                axis = ref.indices.index(letter)
+                yield operator, ast.parse(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
 
 
 def omissions(value: ast.expr) -> Iterator[ast.expr]:

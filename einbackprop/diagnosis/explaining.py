@@ -127,7 +127,7 @@ class Diagnosis:
             called, meaning = words.name(name), words.meaning(explanation.role)
             return Mistake(source, f"{called} is not {meaning}; expected is what {meaning} is.", yours, expected)
         edit, *others = explanation.edits
-        others = [x for x in others if x.kind != "replace" or words.value(x.old) != words.value(x.new)]
+        others = [x for x in others if is_another(x, edit, words)]
         place = self.places.place_of(edit, self.searches[name])
         alternatives = tuple(self._alternative(other, line_of(place.source)[:2]) for other in others[:2])
         return Mistake(place.source, sentence(edit, words), place.yours, place.expected, place.advice, alternatives)
@@ -195,6 +195,13 @@ class Diagnosis:
             before = next_to(named, known.of, self.judging)
             said += f": {before}, though its name says {named}" if before else f", though its name says {named}"
         return said
+
+
+def is_another(edit: Edit, first: Edit, words: Words) -> bool:
+    """Whether an edit says something else than the first: not the same term once more, or a name for itself."""
+    if edit.kind == "replace":
+        return words.value(edit.old) != words.value(edit.new)
+    return edit.kind != "term" or first.kind != "term" or edit.edited.out != first.edited.out
 
 
 def identifiers(code: str) -> set[str]:

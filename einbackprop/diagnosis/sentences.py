@@ -61,6 +61,8 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
             return (
                 f"you multiply by {formulas[0]}; the {maker.function} here made {instead}, so it must be {formulas[1]}."
             )
+        if elementwise.statement(maker.function) and edit.edited.out.name not in words.judging.roots:
+            return f"{instead} must stand here, not {said}: the {maker.function} here made {instead}."
     return f"{instead} must stand here, not {said}."
 
 
@@ -103,8 +105,14 @@ def scaled_sentence(edit: Edit, words: Words) -> str:
         if power == -1 and "sum" in source.code:
             return f"a sum where a mean is needed: divide by {size}."
         if power in (1, -1):
-            return f"the factor {'1/' if power == -1 else ''}{size}{what} is missing."
-    return f"a factor{what} is wrong: multiply by {amount_text(factor)}."
+            name, _, meaning = size.partition(", ")
+            said = f" ({name} is {meaning})" if meaning else ""
+            return f"the factor {'1/' if power == -1 else ''}{name}{what} is missing{said}."
+    wrong = f"a factor{what} is wrong: multiply by {amount_text(factor)}"
+    if number == 1 and sorted(power for _, power in sizes) == [-1, 1]:
+        over, under = (size_name(i, words.judging.program) for i, _ in sorted(sizes, key=lambda size: size[1]))
+        return f"{wrong}, which is to divide by {over}, not by {under}."
+    return f"{wrong}."
 
 
 def size_name(letter: str, program: Program) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..fusion import Letters, fuse
+from ..letters import letters_of, rename_letters
 from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, operands
 from ..reading import is_ones, set_apart
 from ..text.einsum_text import einsum_text
@@ -127,7 +128,7 @@ class Words:
         program = Program((), (*extra, *needed), (needed[-1].out,), self._dimensions(extra))
         keep = self.program.labels
         fused = fuse(program, lambda part, whole: part.out.name != out and (part.out.name not in keep or part in extra))
-        main = fused.defining()[out]
+        main = self.in_forward_letters(fused.defining()[out])
         inside = set_apart([e for e in fused.equations if e is not main], fused.equations, Letters(fused.dimensions))
         names = self.names_in([*fused.equations])
         names |= self._spelled(out, names)
@@ -149,6 +150,32 @@ class Words:
         others = [value for value in names if value not in called and value not in made]
         again = {value: called[read] for value in others for read in called if self._same(value, read)}
         return called | again
+
+    def in_forward_letters(self, equation: Equation) -> Equation:
+        """The equation with the letters that the forward has for what it reads, where they go together.
+
+        Where a mistake brings two dimensions together they do not, and the equation stays as it was read.
+        """
+        table: dict[str, str] = {}
+        for ref in operands(equation):
+            for own, wanted in zip(ref.indices, self.forward_letters(ref), strict=False):
+                if table.setdefault(own, wanted) != wanted:
+                    return equation
+        whole = {i: table.get(i, i) for i in letters_of(equation)}
+        return rename_letters(equation, table) if len(set(whole.values())) == len(whole) else equation
+
+    def forward_letters(self, ref: Ref) -> str:
+        """The letters of a value where it is given, or the forward or its derivative makes it; none of another."""
+        role, truth = self.judging.original.get(ref.name), self.judging.truth
+        name = role.known.name if role else ref.name
+        stated = [i.ref for i in self.program.inputs if i.ref.name == name] or [
+            e.out for e in truth.program.equations if e.out.name == name
+        ]
+        letters = stated[0].indices if stated else ""
+        if len(letters) != len(ref.indices):
+            return ""
+        order = role.axes if role and role.axes else range(len(letters))
+        return "".join(letters[axis] for axis in order)
 
     def derived(self, role: Role, out: str) -> Formula:
         """What a step should be, derived: in the user's names where the user has a value, else in full."""
