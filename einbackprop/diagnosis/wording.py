@@ -128,13 +128,14 @@ class Words:
         program = Program((), (*extra, *needed), (needed[-1].out,), self._dimensions(extra))
         keep = self.program.labels
         fused = fuse(program, lambda part, whole: part.out.name != out and (part.out.name not in keep or part in extra))
-        main = self.in_forward_letters(fused.defining()[out])
+        main = fused.defining()[out]
         inside = set_apart([e for e in fused.equations if e is not main], fused.equations, Letters(fused.dimensions))
         names = self.names_in([*fused.equations])
         names |= self._spelled(out, names)
         names |= {e.out.name: "ones" for e in inside if is_ones(e)}
         view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
         view = replace(view, taken=frozenset(names.values()))
+        main = self.in_forward_letters(main)
         markup = equation_markup(main, view)
         return Formula(text(markup), einsum_text(main, view), subscripts(main), markup)
 
