@@ -161,6 +161,22 @@ def written(
     return out
 
 
+def scatter_into(work: Workspace, equation: Contract, factor: Number, out: View) -> None:
+    """Add a scattered product, times a number, to an array that is there, in the product's letters."""
+    kind = kind_of(work, equation, out.dtype)
+    factor *= number_of(equation.factor, work.program.sizes)
+    pattern = patterns.read(work, equation)
+    pattern.solve()
+    if pattern.is_zero or 0 in work.shape(pattern.letters):
+        return
+    ((axis, pick),) = pattern.scatters
+    views = [converted(work, pattern, n, kind) for n in range(len(pattern.readings))]
+    letters = equation.out.indices.replace(pattern.out[axis].letters, "")
+    kept = "".join(dict.fromkeys(letters + pick.letters))
+    made = scaled_product(work, views, kept, Slot(out.dtype), kind, factor)
+    scattered(work, pattern, made, out)
+
+
 def accumulated(work: Workspace, pattern: Pattern, made: View, letters: str, out: View) -> None:
     """Add up parts that overlap."""
     for place, part in overlapping(work, pattern, made, letters, out):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from ..text.notation import View as Notation
 from ..text.notation import equation_text
 from . import placing, pointwise, reductions, regions
 from .assembly import Loop, Source, Step, compiled
-from .contractions import contract
+from .contractions import contract, scatter_into
 from .dtypes import value_dtypes, weak_values
 from .patterns import at_positions, axes_of, form_of
+from .picking import is_scattered
 from .preparation import prepared
 from .regions import Region
 from .views import View
-from .workspace import Workspace
+from .workspace import Workspace, number_of
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Lowering:
         while number < stop:
             region = regions.region_from(self.work, order[:stop], number)
             if region is None:
-                self.compute(order[number], number)
+                self.compute(order[number], number, order[number + 1 : number + 2])
                 number += 1
                 continue
             order[number:stop] = [*region.before, *region.inside, *region.after]
@@ -183,10 +184,13 @@ class Lowering:
             self.compute_in_blocks(region, order, number)
             number += len(region.inside)
 
-    def compute(self, equation: Equation, number: int) -> None:
-        """The steps of one equation."""
+    def compute(self, equation: Equation, number: int, following: Sequence[Equation] = ()) -> None:
+        """The steps of one equation, or none if it is a scattered term of the sum that follows."""
         self.work.at = number
         self.work.assembly.equation = self.texts[equation.out.name]
+        if following and is_late(equation, following[0], self.work):
+            self.work.scattered = equation
+            return
         self.work.define(equation.out.name, self.value(equation))
 
     def compute_in_blocks(self, region: Region, order: Sequence[Equation], first: int) -> None:
@@ -228,8 +232,10 @@ class Lowering:
             else:
                 work.placed[name] = assembly.cut(whole, region.cut_of(whole.term), variables, lengths)
         for number, equation in enumerate(region.inside, first):
-            self.compute(equation, number)
+            self.compute(equation, number, region.inside[number - first + 1 :])
             name = equation.out.name
+            if name not in work.values:
+                continue
             made, place = work.values[name].named(equation.out.indices), work.placed.get(name)
             if place is not None and made.root is not place.root:
                 assembly.emit("copy", "copyto({out}, {0})", made, out=place)
@@ -249,7 +255,7 @@ class Lowering:
             case Contract():
                 return contract(work, equation)
             case Sum():
-                return pointwise.add_terms(work, equation).transposed(out.indices)
+                return self.total(equation)
             case Map():
                 self.quiet &= pointwise.is_quiet(equation)
                 return pointwise.pointwise(work, equation).transposed(out.indices)
@@ -259,6 +265,21 @@ class Lowering:
                 return update(work, equation)
             case Opaque():
                 return work.values[out.name]
+
+    def total(self, equation: Sum) -> View:
+        """The view of a sum. A scattered term is added last, in place."""
+        work, late = self.work, self.work.scattered
+        if late is None:
+            return pointwise.add_terms(work, equation).transposed(equation.out.indices)
+        work.scattered = None
+        work.waiting = tuple(work.values[ref.name] for ref in operands(late))
+        ((factor, ref),) = [(f, r) for f, r in equation.terms if r is not None and r.name == late.out.name]
+        terms = tuple(term for term in equation.terms if term != (factor, ref))
+        view = pointwise.add_terms(work, replace(equation, terms=terms)).transposed(equation.out.indices)
+        work.waiting = ()
+        place = view.named(equation.out.indices).transposed(ref.indices).named(late.out.indices)
+        scatter_into(work, late, number_of(factor, self.program.sizes), place)
+        return view
 
     def plan(self, interface: Interface) -> Plan:
         """The plan that the steps make."""
@@ -283,6 +304,18 @@ class Lowering:
             view = out
         units = self.program.output_units[number] if self.program.output_units else ()
         return view.with_units(units)
+
+
+def is_late(equation: Equation, following: Equation, work: Workspace) -> TypeGuard[Contract]:
+    """Whether a product is nothing but a scattered term of the sum that follows it."""
+    name = equation.out.name
+    if not isinstance(following, Sum) or not is_scattered(equation) or work.readers.get(name) != [following]:
+        return False
+    others = [ref for _, ref in following.terms if ref is not None and ref.name != name]
+    same = [ref for _, ref in following.terms if ref is not None and ref.name == name]
+    whole = any(set(ref.indices) == set(following.out.indices) for ref in others)
+    dtypes = {work.dtypes[name] for name in (following.out.name, *(ref.name for ref in others))}
+    return whole and len(same) == 1 and len(dtypes) == 1 and len(set(same[0].indices)) == len(same[0].indices)
 
 
 def update(work: Workspace, equation: Update) -> View:

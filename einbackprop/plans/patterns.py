@@ -209,8 +209,11 @@ class Pattern:
         if written and self.out != list(axes_of("".join(dict.fromkeys("".join(f.letters for f in self.out))))):
             return False
         reads = [reading for reading in self.readings if letter in reading.letters]
-        if len(written) > 1 or not (written or reads) or any(r.axes.count(alone) > 1 for r in reads):
+        if len(written) > 1 or any(r.axes.count(alone) > 1 for r in reads):
             return False
+        if not written and not reads:  # 1 where the label is a position, else 0
+            reads = [Reading(self.work.ones(self.work.sizes[letter], np.dtype(np.int8)), (alone,))]
+            self.readings += reads
         self.readings = [gathered(self.work, r, letter, pick) if r in reads else r for r in self.readings]
         self.scatters += [(axis, pick) for axis in written]
         if not written:

@@ -165,6 +165,9 @@ def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str
     rest = [view for _, _, view in terms]
     (_, number, first), *others = terms
     if not others:
+        free = number == 1 and slot.into is None and slot.name not in work.fresh
+        if free and first.dtype == slot.dtype and set(first.term) == set(letters) and work.is_spare(first):
+            return first
         return product(work, [first], letters, slot, number)
     if number != 1:
         first = _scaled(work, first, number, rest[1:])

@@ -15,6 +15,7 @@ from ..lowering import contraction_order
 from ..program import Contract, Equation, Map, Opaque, Program, Ref, operands
 from ..subscripts import Subscripts
 from .algebra import simplified
+from .picking import with_picks_placed
 from .stacking import stacked
 
 LARGEST = 1 << 20
@@ -28,7 +29,7 @@ def prepared(program: Program, dtypes: Sequence[Any] = ()) -> Program:
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    return simplified(stacked(fuse(program, is_better_together)))
+    return simplified(with_picks_placed(stacked(fuse(program, is_better_together))))
 
 
 def folded(program: Program) -> Program:

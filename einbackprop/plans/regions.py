@@ -148,7 +148,7 @@ def is_large_product(equation: Contract, batch: set[str]) -> bool:
 
 def region_from(work: Workspace, equations: Sequence[Equation], start: int) -> Region | None:
     """The region that begins with one of the equations, if it is worth while."""
-    region = begun(work, equations[start])
+    region = None if work.scattered else begun(work, equations[start])
     if region is None:
         return None
     rest = equations[start:]
@@ -205,6 +205,8 @@ def begun(work: Workspace, equation: Equation) -> Region | None:
     if not refs or equation.out.name in work.apart:
         return None
     ref = max(refs, key=lambda ref: size_of(work, ref))
+    if ref.name not in work.values:
+        return None
     view = work.values[ref.name].named(ref.indices)
     if view.size * view.dtype.itemsize < max(LARGE, 1) or view.dtype.kind not in "fc":
         return None

@@ -70,7 +70,7 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None
         inside = (labels >= 0) & (labels < length)
         values, labels, grid = values[inside], labels[inside], [n[inside] for n in grid]
     if len(grid) == labels.ndim or (grid and labels.ndim == 1):
-        out[(*grid, labels)] = values
+        out[(*grid, labels)] += values
     else:
         np.add.at(out, (*grid, labels), values)
 

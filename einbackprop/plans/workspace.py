@@ -61,6 +61,8 @@ class Workspace:
         Values that are run as a whole, never in blocks: stacks, and what is put into them.
     waiting : sequence of View
         Operands of that equation that later steps of it read.
+    scattered : Contract or None
+        A product that is not made but added, where labels say, to the sum that is lowered next.
     placed : dict of value to View
         Where values are to be written, if that is given.
     """
@@ -88,6 +90,7 @@ class Workspace:
         self.apart: frozenset[str] = frozenset()
         self.placed: dict[str, View] = {}
         self.copies: dict[str, Copy] = {}
+        self.scattered: Contract | None = None
         self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
         self.number_equations(program.equations)
 

@@ -1,0 +1,122 @@
+"""Picks by labels, ``q[k,b] [k=label[b]]``: on few entries, and where they are wanted.
+
+A pick from a sum is the sum of picks; a pattern of nothing but labels (the one-hot rows that a pick has as its
+cotangent) is put into the products that read it; and where it is a term of a sum, it comes right before the sum, which
+is then added to at the labels only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+from ..fusion import Letters, merged
+from ..program import ONE, Contract, Equation, Program, Ref, Sum, operands
+
+
+def with_picks_placed(program: Program) -> Program:
+    """The same outputs, with picks where they cost least."""
+    if not any(is_pick(equation) for equation in program.equations):
+        return program
+    letters = Letters(program.dimensions)
+    kept = {ref.name for ref in program.outputs}
+    equations = distributed(program.equations, kept, {*program.constants, *(i.ref.name for i in program.inputs)})
+    equations = late(inlined(equations, kept, letters), kept)
+    return replace(program, equations=tuple(equations), dimensions=letters.dimensions())
+
+
+def is_pick(equation: Equation | None) -> bool:
+    """Whether an equation reads or writes where labels say."""
+    return isinstance(equation, Contract) and any(b.right.pick is not None for b in equation.brackets)
+
+
+def is_scattered(equation: Equation) -> TypeGuard[Contract]:
+    """Whether a product goes, along one axis, where labels say: ``y[k,b] = x[b] [k=label[b]]``."""
+    if not isinstance(equation, Contract) or len(equation.brackets) != 1:
+        return False
+    ((left, relation, right),) = [(b.left, b.relation, b.right) for b in equation.brackets]
+    alone = left.terms == ((ONE, left.letters),) and not left.constant and left.pick is None
+    labelled = alone and relation == "=" and right.pick is not None and not right.terms and not right.constant
+    out = equation.out.indices
+    read = {i for ref in equation.operands for i in ref.indices} | set(right.letters)
+    return labelled and len(set(out)) == len(out) and set(out) == {*read, left.letters} and left.letters not in read
+
+
+def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) -> list[Equation]:
+    """Picks from sums that nothing else reads, as sums of picks."""
+    made = {equation.out.name: equation for equation in equations}
+    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    taken = taken | made.keys()
+    changed: list[Equation] = []
+    gone = set()
+    for equation in equations:
+        total = made.get(equation.operands[0].name) if isinstance(equation, Contract) and equation.operands else None
+        if (
+            isinstance(equation, Contract) and isinstance(total, Sum) and is_pick(equation)
+            and len(equation.operands) == 1 and uses[total.out.name] == 1 and total.out.name not in kept
+            and is_smaller(equation, total) and len(set(equation.out.indices)) == len(equation.out.indices)
+        ):  # fmt: skip
+            gone.add(total.out.name)
+            changed += parts_of(equation, total, taken)
+        else:
+            changed.append(equation)
+    return [equation for equation in changed if equation.out.name not in gone]
+
+
+def is_smaller(pick: Contract, total: Sum) -> bool:
+    """Whether a pick has fewer axes than the sum that it is from, and each of these once."""
+    distinct = len(set(total.out.indices)) == len(total.out.indices)
+    return distinct and len(pick.out.indices) < len(total.out.indices) == len(set(pick.operands[0].indices))
+
+
+def parts_of(pick: Contract, total: Sum, taken: set[str]) -> list[Equation]:
+    """The picks from the terms of a sum, and their sum."""
+    table = dict(zip(total.out.indices, pick.operands[0].indices, strict=True))
+    parts: list[Equation] = []
+    terms = []
+    for factor, ref in total.terms:
+        refs = () if ref is None else (Ref(ref.name, "".join(table[i] for i in ref.indices)),)
+        name = next(n for n in (f"{pick.out.name}_part{k or ''}" for k in range(len(taken) + 1)) if n not in taken)
+        taken.add(name)
+        parts.append(replace(pick, out=Ref(name, pick.out.indices), operands=refs))
+        moved = tuple(sorted((table.get(i, i), power) for i, power in factor.sizes))
+        terms.append((replace(factor, sizes=moved), Ref(name, pick.out.indices)))
+    return [*parts, Sum(pick.out, tuple(terms), pick.source)]
+
+
+def inlined(equations: Sequence[Equation], kept: set[str], letters: Letters) -> list[Equation]:
+    """Products with the patterns that they read in them."""
+    patterns: dict[str, Contract] = {}
+    changed: list[Equation] = []
+    for equation in equations:
+        if isinstance(equation, Contract):
+            parts: Mapping[str, Contract] = {
+                ref.name: patterns[ref.name]
+                for ref in equation.operands
+                if ref.name in patterns and len(set(ref.indices)) == len(ref.indices)
+            }
+            equation = merged(equation, parts, letters) if parts else equation
+            if is_pick(equation) and not equation.operands and equation.out.indices:
+                patterns[equation.out.name] = equation
+        changed.append(equation)
+    used = {ref.name for equation in changed for ref in operands(equation)} | kept
+    return [e for e in changed if e.out.name in used or e.out.name not in patterns]
+
+
+def late(equations: Sequence[Equation], kept: set[str]) -> list[Equation]:
+    """Picks that one sum reads, and nothing else, right before it."""
+    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    made = {e.out.name: e for e in equations if is_scattered(e) and uses[e.out.name] == 1 and e.out.name not in kept}
+    moved = {
+        ref.name: equation.out.name
+        for equation in equations if isinstance(equation, Sum)
+        for ref in operands(equation) if ref.name in made
+    }  # fmt: skip
+    changed: list[Equation] = []
+    for equation in equations:
+        if equation.out.name not in moved:
+            changed += [made[name] for name, reader in moved.items() if reader == equation.out.name]
+            changed.append(equation)
+    return changed
