@@ -159,7 +159,16 @@ class Guard:
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 
-        return Interface(head, opening, returned, self.constants, taken, admitted)
+        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders())
+
+    def orders(self) -> dict[int, tuple[int, ...]]:
+        """The axes of the examples as they lie in memory, where that is not C's order."""
+        orders = {}
+        for number, (declared, array) in enumerate(zip(self.program.inputs, self.inputs, strict=True)):
+            order = tuple(int(n) for n in np.argsort([-abs(stride) for stride in array.strides], kind="stable"))
+            if array.size and not declared.units and order != tuple(range(array.ndim)):
+                orders[number] = order
+        return orders
 
     def take(self, container: tuple[str, Any], path: Path) -> None:
         """The lines that take a container apart: the arguments themselves, if the path is empty."""

@@ -153,6 +153,24 @@ def test_one_array_at_two_places_must_be_one_array_again() -> None:
         compiled(x, np.zeros(2))
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 0, 2), (2, 1, 0)])
+def test_arrays_may_lie_otherwise_than_the_examples(axes: tuple[int, ...]) -> None:
+    """A plan is made for the order in memory of the examples, and right for any."""
+
+    def loss(x: Any, w: Any) -> Any:
+        u = x - x.max(axis=2, keepdims=True)
+        return np.sum(np.einsum("bti,ij->btj", np.exp(u) / np.exp(u).sum(axis=2, keepdims=True), w) ** 2)
+
+    rng = np.random.default_rng(0)
+    arrays = [np.moveaxis(rng.normal(size=(3, 4, 5)).transpose(axes).copy(), range(3), axes) for _ in range(3)]
+    w = rng.normal(size=(arrays[0].shape[2], 2)).T.copy().T
+    compiled = eb.compile(eb.value_and_grad(loss), arrays[0], w)
+    for array in (*arrays, arrays[1].copy(), np.asfortranarray(arrays[2]), arrays[0][::-1]):
+        (value, slope), (expected, expected_slope) = compiled(array, w), eb.value_and_grad(loss)(array, w)
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+        np.testing.assert_allclose(slope, expected_slope, rtol=1e-9, atol=1e-14)
+
+
 def test_arrays_in_another_byte_order() -> None:
     x = np.arange(3).astype(">f8")
     found = eb.compile(lambda x: 2 * x, x)(x)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, TypeGuard
 
 import numpy as np
 
 from .. import interpretation
-from ..program import Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
+from ..program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..text.notation import View as Notation
 from ..text.notation import equation_text
 from . import placing, pointwise, reductions, regions
@@ -90,6 +91,9 @@ class Interface:
         The lines of the opening that take arguments apart, without those that look at the arrays.
     admitted : str
         The expression that gives the arrays, from what can be taken for them, and refuses what cannot.
+    orders : mapping of int to tuple of int
+        The axes of an input in the order in which they lie in memory, the outermost first, where that is another than
+        in C. The plan is right whatever they are, and fast where they are so.
     """
 
     head: str
@@ -98,6 +102,7 @@ class Interface:
     names: Mapping[str, Any]
     taking: Sequence[str] = ()
     admitted: str = ""
+    orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @staticmethod
     def of(program: Program) -> Interface:
@@ -133,9 +138,11 @@ def lower(
     """
     weak = weak_values(program)
     program = prepared(program, dtypes)
+    interface = interface or Interface.of(program)
     lowering = Lowering(program, weak, reuse=reuse)
+    lowering.orders = interface.orders
     lowering.run()
-    return lowering.plan(interface or Interface.of(program))
+    return lowering.plan(interface)
 
 
 class Lowering:
@@ -149,6 +156,7 @@ class Lowering:
         self.work.apart = frozenset(self.stacks.sums | self.stacks.parts.keys())
         self.work.home = functools.partial(placing.home, self.work, self.stacks)
         self.quiet = True
+        self.orders: Mapping[int, tuple[int, ...]] = {}
         notation = Notation.of(program)
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
 
@@ -163,7 +171,7 @@ class Lowering:
         """The inputs and constants."""
         work = self.work
         for number, declared in enumerate(self.program.inputs):
-            work.define(declared.ref.name, work.argument(number, declared))
+            work.define(declared.ref.name, work.argument(number, declared, self.orders.get(number)))
         for name, array in self.program.constants.items():
             letters = "".join(chr(0xF000 + n) for n in range(np.ndim(array)))
             work.define(name, work.assembly.constant(np.asarray(array), letters))
@@ -231,6 +239,9 @@ class Lowering:
                 work.placed[name] = work.allocate(whole.term, whole.dtype)
             else:
                 work.placed[name] = assembly.cut(whole, region.cut_of(whole.term), variables, lengths)
+        for late, total in pairwise(region.inside):
+            if total.out.name in work.placed and is_late(late, total, work):
+                self.place_rest(late, total)
         for number, equation in enumerate(region.inside, first):
             self.compute(equation, number, region.inside[number - first + 1 :])
             name = equation.out.name
@@ -243,6 +254,18 @@ class Lowering:
             if name in region.sums:
                 assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=wholes[name])
         assembly.loop = None
+
+    def place_rest(self, late: Contract, total: Equation) -> None:
+        """Make the one other term of a sum where the sum belongs, if nothing else reads it."""
+        assert isinstance(total, Sum)
+        rest = [(factor, ref) for factor, ref in total.terms if ref is not None and ref.name != late.out.name]
+        if len(rest) == 1 == len(total.terms) - 1 and rest[0][0] == ONE:
+            ((_, ref),) = rest
+            own = self.work.outs.get(ref.name)
+            whole = set(ref.indices) == set(total.out.indices)
+            if own is not None and whole and self.work.readers[ref.name] == [total]:
+                place = self.work.placed[total.out.name].named(total.out.indices)
+                self.work.placed[ref.name] = place.transposed(ref.indices).named(own.indices)
 
     def value(self, equation: Equation) -> View:
         """The view of what an equation computes, in its own letters."""

@@ -165,6 +165,8 @@ def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str
     rest = [view for _, _, view in terms]
     (_, number, first), *others = terms
     if not others:
+        if number == 1 and slot.into is not None and first.root is slot.into.root:
+            return slot.into
         free = number == 1 and slot.into is None and slot.name not in work.fresh
         if free and first.dtype == slot.dtype and set(first.term) == set(letters) and work.is_spare(first):
             return first

@@ -21,7 +21,7 @@ Slices = tuple[tuple[slice, ...], ...]
 
 LARGE = 1 << 20
 """Bytes of an array from which on blocks are worth while."""
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 """Bytes of a block of one array."""
 FEWEST = 3
 """Passes over such an array that a region must save."""
@@ -72,7 +72,7 @@ class Region:
             case Sum() | Map():
                 return along <= set(out)
             case Contract():
-                read = {i for ref in equation.operands for i in ref.indices}
+                read = {i for ref in operands(equation) for i in ref.indices}
                 if any(along & set(moved_letters(equation, n)) for n in range(len(equation.brackets))):
                     return False
                 if along <= set(out):

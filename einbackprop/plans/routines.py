@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
@@ -48,10 +49,23 @@ def arranged(array: Array, dtype: np.dtype[Any]) -> Array:
     return ready if ready.flags.aligned else ready.copy()
 
 
+def are_positions(labels: Array, length: int) -> bool:
+    """Whether all labels are positions along an axis; as numbers without a sign, those below 0 are too large."""
+    if labels.dtype.kind == "i":
+        labels = labels.view(f"u{labels.itemsize}")
+    return not labels.size or int(labels.max()) < length
+
+
+@functools.lru_cache(256)
+def grid_of(shape: tuple[int, ...], axes: int) -> tuple[Array, ...]:
+    """The index along each of the first axes of an array, to index another one by."""
+    return tuple(np.ogrid[tuple(slice(n) for n in shape)])[:axes]
+
+
 def gather(array: Array, labels: Array, out: Array) -> None:
     """``out[b,…] = array[labels[b],…]``: zero where a label is no position."""
     length = array.shape[0]
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    if not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
         out[...] = 0
         out[inside] = array[labels[inside]]
@@ -64,11 +78,11 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None
 
     ``shared`` axes, those of b, lie in front. Where they are all that labels have, no two entries meet.
     """
-    grid = [np.broadcast_to(n, labels.shape) for n in np.ogrid[tuple(slice(n) for n in labels.shape)][:shared]]
-    length = out.shape[shared]
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    grid, length = grid_of(labels.shape, shared), out.shape[shared]
+    if not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
-        values, labels, grid = values[inside], labels[inside], [n[inside] for n in grid]
+        grid = tuple(np.broadcast_to(n, labels.shape)[inside] for n in grid)
+        values, labels = values[inside], labels[inside]
     if len(grid) == labels.ndim or (grid and labels.ndim == 1):
         out[(*grid, labels)] += values
     else:
@@ -77,9 +91,8 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None
 
 def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
     """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position. ``shared`` axes lie in front."""
-    grid = tuple(np.ogrid[tuple(slice(n) for n in labels.shape)])[:shared]
-    length = array.shape[shared]
-    if labels.size and (labels.min() < 0 or labels.max() >= length):
+    grid, length = grid_of(labels.shape, shared), array.shape[shared]
+    if not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
         out[...] = 0
         where = np.nonzero(inside)

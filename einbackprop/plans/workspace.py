@@ -11,7 +11,7 @@ import numpy as np
 from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
 from .dtypes import beside_numbers
-from .views import Dtype, Root, View, is_dense, memory_order
+from .views import Dtype, Root, View, is_dense, memory_order, prototype
 
 Number = int | float | complex
 
@@ -107,12 +107,13 @@ class Workspace:
 
     # values
 
-    def argument(self, number: int, declared: Input) -> View:
-        """The view of an argument, without its axes of size 1 that have no letter."""
+    def argument(self, number: int, declared: Input, order: Sequence[int] | None = None) -> View:
+        """The view of an argument, without its axes of size 1 that have no letter, as it is taken to lie in memory."""
         letters = declared.ref.indices
-        shape = self.shape(letters)
-        root = Root(f"x{number}", "input", shape, np.dtype(declared.dtype))
-        return View.of(root, letters)
+        order = range(len(letters)) if order is None else order
+        root = Root(f"x{number}", "input", self.shape(letters[n] for n in order), np.dtype(declared.dtype))
+        array = prototype(root.shape, root.dtype).transpose(np.argsort(order))
+        return View(root.name, root, array, letters)
 
     def converted(self, view: View, dtype: Dtype) -> View:
         """A view's entries as numbers of a dtype, converted once for all equations that read it."""

@@ -163,7 +163,8 @@ ATTENTION_PRODUCTS = (*thrice(128, 64, 128, 8, 8), *thrice(128, 128, 64, 8, 8))
 
 
 def cross_entropy_arguments(rng: np.random.Generator, dtype: str) -> Arguments:
-    return normal(rng, dtype, (8192, 1024)), (rng.integers(0, 8192, 1024),)
+    (logits,) = normal(rng, dtype, (1024, 8192))  # the classes of a sample beside one another, for every contender
+    return [logits.T], (rng.integers(0, 8192, 1024),)
 
 
 def cross_entropy_loss(parameters: Any, labels: Any) -> Any:
