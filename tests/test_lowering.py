@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from einbackprop import interpretation
 from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
+from einbackprop.gradients import Gradient
 from einbackprop.plans import reductions, regions
 from einbackprop.plans.lowering import Plan, lower
-from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Position, Program, Ref
+from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
 from einbackprop.tracing.tracer import trace
 
 Arrays = list[np.ndarray]
@@ -183,7 +185,23 @@ def test_a_plan_in_blocks(drawn: Any, dtype: str, reuse: bool) -> None:
         checked(*typed(*drawn, dtype), reuse=reuse)
 
 
+CAST_AND_READ_TWICE = Program(
+    (Input(Ref("x", "ib"), "complex128"),),
+    (
+        Map(Ref("e", "ib"), "exp", (Ref("x", "ib"),)),
+        Contract(Ref("s", "b"), (Ref("e", "ib"),)),
+        Map(Ref("r", "b"), "power", (Ref("s", "b"),), Fraction(-1)),
+        Contract(Ref("p", "ib"), (Ref("e", "ib"), Ref("r", "b"))),
+        Contract(Ref("t"), (Ref("p", "bb"),)),
+    ),
+    (Ref("t"),),
+    (Dimension("ib", 2),),
+)
+"""The pattern of the diagonal is made complex once in a block, for two equations: the first must not write over it."""
+
+
 @given(programs(scalar=True, complex_inputs=True))
+@example((CAST_AND_READ_TWICE, [np.array([[0.2 + 0.1j, 0.1 + 0.2j], [0.9 + 0.3j, 0.6j - 0.9]])]))
 def test_a_gradient_in_blocks(drawn: Any) -> None:
     program, arrays = drawn
     with thresholds_of_one():
@@ -209,6 +227,40 @@ def test_drawn_programs_do_run_in_blocks() -> None:
 
     count()
     assert looped > 10
+
+
+def cross_entropy(x: Any, y: Any) -> Any:
+    u = x - x.max(axis=1, keepdims=True)
+    q = u - np.log(np.exp(u).sum(axis=1, keepdims=True))
+    return -np.mean(q[np.arange(len(y)), y])
+
+
+def tied_embedding(x: Any, y: Any) -> Any:
+    return np.sum(np.tanh(x[y] @ x.T)) + np.sum(x[y[0]] ** 2)
+
+
+def picked_twice(x: Any, y: Any) -> Any:
+    return np.sum(np.exp((x + 2 * np.sin(x))[y]) + x[0]) + np.sum(x * x)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, tied_embedding, picked_twice])
+@pytest.mark.parametrize("labels", [[0, 1, 3], [2, 2, 2], [-1, 0, 4]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_labels_gather_and_scatter(loss: Any, labels: list[int], dtype: str) -> None:
+    """A label that is no class picks nothing, forward and backward."""
+    x = np.random.default_rng(0).normal(size=(3, 4) if loss is cross_entropy else (4, 3)).astype(dtype)
+    program = value_and_vjp(trace(loss, x, np.array([0, 1, 2])), ["x"])
+    for array in (x, np.asfortranarray(x)):
+        checked(program, [array, np.array(labels)])
+        with thresholds_of_one():
+            checked(program, [array, np.array(labels)], reuse=True)
+
+
+def test_the_gradient_of_a_pick_is_added_in_place() -> None:
+    x, y = np.ones((300, 400)), np.zeros(300, int)
+    plan = compile(Gradient(cross_entropy), x, y, reuse=True).plan
+    assert plan.nbytes < 2.2 * x.nbytes  # the gradient and one array more: no one-hot rows
+    assert "scatter_along" in plan.source
 
 
 @given(programs(), st.booleans())

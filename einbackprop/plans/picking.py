@@ -41,7 +41,12 @@ def is_scattered(equation: Equation) -> TypeGuard[Contract]:
     labelled = alone and relation == "=" and right.pick is not None and not right.terms and not right.constant
     out = equation.out.indices
     read = {i for ref in equation.operands for i in ref.indices} | set(right.letters)
-    return labelled and len(set(out)) == len(out) and set(out) == {*read, left.letters} and left.letters not in read
+    return labelled and distinct(equation.out) and set(out) == {*read, left.letters} and left.letters not in read
+
+
+def distinct(ref: Ref) -> bool:
+    """Whether no letter stands twice."""
+    return len(set(ref.indices)) == len(ref.indices)
 
 
 def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) -> list[Equation]:
@@ -56,7 +61,7 @@ def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) 
         if (
             isinstance(equation, Contract) and isinstance(total, Sum) and is_pick(equation)
             and len(equation.operands) == 1 and uses[total.out.name] == 1 and total.out.name not in kept
-            and is_smaller(equation, total) and len(set(equation.out.indices)) == len(equation.out.indices)
+            and is_smaller(equation, total) and distinct(equation.out)
         ):  # fmt: skip
             gone.add(total.out.name)
             changed += parts_of(equation, total, taken)
@@ -66,9 +71,10 @@ def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) 
 
 
 def is_smaller(pick: Contract, total: Sum) -> bool:
-    """Whether a pick has fewer axes than the sum that it is from, and each of these once."""
-    distinct = len(set(total.out.indices)) == len(total.out.indices)
-    return distinct and len(pick.out.indices) < len(total.out.indices) == len(set(pick.operands[0].indices))
+    """Whether a pick has fewer axes than the sum that it is from, each of these once, and picks along all others."""
+    read, picked = pick.operands[0].indices, {i for bracket in pick.brackets for i in bracket.letters}
+    fewer = len(pick.out.indices) < len(read) and set(read) - set(pick.out.indices) <= picked
+    return fewer and distinct(total.out) and distinct(pick.operands[0])
 
 
 def parts_of(pick: Contract, total: Sum, taken: set[str]) -> list[Equation]:
@@ -95,10 +101,12 @@ def inlined(equations: Sequence[Equation], kept: set[str], letters: Letters) -> 
             parts: Mapping[str, Contract] = {
                 ref.name: patterns[ref.name]
                 for ref in equation.operands
-                if ref.name in patterns and len(set(ref.indices)) == len(ref.indices)
+                if ref.name in patterns and distinct(ref)
             }
             equation = merged(equation, parts, letters) if parts else equation
-            if is_pick(equation) and not equation.operands and equation.out.indices:
+            within = {i for bracket in equation.brackets for i in bracket.letters}
+            own = set(equation.out.indices)  # a letter from nowhere would have to be counted
+            if is_pick(equation) and not equation.operands and own and own <= within and distinct(equation.out):
                 patterns[equation.out.name] = equation
         changed.append(equation)
     used = {ref.name for equation in changed for ref in operands(equation)} | kept
