@@ -74,6 +74,8 @@ def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ..
 
 
 def compiled(source: str, option: str, mode: str) -> types.CodeType:
+    if not source.strip() and mode == "eval":
+        raise ScriptError(f"{option} is empty: give an expression among the script's names")
     try:
         return compile(source, f"<{option}>", mode, dont_inherit=True)
     except SyntaxError as error:

@@ -61,6 +61,76 @@ def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert data["findings"][0]["line"] == 39
 
 
+SHAPES = {
+    "keepdims": ("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1, keepdims=True)", "db2",
+                 "the values are right, but the shape is (4, 1), and b2 has shape (4,): leave out keepdims=True."),
+    "a unit axis": ("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1)[:, None]", "db2",
+                    "the values are right, but the shape is (4, 1), and b2 has shape (4,): add .reshape(b2.shape)."),
+    "left out": ("dW2, db2, dW3, db3]", "dW2, dW3, db3]", "return [",
+                 "the gradient of b2 is made on line 38, but it is not returned."),
+    "None": ("dW2, db2, dW3, db3]", "dW2, None, dW3, db3]", "return [",
+             "the gradient of b2 is made on line 38, but it is not returned."),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "place", "said"), SHAPES.values(), ids=SHAPES)
+def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
+    tmp_path: Path, before: str, after: str, place: str, said: str
+) -> None:
+    text = COLUMNS.replace(before, after)
+    report = report_of(tmp_path, text)
+    (finding,) = report.findings
+    line = text.split("\n")[(finding.line or 0) - 1]
+    assert line.strip().startswith(place)
+    assert finding.message == said
+    others = [g for g in report.gradients if g.name != "b2"]
+    assert {g.grade for g in others} == {"proved"}
+    assert {g.verdict for g in report.gradients if g.name == "b2"} == {"wrong"}
+
+
+def test_one_array_returned_for_two_is_told(tmp_path: Path) -> None:
+    report = report_of(tmp_path, COLUMNS.replace("return [dW1, db1,", "return [dW1, db2,"))
+    (finding,) = report.findings
+    assert (finding.line, finding.message) == (
+        42, "db2, returned as the gradient of b1, is not ∂L/∂b1; db1 is.")
+
+
+EXPECTED = {
+    "untransposed": ("np.dot(W2.T, d_two)", "np.dot(W2, d_two)",
+                     "d_one[j,b] = Σ_k W2[k,j] d_two[k,b] one[j,b] (1 - one[j,b])"),
+    "another layer's value": ("dW2 = np.dot(d_two, one.T)", "dW2 = np.dot(d_two, two.T)",
+                              "dW2[k,j] = Σ_b d_two[k,b] one[j,b]"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), EXPECTED.values(), ids=EXPECTED)
+def test_what_is_expected_has_the_letters_of_the_forward(
+    tmp_path: Path, before: str, after: str, expected: str
+) -> None:
+    (finding,) = report_of(tmp_path, COLUMNS.replace(before, after)).findings
+    assert (finding.expected or "").split("\n")[0] == expected
+
+
+WRITTEN = {
+    "1/B": ("(guess - truth) / n", "(guess - truth)", "d_guess = (guess - truth) / n"),
+    "a term": ("return np.mean(0.5 * np.linalg.norm(guess - truth, axis=0) ** 2)",
+               "return np.mean(0.5 * np.linalg.norm(guess - truth, axis=0) ** 2) + 0.05 * np.sum(theta[0] ** 2)",
+               "dW1 = np.dot(d_one, X.T) + 0.1 * W1"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "write"), WRITTEN.values(), ids=WRITTEN)
+def test_what_to_write_is_said_in_the_users_numpy(tmp_path: Path, before: str, after: str, write: str) -> None:
+    (finding,) = report_of(tmp_path, COLUMNS.replace(before, after)).findings
+    assert finding.write == write
+
+
+def test_a_sum_for_which_a_size_stands_wrongly_is_told_both(tmp_path: Path) -> None:
+    (finding,) = report_of(tmp_path, COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]")).findings
+    assert finding.message == (
+        "a factor is wrong: multiply by I/B, which is to divide by B, the size of b, not by I (n).")
+
+
 def test_code_that_cannot_be_read_is_checked_all_the_same() -> None:
     def loss(w: np.ndarray) -> float:
         return float(np.sum(np.linalg.inv(np.diag(w)) ** 2))

@@ -250,6 +250,15 @@ def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
     assert refused(tmp_path, QUADRATIC, setup="w = 1 / 0") == "--setup: ZeroDivisionError: division by zero"
     assert refused(tmp_path, QUADRATIC, loss="w") == (
         "the loss must be one number, but it is an array of shape (2,): take its mean or sum")
+    assert refused(tmp_path, QUADRATIC, loss="L") == (
+        "the loss must be one number, but it is a function: call it, as in loss(W, X)")
+    assert refused(tmp_path, QUADRATIC, loss="'no'") == "the loss must be one number, but it is 'no'"
+    assert refused(tmp_path, QUADRATIC, loss=" ") == "--loss is empty: give an expression among the script's names"
+    assert refused(tmp_path, QUADRATIC, grads="L") == (
+        "the gradients must be arrays, or lists, tuples or dicts of them, but they are a function: call it, as in "
+        "gradients(W, X)")
+    assert refused(tmp_path, QUADRATIC, grads="'no'") == (
+        "the gradients must be arrays, or lists, tuples or dicts of them, but they are 'no'")
 
 
 def test_messages_name_the_users_line(tmp_path: Path) -> None:
@@ -290,6 +299,29 @@ def test_shapes_that_stop_the_code_are_said_in_letters(
     with pytest.raises(ScriptError) as caught:
         checked(tmp_path, source)
     assert str(caught.value).startswith(f"the gradients: script.py, line {line}, in back: {told}")
+
+
+def test_a_parameter_of_whole_numbers_is_read_as_one_of_floats(tmp_path: Path) -> None:
+    source = QUADRATIC.replace("[0.5, -2.0]", "[1, -2]") + "def g(w):\n    return 3 * w\n"
+    report = check_script(written(tmp_path, source), "L(w)", "g(w)", ["w"])
+    assert wrong(report) == ("w",)
+    assert [(item.line, item.write) for item in report.findings] == [(6, "return 2 * w")]
+    assert check_script(written(tmp_path, source), "L(w)", "2 * w", ["w"]).gradients[0].grade == "proved"
+
+
+def test_a_number_is_checked_and_said_not_to_be_followed(tmp_path: Path) -> None:
+    report = check_script(written(tmp_path, "s = 2.5\n"), "3 * s ** 2", "6 * s", ["s"])
+    assert report.ok
+    assert report.assumptions[-1] == (
+        "lines are not judged: s is a number; an array, as np.array(s), can be followed.")
+
+
+def test_an_empty_batch_is_undecided_and_said(tmp_path: Path) -> None:
+    source = QUADRATIC + "X = np.zeros((0, 2))\ndef loss(w, X):\n    return np.mean((X @ w) ** 2)\n"
+    report = check_script(written(tmp_path, source), "loss(w, X)", "0 * w", ["w"])
+    assert report.exit_code == 3
+    assert [item.message for item in report.findings] == ["X is empty, of shape (0, 2): nothing can be seen in it"]
+    assert not any("Reference" in text for text in report.assumptions)
 
 
 def test_a_loss_that_stops_is_said_in_letters(tmp_path: Path) -> None:

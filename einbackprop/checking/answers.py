@@ -13,6 +13,7 @@ from einbackprop.checking.evaluation import called, seeded
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.records import Finding, Verdict
 from einbackprop.checking.verdicts import Returned
+from einbackprop.errors import ScriptError
 from einbackprop.nesting import Path, duplicate, get, leaves, rebuild
 
 
@@ -96,6 +97,9 @@ def rehearse(
     """
     value = number(called(loss, state, "the loss")).real
     result = called(gradients, state, "the gradients")
+    if callable(result) or isinstance(result, str):
+        what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
+        raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
     user = User(loss, gradients, source, targets)
     names = [name for name, function, first in
              (("loss", loss, value), ("gradients", gradients, result))

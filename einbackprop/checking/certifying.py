@@ -242,8 +242,10 @@ def number(result: Any) -> complex:
     """Return what a loss returned as one number; ScriptError if it is none."""
     values = np.asarray(bare(result))
     if values.size != 1 or values.dtype.kind not in "biufc":
-        what = f"an array of shape {values.shape}" if values.size != 1 else repr(result)
-        raise ScriptError(f"the loss must be one number, but it is {what}: take its mean or sum")
+        if callable(result):
+            raise ScriptError("the loss must be one number, but it is a function: call it, as in loss(W, X)")
+        what = f"an array of shape {values.shape}: take its mean or sum" if values.size != 1 else repr(result)
+        raise ScriptError(f"the loss must be one number, but it is {what}")
     return complex(values.reshape(())[()])
 
 

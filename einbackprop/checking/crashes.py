@@ -30,7 +30,7 @@ def with_reason(problem: Problem, error: ScriptError, seed: int) -> ScriptError:
     if not found or problem.pair is None:
         return error
     try:
-        problem.pair(problem.state)
+        problem.pair(with_arrays(problem))
     except EinbackpropError as stop:
         letters = explained(stop)
         if letters and LINE.findall(str(stop))[:1] == LINE.findall(where)[:1]:
@@ -54,15 +54,16 @@ def _findings(problem: Problem, seed: int) -> tuple[Finding, ...]:
         return ()
     rng = np.random.default_rng(seed)
     try:
-        program = problem.forward(problem.state).program
-        paths = {target.path for target in targets_of(problem, with_arrays(problem))}
+        own = with_arrays(problem)
+        program = problem.forward(own).program
+        paths = {target.path for target in targets_of(problem, own)}
     except EinbackpropError:  # the loss is what stops
         return ()
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    arrays = [np.asarray(get(problem.state, problem.place(declared))) for declared in program.inputs]
+    arrays = [np.asarray(get(own, problem.place(declared))) for declared in program.inputs]
     free = free_dimensions(program, arrays, parameters)
     for sizes in (equal_sizes(program), equal_sizes(program, free)):
-        state = resized(problem.state, program, problem.place, sizes, parameters, rng)
+        state = resized(own, program, problem.place, sizes, parameters, rng)
         if state is None:
             return ()
         other = replace(problem, state=state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -58,13 +59,16 @@ class Elsewhere:
 
 
 def look(
-    problem: Problem, program: Program | None, targets: Sequence[Target], gradients: Sequence[Gradient], seed: int
-) -> Elsewhere:
+    problem: Problem, state: Any, program: Program | None, targets: Sequence[Target], gradients: Sequence[Gradient],
+    seed: int,
+) -> Elsewhere:  # fmt: skip
     """Run the user's functions at other sizes, where that can be done.
 
     Parameters
     ----------
     problem : Problem
+    state
+        Its state as it was traced.
     program : Program or None
         The loss and the gradients traced together, where they could be.
     targets, gradients
@@ -80,7 +84,7 @@ def look(
         hides = hiding(program, inputs)
     tried: list[str] = []
     wrong: dict[str, str] = {}
-    for sizes, other in _problems(problem, program, set(names), seed):
+    for sizes, other in _problems(problem, state, program, set(names), seed):
         try:
             trial = tried_once(other, np.random.default_rng(seed))
         except EinbackpropError:  # the code is not made for these sizes
@@ -93,7 +97,7 @@ def look(
 
 
 def _problems(
-    problem: Problem, program: Program | None, paths: set[tuple[object, ...]], seed: int
+    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int
 ) -> Iterator[tuple[str, Problem]]:
     """The problem at other sizes: those that the user's own code can make, or else those of the letters."""
     if problem.elsewhere is not None:
@@ -101,14 +105,14 @@ def _problems(
         return
     if program is None:
         return
-    arrays = [np.asarray(get(problem.state, problem.place(declared))) for declared in program.inputs]
+    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
     if sum(array.size for array in arrays) > LARGEST:
         return
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     sizes = other_sizes(program, arrays, parameters)
     if sizes is not None:
         rng = np.random.default_rng(seed)
-        state = resized(problem.state, program, problem.place, sizes, parameters, rng)
+        state = resized(state, program, problem.place, sizes, parameters, rng)
         if state is not None:
             changed = {d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}
             yield told(changed), replace(problem, state=state)

@@ -127,7 +127,7 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
     try:
-        trace: Trace | EinbackpropError = problem.pair(problem.state)
+        trace: Trace | EinbackpropError = problem.pair(trial.state)
     except EinbackpropError as error:
         trace = error
 
@@ -137,7 +137,7 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
         return trace
 
     program = trace.program if isinstance(trace, Trace) else None
-    other = look(problem, program, trial.targets, trial.gradients, seed)
+    other = look(problem, trial.state, program, trial.targets, trial.gradients, seed)
     doubted = replace(trial, gradients=other.verdicts(trial.gradients, read=True))
     read = reviewed(problem, doubted, traced, seed)
     judged = other.verdicts(trial.gradients, read.agrees)
@@ -204,11 +204,16 @@ def _holder(path: Path) -> Path:
 
 
 def _hiding(problem: Problem, drawing: Drawing) -> list[Finding]:
-    """Say which data are so plain that they could hide a mistake."""
-    constant = [path for path in drawing.kept if np.ptp(get(drawing.own, path)) == 0
-                and get(drawing.own, path).size > 1]
-    return [Finding(f"{problem.label(path)} holds {get(drawing.own, path).flat[0]:g} everywhere, "
-                    "and is kept so: such data can hide a mistake") for path in constant]
+    """Say which data are so plain that they could hide a mistake, or are none."""
+    findings = []
+    for path in drawing.kept:
+        array, name = get(drawing.own, path), problem.label(path)
+        if not array.size:
+            findings.append(Finding(f"{name} is empty, of shape {array.shape}: nothing can be seen in it"))
+        elif array.size > 1 and np.ptp(array) == 0:
+            findings.append(Finding(f"{name} holds {array.flat[0]:g} everywhere, and is kept so: such data can hide a "
+                                    "mistake"))
+    return findings
 
 
 def _assumptions(
@@ -228,7 +233,9 @@ def _assumptions(
         texts.append(f"Data: yours, and in one draw redrawn: {told}.")
     if drawing.kept:
         texts.append(f"Kept as they are: {', '.join(map(problem.label, drawing.kept))}.")
-    method = " or ".join(sorted(set(methods))) or "none"
+    if not methods:
+        return tuple(texts)
+    method = " or ".join(sorted(set(methods)))
     entries = "every entry"
     if any(int(np.prod(target.shape)) > ENTRIES for target in targets):
         entries = (f"every entry; of arrays above {ENTRIES} entries {SAMPLED} of them and "

@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..program import Equation, Factor, Source, operands
+from ..tracing.sizes import rational
 from .edits import Edit
 from .sampling import CLOSE, Array, Values
 from .search import DERIVED, Search
+from .spelling import spelled as spelled_on
+from .spelling import variables
 from .wording import Words
 
 
@@ -87,6 +90,10 @@ def namespace(line: list[Equation], values: Values, search: Search, words: Words
     for name in (*search.pool, *names_of(line)):  # those that the line reads come last and stay
         if name in values:
             names[words.name(name)] = values[name]
+    called = {name: words.name(name) for name in names_of(line)}
+    for name, text in spelled_on(line, called, search.judging.made).items():
+        if name in values and text.isidentifier():
+            names[text] = values[name]
     for dimension in search.judging.program.dimensions:
         if dimension.name and dimension.name not in names:
             names[dimension.name] = sizes[dimension.letters[0]]
@@ -160,8 +167,12 @@ def times(factor: Factor, term: ast.expr) -> ast.expr:
     """The term with the size of a plain factor: ``0.1 * W1``."""
     if factor.sizes or not isinstance(factor.number, Fraction) or abs(factor.number) == 1:
         return term
-    number = abs(factor.number)
-    return ast.BinOp(ast.Constant(int(number) if number.denominator == 1 else float(number)), ast.Mult(), term)
+    return ast.BinOp(plain_number(abs(factor.number)), ast.Mult(), term)
+
+
+def plain_number(number: Fraction) -> ast.expr:
+    """A number as code."""
+    return ast.Constant(int(number) if number.denominator == 1 else float(number))
 
 
 class Change(ast.NodeTransformer):
@@ -220,6 +231,10 @@ def scalings(value: ast.expr, edit: Edit, words: Words) -> Iterator[ast.expr]:
     """A factor taken away where the line has it, or put there; a sum for a mean."""
     nodes = list(ast.walk(value))
     for n, node in enumerate(nodes):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not edit.factor.sizes:
+            other_number = rational(node.value) * edit.factor.number
+            if isinstance(other_number, Fraction):
+                yield with_nodes(value, {n: plain_number(other_number)})
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield with_nodes(value, {n: copy.deepcopy(node.operand)})
         if isinstance(node, ast.Attribute) and node.attr in ("mean", "sum"):
@@ -253,8 +268,10 @@ def amounts(edit: Edit, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]
         name = words.program.dimension(letter).name
         if name.isidentifier():
             yield operator, ast.Name(name, ast.Load())
+        source = edit.edited.source
+        read = variables(source.code) if source else ()
         for ref in operands(edit.edited):
-            if letter in ref.indices and words.name(ref.name).isidentifier():
+            if letter in ref.indices and words.name(ref.name) in read:
                 axis = ref.indices.index(letter)
                 yield operator, ast.parse(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
 

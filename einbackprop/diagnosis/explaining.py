@@ -150,11 +150,14 @@ class Diagnosis:
         words, judging = self.words, self.judging
         known = judging.truth.target(target.parameter)
         right = [n for n in judging.roots if (role := judging.original[n]) and role.known == known and role.is_plain]
-        called, parameter = words.name(target.value), words.name(target.parameter)
-        instead = f"; {words.name(right[0])} is" if right else ""
+        parameter = words.name(target.parameter)
+        called = f"what is returned as the gradient of {parameter}"
+        if words.can_name(target.value):
+            called = f"{words.name(target.value)}, returned as the gradient of {parameter},"
+        instead = f"; {words.name(right[0])} is" if right and words.can_name(right[0]) else ""
         expected = (words.read(right[0]),) if right else words.derived(Role(known), target.value).right
         place = self.places.returned_as(target, (words.read(target.value),), expected)
-        message = f"{called}, returned as the gradient of {parameter}, is not ∂L/∂{parameter}{instead}."
+        message = f"{called} is not ∂L/∂{parameter}{instead}."
         return Mistake(place.source, message, place.yours, place.expected)
 
     # Lines

@@ -197,6 +197,8 @@ def matched(
         at.setdefault(id(leaf), []).append(path)
     targets = {}
     for name, value in values.items():
+        if paths[name] not in by_place:
+            raise LookupError(f"{name} is a number; an array, as np.array({name}), can be followed")
         if value is not None and at.get(id(value)):
             number = get(structure, at[id(value)].pop(0))  # one array may be returned twice
             targets[int(number)] = (name, by_place[paths[name]])

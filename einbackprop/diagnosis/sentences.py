@@ -92,7 +92,7 @@ def slope_text(function: str, output: str) -> str:
 def scaled_sentence(edit: Edit, words: Words) -> str:
     """A factor is wrong."""
     factor, number = edit.factor, edit.factor.number
-    what = f" of {words.value(edit.old)}" if edit.old else ""
+    what = f" of {words.value(edit.old)}" if edit.old and words.can_name(edit.old) else ""
     if factor.number == -1 and not factor.sizes:
         return f"the sign{what} is wrong."
     source = edit.edited.source

@@ -64,6 +64,11 @@ class Words:
         label = self.aliases.get(value) or self.program.labels.get(value, "")
         return label if label.strip("_") else value
 
+    def can_name(self, value: str) -> bool:
+        """Whether a value can be spoken of: it has a name of the user's, or is a formula in such names."""
+        named = {i.ref.name for i in self.program.inputs} | set(self.program.labels) | set(self.inline)
+        return value in named or self.name(value) != value
+
     def read(self, value: str, turned: bool = False) -> Ref:
         """A value with its letters, or with its axes turned round, under the user's name."""
         made = self.judging.made.get(value)

@@ -200,7 +200,8 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
         return (("no terms",) if view.exact else ("0",)), "atom"
     single = len(equation.terms) == 1
     parts: Markup = ("+ ",) if view.exact and single else ()
-    for n, (factor, ref) in enumerate(equation.terms):
+    for n, (outer, ref) in enumerate(equation.terms):
+        factor, view = taken_out(outer, ref, view)
         negative = is_negative(factor)
         size = -factor if negative else factor
         parts += ((" - " if n else "-") if negative else (" + " if n else ""),)
@@ -209,6 +210,15 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
             parts += operand(ref, view, "sum" if size == ONE and not negative else "product")
     markup = tuple(part for part in parts if part != "")
     return markup, ("atom" if single and len(markup) == 1 else "product" if single else "sum")
+
+
+def taken_out(factor: Factor, ref: Ref | None, view: View) -> tuple[Factor, View]:
+    """The factor of a term with that of the contraction that stands in its place, which has none then."""
+    inside = view.inline.get(ref.name) if ref is not None else None
+    if not isinstance(inside, Contract) or inside.factor == ONE or view.exact:
+        return factor, view
+    plain = {inside.out.name: replace(inside, factor=ONE)}
+    return factor * inside.factor, replace(view, inline={**view.inline, **plain})
 
 
 def is_negative(factor: Factor) -> bool:
