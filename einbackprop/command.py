@@ -249,15 +249,27 @@ _TRAINING = ("save", "load", "plot", "check")
 
 
 def _train_digits(options: argparse.Namespace) -> int:
+    _take_one_thread()
     from einbackprop.training.runs import train_digits
 
     return train_digits(*_split(options))
 
 
 def _train_text(options: argparse.Namespace) -> int:
+    _take_one_thread()
     from einbackprop.training.runs import train_text
 
     return train_text(options.file, *_split(options, "file"))
+
+
+def _take_one_thread() -> None:
+    """Keep BLAS, which is about to be loaded, to one thread, unless the environment says otherwise.
+
+    Products this small gain nothing from a second one, and wait for it wherever others are at work; and the same
+    seed gives the same bits on any number of cores.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _split(options: argparse.Namespace, *apart: str) -> tuple[dict[str, Any], Any]:

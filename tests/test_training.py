@@ -345,6 +345,16 @@ def test_a_text_training_prints_the_ngram_loss_and_a_sample(here, capsys):
     assert len(out.split("a sample:\n")[1]) == 402
 
 
+@pytest.mark.parametrize(("given", "taken"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")])
+def test_a_training_takes_one_thread_unless_told_otherwise(given, taken):
+    code = "import os, sys; from einbackprop.command import main; assert 'numpy' not in sys.modules; " \
+           "main(['train', 'digits', '--epochs', '0']); print(os.environ['OMP_NUM_THREADS'])"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")} | given
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert done.stdout == f"{taken}\n"
+
+
 def test_curves_are_drawn(here, capsys):
     pytest.importorskip("matplotlib")
     for suffix, mark in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
