@@ -19,7 +19,7 @@ EVERY = pytest.mark.parametrize("name", CATALOGUE)
 
 
 def card():
-    return NOTES.split("\n## 4. Reference card\n")[1].split("\n\n", 1)[1]
+    return NOTES.split("\n## 4. Reference card\n")[1].split("\n## ")[0].split("\n\n", 1)[1].rstrip("\n") + "\n"
 
 
 def test_the_card_in_the_notes_is_current():
