@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from drawn_programs import programs
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from test_lowering import assert_same, laid_out, typed, unwritten
+from test_lowering import assert_same, laid_out, thresholds_of_one, typed, unwritten
 
 import einbackprop as eb
 from einbackprop import interpretation, nesting
@@ -68,8 +69,40 @@ def test_loops_over_rows(drawn: Any, few: int, cache: int) -> None:
     """As if the arrays were large: little is kept for one entry of the rows, and products are left to BLAS."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native_groups, "FEW", few)
+        patch.setattr(native, "FEW", few)
         patch.setattr(native_groups, "CACHE", cache)
         checked(*drawn)
+
+
+def test_loops_beside_blocks() -> None:
+    """What loops do not take, a function of many entries here, is run in blocks as in every plan."""
+    x = np.random.default_rng(0).normal(size=(12, 8))
+    program = trace(lambda x: np.sum(np.log1p(np.sin(x) ** 2) * np.maximum(x, 0) + 1, 1), x)
+    with thresholds_of_one(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_groups, "FEW_CALLS", 4)
+        plan = checked(program, [x])
+    assert any(step.times > 1 for step in plan.steps)
+    assert any(step.word == "native loops" for step in plan.steps)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(st.floats(-800, 800))
+def test_exponentials_are_within_three_roundings(dtype: str, number: float) -> None:
+    """Held against 50 digits, of which nothing is lost near 0; what is too small or too large is 0 or inf."""
+    x, spacing = np.dtype(dtype).type(number), np.finfo(dtype).smallest_subnormal
+    exact = Decimal(float(x))
+    with localcontext(prec=50, Emin=-9999, Emax=9999), np.errstate(all="ignore"):
+        e, square = exact.exp(), (2 * exact).exp()
+        small = exact + exact**3 * (Decimal(2) / 15 * exact**2 - Decimal(1) / 3)  # tanh near 0, to 1e-40
+        tanh = small if abs(exact) < 1e-6 else (square - 1) / (square + 1)
+        for name, truth in (("exp", e), ("sigmoid", e / (1 + e)), ("tanh", tanh)):
+            found = PYTHON[f"{dtype}_{name}"](x)
+            assert found.dtype == x.dtype
+            nearest = x.dtype.type(float(truth))
+            if np.isfinite(nearest):
+                assert abs(Decimal(float(found)) - truth) <= 3 * Decimal(float(max(np.spacing(abs(nearest)), spacing)))
+            else:
+                assert found == nearest
 
 
 def network_step(p: dict, x: np.ndarray, y: np.ndarray) -> Any:

@@ -17,12 +17,12 @@ import numpy as np
 
 from ..errors import BackendError
 from ..letters import letters_of
-from ..program import Equation, Input, Program, operands
+from ..program import Contract, Equation, Input, Program, Ref, operands
 from . import native_numba, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes, weak_values
 from .lowering import Interface, Lowering, Plan
-from .native_groups import Group, Item, equations_of, scheduled
+from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
@@ -114,7 +114,24 @@ class NativeLowering(Lowering):
                     self.loops(number, item)
                 number += len(item.members) if isinstance(item, Group) else 1
             if not isinstance(item, Group):
+                self.work.at = first
+                self.work.placed = {e.out.name: self.lying(e.out) for e in order[first:number] if self.is_awaited(e)}
                 self.compute_run(order, first, number)
+
+    def is_awaited(self, equation: Equation) -> bool:
+        """Whether loops read the result of a large product: along its last axis, as they take arrays to lie."""
+        out = equation.out
+        product = isinstance(equation, Contract) and set(letters_of(equation)) > set(out.indices)
+        large = prod(self.work.shape(out.indices)) > FEW and out.name not in self.stacks.homes
+        read = any(isinstance(item, Group) and item.reads(out.name) for item in self.items)
+        return product and large and read and len(set(out.indices)) == len(out.indices)
+
+    def lying(self, out: Ref) -> View:
+        """Memory for a value whose last letter is the innermost."""
+        work = self.work
+        root = work.assembly.root(work.shape(out.indices), work.dtypes[out.name], fresh=out.name in work.fresh)
+        root.last = work.at
+        return View.of(root, out.indices)
 
     @property
     def is_whole(self) -> bool:
@@ -131,9 +148,7 @@ class NativeLowering(Lowering):
         for equation in group.members:
             out = equation.out
             if out.name in kept:
-                fresh = out.name in work.fresh
-                root = work.assembly.root(work.shape(out.indices), work.dtypes[out.name], fresh=fresh)
-                work.define(out.name, View.of(root, out.indices))
+                work.define(out.name, self.lying(out))
         Writer(work, group, kernel, self.texts, kept).write()
         self.kernels.append(kernel)
         if len(self.items) == 1:
@@ -158,7 +173,7 @@ class NativeLowering(Lowering):
         assembly = self.work.assembly
         source = Source(assembly, outputs)
         texts = [source.view(view) for view in outputs]
-        source.running[:] = [line.lstrip() for line in source.running]  # lines that are comments alone
+        source.running[:] = [line.lstrip() if line.lstrip().startswith("#") else line for line in source.running]
         decorator = "" if self.quiet else "@errstate(all='ignore')"
         shapes: dict[Root, tuple[int, ...]] = {}
         opening = [*interface.opening, *self.arranged()]

@@ -1,7 +1,7 @@
 """Pointwise functions as expressions of scalars, for loops that are compiled.
 
-``{0}``, ``{1}``, … are the operands, ``{one}`` and ``{zero}`` numbers of their dtype. An expression does for nan and
-inf what ``elementwise.evaluate`` does. What is not here is left to NumPy.
+``{0}``, ``{1}``, … are the operands, ``{one}`` and ``{zero}`` numbers of their dtype, ``{kind}`` what loops call it.
+An expression does for nan and inf what ``elementwise.evaluate`` does. What is not here is left to NumPy.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ KINDS = {"float32": "float32_", "float64": "float64_", "int64": "int64_", "bool"
 """The dtypes of values in loops, and what the loops call them."""
 
 CALLS = (
-    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
-    "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
+    "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
+    "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
 )  # fmt: skip
 """Functions that a loop calls, one entry at a time; NumPy's take several entries at once."""
 
@@ -28,6 +28,7 @@ INLINE = ("abs", "sign", "sqrt", "isnan", "isinf", "isfinite", "floor", "ceil", 
 
 SCALARS: dict[str, Any] = {
     **{f"{dtype.name}_": dtype.type for dtype in map(np.dtype, "?bhilqBHILQfd")},
+    "at": np.uint64,  # a position that is not negative, so that nothing is counted from the end
     "inf": np.inf,
     "nan": np.nan,
     **{name: getattr(np, name) for name in (*CALLS, *INLINE)},
@@ -36,16 +37,18 @@ SCALARS: dict[str, Any] = {
 
 SLOW: dict[str, str] = {
     **{name: f"{name}({{0}})" for name in CALLS},
-    "sigmoid": "{one} / ({one} + exp(-{0}))",
-    "softplus": "({0} if {0} >= {zero} else {zero}) + log1p(exp(-{0} if {0} >= {zero} else {0}))",
+    "softplus": "choose({0} >= {zero}, {0}, {zero}) + log1p({kind}exp(choose({0} >= {zero}, -{0}, {0})))",
     "pow": "{0} ** {1}",
 }
 QUICK: dict[str, str] = {
+    "exp": "{kind}exp({0})",
+    "sigmoid": "{kind}sigmoid({0})",
+    "tanh": "{kind}tanh({0})",
     "abs": "abs({0})",
     "sign": "sign({0})",
-    "relu": "({0} if {0} > {zero} or {0} != {0} else {zero})",
-    "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",
-    "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
+    "relu": "larger({0}, {zero})",
+    "maximum": "larger({0}, {1})",
+    "minimum": "smaller({0}, {1})",
     "floor": "floor({0})",
     "ceil": "ceil({0})",
     "round": "rint({0})",
@@ -103,8 +106,8 @@ def expression(equation: Map, out: str, kinds: Sequence[str]) -> str | None:
     """
     name = equation.function
     if name == "where":
-        number = out in ("float32_", "float64_") and all(kind == out for kind in kinds[1:])
-        return "({1} if {0} != 0 else {2})" if number else None
+        numbers = out in ("float32_", "float64_") and all(kind == out for kind in kinds[1:])
+        return f"choose({{0}} != {number(0, kinds[0])}, {{1}}, {{2}})" if numbers else None
     if any(kind != kinds[0] for kind in kinds):
         return None
     if name in CONDITIONS:
@@ -130,7 +133,7 @@ def _filled(text: str, kind: str) -> str | None:
     """The text with its numbers, operands left open."""
     if not text:
         return None
-    return text.replace("{one}", number(1, kind)).replace("{zero}", number(0, kind))
+    return text.replace("{one}", number(1, kind)).replace("{zero}", number(0, kind)).replace("{kind}", kind)
 
 
 def number(value: Number | int, kind: str) -> str:

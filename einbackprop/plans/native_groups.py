@@ -13,7 +13,7 @@ from itertools import combinations
 from math import prod
 
 from ..letters import letters_of, rename_letters
-from ..program import Contract, Equation, Extremum, Map, Sum, operands, picks
+from ..program import Contract, Equation, Extremum, Input, Map, Sum, operands, picks
 from .contractions import kind_of
 from .dtypes import beside_numbers
 from .native_functions import KINDS, expression, is_slow
@@ -22,8 +22,10 @@ from .workspace import Workspace
 FEW = 4096
 """Up to so many steps a loop is faster than the calls of NumPy and BLAS that it stands for."""
 FEW_CALLS = 512
-"""The same for functions such as exp, of which NumPy computes several entries at once."""
-CACHE = 1 << 18
+"""The same for functions such as log, of which NumPy computes several entries at once."""
+SHARE = 64
+"""If an array of the program has so many times the entries, they do not matter."""
+CACHE = 1 << 20
 """Bytes that a group may keep for one entry of its rows."""
 CALL = 4096
 """Bytes that could be moved while a call begins."""
@@ -56,6 +58,10 @@ class Group:
     nbytes: int = 0
     saved: int = 0
 
+    def reads(self, name: str) -> bool:
+        """Whether a value is read by one of its equations."""
+        return any(ref.name == name for equation in self.members for ref in operands(equation))
+
 
 Item = Equation | Group
 
@@ -67,6 +73,9 @@ class Grouping:
         self.work = work
         self.stacks = stacks
         self.sizes = work.sizes
+        everything = [*work.program.inputs, *work.program.equations]
+        largest = max((self.size((i.ref if isinstance(i, Input) else i.out).indices) for i in everything), default=0)
+        self.few_calls = max(FEW_CALLS, largest // SHARE)
         self.native = {e.out.name for e in work.program.equations if self.is_native(e)}
 
     def size(self, letters: Iterable[str]) -> int:
@@ -97,9 +106,10 @@ class Grouping:
                 return not any(isinstance(factor.number, complex) for factor, _ in terms)
             case Map():
                 text = expression(equation, KINDS[dtypes[out.name].name], kinds_of(self.work, equation))
-                return text is not None and (steps <= FEW_CALLS or not is_slow(equation))
-            case Extremum():
-                return 0 < steps <= FEW
+                return text is not None and (steps <= self.few_calls or not is_slow(equation))
+            case Extremum(position_of=along):
+                at_once = dtypes[out.name].kind == "f" and not along
+                return steps > 0 and (steps <= FEW or at_once)
             case _:
                 return False
 
@@ -213,8 +223,8 @@ class Grouping:
         inside = [i for i in letters if i not in rows]
         if self.size(letters) <= FEW:
             return True
-        large = [ref for ref in (out, *operands(equation)) if ref.indices and self.size(ref.indices) > FEW]
-        last = {ref.indices[-1] for ref in large}
+        terms = [ref.indices for ref in (out, *operands(equation)) if self.size(ref.indices) > FEW]
+        last = {term[-1] for term in terms if term and (not inside or set(term) & set(inside))}
         if len(last) > 1 or (inside and last & set(rows)):
             return False
         return bool(inside) or not rows or not out.indices or rows[-1] in out.indices

@@ -125,7 +125,7 @@ class Writer:
         same = self.is_exact(equation, accumulator) and out.name not in self.kept
         array = self.storage(out) if same else self.scratch(out, np.dtype(accumulator.rstrip('_')), rows)
         size = prod(self.work.sizes[i] for i in own)
-        opening = [f"for at in range({size}):", f"    {array.name}[at] = {start}"]
+        opening = [f"for each in range({size}):", f"    {array.name}[each] = {start}"]
         before[0] = [*before.get(0, []), *opening]
         if same:
             return [*lines, *combined(equation, self.entry(array, out.indices), text)]
@@ -152,9 +152,9 @@ class Writer:
             same = self.is_exact(equation, accumulator)
             array = target if same else self.scratch(out, np.dtype(accumulator.rstrip('_')), "")
             entry = self.entry(array, out.indices)
-            self.opening += [f"for at in range({size}):", f"    {array.name}[at] = {start}"]
-            finished = self.finished(equation, f"{array.name}[at]", accumulator)
-            self.closing += [] if same else [f"for at in range({size}):", f"    {target.name}[at] = {finished}"]
+            self.opening += [f"for each in range({size}):", f"    {array.name}[each] = {start}"]
+            finished = self.finished(equation, f"{array.name}[each]", accumulator)
+            self.closing += [] if same else [f"for each in range({size}):", f"    {target.name}[each] = {finished}"]
         else:
             entry = f"r{name[1:]}"
             self.opening.append(f"{entry} = {start}")
@@ -214,7 +214,7 @@ class Writer:
             text = converted(text, among, out)
             if factor != 1:
                 text = f"{text} * {number(factor, out)}" if loads else number(factor, out)
-        return f"({text} if {' and '.join(conditions)} else {number(0, to)})" if conditions else text
+        return f"choose({' and '.join(conditions)}, {text}, {number(0, to)})" if conditions else text
 
     def term(self, factor: Factor, ref: Ref | None, out: str, lines: list[str]) -> str:
         """A term of a sum, with its sign."""
@@ -266,7 +266,7 @@ class Writer:
             for step, i in zip(stored.steps, indices, strict=True)
             if step and self.work.sizes[i] > 1
         ]
-        return f"{stored.name}[{' + '.join(parts) or '0'}]"
+        return f"{stored.name}[at({' + '.join(parts)})]" if parts else f"{stored.name}[0]"
 
     def storage_of(self, ref: Ref) -> Stored | None:
         """Where a value that is read lies; None for a number."""
@@ -336,10 +336,9 @@ def initial(equation: Equation, accumulator: str) -> str:
 
 
 def combined(equation: Equation, total: str, text: str) -> list[str]:
-    """The lines that add an entry to a sum, or hold it against an extremum: nan is the extreme value of all."""
+    """The line that adds an entry to a sum, or holds it against an extremum: nan is the extreme value of all."""
     if isinstance(equation, Extremum):
-        sign = ">" if equation.kind == "max" else "<"
-        return [f"if {text} {sign} {total} or {text} != {text}:", f"    {total} = {text}"]
+        return [f"{total} = {'larger' if equation.kind == 'max' else 'smaller'}({total}, {text})"]
     return [f"{total} = plus({total}, {text})"]
 
 

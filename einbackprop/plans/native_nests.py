@@ -39,7 +39,10 @@ def nests_of(group: Group, work: Workspace) -> tuple[list[Nest], dict[str, int]]
     place: dict[str, int] = {}
     for equation in group.members:
         letters = [i for i in letters_of(equation) if i not in group.rows]
-        earliest = max((first_after(ref, nests, place, group) for ref in operands(equation)), default=0)
+        if isinstance(equation, Extremum):  # of what is chosen in the same loop it would be found one by one
+            earliest = place.get(equation.operand.name, -1) + 1
+        else:
+            earliest = max((first_after(ref, nests, place, group) for ref in operands(equation)), default=0)
         order = order_of(equation, letters, work)
         alike = set if is_free(equation) else str
         fitting = (n for n in range(earliest, len(nests)) if alike(nests[n].loops) == alike(order))

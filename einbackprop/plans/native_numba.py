@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .native_exponentials import doubles, singles
 from .native_functions import SCALARS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -28,23 +29,40 @@ def interpreted() -> dict[str, Any]:
         memory = array.reshape(-1).view(np.uint8)
         return memory[start : start + size * np.dtype(kind).itemsize].view(kind)
 
-    def plus(a: Any, b: Any) -> Any:
-        return a + b
+    def power_of_two(n: Any) -> Any:
+        return type(n)(np.ldexp(1.0, int(n)))
 
-    return {**SCALARS, "loops": loops, "flat": flat, "plus": plus}
+    def choose(condition: Any, a: Any, b: Any) -> Any:
+        return a if condition else b
+
+    def as_it_is(function: Any) -> Any:
+        return function
+
+    names = {"loops": loops, "flat": flat, "choose": choose}
+    ufuncs = {"plus": np.add, "larger": np.maximum, "smaller": np.minimum}
+    return {**SCALARS, **names, **ufuncs, **doubles(power_of_two, as_it_is), **singles(power_of_two, as_it_is)}
 
 
 def compiled() -> dict[str, Any]:
     """The same names, for numba."""
     numba = import_module("numba")
+    inline = numba.njit(error_model="numpy", forceinline=True)
+    power_of_two = power_intrinsic()
 
     def loops(*types: str) -> Decorator:
         signature = numba.int64(*(array_type(text) for text in types))
         decorator: Decorator = numba.njit([signature], nogil=True, error_model="numpy")
         return decorator
 
-    plus = numba.njit(fastmath={"reassoc"})(lambda a, b: a + b)
-    return {**SCALARS, "loops": loops, "flat": flat_intrinsic(), "plus": plus}
+    names = {
+        "loops": loops,
+        "flat": flat_intrinsic(),
+        "choose": choice_intrinsic(),
+        "plus": numba.njit(fastmath={"reassoc"})(lambda a, b: a + b),
+        "larger": extreme_intrinsic("maximum", ">"),
+        "smaller": extreme_intrinsic("minimum", "<"),
+    }
+    return {**SCALARS, **names, **doubles(power_of_two, inline), **singles(power_of_two, inline)}
 
 
 def array_type(text: str) -> Any:
@@ -83,3 +101,51 @@ def flat_intrinsic() -> Any:
 
     byte = ir.IntType(8).as_pointer()
     return import_module("numba.extending").intrinsic(flat)
+
+
+def power_intrinsic() -> Any:
+    """``power_of_two(n)`` of a whole number n in floating point, whose power is neither too large nor too small."""
+    ir: Any = import_module("llvmlite.ir")
+
+    def power_of_two(context: Any, n: Any) -> Any:
+        bias, digits = (127, 23) if n.bitwidth == 32 else (1023, 52)
+
+        def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            bits = ir.IntType(n.bitwidth)
+            whole = builder.fptosi(arguments[0], ir.IntType(32))
+            exponent = builder.add(builder.sext(whole, bits), ir.Constant(bits, bias))
+            return builder.bitcast(builder.shl(exponent, ir.Constant(bits, digits)), arguments[0].type)
+
+        return n(n), generated
+
+    return import_module("numba.extending").intrinsic(power_of_two)
+
+
+def extreme_intrinsic(name: str, sign: str) -> Any:
+    """``larger(a, b)`` or ``smaller(a, b)``: nan if one is, as one instruction for several entries at once."""
+    ir: Any = import_module("llvmlite.ir")
+
+    def extreme(context: Any, a: Any, b: Any) -> Any:
+        def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = arguments[0].type
+            if isinstance(kind, ir.IntType):
+                compare = builder.icmp_unsigned if kind.width == 1 else builder.icmp_signed
+                return builder.select(compare(sign, *arguments), *arguments)
+            call = builder.module.declare_intrinsic(f"llvm.{name}", [kind], ir.FunctionType(kind, [kind, kind]))
+            return builder.call(call, arguments)
+
+        return a(a, a), generated
+
+    return import_module("numba.extending").intrinsic(extreme)
+
+
+def choice_intrinsic() -> Any:
+    """``choose(condition, a, b)`` without a branch, which would keep a loop from computing several entries at once."""
+
+    def choose(context: Any, condition: Any, a: Any, b: Any) -> Any:
+        def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.select(*arguments)
+
+        return a(import_module("numba.types").boolean, a, a), generated
+
+    return import_module("numba.extending").intrinsic(choose)
