@@ -18,11 +18,12 @@ import time
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from formula_values import UnreadableError, formula_value, size_letters
-from mutation_scripts import SCRIPTS, Script
+from mutation_scripts import SCRIPTS, Script, exercise
 
 from einbackprop import nesting
 from einbackprop.checking.records import Finding
@@ -359,6 +360,11 @@ class Outcome:
         return sorted(self.lines, key=str) == sorted(self.mutant.lines, key=str)
 
     @property
+    def names_all(self) -> bool:
+        """Whether every edited line has a finding."""
+        return set(self.mutant.lines) <= set(self.lines)
+
+    @property
     def is_corrected(self) -> bool:
         """Whether, besides, each finding expects what stood there before."""
         return self.is_named and all(self.equal)
@@ -388,28 +394,26 @@ def judge(script: Script, mutant: Mutant, runs: list[LineRun]) -> Outcome | None
     return Outcome(mutant, wrong, said, findings, equal, seconds)
 
 
-def pairs(script: Script, count: int, seed: int = 0) -> list[Mutant]:
-    """Two edits at once, of two lines."""
-    single = list(mutants(script))
+def pairs(script: Script, single: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
+    """Two edits at once, of two lines, drawn from single edits."""
     rng = np.random.default_rng(seed)
-    found: list[Mutant] = []
+    found: dict[str, Mutant] = {}
     original = script.source.splitlines()
-    while len(found) < count:
+    for _ in range(20 * count):
         first, second = (single[int(n)] for n in rng.choice(len(single), 2, replace=False))
-        if first.lines == second.lines:
-            continue
-        lines = [*original]
-        for mutant in (first, second):
-            lines[mutant.lines[0] - 1] = mutant.source.splitlines()[mutant.lines[0] - 1]
-        numbers = tuple(sorted(first.lines + second.lines))
-        both = Mutant("\n".join(lines) + "\n", numbers, f"{first.edit}; {second.edit}")
-        found.append(both)
-    return found
+        if first.lines != second.lines and len(found) < count:
+            lines = [*original]
+            for mutant in (first, second):
+                lines[mutant.lines[0] - 1] = mutant.source.splitlines()[mutant.lines[0] - 1]
+            numbers = tuple(sorted(first.lines + second.lines))
+            both = Mutant("\n".join(lines) + "\n", numbers, f"{first.edit}; {second.edit}")
+            found.setdefault(both.source, both)
+    return list(found.values())
 
 
 HEADER = (
     f"{'script':<12} {'edits':>6} {'wrong':>6} {'called %':>8} {'named %':>8} {'expected %':>10} {'quiet':>9} "
-    f"{'slowest s':>9}"
+    f"{'pairs %':>12} {'slowest s':>9}"
 )
 
 
@@ -418,7 +422,7 @@ def share(good: int, of: int) -> float:
     return 100 * good / of if of else 100.0
 
 
-def row(name: str, outcomes: list[Outcome]) -> str:
+def row(name: str, outcomes: list[Outcome], both: list[Outcome]) -> str:
     """One line of the table."""
     wrong = [o for o in outcomes if o.wrong]
     right = [o for o in outcomes if not o.wrong]
@@ -426,10 +430,11 @@ def row(name: str, outcomes: list[Outcome]) -> str:
     named = share(sum(o.is_named for o in wrong), len(wrong))
     corrected = share(sum(o.is_corrected for o in wrong), len(wrong))
     quiet = f"{sum(not o.lines for o in right)}/{len(right)}"
+    twice = f"{share(sum(o.names_all for o in both), len(both)):.1f} of {len(both)}"
     slowest = max((o.seconds for o in outcomes), default=0)
     return (
         f"{name:<12} {len(outcomes):>6} {len(wrong):>6} {called:>8.1f} {named:>8.1f} {corrected:>10.1f} {quiet:>9} "
-        f"{slowest:>9.2f}"
+        f"{twice:>12} {slowest:>9.2f}"
     )
 
 
@@ -452,17 +457,25 @@ def main() -> None:
     """Print the table, and what is not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scripts", nargs="*", help="names of scripts; all by default")
+    parser.add_argument("--exercise", type=Path, help="the exercise's script, to be looked at too")
     parser.add_argument("--every", type=int, default=1, help="look at every n-th edit only")
+    parser.add_argument("--pairs", type=int, default=60, help="how many pairs of edits to look at for each script")
     parser.add_argument("--misses", action="store_true", help="print what is not as it should be")
     options = parser.parse_args()
     print(HEADER)
-    for script in SCRIPTS:
+    scripts = [*SCRIPTS, *([exercise(options.exercise)] if options.exercise else [])]
+    for script in scripts:
         if options.scripts and script.name not in options.scripts:
             continue
         outcomes = outcomes_of(script, mutants(script)[:: options.every])
-        print(row(script.name, outcomes), flush=True)
+        wrong = [o.mutant for o in outcomes if o.wrong]
+        both = [o for o in outcomes_of(script, pairs(script, wrong, options.pairs)) if o.wrong]
+        print(row(script.name, outcomes, both), flush=True)
         for o in outcomes if options.misses else ():
             if not o.is_called_right or (o.wrong and not o.is_corrected) or (not o.wrong and o.lines):
+                show(o)
+        for o in both if options.misses else ():
+            if not o.names_all:
                 show(o)
 
 

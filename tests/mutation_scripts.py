@@ -1,6 +1,7 @@
 """Correct hand-written backpropagation of several manners, as source text that a generator edits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -382,3 +383,29 @@ SCRIPTS = [
     Script("lstm", LSTM, (*arguments(4), (6,)), ("gradients",), (4,) * 3, (5, 3, 4)),
     Script("attention", ATTENTION, arguments(4), ("gradients",), (4,) * 4, (5, 6, 3, 4)),
 ]  # fmt: skip
+
+
+AROUND_THE_EXERCISE = '''
+
+def build(rng, sizes):
+    i, j, k, l, b = sizes
+    shapes = [(j, i), (j,), (k, j), (k,), (l, k), (l,)]
+    return [rng.normal(size=shape) for shape in shapes], rng.random((i, b)), rng.normal(size=(l, b))
+
+
+def loss(parameters, X, Y):
+    return squared_loss(forward(parameters, X)[-1], Y)
+
+
+def gradients(parameters, X, Y):
+    return backward(forward(parameters, X), Y, parameters)
+'''
+
+
+def exercise(path: Path) -> Script:
+    """The script that the project was born from, where it is at hand: its functions, without what runs at its end."""
+    text = path.read_text(encoding="utf-8")
+    functions = text[: text.index("\nparameters, X, Y = ")]
+    paths = tuple((0, n) for n in range(6))
+    edited = ("deriv_squared_loss", "backward")
+    return Script("exercise", functions + AROUND_THE_EXERCISE, paths, edited, (4,) * 5, (3, 5, 6, 2, 4))

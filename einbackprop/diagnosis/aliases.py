@@ -51,6 +51,7 @@ def with_aliases(program: Program, targets: Sequence[int]) -> Program:
             equations += [made for made in read.values() if made not in equations]
             equation = with_refs(equation, functools.partial(renamed, read=read))
         equations.append(equation)
+    equations = without(equations, [made for made in equations if is_passed(made) and is_read_rightly(made, equations)])
     outputs = list(program.outputs)
     for n, made in aliases.returned([(n, program.outputs[n]) for n in targets]):
         equations += [made] if made not in equations else []
@@ -58,6 +59,30 @@ def with_aliases(program: Program, targets: Sequence[int]) -> Program:
     return replace(
         program, equations=tuple(equations), outputs=tuple(outputs), labels={**program.labels, **aliases.labels}
     )
+
+
+def is_read_rightly(alias: Equation, equations: Sequence[Equation]) -> bool:
+    """Whether an argument is read on other lines of the function that it is passed to: it is what that one reads by
+    another name, and what this one reads by mistake."""
+    readers = [e.source for e in equations if e.source and alias.out.name in {ref.name for ref in operands(e)}]
+    function = code_of(readers[0].file).function_at(readers[0].line) if readers else None
+    name = alias.out.name.partition(" passed as ")[2].partition(" in line ")[0]
+    loads = {n.lineno for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == name} if function else set()
+    return bool(loads - {source.line for source in readers})
+
+
+def without(equations: Sequence[Equation], aliases: Sequence[Equation]) -> list[Equation]:
+    """The equations without some aliases: what these were other names of is read by its own."""
+    gone = {made.out.name: made for made in aliases}
+
+    def own(ref: Ref) -> Ref:
+        made = gone.get(ref.name)
+        if made is None:
+            return ref
+        (read,) = operands(made)
+        return Ref(read.name, ref.indices if read.indices == made.out.indices else ref.indices[::-1])
+
+    return [with_refs(e, own) for e in equations if e.out.name not in gone]
 
 
 def with_returns(program: Program, forward: Collection[str]) -> Program:

@@ -63,6 +63,7 @@ class Blame:
     def find_mistakes(self) -> None:
         """Set wrong steps to what they should be, the earliest first, until every gradient is right."""
         judging = self.judging
+        self._take_what_was_meant()
         while (wrong := judging.wrong(judging.now)) and len(judging.fixed) < MOST_MISTAKES:
             found = self._next_mistake(wrong)
             if found is None or found.gained < wrong.bit_count():
@@ -75,6 +76,18 @@ class Blame:
                 judging.misplaced += [t for n, t in enumerate(judging.targets) if wrong >> n & 1]
                 return
             judging.fix(found.name, found.role)
+
+    def _take_what_was_meant(self) -> None:
+        """Where another value was returned than the last that says that it is the gradient, and that one is not used at
+        all: judge it in the place of what was returned."""
+        judging = self.judging
+        for n, target in enumerate(list(judging.targets)):
+            if judging.wrong_at_first >> n & 1 and target.parameter not in judging.promised(target.value):
+                meant = [name for name in judging.roots if target.parameter in judging.promised(name)]
+                if meant and not self.reach.get(meant[-1]):
+                    judging.misplaced.append(target)
+                    judging.return_instead(n, meant[-1])
+        self.reach = judging.reach
 
     def _next_mistake(self, wrong: int) -> Suspect | None:
         """The earliest step that, set to a true value, makes most gradients right."""
@@ -89,7 +102,7 @@ class Blame:
         if found is not None:
             return found
         found = self._most_likely(steps, inner, wrong, plain)
-        if found is None or judging.is_target(found.name):
+        if found is None or (judging.is_target(found.name) and not self._has_edit(found)):
             found = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or found
         return self._explained(found, inner, wrong) if found is not None else None
 
@@ -105,9 +118,28 @@ class Blame:
                     tried.append(Suspect(name, role, found.gained))
                     if self._has_edit(tried[-1]):
                         return tried[-1]
+        before = self._wrong_before(found)
+        if before is not None:
+            return before
         place = self.judging.place
         slopes = [s for s in tried if s.role.known.kind == "slope" and place[s.name] < place[found.name]]
         return slopes[0] if slopes else found  # what is made for the line that was found, and nothing else
+
+    def _wrong_before(self, found: Suspect) -> Suspect | None:
+        """A step that the suspect depends on and that is not what its name says, if the suspect has a small edit once
+        that one is right: then both are mistakes."""
+        judging, labels = self.judging, self.judging.program.labels
+        for name in ancestors(judging.program, found.name):
+            if name in judging.fixed or name not in self.original or labels.get(name) == labels.get(found.name):
+                continue  # a variable that is changed later is not yet what its name says
+            for role in self._promised_roles(name):
+                now, fixed = judging.now, dict(judging.fixed)
+                judging.fix(name, role)
+                has_edit = self._has_edit(found)
+                judging.now, judging.fixed = now, fixed
+                if has_edit:
+                    return Suspect(name, role, 0)
+        return None
 
     def _has_edit(self, suspect: Suspect) -> bool:
         """Whether a small edit makes a step what it should be."""
@@ -316,3 +348,12 @@ def is_gradient(found: Role | None, given: Role, factors: Sequence[Factor]) -> b
     if found is None or found.known.kind not in ("cotangent", "part") or found.factor not in factors:
         return False
     return found.known.name != given.known.name
+
+
+def ancestors(program: Program, name: str) -> list[str]:
+    """What a value is made from, in order."""
+    found = {name}
+    for equation in reversed(program.equations):
+        if equation.out.name in found:
+            found |= {ref.name for ref in operands(equation)}
+    return [e.out.name for e in program.equations if e.out.name in found and e.out.name != name]

@@ -154,7 +154,11 @@ class Diagnosis:
         called = f"what is returned as the gradient of {parameter}"
         if words.can_name(target.value):
             called = f"{words.name(target.value)}, returned as the gradient of {parameter},"
-        instead = f"; {words.name(right[0])} is" if right and words.can_name(right[0]) else ""
+        meant = [t.value for t in judging.targets if t.parameter == target.parameter and t.value != target.value]
+        instead = f"; {words.name(meant[0])} is meant to be" if meant else ""
+        if right:
+            instead = f"; {words.name(right[-1])} is" if words.can_name(right[-1]) else ""
+        right = right[-1:] or meant
         expected = (words.read(right[0]),) if right else words.derived(Role(known), target.value).right
         place = self.places.returned_as(target, (words.read(target.value),), expected)
         message = f"{called} is not ∂L/∂{parameter}{instead}."

@@ -7,7 +7,7 @@ with them, at values and sizes of our own.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -248,6 +248,11 @@ class Judging:
         """Set a step to what it should be."""
         self.now = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
         self.fixed[name] = role
+
+    def return_instead(self, n: int, name: str) -> None:
+        """Take a value for what was meant to be returned as a gradient."""
+        self.targets[n] = replace(self.targets[n], value=name)
+        self.reach = self._reach()
 
     def is_target(self, name: str) -> bool:
         """Whether a value is returned as a gradient."""

@@ -132,7 +132,7 @@ class Places:
         function = code_of(source.file).function_at(source.line)
         parameters = {a.arg for a in function.args.args} if function else set()
         given = names_read(source.shown.code)
-        reads_given = set(variables(source.code)) <= parameters
+        reads_given = set(variables(source.code)) == parameters
         return source.shown if reads_given and self.words.name(new) not in given else source
 
     def return_line(self) -> Source | None:

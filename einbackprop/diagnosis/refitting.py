@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..letters import letters_of, summed
@@ -31,6 +32,8 @@ def refit(equation: Equation, ranks: Mapping[str, int]) -> Equation | None:
     if isinstance(equation, Contract) and (equation.brackets or (summed(equation) and len(equation.operands) > 1)):
         return None  # a product of matrices: which axes would meet is another question
     fresh = fresh_letters(letters_of(equation))
+    if isinstance(equation, Contract) and summed(equation) and len(equation.operands) == 1:
+        return resummed(equation, ranks, fresh)
     before = {i for ref in operands(equation) for i in ref.indices}
     added: dict[int, str] = {}
 
@@ -48,3 +51,21 @@ def refit(equation: Equation, ranks: Mapping[str, int]) -> Equation | None:
     out = "".join(i for i in equation.out.indices if i in present or i not in before)
     new = "".join(i for ref in operands(changed) for i in ref.indices if i not in before and i not in out)
     return replace(changed, out=Ref(equation.out.name, "".join(dict.fromkeys(new)) + out))
+
+
+def resummed(equation: Contract, ranks: Mapping[str, int], fresh: Iterator[str]) -> Equation | None:
+    """A sum of a value of another rank: over the axes that the line says, counted from the first or from the last."""
+    (ref,) = equation.operands
+    code = equation.source.code if equation.source else ""
+    rank = ranks[ref.name]
+    places = [n for n, letter in enumerate(ref.indices) if letter not in equation.out.indices]
+    if "axis" not in code:
+        places = list(range(rank))
+    elif re.search(r"axis=-", code):
+        places = [n - len(ref.indices) + rank for n in places]
+    if not all(0 <= n < rank for n in places):
+        return None
+    kept = iter(equation.out.indices)
+    letters = [next(fresh) if n in places else next(kept, "") or next(fresh) for n in range(rank)]
+    out = "".join(letter for n, letter in enumerate(letters) if n not in places)
+    return replace(equation, out=Ref(equation.out.name, out), operands=(Ref(ref.name, "".join(letters)),))

@@ -8,7 +8,7 @@ hides behind two sizes that happen to be equal.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..checking.drawing import draw, parameter_role, role
 from ..errors import EinbackpropError
 from ..interpretation import compute, squeeze
-from ..program import Bracket, Contract, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 
 Array = NDArray[Any]
 Values = dict[str, Array]
@@ -256,12 +256,23 @@ def evaluate_into(values: Values, equation: Any, sizes: Mapping[str, int]) -> bo
         for letter, size in zip(ref.indices, array.shape, strict=True):
             if local.setdefault(letter, size) != size:
                 return False
+    if any(sizes.get(i, n) != n for i, n in local.items()):
+        equation = with_numbers(equation, sizes)  # N stays what it is, whatever stands under its letter now
     try:
         with np.errstate(all="ignore"):
             values[equation.out.name] = compute(equation, values, {**sizes, **local})
     except (ValueError, IndexError, EinbackpropError):
         return False
     return True
+
+
+def with_numbers(equation: Any, sizes: Mapping[str, int]) -> Any:
+    """The equation with numbers for the sizes in its factors."""
+    if isinstance(equation, Contract):
+        return replace(equation, factor=Factor(equation.factor.value(sizes)))
+    if isinstance(equation, Sum):
+        return replace(equation, terms=tuple((Factor(factor.value(sizes)), ref) for factor, ref in equation.terms))
+    return equation
 
 
 def jittered(

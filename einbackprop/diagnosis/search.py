@@ -20,6 +20,7 @@ from .truth import Role, sized
 DERIVED = "′"
 ONE_MINUS = "1 - "
 OTHER_LINE = 0.05  # of two equally small edits, the one on the step's own line is likelier
+ARGUMENT = 0.3  # what is passed is rather another value than that value times something
 SETTLED_LINE = 0.5  # a line whose value is a known one is not likely to be wrong
 
 
@@ -51,8 +52,10 @@ class Surroundings:
         In each sample, arrays that no equation of the user's program makes.
     inline : dict of name to Equation
         What to show in their place: an equation in values of the user's, or in others of these.
-    slopes, complements, parts : list of str
+    slopes, complements : list of str
         Their names.
+    parts : dict of str to str
+        By the names in the true program.
     """
 
     def __init__(self, judging: Judging) -> None:
@@ -63,14 +66,15 @@ class Surroundings:
         self.slopes = [self.show(name) for name in self.truth.slopes.values()]
         self.complements = [self._complement(of) for of in self.truth.slopes if of in self.truth.made]
         kinds = {k.name: k.kind for k in self.truth.known}
-        self.parts = [self.show(name) for name, kind in kinds.items() if kind in ("part", "cotangent")]
+        self.parts = {name: self.show(name) for name, kind in kinds.items() if kind in ("part", "cotangent")}
 
     def before(self, name: str) -> Surroundings:
         """What is at hand where a step is made: nothing that is made later, nor the step itself."""
         place = self.judging.place
         others = copy.copy(self)
         others.inline = {}
-        others.yours = {true: own for true, own in self._known_values() if place.get(own, -1) < place[name]}
+        limit = place.get(name, len(place))
+        others.yours = {true: own for true, own in self._known_values() if place.get(own, -1) < limit}
         return others
 
     def _known_values(self) -> Iterator[tuple[str, str]]:
@@ -244,6 +248,8 @@ class Search:
     def _cost(self, edit: Edit) -> float:
         """How much is changed, and how likely its line is to be wrong."""
         name = edit.edited.out.name
+        if is_passed(edit.edited) and edit.kind not in ("replace", "transpose"):
+            return edit.cost + ARGUMENT
         line = line_of(edit.edited.source)
         if line == line_of(self.judging.made[self.name].source):
             return edit.cost
@@ -289,7 +295,8 @@ class Search:
             yield from edits.with_factor(equation, factors, values)
             yield from self._terms(equation, [*self.pool, *at_hand.slopes])
             if equation.out.name == self.name:
-                yield from (replace(edit, cost=1.8) for edit in self._terms(equation, at_hand.parts))
+                parts = [shown for name, shown in at_hand.parts.items() if name != self.role.known.name]
+                yield from (replace(edit, cost=1.8) for edit in self._terms(equation, parts))
         for line in self._lines():
             yield from edits.dropped_twice(line)
 

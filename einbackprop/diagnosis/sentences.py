@@ -6,6 +6,7 @@ import re
 
 from .. import elementwise
 from ..program import Contract, Map, Program, Sum, operands
+from .blaming import ancestors
 from .edits import Edit
 from .wording import Words, amount_text
 
@@ -50,7 +51,7 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
     old, new = forward_value(edit.old, words), forward_value(edit.new, words)
     said, instead = words.value(edit.old), words.value(edit.new)
     maker = truth.made.get(new)
-    if edit.old in words.judging.made and edit.new in ancestors(edit.old, words) and old == edit.old:
+    if edit.old in words.judging.made and edit.new in ancestors(words.program, edit.old) and old == edit.old:
         return f"{said} was changed before this line; the gradient needs {instead} as the forward used it."
     if isinstance(maker, Map) and any(ref.name == old for ref in operands(maker)):
         return f"the derivative of the {maker.function} takes its output {instead}, and you give it its input {said}."
@@ -70,15 +71,6 @@ def forward_value(name: str, words: Words) -> str:
     """The value of the forward that a value is, if it is one computed again."""
     role = words.judging.original.get(name)
     return role.known.of if role and role.is_plain and role.known.kind == "forward" else name
-
-
-def ancestors(name: str, words: Words) -> set[str]:
-    """What a value is made from."""
-    found = {name}
-    for equation in reversed(words.judging.program.equations):
-        if equation.out.name in found:
-            found |= {ref.name for ref in operands(equation)}
-    return found - {name}
 
 
 def slope_text(function: str, output: str) -> str:

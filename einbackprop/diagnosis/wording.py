@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..fusion import Letters, fuse
 from ..letters import letters_of, rename_letters
-from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, operands
+from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, Update, operands
 from ..reading import is_ones, set_apart
 from ..text.einsum_text import einsum_text
 from ..text.markup import Markup, text
@@ -186,6 +186,9 @@ class Words:
     def derived(self, role: Role, out: str) -> Formula:
         """What a step should be, derived: in the user's names where the user has a value, else in full."""
         name = role.known.name
+        multiple = self._multiple(role, out)
+        if multiple is not None:
+            return self.formula([multiple], out)
         made = self.judging.truth.made.get(name)
         letters = made.out.indices if made else self.judging.made[out].out.indices
         order = role.axes or tuple(range(len(letters)))
@@ -195,6 +198,18 @@ class Words:
         there.inline = there.surroundings.inline
         read = Ref(there.surroundings.show(name) if made else name, letters)
         return there.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
+
+    def _multiple(self, role: Role, out: str) -> Contract | None:
+        """What a step should be, as a multiple of a value that its line reads."""
+        made = self.judging.made.get(out)
+        for ref in operands(made) if made is not None and not isinstance(made, Update) else ():
+            own = self.judging.role_of(ref.name) if ref.name in self.judging.roots else None
+            if own is not None and own.known == role.known and own.axes == role.axes and own.factor.number:
+                sizes = {letter: -power for letter, power in own.factor.sizes}
+                return Contract(
+                    Ref(out, ref.indices), (ref,), (), role.factor * Factor.of(1 / own.factor.number, **sizes)
+                )
+        return None
 
     def _nested(self, name: str) -> list[Equation]:
         """A slope's equation, those that it reads before it."""
