@@ -16,7 +16,8 @@ from ..tracing.statements import statements_of
 
 def oriented(program: Program) -> Program:
     """The program with the values that the user's lines leave transposed turned round; the numbers are the same."""
-    turned = {e.out.name for e in program.equations if is_turned(e, program)}
+    outputs = {ref.name for ref in program.outputs}  # which are arrays as they were returned
+    turned = {e.out.name for e in program.equations if e.out.name not in outputs and is_turned(e, program)}
     equations = tuple(with_turned(e, turned) for e in program.equations)
     program = replace(program, equations=equations, outputs=tuple(turn(ref, turned) for ref in program.outputs))
     return without_order(program)
