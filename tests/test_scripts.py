@@ -301,6 +301,16 @@ def test_shapes_that_stop_the_code_are_said_in_letters(
     assert str(caught.value).startswith(f"the gradients: script.py, line {line}, in back: {told}")
 
 
+def test_in_a_method_what_to_write_names_the_attribute(tmp_path: Path) -> None:
+    source = NETWORK.replace("self.gW += self.X.T @ dz", "self.gW = self.X @ dz")
+    with pytest.raises(ScriptError) as caught:
+        check_script(written(tmp_path, source), "((net.forward(X) - Y) ** 2).sum()",
+                     "net.backward(2 * (net.forward(X) - Y))", ["net.W", "net.b"])
+    assert str(caught.value) == (
+        "the gradients: script.py, line 12, in backward: X[b,i] · dz[b,j]: i (3) meets b (5); X must be transposed "
+        "here: its axes stand the wrong way round. Write `self.gW = self.X.T @ dz`.")
+
+
 def test_a_parameter_of_whole_numbers_is_read_as_one_of_floats(tmp_path: Path) -> None:
     source = QUADRATIC.replace("[0.5, -2.0]", "[1, -2]") + "def g(w):\n    return 3 * w\n"
     report = check_script(written(tmp_path, source), "L(w)", "g(w)", ["w"])

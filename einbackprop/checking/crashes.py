@@ -17,6 +17,7 @@ from .records import Finding
 from .resizing import equal_sizes, resized
 from .trials import reviewed, tried_once
 
+LONG = 80
 LINE = re.compile(r", line (\d+)")
 
 
@@ -41,9 +42,12 @@ def with_reason(problem: Problem, error: ScriptError, seed: int) -> ScriptError:
 def _mistake(problem: Problem, where: str, seed: int) -> str:
     """What is wrong on that line or before it, found at sizes that are all equal."""
     for finding in _findings(problem, seed):
+        expected = (finding.expected or "").partition("\n")[0]
+        if not finding.write and len(expected) > LONG:
+            return ""  # no small edit was found, and the whole formula is no help on one line
         here = finding.line == int(LINE.findall(where)[0])
         said = finding.message if here else f"line {finding.line}: {finding.message}"
-        instead = f" Write `{finding.write}`." if finding.write else ""
+        instead = f" Write `{finding.write}`." if finding.write else f" Expected {expected}." if expected else ""
         return f"; {said}{instead}"
     return ""
 

@@ -11,6 +11,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from .search import DERIVED, Search
 from .spelling import spelled as spelled_on
 from .spelling import variables
 from .wording import Words
+
+VALUES = (ast.Name, ast.Attribute, ast.Call)  # what can be transposed as it stands
 
 
 def advise(edit: Edit, search: Search, words: Words) -> str | None:
@@ -94,6 +97,8 @@ def namespace(line: list[Equation], values: Values, search: Search, words: Words
     for name, text in spelled_on(line, called, search.judging.made).items():
         if name in values and text.isidentifier():
             names[text] = values[name]
+        elif name in values and text.startswith("self.") and text.count(".") == 1:
+            setattr(names.setdefault("self", SimpleNamespace()), text.removeprefix("self."), values[name])
     for dimension in search.judging.program.dimensions:
         if dimension.name and dimension.name not in names:
             names[dimension.name] = sizes[dimension.letters[0]]
@@ -221,7 +226,7 @@ def transposings(value: ast.expr, name: str) -> Iterator[ast.expr]:
         if isinstance(node, ast.Attribute) and node.attr == "T":
             yield with_nodes(value, {n: copy.deepcopy(node.value)})
     named = [n for n, node in enumerate(nodes) if spelled(node) == name]
-    for n in dict.fromkeys([*named, *(n for n, node in enumerate(nodes) if isinstance(node, ast.Name | ast.Call))]):
+    for n in dict.fromkeys([*named, *(n for n, node in enumerate(nodes) if isinstance(node, VALUES))]):
         node = nodes[n]
         assert isinstance(node, ast.expr)
         yield with_nodes(value, {n: ast.Attribute(copy.deepcopy(node), "T", ast.Load())})
