@@ -1,7 +1,9 @@
-"""Each layer of the catalogue as PyTorch has it: what to hold the layers against. Imported only where torch is."""
+"""Each layer of the catalogue and each network as PyTorch has it: what to hold ours against. Needs torch."""
 
 import torch
 from torch.nn import functional as F  # noqa: N812
+
+from einbackprop.networks import BLOCK
 
 
 def recurrent(kind, x, states, Wx, Wh, bias_x, bias_h):
@@ -125,6 +127,33 @@ LAYERS = {
     "feed-forward": feed_forward,
     "transformer block": transformer_block,
 }
+
+
+def mlp(parameters, X):
+    *hidden, last = parameters["layers"]
+    h = X
+    for layer in hidden:
+        h = (layer["W"] @ h + layer["c"][:, None]).relu()
+    return last["W"] @ h + last["c"][:, None]
+
+
+def convnet(parameters, X):
+    h = X[:, None]
+    for K, bias in (("K1", "bias1"), ("K2", "bias2")):
+        h = F.max_pool2d(F.conv2d(h, parameters[K][0], parameters[bias][0], padding=1).relu(), 2)
+    return (h.flatten(1) @ parameters["W"].flatten(1).T + parameters["c"]).T
+
+
+def gpt(parameters, token):
+    T, e = token.shape[1], parameters["E"].shape[1]
+    x = F.embedding(token, parameters["E"]) + parameters["P"][:T]
+    for block in parameters["blocks"]:
+        x = transformer_block(x, [block[name] for name in BLOCK], torch.ones(T, T, dtype=torch.bool).tril())
+    x = F.layer_norm(x, (e,), parameters["gamma"], parameters["beta"])
+    return (x @ parameters["E"].T).flatten(0, 1).T
+
+
+NETWORKS = {"mlp": mlp, "convnet": convnet, "gpt": gpt}
 
 
 def tensors(value, needs_gradient):

@@ -94,37 +94,7 @@ def test_float32_networks_have_float32_losses_and_gradients(name):
 # --- beside PyTorch ------------------------------------------------------------------------------
 
 
-def torch_mlp(parameters, X):
-    *hidden, last = parameters["layers"]
-    h = X
-    for layer in hidden:
-        h = (layer["W"] @ h + layer["c"][:, None]).relu()
-    return last["W"] @ h + last["c"][:, None]
-
-
-def torch_convnet(parameters, X):
-    from torch.nn import functional as F  # noqa: N812
-
-    h = X[:, None]
-    for K, bias in (("K1", "bias1"), ("K2", "bias2")):
-        h = F.max_pool2d(F.conv2d(h, parameters[K][0], parameters[bias][0], padding=1).relu(), 2)
-    return (h.flatten(1) @ parameters["W"].flatten(1).T + parameters["c"]).T
-
-
-def torch_gpt(parameters, token):
-    import torch
-    from layers_torch import transformer_block
-    from torch.nn import functional as F  # noqa: N812
-
-    T, e = token.shape[1], parameters["E"].shape[1]
-    x = F.embedding(token, parameters["E"]) + parameters["P"][:T]
-    for block in parameters["blocks"]:
-        x = transformer_block(x, [block[name] for name in BLOCK], torch.ones(T, T, dtype=torch.bool).tril())
-    x = F.layer_norm(x, (e,), parameters["gamma"], parameters["beta"])
-    return (x @ parameters["E"].T).flatten(0, 1).T
-
-
-TORCH = {"mlp": torch_mlp, "convnet": torch_convnet, "gpt": torch_gpt}
+NETWORKS = ["mlp", "convnet", "gpt"]
 
 
 def as_tensors(parameters, torch):
@@ -134,10 +104,12 @@ def as_tensors(parameters, torch):
 @pytest.mark.parametrize(("name", "forward"), [("mlp", mlp_relu), ("convnet", convnet), ("gpt", gpt)])
 def test_logits_are_those_of_pytorch(name, forward):
     torch = pytest.importorskip("torch")
+    from layers_torch import NETWORKS as IN_TORCH
+
     rng = np.random.default_rng(0)
     _, parameters, inputs, _ = examples(rng)[name]
     parameters = mapped(lambda array: array + 0.1 * rng.standard_normal(array.shape), parameters)
-    expected = TORCH[name](as_tensors(parameters, torch), torch.tensor(inputs)).detach().numpy()
+    expected = IN_TORCH[name](as_tensors(parameters, torch), torch.tensor(inputs)).detach().numpy()
     np.testing.assert_allclose(forward(parameters, inputs), expected, rtol=1e-10, atol=1e-12)
 
 
@@ -170,13 +142,14 @@ def losses(name, optimiser, data, parameters):
 
 def torch_losses(name, optimiser, data, parameters):
     import torch
+    from layers_torch import NETWORKS as IN_TORCH
 
     torch.set_num_threads(1)  # so small that threads wait for each other
     tensors = as_tensors(parameters, torch)
     steps = OPTIMISERS[optimiser][2](torch, leaves_of(tensors))
     found = []
     for inputs, label in data:
-        z = TORCH[name](tensors, torch.tensor(inputs))
+        z = IN_TORCH[name](tensors, torch.tensor(inputs))
         loss = torch.nn.functional.cross_entropy(z.T, torch.tensor(label).flatten())
         steps.zero_grad()
         loss.backward()
@@ -191,7 +164,7 @@ def leaves_of(nested):
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_losses_of_100_steps_are_those_of_pytorch(name, optimiser):
     pytest.importorskip("torch")
     data = batches(name, 100)

@@ -22,7 +22,7 @@ from einbackprop.command import main
 from einbackprop.errors import DataError, GradientError, OptionError
 from einbackprop.gradients import value_and_grad
 from einbackprop.networks import gpt
-from einbackprop.training import curves, progress, runs, verification
+from einbackprop.training import curves, loop, progress, runs, verification
 from einbackprop.training import digits as digits_module
 from einbackprop.training.characters import (
     TextSettings,
@@ -418,6 +418,8 @@ REFUSED = {
     "no/a.npz cannot be saved: there is no directory {here}/no": [*DIGITS, "--save", "no/a.npz"],
     ". is a directory: name a file to save to": [*DIGITS, "--save", "."],
     "--plot is curves.doc, but must end in .png, .svg or .pdf": [*DIGITS, "--plot", "curves.doc"],
+    "--plot is notes.png, but what is there is no picture: name another file": [*DIGITS, "--plot", "notes.png"],
+    "--plot and --save are both new.png: name two files": [*DIGITS, "--plot", "new.png", "--save", "new.png"],
     "--plot is text, but must end in .png, .svg or .pdf": [*DIGITS, "--plot", "text"],
     "--plot is no/curves.png, but no file can be written there: the directory must exist":
         [*DIGITS, "--plot", "no/curves.png"],
@@ -425,8 +427,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(message, here, capsys):
+def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(message, here, monkeypatch, capsys):
+    monkeypatch.setattr(curves, "find_spec", lambda name: True)  # where matplotlib is not installed, that is said first
     (here / "empty").write_bytes(b"")
+    (here / "notes.png").write_bytes(b"not a picture")
     (here / "short").write_bytes(b"text")
     (here / "latin").write_bytes("né".encode("latin-1"))
     before = {path.name: path.read_bytes() for path in here.iterdir()}
@@ -482,6 +486,25 @@ def test_a_directory_that_cannot_be_written_to_is_refused(here, capsys):
     (here / "locked").mkdir(mode=0o500)
     assert main([*MLP, "--save", "locked/a.npz"]) == 2
     assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_lists_that_are_none_are_refused(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*DIGITS, "--hidden", "8;3"])
+    assert caught.value.code == 2
+    assert "argument --hidden: '8;3' is not a list of numbers such as 256,128\n" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_checkpoint(here, monkeypatch, capsys):
+    assert main([*MLP, "--save", "a.npz"]) == 0
+    before = (here / "a.npz").read_bytes()
+
+    monkeypatch.setattr(loop, "compiled", lambda function, *arguments, reuse=False: lambda *given: (np.nan, None))
+    monkeypatch.setattr(loop, "measured", lambda *arguments: np.zeros(2))
+    assert main(["train", "digits", "--load", "a.npz", "--save", "a.npz", "--epochs", "2"]) == 2
+    message = "the loss is nan at step 44: --learning-rate 0.002 is too large here"
+    assert capsys.readouterr().err == f"einbackprop: {message}\n"
+    assert (here / "a.npz").read_bytes() == before
 
 
 def test_settings_by_hand_are_held_to_the_same_bounds():

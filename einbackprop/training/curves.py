@@ -13,7 +13,8 @@ from einbackprop.training.checkpoints import replace_file
 from einbackprop.training.loop import Snapshot
 
 TRAINED, HELD, FAINT = "#0072b2", "#d55e00", "#b8cfe0"
-SUFFIXES = (".png", ".svg", ".pdf")
+BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
+SUFFIXES = tuple(BEGINNINGS)
 
 
 def require_drawable(file: str) -> None:
@@ -22,13 +23,16 @@ def require_drawable(file: str) -> None:
     Raises
     ------
     OptionError
-        If the name does not end in .png, .svg or .pdf, if there is no such directory, or no matplotlib.
+        If the name does not end in .png, .svg or .pdf, if there is no such directory, or a file that is no picture, or
+        no matplotlib.
     """
     path = Path(file)
     if path.suffix.lower() not in SUFFIXES:
         raise OptionError(f"--plot is {file}, but must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise OptionError(f"--plot is {file}, but no file can be written there: the directory must exist")
+    if path.exists() and not path.read_bytes().startswith(BEGINNINGS[path.suffix.lower()]):
+        raise OptionError(f"--plot is {file}, but what is there is no picture: name another file")
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise OptionError(f"--plot is {file}, but no file can be written there")
     if not find_spec("matplotlib"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from einbackprop import nesting
 from einbackprop.compilation import compile as compiled
+from einbackprop.errors import OptionError
 from einbackprop.gradients import value_and_grad
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters
@@ -109,10 +110,20 @@ class Training:
         return self.step % self.task.period == 0 or self.is_over()
 
     def advance(self) -> None:
-        """Take one step."""
+        """Take one step.
+
+        Raises
+        ------
+        OptionError
+            The loss is no finite number any more.
+        """
         settings = self.task.settings
         parameters, optimiser = self.reached
         value, gradient = self.gradient(parameters, *self.task.batch(self.step))
+        if not math.isfinite(value):
+            raise OptionError(
+                f"the loss is {value} at step {self.step}: --learning-rate {settings.learning_rate} is too large here"
+            )
         now = rate(self.step, self.task.steps, settings.learning_rate)
         self.losses[self.step :] = [value]
         self.reached = adamw(parameters, gradient, optimiser, rate=now, decay=settings.decay)

@@ -1,5 +1,6 @@
 """What ``einbackprop train`` does, from its options to its last line."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -114,6 +115,8 @@ def loaded(task: str, options: Options) -> Checkpoint | None:
         checkpoints.require_free(options.save, options.load)
     if options.plot is not None:
         curves.require_drawable(options.plot)
+        if options.save is not None and os.path.realpath(options.plot) == os.path.realpath(options.save):
+            raise OptionError(f"--plot and --save are both {options.plot}: name two files")
     return checkpoint
 
 

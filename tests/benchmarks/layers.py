@@ -1,4 +1,4 @@
-"""What each layer of the catalogue costs: forward and vjp, timed beside PyTorch.
+"""What each layer of the catalogue costs: forward and vjp, and what a step of training does, timed beside PyTorch.
 
     PYTHONPATH=tests python tests/benchmarks/layers.py
 
@@ -22,7 +22,15 @@ import torch
 from exercise import ONE_THREAD, processor
 from layers_cases import CONVOLUTIONS, POINTWISE, POOLING, Case, case_of, pointwise_case
 
+from einbackprop import nesting
+from einbackprop.compilation import compile as compiled
+from einbackprop.gradients import value_and_grad
 from einbackprop.layers import CATALOGUE
+from einbackprop.optimisers import adamw, mapped
+from einbackprop.training.characters import TextSettings, text_of, text_task
+from einbackprop.training.digits import DEFAULTS, DigitsSettings, digits_task
+from einbackprop.training.loop import start
+from einbackprop.training.task import Task
 
 ROUNDS = 21
 SECONDS = 0.01  # one timing lasts about this long
@@ -89,6 +97,44 @@ def contenders(case: Any) -> dict[str, Callable[[], Any]]:
     return {"ours": ours, "pytorch": pytorch}
 
 
+def tasks() -> dict[str, Callable[[], Task]]:
+    """What ``einbackprop train`` trains, by the name of the network."""
+
+    def text() -> Task:
+        return text_task(TextSettings(), text_of(None))
+
+    return {
+        "mlp": lambda: digits_task(DigitsSettings(network="mlp", **DEFAULTS["mlp"])),
+        "convnet": lambda: digits_task(DigitsSettings()),
+        "gpt": text,
+    }
+
+
+def steps(name: str) -> dict[str, Callable[[], Any]]:
+    """One step of training on one batch: the gradient and AdamW, by ours and by PyTorch."""
+    task = tasks()[name]()
+    first, batch, rate = start(task), task.batch(0), 1e-4
+    gradient = compiled(value_and_grad(task.loss), first.parameters, *batch, reuse=True)
+    state = [first.parameters, first.optimiser]
+
+    def ours() -> Any:
+        _, cotangents = gradient(state[0], *batch)
+        state[:] = adamw(state[0], cotangents, state[1], rate=rate)
+
+    given = mapped(lambda array: torch.tensor(array, requires_grad=True), first.parameters)
+    inputs, label = map(torch.tensor, batch)
+    optimiser = torch.optim.AdamW([leaf for _, leaf in nesting.leaves(given)], lr=rate, weight_decay=0.0)
+
+    def pytorch() -> Any:
+        z = layers_torch.NETWORKS[name](given, inputs)
+        loss = torch.nn.functional.cross_entropy(z.T, label.flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return {"ours": ours, "pytorch": pytorch}
+
+
 def seconds_of(run: Callable[[], Any], calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):
@@ -96,9 +142,8 @@ def seconds_of(run: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def row(name: str) -> str:
+def row(name: str, what: str, runs: dict[str, Callable[[], Any]]) -> str:
     """Microseconds of both, and the median of the ratios."""
-    runs = contenders(case(name))
     calls: dict[str, int] = {}
     for key, run in runs.items():
         run()  # plans are made
@@ -109,18 +154,27 @@ def row(name: str) -> str:
             times[key].append(seconds_of(run, calls[key]))
     ratio = statistics.median(a / b for a, b in zip(times["ours"], times["pytorch"], strict=True))
     micro = {key: 1e6 * statistics.median(values) for key, values in times.items()}
-    sizes = "".join(f" {letter}{size}" for letter, size in SIZES.get(name, {"": "256·256"}).items()).strip()
-    return f"| {name} | {sizes} | {micro['ours']:.0f} | {micro['pytorch']:.0f} | {ratio:.2f} |"
+    return f"| {name} | {what} | {micro['ours']:.0f} | {micro['pytorch']:.0f} | {ratio:.2f} |"
 
 
 def all_rows() -> str:
     torch.set_num_threads(1)
-    return "\n".join(row(name) for name in CATALOGUE)
+    return "\n".join(row(name, sizes(name), contenders(case(name))) for name in CATALOGUE)
 
 
-def table() -> str:
-    """The rows, from a process of its own: the number of threads is read at its start."""
-    command = [sys.executable, "-c", f"import {Path(__file__).stem} as b; print(b.all_rows())"]
+def sizes(name: str) -> str:
+    """The sizes that a layer is timed at."""
+    return "".join(f" {letter}{size}" for letter, size in SIZES.get(name, {"": "256·256"}).items()).strip()
+
+
+def all_steps() -> str:
+    torch.set_num_threads(1)
+    return "\n".join(row(name, f"{task().items} {task().unit}", steps(name)) for name, task in tasks().items())
+
+
+def table(rows: str) -> str:
+    """The rows that a function here makes, in a process of its own: the number of threads is read at its start."""
+    command = [sys.executable, "-c", f"import {Path(__file__).stem} as b; print(b.{rows}())"]
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": path}
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -140,7 +194,15 @@ Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__ver
 
 | layer | sizes | ours, µs | PyTorch, µs | ratio |
 |---|---|---|---|---|
-{table()}"""
+{table("all_rows")}
+## A step of training
+
+What `einbackprop train` does on its defaults, on one batch: the loss, all gradients, AdamW. Ours is
+`eb.compile(eb.value_and_grad(loss), …, reuse=True)` and `optimisers.adamw`, PyTorch's is eager.
+
+| network | batch | ours, µs | PyTorch, µs | ratio |
+|---|---|---|---|---|
+{table("all_steps")}"""
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 
