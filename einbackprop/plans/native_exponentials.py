@@ -38,7 +38,8 @@ def doubles(power_of_two: Callable[[Scalar], Scalar], jit: Callable[[Any], Any])
         return y if x == x else x
 
     def sigmoid(x: Scalar) -> Scalar:
-        return 1.0 / (1.0 + exp(-x))
+        small = exp(-abs(x))
+        return (1.0 if x >= 0.0 else small) / (1.0 + small)
 
     def tanh(x: Scalar) -> Scalar:
         """``t = exp(-2|x|) - 1``, to rounding near 0 too; tanh of |x| is ``-t / (2 + t)``."""
@@ -73,7 +74,8 @@ def singles(power_of_two: Callable[[Scalar], Scalar], jit: Callable[[Any], Any])
         return y if x == x else x
 
     def sigmoid(x: Scalar) -> Scalar:
-        return single(1) / (single(1) + exp(-x))
+        small = exp(-abs(x))
+        return (single(1) if x >= single(0) else small) / (single(1) + small)
 
     def tanh(x: Scalar) -> Scalar:
         inside = single(-2) * abs(x)

@@ -31,7 +31,7 @@ SCALARS: dict[str, Any] = {
     "at": np.uint64,  # a position that is not negative, so that nothing is counted from the end
     "inf": np.inf,
     "nan": np.nan,
-    **{name: getattr(np, name) for name in (*CALLS, *INLINE)},
+    **{name: getattr(np, name) for name in (*CALLS, *INLINE, "exp", "tanh")},
 }
 """What loops refer to."""
 
@@ -56,6 +56,9 @@ QUICK: dict[str, str] = {
     "conj": "{0}",
     "real": "{0}",
 }
+ONE_BY_ONE = {"exp": "exp({0})", "sigmoid": "{one} / ({one} + exp(-{0}))", "tanh": "tanh({0})"}
+"""The same functions where a loop is too short for several entries at once."""
+
 CONDITIONS: dict[str, str] = {
     "greater": "{0} > {1}",
     "greater_equal": "{0} >= {1}",
@@ -93,7 +96,7 @@ def is_slow(equation: Map) -> bool:
     return equation.function in SLOW
 
 
-def expression(equation: Map, out: str, kinds: Sequence[str]) -> str | None:
+def expression(equation: Map, out: str, kinds: Sequence[str], *, at_once: bool = True) -> str | None:
     """The text of a function of operands of these kinds, or None where there is none.
 
     Parameters
@@ -103,6 +106,8 @@ def expression(equation: Map, out: str, kinds: Sequence[str]) -> str | None:
         The kind of the value.
     kinds : sequence of str
         Those of the operands, as they are read.
+    at_once : bool
+        Whether the loop around it is long enough for several entries at once.
     """
     name = equation.function
     if name == "where":
@@ -116,7 +121,7 @@ def expression(equation: Map, out: str, kinds: Sequence[str]) -> str | None:
         return None
     if name == "power":
         return _filled(_power(equation.parameter, out), out)
-    text = SLOW.get(name) or QUICK.get(name)
+    text = (None if at_once else ONE_BY_ONE.get(name)) or SLOW.get(name) or QUICK.get(name)
     return None if text is None else _filled(text, out)
 
 

@@ -22,6 +22,9 @@ from .native_nests import Nest, nests_of
 from .views import Dtype, View, is_dense
 from .workspace import Workspace, number_of
 
+AT_ONCE = 8
+"""Steps of a loop that a processor takes at once, or so."""
+
 
 class Writer:
     """Writes the loops of one group."""
@@ -191,7 +194,7 @@ class Writer:
             case Map(_, _, given):
                 kinds = kinds_of(self.work, equation)
                 loads = [self.load(ref, k, lines) for ref, k in zip(given, kinds, strict=True)]
-                text = (expression(equation, out, kinds) or "").format(*loads)
+                text = (expression(equation, out, kinds, at_once=self.is_long) or "").format(*loads)
             case Extremum(_, operand):
                 text = self.load(operand, self.kind_in(equation), lines)
             case _:
@@ -215,6 +218,12 @@ class Writer:
             if factor != 1:
                 text = f"{text} * {number(factor, out)}" if loads else number(factor, out)
         return f"choose({' and '.join(conditions)}, {text}, {number(0, to)})" if conditions else text
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the innermost loop is long enough for several entries at once."""
+        loops = self.group.rows + self.nest.loops
+        return bool(loops) and self.work.sizes[loops[-1]] >= AT_ONCE
 
     def term(self, factor: Factor, ref: Ref | None, out: str, lines: list[str]) -> str:
         """A term of a sum, with its sign."""
