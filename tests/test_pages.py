@@ -59,6 +59,20 @@ def test_the_page_has_code_beside_math_and_marks_the_mistake(tmp_path: Path) -> 
     assert {e.text for e in letters} == {"k"}
 
 
+def test_code_stands_as_far_left_as_it_can(tmp_path: Path) -> None:
+    root = parsed(report_of(tmp_path, "untransposed W").to_html())
+    codes = ["".join(e[1].itertext()) for e in root.iter(f"{XHTML}div") if "line " in e.get("class", "") and len(e) > 1]
+    assert "d_two = np.dot(W3.T, d_guess) * two * (1 - two)" in codes
+    assert min(len(code) - len(code.lstrip()) for code in codes if code) == 0
+
+
+def test_a_line_whose_shape_is_wrong_is_marked_and_keeps_its_formula(tmp_path: Path) -> None:
+    root = parsed(report_of(tmp_path, "bias sum keeps an axis").to_html())
+    assert rows(root, "wrong") == ["38"]
+    (line,) = (e for e in root.iter(f"{XHTML}div") if e.get("class") == "line wrong")
+    assert len(list(line.iter(f"{MATH}math"))) == 1
+
+
 def test_a_right_page(tmp_path: Path) -> None:
     root = parsed(report_of(tmp_path).to_html())
     assert "".join(next(root.iter(f"{XHTML}h1")).itertext()) == "✓ right all 6 gradients"

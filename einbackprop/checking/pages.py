@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from .records import Finding, Gradient, Line
 from .style import DARK, LETTERS_DARK, LETTERS_LIGHT, LIGHT, STYLE
 
 BETWEEN = 4  # lines of the user's file between two that were judged: so many are shown, more are left out
+GAP = '<div class="line gap"><span class="number">⋮</span></div>'
 SIGNS = {"right": "✓", "proved": "✓", "wrong": "✗", "follows": "↳", "kink": "?", "undecided": "?"}
 
 
@@ -111,32 +113,40 @@ def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str
         judged = {line.line: line for line in lines if line.file == file}
         mistakes = [item for item in told if item.file == file]
         numbers = sorted({*judged, *(item.line for item in mistakes if item.line is not None)})
+        shown = with_between(numbers)
+        indent = indentation(file, shown)
         rows: list[str] = []
-        for before, number in zip([number - 1 for number in numbers[:1]] + numbers, numbers, strict=False):
-            rows += between(file, before, number)
+        for number in shown:
             here = [item for item in mistakes if item.line == number]
-            rows.append(line_row(file, number, judged.get(number), bool(here)))
-            rows += [mistake(item) for item in here]
+            rows.append(GAP if number is None else line_row(file, number, judged.get(number), here, indent))
+            rows += [mistake(item) for item in here if number is not None]
         yield f'<section><h2>{escape(os.path.basename(file))}</h2><div class="lines">{"".join(rows)}</div></section>'
 
 
-def between(file: str, before: int, number: int) -> Iterator[str]:
-    """The lines of the file between two that were judged, if they are few."""
-    if number - before - 1 > BETWEEN:
-        yield '<div class="line gap"><span class="number">⋮</span></div>'
-        return
-    for n in range(before + 1, number):
-        yield code_row(n, linecache.getline(file, n).rstrip(), "other", "", "")
+def with_between(numbers: Sequence[int]) -> list[int | None]:
+    """The lines that are shown: those that were judged, and the few that stand between two; None for more of them."""
+    shown: list[int | None] = list(numbers[:1])
+    for before, number in itertools.pairwise(numbers):
+        few = number - before - 1 <= BETWEEN
+        shown += [*range(before + 1, number), number] if few else [None, number]
+    return shown
 
 
-def line_row(file: str, number: int, line: Line | None, is_wrong: bool) -> str:
+def indentation(file: str, numbers: Sequence[int | None]) -> int:
+    """How far all the lines that are shown stand to the right."""
+    lines = [linecache.getline(file, number) for number in numbers if number is not None]
+    return min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+
+
+def line_row(file: str, number: int, line: Line | None, mistakes: Sequence[Finding], indent: int) -> str:
     """A line of the user's code, its formula beside it, and what it is."""
-    code = linecache.getline(file, number).rstrip() or (line.code if line else "")
+    code = linecache.getline(file, number).rstrip()[indent:] or (line.code if line else "")
     if line is None:
-        return code_row(number, code, "wrong" if is_wrong else "other", "", "")
-    shown = "" if is_wrong else formula(line.markup, line.equation)  # the mistake below has it
+        return code_row(number, code, "wrong" if mistakes else "other", "", "")
+    told = any(item.yours for item in mistakes)  # the mistake below has the formula
     meaning = line.meaning if "∂" in line.meaning else ""  # what a line of the forward is its name says
-    return code_row(number, code, line.verdict, shown, meaning)
+    shown = "" if told else formula(line.markup, line.equation)
+    return code_row(number, code, "wrong" if mistakes else line.verdict, shown, meaning)
 
 
 def code_row(number: int, code: str, verdict: str, shown: str, meaning: str) -> str:

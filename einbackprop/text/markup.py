@@ -242,8 +242,11 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 return f"<mfrac><mrow><mo>∂</mo>{one(of)}</mrow><mrow><mo>∂</mo>{one(by)}</mrow></mfrac>"
             case Words(words):
                 return f"<mtext>{escape(printable(words)).replace(' ', NO_BREAK_SPACE)}</mtext>"
+            case Raised((Ref(name, indices),), exponent) if indices:
+                base = f"<mi>{escape(printable(name))}</mi>"
+                return f"<msubsup>{base}<mrow>{letters(indices)}</mrow>{mathml_exponent(exponent)}</msubsup>"
             case Raised(body, exponent):
-                return f"<msup><mrow>{run(body)}</mrow><mtext>{escape(exponent)}</mtext></msup>"
+                return f"<msup><mrow>{run(body)}</mrow>{mathml_exponent(exponent)}</msup>"
             case Quotient(over_, under):
                 return f"<mfrac><mrow>{run(over_)}</mrow><mrow>{run(under)}</mrow></mfrac>"
             case Root(body):
@@ -253,6 +256,11 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
         return "".join(one(part) for part in parts)
 
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML" displaystyle="true"><mrow>{run(markup)}</mrow></math>'
+
+
+def mathml_exponent(exponent: str) -> str:
+    """An exponent as a MathML token."""
+    return f"<mn>{exponent}</mn>" if exponent.isdigit() else f"<mtext>{escape(exponent)}</mtext>"
 
 
 def mathml_operators(run_of: str) -> str:
