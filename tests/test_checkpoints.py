@@ -1,5 +1,6 @@
 """Checkpoints: the same bytes for the same training, going on as if never stopped, and files that are not ours."""
 
+import errno
 import json
 import os
 import signal
@@ -138,6 +139,20 @@ def test_a_write_that_fails_leaves_the_old_one_and_nothing_else(here):
     with pytest.raises(OSError, match="no space left"):
         replace_file("a.npz", write)
     assert (here / "a.npz").read_bytes() == b"old"
+    assert sorted(path.name for path in here.iterdir()) == ["a.npz", "text"]
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_the_old_one(here, trained, monkeypatch, capsys):
+    save("a.npz", *trained)
+    before = (here / "a.npz").read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["train", "digits", "--load", "a.npz", "--save", "a.npz"]) == 2
+    assert capsys.readouterr().err == "einbackprop: a.npz cannot be saved: No space left on device\n"
+    assert (here / "a.npz").read_bytes() == before
     assert sorted(path.name for path in here.iterdir()) == ["a.npz", "text"]
 
 

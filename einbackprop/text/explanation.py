@@ -6,17 +6,18 @@ For subscripts, an equation, a program; and for a layer of the catalogue, which 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
-from typing import Any
+from typing import Any, overload
 
 from .. import elementwise
 from ..derivation import vjp, vjp_of_contract
 from ..emission.writing import inlined
 from ..errors import SubscriptsError
 from ..layers import CATALOGUE
+from ..layers.layer import Layer
 from ..letters import letters_of, relettered
 from ..program import (
     Contract,
@@ -80,6 +81,16 @@ class Explanation:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html, "text/latex": f"$$\n{self.latex}\n$$"}
+
+
+@overload
+def explain(
+    what: str | Equation | Program, names: Sequence[str] | None = None, result: str = "Z"
+) -> Explanation: ...
+
+
+@overload
+def explain(what: Layer | Callable[..., Any]) -> LayerExplanation: ...
 
 
 def explain(

@@ -78,7 +78,13 @@ def flat(snapshot: Snapshot) -> dict[str, Array]:
 
 
 def save(file: str, task: Task, snapshot: Snapshot) -> None:
-    """Write a checkpoint. The same training makes the same bytes."""
+    """Write a checkpoint. The same training makes the same bytes.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written. What was there before stays.
+    """
     about = {"format": FORMAT, "task": task.name, "step": snapshot.step, "settings": asdict(task.settings)}
 
     def write(stream: BinaryIO) -> None:
@@ -88,7 +94,10 @@ def save(file: str, task: Task, snapshot: Snapshot) -> None:
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
 
-    replace_file(file, write)
+    try:
+        replace_file(file, write)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be saved: {error.strerror or error}") from error
 
 
 def load(file: str) -> Checkpoint:

@@ -159,9 +159,8 @@ def run(
         curves.draw(options.plot, snapshot, description)
 
     taken = snapshot.step - first
-    speed = f"{taken * task.items / seconds:,.0f} {task.unit} a second"
-    print(f"{taken} steps in {seconds:.1f} s, {speed}" + ("" if complete else f"; interrupted after {snapshot.step} of "
-                                                           f"{task.steps}"))  # fmt: skip
+    how_far = "" if complete else f"; interrupted after {snapshot.step} of {task.steps}"
+    print(f"{taken} steps in {seconds:.1f} s, {taken * task.items / seconds:,.0f} {task.unit} a second{how_far}")
     for what, file in (("saved", options.save), ("drew", options.plot)):
         if file is not None:
             print(f"{what} {file}")
