@@ -89,8 +89,8 @@ def is_matrix(view: View, rows: str, columns: str) -> bool:
 def emitted(work: Workspace, wide: View, other: View, blocks: Blocks, slot: Slot) -> View | None:
     """The call, and what it writes."""
     out, transposed = place(work, wide, blocks, slot)
-    order = memory_order(wide)
-    last = blocks.columns if order[-1] in blocks.columns else blocks.summed
+    inmost = min(blocks.columns + blocks.summed, key=lambda i: (wide.stride(i), -wide.length(i)))
+    last = blocks.columns if inmost in blocks.columns else blocks.summed  # so that copying goes along memory
     inner = (blocks.summed if last is blocks.columns else blocks.columns) + last
     block = work.allocate(inner, wide.dtype)
     sides = [blocks.columns, blocks.summed] if transposed else [blocks.summed, blocks.columns]
