@@ -22,14 +22,11 @@ from __future__ import annotations
 from math import prod
 
 from . import blocks, pointwise, reductions
+from .layouts import COPIED, SLICE, rearranged, with_common_sum
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
-from .workspace import Copy, Slot, Workspace
+from .workspace import Slot, Workspace
 
-SLICE = 400.0
-"""Nanoseconds that one more matrix in a batch costs."""
-COPIED = 1.5
-"""Nanoseconds that one more entry to copy costs."""
 SMALL = 2048
 """Up to so many entries a product and a sum of it take less time than a call of einsum does to begin."""
 
@@ -73,6 +70,8 @@ def matrices(work: Workspace, left: View, right: View, batch: str, slot: Slot) -
     if out is None:  # the memory that is given takes no matrices as they come
         made = matrices(work, left, right, batch, Slot(slot.dtype))
         return pointwise.copied(work, made, made.term, slot)
+    if not roles.loops:
+        work.orders.setdefault(frozenset(out.term), memory_order(out))
     flops = 2 * prod(work.shape(roles.loops + roles.rows + roles.columns + roles.summed))
     if roles.loops:
         multiply_matrices(work, left, right, roles, out, flops)
@@ -83,43 +82,16 @@ def matrices(work: Workspace, left: View, right: View, batch: str, slot: Slot) -
 
 def arranged(work: Workspace, left: View, right: View, batch: str) -> tuple[View, View, Matrices]:
     """The operands, copied where that is needed or pays, and the roles of their letters."""
-    kept_rows = "".join(i for i in memory_order(left) if i not in right.term)
-    kept_columns = "".join(i for i in memory_order(right) if i not in left.term)
     summed = "".join(i for i in left.term if i in right.term and i not in batch)
     left, right, order = with_common_sum(work, left, right, batch, summed)
+    kept_rows = "".join(i for i in memory_order(left) if i not in right.term)
+    kept_columns = "".join(i for i in memory_order(right) if i not in left.term)
     left, rows, row_loops = with_group(work, left, batch, kept_rows, order)
     right, columns, column_loops = with_group(work, right, batch, kept_columns, order)
     lying = memory_order(left if left.size >= right.size else right)
     loops = batch + row_loops + column_loops
     loops = "".join(sorted(loops, key=lambda i: lying.find(i)))
     return left, right, Matrices(loops, rows, columns, order)
-
-
-def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed: str) -> tuple[View, View, str]:
-    """Both operands such that the summed letters, in one order, lie together in each."""
-    orders = ["".join(i for i in memory_order(view) if i in summed) for view in (left, right)]
-    for order in orders:
-        if is_joined(left, order) and is_joined(right, order):
-            return left, right, order
-    costs = [sum(view.size for view in (left, right) if not is_joined(view, order)) for order in orders]
-    order = orders[costs.index(min(costs))]
-    if not is_joined(left, order):
-        left = rearranged(work, left, batch, order)
-    if not is_joined(right, order):
-        right = rearranged(work, right, batch, order)
-    return left, right, order
-
-
-def rearranged(work: Workspace, view: View, batch: str, summed: str) -> View:
-    """A copy as matrices: the batch, the letters of its own, the summed ones. One that was made before is taken."""
-    lying = [i for i in memory_order(view) if i not in summed]
-    order = "".join([*(i for i in lying if i in batch), *(i for i in lying if i not in batch), summed])
-    source = view.transposed(order)
-    found = work.copies.get(source.text)
-    if found is None or not found.is_valid(work.assembly):
-        copy = pointwise.copied(work, view, order, Slot(view.dtype, "", work.allocate(order, view.dtype)))
-        found = work.copies[source.text] = Copy(source.root, copy, len(work.assembly.steps))
-    return found.view.named(order)
 
 
 def with_group(work: Workspace, view: View, batch: str, letters: str, summed: str) -> tuple[View, str, str]:
@@ -134,7 +106,7 @@ def with_group(work: Workspace, view: View, batch: str, letters: str, summed: st
     poor = not has_unit_stride(view, group[-1:] + summed[-1:]) and view.size > 1
     if poor or slices * SLICE > view.size * COPIED + view.count(batch) * SLICE:
         view = rearranged(work, view, batch, summed)
-        return view, letters, ""
+        return view, "".join(i for i in memory_order(view) if i in letters), ""
     return view, group, loops
 
 

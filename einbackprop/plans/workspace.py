@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum,
 from .assembly import Assembly
 from .dtypes import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
+
+if TYPE_CHECKING:
+    from .layouts import Copy
 
 Number = int | float | complex
 
@@ -23,22 +27,6 @@ class Slot:
     dtype: Dtype
     name: str = ""
     into: View | None = None
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A copy of a view, and how many steps there were when it was made."""
-
-    source: Root
-    view: View
-    made: int
-
-    def is_valid(self, assembly: Assembly) -> bool:
-        """Whether nothing has been written to either since; a copy in a loop is good for its round only."""
-        copying, *later = assembly.steps[self.made - 1 :]
-        roots = (self.source, self.view.root)
-        outside = assembly.loop is None and copying.loop is None
-        return outside and all(step.out not in roots for step in later)
 
 
 class Workspace:
@@ -55,6 +43,10 @@ class Workspace:
         Axis n of a view is axis n of the value; the letters are those of the equation that made it.
     at : int
         The number of the equation that is being lowered.
+    copies : dict of str to list of Copy
+        Copies that were made of a view: see ``layouts``.
+    orders : dict of letters to str
+        How the first product of these letters lies in memory.
     home : callable
         The place of a value that belongs in a stack: see ``placing``.
     apart : set of str
@@ -89,8 +81,9 @@ class Workspace:
         self.home: Callable[[str, Dtype, str], View | None] = nowhere
         self.apart: frozenset[str] = frozenset()
         self.placed: dict[str, View] = {}
-        self.copies: dict[str, Copy] = {}
         self.scattered: Contract | None = None
+        self.copies: dict[str, list[Copy]] = {}
+        self.orders: dict[frozenset[str], str] = {}
         self.casts: dict[tuple[int, Dtype], tuple[View, View]] = {}
         self.number_equations(program.equations)
 
@@ -214,6 +207,17 @@ class Workspace:
         if wanted is not None:
             out = self.outs[name].indices
             return "".join(out[axis] for axis in wanted) if set(out) == set(letters) else letters
+        return self.parted(name, letters) if candidates else letters
+
+    def parted(self, name: str, letters: str) -> str:
+        """The letters in the two groups in which the first product that reads a value wants them."""
+        for reader in self.readers.get(name, ()):
+            if not isinstance(reader, Contract) or reader.brackets or len(reader.operands) != 2:
+                continue
+            mine, other = sorted((ref.indices for ref in reader.operands), key=lambda i: set(i) != set(letters))
+            summed = {i for i in mine if i in other and i not in reader.out.indices}
+            if set(mine) == set(letters) and summed and not {*mine} & {*other} & {*reader.out.indices}:
+                return "".join(sorted(letters, key=lambda i: i not in summed))
         return letters
 
     def wanted(self, name: str, depth: int) -> tuple[int, ...] | None:
