@@ -9,6 +9,7 @@ dot            all letters summed                                   ``a.dot(b, o
 batched        as those, with letters of both that stay             ``matmul(a, b, out)``
 batched dot    letters of both that stay, and no others             ``vecdot(a, b, out)``, ``einsum``
 GEMM in blocks an operand that has to be copied, and is long        ``multiply_in_blocks``
+outer          no letter in both, and rows are short                ``a.dot(b, out)``
 elementwise    nothing summed                                       ``multiply(a, b, out)``
 ============== ==================================================== ==========================================
 
@@ -31,6 +32,10 @@ SMALL = 2048
 """Up to so many entries a product and a sum of it take less time than a call of einsum does to begin."""
 
 
+ROW = 4096
+"""Entries of a row up to which BLAS is faster at outer products."""
+
+
 def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> View:
     """``left · right`` summed over the letters that are not kept.
 
@@ -51,6 +56,30 @@ def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> Vie
     if not rows and not columns:
         return inner(work, left, right, batch, summed, slot)
     return matrices(work, left, right, batch, slot)
+
+
+def outer(work: Workspace, left: View, right: View, slot: Slot) -> View | None:
+    """A product of two arrays that share no letter, by BLAS: twice as fast as ``multiply`` and more, but in long rows.
+
+    None where that cannot be done.
+    """
+    distinct = not set(left.term) & set(right.term) and left.term and right.term
+    sides = [(view, memory_order(view)) for view in (left, right)]
+    alike = left.dtype == right.dtype == slot.dtype
+    if not distinct or not alike or slot.dtype.char not in "fdFD" or slot.into is not None:
+        return None
+    if not all(is_joined(view, order) for view, order in sides):
+        return None
+    (left, rows), (right, columns) = sides
+    wanted = work.order_of(slot.name, rows + columns)
+    if wanted != rows + columns:
+        (right, columns), (left, rows) = sides
+    if right.size > ROW:
+        return None
+    out = work.allocate(rows + columns, slot.dtype, slot.name)
+    a, b, c = left.joined([rows, ""]), right.joined(["", columns]), out.joined([rows, columns])
+    work.assembly.emit("outer", "{0}.dot({1}, {out})", a, b, out=c, flops=out.size)
+    return out
 
 
 def alone(work: Workspace, view: View, needed: str) -> View:
