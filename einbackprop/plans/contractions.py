@@ -89,7 +89,7 @@ def scaled_product(
     present = "".join(i for i in kept if any(i in view.term for view in views))
     summed = {i for view in views for i in view.term} - set(kept)
     if not summed:
-        small = products.outer(work, views[0], views[1], slot) if len(views) == 2 and factor == 1 else None
+        small = products.outer(work, views[0], views[1], kept, slot) if len(views) == 2 and factor == 1 else None
         return small if small is not None else pointwise.product(work, views, kept, slot, factor)
     if present != kept:
         made = scaled_product(work, views, present, Slot(kind), kind, factor)

@@ -36,8 +36,7 @@ class Copy:
         """Whether nothing has been written to either since; a copy in a loop is good for its round only."""
         copying, *later = assembly.steps[self.made - 1 :]
         roots = (self.source.root, self.view.root)
-        outside = assembly.loop is None and copying.loop is None
-        return outside and all(step.out not in roots for step in later)
+        return copying.loop is assembly.loop and all(step.out not in roots for step in later)
 
     def of(self, view: View) -> View | None:
         """The copy in the letters of a view of the same entries, if it is clear which is which."""

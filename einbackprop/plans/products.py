@@ -58,7 +58,7 @@ def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> Vie
     return matrices(work, left, right, batch, slot)
 
 
-def outer(work: Workspace, left: View, right: View, slot: Slot) -> View | None:
+def outer(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> View | None:
     """A product of two arrays that share no letter, by BLAS: twice as fast as ``multiply`` and more, but in long rows.
 
     None where that cannot be done.
@@ -66,17 +66,21 @@ def outer(work: Workspace, left: View, right: View, slot: Slot) -> View | None:
     distinct = not set(left.term) & set(right.term) and left.term and right.term
     sides = [(view, memory_order(view)) for view in (left, right)]
     alike = left.dtype == right.dtype == slot.dtype
-    if not distinct or not alike or slot.dtype.char not in "fdFD" or slot.into is not None:
+    if not distinct or not alike or slot.dtype.char not in "fdFD":
         return None
     if not all(is_joined(view, order) for view, order in sides):
         return None
-    (left, rows), (right, columns) = sides
-    wanted = work.order_of(slot.name, rows + columns)
-    if wanted != rows + columns:
-        (right, columns), (left, rows) = sides
-    if right.size > ROW:
+    if slot.into is None:
+        ends, wanted = [order for _, order in sides], work.order_of(slot.name, kept)
+        turned = wanted == "".join(reversed(ends))
+        if not turned and wanted != "".join(ends) and left.size * right.size > pointwise.SMALL:
+            return None
+    else:
+        turned = not is_contiguous(slot.into, "".join(order for _, order in sides))
+    (left, rows), (right, columns) = reversed(sides) if turned else sides
+    if right.size > ROW or (slot.into is not None and not is_contiguous(slot.into, rows + columns)):
         return None
-    out = work.allocate(rows + columns, slot.dtype, slot.name)
+    out = slot.into or work.allocate(rows + columns, slot.dtype, slot.name)
     a, b, c = left.joined([rows, ""]), right.joined(["", columns]), out.joined([rows, columns])
     work.assembly.emit("outer", "{0}.dot({1}, {out})", a, b, out=c, flops=out.size)
     return out
