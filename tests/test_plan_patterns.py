@@ -21,7 +21,6 @@ from einbackprop.plans.stacking import Stacking
 from einbackprop.program import Program
 from einbackprop.tracing.tracer import trace
 
-
 Shape = tuple[int, ...]
 
 
