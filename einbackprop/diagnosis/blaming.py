@@ -161,6 +161,7 @@ class Blame:
         for names, factors, turned in (
             (askew, [ONE], True),
             ([name for name in others if not self._is_certain(name)], [ONE], False),
+            ([name for name in others if not self._is_as_named(name)], [ONE], False),
             (others, [ONE], False),
             (others, plain, False),
             (repeated, [ONE], False),
@@ -322,6 +323,11 @@ class Blame:
         role = self.original.get(name)
         return role is not None and role.is_plain and role.known.kind in ("cotangent", "part")
 
+    def _is_as_named(self, name: str) -> bool:
+        """Whether a step is the gradient that its name says."""
+        role = self.original.get(name)
+        return self._is_certain(name) and role is not None and role.known.of in self.judging.promised(name)
+
     def _is_turned(self, name: str) -> bool:
         """Whether a step is a gradient, with its axes in another order than those of what it is the gradient of."""
         role = self.original.get(name)
@@ -356,4 +362,5 @@ def ancestors(program: Program, name: str) -> list[str]:
     for equation in reversed(program.equations):
         if equation.out.name in found:
             found |= {ref.name for ref in operands(equation)}
-    return [e.out.name for e in program.equations if e.out.name in found and e.out.name != name]
+    names = [i.ref.name for i in program.inputs] + [e.out.name for e in program.equations]
+    return [n for n in names if n in found and n != name]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Equation, Ref, Source, operands
+from ..program import ONE, Contract, Equation, Ref, Source, operands
 from ..text.markup import Markup, Partial
 from ..tracing.statements import statements_of
 from .advice import advise, namespace, run, statement_of, transposings
@@ -50,6 +50,14 @@ class Places:
         """Whether it is no line of the user's: there the trace put a result in order."""
         return source is not None and source.file not in self.files
 
+    def is_order(self, equation: Equation) -> bool:
+        """Whether an equation only puts the axes of what is returned in the order in which it is returned."""
+        returned = {ref.name for ref in self.judging.program.outputs}
+        match equation:
+            case Contract(Ref(name, out), (Ref(_, read),), (), factor) if factor == ONE and name in returned:
+                return sorted(out) == sorted(read)
+        return False
+
     def place_of(self, edit: Edit, search: Search) -> Place:
         """The line of an edit: where its equation stands, or where what it reads was made the other way round."""
         equation, words = edit.edited, self.words
@@ -79,13 +87,13 @@ class Places:
         """The line that made the operand of a transposition, if it is there that it came the wrong way round; the line
         that returned it, if it was turned there."""
         source, old = edit.edited.source, edit.old
-        outside = self.is_outside(source)
+        outside = self.is_outside(source) or self.is_order(edit.edited)
         if outside:
             old = next(ref.name for ref in operands(edit.edited))
         made = self.judging.made.get(old)
         if made is None or made.source is None or self.is_outside(made.source) or len(made.out.indices) != 2:
             return None
-        if not outside and not self._could_turn(source, old):
+        if ends_in_transpose(made.source) if outside else not self._could_turn(source, old):
             return self._made_turned(made, search)
         if outside:
             target = next(t for t in self.judging.targets if t.value == edit.edited.out.name)

@@ -21,6 +21,7 @@ DERIVED = "′"
 ONE_MINUS = "1 - "
 OTHER_LINE = 0.05  # of two equally small edits, the one on the step's own line is likelier
 ARGUMENT = 0.3  # what is passed is rather another value than that value times something
+NAMELESS = 0.02  # of two edits that are as small, that of what has a name is said
 SETTLED_LINE = 0.5  # a line whose value is a known one is not likely to be wrong
 
 
@@ -245,11 +246,16 @@ class Search:
                 best.setdefault((edit.kind, edit.new, line_of(edit.edited.source)), edit)
         return Explanation(self.name, self.role, tuple(best.values()))
 
+    def _is_named(self, name: str) -> bool:
+        return bool(self.judging.program.labels.get(name, "").strip("_")) or name not in self.judging.made
+
     def _cost(self, edit: Edit) -> float:
         """How much is changed, and how likely its line is to be wrong."""
         name = edit.edited.out.name
         if is_passed(edit.edited) and edit.kind not in ("replace", "transpose"):
             return edit.cost + ARGUMENT
+        if edit.kind == "replace" and not self._is_named(edit.old):
+            return edit.cost + NAMELESS
         line = line_of(edit.edited.source)
         if line == line_of(self.judging.made[self.name].source):
             return edit.cost

@@ -51,7 +51,8 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
     old, new = forward_value(edit.old, words), forward_value(edit.new, words)
     said, instead = words.value(edit.old), words.value(edit.new)
     maker = truth.made.get(new)
-    if edit.old in words.judging.made and edit.new in ancestors(words.program, edit.old) and old == edit.old:
+    is_changed = edit.new in ancestors(words.program, edit.old) and old == edit.old
+    if is_changed and words.name(edit.old) == words.name(edit.new):
         return f"{said} was changed before this line; the gradient needs {instead} as the forward used it."
     if isinstance(maker, Map) and any(ref.name == old for ref in operands(maker)):
         return f"the derivative of the {maker.function} takes its output {instead}, and you give it its input {said}."

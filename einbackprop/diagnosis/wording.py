@@ -227,13 +227,20 @@ class Words:
         return tuple(merged)
 
     def value(self, name: str) -> str:
-        """A value in a sentence: its name, or the formula that a slope is, without letters' clutter."""
-        if name not in self.inline:
+        """A value in a sentence: its name, or its formula in values that have names."""
+        nested = self._nested(name) if name in self.inline else self._nameless(name)
+        if not nested:
             return self.name(name)
-        nested = self._nested(name)
         names = {ref.name: self.name(ref.name) for e in nested for ref in operands(e)}
         view = View(names=names, inline={e.out.name: e for e in nested})
         return text(right_hand_side(nested[-1], view)[0])
+
+    def _nameless(self, name: str) -> list[Equation]:
+        """The equation of a value that has no name, those of such values that it reads before it."""
+        made = self.judging.made.get(name)
+        if made is None or self.can_name(name) or isinstance(made, Update):
+            return []
+        return [*(e for ref in operands(made) for e in self._nameless(ref.name)), made]
 
     # What a value is
 

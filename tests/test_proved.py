@@ -1,0 +1,167 @@
+"""`proved` is never given to a wrong line: proved programs are mutated, and no survivor is found.
+
+A survivor would be a mutant whose value differs, evaluated by the interpreter at drawn sizes, and that is all the same
+proved equal to what it was made from.
+"""
+
+import warnings
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from drawn_programs import programs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rewrites import CHANGING, KEEPING, choose, with_equations
+
+from einbackprop import interpretation
+from einbackprop.errors import EinbackpropError
+from einbackprop.program import Bracket, Contract, Extremum, Factor, Map, Program, Update
+from einbackprop.proof.normal_form import Prover, same
+
+MANY = 4 * settings.default.max_examples if settings.default else 200
+RELATIVE = 1e-7  # rounding at values of order 1 is a billion times smaller
+FUNCTIONS = ("sin", "cos", "exp", "expm1", "sinh", "cosh", "tanh", "sigmoid", "relu", "abs", "sign", "step")
+
+
+def change_function(program: Program, draw: Any) -> Program:
+    """Another function of the same operand, another exponent, a minimum for a maximum."""
+    place = choose(program, draw, (Map, Extremum))
+    if place is None:
+        return program
+    e = program.equations[place]
+    if isinstance(e, Extremum):
+        return with_equations(program, place, replace(e, kind="min" if e.kind == "max" else "max"))
+    if e.function == "power":
+        shift = draw(st.sampled_from([Fraction(1), Fraction(-1), Fraction(2)]))
+        return with_equations(program, place, replace(e, parameter=e.parameter + shift))
+    if len(e.operands) == 2:
+        return with_equations(program, place, replace(e, function="minimum" if e.function == "maximum" else "maximum"))
+    if len(e.operands) == 1 and e.parameter is None:
+        return with_equations(program, place, replace(e, function=draw(st.sampled_from(FUNCTIONS))))
+    return program
+
+
+def change_bracket(program: Program, draw: Any) -> Program:
+    """Another relation in a bracket, its position moved by one, or no bracket at all."""
+    place = choose(program, draw, (Contract, Update), lambda e: e.brackets)
+    if place is None:
+        return program
+    e = program.equations[place]
+    n = draw(st.integers(0, len(e.brackets) - 1))
+    b: Bracket = e.brackets[n]
+    moved = replace(b.right, constant=b.right.constant + draw(st.sampled_from([1, -1])))
+    other = draw(st.sampled_from(["relation", "moved", "gone"] if isinstance(e, Contract) else ["moved"]))
+    new = {"relation": (replace(b, relation="≠" if b.relation == "=" else "="),), "moved": (replace(b, right=moved),)}
+    brackets = (*e.brackets[:n], *new.get(other, ()), *e.brackets[n + 1 :])
+    return with_equations(program, place, replace(e, brackets=brackets))
+
+
+def scale_by_a_size(program: Program, draw: Any) -> Program:
+    """A mean for a sum: one size too many."""
+    place = choose(program, draw, Contract)
+    if place is None:
+        return program
+    letter = draw(st.sampled_from([d.letters[0] for d in program.dimensions]))
+    e = program.equations[place]
+    factor = e.factor * Factor.of(1, **{letter: draw(st.sampled_from([1, -1]))})
+    return with_equations(program, place, replace(e, factor=factor))
+
+
+MUTATIONS = (*CHANGING, change_function, change_bracket, scale_by_a_size)
+
+
+def values(program: Program, arrays: list[Any]) -> list[np.ndarray] | None:
+    """The outputs, None where the interpreter cannot have them."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = interpretation.run(program, arrays)
+    except (EinbackpropError, ValueError, IndexError, ZeroDivisionError, OverflowError):
+        return None
+    return [np.asarray(r, dtype=r.dtype if r.dtype.kind in "fcO" else float) for r in results]
+
+
+def differ(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two outputs differ by more than rounding, somewhere where both are numbers."""
+    if first.shape != second.shape:
+        return True
+    known = np.isfinite(first) & np.isfinite(second)
+    scale = max(1.0, float(np.abs(first[known]).max(initial=0)), float(np.abs(second[known]).max(initial=0)))
+    return bool(np.any(np.abs(first - second)[known] > RELATIVE * scale))
+
+
+def whole(array: np.ndarray) -> np.ndarray:
+    """Whole numbers as Fractions; labels as they are."""
+    if array.dtype.kind != "f":
+        return array
+    return np.array([Fraction(int(x)) for x in np.ravel(array)], dtype=object).reshape(np.shape(array))
+
+
+def has_every_size(program: Program) -> bool:
+    return all(d.size for d in program.dimensions)  # proofs rest on sizes of at least 1
+
+
+@settings(max_examples=MANY)
+@given(st.data(), programs(most_equations=5), st.sampled_from(MUTATIONS))
+def test_no_mutant_of_a_program_survives(data: Any, drawn: Any, mutate: Any) -> None:
+    program, arrays = drawn
+    mutant = mutate(program, data.draw)
+    before, after = values(program, arrays), values(mutant, arrays)
+    if mutant == program or before is None or after is None or not has_every_size(program):
+        return
+    for n, (ref, other) in enumerate(zip(program.outputs, mutant.outputs, strict=True)):
+        if differ(before[n], after[n]):
+            comparison = same(program, ref.name, mutant, other.name, search=False)
+            assert comparison.verdict != "proved", (mutate.__name__, program, mutant)
+
+
+@settings(max_examples=MANY)
+@given(st.data(), programs(most_equations=5), st.sampled_from(KEEPING), st.sampled_from(MUTATIONS))
+def test_no_mutant_of_a_rewritten_program_survives(data: Any, drawn: Any, rewrite: Any, mutate: Any) -> None:
+    program, arrays = drawn
+    rewritten = rewrite(program, data.draw)
+    mutant = mutate(rewritten, data.draw)
+    before, after = values(program, arrays), values(mutant, arrays)
+    if before is None or after is None or not has_every_size(program):
+        return
+    prover = Prover(program, mutant)
+    for n, ref in enumerate(program.outputs):
+        verdict = prover.compare(ref.name, ref.name, search=False).verdict
+        assert not (verdict == "proved" and differ(before[n], after[n])), (rewrite, mutate, program, mutant)
+
+
+@settings(max_examples=MANY)
+@given(st.data(), programs(polynomial=True, most_equations=4), st.sampled_from(MUTATIONS))
+def test_no_mutant_of_a_polynomial_survives_exact_arithmetic(data: Any, drawn: Any, mutate: Any) -> None:
+    program, arrays = drawn
+    mutant = mutate(program, data.draw)
+    exact = [whole(array) for array in arrays]
+    before, after = values(program, exact), values(mutant, exact)
+    if mutant == program or before is None or after is None or not has_every_size(program):
+        return
+    for n, ref in enumerate(program.outputs):
+        if before[n].shape != after[n].shape or not np.all(before[n] == after[n]):
+            assert same(program, ref.name, mutant, ref.name, search=False).verdict != "proved", (program, mutant)
+
+
+def test_what_is_proved_is_told_from_what_is_not() -> None:
+    """The search would notice: the same comparison proves a program equal to itself, and sees a mutant's values."""
+    seen = 0
+    proved = 0
+
+    @given(st.data(), programs(most_equations=4), st.sampled_from(MUTATIONS))
+    def look(data: Any, drawn: Any, mutate: Any) -> None:
+        nonlocal seen, proved
+        program, arrays = drawn
+        mutant = mutate(program, data.draw)
+        before, after = values(program, arrays), values(mutant, arrays)
+        if before is not None and after is not None and has_every_size(program):
+            seen += any(differ(a, b) for a, b in zip(before, after, strict=True))
+            name = program.outputs[0].name
+            proved += same(program, name, program, name, search=False).verdict == "proved"
+
+    look()
+    assert seen >= 5
+    assert proved >= 10
