@@ -136,10 +136,10 @@ def steps(name: str) -> dict[str, Callable[[], Any]]:
 
 
 def seconds_of(run: Callable[[], Any], calls: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - start) / calls
+    return (time.process_time() - start) / calls
 
 
 def row(name: str, what: str, runs: dict[str, Callable[[], Any]]) -> str:
@@ -186,9 +186,9 @@ def main() -> None:
 
 Written by `PYTHONPATH=tests python tests/benchmarks/layers.py`.
 
-Forward and vjp in float32, one thread, interleaved in one process; microseconds, medians of {ROUNDS} rounds. The ratio
-is the median of ours to PyTorch's (below 1: faster). PyTorch's LSTM is called once a step, since it returns the last
-cell only and ours returns them all.
+Forward and vjp in float32, one thread, interleaved in one process; microseconds of processor time, medians of {ROUNDS}
+rounds. The ratio is the median of ours to PyTorch's (below 1: faster). PyTorch's LSTM is called once a step, since it
+returns the last cell only and ours returns them all.
 
 Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__.split("+")[0]}, {processor()}.
 
