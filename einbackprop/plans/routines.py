@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import mmap
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 ALIGNMENT = 64
+LARGE_PAGE = 1 << 21
 
 
 def affine(array: Array, shape: tuple[int, ...], steps: Sequence[Sequence[int]], starts: Sequence[int]) -> Array:
@@ -32,9 +35,15 @@ def affine(array: Array, shape: tuple[int, ...], steps: Sequence[Sequence[int]],
 
 
 def memory(nbytes: int) -> Array:
-    """Aligned memory."""
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT
+    """Aligned memory; much of it in large pages where the system has them, which a pass over it walks faster."""
+    if nbytes < 2 * LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        raw, alignment = np.empty(nbytes + ALIGNMENT, np.uint8), ALIGNMENT
+    else:
+        pages = mmap.mmap(-1, nbytes + LARGE_PAGE)
+        with contextlib.suppress(OSError):  # a kernel without them
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        raw, alignment = np.frombuffer(pages, np.uint8), LARGE_PAGE
+    offset = -raw.ctypes.data % alignment
     return raw[offset : offset + nbytes]
 
 

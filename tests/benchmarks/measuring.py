@@ -99,6 +99,7 @@ def measure(work: Workload, dtype: str) -> Times:
     times: Times = {name: [] for name in steps}
     for _ in range(FEWEST if longest > LONG else ROUNDS):
         for name, step in steps.items():
+            step()  # not timed: the caches are full of what the one before left in them
             times[name].append(seconds_of(step, counts[name]))
     return times
 
