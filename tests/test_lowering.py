@@ -154,6 +154,14 @@ def test_a_plan_of_a_complex_gradient(drawn: Any) -> None:
     checked(value_and_vjp(program), arrays)
 
 
+NUMBERS_CHOSEN = Program(
+    (Input(Ref("x", "")),),
+    (Contract(Ref("one")), Map(Ref("y"), "where", (Ref("x"), Ref("one"), Ref("one")))),
+    (Ref("y"),),
+    (Dimension("i", 1),),
+)
+"""What the condition is of says nothing about the numbers that are chosen."""
+
 PATTERN_IN_ANOTHER_ORDER = Program(
     (Input(Ref("x", "i")),),
     (Contract(Ref("y", "ijb"), (Ref("x", "i"),) * 3, (Bracket(Position.of("j"), "<", Position.of("b")),)),),
@@ -164,6 +172,7 @@ PATTERN_IN_ANOTHER_ORDER = Program(
 
 
 @given(programs(largest=5), st.lists(st.sampled_from(["C", "F", "reversed", "strided", "read only"]), min_size=4))
+@example((NUMBERS_CHOSEN, [np.array(0.8)]), ["C"])
 @example((PATTERN_IN_ANOTHER_ORDER, [np.array([-0.8, -0.5])]), ["C"])
 def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> None:
     program, arrays = drawn

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..emission.scope import value_dtype
-from ..program import Contract, Equation, Opaque, Program, operands
+from ..program import Contract, Equation, Map, Opaque, Program, operands
 from .views import Dtype
 
 
@@ -35,7 +35,10 @@ def value_dtypes(program: Program, weak: frozenset[str]) -> dict[str, Dtype]:
 
 def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozenset[str]) -> dict[str, Dtype]:
     """The dtypes that the weak operands of an equation take in it."""
-    names = {ref.name for ref in operands(equation)}
+    refs = list(operands(equation))
+    if isinstance(equation, Map) and equation.function == "where":
+        refs = refs[1:]  # a condition says nothing about numbers
+    names = {ref.name for ref in refs}
     strong = [known[name] for name in names - weak]
     return {name: joined(known[name], strong) for name in names & weak if strong}
 

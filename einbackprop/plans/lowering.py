@@ -209,6 +209,8 @@ class Lowering:
         wholes: dict[str, View] = {}
         for ref in (equation.out for equation in region.inside if equation.out.name in needed):
             lying = region.lying(ref.indices)
+            if ref.name not in region.sums and lying != region.order and (axes := work.wanted_by_products(ref.name)):
+                lying = "".join(ref.indices[n] for n in axes)
             wholes[ref.name] = work.allocate(lying, work.dtypes[ref.name], ref.name).transposed(ref.indices)
             if ref.name in region.sums:
                 work.assembly.equation = self.texts[ref.name]

@@ -203,7 +203,7 @@ class Workspace:
         full = [view for view in candidates if set(view.term) == set(letters)]
         if full:
             return memory_order(full[0])
-        wanted = self.wanted(name, 3) if name else None
+        wanted = (self.wanted(name, 3) or self.wanted_by_products(name)) if name else None
         if wanted is not None:
             out = self.outs[name].indices
             return "".join(out[axis] for axis in wanted) if set(out) == set(letters) else letters
@@ -221,22 +221,43 @@ class Workspace:
         return letters
 
     def wanted(self, name: str, depth: int) -> tuple[int, ...] | None:
-        """The order of a value's axes in memory that elementwise readers want: that of what they read besides."""
+        """The order of a value's axes in memory that readers want: that of what they read besides, entry by entry."""
         out = self.outs.get(name)
         if out is None or depth == 0 or len(set(out.indices)) != len(out.indices):
             return None
         for reader in self.readers.get(name, ()):
             mine = next((ref.indices for ref in operands(reader) if ref.name == name), "")
-            if not is_elementwise(reader) or set(mine) != set(reader.out.indices) or len(mine) != len(set(mine)):
+            if len(mine) != len(set(mine)) or not (is_elementwise(reader) or is_plain(reader)):
                 continue
             for ref in operands(reader):
                 if ref.name in self.values and set(ref.indices) == set(mine) and len(ref.indices) == len(mine):
                     order = memory_order(self.values[ref.name].named(ref.indices))
                     return tuple(mine.index(i) for i in order)
-            further = self.wanted(reader.out.name, depth - 1)
+            same = is_elementwise(reader) and set(mine) == set(reader.out.indices)
+            further = self.wanted(reader.out.name, depth - 1) if same else None
             if further is not None:
                 return tuple(mine.index(reader.out.indices[axis]) for axis in further)
         return None
+
+    def wanted_by_products(self, name: str) -> tuple[int, ...] | None:
+        """The order that a product wants which reads a value: what it sums over together, and what it keeps."""
+        for reader in self.readers.get(name, ()):
+            refs = list(operands(reader))
+            if not is_plain(reader) or len(refs) != 2 or name not in self.outs:
+                continue
+            mine, other = refs if refs[0].name == name else refs[::-1]
+            rows = "".join(i for i in mine.indices if i not in other.indices)
+            summed = "".join(i for i in mine.indices if i in other.indices and i not in reader.out.indices)
+            whole = len(rows) + len(summed) == len(mine.indices) == len(set(mine.indices))
+            if whole and rows and summed and set(rows) <= set(reader.out.indices):
+                order = rows + summed if mine.indices[-1] in summed else summed + rows
+                return tuple(mine.indices.index(i) for i in order)
+        return None
+
+
+def is_plain(equation: Equation) -> bool:
+    """Whether it is a product without brackets."""
+    return isinstance(equation, Contract) and not equation.brackets
 
 
 def nowhere(order: str, dtype: Dtype, name: str) -> None:
