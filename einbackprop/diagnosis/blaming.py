@@ -74,8 +74,26 @@ class Blame:
                     continue
             if found is None:
                 judging.misplaced += [t for n, t in enumerate(judging.targets) if wrong >> n & 1]
-                return
+                break
             judging.fix(found.name, found.role)
+        if len(judging.fixed) > 1:
+            self._explain_again()
+
+    def _explain_again(self) -> None:
+        """Once the other mistakes are set right, another step may explain as much as one without a small edit."""
+        judging = self.judging
+        for name, role in list(judging.fixed.items()):
+            if self._edits(name):
+                continue
+            judging.refix({n: r for n, r in judging.fixed.items() if n != name})
+            wrong = judging.wrong(judging.now)
+            steps = [n for n in judging.roots if n not in judging.fixed and self.reach.get(n, 0) & wrong]
+            found = Suspect(name, role, wrong.bit_count())
+            inner = [n for n in steps if not judging.is_target(n)]
+            other = self._explained(found, inner, wrong) if wrong else found
+            judging.fix(other.name, other.role)
+            if judging.wrong(judging.now):  # of two mistakes, the one before: the step itself is still wrong
+                judging.fix(name, role)
 
     def _take_what_was_meant(self) -> None:
         """Where another value was returned than the last that says that it is the gradient, and that one is not used at
@@ -132,7 +150,7 @@ class Blame:
         for name in ancestors(judging.program, found.name):
             if name in judging.fixed or name not in self.original or labels.get(name) == labels.get(found.name):
                 continue  # a variable that is changed later is not yet what its name says
-            for role in self._promised_roles(name):
+            for role in (*self._promised_roles(name), *self._slopes(name)):
                 now, fixed = judging.now, dict(judging.fixed)
                 judging.fix(name, role)
                 has_edit = self._has_edit(found)
@@ -141,14 +159,24 @@ class Blame:
                     return Suspect(name, role, 0)
         return None
 
+    def _slopes(self, name: str) -> Iterator[Role]:
+        """The derivatives of pointwise functions that a step without a known role could be meant to be."""
+        original = self.original.get(name)
+        if original is None or original.known.kind == "forward":
+            yield from (role for role in self.roles_for(name, [ONE]) if role.known.kind == "slope")
+
     def _has_edit(self, suspect: Suspect) -> bool:
         """Whether a small edit makes a step what it should be."""
         judging = self.judging
         now, fixed = judging.now, dict(judging.fixed)
         judging.fix(suspect.name, suspect.role)
-        edits = Search(judging, Surroundings(judging), suspect.name).explain().edits
+        has_edit = self._edits(suspect.name)
         judging.now, judging.fixed = now, fixed
-        return bool(edits)
+        return has_edit
+
+    def _edits(self, name: str) -> bool:
+        """Whether there is a small edit for a step that was set right."""
+        return bool(Search(self.judging, Surroundings(self.judging), name).explain().edits)
 
     def _most_likely(
         self, steps: Sequence[str], inner: Sequence[str], wrong: int, plain: Sequence[Factor]

@@ -249,6 +249,12 @@ class Judging:
         self.now = self.rerun(self.now, {name: [role.array(s) for s in self.samples]})
         self.fixed[name] = role
 
+    def refix(self, fixed: Mapping[str, Role]) -> None:
+        """Set these steps, and no others, to what they should be."""
+        self.now, self.fixed = self.first, {}
+        for name, role in fixed.items():
+            self.fix(name, role)
+
     def return_instead(self, n: int, name: str) -> None:
         """Take a value for what was meant to be returned as a gradient."""
         self.targets[n] = replace(self.targets[n], value=name)
