@@ -4,11 +4,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from mutation import module_of
+from mutation_scripts import SCRIPTS
 from test_judging import SHAPES, SQUARE, judged, traced
 
 from einbackprop.checking.records import Finding
+from einbackprop.checking.solving import check
 from einbackprop.diagnosis import edits
-from einbackprop.diagnosis.explaining import Diagnosis, explain_mistakes
+from einbackprop.diagnosis.explaining import Diagnosis, Mistake, explain_mistakes
 from einbackprop.diagnosis.orientation import ends_in_transpose
 from einbackprop.diagnosis.search import Search, Surroundings
 from einbackprop.program import Contract, Factor, Map, Ref, Source, Sum
@@ -46,7 +49,7 @@ ONE_EDIT = [
      "db[j] = Σ_b dz[b,j]", "db = dz.sum(axis=0)"),
     ("dout = (out - Y) / len(X)", "dout = out - Y", 13, "the factor 1/B is missing (B is the size of b).",
      "dout[b,k] = 1/B out[b,k] - 1/B Y[b,k]", "dout = (out - Y) / out.shape[0]"),
-    ("dout = (out - Y) / len(X)", "dout = out / len(X)", 13, "a term is missing: + -1/B Y.",
+    ("dout = (out - Y) / len(X)", "dout = out / len(X)", 13, "a term is missing: - 1/B Y.",
      "dout[b,k] = 1/B out[b,k] - 1/B Y[b,k]", None),
     ("return dW, db, dV", "return dW, db, dV.T", 19, "dV must be transposed here", "∂L/∂V[j,k] = dV[j,k]", None),
     ("return dW, db, dV", "return dW, db, V", 19, "V, returned as the gradient of V, is not ∂L/∂V; dV is.",
@@ -97,8 +100,40 @@ def test_several_mistakes_are_several_findings() -> None:
 
 
 def test_edits_that_are_as_small_are_told() -> None:
+    mistake = Mistake(None, "the sign is wrong.", None, None, None, ("in line 3, the sign is wrong",))
+    assert mistake.finding().message == "the sign is wrong. Just as small: in line 3, the sign is wrong."
     (finding,) = findings({"dW = X.T @ dz": "dW = -X.T @ dz"})
-    assert "Just as small: X must stand here, not -X[b,i]." in finding.message
+    assert finding.message == "the sign is wrong."  # and not: X must stand here, not -X
+
+
+SOFTMAX = "dS = A * (dA - np.sum(dA * A, axis=1, keepdims=True))"
+
+
+def of_softmax(after: str) -> Finding:
+    """What is said of an attention head whose softmax goes back otherwise."""
+    (script,) = (s for s in SCRIPTS if s.name == "attention")
+    assert SOFTMAX in script.source
+    module = module_of(script.source.replace(SOFTMAX, after), "head")
+    arguments = module.build(np.random.default_rng(0), script.equal)
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1, 2, 3)).findings
+    assert finding.line == 33
+    return finding
+
+
+def test_the_cross_term_of_a_softmax_is_named() -> None:
+    finding = of_softmax("dS = A * dA")
+    assert finding.message == "the cross term of the softmax is missing: - Σ_n A[b,m] A[b,n] dA[b,n]."
+
+
+def test_the_derivative_of_a_softmax_is_expected_in_its_output() -> None:
+    finding = of_softmax("dS = A * (1 - A) * dA")
+    assert (finding.expected or "").startswith("dS[b,m] = A[b,m] (dA[b,m] - Σ_n A[b,n] dA[b,n])\n")
+
+
+def test_a_sum_within_a_line_over_the_wrong_axis() -> None:
+    finding = of_softmax(SOFTMAX.replace("axis=1", "axis=0"))
+    assert finding.message == "you sum over b; it must be over m."
+    assert finding.write == SOFTMAX.replace("axis=1", "axis=0").replace("axis=0", "axis=1")
 
 
 def test_an_edit_that_is_told_makes_everything_right() -> None:

@@ -198,6 +198,34 @@ def with_other_letters(equation: Equation, is_result: bool) -> Iterator[Edit]:
                 yield Edit("letters", (replace(equation, out=more),), 1.0, "", letter)
 
 
+def summed_over_another(line: Sequence[Equation], values: Values) -> Iterator[Edit]:
+    """A value within a line summed over another letter, and read with the one that it keeps then."""
+    for inner in line:
+        readers = [e for e in line if any(ref.name == inner.out.name for ref in operands(e))]
+        if not isinstance(inner, Contract) or len(readers) != 1 or isinstance(readers[0], Extremum):
+            continue
+        (reader,) = readers
+        (read, *others) = (ref for ref in operands(reader) if ref.name == inner.out.name)
+        sizes = letter_sizes(inner, values), letter_sizes(reader, values)
+        for n, kept in enumerate(inner.out.indices if not others else ""):
+            for letter in summed(inner):
+                moved = replace(inner, out=Ref(inner.out.name, inner.out.indices.replace(kept, letter)))
+                for there in letters_of(reader):
+                    if there not in read.indices and sizes[1].get(there) == sizes[0].get(letter):
+                        indices = read.indices[:n] + there + read.indices[n + 1 :]
+                        reads = replaced_once(reader, read, Ref(read.name, indices))
+                        yield Edit("letters", (reads, moved), 1.0, kept, letter)
+
+
+def letter_sizes(equation: Equation, values: Values) -> dict[str, int]:
+    """The size of each letter that an operand of an equation has."""
+    return {
+        i: size
+        for ref in operands(equation) if ref.name in values
+        for i, size in zip(ref.indices, values[ref.name].shape, strict=False)
+    }  # fmt: skip
+
+
 def summed_result(equation: Equation) -> Iterator[Edit]:
     """The result summed over one of its letters."""
     if not isinstance(equation, Contract):
@@ -249,10 +277,10 @@ def with_factor(equation: Equation, pool: Mapping[str, float], values: Values) -
 
 def with_term(equation: Equation, pool: Sequence[str], values: Values) -> Iterator[Edit]:
     """One more term: the result plus a value, which may be broadcast. The factor is still to be found."""
-    if equation.out.name not in values:
-        return
     out = equation.out
-    sizes = dict(zip(out.indices, values[out.name].shape, strict=False))
+    if out.name not in values or values[out.name].ndim != len(out.indices):
+        return  # with other mistakes set right, its letters are not those that it was traced with
+    sizes = dict(zip(out.indices, values[out.name].shape, strict=True))
     for name in pool:
         if name in values:
             shape = values[name].shape

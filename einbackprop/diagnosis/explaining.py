@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checking.records import Finding, Line
-from ..program import Map, Program, Source, operands
+from ..program import Contract, Map, Program, Ref, Source, operands
 from .aliases import named_after
 from .blaming import judge
 from .edits import Edit
@@ -207,6 +207,9 @@ class Diagnosis:
 def is_another(edit: Edit, first: Edit, words: Words) -> bool:
     """Whether an edit says something else than the first: not the same term once more, or a name for itself."""
     if edit.kind == "replace":
+        match words.judging.made.get(edit.old):
+            case Contract(_, (Ref(read, _),), (), _) if first.kind == "scale" and not words.can_name(edit.old):
+                return read != edit.new  # `-X` for `X` is a sign once more
         return words.value(edit.old) != words.value(edit.new)
     return edit.kind != "term" or first.kind != "term" or edit.edited.out != first.edited.out
 

@@ -289,6 +289,7 @@ class Search:
                 yield from edits.summed_result(equation)
         for line in self._lines():
             yield from edits.replaced_throughout(line, self.pool, values)
+            yield from edits.summed_over_another(line, values)
         yield from self._gatherings()
 
     def _larger(self) -> Iterator[Edit]:
@@ -314,6 +315,8 @@ class Search:
             if a is None or b is None or a.shape != goal.shape or b.shape != goal.shape:
                 return []
             a, b = a.astype(np.float64), b.astype(np.float64)
+            if not (np.isfinite(a).all() and np.isfinite(b).all()):
+                return []
             direction = b - a
             size = float((direction * direction).sum())
             if not size or not np.isfinite(size):

@@ -33,8 +33,11 @@ def sentence(edit: Edit, words: Words) -> str:
             return f"the factor {new} is missing."
         case "term":
             amount = amount_text(edit.factor)
-            signed = {"1": f"+ {new}", "-1": f"- {new}"}.get(amount, f"+ {amount} {new}")
-            return f"a term is missing: {signed}."
+            sign, size = ("-", amount[1:]) if amount.startswith("-") else ("+", amount)
+            signed = f"{sign} {new}" if size == "1" else f"{sign} {size} {new}"
+            crossed = {words.surroundings.show(name) for name in words.judging.truth.crossed}
+            missing = "the cross term of the softmax" if edit.new in crossed else "a term"
+            return f"{missing} is missing: {signed}."
         case "letters":
             return letters_sentence(edit)
         case "function":

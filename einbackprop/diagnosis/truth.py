@@ -15,6 +15,7 @@ from ..differential import Term, differential
 from ..program import ONE, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
 from ..simplification import needed
 from ..workspace import Workspace
+from .compact import Shorter, write_shorter
 from .sampling import CLOSE, Array, Sample, Values
 
 Kind = Literal["cotangent", "part", "forward", "slope", "data"]
@@ -76,6 +77,10 @@ class Truth:
     ----------
     program : Program
         The loss's equations, those of every cotangent, and the slopes of its pointwise functions.
+    made : dict of name to Equation
+        How each value is made; where people write a shorter formula than the derivation has, that.
+    crossed : frozenset of str
+        The terms by which the classes of a softmax answer for one another.
     known : list of Known
         In the order of preference where several are equal: what has a name first, intermediates before inputs.
     """
@@ -92,12 +97,13 @@ class Truth:
         self.forward_names = inputs | {e.out.name for e in equations} | set(program.constants)
         self.cotangents = dict(zip(primals, (ref.name for ref in derived.outputs), strict=True))
         self.slopes: dict[str, str] = {}
-        self.program = self._with_slopes(derived)
-        self.made = self.program.defining()
+        self.program, shorter = self._with_slopes(derived)
+        self.made = self.program.defining() | shorter.equations
+        self.crossed = shorter.crossed
         self.known = list(self._ranked(set(numbers if parameters is None else parameters), set(numbers)))
 
-    def _with_slopes(self, derived: Program) -> Program:
-        """The program with the local derivative of each pointwise function of the forward."""
+    def _with_slopes(self, derived: Program) -> tuple[Program, Shorter]:
+        """The program with the local derivative of each pointwise function of the forward, and shorter formulas."""
         work = Workspace(derived)
         work.equations = list(derived.equations)
         for equation in self.forward.equations:
@@ -105,7 +111,10 @@ class Truth:
                 terms = differential(equation, {equation.operands[0].name}, work)
                 if terms:
                     self.slopes[equation.out.name] = slope(equation.out, terms, work)
-        return replace(derived, equations=tuple(work.equations), dimensions=tuple(work.dimensions))
+        shorter = write_shorter(self.forward, self.cotangents, work)
+        origins = {**derived.origins, **work.origins}
+        equations, dimensions = tuple(work.equations), tuple(work.dimensions)
+        return replace(derived, equations=equations, dimensions=dimensions, origins=origins), shorter
 
     def _ranked(self, parameters: set[str], inputs: set[str]) -> Iterator[Known]:
         labels = self.forward.labels

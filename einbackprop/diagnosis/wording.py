@@ -12,7 +12,7 @@ from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, 
 from ..reading import is_ones, set_apart
 from ..text.einsum_text import einsum_text
 from ..text.markup import Markup, text
-from ..text.notation import View, equation_markup, equation_text, right_hand_side
+from ..text.notation import View, equation_markup, equation_text
 from .judging import Judging, line_of
 from .search import Surroundings
 from .spelling import spelled
@@ -231,9 +231,7 @@ class Words:
         nested = self._nested(name) if name in self.inline else self._nameless(name)
         if not nested:
             return self.name(name)
-        names = {ref.name: self.name(ref.name) for e in nested for ref in operands(e)}
-        view = View(names=names, inline={e.out.name: e for e in nested})
-        return text(right_hand_side(nested[-1], view)[0])
+        return text(self.formula(nested, nested[-1].out.name).right)
 
     def _nameless(self, name: str) -> list[Equation]:
         """The equation of a value that has no name, those of such values that it reads before it."""
