@@ -274,7 +274,8 @@ def safe(text: str) -> str:
 
 
 ROUTINES = """
-affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along spread_in_blocks
+affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along
+spread_copies_in_blocks spread_in_blocks windows_in_blocks
 """
 FROM_NUMPY = """
 abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty equal errstate exp

@@ -2,17 +2,14 @@
 
 A convolution reads its input at ``y + r``: the letters of the sum, ``irt``, and those of the result, ``yx``, do not lie
 together in memory. Copied as a whole the windows are nine times the image, and are read back from main memory; copied
-for one sample at a time they stay in cache. Backward, the product goes to overlapping places of an image: it is made
-and added up for one sample at a time.
+for one sample at a time they stay in cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from . import pointwise
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Slot, Workspace
@@ -128,61 +125,3 @@ def place(work: Workspace, wide: View, blocks: Blocks, slot: Slot) -> tuple[View
 def is_contiguous(out: View, order: str) -> bool:
     """Whether the matrices of an array lie densely, with their letters in that order."""
     return is_joined(out, order) and has_unit_stride(out, order[-1:])
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A product of which one matrix is made at a time: ``made``, for each index of the loops."""
-
-    loops: str
-    left: View
-    right: View
-    made: View
-    matrix: View
-
-
-def spread(work: Workspace, views: Sequence[View], kept: str, over: str, alone: Sequence[str]) -> Spread | None:
-    """How to make a product whose parts overlap where they go, if it is long; else None.
-
-    ``over`` are the letters that make them overlap, ``alone`` those that have an axis of their own where they go.
-    """
-    left, right = views if over and over[0] in views[0].term else (views[1], views[0])
-    batch = [i for i in left.term if i in right.term and i in kept]
-    summed = "".join(i for i in memory_order(right) if i in left.term and i not in kept)
-    rows = "".join(i for i in memory_order(left) if i not in right.term)
-    columns = "".join(i for i in memory_order(right) if i not in left.term)
-    size = prod(work.shape(kept)) * left.dtype.itemsize
-    if size < LONG or not set(batch) <= set(alone) or set(rows + columns) | set(batch) != set(kept):
-        return None
-    loops = "".join(batch)
-    for letter in alone:
-        if size // prod(work.shape(loops)) > CACHED and letter not in loops:
-            loops += letter
-    rows, columns = ("".join(i for i in group if i not in loops) for group in (rows, columns))
-    rows = over + "".join(i for i in rows if i not in over)
-    if not set(over) <= set(left.term) or not columns or not summed or not is_matrix(right, columns, summed):
-        return None
-    if not is_matrix(left, rows, summed):
-        if left.size > SMALL:
-            return None
-        own = "".join(i for i in left.term if i in loops) + rows + summed
-        left = pointwise.copied(work, left, own, Slot(left.dtype, "", work.allocate(own, left.dtype)))
-    made = work.allocate(rows + columns, left.dtype)
-    a = left.joined([*(i if i in left.term else "" for i in loops), rows, summed])
-    b = right.joined([*(i if i in right.term else "" for i in loops), summed, columns])
-    return Spread(loops, a, b, made, made.joined([rows, columns]))
-
-
-def emit_spread(work: Workspace, product: Spread, parts: Sequence[tuple[View, View]], out: View) -> None:
-    """The call that makes the product and adds it up."""
-    count = len(parts)
-    order = product.loops + "".join(i for i in parts[0][1].term)
-    views = [product.left, product.right, product.matrix]
-    views += [part for _, part in parts] + [place.transposed(order) for place, _ in parts]
-    first = "".join(f"{{{n}}}, " for n in range(3, 3 + count))
-    second = "".join(f"{{{n}}}, " for n in range(3 + count, 3 + 2 * count))
-    loops = prod(work.shape(product.loops))
-    work.assembly.emit(
-        "GEMM in blocks", f"spread_in_blocks({{0}}, {{1}}, {{2}}, ({first}), ({second}), {len(product.loops)})",
-        *views, out=out, flops=loops * product.made.size * (2 * product.left.array.shape[-1] + 1),
-    )  # fmt: skip

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product as combinations
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 
 from ..interpretation import product_kind
 from ..program import Contract, picks
-from . import blocks, patterns, pointwise, products, reductions
+from . import patterns, pointwise, products, reductions, spreading
 from .dtypes import beside_numbers
-from .patterns import Form, Pattern, axes_of
+from .patterns import Pattern, axes_of
 from .preparation import path_of
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
@@ -144,21 +143,25 @@ def written(
     for axis, pick in pattern.scatters:
         own = pattern.out[axis].letters
         kept = "".join(dict.fromkeys(kept.replace(own, "") + pick.letters))
-    injective = not pattern.scatters and patterns.is_injective(pattern.out, shape, kept, work.sizes)
-    root = work.assembly.root(shape, dtype, fresh=equation.out.name in work.fresh)
-    root.last = work.at
-    out = View.of(root, names)
+    plain = not pattern.scatters and not pattern.leaves(shape)
+    injective = plain and patterns.is_injective(pattern.out, shape, kept, work.sizes)
+    placed = work.placed.get(equation.out.name)
+    if placed is not None:
+        out = placed.transposed(equation.out.indices).named(names)
+    else:
+        out = View.of(work.assembly.root(shape, dtype, fresh=equation.out.name in work.fresh), names)
+        out.root.last = work.at
     if not injective or prod(work.shape(kept)) != prod(shape):
         work.assembly.emit("fill", "{out}.fill(0)", out=out)
     if injective:
         region = patterns.at_positions(work, out, pattern.out, kept)
         scaled_product(work, views, kept, Slot(dtype, "", region), kind, factor)
-    elif not spread(work, pattern, views, kept, out, factor):
+    elif not is_spread(work, pattern, views, kept, out, factor):
         made = scaled_product(work, views, kept, Slot(dtype), kind, factor)
         if pattern.scatters:
             scattered(work, pattern, made, out)
         else:
-            accumulated(work, pattern, made, kept, out)
+            spreading.accumulated(work, pattern, made, kept, out)
     return out
 
 
@@ -178,55 +181,13 @@ def scatter_into(work: Workspace, equation: Contract, factor: Number, out: View)
     scattered(work, pattern, made, out)
 
 
-def accumulated(work: Workspace, pattern: Pattern, made: View, letters: str, out: View) -> None:
-    """Add up parts that overlap."""
-    for place, part in overlapping(work, pattern, made, letters, out):
-        pointwise.apply(work, "add", [place, part], place)
-
-
-def overlapping(
-    work: Workspace, pattern: Pattern, made: View, letters: str, out: View
-) -> Iterator[tuple[View, View]]:
-    """Places in an array, and what of a product goes there: each combination of some letters fills its own."""
-    over = short_letters(work, pattern, letters, out)
-    rest = "".join(i for i in letters if i not in over)
-    own = "".join(i for i in rest if i in made.term)
-    for numbers in combinations(*(range(work.sizes[i]) for i in over)):
-        forms = pattern.out
-        for letter, number in zip(over, numbers, strict=True):
-            forms = [form.substituted(letter, Form((), number)) for form in forms]
-        steps = [[int(i == j) for j in own] for i in made.term]
-        starts = [numbers[over.index(i)] if i in over else 0 for i in made.term]
-        yield patterns.at_positions(work, out, forms, rest), made.affine(own, work.shape(own), steps, starts)
-
-
-def short_letters(work: Workspace, pattern: Pattern, letters: str, out: View) -> str:
-    """Letters, the shortest first, such that parts without them do not overlap."""
-    over = ""
-    for letter in sorted(letters, key=lambda i: work.sizes[i]):
-        rest = "".join(i for i in letters if i not in over)
-        if patterns.is_injective(pattern.out, out.array.shape, rest, work.sizes):
-            break
-        if any(len(form.terms) > 1 and form.coefficient(letter) for form in pattern.out):
-            over += letter
-    return over
-
-
-def spread(
+def is_spread(
     work: Workspace, pattern: Pattern, views: Sequence[View], kept: str, out: View, factor: Number
 ) -> bool:
     """Add up parts of a product that overlap, in blocks; whether that is possible and pays."""
-    alone = [form.letters for form in pattern.out if form == Form(((form.letters, 1),))]
-    alone = [i for i in alone if sum(bool(form.coefficient(i)) for form in pattern.out) == 1]
     if len(views) != 2 or factor != 1 or pattern.scatters or views[0].dtype != out.dtype != views[1].dtype:
         return False
-    over = short_letters(work, pattern, kept, out)
-    product = blocks.spread(work, views, kept, over, alone)
-    if product is None:
-        return False
-    letters = product.loops + "".join(i for i in kept if i not in product.loops)
-    blocks.emit_spread(work, product, list(overlapping(work, pattern, product.made, letters, out)), out)
-    return True
+    return spreading.spread(work, pattern, views, kept, out)
 
 
 def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:

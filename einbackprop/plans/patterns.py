@@ -50,6 +50,12 @@ class Form:
         c = self.coefficient(letter)
         return self.plus(Form(((letter, c),), 0), -1).plus(form, c) if c else self
 
+    def within(self, sizes: dict[str, int], length: int) -> range:
+        """The numbers of its one letter for which it is a position along an axis."""
+        ((letter, c),) = self.terms
+        inside = [n for n in range(sizes[letter]) if 0 <= self.constant + c * n < length]
+        return range(inside[0], inside[-1] + 1) if inside else range(0)
+
     def bounds(self, sizes: dict[str, int]) -> tuple[int, int]:
         """The least and the greatest position."""
         ends = [(c * (sizes[i] - 1), 0) for i, c in self.terms]
@@ -135,20 +141,22 @@ class Pattern:
             self.is_zero |= condition.form.constant != 0
             return True
         sizes = self.work.sizes
-        ranked = []
+        ranked: list[tuple[float, bool, str, Form]] = []
         for letter, c in condition.form.terms:
             if abs(c) == 1:
                 others = condition.form.plus(Form(((letter, c),)), -1)
                 solution = Form.of({i: -c * k for i, k in others.terms}, -c * others.constant)
                 low, high = solution.bounds(sizes)
                 inside = low >= 0 and high < sizes[letter]
-                effort = 0 if inside else 1 if len(solution.terms) <= 1 else 2
+                effort: float = 0 if inside else 1 if len(solution.terms) <= 1 else 2
                 written = any(form.coefficient(letter) for form in self.out)
+                if effort == 2 and self.may_leave(letter):
+                    effort = 1.5
                 ranked.append((effort, written, letter, solution))
         for effort, _, letter, solution in sorted(ranked, key=lambda item: item[:3]):
             if effort == 2 and not self.pad(letter, solution):
                 continue
-            if effort == 1:
+            if effort == 1:  # 1.5: what is written outside the array is left out
                 solution = self.restrict(letter, solution)
             self.substitute(letter, solution)
             return True
@@ -168,13 +176,25 @@ class Pattern:
         if not solution.terms:
             self.is_zero |= not 0 <= solution.constant < size
             return Form()
-        ((other, c),) = solution.terms
-        inside = [n for n in range(self.work.sizes[other]) if 0 <= solution.constant + c * n < size]
+        ((other, _),) = solution.terms
+        inside = solution.within(self.work.sizes, size)
         self.is_zero |= not inside
         new = self.work.letter(len(inside))
-        moved = Form(((new, 1),), inside[0] if inside else 0)
+        moved = Form(((new, 1),), inside.start)
         self.substitute(other, moved)
         return solution.substituted(other, moved)
+
+    def may_leave(self, letter: str) -> bool:
+        """Whether a letter is nothing but an axis of a product of two, so that what leaves the axis can be cut off."""
+        alone = [form == Form(((letter, 1),)) for form in self.out if form.coefficient(letter)]
+        read = any(letter in r.letters for r in self.readings) or any(letter in c.letters for c in self.conditions)
+        plain = not any(condition.picks for condition in self.conditions) and not self.scatters
+        return alone == [True] and not read and plain and len(self.readings) == 2
+
+    def leaves(self, shape: Sequence[int]) -> bool:
+        """Whether something is written outside an array of this shape, that is, left out."""
+        ends = [form.bounds(self.work.sizes) for form in self.out]
+        return any(low < 0 or high >= length for (low, high), length in zip(ends, shape, strict=True))
 
     def pad(self, letter: str, solution: Form) -> bool:
         """Surround what is read along a letter by zeros, so that it is read within its bounds."""

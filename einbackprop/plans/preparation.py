@@ -12,7 +12,7 @@ import opt_einsum
 from .. import interpretation
 from ..fusion import fuse
 from ..lowering import contraction_order
-from ..program import Contract, Equation, Map, Opaque, Program, Ref, operands
+from ..program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
 from ..subscripts import Subscripts
 from .algebra import simplified
 from .picking import with_picks_placed
@@ -64,6 +64,8 @@ def is_better_together(part: Equation, whole: Equation) -> bool:
     """Whether a product is to be put into the product that reads it: never where an order of work would be lost."""
     if not isinstance(part, Contract) or not isinstance(whole, Contract):
         return False
+    if is_cut(whole) and is_overlapping(part):
+        return True
     if part.brackets or len(part.operands) + len(whole.operands) > 6:
         return False
     present = {i for ref in part.operands for i in ref.indices}
@@ -76,6 +78,29 @@ def is_better_together(part: Equation, whole: Equation) -> bool:
         return False
     sums = not present <= set(part.out.indices)
     return not sums or len(whole.operands) == 1  # a sum of a sum is one sum
+
+
+def is_overlapping(equation: Contract) -> bool:
+    """Whether it is a product of two that is added up at places that overlap: ``y[l] = … [l=a+r]``."""
+    for bracket in equation.brackets:
+        place, other = sorted((bracket.left, bracket.right), key=lambda side: len(side.terms))
+        alone = place == Position.of(place.letters) and len(place.letters) == 1
+        if bracket.relation != "=" or not alone or place.letters not in equation.out.indices:
+            return False
+        if len(other.terms) < 2 or other.pick is not None:
+            return False
+    return len(equation.operands) == 2 and bool(equation.brackets)
+
+
+def is_cut(equation: Contract) -> bool:
+    """Whether it is a piece that is cut out of an array: ``y[j] = x[l] [l=j+2]``."""
+    for bracket in equation.brackets:
+        sides = (bracket.left, bracket.right)
+        if bracket.relation != "=" or any(s.pick or [f for f, _ in s.terms] != [ONE] for s in sides):
+            return False
+        if sum(side.letters in equation.out.indices for side in sides) != 1:
+            return False
+    return len(equation.operands) == 1 and bool(equation.brackets)
 
 
 def paired(program: Program) -> Program:

@@ -9,6 +9,7 @@ dot            all letters summed                                   ``a.dot(b, o
 batched        as those, with letters of both that stay             ``matmul(a, b, out)``
 batched dot    letters of both that stay, and no others             ``vecdot(a, b, out)``, ``einsum``
 GEMM in blocks an operand that has to be copied, and is long        ``multiply_in_blocks``
+GEMM, windows  a long operand of which matrices overlap             ``windows_in_blocks``
 outer          no letter in both, and rows are short                ``a.dot(b, out)``
 elementwise    nothing summed                                       ``multiply(a, b, out)``
 ============== ==================================================== ==========================================
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from math import prod
 
-from . import blocks, pointwise, reductions
+from . import blocks, pointwise, reductions, windowing
 from .layouts import COPIED, SLICE, rearranged, with_common_sum
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
@@ -95,6 +96,10 @@ def alone(work: Workspace, view: View, needed: str) -> View:
 
 def matrices(work: Workspace, left: View, right: View, batch: str, slot: Slot) -> View:
     """A product with letters left on one side or both."""
+    for wide, other in ((right, left), (left, right)):
+        made = windowing.multiplied(work, wide, other, batch, slot)
+        if made is not None:
+            return made
     made = blocks.multiplied(work, left, right, batch, slot)
     if made is not None:
         return made

@@ -160,8 +160,17 @@ def multiply_in_blocks(
             left.dot(right, into)
 
 
+def windows_in_blocks(wide: Array, other: Array, block: Array, matrices: Array, out: Array) -> None:
+    """``out[…] = other[…] · wide[…]``, of which ``block`` is a copy that stays in cache, and ``matrices`` a view."""
+    loops = wide.shape[: wide.ndim - block.ndim]
+    other = np.broadcast_to(other, (*loops, *other.shape[-2:]))
+    for index in indices_of(loops):
+        np.copyto(block, wide[index])
+        np.matmul(other[index], matrices, out[index])
+
+
 def spread_in_blocks(
-    left: Array, right: Array, matrix: Array, parts: Sequence[Array], places: Sequence[Array], count: int
+    left: Array, matrix: Array, right: Array, parts: Sequence[Array], places: Sequence[Array], count: int
 ) -> None:
     """``places[…] += parts`` of ``left[…] · right[…]``, one product at a time, so that it stays in cache.
 
@@ -172,9 +181,29 @@ def spread_in_blocks(
     right = np.broadcast_to(right, (*loops, *right.shape[-2:]))
     for index in indices_of(loops):
         left[index].dot(right[index], matrix)
-        for place, part in zip(places, parts, strict=True):
-            at = place[index]
-            np.add(at, part, at)
+        add_parts(parts, places, index)
+
+
+def spread_copies_in_blocks(
+    left: Array, matrix: Array, block: Array, parts: Sequence[Array], places: Sequence[Array],
+    regions: Sequence[Array], sources: Sequence[Array], count: int,
+) -> None:  # fmt: skip
+    """The same where what is multiplied is ``block``, to whose ``regions`` copies of ``sources[…]`` go."""
+    loops = places[0].shape[:count]
+    left = np.broadcast_to(left, (*loops, *left.shape[-2:]))
+    sources = [np.broadcast_to(source, (*loops, *source.shape[count:])) for source in sources]
+    for index in indices_of(loops):
+        for region, source in zip(regions, sources, strict=True):
+            np.copyto(region, source[index])
+        left[index].dot(block, matrix)
+        add_parts(parts, places, index)
+
+
+def add_parts(parts: Sequence[Array], places: Sequence[Array], index: tuple[int, ...]) -> None:
+    """Add parts of a product to their places."""
+    for place, part in zip(places, parts, strict=True):
+        at = place[index]
+        np.add(at, part, at)
 
 
 def indices_of(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

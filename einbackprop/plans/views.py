@@ -185,6 +185,8 @@ class View:
             if row:
                 step, length = steps[n][row[0]], shape[row[0]]
                 stop = starts[n] + step * (length - 1) + 1 if length else starts[n]
+                if stop > self.array.shape[n]:  # further along in memory than this axis
+                    return None
                 whole = starts[n] == 0 and step == 1 and stop == self.array.shape[n]
                 index.append(slice(None) if whole else slice(starts[n], stop, step))
             else:

@@ -77,6 +77,7 @@ class Workspace:
             for ref in operands(equation):
                 self.readers.setdefault(ref.name, []).append(equation)
         self.made = 0
+        self.parts: dict[tuple[str, int], str] = {}
         self.waiting: Sequence[View] = ()
         self.home: Callable[[str, Dtype, str], View | None] = nowhere
         self.apart: frozenset[str] = frozenset()
@@ -155,6 +156,12 @@ class Workspace:
         letter = chr(0xE000 + self.made)
         self.sizes[letter] = size
         return letter
+
+    def shorter(self, letter: str, length: int) -> str:
+        """A letter for a part of an axis: always the same one for parts of a length."""
+        if (letter, length) not in self.parts:
+            self.parts[letter, length] = self.letter(length)
+        return self.parts[letter, length]
 
     # memory
 
