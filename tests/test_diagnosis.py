@@ -33,6 +33,9 @@ ONE_EDIT = [
      "dz[b,j] = dh[b,j] (1 - h[b,j]²)", "dz = dh * (1 - h ** 2)"),
     ("dz = dh * (1 - h**2)", "dz = dh", 16, "the derivative of the tanh that makes h is missing: multiply by 1 -",
      "dz[b,j] = dh[b,j] (1 - h[b,j] h[b,j])", "dz = dh * (1 - h * h)"),
+    ("dz = dh * (1 - h**2)", "dz = dh * (1 - h)", 16,
+     "1 - h[b,j] is not the derivative of the tanh that makes h: 1 - h[b,j] h[b,j] is.",
+     "dz[b,j] = dh[b,j] (1 - h[b,j] h[b,j])", None),
     ("dz = dh * (1 - h**2)", "dz = dh * (1 + h**2)", 16, "the sign is wrong.",
      "dz[b,j] = dh[b,j] (1 - h[b,j]²)", "dz = dh * (1 - h ** 2)"),
     ("dz = dh * (1 - h**2)", "dz = dh * h * (1 - h**2)", 16, "the factor h is too much.",
@@ -91,6 +94,14 @@ def test_an_updated_weight_is_named_as_one() -> None:
     found = findings({"    dh = dout @ V.T": update})
     assert found
     assert "V was changed before this line; the gradient needs V as the forward used it." in found[0].message
+
+
+def test_what_the_loss_itself_runs_is_trusted() -> None:
+    (script,) = (s for s in SCRIPTS if s.name == "lstm")
+    module = module_of(script.source.replace("dzo = do * o * (1 - o)", "dzo = do * o + (1 - o)"), "cell")
+    arguments = module.build(np.random.default_rng(0), script.equal)
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1, 2, 3, 6)).findings
+    assert finding.line == 41  # and not the sigmoid, nor another line of the step, which the backward runs again
 
 
 def test_several_mistakes_are_several_findings() -> None:

@@ -17,9 +17,10 @@ from ..program import ONE, Factor, Program, operands
 from .aliases import is_passed
 from .judging import Judging, Run, line_of
 from .repeats import roles_of_runs
+from .rounds import MOST_EDITED, first_unknown, guesses
 from .sampling import Array
 from .search import Search, Surroundings
-from .truth import Known, Role, ratio
+from .truth import Known, Role, ancestors, ratio
 
 MOST_MISTAKES = 60
 MOST_TRIED = 8
@@ -59,6 +60,14 @@ class Blame:
         self.judging = judging
         self.truth, self.original = judging.truth, judging.original
         self.samples, self.reach = judging.samples, judging.reach
+        self.trusted = {name for name in judging.roots if self._is_forward(name)}
+
+    def _is_forward(self, name: str) -> bool:
+        """Whether a step is a value of the forward, made again by a line that the loss itself runs: that is trusted."""
+        role, source = self.original.get(name), self.judging.made[name].source
+        lines = {line_of(equation.source)[:2] for equation in self.truth.forward.equations}
+        is_forward = role is not None and role.is_plain and role.known.kind == "forward"
+        return is_forward and source is not None and line_of(source)[:2] in lines
 
     def find_mistakes(self) -> None:
         """Set wrong steps to what they should be, the earliest first, until every gradient is right."""
@@ -111,10 +120,14 @@ class Blame:
         """The earliest step that, set to a true value, makes most gradients right."""
         judging = self.judging
         right = (1 << len(judging.targets)) - 1 & ~wrong & ~judging.unreadable
-        reaching = [name for name in judging.roots if name not in judging.fixed and self.reach.get(name, 0) & wrong]
+        open_ = [name for name in judging.roots if name not in judging.fixed and name not in self.trusted]
+        reaching = [name for name in open_ if self.reach.get(name, 0) & wrong]
         steps = [n for n in reaching if not self.reach[n] & right and (judging.is_target(n) or self._is_open(n))]
         inner = [name for name in steps if not judging.is_target(name)]
         plain, scaled = self._factors()
+        found = self._in_a_loop(reaching)
+        if found is not None:
+            return found
         again = [name for name in reaching if self._is_another_run(name)]
         found = self._best(again, wrong, plain) or self._by_recognition(again, plain, inner)
         if found is not None:
@@ -123,6 +136,17 @@ class Blame:
         if found is None or (judging.is_target(found.name) and not self._has_edit(found)):
             found = self._by_recognition(inner, plain, inner) or self._best(inner, wrong, scaled) or found
         return self._explained(found, inner, wrong) if found is not None else None
+
+    def _in_a_loop(self, reaching: Sequence[str]) -> Suspect | None:
+        """The step of a loop from which on nothing is known, set to what makes the next steps known."""
+        names, later = first_unknown(self.judging, reaching)
+        found = guesses(self.judging, names, later, lambda name: self.roles_for(name, [ONE])) if names else []
+        best = [guess for guess in found if guess.score == found[0].score][:MOST_EDITED]
+        for guess in best:
+            suspect = Suspect(guess.name, guess.role, 0)
+            if self._has_edit(suspect):
+                return suspect
+        return Suspect(best[-1].name, best[-1].role, 0) if best else None
 
     def _explained(self, found: Suspect, steps: Sequence[str], wrong: int) -> Suspect:
         """The suspect, or another step that explains as much, if only for that one there is a small edit."""
@@ -147,8 +171,9 @@ class Blame:
         """A step that the suspect depends on and that is not what its name says, if the suspect has a small edit once
         that one is right: then both are mistakes."""
         judging, labels = self.judging, self.judging.program.labels
+        settled = {*judging.fixed, *self.trusted}
         for name in ancestors(judging.program, found.name):
-            if name in judging.fixed or name not in self.original or labels.get(name) == labels.get(found.name):
+            if name in settled or name not in self.original or labels.get(name) == labels.get(found.name):
                 continue  # a variable that is changed later is not yet what its name says
             for role in (*self._promised_roles(name), *self._slopes(name)):
                 now, fixed = judging.now, dict(judging.fixed)
@@ -382,13 +407,3 @@ def is_gradient(found: Role | None, given: Role, factors: Sequence[Factor]) -> b
     if found is None or found.known.kind not in ("cotangent", "part") or found.factor not in factors:
         return False
     return found.known.name != given.known.name
-
-
-def ancestors(program: Program, name: str) -> list[str]:
-    """What a value is made from, in order."""
-    found = {name}
-    for equation in reversed(program.equations):
-        if equation.out.name in found:
-            found |= {ref.name for ref in operands(equation)}
-    names = [i.ref.name for i in program.inputs] + [e.out.name for e in program.equations]
-    return [n for n in names if n in found and n != name]

@@ -4,7 +4,10 @@ The derived steps of a softmax p = e / Σ e go by way of e and its sum. People w
 
     dz[b,k] = p[b,k] (dp[b,k] - Σ_m p[b,m] dp[b,m])
 
-The term under the sum, by which every class answers for every other, is the one that is most often forgotten.
+The term under the sum, by which every class answers for every other, is the one that is most often forgotten. If p goes
+nowhere but into a log, v[b] = log p[b,y_b], what is divided by p cancels:
+
+    dz[b,k] = dv[b] [k = y_b] - p[b,k] dv[b]
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeGuard
 
-from ..program import ONE, Contract, Equation, Map, Program, Ref, Sum, operands
+from ..letters import rename_letters
+from ..program import ONE, Contract, Equation, Factor, Map, Program, Ref, Sum, operands
+from ..simplification import needed
 from ..workspace import Workspace
 
 
@@ -92,8 +98,8 @@ class Shorter:
     crossed: frozenset[str]
 
 
-def write_shorter(forward: Program, cotangents: Mapping[str, str], work: Workspace) -> Shorter:
-    """Write the parts of the shorter formulas to a derivative.
+class Writer:
+    """Writes shorter formulas of a derivative, and what they are made of.
 
     Parameters
     ----------
@@ -102,22 +108,84 @@ def write_shorter(forward: Program, cotangents: Mapping[str, str], work: Workspa
     cotangents : mapping of name to name
         Of values of the forward.
     work : Workspace
-        The derivative.
+        The derivative; values that the formulas are made of are written to it.
     """
-    equations: dict[str, Equation] = {}
-    crossed: list[str] = []
-    for found in softmaxes(forward):
-        dp, dz = cotangents.get(found.output.name), cotangents.get(found.argument.name)
-        if dp is None or dz is None:
-            continue
-        p, letters, origin = found.output, found.output.indices, found.argument.name
-        slope = Ref(dp, letters)
 
-        def write(label: str, out: str, equation: Equation, name: str = p.name, origin: str = origin) -> Ref:
-            return work.write(f"{name}_{label}", out, origin, lambda ref: replace(equation, out=ref))
+    def __init__(self, forward: Program, cotangents: Mapping[str, str], work: Workspace) -> None:
+        self.forward, self.cotangents, self.work = forward, cotangents, work
+        self.equations: dict[str, Equation] = {}
+        self.crossed: list[str] = []
 
-        inner = write("inner", found.kept, Contract(p, (p, slope)))
-        crossed.append(write("cross", letters, Contract(p, (p, inner))).name)
-        apart = write("apart", letters, Sum(p, ((ONE, slope), (-ONE, inner))))
-        equations[dz] = Contract(Ref(dz, found.argument.indices), (p, apart))
-    return Shorter(equations, frozenset(crossed))
+    def write(self) -> Shorter:
+        """Write all of them, and what the forward has and its derivative did not need."""
+        all_of_them = list(softmaxes(self.forward))
+        there = {equation.out.name for equation in self.work.equations}
+        outputs = needed(self.forward.equations, [found.output.name for found in all_of_them])
+        self.work.equations += [equation for equation in outputs if equation.out.name not in there]
+        for found in all_of_them:
+            if {found.output.name, found.argument.name} <= set(self.cotangents):
+                users = [e for e in self.forward.equations if found.output.name in {r.name for r in operands(e)}]
+                ahead = self.through_log(found, users[0]) if len(users) == 1 else None
+                self.equations[self.cotangents[found.argument.name]] = ahead or self.in_general(found)
+        return Shorter(self.equations, frozenset(self.crossed))
+
+    def part(self, found: Softmax, label: str, letters: str, equation: Equation) -> Ref:
+        """Write a value that a formula is made of."""
+        name = f"{found.output.name}_{label}"
+        return self.work.write(name, letters, found.argument.name, lambda out: replace(equation, out=out))
+
+    def in_general(self, found: Softmax) -> Equation:
+        """``p[b,k] (dp[b,k] - Σ_m p[b,m] dp[b,m])``."""
+        p = found.output
+        slope = Ref(self.cotangents[p.name], p.indices)
+        inner = self.part(found, "inner", found.kept, Contract(p, (p, slope)))
+        self.crossed.append(self.part(found, "cross", p.indices, Contract(p, (p, inner))).name)
+        apart = self.part(found, "apart", p.indices, Sum(p, ((ONE, slope), (-ONE, inner))))
+        return Contract(self.of_argument(found), (p, apart))
+
+    def of_argument(self, found: Softmax) -> Ref:
+        """The cotangent of what the softmax is of."""
+        return Ref(self.cotangents[found.argument.name], found.argument.indices)
+
+    def through_log(self, found: Softmax, user: Equation) -> Equation | None:
+        """``dv[b,k] - p[b,k] Σ_m dv[b,m]`` where v = log p; ``dv[b] [k = y_b] - p[b,k] dv[b]`` where one is picked."""
+        p = found.output
+        if map_of(user, "log") is not None and user.out.name in self.cotangents:
+            (read,) = operands(user)
+            here = dict(zip(read.indices, p.indices, strict=True))
+            slope = Ref(self.cotangents[user.out.name], "".join(here[i] for i in user.out.indices))
+            total = self.part(found, "total", found.kept, Contract(p, (slope,)))
+            return self.difference(found, (ONE, slope), Contract(p, (p, total)))
+        log = next((e for e in self.forward.equations if is_log_of(e, user.out.name)), None)
+        if not is_pick(user, p.name) or log is None or log.out.name not in self.cotangents:
+            return None
+        here = dict(zip(user.operands[0].indices, p.indices, strict=True))
+        picked = {i: here.get(k, "") for i, k in zip(log.operands[0].indices, user.out.indices, strict=True)}
+        slope = Ref(self.cotangents[log.out.name], "".join(picked[i] for i in log.out.indices))
+        if sorted(slope.indices) != sorted(found.kept):
+            return None
+        pattern = rename_letters(Contract(user.operands[0], (), user.brackets), here)
+        made = next((e for e in self.work.equations if e.out.name == slope.name), None)
+        if isinstance(made, Contract) and not made.operands and not made.brackets:  # of a mean: 1/B everywhere
+            own = self.part(found, "own", p.indices, pattern)
+            return Sum(self.of_argument(found), ((-made.factor, p), (made.factor, own)))
+        assert isinstance(pattern, Contract)
+        own = self.part(found, "own", p.indices, replace(pattern, operands=(slope,)))
+        return self.difference(found, (ONE, own), Contract(p, (p, slope)))
+
+    def difference(self, found: Softmax, own: tuple[Factor, Ref], taken: Contract) -> Equation:
+        """A term less another."""
+        return Sum(self.of_argument(found), (own, (-ONE, self.part(found, "taken", found.output.indices, taken))))
+
+
+def is_log_of(equation: Equation, name: str) -> TypeGuard[Map]:
+    """Whether an equation takes the log of a value."""
+    return map_of(equation, "log") is not None and name in {ref.name for ref in operands(equation)}
+
+
+def is_pick(equation: Equation, name: str) -> TypeGuard[Contract]:
+    """Whether an equation picks entries of a value by brackets, and does nothing else."""
+    match equation:
+        case Contract(_, (Ref(read, letters),), (_, *_), factor):
+            return read == name and factor == ONE and len(set(letters)) == len(letters)
+    return False

@@ -6,7 +6,7 @@ with them, at values and sizes of our own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ import numpy as np
 from ..program import Equation, Opaque, Program, Source, operands
 from ..simplification import needed
 from .aliases import is_alias, named_after, with_aliases
+from .edits import Edit
 from .orientation import oriented
 from .refitting import refit
 from .sampling import Array, Sample, Values, draw_near, draw_samples, evaluate_into, has_size
@@ -61,6 +62,8 @@ class Judging:
         The steps that are mistakes, in the order in which they were found, and what each should be.
     misplaced : list of Target
         Gradients that are no step's mistake: another value was returned in their place.
+    explained : dict
+        The smallest edits that were found for a step, with certain steps set right.
     first, now : list of Values
         The user's values in each sample, and what they are with the mistakes set right.
     """
@@ -109,6 +112,7 @@ class Judging:
         self.now = self.first
         self.fixed: dict[str, Role] = {}
         self.misplaced: list[Target] = []
+        self.explained: dict[Hashable, tuple[Edit, ...]] = {}
         self.original = {name: self.identify(name, self.first) for name in self.roots}
         self.wrong_at_first = self.wrong(self.first)
 

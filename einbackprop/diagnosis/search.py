@@ -13,6 +13,7 @@ from ..simplification import with_refs
 from . import edits
 from .aliases import is_passed
 from .edits import Edit
+from .gathering import gatherings
 from .judging import Judging, line_of
 from .sampling import Array, Values, evaluate_into
 from .truth import Role, sized
@@ -186,6 +187,12 @@ class Search:
                 pool.setdefault(key, name)
         return list(pool.values())
 
+    def _pool_of(self, equation: Equation) -> list[str]:
+        """Of the values at hand, those that are there already where an equation stands."""
+        place = self.judging.place
+        limit = place.get(equation.out.name, len(place))
+        return [name for name in self.pool if place.get(name, -1) < limit]
+
     def _is_inside(self, name: str) -> bool:
         """Whether a value is made within the call that the step is an argument of: the caller has it not yet."""
         if not is_passed(self.judging.made[self.name]):
@@ -230,12 +237,18 @@ class Search:
         return True
 
     def explain(self) -> Explanation:
-        """The smallest edits that make the step right."""
+        """The smallest edits that make the step right; what was found once, with the same steps set right, stands."""
+        key = self.name, frozenset(self.judging.fixed.items()), tuple(self.judging.targets)
+        if key not in self.judging.explained:
+            self.judging.explained[key] = self._smallest()
+        return Explanation(self.name, self.role, self.judging.explained[key])
+
+    def _smallest(self) -> tuple[Edit, ...]:
         found: list[tuple[float, Edit]] = []
         for candidates in (self._small(), self._larger()):
             for edit in candidates:
                 cost = self._cost(edit)
-                if (not found or cost <= found[0][0] + 0.5) and self.works(edit):
+                if (not found or cost <= found[0][0] + OTHER_LINE / 2) and self.works(edit):
                     found.append((cost, edit))
                     found.sort(key=lambda pair: pair[0])
             if found:
@@ -244,7 +257,7 @@ class Search:
         for cost, edit in found:
             if cost <= found[0][0] + OTHER_LINE / 2:  # a factor may stand at several places of one line: no tie
                 best.setdefault((edit.kind, edit.new, line_of(edit.edited.source)), edit)
-        return Explanation(self.name, self.role, tuple(best.values()))
+        return tuple(best.values())
 
     def _is_named(self, name: str) -> bool:
         return bool(self.judging.program.labels.get(name, "").strip("_")) or name not in self.judging.made
@@ -278,19 +291,19 @@ class Search:
         """One thing is different."""
         values = self.base[0]
         functions = sorted({e.function for e in self.judging.truth.forward.equations if isinstance(e, Map)})
+        yield from gatherings(self.judging, self.name, self.region, values)
         for equation in reversed(self.region):
             yield from self._scalings(equation)
             yield from edits.transposed(equation)
             yield from edits.with_other_letters(equation, equation.out.name == self.name)
             yield from edits.without_operand(equation)
             yield from edits.with_other_function(equation, functions)
-            yield from edits.with_operand_replaced(equation, self.pool, values)
+            yield from edits.with_operand_replaced(equation, self._pool_of(equation), values)
             if equation.out.name == self.name:
                 yield from edits.summed_result(equation)
         for line in self._lines():
-            yield from edits.replaced_throughout(line, self.pool, values)
+            yield from edits.replaced_throughout(line, self._pool_of(line[0]), values)
             yield from edits.summed_over_another(line, values)
-        yield from self._gatherings()
 
     def _larger(self) -> Iterator[Edit]:
         """Something is missing, or two things are too much."""
@@ -300,6 +313,8 @@ class Search:
         factors |= dict.fromkeys(self.pool, 1.5)
         for equation in reversed(self.region):
             yield from edits.with_factor(equation, factors, values)
+            for edit in edits.with_operand_replaced(equation, [*at_hand.slopes, *at_hand.complements], values):
+                yield replace(edit, cost=1.4)
             yield from self._terms(equation, [*self.pool, *at_hand.slopes])
             if equation.out.name == self.name:
                 parts = [shown for name, shown in at_hand.parts.items() if name != self.role.known.name]
@@ -353,23 +368,6 @@ class Search:
             for factor in self._solved(edit.by_name, unchanged):
                 if factor.number != 0:
                     yield edits.plus_term(equation, term_of(edit), factor)
-
-    def _gatherings(self) -> Iterator[Edit]:
-        """What earlier runs of the line, or an earlier value of the same name, had: ``=`` where ``+=`` was meant."""
-        judging = self.judging
-        label = judging.program.labels.get(self.name)
-        own = judging.made[self.name]
-        earlier = [
-            n for n in judging.place
-            if judging.place[n] < judging.place[self.name] and n not in judging.forward
-            and label is not None and judging.program.labels.get(n) == label and n in self.base[0]
-            and len(judging.made[n].out.indices) == len(own.out.indices)
-        ]  # fmt: skip
-        for names in ([earlier[-1:], earlier] if len(earlier) > 1 else [earlier]):
-            if names:
-                inside = replace(own, out=Ref(f"{self.name}'", own.out.indices))
-                terms = tuple((ONE, Ref(n, own.out.indices)) for n in (*names, inside.out.name))
-                yield Edit("gather", (inside, Sum(own.out, terms, own.source)), 0.9, names[-1])
 
 
 def term_of(edit: Edit) -> Ref:

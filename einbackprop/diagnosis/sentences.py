@@ -6,8 +6,8 @@ import re
 
 from .. import elementwise
 from ..program import Contract, Map, Program, Sum, operands
-from .blaming import ancestors
 from .edits import Edit
+from .truth import ancestors
 from .wording import Words, amount_text
 
 
@@ -26,9 +26,7 @@ def sentence(edit: Edit, words: Words) -> str:
         case "drop term":
             return f"the term {old or '1'} is too much."
         case "insert":
-            made = {shown: of for of, name in words.judging.truth.slopes.items()
-                    if (shown := words.surroundings.show(name))}  # fmt: skip
-            if edit.new in made:
+            if edit.new in (made := slopes_shown(words)):
                 return f"the derivative of {words.maker(made[edit.new])} is missing: multiply by {new}."
             return f"the factor {new} is missing."
         case "term":
@@ -48,9 +46,18 @@ def sentence(edit: Edit, words: Words) -> str:
             return f"= where += is needed: what {old} held before is lost."
 
 
+def slopes_shown(words: Words) -> dict[str, str]:
+    """The derivatives of pointwise functions as they are shown, and the value that each function makes."""
+    return {words.surroundings.show(name): of for of, name in words.judging.truth.slopes.items()}
+
+
 def replaced_sentence(edit: Edit, words: Words) -> str:
     """One value for another: of another layer, an updated one, an input for an output."""
     truth = words.judging.truth
+    slopes = slopes_shown(words)
+    if edit.new in slopes:
+        what = words.maker(slopes[edit.new])
+        return f"{words.value(edit.old)} is not the derivative of {what}: {words.value(edit.new)} is."
     old, new = forward_value(edit.old, words), forward_value(edit.new, words)
     said, instead = words.value(edit.old), words.value(edit.new)
     maker = truth.made.get(new)

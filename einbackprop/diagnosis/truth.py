@@ -15,7 +15,7 @@ from ..differential import Term, differential
 from ..program import ONE, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
 from ..simplification import needed
 from ..workspace import Workspace
-from .compact import Shorter, write_shorter
+from .compact import Shorter, Writer
 from .sampling import CLOSE, Array, Sample, Values
 
 Kind = Literal["cotangent", "part", "forward", "slope", "data"]
@@ -111,7 +111,7 @@ class Truth:
                 terms = differential(equation, {equation.operands[0].name}, work)
                 if terms:
                     self.slopes[equation.out.name] = slope(equation.out, terms, work)
-        shorter = write_shorter(self.forward, self.cotangents, work)
+        shorter = Writer(self.forward, self.cotangents, work).write()
         origins = {**derived.origins, **work.origins}
         equations, dimensions = tuple(work.equations), tuple(work.dimensions)
         return replace(derived, equations=equations, dimensions=dimensions, origins=origins), shorter
@@ -158,6 +158,16 @@ def reaching(program: Program, inputs: Sequence[str]) -> list[str]:
         if not is_fixed(equation) and any(ref.name in moving for ref in operands(equation)):
             moving.add(equation.out.name)
     return [e.out.name for e in program.equations if e.out.name in moving]
+
+
+def ancestors(program: Program, name: str) -> list[str]:
+    """What a value is made from, in order."""
+    found = {name}
+    for equation in reversed(program.equations):
+        if equation.out.name in found:
+            found |= {ref.name for ref in operands(equation)}
+    names = [i.ref.name for i in program.inputs] + [e.out.name for e in program.equations]
+    return [n for n in names if n in found and n != name]
 
 
 def is_fixed(equation: Equation) -> bool:
