@@ -23,13 +23,15 @@ LARGE_PAGE = 1 << 21
 def affine(array: Array, shape: tuple[int, ...], steps: Sequence[Sequence[int]], starts: Sequence[int]) -> Array:
     """A view that reads axis n of an array at ``starts[n] + Σ_m steps[n][m] · i_m`` for its own index ``i``.
 
-    Every position that is read must be in the array.
+    Every position that is read must be in the array, or in what lies beyond it in the same memory.
     """
     if 0 in shape:
         return array[tuple(slice(0, 0) for _ in array.shape)].reshape(shape) if array.ndim else array.reshape(shape)
     strides = tuple(
         sum(row[m] * stride for row, stride in zip(steps, array.strides, strict=True)) for m in range(len(shape))
     )
+    if any(start >= length for start, length in zip(starts, array.shape, strict=True)):
+        array = as_strided(array, tuple(start + 1 for start in starts), array.strides)
     corner = array[tuple(slice(start, None) for start in starts)]
     return as_strided(corner, shape, strides)
 
@@ -170,23 +172,25 @@ def windows_in_blocks(wide: Array, other: Array, block: Array, matrices: Array, 
 
 
 def spread_in_blocks(
-    left: Array, matrix: Array, right: Array, parts: Sequence[Array], places: Sequence[Array], count: int
-) -> None:
+    left: Array, matrix: Array, right: Array, parts: Sequence[Array], places: Sequence[Array], gaps: Sequence[Array],
+    count: int,
+) -> None:  # fmt: skip
     """``places[…] += parts`` of ``left[…] · right[…]``, one product at a time, so that it stays in cache.
 
-    ``parts`` are views of ``matrix``. The first ``count`` axes of the others are looped over.
+    ``parts`` are views of ``matrix``, and so are ``gaps`` in them, where nothing is to be added. The first ``count``
+    axes of the others are looped over.
     """
     loops = places[0].shape[:count]
     left = np.broadcast_to(left, (*loops, *left.shape[-2:]))
     right = np.broadcast_to(right, (*loops, *right.shape[-2:]))
     for index in indices_of(loops):
         left[index].dot(right[index], matrix)
-        add_parts(parts, places, index)
+        add_parts(parts, places, gaps, index)
 
 
 def spread_copies_in_blocks(
     left: Array, matrix: Array, block: Array, parts: Sequence[Array], places: Sequence[Array],
-    regions: Sequence[Array], sources: Sequence[Array], count: int,
+    gaps: Sequence[Array], regions: Sequence[Array], sources: Sequence[Array], count: int,
 ) -> None:  # fmt: skip
     """The same where what is multiplied is ``block``, to whose ``regions`` copies of ``sources[…]`` go."""
     loops = places[0].shape[:count]
@@ -196,11 +200,13 @@ def spread_copies_in_blocks(
         for region, source in zip(regions, sources, strict=True):
             np.copyto(region, source[index])
         left[index].dot(block, matrix)
-        add_parts(parts, places, index)
+        add_parts(parts, places, gaps, index)
 
 
-def add_parts(parts: Sequence[Array], places: Sequence[Array], index: tuple[int, ...]) -> None:
+def add_parts(parts: Sequence[Array], places: Sequence[Array], gaps: Sequence[Array], index: tuple[int, ...]) -> None:
     """Add parts of a product to their places."""
+    for gap in gaps:
+        gap.fill(0)
     for place, part in zip(places, parts, strict=True):
         at = place[index]
         np.add(at, part, at)

@@ -217,6 +217,14 @@ def cost(work: Workspace, roles: Roles, shifts: Sequence[Shift]) -> float:
     return total
 
 
+def at_letters(
+    work: Workspace, view: View, term: str, names: Mapping[str, str], starts: Mapping[str, int] | None = None
+) -> View:
+    """A view with other letters for some axes, which begin elsewhere, or go on; an axis without one is read at 0."""
+    steps = [[int(i == names.get(own, own)) for i in term] for own in view.term]
+    return view.affine(term, work.shape(term), steps, [(starts or {}).get(own, 0) for own in view.term])
+
+
 class Spreading:
     """A product that is made for one index of the loops at a time, and added to where it belongs."""
 
@@ -244,7 +252,11 @@ class Spreading:
         made = work.allocate(self.rows + self.columns, self.roles.left.dtype)
         letters = loops + self.rows + self.columns
         parts = list(overlapping(work, self.forms, self.over, made, letters, self.out))
-        groups = [[part for _, part in parts], [place.transposed(loops + part.term) for place, part in parts]]
+        parts = [(place.transposed(loops + part.term), part) for place, part in parts]
+        gaps: list[View] = []
+        if self.columns[1:]:
+            parts = [self.lengthened(place, part, gaps) for place, part in parts]
+        groups = [[part for _, part in parts], [place for place, _ in parts], gaps]
         views = [self.left(), made.joined([self.rows, self.columns])]
         if self.shifts:
             sources, block, regions = self.copying()
@@ -260,6 +272,28 @@ class Spreading:
         flops = prod(work.shape(loops)) * made.size * (2 * prod(work.shape(self.summed)) + 1)
         call = f"{name}({', '.join(texts)}, {len(loops)})"
         work.assembly.emit("GEMM in blocks", call, *views, out=self.out, flops=flops)
+
+    def lengthened(self, place: View, part: View, gaps: list[View]) -> tuple[View, View]:
+        """A part with short rows, and its place, as one long row with what lies between, to which zeros are written."""
+        work, row, itemsize = self.work, part.term[-1], part.dtype.itemsize
+        stride, wide = work.sizes[self.columns[-1]] * itemsize, part.length(row) * itemsize
+        if wide == stride or part.stride(row) != itemsize or place.stride(row) != itemsize:
+            return place, part
+        joined, step = "", stride
+        for letter in reversed(part.term[:-1]):
+            if part.stride(letter) != step or place.stride(letter) != step:
+                break
+            joined, step = letter + joined, step * part.length(letter)
+        count = part.count(joined)
+        if count < 2:
+            return place, part
+        long, gap, fewer = work.letter(1), work.letter(1), work.letter(count - 1)
+        work.sizes |= {long: ((count - 1) * stride + wide) // itemsize, gap: (stride - wide) // itemsize}
+        rest = "".join(i for i in part.term if i not in joined + row)
+        between = {joined[-1]: fewer, row: gap}
+        gaps.append(at_letters(work, part, rest + fewer + gap, between, {row: part.length(row)}))
+        place = at_letters(work, place, self.roles.loops + rest + long, {row: long})
+        return place, at_letters(work, part, rest + long, {row: long})
 
     def looped(self, view: View, groups: Sequence[str]) -> View:
         """A view with the axes of the loops in front, of size 1 where it lacks one."""
