@@ -188,3 +188,72 @@ def test_what_a_bracket_picks_from_a_sum(power, by, other):
     for label in "yu":
         found = Prover(picking(PICKED, power, by, "u"), picking(ALONE, power, by, label)).compare("z", "z")
         assert found.verdict != "proved"
+
+
+# --- brackets that follow one another, functions on either side of 0, what is under a maximum --------
+
+
+def resized(text, **sizes):
+    p = program(text, "b p l y")
+    return replace(p, dimensions=tuple(replace(d, size=sizes.get(d.letters, d.size)) for d in p.dimensions))
+
+
+def test_a_bracket_on_a_bracket_is_one_bracket():
+    steps = "w[b,l] = Σ_y x[b,y] [l=2y]\nr[b,p] = Σ_l w[b,l] [p=l+1]"
+    one, other = "r[b,p] = Σ_y x[b,y] [p=2y+1]", "r[b,p] = Σ_y x[b,y] [p=2y+2]"
+    wide = {"p": 9, "l": 7, "y": 4}
+    assert same(resized(steps, **wide), "r", resized(one, **wide), "r", search=False)
+    assert not same(resized(steps, **wide), "r", resized(other, **wide), "r", search=False)
+    narrow = wide | {"l": 6, "p": 6}  # the last entry of x is at l = 6, which there is not
+    assert not same(resized(steps, **narrow), "r", resized(one, **narrow), "r", search=False)
+
+
+SOFTPLUS = """
+m[b] = - x[b]
+n[b] = minimum(x[b], m[b])
+e[b] = exp(n[b])
+t[b] = 1 + e[b]
+i[b] = power(t[b]; -1)
+z = 0
+s[b] = greater(x[b], z)
+a[b] = s[b] i[b]
+o[b] = 1 - s[b]
+u[b] = o[b] {left} i[b]
+q[b] = a[b] + u[b]
+r[b] = sigmoid(x[b])
+"""
+
+
+def test_a_quotient_of_exponentials_is_taken_on_either_side_of_0():
+    p, wrong = program(SOFTPLUS.format(left="e[b]")), program(SOFTPLUS.format(left=""))
+    assert same(p, "q", p, "r", search=False)
+    assert not same(wrong, "q", wrong, "r", search=False)
+
+
+BELOW = """
+off[k,b] = -inf
+w[k,b] = where(M[k,b], z[k,b], off[k,b])
+m[b] = max_k {of}[k,b]
+o[k,b] = z[k,b] - m[b]
+z0 = 0
+c[k,b] = minimum(o[k,b], z0)
+q[k,b] = {mask}[k,b] c[k,b]
+r[k,b] = {mask}[k,b] o[k,b]
+"""
+
+
+@pytest.mark.parametrize(
+    ("of", "mask", "proved"), [("w", "M", True), ("z", "M", True), ("w", "N", False), ("y", "M", False)]
+)
+def test_nothing_is_above_its_own_maximum(of, mask, proved):
+    p = program(BELOW.format(of=of, mask=mask), M="bool", N="bool")
+    assert bool(same(p, "q", p, "r", search=False)) is proved
+
+
+def test_values_are_compared_where_a_mask_hides_no_whole_row():
+    """Of 50 masks nearly all have an empty row in the end, and what follows is no number."""
+    p = program("n[k] = Σ_b M[k,b]\nd[k] = power(n[k]; -1)\nx[k] = d[k] y[k]\nr[k] = exp(x[k])", M="bool")
+    for seed in range(50):
+        prover = Prover(p, p, seed=seed)
+        sizes = prover.drawing.sizes()[0]
+        assert np.isfinite(prover.finite_floats(sizes)[0]["r"]).all()

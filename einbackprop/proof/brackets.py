@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from itertools import product
 from math import gcd, lcm
 
 from .canonical import Atom, Head, Index, dimension_of
@@ -25,10 +26,13 @@ from .polynomials import (
     make_atom,
     monomial,
     multiply,
+    normalise,
+    opened,
     rename,
     rows_of,
     scale,
     size,
+    substitute,
     times,
     without,
 )
@@ -220,7 +224,7 @@ def positive(terms: Terms, context: Context, *, tie: bool = True) -> Terms:
         return cases
     whole = is_integer(terms)
     moving = {m: c for m, c in terms.items() if m} if whole else terms
-    if orientation(moving, context) < 0:
+    if (below_maximum(terms) or orientation(moving, context)) < 0:
         if not whole and tie:
             context.note(NO_TIES)
         return add(ONE, scale(positive_atom(add(constant(whole), scale(terms, -1)), context), -1))
@@ -236,8 +240,44 @@ def positive_atom(terms: Terms, context: Context) -> Terms:
     atom = make_atom(
         "call", "positive", rows_of([terms]), [terms], context,
         indicator=True, real=True, make=lambda arguments, _, c: positive(arguments[0], c),
+        reduce=_never_above if below_maximum(terms) > 0 else None,
     )  # fmt: skip
-    return monomial({atom: 1})
+    return normalise({atom: 1}, context)
+
+
+def maximum_in(terms: Terms) -> tuple[Monomial, Atom] | None:
+    """The one term that is a maximum, times what is positive; None where there is none, or several maxima."""
+    found = [(m, atom) for m in terms for atom, e in m if atom[0].name == "max"]
+    if len(found) != 1:
+        return None
+    ((m, atom),) = found
+    return (m, atom) if dict(m)[atom] == 1 and all(h.positive for (h, _), _ in m if h is not atom[0]) else None
+
+
+def below_maximum(terms: Terms) -> int:
+    """1 for a formula less a maximum, -1 for a maximum less a formula, else 0."""
+    found = maximum_in(terms)
+    return 0 if found is None else 1 if terms[found[0]] < 0 else -1
+
+
+def _never_above(atoms: Product, atom: Atom, context: Context) -> Terms | None:
+    """``s·[x - max_i y_i > 0]`` is 0 where x is one of the y_i if s is 1: none of them is above their maximum."""
+    terms = inside(atom)
+    found = maximum_in(terms)
+    if found is None:
+        return None
+    m, largest = found
+    ones = {a for a in atoms if a[0].indicator}
+    (inner,), bound = opened(*largest, context)
+    for at in product(*[[i for i in atom[1] if dimension_of(i) == dimension_of(k)] for k in bound]):
+        one = substitute(inner, dict(zip(bound, at, strict=True)), context)
+        one = times(without(dict(m), largest), scale(one, terms[m]), context)
+        gap: Terms = {}
+        for k, c in add({k: c for k, c in terms.items() if k != m}, one).items():
+            accumulate(gap, frozenset(pair for pair in k if pair[0] not in ones), c)
+        if not gap:
+            return {}
+    return None
 
 
 def bounds(terms: Terms, context: Context) -> tuple[Fraction, Fraction] | None:
@@ -266,14 +306,30 @@ def settled(bracket: Atom, alone: Sequence[Index], context: Context) -> tuple[In
     ``Σ_p [p=2s+r]`` where the position is in range, ``Σ_n [n=y_b]``, and ``Σ_h Σ_e [f=h·E+e]``, where each f has its
     one pair of digits.
     """
+    for i in alone:
+        if determined(bracket, i, context) is not None:
+            return (i,)
     terms = inside(bracket)
     own = {next(iter(m))[0][1][0]: c for m, c in terms.items() if len(m) == 1 and next(iter(m))[0][0].kind == "letter"}
-    for i in alone:
-        if abs(own.get(i, Fraction(0))) == 1:
-            rest = scale({m: c for m, c in terms.items() if m not in letter(i, context)}, -own[i])
-            if not any(i in where for m in rest for (_, where), _ in m) and _within(rest, dimension_of(i), context):
-                return (i,)
     return _digits(terms, own, alone, context)
+
+
+def determined(bracket: Atom, i: Index, context: Context) -> Terms | None:
+    """The position at which a bracket holds an index, ``2s+r`` of ``[p=2s+r]``, if it is always within the axis."""
+    position = moved(inside(bracket), i, context)
+    if position is None or abs(position[0]) != 1:
+        return None
+    rest = scale(position[1], -position[0])
+    return rest if _within(rest, dimension_of(i), context) else None
+
+
+def moved(terms: Terms, i: Index, context: Context) -> tuple[Fraction, Terms] | None:
+    """A position that has an index once, times a number: that number, and the terms without it."""
+    ((alone, _),) = letter(i, context).items()
+    rest = {m: c for m, c in terms.items() if m != alone}
+    if alone not in terms or any(i in where for m in rest for (_, where), _ in m):
+        return None
+    return terms[alone], rest
 
 
 def _within(position: Terms, dimension: int, context: Context) -> bool:

@@ -72,6 +72,9 @@ def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
     if len(base) == 1:
         ((m, c),) = base.items()
         return power_of_product(m, c, exponent, context)
+    cases = of_exponentials_by_cases(base, exponent, context)
+    if cases is not None:
+        return cases
     whole = exponent.denominator == 1
     factors = common(base, lambda h: whole or h.positive)
     number = content(base)
@@ -81,6 +84,17 @@ def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
         frozenset(factors.items()), Fraction(1), exponent, context), context)
     inner = divide(base, factors, number, context)
     return multiply(outer, power_of_sum(inner, exponent, context), context)
+
+
+def of_exponentials_by_cases(base: Terms, exponent: Fraction, context: Context) -> Terms | None:
+    """``1/(1 + e^-|x|)``, where -|x| is ``x - 2x·[x>0]``: the power on either side of 0."""
+    named = {h.name for m in base for (h, _), _ in m if h.kind == "call"}
+    if not {"exp", "positive"} <= named:
+        return None
+    try:
+        return by_cases(lambda x: power(x, exponent, context), base, context)
+    except UndecidedError:  # on one side it is one over 0
+        return None
 
 
 def power_of_product(m: Monomial, c: Fraction, exponent: Fraction, context: Context) -> Terms:

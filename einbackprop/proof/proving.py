@@ -35,6 +35,7 @@ PATIENT = (2000, 60_000)
 """The most terms and steps of a comparison."""
 
 TOO_LARGE = "the formulas are too large to be written out"
+FLOAT_DRAWS = 8
 MOST_AXES = 4
 DIGITS = 9
 RELATIVE = 1e-6
@@ -235,10 +236,18 @@ class Prover:
             self.take_as_known(shared(*self.sides, self.numbering.first, self.numbering.second, self.called))
             try:
                 sizes = self.drawing.sizes()[0]
-                self.drawn = self.drawing.floats(sizes), self.drawing.by_letter(sizes)[0]
+                self.drawn = self.finite_floats(sizes), self.drawing.by_letter(sizes)[0]
             except UndecidedError:  # no numbers can be drawn for an input
                 return
             self.partners = list(self.similar(self.drawn[0]))
+
+    def finite_floats(self, sizes: Mapping[int, int]) -> Both:
+        """The values at random numbers; drawn again where a mask hides all of a row, and what follows is no number."""
+        for _ in range(FLOAT_DRAWS):
+            values = self.drawing.floats(sizes)
+            if all(np.isfinite(array.astype(float)).all() for side in values for array in side.values()):
+                break
+        return values
 
     def take_as_known(self, names: Iterable[str]) -> None:
         """Values that both programs make by the same equations stand as they are."""

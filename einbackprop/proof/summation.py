@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from ..errors import UndecidedError
+from .brackets import determined, moved
 from .canonical import Atom, Index, Row, dimension_of, index
 from .polynomials import (
     ONE_ENTRY,
@@ -17,6 +18,7 @@ from .polynomials import (
     inside,
     make_atom,
     monomial,
+    multiply,
     normalise,
     opened,
     rename,
@@ -102,6 +104,28 @@ def _simplify_brackets(
         done = bracket[0].lead(bracket, alone, context) if alone else None
         if done:
             return monomial(without(atoms, bracket)), bound - frozenset(done)
+    return _substitute_position(atoms, brackets, bound, context)
+
+
+def _substitute_position(
+    atoms: Product, brackets: Sequence[Atom], bound: frozenset[Index], context: Context
+) -> tuple[Terms, frozenset[Index]] | None:
+    """``Σ_l [l=2y] [p=l+1]`` is ``[p=2y+1]``: an index that only brackets mention is what one of them says."""
+    for i in sorted({i for bracket in brackets for i in bracket[1]} & bound):
+        if any(i in atom[1] and (atom not in brackets or atoms[atom] != 1) for atom in atoms):
+            continue
+        using = {bracket: moved(inside(bracket), i, context) for bracket in brackets if i in bracket[1]}
+        if not all(using.values()):
+            continue
+        for bracket in using:
+            position = determined(bracket, i, context)
+            if position is not None:
+                result = monomial(without(atoms, *using))
+                for atom, part in using.items():
+                    if atom != bracket and part and atom[0].make:
+                        equal = atom[0].make([add(part[1], scale(position, part[0]))], (), context)
+                        result = multiply(result, equal, context)
+                return result, bound - {i}
     return None
 
 
