@@ -1,7 +1,6 @@
 """The catalogue: each layer against PyTorch, complex step and its own derivation; and the checkers against mutants."""
 
 import ast
-import contextlib
 import inspect
 import re
 import warnings
@@ -21,23 +20,19 @@ from layers_cases import (
     RECURRENT,
     Case,
     arrays_of,
-    case_of,
     cases,
     declared,
-    pointwise_case,
     settings_in_letters,
     square_case,
     tree_of,
 )
+from layers_mutants import is_harmless, mutants
 from layers_numbers import Derivation
 from layers_reading import Equation, Partial, lines_of
 
-from einbackprop import nesting, network
+from einbackprop import nesting
 from einbackprop.checking import certifying
-from einbackprop.derivation import vjp as derive_vjp
-from einbackprop.errors import RangeError, ShapeError, TraceError
-from einbackprop.execution import einsum
-from einbackprop.interpretation import run
+from einbackprop.errors import RangeError, ShapeError
 from einbackprop.layers import CATALOGUE, FAMILIES, attention, losses, normalization, pointwise, softmax
 from einbackprop.layers.convolution import convolution_1d
 from einbackprop.layers.dropout import dropout
@@ -45,8 +40,6 @@ from einbackprop.layers.embedding import embedding, embedding_vjp
 from einbackprop.layers.linear import linear
 from einbackprop.layers.recurrence import gru, lstm
 from einbackprop.layers.windows import scatter, windows
-from einbackprop.proof.normal_form import same
-from einbackprop.tracing.tracer import trace
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 STEP = 1e-30
@@ -297,157 +290,7 @@ def test_subscripts_are_the_declared_letters(name):
 ALSO = {("multi-head attention", "x"): "bse"}  # the same positions, looked at
 
 
-# --- double entry: what the machine derives from forward -----------------------------------------
-
-
-@EVERY
-@few(3)
-@given(st.data())
-def test_vjp_is_what_is_derived_from_the_traced_forward(name, data):
-    case = data.draw(cases(name, max_size=3, ones=False))
-    forward, derived = derived_from(case)
-    arguments = [nesting.get(case.arguments, i.path) for i in forward.inputs]
-    is_loss = not forward.outputs[0].indices
-    values = run(derived, [*arguments, *([] if is_loss else case.cotangents)])
-    if is_loss:
-        case = Case(name, case.arguments, case.settings, (np.array(1.0),))
-    for value, written in zip(values, leaves(case.vjp()), strict=True):
-        np.testing.assert_allclose(value, written, rtol=1e-9, atol=1e-11)
-
-
-def derived_from(case):
-    """The program of forward, and its derived vjp."""
-    layer = case.layer
-    names = list(inspect.signature(layer.forward).parameters)
-
-    def forward(*arguments):
-        return layer.forward(*arguments, **case.settings)
-
-    program = trace(forward, *case.arguments)
-    wrt = [i.ref.name for i in program.inputs if names[i.path[0]] in layer.wrt]
-    return program, derive_vjp(program, wrt)
-
-
-# For these, the vjp as written is proved to be the derived one, for every size and every value. The others are compared
-# in numbers alone, by the test above, for the reason given.
-IN_NUMBERS = {
-    "convolution 1d": "scatter is a loop over the kernel's places: the trace has a line for each of them",
-    "convolution 2d": "as convolution 1d",
-    "average pooling": "as convolution 1d",
-    "max pooling": "as convolution 1d",
-    "LSTM": "cotangents are written gate by gate into one array: no rule of the normal form puts the writes together",
-    "GRU": "as LSTM",
-    "transformer block": "it is put together of layers that are proved; as a whole it grows beyond what is expanded",
-}
-PROVED = [name for name in CATALOGUE if name not in IN_NUMBERS]
-
-
-def textbook_sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def textbook_softplus(x):
-    return np.log(1 + np.exp(x))
-
-
-def textbook_weights(q, k, mask):
-    z = einsum(",bhtd,bhsd->bhts", q.shape[3] ** -0.5, q, k)
-    e = einsum("ts,bhts->bhts", mask, np.exp(z))
-    return einsum("bhts,bht->bhts", e, 1 / einsum("bhts->bht", e))
-
-
-@pytest.fixture
-def textbook(monkeypatch):
-    """The stable forms replaced by the formulas that they stand for; the derivations, run, say that these are equal."""
-    monkeypatch.setattr(network, "sigmoid", textbook_sigmoid)
-    monkeypatch.setattr(losses, "softplus", textbook_softplus)
-    monkeypatch.setattr(attention, "attention_weights", textbook_weights)
-
-
-def comparisons(name, vjp):
-    """Each cotangent that is derived, compared with the one that a vjp returns."""
-    case = square_case(name) if name not in POINTWISE else pointwise_case(name, (2, 3), np.random.default_rng(0))
-    if name in RECURRENT:
-        case = case_of(name, {"t": 1, "i": 2, "g": 2, "j": 3, "b": 4}, {}, np.random.default_rng(0))
-    program, derived = derived_from(case)
-    is_loss = not program.outputs[0].indices
-
-    taken = [n for n, output in enumerate(case.layer.outputs) if output in inspect.signature(vjp).parameters]
-
-    def written(cotangents, *arguments):
-        outputs = case.forward(*arguments)
-        needed = [outputs[n] for n in taken]
-        return vjp(*([1.0] if is_loss else cotangents), *arguments, *needed, **case.settings)
-
-    other = trace(written, [] if is_loss else list(case.cotangents), *case.arguments)
-    called = {i.path: i.ref.name for i in other.inputs}
-    names = {called[(i.path[0] + 1, *i.path[1:])]: i.ref.name for i in program.inputs}
-    if not is_loss:
-        names |= {called[(0, n)]: i.ref.name for n, i in enumerate(derived.inputs[len(program.inputs) :])}
-    for a, b in zip(derived.outputs, other.outputs, strict=True):
-        yield same(derived, a.name, other, b.name, names=names, search=False)
-
-
-@pytest.mark.parametrize("name", PROVED)
-def test_vjp_is_proved_to_be_the_derived_one(name, textbook, monkeypatch):
-    if name == "softplus":
-        monkeypatch.setitem(CATALOGUE, name, replace(CATALOGUE[name], forward=textbook_softplus))
-    for found in comparisons(name, CATALOGUE[name].vjp):
-        assert found, found.reason
-
-
-@pytest.mark.parametrize("name", ["linear", "RMS norm", "softmax", "soft cross-entropy", "rotary position"])
-def test_a_wrong_literal_is_not_proved(name, textbook):
-    for subscripts, changed, mutant in mutants(CATALOGUE[name]):
-        if not is_harmless(subscripts, changed):
-            with contextlib.suppress(ShapeError, TraceError):
-                assert not all(comparisons(name, mutant)), f"{subscripts} as {changed}"
-
-
 # --- the checkers, against mutants ---------------------------------------------------------------
-
-
-def literals(function):
-    """Each subscripts string of a function, and where its line and column are in the file."""
-    lines, start = inspect.getsourcelines(inspect.unwrap(function))
-    shift = len(lines[0]) - len(lines[0].lstrip())
-    for call in layers_code.einsum_calls(tree_of(function)):
-        node = call.args[0]
-        yield node.value, start + node.lineno - 1, node.col_offset + shift
-
-
-def swapped(subscripts):
-    """The same with two letters of one operand, or of the output, exchanged."""
-    *terms, output = re.split(",|->", subscripts)
-    for n, term in enumerate([*terms, output]):
-        for at in range(len(term) - 1):
-            if "." not in term and term[at] != term[at + 1]:
-                changed = [*terms, output]
-                changed[n] = term[:at] + term[at + 1] + term[at] + term[at + 2 :]
-                yield ",".join(changed[:-1]) + "->" + changed[-1]
-
-
-def mutants(layer):
-    """The layer's vjp with one literal of it changed, for each literal and each change."""
-    module = inspect.getmodule(layer.vjp)
-    text = inspect.getsource(module).splitlines(keepends=True)
-    for subscripts, line, column in literals(layer.vjp):
-        for changed in swapped(subscripts):
-            lines = list(text)
-            row = lines[line - 1].encode()  # columns count bytes
-            assert row[column + 1 :].startswith(subscripts.encode())
-            lines[line - 1] = (row[: column + 1] + changed.encode() + row[column + 1 + len(subscripts) :]).decode()
-            namespace = {"__name__": module.__name__}
-            exec(compile("".join(lines), "mutant", "exec"), namespace)
-            yield subscripts, changed, namespace[layer.vjp.__name__]
-
-
-def is_harmless(subscripts, changed):
-    """Whether both say the same for all arrays, where an operand of one letter is `ones`."""
-    rng = np.random.default_rng(0)
-    terms = subscripts.split("->")[0].split(",")
-    operands = [np.ones([3] * len(t)) if len(t) < 2 else rng.integers(1, 99, [3] * len(t)) for t in terms]
-    return np.array_equal(np.einsum(subscripts, *operands), np.einsum(changed, *operands))
 
 
 WITH_LETTERS = [n for n in CATALOGUE if n not in (*POINTWISE, "embedding", "transformer block")]
