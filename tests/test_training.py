@@ -488,6 +488,14 @@ def test_a_directory_that_cannot_be_written_to_is_refused(here, capsys):
     assert "cannot be written to" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a directory in which nobody can make a file")
+def test_a_directory_that_takes_no_files_is_refused_before_the_training(here, capsys):
+    assert main([*MLP, "--save", "/proc/a.npz"]) == 2
+    said = capsys.readouterr()
+    assert said.err == "einbackprop: /proc/a.npz cannot be saved: /proc cannot be written to\n"
+    assert not said.out
+
+
 def test_lists_that_are_none_are_refused(capsys):
     with pytest.raises(SystemExit) as caught:
         main([*DIGITS, "--hidden", "8;3"])

@@ -7,6 +7,7 @@ settings describe, of their shapes, and no others.
 
 import json
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -159,8 +160,11 @@ def require_free(file: str, loaded: str | None) -> None:
         raise CheckpointError(f"{file} is a directory: name a file to save to")
     if not target.parent.is_dir():
         raise CheckpointError(f"{file} cannot be saved: there is no directory {target.parent}")
-    if not os.access(target.parent, os.W_OK):
-        raise CheckpointError(f"{file} cannot be saved: {target.parent} cannot be written to")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):  # rights alone do not tell
+            pass
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be saved: {target.parent} cannot be written to") from error
     if not target.exists() or (loaded is not None and target.samefile(loaded)):
         return
     load(file)
