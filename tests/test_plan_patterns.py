@@ -1,5 +1,7 @@
 """Plans of index patterns and recurrences against the interpreter: blocks of any length, any stride and dilation."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +16,7 @@ import einbackprop as eb
 from einbackprop.derivation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
-from einbackprop.plans import blocks
+from einbackprop.plans import blocks, contractions, spreading, windowing
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.plans.preparation import paired
 from einbackprop.plans.stacking import Stacking
@@ -45,10 +47,66 @@ def convolutions(draw: Any) -> tuple[Program, list[np.ndarray]]:
     return loss_of(convolution_1d if axes == 1 else convolution_2d, *arguments, **options), arguments
 
 
-@given(convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(), st.sampled_from([64, 600, 2400, 10**6]))
-def test_convolutions_in_blocks_of_any_length(drawn: Any, dtype: str, reuse: bool, cached: int) -> None:
-    with patch.multiple(blocks, LONG=0, CACHED=cached):
+@contextlib.contextmanager
+def blocks_of(cached: int, added: float) -> Iterator[None]:
+    """Small arrays are taken as large ones; ``added`` is what adding to a place costs."""
+    with (
+        patch.multiple(blocks, LONG=0, CACHED=cached), patch.object(windowing, "NARROW", 1),
+        patch.object(contractions, "FILLED", 0), patch.object(spreading, "ADDED", added),
+    ):  # fmt: skip
+        yield
+
+
+@given(
+    convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(),
+    st.sampled_from([64, 600, 2400, 10**6]), st.sampled_from([0.0, 1.0, 100.0]),
+)  # fmt: skip
+def test_convolutions_in_blocks_of_any_length(
+    drawn: Any, dtype: str, reuse: bool, cached: int, added: float
+) -> None:
+    with blocks_of(cached, added):
         checked(*typed(*drawn, dtype), reuse=reuse)
+
+
+@given(convolutions(), st.sampled_from([600, 10**6]), st.sampled_from([0.0, 100.0]))
+def test_convolutions_of_arrays_that_lie_in_any_way(drawn: Any, cached: int, added: float) -> None:
+    """Windows are views, which go by the strides that an argument has."""
+    program, arguments = drawn
+    image, *rest = arguments
+    wide = np.zeros((*image.shape[:-1], 2 * image.shape[-1]))
+    wide[..., ::2] = image
+    turned = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
+    with blocks_of(cached, added):
+        plan = lower(program)
+    expected = plan.make()(*arguments)
+    for other in (wide[..., ::2], turned, np.asfortranarray(image)):
+        for found, value in zip(plan.make()(other, *rest), expected, strict=True):
+            np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-12)
+
+
+@given(st.data())
+def test_products_added_at_places_that_overlap_and_are_cut(data: Any) -> None:
+    """``y[l] += k[r] d[n]`` at ``l = s·n + a·r + c``, of which only some places are there."""
+    axes = data.draw(st.integers(1, 2))
+    n, r, o, i = (data.draw(st.integers(1, 5)) for _ in range(4))
+    step, by = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))
+    length = step * (n - 1) + by * (r - 1) + 1
+    start = data.draw(st.integers(0, length - 1))
+    stop = data.draw(st.integers(start + 1, length))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    kernel, image = rng.normal(size=(o, i) + (r,) * axes), rng.normal(size=(3, o) + (n,) * axes)
+    last = "pq"[:axes], "xy"[:axes]
+
+    def spread(kernel: Any, image: Any) -> Any:
+        whole = np.zeros((3, i) + (length,) * axes)
+        parts = np.einsum(f"oi{last[0]},bo{last[1]}->bi{last[0]}{last[1]}", kernel, image)
+        for offsets in np.ndindex((r,) * axes):
+            places = tuple(slice(by * at, by * at + step * (n - 1) + 1, step) for at in offsets)
+            whole[(slice(None), slice(None), *places)] += parts[(slice(None), slice(None), *offsets)]
+        return np.sin(whole[(slice(None), slice(None), *[slice(start, stop)] * axes)])
+
+    with blocks_of(data.draw(st.sampled_from([200, 10**6])), data.draw(st.sampled_from([0.0, 100.0]))):
+        checked(value_and_vjp(trace(lambda *a: np.sum(spread(*a) ** 2), kernel, image)), [kernel, image])
 
 
 @given(convolutions())
@@ -74,14 +132,14 @@ def test_a_convolution_copies_one_sample_at_a_time() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("part", ["multiply_in_blocks", "spread_copies_in_blocks"])
+@pytest.mark.parametrize("part", ["multiply_in_blocks", "windows_in_blocks", "spread_copies_in_blocks"])
 def test_a_block_that_is_not_added_up_is_seen(part: str) -> None:
     """The check of plans objects where a block is left out."""
     rng = np.random.default_rng(0)
     arguments = [rng.normal(size=(3, 1, 2, 6, 6)), rng.normal(size=(1, 2, 2, 3, 3)), rng.normal(size=(1, 2))]
     program = loss_of(convolution_2d, *arguments)
     first = patch("einbackprop.plans.routines.indices_of", lambda shape: [(0,) * len(shape)])
-    with patch.multiple(blocks, LONG=0, CACHED=2400), first:
+    with blocks_of(2400, 100.0), first:
         assert part in lower(program).source
         with pytest.raises(AssertionError):
             checked(program, arguments)

@@ -90,8 +90,8 @@ def emitted(work: Workspace, wide: View, other: View, blocks: Blocks, slot: Slot
     last = blocks.columns if inmost in blocks.columns else blocks.summed  # so that copying goes along memory
     inner = (blocks.summed if last is blocks.columns else blocks.columns) + last
     block = work.allocate(inner, wide.dtype)
+    half = half_of(work, wide, blocks.every, inner) or Half(wide.transposed(blocks.every + inner), block, block)
     sides = [blocks.columns, blocks.summed] if transposed else [blocks.summed, blocks.columns]
-    matrix = block.joined(sides)
     own = [blocks.summed, blocks.rows] if transposed else [blocks.rows, blocks.summed]
     given = other.joined([*(i if i in other.term else "" for i in blocks.every), *own])
     ends = [blocks.columns, blocks.rows] if transposed else [blocks.rows, blocks.columns]
@@ -99,11 +99,51 @@ def emitted(work: Workspace, wide: View, other: View, blocks: Blocks, slot: Slot
     part = View.of(work.assembly.root(into.array.shape[-2:], out.dtype), "rc")
     work.assembly.emit(
         "GEMM in blocks",
-        f"multiply_in_blocks({{0}}, {{1}}, {{2}}, {{3}}, {{4}}, {{out}}, {len(blocks.loops)}, {transposed})",
-        wide.transposed(blocks.every + inner), given, block, matrix, part, out=into,
+        f"multiply_in_blocks({', '.join(f'{{{n}}}' for n in range(7))}, {{out}}, {len(blocks.loops)}, {transposed})",
+        half.source, half.block, half.windows, given, block, block.joined(sides), part, out=into,
         flops=2 * prod(work.shape(blocks.every + blocks.rows + blocks.columns + blocks.summed)),
     )  # fmt: skip
     return out
+
+
+@dataclass(frozen=True)
+class Half:
+    """A copy in which two letters that run along one axis are one: ``source`` is copied to ``block``.
+
+    ``windows`` is the block in the letters that were wanted.
+    """
+
+    source: View
+    block: View
+    windows: View
+
+
+def half_of(work: Workspace, wide: View, loops: str, inner: str, at: str = "", offset: str = "") -> Half | None:
+    """A piece of a view in such a copy, in the order ``inner``, if two of its letters overlap."""
+    if not at:
+        pairs = [(i, j) for i in inner[:-1] for j in inner[:-1] if i != j and overlap(wide, i, j)]
+        if not pairs:
+            return None
+        at, offset = max(pairs, key=lambda pair: (wide.stride(pair[1]), inner.index(pair[0])))
+    times = wide.stride(at) // wide.stride(offset)
+    position = work.letter(times * (wide.length(at) - 1) + wide.length(offset))
+    order = inner.replace(offset, "").replace(at, position)
+    block = work.allocate(order, wide.dtype)
+    steps = [[int(i == (position if j == offset else j)) for i in loops + order] for j in wide.term]
+    source = wide.affine(loops + order, work.shape(loops + order), steps, [0] * len(wide.term))
+    moves = {at: times, offset: 1}
+    to = [[moves.get(i, 0) if j == position else int(i == j) for i in inner] for j in order]
+    return Half(source, block, block.affine(inner, work.shape(inner), to, [0] * len(order)))
+
+
+def overlap(view: View, at: str, offset: str) -> bool:
+    """Whether windows overlap: one axis of an array is read at ``times · at + offset``, with few times.
+
+    In a dense array a step along one axis is as long as all of another, or more: two letters of which that is not so
+    have come from one axis.
+    """
+    step, inner = view.stride(at), view.stride(offset)
+    return inner > 0 and step > 0 and step % inner == 0 and step < inner * view.length(offset) and view.length(at) > 1
 
 
 def place(work: Workspace, wide: View, blocks: Blocks, slot: Slot) -> tuple[View, bool]:

@@ -16,6 +16,9 @@ from .preparation import path_of
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 
+FILLED = 1 << 18
+"""Bytes of an array of which only the parts are filled with zeros that nothing else is written to."""
+
 
 def contract(work: Workspace, equation: Contract) -> View:
     """The value of a contraction."""
@@ -151,8 +154,8 @@ def written(
     else:
         out = View.of(work.assembly.root(shape, dtype, fresh=equation.out.name in work.fresh), names)
         out.root.last = work.at
-    if not injective or prod(work.shape(kept)) != prod(shape):
-        work.assembly.emit("fill", "{out}.fill(0)", out=out)
+    for part in without_region(work, pattern, out) if injective else [out]:
+        work.assembly.emit("fill", "{out}.fill(0)", out=part)
     if injective:
         region = patterns.at_positions(work, out, pattern.out, kept)
         scaled_product(work, views, kept, Slot(dtype, "", region), kind, factor)
@@ -163,6 +166,29 @@ def written(
         else:
             spreading.accumulated(work, pattern, made, kept, out)
     return out
+
+
+def without_region(work: Workspace, pattern: Pattern, out: View) -> list[View]:
+    """What to fill with zeros before a region is written: what is around it, if it is most of a long array; or all."""
+    shape = list(out.array.shape)
+    lengths = [prod(work.shape(form.letters)) for form in pattern.out]
+    letters = "".join(form.letters for form in pattern.out)
+    count = prod(work.shape(set(letters)))
+    if count == out.size:
+        return []
+    alone = len(set(letters)) == len(letters) and all(len(form.terms) <= 1 for form in pattern.out)
+    boxes = alone and all(abs(c) == 1 for form in pattern.out for _, c in form.terms)
+    if not boxes or 2 * count < out.size or out.size * out.dtype.itemsize < FILLED:
+        return [out]
+    steps, starts, parts = np.eye(len(shape), dtype=int).tolist(), [0] * len(shape), []
+    for n, form in enumerate(pattern.out):
+        low, high = form.bounds(work.sizes)
+        for start, stop in ((0, low), (high + 1, out.array.shape[n])):
+            if start < stop:
+                term = "".join(work.letter(k) for k in [*shape[:n], stop - start, *shape[n + 1 :]])
+                parts.append(out.affine(term, work.shape(term), steps, [*starts[:n], start, *starts[n + 1 :]]))
+        starts[n], shape[n] = low, lengths[n]
+    return parts
 
 
 def scatter_into(work: Workspace, equation: Contract, factor: Number, out: View) -> None:

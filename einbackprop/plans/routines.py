@@ -130,14 +130,17 @@ def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array
 
 
 def multiply_in_blocks(
-    wide: Array, other: Array, block: Array, matrix: Array, part: Array, out: Array, kept: int, transposed: bool
-) -> None:
+    wide: Array, half: Array, windows: Array, other: Array, block: Array, matrix: Array, part: Array, out: Array,
+    kept: int, transposed: bool,
+) -> None:  # fmt: skip
     """``out[…] = Σ other[…] · wide[…]``, the matrices of ``wide`` copied one at a time, so that they stay in cache.
 
     Parameters
     ----------
     wide
-        The axes to loop over, then those of ``block``.
+        The axes to loop over, then those of ``half``.
+    half, windows
+        Memory for a copy of one piece, and the same memory read in windows; or twice ``block``.
     other
         The same loops, of size 1 where it lacks one, then a matrix.
     block, matrix
@@ -149,10 +152,12 @@ def multiply_in_blocks(
     transposed : bool
         Whether it is ``wide · other``.
     """
-    loops = wide.shape[: wide.ndim - block.ndim]
+    loops = wide.shape[: wide.ndim - half.ndim]
     other = np.broadcast_to(other, (*loops, *other.shape[-2:]))
     for index in indices_of(loops):
-        np.copyto(block, wide[index])
+        np.copyto(half, wide[index])
+        if windows is not block:
+            np.copyto(block, windows)
         left, right = (matrix, other[index]) if transposed else (other[index], matrix)
         into = out[index[:kept]]
         if any(index[kept:]):

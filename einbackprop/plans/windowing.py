@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from . import blocks, pointwise
-from .blocks import SMALL, is_matrix
+from .blocks import SMALL, half_of, is_matrix, overlap
 from .roles import Matrices, destination
 from .views import View, memory_order
 from .workspace import Slot, Workspace
@@ -22,19 +22,14 @@ NARROW = 16
 
 @dataclass(frozen=True)
 class Windows:
-    """A product ``other · wide`` for each index of loops and of ``at``.
-
-    ``position = times · at + offset`` takes the place of both letters where ``wide`` is copied.
-    """
+    """A product ``other · wide`` for each index of loops and of ``at``, which runs along one axis with ``offset``."""
 
     loops: str
     at: str
     offset: str
-    times: int
     rows: str
     columns: str
     summed: str
-    length: int
 
 
 def multiplied(work: Workspace, wide: View, other: View, batch: str, slot: Slot) -> View | None:
@@ -63,8 +58,7 @@ def windows_of(work: Workspace, wide: View, other: View, batch: str) -> Windows 
     if not pairs:
         return None
     at, offset = pairs[0]
-    times = wide.stride(at) // wide.stride(offset)
-    length = times * (wide.length(at) - 1) + wide.length(offset)
+    length = wide.stride(at) // wide.stride(offset) * (wide.length(at) - 1) + wide.length(offset)
     summed, columns = summed.replace(offset, ""), columns.replace(at, "")
     loops = "".join(i for i in lying if i in batch)
     while columns and length * wide.count(summed + columns) * wide.dtype.itemsize > blocks.CACHED:
@@ -72,17 +66,7 @@ def windows_of(work: Workspace, wide: View, other: View, batch: str) -> Windows 
     inmost = min(lying, key=lambda i: (wide.stride(i), -wide.length(i)))
     if inmost not in columns or wide.count(columns) < NARROW:
         return None
-    return Windows(loops, at, offset, times, rows, columns, summed, length)
-
-
-def overlap(view: View, at: str, offset: str) -> bool:
-    """Whether windows overlap: one axis of an array is read at ``times · at + offset``, with few times.
-
-    In a dense array a step along one axis is as long as all of another, or more: two letters of which that is not so
-    have come from one axis.
-    """
-    step, inner = view.stride(at), view.stride(offset)
-    return inner > 0 and step > 0 and step % inner == 0 and step < inner * view.length(offset) and view.length(at) > 1
+    return Windows(loops, at, offset, rows, columns, summed)
 
 
 def emitted(work: Workspace, wide: View, other: View, windows: Windows, slot: Slot) -> View | None:
@@ -92,20 +76,15 @@ def emitted(work: Workspace, wide: View, other: View, windows: Windows, slot: Sl
     out = destination(work, roles, slot)
     if out is None:
         return None
-    position = work.letter(windows.length)
-    inner = position + windows.summed + windows.columns
-    block = work.allocate(inner, wide.dtype)
-    steps = [[int(i == (position if j == offset else j)) for i in loops + inner] for j in wide.term]
-    source = wide.affine(loops + inner, work.shape(loops + inner), steps, [0] * len(wide.term))
-    own = at + offset + windows.summed + windows.columns
-    moves = {at: (position, windows.times), offset: (position, 1)}
-    to = [[(1 if i == j else moves.get(i, ("", 0))[1] * (moves.get(i, ("",))[0] == j)) for i in own] for j in inner]
-    matrices = block.affine(own, work.shape(own), to, [0] * len(inner))
-    matrices = matrices.joined([at, offset + windows.summed, windows.columns])
+    inner = at + offset + windows.summed + windows.columns
+    half = half_of(work, wide, loops, inner, at, offset)
+    assert half is not None
+    matrices = half.windows.joined([at, offset + windows.summed, windows.columns])
     given = other.joined([*(i if i in other.term else "" for i in loops), windows.rows, offset + windows.summed])
     into = out.joined([*loops, at, windows.rows, windows.columns])
     work.assembly.emit(
-        "GEMM, windows", "windows_in_blocks({0}, {1}, {2}, {3}, {out})", source, given, block, matrices, out=into,
-        flops=2 * prod(work.shape(loops + own + windows.rows)),
+        "GEMM, windows", "windows_in_blocks({0}, {1}, {2}, {3}, {out})",
+        half.source, given, half.block, matrices, out=into,
+        flops=2 * prod(work.shape(loops + inner + windows.rows)),
     )  # fmt: skip
     return out
