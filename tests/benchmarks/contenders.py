@@ -40,6 +40,8 @@ class Workload:
         The matrix products in one step: nothing can be faster than those alone.
     targets : dict of contender to two numbers
         At most which ratio is wanted, in float32 and in float64.
+    native_targets : dict of contender to two numbers
+        The same of plans with native loops (``backend="numba"``), which are measured where there are such targets.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Workload:
     jax: dict[str, Rival] = field(default_factory=dict)
     products: tuple[tuple[Shape, Shape], ...] = ()
     targets: Targets = field(default_factory=dict)
+    native_targets: Targets = field(default_factory=dict)
 
 
 def normal(rng: np.random.Generator, dtype: str, *shapes: Shape) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,9 @@ SECONDS = 0.02  # one timing lasts at least about this long
 LONG = 0.1
 DTYPES = ["float32", "float64"]
 
+OWN = {"numpy": ("reuse", "without"), "numba": ("numba, reuse", "numba, without")}
+"""Plans of ours, with `reuse=True` and without."""
+
 Step = Callable[[], Any]
 Times = dict[str, list[float]]
 Ratios = dict[str, tuple[float, ...]]
@@ -29,11 +33,13 @@ def steps_of(work: Workload, dtype: str) -> dict[str, Step]:
     """Each contender's step: it computes the loss and all gradients."""
     parameters, data = work.arguments(np.random.default_rng(0), dtype)
     gradient = eb.value_and_grad(work.loss)
-    plans = {reuse: eb.compile(gradient, parameters, *data, reuse=reuse) for reuse in (False, True)}
-    steps: dict[str, Step] = {
-        "reuse": lambda: plans[True](parameters, *data),
-        "without": lambda: plans[False](parameters, *data),
-    }
+    steps: dict[str, Step] = {}
+    for backend, own in OWN.items():
+        if backend == "numpy" or (work.native_targets and importlib.util.find_spec(backend)):
+            chosen = None if backend == "numpy" else backend
+            for name, reuse in zip(own, (True, False), strict=True):
+                plan = eb.compile(gradient, parameters, *data, reuse=reuse, backend=chosen)
+                steps[name] = lambda plan=plan: plan(parameters, *data)
     for name, by_hand in work.by_hand.items():
         if name != "autograd" or importlib.util.find_spec("autograd"):
             steps[name] = lambda by_hand=by_hand: by_hand(parameters, *data)
@@ -52,7 +58,7 @@ def torch_step(rival: Rival, parameters: list[Any], data: tuple[Any, ...]) -> St
     """A step of PyTorch: gradients by all parameters, fresh in each call."""
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("WORKLOADS_THREADS", "1")))
     parameters, data = rival.enter(parameters, data)
     ps = [torch.tensor(p, requires_grad=True) for p in parameters]
     rest = [torch.tensor(d) if isinstance(d, np.ndarray) else d for d in data]
@@ -131,17 +137,20 @@ def rows(names: list[str]) -> Iterator[str]:
         if chosen(work.name, names):
             times = {dtype: measure(work, dtype) for dtype in DTYPES}
             yield from table(work.name, {d: ratios(t) for d, t in times.items()}, work.targets)
+            if all(OWN["numba"][0] in t for t in times.values()):
+                found = {d: ratios(t, "numba") for d, t in times.items()}
+                yield from table(f"{work.name}, ours with numba", found, work.native_targets)
     for family, (works, targets) in tensors.FAMILIES.items():
-        found = []
+        parts = []
         for work in works:
             if chosen(work.name, names) or chosen(family, names):
-                found.append({dtype: ratios(measure(work, dtype)) for dtype in DTYPES})
-                yield from table(work.name, found[-1], {})
-        if len(found) == len(works):
+                parts.append({dtype: ratios(measure(work, dtype)) for dtype in DTYPES})
+                yield from table(work.name, parts[-1], {})
+        if len(parts) == len(works):
             means = {
                 dtype: {
-                    rival: tuple(geometric_mean([f[dtype][rival][n] for f in found]) for n in (0, 1))
-                    for rival in found[0][dtype]
+                    rival: tuple(geometric_mean([p[dtype][rival][n] for p in parts]) for n in (0, 1))
+                    for rival in parts[0][dtype]
                 }
                 for dtype in DTYPES
             }
@@ -154,12 +163,12 @@ def chosen(name: str, names: list[str]) -> bool:
     return not names or any(part in name for part in names)
 
 
-def ratios(times: Times) -> Ratios:
+def ratios(times: Times, backend: str = "numpy") -> Ratios:
     """Our microseconds, then our time by each rival's: with reuse, and without."""
-    ours = times["reuse"], times["without"]
+    ours = [times[name] for name in OWN[backend]]
     found = {OURS: tuple(1e6 * statistics.median(own) for own in ours)}
     for name, other in times.items():
-        if name not in ("reuse", "without"):
+        if not any(name in names for names in OWN.values()):
             found[name] = tuple(ratio(own, other) for own in ours)
     return found
 

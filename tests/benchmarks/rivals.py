@@ -21,7 +21,7 @@ from einbackprop.layers.transformer import transformer_block
 # The exercise's network
 
 
-def mlp(sizes: tuple[int, int, int, int, int], targets: Targets) -> Workload:
+def mlp(sizes: tuple[int, int, int, int, int], targets: Targets, native: Targets | None = None) -> Workload:
     i, j, k, l, b = sizes
 
     def arguments(rng: np.random.Generator, dtype: str) -> Arguments:
@@ -36,7 +36,7 @@ def mlp(sizes: tuple[int, int, int, int, int], targets: Targets) -> Workload:
         by_hand["autograd"] = mlp_autograd
     return Workload(
         f"exercise {i}-{j}-{k}-{l} b{b}", arguments, mlp_loss, by_hand, {"PyTorch": Rival(mlp_torch)},
-        {"jax.jit": Rival(mlp_jax)}, products, targets,
+        {"jax.jit": Rival(mlp_jax)}, products, targets, native or {},
     )  # fmt: skip
 
 
@@ -424,7 +424,10 @@ BLOCK_PRODUCTS = (
 
 
 WORKLOADS = [
-    mlp((3, 4, 4, 2, 5), {"matmul style": (0.5, 0.5), "jax.jit": (0.15, 0.15), "PyTorch": (0.05, 0.05)}),
+    mlp(
+        (3, 4, 4, 2, 5), {"matmul style": (0.5, 0.5), "jax.jit": (0.15, 0.15), "PyTorch": (0.05, 0.05)},
+        {"matmul style": (0.1, 0.1), "jax.jit": (0.03, 0.03), "PyTorch": (0.01, 0.01)},
+    ),
     mlp((64, 128, 128, 10, 32), {"matmul style": (0.85, 0.92), "jax.jit": (0.35, 0.35), "PyTorch": (0.2, 0.2)}),
     mlp((784, 512, 512, 10, 128), {"GEMM": (1.03, 1.03)}),
     mlp((1024, 2048, 2048, 1024, 512), {"GEMM": (1.03, 1.03)}),
@@ -457,7 +460,7 @@ WORKLOADS = [
     ),
     Workload(
         "layer norm 4096×768", layer_norm_arguments, layer_norm_loss, {}, {"PyTorch": Rival(layer_norm_torch)},
-        {"jax.jit": Rival(layer_norm_jax)}, (), {"jax.jit": (0.85, 0.85)},
+        {"jax.jit": Rival(layer_norm_jax)}, (), {"jax.jit": (0.85, 0.85)}, {"PyTorch": (1.2, 1.2)},
     ),
     Workload(
         "batch norm 32×64×28×28", batch_norm_arguments, batch_norm_loss, {},

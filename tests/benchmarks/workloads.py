@@ -1,12 +1,13 @@
 """What a compiled gradient costs, against the frameworks, on the same work: a loss and all its gradients.
 
     python tests/benchmarks/workloads.py [name ...]      rows whose workload has one of the names in its own
+    python tests/benchmarks/workloads.py --threads       on one thread and on two, in processes of their own
     python tests/benchmarks/workloads.py --scaling       how cost grows, what planning takes, when a plan has paid
 
 times `eb.compile(eb.value_and_grad(loss), …)` of networks and layers as they stand in the package, with `reuse=True`
 and without, beside PyTorch's eager autograd, `jax.jit(jax.value_and_grad)`, NumPy as people write it, and the matrix
 products of the same shapes alone, which are the limit. It prints a table; without names it writes it, and what
-`--scaling` prints, to `workloads.md`.
+`--threads` and `--scaling` print, to `workloads.md`.
 
 Contenders take turns in one process, on one thread; what is compared is the processor time of a call, so that others
 at work on the machine do not count. A ratio is the median over rounds.
@@ -57,11 +58,14 @@ def rows(names: list[str]) -> Iterator[str]:
     import measuring
     import memory
     import scaling
+    import threads
 
-    if names != ["--scaling"]:
+    if names not in (["--scaling"], ["--threads"]):
         yield from measuring.rows(names)
         if not names or "memory" in names:
             yield from memory.rows()
+    if not names or names == ["--threads"]:
+        yield from threads.rows()
     if not names or names == ["--scaling"]:
         yield from scaling.rows()
 
