@@ -34,6 +34,9 @@ QUICK = (200, 3000)
 PATIENT = (2000, 60_000)
 """The most terms and steps of a comparison."""
 
+MOST_STEPS_BETWEEN = 40_000
+"""The most steps of all comparisons of the values between: about as long as one patient comparison takes."""
+
 TOO_LARGE = "the formulas are too large to be written out"
 FLOAT_DRAWS = 8
 MOST_AXES = 4
@@ -83,6 +86,7 @@ class Prover:
         self.drawn: tuple[Both, dict[str, int]] | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
+        self.steps_left = 0
 
     def compare(
         self, name: str, other_name: str, *, axes: Sequence[int] | None = None, factor: Factor | None = None,
@@ -110,6 +114,7 @@ class Prover:
         if self.partners is None:
             equal, reason = self.written_out(name, other_name, order, factor, QUICK)
         if reason:
+            self.steps_left = MOST_STEPS_BETWEEN
             equal = self.step_by_step(name, other_name, order, factor)
         if equal is not None:
             return Comparison("proved", (EVERY_SIZE, *said, *equal))
@@ -202,7 +207,7 @@ class Prover:
         open_ = {self.known[0].get(name, (name,))[0], self.known[side].get(other_name, (name,))[0]}
         for _ in range(MOST_OPENED):
             cuts = [{n: cut for n, cut in known.items() if cut[0] not in open_} for known in self.known]
-            first, second = self.expansions(cuts[0], cuts[1], QUICK)
+            first, second = self.expansions(cuts[0], cuts[1], (QUICK[0], min(QUICK[1], self.steps_left)))
             second = second if side else first
             try:
                 rests = self.proved(first, second, name, other_name, axes, factor)
@@ -211,6 +216,8 @@ class Prover:
                 difference = [*first.value(name).items() ^ second.value(other_name).items()]
             except UndecidedError:
                 return None
+            finally:
+                self.steps_left -= first.context.steps
             standing = {cut[0] for cut in cuts[0].values()} & mentioned(m for m, _ in difference)
             if not standing:
                 return None

@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import nesting
 from .memory import View, is_traced
+from .reaching import Names, is_empty, namespaces
 from .recorder import Recorder
 from .sizes import size_of
-from .swapping import Names, StandIns, namespaces, state
+from .swapping import StandIns, state
 
 KINDS = "fiucb"
 
@@ -71,7 +72,7 @@ class Arguments:
         self, function: Callable[..., Any], namespace: Names | None
     ) -> tuple[Callable[..., Any], tuple[Any, ...], list[tuple[Names, Names]]]:
         """Copies of the function and the arguments, and what the user's namespaces are to hold meanwhile."""
-        found = namespaces(function, namespace)
+        found = namespaces(function, namespace, self.arguments)
         closures = Closures(function)
         globals_ = [state(names, function) for names in found]
         rebuilt = nesting.rebuild((self.arguments, closures.contents, globals_), self.traced)
@@ -155,11 +156,3 @@ class Closures:
             return functions.get(id(old), old)
 
         return again(self._function)
-
-
-def is_empty(cell: CellType) -> bool:
-    """Whether nothing was put into a cell yet."""
-    try:
-        return cell.cell_contents is cell
-    except ValueError:
-        return True

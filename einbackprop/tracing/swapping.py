@@ -6,8 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,52 +14,8 @@ from numpy.lib import stride_tricks
 
 from .capture import is_users
 from .namespace import Module, builtins_for, math_for, numpy_for
+from .reaching import Names, names_in
 from .recorder import Recorder
-
-Names = dict[str, Any]
-
-
-def namespaces(function: Callable[..., Any] | None, extra: Names | None) -> list[Names]:
-    """The global names of the user's code: a script's, the function's, and those of all user modules."""
-    found = [] if extra is None else [extra]
-    own = getattr(unwrapped(function), "__globals__", None)
-    if own is not None and is_users(own.get("__file__") or "") and all(own is not names for names in found):
-        found.append(own)
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and file and is_users(file):
-            names = vars(module)
-            if all(names is not other for other in found):
-                found.append(names)
-    return found
-
-
-def unwrapped(function: Any) -> Any:
-    """The function behind a decorator, a partial or a bound method."""
-    while True:
-        inner = getattr(function, "__wrapped__", None) or getattr(function, "__func__", None) or getattr(
-            function, "func", None)  # fmt: skip
-        if inner is None:
-            return function
-        function = inner
-
-
-@lru_cache(maxsize=4096)
-def names_in(value: Any) -> frozenset[str]:
-    """The names that a function, or the methods of a class, mention: globals and attributes."""
-    inner = unwrapped(value)
-    if isinstance(inner, FunctionType):
-        found: set[str] = set()
-        pending = [inner.__code__]
-        while pending:
-            code = pending.pop()
-            found.update(code.co_names)
-            pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        return frozenset(found)
-    if isinstance(value, type):
-        members = [getattr(member, "fget", member) for member in vars(value).values()]
-        return frozenset().union(*(names_in(m) for m in members if callable(m) and not isinstance(m, type)))
-    return frozenset()
 
 
 def state(names: Names, function: Callable[..., Any] | None) -> Names:

@@ -20,9 +20,10 @@ from .capture import Observer
 from .failures import failed, located
 from .isolation import Arguments
 from .memory import View
+from .reaching import Names
 from .recorder import Note, Recorder
 from .returning import Returned
-from .swapping import Names, swapped
+from .swapping import swapped
 from .traced import Traced
 from .verification import verified
 
