@@ -172,7 +172,7 @@ def argument(item, size, rng, name):
     if item.name == "R":
         return rotations(size["t"], size["w"])
     if item.name == "mask":
-        if name == "attention":
+        if name == "attention" or rng.random() < 0.5:
             return (rng.random(shape) < 0.6) | (np.arange(shape[1]) == rng.integers(shape[1]))
         return causal_mask(shape[0])
     return rng.standard_normal(shape)

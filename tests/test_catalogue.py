@@ -62,7 +62,8 @@ def test_a_layer_is_explained_by_itself_by_its_functions_and_by_the_command(name
     assert capsys.readouterr().out == text + "\n"
     assert text.startswith(f"{name}: {layer.words}\n\n")
     assert layer.derivation.strip() in text
-    assert f"\n\nBackward: {layer.vjp_words}.\n\n" in text
+    assert f" Backward: {layer.vjp_words}. " in " ".join(text.split())
+    assert all(len(line) <= 100 for line in text.splitlines())
     assert f"\ndef {layer.forward.__name__}(" in text
     assert f"\ndef {layer.vjp.__name__}(" in text
     for line in inspect.getsource(layer.vjp).splitlines():

@@ -32,7 +32,9 @@ from layers_reading import Equation, Partial, lines_of
 
 from einbackprop import nesting
 from einbackprop.checking import certifying
+from einbackprop.compilation import compile as compile_
 from einbackprop.errors import RangeError, ShapeError
+from einbackprop.gradients import value_and_grad
 from einbackprop.layers import CATALOGUE, FAMILIES, attention, losses, normalization, pointwise, softmax
 from einbackprop.layers.convolution import convolution_1d
 from einbackprop.layers.dropout import dropout
@@ -361,6 +363,47 @@ def test_softmax_and_cross_entropy_at_ten_thousand():
     np.testing.assert_array_equal(losses.soft_cross_entropy_vjp(1.0, z, target)[0].ravel(), [1, -1, 0])
     assert losses.binary_cross_entropy(z, target) == pytest.approx(2e4 + np.log(2))
     np.testing.assert_array_equal(losses.binary_cross_entropy_vjp(1.0, z, target)[0].ravel(), [1, -1, 0.5])
+
+
+def compiled(function):
+    """A function that is compiled for its arguments each time."""
+    return lambda *arguments: compile_(function, *arguments)(*arguments)
+
+
+@pytest.mark.parametrize("run", [lambda function: function, compiled], ids=["derived", "compiled"])
+def test_derived_gradients_are_as_stable(run):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        z, label, target = float32(1e4, -1e4, 0).reshape(3, 1), np.array([1]), float32(0, 1, 0).reshape(3, 1)
+        for loss, goal, slope in ((losses.cross_entropy, label, 0), (losses.soft_cross_entropy, target, 0),
+                                  (losses.binary_cross_entropy, target, 0.5)):  # fmt: skip
+            value, gradient = run(value_and_grad(loss))(z, goal)
+            assert value == pytest.approx(2e4, rel=1e-4)
+            np.testing.assert_array_equal(gradient.ravel(), [1, -1, slope])
+        x = float32(-1000, 0, 1000)
+        for function, slopes in ((pointwise.sigmoid, (0, 0.25, 0)), (pointwise.softplus, (0, 0.5, 1)),
+                                 (pointwise.silu, (0, 0.5, 1)), (pointwise.gelu, (0, 0.5, 1))):  # fmt: skip
+
+            def total(x, function=function):
+                return np.sum(function(x))
+
+            np.testing.assert_allclose(run(value_and_grad(total))(x)[1], slopes, atol=1e-7)
+
+
+def test_the_derived_gradient_of_layer_norm_at_a_mean_of_two_thousand():
+    rng = np.random.default_rng(0)
+    x, dy = 2000 + rng.standard_normal((1, 64, 256)), rng.standard_normal((1, 64, 256))
+    x, dy = x.astype(np.float32), dy.astype(np.float32)
+    gamma, beta = np.ones(256, np.float32), np.zeros(256, np.float32)
+
+    def loss(x):
+        return np.sum(dy * normalization.layer_norm(x, gamma, beta))
+
+    exact = normalization.layer_norm_vjp(*(array.astype(float) for array in (dy, x, gamma, beta)))[0]
+    for run in (lambda function: function, compiled):
+        gradient = run(value_and_grad(loss))(x)[1]
+        assert gradient.dtype == np.float32
+        assert np.max(abs(gradient - exact)) < 5e-4
 
 
 def test_scores_of_ten_thousand_under_a_mask():

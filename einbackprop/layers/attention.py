@@ -1,13 +1,17 @@
 """Attention: each position of a sequence looks at others, and takes what it finds there.
 
-    b  sequences                    h  heads
-    t  positions that look          d  features of a head (D of them)      a  the two halves of them, before
-    s  positions that are looked at e  features of the model               c  the same two halves, after
-    f  features of the model, out   w  pairs of a head's features          (a rotation turns a into c)
+    b  sequences                       h  heads
+    t  positions that look             d  features of a head
+    s  positions that are looked at    w  pairs of a head's features
+    e  features of the model           a  halves of d: 0, 1
+    f  the same, in the output         c  the same halves, once they are turned
+    u  second letter for t, s          n  second letter for d, a
+    m  second letter for w
 
-    u, n, m  second letters: u for t or s, n for d, m for e
+    [s=u] is 1 where s is u, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 
-t and s run over the same positions where a sequence attends to itself, and e and f over the same features.
+t and s run over the same positions where a sequence attends to itself. D and W are the sizes of d and w.
 """
 
 import math
@@ -23,26 +27,34 @@ from einbackprop.shapes import declare_shapes
 ATTENTION = """
 z[b,h,t,s]     = D^(-1/2) Σ_d q[b,h,t,d] k[b,h,s,d]             how well query t fits key s
 
-    Softmax over the keys that the mask lets t see. top[b,h,t] is the largest z among these: it cancels in p, and
-    min changes only what is not seen. Together they keep exp at 1 or below.
+    p is the softmax of z over the keys s that the mask lets t see. top[b,h,t] is the largest z
+    among these: it cancels in p. min changes only what is not seen. Both keep exp at 1 or below.
 e[b,h,t,s]     = mask[t,s] exp(min(z[b,h,t,s] - top[b,h,t] ones[s], 0))
 total[b,h,t]   = Σ_s e[b,h,t,s]
 p[b,h,t,s]     = e[b,h,t,s] / total[b,h,t]
 o[b,h,t,d]     = Σ_s p[b,h,t,s] v[b,h,s,d]                      the values, weighted
 
-    o is a sum of products p v: the cotangent of one is do times the other, summed over what it lacks.
+    o is a sum of products p v. The cotangent of a factor is do times the other factor, summed over
+    the letters that it lacks:
 dp[b,h,t,s]    = Σ_d do[b,h,t,d] v[b,h,s,d]
 dv[b,h,s,d]    = Σ_t p[b,h,t,s] do[b,h,t,d]                     a value serves every query t
 
-    Of the softmax, with top held, since it cancels. Where the mask is 0, e is 0 and so is its slope.
+    From p back to z, for one query. top is held, since it cancels. Where the mask is 0, so are e
+    and its slope. total adds up all e, so that each z moves all p:
 ∂e[b,h,t,s]/∂z[b,h,t,u]   = e[b,h,t,s] [s=u]
 ∂total[b,h,t]/∂z[b,h,t,u] = e[b,h,t,u]
 ∂p[b,h,t,s]/∂z[b,h,t,u]   = e[b,h,t,s] [s=u] / total[b,h,t] - e[b,h,t,s] e[b,h,t,u] / total[b,h,t]^2
                           = p[b,h,t,s] ([s=u] - p[b,h,t,u])
+
+    Times dp[b,h,t,s] and summed over s: the bracket leaves p dp, and the other term p times inner.
 inner[b,h,t]   = Σ_s dp[b,h,t,s] p[b,h,t,s]
 ⇒  dz[b,h,t,s] = p[b,h,t,s] (dp[b,h,t,s] - inner[b,h,t] ones[s])
-∂z[b,h,t,s]/∂q[b,h,u,n] = D^(-1/2) [t=u] k[b,h,s,n]    ⇒  dq[b,h,t,d] = D^(-1/2) Σ_s dz[b,h,t,s] k[b,h,s,d]
-∂z[b,h,t,s]/∂k[b,h,u,n] = D^(-1/2) [s=u] q[b,h,t,n]    ⇒  dk[b,h,s,d] = D^(-1/2) Σ_t q[b,h,t,d] dz[b,h,t,s]
+
+    z is a sum of products q k:
+∂z[b,h,t,s]/∂q[b,h,u,n] = D^(-1/2) [t=u] k[b,h,s,n]
+⇒  dq[b,h,t,d] = D^(-1/2) Σ_s dz[b,h,t,s] k[b,h,s,d]
+∂z[b,h,t,s]/∂k[b,h,u,n] = D^(-1/2) [s=u] q[b,h,t,n]
+⇒  dk[b,h,s,d] = D^(-1/2) Σ_t q[b,h,t,d] dz[b,h,t,s]
 """
 
 
@@ -74,7 +86,9 @@ def attention(q: Array, k: Array, v: Array, mask: Array) -> Array:
 
 
 @declare_shapes("do[b,h,t,d], q[b,h,t,d], k[b,h,s,d], v[b,h,s,d], mask[t,s]")
-def attention_vjp(do: Array, q: Array, k: Array, v: Array, mask: Array) -> tuple[Array, Array, Array]:
+def attention_vjp(
+    do: Array, q: Array, k: Array, v: Array, mask: Array
+) -> tuple[Array, Array, Array]:
     """Return `dq[b,h,t,d], dk[b,h,s,d], dv[b,h,s,d]`. Raises as `attention` does."""
     D = q.shape[3]
     ones = np.ones(k.shape[2], k.dtype)
@@ -91,10 +105,7 @@ def attention_vjp(do: Array, q: Array, k: Array, v: Array, mask: Array) -> tuple
 
 def attention_weights(q: Array, k: Array, mask: Array) -> Array:
     """Return `p[b,h,t,s]`, positive where the mask is, and of sum 1 over s."""
-    seen = concrete(mask) != 0
-    if not seen.any(axis=1).all():
-        t = int(np.argmin(seen.any(axis=1)))
-        raise RangeError(f"attention: mask[{t},:] lets position {t} see nothing; let each position see one at least.")
+    require_seen(mask)
     D = q.shape[3]
     ones = np.ones(k.shape[2], k.dtype)
     z = einsum(",bhtd,bhsd->bhts", 1 / math.sqrt(D), q, k)
@@ -105,30 +116,40 @@ def attention_weights(q: Array, k: Array, mask: Array) -> Array:
     return p
 
 
+def require_seen(mask: Array) -> None:
+    """Refuse a mask that hides all keys from a query."""
+    sees = (concrete(mask) != 0).any(axis=1)
+    if not sees.all():
+        t = int(np.argmin(sees))
+        raise RangeError(f"attention: mask[{t},:] lets position {t} see nothing; let each position see one at least.")
+
+
 MULTI_HEAD_ATTENTION = """
-q[b,h,t,d] = Σ_e Wq[h,d,e] x[b,t,e]                             the letter h makes a query for each head:
-k[b,h,s,d] = Σ_e Wk[h,d,e] x[b,s,e]                             no reshape splits features into heads,
-v[b,h,s,d] = Σ_e Wv[h,d,e] x[b,s,e]                             and none joins them again
+q[b,h,t,d] = Σ_e Wq[h,d,e] x[b,t,e]                        the letter h makes a query for each head:
+k[b,h,s,d] = Σ_e Wk[h,d,e] x[b,s,e]                        no reshape splits features into heads,
+v[b,h,s,d] = Σ_e Wv[h,d,e] x[b,s,e]                        and none joins them again
 o[b,h,t,d] = attention(q, k, v, mask)
 y[b,t,f]   = Σ_hd Wo[f,h,d] o[b,h,t,d]
 
-    Each line forward is a sum of products of two: the cotangent of one is that of the line times the other, summed
-    over what it lacks.
-dWo[f,h,d]    = Σ_bt dy[b,t,f] o[b,h,t,d]
-do[b,h,t,d]   = Σ_f Wo[f,h,d] dy[b,t,f]
-dq, dk, dv    : see attention
-dWq[h,d,e] = Σ_bt dq[b,h,t,d] x[b,t,e]
-dWk[h,d,e] = Σ_bs dk[b,h,s,d] x[b,s,e]
-dWv[h,d,e] = Σ_bs dv[b,h,s,d] x[b,s,e]
-dx[b,t,e]  = Σ_hd Wq[h,d,e] dq[b,h,t,d] + Σ_hd Wk[h,d,e] dk[b,h,t,d] + Σ_hd Wv[h,d,e] dv[b,h,t,d]
+    Each of these lines is a sum of products of two factors. The cotangent of a factor is that of
+    the line times the other factor, summed over the letters that it lacks:
+dWo[f,h,d]  = Σ_bt dy[b,t,f] o[b,h,t,d]
+do[b,h,t,d] = Σ_f Wo[f,h,d] dy[b,t,f]
+dq, dk, dv  : see attention
+dWq[h,d,e]  = Σ_bt dq[b,h,t,d] x[b,t,e]
+dWk[h,d,e]  = Σ_bs dk[b,h,s,d] x[b,s,e]
+dWv[h,d,e]  = Σ_bs dv[b,h,s,d] x[b,s,e]
 
-    A position looks and is looked at: x is used three times, and its three cotangents add up. The keys'
-    letter s becomes t there, as both run over the same positions.
+    x is used three times, since a position looks and is looked at, so three cotangents add up. The
+    letter s of dk and dv is t here: both run over the same positions.
+dx[b,t,e] = Σ_hd Wq[h,d,e] dq[b,h,t,d] + Σ_hd Wk[h,d,e] dk[b,h,t,d] + Σ_hd Wv[h,d,e] dv[b,h,t,d]
 """
 
 
 @declare_shapes("x[b,t,e], Wq[h,d,e], Wk[h,d,e], Wv[h,d,e], Wo[f,h,d], mask[t,s]")
-def multi_head_attention(x: Array, Wq: Array, Wk: Array, Wv: Array, Wo: Array, mask: Array) -> Array:
+def multi_head_attention(
+    x: Array, Wq: Array, Wk: Array, Wv: Array, Wo: Array, mask: Array
+) -> Array:
     """Return `y[b,t,f]`, the sequence attending to itself with several heads. Raises as `attention` does."""
     q = einsum("hde,bte->bhtd", Wq, x)
     k = einsum("hde,bse->bhsd", Wk, x)
@@ -163,13 +184,16 @@ def multi_head_attention_vjp(
 
 
 ROTARY = """
-pair[b,h,t,a,w] = Σ_d [d = W·a + w] x[b,h,t,d]                  feature w and feature w + W (W = D/2) make a pair
-turned[b,h,t,c,w] = Σ_a R[t,w,c,a] pair[b,h,t,a,w]              R[t,w] is a rotation: by an angle that grows with t
-y[b,h,t,d] = Σ_cw [d = W·c + w] turned[b,h,t,c,w]
+    Feature w and feature W + w make a pair (W = D/2). R[t,w] is a rotation in the plane, of two rows
+    c and two columns a, by an angle that grows with the position t:
+pair[b,h,t,a,w]   = Σ_d [d = W·a + w] x[b,h,t,d]
+turned[b,h,t,c,w] = Σ_a R[t,w,c,a] pair[b,h,t,a,w]
+y[b,h,t,d]        = Σ_cw [d = W·c + w] turned[b,h,t,c,w]
 
-dturned[b,h,t,c,w] = Σ_d [d = W·c + w] dy[b,h,t,d]              each d is one c and w: the same bracket, back
+    Each d is one pair of c and w, so that the same bracket leads back:
+dturned[b,h,t,c,w] = Σ_d [d = W·c + w] dy[b,h,t,d]
 ∂turned[b,h,t,c,w]/∂pair[b,h,t,n,m] = [w=m] R[t,w,c,n]
-⇒  dpair[b,h,t,a,w] = Σ_c R[t,w,c,a] dturned[b,h,t,c,w]         Rᵀ, which for a rotation is the one back
+⇒  dpair[b,h,t,a,w] = Σ_c R[t,w,c,a] dturned[b,h,t,c,w]         Rᵀ, the rotation back
 dx[b,h,t,d] = Σ_aw [d = W·a + w] dpair[b,h,t,a,w]
 """
 

@@ -1,17 +1,19 @@
 """Convolutions: the same weights at every place of a line or an image.
 
-    p, q  row and column of an input pixel      b  samples
-    y, x  row and column of an output pixel     g  groups, each with its own channels, on both sides
-    r, t  row and column in the kernel          i, o  input and output channels of a group
+    p, q  row and column of an input pixel     b     samples
+    y, x  row and column of an output pixel    g     groups, each with channels of its own
+    r, t  row and column in the kernel         i, o  input and output channels of a group
+    n     second letter for p                  m     second letter for q
 
-    n, m  second letters for p, q               s, d, a  stride, dilation, padding: numbers, not letters
+    s, d, a are numbers: the stride, the dilation, the padding. ⇒ is the chain rule: times the
+    cotangent of what is differentiated, summed over its letters. Then n and m are called p and q.
 
-They meet in one bracket an axis, [p = s·y + d·r - a]: the output pixel y sees the input pixel p through the kernel's
-place r. `windows` runs it as a strided view of the input, `scatter` as sums
-into it. (True convolution would flip the kernel. As everybody's, this is a correlation.)
+Along each axis they meet in one bracket, [p = s·y + d·r - a]: it is 1 where the output pixel y sees the input pixel p
+through the place r of the kernel, else 0. `windows` runs it as a strided view of the input, and `scatter` as sums into
+it. (True convolution would flip the kernel. As everybody's, this is a correlation.)
 
 Groups are a letter, not an argument: a plain convolution has one group, one with a kernel for each channel has as many
-groups as channels and i = o = 1.
+groups as channels, of one input and one output channel each.
 """
 
 import numpy as np
@@ -22,17 +24,18 @@ from einbackprop.layers.windows import scatter, windows
 from einbackprop.shapes import declare_shapes
 
 CONVOLUTION_1D = """
-w[b,g,i,y,r] = Σ_p [p = s·y + d·r - a] X[b,g,i,p]                            windows: a view of X
+w[b,g,i,y,r] = Σ_p [p = s·y + d·r - a] X[b,g,i,p]                       windows: a view of X
 Z[b,g,o,y]   = Σ_ir K[g,o,i,r] w[b,g,i,y,r] + bias[g,o] ones[b] ones[y]
 
-    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over what it lacks:
-dbias[g,o]    = Σ_by dZ[b,g,o,y] ones[b] ones[y]                             bias serves all b and y
-dK[g,o,i,r]   = Σ_by dZ[b,g,o,y] w[b,g,i,y,r]                                and so does the kernel
-dw[b,g,i,y,r] = Σ_o K[g,o,i,r] dZ[b,g,o,y]                                   a window serves all o
+    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over the
+    letters that it lacks:
+dbias[g,o]    = Σ_by dZ[b,g,o,y] ones[b] ones[y]                        bias serves all b and y
+dK[g,o,i,r]   = Σ_by dZ[b,g,o,y] w[b,g,i,y,r]                           and so does the kernel
+dw[b,g,i,y,r] = Σ_o K[g,o,i,r] dZ[b,g,o,y]                              a window serves all o
 
-    A pixel is in several windows, and w is 1 times it, or 0 times:
+    An entry of w is one pixel, or 0 in the padding. A pixel is in several windows, which add up:
 ∂w[b,g,i,y,r]/∂X[b,g,i,n] = [n = s·y + d·r - a]
-⇒  dX[b,g,i,p] = Σ_yr [p = s·y + d·r - a] dw[b,g,i,y,r]                      scatter: the same bracket
+⇒  dX[b,g,i,p] = Σ_yr [p = s·y + d·r - a] dw[b,g,i,y,r]                 scatter: the same bracket
 """
 
 
@@ -49,7 +52,8 @@ def convolution_1d(
 
 @declare_shapes("dZ[b,g,o,y], X[b,g,i,p], K[g,o,i,r], bias[g,o]")
 def convolution_1d_vjp(
-    dZ: Array, X: Array, K: Array, bias: Array, *, stride: int = 1, padding: int = 0, dilation: int = 1
+    dZ: Array, X: Array, K: Array, bias: Array,
+    *, stride: int = 1, padding: int = 0, dilation: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Return `dX[b,g,i,p], dK[g,o,i,r], dbias[g,o]`."""
     w = windows(X, K.shape[3:], stride, padding, dilation)
@@ -62,15 +66,17 @@ def convolution_1d_vjp(
 
 
 CONVOLUTION_2D = """
-w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + d·r - a] [q = s·x + d·t - a] X[b,g,i,p,q]      windows: a view of X
+    windows, a view of X, by a bracket for each axis:
+w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + d·r - a] [q = s·x + d·t - a] X[b,g,i,p,q]
 Z[b,g,o,y,x]     = Σ_irt K[g,o,i,r,t] w[b,g,i,y,x,r,t] + bias[g,o] ones[b] ones[y] ones[x]
 
-    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over what it lacks:
-dbias[g,o]        = Σ_byx dZ[b,g,o,y,x] ones[b] ones[y] ones[x]                   bias serves all b, y and x
-dK[g,o,i,r,t]     = Σ_byx dZ[b,g,o,y,x] w[b,g,i,y,x,r,t]                          and so does the kernel
-dw[b,g,i,y,x,r,t] = Σ_o K[g,o,i,r,t] dZ[b,g,o,y,x]                                a window serves all o
+    Z is a sum of products. The cotangent of a factor is dZ times the other factors, summed over the
+    letters that it lacks:
+dbias[g,o]        = Σ_byx dZ[b,g,o,y,x] ones[b] ones[y] ones[x]         bias serves all b, y and x
+dK[g,o,i,r,t]     = Σ_byx dZ[b,g,o,y,x] w[b,g,i,y,x,r,t]                and so does the kernel
+dw[b,g,i,y,x,r,t] = Σ_o K[g,o,i,r,t] dZ[b,g,o,y,x]                      a window serves all o
 
-    A pixel is in several windows, and w is 1 times it, or 0 times:
+    An entry of w is one pixel, or 0 in the padding. A pixel is in several windows, which add up:
 ∂w[b,g,i,y,x,r,t]/∂X[b,g,i,n,m] = [n = s·y + d·r - a] [m = s·x + d·t - a]
 ⇒  dX[b,g,i,p,q] = Σ_yxrt [p = s·y + d·r - a] [q = s·x + d·t - a] dw[b,g,i,y,x,r,t]      scatter
 """
@@ -82,18 +88,24 @@ def convolution_2d(
 ) -> Array:
     """Return `Z[b,g,o,y,x]`. Raises ShapeError if the kernel is larger than the padded input."""
     w = windows(X, K.shape[3:], stride, padding, dilation)
-    ones_b, ones_y, ones_x = (np.ones(w.shape[n], X.dtype) for n in (0, 3, 4))
-    Z: Array = einsum("goirt,bgiyxrt->bgoyx", K, w) + einsum("go,b,y,x->bgoyx", bias, ones_b, ones_y, ones_x)
+    ones_b = np.ones(w.shape[0], X.dtype)
+    ones_y, ones_x = np.ones(w.shape[3], X.dtype), np.ones(w.shape[4], X.dtype)
+    Z: Array = (
+        einsum("goirt,bgiyxrt->bgoyx", K, w)
+        + einsum("go,b,y,x->bgoyx", bias, ones_b, ones_y, ones_x)
+    )
     return Z
 
 
 @declare_shapes("dZ[b,g,o,y,x], X[b,g,i,p,q], K[g,o,i,r,t], bias[g,o]")
 def convolution_2d_vjp(
-    dZ: Array, X: Array, K: Array, bias: Array, *, stride: int = 1, padding: int = 0, dilation: int = 1
+    dZ: Array, X: Array, K: Array, bias: Array,
+    *, stride: int = 1, padding: int = 0, dilation: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Return `dX[b,g,i,p,q], dK[g,o,i,r,t], dbias[g,o]`."""
     w = windows(X, K.shape[3:], stride, padding, dilation)
-    ones_b, ones_y, ones_x = (np.ones(w.shape[n], X.dtype) for n in (0, 3, 4))
+    ones_b = np.ones(w.shape[0], X.dtype)
+    ones_y, ones_x = np.ones(w.shape[3], X.dtype), np.ones(w.shape[4], X.dtype)
     dbias = einsum("bgoyx,b,y,x->go", dZ, ones_b, ones_y, ones_x)
     dK = einsum("bgoyx,bgiyxrt->goirt", dZ, w)
     dw = einsum("goirt,bgoyx->bgiyxrt", K, dZ)

@@ -9,7 +9,7 @@ from einbackprop.layers.checks import one_shape
 from einbackprop.layers.layer import Array, Layer
 
 DROPOUT = """
-y = 1/keep mask x                mask is 1 for what stays, which is a fraction keep: the mean stays as it is
+y = 1/keep mask x        mask is 1 for what stays, a fraction keep of all: so the mean stays too
 
 ∂y/∂x = 1/keep mask      ⇒  dx = 1/keep mask dy
 """

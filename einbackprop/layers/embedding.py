@@ -1,7 +1,10 @@
 """Embeddings: a vector for each token of a vocabulary.
 
-    v  tokens of the vocabulary      b  sequences                   n, m  second letters for v, e
-    e  features of a vector          t  positions in a sequence
+    v  tokens of the vocabulary    b  sequences                  n  second letter for v
+    e  features of a vector        t  positions in a sequence    m  second letter for e
+
+    [e=m] is 1 where e is m, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 """
 
 import numpy as np
@@ -11,7 +14,7 @@ from einbackprop.layers.layer import Array, Layer
 from einbackprop.shapes import declare_shapes
 
 EMBEDDING = """
-x[b,t,e] = Σ_v [v=token[b,t]] E[v,e]                    gather: the bracket leaves one v, the row E[token[b,t]]
+x[b,t,e] = Σ_v [v=token[b,t]] E[v,e]        gather: the bracket leaves one v, the token's row of E
 
 ∂x[b,t,e]/∂E[n,m] = [n=token[b,t]] [e=m]      ⇒  dE[v,e] = Σ_bt [v=token[b,t]] dx[b,t,e]
 

@@ -1,5 +1,6 @@
 """What a layer of the catalogue is: a forward, its vjp, and how one came from the other."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,5 @@ class Layer:
     wrt: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.words}\n\n{self.derivation.strip()}\n\nBackward: {self.vjp_words}.\n"
+        backward = textwrap.fill(f"Backward: {self.vjp_words}.", WIDTH)
+        return f"{self.name}: {self.words}\n\n{self.derivation.strip()}\n\n{backward}\n"

@@ -1,7 +1,11 @@
 """The linear layer, on samples in columns.
 
-    i  units of the output      b  samples of the batch
-    j  units of the input       n, m, d  second letters for i, j, b
+    i  units of the output      n  second letter for i
+    j  units of the input       m  second letter for j
+    b  samples of the batch     d  second letter for b
+
+    [i=n] is 1 where i is n, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 """
 
 import numpy as np

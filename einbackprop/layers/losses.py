@@ -1,6 +1,10 @@
 """Losses: one number L, a mean over the samples of a batch of B.
 
-    k  classes, or units of the output      b  samples of the batch      n, d  second letters for k, b
+    k  classes, or units of the output    n  second letter for k
+    b  samples of the batch               d  second letter for b
+
+    [k=n] is 1 where k is n, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 
 dL is the cotangent of the loss itself: 1, unless the loss is a term of something larger.
 """

@@ -2,14 +2,17 @@
 
 They differ in what the mean goes over, and so in which letters the mean keeps:
 
-    batch norm   x[k,b]      over the samples:               mean[k]
-    layer norm   x[b,t,k]    over the features:              mean[b,t]
-    RMS norm     x[b,t,k]    over the features, no mean      r[b,t]
-    group norm   x[b,g,c,p]  over a group's channels, pixels: mean[b,g]
+    batch norm  x[k,b]      over the samples:                   mean[k]
+    layer norm  x[b,t,k]    over the features:                  mean[b,t]
+    RMS norm    x[b,t,k]    over the features, without a mean:  r[b,t]
+    group norm  x[b,g,c,p]  over a group's channels and pixels: mean[b,g]
 
-    b  samples, or sequences      k  features      g  groups          p  pixels, of whatever arrangement
-    t  positions in a sequence    (K of them)      c  channels of a group
-    n, m, d  second letters: m for k (or c), d for b (or p), n where one is left
+    b  samples, or sequences      k  features                 g  groups
+    t  positions in a sequence    c  channels of a group      p  pixels, of whatever arrangement
+    d  second letter for b, p     m  second letter for k, c
+
+    [k=m] is 1 where k is m, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 
 All take two passes, the mean first: Σ x² - (Σ x)² would lose every digit where the mean is large.
 """
@@ -34,24 +37,29 @@ y[k,b]    = gamma[k] xhat[k,b] + beta[k] ones[b]
 ∂y[k,b]/∂beta[m]   = [k=m] ones[b]            ⇒  dbeta[k]   = Σ_b dy[k,b] ones[b]
 ∂y[k,b]/∂xhat[m,d] = [k=m] [b=d] gamma[m]     ⇒  dxhat[k,b] = gamma[k] dy[k,b]
 
-    x reaches xhat through u, and u reaches it as it is and through r. By r u = xhat, twice,
-∂u[k,b]/∂x[m,d]    = [k=m] ([b=d] - 1/B)                                     each x moves the mean
-∂var[k]/∂u[m,d]    = [k=m] 2/B u[k,d]                                        and ∂r/∂var is (-1/2) r^3
-∂r[k]/∂u[m,d]      = [k=m] (-1/2) r[k]^3 2/B u[k,d] = -[k=m] 1/B r[k]^2 xhat[k,d]      and the spread
+    x moves xhat = r u in three ways. It moves u, as it is and through the mean:
+∂u[k,b]/∂x[m,d] = [k=m] ([b=d] - 1/B)
+
+    And it moves r, through var. There ∂r/∂var is (-1/2) r^3, and r u is xhat:
+∂var[k]/∂u[m,d] = [k=m] 2/B u[k,d]
+∂r[k]/∂u[m,d]   = [k=m] (-1/2) r[k]^3 2/B u[k,d]
+                = -[k=m] 1/B r[k]^2 xhat[k,d]
+
+    The product rule for r u, and r u = xhat once more:
 ∂xhat[k,b]/∂u[m,d] = [k=m] (r[k] [b=d] - u[k,b] 1/B r[k]^2 xhat[k,d])
                    = [k=m] r[k] ([b=d] - 1/B xhat[k,b] xhat[k,d])
 
-    The chain rule sums ∂xhat/∂u times ∂u/∂x over all u of the feature. Of the four products, one has the factor
-    Σ_b xhat[k,b], which is 0:
+    From u on to x: ∂xhat/∂u times ∂u/∂x, summed over all u of the feature, is four products. One
+    has the factor Σ_b xhat[k,b], which is 0, since the mean is gone. Three are left:
 ∂xhat[k,b]/∂x[m,d] = [k=m] r[k] ([b=d] - 1/B - 1/B xhat[k,b] xhat[k,d])
 
-    Times dxhat[k,b] and summed over b, each of the three terms gives one of dx:
+    Times dxhat[k,b] and summed over b, each of the three gives one term of dx:
 along_ones[k] = 1/B Σ_b dxhat[k,b]
 along_xhat[k] = 1/B Σ_b dxhat[k,b] xhat[k,b]
 ⇒  dx[k,b] = r[k] (dxhat[k,b] - along_ones[k] ones[b] - along_xhat[k] xhat[k,b])
 
-    Forward ignores a common shift of x and, but for epsilon, a common stretch. So does backward: what dxhat
-    has along ones and along xhat is taken out.
+    Forward ignores a common shift of a feature and, but for epsilon, a common stretch. So does
+    backward: what dxhat has along ones and along xhat is taken out.
 """
 
 
@@ -80,7 +88,8 @@ def batch_norm_vjp(
     along_ones = einsum(",kb->k", 1 / B, dxhat)
     along_xhat = einsum(",kb,kb->k", 1 / B, dxhat, xhat)
     dx = einsum(
-        "k,kb->kb", r, dxhat - einsum("k,b->kb", along_ones, ones) - einsum("k,kb->kb", along_xhat, xhat)
+        "k,kb->kb", r,
+        dxhat - einsum("k,b->kb", along_ones, ones) - einsum("k,kb->kb", along_xhat, xhat),
     )
     return dx, dgamma, dbeta
 
@@ -109,25 +118,30 @@ y[b,t,k]    = gamma[k] xhat[b,t,k] + beta[k] ones[b] ones[t]
 ∂y[b,t,k]/∂beta[m]  = [k=m] ones[b] ones[t]      ⇒  dbeta[k]  = Σ_bt dy[b,t,k] ones[b] ones[t]
 dxhat[b,t,k] = gamma[k] dy[b,t,k]
 
-    Of one token, with b and t as they are. x reaches xhat through u, and u reaches it as it is and through r.
-    By r u = xhat, twice,
-∂u[b,t,k]/∂x[b,t,m]    = [k=m] - 1/K                                         each x moves the mean
-∂var[b,t]/∂u[b,t,m]    = 2/K u[b,t,m]                                        and ∂r/∂var is (-1/2) r^3
-∂r[b,t]/∂u[b,t,m]      = (-1/2) r[b,t]^3 2/K u[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]      and the spread
+    All of one token, with its b and t. x moves xhat = r u in three ways. It moves u, as it is and
+    through the mean:
+∂u[b,t,k]/∂x[b,t,m] = [k=m] - 1/K
+
+    And it moves r, through var. There ∂r/∂var is (-1/2) r^3, and r u is xhat:
+∂var[b,t]/∂u[b,t,m] = 2/K u[b,t,m]
+∂r[b,t]/∂u[b,t,m]   = (-1/2) r[b,t]^3 2/K u[b,t,m]
+                    = -1/K r[b,t]^2 xhat[b,t,m]
+
+    The product rule for r u, and r u = xhat once more:
 ∂xhat[b,t,k]/∂u[b,t,m] = r[b,t] [k=m] - u[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
                        = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
 
-    The chain rule sums ∂xhat/∂u times ∂u/∂x over all u of the token. Of the four products, one has the factor
-    Σ_k xhat[b,t,k], which is 0:
+    From u on to x: ∂xhat/∂u times ∂u/∂x, summed over all u of the token, is four products. One
+    has the factor Σ_k xhat[b,t,k], which is 0, since the mean is gone. Three are left:
 ∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] ([k=m] - 1/K - 1/K xhat[b,t,k] xhat[b,t,m])
 
-    Times dxhat[b,t,k] and summed over k, each of the three terms gives one of dx:
+    Times dxhat[b,t,k] and summed over k, each of the three gives one term of dx:
 along_ones[b,t] = 1/K Σ_k dxhat[b,t,k]
 along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
 ⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_ones[b,t] ones[k] - along_xhat[b,t] xhat[b,t,k])
 
-    Forward ignores a common shift of a token and, but for epsilon, a common stretch. So does backward: what
-    dxhat has along ones and along xhat is taken out.
+    Forward ignores a common shift of a token and, but for epsilon, a common stretch. So does
+    backward: what dxhat has along ones and along xhat is taken out.
 """
 
 
@@ -156,7 +170,8 @@ def layer_norm_vjp(
     along_ones = einsum(",btk->bt", 1 / K, dxhat)
     along_xhat = einsum(",btk,btk->bt", 1 / K, dxhat, xhat)
     dx = einsum(
-        "bt,btk->btk", r, dxhat - einsum("bt,k->btk", along_ones, ones_k) - einsum("bt,btk->btk", along_xhat, xhat)
+        "bt,btk->btk", r,
+        dxhat - einsum("bt,k->btk", along_ones, ones_k) - einsum("bt,btk->btk", along_xhat, xhat),
     )
     return dx, dgamma, dbeta
 
@@ -182,16 +197,17 @@ y[b,t,k]    = gamma[k] xhat[b,t,k]
 ∂y[b,t,k]/∂gamma[m] = [k=m] xhat[b,t,m]     ⇒  dgamma[k] = Σ_bt dy[b,t,k] xhat[b,t,k]
 dxhat[b,t,k] = gamma[k] dy[b,t,k]
 
-    Of one token, with b and t as they are:
+    All of one token, with its b and t. ∂r/∂square is (-1/2) r^3, ∂square/∂x is 2/K x, r x is xhat:
 ∂r[b,t]/∂x[b,t,m]      = (-1/2) r[b,t]^3 2/K x[b,t,m] = -1/K r[b,t]^2 xhat[b,t,m]
 ∂xhat[b,t,k]/∂x[b,t,m] = r[b,t] [k=m] - x[b,t,k] 1/K r[b,t]^2 xhat[b,t,m]
                        = r[b,t] ([k=m] - 1/K xhat[b,t,k] xhat[b,t,m])
 
+    Times dxhat[b,t,k] and summed over k, each of the two gives one term of dx:
 along_xhat[b,t] = 1/K Σ_k dxhat[b,t,k] xhat[b,t,k]
 ⇒  dx[b,t,k] = r[b,t] (dxhat[b,t,k] - along_xhat[b,t] xhat[b,t,k])
 
-    Forward ignores, but for epsilon, a common stretch of a token. So does backward: what dxhat has along xhat is
-    taken out.
+    Forward ignores, but for epsilon, a common stretch of a token. So does backward: what dxhat has
+    along xhat is taken out.
 """
 
 
@@ -204,7 +220,9 @@ def rms_norm(x: Array, gamma: Array, *, epsilon: float = EPSILON) -> Array:
 
 
 @declare_shapes("dy[b,t,k], x[b,t,k], gamma[k]")
-def rms_norm_vjp(dy: Array, x: Array, gamma: Array, *, epsilon: float = EPSILON) -> tuple[Array, Array]:
+def rms_norm_vjp(
+    dy: Array, x: Array, gamma: Array, *, epsilon: float = EPSILON
+) -> tuple[Array, Array]:
     """Return `dx[b,t,k], dgamma[k]`."""
     K = x.shape[2]
     xhat, r = over_mean_square(x, epsilon)
@@ -238,14 +256,15 @@ dgamma[g,c]    = Σ_bp dy[b,g,c,p] xhat[b,g,c,p]             gamma and beta serv
 dbeta[g,c]     = Σ_bp dy[b,g,c,p] ones[b] ones[p]
 dxhat[b,g,c,p] = gamma[g,c] dy[b,g,c,p]
 
-    Of one group of one sample, with b and g as they are; c and p together are what k is in layer norm:
+    All of one group of one sample, with its b and g. As in layer norm, c and p together for k:
 ∂u[b,g,c,p]/∂x[b,g,m,d]    = [c=m] [p=d] - 1/C 1/P
 ∂r[b,g]/∂u[b,g,m,d]        = -1/C 1/P r[b,g]^2 xhat[b,g,m,d]
 ∂xhat[b,g,c,p]/∂x[b,g,m,d] = r[b,g] ([c=m] [p=d] - 1/C 1/P - 1/C 1/P xhat[b,g,c,p] xhat[b,g,m,d])
 
 along_ones[b,g] = 1/C 1/P Σ_cp dxhat[b,g,c,p]
 along_xhat[b,g] = 1/C 1/P Σ_cp dxhat[b,g,c,p] xhat[b,g,c,p]
-⇒  dx[b,g,c,p] = r[b,g] (dxhat[b,g,c,p] - along_ones[b,g] ones[c] ones[p] - along_xhat[b,g] xhat[b,g,c,p])
+along[b,g,c,p]  = along_ones[b,g] ones[c] ones[p] + along_xhat[b,g] xhat[b,g,c,p]
+⇒  dx[b,g,c,p]  = r[b,g] (dxhat[b,g,c,p] - along[b,g,c,p])
 """
 
 
@@ -273,11 +292,11 @@ def group_norm_vjp(
 
     along_ones = einsum(",,bgcp->bg", 1 / C, 1 / P, dxhat)
     along_xhat = einsum(",,bgcp,bgcp->bg", 1 / C, 1 / P, dxhat, xhat)
-    dx = einsum(
-        "bg,bgcp->bgcp",
-        r,
-        dxhat - einsum("bg,c,p->bgcp", along_ones, ones_c, ones_p) - einsum("bg,bgcp->bgcp", along_xhat, xhat),
+    along = (
+        einsum("bg,c,p->bgcp", along_ones, ones_c, ones_p)
+        + einsum("bg,bgcp->bgcp", along_xhat, xhat)
     )
+    dx = einsum("bg,bgcp->bgcp", r, dxhat - along)
     return dx, dgamma, dbeta
 
 

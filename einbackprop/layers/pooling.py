@@ -1,13 +1,16 @@
 """Pooling: an image made smaller, each window of pixels by one number.
 
-    p, q  row and column of an input pixel      b  samples
-    y, x  row and column of an output pixel     g  groups
-    r, t  row and column in a window            i  channels of a group
+    p, q  row and column of an input pixel     b  samples
+    y, x  row and column of an output pixel    g  groups
+    r, t  row and column in a window           i  channels of a group
+    n     second letter for p, r               m  second letter for q, t
 
-    n, m  second letters for p, q
+    ⇒ is the chain rule: times the cotangent of what is differentiated, summed over its letters. A
+    second letter then takes the first one's name.
 
-As in `convolution`, [p = s·y + r] is a strided view. The stride s is the window's size unless it is given: then
-windows do not overlap. Pixels that fill no window at the end are not looked at.
+[p = s·y + r] is 1 where the pixel p stands at the place r of the window y, else 0; as in `convolution`, it runs as a
+strided view. The stride s is the window's size unless it is given: then windows do not overlap. Pixels that fill no
+window at the end are not looked at.
 """
 
 import numpy as np
@@ -18,10 +21,10 @@ from einbackprop.layers.windows import scatter, windows
 from einbackprop.shapes import declare_shapes
 
 AVERAGE_POOLING = """
-w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]             windows: a view of X
+w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]        windows: a view of X
 Z[b,g,i,y,x]     = 1/R 1/T Σ_rt w[b,g,i,y,x,r,t]
 
-∂Z[b,g,i,y,x]/∂w[b,g,i,y,x,n,m] = 1/R 1/T ones[n] ones[m]                    the same for each place
+∂Z[b,g,i,y,x]/∂w[b,g,i,y,x,n,m] = 1/R 1/T ones[n] ones[m]               the same for each place
 ⇒  dw[b,g,i,y,x,r,t] = 1/R 1/T dZ[b,g,i,y,x] ones[r] ones[t]
 ∂w[b,g,i,y,x,r,t]/∂X[b,g,i,n,m] = [n = s·y + r] [m = s·x + t]
 ⇒  dX[b,g,i,p,q] = Σ_yxrt [p = s·y + r] [q = s·x + t] dw[b,g,i,y,x,r,t]      scatter
@@ -47,7 +50,7 @@ def average_pooling_vjp(dZ: Array, X: Array, *, size: int, stride: int | None = 
 
 
 MAX_POOLING = """
-w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]             windows: a view of X
+w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]        windows: a view of X
 Z[b,g,i,y,x]     = max_rt w[b,g,i,y,x,r,t]
 
     hit[b,g,i,y,x,r,t] is 1 at the place where the maximum is (the first of equals), else 0:

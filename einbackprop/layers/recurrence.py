@@ -1,13 +1,17 @@
 """Recurrent layers, over a sequence: each step takes the step before.
 
-    t  steps of the sequence      i  units of the layer                       q  gates
-    b  samples                    g  the same units, at the step before       j  units of the input
+    t  steps of the sequence    i  units of the layer
+    b  samples                  g  the same units, at the step before
+    q  gates                    j  units of the input
+    n  second letter for i      m  second letter for g, j
 
-    n, m  second letters for i, g or j
+    [i=n] is 1 where i is n, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 
-`p` is h one step before: p[t] = h[t-1], and p[0] = h0. So an equation for h[t] is one for every t at once, and only
-p makes the order. Backward, the cotangent of h[t] has two sources: dh[t], which came from outside, and dp[t+1], since
-h[t] is p[t+1]. Their sum is written `flow[t]`. A weight serves every step, so its cotangent sums over t.
+    p is h one step before: p[t] = h[t-1], and p[0] = h0. An equation for h[t] is one for every t.
+
+Only p makes the order. Backward, the cotangent of h[t] has two sources: dh[t], which came from outside, and dp[t+1],
+since h[t] is p[t+1]. Their sum is written `flow[t]`. A weight serves every step, so its cotangent sums over t.
 """
 
 import numpy as np
@@ -20,11 +24,15 @@ from einbackprop.shapes import declare_shapes
 
 RNN = """
 from_x[t,i,b] = Σ_j Wx[i,j] x[t,j,b] + bias[i] ones[t] ones[b]      all steps at once
-a[t,i,b]      = from_x[t,i,b] + Σ_g Wh[i,g] p[t,g,b]                 step by step
+a[t,i,b]      = from_x[t,i,b] + Σ_g Wh[i,g] p[t,g,b]                step by step
 h[t,i,b]      = tanh(a[t,i,b])
 
-∂h[t,i,b]/∂a[t,n,b]  = [i=n] (1 - h[t,n,b] h[t,n,b])   ⇒  da[t,i,b] = flow[t,i,b] (1 - h[t,i,b] h[t,i,b])
+    flow[t] is the whole cotangent of h[t]: dh[t], which came from outside, and dp[t+1].
+∂h[t,i,b]/∂a[t,n,b]  = [i=n] (1 - h[t,n,b] h[t,n,b])
+⇒  da[t,i,b] = flow[t,i,b] (1 - h[t,i,b] h[t,i,b])
 ∂a[t,i,b]/∂p[t,m,b]  = Wh[i,m]                         ⇒  dp[t,g,b] = Σ_i Wh[i,g] da[t,i,b]
+
+    A weight serves all steps, so that its cotangent is summed over t:
 ∂a[t,i,b]/∂Wx[n,m]   = [i=n] x[t,m,b]                  ⇒  dWx[i,j] = Σ_tb da[t,i,b] x[t,j,b]
 ∂a[t,i,b]/∂Wh[n,m]   = [i=n] p[t,m,b]                  ⇒  dWh[i,g] = Σ_tb da[t,i,b] p[t,g,b]
 ∂a[t,i,b]/∂bias[n]   = [i=n] ones[t] ones[b]           ⇒  dbias[i] = Σ_tb da[t,i,b] ones[t] ones[b]
@@ -81,24 +89,29 @@ write[t,i,b] = sigmoid(a[0,t,i,b])
 keep[t,i,b]  = sigmoid(a[1,t,i,b])
 new[t,i,b]   = tanh(a[2,t,i,b])
 show[t,i,b]  = sigmoid(a[3,t,i,b])
-c[t,i,b]     = keep[t,i,b] before[t,i,b] + write[t,i,b] new[t,i,b]           before: c one step before
+c[t,i,b]     = keep[t,i,b] before[t,i,b] + write[t,i,b] new[t,i,b]      before: c one step before
 s[t,i,b]     = tanh(c[t,i,b])
 h[t,i,b]     = show[t,i,b] s[t,i,b]
 
-    flow[t] is what h[t] gets: dh[t] from outside, and dp[t+1]. c[t] gets dc[t] from outside, what its own h[t]
-    brings, ∂h[t,i,b]/∂c[t,i,b] = show[t,i,b] (1 - s[t,i,b]²), and dbefore[t+1]:
-flow_c[t,i,b]  = from_c[t,i,b] + flow[t,i,b] show[t,i,b] (1 - s[t,i,b] s[t,i,b])          from_c: dc[t] + dbefore[t+1]
+    flow[t] is the whole cotangent of h[t]: dh[t], which came from outside, and dp[t+1]. That of
+    c[t] has three parts: dc[t] from outside and dbefore[t+1], together from_c[t]; and one by s:
+flow_c[t,i,b]  = from_c[t,i,b] + flow[t,i,b] show[t,i,b] (1 - s[t,i,b] s[t,i,b])
+
+    h and c are sums of products. The cotangent of a factor is theirs times the other factor:
 dshow[t,i,b]   = flow[t,i,b] s[t,i,b]
 dkeep[t,i,b]   = flow_c[t,i,b] before[t,i,b]
 dbefore[t,i,b] = keep[t,i,b] flow_c[t,i,b]
 dwrite[t,i,b]  = flow_c[t,i,b] new[t,i,b]
 dnew[t,i,b]    = write[t,i,b] flow_c[t,i,b]
-da[0,t,i,b]    = dwrite[t,i,b] write[t,i,b] (1 - write[t,i,b])               sigmoid's and tanh's derivatives
+
+    The derivatives of sigmoid and tanh, in terms of their values:
+da[0,t,i,b]    = dwrite[t,i,b] write[t,i,b] (1 - write[t,i,b])
 da[1,t,i,b]    = dkeep[t,i,b] keep[t,i,b] (1 - keep[t,i,b])
 da[2,t,i,b]    = dnew[t,i,b] (1 - new[t,i,b] new[t,i,b])
 da[3,t,i,b]    = dshow[t,i,b] show[t,i,b] (1 - show[t,i,b])
 
-dp[t,g,b]  = Σ_qi Wh[q,i,g] da[q,t,i,b]                                      as in RNN, with a gate letter
+    As in RNN, with a letter for the gates:
+dp[t,g,b]  = Σ_qi Wh[q,i,g] da[q,t,i,b]
 dWx[q,i,j] = Σ_tb da[q,t,i,b] x[t,j,b]
 dWh[q,i,g] = Σ_tb da[q,t,i,b] p[t,g,b]
 dbias[q,i] = Σ_tb da[q,t,i,b] ones[t] ones[b]
@@ -131,10 +144,12 @@ def lstm(x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, bias: Array) -> t
 
 
 @declare_shapes(
-    "dh[t,i,b], dc[t,i,b], x[t,j,b], h0[i,b], c0[i,b], Wx[q,i,j], Wh[q,i,g], bias[q,i], h[t,i,b], c[t,i,b]"
+    "dh[t,i,b], dc[t,i,b], x[t,j,b], h0[i,b], c0[i,b], Wx[q,i,j], Wh[q,i,g], bias[q,i], "
+    "h[t,i,b], c[t,i,b]"
 )
 def lstm_vjp(
-    dh: Array, dc: Array, x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, bias: Array, h: Array, c: Array
+    dh: Array, dc: Array, x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, bias: Array,
+    h: Array, c: Array,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Return `dx[t,j,b], dh0[i,b], dc0[i,b], dWx[q,i,j], dWh[q,i,g], dbias[q,i]`."""
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
@@ -178,17 +193,23 @@ keep[t,i,b]  = sigmoid(ax[1,t,i,b] + ah[1,t,i,b])
 new[t,i,b]   = tanh(ax[2,t,i,b] + reset[t,i,b] ah[2,t,i,b])
 h[t,i,b]     = (1 - keep[t,i,b]) new[t,i,b] + keep[t,i,b] p[t,i,b]
 
-    Here p has the letter i too: h[t] mixes each unit with itself, one step before.
+    h[t] mixes each unit with itself one step before: there p has the letter i. flow[t] is the whole
+    cotangent of h[t]: dh[t], which came from outside, and dp[t+1]. keep stands in h twice:
 dkeep[t,i,b]  = flow[t,i,b] (p[t,i,b] - new[t,i,b])
 dnew[t,i,b]   = flow[t,i,b] (1 - keep[t,i,b])
+
+    The derivatives of tanh and sigmoid, in terms of their values:
 dax[2,t,i,b]  = dnew[t,i,b] (1 - new[t,i,b] new[t,i,b])
 dreset[t,i,b] = dax[2,t,i,b] ah[2,t,i,b]
 dax[0,t,i,b]  = dreset[t,i,b] reset[t,i,b] (1 - reset[t,i,b])
 dax[1,t,i,b]  = dkeep[t,i,b] keep[t,i,b] (1 - keep[t,i,b])
-dah[0,t,i,b]  = dax[0,t,i,b]                                                 ax and ah are added in two gates,
-dah[1,t,i,b]  = dax[1,t,i,b]
-dah[2,t,i,b]  = dax[2,t,i,b] reset[t,i,b]                                    and in the third ah is scaled
 
+    In two gates ah is added to ax, and has the same cotangent. In the third it is scaled first:
+dah[0,t,i,b]  = dax[0,t,i,b]
+dah[1,t,i,b]  = dax[1,t,i,b]
+dah[2,t,i,b]  = dax[2,t,i,b] reset[t,i,b]
+
+    p reaches h[t] through the gates, and as what is kept of it:
 dp[t,g,b]    = Σ_qi Wh[q,i,g] dah[q,t,i,b] + flow[t,g,b] keep[t,g,b]
 dWx[q,i,j]   = Σ_tb dax[q,t,i,b] x[t,j,b]
 dWh[q,i,g]   = Σ_tb dah[q,t,i,b] p[t,g,b]

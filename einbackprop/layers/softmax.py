@@ -1,6 +1,10 @@
 """Softmax and its logarithm, over classes, for each sample of a batch.
 
-    k  classes      b  samples of the batch      n, d  second letters for k, b
+    k  classes                 n  second letter for k
+    b  samples of the batch    d  second letter for b
+
+    [k=n] is 1 where k is n, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 """
 
 import numpy as np
@@ -19,6 +23,8 @@ p[k,b]   = e[k,b] / total[b]
 ∂total[b]/∂z[n,d] = e[n,b] [b=d]
 ∂p[k,b]/∂z[n,d]   = (e[k,b] [k=n] / total[b] - e[k,b] e[n,b] / total[b]^2) [b=d]
                   = p[k,b] ([k=n] - p[n,b]) [b=d]
+
+    Times dp[k,b] and summed over k: the bracket leaves p dp, and the other term p times inner.
 inner[b] = Σ_k dp[k,b] p[k,b]
 ⇒  dz[k,b] = p[k,b] (dp[k,b] - inner[b] ones[k])
 """

@@ -1,8 +1,13 @@
 """The transformer block: attention, then a feed-forward network at each position, each added to what it was given.
 
-    b  sequences                    h  heads                      f  hidden units of the feed-forward network
-    t  positions of a sequence      d  features of a head         n, m  second letters for f, e
-    e  features of the model        s  positions looked at
+    b  sequences                  h  heads
+    t  positions of a sequence    d  features of a head
+    s  positions looked at        f  hidden units of the feed-forward network
+    e  features of the model
+    m  second letter for e        n  second letter for f
+
+    [e=m] is 1 where e is m, else 0. ⇒ is the chain rule: times the cotangent of what is
+    differentiated, summed over its letters. A second letter then takes the first one's name.
 
 A residual `y = x + branch(x)` uses x twice, so its cotangents add up: `dx = dy + what comes back through the branch`.
 """
@@ -68,9 +73,10 @@ y[b,t,e]  = x[b,t,e] + multi_head_attention(x1, Wq, Wk, Wv, Wo, mask)
 y1[b,t,e] = layer_norm(y, gamma2, beta2)
 z[b,t,e]  = y[b,t,e] + feed_forward(y1, W1, c1, W2, c2)
 
-    y reaches z as it is and through the branch, and x reaches y in the same two ways:
-dy[b,t,e] = dz[b,t,e] + dy_branch[b,t,e]      what layer_norm_vjp makes of what feed_forward_vjp makes of dz
-dx[b,t,e] = dy[b,t,e] + dx_branch[b,t,e]      what layer_norm_vjp makes of what multi_head_attention_vjp makes of dy
+    y reaches z as it is and through a branch, and x reaches y in the same two ways. What comes back
+    through a branch is made by the vjps of its two layers, the last one first:
+dy[b,t,e] = dz[b,t,e] + dy_branch[b,t,e]      layer_norm_vjp of feed_forward_vjp of dz
+dx[b,t,e] = dy[b,t,e] + dx_branch[b,t,e]      layer_norm_vjp of multi_head_attention_vjp of dy
 """
 
 
