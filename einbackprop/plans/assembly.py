@@ -19,6 +19,9 @@ from .views import Dtype, Root, View
 
 Array = NDArray[Any]
 
+MANY = 200
+"""Buffers for which places are looked for once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Loop:
@@ -136,12 +139,22 @@ class Assembly:
 def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, int], int]:
     """Where each buffer lies in one block of memory, and how long that is: the largest first, wherever it fits.
 
-    Two buffers share bytes only where one is no longer needed when the other is first written.
+    Two buffers share bytes only where one is no longer needed when the other is first written. Of two as long, the
+    one that is needed first comes first, or the one that is needed last, whichever takes less.
     """
     spans = spans_of(steps, outputs)
+    first = packed(spans, sorted(spans, key=lambda root: -root.nbytes))
+    if len(spans) > MANY:
+        return first
+    last = packed(spans, sorted(spans, key=lambda root: (-root.nbytes, -spans[root][1])))
+    return min(first, last, key=lambda found: found[1])
+
+
+def packed(spans: Mapping[Root, tuple[int, int]], order: Sequence[Root]) -> tuple[dict[Root, int], int]:
+    """Places for buffers, found for one after another, and the end of the last place."""
     placed: dict[Root, int] = {}
     end = 0
-    for root in sorted(spans, key=lambda r: -r.nbytes):
+    for root in order:
         taken = sorted(
             (at, at + padded(other)) for other, at in placed.items()
             if spans[other][0] <= spans[root][1] and spans[root][0] <= spans[other][1]

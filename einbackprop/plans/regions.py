@@ -164,14 +164,44 @@ def region_from(work: Workspace, equations: Sequence[Equation], start: int) -> R
             waiting.add(equation.out.name)
         else:
             early[equation.out.name] = equation
+    region = without_later(work, region)
     large = [e for e in region.inside if size_of(work, e.out) > prod(work.shape(region.letters[:-1])) * region.part]
-    if len(large) < FEWEST:
+    if sum(map(passes, large)) < FEWEST:
         return None
     needed = needed_of(region.inside, early)
     chosen = {equation.out.name for equation in region.inside}
     region.before = [equation for name, equation in early.items() if name in needed]
     region.after = [e for e in rest if e.out.name not in needed and e.out.name not in chosen]
     return region
+
+
+def passes(equation: Equation) -> int:
+    """How often it goes over an array."""
+    return max(1, len(equation.operands) - 1) if isinstance(equation, Contract) else 1
+
+
+def without_later(work: Workspace, region: Region) -> Region:
+    """The region without what may as well be made later: nothing in it reads that, and what it is made of is kept."""
+    inside = {equation.out.name for equation in region.inside}
+    for equation in reversed(region.inside):
+        name = equation.out.name
+        own = {reader.out.name for reader in work.readers.get(name, ())}
+        later = name in region.members and own and not own & inside and not work.is_output(name)
+        if later and all(stays(work, ref.name, inside) for ref in operands(equation)):
+            inside.discard(name)
+    left = Region(region.order, region.letters, region.part)
+    for equation in region.inside:
+        if equation.out.name in inside:
+            left.take(equation)
+    return left
+
+
+def stays(work: Workspace, name: str, inside: set[str]) -> bool:
+    """Whether a value is there after a region anyway."""
+    if work.is_output(name) or (name in work.values and work.values[name].root.kind in ("input", "constant")):
+        return True
+    left = (reader.out.name for reader in work.readers.get(name, ()))
+    return any(reader not in inside and reader not in work.values for reader in left)
 
 
 def is_worth_while(work: Workspace, region: Region, equation: Equation) -> bool:

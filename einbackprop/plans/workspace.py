@@ -123,6 +123,10 @@ class Workspace:
         view.root.last = max(view.root.last, self.last.get(name, -1))
         self.values[name] = replace(view)  # a view of its own, though it may lie where another value did
 
+    def is_output(self, name: str) -> bool:
+        """Whether a value is returned."""
+        return self.last.get(name, -1) == len(self.program.equations)
+
     def read(self, ref: Ref) -> View:
         """A value in the letters in which it is used, the diagonal where one stands twice."""
         return self.values[ref.name].named(ref.indices).without_repeats()
