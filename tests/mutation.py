@@ -31,6 +31,7 @@ from einbackprop.diagnosis.explaining import explain_mistakes
 from einbackprop.tracing.tracer import record_pair
 
 STEP = 1e-6
+CONTAINERS = ("values", "theta", "net", "layer", "parameters", "activations")  # variables that are no arrays
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def names_in(function: ast.FunctionDef) -> dict[str, int]:
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.setdefault(node.id, node.lineno)
-    return {name: line for name, line in found.items() if name not in ("values", "theta", "net", "layer", "parameters")}
+    return {name: line for name, line in found.items() if name not in CONTAINERS}
 
 
 def with_line(source: str, statement: ast.stmt, line: str) -> Mutant:

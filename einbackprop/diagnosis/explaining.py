@@ -211,6 +211,8 @@ def is_another(edit: Edit, first: Edit, words: Words) -> bool:
             case Contract(_, (Ref(read, _),), (), _) if first.kind == "scale" and not words.can_name(edit.old):
                 return read != edit.new  # `-X` for `X` is a sign once more
         return words.value(edit.old) != words.value(edit.new)
+    if edit.kind == first.kind == "function":  # `>` and `>=` differ at a kink only
+        return edit.new.removesuffix("_equal") != first.new.removesuffix("_equal")
     return edit.kind != "term" or first.kind != "term" or edit.edited.out != first.edited.out
 
 

@@ -11,6 +11,9 @@ from .truth import ancestors
 from .wording import Words, amount_text
 
 
+SIGNS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="}
+
+
 def sentence(edit: Edit, words: Words) -> str:
     """What is wrong, in words."""
     old, new = (words.value(name) if name else "" for name in (edit.old, edit.new))
@@ -39,7 +42,7 @@ def sentence(edit: Edit, words: Words) -> str:
         case "letters":
             return letters_sentence(edit)
         case "function":
-            return f"{edit.old} should be {edit.new}."
+            return f"{SIGNS.get(edit.old, edit.old)} should be {SIGNS.get(edit.new, edit.new)}."
         case "parameter":
             return f"the exponent {edit.old} should be {edit.new}."
         case "gather":

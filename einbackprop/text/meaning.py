@@ -69,6 +69,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
     for equation in program.equations:
         name = equation.out.name
         if name in program.labels and is_called_gradient(program.labels[name], program):
+            name = finished(program, name)
             before = [e.out.name for e in needed(program.equations, [name])]
             dimensions = [program.dimension(i) for i in equation.out.indices]
             fitting = [
@@ -76,8 +77,20 @@ def starts(program: Program) -> list[tuple[str, str]]:
                 if other != name and other in program.labels
                 and [program.dimension(i) for i in made[other].out.indices] == dimensions
             ]  # fmt: skip
+            meant = {said.casefold() for said in gradient_of(program.labels[name])[1:]}
+            fitting.sort(key=lambda other: program.labels[other].casefold() in meant)
             return [(name, other) for other in reversed(fitting)]
     return []
+
+
+def finished(program: Program, name: str) -> str:
+    """A value once it is what its name says: ``dscores /= N`` after ``dscores[range(N), y] -= 1``."""
+    while True:
+        users = [e for e in program.equations if name in {ref.name for ref in operands(e)}]
+        again = [e.out.name for e in users if program.labels.get(e.out.name) == program.labels[name]]
+        if len(users) != 1 or not again or any(name == ref.name for ref in program.outputs):
+            return name
+        (name,) = again
 
 
 def is_called_gradient(called: str, program: Program) -> bool:
