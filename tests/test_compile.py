@@ -1,5 +1,6 @@
 """``compile``: the same values as the function, guarded, read once; gradients called plainly are never stale."""
 
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -199,6 +200,14 @@ def test_a_plan_prints_what_it_calls() -> None:
     assert "dot with ones" in text
     assert f"{plan.flops:,} flops" in text
     compile(plan.source, "plan", "exec")
+    head, *rows, _ = text.splitlines()
+    assert head.split() == ["equation", "call", "flops", "bytes", "into"]
+    product = next(row for row in rows if "GEMM" in row).split()
+    assert product[-4:-1] == ["GEMM", f"{2 * 3 * 4 * 5}", f"{8 * (12 + 20 + 15)}"]
+    assert product[-1] in plan.source
+    for step in plan.steps:
+        assert step.equation in plan.source
+        assert step.word in text
 
 
 def test_gradients_called_plainly_are_never_stale() -> None:
@@ -221,6 +230,27 @@ def test_gradients_called_plainly_are_never_stale() -> None:
     state["flag"] = False
     np.testing.assert_array_equal(found(x)[1:], np.full(99, 2 * 6 * 12.0))
     np.testing.assert_array_equal(found(2 * x)[1:], np.full(99, 2 * 6 * 24.0))
+
+
+def test_gradients_are_called_plainly_by_threads_at_once() -> None:
+    """While one thread's function is read, another's runs with NumPy as it is."""
+    wrong: list[int] = []
+
+    def loss(x: np.ndarray) -> float:
+        return np.sum(np.sin(x) * np.ones(x.shape))
+
+    def work() -> None:
+        for n in range(30):
+            x = np.arange(float(1 + n % 4))
+            if type(x) is not np.ndarray or not np.allclose(eb.grad(loss)(x), np.cos(x)):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_a_gradient_by_every_operand_costs_three_times_the_product() -> None:

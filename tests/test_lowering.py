@@ -18,6 +18,7 @@ from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
 from einbackprop.gradients import Gradient
 from einbackprop.plans import reductions, regions
+from einbackprop.plans.cache import Plans, Running
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
 from einbackprop.tracing.tracer import trace
@@ -63,10 +64,15 @@ def laid_out(array: np.ndarray, kind: str) -> np.ndarray:
             wide = np.full([3 * n for n in array.shape], 7, array.dtype)
             wide[tuple(slice(1, None, 3) for _ in array.shape)] = array
             return wide[tuple(slice(1, None, 3) for _ in array.shape)]
+        case "broadcast":
+            return np.broadcast_to(array[:1], array.shape)
         case "read only":
             array = array.copy()
             array.setflags(write=False)
     return array
+
+
+KINDS = ["C", "F", "reversed", "strided", "read only", "broadcast"]
 
 
 def unwritten(arrays: Arrays, run: Any) -> Any:
@@ -171,7 +177,7 @@ PATTERN_IN_ANOTHER_ORDER = Program(
 """Its plan lies in memory as b, i, j, and has to lay the pattern [j < b] out so too."""
 
 
-@given(programs(largest=5), st.lists(st.sampled_from(["C", "F", "reversed", "strided", "read only"]), min_size=4))
+@given(programs(largest=5), st.lists(st.sampled_from(KINDS), min_size=4))
 @example((NUMBERS_CHOSEN, [np.array(0.8)]), ["C"])
 @example((PATTERN_IN_ANOTHER_ORDER, [np.array([-0.8, -0.5])]), ["C"])
 def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> None:
@@ -318,6 +324,60 @@ def test_two_threads_run_a_plan_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@given(
+    st.one_of(programs(), programs(complex_inputs=True)), st.sampled_from(["float64", "float32"]),
+    st.lists(st.lists(st.sampled_from(KINDS), min_size=4, max_size=4), min_size=2, max_size=2),
+)  # fmt: skip
+def test_drawn_programs_on_two_threads_at_once(drawn: Any, dtype: str, kinds: list[list[str]]) -> None:
+    """Each thread calls one plan again and again, with numbers and layouts of its own, none of which it writes to."""
+    program, arrays = typed(*drawn, dtype)
+    factors = [1, -2]
+    given_arrays = [
+        [laid_out(f * a if a.dtype.kind in "fc" else a, k) for a, k in zip(arrays, own, strict=False)]
+        for f, own in zip(factors, kinds, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        expected = [interpretation.run(program, own) for own in given_arrays]
+    running, start, found = Running(lower(program)), threading.Barrier(2), {}
+
+    def work(number: int) -> None:
+        with np.errstate(all="ignore"):
+            start.wait()
+            found[number] = [unwritten(given_arrays[number], running) for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, results in sorted(found.items()):
+        for result in results:
+            assert_same(result, expected[number], dtype)
+    assert len(found) == 2
+
+
+def test_plans_are_kept_within_a_bound_by_many_threads_at_once() -> None:
+    plans, wrong = Plans(3), []
+
+    def work(first: int) -> None:
+        for n in range(60):
+            size = 1 + (first + n) % 5
+            x = np.arange(float(size))
+            kept = plans.get(size, lambda x=x: trace(lambda x: 2 * x, x))
+            if not np.array_equal(kept.run([x], {})[0], 2 * x) or len(plans.kept) > 3:
+                wrong.append(size)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert 0 < len(plans.kept) <= 3
+    last = next(reversed(plans.kept))
+    assert plans.get(last, lambda: 1 / 0) is plans.kept[last]  # type: ignore[arg-type, return-value]
 
 
 def test_one_run_for_two_threads_would_be_wrong() -> None:

@@ -7,6 +7,7 @@ NumPy itself asks an array-like before it does anything with it, except where it
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -37,12 +38,17 @@ SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos":
 
 
 class Module:
-    """A stand-in for a module: some names are ours, others are wrapped when they are asked for."""
+    """A stand-in for a module: some names are ours, others are wrapped when they are asked for.
+
+    Another thread than the one that traces runs the user's code with the module itself.
+    """
 
     def __init__(self, module: ModuleType, ours: dict[str, Any], wrap: Callable[[Any], Any]) -> None:
-        self.module, self._ours, self._wrap = module, ours, wrap
+        self.module, self._ours, self._wrap, self._thread = module, ours, wrap, threading.get_ident()
 
     def __getattr__(self, name: str) -> Any:
+        if threading.get_ident() != self._thread:
+            return getattr(self.module, name)
         if name not in self._ours:
             self._ours[name] = self._wrap(getattr(self.module, name))
         return self._ours[name]
