@@ -104,6 +104,14 @@ def test_what_the_loss_itself_runs_is_trusted() -> None:
     assert finding.line == 41  # and not the sigmoid, nor another line of the step, which the backward runs again
 
 
+def test_the_other_side_of_a_mask_is_said_in_signs_and_once() -> None:
+    (script,) = (s for s in SCRIPTS if s.name == "rows")
+    module = module_of(script.source.replace("dh2 * (z2 > 0)", "dh2 * (z2 < 0)"), "mask")
+    arguments = module.build(np.random.default_rng(0), script.equal)
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=tuple(range(6))).findings
+    assert finding.message == "< should be >."  # and not: or >=, which differs at 0 only
+
+
 def test_several_mistakes_are_several_findings() -> None:
     found = findings({"dout = (out - Y) / len(X)": "dout = out - Y", "dW = X.T @ dz": "dW = X.T @ dh"})
     assert [finding.line for finding in found] == [13, 18]

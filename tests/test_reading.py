@@ -193,3 +193,20 @@ def test_every_network_of_the_corpus_is_read_within_100_columns(fixture: Fixture
         assert "not read" not in str(reading)
         for row in str(reading).splitlines():
             assert len(row) <= 100
+
+
+def test_a_gradient_is_taken_for_what_its_name_says_once_it_is_finished() -> None:
+    def backward(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        scores = X @ W
+        e = np.exp(scores)
+        probs = e / e.sum(axis=1, keepdims=True)
+        dscores = probs.copy()
+        dscores[np.arange(len(y)), y] -= 1
+        dscores /= len(y)
+        dW = X.T @ dscores
+        return dW
+
+    text = str(read(backward, np.ones((3, 4)), np.ones((5, 3)), np.arange(5) % 4))
+    assert "note: here dscores is taken as ∂L/∂scores" in text  # and not for the gradient of probs
+    assert "is ∂L/∂W" in text
+    assert "a multiple of" not in text
