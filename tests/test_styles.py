@@ -254,7 +254,6 @@ def gradients(x, y):
         ("padded[:, :, r:r + rows, s:s + columns] += found[:, :, r, s]",
          "padded[:, :, r:r + rows, s:s + columns] = found[:, :, r, s]", ("layers[0].W", "layers[0].b")),
     ),
-    ("layers[0].W", "layers[0].b"),  # through nine writes on top of each other
 )  # fmt: skip
 
 STYLES = {"lists": LISTS, "updates": UPDATES, "recurrent": RECURRENT, "patches": PATCHES}
@@ -383,3 +382,119 @@ def test_what_is_added_for_its_own_sake_is_no_guard() -> None:
     x = rng.normal(size=(5,))
     inverse = eb.check(lambda x: np.sum(1 / (x * x + 1e-7)), lambda x: -2 / x**3, x)
     assert [g.verdict for g in inverse.gradients] == ["wrong"]
+
+
+# Mistakes in a loop: one round set right makes no gradient right
+
+
+CELL = '''
+import numpy as np
+
+rng = np.random.default_rng(3)
+N, T, D, H = 2, 3, 3, 4
+xs, wanted = rng.normal(size=(N, T, D)), rng.normal(size=(N, T, H))
+p = {"Wx": rng.normal(size=(D, 3 * H)), "Wh": rng.normal(size=(H, 3 * H)), "b": np.zeros(3 * H)}
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+def cell(x, h, c, p):
+    a = x @ p["Wx"] + h @ p["Wh"] + p["b"]
+    f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H:2 * H]), np.tanh(a[:, 2 * H:])
+    c_new = f * c + (1 - f) * g
+    return o * np.tanh(c_new), c_new, (x, h, c, f, o, g, c_new)
+
+def cell_backward(dh, dc_next, cache, p):
+    x, h, c, f, o, g, c_new = cache
+    tc = np.tanh(c_new)
+    do = dh * tc
+    dc = dc_next + dh * o * (1 - tc ** 2)
+    df = dc * (c - g)
+    dg = dc * (1 - f)
+    da = np.hstack([df * f * (1 - f), do * o * (1 - o), dg * (1 - g ** 2)])
+    return da @ p["Wh"].T, dc * f, x.T @ da, h.T @ da, da.sum(axis=0)
+
+def run(p):
+    h = c = np.zeros((N, H))
+    caches, total = [], 0.0
+    for t in range(T):
+        h, c, cache = cell(xs[:, t], h, c, p)
+        caches.append((h, cache))
+        total += 0.5 * np.sum((h - wanted[:, t]) ** 2)
+    return total, caches
+
+def gradients(p):
+    _, caches = run(p)
+    grads = {name: np.zeros_like(value) for name, value in p.items()}
+    dh_next = dc_next = np.zeros((N, H))
+    for t in reversed(range(T)):
+        h, cache = caches[t]
+        dh = h - wanted[:, t] + dh_next
+        dh_next, dc_next, dWx, dWh, db = cell_backward(dh, dc_next, cache, p)
+        grads["Wx"] += dWx
+        grads["Wh"] += dWh
+        grads["b"] += db
+    return grads
+'''
+IN_A_LOOP = [
+    ("dc = dc_next + dh * o * (1 - tc ** 2)", "dc = dh * o * (1 - tc ** 2)", "a term is missing: + dc_next."),
+    ("df = dc * (c - g)", "df = dc * (c_new - g)", "c must stand here, not c_new."),
+    ("dg = dc * (1 - f)", "dg = dc * f", ""),
+    ("dh = h - wanted[:, t] + dh_next", "dh = h - wanted[:, t]", "a term is missing: + dh_next."),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "said"), IN_A_LOOP)
+def test_a_mistake_in_every_round_of_a_loop_is_told_once(before: str, after: str, said: str, tmp_path: Path) -> None:
+    style = Style(CELL, "run(p)[0]", "gradients(p)", ("p",), ())
+    text = CELL.replace(before, after)
+    report = report_of(style, text, tmp_path)
+    assert {g.verdict for g in report.gradients} == {"wrong"}
+    line = next(n for n, code in enumerate(text.splitlines(), 1) if code.strip() == after)
+    findings = [finding for finding in report.findings if finding.line is not None]
+    assert [finding.line for finding in findings] == [line]
+    assert said in findings[0].message
+
+
+def test_a_cell_in_a_loop_is_right(tmp_path: Path) -> None:
+    report = report_of(Style(CELL, "run(p)[0]", "gradients(p)", ("p",), ()), CELL, tmp_path)
+    assert {g.verdict for g in report.gradients} == {"right"}
+    assert not [finding for finding in report.findings if finding.line is not None]
+
+
+OVERWRITTEN = [  # and an earlier call of the function, for the loss, ran the line as often
+    ("EI += y - t", "EI = y - t"),
+    ("dW[k] += (y[k] - t[k]) * h", "dW[k] = (y[k] - t[k]) * h"),
+]
+CONTEXTS = '''
+import numpy as np
+
+rng = np.random.default_rng(9)
+W, U = rng.normal(size=(5, 3)), rng.normal(size=(7, 3))
+contexts = [1, 2, 4]
+
+def step(W, U):
+    h = U[3]
+    y = np.exp(W @ h) / np.sum(np.exp(W @ h))
+    total, EI, dW = 0.0, np.zeros(5), np.zeros_like(W)
+    for c in contexts:
+        t = np.zeros(5)
+        t[c] = 1
+        total -= np.sum(t * np.log(y))
+        EI += y - t
+        for k in range(5):
+            dW[k] += (y[k] - t[k]) * h
+    dU = np.zeros_like(U)
+    dU[3] = W.T @ EI
+    return total, dW, dU
+'''
+
+
+@pytest.mark.parametrize(("before", "after"), OVERWRITTEN)
+def test_what_a_loop_overwrites_is_told(before: str, after: str, tmp_path: Path) -> None:
+    style = Style(CONTEXTS, "step(W, U)[0]", "step(W, U)[1:]", ("W", "U"), ())
+    assert {g.verdict for g in report_of(style, CONTEXTS, tmp_path).gradients} == {"right"}
+    report = report_of(style, CONTEXTS.replace(before, after), tmp_path)
+    (finding,) = [finding for finding in report.findings if finding.line is not None]
+    assert finding.message.startswith("= where += is needed")
+    assert finding.write == before

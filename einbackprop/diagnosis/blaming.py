@@ -6,9 +6,9 @@ mistake; what is wrong only because of it *follows*.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from ..program import ONE, Factor, Program, operands
 from .aliases import is_passed
 from .judging import Judging, Run, line_of
 from .repeats import roles_of_runs
-from .rounds import MOST_EDITED, first_unknown, guesses
+from .roles import Roles
+from .rounds import suspects_in_a_loop
 from .sampling import Array
 from .search import Search, Surroundings
-from .truth import Known, Role, ancestors, ratio
+from .truth import Role, ancestors
 
 MOST_MISTAKES = 60
 MOST_TRIED = 8
@@ -46,20 +47,21 @@ def judge(
 
 @dataclass(frozen=True)
 class Suspect:
-    """A step, what it could be meant to be, and how many wrong gradients are right then (or how many later steps)."""
+    """A step, what it could be meant to be, and how many wrong gradients are right then (or how many later steps); of a
+    step in a loop it is ``settled`` before that."""
 
     name: str
     role: Role
     gained: int
+    settled: bool = False
 
 
-class Blame:
+class Blame(Roles):
     """The search for the mistakes of one backward."""
 
     def __init__(self, judging: Judging) -> None:
-        self.judging = judging
-        self.truth, self.original = judging.truth, judging.original
-        self.samples, self.reach = judging.samples, judging.reach
+        super().__init__(judging)
+        self.reach = judging.reach
         self.trusted = {name for name in judging.roots if self._is_forward(name)}
 
     def _is_forward(self, name: str) -> bool:
@@ -75,14 +77,16 @@ class Blame:
         self._take_what_was_meant()
         while (wrong := judging.wrong(judging.now)) and len(judging.fixed) < MOST_MISTAKES:
             found = self._next_mistake(wrong)
-            if found is None or found.gained < wrong.bit_count():
+            if found is None or (found.gained < wrong.bit_count() and not found.settled):
                 runs = roles_of_runs(judging, wrong)
                 for name, role in runs.items():
                     judging.fix(name, role)
                 if runs:
                     continue
+            if found is None and judging.is_tired and judging.fixed:
+                break  # a loop of many rounds: one mistake is known
             if found is None:
-                judging.misplaced += [t for n, t in enumerate(judging.targets) if wrong >> n & 1]
+                judging.misplaced += judging.wrong_targets(wrong)
                 break
             judging.fix(found.name, found.role)
         if len(judging.fixed) > 1:
@@ -91,8 +95,10 @@ class Blame:
     def _explain_again(self) -> None:
         """Once the other mistakes are set right, another step may explain as much as one without a small edit."""
         judging = self.judging
+        made = judging.made
+        runs = Counter(line_of(made[name].source)[:2] for name in judging.fixed)
         for name, role in list(judging.fixed.items()):
-            if self._edits(name):
+            if runs[line_of(made[name].source)[:2]] > 1 or self._edits(name):
                 continue
             judging.refix({n: r for n, r in judging.fixed.items() if n != name})
             wrong = judging.wrong(judging.now)
@@ -119,6 +125,9 @@ class Blame:
     def _next_mistake(self, wrong: int) -> Suspect | None:
         """The earliest step that, set to a true value, makes most gradients right."""
         judging = self.judging
+        if judging.is_tired:
+            rest = [] if judging.fixed else judging.wrong_targets(wrong)
+            return Suspect(rest[0].value, Role(self.truth.target(rest[0].parameter)), 1, True) if rest else None
         right = (1 << len(judging.targets)) - 1 & ~wrong & ~judging.unreadable
         open_ = [name for name in judging.roots if name not in judging.fixed and name not in self.trusted]
         reaching = [name for name in open_ if self.reach.get(name, 0) & wrong]
@@ -139,14 +148,12 @@ class Blame:
 
     def _in_a_loop(self, reaching: Sequence[str]) -> Suspect | None:
         """The step of a loop from which on nothing is known, set to what makes the next steps known."""
-        names, later = first_unknown(self.judging, reaching)
-        found = guesses(self.judging, names, later, lambda name: self.roles_for(name, [ONE])) if names else []
-        best = [guess for guess in found if guess.score == found[0].score][:MOST_EDITED]
-        for guess in best:
-            suspect = Suspect(guess.name, guess.role, 0)
-            if self._has_edit(suspect):
-                return suspect
-        return Suspect(best[-1].name, best[-1].role, 0) if best else None
+        found: Suspect | None = None
+        for name, role in suspects_in_a_loop(self.judging, reaching, lambda name: self.roles_for(name, [ONE])):
+            found = Suspect(name, role, 0, settled=True)
+            if self._is_another_run(name) or self._has_edit(found):
+                break
+        return found
 
     def _explained(self, found: Suspect, steps: Sequence[str], wrong: int) -> Suspect:
         """The suspect, or another step that explains as much, if only for that one there is a small edit."""
@@ -155,7 +162,7 @@ class Blame:
         tried: list[Suspect] = []
         for name in steps:
             for role in (*self.roles_for(name, [ONE]), *self.turned_roles(name)) if name != found.name else ():
-                reaches = (self.reach[name] & wrong).bit_count() >= found.gained
+                reaches = (self.reach[name] & wrong).bit_count() >= found.gained and not self.judging.is_tired
                 if reaches and len(tried) < MOST_TRIED and self._gained(name, role, wrong) >= found.gained:
                     tried.append(Suspect(name, role, found.gained))
                     if self._has_edit(tried[-1]):
@@ -175,7 +182,7 @@ class Blame:
         for name in ancestors(judging.program, found.name):
             if name in settled or name not in self.original or labels.get(name) == labels.get(found.name):
                 continue  # a variable that is changed later is not yet what its name says
-            for role in (*self._promised_roles(name), *self._slopes(name)):
+            for role in (*self._promised_roles(name), *self._slopes(name)) if not judging.is_tired else ():
                 now, fixed = judging.now, dict(judging.fixed)
                 judging.fix(name, role)
                 has_edit = self._has_edit(found)
@@ -257,7 +264,7 @@ class Blame:
         """A role of a step that makes more gradients right than the best so far."""
         found: Suspect | None = None
         least = best.gained if best else above
-        for role in roles:
+        for role in roles if not self.judging.is_tired else ():
             if (self.reach[name] & wrong).bit_count() > least:
                 gained = self._gained(name, role, wrong)
                 if gained > least:
@@ -275,14 +282,6 @@ class Blame:
         role = self.original.get(name)
         claims = len(gradient_of(self.judging.program.labels.get(name, ""))) > 1
         return role is not None and role.is_plain and role.known.kind in ("forward", "slope") and not claims
-
-    def _factors(self) -> tuple[list[Factor], list[Factor]]:
-        """Factors that a step of this code may have: those of its other steps; and, less likely, sizes."""
-        others = [role.factor for role in self.original.values() if role and role.known.kind == "cotangent"]
-        plain = list(dict.fromkeys([ONE, *others, *(-factor for factor in others)]))
-        dimensions = self.judging.program.dimensions
-        sizes = [Factor.of(1, **{d.letters[0]: power}) for d in dimensions for power in (1, -1)]
-        return plain, [f for f in (*sizes, Factor.of(2), Factor.of(-1)) if f not in plain]
 
     def _gained(self, name: str, role: Role, wrong: int) -> int:
         """How many gradients become right with a step in a role; 0 if another becomes wrong."""
@@ -321,7 +320,7 @@ class Blame:
         best: Suspect | None = None
         for name in names:
             later = [r for r in unknown if judging.place[r] > judging.place[name] and r != name]
-            for role in self.roles_for(name, factors) if later else ():
+            for role in self.roles_for(name, factors) if later and not judging.is_tired else ():
                 if role.known.kind in ("cotangent", "part"):
                     values = judging.rerun(judging.now, {name: [role.array(s) for s in self.samples]})
                     changed = [r for r in later if values[0].get(r) is not judging.now[0].get(r)]
@@ -329,77 +328,6 @@ class Blame:
                     if gained > (best.gained if best else 0):
                         best = Suspect(name, role, gained)
         return best
-
-    # Roles
-
-    def roles_for(self, name: str, factors: Sequence[Factor]) -> Iterator[Role]:
-        """The roles in which a step could be meant.
-
-        A step that already is a gradient is never meant to be the same times a factor, unless its own is a strange one.
-        """
-        own = [t for t in self.judging.targets if t.value == name]
-        if own:
-            yield from (Role(self.truth.target(t.parameter)) for t in own)
-            return
-        original = self.original.get(name)
-        settled = original is not None and original.is_plain
-        certain = self._is_certain(name)
-        for known in self.truth.known:
-            if settled and original is not None and known.name == original.known.name:
-                continue
-            allowed = factors if known.kind == "cotangent" else factors[:1]
-            if original is not None and original.known == known:
-                allowed = [ONE] if original.factor.number == 1 else self._factors()[0]
-            for axes in self._orders(name, known):
-                for factor in allowed:
-                    role = Role(known, factor, axes)
-                    if role != original and not (certain and self._is_multiple(name, role)):
-                        yield role
-
-    def _orders(self, name: str, known: Known) -> list[tuple[int, ...]]:
-        """The orders of axes in which a true value has the shape of a step; if no true value has it, any."""
-        true = self.samples[0].truth.get(known.name)
-        if true is None or true.dtype.kind not in "fc":
-            return []
-        value = self.judging.now[0].get(name)
-        orders = list(permutations(range(true.ndim)))
-        fitting = [axes for axes in orders if value is not None and true.transpose(axes).shape == value.shape]
-        if not fitting and name in self.judging.aliases and known.kind in ("forward", "cotangent"):
-            return orders[:1]  # another value than it should be, of another shape perhaps
-        is_open = value is None or self.original.get(name) is None  # then its shape may be the mistake
-        if fitting or not is_open or known.kind not in ("cotangent", "part"):
-            return fitting
-        return orders[:2] if name in self.judging.program.labels else []
-
-    def _is_certain(self, name: str) -> bool:
-        """Whether a step is the gradient of something on the way, or of a parameter, as it stands."""
-        role = self.original.get(name)
-        return role is not None and role.is_plain and role.known.kind in ("cotangent", "part")
-
-    def _is_as_named(self, name: str) -> bool:
-        """Whether a step is the gradient that its name says."""
-        role = self.original.get(name)
-        return self._is_certain(name) and role is not None and role.known.of in self.judging.promised(name)
-
-    def _is_turned(self, name: str) -> bool:
-        """Whether a step is a gradient, with its axes in another order than those of what it is the gradient of."""
-        role = self.original.get(name)
-        is_known = self._is_certain(name) or (name in self.judging.aliases and role is not None and role.is_plain)
-        return is_known and role is not None and role.axes != tuple(sorted(role.axes))
-
-    def _is_multiple(self, name: str, role: Role) -> bool:
-        """Whether a role is what a step is now, times a factor."""
-        value = self.judging.now[0].get(name)
-        return value is not None and ratio(value, role.array(self.samples[0])) is not None
-
-    def turned_roles(self, name: str) -> Iterator[Role]:
-        """What a step is, with its axes in another order."""
-        role = self.original.get(name)
-        kinds = ("cotangent", "forward") if name in self.judging.aliases else ("cotangent",)
-        if role is not None and role.is_plain and role.known.kind in kinds:
-            for axes in permutations(role.axes):
-                if axes != role.axes:
-                    yield Role(role.known, role.factor, axes)
 
 
 def is_gradient(found: Role | None, given: Role, factors: Sequence[Factor]) -> bool:

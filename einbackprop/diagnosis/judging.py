@@ -23,6 +23,7 @@ from .truth import Matching, Role, Truth, arrays_of
 
 Verdict = Literal["right", "wrong", "follows", "undecided"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
+MOST_WORK = 60_000  # evaluations: some ten seconds
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Judging:
         The steps that are mistakes, in the order in which they were found, and what each should be.
     misplaced : list of Target
         Gradients that are no step's mistake: another value was returned in their place.
+    work : int
+        Equations evaluated so far.
     explained : dict
         The smallest edits that were found for a step, with certain steps set right.
     first, now : list of Values
@@ -112,6 +115,7 @@ class Judging:
         self.now = self.first
         self.fixed: dict[str, Role] = {}
         self.misplaced: list[Target] = []
+        self.work = 0
         self.explained: dict[Hashable, tuple[Edit, ...]] = {}
         self.original = {name: self.identify(name, self.first) for name in self.roots}
         self.wrong_at_first = self.wrong(self.first)
@@ -201,6 +205,7 @@ class Judging:
                     now = refit(now, ranks)
                     if now is not None and len(now.out.indices) != self._rank(name):
                         ranks[name] = len(now.out.indices)
+                self.work += len(results)
                 for values, n in zip(results, chosen, strict=True):
                     if now is None:
                         values.pop(name, None)
@@ -246,6 +251,10 @@ class Judging:
                 bits |= 1 << k
         return bits
 
+    def wrong_targets(self, bits: int) -> list[Target]:
+        """The targets of gradients given as bits."""
+        return [target for n, target in enumerate(self.targets) if bits >> n & 1]
+
     # Mistakes and verdicts
 
     def fix(self, name: str, role: Role) -> None:
@@ -267,6 +276,11 @@ class Judging:
     def is_target(self, name: str) -> bool:
         """Whether a value is returned as a gradient."""
         return any(t.value == name for t in self.targets)
+
+    @property
+    def is_tired(self) -> bool:
+        """Whether so much was tried that what was found so far must do."""
+        return self.work > MOST_WORK
 
     @property
     def own_sample(self) -> int | None:

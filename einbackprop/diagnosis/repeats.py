@@ -23,7 +23,7 @@ def roles_of_runs(judging: Judging, wrong: int) -> dict[str, Role]:
         The gradients that are wrong, as bits.
     """
     for runs in lines_run_again(judging, wrong):
-        for changed in common_edits(runs, judging):
+        for changed in common_edits(runs, judging) if not judging.is_tired else ():
             values = judging.rerun(judging.now, {}, changed, only=[0])
             if judging.wrong(values, [0]):
                 continue

@@ -23,6 +23,7 @@ ONE_MINUS = "1 - "
 OTHER_LINE = 0.05  # of two equally small edits, the one on the step's own line is likelier
 ARGUMENT = 0.3  # what is passed is rather another value than that value times something
 NAMELESS = 0.02  # of two edits that are as small, that of what has a name is said
+MOST_WORK = 10_000  # evaluations in one search: edits that are found take a tenth of that
 SETTLED_LINE = 0.5  # a line whose value is a known one is not likely to be wrong
 
 
@@ -138,6 +139,7 @@ class Search:
         self.goal = [self.role.array(s) for s in judging.samples]
         self.region = self._region()
         self.inside = {equation.out.name for equation in self.region}
+        self.work = 0  # equations evaluated
         self._restore()
         self.pool = self._pool()
 
@@ -218,6 +220,8 @@ class Search:
                     evaluate_into(values, changed[ref.name], sizes)
             if name in changed or any(ref.name in dirty for ref in operands(equation)):
                 dirty.add(name)
+                self.work += 1
+                self.judging.work += 1
                 if not evaluate_into(values, equation, sizes):
                     values.pop(self.name, None)
                     return values
@@ -247,6 +251,8 @@ class Search:
         found: list[tuple[float, Edit]] = []
         for candidates in (self._small(), self._larger()):
             for edit in candidates:
+                if self.work > MOST_WORK:
+                    break
                 cost = self._cost(edit)
                 if (not found or cost <= found[0][0] + OTHER_LINE / 2) and self.works(edit):
                     found.append((cost, edit))

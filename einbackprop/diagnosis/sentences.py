@@ -10,7 +10,6 @@ from .edits import Edit
 from .truth import ancestors
 from .wording import Words, amount_text
 
-
 SIGNS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="}
 
 
@@ -62,7 +61,7 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
         what = words.maker(slopes[edit.new])
         return f"{words.value(edit.old)} is not the derivative of {what}: {words.value(edit.new)} is."
     old, new = forward_value(edit.old, words), forward_value(edit.new, words)
-    said, instead = words.value(edit.old), words.value(edit.new)
+    said, instead = (words.on_line(name, edit.edited) for name in (edit.old, edit.new))
     maker = truth.made.get(new)
     is_changed = edit.new in ancestors(words.program, edit.old) and old == edit.old
     if is_changed and words.name(edit.old) == words.name(edit.new):

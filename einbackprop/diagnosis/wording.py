@@ -15,7 +15,7 @@ from ..text.markup import Markup, text
 from ..text.notation import View, equation_markup, equation_text
 from .judging import Judging, line_of
 from .search import Surroundings
-from .spelling import spelled
+from .spelling import spelled, variables
 from .truth import Known, Role
 
 
@@ -153,9 +153,20 @@ class Words:
         made = {e.out.name for e in line}
         called = {ref.name: self.name(ref.name) for e in line for ref in operands(e) if ref.name not in made}
         called |= spelled(line, called, self.judging.made)
+        called |= self._passed(own.source.shown.code if own and own.source else "", self.line_of(line[0]), called)
         others = [value for value in names if value not in called and value not in made]
         again = {value: called[read] for value in others for read in called if self._same(value, read)}
         return called | again
+
+    def _passed(self, code: str, whole: Sequence[Equation], called: Mapping[str, str]) -> dict[str, str]:
+        """The one name of a line that no other value has, for the one value that its helpers read and it does not."""
+        made = {e.out.name for e in whole}
+        read = {ref.name: self.name(ref.name) for e in whole for ref in operands(e) if ref.name not in made}
+        read |= {value: name for value, name in called.items() if value in read}
+        names = variables(code)
+        unknown = [value for value, name in read.items() if name not in names]
+        free = [name for name in names if name not in read.values()]
+        return {unknown[0]: free[0]} if len(unknown) == len(free) == 1 else {}
 
     def in_forward_letters(self, equation: Equation) -> Equation:
         """The equation with the letters that the forward has for what it reads, where they go together.
@@ -232,6 +243,10 @@ class Words:
         if not nested:
             return self.name(name)
         return text(self.formula(nested, nested[-1].out.name).right)
+
+    def on_line(self, name: str, equation: Equation) -> str:
+        """A value in a sentence about a line: as the line calls it."""
+        return self._spelled(equation.out.name, {name: self.name(name)}).get(name) or self.value(name)
 
     def _nameless(self, name: str) -> list[Equation]:
         """The equation of a value that has no name, those of such values that it reads before it."""
