@@ -104,6 +104,24 @@ def test_what_the_loss_itself_runs_is_trusted() -> None:
     assert finding.line == 41  # and not the sigmoid, nor another line of the step, which the backward runs again
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected", "write"),
+    [
+        ("(guess - truth) / truth.shape[-1]", "guess - truth", None, "return (guess - truth) / truth.shape[1]"),
+        ("d_guess = deriv_cost(guess, truth)", "d_guess = -deriv_cost(guess, truth)",
+         "d_guess[l,b] = 1/B (guess[l,b] - truth[l,b])", None),
+    ],
+)  # fmt: skip
+def test_what_a_line_cannot_see_is_not_named_on_it(before: str, after: str, expected: str, write: str) -> None:
+    (script,) = (s for s in SCRIPTS if s.name == "columns")
+    module = module_of(script.source.replace(before, after).replace("guess = W3", "out = W3").replace(
+        "return [X, one, two, guess]", "return [X, one, two, out]"), "columns")  # fmt: skip
+    arguments = module.build(np.random.default_rng(0), script.equal)
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=0).findings
+    assert write is None or finding.write == write  # n is another function's
+    assert expected is None or (finding.expected or "").split("\n")[0] == expected  # and so is out
+
+
 def test_the_other_side_of_a_mask_is_said_in_signs_and_once() -> None:
     (script,) = (s for s in SCRIPTS if s.name == "rows")
     module = module_of(script.source.replace("dh2 * (z2 > 0)", "dh2 * (z2 < 0)"), "mask")
