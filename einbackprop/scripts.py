@@ -171,7 +171,9 @@ def _compiled(script: str) -> types.CodeType:
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        raise ScriptError(describe(error)) from error
+        said = describe(error)
+        named = os.path.basename(script) in said
+        raise ScriptError(said if named else f"{script}: {said}") from error
 
 
 def _module_name(script: str) -> str:

@@ -456,3 +456,22 @@ def test_long_reports_stay_within_a_hundred_columns() -> None:
     report = check(lambda p: sum((v**2).sum() for v in p.values()), lambda p: dict(p), p)
     assert max(map(len, str(report).splitlines())) <= WIDTH
     assert str(report).replace("\n", " ").startswith("wrong: " + ", ".join(names))
+
+
+def test_gradients_that_are_not_returned_are_told() -> None:
+    with pytest.raises(ScriptError, match=r"^the gradients are None: are they returned\?$"):
+        check(lambda b: (b**2).sum(), lambda b: None, ZEROS)
+
+
+def test_nothing_is_right_of_no_data() -> None:
+    X = np.zeros((0, 3))
+    report = check(lambda W, X: ((X @ W) ** 2).sum(), lambda W, X: 3 * X.T @ (X @ W), np.ones((3, 2)), X)
+    assert report.exit_code == 3
+    assert report.gradients[0].note.endswith("is empty, and every gradient is 0 then")
+
+
+def test_a_gradient_that_is_no_number_is_said_plainly() -> None:
+    report = check(lambda b: (b**2).sum(), lambda b: 2 * b * np.nan, ZEROS)
+    assert report.exit_code == 1
+    assert "yours nan, expected" in str(report)
+    assert "nan roundings" not in str(report)

@@ -359,3 +359,10 @@ def test_an_example_is_written_once(tmp_path: Path) -> None:
         scripts.write_example("x.py", str(tmp_path))
     with pytest.raises(ScriptError, match=r"cannot be written: No such file or directory"):
         scripts.write_example("mynet.py", str(tmp_path / "no"))
+
+
+def test_what_is_no_text_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "binary.py"
+    script.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ScriptError, match=r"binary\.py.*SyntaxError"):
+        check_script(str(script), "a", "b", ["W"], "")

@@ -97,6 +97,8 @@ def rehearse(
     """
     value = number(called(loss, state, "the loss")).real
     result = called(gradients, state, "the gradients")
+    if result is None:
+        raise ScriptError("the gradients are None: are they returned?")
     if callable(result) or isinstance(result, str):
         what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")

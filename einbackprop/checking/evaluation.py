@@ -77,7 +77,8 @@ def describe(error: BaseException) -> str:
     message = " ".join(str(error).split()) or "no message"
     text = f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
-        return f"{_base(error.filename or '')}, line {error.lineno}: SyntaxError: {error.msg}"
+        where = f"{_base(error.filename)}, line {error.lineno}: " if error.filename and error.lineno else ""
+        return f"{where}SyntaxError: {error.msg}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
     if not frames:
         return text

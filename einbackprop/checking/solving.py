@@ -25,7 +25,7 @@ from einbackprop.checking.trials import History, Trial, judge_all, reviewed, ver
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import EinbackpropError, ScriptError
-from einbackprop.nesting import Attribute, Path, get
+from einbackprop.nesting import Attribute, Path, get, leaves
 from einbackprop.tracing.tracer import Trace, record, record_pair
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
@@ -109,6 +109,7 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         history: dict[str, History] = {target.name: [] for target in targets}
         methods = [judge_all(user, drawing, draw, targets, history) for draw in drawing.draws()]
         gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
+        gradients = _not_empty(problem, gradients)
         gradients, stale = _without_stale(problem, user, drawing, gradients, history)
         findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
         findings += _hiding(problem, drawing)
@@ -152,6 +153,18 @@ def _forgiven(gradients: tuple[Gradient, ...], told: Mapping[str, str]) -> tuple
         replace(item, verdict="right", roundings=None, index=None, yours=None, expected=None,
                 note=f"{told[item.name]}; that changes it by up to {by:.1%} at the values drawn")
         if item.name in chosen else item
+        for item in gradients
+    )  # fmt: skip
+
+
+def _not_empty(problem: Problem, gradients: tuple[Gradient, ...]) -> tuple[Gradient, ...]:
+    """Where some data have no entries, a gradient that is 0 is right of whatever formula."""
+    found = [(path, leaf) for path, leaf in leaves(problem.state) if isinstance(leaf, np.ndarray)]
+    empty = [problem.label(path) for path, leaf in found if not leaf.size]
+    note = f"{empty[0]} is empty, and every gradient is 0 then" if empty else ""
+    return tuple(
+        replace(item, verdict="undecided", grade=None, note=note)
+        if empty and item.verdict == "right" and item.yours == item.expected == 0 else item
         for item in gradients
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A report as text for a terminal: at most 100 columns, in colour where that is wanted."""
 
 import linecache
+import math
 import os
 import re
 import textwrap
@@ -117,6 +118,8 @@ def error_text(item: Gradient) -> str:
         return f"off by {item.max_error:.1g} of the largest entry, all that differences can tell"
     if item.verdict == "right":
         return text
+    if not math.isfinite(item.roundings):
+        return f"yours {item.yours:.6g}, expected {item.expected:.6g}{where}"
     digits = ".6g" if item.max_error > 1e-4 else ".15g"
     return f"{text}: yours {item.yours:{digits}}, expected {item.expected:{digits}}"
 
