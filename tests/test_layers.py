@@ -40,7 +40,8 @@ from einbackprop.layers.convolution import convolution_1d
 from einbackprop.layers.dropout import dropout
 from einbackprop.layers.embedding import embedding, embedding_vjp
 from einbackprop.layers.linear import linear
-from einbackprop.layers.recurrence import gru, lstm
+from einbackprop.layers.pooling import average_pooling_vjp
+from einbackprop.layers.recurrence import gru, lstm, rnn
 from einbackprop.layers.windows import scatter, windows
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
@@ -500,6 +501,14 @@ MESSAGES = {
         lambda: attention.rotary(zeros(1, 1, 2, 5), attention.rotations(2, 2)),
     "lstm: Wx[q,i,j] has q = 3 (shape (3, 2, 2)), but there are 4 gates.":
         lambda: lstm(zeros(1, 2, 1), zeros(2, 1), zeros(2, 1), zeros(3, 2, 2), zeros(3, 2, 2), zeros(3, 2)),
+    "rnn: x[t,j,b] has t = 0 (shape (0, 2, 1)), but one step at least is needed.":
+        lambda: rnn(zeros(0, 2, 1), zeros(2, 1), zeros(2, 2), zeros(2, 2), zeros(2)),
+    "there are 3 windows along axis 1 of the pixels, but 2 fit: a kernel of 2, stride 2, dilation 1, and 4 pixels with "
+    "padding 0 on both sides.":
+        lambda: average_pooling_vjp(zeros(1, 1, 1, 2, 3), zeros(1, 1, 1, 4, 4), size=2),
+    "there are 9 windows along axis 0 of the pixels, but 1 fit: a kernel of 2, stride 3, dilation 1, and 4 pixels with "
+    "padding 0 on both sides.":
+        lambda: scatter(zeros(9, 2), (4,), stride=3),
     "gru: Wx[q,i,j] has q = 4 (shape (4, 2, 2)), but there are 3 gates.":
         lambda: gru(zeros(1, 2, 1), zeros(2, 1), zeros(4, 2, 2), zeros(4, 2, 2), zeros(4, 2), zeros(4, 2)),
 }  # fmt: skip

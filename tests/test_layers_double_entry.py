@@ -220,8 +220,8 @@ def of_the_same_step(h, h0):
     return h
 
 
-def without_dilation(w, pixels, stride=1, padding=0, dilation=1):
-    return scatter(w, pixels, stride, padding)
+def turned_round(w, pixels, stride=1, padding=0, dilation=1):
+    return scatter(w[..., ::-1], pixels, stride, padding, dilation)
 
 
 def one_pixel_off(w, pixels, stride=1, padding=0, dilation=1):
@@ -234,8 +234,8 @@ def one_pixel_off(w, pixels, stride=1, padding=0, dilation=1):
         ("RNN, 2 steps", recurrence, "one_step_before", of_the_same_step),
         ("LSTM, 2 steps", recurrence, "one_step_before", of_the_same_step),
         ("GRU, 2 steps", recurrence, "one_step_before", of_the_same_step),
-        ("convolution 1d, 3 1 2", convolution, "scatter", without_dilation),
-        ("convolution 2d, 3 1 2", convolution, "scatter", without_dilation),
+        ("convolution 1d, 3 1 2", convolution, "scatter", turned_round),
+        ("convolution 2d, 3 1 2", convolution, "scatter", turned_round),
         ("convolution 1d, 3 1 2", convolution, "scatter", one_pixel_off),
     ],
 )

@@ -223,3 +223,13 @@ def test_networks_refuse_what_does_not_fit_in_one_line(message):
     with pytest.raises((ShapeError, RangeError)) as caught:
         MESSAGES[message](np.random.default_rng(0))
     assert str(caught.value) == message
+
+
+def test_a_label_that_is_refused_is_said_of_the_line_that_asked():
+    parameters = initialize_mlp([3, 4], np.random.default_rng(0))
+    with pytest.raises(RangeError) as caught:
+        value_and_grad(mlp_loss)(parameters, np.ones((3, 2)), np.array([0, 4]))
+    where, what = str(caught.value).split("\n")
+    assert "losses.py" in where
+    assert where.endswith('in cross_entropy: require_range("cross_entropy", "label", label, "k", K)')
+    assert what == "cross_entropy: label[1] is 4, but k runs from 0 to 3."

@@ -74,7 +74,7 @@ def max_pooling(X: Array, *, size: int, stride: int | None = None) -> Array:
 def max_pooling_vjp(dZ: Array, X: Array, *, size: int, stride: int | None = None) -> Array:
     """Return `dX[b,g,i,p,q]`: each cotangent goes where its maximum came from."""
     w = windows(X, (size, size), stride or size)
-    place = np.argmax(w.reshape(*dZ.shape, size * size), axis=5)
+    place = np.argmax(w.reshape(*w.shape[:5], size * size), axis=5)
     hit = np.equal.outer(place, np.arange(size * size)).reshape(w.shape)
     dw = einsum("bgiyxrt,bgiyx->bgiyxrt", hit, dZ)
     return scatter(dw, X.shape[3:], stride or size)

@@ -43,6 +43,7 @@ h[t,i,b]      = tanh(a[t,i,b])
 @declare_shapes("x[t,j,b], h0[i,b], Wx[i,j], Wh[i,g], bias[i]")
 def rnn(x: Array, h0: Array, Wx: Array, Wh: Array, bias: Array) -> Array:
     """Return `h[t,i,b]`, the state after each step (Elman, 1990)."""
+    require_steps("rnn", x)
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     from_x = einsum("ij,tjb->tib", Wx, x) + einsum("i,t,b->tib", bias, ones_t, ones_b)
 
@@ -126,6 +127,7 @@ def lstm(x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, bias: Array) -> t
     The gates q are, in this order: what is written into the cell, what is kept of it (the forget gate), what is new
     for it, what is shown of it (the output gate).
     """
+    require_steps("lstm", x)
     require_gates("lstm", Wx, 4)
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     from_x = einsum("qij,tjb->tqib", Wx, x) + einsum("qi,t,b->tqib", bias, ones_t, ones_b)
@@ -226,6 +228,7 @@ def gru(x: Array, h0: Array, Wx: Array, Wh: Array, bias_x: Array, bias_h: Array)
     The gates q are, in this order: what of the state the new one sees (the reset gate), what is kept of it (the update
     gate), what is new.
     """
+    require_steps("gru", x)
     require_gates("gru", Wx, 3)
     ones_t, ones_b = np.ones(x.shape[0], x.dtype), np.ones(x.shape[2], x.dtype)
     ax = einsum("qij,tjb->tqib", Wx, x) + einsum("qi,t,b->tqib", bias_x, ones_t, ones_b)
@@ -280,6 +283,12 @@ def gru_gates(ax: Array, ah: Array) -> tuple[Array, Array, Array]:
     reset, keep = sigmoid(ax[0] + ah[0]), sigmoid(ax[1] + ah[1])
     new = np.tanh(ax[2] + einsum("...,...->...", reset, ah[2]))
     return reset, keep, new
+
+
+def require_steps(function: str, x: Array) -> None:
+    """Refuse a sequence of no steps: it has no state after any."""
+    if not len(x):
+        raise ShapeError(f"{function}: x[t,j,b] has t = 0 (shape {tuple(x.shape)}), but one step at least is needed.")
 
 
 def require_gates(function: str, Wx: Array, count: int) -> None:

@@ -67,9 +67,21 @@ def scatter(w: Array, pixels: Sequence[int], stride: int = 1, padding: int = 0, 
         As `windows` returns it.
     pixels
         The sizes of x along the axes of the pixels.
+
+    Raises
+    ------
+    ShapeError
+        If there are more or fewer windows along an axis than fit.
     """
     n = len(pixels)
     outer, counts, kernel = w.shape[: -2 * n], w.shape[-2 * n : -n], w.shape[-n:]
+    for axis, (size, count, r) in enumerate(zip(pixels, counts, kernel, strict=True)):
+        fitting = (size + 2 * padding - dilation * (r - 1) - 1) // stride + 1
+        if count != fitting:
+            raise ShapeError(
+                f"there are {count} windows along axis {axis} of the pixels, but {fitting} fit: a kernel of {r}, "
+                f"stride {stride}, dilation {dilation}, and {size} pixels with padding {padding} on both sides."
+            )
     padded = np.zeros((*outer, *[size + 2 * padding for size in pixels]), w.dtype)
     for r in np.ndindex(*kernel):  # of one place r, all windows y: no two stand at the same pixel
         place: list[Any] = [
