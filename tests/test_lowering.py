@@ -88,6 +88,7 @@ def unwritten(arrays: Arrays, run: Any) -> Any:
 def thresholds_of_one() -> Iterator[None]:
     """What is made for large arrays is done to the smallest: blocks of two or three entries, extrema by position."""
     small = {(regions, "LARGE"): 1, (regions, "BLOCK"): 24, (regions, "FEWEST"): 1, (reductions, "SHORT"): 1}
+    small |= {(regions, "FEW"): -1}
     small |= {(reductions, "MANY"): 1}
     before = {(module, name): getattr(module, name) for module, name in small}
     try:
@@ -276,6 +277,16 @@ def test_the_gradient_of_a_pick_is_added_in_place() -> None:
     plan = compile(Gradient(cross_entropy), x, y, reuse=True).plan
     assert plan.nbytes < 2.2 * x.nbytes  # the gradient and one array more: no one-hot rows
     assert "scatter_along" in plan.source
+
+
+def test_what_is_made_for_a_block_lies_where_the_result_of_the_block_goes() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 30)), rng.integers(0, 30, 40)
+    with thresholds_of_one():
+        function = compile(Gradient(cross_entropy), x, y)
+    shared = [step for step in function.plan.steps if step.word == "block" and step.template.startswith("b")]
+    assert shared
+    np.testing.assert_allclose(function(x, y), compile(Gradient(cross_entropy), x, y)(x, y), rtol=1e-12)
 
 
 @given(programs(), st.booleans())

@@ -22,6 +22,7 @@ from .patterns import at_positions, axes_of, form_of
 from .picking import is_scattered
 from .preparation import prepared
 from .regions import Region
+from .sharing import share
 from .views import View
 from .workspace import Workspace, number_of
 
@@ -309,6 +310,7 @@ class Lowering:
     def plan(self, interface: Interface) -> Plan:
         """The plan that the steps make."""
         outputs = [self.output(number) for number in range(len(self.program.outputs))]
+        share(self.work.assembly)
         source = Source(self.work.assembly, outputs)
         texts = [source.view(view) for view in outputs]
         constants = self.work.assembly.constants

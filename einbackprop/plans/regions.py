@@ -23,6 +23,8 @@ LARGE = 1 << 20
 """Bytes of an array from which on blocks are worth while."""
 BLOCK = 1 << 19
 """Bytes of a block of one array."""
+FEW = 5
+"""Whole arrays up to which a region has blocks twice as long: they stay in cache, and there are half as many calls."""
 FEWEST = 3
 """Passes over such an array that a region must save."""
 
@@ -168,11 +170,27 @@ def region_from(work: Workspace, equations: Sequence[Equation], start: int) -> R
     large = [e for e in region.inside if size_of(work, e.out) > prod(work.shape(region.letters[:-1])) * region.part]
     if sum(map(passes, large)) < FEWEST:
         return None
+    whole = [e for e in region.inside if size_of(work, e.out) >= prod(work.shape(region.order))]
+    if len(whole) <= FEW and work.sizes[region.letters[-1]] % (2 * region.part) == 0:
+        region.part *= 2
     needed = needed_of(region.inside, early)
     chosen = {equation.out.name for equation in region.inside}
+    region.inside = small_first(work, region.inside)
     region.before = [equation for name, equation in early.items() if name in needed]
     region.after = [e for e in rest if e.out.name not in needed and e.out.name not in chosen]
     return region
+
+
+def small_first(work: Workspace, inside: Sequence[Equation]) -> list[Equation]:
+    """The equations with those that make little of much as early as can be: then what they read can be written over."""
+    order: list[Equation] = []
+    for equation in inside:
+        names = {ref.name for ref in operands(equation)}
+        at = len(order)
+        if any(8 * size_of(work, equation.out) < size_of(work, ref) for ref in operands(equation)):
+            at = max((n for n, other in enumerate(order, 1) if other.out.name in names), default=0)
+        order.insert(at, equation)
+    return order
 
 
 def passes(equation: Equation) -> int:
