@@ -279,13 +279,15 @@ def test_the_gradient_of_a_pick_is_added_in_place() -> None:
     assert "scatter_along" in plan.source
 
 
-def test_what_is_made_for_a_block_lies_where_the_result_of_the_block_goes() -> None:
+def test_what_is_made_for_a_block_lies_where_the_result_of_the_block_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "LARGE", 1)
+    monkeypatch.setattr(regions, "BLOCK", 8 * 30 * 4)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 30)), rng.integers(0, 30, 40)
-    with thresholds_of_one():
-        function = compile(Gradient(cross_entropy), x, y)
+    function = compile(Gradient(cross_entropy), x, y)
     shared = [step for step in function.plan.steps if step.word == "block" and step.template.startswith("b")]
     assert shared
+    monkeypatch.setattr(regions, "LARGE", 1 << 20)
     np.testing.assert_allclose(function(x, y), compile(Gradient(cross_entropy), x, y)(x, y), rtol=1e-12)
 
 
