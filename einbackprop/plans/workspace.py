@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
+from .copies import Copy
 from .dtypes import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
-
-if TYPE_CHECKING:
-    from .layouts import Copy
 
 Number = int | float | complex
 
