@@ -498,3 +498,84 @@ def test_what_a_loop_overwrites_is_told(before: str, after: str, tmp_path: Path)
     (finding,) = [finding for finding in report.findings if finding.line is not None]
     assert finding.message.startswith("= where += is needed")
     assert finding.write == before
+
+
+# What to write, tried among the user's own variables
+
+ENTRIES = '''
+import numpy as np
+
+rng = np.random.default_rng(2)
+X, Y = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
+params = {"W1": rng.normal(size=(3, 4)), "W2": rng.normal(size=(4, 2))}
+
+def forward(params):
+    h = np.tanh(X @ params["W1"])
+    return h, h @ params["W2"]
+
+def loss(params, reg):
+    h, out = forward(params)
+    return np.sum((out - Y) ** 2) / len(X) + reg * sum(np.sum(w * w) for w in params.values())
+
+def slope(h):
+    return 1 - h * h
+
+def gradients(params, reg):
+    h, out = forward(params)
+    n = len(X)
+    d = 2 * (out - Y) / n
+    grads = {"W2": h.T @ d}
+    grads["W2"] += 2 * reg * params["W2"]
+    dz = (d @ params["W2"].T) * slope(h)
+    grads["W1"] = X.T @ dz + 2 * reg * params["W1"]
+    return grads
+'''
+TO_WRITE = [
+    ('grads["W2"] += 2 * reg * params["W2"]', 'grads["W2"] += reg * params["W2"]'),
+    ('grads["W1"] = X.T @ dz + 2 * reg * params["W1"]', 'grads["W1"] = X.T @ dz + reg * params["W1"]'),
+    ("d = 2 * (out - Y) / n", "d = 2 * (out - Y)"),
+    ("d = 2 * (out - Y) / n", "d = (out - Y) / n"),
+    ('dz = (d @ params["W2"].T) * slope(h)', 'dz = (d @ params["W2"].T) * 2 * slope(h)'),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), TO_WRITE)
+def test_what_is_to_be_written_repairs_the_script(before: str, after: str, tmp_path: Path) -> None:
+    style = Style(ENTRIES, "loss(params, 0.05)", "gradients(params, 0.05)", ("params",), ())
+    assert ENTRIES.count(before) == 1
+    text = ENTRIES.replace(before, after)
+    (finding,) = [f for f in report_of(style, text, tmp_path).findings if f.line is not None]
+    assert finding.line is not None
+    assert finding.write is not None
+    lines = text.splitlines()
+    lines[finding.line - 1] = "    " + finding.write
+    report = report_of(style, "\n".join(lines), tmp_path)
+    assert {g.verdict for g in report.gradients} == {"right"}
+
+
+HELPER = '''
+import numpy as np
+
+rng = np.random.default_rng(4)
+W, V, X = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
+
+def tanh_backward(y, slope):
+    return y * (1 - y)
+
+def loss(W, V):
+    return 0.5 * np.sum((np.tanh(X @ W) @ V) ** 2)
+
+def gradients(W, V):
+    hidden = np.tanh(X @ W)
+    error = hidden @ V
+    back = error @ V.T
+    delta = tanh_backward(hidden, back)
+    return X.T @ delta, hidden.T @ error
+'''
+
+
+def test_what_is_to_be_written_reads_only_what_is_there(tmp_path: Path) -> None:
+    report = report_of(Style(HELPER, "loss(W, V)", "gradients(W, V)", ("W", "V"), ()), HELPER, tmp_path)
+    assert [g.verdict for g in report.gradients] == ["wrong", "right"]
+    for finding in report.findings:
+        assert finding.write is None or not {"hidden", "back"} & set(finding.write.split())

@@ -102,6 +102,7 @@ class Judging:
         self.aliases = {e.out.name for e in program.equations if is_alias(e)}
         self.reach = self._reach()
         self.unreadable = self._unreadable()
+        self.run, self.arrays = run, arrays
         self.samples = self._samples(arrays, rng, run)
         for drawn in self.samples:  # the derivative does not need every value of the forward
             forward = {n: a for n, a in drawn.yours.items() if n in self.truth.forward_names}
@@ -153,16 +154,19 @@ class Judging:
 
     def _is_faithful(self, sample: Sample, run: Run, arrays: Sequence[Array]) -> bool:
         """Whether a run of the code itself says what its trace says."""
-        given = [
-            sample.given[i.ref.name].reshape(np.shape(array)).astype(np.asarray(array).dtype)
-            for i, array in zip(self.program.inputs, arrays, strict=True)
-        ]
         try:
-            results = run(given)
+            results = run(self.given(sample, arrays))
         except Exception:  # the code itself fails at these values: nothing can be said of it
             return False
         traced = [sample.yours.get(ref.name) for ref in self.program.outputs]
         return all(agrees(a, b) for a, b in zip(results, traced, strict=True))
+
+    def given(self, sample: Sample, arrays: Sequence[Array]) -> list[Array]:
+        """What the code itself is given in a sample of the user's sizes."""
+        return [
+            sample.given[i.ref.name].reshape(np.shape(array)).astype(np.asarray(array).dtype)
+            for i, array in zip(self.program.inputs, arrays, strict=True)
+        ]
 
     # Values
 

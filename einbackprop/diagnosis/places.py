@@ -13,11 +13,12 @@ import numpy as np
 from ..program import ONE, Contract, Equation, Ref, Source, operands
 from ..text.markup import Markup, Partial
 from ..tracing.statements import statements_of
-from .advice import advise, namespace, run, statement_of, transposings
+from .advice import advise, namespace, run, statement_of
 from .aliases import code_of, is_alias, names_read
 from .edits import Edit
 from .judging import Judging, Target, line_of
 from .orientation import ends_in_transpose
+from .rewriting import transposings
 from .sampling import CLOSE, Array
 from .search import Search
 from .spelling import variables

@@ -15,7 +15,7 @@ SIGNS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="}
 
 def sentence(edit: Edit, words: Words) -> str:
     """What is wrong, in words."""
-    old, new = (words.value(name) if name else "" for name in (edit.old, edit.new))
+    old, new = (words.on_line(name, edit.edited) if name else "" for name in (edit.old, edit.new))
     match edit.kind:
         case "replace":
             return replaced_sentence(edit, words)

@@ -14,6 +14,7 @@ from ..text.einsum_text import einsum_text
 from ..text.markup import Markup, text
 from ..text.notation import View, equation_markup, equation_text
 from .judging import Judging, line_of
+from .scoping import called_there, names_at
 from .search import Surroundings
 from .spelling import spelled, variables
 from .truth import Known, Role
@@ -164,7 +165,7 @@ class Words:
         read = {ref.name: self.name(ref.name) for e in whole for ref in operands(e) if ref.name not in made}
         read |= {value: name for value, name in called.items() if value in read}
         names = variables(code)
-        unknown = [value for value, name in read.items() if name not in names]
+        unknown = [value for value, name in read.items() if name not in names and "." not in name and "(" not in name]
         free = [name for name in names if name not in read.values()]
         return {unknown[0]: free[0]} if len(unknown) == len(free) == 1 else {}
 
@@ -246,7 +247,11 @@ class Words:
 
     def on_line(self, name: str, equation: Equation) -> str:
         """A value in a sentence about a line: as the line calls it."""
-        return self._spelled(equation.out.name, {name: self.name(name)}).get(name) or self.value(name)
+        said = self._spelled(equation.out.name, {name: self.name(name)}).get(name) or self.value(name)
+        known = names_at(equation.source)
+        if known and said.isidentifier() and said not in known:
+            return called_there(self.judging, name, equation.source) or said
+        return said
 
     def _nameless(self, name: str) -> list[Equation]:
         """The equation of a value that has no name, those of such values that it reads before it."""
