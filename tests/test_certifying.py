@@ -222,3 +222,23 @@ def test_analytic_arrays_refuse_what_would_lose_the_direction() -> None:
     assert int(x[1, 0]) == 1
     assert not np.iscomplexobj(x)
     assert x.astype(int).tolist() == A.astype(int).tolist()
+
+
+def test_a_kink_on_one_side_does_not_spoil_the_other() -> None:
+    """Central differences whose steps reach across a kink can agree to a thousandth, and be wrong."""
+    rng = np.random.default_rng(6)
+    W, V, X = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
+
+    def loss(W, V, X):
+        return 0.5 * np.sum((np.maximum(X @ W, 0) @ V) ** 2)
+
+    direction = np.zeros((3, 4))
+    direction[2, 1] = 1
+    for near in (1e-3, 2e-3, 5e-3):
+        moved = W.copy()
+        moved[2, 1] -= (X @ W)[2, 1] / X[2, 2] + near  # that much before a kink
+        reference = Reference(lambda state: loss(state[0], V, X), (moved,), ((0,),), np.random.default_rng(0))
+        slope = reference.surest({(0,): direction})
+        error = np.maximum(X @ moved, 0) @ V
+        true = (X.T @ ((error @ V.T) * (X @ moved > 0)))[2, 1]
+        assert abs(slope.value - true) <= max(4 * slope.error, 1e-9 * abs(true))

@@ -579,3 +579,43 @@ def test_what_is_to_be_written_reads_only_what_is_there(tmp_path: Path) -> None:
     assert [g.verdict for g in report.gradients] == ["wrong", "right"]
     for finding in report.findings:
         assert finding.write is None or not {"hidden", "back"} & set(finding.write.split())
+
+
+MASKED = '''
+import numpy as np
+
+rng = np.random.default_rng(6)
+W, V, X = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
+
+class Relu:
+    def forward(self, x):
+        self.mask = (x <= 0)
+        out = x.copy()
+        out[self.mask] = 0
+        return out
+
+    def backward(self, d):
+        d[self.mask] = 0
+        return d
+
+relu = Relu()
+
+def loss(W, V):
+    return 0.5 * np.sum((relu.forward(X @ W) @ V) ** 2)
+
+def gradients(W, V):
+    h = relu.forward(X @ W)
+    error = h @ V
+    d = relu.backward(error @ V.T)
+    return X.T @ d, h.T @ error
+'''
+
+
+def test_masks_of_booleans_are_compared(tmp_path: Path) -> None:
+    style = Style(MASKED, "loss(W, V)", "gradients(W, V)", ("W", "V"), ())
+    assert report_of(style, MASKED, tmp_path)
+    text = MASKED.replace("h.T @ error", "2 * h.T @ error")
+    report = report_of(style, text, tmp_path)
+    assert [g.verdict for g in report.gradients] == ["right", "wrong"]
+    assert [f.line for f in report.findings if f.line is not None] == [text.splitlines().index(
+        "    return X.T @ d, 2 * h.T @ error") + 1]  # fmt: skip

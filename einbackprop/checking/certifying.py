@@ -126,6 +126,16 @@ class Reference:
         behind = _extrapolated(lambda step: ratio(-step), 2.0, first, 2 * self.rounding)
         return behind, _extrapolated(ratio, 2.0, first, 2 * self.rounding)
 
+    def surest(self, directions: Directions) -> Slope:
+        """Return the difference, or the one-sided one that is more certain: a kink nearby may lie on one side only.
+
+        Central differences whose steps reach across that kink can agree among themselves, and be wrong.
+        """
+        difference = self.difference(directions)
+        sides = self.one_sided(directions)
+        smooth = np.isfinite(sides[0].error + sides[1].error) and sides[0].agrees(sides[1])
+        return min(difference, *sides, key=lambda slope: slope.error) if smooth else difference
+
     def _shifted(self, directions: Directions, step: float) -> float:
         state = rebuild(self.state, widened)
         for path, direction in directions.items():

@@ -153,7 +153,10 @@ def _probe(
     index: tuple[int, ...] | None,
     direction: np.ndarray,
 ) -> _Probe:
-    return _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
+    probe = _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
+    if probe.excess > 1 and not reference.analytic:
+        return replace(probe, reference=reference.surest({path: direction}))
+    return probe
 
 
 def _settled(reference: Reference, path: Path, probe: _Probe) -> Verdict:
@@ -167,7 +170,7 @@ def _settled(reference: Reference, path: Path, probe: _Probe) -> Verdict:
         return "undecided"
     if not behind.agrees(ahead) and abs(behind.value - ahead.value) > 1e-7 * abs(ahead.value):
         return "kink"
-    difference = reference.difference(directions)
+    difference = reference.surest(directions)
     if np.isfinite(refined.value) and not difference.agrees(refined, DOUBT):
         return "undecided"
     if replace(probe, reference=difference).excess > 1:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..checking.drawing import draw, parameter_role, role
 from ..errors import EinbackpropError
-from ..interpretation import compute, squeeze
+from ..interpretation import compute, numeric, squeeze
 from ..program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 
 Array = NDArray[Any]
@@ -57,6 +57,7 @@ class Sample:
         """Whether two arrays are equal to rounding."""
         if yours.shape != true.shape or not (np.all(np.isfinite(yours)) and np.all(np.isfinite(true))):
             return False
+        yours, true = numeric(yours), numeric(true)  # masks cannot be subtracted
         scale = max(np.abs(yours).max(initial=0), np.abs(true).max(initial=0))
         return bool(np.abs(yours - true).max(initial=0) <= max(CLOSE * scale, noise))
 
