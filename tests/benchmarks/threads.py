@@ -62,7 +62,8 @@ def measured(name: str, contender: str) -> None:
 def rows() -> Iterator[str]:
     """Our time beside the others', on one thread and on two."""
     yield "\n## One thread and two\n\nA process for each, pinned to as many processors; float32, `reuse=True`; time by"
-    yield "the clock, in ms, so that others at work on the machine do count.\n"
+    yield "the clock, in ms, so that others at work on the machine do count: where they were, two threads of a library"
+    yield "waited for one another, the more the smaller the products.\n"
     yield "| workload | threads | ours | PyTorch | jax.jit | ours / PyTorch | ours / jax.jit |"
     yield "|---|---|---|---|---|---|---|"
     for name in WORKLOADS:
