@@ -365,13 +365,18 @@ def test_curves_are_drawn(here, capsys):
 
 def test_ctrl_c_saves_what_is_there(here):
     command = [sys.executable, "-m", "einbackprop", *DIGITS, "--epochs", "5000", "--save", str(here / "a.npz")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heard)
+    try:
         for _ in range(600):
             if (here / "a.npz").exists():
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, err) == (130, "")
     assert "; interrupted after " in out
     assert f"saved {here / 'a.npz'}\nheld out: loss " in out
