@@ -23,6 +23,7 @@ from ..program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..simplification import needed
 
 SEED = 0
+MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds
 GRADIENT = re.compile(r"(d|∂|grad|delta)(L|J)?[_/A-Z]|delta\d*$|grad$")
 
 
@@ -79,18 +80,23 @@ def starts(program: Program) -> list[tuple[str, str]]:
             ]  # fmt: skip
             meant = {said.casefold() for said in gradient_of(program.labels[name])[1:]}
             fitting.sort(key=lambda other: program.labels[other].casefold() in meant)
-            return [(name, other) for other in reversed(fitting)]
+            return [(name, other) for other in fitting[: -MOST_STARTS - 1 : -1]]
     return []
 
 
 def finished(program: Program, name: str) -> str:
     """A value once it is what its name says: ``dscores /= N`` after ``dscores[range(N), y] -= 1``."""
-    while True:
-        users = [e for e in program.equations if name in {ref.name for ref in operands(e)}]
-        again = [e.out.name for e in users if program.labels.get(e.out.name) == program.labels[name]]
-        if len(users) != 1 or not again or any(name == ref.name for ref in program.outputs):
-            return name
-        (name,) = again
+    users: dict[str, set[str]] = {}
+    for equation in program.equations:
+        for ref in operands(equation):
+            users.setdefault(ref.name, set()).add(equation.out.name)
+    returned = {ref.name for ref in program.outputs}
+    while name not in returned and len(users.get(name, ())) == 1:
+        (again,) = users[name]
+        if program.labels.get(again) != program.labels[name]:
+            break
+        name = again
+    return name
 
 
 def is_called_gradient(called: str, program: Program) -> bool:
