@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import nesting
-from .errors import ArgumentError, DtypeError, ShapeError
+from .errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .gradients import Gradient, with_arrays
 from .nesting import Attribute, Path
 from .plans.cache import Running
+from .plans.labels import label_ranges, test_of
 from .plans.lowering import Interface, Plan, lower, squeezed
 from .plans.native import lower_natively, names_of
 from .program import Opaque, Program
@@ -148,11 +149,14 @@ class Guard:
         taken, admitted = tuple(opening), f"admitted({everything})"
         if count:
             opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= {admitted}"]
+        for n, bounds in label_ranges(self.program).items():
+            opening.append(f"if {test_of(f'x{n}', self.inputs[n].dtype, bounds)}: astray({n}, x{n}, {bounds})")
         opening += squeezed(self.program)
         own = [np.dtype(array.dtype.name) for array in self.inputs]  # of two C types of one size, the usual one
         foreign = [n for n, array in enumerate(self.inputs) if array.dtype.num != own[n].num or array.dtype != own[n]]
         opening += [f"x{n} = x{n}.astype({own[n].name})" for n in foreign]
         self.constants |= {"mismatches": MISMATCHES, "refuse": self.refuse, "admitted": self.admitted}
+        self.constants["astray"] = self.astray
         shapes = self.program.structure
 
         def returned(texts: Sequence[str]) -> str:
@@ -255,6 +259,20 @@ class Guard:
                 )
             arrays.append(array)
         return arrays
+
+    def astray(self, number: int, labels: Any, bounds: tuple[int, int]) -> None:
+        """Say which label is no position along the axis that it picks from."""
+        least, most = bounds
+        labels = np.asarray(labels)
+        place = [int(n) for n in np.argwhere((labels < least) | (labels > most))[0]]
+        before = int(np.asarray(self.inputs[number]).min(initial=0))
+        hint = ""
+        if least == 0 <= before and labels[tuple(place)] < 0:
+            hint = ". To count from the end, compile with an example that does"
+        raise RangeError(
+            f"{self.name(self.program.inputs[number].path)} holds {labels[tuple(place)]} at {place}, but picks from an "
+            f"axis where positions are {least} to {most}{hint}."
+        )
 
     def name(self, path: Path) -> str:
         """What a person calls the argument at a path."""

@@ -11,7 +11,7 @@ from wild import FIXTURES, Fixture, pick
 
 import einbackprop as eb
 from einbackprop import nesting
-from einbackprop.errors import ArgumentError, DtypeError, ShapeError
+from einbackprop.errors import ArgumentError, DtypeError, RangeError, ShapeError
 
 SEED = 3
 
@@ -266,3 +266,59 @@ def test_a_gradient_by_every_operand_costs_three_times_the_product() -> None:
     forward = eb.compile(chain, matrices).plan.flops
     both = eb.compile(eb.value_and_grad(lambda ms: np.sum(seed * chain(ms))), matrices).plan.flops
     assert both <= 3 * forward + 5 * seed.size
+
+
+# Labels
+
+
+def picked_loss(scores, labels):
+    return np.sum(scores[np.arange(len(labels)), labels] ** 2)
+
+
+def looked_up_loss(table, tokens):
+    return np.sum(table[tokens] ** 2)
+
+
+LABELS = [(picked_loss, (4, 3), 3), (looked_up_loss, (5, 2), 5)]
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i4", "i8", ">i4", "u2"])
+@pytest.mark.parametrize(("loss", "shape", "count"), LABELS)
+def test_a_label_that_is_no_position_is_refused(loss, shape, count, dtype):
+    table = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    good = np.array([0, count - 1, 1, 0], dtype)
+    plan = eb.compile(eb.value_and_grad(loss), table, good)
+    assert plan(table, good)[0] == loss(table, good)
+    for wrong in [count, *([-1] if np.dtype(dtype).kind == "i" else [])]:
+        labels = good.copy()
+        labels[2] = wrong
+        with pytest.raises(RangeError, match=rf"holds {wrong} at \[2\], but picks from an axis where positions are 0"):
+            plan(table, labels)
+    assert plan(table, good)[0] == loss(table, good)
+
+
+@pytest.mark.parametrize(("loss", "shape", "count"), LABELS)
+def test_labels_count_from_the_end_where_the_example_does(loss, shape, count):
+    table = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    plan = eb.compile(eb.value_and_grad(loss), table, np.array([0, -1, 1, -count]))
+    for labels in ([0, count - 1, -count, -2], [1, 1, 1, 1]):
+        value, gradient = plan(table, np.array(labels))
+        assert value == loss(table, labels)
+        assert np.array_equal(gradient, eb.grad(loss)(table, np.array(labels)))
+    for wrong in (count, -count - 1):
+        with pytest.raises(RangeError, match=rf"holds {wrong} at \[0\]"):
+            plan(table, np.array([wrong, 0, 0, 0]))
+
+
+def test_no_labels_are_all_positions():
+    plan = eb.compile(eb.value_and_grad(looked_up_loss), np.ones((3, 2)), np.zeros(0, int))
+    assert plan(np.ones((3, 2)), np.zeros(0, int))[0] == 0
+
+
+def test_a_comparison_with_labels_takes_any():
+    def loss(scores, labels):
+        return np.sum(scores * (labels[:, None] == np.arange(3)))
+
+    scores = np.arange(12.0).reshape(4, 3)
+    plan = eb.compile(eb.value_and_grad(loss), scores, np.array([0, 1, 2, 1]))
+    assert plan(scores, np.array([-1, 7, 0, 1]))[0] == loss(scores, np.array([-1, 7, 0, 1]))
