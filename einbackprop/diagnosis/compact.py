@@ -92,10 +92,13 @@ class Shorter:
         For a cotangent, the equation that people write.
     crossed : frozenset of str
         Terms of these by which every class answers for every other.
+    others : frozenset of str
+        What else was written for them: nothing that a line is likely to be meant to be.
     """
 
     equations: dict[str, Equation]
     crossed: frozenset[str]
+    others: frozenset[str]
 
 
 class Writer:
@@ -115,6 +118,7 @@ class Writer:
         self.forward, self.cotangents, self.work = forward, cotangents, work
         self.equations: dict[str, Equation] = {}
         self.crossed: list[str] = []
+        self.written: list[str] = []
 
     def write(self) -> Shorter:
         """Write all of them, and what the forward has and its derivative did not need."""
@@ -127,12 +131,14 @@ class Writer:
                 users = [e for e in self.forward.equations if found.output.name in {r.name for r in operands(e)}]
                 ahead = self.through_log(found, users[0]) if len(users) == 1 else None
                 self.equations[self.cotangents[found.argument.name]] = ahead or self.in_general(found)
-        return Shorter(self.equations, frozenset(self.crossed))
+        return Shorter(self.equations, frozenset(self.crossed), frozenset(self.written) - frozenset(self.crossed))
 
     def part(self, found: Softmax, label: str, letters: str, equation: Equation) -> Ref:
         """Write a value that a formula is made of."""
         name = f"{found.output.name}_{label}"
-        return self.work.write(name, letters, found.argument.name, lambda out: replace(equation, out=out))
+        made = self.work.write(name, letters, found.argument.name, lambda out: replace(equation, out=out))
+        self.written.append(made.name)
+        return made
 
     def in_general(self, found: Softmax) -> Equation:
         """``p[b,k] (dp[b,k] - Σ_m p[b,m] dp[b,m])``."""

@@ -189,6 +189,15 @@ class Search:
                 pool.setdefault(key, name)
         return list(pool.values())
 
+    def _is_elsewhere(self, name: str, equation: Equation) -> bool:
+        """Whether another line of the backward made a value that is no value of the forward: that one is to blame."""
+        made = self.judging.made.get(name)
+        role = self.judging.original.get(name)
+        is_forward = role is not None and role.is_plain and role.known.kind == "forward"
+        return made is not None and not is_forward and name not in self.judging.forward and (
+            line_of(made.source) != line_of(equation.source)
+        )
+
     def _pool_of(self, equation: Equation) -> list[str]:
         """Of the values at hand, those that are there already where an equation stands."""
         place = self.judging.place
@@ -320,7 +329,8 @@ class Search:
         for equation in reversed(self.region):
             yield from edits.with_factor(equation, factors, values)
             for edit in edits.with_operand_replaced(equation, [*at_hand.slopes, *at_hand.complements], values):
-                yield replace(edit, cost=1.4)
+                if not self._is_elsewhere(edit.old, equation):
+                    yield replace(edit, cost=1.4)
             yield from self._terms(equation, [*self.pool, *at_hand.slopes])
             if equation.out.name == self.name:
                 parts = [shown for name, shown in at_hand.parts.items() if name != self.role.known.name]

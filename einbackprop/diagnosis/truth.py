@@ -99,7 +99,7 @@ class Truth:
         self.slopes: dict[str, str] = {}
         self.program, shorter = self._with_slopes(derived)
         self.made = self.program.defining() | shorter.equations
-        self.crossed = shorter.crossed
+        self.crossed, self._unlikely = shorter.crossed, shorter.others
         self.known = list(self._ranked(set(numbers if parameters is None else parameters), set(numbers)))
 
     def _with_slopes(self, derived: Program) -> tuple[Program, Shorter]:
@@ -124,7 +124,7 @@ class Truth:
         yield from (Known(self.cotangents[p], "cotangent", p) for p in order if p not in by_chance)
         yield from (Known(p, "forward", p) for p in order)
         yield from (Known(name, "slope", of) for of, name in self.slopes.items())
-        taken = {*self.cotangents.values(), *self.slopes.values(), *order}
+        taken = {*self.cotangents.values(), *self.slopes.values(), *order, *self._unlikely}
         for equation in reversed(self.program.equations):
             if equation.out.name not in taken:
                 kind: Kind = "part" if equation.out.name in self.program.origins else "forward"
