@@ -307,8 +307,8 @@ def test_in_a_method_what_to_write_names_the_attribute(tmp_path: Path) -> None:
         check_script(written(tmp_path, source), "((net.forward(X) - Y) ** 2).sum()",
                      "net.backward(2 * (net.forward(X) - Y))", ["net.W", "net.b"])
     assert str(caught.value) == (
-        "the gradients: script.py, line 12, in backward: X[b,i] · dz[b,j]: i (3) meets b (5); X must be transposed "
-        "here: its axes stand the wrong way round. Write `self.gW = self.X.T @ dz`.")
+        "the gradients: script.py, line 12, in backward: X[b,i] · dz[b,j]: i (3) meets b (5); self.X must be "
+        "transposed here: its axes stand the wrong way round. Write `self.gW = self.X.T @ dz`.")
 
 
 def test_a_parameter_of_whole_numbers_is_read_as_one_of_floats(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 MOST_RUNS = 16
+MOST_ENTRIES = 32
 Run = Callable[[Sequence[Any]], Any]
 
 
@@ -57,6 +58,8 @@ def spellings(names: Mapping[str, Any], array: Any) -> Iterator[ast.expr]:
         holders: list[tuple[str, Any]] = [(name, value)]
         if isinstance(value, dict):
             holders += [(f"{name}[{key!r}]", item) for key, item in value.items() if isinstance(key, str)]
+        elif isinstance(value, list | tuple):
+            holders += [(f"{name}[{n}]", item) for n, item in enumerate(value[:MOST_ENTRIES])]
         elif name == "self":
             holders += [(f"self.{key}", item) for key, item in getattr(value, "__dict__", {}).items()]
         for text, held in holders:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Factor, Source, operands
+from ..program import Factor, operands
 from ..tracing.sizes import rational
-from .aliases import code_of
 from .edits import Edit
+from .scoping import names_at
 from .search import DERIVED
 from .spelling import variables
 from .wording import Words
@@ -179,27 +179,13 @@ def amounts(edit: Edit, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]
         operator = ast.Mult() if power == 1 else ast.Div()
         name = words.program.dimension(letter).name
         source = edit.edited.source
-        if name.isidentifier() and source is not None and is_known(name, source):
+        if name.isidentifier() and name in names_at(source):
             yield operator, ast.Name(name, ast.Load())
         read = variables(source.code) if source else ()
         for ref in operands(edit.edited):
             if letter in ref.indices and words.name(ref.name) in read:
                 axis = ref.indices.index(letter)
                 yield operator, ast.parse(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
-
-
-def is_known(name: str, source: Source) -> bool:
-    """Whether the function of a line has a variable before it, or was given it."""
-    function = code_of(source.file).function_at(source.line)
-    if function is None:
-        return True
-    arguments = function.args
-    given = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    stored = {
-        node.id for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno < source.line
-    }  # fmt: skip
-    return name in given | stored
 
 
 def omissions(value: ast.expr) -> Iterator[ast.expr]:
