@@ -17,6 +17,7 @@ import numpy as np
 from .capture import is_users
 
 Names = dict[str, Any]
+LEADS_NOWHERE = frozenset({str, int, float, complex, bool, bytes, type(None), np.float64, np.int64, np.bool_})
 
 
 def namespaces(function: Callable[..., Any] | None, extra: Names | None, values: Iterable[Any] = ()) -> list[Names]:
@@ -51,12 +52,14 @@ class Search:
         self._seen: set[int] = set()
         self._kept: list[Any] = []  # an id means something only while its object lives
         self._waiting: list[Any] = []
+        self._namespaces: set[int] = set()
         self._modules = {name: module for name, module in list(sys.modules.items()) if is_users_module(module)}
         self._called = {name.rpartition(".")[2]: module for name, module in self._modules.items()}
 
     def add(self, names: Names) -> None:
         """A namespace, and what its values lead to."""
-        if all(names is not other for other in self.found):
+        if id(names) not in self._namespaces:
+            self._namespaces.add(id(names))
             self.found.append(names)
             self._waiting += names.values()
 
@@ -65,7 +68,7 @@ class Search:
         self._waiting += values
         while self._waiting:
             value = self._waiting.pop()
-            if id(value) not in self._seen and not isinstance(value, str | int | float | complex | bytes | np.generic):
+            if type(value) not in LEADS_NOWHERE and id(value) not in self._seen:
                 self._seen.add(id(value))
                 self._kept.append(value)
                 self._follow(value)
@@ -94,9 +97,9 @@ class Search:
 
     def _follow_function(self, function: FunctionType) -> None:
         names = function.__globals__
-        if is_users(names.get("__file__") or ""):
+        if id(names) in self._namespaces or is_users(names.get("__file__") or ""):
             self.add(names)
-            self._waiting += (self._called[name] for name in names_in(function) if name in self._called)
+            self._waiting += map(self._called.__getitem__, names_in(function) & self._called.keys())
         self._waiting += (getattr(function, "__wrapped__", None), function.__defaults__, function.__kwdefaults__)
         self._waiting += (cell.cell_contents for cell in function.__closure__ or () if not is_empty(cell))
 
