@@ -68,7 +68,7 @@ class Blame(Roles):
         """Whether a step is a value of the forward, made again by a line that the loss itself runs: that is trusted."""
         role, source = self.original.get(name), self.judging.made[name].source
         lines = {line_of(equation.source)[:2] for equation in self.truth.forward.equations}
-        is_forward = role is not None and role.is_plain and role.known.kind == "forward"
+        is_forward = role is not None and role.is_forward
         return is_forward and source is not None and line_of(source)[:2] in lines
 
     def find_mistakes(self) -> None:

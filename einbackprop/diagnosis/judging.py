@@ -299,7 +299,7 @@ class Judging:
             return []
         forward = [value for value, label in self.truth.forward.labels.items() if label == called]
         again = (role for n, role in self.original.items() if labels.get(n) == called)
-        return forward + [r.known.of for r in again if r is not None and r.is_plain and r.known.kind == "forward"]
+        return forward + [r.known.of for r in again if r is not None and r.is_forward]
 
     @property
     def steps(self) -> tuple[Step, ...]:

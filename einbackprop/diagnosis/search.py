@@ -193,7 +193,7 @@ class Search:
         """Whether another line of the backward made a value that is no value of the forward: that one is to blame."""
         made = self.judging.made.get(name)
         role = self.judging.original.get(name)
-        is_forward = role is not None and role.is_plain and role.known.kind == "forward"
+        is_forward = role is not None and role.is_forward
         return made is not None and not is_forward and name not in self.judging.forward and (
             line_of(made.source) != line_of(equation.source)
         )

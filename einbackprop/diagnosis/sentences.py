@@ -83,7 +83,7 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
 def forward_value(name: str, words: Words) -> str:
     """The value of the forward that a value is, if it is one computed again."""
     role = words.judging.original.get(name)
-    return role.known.of if role and role.is_plain and role.known.kind == "forward" else name
+    return role.known.of if role and role.is_forward else name
 
 
 def slope_text(function: str, output: str) -> str:

@@ -55,6 +55,11 @@ class Role:
         """Whether the factor is 1."""
         return self.factor == ONE
 
+    @property
+    def is_forward(self) -> bool:
+        """Whether it is a value of the forward, as that stands."""
+        return self.is_plain and self.known.kind == "forward"
+
     def array(self, sample: Sample) -> Array:
         """What a value of this role is in a sample."""
         number = complex(self.factor.value(sample.sizes))

@@ -55,7 +55,7 @@ class Words:
         """For values of the forward without a name, the name that the backward has for them."""
         labels = self.program.labels
         for name, role in self.judging.original.items():
-            if role and role.is_plain and role.known.kind == "forward" and role.axes == tuple(range(len(role.axes))):
+            if role and role.is_forward and role.axes == tuple(range(len(role.axes))):
                 label = labels.get(name, "_")
                 if label.strip("_") and not labels.get(role.known.of, "").strip("_"):
                     yield role.known.of, label
