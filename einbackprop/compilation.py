@@ -149,7 +149,8 @@ class Guard:
         taken, admitted = tuple(opening), f"admitted({everything})"
         if count:
             opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= {admitted}"]
-        for n, bounds in label_ranges(self.program).items():
+        labels = label_ranges(self.program)
+        for n, bounds in labels.items():
             opening.append(f"if {test_of(f'x{n}', self.inputs[n].dtype, bounds)}: astray({n}, x{n}, {bounds})")
         opening += squeezed(self.program)
         own = [np.dtype(array.dtype.name) for array in self.inputs]  # of two C types of one size, the usual one
@@ -163,7 +164,8 @@ class Guard:
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 
-        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders())
+        positions = {self.program.inputs[n].ref.name for n in labels}
+        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders(), positions)
 
     def orders(self) -> dict[int, tuple[int, ...]]:
         """The axes of the examples as they lie in memory, where that is not C's order."""

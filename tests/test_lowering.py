@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from einbackprop import interpretation
 from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
+from einbackprop.errors import RangeError
 from einbackprop.gradients import Gradient
-from einbackprop.plans import reductions, regions
+from einbackprop.plans import pointwise, reductions, regions
 from einbackprop.plans.cache import Plans, Running
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
@@ -86,10 +87,10 @@ def unwritten(arrays: Arrays, run: Any) -> Any:
 
 @contextmanager
 def thresholds_of_one() -> Iterator[None]:
-    """What is made for large arrays is done to the smallest: blocks of two or three entries, extrema by position."""
+    """What is made for large arrays is done to the smallest: blocks of two or three entries, choices by bits."""
     small = {(regions, "LARGE"): 1, (regions, "BLOCK"): 24, (regions, "FEWEST"): 1, (reductions, "SHORT"): 1}
     small |= {(regions, "FEW"): -1}
-    small |= {(reductions, "MANY"): 1}
+    small |= {(reductions, "MANY"): 1, (pointwise, "SMALL"): 0, (pointwise, "LONG_ROW"): 4}
     before = {(module, name): getattr(module, name) for module, name in small}
     try:
         for (module, name), value in small.items():
@@ -142,6 +143,51 @@ def test_a_choice_writes_one_value_over_the_other(mask: Any) -> None:
     x, y = np.arange(16.0).reshape(4, 4), np.arange(4.0)
     for found, expected in zip(compile(chosen, x, y)(x, y), chosen(x, y), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [60, 1])
+def test_long_choices_are_exact_whatever_the_numbers(dtype: str, columns: int) -> None:
+    """They are made by bits: those of a nan, an infinity and -0 are as good as any, and a mask may be anything."""
+    rng = np.random.default_rng(0)
+    x, mask = rng.normal(size=(40, 60)).astype(dtype), rng.random((40, columns)) > 0.5
+    x[:, :4] = np.array([np.nan, -np.inf, -0.0, 0.0], dtype)
+    y = np.where(rng.random(60) > 0.5, rng.normal(size=60), np.nan).astype(dtype)
+
+    def chosen(x: Any, y: Any, mask: Any) -> Any:
+        a, zero = x * x.dtype.type(-1), x.dtype.type(0)
+        return (
+            np.where(mask, x, zero), np.where(mask, zero, x), np.where(mask, x, -np.inf),
+            np.where(mask, -np.inf, a), np.where(mask, x, y), np.where(mask, y, x),
+            np.where(mask, a, x), np.where(mask, x, a * a), np.where(mask, y, zero),
+        )  # fmt: skip
+
+    for array in (x, np.asfortranarray(x), x[::-1]):
+        function = compile(chosen, array, y, mask)
+        assert "bitwise_and" in function.plan.source
+        for _ in range(2):
+            for found, expected in zip(function(array, y, mask), chosen(array, y, mask), strict=True):
+                np.testing.assert_array_equal(found, expected)
+                np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3000,), (50, 60), (7, 40000), (2, 3, 700)])
+def test_the_larger_of_a_long_array_and_a_number(dtype: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    x.flat[::7] = np.nan
+    function = compile(lambda x: (np.maximum(x, 0), np.minimum(x, 0.25), np.maximum(-1, x), 1 / (1 + np.exp(-x))), x)
+    for found, expected in zip(
+        function(x), (np.maximum(x, 0), np.minimum(x, 0.25), np.maximum(-1, x), 1 / (1 + np.exp(-x))), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_single_entry_is_not_written_in_place() -> None:
+    """It would take three times as long."""
+    plan = compile(lambda x: (np.sum(x * x) * 0.5 + 1) ** 2, np.arange(3.0)).plan
+    for step in plan.steps:
+        assert step.out is None or step.views[-1].size > 1 or all(v.root is not step.out for v in step.views[:-1])
 
 
 @given(programs(complex_inputs=True))
@@ -277,6 +323,19 @@ def test_the_gradient_of_a_pick_is_added_in_place() -> None:
     plan = compile(Gradient(cross_entropy), x, y, reuse=True).plan
     assert plan.nbytes < 2.2 * x.nbytes  # the gradient and one array more: no one-hot rows
     assert "scatter_along" in plan.source
+
+
+def test_labels_that_are_looked_at_are_not_picked_by_for_nothing() -> None:
+    """A compiled function refuses labels that are no classes: each of those left picks exactly once."""
+    x, y = np.random.default_rng(0).normal(size=(7, 5)), np.array([0, 4, 2, 2, 1, 3, 0])
+    function, program = compile(Gradient(cross_entropy), x, y), value_and_vjp(trace(cross_entropy, x, y), ["x"])
+    unguarded = lower(program)
+    picks = [sum(step.word in ("gather", "scatter") for step in plan.steps) for plan in (function.plan, unguarded)]
+    assert picks == [1, 4]  # the gradient needs no more than the pick of each sample
+    expected = unguarded.make()(x, y)[-1]
+    np.testing.assert_allclose(function(x, y), expected, rtol=1e-12)
+    with pytest.raises(RangeError, match="5"):
+        function(x, np.array([0, 5, 2, 2, 1, 3, 0]))
 
 
 def test_what_is_made_for_a_block_lies_where_the_result_of_the_block_goes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,37 @@ def with_a_number_that_all_would_take(x: Any, r: Any, mask: Any) -> Any:
     return np.exp(scaled), scaled * x
 
 
+def with_a_sum_of_a_product(x: Any, r: Any, mask: Any) -> Any:
+    e, t = np.exp(x), np.log(np.einsum("bk->b", x))
+    p = np.einsum("bk,b->bk", e, t)
+    return p, np.einsum("b,b,k->bk", t, np.einsum("bk,bk->b", e, np.sin(x)), r)
+
+
+def with_a_sum_that_others_read(x: Any, r: Any, mask: Any) -> Any:
+    e, t = np.exp(x), np.log(np.einsum("bk->b", x))
+    p, total = np.einsum("bk,b->bk", e, t), np.einsum("bk,bk->b", e, np.sin(x))
+    return p, np.einsum("b,b->b", t, total), total
+
+
+def with_a_sum_over_the_factor(x: Any, r: Any, mask: Any) -> Any:
+    e = np.exp(x)
+    p = np.einsum("bk,k->bk", e, r)
+    return p, np.einsum("k,b->bk", r, np.einsum("bk,bk->b", e, np.sin(x)))
+
+
 AS_SIMPLIFIED = {
+    with_a_sum_of_a_product: [
+        "e[b,k] = exp(x[b,k])", "t1[b] = Σ_k x[b,k]", "t[b] = log(t1[b])", "p[b,k] = e[b,k] t[b]",
+        "t2[b,k] = sin(x[b,k])", "t3[b] = Σ_k t2[b,k] p[b,k]", "t4[b,i] = t3[b] r[i]",
+    ],
+    with_a_sum_that_others_read: [
+        "e[b,k] = exp(x[b,k])", "t1[b] = Σ_k x[b,k]", "t[b] = log(t1[b])", "p[b,k] = e[b,k] t[b]",
+        "t2[b,k] = sin(x[b,k])", "total[b] = Σ_k e[b,k] t2[b,k]", "t3[b] = t[b] total[b]",
+    ],
+    with_a_sum_over_the_factor: [
+        "e[b,k] = exp(x[b,k])", "p[b,k] = e[b,k] r[k]", "t1[b,k] = sin(x[b,k])", "t2[b] = Σ_k e[b,k] t1[b,k]",
+        "t3[b,k] = r[k] t2[b]",
+    ],
     reused: ["t1[b,k] = x[b,k] r[k]", "t2[b,k] = exp(x[b,k])", "t3[b] = Σ_k t1[b,k] t2[b,k]"],
     with_a_common_factor: [
         "t1[b,k] = sin(x[b,k])", "t3[k] = exp(r[k])", "total[b,k] = t1[b,k] - t3[k]",

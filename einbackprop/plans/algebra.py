@@ -29,7 +29,9 @@ def simplified(program: Program) -> Program:
     equations = with_like_terms_joined(equations, kept)
     equations = with_factors_taken_out(equations, kept)
     equations = with_masks_once(with_products_reused(equations), booleans)
-    equations = with_numbers_moved(without_unused(equations, kept), kept, program.sizes)
+    equations = with_sums_of_products(without_unused(equations, kept), kept)
+    equations = with_like_terms_joined(equations, kept)
+    equations = with_numbers_moved(equations, kept, program.sizes)
     return replace(program, equations=tuple(equations))
 
 
@@ -185,6 +187,57 @@ def matches(
             agree = all(table.setdefault(a, b) == b for a, b in zip(ref.indices, other.indices, strict=True))
             if agree and len(set(table.values())) == len(table):
                 yield from matches(wanted, given, (*chosen, n), table)
+
+
+def with_sums_of_products(equations: Sequence[Equation], kept: set[str]) -> Equations:
+    """``Σ p d`` for ``t Σ e d`` where ``p = e t`` is there: e is not needed any longer, and p may take its place."""
+    uses, made = readers_of(equations, kept), {equation.out.name: equation for equation in equations}
+    place = {equation.out.name: n for n, equation in enumerate(equations)}
+    last = {ref.name: n for n, equation in enumerate(equations) for ref in operands(equation)}
+    last.update(dict.fromkeys(kept, len(equations)))
+    products: dict[str, list[Contract]] = {}
+    for equation in equations:
+        if isinstance(equation, Contract) and is_product(equation) and len(equation.operands) == 2:
+            for name in {ref.name for ref in equation.operands} if equation.factor == ONE else ():
+                products.setdefault(name, []).append(equation)
+    for reader in equations:
+        for ref in reader.operands if isinstance(reader, Contract) else ():
+            total = made.get(ref.name)
+            if not isinstance(total, Contract) or total.brackets or uses[ref.name] > 1:
+                continue
+            for position, part in enumerate(total.operands):
+                for product in products.get(part.name, ()):
+                    name, at = product.out.name, place[total.out.name]
+                    found = in_sum(product, part, total, ref)
+                    whole = made[reader.out.name]
+                    assert isinstance(whole, Contract)
+                    if found is None or found[1] not in whole.operands or place[name] > at:
+                        continue
+                    if last[part.name] > at >= last.get(name, 0):
+                        continue  # p would be kept for this alone
+                    others = total.operands[:position] + total.operands[position + 1 :]
+                    made[total.out.name] = replace(total, operands=(*others, found[0]))
+                    left = list(whole.operands)
+                    left.remove(found[1])
+                    made[reader.out.name] = replace(whole, operands=tuple(left))
+                    uses[ref.name] = 2  # done
+                    break
+    return [made[equation.out.name] for equation in equations]
+
+
+def in_sum(product: Contract, part: Ref, total: Contract, use: Ref) -> tuple[Ref, Ref] | None:
+    """``p`` of ``p[i,j] = e[i,j] t[i]`` in the letters of a sum that reads e, and t in those of where that is read."""
+    own = next(ref for ref in product.operands if ref.name == part.name)
+    (other,) = [ref for ref in product.operands if ref is not own]
+    table = dict(zip(own.indices, part.indices, strict=True))
+    outer = dict(zip(total.out.indices, use.indices, strict=True))
+    distinct = len(set(table.values())) == len(table) and len(outer) == len(use.indices) == len(set(use.indices))
+    if not distinct or set(own.indices) != set(product.out.indices) or len(own.indices) != len(set(own.indices)):
+        return None
+    if not set(other.indices) < set(own.indices) or not {table[i] for i in other.indices} <= set(outer):
+        return None
+    found = Ref(product.out.name, "".join(table[i] for i in product.out.indices))
+    return found, Ref(other.name, "".join(outer[table[i]] for i in other.indices))
 
 
 # Sums

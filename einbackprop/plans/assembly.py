@@ -291,7 +291,8 @@ affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece
 spread_copies_in_blocks spread_in_blocks windows_in_blocks
 """
 FROM_NUMPY = """
-abs add arccos arccosh arcsin arcsinh arctan arctanh conjugate copyto cos cosh divide einsum empty equal errstate exp
+abs add arccos arccosh arcsin arcsinh arctan arctanh bitwise_and bitwise_or bitwise_xor conjugate copyto cos cosh
+divide einsum empty equal errstate exp
 exp2 expm1 greater greater_equal less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor
 matmul maximum minimum multiply ndarray negative not_equal power reciprocal sign sin sinh sqrt square subtract tan tanh
 vecdot

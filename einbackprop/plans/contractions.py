@@ -106,8 +106,9 @@ def scaled_product(
         out = pointwise.target(work, Slot(kind), view.term, [view], rest)
         scaled = pointwise.apply(work, "multiply", [view, constant], out)
         return multiplied(work, [scaled if n == smallest else v for n, v in enumerate(views)], kept, slot)
-    out = multiplied(work, views, kept, slot)
-    return pointwise.apply(work, "multiply", [out, constant], out)
+    alone = prod(work.shape(kept)) == 1  # never in place
+    out = multiplied(work, views, kept, Slot(slot.dtype) if alone else slot)
+    return pointwise.apply(work, "multiply", [out, constant], work.open(slot, out.term) if alone else out)
 
 
 def multiplied(work: Workspace, views: Sequence[View], kept: str, slot: Slot) -> View:

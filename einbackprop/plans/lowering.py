@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
@@ -95,6 +95,8 @@ class Interface:
     orders : mapping of int to tuple of int
         The axes of an input in the order in which they lie in memory, the outermost first, where that is another than
         in C. The plan is right whatever they are, and fast where they are so.
+    positions : collection of str
+        The inputs of labels that the opening has found to be positions.
     """
 
     head: str
@@ -104,6 +106,7 @@ class Interface:
     taking: Sequence[str] = ()
     admitted: str = ""
     orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    positions: Collection[str] = ()
 
     @staticmethod
     def of(program: Program) -> Interface:
@@ -138,7 +141,7 @@ def lower(
         By default ``run`` takes the inputs, and returns a tuple of the outputs.
     """
     weak = weak_values(program)
-    program = prepared(program, dtypes)
+    program = prepared(program, dtypes, interface.positions if interface else ())
     interface = interface or Interface.of(program)
     lowering = Lowering(program, weak, reuse=reuse)
     lowering.orders = interface.orders

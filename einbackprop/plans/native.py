@@ -81,7 +81,7 @@ def lower_natively(
         What the loops refer to: ``names_of("numba")``, or ``native_numba.interpreted()``.
     """
     weak = weak_values(program)
-    program = prepared(program, dtypes)
+    program = prepared(program, dtypes, interface.positions if interface else ())
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
     items = scheduled(work, Stacks(program, work.dtypes).sums)
     program = replace(program, equations=tuple(equations_of(items)))

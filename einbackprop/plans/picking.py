@@ -8,12 +8,12 @@ is then added to at the labels only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
 from ..fusion import Letters, merged
-from ..program import ONE, Contract, Equation, Program, Ref, Sum, operands
+from ..program import ONE, Contract, Equation, Position, Program, Ref, Sum, operands
 
 
 def with_picks_placed(program: Program) -> Program:
@@ -25,6 +25,28 @@ def with_picks_placed(program: Program) -> Program:
     equations = distributed(program.equations, kept, {*program.constants, *(i.ref.name for i in program.inputs)})
     equations = late(inlined(equations, kept, letters), kept)
     return replace(program, equations=tuple(equations), dimensions=letters.dimensions())
+
+
+def without_certain_picks(program: Program, positions: Collection[str]) -> Program:
+    """Products without ``Σ_k [k=label[b]]``, which is 1 where nothing else has k and the labels are positions."""
+    return replace(program, equations=tuple(without_certain(e, positions) for e in program.equations))
+
+
+def without_certain(equation: Equation, positions: Collection[str]) -> Equation:
+    """The same equation, a product without brackets that are 1 for exactly one k."""
+    if not isinstance(equation, Contract):
+        return equation
+    left = list(equation.brackets)
+    for bracket in equation.brackets:
+        place, pick = bracket.left, bracket.right.pick
+        rest = [ref.indices for ref in (*equation.operands, equation.out)]
+        rest += [other.letters for other in left if other is not bracket]
+        elsewhere = set("".join(rest))
+        alone = place == Position.of(place.letters) and len(place.letters) == 1 and place.letters not in elsewhere
+        labelled = bracket.relation == "=" and bracket.right == Position((), 0, pick)
+        if alone and labelled and pick is not None and pick.name in positions and set(pick.indices) <= elsewhere:
+            left.remove(bracket)
+    return replace(equation, brackets=tuple(left))
 
 
 def is_pick(equation: Equation | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,21 +15,22 @@ from ..lowering import contraction_order
 from ..program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
 from ..subscripts import Subscripts
 from .algebra import simplified
-from .picking import with_picks_placed
+from .picking import with_picks_placed, without_certain_picks
 from .stacking import stacked
 
 LARGEST = 1 << 20
 """Constants of more entries are computed in each run."""
 
 
-def prepared(program: Program, dtypes: Sequence[Any] = ()) -> Program:
-    """The same outputs, from fewer steps."""
+def prepared(program: Program, dtypes: Sequence[Any] = (), positions: Collection[str] = ()) -> Program:
+    """The same outputs, from fewer steps. ``positions`` are the labels that are looked at in each run."""
     if dtypes:
         inputs = tuple(replace(i, dtype=np.dtype(d).name) for i, d in zip(program.inputs, dtypes, strict=True))
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    return simplified(with_picks_placed(stacked(fuse(program, is_better_together))))
+    program = with_picks_placed(stacked(fuse(program, is_better_together)))
+    return simplified(without_certain_picks(program, positions))
 
 
 def folded(program: Program) -> Program:

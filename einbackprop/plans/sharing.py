@@ -2,12 +2,23 @@
 
 ``e = exp(x - top)`` and ``p = e / total`` are made for some rows at a time, and p goes to its place in an array of all
 rows. There is room for e at that place until p is written: less memory is walked over, and more of it stays in cache.
+
+The first pass over a place waits for main memory, unless it computes for as long: so ``x - top`` has a buffer of its
+own, which stays in cache, and exp is the first to write to the place.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from math import prod
+
 from .assembly import Assembly, Step
 from .views import Root, View, memory_order
+
+
+LONG = {"exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "tanh", "sin", "cos", "sinh", "cosh"}
+"""Functions that compute for longer than it takes to write their values to main memory."""
 
 
 def share(assembly: Assembly) -> None:
@@ -17,6 +28,7 @@ def share(assembly: Assembly) -> None:
         for root in {view.root for view in step.views}:
             uses.setdefault(root, []).append(number)
     made: dict[int, list[Step]] = {}
+    apart: list[Root] = []
     for number in reversed(range(len(assembly.steps))):
         step = assembly.steps[number]
         place = step.views[-1] if step.views else None
@@ -31,9 +43,37 @@ def share(assembly: Assembly) -> None:
                 at = definition(assembly, place.root, made)
                 text = Step("block", f"{view.root.name} = {{0}}", (place.transposed(order),), None, 0, 0, "", step.loop)
                 made.setdefault(at, []).append(text)
+                apart.append(view.root)
                 break
+    for root in apart:
+        begin_apart(assembly, root, uses[root])
     if made:
         assembly.steps = [s for n, step in enumerate(assembly.steps) for s in (step, *made.get(n, ()))]
+
+
+def begin_apart(assembly: Assembly, root: Root, uses: list[int]) -> None:
+    """Give what is made at a place before the first long function of it a buffer of its own."""
+    long = next((n for n in uses if is_long_in_place(assembly.steps[n], root)), None)
+    if long is None:
+        return
+    own = assembly.root(root.shape, root.dtype)
+    for number in [n for n in uses if n <= long]:
+        step = assembly.steps[number]
+        views = tuple(elsewhere(view, root, own) if view.root is root else view for view in step.views)
+        if number == long:
+            views = (*views[:-1], step.views[-1])
+        assembly.steps[number] = replace(step, views=views, out=views[-1].root if step.out is not None else None)
+
+
+def is_long_in_place(step: Step, root: Root) -> bool:
+    """Whether a step writes a function that takes long over all of what it reads."""
+    whole = bool(step.views) and step.views[-1].size == prod(root.shape)
+    return whole and step.template.partition("(")[0] in LONG and step.out is root is step.views[0].root
+
+
+def elsewhere(view: View, root: Root, own: Root) -> View:
+    """The same view of other memory."""
+    return replace(view, text=re.sub(rf"\b{root.name}\b", own.name, view.text), root=own)
 
 
 def is_free(assembly: Assembly, view: View, number: int, uses: dict[Root, list[int]]) -> bool:
