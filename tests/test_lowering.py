@@ -18,7 +18,8 @@ from einbackprop.compilation import compile
 from einbackprop.derivation import value_and_vjp
 from einbackprop.errors import RangeError
 from einbackprop.gradients import Gradient
-from einbackprop.plans import pointwise, reductions, regions
+from einbackprop.plans import pointwise, reductions, regions, roles
+from einbackprop.plans.assembly import Step
 from einbackprop.plans.cache import Plans, Running
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
@@ -188,6 +189,45 @@ def test_a_single_entry_is_not_written_in_place() -> None:
     plan = compile(lambda x: (np.sum(x * x) * 0.5 + 1) ** 2, np.arange(3.0)).plan
     for step in plan.steps:
         assert step.out is None or step.views[-1].size > 1 or all(v.root is not step.out for v in step.views[:-1])
+
+
+def read_by_rows(step: Step) -> tuple[bool, bool]:
+    """Whether BLAS reads the left operand, and the right one, by rows of what is summed."""
+    left, right = step.views[:2]
+    return left.array.strides[-1] == left.dtype.itemsize, right.array.strides[-1] != right.dtype.itemsize
+
+
+def test_a_product_lies_as_those_that_read_it_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLAS is slow where rows of the left operand meet rows of the right one, in small products above all."""
+    W, y, P = np.ones((5, 16, 20)), np.ones((30, 20)), np.ones((5, 30, 30))
+
+    def mixed(W: Any, y: Any, P: Any) -> Any:
+        return np.einsum("nst,ntd->nsd", P, np.einsum("nde,te->ntd", W, y))
+
+    def mixed_through_functions(W: Any, y: Any, P: Any) -> Any:
+        v, other = np.einsum("nde,te->ndt", W, y), np.einsum("te,nde->ntd", y, W)
+        return np.einsum("nst,ntd->nsd", P, np.tanh(v).swapaxes(1, 2) + other)
+
+    def slow(function: Any) -> int:
+        plan = compile(function, W, y, P).plan
+        np.testing.assert_allclose(plan.make()(W, y, P), function(W, y, P), rtol=1e-13)
+        return sum(read_by_rows(step) == (True, True) for step in plan.steps[-1:])
+
+    assert slow(mixed) == slow(mixed_through_functions) == 0
+    monkeypatch.setattr(roles, "slowness", lambda work, name, order: -float(order[-1] == "t"))
+    assert slow(mixed) == slow(mixed_through_functions) == 1
+
+
+def test_what_meets_entry_by_entry_lies_alike() -> None:
+    W, y = np.ones((40, 20)), np.ones((30, 20))
+
+    def added(W: Any, y: Any) -> Any:
+        a, b = np.einsum("de,te->td", W, y), np.einsum("te,de->dt", y, W)
+        return np.einsum("td,te->de", np.tanh(np.exp(a) + b.T), y)
+
+    steps = [step for step in compile(added, W, y).plan.steps if step.word == "elementwise"]
+    for step in steps:
+        assert len({view.array.strides for view in step.views}) == 1, step
 
 
 @given(programs(complex_inputs=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .orientation import slowness
 from .views import View, has_unit_stride, is_joined
 from .workspace import Slot, Workspace
 
@@ -24,11 +25,13 @@ def destination(work: Workspace, roles: Matrices, slot: Slot) -> View | None:
     if slot.into is not None:
         return slot.into if takes(slot.into, roles) else None
     if slot.name:
+        flipped = roles.loops + roles.columns + roles.rows
         wanted = work.order_of(slot.name, natural)
+        if wanted == natural and not roles.loops and not work.is_output(slot.name):
+            wanted = min((natural, flipped), key=lambda order: slowness(work, slot.name, order))
         trial = View.of(work.assembly.imagined(work.shape(wanted), slot.dtype), wanted)
         if takes(trial, roles):
             return work.allocate(wanted, slot.dtype, slot.name)
-        flipped = roles.loops + roles.columns + roles.rows
         if wanted.find(roles.rows[-1:]) > wanted.find(roles.columns[-1:]):
             natural = flipped
     return work.allocate(natural, slot.dtype, slot.name)

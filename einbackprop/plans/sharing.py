@@ -16,7 +16,6 @@ from math import prod
 from .assembly import Assembly, Step
 from .views import Root, View, memory_order
 
-
 LONG = {"exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "tanh", "sin", "cos", "sinh", "cosh"}
 """Functions that compute for longer than it takes to write their values to main memory."""
 

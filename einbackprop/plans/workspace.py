@@ -69,6 +69,7 @@ class Workspace:
         self.fresh = set() if reuse else {ref.name for ref in program.outputs}
         self.last: dict[str, int] = {}
         self.readers: dict[str, list[Equation]] = {}
+        self.defining = program.defining()
         self.outs = {equation.out.name: equation.out for equation in program.equations}
         for equation in program.equations:
             for ref in operands(equation):
@@ -243,13 +244,29 @@ class Workspace:
             if len(mine) != len(set(mine)) or not (is_elementwise(reader) or is_plain(reader)):
                 continue
             for ref in operands(reader):
-                if ref.name in self.values and set(ref.indices) == set(mine) and len(ref.indices) == len(mine):
-                    order = memory_order(self.values[ref.name].named(ref.indices))
-                    return tuple(mine.index(i) for i in order)
+                if set(ref.indices) == set(mine) and len(ref.indices) == len(mine) and ref.name != name:
+                    order = self.lying(ref, depth)
+                    if order is not None:
+                        return tuple(mine.index(i) for i in order)
             same = is_elementwise(reader) and set(mine) == set(reader.out.indices)
             further = self.wanted(reader.out.name, depth - 1) if same else None
             if further is not None:
                 return tuple(mine.index(reader.out.indices[axis]) for axis in further)
+        return None
+
+    def lying(self, ref: Ref, depth: int) -> str | None:
+        """The order in memory of a value's letters; if it is not made yet, of what it is made of entry by entry."""
+        if ref.name in self.values:
+            return memory_order(self.values[ref.name].named(ref.indices))
+        made = self.defining.get(ref.name)
+        if made is None or depth == 0 or not is_elementwise(made):
+            return None
+        table = dict(zip(made.out.indices, ref.indices, strict=True))
+        for other in operands(made):
+            if set(other.indices) == set(made.out.indices) and len(other.indices) == len(set(other.indices)):
+                order = self.lying(Ref(other.name, "".join(table[i] for i in other.indices)), depth - 1)
+                if order is not None:
+                    return order
         return None
 
     def wanted_by_products(self, name: str) -> tuple[int, ...] | None:
