@@ -164,7 +164,7 @@ class Guard:
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 
-        positions = {self.program.inputs[n].ref.name for n in labels}
+        positions = {self.program.inputs[n].ref.name: most + 1 for n, (least, most) in labels.items() if least >= 0}
         return Interface(head, opening, returned, self.constants, taken, admitted, self.orders(), positions)
 
     def orders(self) -> dict[int, tuple[int, ...]]:

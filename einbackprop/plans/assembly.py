@@ -130,7 +130,7 @@ class Assembly:
         """The part of a view that is at hand in a loop: along the axes that have a letter, a block."""
         index = tuple(slice(0, shape[i]) if i else slice(None) for i in letters)
         array = view.array[(*index, ...)]
-        root = Root(f"p{len(self.steps)}", "part", array.shape, view.dtype, view.root.last)
+        root = Root(f"p{len(self.steps)}", "part", array.shape, view.dtype, view.root.last, view.root.below)
         places = ", ".join(variables[i] if i else ":" for i in letters)
         self.steps.append(Step("block", f"{root.name} = {{0}}[{places}]", (view,), None, 0, 0, "", self.loop))
         return View(root.name, root, array, view.term)

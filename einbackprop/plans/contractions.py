@@ -228,4 +228,6 @@ def scattered(work: Workspace, pattern: Pattern, made: View, out: View) -> None:
     region = patterns.at_positions(work, out, pattern.out, letters)
     target = region.transposed(shared + letters[axis] + rest)
     values = made.transposed(labels.term + rest)
-    work.assembly.emit("scatter", f"scatter_along({{0}}, {{1}}, {len(shared)}, {{out}})", values, labels, out=target)
+    known = labels.are_positions(target.length(letters[axis]))
+    call = f"scatter_along({{0}}, {{1}}, {len(shared)}, {{out}}, {known})"
+    work.assembly.emit("scatter", call, values, labels, out=target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
@@ -95,8 +95,8 @@ class Interface:
     orders : mapping of int to tuple of int
         The axes of an input in the order in which they lie in memory, the outermost first, where that is another than
         in C. The plan is right whatever they are, and fast where they are so.
-    positions : collection of str
-        The inputs of labels that the opening has found to be positions.
+    positions : mapping of str to int
+        The inputs of labels that the opening has found to be at least 0 and less than this.
     """
 
     head: str
@@ -106,7 +106,7 @@ class Interface:
     taking: Sequence[str] = ()
     admitted: str = ""
     orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    positions: Collection[str] = ()
+    positions: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(program: Program) -> Interface:
@@ -144,7 +144,7 @@ def lower(
     program = prepared(program, dtypes, interface.positions if interface else ())
     interface = interface or Interface.of(program)
     lowering = Lowering(program, weak, reuse=reuse)
-    lowering.orders = interface.orders
+    lowering.orders, lowering.positions = interface.orders, interface.positions
     lowering.run()
     return lowering.plan(interface)
 
@@ -161,6 +161,7 @@ class Lowering:
         self.work.home = functools.partial(placing.home, self.work, self.stacks)
         self.quiet = True
         self.orders: Mapping[int, tuple[int, ...]] = {}
+        self.positions: Mapping[str, int] = {}
         notation = Notation.of(program)
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
 
@@ -175,7 +176,9 @@ class Lowering:
         """The inputs and constants."""
         work = self.work
         for number, declared in enumerate(self.program.inputs):
-            work.define(declared.ref.name, work.argument(number, declared, self.orders.get(number)))
+            argument = work.argument(number, declared, self.orders.get(number))
+            argument.root.below = self.positions.get(declared.ref.name)
+            work.define(declared.ref.name, argument)
         for name, array in self.program.constants.items():
             letters = "".join(chr(0xF000 + n) for n in range(np.ndim(array)))
             work.define(name, work.assembly.constant(np.asarray(array), letters))

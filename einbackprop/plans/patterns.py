@@ -357,7 +357,9 @@ def gathered(work: Workspace, reading: Reading, letter: str, pick: Reading) -> R
     rest = "".join(i for i in view.term if i != letter and i not in shared)
     order = labels.term + rest
     out = work.allocate(order, view.dtype)
-    call = "gather({0}, {1}, {out})" if not shared else f"gather_along({{0}}, {{1}}, {len(shared)}, {{out}})"
+    known = labels.are_positions(view.length(letter))
+    name, along = ("gather_along", f"{len(shared)}, ") if shared else ("gather", "")
+    call = f"{name}({{0}}, {{1}}, {along}{{out}}, {known})"
     labels = labels.transposed(shared + "".join(i for i in labels.term if i not in shared))
     target = out.transposed(labels.term + rest)
     work.assembly.emit("gather", call, view.transposed(shared + letter + rest), labels, out=target)

@@ -73,10 +73,10 @@ def grid_of(shape: tuple[int, ...], axes: int) -> tuple[Array, ...]:
     return tuple(np.ogrid[tuple(slice(n) for n in shape)])[:axes]
 
 
-def gather(array: Array, labels: Array, out: Array) -> None:
-    """``out[b,…] = array[labels[b],…]``: zero where a label is no position."""
+def gather(array: Array, labels: Array, out: Array, known: bool) -> None:
+    """``out[b,…] = array[labels[b],…]``: zero where a label is no position, if it is not known that all are."""
     length = array.shape[0]
-    if not are_positions(labels, length):
+    if not known and not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
         out[...] = 0
         out[inside] = array[labels[inside]]
@@ -84,13 +84,13 @@ def gather(array: Array, labels: Array, out: Array) -> None:
         np.take(array, labels, 0, out, "clip")
 
 
-def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None:
+def scatter_along(values: Array, labels: Array, shared: int, out: Array, known: bool) -> None:
     """``out[b,labels[b,t],…] += values[b,t,…]``, in place; a label that is no position is left out.
 
     ``shared`` axes, those of b, lie in front. Where they are all that labels have, no two entries meet.
     """
     grid, length = grid_of(labels.shape, shared), out.shape[shared]
-    if not are_positions(labels, length):
+    if not known and not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
         grid = tuple(np.broadcast_to(n, labels.shape)[inside] for n in grid)
         values, labels = values[inside], labels[inside]
@@ -100,10 +100,10 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array) -> None
         np.add.at(out, (*grid, labels), values)
 
 
-def gather_along(array: Array, labels: Array, shared: int, out: Array) -> None:
+def gather_along(array: Array, labels: Array, shared: int, out: Array, known: bool) -> None:
     """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position. ``shared`` axes lie in front."""
     grid, length = grid_of(labels.shape, shared), array.shape[shared]
-    if not are_positions(labels, length):
+    if not known and not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
         out[...] = 0
         where = np.nonzero(inside)

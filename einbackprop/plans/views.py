@@ -39,6 +39,8 @@ class Root:
     dtype : dtype
     last : int
         The number of the last equation that reads it.
+    below : int or None
+        Whole numbers that are known to be at least 0 and less than this.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Root:
     shape: tuple[int, ...]
     dtype: Dtype
     last: int = -1
+    below: int | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -93,6 +96,10 @@ class View:
     def size(self) -> int:
         """How many entries it has."""
         return self.array.size
+
+    def are_positions(self, length: int) -> bool:
+        """Whether it is known to hold nothing but positions along an axis."""
+        return self.root.below is not None and self.root.below <= length
 
     def stride(self, letter: str) -> int:
         """The stride along a letter, in bytes."""
