@@ -98,7 +98,7 @@ def declare_shapes(declaration: str) -> Callable[[Callable[P, R]], Callable[P, R
     ShapeError
         When the function is called: a letter has two sizes, an array has another number of axes
         than letters, a list has another number of arrays. The message names the arrays, the letter,
-        both sizes and both shapes.
+        both sizes and both shapes. Or the function divides by the size of an axis, and it is 0.
     SubscriptsError
         At once, when the declaration cannot be read.
 
@@ -136,11 +136,30 @@ def declare_shapes(declaration: str) -> Callable[[Callable[P, R]], Callable[P, R
                     accepted.clear()
                 if shapes:
                     accepted.add(shapes)
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except ZeroDivisionError:
+                empty = _empty(declared, given)
+                if empty is None:
+                    raise
+            raise ShapeError(
+                f"{function.__name__}: {empty}. A mean over nothing is 0/0: pass arrays that are not empty."
+            )
 
         return checked
 
     return decorate
+
+
+def _empty(declared: Sequence[Tensor | list[Tensor]], given: Sequence[Any]) -> str | None:
+    """The first declared array with an axis of size 0, and that axis."""
+    for item, value in zip(declared, given, strict=False):
+        pairs = [(item, value)] if isinstance(item, Tensor) else zip(item, value, strict=False)
+        for tensor, array in pairs:
+            for letter, size in zip(tensor.letters, getattr(array, "shape", ()), strict=False):
+                if size == 0:
+                    return f"{tensor} has {letter} = 0 (shape {tuple(array.shape)})"
+    return None
 
 
 def _shapes(arrays: Sequence[Any]) -> tuple[Shape, ...]:

@@ -160,3 +160,25 @@ def test_caret_stands_where_a_declaration_breaks(declaration, caret):
 
 def test_a_number_stands_for_an_array_without_letters():
     assert linear([np.zeros((4, 3)), np.zeros(4)], np.zeros((3, 5)), 0.1) == "called"
+
+
+def test_a_mean_over_nothing_says_which_axis_is_empty():
+    @declare_shapes("(W[i,j], c[i]), x[j,b]")
+    def mean(layer, x):
+        return 1 / x.shape[1]
+
+    layer = [np.zeros((4, 3)), np.zeros(4)]
+    with pytest.raises(ShapeError) as caught:
+        mean(layer, np.zeros((3, 0)))
+    assert str(caught.value) == (
+        "mean: x[j,b] has b = 0 (shape (3, 0)). A mean over nothing is 0/0: pass arrays that are not empty."
+    )
+    with pytest.raises(ShapeError, match=r"mean: W\[i,j\] has i = 0"):
+        mean([np.zeros((0, 3)), np.zeros(0)], np.zeros((3, 0)))
+
+    @declare_shapes("x[j,b]")
+    def own(x):
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):  # not ours to explain
+        own(np.zeros((3, 2)))
