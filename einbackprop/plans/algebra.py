@@ -201,28 +201,28 @@ def with_sums_of_products(equations: Sequence[Equation], kept: set[str]) -> Equa
             for name in {ref.name for ref in equation.operands} if equation.factor == ONE else ():
                 products.setdefault(name, []).append(equation)
     for reader in equations:
-        for ref in reader.operands if isinstance(reader, Contract) else ():
-            total = made.get(ref.name)
-            if not isinstance(total, Contract) or total.brackets or uses[ref.name] > 1:
+        for use in reader.operands if isinstance(reader, Contract) else ():
+            total = made.get(use.name)
+            if not isinstance(total, Contract) or total.brackets or uses[use.name] > 1:
                 continue
-            for position, part in enumerate(total.operands):
-                for product in products.get(part.name, ()):
-                    name, at = product.out.name, place[total.out.name]
-                    found = in_sum(product, part, total, ref)
-                    whole = made[reader.out.name]
-                    assert isinstance(whole, Contract)
-                    if found is None or found[1] not in whole.operands or place[name] > at:
-                        continue
-                    if last[part.name] > at >= last.get(name, 0):
-                        continue  # p would be kept for this alone
-                    others = total.operands[:position] + total.operands[position + 1 :]
-                    made[total.out.name] = replace(total, operands=(*others, found[0]))
-                    left = list(whole.operands)
-                    left.remove(found[1])
-                    made[reader.out.name] = replace(whole, operands=tuple(left))
-                    uses[ref.name] = 2  # done
-                    break
+            at = place[total.out.name]
+            for part, product in ((r, p) for r in total.operands for p in products.get(r.name, ())):
+                whole, found, name = made[reader.out.name], in_sum(product, part, total, use), product.out.name
+                alone = last[part.name] > at >= last.get(name, 0)  # p would be kept for this
+                if isinstance(whole, Contract) and found is not None and place[name] < at and not alone:
+                    scaled, factor = found
+                    if factor in whole.operands:
+                        made[total.out.name] = replace(total, operands=(*without(total.operands, part), scaled))
+                        made[reader.out.name] = replace(whole, operands=without(whole.operands, factor))
+                        break
     return [made[equation.out.name] for equation in equations]
+
+
+def without(refs: Sequence[Ref], ref: Ref) -> tuple[Ref, ...]:
+    """The operands without one of them."""
+    left = list(refs)
+    left.remove(ref)
+    return tuple(left)
 
 
 def in_sum(product: Contract, part: Ref, total: Contract, use: Ref) -> tuple[Ref, Ref] | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from .. import elementwise
 from ..program import Map, Ref, Sum
-from .views import View, memory_order
+from . import bits
+from .views import View, aligned_order, memory_order
 from .workspace import Number, Slot, Workspace, number_of
 
 UFUNCS = {
@@ -31,9 +31,6 @@ KEYWORD = {"maximum", "minimum"}
 
 LONG_ROW = 1 << 15
 """Entries of a row of one number, at most."""
-
-INTEGERS = {"f": "int32", "d": "int64"}
-"""Integers of as many bits."""
 
 SMALL = 512
 """Entries up to which memory traffic does not matter."""
@@ -101,12 +98,6 @@ def as_row(work: Workspace, number: View, out: View, order: str) -> View:
         return number
     value = work.assembly.constants[number.root.name].reshape(())
     return work.assembly.constant(np.broadcast_to(value, work.shape(row)), row).spread(order)
-
-
-def aligned_order(out: View) -> str:
-    """The letters of what is written, in the order in which it lies."""
-    from_memory = sorted(range(len(out.term)), key=lambda n: -abs(out.array.strides[n]))
-    return "".join(out.term[n] for n in from_memory)
 
 
 def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot, scale: Number = 1) -> View:
@@ -322,8 +313,8 @@ def _where(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
     letters = equation.out.indices
     base, other = (yes, no) if yes.size >= no.size else (no, yes)
     out = target(work, slot, letters, [base] if set(base.term) == set(letters) else [], [other, mask])
-    if out.size > SMALL and slot.dtype.char in INTEGERS:
-        return selected(work, mask, base, other, out, wanted=base is yes)
+    if out.size > SMALL and slot.dtype.char in bits.INTEGERS:
+        return bits.selected(work, mask, base, other, out, wanted=base is yes)
     if base is yes:
         mask = apply(work, "logical_not", [mask], work.allocate(memory_order(mask), mask.dtype))
     order = aligned_order(out)
@@ -333,45 +324,6 @@ def _where(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
     call = "copyto({out}, {0}, 'no', {1})"
     work.assembly.emit("write", call, other.spread(order), mask.spread(order), out=arranged)
     return out
-
-
-def selected(work: Workspace, mask: View, base: View, other: View, out: View, *, wanted: bool) -> View:
-    """``base`` where the mask is as wanted, elsewhere ``other``: by bits, whatever numbers they stand for.
-
-    A masked copy takes 50 times as long as this where the mask has no long runs.
-    """
-    kind = np.dtype(INTEGERS[out.dtype.char])
-    keep = work.allocate(memory_order(mask), kind)  # all bits, or none
-    work.assembly.emit("cast", "copyto({out}, {0})", mask.transposed(keep.term), out=keep)
-    apply(work, "negative" if wanted else "subtract", [keep] if wanted else [keep, work.number(1, kind)], keep)
-    base, other, place = (as_integers(work, view, kind) for view in (base, other, out))
-    if other.root.kind == "constant" and not work.assembly.constants[other.root.name].any():
-        by_bits(work, "and", base, keep, place)
-    elif set(other.term) <= set(keep.term) and 2 * keep.size <= out.size:
-        rest = work.allocate(keep.term, kind)
-        by_bits(work, "xor", keep, work.number(-1, kind), rest)
-        by_bits(work, "and", rest, other, rest)
-        by_bits(work, "and", base, keep, place)
-        by_bits(work, "or", place, rest, place)
-    else:
-        by_bits(work, "xor", base, other, place)
-        by_bits(work, "and", place, keep, place)
-        by_bits(work, "xor", place, other, place)
-    return out
-
-
-def by_bits(work: Workspace, operation: str, left: View, right: View, out: View) -> None:
-    """Write a call of a ufunc on bits."""
-    order = aligned_order(out)
-    call = f"bitwise_{operation}({{0}}, {{1}}, {{out}})"
-    work.assembly.emit("bits", call, left.spread(order), right.spread(order), out=out.transposed(order), flops=out.size)
-
-
-def as_integers(work: Workspace, view: View, kind: np.dtype[Any]) -> View:
-    """The bits of a view as integers."""
-    if view.root.kind == "constant" and view.text == view.root.name:
-        return work.assembly.constant(work.assembly.constants[view.root.name].view(kind), view.term)
-    return View(f"{view.text}.view({kind.name})", view.root, view.array.view(kind), view.term)
 
 
 WRITERS: dict[str, Writer] = {"sigmoid": _sigmoid, "relu": _relu, "power": _power, "where": _where}
