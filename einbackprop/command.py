@@ -28,7 +28,8 @@ exit code:
   0  every gradient is right
   1  a gradient is wrong
   2  the script or an expression could not be used
-  3  undecided: a kink, or a reference that is not certain enough"""
+  3  undecided: a kink, or a reference that is not certain enough
+  4  einbackprop itself failed; it says how to report that"""
 
 _TRAIN_EXIT = """\
 exit code:
@@ -54,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EinbackpropError as error:
         print(f"einbackprop: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except Exception as error:  # none of ours: a mistake in this package
+        if os.environ.get("EINBACKPROP_TRACEBACK"):
+            raise
+        print(f"einbackprop: a mistake of einbackprop itself, not of your code: {type(error).__name__}: {error}. "
+              "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.", file=sys.stderr)
+        return 4
 
 
 def _version() -> str:

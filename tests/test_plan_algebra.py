@@ -77,7 +77,15 @@ def with_a_sum_over_the_factor(x: Any, r: Any, mask: Any) -> Any:
     return p, np.einsum("k,b->bk", r, np.einsum("bk,bk->b", e, np.sin(x)))
 
 
+def with_a_square(x: Any, r: Any, mask: Any) -> Any:
+    return np.einsum("bk,bk->bk", x, x), np.einsum("b,b->b", np.einsum("bk,bk->b", x, np.exp(x)), np.sum(x, axis=1))
+
+
 AS_SIMPLIFIED = {
+    with_a_square: [
+        "t1[b,k] = x[b,k] x[b,k]", "t2[b,k] = exp(x[b,k])", "t3[b] = Σ_k x[b,k] t2[b,k]", "t4[b] = Σ_k x[b,k]",
+        "t5[b] = t3[b] t4[b]",
+    ],
     with_a_sum_of_a_product: [
         "e[b,k] = exp(x[b,k])", "t1[b] = Σ_k x[b,k]", "t[b] = log(t1[b])", "p[b,k] = e[b,k] t[b]",
         "t2[b,k] = sin(x[b,k])", "t3[b] = Σ_k t2[b,k] p[b,k]", "t4[b,i] = t3[b] r[i]",

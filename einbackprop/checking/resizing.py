@@ -66,7 +66,7 @@ def resized(
         if shape != np.squeeze(own, declared.units).shape:
             if declared.ref.name in parameters:
                 array = rng.normal(0.0, spread(shape), shape)
-            elif own.size and np.ptp(own) == 0:  # ones, or a buffer of zeros
+            elif own.size and np.all(own == own.flat[0]):  # ones, or a buffer of zeros
                 array = np.full(shape, own.flat[0])
             else:
                 array = drawn(declared, own, sizes, rng, "data")
@@ -101,7 +101,9 @@ def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
     if square:
         are = "is" if len(square) == 1 else "are"
         found.append(f"{listed(square)} {are} square, so that no shape shows a missing transpose")
-    batch = next((d for d in program.dimensions if d.letters.startswith("b")), None)
+    units = {i for declared in program.inputs if declared.ref.name in parameters for i in declared.ref.indices}
+    samples = [d for d in program.dimensions if d.letters.startswith("b") and not units & set(d.letters)]
+    batch = samples[0] if samples else None
     return found + (_batch(program, batch) if batch is not None else [])
 
 

@@ -5,7 +5,7 @@ drawn values; `certifying` gives the reference, `verdicts` compares. Then `revie
 every line and proves what is right; `reports` tells.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -115,6 +115,8 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         findings += _hiding(problem, drawing)
         trial = Trial(user, state, targets, gradients)
         trial, read, other = _read(problem, trial, seed)
+        if "differences" in methods:
+            trial = replace(trial, gradients=_doubted(trial.gradients, read.doubted))
     graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in trial.gradients)
     return Report(
         graded, read.lines, (*findings, *read.findings),
@@ -143,6 +145,17 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
     read = reviewed(problem, doubted, traced, seed)
     judged = other.verdicts(trial.gradients, read.agrees)
     return replace(trial, gradients=_forgiven(judged, read.forgiven)), read, other
+
+
+def _doubted(gradients: tuple[Gradient, ...], names: Collection[str]) -> tuple[Gradient, ...]:
+    """The gradients, none called wrong that is what is derived from the loss: one of two references is mistaken."""
+    note = ("it is what is derived from the loss as it was read, and differences of the loss say otherwise: they may "
+            "reach across kinks, or the code take another way than when it was read")
+    return tuple(
+        replace(item, verdict="undecided", grade=None, note=note)
+        if item.name in names and item.verdict == "wrong" else item
+        for item in gradients
+    )  # fmt: skip
 
 
 def _forgiven(gradients: tuple[Gradient, ...], told: Mapping[str, str]) -> tuple[Gradient, ...]:

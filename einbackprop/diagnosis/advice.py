@@ -185,5 +185,7 @@ def same(result: Any, array: Array) -> bool:
     """Whether a result is an array's values, but for axes of size 1."""
     if result is None or isinstance(result, tuple | list) or np.size(result) != array.size:
         return False
+    if np.asarray(result).dtype.kind not in "biuf":
+        return False
     plain = np.reshape(np.asarray(result, dtype=np.float64), array.shape)
     return bool(np.abs(plain - array).max(initial=0) <= 10 * CLOSE * np.abs(array).max(initial=0))

@@ -158,8 +158,9 @@ class Judging:
             results = run(self.given(sample, arrays))
         except Exception:  # the code itself fails at these values: nothing can be said of it
             return False
-        traced = [sample.yours.get(ref.name) for ref in self.program.outputs]
-        return all(agrees(a, b) for a, b in zip(results, traced, strict=True))
+        names = [ref.name for ref in self.program.outputs]
+        pairs = zip(results, names, strict=True)
+        return all(agrees(a, sample.yours.get(name), sample.noise.get(name, 0.0)) for a, name in pairs)
 
     def given(self, sample: Sample, arrays: Sequence[Array]) -> list[Array]:
         """What the code itself is given in a sample of the user's sizes."""
@@ -317,13 +318,13 @@ class Judging:
         return "undecided" if self.reach.get(name, 0) & self.unreadable and not self.original[name] else "right"
 
 
-def agrees(result: Array, traced: Array | None) -> bool:
-    """Whether a run and its trace gave one value, to the precision of the run."""
+def agrees(result: Array, traced: Array | None, noise: float) -> bool:
+    """Whether a run and its trace gave one value, to the precision of the run: what cancels leaves rounding alone."""
     if traced is None or np.size(result) != traced.size:
         return traced is None
     plain = np.reshape(np.asarray(result), traced.shape)
     tolerance = 1e-3 if np.asarray(result).dtype.itemsize < 8 else 1e-6
-    floor = tolerance * float(np.abs(traced).max(initial=0))
+    floor = max(tolerance * float(np.abs(traced).max(initial=0)), noise)
     return bool(np.allclose(plain, traced, rtol=tolerance, atol=floor, equal_nan=True))
 
 

@@ -50,6 +50,8 @@ class Review:
         What the letters of the lines range over.
     forgiven : mapping of target name to str
         Gradients that are wrong only in what a guard of the loss changes, and what is to be said of them.
+    doubted : set of target names
+        Gradients that the black box calls wrong, and that are what is derived from the loss as it was read.
     """
 
     lines: tuple[Line, ...] = ()
@@ -60,6 +62,7 @@ class Review:
     agrees: bool = False
     dimensions: tuple[Dimension, ...] = ()
     forgiven: Mapping[str, str] = field(default_factory=dict)
+    doubted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,10 @@ def review(
     shapes = {name: np.shape(value) for name, value in values.items() if value is not None}
     misshapen = {name for name in wrong if shapes.get(name) != np.shape(get(state, paths[name]))}
     if accused | misshapen != set(wrong):
-        return Review(note="lines are not judged: what was read does not show the same gradients as wrong")
+        read_right = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "right"}
+        doubted = frozenset(read_right & set(wrong) - misshapen)
+        note = "lines are not judged: what was read does not show the same gradients as wrong"
+        return Review(note=note, doubted=doubted)
     reshaped = misshapen - accused
     findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
     right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]

@@ -116,7 +116,10 @@ def sample(
 
 
 def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Collection[str]) -> set[str]:
-    """The first letters of the dimensions that may have any size."""
+    """The first letters of the dimensions that may have any size.
+
+    A single unit of a parameter stays single: ``np.mean`` over one output is right without a sum over outputs.
+    """
     tied: set[str] = set()
     for equation in program.equations:
         if isinstance(equation, Contract | Update):
@@ -127,8 +130,9 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
     numbers = whole_numbers(program)
     tied |= {i for d in program.dimensions if written_out(d.size, program, numbers) for i in d.letters}
     for declared, array in zip(program.inputs, arrays, strict=True):
-        if declared.ref.name not in parameters and not can_be_resized(np.asarray(array)):
-            tied |= set(declared.ref.indices)
+        single = {i for i in declared.ref.indices if program.sizes[i] == 1 and declared.ref.name in parameters}
+        stays = declared.ref.name not in parameters and not can_be_resized(np.asarray(array))
+        tied |= set(declared.ref.indices) if stays else single
     return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}
 
 

@@ -227,8 +227,7 @@ def without(refs: Sequence[Ref], ref: Ref) -> tuple[Ref, ...]:
 
 def in_sum(product: Contract, part: Ref, total: Contract, use: Ref) -> tuple[Ref, Ref] | None:
     """``p`` of ``p[i,j] = e[i,j] t[i]`` in the letters of a sum that reads e, and t in those of where that is read."""
-    own = next(ref for ref in product.operands if ref.name == part.name)
-    (other,) = [ref for ref in product.operands if ref is not own]
+    own, other = sorted(product.operands, key=lambda ref: ref.name != part.name)
     table = dict(zip(own.indices, part.indices, strict=True))
     outer = dict(zip(total.out.indices, use.indices, strict=True))
     distinct = len(set(table.values())) == len(table) and len(outer) == len(use.indices) == len(set(use.indices))
