@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import nesting
 from .errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .gradients import Gradient, with_arrays
+from .gradients import Gradient, number_dtypes, with_arrays
 from .nesting import Attribute, Path
 from .plans.cache import Running
 from .plans.labels import label_ranges, test_of
@@ -73,17 +73,19 @@ def compile(
         program = function.program(arguments)
         arguments = with_arrays(arguments, function.wrt)
         scalars = {0} if function.with_value else set()
+        casts = number_dtypes(program, function)
     else:
         program = trace(function, *arguments)
         scalars = {n for n, ref in enumerate(program.outputs) if not ref.indices}
+        casts = {}
     require_readable(program)
     guard = Guard(program, arguments, names)
     dtypes = [guard.leaf(i.path).dtype for i in program.inputs]
     native = [dtype.newbyteorder("=") for dtype in dtypes]
     if backend is None:
-        plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars))
+        plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars, casts))
     else:
-        interface = guard.interface(scalars)
+        interface = guard.interface(scalars, casts)
         plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
     return Compiled(plan, len(arguments))
 
@@ -133,8 +135,11 @@ class Guard:
         """An array of the examples."""
         return nesting.get(self.arguments, path)
 
-    def interface(self, scalars: set[int]) -> Interface:
-        """The source's parameters, its lines that take arguments apart and check them, and its result."""
+    def interface(self, scalars: set[int], casts: Mapping[int, Any]) -> Interface:
+        """The source's parameters, its lines that take arguments apart and check them, and its result.
+
+        ``scalars`` are the outputs that are numbers, ``casts`` the dtypes of outputs that have another one.
+        """
         self.take(("a", self.arguments), ())
         taking = self.lines
         count = len(self.inputs)
@@ -161,6 +166,7 @@ class Guard:
         shapes = self.program.structure
 
         def returned(texts: Sequence[str]) -> str:
+            texts = [f"{text}.astype({casts[n].name})" if n in casts else text for n, text in enumerate(texts)]
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 

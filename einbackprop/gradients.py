@@ -12,6 +12,7 @@ from . import nesting
 from .derivation import value_and_vjp, vjp
 from .errors import DerivationError
 from .plans.cache import Plans, key_of
+from .plans.dtypes import value_dtypes, weak_values
 from .plans.masking import differentiated_under_masks
 from .plans.preparation import paired
 from .program import Program
@@ -128,7 +129,21 @@ def run_planned(gradient: Gradient, forward: Program, arguments: tuple[Any, ...]
     key = key_of(forward), gradient.wrt, gradient.with_value, repr(numbered(arguments, {}))
     kept = PLANS.get(key, lambda: gradient.derived(forward, arguments))
     arrays = [nesting.get(arguments, i.path) for i in forward.inputs]
-    return kept.program, kept.run(arrays, forward.constants)
+    outputs = list(kept.run(arrays, forward.constants))
+    for n, dtype in number_dtypes(kept.program, gradient).items():
+        outputs[n] = outputs[n].astype(dtype)
+    return kept.program, outputs
+
+
+def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[Any]]:
+    """The dtypes of those outputs of a gradient's program that are made of numbers alone: as what they belong to."""
+    chosen = gradient.wrt if isinstance(gradient.wrt, tuple) else (gradient.wrt,)
+    inputs = [i for i in program.inputs if i.path and i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
+    weak = weak_values(program)
+    found = value_dtypes(program, weak)
+    named = {int(gradient.with_value) + n: np.dtype(i.dtype) for n, i in enumerate(inputs)}
+    outs = {n: program.outputs[n].name for n in named}
+    return {n: named[n] for n, out in outs.items() if out in weak or found[out].kind not in "fc"}
 
 
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:

@@ -5,6 +5,7 @@ import pytest
 from wild import FIXTURES, Fixture, pick
 
 from einbackprop import nesting
+from einbackprop.compilation import compile
 from einbackprop.errors import DerivationError
 from einbackprop.gradients import derive, grad, value_and_grad
 from einbackprop.interpretation import run
@@ -96,3 +97,23 @@ def test_a_loss_that_is_no_number_is_named() -> None:
 def test_integers_are_nothing_to_differentiate_by() -> None:
     with pytest.raises(DerivationError, match="wrt=0 holds no array of real or complex numbers"):
         grad(lambda x: np.sum(x))(np.arange(3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a: a.sum(), lambda a: np.sum(2 * a), lambda a: np.cumsum(a)[1], lambda a: np.sort(a)[-1],
+        lambda a: np.clip(a, 0, 2).sum(), lambda a: 0 * a[0], lambda a: a[0] - a[2], lambda a: np.mean(2.5 * a),
+    ],
+    ids=["sum", "twice", "cumsum", "sort", "clip", "zero", "entries", "mean"],
+)  # fmt: skip
+def test_a_gradient_of_numbers_alone_has_the_dtype_of_what_it_belongs_to(loss, dtype):
+    """Whole numbers for float parameters would make ``g *= 0.1`` an error."""
+    a = np.array([1, 3, 2], dtype)
+    gradient = grad(loss)
+    found = [gradient(a), compile(gradient, a)(a), compile(gradient, a, reuse=True)(a)]
+    found += [value_and_grad(loss)(a)[1], compile(value_and_grad(loss), a)(a)[1]]
+    for g in found:
+        assert g.dtype == dtype
+        g *= 0.1
