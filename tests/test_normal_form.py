@@ -18,7 +18,8 @@ from einbackprop.program import Contract, Dimension, Factor, Input, Map, Program
 from einbackprop.proof import brackets, canonical, identities
 from einbackprop.proof.exact import evaluate
 from einbackprop.proof.normal_form import Assumptions, einsum_normal_form, expand, same
-from einbackprop.proof.polynomials import ONE_ENTRY, ONE as ONE_TERM
+from einbackprop.proof.polynomials import ONE as ONE_TERM
+from einbackprop.proof.polynomials import ONE_ENTRY
 
 TIE = brackets.NO_TIES
 LABELS = brackets.LABELS_IN_RANGE

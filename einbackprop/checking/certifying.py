@@ -135,9 +135,9 @@ class Reference:
         return behind, _extrapolated(ratio, 2.0, first, 2 * self.rounding)
 
     def surest(self, directions: Directions) -> Slope:
-        """Return the difference, or the one-sided one that is more certain: a kink nearby may lie on one side only.
+        """Return the difference, or the one-sided one if it is more certain: a kink may lie on one side only.
 
-        Central differences whose steps reach across that kink can agree among themselves, and be wrong: finer ones tell.
+        Central differences whose steps reach across it can agree among themselves, and be wrong: finer ones tell.
         """
         difference, fine = self.difference(directions), self.fine(directions)
         if not difference.agrees(fine):

@@ -20,6 +20,7 @@ from einbackprop.checking.evaluation import quiet
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, targets_of, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
+from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
@@ -107,7 +108,10 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         paths = tuple(target.path for target in targets)
         drawing = Drawing(user.loss, user.gradients, state, paths, rng)
         history: dict[str, History] = {target.name: [] for target in targets}
-        methods = [judge_all(user, drawing, draw, targets, history) for draw in drawing.draws()]
+        draws, methods = [], []
+        for draw in drawing.draws():
+            draws.append(draw)
+            methods.append(judge_all(user, drawing, draw, targets, history))
         gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
         gradients = _not_empty(problem, gradients)
         gradients, stale = _without_stale(problem, user, drawing, gradients, history)
@@ -117,6 +121,9 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         trial, read, other = _read(problem, trial, seed)
         if "differences" in methods:
             trial = replace(trial, gradients=_doubted(trial.gradients, read.doubted))
+        states = [draw.state for draw in draws if not draw.data_redrawn]
+        if trial.wrong and len(states) > 1 and not user.random:
+            read = repaired(trial, states, drawing.parameters, read, seed)
     graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in trial.gradients)
     return Report(
         graded, read.lines, (*findings, *read.findings),

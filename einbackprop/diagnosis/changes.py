@@ -7,14 +7,29 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from .rewriting import grown, omissions, with_nodes
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
 Node = ast.expr
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a function has at hand, as its code spells it: arrays, numbers, and functions of one argument."""
+
+    arrays: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Arrays and numbers."""
+        return self.arrays + self.numbers
 
 
 @dataclass(frozen=True)
@@ -32,39 +47,46 @@ class Change:
     statement: Any
 
 
-def ranks(statement: Any, known: Sequence[str]) -> list[Callable[[], Iterator[Change]]]:
+def ranks(statement: Any, hand: Hand) -> list[Callable[[], Iterator[Change]]]:
     """Changes of a statement, the likeliest mistakes first.
 
     Parameters
     ----------
     statement : ast.stmt
         An assignment, a return, or a call.
-    known : sequence of str
-        The variables, entries and attributes at hand, as the code spells them.
+    hand : Hand
     """
     return [
         lambda: of_assignment(statement),
         lambda: of_values(statement, turned, signs, comparisons, axes),
-        lambda: of_values(statement, lambda value: others(value, known)),
-        lambda: of_values(statement, left_out, numbers, neighbours),
-        lambda: of_values(statement, lambda value: more_factors(value, known)),
-        lambda: of_values(statement, lambda value: more_terms(value, known)),
+        lambda: of_values(statement, lambda value: others(value, hand)),
+        lambda: of_values(statement, left_out, numbers, neighbours, lambda value: other_forms(value, hand)),
+        lambda: of_values(statement, lambda value: more_factors(value, hand)),
+        lambda: of_values(statement, lambda value: more_terms(value, hand)),
     ]
 
 
 def of_assignment(statement: Any) -> Iterator[Change]:
-    """``+=`` for ``=`` and ``-=``, and the other way round."""
+    """``+=`` for ``=`` and ``-=``, and the other way round; another comparison where it is said what is written to."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
-        if isinstance(target, OPERANDS):
+        if isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
             yield Change("= where += is needed", ast.AugAssign(target, ast.Add(), statement.value))
+        if isinstance(target, ast.Subscript):
+            for message, place in comparisons(target.slice):
+                other = ast.Subscript(target.value, place, ast.Store())
+                yield Change(message, ast.Assign([other], statement.value))
+    if isinstance(statement, ast.AugAssign | ast.Expr):
+        yield Change("this line is too much", ast.Pass())
     if isinstance(statement, ast.AugAssign):
         target = copy.deepcopy(statement.target)
-        target.ctx = ast.Store()
         for operator, sign in ((ast.Add(), "+="), (ast.Sub(), "-=")):
             if type(statement.op) is not type(operator):
                 yield Change(f"{sign} is needed here", ast.AugAssign(target, operator, statement.value))
-        yield Change("= is needed here: nothing is to be added to what was there", ast.Assign([target], statement.value))
+        yield Change("= is needed here: nothing is to be added to", ast.Assign([target], statement.value))
+        if isinstance(target, ast.Subscript) and isinstance(statement.op, ast.Add):
+            call = ast.Call(parsed("np.add.at"), [parsed(ast.unparse(target.value)), target.slice, statement.value], [])
+            yield Change("an index that stands twice is added once by +=; np.add.at adds each", ast.Expr(call))
 
 
 def of_values(statement: Any, *ways: Callable[[Node], Iterator[tuple[str, Node]]]) -> Iterator[Change]:
@@ -72,7 +94,7 @@ def of_values(statement: Any, *ways: Callable[[Node], Iterator[tuple[str, Node]]
     value = statement.value
     for way in ways:
         for message, changed in way(value):
-            other = copy.deepcopy(statement)
+            other = copy.copy(statement)
             other.value = changed
             yield Change(message, other)
 
@@ -133,18 +155,21 @@ def comparisons(value: Node) -> Iterator[tuple[str, Node]]:
 
 
 def axes(value: Node) -> Iterator[tuple[str, Node]]:
-    """A sum over another axis; a sum for a mean."""
+    """A sum over another axis, or over one only; a sum for a mean, and where there is none."""
     for number, node in enumerate(ast.walk(value)):
         if not isinstance(node, ast.Call):
             continue
         for keyword in node.keywords:
             if keyword.arg == "axis":
                 for axis in (0, 1, -1, -2, 2):
-                    other = copy.deepcopy(node)
-                    next(k for k in other.keywords if k.arg == "axis").value = signed(axis)
-                    yield f"over axis {axis}, not {ast.unparse(keyword.value)}", with_nodes(value, {number: other})
+                    said = f"over axis {axis}, not {ast.unparse(keyword.value)}"
+                    yield said, with_nodes(value, {number: with_keyword(node, "axis", signed(axis))})
+            if keyword.arg == "keepdims":
+                kept = ast.Call(node.func, node.args, [k for k in node.keywords if k is not keyword])
+                yield "leave out keepdims", with_nodes(value, {number: kept})
         for n, argument in enumerate(node.args):
-            if isinstance(argument, ast.Constant) and type(argument.value) is int or is_negative_number(argument):
+            whole = isinstance(argument, ast.Constant) and type(argument.value) is int
+            if whole or is_negative_number(argument):
                 for axis in (0, 1, -1, -2, -3, 2):
                     args = [*node.args]
                     args[n] = signed(axis)
@@ -154,21 +179,50 @@ def axes(value: Node) -> Iterator[tuple[str, Node]]:
             name = "sum" if node.func.attr == "mean" else "mean"
             other = ast.Call(attribute(node.func.value, name), node.args, node.keywords)
             yield f"{name} is needed, not {node.func.attr}", with_nodes(value, {number: other})
+            if not any(k.arg == "axis" for k in node.keywords):
+                for axis in (0, 1, -1):
+                    narrower = with_keyword(node, "axis", signed(axis))
+                    yield f"over axis {axis} only", with_nodes(value, {number: narrower})
+            elif not any(k.arg == "keepdims" for k in node.keywords):
+                kept = with_keyword(node, "keepdims", ast.Constant(True))
+                yield "keepdims=True is missing", with_nodes(value, {number: kept})
+    for axis in (0, 1, -1):
+        if not isinstance(value, ast.Tuple | ast.List | ast.Dict):
+            call = ast.Call(attribute(value, "sum"), [], [ast.keyword("axis", signed(axis))])
+            yield f"the sum over axis {axis} is missing", call
 
 
-def others(value: Node, known: Sequence[str]) -> Iterator[tuple[str, Node]]:
-    """Another variable in the place of one."""
-    for number, node in places(value, *OPERANDS):
+def others(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
+    """Another variable in the place of one, everywhere in that of one, two the other way round; another function."""
+    spelled: dict[str, list[int]] = {}
+    for number, node in places(value, *OPERANDS, ast.BinOp, ast.Call, ast.Constant):
         text = ast.unparse(node)
-        for name in known:
+        if isinstance(node, OPERANDS):
+            spelled.setdefault(text, []).append(number)
+        constant = isinstance(node, ast.Constant) and node.value is not None
+        for name in hand.numbers if constant else hand.values:
             if name != text:
                 yield f"{name} must stand here, not {text}", with_nodes(value, {number: parsed(name)})
-    names = {node.id for _, node in places(value, ast.Name)}
-    for name in names:
-        found = [number for number, node in places(value, ast.Name) if node.id == name]
-        for new in known if len(found) > 1 else ():
-            if new != name:
-                yield f"{new} must stand here, not {name}", with_nodes(value, dict.fromkeys(found, parsed(new)))
+        inner = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        for function in hand.functions:
+            if inner in hand.functions and function != inner:
+                other: Node = ast.Call(parsed(function), node.args, node.keywords)
+                yield f"{function} is needed, not {inner}", with_nodes(value, {number: other})
+            if inner != function and not isinstance(node, ast.Constant):
+                other = ast.Call(parsed(function), [node], [])
+                yield f"{function} of {text} is needed", with_nodes(value, {number: other})
+    if isinstance(value, ast.Tuple | ast.List):
+        for name in hand.arrays:
+            for n in range(len(value.elts) + 1):
+                items = [*value.elts[:n], parsed(name), *value.elts[n:]]
+                yield f"{name} is missing here", type(value)(items, value.ctx)
+    for text, found in spelled.items():
+        for name in hand.values if len(found) > 1 else ():
+            if name != text:
+                yield f"{name} must stand here, not {text}", with_nodes(value, dict.fromkeys(found, parsed(name)))
+    for one, two in combinations(spelled, 2):
+        exchanged = dict.fromkeys(spelled[one], parsed(two)) | dict.fromkeys(spelled[two], parsed(one))
+        yield f"{one} and {two} stand the wrong way round", with_nodes(value, exchanged)
 
 
 def left_out(value: Node) -> Iterator[tuple[str, Node]]:
@@ -179,12 +233,13 @@ def left_out(value: Node) -> Iterator[tuple[str, Node]]:
 
 def numbers(value: Node) -> Iterator[tuple[str, Node]]:
     """Another number, or twice or half of everything."""
-    for number, node in enumerate(ast.walk(value)):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            for other in dict.fromkeys((node.value * 2, node.value / 2, node.value + 1, node.value - 1, 1, 2)):
-                if other != node.value:
-                    kept = int(other) if type(node.value) is int and other == int(other) else other
-                    yield f"{kept} is needed, not {node.value}", with_nodes(value, {number: ast.Constant(kept)})
+    for place, node in enumerate(ast.walk(value)):
+        held = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(held, int | float) and not isinstance(held, bool):
+            for other in dict.fromkeys((held * 2, held / 2, held + 1, held - 1, 1, 2)):
+                if other != held:
+                    kept = int(other) if isinstance(held, int) and other == int(other) else other
+                    yield f"{kept} is needed, not {held}", with_nodes(value, {place: ast.Constant(kept)})
     yield "the factor 2 is missing", ast.BinOp(ast.Constant(2), ast.Mult(), value)
     yield "the factor 1/2 is missing", ast.BinOp(value, ast.Div(), ast.Constant(2))
 
@@ -198,46 +253,64 @@ def neighbours(value: Node) -> Iterator[tuple[str, Node]]:
                 yield f"{ast.unparse(other)} is needed, not {ast.unparse(node)}", with_nodes(value, {number: other})
 
 
-def more_factors(value: Node, known: Sequence[str]) -> Iterator[tuple[str, Node]]:
+def more_factors(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
     """The whole, a term of it or an operand times something, or divided by it."""
-    every = [*terms(value), *(number for number, _ in places(value, *OPERANDS)), *calls(value)]
+    every = dict.fromkeys([*terms(value), *(n for n, _ in places(value, *OPERANDS, ast.Call, ast.BinOp))])
     nodes = list(ast.walk(value))
-    for name in known:
-        factors = [f"{name}", f"{name} * (1 - {name})", f"(1 - {name} ** 2)", f"({name} > 0)", f"(1 - {name})"]
-        factors += [f"len({name})", f"{name}.shape[0]", f"{name}.shape[1]", f"{name}.size"]
-        for factor in factors:
-            operator = ast.Mult() if factor not in factors[-4:] else ast.Div()
-            for number in dict.fromkeys(every):
-                node = nodes[number]
-                if isinstance(node, ast.expr):
-                    times = "the factor" if isinstance(operator, ast.Mult) else "a division by"
-                    yield f"{times} {factor} is missing", with_nodes(
-                        value, {number: grown(node, operator, parsed(factor))}
-                    )
-        for number in dict.fromkeys(every):
+    for times, factor in factors(hand):
+        operator, said = (ast.Mult(), "the factor") if times else (ast.Div(), "a division by")
+        for number in every:
             node = nodes[number]
             if isinstance(node, ast.expr):
-                yield f"a division by {name} is missing", with_nodes(
-                    value, {number: grown(node, ast.Div(), parsed(name))}
-                )
+                changed = with_nodes(value, {number: grown(node, operator, parsed(factor))})
+                yield f"{said} {factor} is missing", changed
 
 
-def more_terms(value: Node, known: Sequence[str]) -> Iterator[tuple[str, Node]]:
+def factors(hand: Hand) -> Iterator[tuple[bool, str]]:
+    """Whether to multiply or to divide, and by what: sizes, what is at hand, and derivatives by it."""
+    for name in hand.numbers:
+        yield from ((False, name), (True, name), (False, f"np.sqrt({name})"))
+    for name in hand.arrays:
+        yield from ((False, f"len({name})"), (False, f"{name}.shape[0]"), (False, f"{name}.shape[1]"))
+        yield from ((False, f"{name}.shape[-1]"), (False, f"{name}.size"), (True, name))
+        yield from ((True, form) for form in forms(name))
+        yield from ((True, f"(1 - {name})"), (False, name), (False, f"np.exp({name})"), (True, f"np.exp({name})"))
+        yield from ((True, f"{function}({name})") for function in hand.functions)
+
+
+def other_forms(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
+    """The derivative of another function, spelled by what that function gave."""
+    for number, node in places(value, *OPERANDS, ast.BinOp, ast.Compare):
+        text = ast.unparse(node)
+        for name in hand.arrays:
+            for form in forms(name):
+                if form.strip("()") != text:
+                    yield f"{form} is needed, not {text}", with_nodes(value, {number: parsed(form)})
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """Derivatives of the sigmoid, of tanh and of relu, by what they gave."""
+    return (f"{name} * (1 - {name})", f"(1 - {name} ** 2)", f"({name} > 0)")
+
+
+def more_terms(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
     """One term more, perhaps times a number at hand."""
     if isinstance(value, ast.Tuple | ast.List | ast.Dict):
         return
-    for name in known:
-        for sign, operator in (("+", ast.Add()), ("-", ast.Sub())):
-            for term in (name, *(f"{other} * {name}" for other in known if other != name), f"2 * {name}"):
+    for name in hand.arrays:
+        multiples = [name, f"2 * {name}"]
+        for number in hand.numbers:
+            multiples += [f"{number} * {name}", f"2 * {number} * {name}", f"{name} / {number}"]
+        for term in multiples:
+            for sign, operator in (("+", ast.Add()), ("-", ast.Sub())):
                 yield f"a term is missing: {sign} {term}", ast.BinOp(value, operator, parsed(term))
 
 
 def terms(value: Node) -> Iterator[int]:
     """Where the whole and its terms are in a walk."""
     nodes = list(ast.walk(value))
-    found: Collection[int] = {id(value)} if not isinstance(value, ast.Tuple | ast.List | ast.Dict) else {
-        id(n) for n in ast.iter_child_nodes(value)
-    }  # fmt: skip
+    several = isinstance(value, ast.Tuple | ast.List | ast.Dict)
+    found = {id(node) for node in ast.iter_child_nodes(value)} if several else {id(value)}
     inside = {
         id(side) for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
         for side in (node.left, node.right)
@@ -245,11 +318,9 @@ def terms(value: Node) -> Iterator[int]:
     yield from (number for number, node in enumerate(nodes) if id(node) in found or id(node) in inside)
 
 
-def calls(value: Node) -> Iterator[int]:
-    """Where calls, and what they are given, are in a walk."""
-    for number, node in enumerate(ast.walk(value)):
-        if isinstance(node, ast.Call):
-            yield number
+def with_keyword(call: ast.Call, name: str, value: Node) -> ast.Call:
+    """A call with an argument of that name."""
+    return ast.Call(call.func, call.args, [*(k for k in call.keywords if k.arg != name), ast.keyword(name, value)])
 
 
 def parsed(text: str) -> Node:

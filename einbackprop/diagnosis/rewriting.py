@@ -69,23 +69,33 @@ def plain_number(number: Fraction) -> ast.expr:
     return ast.Constant(int(number) if number.denominator == 1 else float(number))
 
 
-class Change(ast.NodeTransformer):
-    """Replaces the nodes that are chosen by their place in the tree."""
-
-    def __init__(self, chosen: Mapping[int, ast.expr]) -> None:
-        self.chosen = chosen
-
-    def visit(self, node: ast.AST) -> Any:
-        """The node, or what stands in its place."""
-        return self.chosen[id(node)] if id(node) in self.chosen else super().visit(node)
-
-
 def with_nodes(tree: ast.expr, changes: Mapping[int, ast.expr]) -> ast.expr:
-    """A copy of an expression in which some nodes, given by their position in a walk, are others."""
-    duplicate = copy.deepcopy(tree)
-    nodes = list(ast.walk(duplicate))
-    changed: ast.expr = Change({id(nodes[n]): new for n, new in changes.items()}).visit(duplicate)
-    return changed
+    """An expression in which some nodes, given by their position in a walk, are others; the rest is shared with it."""
+    nodes = list(ast.walk(tree))
+    result: ast.expr = exchanged(tree, {id(nodes[n]): new for n, new in changes.items()})
+    return result
+
+
+def exchanged(node: Any, chosen: Mapping[int, ast.AST]) -> Any:
+    """A node with others in the places of some under it."""
+    if id(node) in chosen:
+        return chosen[id(node)]
+    changed = {}
+    for name, value in ast.iter_fields(node):
+        other = value
+        if isinstance(value, ast.AST):
+            other = exchanged(value, chosen)
+        elif isinstance(value, list):
+            items = [exchanged(item, chosen) if isinstance(item, ast.AST) else item for item in value]
+            other = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+        if other is not value:
+            changed[name] = other
+    if not changed:
+        return node
+    result = copy.copy(node)
+    for name, value in changed.items():
+        setattr(result, name, value)
+    return result
 
 
 def places(tree: ast.expr, name: str) -> list[int]:
