@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,14 +10,16 @@ import numpy as np
 
 from . import nesting
 from .errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .gradients import Gradient, number_dtypes, with_arrays
+from .gradients import Gradient, as_loss, number_dtypes, with_arrays
 from .nesting import Attribute, Path
 from .plans.cache import Running
 from .plans.labels import label_ranges, test_of
 from .plans.lowering import Interface, Plan, lower, squeezed
 from .plans.native import lower_natively, names_of
-from .program import Opaque, Program
-from .tracing.tracer import parameter_names, trace
+from .program import Opaque, Program, operands
+from .simplification import needed
+from .tracing.recorder import Note
+from .tracing.tracer import Trace, parameter_names, record
 
 
 def compile(
@@ -42,15 +45,16 @@ def compile(
     -------
     Compiled
         A callable. Its ``plan`` prints what is called, and ``plan.source`` is its Python. It never reads the function
-        again: branches go as they went for the examples, and what the function closes over, or draws at random,
-        stays as it was. It can be called by several threads at once, and never writes to its arguments.
+        again: what the function closes over, or draws at random, stays as it was, and so do branches, of which there
+        is a warning. It can be called by several threads at once, and never writes to its arguments.
 
     Raises
     ------
     TraceError, DerivationError
         See ``trace`` and ``grad``.
     ArgumentError
-        A value that could not be read depends on the arguments.
+        A value that could not be read depends on the arguments, or positions that must not stay as they are do: those
+        of a sort, or of entries that a mask picks.
     BackendError
         There is no such backend, or it is not installed.
 
@@ -68,17 +72,21 @@ def compile(
     einbackprop.errors.ShapeError: x has shape (3, 5), but was compiled for shape (3, 4). Compile again
     for other shapes.
     """
-    names = parameter_names(function.loss if isinstance(function, Gradient) else function, len(arguments))
     if isinstance(function, Gradient):
-        program = function.program(arguments)
         arguments = with_arrays(arguments, function.wrt)
+    own = function.loss if isinstance(function, Gradient) else function
+    names = parameter_names(own, len(arguments))
+    read = record(own, arguments, names)
+    if isinstance(function, Gradient):
+        program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()
         casts = number_dtypes(program, function)
     else:
-        program = trace(function, *arguments)
+        program = read.program
         scalars = {n for n, ref in enumerate(program.outputs) if not ref.indices}
         casts = {}
     require_readable(program)
+    require_lasting(read, program)
     guard = Guard(program, arguments, names)
     dtypes = [guard.leaf(i.path).dtype for i in program.inputs]
     native = [dtype.newbyteorder("=") for dtype in dtypes]
@@ -117,6 +125,27 @@ def require_readable(program: Program) -> None:
         if isinstance(equation, Opaque) and equation.operands:
             where = f"line {equation.source.line}: {equation.source.code}" if equation.source else equation.out.name
             raise ArgumentError(f"{where} could not be read ({equation.reason}), and its value must not stay as it is")
+
+
+def require_lasting(read: Trace, program: Program) -> None:
+    """Refuse a program with positions that the examples' values decided; warn of branches that they decided."""
+    used = {ref.name for equation in needed(program.equations, {ref.name for ref in program.outputs})
+            for ref in operands(equation)}  # fmt: skip
+    for name, note in read.frozen.items():
+        if name in used:
+            raise ArgumentError(f"{told(note)}. They must not stay so: compile what comes before, and what comes after")
+    by_line = {note.source and note.source.line: told(note) for note in read.notes if note.only_here}
+    if by_line:
+        rest = [f"So do {len(by_line) - 3} lines more"] if len(by_line) > 3 else []
+        said = ". ".join([*list(by_line.values())[:3], *rest])
+        warnings.warn(f"{said}. The compiled function keeps to that, whatever its arguments", stacklevel=3)
+
+
+def told(note: Note) -> str:
+    """A note, with the user's line."""
+    if note.source is None:
+        return note.message
+    return f"line {note.source.line}: {note.source.code.rstrip(':')}: {note.message}"
 
 
 class Guard:

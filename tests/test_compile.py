@@ -30,6 +30,7 @@ def drawn() -> tuple:
     return {"W": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}, rng.normal(size=(4, 5))
 
 
+@pytest.mark.filterwarnings("ignore:.*The compiled function keeps to that:UserWarning")
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
 def test_a_compiled_gradient_is_the_hand_written_one(fixture: Fixture) -> None:
     """On other numbers than it was compiled with, where the network's own branches do not depend on them."""
@@ -322,3 +323,45 @@ def test_a_comparison_with_labels_takes_any():
     scores = np.arange(12.0).reshape(4, 3)
     plan = eb.compile(eb.value_and_grad(loss), scores, np.array([0, 1, 2, 1]))
     assert plan(scores, np.array([-1, 7, 0, 1]))[0] == loss(scores, np.array([-1, 7, 0, 1]))
+
+
+X = np.array([3.0, 1.0, 2.0])
+
+
+def test_what_the_examples_decided_is_refused_where_it_would_be_stale() -> None:
+    with pytest.raises(eb.errors.ArgumentError) as raised:
+        eb.compile(lambda x: np.sort(x) @ np.arange(3.0), X)
+    assert "positions here depend on values: they are kept as they are in this run. They must not" in str(raised.value)
+    with pytest.raises(eb.errors.ArgumentError, match="which entries a mask picks depends on values"):
+        eb.compile(lambda x: x[x > 1.5][0], X)
+
+
+def test_a_branch_that_the_examples_decided_is_warned_of() -> None:
+    def loss(x: np.ndarray) -> Any:
+        total = np.sum(x)
+        if total > 0:
+            return total * total
+        return -total
+
+    with pytest.warns(UserWarning, match="the program depends on values") as warned:
+        compiled = eb.compile(eb.value_and_grad(loss), X)
+    (warning,) = warned
+    assert str(warning.message).endswith(
+        "if total > 0: the program depends on values here: this run took the way of True. "
+        "The compiled function keeps to that, whatever its arguments"
+    )
+    assert warning.filename == __file__
+    assert compiled(X)[0] == 36
+
+
+def test_what_lasts_is_not_warned_of() -> None:
+    """Warnings are errors in these tests."""
+    def loss(x: np.ndarray) -> Any:
+        assert np.all(np.isfinite(x))
+        y = x.copy()
+        y[x < 0] = 0.1 * x[x < 0]
+        return np.sum(y) + x[np.argmax(x)] + np.max(x) + np.nansum(x) + sum(x.tolist())
+
+    x = -X
+    compiled = eb.compile(loss, X)
+    np.testing.assert_allclose(compiled(x), loss(x), rtol=1e-14)

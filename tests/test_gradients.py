@@ -103,10 +103,10 @@ def test_integers_are_nothing_to_differentiate_by() -> None:
 @pytest.mark.parametrize(
     "loss",
     [
-        lambda a: a.sum(), lambda a: np.sum(2 * a), lambda a: np.cumsum(a)[1], lambda a: np.sort(a)[-1],
+        lambda a: a.sum(), lambda a: np.sum(2 * a), lambda a: np.cumsum(a)[1], lambda a: np.max(a),
         lambda a: np.clip(a, 0, 2).sum(), lambda a: 0 * a[0], lambda a: a[0] - a[2], lambda a: np.mean(2.5 * a),
     ],
-    ids=["sum", "twice", "cumsum", "sort", "clip", "zero", "entries", "mean"],
+    ids=["sum", "twice", "cumsum", "max", "clip", "zero", "entries", "mean"],
 )  # fmt: skip
 def test_a_gradient_of_numbers_alone_has_the_dtype_of_what_it_belongs_to(loss, dtype):
     """Whole numbers for float parameters would make ``g *= 0.1`` an error."""

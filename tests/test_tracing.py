@@ -729,7 +729,6 @@ def test_every_table_is_drawn_from() -> None:
         "lexsort",
         "digitize",
         "isclose",
-        "isin",
         "searchsorted",
         "unique",
         "argpartition",
@@ -760,8 +759,16 @@ def test_every_table_is_drawn_from() -> None:
         lambda x: np.hsplit(x, 2)[1],
         lambda x: np.vsplit(x, [1])[1],
         lambda x: np.empty_like(x) * 0 + x,
+        lambda x: np.isin(x, [x[0, 0], 1.0], invert=True) * x,
+        lambda x: np.isin(np.floor(x), np.array([0, 1]), invert=True) * x,
+        lambda x: np.nansum(np.where(x > 0, x, np.nan), axis=0),
+        lambda x: np.nanmean(np.where(x < 9, x, np.nan), axis=1, keepdims=True),
+        lambda x: np.fromiter((row @ row for row in x), float),
+        lambda x: np.fromiter(iter(x[0]), dtype=float, count=2),
+        lambda x: math.fsum(x[0]) * math.fsum([1.0, 2.0]),
+        lambda x: sum(v * v for row in x.tolist() for v in row),
     ],
-    ids=range(13),
+    ids=range(21),
 )
 def test_the_rest_of_the_table(function: Function) -> None:
     check(function, array(0, (3, 4)))

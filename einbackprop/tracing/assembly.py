@@ -39,11 +39,13 @@ from .samples import Sight, dimension_of_samples
 
 @dataclass(frozen=True)
 class Assembled:
-    """A program, what its reader should know, and what its values were in the trace, where they are small."""
+    """A program, what its reader should know, what its values were in the trace, where they are small, and which of
+    its constants were made from values of this run."""
 
     program: Program
     notes: tuple[Note, ...]
     known: Mapping[str, NDArray[Any]]
+    frozen: Mapping[str, Note]
 
 
 def assemble(
@@ -80,7 +82,8 @@ def assemble(
     )
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
-    return Assembled(program, tuple(notes), known)
+    frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
+    return Assembled(program, tuple(notes), known, frozen)
 
 
 def needed(recorder: Recorder, outputs: Sequence[str]) -> list[Equation]:

@@ -158,7 +158,7 @@ def without_rule(recorder: Recorder, function: Any, arguments: Sequence[Any], va
     if function in ABOUT_SHAPES or isinstance(value, str):
         return value
     if function in ABOUT_VALUES:
-        recorder.note(f"np.{function.__name__} looks at values: its answer is that of this run")
+        recorder.note(f"np.{function.__name__} looks at values: its answer is that of this run", only_here=True)
         return value
     traced = [part for a in arguments for part in (a if isinstance(a, list | tuple) else [a]) if is_traced(part)]
     return unread(recorder, traced, f"np.{function.__name__} is not read", value)

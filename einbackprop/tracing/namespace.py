@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -154,6 +155,8 @@ def math_for(recorder: Recorder) -> Module:
 
     def wrapped(value: Any) -> Any:
         name = getattr(value, "__name__", " ")
+        if value is math.fsum:
+            return lambda numbers: added(list(numbers))
         ufunc = SAME_IN_MATH.get(name) or getattr(np, name, None)
         if not isinstance(ufunc, np.ufunc):
             return value
@@ -161,6 +164,9 @@ def math_for(recorder: Recorder) -> Module:
             return (ufunc if any(is_traced(n) or is_measured(n) for n in numbers) else value)(*numbers)
 
         return either
+
+    def added(numbers: list[Any]) -> Any:
+        return sum(numbers) if creation.has_traced(numbers) else math.fsum(numbers)
 
     return Module(math, {}, wrapped)
 
@@ -204,6 +210,12 @@ def makers(recorder: Recorder) -> dict[str, Any]:
             made = cast(recorder, made, real)
         return made[(*(None,) * max(0, ndmin - np.ndim(unwrap(made))), ...)] if ndmin else made
 
+    def fromiter(iter: Any, dtype: Any, count: int = -1, **keywords: Any) -> Any:
+        numbers = list(iter if count < 0 else islice(iter, count))
+        if creation.has_traced(numbers):
+            return array(numbers, dtype)
+        return np.fromiter(numbers, real_dtype(dtype), len(numbers), **keywords)
+
     def asarray(a: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
         same = type(a) is np.ndarray and (dtype is None or a.dtype == np.dtype(real_dtype(dtype)))
         return a if same else array(a, dtype, copy=False)
@@ -211,6 +223,7 @@ def makers(recorder: Recorder) -> dict[str, Any]:
     return {
         "zeros": filling(np.zeros, 0), "ones": filling(np.ones, 1), "empty": filling(np.zeros, 0), "full": full,
         "eye": eye, "identity": lambda n, dtype=float: eye(n, None, 0, dtype), "arange": arange, "array": array,
+        "fromiter": fromiter,
         "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": asarray, "asfortranarray": asarray,
         "zeros_like": liking(recorder, np.zeros_like), "ones_like": liking(recorder, np.ones_like),
         "empty_like": liking(recorder, np.zeros_like), "full_like": liking(recorder, np.full_like),

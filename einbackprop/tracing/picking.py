@@ -17,10 +17,10 @@ from .sizes import named_axis, plain
 
 def kept(r: Recorder, v: Any, *arguments: Any, **keywords: Any) -> Any:
     """Positions and choices that depend on values: they are kept as they are in this run."""
-    r.note("positions here depend on values: they are kept as they are in this run")
+    message = "positions here depend on values: they are kept as they are in this run"
     if isinstance(v, tuple):
-        return tuple(r.constant(part).copied(part) for part in v)
-    return r.constant(np.asarray(v)).copied(v)
+        return tuple(r.kept(part, message).copied(part) for part in v)
+    return r.kept(np.asarray(v), message).copied(v)
 
 
 def plain_indices(indices: Any) -> Any:

@@ -40,10 +40,18 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that the reader of a trace should know, with the user's line."""
+    """Something that the reader of a trace should know, with the user's line.
+
+    Attributes
+    ----------
+    message, source
+    only_here
+        Whether what follows was decided by values of this run, as a branch is.
+    """
 
     message: str
     source: Source | None
+    only_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class Recorder:
         self.homes: dict[str, tuple[str, int]] = {}
         self.implied: set[str] = set()
         self.notes: list[Note] = []
+        self.frozen: dict[str, Note] = {}
         self.conflicts: list[Conflict] = []
         self.picked: dict[str, tuple[View, Any]] = {}
         self._numbers = count()
@@ -115,9 +124,16 @@ class Recorder:
 
     # Values
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *, only_here: bool = False) -> None:
         """Write down what the reader should know, with the line that is being run."""
-        self.notes.append(Note(message, self.source()))
+        self.notes.append(Note(message, self.source(), only_here))
+
+    def kept(self, array: Any, message: str) -> Any:
+        """A constant that was made from values of this run, and a note that says so."""
+        self.note(message, only_here=True)
+        made = self.constant(array)
+        self.frozen[made.buffer.name] = self.notes[-1]
+        return made
 
     def fresh(self, axes: Iterable[Axis], value: Any = None) -> str:
         """A name for a new value with these stored axes; ``value`` is what it is now, where that is known."""

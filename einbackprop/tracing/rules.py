@@ -5,6 +5,7 @@ A rule's parameters have NumPy's names and order, so that a keyword that no rule
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from .reductions import masked
 from .sizes import plain
 
 Rule = Callable[..., Any]
+FEW = 16
 OMITTED: Any = np._NoValue  # NumPy passes it for a keyword that was not given
 
 
@@ -55,6 +57,14 @@ def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, k
     mask = np.broadcast_to(where, np.shape(unwrap(a)))
     sums = {"axis": axis, "keepdims": keepdims is True}
     return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
+
+
+def _without_nan(function: Rule) -> Rule:
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, **keywords: Any) -> Any:
+        given = {key: value for key, value in keywords.items() if value is not OMITTED}
+        return function(a, axis=axis, where=np.logical_not(np.isnan(a)), **given)
+
+    return rule
 
 
 def _var(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
@@ -155,6 +165,17 @@ def _clip(r: Recorder, v: Any, a: Any, a_min: Any = None, a_max: Any = None, *, 
     low, high = (min if low is None else low), (max if high is None else high)
     result = a if low is None or low is OMITTED else np.maximum(a, low)
     return result if high is None or high is OMITTED else np.minimum(result, high)
+
+
+def _isin(r: Recorder, v: Any, element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
+          kind: Any = None) -> Any:  # fmt: skip
+    """One comparison for each of a few plain numbers."""
+    numbers = np.ravel(unwrap(test_elements))
+    if is_traced(test_elements) or not 0 < len(numbers) <= FEW:
+        return picking.kept(r, v)
+    equal = [np.equal(element, number) for number in numbers.tolist()]
+    found = functools.reduce(np.logical_or, equal)
+    return np.logical_not(found) if invert else found
 
 
 def _round(r: Recorder, v: Any, a: Any, decimals: Any = 0) -> Any:
@@ -310,6 +331,7 @@ ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2
 """Functions that people test and print with: their answer is taken as it is, and noted."""
 
 RULES: dict[Any, Rule] = {
+    np.nansum: _without_nan(np.sum), np.nanmean: _without_nan(np.mean),
     np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std, np.prod: _prod, np.ptp: _ptp,
     np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
     np.argmax: _position("max"), np.argmin: _position("min"), np.all: _holds(True), np.any: _holds(False),
@@ -328,7 +350,7 @@ RULES: dict[Any, Rule] = {
     np.convolve: lambda r, v, a, v_, mode="full": contractions.convolved(r, a, v_, mode, False, v),
     np.correlate: lambda r, v, a, v_, mode="valid": contractions.convolved(r, a, v_, mode, True, v),
     sliding_window_view: lambda r, v, x, window_shape, axis=None: windows.sliding(r, x, window_shape, axis, v),
-    np.where: _where, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
+    np.where: _where, np.isin: _isin, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
     np.nan_to_num: _nan_to_num, np.real: _real, np.imag: _imag, np.fix: lambda r, v, x: np.trunc(x),
     np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: _rot90,
     np.transpose: lambda r, v, a, axes=None: layout.transposed(lift(r, a), axes, v),
@@ -360,7 +382,7 @@ RULES: dict[Any, Rule] = {
     np.unravel_index: picking.unravelled, np.ravel_multi_index: picking.raveled, np.choose: picking.chosen,
     np.ix_: picking.open_mesh,
     np.argwhere: picking.kept, np.nonzero: picking.kept, np.flatnonzero: picking.kept, np.argsort: picking.kept,
-    np.argpartition: picking.kept, np.isin: picking.kept, np.searchsorted: picking.kept, np.unique: picking.kept,
+    np.argpartition: picking.kept, np.searchsorted: picking.kept, np.unique: picking.kept,
     np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
     np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
     np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..program import Contract, Map
 from .memory import is_traced, same_value
 from .pointwise import is_scalar
 from .recorder import Recorder
@@ -15,27 +16,37 @@ from .sizes import plain
 
 def positions(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
     """Where a mask holds, as index arrays: they are kept as they are in this run."""
-    recorder.note("which entries a mask picks depends on values: here they are those of this run")
-    return tuple(recorder.constant(index) for index in np.nonzero(mask.value))
+    message = "which entries a mask picks depends on values: here they are those of this run"
+    return tuple(recorder.kept(index, message) for index in np.nonzero(mask.value))
 
 
 def same_mask(a: Any, b: Any) -> bool:
     """Whether two masks are one value, or the same comparison of the same values."""
     if same_value(a, b):
         return True
-    first, second = (a.recorder.made.get(m.buffer.name) for m in (a, b))
-    if any(a.window) or any(b.window) or first is None or second is None:
+    if any(a.window) or any(b.window):
         return False
-    return bool(shape_of_equation(first) == shape_of_equation(second))
+    first, second = (made_of(a.recorder, m.buffer.name) for m in (a, b))
+    return first is not None and bool(first == second)
 
 
-def shape_of_equation(equation: Any) -> Any:
-    """A pointwise equation with its letters numbered; unlike everything else where it is of another kind."""
-    if not hasattr(equation, "function"):
-        return equation
+def made_of(recorder: Recorder, name: str) -> Any:
+    """How a comparison was made, with its letters numbered: of which values, and of which numbers."""
+    equation = recorder.made.get(name)
+    if isinstance(equation, Contract) and not equation.operands and not equation.brackets:
+        return equation.factor
+    if not isinstance(equation, Map):
+        return None
     number = {letter: n for n, letter in enumerate(equation.out.indices)}
-    refs = [(ref.name, [number.get(i) for i in ref.indices]) for ref in equation.operands]
-    return equation.function, equation.parameter, refs
+    of = [(made_of(recorder, ref.name) if is_number(recorder, ref.name) else ref.name, [number[i] for i in ref.indices])
+          for ref in equation.operands]  # fmt: skip
+    return equation.function, equation.parameter, of
+
+
+def is_number(recorder: Recorder, name: str) -> bool:
+    """Whether a value is a number that the user's code spells."""
+    equation = recorder.made.get(name)
+    return isinstance(equation, Contract) and not equation.operands and not equation.brackets
 
 
 class Selection(np.lib.mixins.NDArrayOperatorsMixin):

@@ -180,9 +180,10 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return np.reshape(self, -1)[index[0]] if len(index) == 1 else self[index]
 
     def tolist(self) -> Any:
-        """The plain numbers."""
-        self.recorder.note(".tolist() gives plain numbers: what is made from them is not followed")
-        return self.value.tolist()
+        """Nested lists of the entries, still traced; whole numbers and truth values are plain ones."""
+        if self.value.dtype.kind not in "fc":
+            return self.value.tolist()
+        return [part.tolist() for part in self] if self.axes else self
 
     def __getitem__(self, key: Any) -> Any:
         return get_item(self.recorder, self, key)
@@ -209,11 +210,13 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         answer = bool(self.value)
         source = self.recorder.source()
         if source is None or not source.code.startswith("assert "):
-            self.recorder.note(f"the program depends on values here: this run took the way of {answer}")
+            self.recorder.note(f"the program depends on values here: this run took the way of {answer}", only_here=True)
         return answer
 
     def _number(self, kind: Callable[[Any], Any]) -> Any:
-        self.recorder.note("a plain number is taken out of the trace here: what is made from it is not followed")
+        self.recorder.note(
+            "a plain number is taken out of the trace here: what is made from it is not followed", only_here=True
+        )
         return kind(self.value)
 
     def __float__(self) -> float:

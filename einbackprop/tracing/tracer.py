@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +33,11 @@ _tracing: set[int] = set()  # the threads that trace
 
 @dataclass(frozen=True)
 class Trace:
-    """A program, and what its reader should know."""
+    """A program, and what its reader should know; its constants that were made from values of this run."""
 
     program: Program
     notes: tuple[Note, ...]
+    frozen: Mapping[str, Note]
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -141,7 +142,7 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
         program, misread = verified(made.program, made.known)
-        return Trace(recognise(program), made.notes + misread)
+        return Trace(recognise(program), made.notes + misread, made.frozen)
 
     def _described(self, array: View) -> str:
         """``W2[k,j]``: an array in a message, with the letters known so far."""

@@ -225,7 +225,8 @@ def last_writes(
     recorder: Recorder, target: View, x: Indexed, new: Any, spots: Any
 ) -> tuple[Any, tuple[Bracket, ...], list[str]]:
     """Where entries go to one place several times, the last stays: the array as it is after the write, all of it."""
-    recorder.note("entries are written to one place several times here: which one stays is kept from this run")
+    message = "entries are written to one place several times here: which one stays is kept from this run"
+    recorder.note(message, only_here=True)
     flat_spots = np.asarray(spots).reshape(-1)
     last = {int(spot): n for n, spot in enumerate(flat_spots)}
     order = np.array([last.get(n, -1) for n in range(np.size(target.value))])
