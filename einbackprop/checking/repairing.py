@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ RUNS = 6000
 SECONDS = 4.0
 """About how long that may take."""
 CLOSE = 1e-7
-UNEXPLAINED = "; expected is what ∂L/∂"
+UNEXPLAINED = re.compile(r" is not .*(; expected is what .*|∂L/∂[^;]*)\.$")
 
 
 class Slopes:
@@ -112,7 +113,7 @@ def repaired(
 
 def is_explained(finding: Finding) -> bool:
     """Whether it is known what is the matter with a line, not only that it is wrong."""
-    return UNEXPLAINED not in finding.message
+    return not UNEXPLAINED.search(finding.message)
 
 
 def with_repair(read: Review, spot: Spot, change: Change) -> Review:
@@ -140,13 +141,13 @@ class Search:
         self.slopes, self.wrong = slopes, wrong
         user, state = slopes.user, slopes.states[0]
         lines, self.hands = lines_of(lambda: user.gradients(duplicate(state)))
-        _, others = lines_of(lambda: user.loss(duplicate(state)))
+        trusted, others = lines_of(lambda: user.loss(duplicate(state)))
         self.literals = tuple(dict.fromkeys(n for hand in others.values() for n in hand.numbers if is_literal(n)))
         start = time.perf_counter()
         self.value = user.loss(duplicate(state))
         self.before = dict(user.matched(user.gradients(duplicate(state)), state).values)
         self.seconds = time.perf_counter() - start
-        self.spots = list(spots_of(lines))
+        self.spots = list(spots_of(lines - trusted))
 
     def is_relevant(self, spot: Spot) -> bool:
         """Whether a change of a statement's value changes the wrong gradients, and none but them, nor the loss."""
@@ -176,11 +177,12 @@ class Search:
             return None
 
     def is_repair(self, *changes: tuple[Spot, ast.stmt]) -> bool:
-        """Whether every gradient is right with statements in the places of others, at all states."""
-        everything = frozenset(self.slopes.names)
+        """Whether every gradient is right with statements in the places of others, at all states, of the same loss."""
+        everything, states = frozenset(self.slopes.names), self.slopes.states
         try:
             with in_place(*changes):
-                return all(self.slopes.right(n) == everything for n in range(len(self.slopes.states)))
+                right = all(self.slopes.right(n) == everything for n in range(len(states)))
+                return right and np.array_equal(self.slopes.user.loss(duplicate(states[0])), self.value)
         except Exception:  # it does not compile in its place
             return False
 
