@@ -475,3 +475,109 @@ def test_a_gradient_that_is_no_number_is_said_plainly() -> None:
     assert report.exit_code == 1
     assert "yours nan, expected" in str(report)
     assert "nan roundings" not in str(report)
+
+
+# What correct code was once accused of
+
+
+def relu_network(seed: int, units: int, samples: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(units, 6)) * 0.3, rng.normal(size=(1, units)) * 0.1,
+            rng.normal(size=(6, samples)), rng.normal(size=(1, samples)))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_network_of_thousands_of_kinks_is_right(seed: int) -> None:
+    """Differences reach across some kink at any step that rounding allows."""
+    def loss(W: Any, V: Any, x: Any, y: Any) -> Any:
+        return np.mean((V @ np.maximum(W @ x, 0) - y) ** 2)
+
+    def gradients(W: Any, V: Any, x: Any, y: Any) -> Any:
+        h = np.maximum(W @ x, 0)
+        d = 2 * (V @ h - y) / y.size
+        return (V.T @ d * (h > 0)) @ x.T, d @ h.T
+
+    arguments = relu_network(seed, 64, 300)
+    report = check(loss, gradients, *arguments, wrt=(0, 1))
+    assert report.exit_code == 0, str(report)
+    wrong = check(loss, lambda *a: (gradients(*a)[0] * (1 + 1e-4), gradients(*a)[1]), *arguments, wrt=(0, 1))
+    assert [g.verdict for g in wrong.gradients] == ["wrong", "right"]
+
+
+def test_a_mean_over_a_single_output_needs_no_sum() -> None:
+    """A size of 1 that a parameter has is not one that is equal by chance."""
+    def loss(W: Any, x: Any, y: Any) -> Any:
+        return np.mean((x @ W - y) ** 2)
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 3)), rng.normal(size=(7, 1))
+    report = check(loss, lambda W, x, y: 2 * x.T @ (x @ W - y) / len(x), rng.normal(size=(3, 1)), x, y)
+    assert report.exit_code == 0, str(report)
+    assert report.findings == ()
+
+
+def test_a_mask_of_truth_values_among_equal_sizes() -> None:
+    def loss(W: Any, x: Any, keep: Any) -> Any:
+        return np.sum(np.where(keep, np.tanh(x @ W), 0) ** 2)
+
+    def gradient(W: Any, x: Any, keep: Any) -> Any:
+        h = np.where(keep, np.tanh(x @ W), 0)
+        return x.T @ (2 * h * keep * (1 - h**2))
+
+    rng = np.random.default_rng(0)
+    keep = rng.random((4, 4)) < 0.5
+    assert check(loss, gradient, rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), keep).exit_code == 0
+
+
+def centred(W: Any, b: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    z = x @ W + b
+    return z, z - z.mean(axis=0)
+
+
+def test_lines_before_a_norm_are_judged_though_what_cancels_is_rounding() -> None:
+    """The gradient of a bias that a norm takes away again is 0, and the code's own answer is noise."""
+    def loss(W: Any, b: Any, x: Any, y: Any) -> Any:
+        return 0.5 * np.sum((centred(W, b, x, y)[1] - y) ** 2)
+
+    def gradients(W: Any, b: Any, x: Any, y: Any) -> Any:
+        d = centred(W, b, x, y)[1] - y
+        dz = d - d.mean(axis=0)
+        dW = (x + 1).T @ dz
+        return dW, dz.sum(axis=0)
+
+    rng = np.random.default_rng(0)
+    arguments = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(6, 3)), rng.normal(size=(6, 4))
+    assert check(loss, gradients, *arguments, wrt=(0, 1)).exit_code == 0  # a column of ones more: dz sums to 0
+
+    def wrong(W: Any, b: Any, x: Any, y: Any) -> Any:
+        d = centred(W, b, x, y)[1] - y
+        dz = d - d.mean(axis=0)
+        dW = 2 * x.T @ dz
+        return dW, dz.sum(axis=0)
+
+    report = check(loss, wrong, *arguments, wrt=(0, 1))
+    assert [g.verdict for g in report.gradients] == ["wrong", "right"]
+    (finding,) = report.findings
+    assert finding.write == "dW = x.T @ dz"
+
+
+def test_what_is_derived_from_the_loss_is_doubted_rather_than_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where differences that reach across kinks agree among themselves, they are not believed alone."""
+    from einbackprop.checking import certifying
+
+    def loss(w: Any) -> Any:
+        return np.sum(np.abs(w))
+
+    own = certifying.Reference._shifted
+
+    def steeper(self: Any, directions: Any, step: float) -> Any:
+        return self.value + 1.5 * (own(self, directions, step) - self.value)
+
+    monkeypatch.setattr(certifying.Reference, "_shifted", steeper)
+    monkeypatch.setattr(certifying.Reference, "analytic", property(lambda _: False, lambda *_: None), raising=False)
+    w = np.array([1.0, -2.0, 3.0])
+    report = check(loss, lambda w: np.sign(w), w)
+    assert report.exit_code == 3, str(report)
+    assert "it is what is derived from the loss as it was read, and differences of the loss say otherwise" in str(
+        report.gradients[0].note)
+    assert check(loss, lambda w: 2 * np.sign(w), w).exit_code == 1

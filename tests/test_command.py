@@ -111,3 +111,20 @@ def test_the_package_runs_as_a_module(script: Path) -> None:
     command = [sys.executable, "-m", "einbackprop", "check", str(script), *OPTIONS]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_mistake_of_our_own_is_said_to_be_one(
+    script: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise KeyError("t17")
+
+    monkeypatch.setattr("einbackprop.scripts.solve", failing)
+    arguments = ["check", str(script), *OPTIONS]
+    assert main(arguments) == 4
+    said = capsys.readouterr().err
+    assert said.startswith("einbackprop: a mistake of einbackprop itself, not of your code: KeyError: 't17'.")
+    assert "EINBACKPROP_TRACEBACK=1" in said
+    monkeypatch.setenv("EINBACKPROP_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        main(arguments)
