@@ -168,7 +168,7 @@ def test_no_finite_loss_is_undecided() -> None:
 
 def test_an_epsilon_in_one_of_the_two_is_named() -> None:
     def loss(w: Any, t: Any) -> Any:
-        p = np.array([1 / (1 + np.exp(-x)) for x in w.tolist()])  # plain floats are not followed
+        p = 1 / (1 + np.exp(-np.linalg.solve(np.eye(3), w)))  # it is not read, so the lines are not judged
         return -(t * np.log(p + 1e-8)).sum()
 
     report = check(loss, lambda w, t: -t / (1 + np.exp(w)), np.zeros(3), np.array([0.3, 0.2, 0.7]))

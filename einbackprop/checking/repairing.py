@@ -33,7 +33,7 @@ RUNS = 6000
 SECONDS = 4.0
 """About how long that may take."""
 CLOSE = 1e-7
-UNEXPLAINED = re.compile(r" is not .*(; expected is what .*|∂L/∂[^;]*)\.$")
+UNEXPLAINED = re.compile(r" is not (?!returned)[^:;]*(; expected is what .*)?\.$")
 
 
 class Slopes:

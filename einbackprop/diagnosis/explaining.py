@@ -125,7 +125,8 @@ class Diagnosis:
             yours = words.line(self.judging.made[name], {})
             expected = words.derived(explanation.role, name)
             called, meaning = words.name(name), words.meaning(explanation.role)
-            return Mistake(source, f"{called} is not {meaning}; expected is what {meaning} is.", yours, expected)
+            told = f"; expected is what {meaning} is." if expected else "."
+            return Mistake(source, f"{called} is not {meaning}{told}", yours, expected)
         edit, *others = explanation.edits
         others = [x for x in others if is_another(x, edit, words)]
         place = self.places.place_of(edit, self.searches[name])
@@ -159,7 +160,8 @@ class Diagnosis:
         if right:
             instead = f"; {words.name(right[-1])} is" if words.can_name(right[-1]) else ""
         right = right[-1:] or meant
-        expected = (words.read(right[0]),) if right else words.derived(Role(known), target.value).right
+        derived = None if right else words.derived(Role(known), target.value)
+        expected = (words.read(right[0]),) if right else derived.right if derived else ("…",)
         place = self.places.returned_as(target, (words.read(target.value),), expected)
         message = f"{called} is not ∂L/∂{parameter}{instead}."
         return Mistake(place.source, message, place.yours, place.expected)

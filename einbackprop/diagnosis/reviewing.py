@@ -28,6 +28,7 @@ from .guards import guards, sentence, without
 
 Function = Callable[[Any], Any]
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
+SEARCHED = 300  # equations: in longer programs no numbers are looked for at which a gradient that is right would differ
 LARGEST = 20_000  # entries of all inputs together: beyond, the black box has taken long enough
 
 
@@ -288,8 +289,9 @@ def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tup
     try:
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
         prover = Prover(program, derived)
+        search = len(program.equations) <= SEARCHED
         for (n, (name, _)), cotangent in zip(chosen.items(), derived.outputs, strict=True):
-            comparison = prover.compare(program.outputs[n].name, cotangent.name, patience=PATIENCE)
+            comparison = prover.compare(program.outputs[n].name, cotangent.name, search=search, patience=PATIENCE)
             if comparison.verdict == "proved":
                 grades[name] = "proved"
                 rests |= dict.fromkeys(comparison.assumptions)

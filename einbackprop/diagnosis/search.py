@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -138,7 +139,11 @@ class Search:
         self.base = [{**now, **extra} for now, extra in zip(judging.now, surroundings.extra, strict=True)]
         self.goal = [self.role.array(s) for s in judging.samples]
         self.region = self._region()
-        self.inside = {equation.out.name for equation in self.region}
+        self.place = {equation.out.name: n for n, equation in enumerate(self.region)}
+        self.readers: dict[str, list[int]] = {}
+        for n, equation in enumerate(self.region):
+            for ref in operands(equation):
+                self.readers.setdefault(ref.name, []).append(n)
         self.work = 0  # equations evaluated
         self._restore()
         self.pool = self._pool()
@@ -219,21 +224,25 @@ class Search:
         """The values of one sample with some equations changed, up to the step."""
         values = dict(self.base[n])
         sizes = self.judging.samples[n].sizes
-        fresh = set(changed) - self.inside  # new values, made where they are used
-        dirty = set(fresh)
-        for equation in self.region:
-            name = equation.out.name
-            equation = changed.get(name, equation)
-            for ref in operands(equation):
-                if ref.name in fresh:
-                    evaluate_into(values, changed[ref.name], sizes)
-            if name in changed or any(ref.name in dirty for ref in operands(equation)):
-                dirty.add(name)
-                self.work += 1
-                self.judging.work += 1
-                if not evaluate_into(values, equation, sizes):
-                    values.pop(self.name, None)
-                    return values
+        waiting = [self.place[name] for name in changed if name in self.place]
+        heapify(waiting)
+        seen = set(waiting)
+        while waiting:
+            own = self.region[heappop(waiting)]
+            equation = changed.get(own.out.name, own)
+            if equation is not own:
+                for ref in operands(equation):
+                    if ref.name in changed and ref.name not in self.place:  # new, made where it is used
+                        evaluate_into(values, changed[ref.name], sizes)
+            self.work += 1
+            self.judging.work += 1
+            if not evaluate_into(values, equation, sizes):
+                values.pop(self.name, None)
+                return values
+            for later in self.readers.get(own.out.name, ()):
+                if later not in seen:
+                    seen.add(later)
+                    heappush(waiting, later)
         return values
 
     def result(self, changed: Mapping[str, Equation], n: int) -> Array | None:

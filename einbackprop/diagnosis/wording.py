@@ -19,6 +19,8 @@ from .search import Surroundings
 from .spelling import spelled, variables
 from .truth import Known, Role
 
+READABLE = 60  # equations that one formula may be made of
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -195,8 +197,11 @@ class Words:
         order = role.axes if role and role.axes else range(len(letters))
         return "".join(letters[axis] for axis in order)
 
-    def derived(self, role: Role, out: str) -> Formula:
-        """What a step should be, derived: in the user's names where the user has a value, else in full."""
+    def derived(self, role: Role, out: str) -> Formula | None:
+        """What a step should be, derived: in the user's names where the user has a value, else in full.
+
+        None of what nobody would read: loops over entries leave hundreds of terms.
+        """
         name = role.known.name
         multiple = self._multiple(role, out)
         if multiple is not None:
@@ -209,6 +214,8 @@ class Words:
         there.surroundings = self.surroundings.before(out)
         there.inline = there.surroundings.inline
         read = Ref(there.surroundings.show(name) if made else name, letters)
+        if there._terms(read.name, {}) > READABLE:
+            return None
         return there.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
 
     def _multiple(self, role: Role, out: str) -> Contract | None:
@@ -222,6 +229,14 @@ class Words:
                     Ref(out, ref.indices), (ref,), (), role.factor * Factor.of(1 / own.factor.number, **sizes)
                 )
         return None
+
+    def _terms(self, name: str, known: dict[str, int]) -> int:
+        """How many equations a value written out in full is made of, those that stand in it twice counted twice."""
+        if name not in self.inline:
+            return 0
+        if name not in known:
+            known[name] = 1 + sum(self._terms(ref.name, known) for ref in operands(self.inline[name]))
+        return known[name]
 
     def _nested(self, name: str) -> list[Equation]:
         """A slope's equation, those that it reads before it."""
