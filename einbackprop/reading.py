@@ -13,7 +13,7 @@ from . import nesting
 from .fusion import Letters, fuse
 from .letters import letters_of, rename_letters
 from .loops import innermost_loop, loop_names, loop_positions
-from .program import ONE, Contract, Equation, Program, Ref, Source, operands
+from .program import ONE, Contract, Dimension, Equation, Program, Ref, Source, operands
 from .text.einsum_text import einsum_text
 from .text.matrix_notation import matrix_text
 from .text.meaning import Meanings, meanings
@@ -38,12 +38,15 @@ class Reading:
         One equation a value, before products were put together.
     given : str
         What the meanings of gradients rest on.
+    dimensions : tuple of Dimension
+        Those of the program, with the letters that the lines have besides.
     """
 
     lines: tuple[Line, ...]
     notes: tuple[Note, ...]
     program: Program
     given: str = ""
+    dimensions: tuple[Dimension, ...] = ()
 
     def __str__(self) -> str:
         return text(self)
@@ -135,7 +138,7 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
             lines.append(Line(chosen[0].source.shown, len(runs), tuple(formula(e, view, meant) for e in chosen)))
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
-    return Reading(tuple(lines), trace.notes, program, meant.given)
+    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions())
 
 
 def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
@@ -191,7 +194,9 @@ def formula(equation: Equation, view: View, meant: Meanings) -> Formula:
 
 def text(reading: Reading) -> str:
     """The reading for a terminal, at most 100 columns wide."""
-    blocks = [dimension_table(reading.program)]
+    if not reading.lines:
+        return "nothing is computed here: give an expression that calls a function, as in \"loss(weights, X, T)\""
+    blocks = [dimension_table(reading.program, reading.dimensions)]
     file = ""
     for line in reading.lines:
         if line.source.file != file:
@@ -203,12 +208,12 @@ def text(reading: Reading) -> str:
     return "\n".join(blocks)
 
 
-def dimension_table(program: Program) -> str:
+def dimension_table(program: Program, dimensions: Sequence[Dimension]) -> str:
     """Which letter ranges over what: ``i 3   j 4   b 5 (batch_size)``."""
     used = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
     parts = [
         f"{', '.join(d.letters)} = {d.size}" + (f" ({d.name})" if d.name else "")
-        for d in program.dimensions
+        for d in dimensions
         if used & set(d.letters)
     ]
     return "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))

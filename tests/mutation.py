@@ -388,7 +388,7 @@ def judge(script: Script, mutant: Mutant, runs: list[LineRun]) -> Outcome | None
     outputs = flat(program.structure[1])
     targets = {outputs[n]: by_path[path] for n, path in enumerate(script.wrt)}
     arrays = [nesting.get(arguments, i.path) for i in program.inputs]
-    _, findings, verdicts = explain_mistakes(program, targets, arrays, np.random.default_rng(2))
+    _, findings, verdicts, _ = explain_mistakes(program, targets, arrays, np.random.default_rng(2))
     seconds = time.perf_counter() - start
     said = {n for n, path in enumerate(script.wrt) if verdicts[by_path[path]] == "wrong"}
     equal = tuple(f.line is not None and is_equal(f.expected, runs, f.line) for f in findings)

@@ -142,3 +142,60 @@ def test_code_that_cannot_be_read_is_checked_all_the_same() -> None:
     assert report
     assert report.gradients[0].grade == "close"
     assert any("lines are not judged" in text for text in report.assumptions)
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(W: np.ndarray, X: np.ndarray, Y: np.ndarray) -> float:
+    return -np.mean(np.sum(Y * np.log(softmax(X @ W)), axis=1))
+
+
+def usual(W: np.ndarray, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    return X.T @ (softmax(X @ W) - Y) / len(X)
+
+
+def of_any_weights(W: np.ndarray, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    return X.T @ (softmax(X @ W) * Y.sum(axis=1, keepdims=True) - Y) / len(X)
+
+
+def test_what_is_right_of_one_hot_labels_alone_is_proved_of_those() -> None:
+    """p - y is the gradient only where each row of y sums to 1, and the proof says so."""
+    rng = np.random.default_rng(0)
+    W, X = rng.normal(size=(4, 3)), rng.normal(size=(6, 4))
+    for Y in (np.eye(3)[[0, 2, 1, 1, 0, 2]], softmax(rng.normal(size=(6, 3)))):
+        report = check(cross_entropy, usual, W, X, Y)
+        assert [g.grade for g in report.gradients] == ["proved"]
+        assert "Σ_j Y[b,j] = 1" in report.assumptions[-1]
+        report = check(cross_entropy, of_any_weights, W, X, Y)
+        assert [g.grade for g in report.gradients] == ["proved"]
+        assert "Y[" not in report.assumptions[-1]
+    Y = rng.uniform(size=(6, 3))
+    assert [g.verdict for g in check(cross_entropy, usual, W, X, Y).gradients] == ["wrong"]
+    assert [g.grade for g in check(cross_entropy, of_any_weights, W, X, Y).gradients] == ["proved"]
+
+
+def test_every_letter_of_a_formula_is_in_the_legend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mean inside a line needs a letter of its own for the axis that it sums over."""
+    script = tmp_path / "norm.py"
+    script.write_text(
+        "import numpy as np\n"
+        "x, g, t = np.arange(20.0).reshape(5, 4) ** 2, np.array([1.0, -2, 3, 0.5]), np.ones((5, 4))\n\n\n"
+        "def norm(x, g):\n    c = x - x.mean(1, keepdims=True)\n"
+        "    s = np.sqrt((c**2).mean(1, keepdims=True))\n    h = c / s\n    return g * h, h, s\n\n\n"
+        "def loss(x, g, t):\n    return np.sum((norm(x, g)[0] - t) ** 2) / 2\n\n\n"
+        "def grads(x, g, t):\n    y, h, s = norm(x, g)\n    dh = (y - t) * g\n"
+        "    return (dh - dh.mean(1, keepdims=True) - h * dh.mean(1, keepdims=True)) / s\n",
+        encoding="utf-8",
+    )
+    assert main(["check", str(script), "--loss", "loss(x, g, t)", "--grads", "grads(x, g, t)", "--wrt", "x"]) == 1
+    printed = capsys.readouterr().out
+    assert "1/J Σ_j dh[b,j]" in printed
+    assert "letters: i, j = 4   b = 5" in printed
+    assert "write     return (dh - dh.mean(1, keepdims=True) - h * (dh * h).mean(1, keepdims=True)) / s" in printed
+    assert main(["read", str(script), "norm(x, g)"]) == 0
+    assert capsys.readouterr().out.startswith("letters: i, j = 4   b = 5\n")
+    assert main(["read", str(script), "g"]) == 0
+    assert capsys.readouterr().out.startswith("nothing is computed here: give an expression that calls a function")

@@ -16,6 +16,8 @@ from .rewriting import grown, omissions, with_nodes
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
 Node = ast.expr
+NO_VALUES = ("np", "numpy", "self", "math")
+NEAR = 6  # names that stand in a line, or were made last: they are tried first
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,9 @@ def of_values(statement: Any, *ways: Callable[[Node], Iterator[tuple[str, Node]]
 def places(value: Node, *kinds: type) -> Iterator[tuple[int, Any]]:
     """The nodes of an expression of some kinds, with their numbers; what is called is none, nor NumPy."""
     called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
-    inner = {id(n.value) for n in ast.walk(value) if isinstance(n, ast.Attribute)}
     for number, node in enumerate(ast.walk(value)):
         if isinstance(node, kinds) and id(node) not in called:
-            module = isinstance(node, ast.Name) and (id(node) in inner or node.id in ("np", "numpy"))
+            module = isinstance(node, ast.Name) and node.id in NO_VALUES
             if not module and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
                 yield number, node
 
@@ -268,6 +269,8 @@ def more_factors(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
 
 def factors(hand: Hand) -> Iterator[tuple[bool, str]]:
     """Whether to multiply or to divide, and by what: sizes, what is at hand, and derivatives by it."""
+    for name in hand.arrays[:NEAR]:
+        yield from ((True, name), (False, name))
     for name in hand.numbers:
         yield from ((False, name), (True, name), (False, f"np.sqrt({name})"))
     for name in hand.arrays:

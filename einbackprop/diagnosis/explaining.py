@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checking.records import Finding, Line
-from ..program import Contract, Map, Program, Ref, Source, operands
+from ..program import Contract, Dimension, Map, Program, Ref, Source, operands
 from .aliases import named_after
 from .blaming import judge
 from .edits import Edit
@@ -242,7 +242,7 @@ def next_to(named: str, value: str, judging: Judging) -> str:
 def explain_mistakes(
     program: Program, targets: Mapping[int, str], arrays: Sequence[Array], rng: np.random.Generator,
     run: Run | None = None,
-) -> tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str]]:  # fmt: skip
+) -> tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str], tuple[Dimension, ...]]:  # fmt: skip
     """Judge every line of a backward, and name its mistakes.
 
     Parameters
@@ -264,6 +264,8 @@ def explain_mistakes(
     findings : tuple of Finding
     verdicts : dict
         For each input: 'right', 'wrong' or 'undecided'.
+    dimensions : tuple of Dimension
+        The program's, with the letters that the lines and formulas have besides.
 
     Raises
     ------
@@ -277,4 +279,4 @@ def explain_mistakes(
     for n, target in enumerate(judging.targets):
         lost = judging.unreadable >> n & 1 or not judging.samples
         verdicts[target.parameter] = "undecided" if lost else "wrong" if judging.wrong_at_first >> n & 1 else "right"
-    return tuple(diagnosis.lines()), findings, verdicts
+    return tuple(diagnosis.lines()), findings, verdicts, diagnosis.words.dimensions()

@@ -19,6 +19,7 @@ from ..derivation import vjp
 from ..errors import EinbackpropError
 from ..nesting import Path, duplicate, get, leaves, replaced
 from ..program import Bracket, Contract, Dimension, Input, Position, Program, Ref, operands
+from ..proof.comparison import NOTHING, Assumptions
 from ..proof.normal_form import Prover
 from ..simplification import needed, simplify
 from ..tracing.statements import statements_of
@@ -112,7 +113,7 @@ def review(
         if forgiven:
             found, wrong = forgiven.found, [name for name in wrong if name not in forgiven.targets]
         again = None if forgiven else run  # the code itself has its guards
-        lines, findings, verdicts = explain_mistakes(found.program, inputs, arrays, rng, again)
+        lines, findings, verdicts, dimensions = explain_mistakes(found.program, inputs, arrays, rng, again)
     except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
         return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
     accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
@@ -127,10 +128,14 @@ def review(
     findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
     right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]
     grades, assumptions = proofs(found, right)
+    known = sums_of_data(found, arrays)
+    if known and any(target not in grades for target in right):  # what needs it: p - y is right of such y alone
+        more, others = proofs(found, [target for target in right if target not in grades], Assumptions(known))
+        grades, assumptions = {**grades, **more}, (*assumptions, *(a for a in others if a not in assumptions))
     told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
     grades = {name: grade for name, grade in grades.items() if name not in told}
     return Review(
-        lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program), forgiven=told
+        lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program, dimensions), forgiven=told
     )
 
 
@@ -151,16 +156,16 @@ def leaving_out_guards(
     if not left_out:
         return None
     bare = replace(found, program=without(found.program, left_out))
-    _, _, verdicts = explain_mistakes(bare.program, inputs, arrays, np.random.default_rng(seed))
+    _, _, verdicts, _ = explain_mistakes(bare.program, inputs, arrays, np.random.default_rng(seed))
     right = frozenset(name for name, parameter in found.targets.values() if verdicts.get(parameter) == "right")
     targets = right.intersection(wrong)
     return Forgiven(bare, targets, sentence(left_out)) if targets else None
 
 
-def used(program: Program) -> tuple[Dimension, ...]:
-    """The dimensions whose letters stand in some equation."""
+def used(program: Program, dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
+    """Those of the dimensions whose letters stand in some equation."""
     letters = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
-    return tuple(d for d in program.dimensions if letters & set(d.letters))
+    return tuple(d for d in dimensions if letters & set(d.letters))
 
 
 def about_shapes(
@@ -276,7 +281,24 @@ def runner(found: Reviewed, state: Any, loss: Function, gradients: Function) -> 
     return run
 
 
-def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tuple[str, ...]]:
+def sums_of_data(found: Reviewed, arrays: Sequence[Any]) -> tuple[tuple[Contract, int], ...]:
+    """Arrays to which nothing is derived whose rows or columns sum to 1, as one-hot labels do."""
+    parameters = {parameter for _, parameter in found.targets.values()}
+    known = []
+    for declared, array in zip(found.program.inputs, arrays, strict=True):
+        values = np.squeeze(np.asarray(array), axis=declared.units)
+        if declared.ref.name in parameters or values.dtype.kind not in "fiu" or not values.size:
+            continue
+        for axis in range(values.ndim):
+            if values.shape[axis] > 1 and np.allclose(values.sum(axis=axis), 1, rtol=0, atol=1e-9):
+                rest = declared.ref.indices[:axis] + declared.ref.indices[axis + 1 :]
+                known.append((Contract(Ref("s", rest), (declared.ref,)), 1))
+    return tuple(known)
+
+
+def proofs(
+    found: Reviewed, right: Sequence[str], assuming: Assumptions = NOTHING
+) -> tuple[dict[str, Grade], tuple[str, ...]]:
     """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on."""
     program = simplify(found.program)  # the forward runs twice, for the loss and for the gradients
     loss = program.outputs[0]
@@ -288,7 +310,7 @@ def proofs(found: Reviewed, right: Sequence[str]) -> tuple[dict[str, Grade], tup
     chosen = {n: target for n, target in found.targets.items() if target[0] in right}
     try:
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
-        prover = Prover(program, derived)
+        prover = Prover(program, derived, assuming=assuming)
         search = len(program.equations) <= SEARCHED
         for (n, (name, _)), cotangent in zip(chosen.items(), derived.outputs, strict=True):
             comparison = prover.compare(program.outputs[n].name, cotangent.name, search=search, patience=PATIENCE)

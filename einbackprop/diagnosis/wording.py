@@ -52,6 +52,14 @@ class Words:
         self.surroundings = surroundings
         self.inline = surroundings.inline
         self.aliases = dict(self._aliases())
+        self.shown: dict[str, set[str]] = {}
+
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The program's dimensions, with the letters that formulas have needed besides."""
+        return tuple(
+            replace(d, letters=d.letters + "".join(sorted(self.shown.get(d.letters[0], set()) - set(d.letters))))
+            for d in self.program.dimensions
+        )
 
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """For values of the forward without a name, the name that the backward has for them."""
@@ -137,13 +145,17 @@ class Words:
         keep = self.program.labels
         fused = fuse(program, lambda part, whole: part.out.name != out and (part.out.name not in keep or part in extra))
         main = fused.defining()[out]
-        inside = set_apart([e for e in fused.equations if e is not main], fused.equations, Letters(fused.dimensions))
+        letters = Letters(fused.dimensions)
+        inside = set_apart([e for e in fused.equations if e is not main], fused.equations, letters)
         names = self.names_in([*fused.equations])
         names |= self._spelled(out, names)
         names |= {e.out.name: "ones" for e in inside if is_ones(e)}
         view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
         view = replace(view, taken=frozenset(names.values()))
         main = self.in_forward_letters(main)
+        shown = {i for e in (main, *inside) for i in letters_of(e)}
+        for d in letters.dimensions():
+            self.shown.setdefault(d.letters[0], set()).update(shown & set(d.letters))
         markup = equation_markup(main, view)
         return Formula(text(markup), einsum_text(main, view), subscripts(main), markup)
 

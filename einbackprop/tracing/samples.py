@@ -94,9 +94,10 @@ def contracted_shapes(sight: Sight) -> set[frozenset[Axis]]:
 
 def carried(
     sight: Sight, others: set[frozenset[Axis]], features: set[Axis]
-) -> dict[Axis, tuple[int, int]]:
+) -> dict[Axis, tuple[int, int, int]]:
     """For each dimension but the features: with how many sets of others it goes in computed values of several
-    dimensions, and in how many values. Outer products, and what is shaped as ``others``, do not count."""
+    dimensions, in how many values, and how many numbers are divided by its size, as a loss is. Outer products, and what
+    is shaped as ``others``, do not count."""
     kinds: dict[Axis, set[frozenset[Axis]]] = {}
     counts: Counter[Axis] = Counter()
     for equation in sight.equations:
@@ -105,7 +106,13 @@ def carried(
             counts.update(dimensions)
             for axis in dimensions:
                 kinds.setdefault(axis, set()).add(dimensions)
-    return {axis: (len(kinds[axis]), counts[axis]) for axis in sight.order if axis in kinds and axis not in features}
+    means = Counter(
+        sight.axis(letter).root()
+        for equation in sight.equations if isinstance(equation, Contract) and not equation.out.indices
+        for letter, power in equation.factor.sizes if power < 0
+    )  # fmt: skip
+    chosen = [axis for axis in sight.order if axis in kinds and axis not in features]
+    return {axis: (len(kinds[axis]), counts[axis], means[axis]) for axis in chosen}
 
 
 def is_outer(equation: Equation) -> bool:
