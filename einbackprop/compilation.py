@@ -13,8 +13,10 @@ from .errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .gradients import Gradient, as_loss, number_dtypes, with_arrays
 from .nesting import Attribute, Path
 from .plans.cache import Running
+from .plans.dtypes import value_dtypes, weak_values
+from .plans.interface import Interface, squeezed
 from .plans.labels import label_ranges, test_of
-from .plans.lowering import Interface, Plan, lower, squeezed
+from .plans.lowering import Plan, lower
 from .plans.native import lower_natively, names_of
 from .program import Opaque, Program, operands
 from .simplification import needed
@@ -84,7 +86,7 @@ def compile(
     else:
         program = read.program
         scalars = {n for n, ref in enumerate(program.outputs) if not ref.indices}
-        casts = {}
+        casts = kinds_of(read)
     require_readable(program)
     require_lasting(read, program)
     guard = Guard(program, arguments, names)
@@ -96,6 +98,20 @@ def compile(
         interface = guard.interface(scalars, casts)
         plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
     return Compiled(plan, len(arguments))
+
+
+def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
+    """The dtypes of outputs that may have another kind here: whole numbers, and floats that are made of them.
+
+    float32 stays float32 beside numbers, whatever NumPy makes of it.
+    """
+    found = value_dtypes(read.program, weak_values(read.program))
+    whole = all(np.dtype(declared.dtype).kind not in "fc" for declared in read.program.inputs)
+    pairs = zip(read.program.outputs, read.dtypes, strict=True)
+    return {
+        n: dtype for n, (ref, dtype) in enumerate(pairs)
+        if whole or dtype.kind not in "fc" or found[ref.name].kind != dtype.kind
+    }  # fmt: skip
 
 
 class Compiled(Running):
@@ -195,12 +211,14 @@ class Guard:
         shapes = self.program.structure
 
         def returned(texts: Sequence[str]) -> str:
-            texts = [f"{text}.astype({casts[n].name})" if n in casts else text for n, text in enumerate(texts)]
+            cast = {n: f"{texts[n]}.astype({dtype.name}, copy=False)" for n, dtype in casts.items()}
+            texts = [cast.get(n, text) for n, text in enumerate(texts)]
             values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
             return nested(shapes, values, self.constants)
 
         positions = {self.program.inputs[n].ref.name: most + 1 for n, (least, most) in labels.items() if least >= 0}
-        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders(), positions)
+        real = any(dtype.kind in "fc" for dtype in casts.values())
+        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders(), positions, real)
 
     def orders(self) -> dict[int, tuple[int, ...]]:
         """The axes of the examples as they lie in memory, where that is not C's order."""

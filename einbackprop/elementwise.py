@@ -55,7 +55,7 @@ def evaluate(function: str, arrays: Sequence[Any], parameter: Number | None = No
     if len(operands) != len(known.partials):
         raise FunctionError(f"{function} takes {len(known.partials)} operands, but {len(operands)} were given")
     if not known.logical:
-        operands = [array.astype(np.int64) if array.dtype == bool else array for array in operands]
+        operands = [numeric(array) for array in operands]
     extra = () if parameter is None else (parameter,)
     with np.errstate(all="ignore"):
         try:
@@ -63,6 +63,12 @@ def evaluate(function: str, arrays: Sequence[Any], parameter: Number | None = No
         except (TypeError, AttributeError) as error:
             kinds = ", ".join(str(array.dtype) for array in operands)
             raise FunctionError(f"{function} cannot be evaluated on operands of dtype {kinds}: {error}") from None
+
+
+def numeric(array: NDArray[Any]) -> NDArray[Any]:
+    """Booleans as 0 and 1, for a sum of masks counts; whole numbers of few bits in 64, so that they do not wrap."""
+    narrow = array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize < 8)
+    return array.astype(np.int64) if narrow else array
 
 
 def derivative(

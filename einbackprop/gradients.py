@@ -136,14 +136,14 @@ def run_planned(gradient: Gradient, forward: Program, arguments: tuple[Any, ...]
 
 
 def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[Any]]:
-    """The dtypes of those outputs of a gradient's program that are made of numbers alone: as what they belong to."""
+    """The dtypes of those gradients that have another one than what they belong to: of masks and numbers alone."""
     chosen = gradient.wrt if isinstance(gradient.wrt, tuple) else (gradient.wrt,)
     inputs = [i for i in program.inputs if i.path and i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
     weak = weak_values(program)
     found = value_dtypes(program, weak)
     named = {int(gradient.with_value) + n: np.dtype(i.dtype) for n, i in enumerate(inputs)}
     outs = {n: program.outputs[n].name for n in named}
-    return {n: named[n] for n, out in outs.items() if out in weak or found[out].kind not in "fc"}
+    return {n: named[n] for n, out in outs.items() if out in weak or found[out] != named[n]}
 
 
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:

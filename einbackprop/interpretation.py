@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import elementwise
+from .elementwise import numeric
 from .errors import ShapeError
 from .program import (
     Bracket,
@@ -106,7 +107,7 @@ def compute(equation: Equation, values: Values, sizes: Mapping[str, int]) -> Arr
         case Sum(out, terms):
             total: Any = 0
             for factor, ref in terms:
-                term: Any = 1 if ref is None else read(values[ref.name], ref, out.indices, sizes)
+                term: Any = 1 if ref is None else numeric(read(values[ref.name], ref, out.indices, sizes))
                 total = total + scale(term, factor, sizes)
             return fill(np.asarray(total), out, sizes)
         case Map(out, function, refs, parameter):
@@ -170,11 +171,6 @@ def scale(term: Any, factor: Factor, sizes: Mapping[str, int]) -> Any:
     if isinstance(number, Fraction) and np.asarray(term).dtype.kind != "O":
         return (int(number) if number.denominator == 1 else float(number)) * term
     return number * term
-
-
-def numeric(array: Array) -> Array:
-    """Booleans as 0 and 1: a sum of masks counts."""
-    return array.astype(np.int64) if array.dtype == bool else array
 
 
 def scatter_diagonal(array: Array, letters: str, out: str, sizes: Mapping[str, int]) -> Array:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checking.drawing import draw, parameter_role, role
+from ..elementwise import numeric
 from ..errors import EinbackpropError
-from ..interpretation import compute, numeric, squeeze
+from ..interpretation import compute, squeeze
 from ..program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 
 Array = NDArray[Any]

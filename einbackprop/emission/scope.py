@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import elementwise
+from ..elementwise import numeric
 from ..errors import ShapeError
-from ..interpretation import numeric, product_kind, scale, whole
+from ..interpretation import product_kind, scale, whole
 from ..program import (
     Bracket,
     Contract,
@@ -249,7 +250,7 @@ def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, in
             case Sum(_, terms):
                 total = 0
                 for factor, ref in terms:
-                    total = total + scale(1 if ref is None else sample(ref), factor, sizes)
+                    total = total + scale(1 if ref is None else numeric(sample(ref)), factor, sizes)
                 return np.asarray(total).dtype
             case Map(_, function, refs, parameter):
                 return elementwise.evaluate(function, [sample(ref) for ref in refs], parameter).dtype

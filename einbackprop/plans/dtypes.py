@@ -12,13 +12,17 @@ from .views import Dtype
 
 
 def weak_values(program: Program) -> frozenset[str]:
-    """The values made of nothing but numbers in the program: they take the dtype of what they are used with."""
+    """The values made of nothing but numbers in the program and of masks: they take the dtype of what they are used
+    with."""
+    known = value_dtypes(program, frozenset())
     weak: set[str] = set()
     for equation in program.equations:
         names = [ref.name for ref in operands(equation)]
         number = isinstance(equation, Contract) and not equation.operands  # where its brackets are 1
-        made_of_numbers = bool(names) and not isinstance(equation, Opaque) and weak.issuperset(names)
-        if number or made_of_numbers:
+        made_of_numbers = bool(names) and not isinstance(equation, Opaque) and all(
+            name in weak or known[name].kind == "b" for name in names
+        )
+        if number or (made_of_numbers and known[equation.out.name].kind != "b"):
             weak.add(equation.out.name)
     return frozenset(weak)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
 
@@ -18,12 +18,14 @@ from . import placing, pointwise, reductions, regions
 from .assembly import Loop, Source, Step, compiled
 from .contractions import contract, scatter_into
 from .dtypes import value_dtypes, weak_values
+from .interface import Interface
 from .patterns import at_positions, axes_of, form_of
 from .picking import is_scattered
 from .preparation import prepared
 from .regions import Region
 from .sharing import share
 from .views import View
+from .widening import widened
 from .workspace import Workspace, number_of
 
 
@@ -74,57 +76,6 @@ def table(plan: Plan) -> str:
     return "\n".join([*lines, f"{plan.flops:,} flops, {plan.nbytes:,} bytes of buffers"])
 
 
-@dataclass(frozen=True)
-class Interface:
-    """How the source takes arguments and returns results.
-
-    Attributes
-    ----------
-    head : str
-        The parameters.
-    opening : sequence of str
-        The lines that make ``x0``, ``x1``, … from them, one an input of the program.
-    returned : callable
-        The expression that is returned, given those of the outputs.
-    names : mapping of str to object
-        What these texts refer to.
-    taking : sequence of str
-        The lines of the opening that take arguments apart, without those that look at the arrays.
-    admitted : str
-        The expression that gives the arrays, from what can be taken for them, and refuses what cannot.
-    orders : mapping of int to tuple of int
-        The axes of an input in the order in which they lie in memory, the outermost first, where that is another than
-        in C. The plan is right whatever they are, and fast where they are so.
-    positions : mapping of str to int
-        The inputs of labels that the opening has found to be at least 0 and less than this.
-    """
-
-    head: str
-    opening: Sequence[str]
-    returned: Callable[[Sequence[str]], str]
-    names: Mapping[str, Any]
-    taking: Sequence[str] = ()
-    admitted: str = ""
-    orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    positions: Mapping[str, int] = field(default_factory=dict)
-
-    @staticmethod
-    def of(program: Program) -> Interface:
-        """The input arrays one after another; the outputs as a tuple."""
-        head = ", ".join(f"x{n}" for n in range(len(program.inputs)))
-        return Interface(head, squeezed(program), lambda texts: f"({''.join(f'{t}, ' for t in texts)})", {})
-
-
-def squeezed(program: Program) -> list[str]:
-    """The lines that drop the inputs' axes of size 1 that have no letter."""
-    sizes = program.sizes
-    return [
-        f"x{n} = x{n}.reshape({tuple(sizes[i] for i in declared.ref.indices)})"
-        for n, declared in enumerate(program.inputs)
-        if declared.units
-    ]
-
-
 def lower(
     program: Program, dtypes: Sequence[Any] = (), *, reuse: bool = False, interface: Interface | None = None
 ) -> Plan:
@@ -141,8 +92,8 @@ def lower(
         By default ``run`` takes the inputs, and returns a tuple of the outputs.
     """
     weak = weak_values(program)
-    program = prepared(program, dtypes, interface.positions if interface else ())
-    interface = interface or Interface.of(program)
+    program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
+    program = prepared(program, dtypes, interface.positions)
     lowering = Lowering(program, weak, reuse=reuse)
     lowering.orders, lowering.positions = interface.orders, interface.positions
     lowering.run()

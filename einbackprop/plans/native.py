@@ -21,13 +21,15 @@ from ..program import Contract, Equation, Input, Program, Ref, operands
 from . import native_numba, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes, weak_values
-from .lowering import Interface, Lowering, Plan
+from .interface import Interface
+from .lowering import Lowering, Plan
 from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
 from .preparation import prepared
 from .views import Root, View
+from .widening import widened
 from .workspace import Workspace
 
 Names = Mapping[str, Any]
@@ -81,13 +83,14 @@ def lower_natively(
         What the loops refer to: ``names_of("numba")``, or ``native_numba.interpreted()``.
     """
     weak = weak_values(program)
-    program = prepared(program, dtypes, interface.positions if interface else ())
+    program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
+    program = prepared(program, dtypes, interface.positions)
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
     items = scheduled(work, Stacks(program, work.dtypes).sums)
     program = replace(program, equations=tuple(equations_of(items)))
     lowering = NativeLowering(program, weak, items, names, reuse=reuse)
     lowering.run()
-    return lowering.plan(interface or Interface.of(program))
+    return lowering.plan(interface)
 
 
 class NativeLowering(Lowering):

@@ -18,11 +18,12 @@ from .sizes import is_measured
 
 @dataclass
 class Returned:
-    """Outputs: value names, the unit axes of each; ``nest`` adds what a function returned."""
+    """Outputs: value names, the unit axes and the dtype of each; ``nest`` adds what a function returned."""
 
     recorder: Recorder
     names: list[str] = field(default_factory=list)
     units: list[tuple[int, ...]] = field(default_factory=list)
+    dtypes: list[np.dtype[Any]] = field(default_factory=list)
 
     def nest(self, value: Any) -> Any:
         """The value's nesting, with the number of an output in place of each array or number."""
@@ -34,6 +35,7 @@ class Returned:
                 name, units = in_order(self.recorder, array)
             self.names.append(name)
             self.units.append(units)
+            self.dtypes.append(np.asarray(array.value).dtype)
             return len(self.names) - 1
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*map(self.nest, value))

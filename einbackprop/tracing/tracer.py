@@ -33,11 +33,13 @@ _tracing: set[int] = set()  # the threads that trace
 
 @dataclass(frozen=True)
 class Trace:
-    """A program, and what its reader should know; its constants that were made from values of this run."""
+    """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
+    that NumPy gave its outputs."""
 
     program: Program
     notes: tuple[Note, ...]
     frozen: Mapping[str, Note]
+    dtypes: tuple[np.dtype[Any], ...]
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -142,7 +144,7 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
         program, misread = verified(made.program, made.known)
-        return Trace(recognise(program), made.notes + misread, made.frozen)
+        return Trace(recognise(program), made.notes + misread, made.frozen, tuple(self._returned.dtypes))
 
     def _described(self, array: View) -> str:
         """``W2[k,j]``: an array in a message, with the letters known so far."""
