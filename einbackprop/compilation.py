@@ -145,8 +145,8 @@ def require_readable(program: Program) -> None:
 
 def require_lasting(read: Trace, program: Program) -> None:
     """Refuse a program with positions that the examples' values decided; warn of branches that they decided."""
-    used = {ref.name for equation in needed(program.equations, {ref.name for ref in program.outputs})
-            for ref in operands(equation)}  # fmt: skip
+    outputs = {ref.name for ref in program.outputs}
+    used = {ref.name for equation in needed(program.equations, outputs) for ref in operands(equation)} | outputs
     for name, note in read.frozen.items():
         if name in used:
             raise ArgumentError(f"{told(note)}. They must not stay so: compile what comes before, and what comes after")
@@ -196,10 +196,10 @@ class Guard:
         everything = f"({head}, )" if self.arguments else "()"
         opening = ["try:", *(f"    {line}" for line in taking), "    pass"]
         opening += ["except mismatches:", f"    refuse({everything})"]
-        taken, admitted = tuple(opening), f"admitted({everything})"
+        labels = label_ranges(self.program)
+        taken, admitted = () if labels else tuple(opening), f"admitted({everything})"
         if count:
             opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= {admitted}"]
-        labels = label_ranges(self.program)
         for n, bounds in labels.items():
             opening.append(f"if {test_of(f'x{n}', self.inputs[n].dtype, bounds)}: astray({n}, x{n}, {bounds})")
         opening += squeezed(self.program)
@@ -218,7 +218,9 @@ class Guard:
 
         positions = {self.program.inputs[n].ref.name: most + 1 for n, (least, most) in labels.items() if least >= 0}
         real = any(dtype.kind in "fc" for dtype in casts.values())
-        return Interface(head, opening, returned, self.constants, taken, admitted, self.orders(), positions, real)
+        return Interface(
+            head, opening, returned, self.constants, taken, admitted, self.orders(), positions, real, strict=True
+        )
 
     def orders(self) -> dict[int, tuple[int, ...]]:
         """The axes of the examples as they lie in memory, where that is not C's order."""

@@ -117,7 +117,16 @@ def grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
 
 
 def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
-    """The arguments with an array for each Python float to differentiate by."""
+    """The arguments with an array for each Python float to differentiate by, and one for each place.
+
+    An array that stands at two places has a gradient at each.
+    """
+    seen: set[int] = set()
+    for path, leaf in list(nesting.leaves(arguments)):
+        if type(leaf) is np.ndarray:
+            if id(leaf) in seen:
+                arguments = nesting.replaced(arguments, path, leaf.view())
+            seen.add(id(leaf))
     for path, leaf in list(nesting.leaves(arguments)):
         if isinstance(leaf, float | complex) and path[0] in (wrt if isinstance(wrt, tuple) else (wrt,)):
             arguments = nesting.replaced(arguments, path, np.array(leaf))

@@ -212,7 +212,7 @@ class Source:
         self.outside = 0
         self.places, self.nbytes = offsets(assembly.steps, outputs)
         if self.places:
-            self.making.append(f"block = memory({self.nbytes})")
+            self.making += [f"block = memory({self.nbytes})", "owner = block.base"]
         for root, at in sorted(self.places.items(), key=lambda item: int(item[0].name[1:])):
             self.making.append(f"{root.name} = piece(block, {at}, {root.shape}, {root.dtype.name})")
         for step in assembly.steps:
@@ -287,7 +287,7 @@ def safe(text: str) -> str:
 
 
 ROUTINES = """
-affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along
+affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along within
 spread_copies_in_blocks spread_in_blocks windows_in_blocks
 """
 FROM_NUMPY = """
@@ -300,6 +300,7 @@ vecdot
 
 NAMES: dict[str, Any] = {
     "add_reduce": np.add.reduce,
+    "cumsum": np.add.accumulate,
     "maximum_reduce": np.maximum.reduce,
     "minimum_reduce": np.minimum.reduce,
     **{name: np.dtype(name) for name in (np.dtype(kind).name for kind in "?bhilqBHILQefdgFDG")},

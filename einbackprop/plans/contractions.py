@@ -13,6 +13,7 @@ from . import patterns, pointwise, products, reductions, spreading
 from .dtypes import beside_numbers
 from .patterns import Pattern, axes_of
 from .preparation import path_of
+from .running import running_sum
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 
@@ -22,6 +23,9 @@ FILLED = 1 << 18
 
 def contract(work: Workspace, equation: Contract) -> View:
     """The value of a contraction."""
+    running = running_sum(work, equation) if equation.brackets else None
+    if running is not None:
+        return running.transposed(equation.out.indices)
     dtype = work.dtypes[equation.out.name]
     kind = kind_of(work, equation, dtype)
     factor = number_of(equation.factor, work.program.sizes)
@@ -91,7 +95,8 @@ def scaled_product(
     present = "".join(i for i in kept if any(i in view.term for view in views))
     summed = {i for view in views for i in view.term} - set(kept)
     if not summed:
-        small = products.outer(work, views[0], views[1], kept, slot) if len(views) == 2 and factor == 1 else None
+        two = len(views) == 2 and factor == 1 and set(present) == set(kept)
+        small = products.outer(work, views[0], views[1], kept, slot) if two else None
         return small if small is not None else pointwise.product(work, views, kept, slot, factor)
     if present != kept:
         made = scaled_product(work, views, present, Slot(kind), kind, factor)

@@ -34,6 +34,8 @@ class Interface:
         The inputs of labels that the opening has found to be at least 0 and less than this.
     real : bool
         Whether some output is a float though no input need be one.
+    strict : bool
+        Whether a label that is no position is refused, rather than picks nothing.
     """
 
     head: str
@@ -45,6 +47,7 @@ class Interface:
     orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
     real: bool = False
+    strict: bool = False
 
     @staticmethod
     def of(program: Program) -> Interface:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ..program import ONE, Bracket, Contract, Equation, Map, Program, Sum, Update
+from ..program import ONE, Bracket, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update
 
 
 def label_ranges(program: Program) -> dict[int, tuple[int, int]]:
@@ -30,6 +30,23 @@ def label_ranges(program: Program) -> dict[int, tuple[int, int]]:
             if name in numbers:
                 before = ranges.get(numbers[name], (least, most))
                 ranges[numbers[name]] = max(least, before[0]), min(most, before[1])
+    return ranges
+
+
+def computed_ranges(program: Program) -> dict[str, tuple[int, int]]:
+    """For each value that picks entries, and that is computed, the least and the greatest number that is a position."""
+    made = program.defining()
+    given = {declared.ref.name for declared in program.inputs}
+    ranges: dict[str, tuple[int, int]] = {}
+    for bracket in brackets(program):
+        for name, size, shift in picked(bracket, program.sizes):
+            equation = made.get(name)
+            certain = isinstance(equation, Extremum) and equation.position_of  # where a maximum is, is a position
+            if equation is None or certain or isinstance(equation, Opaque):
+                continue
+            if shift or counted_from_the_end(equation, made) not in given:
+                before = ranges.get(name, (-shift, size - 1 - shift))
+                ranges[name] = max(-shift, before[0]), min(size - 1 - shift, before[1])
     return ranges
 
 

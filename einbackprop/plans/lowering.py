@@ -19,6 +19,7 @@ from .assembly import Loop, Source, Step, compiled
 from .contractions import contract, scatter_into
 from .dtypes import value_dtypes, weak_values
 from .interface import Interface
+from .labels import computed_ranges
 from .patterns import at_positions, axes_of, form_of
 from .picking import is_scattered
 from .preparation import prepared
@@ -93,9 +94,14 @@ def lower(
     """
     weak = weak_values(program)
     program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
-    program = prepared(program, dtypes, interface.positions)
+    return planned(prepared(program, dtypes, interface.positions), weak, reuse=reuse, interface=interface)
+
+
+def planned(program: Program, weak: frozenset[str], *, reuse: bool, interface: Interface) -> Plan:
+    """The plan of a program that has been prepared."""
     lowering = Lowering(program, weak, reuse=reuse)
     lowering.orders, lowering.positions = interface.orders, interface.positions
+    lowering.ranges = computed_ranges(program) if interface.strict else {}
     lowering.run()
     return lowering.plan(interface)
 
@@ -113,6 +119,7 @@ class Lowering:
         self.quiet = True
         self.orders: Mapping[int, tuple[int, ...]] = {}
         self.positions: Mapping[str, int] = {}
+        self.ranges: Mapping[str, tuple[int, int]] = {}
         notation = Notation.of(program)
         self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
 
@@ -157,7 +164,11 @@ class Lowering:
         if following and is_late(equation, following[0], self.work):
             self.work.scattered = equation
             return
-        self.work.define(equation.out.name, self.value(equation))
+        name = equation.out.name
+        self.work.define(name, self.value(equation))
+        if name in self.ranges:
+            least, most = self.ranges[name]
+            self.work.assembly.emit("look", f"within({{0}}, {least}, {most})", self.work.values[name])
 
     def compute_in_blocks(self, region: Region, order: Sequence[Equation], first: int) -> None:
         """The steps of a region: memory for what is needed afterwards, then a loop for each length of a block."""
@@ -272,9 +283,18 @@ class Lowering:
         texts = [source.view(view) for view in outputs]
         constants = self.work.assembly.constants
         decorator = "" if self.quiet else "@errstate(all='ignore')"
-        text = source.text(interface.head, interface.opening, interface.returned(texts), decorator)
+        opening = [*interface.opening, *self.apart(outputs)]
+        text = source.text(interface.head, opening, interface.returned(texts), decorator)
         make = compiled(text, {**constants, **interface.names})
         return Plan(self.program, tuple(self.work.assembly.steps), text, make, source.nbytes)
+
+    def apart(self, outputs: Sequence[View]) -> list[str]:
+        """The lines that copy arguments which are results of the call before, and lie where this one writes."""
+        if not any(view.root.kind == "buffer" for view in outputs):
+            return []
+        names = [f"x{n}" for n in range(len(self.program.inputs))]
+        lies = " or ".join(f"{name}.base is owner" for name in names)
+        return [f"if {lies}: {', '.join(names)}, = [x.copy() for x in ({', '.join(names)}, )]"] if names else []
 
     def output(self, number: int) -> View:
         """An output in its own letters and shape, in memory that is the caller's unless it may be reused."""

@@ -22,7 +22,8 @@ from . import native_numba, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes, weak_values
 from .interface import Interface
-from .lowering import Lowering, Plan
+from .labels import computed_ranges
+from .lowering import Lowering, Plan, planned
 from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
@@ -85,6 +86,8 @@ def lower_natively(
     weak = weak_values(program)
     program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
     program = prepared(program, dtypes, interface.positions)
+    if interface.strict and computed_ranges(program):  # loops do not look at what they compute
+        return planned(program, weak, reuse=reuse, interface=interface)
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
     items = scheduled(work, Stacks(program, work.dtypes).sums)
     program = replace(program, equations=tuple(equations_of(items)))
@@ -179,11 +182,11 @@ class NativeLowering(Lowering):
         source.running[:] = [line.lstrip() if line.lstrip().startswith("#") else line for line in source.running]
         decorator = "" if self.quiet else "@errstate(all='ignore')"
         shapes: dict[Root, tuple[int, ...]] = {}
-        opening = [*interface.opening, *self.arranged()]
+        opening = [*interface.opening, *self.apart(outputs), *self.arranged()]
         if self.is_whole and interface.taking:
             (kernel,) = self.kernels
             shapes = {root: full_shape(i, root) for i, root in zip(self.program.inputs, kernel.inputs, strict=True)}
-            opening = list(interface.taking)
+            opening = [*interface.taking, *self.apart(outputs)]
             self.guard(source.running, kernel, interface)
         loops = [kernel.text(source.places, shapes) for kernel in self.kernels]
         text = "\n\n".join([*loops, source.text(interface.head, opening, interface.returned(texts), decorator)])

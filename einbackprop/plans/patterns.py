@@ -297,7 +297,7 @@ def condition_of(work: Workspace, bracket: Bracket) -> Condition:
     for sign, side in ((1, bracket.left), (-1, bracket.right)):
         form = form.plus(form_of(work, side), sign)
         if side.pick is not None:
-            picks.append((sign, reading_of(work, side.pick)))
+            picks.append((sign, labels_of(work, side.pick)))
     return Condition(form, bracket.relation, tuple(picks))
 
 
@@ -312,6 +312,14 @@ def form_of(work: Workspace, position: Position) -> Form:
 def reading_of(work: Workspace, ref: Ref) -> Reading:
     """A value read at its letters."""
     return Reading(work.values[ref.name], axes_of(ref.indices))
+
+
+def labels_of(work: Workspace, ref: Ref) -> Reading:
+    """A value read as positions: what a cast made whole may be stored as floats."""
+    reading = reading_of(work, ref)
+    if reading.view.dtype.kind not in "fc":
+        return reading
+    return Reading(work.converted(reading.view, np.dtype(np.int64)), reading.axes)
 
 
 def viewed(work: Workspace, reading: Reading) -> View:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from ..errors import RangeError
+
 Array = NDArray[Any]
 
 ALIGNMENT = 64
@@ -82,6 +84,16 @@ def gather(array: Array, labels: Array, out: Array, known: bool) -> None:
         out[inside] = array[labels[inside]]
     elif array.size or not out.size:
         np.take(array, labels, 0, out, "clip")
+
+
+def within(labels: Array, least: int, most: int) -> None:
+    """Look at positions that were computed. Raises RangeError where one is none."""
+    if labels.size and not (least <= labels.min() and labels.max() <= most):
+        place = [int(n) for n in np.argwhere(~((labels >= least) & (labels <= most)))[0]]
+        raise RangeError(
+            f"a position that is computed is {labels[tuple(place)]} at {place}, but the axis that it picks from has "
+            f"positions {least} to {most}. To count from the end, compile with an example that does."
+        )
 
 
 def scatter_along(values: Array, labels: Array, shared: int, out: Array, known: bool) -> None:

@@ -40,7 +40,8 @@ def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tu
         for name, array in program.constants.items()
     }
     found = ChainMap(constants, interface.names)  # type: ignore[arg-type]  # it gets more as results are written
-    opened = replace(interface, opening=(*interface.opening, *lines), names=found)
+    taking = () if lines else interface.taking
+    opened = replace(interface, opening=(*interface.opening, *lines), names=found, taking=taking)
     return replace(program, constants=arrays), wide, opened
 
 

@@ -63,7 +63,12 @@ def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
 
 
 def triangle(recorder: Recorder, a: Any, k: int, lower: bool, value: Any) -> Any:
-    """``np.tril`` and ``np.triu``: the bracket ``[j ≤ i]`` on the last two axes."""
+    """``np.tril`` and ``np.triu``: the bracket ``[j ≤ i]`` on the last two axes; of infinities, a choice."""
+    own = a.value if is_traced(a) else np.asarray(a)
+    if not np.isfinite(own).all():
+        rows, columns = own.shape[-2:]
+        inside = np.tri(rows, columns, k, dtype=bool) if lower else ~np.tri(rows, columns, k - 1, dtype=bool)
+        return np.where(inside, lift(recorder, a), 0)
     x = recorder.read(lift(recorder, a))
     recorder.own_letter(x, len(x.axes) - 2)
     recorder.own_letter(x, len(x.axes) - 1)

@@ -239,7 +239,8 @@ def arranged(common: Sequence[str], axes: Sequence[str], indexed: Sequence[bool]
 def counts_up(index: View, size: int) -> bool:
     """Whether an index array is 0, 1, 2, … along a whole axis: the index is then the letter itself."""
     value = np.asarray(index.value)
-    is_constant = index.buffer.name in index.recorder.constants
+    name, recorder = index.buffer.name, index.recorder
+    is_constant = name in recorder.constants and name not in recorder.frozen
     return is_constant and value.size == size == max(value.shape) and bool((value.reshape(-1) == np.arange(size)).all())
 
 
@@ -248,7 +249,7 @@ def counted_from_the_start(recorder: Recorder, index: Any, size: int) -> Any:
     value = np.asarray(index.value)
     if not value.size or value.min() >= 0:
         return index
-    if index.buffer.name in recorder.constants:
+    if index.buffer.name in recorder.constants and index.buffer.name not in recorder.made:
         return recorder.constant(value % size)
     return lift(recorder, np.where(index < 0, index + size, index))
 

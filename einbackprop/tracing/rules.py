@@ -193,7 +193,7 @@ def _nan_to_num(r: Recorder, v: Any, x: Any, copy: bool = True, nan: Any = 0.0) 
     values = np.asarray(unwrap(x))
     if np.isinf(values).any():
         return unread(r, [x], "np.nan_to_num of infinite numbers is not read", v)
-    return np.where(np.isnan(x), nan, x) if np.isnan(values).any() else lift(r, x).copied(v)
+    return np.where(np.isnan(x), nan, x)
 
 
 def _real(r: Recorder, v: Any, val: Any) -> Any:

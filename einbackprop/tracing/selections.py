@@ -3,6 +3,7 @@ the mask, for as long as what is done with them can be done with the whole array
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,12 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def size(self) -> int:
         """How many entries there are in this run."""
-        return int(np.size(self.value))
+        return prod(self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape in this run."""
+        self.whole.recorder.note("how many entries a mask picks is taken from this run", only_here=True)
         return tuple(np.shape(self.value))
 
     def sum(self, axis: Any = None) -> Any:

@@ -229,6 +229,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return self._number(complex)  # type: ignore[no-any-return]
 
     def __index__(self) -> int:
+        self.recorder.note("a whole number is taken out of the trace here: it stays as in this run", only_here=True)
         return int(np.asarray(self.value).__index__())
 
     def __round__(self, digits: int = 0) -> Any:

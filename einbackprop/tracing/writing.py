@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..program import ONE, Bracket, Contract, Equation, Factor, Position, Ref, Source, Sum, Update
+from ..program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
 from .indexing import (
     Key,
     basic_part,
@@ -295,12 +295,18 @@ def write_masked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     spread = mask[(..., *(None,) * (len(target.axes) - len(mask.axes)))]
     if type(new) is Selection:
         result = np.where(spread, new.whole, before)
-    elif is_zero(new):
+    elif is_zero(new) and np.isfinite(before.value).all() and not is_of_no_numbers(mask):
         result = np.multiply(before, np.logical_not(spread))
     else:
         result = np.where(spread, new, before)
     target.value[mask.value] = plain_value(new)
     assign(recorder, target, result)
+
+
+def is_of_no_numbers(mask: View) -> bool:
+    """Whether a mask is where something is nan or infinite: 0 times that is not 0."""
+    made = mask.recorder.made.get(mask.buffer.name)
+    return isinstance(made, Map) and made.function in ("isnan", "isinf")
 
 
 # Functions that write into their first argument
