@@ -36,6 +36,9 @@ SMALL = 2048
 ROW = 4096
 """Entries of a row up to which BLAS is faster at outer products."""
 
+PRECISE = 1 << 14
+"""BLAS adds up float32 one after another: of more numbers the sum is taken in parts, which are added in pairs."""
+
 
 def pair(work: Workspace, left: View, right: View, kept: str, slot: Slot) -> View:
     """``left · right`` summed over the letters that are not kept.
@@ -178,12 +181,26 @@ def multiply_matrices(work: Workspace, left: View, right: View, roles: Matrices,
     work.assembly.emit("batched" if loops else "GEMM", "matmul({0}, {1}, {out})", a, b, out=c, flops=flops)
 
 
+def in_rows(view: View, order: str) -> str:
+    """The last letters of an array whose entries are few enough to be added up one after another; none, or not all."""
+    ends = [order[n:] for n in range(1, len(order)) if view.count(order[n:]) <= PRECISE]
+    return ends[0] if ends else ""
+
+
 def inner(work: Workspace, left: View, right: View, batch: str, summed: str, slot: Slot) -> View:
     """A product that leaves no letters but the batch."""
     orders = ["".join(i for i in memory_order(view) if i in summed) for view in (left, right)]
     if not batch:
         for order in orders:
             if is_joined(left, order) and is_joined(right, order):
+                if left.dtype.char == "f" and left.size > PRECISE and (end := in_rows(left, order)):
+                    rows = order[: len(order) - len(end)]
+                    part = work.open(Slot(slot.dtype), rows)
+                    a, b = left.joined([rows, end]), right.joined([rows, end])
+                    work.assembly.emit(
+                        "batched dot", "vecdot({0}, {1}, {out})", a, b, out=part.joined([rows]), flops=2 * left.size
+                    )
+                    return reductions.sum_over(work, part, "", slot)
                 out = work.open(slot, "")
                 a, b = left.joined([order]), right.joined([order])
                 work.assembly.emit("dot", "{0}.dot({1}, {out})", a, b, out=out, flops=2 * left.size)
