@@ -581,3 +581,70 @@ def test_what_is_derived_from_the_loss_is_doubted_rather_than_accused(monkeypatc
     assert "it is what is derived from the loss as it was read, and differences of the loss say otherwise" in str(
         report.gradients[0].note)
     assert check(loss, lambda w: 2 * np.sign(w), w).exit_code == 1
+
+
+def test_a_single_output_stays_single_though_its_weights_are_not_asked_about() -> None:
+    rng = np.random.default_rng(0)
+    V = rng.normal(size=(4, 1))
+
+    def loss(W: Any, V: Any, X: Any) -> Any:
+        return np.mean((np.tanh(X @ W) @ V) ** 2)
+
+    def gradient(W: Any, V: Any, X: Any) -> Any:
+        h = np.tanh(X @ W)
+        return X.T @ (2 * (h @ V) / len(X) @ V.T * (1 - h**2))
+
+    report = check(loss, gradient, rng.normal(size=(3, 4)), V, rng.normal(size=(6, 3)))
+    assert report.exit_code == 0, str(report)
+
+
+def test_labels_in_a_loop_are_no_error_of_ours() -> None:
+    """Numbers that are drawn for a proof may be no positions."""
+    X, y = np.random.default_rng(0).normal(size=(5, 4)), np.array([1, 2, 0, 1, 2])
+
+    def one_hot(y: Any) -> Any:
+        Y = np.zeros((5, 3))
+        for i in range(5):
+            Y[i, y[i]] = 1
+        return Y
+
+    def loss(W: Any, X: Any, y: Any) -> Any:
+        return 0.5 * np.sum((X @ W - one_hot(y)) ** 2)
+
+    def gradient(W: Any, X: Any, y: Any) -> Any:
+        g = np.zeros(W.shape)
+        for t in range(5):
+            g += np.outer(X[t], X[t] @ W - one_hot(y)[t])
+        return g
+
+    assert check(loss, gradient, np.ones((4, 3)), X, y).exit_code == 0
+
+
+def test_pooling_whose_windows_overlap_is_called_wrong_and_repaired() -> None:
+    def pool(A: Any) -> Any:
+        P = np.zeros((3, 3))
+        for h in range(3):
+            for c in range(3):
+                P[h, c] = np.max(A[h : h + 2, c])
+        return P
+
+    def loss(K: Any, X: Any) -> Any:
+        return 0.5 * np.sum(pool(X @ K) ** 2)
+
+    def gradient(K: Any, X: Any) -> Any:
+        A = X @ K
+        dP = pool(A)
+        dA = np.zeros(A.shape)
+        for h in range(3):
+            for c in range(3):
+                window = A[h : h + 2, c]
+                mask = window == np.max(window)
+                dA[h : h + 2, c] = mask * dP[h, c]
+        return X.T @ dA
+
+    rng = np.random.default_rng(7)
+    X, K = rng.normal(size=(4, 2)), rng.normal(size=(2, 3))
+    report = check(loss, gradient, K, X)
+    assert report.exit_code == 1, str(report)
+    (finding,) = (f for f in report.findings if f.line)
+    assert finding.write == "dA[h:h + 2, c] += mask * dP[h, c]"

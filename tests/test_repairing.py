@@ -219,6 +219,8 @@ def test_a_part_in_ten_thousand_is_not_right() -> None:
     assert not is_right(None, array * (1 + 1e-6), array, wanted)
     assert not is_right(None, array[:2], array, wanted)
     assert not is_right(None, None, array, 0.0)
+    array[0, 0] = np.inf
+    assert not is_right(None, array, np.ones((3, 4)), 1.0)  # a division by what is 0 repairs nothing
 
 
 def test_the_users_functions_are_as_they_were_and_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -85,7 +85,7 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong(tmp_path: Path) -> No
     report = checked(tmp_path, source, "theta, X, Y = build(4, 5, 6, 2, 4)")
     assert wrong(report) == ALL
     assert report.gradients[0].note == (
-        "right only where sizes are equal by chance, as some of yours are: wrong at i=3, j=4, b=5, k=6, l=2")
+        "right only at sizes such as yours, which hide a mistake: wrong at i=3, j=4, b=5, k=6, l=2")
     line = source[: source.index("(guess - truth) / n")].count("\n") + 1
     assert [item.line for item in report.findings] == [line]
 
@@ -319,11 +319,16 @@ def test_a_parameter_of_whole_numbers_is_read_as_one_of_floats(tmp_path: Path) -
     assert check_script(written(tmp_path, source), "L(w)", "2 * w", ["w"]).gradients[0].grade == "proved"
 
 
-def test_a_number_is_checked_and_said_not_to_be_followed(tmp_path: Path) -> None:
+def test_a_python_number_is_followed(tmp_path: Path) -> None:
     report = check_script(written(tmp_path, "s = 2.5\n"), "3 * s ** 2", "6 * s", ["s"])
-    assert report.ok
-    assert report.assumptions[-1] == (
-        "lines are not judged: s is a number; an array, as np.array(s), can be followed.")
+    assert [g.grade for g in report.gradients] == ["proved"]
+    source = ("import numpy as np\nX, y = np.arange(12.0).reshape(6, 2) ** 0.5, np.ones(6)\nw, b = np.ones(2), 0.5\n"
+              "def loss(w, b):\n    return 0.5 * np.sum((X @ w + b - y) ** 2)\n"
+              "def grads(w, b):\n    r = X @ w + b - y\n    db = r.mean()\n    return X.T @ r, db\n")
+    report = check_script(written(tmp_path, source), "loss(w, b)", "grads(w, b)", ["w", "b"])
+    assert [(g.name, g.verdict, g.grade) for g in report.gradients] == [("w", "right", "proved"), ("b", "wrong", "close")]
+    (finding,) = (f for f in report.findings if f.line)
+    assert (finding.line, finding.write) == (8, "db = r.sum()")
 
 
 def test_an_empty_batch_is_undecided_and_said(tmp_path: Path) -> None:

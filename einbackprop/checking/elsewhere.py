@@ -54,7 +54,7 @@ class Elsewhere:
         sizes = self.wrong[item.name]
         if not certain:
             return Gradient(item.name, "undecided", shape=item.shape, note=f"right at your sizes, not at {sizes}")
-        note = f"right only where sizes are equal by chance, as some of yours are: wrong at {sizes}"
+        note = f"right only at sizes such as yours, which hide a mistake: wrong at {sizes}"
         return Gradient(item.name, "wrong", "close", shape=item.shape, note=note)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop import interpretation
 from einbackprop.checking import answers, naming
 from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.drawing import WORDS
@@ -24,9 +25,11 @@ from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
+from einbackprop.derivation import vjp
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import EinbackpropError, ScriptError
-from einbackprop.nesting import Attribute, Path, get, leaves
+from einbackprop.gradients import as_loss
+from einbackprop.nesting import Attribute, Path, duplicate, get, leaves
 from einbackprop.tracing.tracer import Trace, record, record_pair
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
@@ -120,7 +123,8 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         trial = Trial(user, state, targets, gradients)
         trial, read, other = _read(problem, trial, seed)
         if "differences" in methods:
-            trial = replace(trial, gradients=_doubted(trial.gradients, read.doubted))
+            doubted = {t.name for t in targets if t.name in read.doubted and _is_derived(problem, user, t, history)}
+            trial = replace(trial, gradients=_doubted(trial.gradients, doubted))
         states = [draw.state for draw in draws if not draw.data_redrawn]
         if trial.wrong and len(states) > 1 and not user.random:
             read = repaired(trial, states, drawing.parameters, read, seed)
@@ -152,6 +156,23 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
     read = reviewed(problem, doubted, traced, seed)
     judged = other.verdicts(trial.gradients, read.agrees)
     return replace(trial, gradients=_forgiven(judged, read.forgiven)), read, other
+
+
+def _is_derived(problem: Problem, user: answers.User, target: Target, history: dict[str, History]) -> bool:
+    """Whether a gradient is what is derived from the loss as it runs where the two were found to differ."""
+    states = [draw.state for draw, outcome in history[target.name] if outcome.verdict == "wrong"]
+    if not states or problem.forward is None:
+        return False
+    try:
+        forward = as_loss(problem.forward(states[0]).program)
+        places = {problem.place(declared): declared.ref.name for declared in forward.inputs}
+        derived = vjp(forward, [places[target.path]])
+        arrays = [np.asarray(get(states[0], problem.place(declared))) for declared in derived.inputs]
+        expected = np.asarray(interpretation.run(derived, arrays)[0]).reshape(target.shape)
+        yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
+        return bool(np.allclose(np.asarray(yours), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max(initial=0)))
+    except (EinbackpropError, LookupError, TypeError, ValueError):  # what cannot be derived there says nothing
+        return False
 
 
 def _doubted(gradients: tuple[Gradient, ...], names: Collection[str]) -> tuple[Gradient, ...]:

@@ -65,9 +65,13 @@ class Mistake:
         )  # fmt: skip
 
 
+LONGEST = 400
+"""Signs of a formula that somebody would read."""
+
+
 def shown(formula: Formula | None) -> str | None:
     """A formula in index notation, then with einsum."""
-    if formula is None:
+    if formula is None or len(formula.equation) > LONGEST:
         return None
     return formula.equation + (f"\n{formula.einsum}" if formula.einsum else "")
 
@@ -126,6 +130,8 @@ class Diagnosis:
             expected = words.derived(explanation.role, name)
             called, meaning = words.name(name), words.meaning(explanation.role)
             told = f"; expected is what {meaning} is." if expected else "."
+            if words.is_nameless(explanation.role):
+                meaning, told = "the gradient that is needed here", "; expected is that." if expected else "."
             return Mistake(source, f"{called} is not {meaning}{told}", yours, expected)
         edit, *others = explanation.edits
         others = [x for x in others if is_another(x, edit, words)]

@@ -114,8 +114,12 @@ def review(
             found, wrong = forgiven.found, [name for name in wrong if name not in forgiven.targets]
         again = None if forgiven else run  # the code itself has its guards
         lines, findings, verdicts, dimensions = explain_mistakes(found.program, inputs, arrays, rng, again)
-    except (EinbackpropError, LookupError, AttributeError, TypeError, ValueError) as error:
+    except UnfollowedError as error:
+        return Review(note=f"lines are not judged: {error}")
+    except EinbackpropError as error:
         return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
+    except (LookupError, AttributeError, TypeError, ValueError):  # ours, of code such as was not thought of
+        return Review(note="lines are not judged: how they go together was not understood")
     accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
     shapes = {name: np.shape(value) for name, value in values.items() if value is not None}
     misshapen = {name for name in wrong if shapes.get(name) != np.shape(get(state, paths[name]))}
@@ -197,10 +201,14 @@ def return_after(line: Line) -> int:
     return next((n for n in after if isinstance(statements.at(n), ast.Return)), line.line)
 
 
+class UnfollowedError(Exception):
+    """What a trace does not show, in words for the user."""
+
+
 def matched(
     program: Program, values: Mapping[str, Any], result: Any, paths: Mapping[str, Path], place: Callable[[Input], Path]
 ) -> Reviewed:
-    """Find the program's output and input for each target. Raises LookupError where there is none."""
+    """Find the program's output and input for each target. Raises UnfollowedError where there is none."""
     places = tuple(place(declared) for declared in program.inputs)
     by_place = {path: declared.ref.name for path, declared in zip(places, program.inputs, strict=True)}
     structure = program.structure[1]
@@ -210,12 +218,12 @@ def matched(
     targets = {}
     for name, value in values.items():
         if paths[name] not in by_place:
-            raise LookupError(f"{name} is a number; an array, as np.array({name}), can be followed")
+            raise UnfollowedError(f"{name} is a number, or stands at two places; an array of its own can be followed")
         if value is not None and at.get(id(value)):
             number = get(structure, at[id(value)].pop(0))  # one array may be returned twice
             targets[int(number)] = (name, by_place[paths[name]])
     if not targets:
-        raise LookupError("no gradient that was returned could be followed")
+        raise UnfollowedError("no gradient that was returned could be followed")
     return Reviewed(with_axes_of_inputs(program, targets), targets, places)
 
 

@@ -116,10 +116,16 @@ def sample(
 # Sizes
 
 
+def is_of_samples(letter: str, program: Program) -> bool:
+    """Whether a letter ranges over samples."""
+    return program.dimension(letter).letters.startswith("b")
+
+
 def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Collection[str]) -> set[str]:
     """The first letters of the dimensions that may have any size.
 
-    A single unit of a parameter stays single: ``np.mean`` over one output is right without a sum over outputs.
+    A single unit stays single: ``np.mean`` over one output is right without a sum over outputs. A batch of one does
+    not: it hides a mistake.
     """
     tied: set[str] = set()
     for equation in program.equations:
@@ -131,7 +137,8 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
     numbers = whole_numbers(program)
     tied |= {i for d in program.dimensions if written_out(d.size, program, numbers) for i in d.letters}
     for declared, array in zip(program.inputs, arrays, strict=True):
-        single = {i for i in declared.ref.indices if program.sizes[i] == 1 and declared.ref.name in parameters}
+        own = declared.ref.name in parameters
+        single = {i for i in declared.ref.indices if program.sizes[i] == 1 and (own or not is_of_samples(i, program))}
         stays = declared.ref.name not in parameters and not can_be_resized(np.asarray(array))
         tied |= set(declared.ref.indices) if stays else single
     return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}

@@ -77,6 +77,8 @@ def replaced_sentence(edit: Edit, words: Words) -> str:
             )
         if elementwise.statement(maker.function) and edit.edited.out.name not in words.judging.roots:
             return f"{instead} must stand here, not {said}: the {maker.function} here made {instead}."
+    if instead == said:
+        return f"{said} here is not the {said} that is needed, but another of that name."
     return f"{instead} must stand here, not {said}."
 
 

@@ -312,6 +312,12 @@ class Words:
         maker = self.next_map(known.of)
         return f"(what the {maker.function} takes for {self.name(maker.out.name)})" if maker else name
 
+    def is_nameless(self, role: Role) -> bool:
+        """Whether a gradient is of something that has no name for the user."""
+        known, labels = role.known, self.program.labels
+        named = self.aliases.get(known.of) or labels.get(known.of, "").strip("_")
+        return known.kind != "forward" and not named and self.primal(known) == known.of in self.judging.made
+
     def next_map(self, value: str) -> Map | None:
         """The pointwise function that a forward value goes into."""
         maps = [e for e in self.judging.truth.forward.equations if isinstance(e, Map) and len(e.operands) == 1]

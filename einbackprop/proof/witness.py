@@ -284,7 +284,10 @@ def _floats(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int
     values = {name: np.asarray(a) for name, a in (dict(program.constants) | dict(arrays)).items()}
     for equation in program.equations:
         if not isinstance(equation, Opaque):
-            values[equation.out.name] = compute(equation, values, sizes)
+            try:
+                values[equation.out.name] = compute(equation, values, sizes)
+            except IndexError as error:  # positions that are computed from what was drawn
+                raise UndecidedError(f"{equation.out.name} is written to where there is no place") from error
     return values
 
 

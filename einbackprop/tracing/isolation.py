@@ -35,7 +35,7 @@ class Arguments:
         self._roots: Counter[int] = Counter()
         self._sizes: dict[int, Any] = {}
         for path, leaf in nesting.leaves(arguments):
-            if isinstance(leaf, np.ndarray) and type(leaf) is not nesting.Number and leaf.dtype.kind in KINDS:
+            if isinstance(leaf, np.ndarray) and leaf.dtype.kind in KINDS:
                 self._add(path, leaf)
 
     def _add(self, path: nesting.Path, leaf: Any) -> None:
@@ -51,7 +51,7 @@ class Arguments:
 
     def traced(self, array: Any) -> Any:
         """A traced copy of an array: the input that it is, or else a constant."""
-        if type(array) is nesting.Number or array.dtype.kind not in KINDS:
+        if array.dtype.kind not in KINDS:
             return nesting.duplicate_array(array)
         if id(array) not in self._by_id:
             return self.recorder.constant(array).copied(np.array(array))
