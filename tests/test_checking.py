@@ -648,3 +648,21 @@ def test_pooling_whose_windows_overlap_is_called_wrong_and_repaired() -> None:
     assert report.exit_code == 1, str(report)
     (finding,) = (f for f in report.findings if f.line)
     assert finding.write == "dA[h:h + 2, c] += mask * dP[h, c]"
+
+
+def test_gradients_that_are_clipped_are_right_but_for_that() -> None:
+    def loss(W: Any, x: Any) -> Any:
+        return 0.5 * np.sum((x @ W) ** 2)
+
+    def gradients(W: Any, x: Any) -> Any:
+        g = x.T @ (x @ W)
+        np.clip(g, -5, 5, out=g)
+        return g
+
+    rng = np.random.default_rng(0)
+    x, W = 3 * rng.normal(size=(8, 3)), 0.01 * rng.normal(size=(3, 2))
+    report = check(loss, gradients, W, x)
+    assert report.exit_code == 0, str(report)
+    assert report.gradients[0].note.startswith("np.clip keeps entries of it within bounds")
+    assert check(loss, lambda W, x: np.clip(2 * gradients(W, x), -5, 5), W, x).exit_code == 1
+    assert np.clip(9, -5, 5) == 5

@@ -13,6 +13,7 @@ import numpy as np
 
 from einbackprop import interpretation
 from einbackprop.checking import answers, naming
+from einbackprop.checking.clipping import unclipped
 from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
@@ -33,6 +34,8 @@ from einbackprop.nesting import Attribute, Path, duplicate, get, leaves
 from einbackprop.tracing.tracer import Trace, record, record_pair
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
+
+CLIPPED = "np.clip keeps entries of it within bounds at some of the values drawn; but for that it is right"
 
 
 def check(
@@ -115,7 +118,10 @@ def solve(problem: Problem, seed: int = 0) -> Report:
         for draw in drawing.draws():
             draws.append(draw)
             methods.append(judge_all(user, drawing, draw, targets, history))
+        user, bare = unclipped(user, drawing, draws, targets, history)
+        history |= bare
         gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
+        gradients = tuple(replace(g, note=CLIPPED) if g.name in bare else g for g in gradients)
         gradients = _not_empty(problem, gradients)
         gradients, stale = _without_stale(problem, user, drawing, gradients, history)
         findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]

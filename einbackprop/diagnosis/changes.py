@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from .rewriting import grown, omissions, with_nodes
+from .rewriting import grown, with_nodes
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
 Node = ast.expr
@@ -227,9 +227,18 @@ def others(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
 
 
 def left_out(value: Node) -> Iterator[tuple[str, Node]]:
-    """One operand fewer."""
-    for changed in omissions(value):
-        yield "something here is too much", changed
+    """One operand of a product, quotient, sum or difference fewer."""
+    signs = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-"}
+    for number, node in enumerate(ast.walk(value)):
+        if isinstance(node, ast.BinOp) and type(node.op) in signs:
+            sign = signs[type(node.op)]
+            yield f"{sign} {ast.unparse(node.right)} is too much", with_nodes(value, {number: node.left})
+            if sign in "*+":
+                yield f"{ast.unparse(node.left)} {sign} is too much", with_nodes(value, {number: node.right})
+            inner = node.left
+            if sign == "*" and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):  # h * (1 - h), both
+                both = f"* {ast.unparse(inner.right)} * {ast.unparse(node.right)} is too much"
+                yield both, with_nodes(value, {number: inner.left})
 
 
 def numbers(value: Node) -> Iterator[tuple[str, Node]]:

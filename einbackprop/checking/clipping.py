@@ -1,0 +1,65 @@
+"""Gradients that are clipped before they are returned, as recurrent networks do: they are right but where that acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.answers import User
+from einbackprop.checking.draws import Draw, Drawing
+from einbackprop.checking.matching import Target
+from einbackprop.checking.trials import History, judge_all, verdict_of
+from einbackprop.nesting import duplicate
+
+
+class Unclipped:
+    """The user's gradients with ``np.clip`` doing nothing, and whether it would have done something.
+
+    Attributes
+    ----------
+    acts : bool
+    """
+
+    def __init__(self, gradients: Callable[[Any], Any]) -> None:
+        self.gradients, self.acts = gradients, False
+
+    def __call__(self, state: Any) -> Any:
+        """The gradients."""
+        own: Callable[..., Any] = np.clip
+
+        def clip(a: Any, *bounds: Any, out: Any = None, **keywords: Any) -> Any:
+            self.acts |= not np.array_equal(own(a, *bounds, **keywords), a)
+            if out is None:
+                return np.array(a) if isinstance(a, np.ndarray) else a
+            out[...] = a
+            return out
+
+        setattr(np, "clip", clip)  # noqa: B010 - the user's modules hold this one
+        try:
+            return self.gradients(state)
+        finally:
+            setattr(np, "clip", own)  # noqa: B010
+
+
+def unclipped(
+    user: User, drawing: Drawing, draws: Sequence[Draw], targets: list[Target], history: Mapping[str, History]
+) -> tuple[User, dict[str, History]]:
+    """The user with gradients that are not clipped, and what is right of them that is wrong of the clipped ones.
+
+    The user as is, and nothing, where no clipping acts, or it is not that which makes them wrong.
+    """
+    wrong = [t for t in targets if any(outcome.verdict == "wrong" for _, outcome in history[t.name])]
+    bare = Unclipped(user.gradients)
+    for draw in draws if wrong else ():
+        bare(duplicate(draw.state))
+    if not bare.acts:
+        return user, {}
+    other = replace(user, gradients=bare)
+    again: dict[str, History] = {target.name: [] for target in targets}
+    for draw in draws:
+        judge_all(other, drawing, draw, targets, again)
+    right = {t.name: again[t.name] for t in wrong if verdict_of(other, t, again[t.name]).verdict == "right"}
+    return (other, right) if right else (user, {})
