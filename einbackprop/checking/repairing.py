@@ -40,7 +40,7 @@ class Slopes:
     """What the gradients must be along random directions, at some states, and whether they are."""
 
     def __init__(self, trial: Trial, states: Sequence[Any], paths: tuple[Path, ...], rng: np.random.Generator) -> None:
-        self.user, self.states = trial.user, states
+        self.user, self.states = trial.user, list(states)
         self.names = [target.name for target in trial.targets]
         self.wanted: list[dict[str, tuple[np.ndarray, float]]] = []
         for state in states:
@@ -50,6 +50,15 @@ class Slopes:
                 direction = rng.normal(size=target.shape)
                 found[target.name] = direction, reference.slope({target.path: direction}).value
             self.wanted.append(found)
+
+    def begin_with(self, wrong: frozenset[str]) -> bool:
+        """Put a state first at which just these gradients are wrong; whether there is one."""
+        for n in range(len(self.states)):
+            if frozenset(self.names) - self.right(n) == wrong:
+                for some in self.states, self.wanted:
+                    some.insert(0, some.pop(n))
+                return True
+        return False
 
     def right(self, number: int) -> frozenset[str]:
         """The gradients that are right at a state, as the code is now."""
@@ -94,7 +103,7 @@ def repaired(
     said = [f for f in read.findings if f.line is not None]
     wrong = frozenset(trial.wrong)
     slopes = Slopes(trial, states, paths, np.random.default_rng(seed))
-    if frozenset(slopes.names) - slopes.right(0) != wrong:
+    if not slopes.begin_with(wrong):
         return read
     search = Search(slopes, wrong)
     if said and all(f.write is not None for f in said):
@@ -147,7 +156,7 @@ class Search:
         self.value = user.loss(duplicate(state))
         self.before = dict(user.matched(user.gradients(duplicate(state)), state).values)
         self.seconds = time.perf_counter() - start
-        self.spots = list(spots_of(lines - trusted))
+        self.spots = list(spots_of(lines - trusted or lines))  # one function may give both
 
     def is_relevant(self, spot: Spot) -> bool:
         """Whether a change of a statement's value changes the wrong gradients, and none but them, nor the loss."""
