@@ -50,7 +50,8 @@ def compile(
         again: what the function closes over, or draws at random, stays as it was, and so do branches, of which there
         is a warning. Numbers are NumPy's to rounding (``a/b`` may be ``a·(1/b)``), whole numbers of few bits do not
         wrap, and float32 stays float32: a conversion to a wider float inside the function is not followed. Labels
-        that are no positions are refused. It can be called by several threads at once, and never writes to its arguments.
+        that are no positions are refused. It can be called by several threads at once, and never writes to its
+        arguments.
 
     Raises
     ------
