@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import nesting
+from .choices import Choice, positions_of
 from .derivation import value_and_vjp, vjp
 from .errors import DerivationError
 from .plans.cache import Plans, key_of
@@ -24,7 +25,7 @@ PLANS = Plans(256)
 """The plans of gradients, the least recently used going first."""
 
 
-def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
+def derive(loss: Callable[..., Any], *arguments: Any, wrt: Choice = 0) -> Program:
     """The gradient of a loss, as a program of the same kinds as the loss itself.
 
     Parameters
@@ -32,8 +33,8 @@ def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
     loss : callable
         Returns one number.
     *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
-    wrt : int or tuple of int
-        Which arguments to differentiate with respect to.
+    wrt : int, str, or several in a tuple
+        Which arguments to differentiate with respect to: positions, or names.
 
     Returns
     -------
@@ -48,9 +49,10 @@ def derive(loss: Callable[..., Any], *arguments: Any, wrt: Wrt = 0) -> Program:
     TraceError
         See ``trace``.
     """
-    arguments = with_arrays(arguments, wrt)
+    chosen = positions_of(loss, wrt)
+    arguments = with_arrays(arguments, chosen)
     forward = forward_of(loss, arguments)
-    return nested(vjp(forward, names_of(forward, wrt)), arguments, wrt, first=0)
+    return nested(vjp(forward, names_of(forward, chosen)), arguments, chosen, first=0)
 
 
 @dataclass(frozen=True)
@@ -91,15 +93,15 @@ class Gradient:
         return outputs[0][()], filled(program.structure[1], outputs)
 
 
-def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
+def value_and_grad(loss: Callable[..., Any], wrt: Choice = 0) -> Gradient:
     """The function that returns a loss and its gradient.
 
     Parameters
     ----------
     loss : callable
         Returns one number.
-    wrt : int or tuple of int
-        Which arguments to differentiate with respect to.
+    wrt : int, str, or several in a tuple
+        Which arguments to differentiate with respect to: positions, or names.
 
     Returns
     -------
@@ -108,12 +110,12 @@ def value_and_grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
         reads the loss anew, so nothing that it closes over is ever stale; what it reads is lowered once, and kept.
         ``compile`` makes a function that does not read again.
     """
-    return Gradient(loss, wrt, with_value=True)
+    return Gradient(loss, positions_of(loss, wrt), with_value=True)
 
 
-def grad(loss: Callable[..., Any], wrt: Wrt = 0) -> Gradient:
+def grad(loss: Callable[..., Any], wrt: Choice = 0) -> Gradient:
     """The function that returns the gradient of a loss. See ``value_and_grad``."""
-    return Gradient(loss, wrt)
+    return Gradient(loss, positions_of(loss, wrt))
 
 
 def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:

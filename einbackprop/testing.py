@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from einbackprop.checking.solving import check
+from einbackprop.choices import Choice
 
 
 def assert_gradients_match(
     loss: Callable[..., Any],
     gradients: Callable[..., Any],
     *arguments: Any,
-    wrt: int | tuple[int, ...] = 0,
+    wrt: Choice = 0,
 ) -> None:
     """Assert that `gradients` returns the gradients of `loss`; fail with the report of `check`.
 
@@ -25,7 +26,7 @@ def assert_gradients_match(
         Arrays, or nested lists, tuples or dicts of them. Their shapes count; the values at which
         the gradients are compared are drawn afresh.
     wrt
-        The position of the argument that `loss` is differentiated by, or several.
+        The position or the name of the argument that `loss` is differentiated by, or several.
 
     Raises
     ------

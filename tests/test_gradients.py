@@ -5,8 +5,9 @@ import pytest
 from wild import FIXTURES, Fixture, pick
 
 from einbackprop import nesting
+from einbackprop.checking.solving import check
 from einbackprop.compilation import compile
-from einbackprop.errors import DerivationError
+from einbackprop.errors import DerivationError, OptionError
 from einbackprop.gradients import derive, grad, value_and_grad
 from einbackprop.interpretation import run
 
@@ -117,3 +118,36 @@ def test_a_gradient_of_numbers_alone_has_the_dtype_of_what_it_belongs_to(loss, d
     for g in found:
         assert g.dtype == dtype
         g *= 0.1
+
+
+def affine(W, b, x):
+    return np.sum((x @ W + b) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("wrt", "same"), [("b", 1), ("x", 2), (["W", "b"], (0, 1)), ([0, 2], (0, 2)), (("x", 0), (2, 0))]
+)
+def test_arguments_may_be_named(wrt, same):
+    arguments = np.ones((3, 2)), np.ones(2), np.ones((4, 3))
+    found, expected = grad(affine, wrt)(*arguments), grad(affine, same)(*arguments)
+    pairs = zip(found, expected, strict=True) if isinstance(same, tuple) else [(found, expected)]
+    for mine, theirs in pairs:
+        np.testing.assert_array_equal(mine, theirs)
+    assert derive(affine, *arguments, wrt=wrt) == derive(affine, *arguments, wrt=same)
+
+
+@pytest.mark.parametrize(
+    ("wrt", "said"),
+    [("z", "wrt='z', but the loss has no argument 'z': its arguments are W, b, x"),
+     (["W", "z"], "wrt=['W', 'z'], but the loss has no argument 'z': its arguments are W, b, x"),
+     (1.5, "wrt=1.5 must be the position or the name of an argument, or several in a tuple"),
+     (None, "wrt=None must be the position or the name of an argument, or several in a tuple"),
+     (True, "wrt=True must be the position or the name of an argument, or several in a tuple")],
+)  # fmt: skip
+def test_what_names_no_argument_is_said(wrt, said):
+    arguments = np.ones((3, 2)), np.ones(2), np.ones((4, 3))
+    for call in (lambda: grad(affine, wrt), lambda: derive(affine, *arguments, wrt=wrt),
+                 lambda: check(affine, affine, *arguments, wrt=wrt)):  # fmt: skip
+        with pytest.raises(OptionError) as raised:
+            call()
+        assert str(raised.value) == said

@@ -26,6 +26,7 @@ from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
+from einbackprop.choices import Choice, positions_of
 from einbackprop.derivation import vjp
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import EinbackpropError, ScriptError
@@ -42,7 +43,7 @@ def check(
     loss: Callable[..., Any],
     gradients: Callable[..., Any],
     *arguments: Any,
-    wrt: int | tuple[int, ...] = 0,
+    wrt: Choice = 0,
 ) -> Report:
     """Judge a hand-written gradient.
 
@@ -58,7 +59,7 @@ def check(
         Arrays of any shapes, or nested lists, tuples, dicts and objects of them. They are never
         changed: both functions get copies, the parameters in them freshly drawn.
     wrt
-        Which arguments: a position or several.
+        Which arguments: a position, a name, or several.
 
     Returns
     -------
@@ -80,7 +81,8 @@ def check(
     >>> bool(report), report.gradients[0].name, report.gradients[0].verdict
     (False, 'W', 'wrong')
     """
-    positions = (wrt,) if isinstance(wrt, int) else tuple(wrt)
+    chosen = positions_of(loss, wrt)
+    positions = (chosen,) if isinstance(chosen, int) else chosen
     count = len(arguments)
     for position in positions:
         if not -count <= position < count:
