@@ -210,3 +210,18 @@ def test_a_gradient_is_taken_for_what_its_name_says_once_it_is_finished() -> Non
     assert "note: here dscores is taken as ∂L/∂scores" in text  # and not for the gradient of probs
     assert "is ∂L/∂W" in text
     assert "a multiple of" not in text
+
+
+def test_a_name_for_what_is_not_needed_is_none() -> None:
+    """``_, b = weights``: the underscore does not become what others are called by."""
+    def inner(weights):
+        W, b = weights
+        return W * b
+
+    def outer(weights):
+        W, _ = weights
+        return inner(weights) + W
+
+    text = str(read(outer, [np.ones(3), np.ones(3)]))
+    assert "_[" not in text
+    assert "W[i] b[i]" in text

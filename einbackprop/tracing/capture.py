@@ -95,6 +95,8 @@ class Observer:
         """
         recorder = self.recorder
         assert recorder is not None
+        if not label.strip("_"):
+            return  # `_, b = weights`: a name for what is not needed says nothing
         if is_traced(value):
             name = recorder.name_of(value)
             if name is None:
