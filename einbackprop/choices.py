@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .checking.naming import parameters
 from .errors import OptionError
 
 Choice = int | str | Sequence[int | str]
@@ -26,9 +26,7 @@ def positions_of(loss: Callable[..., Any], wrt: Choice) -> int | tuple[int, ...]
     """
     if isinstance(wrt, str) or is_position(wrt):
         return position_of(loss, wrt, wrt)
-    if isinstance(wrt, list | tuple):
-        return tuple(position_of(loss, item, wrt) for item in wrt)
-    raise OptionError(f"wrt={wrt!r} must be the position or the name of an argument, or several in a tuple")
+    return tuple(position_of(loss, item, wrt) for item in (wrt if isinstance(wrt, list | tuple) else (wrt,)))
 
 
 def is_position(item: Any) -> bool:
@@ -42,10 +40,7 @@ def position_of(loss: Callable[..., Any], item: Any, wrt: Choice) -> int:
         return int(item)
     if not isinstance(item, str):
         raise OptionError(f"wrt={wrt!r} must be the position or the name of an argument, or several in a tuple")
-    try:
-        names = list(inspect.signature(loss).parameters)
-    except (TypeError, ValueError):
-        names = []
+    names = parameters(loss)
     if item not in names:
         known = f"its arguments are {', '.join(names)}" if names else "its arguments have no names"
         raise OptionError(f"wrt={wrt!r}, but the loss has no argument {item!r}: {known}")

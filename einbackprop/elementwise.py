@@ -67,8 +67,12 @@ def evaluate(function: str, arrays: Sequence[Any], parameter: Number | None = No
 
 def numeric(array: NDArray[Any]) -> NDArray[Any]:
     """Booleans as 0 and 1, for a sum of masks counts; whole numbers of few bits in 64, so that they do not wrap."""
-    narrow = array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize < 8)
-    return array.astype(np.int64) if narrow else array
+    return array.astype(np.int64) if array.dtype.kind == "b" or is_narrow(array.dtype) else array
+
+
+def is_narrow(dtype: np.dtype[Any]) -> bool:
+    """Whether it is of whole numbers of fewer than 64 bits."""
+    return dtype.kind in "iu" and dtype.itemsize < 8
 
 
 def derivative(

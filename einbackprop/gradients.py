@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -125,11 +126,9 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
     """
     seen: set[int] = set()
     for path, leaf in list(nesting.leaves(arguments)):
-        if type(leaf) is np.ndarray:
-            if id(leaf) in seen:
-                arguments = nesting.replaced(arguments, path, leaf.view())
-            seen.add(id(leaf))
-    for path, leaf in list(nesting.leaves(arguments)):
+        if type(leaf) is np.ndarray and id(leaf) in seen:
+            arguments = nesting.replaced(arguments, path, leaf.view())
+        seen.add(id(leaf))
         if isinstance(leaf, float | complex) and path[0] in (wrt if isinstance(wrt, tuple) else (wrt,)):
             arguments = nesting.replaced(arguments, path, np.array(leaf))
     return arguments
@@ -138,12 +137,10 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
 def run_planned(gradient: Gradient, forward: Program, arguments: tuple[Any, ...]) -> tuple[Program, Sequence[Any]]:
     """The gradient's program, and its outputs, by a plan that is kept for the next loss that reads the same."""
     key = key_of(forward), gradient.wrt, gradient.with_value, repr(numbered(arguments, {}))
-    kept = PLANS.get(key, lambda: gradient.derived(forward, arguments))
+    derived = functools.partial(gradient.derived, forward, arguments)
+    kept = PLANS.get(key, derived, functools.partial(number_dtypes, gradient=gradient))
     arrays = [nesting.get(arguments, i.path) for i in forward.inputs]
-    outputs = list(kept.run(arrays, forward.constants))
-    for n, dtype in number_dtypes(kept.program, gradient).items():
-        outputs[n] = outputs[n].astype(dtype)
-    return kept.program, outputs
+    return kept.program, kept.run(arrays, forward.constants)
 
 
 def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[Any]]:

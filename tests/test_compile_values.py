@@ -1,6 +1,5 @@
 """What a compiled function gives for other values than it was compiled with: NumPy's answer, or an error."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -258,9 +257,3 @@ def test_gradients_of_products_with_a_diagonal(subscripts: str) -> None:
             s[place] = 1e-6
             moved = [((a + t, b) if n == 0 else (a, b + t)) for t in (s, -s)]
             assert abs((loss(*moved[0]) - loss(*moved[1])) / 2e-6 - g[place]) < 1e-7
-
-
-def test_what_lasts_raises_no_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        eb.compile(lambda x: np.max(x) + x[np.argmax(x)], np.array([1.0, 2]))

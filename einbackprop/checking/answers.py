@@ -64,7 +64,7 @@ class User:
         except Exception:  # values that the user's code does not survive tell nothing
             return set()
         names = one.values.keys() & two.values.keys()
-        return {name for name in names if not _same(one.values[name], two.values[name])}
+        return {name for name in names if not same(one.values[name], two.values[name])}
 
     def matched(self, result: Any, state: Any) -> Matching:
         """Find the value that was returned for each target."""
@@ -105,7 +105,7 @@ def rehearse(
     user = User(loss, gradients, source, targets)
     names = [name for name, function, first in
              (("loss", loss, value), ("gradients", gradients, result))
-             if not _same(first, called(function, state, f"the {name}"))]
+             if not same(first, called(function, state, f"the {name}"))]
     if names:
         user.random = True
         user.loss, user.gradients = seeded(loss), seeded(gradients)
@@ -135,7 +135,7 @@ def changes(
         copied = duplicate(state)
         function(copied)
         changed = [name(path) for path in inputs
-                   if not _same(get(copied, path), get(state, path))]
+                   if not same(get(copied, path), get(state, path))]
         if changed:
             findings.append(Finding(
                 f"the {what} function changes {', '.join(changed)} in place: whoever calls it "
@@ -198,7 +198,7 @@ def _eps(value: Any) -> float:
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
-def _same(first: Any, second: Any) -> bool:
+def same(first: Any, second: Any) -> bool:
     """Whether two results hold the same arrays and numbers in the same places."""
     mine = [(path, leaf) for path, leaf in leaves(first) if _is_numeric(leaf)]
     theirs = [(path, leaf) for path, leaf in leaves(second) if _is_numeric(leaf)]

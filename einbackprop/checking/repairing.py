@@ -8,8 +8,6 @@ user's functions are given the changed code for one run, and what they return is
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
 import re
 import time
 from collections.abc import Sequence
@@ -19,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.answers import same
 from einbackprop.checking.certifying import Reference
 from einbackprop.checking.records import Finding, Line
 from einbackprop.checking.spots import Spot, in_place, is_literal, lines_of, spots_of
 from einbackprop.checking.trials import Trial
-from einbackprop.diagnosis.changes import Change, Hand, ranks
+from einbackprop.diagnosis.changes import Change, Hand, ranks, with_value
 from einbackprop.diagnosis.reviewing import Review
-from einbackprop.diagnosis.rewriting import with_nodes
 from einbackprop.nesting import Path, duplicate
 
 RUNS = 6000
@@ -64,8 +62,7 @@ class Slopes:
         """The gradients that are right at a state, as the code is now."""
         state = self.states[number]
         try:
-            with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-                values = self.user.matched(self.user.gradients(duplicate(state)), state).values
+            values = self.user.matched(self.user.gradients(duplicate(state)), state).values
         except Exception:  # code that does not run is no repair
             return frozenset()
         return frozenset(name for name in self.names if self._is_right(values.get(name), *self.wanted[number][name]))
@@ -164,7 +161,7 @@ class Search:
         value = statement.value
         if isinstance(value, ast.Tuple | ast.List | ast.Dict):
             return True
-        changed: Any = replace_value(statement, moved(value))
+        changed = with_value(statement, moved(value))
         if isinstance(statement, ast.Expr):
             if not value.args:
                 return False
@@ -172,13 +169,13 @@ class Search:
         after = self.returned(spot, changed)
         if after is None:
             return isinstance(value, ast.Compare)
-        return {name for name in self.before if not alike(self.before[name], after.get(name))} == self.wrong
+        return {name for name in self.before if not same(self.before[name], after.get(name))} == self.wrong
 
     def returned(self, spot: Spot, statement: ast.stmt) -> dict[str, Any] | None:
         """The gradients with a statement in the place of another, if the loss stays the same: it is trusted."""
         user, state = self.slopes.user, self.slopes.states[0]
         try:
-            with in_place((spot, statement)), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+            with in_place((spot, statement)):
                 if not np.array_equal(user.loss(duplicate(state)), self.value):
                     return None
                 return dict(user.matched(user.gradients(duplicate(state)), state).values)
@@ -216,30 +213,15 @@ class Search:
         places = {(finding.file, finding.line) for finding in only}
         left = int(min(RUNS, SECONDS / self.seconds) / (2 if only else 1))
         spots = [spot for spot in self.spots if spot.place in places or (not only and self.is_relevant(spot))]
-        options = [(spot, ranks(spot.statement, self.hand(spot))) for spot in spots]
-        for rank in range(6):
-            for spot, ways in options:
+        for ways in zip(*(ranks(spot.statement, self.hand(spot)) for spot in spots), strict=True):
+            for spot, changes in zip(spots, ways, strict=True):
                 own = ast.unparse(spot.statement)
-                for change in islice(ways[rank](), max(left, 0)):
+                for change in islice(changes(), max(left, 0)):
                     left -= 1
                     ast.copy_location(change.statement, spot.statement)
                     if ast.unparse(change.statement) != own and self.is_repair((spot, change.statement)):
                         return spot, change
         return None
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two gradients are the same; None is one too."""
-    if one is None or other is None:
-        return one is other
-    a, b = np.asarray(one), np.asarray(other)
-    return a.shape == b.shape and bool(np.all((a == b) | ((a != a) & (b != b))))
-
-
-def replace_value(statement: Any, value: ast.expr) -> Any:
-    """A statement with another value."""
-    nodes = list(ast.walk(statement))
-    return with_nodes(statement, {next(n for n, node in enumerate(nodes) if node is statement.value): value})
 
 
 def moved(value: ast.expr) -> ast.expr:

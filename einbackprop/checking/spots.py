@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
-import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,8 +59,7 @@ def lines_of(work: Callable[[], Any]) -> tuple[set[Place], dict[CodeType, Hand]]
     before = sys.gettrace()
     sys.settrace(entered)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            work()
+        work()
     finally:
         sys.settrace(before)
     return lines, hands
@@ -104,11 +102,13 @@ def is_users_function(value: Any) -> bool:
 
 def spots_of(lines: set[Place]) -> Iterator[Spot]:
     """The statements that lines are part of, in the order of the files."""
+    modules: dict[str, ast.Module] = {}
     for code in sorted({code for code, _ in lines}, key=lambda code: (code.co_filename, code.co_firstlineno)):
         try:
-            module = ast.parse(statements_of(code.co_filename).text)
+            module = modules.get(code.co_filename) or ast.parse(statements_of(code.co_filename).text)
         except (SyntaxError, OSError):
             continue
+        modules[code.co_filename] = module
         ran = {line for own, line in lines if own is code}
         functions = tuple(f for f in gc.get_referrers(code) if isinstance(f, FunctionType) and f.__code__ is code)
         for tree in module.body:

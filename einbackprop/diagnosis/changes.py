@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from .rewriting import grown, with_nodes
+from .rewriting import grown, omissions, with_nodes
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
 Node = ast.expr
@@ -62,7 +62,7 @@ def ranks(statement: Any, hand: Hand) -> list[Callable[[], Iterator[Change]]]:
         lambda: of_assignment(statement),
         lambda: of_values(statement, turned, signs, comparisons, axes),
         lambda: of_values(statement, lambda value: others(value, hand)),
-        lambda: of_values(statement, left_out, numbers, neighbours, lambda value: other_forms(value, hand)),
+        lambda: of_values(statement, omissions, numbers, neighbours, lambda value: other_forms(value, hand)),
         lambda: of_values(statement, lambda value: more_factors(value, hand)),
         lambda: of_values(statement, lambda value: more_terms(value, hand)),
     ]
@@ -96,9 +96,14 @@ def of_values(statement: Any, *ways: Callable[[Node], Iterator[tuple[str, Node]]
     value = statement.value
     for way in ways:
         for message, changed in way(value):
-            other = copy.copy(statement)
-            other.value = changed
-            yield Change(message, other)
+            yield Change(message, with_value(statement, changed))
+
+
+def with_value(statement: Any, value: Node) -> Any:
+    """A statement with another value."""
+    other = copy.copy(statement)
+    other.value = value
+    return other
 
 
 def places(value: Node, *kinds: type) -> Iterator[tuple[int, Any]]:
@@ -224,21 +229,6 @@ def others(value: Node, hand: Hand) -> Iterator[tuple[str, Node]]:
     for one, two in combinations(spelled, 2):
         exchanged = dict.fromkeys(spelled[one], parsed(two)) | dict.fromkeys(spelled[two], parsed(one))
         yield f"{one} and {two} stand the wrong way round", with_nodes(value, exchanged)
-
-
-def left_out(value: Node) -> Iterator[tuple[str, Node]]:
-    """One operand of a product, quotient, sum or difference fewer."""
-    signs = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-"}
-    for number, node in enumerate(ast.walk(value)):
-        if isinstance(node, ast.BinOp) and type(node.op) in signs:
-            sign = signs[type(node.op)]
-            yield f"{sign} {ast.unparse(node.right)} is too much", with_nodes(value, {number: node.left})
-            if sign in "*+":
-                yield f"{ast.unparse(node.left)} {sign} is too much", with_nodes(value, {number: node.right})
-            inner = node.left
-            if sign == "*" and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):  # h * (1 - h), both
-                both = f"* {ast.unparse(inner.right)} * {ast.unparse(node.right)} is too much"
-                yield both, with_nodes(value, {number: inner.left})
 
 
 def numbers(value: Node) -> Iterator[tuple[str, Node]]:

@@ -8,6 +8,7 @@ black box stands alone, and the report says so.
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -131,11 +132,7 @@ def review(
     reshaped = misshapen - accused
     findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
     right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]
-    grades, assumptions = proofs(found, right)
-    known = sums_of_data(found, arrays)
-    if known and any(target not in grades for target in right):  # what needs it: p - y is right of such y alone
-        more, others = proofs(found, [target for target in right if target not in grades], Assumptions(known))
-        grades, assumptions = {**grades, **more}, (*assumptions, *(a for a in others if a not in assumptions))
+    grades, assumptions = proofs(found, right, sums_of_data(found, arrays))
     told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
     grades = {name: grade for name, grade in grades.items() if name not in told}
     return Review(
@@ -305,9 +302,12 @@ def sums_of_data(found: Reviewed, arrays: Sequence[Any]) -> tuple[tuple[Contract
 
 
 def proofs(
-    found: Reviewed, right: Sequence[str], assuming: Assumptions = NOTHING
+    found: Reviewed, right: Sequence[str], sums: tuple[tuple[Contract, int], ...]
 ) -> tuple[dict[str, Grade], tuple[str, ...]]:
-    """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on."""
+    """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on.
+
+    What is not proved of any data is tried once more with what theirs ``sums`` are: p - y is right of such y alone.
+    """
     program = simplify(found.program)  # the forward runs twice, for the loss and for the gradients
     loss = program.outputs[0]
     forward = replace(
@@ -316,17 +316,25 @@ def proofs(
     grades: dict[str, Grade] = {}
     rests: dict[str, None] = {}
     chosen = {n: target for n, target in found.targets.items() if target[0] in right}
-    try:
+    search = len(program.equations) <= SEARCHED
+    failures = EinbackpropError, ArithmeticError, TypeError, ValueError  # what cannot be proved stays as sure as it is
+    derived = None
+    with contextlib.suppress(*failures):
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
-        prover = Prover(program, derived, assuming=assuming)
-        search = len(program.equations) <= SEARCHED
-        for (n, (name, _)), cotangent in zip(chosen.items(), derived.outputs, strict=True):
-            comparison = prover.compare(program.outputs[n].name, cotangent.name, search=search, patience=PATIENCE)
-            if comparison.verdict == "proved":
-                grades[name] = "proved"
-                rests |= dict.fromkeys(comparison.assumptions)
-            elif comparison.exact:
-                grades[name] = "exact"
-    except (EinbackpropError, ArithmeticError, TypeError, ValueError):
-        pass  # what cannot be proved stays as sure as the black box is
+    if derived is None:
+        return grades, ()
+    pairs = [(n, name, out.name) for (n, (name, _)), out in zip(chosen.items(), derived.outputs, strict=True)]
+    for assuming in (NOTHING, Assumptions(sums)) if sums else (NOTHING,):
+        left = [pair for pair in pairs if pair[1] not in grades]
+        if not left:
+            break
+        with contextlib.suppress(*failures):
+            prover = Prover(program, derived, assuming=assuming)
+            for n, name, cotangent in left:
+                comparison = prover.compare(program.outputs[n].name, cotangent, search=search, patience=PATIENCE)
+                if comparison.verdict == "proved":
+                    grades[name] = "proved"
+                    rests |= dict.fromkeys(comparison.assumptions)
+                elif comparison.exact:
+                    grades[name] = "exact"
     return grades, tuple(rests)

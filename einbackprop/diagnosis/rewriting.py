@@ -34,7 +34,7 @@ def rewritten(statement: Any, edit: Edit, words: Words) -> Iterator[Any]:
         case "scale":
             changes = scalings(value, edit, words)
         case "drop" | "drop term":
-            changes = omissions(value)
+            changes = (change for _, change in omissions(value))
         case "insert":
             changes = (grown(value, ast.Mult(), factor) for factor in expressions(edit, words))
         case "term":
@@ -138,7 +138,7 @@ def scalings(value: ast.expr, edit: Edit, words: Words) -> Iterator[ast.expr]:
         if isinstance(node, ast.Attribute) and node.attr in ("mean", "sum"):
             other = ast.Attribute(copy.deepcopy(node.value), "sum" if node.attr == "mean" else "mean", ast.Load())
             yield with_nodes(value, {n: other})
-    yield from omissions(value)
+    yield from (change for _, change in omissions(value))
     yield from other_numbers(value, edit)
     swapped = {ast.Add: ast.Sub(), ast.Sub: ast.Add()}
     for n, node in enumerate(nodes):
@@ -198,17 +198,19 @@ def amounts(edit: Edit, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]
                 yield operator, ast.parse(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
 
 
-def omissions(value: ast.expr) -> Iterator[ast.expr]:
-    """One operand of a product, quotient, sum or difference left out."""
-    for n, node in enumerate(ast.walk(value)):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.Add | ast.Sub):
-            yield with_nodes(value, {n: copy.deepcopy(node.left)})
-            if isinstance(node.op, ast.Mult | ast.Add):
-                yield with_nodes(value, {n: copy.deepcopy(node.right)})
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):  # h * (1 - h), both
+def omissions(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """One operand of a product, quotient, sum or difference left out, and what that says."""
+    signs = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-"}
+    for number, node in enumerate(ast.walk(value)):
+        if isinstance(node, ast.BinOp) and type(node.op) in signs:
+            sign = signs[type(node.op)]
+            yield f"{sign} {ast.unparse(node.right)} is too much", with_nodes(value, {number: node.left})
+            if sign in "*+":
+                yield f"{ast.unparse(node.left)} {sign} is too much", with_nodes(value, {number: node.right})
             inner = node.left
-            if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):
-                yield with_nodes(value, {n: copy.deepcopy(inner.left)})
+            if sign == "*" and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):  # h * (1 - h), both
+                both = f"* {ast.unparse(inner.right)} * {ast.unparse(node.right)} is too much"
+                yield both, with_nodes(value, {number: inner.left})
 
 
 def grown(value: ast.expr, operator: ast.operator, more: ast.expr) -> ast.expr:

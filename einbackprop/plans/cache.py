@@ -56,10 +56,13 @@ class Running:
 
 
 class Kept:
-    """A derived program and its plan; the values of its large constants are given in each run."""
+    """A derived program and its plan; the values of its large constants are given in each run.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    ``casts`` are the dtypes of outputs that are given another one.
+    """
+
+    def __init__(self, program: Program, casts: Mapping[int, np.dtype[Any]]) -> None:
+        self.program, self.casts = program, casts
         opened, self.names = open_constants(program)
         self.running = Running(lower(opened))
         self.dtypes = [np.dtype(i.dtype) for i in opened.inputs]
@@ -68,8 +71,8 @@ class Kept:
         """The outputs."""
         given = [*map(np.asarray, arrays), *(np.asarray(constants[name]) for name in self.names)]
         native = [array.astype(dtype, copy=False) for array, dtype in zip(given, self.dtypes, strict=True)]
-        outputs: Sequence[Any] = self.running(*native)
-        return outputs
+        outputs = self.running(*native)
+        return [out.astype(self.casts[n]) if n in self.casts else out for n, out in enumerate(outputs)]
 
 
 class Plans:
@@ -80,13 +83,16 @@ class Plans:
         self.lock = threading.Lock()
         self.kept: OrderedDict[Hashable, Kept] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], Program]) -> Kept:
-        """The plan of a key; made if there is none."""
+    def get(
+        self, key: Hashable, make: Callable[[], Program], casts: Callable[[Program], Mapping[int, Any]] = lambda _: {}
+    ) -> Kept:
+        """The plan of a key; made if there is none, with the dtypes that outputs are given."""
         with self.lock:
             if key in self.kept:
                 self.kept.move_to_end(key)
                 return self.kept[key]
-        kept = Kept(make())
+        program = make()
+        kept = Kept(program, casts(program))
         with self.lock:
             self.kept[key] = kept
             while len(self.kept) > self.most:

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from ..elementwise import numeric
 from ..interpretation import product_kind
 from ..program import Contract, picks
 from . import patterns, pointwise, products, reductions, spreading
@@ -52,7 +53,7 @@ def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
     kinds = list((dtypes | beside_numbers(equation, dtypes | picked(work, equation), work.weak)).values())
     if not kinds:
         return dtype
-    return product_kind([np.empty(0, np.int64 if kind.kind == "b" else kind) for kind in kinds])
+    return product_kind([numeric(np.empty(0, kind)) for kind in kinds])
 
 
 def picked(work: Workspace, equation: Contract) -> dict[str, Dtype]:

@@ -92,9 +92,17 @@ def lower(
     interface : Interface, optional
         By default ``run`` takes the inputs, and returns a tuple of the outputs.
     """
+    program, weak, interface = ready(program, dtypes, interface)
+    return planned(program, weak, reuse=reuse, interface=interface)
+
+
+def ready(
+    program: Program, dtypes: Sequence[Any], interface: Interface | None
+) -> tuple[Program, frozenset[str], Interface]:
+    """The program prepared for these dtypes, its values that are made of numbers alone, and its interface."""
     weak = weak_values(program)
     program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
-    return planned(prepared(program, dtypes, interface.positions), weak, reuse=reuse, interface=interface)
+    return prepared(program, dtypes, interface.positions), weak, interface
 
 
 def planned(program: Program, weak: frozenset[str], *, reuse: bool, interface: Interface) -> Plan:

@@ -20,17 +20,15 @@ from ..letters import letters_of
 from ..program import Contract, Equation, Input, Program, Ref, operands
 from . import native_numba, routines
 from .assembly import Source, compiled
-from .dtypes import value_dtypes, weak_values
+from .dtypes import value_dtypes
 from .interface import Interface
 from .labels import computed_ranges
-from .lowering import Lowering, Plan, planned
+from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
-from .preparation import prepared
 from .views import Root, View
-from .widening import widened
 from .workspace import Workspace
 
 Names = Mapping[str, Any]
@@ -83,9 +81,7 @@ def lower_natively(
     names : mapping
         What the loops refer to: ``names_of("numba")``, or ``native_numba.interpreted()``.
     """
-    weak = weak_values(program)
-    program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
-    program = prepared(program, dtypes, interface.positions)
+    program, weak, interface = ready(program, dtypes, interface)
     if interface.strict and computed_ranges(program):  # loops do not look at what they compute
         return planned(program, weak, reuse=reuse, interface=interface)
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)

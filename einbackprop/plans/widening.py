@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..elementwise import is_narrow, numeric
 from ..program import Contract, Equation, Extremum, Map, Program, Ref, Sum, Update, operands
 from .interface import Interface
 from .views import Dtype
@@ -36,18 +37,13 @@ def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tu
             constants[f"wide{n}"] = wide[n]
             lines.append(f"x{n} = x{n}.astype(wide{n})")
     arrays = {
-        name: np.asarray(array).astype(np.int64) if name in names and is_narrow(np.asarray(array).dtype) else array
+        name: numeric(np.asarray(array)) if name in names and is_narrow(np.asarray(array).dtype) else array
         for name, array in program.constants.items()
     }
     found = ChainMap(constants, interface.names)  # type: ignore[arg-type]  # it gets more as results are written
     taking = () if lines else interface.taking
     opened = replace(interface, opening=(*interface.opening, *lines), names=found, taking=taking)
     return replace(program, constants=arrays), wide, opened
-
-
-def is_narrow(dtype: Dtype) -> bool:
-    """Whether it is of whole numbers of fewer than 64 bits."""
-    return dtype.kind in "iu" and dtype.itemsize < 8
 
 
 def numbers_of(equation: Equation) -> Iterator[Ref]:

@@ -34,7 +34,7 @@ def same_mask(a: Any, b: Any) -> bool:
 def made_of(recorder: Recorder, name: str) -> Any:
     """How a comparison was made, with its letters numbered: of which values, and of which numbers."""
     equation = recorder.made.get(name)
-    if isinstance(equation, Contract) and not equation.operands and not equation.brackets:
+    if isinstance(equation, Contract) and is_number(recorder, name):
         return equation.factor
     if not isinstance(equation, Map):
         return None
