@@ -4,15 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .capture.tracer import trace
     from .checking.solving import check
-    from .compilation import compile
+    from .core.subscripts import vjp_subscripts
+    from .derivation.gradients import derive
     from .emission.writing import source
-    from .execution import einsum
-    from .gradients import derive, grad, value_and_grad
-    from .reading import read
-    from .subscripts import vjp_subscripts
-    from .text.explanation import explain
-    from .tracing.tracer import trace
+    from .notation.explanation import explain
+    from .plans.compilation import compile
+    from .plans.execution import einsum
+    from .plans.gradients import grad, value_and_grad
+    from .reading.reading import read
 
 __all__ = [
     "check", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad",
@@ -21,16 +22,16 @@ __all__ = [
 
 _HOMES = {
     "check": "checking.solving",
-    "compile": "compilation",
-    "derive": "gradients",
-    "einsum": "execution",
-    "explain": "text.explanation",
-    "grad": "gradients",
-    "read": "reading",
+    "compile": "plans.compilation",
+    "derive": "derivation.gradients",
+    "einsum": "plans.execution",
+    "explain": "notation.explanation",
+    "grad": "plans.gradients",
+    "read": "reading.reading",
     "source": "emission.writing",
-    "trace": "tracing.tracer",
-    "value_and_grad": "gradients",
-    "vjp_subscripts": "subscripts",
+    "trace": "capture.tracer",
+    "value_and_grad": "plans.gradients",
+    "vjp_subscripts": "core.subscripts",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from einbackprop.command import main
+from einbackprop.shell.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

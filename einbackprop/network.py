@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from einbackprop.execution import einsum
-from einbackprop.shapes import declare_shapes
+from einbackprop.core.shapes import declare_shapes
+from einbackprop.plans.execution import einsum
 
 Array = NDArray[Any]
 

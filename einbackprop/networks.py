@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from einbackprop.errors import ShapeError
-from einbackprop.execution import einsum
 from einbackprop.layers.attention import causal_mask
 from einbackprop.layers.convolution import convolution_2d
 from einbackprop.layers.embedding import embedding
@@ -29,6 +28,7 @@ from einbackprop.layers.normalization import layer_norm
 from einbackprop.layers.pointwise import relu, sigmoid
 from einbackprop.layers.pooling import max_pooling
 from einbackprop.layers.transformer import transformer_block
+from einbackprop.plans.execution import einsum
 
 Parameters = dict[str, Any]
 

@@ -37,7 +37,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import DTypeLike, NDArray
 
-from einbackprop.subscripts import parse
+from einbackprop.core.subscripts import parse
 
 Array = NDArray[Any]
 

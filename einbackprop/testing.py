@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from einbackprop.checking.solving import check
-from einbackprop.choices import Choice
+from einbackprop.core.choices import Choice
 
 
 def assert_gradients_match(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from einbackprop.program import (
+from einbackprop.core.program import (
     ONE,
     Bracket,
     Contract,

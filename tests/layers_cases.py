@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from einbackprop import nesting, shapes
+from einbackprop.core import nesting, shapes
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.attention import attention, causal_mask, multi_head_attention, rotations
 from einbackprop.layers.normalization import layer_norm

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from einbackprop.program import Contract, Extremum, Factor, Input, Map, Opaque, Position, Program, Ref, Sum, Update
+from einbackprop.core.program import Contract, Extremum, Factor, Input, Map, Opaque, Position, Program, Ref, Sum, Update
 from einbackprop.proof.correspondence import indices_of
 
 Where = dict[str, int]

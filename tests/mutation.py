@@ -25,10 +25,10 @@ import numpy as np
 from formula_values import UnreadableError, formula_value, size_letters
 from mutation_scripts import SCRIPTS, Script, exercise
 
-from einbackprop import nesting
+from einbackprop.capture.tracer import record_pair
 from einbackprop.checking.records import Finding
+from einbackprop.core import nesting
 from einbackprop.diagnosis.explaining import explain_mistakes
-from einbackprop.tracing.tracer import record_pair
 
 STEP = 1e-6
 CONTAINERS = ("values", "theta", "net", "layer", "parameters", "activations")  # variables that are no arrays

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop import elementwise
-from einbackprop.program import Program
+from einbackprop.core import elementwise
+from einbackprop.core.program import Program
 
 LONGEST = 3000
 

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from einbackprop import shapes
+from einbackprop.core import shapes
 
 FACTOR = re.compile(r"(1 - )?(\w+)\[([\w,]+)\]")
 PARTIAL = re.compile(r"∂(\w+)\[([\w,]+)\]/∂(\w+)\[([\w,]+)\] = (.+)")

@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from einbackprop.letters import letters_of, rename_letters
-from einbackprop.program import ONE, Bracket, Contract, Factor, Map, Position, Program, Ref, Sum
-from einbackprop.text.equations import Equation
+from einbackprop.core.letters import letters_of, rename_letters
+from einbackprop.core.program import ONE, Bracket, Contract, Factor, Map, Position, Program, Ref, Sum
+from einbackprop.notation.equations import Equation
 
 Rewrite = Callable[[Program, Any], Program]
 

@@ -8,11 +8,11 @@ import pytest
 
 import einbackprop as eb
 from einbackprop import layers
-from einbackprop.command import main
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.normalization import batch_norm, batch_norm_vjp, normalized_over_batch
-from einbackprop.text.catalogue import formulas, functions_of, layer_named, reference_card
+from einbackprop.notation.catalogue import formulas, functions_of, layer_named, reference_card
+from einbackprop.shell.command import main
 
 NOTES = (Path(__file__).parent.parent / "NOTES.md").read_text(encoding="utf-8")
 EVERY = pytest.mark.parametrize("name", CATALOGUE)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from einbackprop import nesting
-from einbackprop.command import main
+from einbackprop.core import nesting
 from einbackprop.errors import CheckpointError
+from einbackprop.shell.command import main
 from einbackprop.training import runs
 from einbackprop.training.checkpoints import DESCRIPTION, FORMAT, load, replace_file, save, settings_of, snapshot_of
 from einbackprop.training.digits import DigitsSettings, digits_task

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
 
-from einbackprop.command import main
+from einbackprop.shell.command import main
 
 OPTIONS = ["--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
 
@@ -101,10 +101,10 @@ def test_version_and_missing_options(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_importing_the_command_costs_no_numpy_of_its_own() -> None:
-    code = "import sys, einbackprop.errors; before = set(sys.modules); import einbackprop.command; " \
+    code = "import sys, einbackprop.errors; before = set(sys.modules); import einbackprop.shell.command; " \
            "print(*sorted(m for m in set(sys.modules) - before if m.startswith('einbackprop')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["einbackprop.command"]
+    assert done.stdout.split() == ["einbackprop.shell", "einbackprop.shell.command"]
 
 
 def test_the_package_runs_as_a_module(script: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
     def failing(*_: object, **__: object) -> None:
         raise KeyError("t17")
 
-    monkeypatch.setattr("einbackprop.scripts.solve", failing)
+    monkeypatch.setattr("einbackprop.shell.scripts.solve", failing)
     arguments = ["check", str(script), *OPTIONS]
     assert main(arguments) == 4
     said = capsys.readouterr().err

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from einbackprop.capture.tracer import trace
+from einbackprop.core.interpretation import evaluate, read
+from einbackprop.core.program import Contract, Equation, Factor, Sum
 from einbackprop.diagnosis.sampling import evaluate_into
 from einbackprop.diagnosis.truth import Truth
-from einbackprop.interpretation import evaluate, read
-from einbackprop.program import Contract, Equation, Factor, Sum
-from einbackprop.tracing.tracer import trace
 
 rng = np.random.default_rng(4)
 Z, V, LABELS = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.integers(0, 3, 5)

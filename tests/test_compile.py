@@ -10,7 +10,7 @@ import pytest
 from wild import FIXTURES, Fixture, pick
 
 import einbackprop as eb
-from einbackprop import nesting
+from einbackprop.core import nesting
 from einbackprop.errors import ArgumentError, DtypeError, RangeError, ShapeError
 
 SEED = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from einbackprop.command import main
+from einbackprop.shell.command import main
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -12,11 +12,10 @@ from drawn_programs import programs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einbackprop import derivation, differential, elementwise
-from einbackprop.derivation import jvp, value_and_vjp, vjp, vjp_of_contract
-from einbackprop.errors import DerivationError
-from einbackprop.interpretation import run
-from einbackprop.program import (
+from einbackprop.capture.tracer import trace
+from einbackprop.core import elementwise
+from einbackprop.core.interpretation import run
+from einbackprop.core.program import (
     ONE,
     Bracket,
     Contract,
@@ -34,9 +33,12 @@ from einbackprop.program import (
     Sum,
     Update,
 )
-from einbackprop.simplification import simplify
-from einbackprop.text.notation import equation_text
-from einbackprop.tracing.tracer import trace
+from einbackprop.core.simplification import simplify
+from einbackprop.derivation import accumulation as derivation
+from einbackprop.derivation import differential
+from einbackprop.derivation.accumulation import jvp, value_and_vjp, vjp, vjp_of_contract
+from einbackprop.errors import DerivationError
+from einbackprop.notation.index_notation import equation_text
 
 STEP = 1e-20
 DIMENSIONS = (Dimension("ijkl", 3), Dimension("bcd", 2), Dimension("mno", 4))

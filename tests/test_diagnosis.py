@@ -10,11 +10,11 @@ from test_judging import SHAPES, SQUARE, judged, traced
 
 from einbackprop.checking.records import Finding
 from einbackprop.checking.solving import check
+from einbackprop.core.program import Contract, Factor, Map, Ref, Source, Sum
 from einbackprop.diagnosis import edits
 from einbackprop.diagnosis.explaining import Diagnosis, Mistake, explain_mistakes
 from einbackprop.diagnosis.orientation import ends_in_transpose
 from einbackprop.diagnosis.search import Search, Surroundings
-from einbackprop.program import Contract, Factor, Map, Ref, Source, Sum
 
 
 def findings(changes: dict[str, str], shapes: dict[str, tuple[int, ...]] = SQUARE) -> tuple[Finding, ...]:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from einbackprop import interpretation
-from einbackprop.dimensions import Axis, Dimensions, choose_letters
+from einbackprop.capture.tracer import Trace, record, record_pair, trace
+from einbackprop.core import interpretation
+from einbackprop.core.dimensions import Axis, Dimensions, choose_letters
+from einbackprop.core.program import Program
 from einbackprop.errors import TraceError
-from einbackprop.program import Program
-from einbackprop.text.notation import View, equation_text
-from einbackprop.tracing.tracer import Trace, record, record_pair, trace
+from einbackprop.notation.index_notation import View, equation_text
 
 
 def draw(*shape: int) -> np.ndarray:
@@ -273,7 +273,7 @@ def test_an_axis_made_in_the_same_way_is_the_same() -> None:
 
 
 def test_letters_run_out_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("einbackprop.dimensions.PROVISIONAL", 2)
+    monkeypatch.setattr("einbackprop.core.dimensions.PROVISIONAL", 2)
     dimensions = Dimensions()
     axis = dimensions.new(1)
     for _ in range(2):

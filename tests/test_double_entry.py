@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from einbackprop import network
-from einbackprop.gradients import derive
-from einbackprop.program import ONE, Contract, Program, Sum
+from einbackprop.capture.tracer import trace
+from einbackprop.core.program import ONE, Contract, Program, Sum
+from einbackprop.derivation.gradients import derive
 from einbackprop.proof.normal_form import einsum_normal_form
-from einbackprop.tracing.tracer import trace
 
 COTANGENTS = (
     "dpredictions", "dW3", "dhid_2", "db3", "dz2", "dW2", "dhid_1", "db2", "dz1", "dW1", "db1",

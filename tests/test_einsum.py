@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from einbackprop import execution
+from einbackprop.core.subscripts import parse
 from einbackprop.errors import DtypeError, ShapeError, SubscriptsError
-from einbackprop.execution import PLANS_KEPT, einsum
-from einbackprop.lowering import contraction_order, lower
-from einbackprop.subscripts import parse
+from einbackprop.plans import execution
+from einbackprop.plans.einsum_lowering import contraction_order, lower
+from einbackprop.plans.execution import PLANS_KEPT, einsum
 
 DTYPES = ["f8", "f4", "c16", "c8", "f2", "g", "G", "i8", "i1", "u2", "?", "O"]
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einbackprop import elementwise
-from einbackprop.derivation import vjp
-from einbackprop.elementwise import FUNCTIONS, derivative, evaluate
+from einbackprop.core import elementwise
+from einbackprop.core.elementwise import FUNCTIONS, derivative, evaluate
+from einbackprop.core.formulas import parse
+from einbackprop.core.interpretation import run
+from einbackprop.core.program import Dimension, Input, Map, Program, Ref
+from einbackprop.derivation.accumulation import vjp
 from einbackprop.errors import FunctionError
-from einbackprop.formulas import parse
-from einbackprop.interpretation import run
-from einbackprop.program import Dimension, Input, Map, Program, Ref
 
 DOMAINS = {
     "log": (0.1, 3), "log2": (0.1, 3), "log10": (0.1, 3), "log1p": (-0.8, 3), "arcsin": (-0.9, 0.9),

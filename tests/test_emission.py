@@ -15,15 +15,11 @@ from hypothesis import strategies as st
 from tracing_quietly import no_collection
 from wild import CONTROLS, FIXTURES
 
-from einbackprop import interpretation, nesting
-from einbackprop.derivation import value_and_vjp, vjp
-from einbackprop.emission.identifiers import identifier
-from einbackprop.emission.writing import source, wrapped
-from einbackprop.errors import NotationError
-from einbackprop.gradients import derive, grad
-from einbackprop.letters import letters_of
-from einbackprop.nesting import Attribute
-from einbackprop.program import (
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation, nesting
+from einbackprop.core.letters import letters_of
+from einbackprop.core.nesting import Attribute
+from einbackprop.core.program import (
     ONE,
     Bracket,
     Contract,
@@ -41,8 +37,13 @@ from einbackprop.program import (
     operands,
     picks,
 )
-from einbackprop.text.serialisation import format_program, parse_program
-from einbackprop.tracing.tracer import trace
+from einbackprop.derivation.accumulation import value_and_vjp, vjp
+from einbackprop.derivation.gradients import derive
+from einbackprop.emission.identifiers import identifier
+from einbackprop.emission.writing import source, wrapped
+from einbackprop.errors import NotationError
+from einbackprop.notation.serialisation import format_program, parse_program
+from einbackprop.plans.gradients import grad
 
 EINSUMS = ["np.einsum", "eb.einsum"]
 

@@ -11,7 +11,7 @@ from formulas_in_text import program
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from einbackprop import interpretation
+from einbackprop.core import interpretation
 from einbackprop.errors import UndecidedError
 from einbackprop.proof import exact, residues
 from einbackprop.proof.correspondence import number_dimensions

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from tracing_quietly import no_collection
 from wild import FIXTURES
 
-from einbackprop import interpretation
-from einbackprop.derivation import value_and_vjp, vjp_of_contract
-from einbackprop.errors import SubscriptsError
-from einbackprop.letters import letters_of
-from einbackprop.program import (
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation
+from einbackprop.core.letters import letters_of
+from einbackprop.core.program import (
     ONE,
     Bracket,
     Contract,
@@ -33,13 +32,14 @@ from einbackprop.program import (
     Sum,
     Update,
 )
-from einbackprop.text.display import PALETTE, hue, on_terminal, painted
-from einbackprop.text.equations import parse_all
-from einbackprop.text.explanation import explain
-from einbackprop.text.markup import text
-from einbackprop.text.notation import EXACT
-from einbackprop.text.steps import derivation
-from einbackprop.tracing.tracer import trace
+from einbackprop.derivation.accumulation import value_and_vjp, vjp_of_contract
+from einbackprop.errors import SubscriptsError
+from einbackprop.notation.display import PALETTE, hue, on_terminal, painted
+from einbackprop.notation.equations import parse_all
+from einbackprop.notation.explanation import explain
+from einbackprop.notation.index_notation import EXACT
+from einbackprop.notation.markup import text
+from einbackprop.notation.steps import derivation
 
 PRODUCT = """\
     z_ib = Σ_j W_ij x_jb

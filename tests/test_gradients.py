@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from wild import FIXTURES, Fixture, pick
 
-from einbackprop import nesting
 from einbackprop.checking.solving import check
-from einbackprop.compilation import compile
+from einbackprop.core import nesting
+from einbackprop.core.interpretation import run
+from einbackprop.derivation.gradients import derive
 from einbackprop.errors import DerivationError, OptionError
-from einbackprop.gradients import derive, grad, value_and_grad
-from einbackprop.interpretation import run
+from einbackprop.plans.compilation import compile
+from einbackprop.plans.gradients import grad, value_and_grad
 
 SEED = 3
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einbackprop import interpretation
-from einbackprop.idioms import recognise
-from einbackprop.program import Contract, Extremum, Map, Program
-from einbackprop.quotients import Quotient, Quotients, plus, times
-from einbackprop.tracing.tracer import trace
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation
+from einbackprop.core.idioms import recognise
+from einbackprop.core.program import Contract, Extremum, Map, Program
+from einbackprop.core.quotients import Quotient, Quotients, plus, times
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 

@@ -13,9 +13,8 @@ from drawn_programs import programs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einbackprop.errors import ShapeError
-from einbackprop.interpretation import evaluate, run
-from einbackprop.program import (
+from einbackprop.core.interpretation import evaluate, run
+from einbackprop.core.program import (
     Bracket,
     Contract,
     Dimension,
@@ -30,6 +29,7 @@ from einbackprop.program import (
     Sum,
     Update,
 )
+from einbackprop.errors import ShapeError
 
 Scalars = dict[tuple[int, ...], Any]
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from mutation import module_of
 
+from einbackprop.capture.tracer import record_pair
+from einbackprop.core.program import Contract, Factor, Map, Program, Ref, Sum
 from einbackprop.diagnosis.aliases import is_alias, named_after, with_aliases
 from einbackprop.diagnosis.blaming import judge
 from einbackprop.diagnosis.judging import Judging
 from einbackprop.diagnosis.orientation import oriented
 from einbackprop.diagnosis.refitting import refit
 from einbackprop.diagnosis.truth import Known, Matching, Truth, ratio, sized
-from einbackprop.program import Contract, Factor, Map, Program, Ref, Sum
-from einbackprop.tracing.tracer import record_pair
 
 SCRIPT = """\
 import numpy as np

@@ -30,11 +30,9 @@ from layers_mutants import is_harmless, mutants
 from layers_numbers import Derivation
 from layers_reading import Equation, Partial, lines_of
 
-from einbackprop import nesting
 from einbackprop.checking import certifying
-from einbackprop.compilation import compile as compile_
+from einbackprop.core import nesting
 from einbackprop.errors import RangeError, ShapeError
-from einbackprop.gradients import value_and_grad
 from einbackprop.layers import CATALOGUE, FAMILIES, attention, losses, normalization, pointwise, softmax
 from einbackprop.layers.convolution import convolution_1d
 from einbackprop.layers.dropout import dropout
@@ -43,6 +41,8 @@ from einbackprop.layers.linear import linear
 from einbackprop.layers.pooling import average_pooling_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
 from einbackprop.layers.windows import scatter, windows
+from einbackprop.plans.compilation import compile as compile_
+from einbackprop.plans.gradients import value_and_grad
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 STEP = 1e-30

@@ -17,16 +17,16 @@ from layers_cases import CONVOLUTIONS, POINTWISE, POOLING, RECURRENT, Case, case
 from layers_mutants import is_harmless, mutants
 from layers_unrolling import unrolled
 
-from einbackprop import nesting
-from einbackprop.derivation import vjp as derive_vjp
+from einbackprop.capture.tracer import trace
+from einbackprop.core import nesting
+from einbackprop.core.interpretation import run
+from einbackprop.core.program import Program
+from einbackprop.derivation.accumulation import vjp as derive_vjp
 from einbackprop.errors import ShapeError, TraceError
 from einbackprop.execution import einsum
-from einbackprop.interpretation import run
 from einbackprop.layers import CATALOGUE, attention, convolution, recurrence
 from einbackprop.layers.windows import scatter
-from einbackprop.program import Program
 from einbackprop.proof.normal_form import Comparison, Prover
-from einbackprop.tracing.tracer import trace
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 FEW = settings(max_examples=max(3, settings.default.max_examples // 50 * 3))

@@ -13,17 +13,17 @@ from drawn_programs import programs
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from einbackprop import interpretation
-from einbackprop.compilation import compile
-from einbackprop.derivation import value_and_vjp
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation
+from einbackprop.core.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
+from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import RangeError
-from einbackprop.gradients import Gradient
 from einbackprop.plans import pointwise, reductions, regions, roles
 from einbackprop.plans.assembly import Step
 from einbackprop.plans.cache import Plans, Running
+from einbackprop.plans.compilation import compile
+from einbackprop.plans.gradients import Gradient
 from einbackprop.plans.lowering import Plan, lower
-from einbackprop.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
-from einbackprop.tracing.tracer import trace
 
 Arrays = list[np.ndarray]
 

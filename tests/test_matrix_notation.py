@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from einbackprop.program import ONE, Bracket, Contract, Factor, Position, Ref, Sum
-from einbackprop.subscripts import parse
-from einbackprop.text.markup import latex
-from einbackprop.text.matrix_notation import matrix_form, matrix_text, transpose_reason
-from einbackprop.text.notation import View
+from einbackprop.core.program import ONE, Bracket, Contract, Factor, Position, Ref, Sum
+from einbackprop.core.subscripts import parse
+from einbackprop.notation.index_notation import View
+from einbackprop.notation.markup import latex
+from einbackprop.notation.matrix_notation import matrix_form, matrix_text, transpose_reason
 
 
 def contract(subscripts, names="ABCDEF", factor=ONE):

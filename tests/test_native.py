@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from test_lowering import assert_same, laid_out, thresholds_of_one, typed, unwritten
 
 import einbackprop as eb
-from einbackprop import interpretation, nesting
-from einbackprop.derivation import value_and_vjp
-from einbackprop.elementwise import FUNCTIONS
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation, nesting
+from einbackprop.core.elementwise import FUNCTIONS
+from einbackprop.core.program import ONE, Dimension, Extremum, Input, Map, Program, Ref, Sum
+from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import ArgumentError, BackendError, DtypeError, ShapeError
 from einbackprop.plans import native, native_functions, native_groups, native_numba
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
-from einbackprop.program import ONE, Dimension, Extremum, Input, Map, Program, Ref, Sum
-from einbackprop.tracing.tracer import trace
 
 Arrays = list[np.ndarray]
 PYTHON = native_numba.interpreted()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einbackprop.nesting import Attribute, Number, duplicate, get, label, leaves, rebuild, replaced
+from einbackprop.core.nesting import Attribute, Number, duplicate, get, label, leaves, rebuild, replaced
 
 Pair = namedtuple("Pair", "W b")
 

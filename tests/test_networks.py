@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from einbackprop import nesting, network
-from einbackprop.compilation import compile as compiled
+from einbackprop import network
+from einbackprop.core import nesting
 from einbackprop.errors import RangeError, ShapeError
-from einbackprop.gradients import value_and_grad
 from einbackprop.layers.pointwise import relu
 from einbackprop.networks import (
     BLOCK,
@@ -24,6 +23,8 @@ from einbackprop.networks import (
     mlp_regression_loss,
 )
 from einbackprop.optimisers import adamw, mapped, sgd, start_adamw, start_sgd
+from einbackprop.plans.compilation import compile as compiled
+from einbackprop.plans.gradients import value_and_grad
 from einbackprop.strategies import layer_sizes
 
 

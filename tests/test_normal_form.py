@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from polynomial_values import Evaluator, close, equal
 from rewrites import CHANGING, KEEPING
 
-from einbackprop import interpretation
+from einbackprop.core import interpretation
+from einbackprop.core.program import Contract, Dimension, Factor, Input, Map, Program, Ref
 from einbackprop.errors import UndecidedError
-from einbackprop.program import Contract, Dimension, Factor, Input, Map, Program, Ref
 from einbackprop.proof import brackets, canonical, identities
 from einbackprop.proof.exact import evaluate
 from einbackprop.proof.normal_form import Assumptions, einsum_normal_form, expand, same

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einbackprop.errors import NotationError
-from einbackprop.nesting import Attribute
-from einbackprop.program import (
+from einbackprop.core.nesting import Attribute
+from einbackprop.core.program import (
     ONE,
     Bracket,
     Contract,
@@ -29,9 +28,10 @@ from einbackprop.program import (
     Sum,
     Update,
 )
-from einbackprop.text.equations import parse_all
-from einbackprop.text.notation import EXACT, View, equation_latex, equation_text
-from einbackprop.text.serialisation import format_program, parse_program
+from einbackprop.errors import NotationError
+from einbackprop.notation.equations import parse_all
+from einbackprop.notation.index_notation import EXACT, View, equation_latex, equation_text
+from einbackprop.notation.serialisation import format_program, parse_program
 
 HALF = Factor.of(Fraction(1, 2))
 MINUS = -ONE

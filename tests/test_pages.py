@@ -17,9 +17,9 @@ from einbackprop.checking.pages import page
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
-from einbackprop.command import main
-from einbackprop.scripts import check_script
-from einbackprop.text.display import READABLE, contrast, hue, readable_colour
+from einbackprop.notation.display import READABLE, contrast, hue, readable_colour
+from einbackprop.shell.command import main
+from einbackprop.shell.scripts import check_script
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 MATH = "{http://www.w3.org/1998/Math/MathML}"

@@ -9,12 +9,12 @@ from hypothesis import given
 from test_lowering import assert_same
 
 import einbackprop as eb
-from einbackprop import interpretation
-from einbackprop.derivation import value_and_vjp
+from einbackprop.core import interpretation
+from einbackprop.core.program import ONE, Contract, Dimension, Factor, Input, Program, Ref, Sum
+from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.layers.attention import attention, attention_vjp, causal_mask
+from einbackprop.notation.index_notation import View, equation_text
 from einbackprop.plans.algebra import simplified
-from einbackprop.program import ONE, Contract, Dimension, Factor, Input, Program, Ref, Sum
-from einbackprop.text.notation import View, equation_text
 
 X, ROW, MASK = np.arange(6.0).reshape(2, 3) + 1, np.arange(3.0) + 1, np.tri(2, 3, dtype=bool)
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from test_lowering import checked, typed
 
 import einbackprop as eb
-from einbackprop.derivation import value_and_vjp, vjp
+from einbackprop.capture.tracer import trace
+from einbackprop.core.program import Program
+from einbackprop.derivation.accumulation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
 from einbackprop.plans import blocks, contractions, spreading, windowing
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.plans.preparation import paired
 from einbackprop.plans.stacking import Stacking
-from einbackprop.program import Program
-from einbackprop.tracing.tracer import trace
 
 Shape = tuple[int, ...]
 

@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewrites import CHANGING, KEEPING, choose, with_equations
 
-from einbackprop import interpretation
-from einbackprop.errors import EinbackpropError
-from einbackprop.program import (
+from einbackprop.core import interpretation
+from einbackprop.core.program import (
     Bracket,
     Contract,
     Dimension,
@@ -30,6 +29,7 @@ from einbackprop.program import (
     Ref,
     Update,
 )
+from einbackprop.errors import EinbackpropError
 from einbackprop.proof.brackets import LABELS_IN_RANGE
 from einbackprop.proof.comparison import Comparison
 from einbackprop.proof.normal_form import Prover, same

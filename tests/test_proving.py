@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rewrites import CHANGING, KEEPING
 from test_normal_form import TIE, exact_arrays
 
+from einbackprop.core.program import Contract, Factor, Ref
 from einbackprop.errors import UndecidedError
-from einbackprop.program import Contract, Factor, Ref
 from einbackprop.proof import proving
 from einbackprop.proof.exact import evaluate
 from einbackprop.proof.normal_form import Assumptions, Prover, same

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import einbackprop as eb
-from einbackprop.tracing.reaching import namespaces
+from einbackprop.capture.reaching import namespaces
 
 HELPER = '''\
 import functools

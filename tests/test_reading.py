@@ -9,8 +9,8 @@ import pytest
 from mutants import COLUMNS, COLUMNS_GRADS
 from wild import FIXTURES, Fixture
 
-from einbackprop.command import main
-from einbackprop.reading import Reading, read
+from einbackprop.reading.reading import Reading, read
+from einbackprop.shell.command import main
 
 
 def module_of(tmp_path: Path, text: str) -> types.ModuleType:

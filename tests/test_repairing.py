@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from einbackprop.checking import repairing
-from einbackprop.scripts import check_script
+from einbackprop.shell.scripts import check_script
 
 
 class Net(NamedTuple):

@@ -8,8 +8,8 @@ import pytest
 from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
 
 from einbackprop.checking.solving import check
-from einbackprop.command import main
-from einbackprop.scripts import check_script
+from einbackprop.shell.command import main
+from einbackprop.shell.scripts import check_script
 
 
 def report_of(tmp_path: Path, text: str, setup: str = ""):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mutants import ALL, ALL_FIVE, COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
 
-from einbackprop import scripts
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
-from einbackprop.scripts import check_script
+from einbackprop.shell import scripts
+from einbackprop.shell.scripts import check_script
 
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
 

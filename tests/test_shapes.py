@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from einbackprop import shapes
+from einbackprop.core import shapes
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.errors import ShapeError, SubscriptsError
-from einbackprop.shapes import declare_shapes
 from einbackprop.strategies import sizes
 
 

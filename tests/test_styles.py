@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import einbackprop as eb
-from einbackprop.program import Position, picks
-from einbackprop.scripts import check_script
+from einbackprop.core.program import Position, picks
+from einbackprop.shell.scripts import check_script
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from einbackprop.errors import EinbackpropError, ShapeError, SubscriptsError
-from einbackprop.subscripts import (
+from einbackprop.core.subscripts import (
     Subscripts,
     expand_ellipsis,
     fresh_letters,
@@ -20,6 +19,7 @@ from einbackprop.subscripts import (
     vjp,
     vjp_subscripts,
 )
+from einbackprop.errors import EinbackpropError, ShapeError, SubscriptsError
 
 LETTERS = st.sampled_from("ijkbαβжλ中")
 

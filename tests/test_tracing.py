@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from wild import CONTROLS, FIXTURES, Fixture
 
-from einbackprop import interpretation, nesting
-from einbackprop.program import Contract, Opaque, Program, Update, operands
-from einbackprop.tracing import dispatch, namespace, rules, tracer, verification
-from einbackprop.tracing.pointwise import MAPS, OF_BOOLEANS, POWERS, SCALED
-from einbackprop.tracing.tracer import record, trace
+from einbackprop.capture import dispatch, namespace, rules, tracer, verification
+from einbackprop.capture.pointwise import MAPS, OF_BOOLEANS, POWERS, SCALED
+from einbackprop.capture.tracer import record, trace
+from einbackprop.core import interpretation, nesting
+from einbackprop.core.program import Contract, Opaque, Program, Update, operands
 
 Function = Callable[..., Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from einbackprop.capture.tracer import record, record_pair, trace
+from einbackprop.core.program import Opaque
 from einbackprop.errors import EinbackpropError, TraceError
-from einbackprop.program import Opaque
-from einbackprop.tracing.tracer import record, record_pair, trace
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 counter = 0

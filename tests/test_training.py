@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from einbackprop import nesting
-from einbackprop.command import main
+from einbackprop.core import nesting
 from einbackprop.errors import DataError, GradientError, OptionError
-from einbackprop.gradients import value_and_grad
 from einbackprop.networks import gpt
+from einbackprop.plans.gradients import value_and_grad
+from einbackprop.shell.command import main
 from einbackprop.training import curves, loop, progress, runs, verification
 from einbackprop.training import digits as digits_module
 from einbackprop.training.characters import (
@@ -347,7 +347,7 @@ def test_a_text_training_prints_the_ngram_loss_and_a_sample(here, capsys):
 
 @pytest.mark.parametrize(("given", "taken"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")])
 def test_a_training_takes_one_thread_unless_told_otherwise(given, taken):
-    code = "import os, sys; from einbackprop.command import main; assert 'numpy' not in sys.modules; " \
+    code = "import os, sys; from einbackprop.shell.command import main; assert 'numpy' not in sys.modules; " \
            "main(['train', 'digits', '--epochs', '0']); print(os.environ['OMP_NUM_THREADS'])"
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")} | given
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True,

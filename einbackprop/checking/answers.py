@@ -13,8 +13,8 @@ from einbackprop.checking.evaluation import called, seeded
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.records import Finding, Verdict
 from einbackprop.checking.verdicts import Returned
+from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.errors import ScriptError
-from einbackprop.nesting import Path, duplicate, get, leaves, rebuild
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.errors import ScriptError
-from einbackprop.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 
 Loss = Callable[[Any], Any]
 Directions = Mapping[Path, np.ndarray]

@@ -12,7 +12,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.draws import Draw, Drawing
 from einbackprop.checking.matching import Target
 from einbackprop.checking.trials import History, judge_all, verdict_of
-from einbackprop.nesting import duplicate
+from einbackprop.core.nesting import duplicate
 
 
 class Unclipped:

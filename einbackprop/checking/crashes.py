@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from ..core.nesting import get
 from ..diagnosis.sampling import free_dimensions
 from ..errors import EinbackpropError, ScriptError
-from ..nesting import get
 from .mismatches import explained
 from .problems import Problem, targets_of, with_arrays
 from .records import Finding

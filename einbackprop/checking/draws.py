@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.drawing import WORDS, Kind, Role, draw, parameter_role, role
-from einbackprop.nesting import Path, duplicate, get, leaves, rebuild, root
+from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, root
 
 Function = Callable[[Any], Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.nesting import get
+from ..core.program import Program
 from ..errors import EinbackpropError
-from ..nesting import get
-from ..program import Program
 from .matching import Target
 from .problems import Problem
 from .records import Gradient

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.analytic import COMPLEX_WARNING
+from einbackprop.core.nesting import duplicate
 from einbackprop.errors import ScriptError
-from einbackprop.nesting import duplicate
 
 _OURS = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 

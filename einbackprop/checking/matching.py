@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking import naming
-from einbackprop.nesting import Path, label, leaves
+from einbackprop.core.nesting import Path, label, leaves
 
 Found = list[tuple[Path, Any]]
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from einbackprop.capture.failures import MismatchError
+from einbackprop.core.subscripts import parse
 from einbackprop.errors import SubscriptsError
-from einbackprop.subscripts import parse
-from einbackprop.tracing.failures import MismatchError
 
 SIGNS = {
     "matmul": "·", "dot": "·", "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",

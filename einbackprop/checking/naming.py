@@ -5,13 +5,14 @@ and of notebooks are all found; where there is none, there is no name, and nothi
 """
 
 import ast
-import inspect
 import linecache
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
 from typing import Any
+
+from einbackprop.core.choices import parameters
 
 Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
@@ -20,16 +21,6 @@ _GRADIENT_OF = re.compile(
     r"(?:(?:d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
-
-
-def parameters(function: Any) -> Names:
-    """Return the names of the positional parameters; () where they cannot be known."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return ()
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(item.name for item in signature.parameters.values() if item.kind in kinds)
 
 
 def unpacked(function: Any, name: str, count: int) -> Names | None:

@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from ..program import Dimension
-from ..text.display import readable_colour
-from ..text.markup import Markup, mathml
+from ..core.program import Dimension
+from ..notation.display import readable_colour
+from ..notation.markup import Markup, mathml
 from . import texts
 from .records import Finding, Gradient, Line
 from .style import DARK, LETTERS_DARK, LETTERS_LIGHT, LIGHT, STYLE

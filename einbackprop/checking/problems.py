@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.tracer import Trace
 from einbackprop.checking import naming
 from einbackprop.checking.draws import Function
 from einbackprop.checking.matching import Target
+from einbackprop.core.nesting import Attribute, Number, Path, get, label, leaves, replaced
+from einbackprop.core.program import Input
 from einbackprop.errors import ScriptError
-from einbackprop.nesting import Attribute, Number, Path, get, label, leaves, replaced
-from einbackprop.program import Input
-from einbackprop.tracing.tracer import Trace
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..text.markup import Markup
+from ..notation.markup import Markup
 
 Verdict = Literal["right", "wrong", "kink", "undecided"]
 Grade = Literal["proved", "exact", "close"]

@@ -22,9 +22,9 @@ from einbackprop.checking.certifying import Reference
 from einbackprop.checking.records import Finding, Line
 from einbackprop.checking.spots import Spot, in_place, is_literal, lines_of, spots_of
 from einbackprop.checking.trials import Trial
+from einbackprop.core.nesting import Path, duplicate
 from einbackprop.diagnosis.changes import Change, Hand, ranks, with_value
 from einbackprop.diagnosis.reviewing import Review
-from einbackprop.nesting import Path, duplicate
 
 RUNS = 6000
 """Changes that are tried, at most."""

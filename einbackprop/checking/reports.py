@@ -8,9 +8,9 @@ from einbackprop.checking import texts
 from einbackprop.checking.pages import page, part_of_page
 from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
 from einbackprop.checking.texts import wrapped
+from einbackprop.core.program import Dimension
 from einbackprop.errors import GradientError
-from einbackprop.program import Dimension
-from einbackprop.text.display import on_terminal
+from einbackprop.notation.display import on_terminal
 
 __all__ = ["Finding", "Grade", "Gradient", "Line", "Report", "Verdict"]
 

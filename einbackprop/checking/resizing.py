@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.nesting import Path, get, leaves, rebuild, root
+from ..core.program import Dimension, Input, Program
 from ..diagnosis.sampling import distinct_sizes, drawn, free_dimensions
-from ..nesting import Path, get, leaves, rebuild, root
-from ..program import Dimension, Input, Program
-from ..text.steps import listed
+from ..notation.steps import listed
 from .drawing import spread
 
 Sizes = dict[str, int]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop import interpretation
-from einbackprop.checking import answers, naming
+from einbackprop.capture.tracer import Trace, record, record_pair
+from einbackprop.checking import answers
 from einbackprop.checking.clipping import unclipped
 from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.drawing import WORDS
@@ -26,13 +26,13 @@ from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
-from einbackprop.choices import Choice, positions_of
-from einbackprop.derivation import vjp
+from einbackprop.core import interpretation
+from einbackprop.core.choices import Choice, parameters, positions_of
+from einbackprop.core.nesting import Attribute, Path, duplicate, get, leaves
+from einbackprop.derivation.accumulation import vjp
+from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import EinbackpropError, ScriptError
-from einbackprop.gradients import as_loss
-from einbackprop.nesting import Attribute, Path, duplicate, get, leaves
-from einbackprop.tracing.tracer import Trace, record, record_pair
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
 
@@ -93,7 +93,7 @@ def check(
             gradients=lambda state: gradients(*state),
             state=list(arguments),
             roots=tuple((position % count,) for position in positions),
-            labels=dict(enumerate(naming.parameters(loss)[:count])),
+            labels=dict(enumerate(parameters(loss)[:count])),
             loss_source=loss,
             gradients_source=gradients,
             forward=lambda state: record(loss, tuple(state)),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.observation import is_users
+from einbackprop.capture.statements import statements_of
 from einbackprop.diagnosis.changes import Hand
-from einbackprop.tracing.capture import is_users
-from einbackprop.tracing.statements import statements_of
 
 KNOWN = 24
 """Variables that are tried in the place of one."""

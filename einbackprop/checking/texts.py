@@ -7,8 +7,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ..program import Dimension
-from ..text.display import painted
+from ..core.program import Dimension
+from ..notation.display import painted
 from .records import Finding, Gradient, Line, Verdict
 
 WIDTH = 100

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers
 from einbackprop.checking.certifying import Reference
 from einbackprop.checking.draws import Draw, Drawing
@@ -15,9 +16,8 @@ from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, targets_of, with_arrays
 from einbackprop.checking.records import Gradient
 from einbackprop.checking.verdicts import ENTRIES, Outcome, judge
+from einbackprop.core.nesting import duplicate
 from einbackprop.diagnosis.reviewing import Review, review
-from einbackprop.nesting import duplicate
-from einbackprop.tracing.tracer import Trace
 
 History = list[tuple[Draw, Outcome]]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
 from einbackprop.checking.records import Grade, Verdict
-from einbackprop.nesting import Path
+from einbackprop.core.nesting import Path
 
 MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
 DOUBT = 4.0  # how many times its own error estimate the reference may be off

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Equation, Source, operands
+from ..core.program import Equation, Source, operands
 from .edits import Edit
 from .frames import frames_at, outcomes, spellings
 from .rewriting import grown, is_negative, rewritten, scaled_parts, times, with_nodes

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..capture.statements import statements_of
 from ..checking.naming import gradient_of
-from ..program import Contract, Equation, Program, Ref, Source, operands
-from ..simplification import needed, with_refs
-from ..tracing.statements import statements_of
+from ..core.program import Contract, Equation, Program, Ref, Source, operands
+from ..core.simplification import needed, with_refs
 
 DEEPEST = 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checking.naming import gradient_of
-from ..program import ONE, Factor, Program, operands
+from ..core.program import ONE, Factor, Program, operands
 from .aliases import is_passed
 from .judging import Judging, Run, line_of
 from .repeats import roles_of_runs

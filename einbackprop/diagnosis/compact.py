@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeGuard
 
-from ..letters import rename_letters
-from ..program import ONE, Contract, Equation, Factor, Map, Program, Ref, Sum, operands
-from ..simplification import needed
-from ..workspace import Workspace
+from ..core.letters import rename_letters
+from ..core.program import ONE, Contract, Equation, Factor, Map, Program, Ref, Sum, operands
+from ..core.simplification import needed
+from ..core.workspace import Workspace
 
 
 @dataclass(frozen=True)

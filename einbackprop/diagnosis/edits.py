@@ -12,9 +12,9 @@ from fractions import Fraction
 from itertools import combinations, permutations
 from typing import Literal
 
-from ..letters import letters_of, summed
-from ..program import ONE, Contract, Equation, Extremum, Factor, Map, Ref, Sum, operands
-from ..simplification import with_refs
+from ..core.letters import letters_of, summed
+from ..core.program import ONE, Contract, Equation, Extremum, Factor, Map, Ref, Sum, operands
+from ..core.simplification import with_refs
 from .sampling import Values
 
 Kind = Literal[

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checking.records import Finding, Line
-from ..program import Contract, Dimension, Map, Program, Ref, Source, operands
+from ..core.program import Contract, Dimension, Map, Program, Ref, Source, operands
 from .aliases import named_after
 from .blaming import judge
 from .edits import Edit

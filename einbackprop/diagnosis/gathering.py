@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from ..program import ONE, Contract, Equation, Ref, Sum, Update
+from ..core.program import ONE, Contract, Equation, Ref, Sum, Update
 from .edits import Edit
 from .judging import Judging, line_of
 

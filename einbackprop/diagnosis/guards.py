@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from ..program import Equation, Map, Program, Sum, operands
+from ..core.program import Equation, Map, Program, Sum, operands
 
 LARGEST = Fraction(1, 10_000)
 LOGARITHMS = ("log", "log2", "log10")

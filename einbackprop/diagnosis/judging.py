@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..program import Equation, Opaque, Program, Source, operands
-from ..simplification import needed
+from ..core.program import Equation, Opaque, Program, Source, operands
+from ..core.simplification import needed
 from .aliases import is_alias, named_after, with_aliases
 from .edits import Edit
 from .orientation import oriented

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from ..program import ONE, Contract, Equation, Program, Ref, Source
-from ..simplification import with_refs
-from ..tracing.statements import statements_of
+from ..capture.statements import statements_of
+from ..core.program import ONE, Contract, Equation, Program, Ref, Source
+from ..core.simplification import with_refs
 
 
 def oriented(program: Program) -> Program:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program import ONE, Contract, Equation, Ref, Source, operands
-from ..text.markup import Markup, Partial
-from ..tracing.statements import statements_of
+from ..capture.statements import statements_of
+from ..core.program import ONE, Contract, Equation, Ref, Source, operands
+from ..notation.markup import Markup, Partial
 from .advice import advise, namespace, run, statement_of
 from .aliases import code_of, is_alias, names_read
 from .edits import Edit

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..letters import letters_of, summed
-from ..program import Contract, Equation, Map, Ref, Sum, operands
-from ..simplification import with_refs
-from ..subscripts import fresh_letters
+from ..core.letters import letters_of, summed
+from ..core.program import Contract, Equation, Map, Ref, Sum, operands
+from ..core.simplification import with_refs
+from ..core.subscripts import fresh_letters
 
 
 def refit(equation: Equation, ranks: Mapping[str, int]) -> Equation | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..program import Contract, Equation, Factor, Sum, operands
+from ..core.program import Contract, Equation, Factor, Sum, operands
 from . import edits
 from .edits import Edit
 from .judging import Judging, line_of

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from ..capture.statements import statements_of
+from ..capture.tracer import Trace
 from ..checking.records import Finding, Grade, Line
-from ..derivation import vjp
+from ..core.nesting import Path, duplicate, get, leaves, replaced
+from ..core.program import Bracket, Contract, Dimension, Input, Position, Program, Ref, operands
+from ..core.simplification import needed, simplify
+from ..derivation.accumulation import vjp
 from ..errors import EinbackpropError
-from ..nesting import Path, duplicate, get, leaves, replaced
-from ..program import Bracket, Contract, Dimension, Input, Position, Program, Ref, operands
 from ..proof.comparison import NOTHING, Assumptions
 from ..proof.normal_form import Prover
-from ..simplification import needed, simplify
-from ..tracing.statements import statements_of
-from ..tracing.tracer import Trace
 from .explaining import explain_mistakes
 from .guards import guards, sentence, without
 

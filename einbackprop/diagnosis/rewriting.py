@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Factor, operands
-from ..tracing.sizes import rational
+from ..capture.sizes import rational
+from ..core.program import Factor, operands
 from .edits import Edit
 from .scoping import names_at
 from .search import DERIVED

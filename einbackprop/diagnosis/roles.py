@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from ..program import ONE, Factor
+from ..core.program import ONE, Factor
 from .judging import Judging
 from .truth import Known, Role, ratio
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..program import Sum, Update, operands
+from ..core.program import Sum, Update, operands
 from .judging import Judging, line_of
 from .truth import Role
 

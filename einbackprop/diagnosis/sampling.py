@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checking.drawing import draw, parameter_role, role
-from ..elementwise import numeric
+from ..core.elementwise import numeric
+from ..core.interpretation import compute, squeeze
+from ..core.program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 from ..errors import EinbackpropError
-from ..interpretation import compute, squeeze
-from ..program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 
 Array = NDArray[Any]
 Values = dict[str, Array]

@@ -6,8 +6,8 @@ import ast
 import functools
 from collections.abc import Iterator
 
-from ..program import Source
-from ..tracing.statements import statements_of
+from ..capture.statements import statements_of
+from ..core.program import Source
 from .aliases import code_of
 from .judging import Judging
 

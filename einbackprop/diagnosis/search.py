@@ -9,8 +9,8 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..program import ONE, Equation, Factor, Map, Ref, Sum, operands
-from ..simplification import with_refs
+from ..core.program import ONE, Equation, Factor, Map, Ref, Sum, operands
+from ..core.simplification import with_refs
 from . import edits
 from .aliases import is_passed
 from .edits import Edit

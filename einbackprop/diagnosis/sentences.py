@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .. import elementwise
-from ..program import Contract, Map, Program, Sum, operands
+from ..core import elementwise
+from ..core.program import Contract, Map, Program, Sum, operands
 from .edits import Edit
 from .truth import ancestors
 from .wording import Words, amount_text

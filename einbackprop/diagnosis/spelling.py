@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from ..program import Equation, operands
+from ..core.program import Equation, operands
 from .aliases import Code, code_of, names_read
 
 

@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from ..derivation import vjp
-from ..differential import Term, differential
-from ..program import ONE, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
-from ..simplification import needed
-from ..workspace import Workspace
+from ..core.program import ONE, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, operands
+from ..core.simplification import needed
+from ..core.workspace import Workspace
+from ..derivation.accumulation import vjp
+from ..derivation.differential import Term, differential
 from .compact import Shorter, Writer
 from .sampling import CLOSE, Array, Sample, Values
 

@@ -6,13 +6,13 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..fusion import Letters, fuse
-from ..letters import letters_of, rename_letters
-from ..program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, Update, operands
-from ..reading import is_ones, set_apart
-from ..text.einsum_text import einsum_text
-from ..text.markup import Markup, text
-from ..text.notation import View, equation_markup, equation_text
+from ..core.fusion import Letters, fuse
+from ..core.letters import letters_of, rename_letters
+from ..core.program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, Update, operands
+from ..notation.einsum_text import einsum_text
+from ..notation.index_notation import View, equation_markup, equation_text
+from ..notation.markup import Markup, text
+from ..reading.reading import is_ones, set_apart
 from .judging import Judging, line_of
 from .scoping import called_there, names_at
 from .search import Surroundings

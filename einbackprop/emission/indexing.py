@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..interpretation import whole
-from ..program import ONE, Bracket, Position, Ref
+from ..core.interpretation import whole
+from ..core.program import ONE, Bracket, Position, Ref
 from .scope import Scope
 
 Term = tuple[str, str]

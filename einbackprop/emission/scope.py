@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import elementwise
-from ..elementwise import numeric
-from ..errors import ShapeError
-from ..interpretation import product_kind, scale, whole
-from ..program import (
+from ..core import elementwise
+from ..core.elementwise import numeric
+from ..core.interpretation import product_kind, scale, whole
+from ..core.program import (
     Bracket,
     Contract,
     Equation,
@@ -27,7 +26,8 @@ from ..program import (
     Sum,
     Update,
 )
-from ..subscripts import Subscripts, rename_for_numpy
+from ..core.subscripts import Subscripts, rename_for_numpy
+from ..errors import ShapeError
 from .identifiers import Identifiers
 
 Dtype = np.dtype[Any]

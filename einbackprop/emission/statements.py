@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..interpretation import product_kind
-from ..program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
-from ..text import numerals
-from ..text.notation import is_negative
+from ..core.interpretation import product_kind
+from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
+from ..notation import numerals
+from ..notation.index_notation import is_negative
 from .indexing import Scatter, Term, equated, gather, scatter
 from .scope import Dtype, Scope
 

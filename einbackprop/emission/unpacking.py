@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.nesting import Attribute
+from ..core.program import Input, Program
 from ..errors import NotationError
-from ..nesting import Attribute
-from ..program import Input, Program
 from .scope import Scope
 
 

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
 from ..errors import NotationError
-from ..program import Contract, Equation, Opaque, Program, Sum, operands
-from ..text.markup import printable
-from ..text.notation import View, equation_text
-from ..text.numerals import code
+from ..notation.index_notation import View, equation_text
+from ..notation.markup import printable
+from ..notation.numerals import code
 from . import unpacking
 from .identifiers import RESERVED, Identifiers
 from .scope import Scope, swapped_widths, value_dtypes

@@ -18,11 +18,11 @@ import math
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.errors import RangeError, ShapeError
 from einbackprop.execution import einsum
 from einbackprop.layers.checks import concrete
 from einbackprop.layers.layer import Array, Layer
-from einbackprop.shapes import declare_shapes
 
 ATTENTION = """
 z[b,h,t,s]     = D^(-1/2) Σ_d q[b,h,t,d] k[b,h,s,d]             how well query t fits key s

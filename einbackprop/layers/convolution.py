@@ -18,10 +18,10 @@ groups as channels, of one input and one output channel each.
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
 from einbackprop.layers.windows import scatter, windows
-from einbackprop.shapes import declare_shapes
 
 CONVOLUTION_1D = """
 w[b,g,i,y,r] = Σ_p [p = s·y + d·r - a] X[b,g,i,p]                       windows: a view of X

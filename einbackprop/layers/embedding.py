@@ -9,9 +9,9 @@
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.layers.checks import require_range
 from einbackprop.layers.layer import Array, Layer
-from einbackprop.shapes import declare_shapes
 
 EMBEDDING = """
 x[b,t,e] = Σ_v [v=token[b,t]] E[v,e]        gather: the bracket leaves one v, the token's row of E

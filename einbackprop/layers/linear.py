@@ -10,9 +10,9 @@
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
-from einbackprop.shapes import declare_shapes
 
 LINEAR = """
 z[i,b] = Σ_j W[i,j] x[j,b] + c[i] ones[b]

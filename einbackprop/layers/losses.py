@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.checks import require_range
 from einbackprop.layers.layer import Array, Layer
 from einbackprop.layers.pointwise import sigmoid, softplus
 from einbackprop.layers.softmax import log_softmax, softmax
-from einbackprop.shapes import declare_shapes
 
 HALF_SQUARED_ERROR = """
 error[k,b] = y[k,b] - target[k,b]

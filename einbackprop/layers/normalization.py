@@ -19,9 +19,9 @@ All take two passes, the mean first: Σ x² - (Σ x)² would lose every digit wh
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
-from einbackprop.shapes import declare_shapes
 
 EPSILON = 1e-5  # keeps the spread away from 0
 

@@ -15,10 +15,10 @@ window at the end are not looked at.
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
 from einbackprop.layers.windows import scatter, windows
-from einbackprop.shapes import declare_shapes
 
 AVERAGE_POOLING = """
 w[b,g,i,y,x,r,t] = Σ_pq [p = s·y + r] [q = s·x + t] X[b,g,i,p,q]        windows: a view of X

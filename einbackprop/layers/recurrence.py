@@ -16,11 +16,11 @@ since h[t] is p[t+1]. Their sum is written `flow[t]`. A weight serves every step
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.errors import ShapeError
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
 from einbackprop.layers.pointwise import sigmoid
-from einbackprop.shapes import declare_shapes
 
 RNN = """
 from_x[t,i,b] = Σ_j Wx[i,j] x[t,j,b] + bias[i] ones[t] ones[b]      all steps at once

@@ -9,9 +9,9 @@
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.layer import Array, Layer
-from einbackprop.shapes import declare_shapes
 
 SOFTMAX = """
 top[b]   = max_k z[k,b]

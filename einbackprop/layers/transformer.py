@@ -16,12 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from einbackprop.core.shapes import declare_shapes
 from einbackprop.execution import einsum
 from einbackprop.layers.attention import multi_head_attention, multi_head_attention_vjp
 from einbackprop.layers.layer import Array, Layer
 from einbackprop.layers.normalization import layer_norm, layer_norm_vjp
 from einbackprop.layers.pointwise import gelu, gelu_vjp
-from einbackprop.shapes import declare_shapes
 
 FEED_FORWARD = """
 a[b,t,f] = Σ_e W1[f,e] x[b,t,e] + c1[f] ones[b] ones[t]

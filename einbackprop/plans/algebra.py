@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from ..program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
+from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
 
 Equations = list[Equation]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..program import Input, Program, Ref, operands
+from ..core.program import Input, Program, Ref, operands
 from .lowering import Plan, lower
 
 SMALL = 16

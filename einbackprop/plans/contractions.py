@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from ..elementwise import numeric
-from ..interpretation import product_kind
-from ..program import Contract, picks
+from ..core.elementwise import numeric
+from ..core.interpretation import product_kind
+from ..core.program import Contract, picks
 from . import patterns, pointwise, products, reductions, spreading
 from .dtypes import beside_numbers
 from .patterns import Pattern, axes_of

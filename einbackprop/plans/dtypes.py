@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from ..core.program import Contract, Equation, Map, Opaque, Program, operands
 from ..emission.scope import value_dtype
-from ..program import Contract, Equation, Map, Opaque, Program, operands
 from .views import Dtype
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..program import Program
+from ..core.program import Program
 
 
 @dataclass(frozen=True)

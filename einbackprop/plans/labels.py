@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ..program import ONE, Bracket, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update
+from ..core.program import ONE, Bracket, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update
 
 
 def label_ranges(program: Program) -> dict[int, tuple[int, int]]:

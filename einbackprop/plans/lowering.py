@@ -10,10 +10,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from .. import interpretation
-from ..program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
-from ..text.notation import View as Notation
-from ..text.notation import equation_text
+from ..core import interpretation
+from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
+from ..notation.index_notation import View as Notation
+from ..notation.index_notation import equation_text
 from . import placing, pointwise, reductions, regions
 from .assembly import Loop, Source, Step, compiled
 from .contractions import contract, scatter_into

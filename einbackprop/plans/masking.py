@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..program import ONE, Contract, Equation, Extremum, Map, Program, Ref, Sum, operands
-from ..shifting import does_nothing, without_numbers
+from ..core.program import ONE, Contract, Equation, Extremum, Map, Program, Ref, Sum, operands
+from ..core.shifting import does_nothing, without_numbers
 
 Made = Mapping[str, Equation]
 

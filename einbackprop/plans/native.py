@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.letters import letters_of
+from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
-from ..letters import letters_of
-from ..program import Contract, Equation, Input, Program, Ref, operands
 from . import native_numba, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes

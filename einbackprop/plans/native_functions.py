@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Map, Number
+from ..core.program import Map, Number
 
 KINDS = {"float32": "float32_", "float64": "float64_", "int64": "int64_", "bool": "bool_"}
 """The dtypes of values in loops, and what the loops call them."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import prod
 
-from ..letters import letters_of, rename_letters
-from ..program import Contract, Equation, Extremum, Input, Map, Sum, operands, picks
+from ..core.letters import letters_of, rename_letters
+from ..core.program import Contract, Equation, Extremum, Input, Map, Sum, operands, picks
 from .contractions import kind_of
 from .dtypes import beside_numbers
 from .native_functions import KINDS, expression, is_slow

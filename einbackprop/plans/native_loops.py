@@ -11,8 +11,8 @@ from math import prod
 
 import numpy as np
 
-from ..interpretation import whole
-from ..program import Bracket, Contract, Equation, Extremum, Factor, Map, Position, Ref, Sum, operands
+from ..core.interpretation import whole
+from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Position, Ref, Sum, operands
 from .assembly import safe
 from .contractions import kind_of
 from .native_functions import converted, expression, number

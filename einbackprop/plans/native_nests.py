@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from ..letters import letters_of
-from ..program import Equation, Extremum, Ref, operands
+from ..core.letters import letters_of
+from ..core.program import Equation, Extremum, Ref, operands
 from .native_groups import Group
 from .workspace import Workspace
 

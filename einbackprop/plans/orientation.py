@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TypeGuard
 
-from ..program import Contract, Equation, Ref, operands
+from ..core.program import Contract, Equation, Ref, operands
 from .views import memory_order
 from .workspace import Workspace, is_elementwise
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..interpretation import whole
-from ..program import Bracket, Contract, Position, Ref, Relation
+from ..core.interpretation import whole
+from ..core.program import Bracket, Contract, Position, Ref, Relation
 from .views import View
 from .workspace import Workspace
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
-from ..fusion import Letters, merged
-from ..program import ONE, Contract, Equation, Position, Program, Ref, Sum, operands
+from ..core.fusion import Letters, merged
+from ..core.program import ONE, Contract, Equation, Position, Program, Ref, Sum, operands
 
 
 def with_picks_placed(program: Program) -> Program:

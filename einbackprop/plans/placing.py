@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..program import ONE, Contract, Program, Ref, Sum, operands
+from ..core.program import ONE, Contract, Program, Ref, Sum, operands
 from . import patterns
 from .patterns import Form
 from .views import Dtype, View, has_unit_stride, is_joined

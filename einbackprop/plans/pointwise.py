@@ -11,8 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from .. import elementwise
-from ..program import Map, Ref, Sum
+from ..core import elementwise
+from ..core.program import Map, Ref, Sum
 from . import bits
 from .views import View, aligned_order, memory_order
 from .workspace import Number, Slot, Workspace, number_of

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import opt_einsum
 
-from .. import interpretation
-from ..fusion import fuse
-from ..lowering import contraction_order
-from ..program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
-from ..subscripts import Subscripts
+from ..core import interpretation
+from ..core.fusion import fuse
+from ..core.program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
+from ..core.subscripts import Subscripts
 from .algebra import simplified
+from .einsum_lowering import contraction_order
 from .picking import with_picks_placed, without_certain_picks
 from .stacking import stacked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..program import Extremum
+from ..core.program import Extremum
 from . import pointwise
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Slot, Workspace

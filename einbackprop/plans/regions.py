@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
-from ..program import Contract, Equation, Extremum, Map, Ref, Sum, operands
+from ..core.program import Contract, Equation, Extremum, Map, Ref, Sum, operands
 from .views import memory_order
 from .workspace import Workspace
 

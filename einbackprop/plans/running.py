@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..program import Contract, Position
+from ..core.program import Contract, Position
 from . import pointwise
 from .views import View
 from .workspace import Workspace, number_of

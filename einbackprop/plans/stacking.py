@@ -17,8 +17,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..letters import letters_of
-from ..program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
+from ..core.letters import letters_of
+from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
 
 FEWEST = 4
 """Products that are worth putting together."""

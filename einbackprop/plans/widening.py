@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..elementwise import is_narrow, numeric
-from ..program import Contract, Equation, Extremum, Map, Program, Ref, Sum, Update, operands
+from ..core.elementwise import is_narrow, numeric
+from ..core.program import Contract, Equation, Extremum, Map, Program, Ref, Sum, Update, operands
 from .interface import Interface
 from .views import Dtype
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
+from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
 from .copies import Copy
 from .dtypes import beside_numbers

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ..program import Contract
-from ..text.notation import EXACT, equation_text
+from ..core.program import Contract
+from ..notation.index_notation import EXACT, equation_text
 from .witness import Witness
 
 EVERY_SIZE = "every size is at least 1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..program import Program, operands
+from ..core.program import Program, operands
 
 ONE_SIZE = "dimensions that the second formula takes as one have one size"
 Letter = tuple[int, str]

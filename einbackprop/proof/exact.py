@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import elementwise
+from ..core import elementwise
+from ..core.interpretation import compute, fill, holds, read
+from ..core.program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, Update, picks
 from ..errors import FunctionError, UndecidedError
-from ..interpretation import compute, fill, holds, read
-from ..program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, Update, picks
 from . import residues
 from .residues import DrawError, Residue
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UndecidedError
-from ..program import (
+from ..core.program import (
     Bracket,
     Contract,
     Equation,
@@ -30,6 +29,7 @@ from ..program import (
     exact,
     operands,
 )
+from ..errors import UndecidedError
 from . import functions
 from .brackets import letter, positive, zero
 from .canonical import DIGEST_SIZE, Atom, Head, Index, index

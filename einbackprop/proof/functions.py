@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from .. import elementwise
+from ..core import elementwise
 from ..errors import UndecidedError
 from .brackets import NO_TIES, content, is_real, letter, orientation, positive, sign_known, zero
 from .canonical import Atom, Index

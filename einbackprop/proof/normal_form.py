@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..program import Bracket, Contract, Factor, Position, Program, Ref
+from ..core.program import Bracket, Contract, Factor, Position, Program, Ref
 from .comparison import NOTHING, Assumptions, Comparison, right_side
 from .expansion import Expansion
 from .polynomials import Context, Terms

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.letters import letters_of
+from ..core.program import Factor, Opaque, Program, operands
 from ..errors import UndecidedError
-from ..letters import letters_of
-from ..program import Factor, Opaque, Program, operands
 from .canonical import Index, dimension_of, index
 from .comparison import EVERY_SIZE, NOTHING, Assumptions, Comparison, right_side
 from .correspondence import ONE_SIZE, indices_of, number_dimensions

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.interpretation import compute
+from ..core.letters import letters_of
+from ..core.program import ONE, Contract, Factor, Input, Opaque, Program, picks
+from ..core.simplification import needed
 from ..errors import UndecidedError
-from ..interpretation import compute
-from ..letters import letters_of
-from ..program import ONE, Contract, Factor, Input, Opaque, Program, picks
-from ..simplification import needed
 from . import residues
 from .correspondence import Numbering
 from .exact import NotRationalError, evaluate, exactly, lift, nesting, scaled

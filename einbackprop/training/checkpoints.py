@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from einbackprop import nesting
+from einbackprop.core import nesting
 from einbackprop.errors import CheckpointError, EinbackpropError
 from einbackprop.layers.layer import Array
 from einbackprop.training.loop import Snapshot, start

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop import nesting
-from einbackprop.compilation import compile as compiled
+from einbackprop.core import nesting
 from einbackprop.errors import OptionError
-from einbackprop.gradients import value_and_grad
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters
 from einbackprop.optimisers import State, adamw, start_adamw
+from einbackprop.plans.compilation import compile as compiled
+from einbackprop.plans.gradients import value_and_grad
 from einbackprop.training.task import Task, measured
 
 RISING = 20  # the rate rises for one of so many steps

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop import nesting
-from einbackprop.compilation import compile as compiled
+from einbackprop.core import nesting
 from einbackprop.errors import GradientError
-from einbackprop.gradients import value_and_grad
+from einbackprop.plans.compilation import compile as compiled
+from einbackprop.plans.gradients import value_and_grad
 from einbackprop.training.loop import narrowed
 from einbackprop.training.task import Task
 

@@ -22,11 +22,11 @@ import torch
 from exercise import ONE_THREAD, processor
 from layers_cases import CONVOLUTIONS, POINTWISE, POOLING, Case, case_of, pointwise_case
 
-from einbackprop import nesting
-from einbackprop.compilation import compile as compiled
-from einbackprop.gradients import value_and_grad
+from einbackprop.core import nesting
 from einbackprop.layers import CATALOGUE
 from einbackprop.optimisers import adamw, mapped
+from einbackprop.plans.compilation import compile as compiled
+from einbackprop.plans.gradients import value_and_grad
 from einbackprop.training.characters import TextSettings, text_of, text_task
 from einbackprop.training.digits import DEFAULTS, DigitsSettings, digits_task
 from einbackprop.training.loop import start

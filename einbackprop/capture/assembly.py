@@ -1,0 +1,311 @@
+"""From what was recorded to a Program: final names, final letters, unit axes gone."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..core.dimensions import Axis, choose_letters
+from ..core.program import (
+    Bracket,
+    Contract,
+    Dimension,
+    Equation,
+    Extremum,
+    Factor,
+    Input,
+    Map,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    exact,
+    multiply,
+    operands,
+)
+from .recorder import Note, Recorder, equation_letters
+from .returning import Returned
+from .samples import Sight, dimension_of_samples
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A program, what its reader should know, what its values were in the trace, where they are small, and which of
+    its constants were made from values of this run."""
+
+    program: Program
+    notes: tuple[Note, ...]
+    known: Mapping[str, NDArray[Any]]
+    frozen: Mapping[str, Note]
+
+
+def assemble(
+    recorder: Recorder, inputs: Sequence[tuple[str, tuple[Any, ...], str]], returned: Returned, structure: Any
+) -> Assembled:
+    """The program of a finished trace, the notes to it, and what its values were.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    inputs : sequence of (value name, path, dtype)
+        The argument arrays, in order.
+    returned : Returned
+    structure
+        How the outputs were nested.
+    """
+    arguments = [name for name, _, _ in inputs]
+    equations = needed(recorder, returned.names)
+    kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
+    kept |= {ref.name for equation in equations for ref in operands(equation)}
+    values = {name: axes for name, axes in recorder.axes.items() if name in kept}
+    lettering = Lettering(recorder, equations, values, arguments)
+    names = final_names(recorder, values, arguments)
+    rename = Renaming(lettering, names)
+    program = Program(
+        tuple(Input(rename.definition(name), dtype, path, lettering.units(name)) for name, path, dtype in inputs),
+        tuple(map(rename.equation, equations)),
+        tuple(map(rename.definition, returned.names)),
+        lettering.dimensions(),
+        {names[n]: lettering.squeezed(n, array) for n, array in recorder.constants.items() if n in kept},
+        structure,
+        tuple(returned.units) if any(returned.units) else (),
+        {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
+    )
+    known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
+    notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
+    frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
+    return Assembled(program, tuple(notes), known, frozen)
+
+
+def needed(recorder: Recorder, outputs: Sequence[str]) -> list[Equation]:
+    """The equations without those that nothing uses and nobody gave a name to."""
+    used = set(outputs)
+    kept: list[Equation] = []
+    for name, equation in reversed(recorder.made.items()):
+        if name in used or (name in recorder.names and name not in recorder.implied):
+            kept.append(equation)
+            used.update(ref.name for ref in operands(equation))
+    return kept[::-1]
+
+
+def distinct_notes(notes: Iterable[Note]) -> Iterator[Note]:
+    """Each thing that is said of a line once."""
+    said = set()
+    for note in notes:
+        key = (note.message, note.source and (note.source.file, note.source.line))
+        if key not in said:
+            said.add(key)
+            yield note
+
+
+def conflict_notes(recorder: Recorder, lettering: Lettering, names: Mapping[str, str]) -> Iterator[Note]:
+    """What a backward says against the dimensions of the forward."""
+    for conflict in recorder.conflicts:
+        if all(conflict_letter in recorder.homes for conflict_letter in (conflict.first, conflict.second)):
+            places = [place(recorder, lettering, names, letter) for letter in (conflict.first, conflict.second)]
+            size = lettering.axis(conflict.first).size
+            reason = f"they meet here, but have nothing in common except their size, {size}"
+            yield Note(f"{places[0]}, {places[1]}: {reason}", conflict.source)
+
+
+def place(recorder: Recorder, lettering: Lettering, names: Mapping[str, str], letter: str) -> str:
+    """``axis 2 of W2 runs over j (hidden)``."""
+    name, position = recorder.homes[letter]
+    axis = recorder.axes[name][position].root()
+    label = recorder.names.get(name) or names.get(name, "an intermediate value")
+    meaning = f" ({axis.name})" if axis.name else ""
+    return f"axis {position + 1} of {label} runs over {lettering.chosen[axis][0]}{meaning}"
+
+
+def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
+    """The user's names, told apart by a number where one stands for several values; ``t1``, ``t2``, … without one."""
+    taken: set[str] = set()
+    chosen: dict[str, str] = {}
+    for name in dict.fromkeys([*inputs, *values]):
+        label = identifier(recorder.names.get(name, ""))
+        if label:
+            chosen[name] = distinct(label, taken)
+    count = 0
+    for name in values:
+        if name not in chosen:
+            count += 1
+            chosen[name] = distinct(f"t{count}", taken)
+    return chosen
+
+
+def identifier(label: str) -> str:
+    """The label as a Python name that is no keyword."""
+    plain = re.sub(r"\W+", "_", label).strip("_")
+    return plain + "_" if keyword.iskeyword(plain) else "_" + plain if plain[:1].isdigit() else plain
+
+
+def distinct(label: str, taken: set[str]) -> str:
+    """The label, with a number if it is taken; it is taken from now on."""
+    name, n = label, 1
+    while name in taken:
+        n += 1
+        name = f"{label}_{n}"
+    taken.add(name)
+    return name
+
+
+class Lettering:
+    """Which letters each dimension has, and which of them each index of each equation gets."""
+
+    def __init__(
+        self, recorder: Recorder, equations: Sequence[Equation], values: Mapping[str, Sequence[Axis]],
+        inputs: Sequence[str],
+    ) -> None:  # fmt: skip
+        self.recorder, self.equations, self.values = recorder, equations, values
+        self.inputs = set(inputs)
+        self.order = self._flow(inputs)
+        needs = dict.fromkeys(self.order, 1)
+        for equation in equations:
+            counts = Counter(map(self.axis, equation_letters(equation)))
+            for axis, count in counts.items():
+                needs[axis] = max(needs.get(axis, 1), count)
+        for axes in values.values():
+            for axis, count in Counter(axis.root() for axis in axes).items():
+                needs[axis] = max(needs.get(axis, 1), count)
+        samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, self.order, recorder.concrete))
+        self.chosen = choose_letters(self.order, needs, samples)
+
+    def axis(self, letter: str) -> Axis:
+        """The dimension of a provisional letter."""
+        return self.recorder.dimensions.axis(letter)
+
+    def units(self, name: str) -> tuple[int, ...]:
+        """The stored axes of a value that get no letter."""
+        return tuple(i for i, axis in enumerate(self.recorder.axes[name]) if axis.is_unit)
+
+    def squeezed(self, name: str, array: Any) -> Any:
+        """An array of the value's stored axes, without those that get no letter."""
+        return array.reshape([axis.size for axis in self.recorder.axes[name] if not axis.is_unit])
+
+    def _flow(self, inputs: Sequence[str]) -> list[Axis]:
+        """The dimensions in the order in which the data flow: what is summed over comes before what it makes."""
+        order: dict[Axis, None] = {}
+        for equation in self.equations:
+            letters = equation_letters(equation)
+            kept = [i for i in letters if i in equation.out.indices]
+            for letter in [i for i in letters if i not in equation.out.indices] + kept:
+                order.setdefault(self.axis(letter))
+        for name in [*inputs, *self.values]:
+            for axis in self.values[name]:
+                order.setdefault(axis.root())
+        return [axis for axis in order if not axis.is_unit]
+
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions of the program."""
+        return tuple(Dimension(self.chosen[axis], axis.size, axis.name) for axis in self.order)
+
+    def padded(self, name: str) -> list[str]:
+        """The letter of each stored axis of a value where it stands alone; empty for a unit."""
+        seen: Counter[Axis] = Counter()
+        letters = []
+        for axis in (a.root() for a in self.recorder.axes[name]):
+            letters.append("" if axis.is_unit else self.chosen[axis][seen[axis]])
+            seen[axis] += 1
+        return letters
+
+    def canonical(self, name: str) -> str:
+        """The letters of a value where it stands alone."""
+        return "".join(self.padded(name))
+
+    def of(self, equation: Equation) -> dict[str, str]:
+        """The final letter of each provisional letter of an equation; empty for a unit.
+
+        An array with two axes of one dimension (a recurrent weight) keeps the letters that it has where it stands
+        alone; the other operands follow it, and the result comes before the operands.
+        """
+        table: dict[str, str] = {}
+        refs = [equation.out, *operands(equation)]
+        doubled = [r for r in refs if len({self.axis(i) for i in r.indices}) < len(set(r.indices))]
+        doubled.sort(key=lambda ref: ref.name not in self.inputs)
+        for ref in doubled:
+            for letter, final in zip(self._lettered(ref), self.canonical(ref.name), strict=True):
+                mine = self.chosen[self.axis(letter)]  # another dimension's where two that the forward tells apart met
+                if letter not in table and final in mine and final not in table.values():
+                    table[letter] = final
+        for letter in equation_letters(equation):
+            if letter not in table:
+                axis = self.axis(letter)
+                table[letter] = "" if axis.is_unit else next(
+                    i for i in self.chosen[axis] if i not in table.values())
+        return table
+
+    def _lettered(self, ref: Ref) -> str:
+        return "".join(i for i in ref.indices if not self.axis(i).is_unit)
+
+
+class Renaming:
+    """Equations with final names and letters."""
+
+    def __init__(self, lettering: Lettering, names: Mapping[str, str]) -> None:
+        self.lettering, self.names = lettering, names
+
+    def definition(self, name: str) -> Ref:
+        """A value where it stands alone."""
+        return Ref(self.names[name], self.lettering.canonical(name))
+
+    def equation(self, equation: Equation) -> Equation:
+        """The same equation in final letters."""
+        table = self.lettering.of(equation)
+
+        def ref(old: Ref) -> Ref:
+            return Ref(self.names[old.name], "".join(table[i] for i in old.indices))
+
+        def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
+            new = (Bracket(position(b.left), b.relation, position(b.right)) for b in old)
+            return tuple(b for b in new if b.left != b.right)
+
+        def position(old: Position) -> Position:
+            terms = tuple((self.factor(f), table[i]) for f, i in old.terms if table[i])
+            return Position(terms, old.constant, ref(old.pick) if old.pick else None)
+
+        out = ref(equation.out)
+        match equation:
+            case Contract():
+                return Contract(
+                    out, tuple(map(ref, equation.operands)), brackets(equation.brackets), self.factor(equation.factor),
+                    equation.source,
+                )  # fmt: skip
+            case Sum():
+                terms = tuple((self.factor(f), r and ref(r)) for f, r in equation.terms)
+                return Sum(out, terms, equation.source)
+            case Map() | Opaque():
+                return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
+            case Extremum():
+                over = table.get(equation.position_of, "")
+                return replace(equation, out=out, operand=ref(equation.operand), position_of=over)
+            case Update():
+                mask = ref(equation.mask) if equation.mask else None
+                return replace(equation, out=out, base=ref(equation.base), value=ref(equation.value),
+                               brackets=brackets(equation.brackets), mask=mask)  # fmt: skip
+
+    def factor(self, factor: Factor) -> Factor:
+        """The sizes of a factor by the first letter of their dimension; one that is no axis's is a number."""
+        if not factor.sizes:
+            return factor
+        number = factor.number
+        powers: dict[str, int | Fraction] = {}
+        for letter, power in factor.sizes:
+            axis = self.lettering.axis(letter)
+            if axis in self.lettering.chosen:
+                first = self.lettering.chosen[axis][0]
+                powers[first] = powers.get(first, 0) + power
+            elif power == int(power):
+                number = multiply(number, Fraction(axis.size) ** int(power))
+            else:
+                number = multiply(number, exact(float(axis.size) ** float(power)))
+        whole = {i: int(p) if p == int(p) else p for i, p in powers.items()}
+        return Factor(number, tuple(sorted((i, p) for i, p in whole.items() if p)))

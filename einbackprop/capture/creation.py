@@ -1,0 +1,127 @@
+"""How arrays that the user's code makes are read: zeros, ones, identities, and lists that become arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.dimensions import Axis
+from ..core.program import Bracket, Contract, Factor, Position
+from .memory import View, is_traced
+from .pointwise import is_scalar, lift
+from .recorder import Recorder
+from .selections import Selection
+from .sizes import named_axis, plain
+
+
+def axes_of_shape(recorder: Recorder, shape: Any) -> list[Axis]:
+    """A dimension for each size: the one that the size is of, else a new one."""
+    sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
+    return [named_axis(size) or recorder.dimensions.new(int(size)) for size in sizes]
+
+
+def filled(recorder: Recorder, shape: Any, number: Any, value: Any) -> Any:
+    """``np.zeros``, ``np.ones``, ``np.full``: one number everywhere; an axis of size 1 is a unit axis."""
+    axes = axes_of_shape(recorder, shape)
+    letters = ["" if axis.size == 1 and axis.root() is axis else recorder.dimensions.letter(axis) for axis in axes]
+    return filled_letters(recorder, letters, number, value)
+
+
+def filled_like(recorder: Recorder, array: Any, shape: Any, number: Any, value: Any) -> Any:
+    """``np.zeros_like`` and the like: the dimensions of another array."""
+    if shape is not None:
+        return filled(recorder, shape, number, value)
+    array = lift(recorder, array)
+    stored = recorder.axes[recorder.current(array.buffer)]
+    letters = []
+    for axis in array.axes:
+        windows = [(stored[i], array.window[i]) for i in axis]
+        letters.append(recorder.letters(whole if window is None else window.axis for whole, window in windows))
+    return filled_letters(recorder, letters, number, value)
+
+
+def filled_letters(recorder: Recorder, letters: Sequence[str], number: Any, value: Any) -> Any:
+    """One number, or one array that broadcasts, everywhere."""
+    if is_scalar(number):
+        factor = recorder.factor(number)
+        return recorder.define(letters, lambda out, source: Contract(out, factor=factor, source=source), value)
+    blank = recorder.define(letters, lambda out, source: Contract(out, factor=Factor.of(0), source=source), None)
+    read, axes = recorder.broadcast([blank, lift(recorder, number)])
+    ref = read[1].ref
+    return recorder.define(axes, lambda out, source: Contract(out, (ref,), source=source), value)
+
+
+def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
+    """``np.eye``: the bracket ``[i=j]``; both axes are one dimension where the matrix is square."""
+    rows = named_axis(n) or recorder.dimensions.new(int(n))
+    columns = rows if m is None or (int(m) == int(n) and k == 0) else named_axis(m) or recorder.dimensions.new(int(m))
+    i, j = map(recorder.dimensions.letter, (rows, columns))
+    bracket = Bracket(Position.of(i, constant=k), "=", Position.of(j))
+    return recorder.define([i, j], lambda out, source: Contract(out, (), (bracket,), source=source), value)
+
+
+def triangle(recorder: Recorder, a: Any, k: int, lower: bool, value: Any) -> Any:
+    """``np.tril`` and ``np.triu``: the bracket ``[j ≤ i]`` on the last two axes; of infinities, a choice."""
+    own = a.value if is_traced(a) else np.asarray(a)
+    if not np.isfinite(own).all():
+        rows, columns = own.shape[-2:]
+        inside = np.tri(rows, columns, k, dtype=bool) if lower else ~np.tri(rows, columns, k - 1, dtype=bool)
+        return np.where(inside, lift(recorder, a), 0)
+    x = recorder.read(lift(recorder, a))
+    recorder.own_letter(x, len(x.axes) - 2)
+    recorder.own_letter(x, len(x.axes) - 1)
+    i, j = x.axes[-2:]
+    row, column = Position.of(i, constant=k), Position.of(j)
+    bracket = Bracket(column, "≤", row) if lower else Bracket(row, "≤", column)
+    return recorder.define(x.axes, lambda out, source: Contract(out, (x.ref,), (bracket,), source=source), value)
+
+
+def diagonal_matrix(recorder: Recorder, a: Any, value: Any) -> Any:
+    """``np.diag`` of a vector: ``x[i] [i=j]``."""
+    x = recorder.read(lift(recorder, a))
+    recorder.own_letter(x, 0)
+    other = recorder.dimensions.letter(recorder.dimensions.axis(x.axes[0]))
+    bracket = Bracket(Position.of(x.axes[0]), "=", Position.of(other))
+    return recorder.define(
+        [x.axes[0], other], lambda out, source: Contract(out, (x.ref,), (bracket,), source=source), value
+    )
+
+
+def counting(recorder: Recorder, stop: Any, value: Any) -> Any:
+    """``np.arange(n)``: the positions along a dimension, as a constant."""
+    return recorder.constant(value, [named_axis(stop) or recorder.dimensions.new(len(value))]).copied(value.copy())
+
+
+def has_traced(values: Any) -> bool:
+    """Whether a nested list holds a traced array."""
+    if is_traced(values) or type(values) is Selection:
+        return True
+    return isinstance(values, list | tuple) and any(map(has_traced, values))
+
+
+def plain_nested(values: Any) -> Any:
+    """A nested list with plain numbers for sizes."""
+    return [plain_nested(v) for v in values] if isinstance(values, list | tuple) else plain(values)
+
+
+def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
+    """``np.array``: a copy of a traced array, a stack of several, else a constant.
+
+    What NumPy makes an array of objects or strings of stays as it is.
+    """
+    if is_traced(values):
+        return values.copied(np.array(values.value)) if copy else values
+    if has_traced(values):
+        return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False) for v in values])
+    value = np.array(plain_nested(values) if isinstance(values, list | tuple) else plain(values), dtype=dtype)
+    return given_out(recorder, value)
+
+
+def given_out(recorder: Recorder, value: Any) -> Any:
+    """A plain array as the user's code gets it: traced, in memory of its own; anything else as it is."""
+    if type(value) is np.ndarray and value.dtype.kind in "fiucb":
+        made: View = recorder.constant(value)
+        return made.copied(np.array(value))
+    return value

@@ -1,0 +1,261 @@
+"""How slices and picks are read: as brackets between the letters of both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.program import Bracket, Contract, Position, Ref
+from .creation import as_array
+from .memory import At, Derived, Slice, View, is_traced
+from .pointwise import lift
+from .recorder import Indexed, Recorder
+from .selections import Selection, positions
+from .sizes import is_measured, plain
+
+Key = list[Any]
+WHOLE = slice(None)
+
+
+def get_item(recorder: Recorder, array: View, key: Any) -> Any:
+    """``array[key]``: a view where NumPy gives one, else a pick by integer arrays, or a selection by a mask."""
+    items = normalise(recorder, array, key)
+    if is_mask(items[0] if items else None) and not any(map(is_advanced, items[1:])):
+        return selected(recorder, array, items)
+    items = without_masks(recorder, items)
+    value = array.value[tuple(map(concrete_key, items))]
+    if any(map(is_index_array, items)):
+        return pick(recorder, array, items, value)
+    made: View = view_of(recorder, array, items, value)
+    if isinstance(value, np.ndarray):
+        return made
+    if array.buffer.name in recorder.constants and np.asarray(value).dtype.kind in "iu":
+        return value  # one of the numbers that the code itself counts with
+    return made.copied(value)  # a NumPy scalar is no view
+
+
+def selected(recorder: Recorder, array: View, items: Key) -> Selection:
+    """``array[mask, …]``."""
+    mask = items[0]
+    rest = [WHOLE] * len(mask.axes) + items[1:]
+    part = view_of(recorder, array, rest, array.value[tuple(map(concrete_key, rest))])
+    return Selection(part.copied(np.array(part.value)), mask.copied(np.array(mask.value)))
+
+
+# Keys
+
+
+def concrete_key(key: Any) -> Any:
+    """The key with plain arrays and numbers in it."""
+    if isinstance(key, tuple):
+        return tuple(map(concrete_key, key))
+    if isinstance(key, slice):
+        return slice(*(None if k is None else int(k) for k in (key.start, key.stop, key.step)))
+    if isinstance(key, list):
+        return [concrete_key(k) for k in key]
+    return key.value if is_traced(key) else plain(key)
+
+
+def normalise(recorder: Recorder, array: View, key: Any) -> Key:
+    """One item for each axis of the array (a mask may take several), and None where a unit axis is put in."""
+    items = [entry(recorder, item) for item in (key if isinstance(key, tuple) else (key,))]
+    used = sum(len(item.axes) if is_mask(item) else 1 for item in items if item is not None and item is not Ellipsis)
+    if used > len(array.axes):
+        raise IndexError(f"too many indices for array: array is {len(array.axes)}-dimensional, but {used} were indexed")
+    whole = [WHOLE] * (len(array.axes) - used)
+    at = next((n for n, item in enumerate(items) if item is Ellipsis), None)
+    return [*items, *whole] if at is None else [*items[:at], *whole, *items[at + 1 :]]
+
+
+def entry(recorder: Recorder, item: Any) -> Any:
+    """A list or range of integers as an array; one integer as an int; a traced array as it is."""
+    if type(item) is Selection:
+        return item.picked()
+    if isinstance(item, range | list):
+        return lift(recorder, as_array(recorder, list(item), None if len(item) else int, copy=False))
+    if type(item) is np.ndarray:
+        return lift(recorder, item) if item.ndim else int(item)
+    return plain(item)
+
+
+def is_mask(item: Any) -> bool:
+    """Whether an item is an array of booleans."""
+    return is_traced(item) and bool(item.axes) and np.asarray(item.value).dtype == bool
+
+
+def is_index_array(item: Any) -> bool:
+    """Whether an item is an array of integers with at least one axis."""
+    return is_traced(item) and bool(item.axes) and not is_mask(item)
+
+
+def is_advanced(item: Any) -> bool:
+    """Whether an item is an array with at least one axis."""
+    return is_traced(item) and bool(item.axes)
+
+
+def is_number(item: Any) -> bool:
+    """Whether an item is one integer."""
+    return is_measured(item) or isinstance(item, int | np.integer) or (is_traced(item) and not item.axes)
+
+
+def without_masks(recorder: Recorder, items: Key) -> Key:
+    """The positions in place of masks."""
+    return [part for item in items for part in (positions(recorder, item) if is_mask(item) else (item,))]
+
+
+# Views
+
+
+def view_of(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
+    """Slices, integers and new axes: another window on the same memory."""
+    axes: list[tuple[int, ...]] = []
+    window = list(array.window)
+    shape = np.shape(array.value)
+    n = -1
+    for item in items:
+        if item is None:
+            axes.append(())
+            continue
+        n += 1
+        axis, size = array.axes[n], shape[n]
+        if isinstance(item, slice):
+            wanted = range(size)[concrete_key(item)]
+            if wanted == range(size) or (size == 1 and len(wanted) == 1):
+                axes.append(axis)
+                continue
+        if len(axis) > 1 or (not axis and isinstance(item, slice)):
+            return view_of(recorder, with_own_axis(recorder, array, n), items, value)
+        if axis:
+            narrow(recorder, array, window, axis[0], size, item)
+        if isinstance(item, slice):
+            axes.append(axis)
+    return array.like(axes, value, tuple(window))
+
+
+def with_own_axis(recorder: Recorder, array: View, n: int) -> Any:
+    """The array with a single letter on axis n, which a reshape had merged from several, or which had none."""
+
+    def read() -> View:
+        x = recorder.read(array)
+        recorder.own_letter(x, n)
+        if x.axes[n] not in x.ref.indices:
+            ref = x.ref
+            letters = ref.indices + x.axes[n]
+            x.ref = Ref(recorder.emit(letters, lambda out, source: Contract(out, (ref,), source=source)), letters)
+        stored = {letter: i for i, letter in enumerate(x.ref.indices)}
+        own: View = recorder.wrap(x.ref.name, [tuple(stored[i] for i in axis) for axis in x.axes], array.value)
+        return own
+
+    made = read()
+    made.buffer.derived = Derived(array, lambda: read().buffer.name, recorder.current(array.buffer), made)
+    return made
+
+
+def narrow(recorder: Recorder, array: View, window: list[Any], i: int, size: int, item: Any) -> None:
+    """Make the window along stored axis i smaller by a slice or an integer."""
+    before = window[i]
+    stored = recorder.axes[recorder.current(array.buffer)][i]
+    start, step = (before.start, before.step) if isinstance(before, Slice) else (0, 1)
+    stored.root().opened = True
+    if isinstance(item, slice):
+        wanted = range(size)[concrete_key(item)]
+        first, stride = start + step * wanted.start, step * wanted.step
+        if len(wanted) == stored.size and (first, stride) == (0, 1):
+            window[i] = None
+        else:
+            way = ("slice", first, stride, len(wanted))
+            window[i] = Slice(first, stride, recorder.dimensions.derived(way, [stored], len(wanted)))
+        return
+    place = int(item.value if is_traced(item) else item)
+    if not -size <= place < size:
+        raise IndexError(f"index {place} is out of bounds for axis with size {size}")
+    picked = is_traced(item) and before is None and place >= 0
+    window[i] = At(start + step * (place % size), recorder.read(item).ref.name if picked else "")
+
+
+# Picks
+
+
+def pick(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
+    """``array[indices]``: for each axis with an index array, a bracket ``[k = y[n]]``."""
+    target = basic_part(recorder, array, items)
+    x, axes, brackets = picked_letters(recorder, target, items)
+    made = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), brackets, source=source), value)
+    recorder.picked[made.buffer.name] = (target.copied(target.value), picked_places(items, target))
+    return made
+
+
+def basic_part(recorder: Recorder, array: View, items: Key) -> Any:
+    """The view that only the slices and new axes of a key give."""
+    basic = [WHOLE if is_index_array(item) or is_number(item) else item for item in items]
+    return view_of(recorder, array, basic, array.value[tuple(map(concrete_key, basic))])
+
+
+def picked_letters(recorder: Recorder, base: View, items: Key) -> tuple[Indexed, list[str], tuple[Bracket, ...]]:
+    """The base read, the letters of each axis of what is picked, and the brackets between the two."""
+    indexed = [is_index_array(item) or is_number(item) for item in items]
+    x = recorder.read(base)
+    for n, advanced in enumerate(indexed):
+        if advanced:
+            recorder.flatten(x, n)
+    arrays = [
+        counted_from_the_start(recorder, lift(recorder, item), recorder.size(axis))
+        for axis, item in zip(x.axes, items, strict=True)
+        if is_index_array(item)
+    ]
+    indices, common = recorder.broadcast(arrays)
+    by_array = iter(zip(arrays, indices, strict=True))
+    brackets: list[Bracket] = []
+    for n, item in enumerate(items):
+        positions_, index = next(by_array) if is_index_array(item) else (None, None)
+        if not indexed[n] or not x.axes[n]:
+            continue  # a unit axis has one entry only
+        if positions_ is None or index is None:
+            place = int(item.value if is_traced(item) else item) % recorder.size(x.axes[n])
+            brackets.append(Bracket(Position.of(x.axes[n]), "=", Position((), place)))
+        elif counts_up(positions_, recorder.size(x.axes[n])) and len(index.ref.indices) == 1:
+            letter = index.ref.indices
+            recorder.unify(letter, x.axes[n])
+            if letter in x.ref.indices:  # a diagonal
+                brackets.append(Bracket(Position.of(x.axes[n]), "=", Position.of(letter)))
+            else:
+                x.rename(x.axes[n], letter)
+        else:
+            brackets.append(Bracket(Position.of(x.axes[n]), "=", Position((), 0, index.ref)))
+    return x, arranged(common, x.axes, indexed), tuple(brackets)
+
+
+def arranged(common: Sequence[str], axes: Sequence[str], indexed: Sequence[bool]) -> list[str]:
+    """The axes of a pick: those of the index arrays stand where the index arrays stood, or first if those are apart."""
+    rest = [axis for axis, advanced in zip(axes, indexed, strict=True) if not advanced]
+    together = [n for n, advanced in enumerate(indexed) if advanced]
+    adjacent = together == list(range(together[0], together[-1] + 1))
+    at = together[0] if adjacent else 0
+    return [*rest[:at], *common, *rest[at:]]
+
+
+def counts_up(index: View, size: int) -> bool:
+    """Whether an index array is 0, 1, 2, … along a whole axis: the index is then the letter itself."""
+    value = np.asarray(index.value)
+    name, recorder = index.buffer.name, index.recorder
+    is_constant = name in recorder.constants and name not in recorder.frozen
+    return is_constant and value.size == size == max(value.shape) and bool((value.reshape(-1) == np.arange(size)).all())
+
+
+def counted_from_the_start(recorder: Recorder, index: Any, size: int) -> Any:
+    """Positions that count from the end as positions that count from the start."""
+    value = np.asarray(index.value)
+    if not value.size or value.min() >= 0:
+        return index
+    if index.buffer.name in recorder.constants and index.buffer.name not in recorder.made:
+        return recorder.constant(value % size)
+    return lift(recorder, np.where(index < 0, index + size, index))
+
+
+def picked_places(items: Key, base: View) -> Any:
+    """Which entries of the base a key picks, as positions in C order."""
+    shape = np.shape(base.value)
+    key = tuple(concrete_key(item) if is_index_array(item) or is_number(item) else WHOLE for item in items)
+    return np.arange(int(np.prod(shape))).reshape(shape)[key]

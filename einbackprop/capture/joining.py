@@ -1,0 +1,209 @@
+"""How concatenation, padding, flips and repeats are read: each part goes to its place, ``[p = s + offset]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..core.dimensions import Axis
+from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
+from .memory import View, is_traced
+from .pointwise import is_scalar, lift, unread
+from .recorder import Indexed, Recorder
+
+
+def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
+    """``np.concatenate``: the sum of the parts, each at its offset. A slice that gives a part back has its letter."""
+    if axis is None:
+        arrays, axis = [np.ravel(a) for a in arrays], 0
+    read = [recorder.read(lift(recorder, a)) for a in arrays]
+    i = int(axis) % len(read[0].axes)
+    for x in read:
+        recorder.own_letter(x, i)
+    joined_but(recorder, read, i)
+    parts = [recorder.dimensions.axis(x.axes[i]) for x in read]
+    whole = recorder.dimensions.derived(("concatenate",), parts, sum(part.size for part in parts))
+    offsets = np.cumsum([0] + [part.size for part in parts[:-1]]).tolist()
+    for part, offset in zip(parts, offsets, strict=True):
+        way = ("slice", offset, 1, part.size)
+        recorder.dimensions.unify(recorder.dimensions.derived(way, [whole], part.size), part)
+    positions = [Position.of(x.axes[i], constant=offset) for x, offset in zip(read, offsets, strict=True)]
+    return placed(recorder, read, i, whole, positions, value)
+
+
+def stacked(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
+    """``np.stack``: each part at its own position along a new axis."""
+    read = [recorder.read(lift(recorder, a)) for a in arrays]
+    joined_but(recorder, read, None)
+    i = int(axis) % (len(read[0].axes) + 1)
+    for x in read:
+        x.axes.insert(i, "")
+    whole = recorder.dimensions.new(len(read))
+    return placed(recorder, read, i, whole, [Position((), n) for n in range(len(read))], value)
+
+
+def joined_but(recorder: Recorder, read: Sequence[Indexed], i: int | None) -> None:
+    """Make every axis but one the same index in all parts."""
+    for j in range(len(read[0].axes)):
+        if j != i:
+            if len({len(x.axes[j]) for x in read}) > 1:
+                for x in read:
+                    recorder.flatten(x, j)
+            for x in read[1:]:
+                recorder.join(read[0], j, x, j)
+
+
+def placed(
+    recorder: Recorder, read: Sequence[Indexed], i: int, whole: Axis, positions: Sequence[Position], value: Any
+) -> Any:
+    """The sum of parts, each written where its position along axis i of the result says."""
+    axes = list(read[0].axes)
+    axes[i] = recorder.dimensions.letter(whole)
+    refs = []
+    for x, position in zip(read, positions, strict=True):
+        bracket = Bracket(Position.of(axes[i]), "=", position)
+        own = x.ref
+        name = recorder.emit("".join(axes), placing(own, bracket))
+        refs.append(Ref(name, "".join(axes)))
+    if len(refs) == 1:
+        return recorder.define(axes, lambda out, source: Contract(out, tuple(refs), source=source), value)
+    terms = tuple((ONE, ref) for ref in refs)
+    return recorder.define(axes, lambda out, source: Sum(out, terms, source), value)
+
+
+def placing(ref: Ref, *brackets: Bracket) -> Callable[[Ref, Source | None], Contract]:
+    """The equation of one array in its place, which brackets say."""
+    return lambda out, source: Contract(out, (ref,), brackets, source=source)
+
+
+def padded(recorder: Recorder, a: Any, widths: Any, mode: Any, number: Any, value: Any) -> Any:
+    """``np.pad``: zeros around it; another number as zeros around what is less by that number; else picked entries."""
+    array = lift(recorder, a)
+    pairs = np.broadcast_to(np.asarray(widths), (len(array.axes), 2)).tolist()
+    if mode != "constant":
+        for i, pair in enumerate(pairs):
+            if any(pair):
+                array = taken(array, np.pad(np.arange(np.shape(array.value)[i]), pair, mode=mode), i)
+        return array
+    if np.ndim(number) == 0 and number != 0:
+        less = array - number
+        return padded(recorder, less, widths, mode, 0, np.asarray(value) - number) + number
+    if np.any(number):
+        return unread(recorder, [array], "np.pad with several numbers is not read", value)
+    return padded_by_zeros(recorder, array, pairs, value)
+
+
+def padded_by_zeros(recorder: Recorder, array: View, pairs: Sequence[Sequence[int]], value: Any) -> Any:
+    """``[p = s + before]`` along each padded axis. The slice that gives the inner part back has its letter."""
+    x = recorder.read(array)
+    axes, brackets = list(x.axes), []
+    for i, (before, after) in enumerate(pairs):
+        if before or after:
+            recorder.own_letter(x, i)
+            inner = recorder.dimensions.axis(x.axes[i])
+            way = ("pad", before, after)
+            whole = recorder.dimensions.derived(way, [inner], inner.size + before + after)
+            recorder.dimensions.unify(
+                recorder.dimensions.derived(("slice", before, 1, inner.size), [whole], inner.size), inner
+            )
+            axes[i] = recorder.dimensions.letter(whole)
+            brackets.append(Bracket(Position.of(axes[i]), "=", Position.of(x.axes[i], constant=before)))
+    return recorder.define(axes, placing(x.ref, *brackets), value)
+
+
+def flipped(array: Any, axis: Any) -> Any:
+    """``np.flip``: a slice with step -1."""
+    rank = len(array.axes)
+    over = range(rank) if axis is None else [int(i) % rank for i in np.atleast_1d(axis)]
+    return array[tuple(slice(None, None, -1) if i in over else slice(None) for i in range(rank))]
+
+
+def taken(array: Any, positions: Any, axis: int) -> Any:
+    """The entries at some positions along an axis."""
+    return array[(*along(axis), positions)]
+
+
+def along(axis: int) -> tuple[slice, ...]:
+    """The key that leaves the axes before one whole."""
+    return (slice(None),) * axis
+
+
+def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any:
+    """``np.roll``: the last entries, then the others."""
+    array: Any = lift(recorder, a)
+    if axis is None:
+        return np.reshape(rolled(recorder, np.reshape(array, -1), shift, 0, np.reshape(value, -1)), np.shape(value))
+    for i, by in zip(np.atleast_1d(axis).tolist(), np.broadcast_to(shift, np.size(axis)).tolist(), strict=True):
+        i %= len(array.axes)
+        size = np.shape(array.value)[i]
+        by = by % size if size else 0
+        if by:
+            last, first = array[(*along(i), slice(size - by, None))], array[(*along(i), slice(None, size - by))]
+            array = np.concatenate([last, first], axis=i)
+    return array.copied(value)
+
+
+def repeated(recorder: Recorder, a: Any, repeats: Any, axis: Any, value: Any) -> Any:
+    """``np.repeat`` by one number: ``[p = r·s + e]`` for every e; by several, picked entries."""
+    array = lift(recorder, a)
+    if axis is None:
+        array, axis = lift(recorder, np.reshape(array, -1)), 0
+    i = int(axis) % len(array.axes)
+    if np.size(repeats) != 1:
+        return taken(array, np.repeat(np.arange(np.shape(array.value)[i]), repeats), i)
+    x = recorder.read(array)
+    recorder.own_letter(x, i)
+    return expanded(recorder, x, i, int(np.reshape(repeats, ())), False, value)
+
+
+def expanded(recorder: Recorder, x: Indexed, i: int, times: int, tiled: bool, value: Any) -> Any:
+    """Axis i with each entry ``times`` over: ``[p = times·s + e]``, or ``[p = size·e + s]`` where it is tiled."""
+    inner = recorder.dimensions.axis(x.axes[i])
+    whole = recorder.dimensions.letter(
+        recorder.dimensions.derived(("tile" if tiled else "repeat", times), [inner], inner.size * times)
+    )
+    e = recorder.dimensions.letter(recorder.dimensions.derived(("times", times), [inner], times))
+    slow, fast = (e, x.axes[i]) if tiled else (x.axes[i], e)
+    count = Factor.of(inner.size if tiled else times)
+    bracket = Bracket(Position.of(whole), "=", Position(((count, slow), (ONE, fast))))
+    axes = [*x.axes[:i], whole, *x.axes[i + 1 :]]
+    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), (bracket,), source=source), value)
+
+
+def tiled(recorder: Recorder, a: Any, times: Any, value: Any) -> Any:
+    """``np.tile``: axis by axis; a unit axis becomes a new dimension."""
+    array = lift(recorder, a)
+    counts = [int(n) for n in np.atleast_1d(np.asarray(times))]
+    rank = max(len(array.axes), len(counts))
+    result: Any = array.like([()] * (rank - len(array.axes)) + list(array.axes), array.value)
+    result.value = np.reshape(array.value, (1,) * (rank - len(array.axes)) + np.shape(array.value))
+    for i, n in enumerate(counts, start=rank - len(counts)):
+        if n != 1:
+            result = tiled_axis(recorder, result, i, n)
+    return result.copied(value)
+
+
+def tiled_axis(recorder: Recorder, array: View, i: int, n: int) -> Any:
+    """One axis of ``np.tile``."""
+    value = np.concatenate([array.value] * n, axis=i) if n else np.take(array.value, [], axis=i)
+    x = recorder.read(array)
+    if x.axes[i]:
+        recorder.flatten(x, i)
+        return expanded(recorder, x, i, n, True, value)
+    axes = [*x.axes[:i], recorder.dimensions.letter(recorder.dimensions.new(n)), *x.axes[i + 1 :]]
+    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def parts_of(array: Any, sections: Any, axis: int) -> list[Any]:
+    """``np.split``: slices. Where they do not come out even, the first are longer by one, as in NumPy."""
+    i = axis % len(array.axes)
+    size = int(np.shape(array.value)[i])
+    if is_scalar(sections):
+        long, count = size % int(sections), int(sections)
+        bounds = [n * (size // count) + min(n, long) for n in range(count + 1)]
+    else:
+        bounds = [0, *(int(b.value if is_traced(b) else b) for b in sections), size]
+    return [array[(*along(i), slice(start, stop))] for start, stop in pairwise(bounds)]

@@ -1,0 +1,231 @@
+"""How reshapes and transposes are read: as another arrangement of the same letters, where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..core.dimensions import Axis
+from ..core.program import Bracket, Contract, Position, Ref
+from .memory import At, Derived, Slice, View
+from .pointwise import lift
+from .recorder import Indexed, Recorder
+from .sizes import named_axis
+
+Plan = list[tuple[list[int], list[int]]]
+"""Groups of axes before a reshape, and the groups that they become."""
+
+
+def transposed(array: View, order: Sequence[int] | None, value: Any) -> Any:
+    """The axes in another order."""
+    order = range(len(array.axes))[::-1] if order is None else [int(i) % len(array.axes) for i in order]
+    return array.like([array.axes[i] for i in order], value)
+
+
+def moved(array: View, source: Any, destination: Any, value: Any) -> Any:
+    """``np.moveaxis``."""
+    rank = len(array.axes)
+    sources = [int(i) % rank for i in np.atleast_1d(source)]
+    targets = [int(i) % rank for i in np.atleast_1d(destination)]
+    order = [i for i in range(rank) if i not in sources]
+    for target, i in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, i)
+    return transposed(array, order, value)
+
+
+def swapped(array: View, first: int, second: int, value: Any) -> Any:
+    """``np.swapaxes``."""
+    order = list(range(len(array.axes)))
+    order[first], order[second] = order[second], order[first]
+    return transposed(array, order, value)
+
+
+def unit_axes(array: View, axis: Any, value: Any) -> Any:
+    """``np.expand_dims``: axes of size 1 without a letter."""
+    rank = np.ndim(value)
+    added = {int(i) % rank for i in np.atleast_1d(axis)}
+    rest = iter(array.axes)
+    return array.like([() if i in added else next(rest) for i in range(rank)], value)
+
+
+def squeezed(recorder: Recorder, array: View, axis: Any, value: Any) -> Any:
+    """``np.squeeze``: axes of size 1 go."""
+    gone = [i for i, size in enumerate(np.shape(array.value)) if size == 1]
+    if axis is not None:
+        gone = [int(i) % len(array.axes) for i in np.atleast_1d(axis)]
+    return without_units(recorder, array, gone, value)
+
+
+def without_units(recorder: Recorder, array: View, gone: Sequence[int], value: Any) -> Any:
+    """The array without these axes of size 1; the dimension of one that has a letter becomes a unit."""
+    window = list(array.window)
+    for i in gone:
+        for stored in array.axes[i]:
+            here = window[stored]
+            if isinstance(here, Slice):
+                window[stored] = At(here.start)
+            else:
+                recorder.axes[recorder.current(array.buffer)][stored].root().unit = True
+    return array.like([axis for i, axis in enumerate(array.axes) if i not in gone], value, tuple(window))
+
+
+def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
+    """``np.reshape``: axes that merge carry the letters of all; an axis that splits gets new letters.
+
+    ``shape`` is what the user wrote, so that its sizes may remember their dimensions. Where NumPy gives a view, a
+    write to the result is a write to the array.
+    """
+    wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
+    sizes = np.shape(value)
+    if not sizes:
+        return without_units(recorder, array, range(len(array.axes)), value)
+    plan = grouping(np.shape(array.value), sizes)
+    if plan is None:
+        return without_entries(recorder, array, wanted, value)
+    is_view = np.may_share_memory(value, array.value)
+    merged = merged_view(recorder, array, plan, sizes, value)
+    if merged is not None:
+        return merged if is_view else merged.copied(value)
+    shared = array if is_view else array.copied(array.value)
+
+    def read() -> View:
+        x = recorder.read(shared)
+        axes = split_axes(recorder, x, plan, sizes, wanted)
+        made: View = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+        return made
+
+    made = read()
+    if is_view:
+        made.buffer.derived = Derived(array, lambda: read().buffer.name, recorder.current(array.buffer), made)
+    return made
+
+
+def without_entries(recorder: Recorder, array: View, wanted: Sequence[Any], value: Any) -> Any:
+    """A reshape of an array with no entries: which axes are which cannot be told."""
+    recorder.note("a reshape of an array with no entries says nothing about which axes become which")
+    x = recorder.read(array)
+    said = wanted if len(wanted) == np.ndim(value) else [None] * np.ndim(value)
+    axes = [named_axis(n) or recorder.dimensions.new(size) for n, size in zip(said, np.shape(value), strict=True)]
+    letters = list(recorder.letters(axes))
+    return recorder.define(letters, lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def split_axes(
+    recorder: Recorder, x: Indexed, plan: Plan, sizes: Sequence[int], wanted: Sequence[Any]
+) -> list[str]:
+    """The letters of each axis of a reshape in which an axis splits."""
+    axes: list[str] = [""] * len(sizes)
+    for old, new in plan:
+        letters = "".join(x.axes[i] for i in old)
+        parts = split_letters(recorder, letters, [sizes[j] for j in new])
+        if parts is None:
+            dealt = iter(split_axis(recorder, x, letters, [(sizes[j], wanted[j]) for j in new if sizes[j] != 1]))
+            parts = [next(dealt) if sizes[j] != 1 else "" for j in new]
+        for j, part in zip(new, parts, strict=True):
+            axes[j] = part
+    return axes
+
+
+def grouping(old: Sequence[int], new: Sequence[int]) -> Plan | None:
+    """Which old axes make which new ones: the smallest groups of neighbours with the same number of entries.
+
+    None where there are no entries and the shapes differ: nothing can be told then.
+    """
+    if prod(old) == 0:
+        return [([i], [i]) for i in range(len(old))] if list(old) == list(new) else None
+    groups: Plan = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        left, right = [], []
+        if i < len(old):
+            left.append(i)
+            i += 1
+        if j < len(new):
+            right.append(j)
+            j += 1
+        while prod(old[a] for a in left) != prod(new[b] for b in right):
+            if prod(old[a] for a in left) < prod(new[b] for b in right):
+                left.append(i)
+                i += 1
+            else:
+                right.append(j)
+                j += 1
+        groups.append((left, right))
+    return groups
+
+
+def merged_view(recorder: Recorder, array: View, plan: Plan, sizes: Sequence[int], value: Any) -> Any:
+    """The reshape as another grouping of the same stored axes; None where an axis splits in the middle."""
+    axes: list[tuple[int, ...]] = [()] * len(sizes)
+    stored = recorder.axes[recorder.current(array.buffer)]
+    for old, new in plan:
+        letters = [i for axis in old for i in array.axes[axis]]
+        entries = [window_size(array, stored, i) for i in letters]
+        for j in new:
+            taken: list[int] = []
+            while prod(entries[: len(taken)]) < sizes[j] and len(taken) < len(letters):
+                taken.append(letters[len(taken)])
+            if prod(entries[: len(taken)]) != sizes[j]:
+                return None
+            letters, entries = letters[len(taken) :], entries[len(taken) :]
+            axes[j] = tuple(taken)
+        if prod(entries) != 1:
+            return None
+        if letters:  # axes of size 1 that end a group stay with its last axis
+            axes[new[-1] if new else 0] += tuple(letters)
+    return array.like(axes, value)
+
+
+def window_size(array: View, stored: Sequence[Axis], i: int) -> int:
+    """How many entries of a stored axis are in the view."""
+    window = array.window[i]
+    return stored[i].size if window is None else 1 if isinstance(window, At) else window.axis.size
+
+
+def split_letters(recorder: Recorder, letters: str, sizes: Sequence[int]) -> list[str] | None:
+    """The letters dealt out to axes of these sizes; None where one letter would have to be split."""
+    parts: list[str] = []
+    for size in sizes:
+        part = ""
+        while recorder.size(part) < size and letters:
+            part, letters = part + letters[0], letters[1:]
+        if recorder.size(part) != size:
+            return None
+        parts.append(part)
+    return parts if recorder.size(letters) == 1 else None
+
+
+def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tuple[int, Any]]) -> list[str]:
+    """Split an axis in letters of its own: the same dimension splits the same way each time."""
+    holder = Indexed(x.ref, [letters])
+    recorder.flatten(holder, 0)
+    whole = holder.axes[0]
+    axis = recorder.dimensions.axis(whole)
+    sizes = tuple(size for size, _ in wanted)
+    parts = [
+        named_axis(said) or recorder.dimensions.derived(("split", n, sizes), [axis], size)
+        for n, (size, said) in enumerate(wanted)
+    ]
+    new = recorder.letters(parts)
+    bracket = Bracket(Position.of(whole), "=", recorder.joined(new))
+    ref = holder.ref
+    kept = "".join(i for i in dict.fromkeys(ref.indices) if i != whole) + new
+    made = recorder.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source))
+    x.ref = Ref(made, kept)
+    return list(new)
+
+
+def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> Any:
+    """``np.broadcast_to``: the letters that were not there are new."""
+    x = recorder.read(lift(recorder, a))
+    axes = []
+    for j, size in enumerate(np.shape(value)):
+        i = j - (np.ndim(value) - len(x.axes))
+        own = x.axes[i] if i >= 0 else ""
+        if (not own or recorder.size(own) == 1) and size != 1:
+            own = recorder.dimensions.letter(named_axis(shape[j]) or recorder.dimensions.new(size))
+        axes.append(own)
+    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)

@@ -1,0 +1,205 @@
+"""How ufuncs are written down: sums, products and pointwise functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..core.program import ONE, Contract, Factor, Map, Ref, Sum
+from .memory import View, is_traced
+from .recorder import Recorder
+from .sizes import is_measured, plain, rational
+
+MAPS = {
+    np.exp: "exp", np.exp2: "exp2", np.expm1: "expm1", np.log: "log", np.log2: "log2", np.log10: "log10",
+    np.log1p: "log1p", np.sin: "sin", np.cos: "cos", np.tan: "tan", np.arcsin: "arcsin", np.arccos: "arccos",
+    np.arctan: "arctan", np.sinh: "sinh", np.cosh: "cosh", np.tanh: "tanh", np.arcsinh: "arcsinh",
+    np.arccosh: "arccosh", np.arctanh: "arctanh", np.arctan2: "arctan2", np.hypot: "hypot",
+    np.logaddexp: "logaddexp", np.absolute: "abs", np.fabs: "abs", np.sign: "sign", np.floor: "floor",
+    np.ceil: "ceil", np.rint: "round", np.trunc: "trunc", np.maximum: "maximum", np.minimum: "minimum",
+    np.fmax: "maximum", np.fmin: "minimum", np.remainder: "mod", np.floor_divide: "floor_divide",
+    np.greater: "greater", np.greater_equal: "greater_equal", np.less: "less", np.less_equal: "less_equal",
+    np.equal: "equal", np.not_equal: "not_equal", np.logical_and: "logical_and", np.logical_or: "logical_or",
+    np.logical_xor: "logical_xor", np.logical_not: "logical_not", np.isnan: "isnan", np.isinf: "isinf",
+    np.isfinite: "isfinite",
+}  # fmt: skip
+OF_BOOLEANS = {
+    np.bitwise_and: "logical_and", np.bitwise_or: "logical_or", np.bitwise_xor: "logical_xor",
+    np.invert: "logical_not", np.add: "logical_or",
+}  # fmt: skip
+POWERS = {np.sqrt: Fraction(1, 2), np.square: Fraction(2), np.reciprocal: Fraction(-1), np.cbrt: Fraction(1, 3)}
+SCALED = {np.deg2rad: np.pi / 180, np.radians: np.pi / 180, np.rad2deg: 180 / np.pi, np.degrees: 180 / np.pi}
+
+
+def is_scalar(value: Any) -> bool:
+    """A number that is no traced array: it becomes a factor."""
+    kind = type(value)
+    if kind is float or kind is int or is_measured(value):
+        return True
+    if kind is np.ndarray:
+        return bool(value.ndim == 0)
+    return isinstance(value, int | float | complex | np.number | np.bool_) and not is_traced(value)
+
+
+def is_zero(value: Any) -> bool:
+    """A plain zero."""
+    return is_scalar(value) and not is_measured(value) and bool(value == 0)
+
+
+def is_boolean(value: Any) -> bool:
+    """Whether an operand holds True and False."""
+    return bool(np.asarray(value.value if is_traced(value) else plain(value)).dtype == bool)
+
+
+def lift(recorder: Recorder, value: Any) -> Any:
+    """An operand as a traced array: a plain array or a number is a constant."""
+    if is_traced(value):
+        return value
+    if is_scalar(value):
+        factor = recorder.factor(value)
+        return recorder.define([], lambda out, source: Contract(out, factor=factor, source=source), plain(value))
+    return recorder.constant(value if isinstance(value, np.ndarray) else np.array(value))
+
+
+def pointwise(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value: Any) -> Any:
+    """Write down one call of a ufunc; ``value`` is its result in this run."""
+    if ufunc in OF_BOOLEANS and all(map(is_boolean, inputs)):
+        return apply_map(recorder, OF_BOOLEANS[ufunc], inputs, value)
+    if ufunc in (np.add, np.subtract):
+        return add(recorder, inputs[0], inputs[1], -1 if ufunc is np.subtract else 1, value)
+    if ufunc is np.negative:
+        return scaled(recorder, inputs[0], Factor(Fraction(-1)), value)
+    if ufunc is np.positive:
+        return lift(recorder, inputs[0]).copied(value)
+    if ufunc is np.multiply:
+        return product(recorder, inputs[0], inputs[1], value)
+    if ufunc is np.true_divide:
+        return quotient(recorder, inputs[0], inputs[1], value)
+    if ufunc in (np.power, np.float_power):
+        return power(recorder, inputs[0], inputs[1], value)
+    if ufunc is np.reciprocal and np.asarray(value).dtype.kind in "iu":
+        return apply_map(recorder, "floor_divide", [1, inputs[0]], value)
+    if ufunc in POWERS:
+        return apply_map(recorder, "power", inputs, value, POWERS[ufunc])
+    if ufunc in SCALED:
+        return scaled(recorder, inputs[0], Factor.of(SCALED[ufunc]), value)
+    if ufunc is np.heaviside:
+        return heaviside(recorder, inputs[0], inputs[1], value)
+    if ufunc is np.conjugate:
+        return apply_map(recorder, "conj", inputs, value) if np.iscomplexobj(value) else lift(
+            recorder, inputs[0]).copied(value)  # fmt: skip
+    if ufunc in MAPS:
+        return apply_map(recorder, MAPS[ufunc], inputs, value)
+    return unread(recorder, inputs, f"np.{ufunc.__name__} is not read", value)
+
+
+def unread(recorder: Recorder, operands: Sequence[Any], reason: str, value: Any) -> Any:
+    """The value, or each of several, as what could not be read."""
+    traced = [operand for operand in operands if is_traced(operand)]
+    if isinstance(value, tuple | list):
+        parts = [recorder.opaque(traced, reason, part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return recorder.opaque(traced, reason, value)
+
+
+def apply_map(
+    recorder: Recorder, function: str, inputs: Sequence[Any], value: Any, parameter: Fraction | None = None
+) -> Any:
+    """``function`` of arrays that broadcast."""
+    if function == "maximum" and any(map(is_zero, inputs)):
+        function, inputs = "relu", [x for x in inputs if not is_zero(x)][:1] or inputs[:1]
+    read, axes = recorder.broadcast([lift(recorder, i) for i in inputs])
+    refs = tuple(x.ref for x in read)
+    return recorder.define(axes, lambda out, source: Map(out, function, refs, parameter, source), value)
+
+
+def scaled(recorder: Recorder, array: Any, factor: Factor, value: Any) -> Any:
+    """A factor times an array; times 1 it is the same value in memory of its own."""
+    array = lift(recorder, array)
+    if factor == ONE:
+        return array.copied(value)
+    x = recorder.read(array)
+    return recorder.define(x.axes, lambda out, source: Contract(out, (x.ref,), (), factor, source), value)
+
+
+def add(recorder: Recorder, a: Any, b: Any, sign: int, value: Any) -> Any:
+    """``a ± b``: a number becomes a factor times 1."""
+    if is_zero(a) or is_zero(b):
+        return scaled(recorder, b if is_zero(a) else a, Factor.of(sign if is_zero(a) else 1), value)
+    arrays = [x for x in (a, b) if not is_scalar(x)]
+    read, axes = recorder.broadcast([lift(recorder, x) for x in arrays])
+    refs = iter([x.ref for x in read])
+    terms: list[tuple[Factor, Ref | None]] = []
+    for x, number in ((a, 1), (b, sign)):
+        factor = Factor.of(number)
+        if not is_scalar(x):
+            terms.append((factor, next(refs)))
+        else:
+            terms.append((factor * recorder.factor(x), None))
+    return recorder.define(axes, lambda out, source: Sum(out, tuple(terms), source), value)
+
+
+def product(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
+    """``a · b``, pointwise."""
+    for x, other in ((a, b), (b, a)):
+        if is_scalar(x):
+            return scaled(recorder, other, recorder.factor(x), value)
+    read, axes = recorder.broadcast([lift(recorder, a), lift(recorder, b)])
+    refs = tuple(x.ref for x in read)
+    return recorder.define(axes, lambda out, source: Contract(out, refs, source=source), value)
+
+
+def quotient(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
+    """``a / b``: by a number a factor, by an array the product with its reciprocal."""
+    if is_scalar(b):
+        number = 1 / b if is_measured(b) else rational(b)
+        if is_measured(b):
+            return scaled(recorder, a, recorder.factor(number), value)
+        if isinstance(number, Fraction) and number:
+            return scaled(recorder, a, Factor(1 / number), value)
+    inverse = apply_map(recorder, "power", [b], reciprocal(b), Fraction(-1))
+    if is_scalar(a):
+        return scaled(recorder, inverse, recorder.factor(a), value)
+    return product(recorder, a, inverse, value)
+
+
+def reciprocal(b: Any) -> Any:
+    """One over the plain numbers."""
+    with np.errstate(all="ignore"):
+        return 1.0 / np.asarray(b.value if is_traced(b) else b)
+
+
+def power(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
+    """``a ** b``: a constant exponent is a parameter."""
+    exponent = rational(plain(b)) if is_scalar(b) else None
+    if exponent == 1:
+        return lift(recorder, a).copied(value)
+    if isinstance(exponent, Fraction) and exponent and not is_scalar(a):
+        return apply_map(recorder, "power", [a], value, exponent)
+    return apply_map(recorder, "pow", [a, b], value)
+
+
+def heaviside(recorder: Recorder, x: Any, middle: Any, value: Any) -> Any:
+    """0 below 0, 1 above, and what is said at 0."""
+    plain_x = np.asarray(x.value if is_traced(x) else x)
+    above = apply_map(recorder, "greater", [x, 0], plain_x > 0)
+    at_zero = apply_map(recorder, "equal", [x, 0], plain_x == 0)
+    return apply_map(recorder, "where", [at_zero, middle, above], value)
+
+
+def cast(recorder: Recorder, array: View, dtype: Any) -> Any:
+    """``astype``: the same values in memory of their own, whole numbers if the dtype is whole."""
+    kind, before = np.dtype(dtype).kind, np.asarray(array.value).dtype.kind
+    value = np.asarray(array.value).astype(dtype)
+    if kind not in "fiucb":
+        return unread(recorder, [array], f"an array of dtype {np.dtype(dtype).name} is not read", value)
+    if kind in "iu" and before == "f":
+        return apply_map(recorder, "trunc", [array], value)
+    if kind == "b" and before != "b":
+        return apply_map(recorder, "not_equal", [array, 0], value)
+    if kind != "c" and before == "c":
+        return apply_map(recorder, "real", [array], value)
+    return array.copied(value)

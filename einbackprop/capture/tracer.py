@@ -1,0 +1,185 @@
+"""``trace``: run a function once on traced arrays, and give what it did as a Program."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.idioms import recognise
+from ..core.program import Program
+from ..errors import EinbackpropError, TraceError
+from .assembly import Lettering, assemble
+from .failures import failed, located
+from .isolation import Arguments
+from .memory import View
+from .observation import Observer
+from .reaching import Names
+from .recorder import Note, Recorder
+from .returning import Returned
+from .swapping import swapped
+from .traced import Traced
+from .verification import verified
+
+ONE_AT_A_TIME = threading.RLock()  # the user's modules hold our np for the time of a trace
+_tracing: set[int] = set()  # the threads that trace
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
+    that NumPy gave its outputs."""
+
+    program: Program
+    notes: tuple[Note, ...]
+    frozen: Mapping[str, Note]
+    dtypes: tuple[np.dtype[Any], ...]
+
+
+def trace(function: Callable[..., Any], *arguments: Any) -> Program:
+    """Write down what a function does with arrays, as a program in index notation.
+
+    Parameters
+    ----------
+    function : callable
+        Any Python function of NumPy code. It is run once; its branches go as they go for these values.
+    *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
+        They are copied: nothing of the caller's is changed.
+
+    Returns
+    -------
+    Program
+        Its inputs are the arrays of the arguments, its outputs those that the function returned.
+
+    Raises
+    ------
+    TraceError
+        The function did something that a trace cannot follow, or raised an exception; the message names its line.
+    """
+    return record(function, arguments).program
+
+
+def record(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    names: tuple[str, ...] | None = None,
+    namespace: Names | None = None,
+) -> Trace:
+    """Trace, and keep the notes.
+
+    Parameters
+    ----------
+    names : tuple of str or None
+        What the arguments are called; None asks the function's signature.
+    namespace : dict or None
+        The names of a script, where the function is an expression in it.
+    """
+    session = Session(arguments, names or parameter_names(function, len(arguments)), namespace)
+    return session.finished(session.run(function))
+
+
+def record_pair(
+    loss: Callable[..., Any],
+    gradients: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    names: tuple[str, ...] | None = None,
+    namespace: Names | None = None,
+) -> Trace:
+    """Trace a loss and what a user's code gives as its gradients, in one program with one vocabulary.
+
+    Each gets copies of the same arguments, which are the same inputs of the program. The dimensions are those of the
+    loss: where the gradients bring two of them together, there is a note with the line, and each keeps its letters.
+
+    Returns
+    -------
+    Trace
+        The program's structure is a pair: what the loss returned, and what the gradients were.
+    """
+    session = Session(arguments, names or parameter_names(loss, len(arguments)), namespace)
+    forward = session.run(loss)
+    session.recorder.settle()
+    return session.finished((forward, session.run(gradients)))
+
+
+class Session:
+    """One recorder, and the functions that are run in it on the same arguments."""
+
+    def __init__(self, arguments: tuple[Any, ...], names: tuple[str, ...], namespace: Names | None) -> None:
+        if threading.get_ident() in _tracing:
+            raise TraceError("a trace inside a trace is not read: call the function itself there")
+        self._observer = Observer()
+        self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source)
+        self._arguments = Arguments(self.recorder, arguments, names)
+        self._observer.named = set(self.recorder.names)
+        self._namespace = namespace
+        self._returned = Returned(self.recorder)
+
+    def run(self, function: Callable[..., Any]) -> Any:
+        """Run a function on traced copies of the arguments; how what it returned is nested."""
+        with ONE_AT_A_TIME, tracing():
+            copy, traced, changes = self._arguments.isolated(function, self._namespace)
+            watching, generator = sys.gettrace(), np.random.get_state()
+            try:
+                with np.errstate(all="ignore"), swapped(changes):
+                    sys.settrace(self._observer.on_call)
+                    try:
+                        result = copy(*traced)
+                    finally:
+                        sys.settrace(watching)
+                    return self._returned.nest(finite(result, function))
+            except EinbackpropError as error:
+                raise located(error) from error.__cause__
+            except Exception as error:
+                raise failed(error, self._described) from error
+            finally:
+                np.random.set_state(generator)
+
+    def finished(self, structure: Any) -> Trace:
+        """The program of all that was run."""
+        made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
+        program, misread = verified(made.program, made.known)
+        return Trace(recognise(program), made.notes + misread, made.frozen, tuple(self._returned.dtypes))
+
+    def _described(self, array: View) -> str:
+        """``W2[k,j]``: an array in a message, with the letters known so far."""
+        recorder = self.recorder
+        label = recorder.names.get(array.buffer.name, "an array")
+        inputs = [name for name, _, _ in self._arguments.inputs]
+        lettering = Lettering(recorder, recorder.equations, recorder.axes, inputs)
+        stored = dict(enumerate(lettering.padded(array.buffer.name)))
+        letters = ["".join(stored[i] for i in axis) or "1" for axis in array.axes]
+        return f"{label}[{','.join(letters)}]" if not any(array.window) else f"a part of {label}"
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Remember that this thread traces."""
+    _tracing.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _tracing.discard(threading.get_ident())
+
+
+def finite(result: Any, function: Callable[..., Any]) -> Any:
+    """What a function returned, unless its values come one at a time."""
+    if inspect.isgenerator(result) or inspect.iscoroutine(result):
+        result.close()
+        name = getattr(function, "__name__", "the function")
+        raise TraceError(f"{name} is a generator: its values come one at a time. Trace a function that returns them")
+    return result
+
+
+def parameter_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """What a function calls its arguments."""
+    try:
+        names = [p.name for p in inspect.signature(function).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        names = []
+    return tuple(names[i] if i < len(names) else f"x{i}" for i in range(count))

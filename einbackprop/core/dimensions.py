@@ -1,0 +1,165 @@
+"""Which axes are one dimension, and which letters a dimension gets.
+
+Dimensions are found by following the data: where two axes are added, multiplied or summed together, they are one.
+Sizes decide nothing, so two hidden layers of 4 units stay two dimensions.
+
+While a program is traced, every index of every equation is a character of its own (a *provisional* letter) that
+belongs to a dimension. When the trace is complete, ``choose_letters`` gives each dimension its letters, as many as it
+meets itself in one equation.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import TraceError
+
+FIRST_PROVISIONAL = 0x10000
+PROVISIONAL = sys.maxunicode - FIRST_PROVISIONAL
+BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "M", "n_samples", "num_samples",
+               "n_examples", "num_examples")  # fmt: skip
+TIME_NAMES = ("T", "seq_len", "seq_length", "n_steps", "time_steps", "num_steps", "steps")
+RESERVED = "bt"  # the samples and time
+FLOW_LETTERS = "ijklmnopqrsuvwxyzacdefgh"
+OTHER_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεζηθικλμνξπρστυφχψω"
+MORE_LETTERS = 0x4E00  # a program of over 70 dimensions
+
+
+@dataclass(eq=False, slots=True)
+class Axis:
+    """One axis before it is known which dimension it belongs to: a node of the union-find forest.
+
+    Attributes
+    ----------
+    size : int
+    name : str
+        The user's word for its size (``batch_size``), where there is one.
+    hint : str
+        The letter that the user wrote for it in a subscripts string.
+    unit : bool
+        Size 1, and stretched somewhere: it is an axis of the layout only, and gets no letter.
+    opened : bool
+        Entries were taken out of it, so that the data do not say which other axes run over the same.
+    settled : bool
+        The forward says what it runs over: it is never made one with another settled dimension.
+    """
+
+    size: int
+    name: str = ""
+    hint: str = ""
+    unit: bool = False
+    opened: bool = False
+    settled: bool = False
+    parent: Axis | None = None
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether its dimension is only a unit axis of the layout."""
+        root = self.root()
+        return root.unit and root.size == 1
+
+    def root(self) -> Axis:
+        """The axis that stands for the whole dimension."""
+        root = self
+        while root.parent is not None:
+            root = root.parent
+        if root is not self:
+            self.parent = root  # so that the next look-up is short
+        return root
+
+
+@dataclass
+class Dimensions:
+    """The union-find forest of all axes of a trace, and the provisional letters."""
+
+    _letters: list[Axis] = field(default_factory=list)
+    _derived: dict[tuple[object, ...], list[tuple[tuple[Axis, ...], Axis]]] = field(default_factory=dict)
+
+    def new(self, size: int, name: str = "", hint: str = "") -> Axis:
+        """An axis that is nobody else's yet."""
+        return Axis(size, name, hint)
+
+    def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
+        """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""
+        made = self._derived.setdefault(way, [])
+        roots = [axis.root() for axis in parents]
+        for before, axis in made:
+            if [a.root() for a in before] == roots:
+                return axis
+        made.append((tuple(parents), Axis(size)))
+        return made[-1][1]
+
+    def letter(self, axis: Axis) -> str:
+        """A new provisional letter that ranges over the axis's dimension."""
+        if len(self._letters) == PROVISIONAL:
+            raise TraceError(f"the program has over {PROVISIONAL} indices: trace it at smaller sizes")
+        self._letters.append(axis)
+        return chr(FIRST_PROVISIONAL + len(self._letters) - 1)
+
+    def axis(self, letter: str) -> Axis:
+        """The dimension that a provisional letter ranges over."""
+        axis = self._letters[ord(letter) - FIRST_PROVISIONAL]
+        return axis if axis.parent is None else axis.root()
+
+    def unify(self, a: Axis, b: Axis) -> bool:
+        """Say that two axes are one dimension; False where the forward says that they are not."""
+        a, b = a.root(), b.root()
+        if a is b:
+            return True
+        if a.settled and b.settled:
+            return False
+        if b.settled:
+            a, b = b, a
+        b.parent = a
+        a.name, a.hint, a.unit, a.opened = a.name or b.name, a.hint or b.hint, a.unit or b.unit, a.opened or b.opened
+        return True
+
+    def settle(self, axes: Iterable[Axis]) -> None:
+        """From here on these dimensions are those of the forward: what follows is held against them."""
+        for axis in axes:
+            root = axis.root()
+            root.settled = not root.opened and not root.unit
+
+
+def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None) -> dict[Axis, str]:
+    """Give each dimension its letters.
+
+    Parameters
+    ----------
+    order : sequence of Axis
+        The dimensions in the order in which the data flow through them.
+    needs : mapping
+        How many letters each needs.
+    batch : Axis or None
+        The dimension of the samples, which is ``b`` unless the user wrote another letter.
+
+    Returns
+    -------
+    mapping of Axis to str
+        Letters that the user wrote survive; the samples are ``b``, time is ``t``; the others are i, j, k, … in order.
+    """
+    chosen: dict[Axis, str] = {}
+    for axis in order:
+        if axis.hint and axis.hint not in chosen.values():
+            chosen[axis] = axis.hint
+    spare = (chr(MORE_LETTERS + n) for n in range(sum(needs.get(axis, 1) for axis in order)))
+    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in chosen.values()]
+    for axis in order:
+        if axis not in chosen:
+            wished = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
+            chosen[axis] = wished if wished in pool else next((i for i in pool if i not in RESERVED), pool[0])
+            pool.remove(chosen[axis])
+    for axis in order:
+        while len(chosen[axis]) < needs.get(axis, 1):
+            letter = _neighbour(chosen[axis][-1], pool)
+            pool.remove(letter)
+            chosen[axis] += letter
+    return chosen
+
+
+def _neighbour(letter: str, pool: Sequence[str]) -> str:
+    """The next free letter after this one, so that a second letter over a dimension stands near the first."""
+    after = [i for i in pool if i > letter and i.isascii() and i.islower()]
+    return next(iter(after or pool))

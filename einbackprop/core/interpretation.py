@@ -1,0 +1,245 @@
+"""Evaluate a program as it stands: plain, slow, obviously right. The oracle for everything faster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ShapeError
+from . import elementwise
+from .elementwise import numeric
+from .program import (
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Factor,
+    Input,
+    Map,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+)
+
+Array = NDArray[Any]
+Values = dict[str, Array]
+
+
+def run(program: Program, arrays: Sequence[Any]) -> tuple[Array, ...]:
+    """Evaluate a program.
+
+    Parameters
+    ----------
+    program : Program
+    arrays : sequence of arrays
+        One for each of ``program.inputs``, in that order. Sizes may differ from the traced ones where letters
+        of the inputs say what they are. Object arrays of Fractions give exact results.
+
+    Returns
+    -------
+    tuple of arrays
+        One for each of ``program.outputs``.
+
+    Raises
+    ------
+    ShapeError
+        A letter has two sizes, or an array another number of axes than its letters.
+    """
+    values, sizes = evaluate(program, arrays)
+    arranged = [read(values[ref.name], ref, ref.indices, sizes) for ref in program.outputs]
+    units = program.output_units or ((),) * len(arranged)
+    return tuple(np.expand_dims(array, axes) for array, axes in zip(arranged, units, strict=True))
+
+
+def evaluate(program: Program, arrays: Sequence[Any]) -> tuple[Values, dict[str, int]]:
+    """Every value of the program by name, and the size of every letter."""
+    values: Values = {name: np.asarray(value) for name, value in program.constants.items()}
+    given = [squeeze(np.asarray(array), i) for i, array in zip(program.inputs, arrays, strict=True)]
+    sizes = input_sizes(program, given)
+    values |= {i.ref.name: array for i, array in zip(program.inputs, given, strict=True)}
+    for equation in program.equations:
+        if not isinstance(equation, Opaque):
+            values[equation.out.name] = compute(equation, values, sizes)
+    return values, sizes
+
+
+def squeeze(array: Array, declared: Input) -> Array:
+    """The array without the axes of size 1 that have no letter."""
+    if all(array.ndim > axis and array.shape[axis] == 1 for axis in declared.units):
+        return array.squeeze(declared.units) if declared.units else array
+    raise ShapeError(f"{declared.ref.name} has size 1 along its axes {declared.units}, but its shape is {array.shape}")
+
+
+def input_sizes(program: Program, arrays: Sequence[Array]) -> dict[str, int]:
+    """The size of every letter: what the arrays say, else what was traced."""
+    sizes = program.sizes
+    said: dict[str, tuple[str, int]] = {}
+    for i, array in zip(program.inputs, arrays, strict=True):
+        if array.ndim != len(i.ref.indices):
+            raise ShapeError(
+                f"{i.ref.name} has {len(i.ref.indices)} letters, {','.join(i.ref.indices)}, "
+                f"but an array of shape {array.shape} was given"
+            )
+        for letter, size in zip(i.ref.indices, array.shape, strict=True):
+            dimension = program.dimension(letter).letters
+            name, before = said.setdefault(dimension, (i.ref.name, size))
+            if before != size:
+                raise ShapeError(
+                    f"{letter} has two sizes: {before} in {name} and {size} in {i.ref.name} "
+                    f"(shape {array.shape}, letters {','.join(i.ref.indices)})"
+                )
+            sizes |= dict.fromkeys(dimension, size)
+    return sizes
+
+
+def compute(equation: Equation, values: Values, sizes: Mapping[str, int]) -> Array:
+    """The value that one equation defines."""
+    match equation:
+        case Contract():
+            return contract(equation, values, sizes)
+        case Sum(out, terms):
+            total: Any = 0
+            for factor, ref in terms:
+                term: Any = 1 if ref is None else numeric(read(values[ref.name], ref, out.indices, sizes))
+                total = total + scale(term, factor, sizes)
+            return fill(np.asarray(total), out, sizes)
+        case Map(out, function, refs, parameter):
+            aligned = [read(values[ref.name], ref, out.indices, sizes) for ref in refs]
+            return fill(np.asarray(elementwise.evaluate(function, aligned, parameter)), out, sizes)
+        case Extremum():
+            return extremum(equation, values, sizes)
+        case Update():
+            return update(equation, values, sizes)
+        case Opaque(out):
+            return values[out.name]
+
+
+def read(array: Array, ref: Ref, letters: str, sizes: Mapping[str, int]) -> Array:
+    """The array with one axis for each of ``letters``, in that order; an axis that it lacks has size 1."""
+    own = "".join(dict.fromkeys(ref.indices))
+    if own != ref.indices:  # a repeated letter: the diagonal
+        array = array[tuple(np.arange(sizes[i]).reshape([-1 if j == i else 1 for j in own]) for i in ref.indices)]
+    order = [own.index(i) for i in letters if i in own]
+    shape = [sizes[i] if i in own else 1 for i in letters]
+    return array.transpose(order).reshape(shape)
+
+
+def fill(array: Array, out: Ref, sizes: Mapping[str, int]) -> Array:
+    """The array stretched to the full shape of ``out``."""
+    return np.broadcast_to(array, [sizes[i] for i in out.indices])
+
+
+def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Array:
+    """Every operand and bracket on axes of all letters, multiplied, summed over the letters not in ``out``."""
+    out = "".join(dict.fromkeys(equation.out.indices))
+    factors = [(ref.indices, numeric(values[ref.name])) for ref in equation.operands]
+    factors += [(b.letters, holds(b, values, sizes)) for b in equation.brackets]
+    present = "".join(dict.fromkeys("".join(indices for indices, _ in factors)))
+    if factors:
+        kind = product_kind([array for _, array in factors[: len(equation.operands) or None]])
+        terms: list[Any] = []
+        for indices, array in factors:
+            terms += [array.astype(kind), [present.index(i) for i in indices]]
+        kept = [i for i in out if i in present]
+        pairwise = len(factors) > 2 and kind.kind != "O"  # NumPy's pairs of objects fail where one is a scalar
+        total: Any = np.einsum(*terms, [present.index(i) for i in kept], optimize=pairwise)
+        total = read(np.asarray(total), Ref("", "".join(kept)), out, sizes)
+    else:
+        total = 1
+    full = fill(np.asarray(scale(total, equation.factor, sizes)), Ref("", out), sizes)
+    return scatter_diagonal(full, out, equation.out.indices, sizes)
+
+
+def product_kind(arrays: Sequence[Array]) -> np.dtype[Any]:
+    """The dtype of a product. Integers, such as masks and brackets, do not widen floats: float32 stays float32."""
+    inexact = [array for array in arrays if array.dtype.kind not in "iu"]
+    return np.result_type(*(inexact or arrays))
+
+
+def scale(term: Any, factor: Factor, sizes: Mapping[str, int]) -> Any:
+    """The term times the factor: exact for objects, else by a Python scalar, which keeps float32."""
+    number = factor.value(sizes)
+    if number == 1:
+        return term
+    if isinstance(number, Fraction) and np.asarray(term).dtype.kind != "O":
+        return (int(number) if number.denominator == 1 else float(number)) * term
+    return number * term
+
+
+def scatter_diagonal(array: Array, letters: str, out: str, sizes: Mapping[str, int]) -> Array:
+    """Write an array of distinct letters onto the diagonal of an output where a letter stands twice."""
+    if letters == out:
+        return array
+    result = np.zeros([sizes[i] for i in out], dtype=array.dtype)
+    grid = dict(zip(letters, np.ogrid[tuple(slice(sizes[i]) for i in letters)], strict=True))
+    result[tuple(grid[i] for i in out)] = array
+    return result
+
+
+def holds(bracket: Bracket, values: Values, sizes: Mapping[str, int]) -> Array:
+    """1 where the bracket's relation holds, 0 elsewhere, on the axes of its letters."""
+    left = place(bracket.left, bracket.letters, values, sizes)
+    right = place(bracket.right, bracket.letters, values, sizes)
+    relation = {"=": np.equal, "≠": np.not_equal, "<": np.less, "≤": np.less_equal}[bracket.relation]
+    shape = [sizes[i] for i in bracket.letters]
+    return np.broadcast_to(relation(left, right), shape).astype(np.int64)
+
+
+def place(position: Position, letters: str, values: Values, sizes: Mapping[str, int]) -> Array:
+    """A position's value for every combination of letters."""
+    grid = np.ogrid[tuple(slice(sizes[i]) for i in letters)]
+    total = np.full([1] * len(letters), position.constant, dtype=np.int64)
+    for coefficient, letter in position.terms:
+        total = total + whole(coefficient, sizes) * grid[letters.index(letter)]
+    if position.pick is not None:
+        total = total + read(values[position.pick.name], position.pick, letters, sizes).astype(np.int64)
+    return total
+
+
+def whole(coefficient: Factor, sizes: Mapping[str, int]) -> int:
+    """A position's coefficient as an int."""
+    number = coefficient.value(sizes)
+    if not isinstance(number, Fraction) or number.denominator != 1:
+        raise ShapeError(f"a position's coefficient must be whole, not {number}")
+    return int(number)
+
+
+def extremum(equation: Extremum, values: Values, sizes: Mapping[str, int]) -> Array:
+    """Max or min over the letters that ``out`` lacks, or the position where it is first reached."""
+    out, ref = equation.out.indices, equation.operand
+    over = "".join(i for i in dict.fromkeys(ref.indices) if i not in out)
+    array = read(values[ref.name], ref, out + over, sizes)
+    flat = array.reshape([sizes[i] for i in out] + [int(np.prod([sizes[i] for i in over]))])
+    if not equation.position_of:
+        return np.asarray(flat.max(-1) if equation.kind == "max" else flat.min(-1))
+    first = flat.argmax(-1) if equation.kind == "max" else flat.argmin(-1)
+    places = np.unravel_index(first, [sizes[i] for i in over])
+    return np.asarray(places[over.index(equation.position_of)])
+
+
+def update(equation: Update, values: Values, sizes: Mapping[str, int]) -> Array:
+    """A copy of the base, written to where the brackets and the mask say."""
+    base = values[equation.base.name]
+    value = values[equation.value.name]
+    written = {b.left.letters: b.right for b in equation.brackets}
+    own = equation.base.indices
+    inside = "".join(i for i in own if i not in written)
+    letters = "".join(
+        dict.fromkeys(inside + equation.value.indices + "".join(b.right.letters for b in equation.brackets))
+    )
+    result = np.array(base, dtype=np.result_type(base, numeric(value)))
+    grid = dict(zip(letters, np.ogrid[tuple(slice(sizes[i]) for i in letters)], strict=True))
+    index = tuple(place(written[i], letters, values, sizes) if i in written else grid[i] for i in own)
+    new: Any = read(value, equation.value, letters, sizes)
+    if equation.mask is not None:
+        mask = np.broadcast_to(read(values[equation.mask.name], equation.mask, own, sizes), base.shape)
+        new = np.where(mask[index].astype(bool), new, result[index])
+    result[index] = new
+    return result

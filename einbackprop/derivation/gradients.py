@@ -1,0 +1,136 @@
+"""The gradient of a Python function's loss as a program: ``derive``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..capture.tracer import trace
+from ..core import nesting
+from ..core.choices import Choice, positions_of
+from ..core.program import Program
+from ..errors import DerivationError
+from .accumulation import vjp
+
+Wrt = int | tuple[int, ...]
+
+
+def derive(loss: Callable[..., Any], *arguments: Any, wrt: Choice = 0) -> Program:
+    """The gradient of a loss, as a program of the same kinds as the loss itself.
+
+    Parameters
+    ----------
+    loss : callable
+        Returns one number.
+    *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
+    wrt : int, str, or several in a tuple
+        Which arguments to differentiate with respect to: positions, or names.
+
+    Returns
+    -------
+    Program
+        Its inputs are the arrays of the arguments; its outputs the cotangents of the arrays of ``arguments[wrt]``,
+        nested as those are. A backward line has the letters of its forward line.
+
+    Raises
+    ------
+    DerivationError
+        The loss is no single number, or the gradient goes through a line that could not be read.
+    TraceError
+        See ``trace``.
+    """
+    chosen = positions_of(loss, wrt)
+    arguments = with_arrays(arguments, chosen)
+    forward = forward_of(loss, arguments)
+    return nested(vjp(forward, names_of(forward, chosen)), arguments, chosen, first=0)
+
+
+def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
+    """The arguments with an array for each Python float to differentiate by, and one for each place.
+
+    An array that stands at two places has a gradient at each.
+    """
+    seen: set[int] = set()
+    for path, leaf in list(nesting.leaves(arguments)):
+        if type(leaf) is np.ndarray and id(leaf) in seen:
+            arguments = nesting.replaced(arguments, path, leaf.view())
+        seen.add(id(leaf))
+        if isinstance(leaf, float | complex) and path[0] in (wrt if isinstance(wrt, tuple) else (wrt,)):
+            arguments = nesting.replaced(arguments, path, np.array(leaf))
+    return arguments
+
+
+def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:
+    """The loss as a program with one scalar output."""
+    return as_loss(trace(loss, *arguments))
+
+
+def as_loss(forward: Program) -> Program:
+    """The program, if it has one scalar output."""
+    if len(forward.outputs) != 1 or forward.outputs[0].indices:
+        shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
+        raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
+    if any(forward.output_units):
+        forward = replace(forward, output_units=())  # a loss of shape (1, 1) is one number too
+    return forward
+
+
+def names_of(program: Program, wrt: Wrt) -> list[str]:
+    """The inputs of real or complex numbers in the arguments to differentiate by."""
+    chosen = wrt if isinstance(wrt, tuple) else (wrt,)
+    names = [i.ref.name for i in program.inputs if i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
+    if not names:
+        raise DerivationError(f"wrt={wrt!r} holds no array of real or complex numbers to differentiate by")
+    return names
+
+
+def nested(program: Program, arguments: Sequence[Any], wrt: Wrt, first: int) -> Program:
+    """The program with its cotangents nested and shaped as the arguments; the outputs before ``first`` stay first."""
+    chosen = wrt if isinstance(wrt, tuple) else (wrt,)
+    inputs = [i for i in program.inputs if i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
+    numbers = {id(nesting.get(arguments, i.path)): first + n for n, i in enumerate(inputs)}
+    structures = [numbered(arguments[n], numbers) for n in chosen]
+    structure = tuple(structures) if isinstance(wrt, tuple) else structures[0]
+    units = ((),) * first + tuple(i.units for i in inputs)
+    return replace(program, structure=(0, structure) if first else structure, output_units=units if any(units) else ())
+
+
+def nested_by_path(program: Program, chosen: Sequence[tuple[Any, ...]]) -> Program:
+    """A derived program whose outputs stand as their inputs do under each of the chosen paths: lists and dicts."""
+    numbers = {ref.name: n for n, ref in enumerate(program.outputs)}
+    places = [i for i in program.inputs if "d" + i.ref.name in numbers]
+    structures = []
+    for start in chosen:
+        tree: Any = None
+        for place in (p for p in places if p.path[: len(start)] == start):
+            tree = planted(tree, place.path[len(start) :], numbers["d" + place.ref.name])
+        structures.append(tree)
+    return replace(program, structure=structures[0] if len(structures) == 1 else tuple(structures))
+
+
+def planted(tree: Any, path: tuple[Any, ...], number: int) -> Any:
+    """A tree of dicts with one more leaf; positions from 0 make lists when the tree is complete."""
+    if not path:
+        return number
+    tree = {} if tree is None else tree
+    step = path[0] if isinstance(path[0], int) else str(path[0])
+    if isinstance(tree, list):
+        tree = dict(enumerate(tree))
+    tree[step] = planted(tree.get(step), path[1:], number)
+    keys = list(tree)
+    return [tree[k] for k in range(len(keys))] if keys == list(range(len(keys))) else tree
+
+
+def numbered(value: Any, numbers: dict[int, int]) -> Any:
+    """Nested lists, tuples and dicts with the number of an output in the place of each array, None for the rest."""
+    if isinstance(value, list | tuple):
+        items = [numbered(item, numbers) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: numbered(item, numbers) for key, item in value.items()}
+    if hasattr(value, "__dict__") and not isinstance(value, np.ndarray):
+        return {key: numbered(item, numbers) for key, item in vars(value).items()}
+    return numbers.get(id(value))

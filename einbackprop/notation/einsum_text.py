@@ -1,0 +1,106 @@
+"""An equation as a person would type it with einsum: ``einsum("lk,lb->kb", W3, dh)``. For reading; ``emission`` writes
+code that runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
+from .index_notation import PLAIN, View, factor_markup, operand, relettered
+from .markup import Markup, Part, Quotient, Raised, Root, text
+
+
+def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
+    """The right-hand side with einsum; None where it is none: a pointwise function, a write, a bracket.
+
+    Examples
+    --------
+    >>> einsum_text(Contract(Ref("dW", "kj"), (Ref("d", "kb"), Ref("h", "jb")), factor=Factor.of(1, b=-1)))
+    '1/B * einsum("kb,jb->kj", d, h)'
+    """
+    view = view.within(equation)
+    if isinstance(equation, Contract):
+        return contraction_text(equation, view)
+    if isinstance(equation, Sum):
+        return sum_text(equation, view)
+    return None
+
+
+def contraction_text(equation: Contract, view: View) -> str | None:
+    """One contraction, its factor in front; a product with no letters to sum or order is none."""
+    if equation.brackets or not equation.operands:
+        return None
+    single = len(equation.operands) == 1 and equation.operands[0].indices == equation.out.indices
+    if single:
+        return None
+    terms = ",".join(ref.indices for ref in equation.operands)
+    names = ", ".join(operand_code(ref, view) for ref in equation.operands)
+    return f'{factor_code(equation.factor, view)}einsum("{terms}->{equation.out.indices}", {names})'
+
+
+def sum_text(equation: Sum, view: View) -> str | None:
+    """Signed terms, if one of them is a contraction or is broadcast."""
+    parts: list[str] = []
+    worth = False
+    for factor, ref in equation.terms:
+        negative = not isinstance(factor.number, complex) and factor.number < 0
+        sign = ("- " if negative else "+ ") if parts else ("-" if negative else "")
+        body, contracted = term_code(-factor if negative else factor, ref, equation.out, view)
+        worth = worth or contracted
+        parts.append(sign + body)
+    return " ".join(parts) if worth else None
+
+
+def term_code(factor: Factor, ref: Ref | None, out: Ref, view: View) -> tuple[str, bool]:
+    """One term, and whether it takes an einsum."""
+    if ref is None:
+        return plain_text(factor_markup(factor, view, alone=True)), False
+    inner = view.inline.get(ref.name)
+    if isinstance(inner, Contract):
+        same = relettered(inner, ref.indices)
+        assert isinstance(same, Contract)
+        code = contraction_text(replace(same, factor=factor * same.factor), view)
+        if code is not None:
+            return code, True
+    if ref.indices != out.indices:
+        missing = [i for i in out.indices if i not in ref.indices]
+        terms = ",".join([ref.indices, *missing])
+        ones = ", ".join(f"ones_{i}" for i in missing)
+        names = operand_code(ref, view) + (f", {ones}" if ones else "")
+        return f'{factor_code(factor, view)}einsum("{terms}->{out.indices}", {names})', True
+    return factor_code(factor, view) + operand_code(ref, view), False
+
+
+def factor_code(factor: Factor, view: View) -> str:
+    """A factor in front of an einsum."""
+    if factor == ONE:
+        return ""
+    if factor.number == -1 and not factor.sizes:
+        return "-"
+    return plain_text(factor_markup(factor, view, alone=True)) + " * "
+
+
+def operand_code(ref: Ref, view: View) -> str:
+    """An operand without its letters: a name, or the expression that stands for it."""
+    return plain_text(operand(ref, view, "sum"))
+
+
+def plain_text(markup: Markup) -> str:
+    """The formula without indices."""
+    return text(tuple(map(without_indices, markup)))
+
+
+def without_indices(part: Part) -> Part:
+    """A part of a formula, its values without letters."""
+    match part:
+        case Ref(name, _):
+            return Ref(name)
+        case Raised(body, exponent):
+            return Raised(tuple(map(without_indices, body)), exponent)
+        case Quotient(over, under):
+            return Quotient(tuple(map(without_indices, over)), tuple(map(without_indices, under)))
+        case Root(body):
+            return Root(tuple(map(without_indices, body)))
+        case _:
+            return part
+

@@ -1,0 +1,282 @@
+"""Markup: a formula as a flat run of parts, and what it looks like as text, LaTeX and MathML.
+
+``notation`` makes markup from equations. Every output format is one function here, so that a formula says the same
+thing wherever it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+from ..core.program import Ref
+from .numerals import VULGAR
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An index on its own, as in a bracket's ``2s+r``."""
+
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size of the dimension that a letter ranges over: its capital, ``B``, or ``|b|`` where that is taken."""
+
+    letter: str
+    capital: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Summation:
+    """``Σ_jk``. Without letters it is nothing."""
+
+    letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """``max_k``, ``argmin_k``: an operation over letters."""
+
+    name: str
+    letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The partial derivative ``∂of/∂by``."""
+
+    of: Ref
+    by: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Upright text: the name of a function, or a word such as ``elsewhere``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """``body`` with an exponent: ``x²``, ``Wᵀ``."""
+
+    body: Markup
+    exponent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """``over/under``, written as a fraction where the format has one."""
+
+    over: Markup
+    under: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The square root of ``body``."""
+
+    body: Markup
+
+
+Part = str | Letter | Size | Ref | Summation | Reduction | Partial | Words | Raised | Quotient | Root
+Markup = tuple[Part, ...]
+"""A formula. A plain string in it is operators, numbers and spaces, to be shown as it stands."""
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
+Paint = Callable[[str], str]
+
+SUPERSCRIPTS = str.maketrans("0123456789-+nT/.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᵀᐟ·")
+
+
+def printable(text: str) -> str:
+    """The text on one line, without control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def plain(letters: str) -> str:
+    """Letters without colour."""
+    return letters
+
+
+def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
+    """The formula as plain text: ``compact`` writes ``z_ib`` for ``z[i,b]``, ``paint`` colours letters."""
+
+    def one(part: Part) -> str:
+        match part:
+            case str():
+                return part
+            case Letter(letter):
+                return paint(letter)
+            case Size(letter, capital):
+                return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
+            case Ref(name, indices):
+                if not indices:
+                    return printable(name)
+                inside = "_" + paint(indices) if compact else f"[{','.join(paint(i) for i in indices)}]"
+                return printable(name) + inside
+            case Summation(letters):
+                return f"Σ_{paint(letters)} " if letters else ""
+            case Reduction(name, letters):
+                return f"{name}_{paint(letters)} " if letters else f"{name} "
+            case Partial(of, by):
+                return f"∂{one(of)}/∂{one(by)}"
+            case Words(words):
+                return printable(words)
+            case Raised(body, exponent):
+                return run(body) + raised(exponent)
+            case Quotient(over, under):
+                return f"{run(over)}/{run(under) if is_single(under) else f'({run(under)})'}"
+            case Root(body):
+                inner = run(body)
+                return f"√{inner}" if is_single(body) else f"√({inner})"
+
+    def run(parts: Markup) -> str:
+        return "".join(one(part) for part in parts)
+
+    return run(markup)
+
+
+def raised(exponent: str) -> str:
+    """An exponent in raised characters, or after ``^`` where there are none for it."""
+    if all(c in "0123456789-T" for c in exponent):
+        return exponent.translate(SUPERSCRIPTS)
+    return f"^{exponent}" if exponent.isalnum() else f"^({exponent})"
+
+
+def is_single(markup: Markup) -> bool:
+    """Whether it needs no parentheses to be one thing."""
+    return len(markup) == 1 and (not isinstance(markup[0], str) or markup[0].isalnum())
+
+
+LATEX_OPERATORS = {
+    "·": r"\cdot ",
+    "⊙": r"\odot ",
+    "⇒": r"\Rightarrow ",
+    "≠": r"\neq ",
+    "≤": r"\leq ",
+    "≥": r"\geq ",
+    "¬": r"\lnot ",
+    "*": r"\cdot ",
+    "∞": r"\infty ",
+    " ": r"\,",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    **{sign: rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}" for sign, value in VULGAR.items()},
+}
+
+
+def latex(markup: Markup) -> str:
+    """The formula as LaTeX, for math mode; it needs no package."""
+
+    def one(part: Part) -> str:
+        match part:
+            case str():
+                return "".join(LATEX_OPERATORS.get(c, c) for c in part)
+            case Letter(letter):
+                return letter
+            case Size(letter, capital):
+                return letter.upper() if capital else f"|{letter}|"
+            case Ref(name, indices):
+                return latex_name(name) + (f"_{{{indices}}}" if indices else "")
+            case Summation(letters):
+                return rf"\sum_{{{letters}}} " if letters else ""
+            case Reduction(name, letters):
+                return rf"\operatorname{{{name}}}" + (rf"_{{{letters}}} " if letters else " ")
+            case Partial(of, by):
+                return rf"\frac{{\partial {one(of)}}}{{\partial {one(by)}}}"
+            case Words(words):
+                return latex_name(words)
+            case Raised(body, exponent):
+                return f"{{{run(body)}}}^{{{exponent.replace('T', chr(92) + 'top')}}}"
+            case Quotient(over, under):
+                return rf"\frac{{{run(over)}}}{{{run(under)}}}"
+            case Root(body):
+                return rf"\sqrt{{{run(body)}}}"
+
+    def run(parts: Markup) -> str:
+        return "".join(one(part) for part in parts)
+
+    return run(markup)
+
+
+LATEX_ESCAPES = {c: "\\" + c for c in "_{}$&#%"} | {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}"}
+
+
+def latex_name(name: str) -> str:
+    """A name in LaTeX: a single letter is italic, anything longer upright."""
+    escaped = "".join(LATEX_ESCAPES.get(c, c) for c in printable(name)).replace(" ", r"\ ")
+    return escaped if len(name) == 1 else rf"\mathrm{{{escaped}}}"
+
+
+def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
+    """The formula as a MathML element; ``colour`` gives the CSS colour of a letter."""
+
+    def letters(run_of: str) -> str:
+        return "".join(f'<mi style="color:{colour(c)}">{escape(c)}</mi>' for c in run_of)
+
+    def one(part: Part) -> str:
+        match part:
+            case str():
+                return mathml_operators(part)
+            case Letter(letter):
+                return letters(letter)
+            case Size(letter, capital):
+                inside = letter.upper() if capital else letter
+                element = f'<mi style="color:{colour(letter)}">{escape(inside)}</mi>'
+                return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
+            case Ref(name, indices):
+                base = f"<mi>{escape(printable(name))}</mi>"
+                return f"<msub>{base}<mrow>{letters(indices)}</mrow></msub>" if indices else base
+            case Summation(over):
+                return f"<munder><mo>∑</mo><mrow>{letters(over)}</mrow></munder>" if over else ""
+            case Reduction(name, over):
+                return f"<munder><mo>{name}</mo><mrow>{letters(over)}</mrow></munder>" if over else f"<mo>{name}</mo>"
+            case Partial(of, by):
+                return f"<mfrac><mrow><mo>∂</mo>{one(of)}</mrow><mrow><mo>∂</mo>{one(by)}</mrow></mfrac>"
+            case Words(words):
+                return f"<mtext>{escape(printable(words)).replace(' ', NO_BREAK_SPACE)}</mtext>"
+            case Raised((Ref(name, indices),), exponent) if indices:
+                base = f"<mi>{escape(printable(name))}</mi>"
+                return f"<msubsup>{base}<mrow>{letters(indices)}</mrow>{mathml_exponent(exponent)}</msubsup>"
+            case Raised(body, exponent):
+                return f"<msup><mrow>{run(body)}</mrow>{mathml_exponent(exponent)}</msup>"
+            case Quotient(over_, under):
+                return f"<mfrac><mrow>{run(over_)}</mrow><mrow>{run(under)}</mrow></mfrac>"
+            case Root(body):
+                return f"<msqrt>{run(body)}</msqrt>"
+
+    def run(parts: Markup) -> str:
+        return "".join(one(part) for part in parts)
+
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" displaystyle="true"><mrow>{run(markup)}</mrow></math>'
+
+
+def mathml_exponent(exponent: str) -> str:
+    """An exponent as a MathML token."""
+    return f"<mn>{exponent}</mn>" if exponent.isdigit() else f"<mtext>{escape(exponent)}</mtext>"
+
+
+def mathml_operators(run_of: str) -> str:
+    """Operators and numbers as MathML tokens."""
+    elements, number = [], ""
+    for c in run_of + "\0":
+        if c.isdigit() or c in VULGAR or (c == "." and number):
+            number += c
+            continue
+        if number:
+            elements.append(f"<mn>{number}</mn>")
+            number = ""
+        if c == " ":
+            elements.append('<mspace width="0.3em"/>')
+        elif c in "()[]|":
+            elements.append(f'<mo stretchy="false">{c}</mo>')
+        elif c != "\0":
+            elements.append(f"<mo>{escape(c)}</mo>")
+    return "".join(elements)

@@ -1,0 +1,167 @@
+"""What the values of a backward are: which gradient, whatever they are called.
+
+Where a forward and a backward are read together without the loss, the first value that is called a gradient is taken
+for what it must be the gradient of, the last value of the forward of its dimensions that it is made from. From there
+every cotangent is derived, and the user's values are compared with them at drawn values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checking.naming import gradient_of
+from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
+from ..core.simplification import needed
+from ..diagnosis.sampling import draw_samples
+from ..diagnosis.truth import Matching, Role, Truth, arrays_of
+from ..errors import EinbackpropError
+
+SEED = 0
+MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds
+GRADIENT = re.compile(r"(d|∂|grad|delta)(L|J)?[_/A-Z]|delta\d*$|grad$")
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """What values are: a sentence for each; ``given`` says what they rest on."""
+
+    of: Mapping[str, str]
+    given: str = ""
+
+
+def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
+    """What the values of a backward are the gradients of.
+
+    Parameters
+    ----------
+    program : Program
+        A forward and its backward, read together.
+    arrays : sequence of arrays
+        The inputs: labels, masks and the like stay what they are in the draws.
+    """
+    for seed, primal in starts(program):
+        started = starting_from(program, seed, primal)
+        try:
+            truth = Truth(started)
+        except EinbackpropError:
+            continue
+        known = [np.asarray(array) for array in arrays]
+        shape = [program.sizes[i] for i in started.inputs[-1].ref.indices]
+        numbers = [i.ref.name for i in started.inputs if np.dtype(i.dtype).kind in "fc"]
+        samples = draw_samples(
+            started, truth.program, [*known, np.ones(shape)], numbers, np.random.default_rng(SEED)
+        )
+        roles = found_roles(started, truth, Matching(truth, samples), [s.yours for s in samples])
+        if roles:
+            said = {name: sentence(program, name, role) for name, role in roles.items()}
+            return Meanings(said, f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}")
+    return Meanings({})
+
+
+def starts(program: Program) -> list[tuple[str, str]]:
+    """The first value that is called a gradient, with each earlier value that it may be the gradient of."""
+    made = program.defining()
+    for equation in program.equations:
+        name = equation.out.name
+        if name in program.labels and is_called_gradient(program.labels[name], program):
+            name = finished(program, name)
+            before = [e.out.name for e in needed(program.equations, [name])]
+            dimensions = [program.dimension(i) for i in equation.out.indices]
+            fitting = [
+                other for other in before
+                if other != name and other in program.labels
+                and [program.dimension(i) for i in made[other].out.indices] == dimensions
+            ]  # fmt: skip
+            meant = {said.casefold() for said in gradient_of(program.labels[name])[1:]}
+            fitting.sort(key=lambda other: program.labels[other].casefold() in meant)
+            return [(name, other) for other in fitting[: -MOST_STARTS - 1 : -1]]
+    return []
+
+
+def finished(program: Program, name: str) -> str:
+    """A value once it is what its name says: ``dscores /= N`` after ``dscores[range(N), y] -= 1``."""
+    users: dict[str, set[str]] = {}
+    for equation in program.equations:
+        for ref in operands(equation):
+            users.setdefault(ref.name, set()).add(equation.out.name)
+    returned = {ref.name for ref in program.outputs}
+    while name not in returned and len(users.get(name, ())) == 1:
+        (again,) = users[name]
+        if program.labels.get(again) != program.labels[name]:
+            break
+        name = again
+    return name
+
+
+def is_called_gradient(called: str, program: Program) -> bool:
+    """Whether a name says that it is a gradient: of another name, or by its spelling (``d_out``, ``delta2``)."""
+    known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
+    of = [name.casefold() for name in gradient_of(called)[1:]]
+    return bool(known & set(of)) or GRADIENT.match(called) is not None
+
+
+def starting_from(program: Program, seed: str, primal: str) -> Program:
+    """The program with the seed as an input and ``Σ primal · seed`` as its loss: the seed is the primal's cotangent."""
+    made = program.defining()
+    indices = made[primal].out.indices
+    loss = Contract(Ref("loss of the seed"), (Ref(primal, indices), Ref(seed, indices)))
+    position = next(n for n, e in enumerate(program.equations) if e.out.name == seed)
+    kept = (*program.equations[:position], loss, *program.equations[position + 1 :])
+    given = Input(Ref(seed, indices), "float64", (len(program.inputs),))
+    return replace(
+        program, inputs=(*program.inputs, given), equations=kept, outputs=(loss.out,), output_units=(), structure=0
+    )
+
+
+def found_roles(
+    program: Program, truth: Truth, matching: Matching, values: Sequence[Mapping[str, Any]]
+) -> dict[str, Role]:
+    """The named values after the seed that are cotangents."""
+    forward = {e.out.name for e in truth.forward.equations}
+    roles = {}
+    for equation in program.equations:
+        name = equation.out.name
+        if name in program.labels and name not in forward and values:
+            found = matching.roles(arrays_of(name, [dict(v) for v in values]))
+            if found and found[0].known.kind == "cotangent":
+                roles[name] = found[0]
+    return roles
+
+
+def sentence(program: Program, name: str, role: Role) -> str:
+    """``is ∂L/∂W2``; of what goes into a function, which; and what the name says, if it says another."""
+    what = role.known.of
+    factor = "" if role.is_plain else "a multiple of "
+    said = [other for other in gradient_of(program.labels[name])[1:] if other]
+    misled = next((other for other in said if other in program.labels.values() or other in inputs_of(program)), "")
+    if what in program.labels or what in inputs_of(program):
+        shown = label(program, what)
+        return f"is {factor}∂L/∂{shown}" + (f": its name says {misled}" if misled and misled != shown else "")
+    into = next((e for e in program.equations if what in [ref.name for ref in operands(e)]), None)
+    if isinstance(into, Map) and into.out.name in program.labels:
+        shown = label(program, into.out.name)
+        argument = f"is {factor}the gradient of the argument of the {into.function} that makes {shown}"
+        return argument + (": its name misleads" if misled == shown else "")
+    return f"is {factor}the gradient of an unnamed value" + made_in(into)
+
+
+def made_in(equation: Equation | None) -> str:
+    """Where an unnamed value is used."""
+    source = equation.source if equation is not None else None
+    return f" of line {source.line}" if source is not None else ""
+
+
+def inputs_of(program: Program) -> set[str]:
+    """The names of the inputs."""
+    return {i.ref.name for i in program.inputs}
+
+
+def label(program: Program, name: str) -> str:
+    """What a person calls a value."""
+    return program.labels.get(name, name)

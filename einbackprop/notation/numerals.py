@@ -1,0 +1,89 @@
+"""Numbers as text: exactly, so that they can be read back, and as people write them."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from ..core.program import Number
+
+VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
+SIGNS = {value: sign for sign, value in VULGAR.items()}
+LONGEST_INTEGER = 16
+
+
+def number_text(number: Number) -> str:
+    """The number so that ``parse_number`` gives the same: ``2``, ``½``, ``0.1``, ``2/7``, ``inf``, ``(1+2j)``.
+
+    A decimal is the float that it is read as, so 0.1 is the Fraction of that float.
+    """
+    if isinstance(number, complex):
+        return repr(number) if repr(number).startswith("(") else f"({number!r})"
+    if not math.isfinite(number):
+        return repr(float(number))
+    exact = Fraction(number)
+    if abs(exact) in SIGNS:
+        return ("-" if exact < 0 else "") + SIGNS[abs(exact)]
+    if exact.denominator == 1 and len(str(exact.numerator)) <= LONGEST_INTEGER:
+        return str(exact.numerator)
+    as_float = nearest_float(exact)
+    if math.isfinite(as_float) and Fraction(as_float) == exact:
+        return repr(as_float)
+    return str(exact)
+
+
+def nearest_float(number: Fraction) -> float:
+    """The float nearest to a fraction, infinite where it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def parse_number(text: str) -> Number:
+    """The number that ``number_text`` wrote, without its sign. Raises ValueError for anything else."""
+    if text in VULGAR:
+        return VULGAR[text]
+    if text == "nan":
+        return math.nan
+    if text == "inf":
+        return math.inf
+    if text.startswith("("):
+        return complex(text)
+    if any(c in text for c in ".e"):
+        value = float(text)
+        return Fraction(value) if math.isfinite(value) else value
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError(f"the denominator of {text} is 0") from None
+
+
+def short(number: Number, digits: int = 6) -> str:
+    """The number as people write it, rounded to some digits where it has more."""
+    if not isinstance(number, Fraction):
+        return number_text(number).replace("inf", "∞")
+    decimal = repr(nearest_float(number))
+    if number.denominator > 4 and len(decimal) <= digits + 1 and Fraction(decimal) == number:
+        return decimal  # 0.001 was typed, not 1/1000
+    exact = number_text(number)
+    if len(exact) <= digits + 1 or "/" in exact:
+        return exact if len(exact) <= 2 * digits else f"{nearest_float(number):.{digits}g}"
+    return f"{nearest_float(number):.{digits}g}"
+
+
+def code(number: Number) -> str:
+    """The number as a Python literal or expression."""
+    if isinstance(number, Fraction) and number.denominator == 1:
+        return str(number.numerator)
+    if isinstance(number, complex):
+        return complex_code(number)
+    as_float = nearest_float(number) if isinstance(number, Fraction) else number
+    return repr(as_float) if math.isfinite(as_float) else f"np.{as_float!r}".replace("np.-", "-np.")
+
+
+def complex_code(number: complex) -> str:
+    """A complex number as a Python expression."""
+    if math.isfinite(number.real) and math.isfinite(number.imag):
+        return repr(number)
+    return f"complex({code(number.real)}, {code(number.imag)})"

@@ -1,0 +1,1 @@
+"""The command line, the user's scripts and expressions, and the example that ships."""

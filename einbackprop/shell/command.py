@@ -1,0 +1,291 @@
+"""The command line: what the options are called; no logic.
+
+Everything that costs is imported when a subcommand runs, so that ``--help`` is instant.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from einbackprop.errors import EinbackpropError, SubscriptsError
+
+_CHECK = """\
+Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
+
+SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
+drawn values of NAME, so nothing in the file has to change."""
+
+_CHECK_EXAMPLE = """\
+example:
+  einbackprop example mynet.py
+  einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
+      --wrt weights
+
+exit code:
+  0  every gradient is right
+  1  a gradient is wrong
+  2  the script or an expression could not be used
+  3  undecided: a kink, or a reference that is not certain enough
+  4  einbackprop itself failed; it says how to report that"""
+
+_TRAIN_EXIT = """\
+exit code:
+    0  trained
+    2  an option, the data or a checkpoint could not be used; nothing was written
+  130  interrupted by Ctrl-C; what was reached is saved, if --save is given"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("einbackprop: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SubscriptsError as error:  # with a caret under the character
+        print(f"einbackprop: {error}", file=sys.stderr)
+        return 2
+    except EinbackpropError as error:
+        print(f"einbackprop: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Exception as error:  # none of ours: a mistake in this package
+        if os.environ.get("EINBACKPROP_TRACEBACK"):
+            raise
+        print(f"einbackprop: a mistake of einbackprop itself, not of your code: {type(error).__name__}: {error}. "
+              "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.", file=sys.stderr)
+        return 4
+
+
+def _version() -> str:
+    try:
+        return version("einbackprop")
+    except PackageNotFoundError:  # run from a checkout
+        return "(not installed)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="einbackprop",
+        description="Hand-written NumPy gradients, read and checked in index notation.",
+    )
+    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
+    subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
+    _add_check(subcommands)
+    _add_read(subcommands)
+    _add_derive(subcommands)
+    _add_explain(subcommands)
+    _add_example(subcommands)
+    _add_train(subcommands)
+    return parser
+
+
+def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = subcommands.add_parser(
+        "check",
+        help="judge the gradients of a script",
+        description=_CHECK,
+        epilog=_CHECK_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("script", metavar="SCRIPT", help="the Python file")
+    check.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
+    check.add_argument("--grads", required=True, metavar="EXPRESSION", help="the gradients")
+    check.add_argument(
+        "--wrt", required=True, action="append", metavar="NAME",
+        help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
+    )
+    _add_setting(check)
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument("--html", metavar="FILE", help="write the report as a page too")
+    check.set_defaults(run=_check)
+
+
+def _add_setting(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument(
+        "--setup", default="", metavar="STATEMENTS",
+        help="run after the script; single letters without a value become sizes",
+    )
+    subcommand.add_argument("--seed", type=int, default=0, metavar="N", help="decides all draws")
+
+
+def _add_read(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    read = subcommands.add_parser(
+        "read",
+        help="show every line that an expression runs, in index notation",
+        description="Show every line that EXPRESSION runs, in index notation and as einsum.",
+    )
+    read.add_argument("script", metavar="SCRIPT", help="the Python file")
+    read.add_argument("expression", metavar="EXPRESSION", help="such as backward(activations, Y, parameters)")
+    _add_setting(read)
+    read.set_defaults(run=_read)
+
+
+def _add_derive(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    derive = subcommands.add_parser(
+        "derive",
+        help="write the gradient of a loss as readable source",
+        description="Write the gradient of LOSS as Python, one einsum a line, each under the line it comes from.",
+    )
+    derive.add_argument("script", metavar="SCRIPT", help="the Python file")
+    derive.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
+    derive.add_argument(
+        "--wrt", required=True, action="append", metavar="NAME",
+        help="what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated",
+    )
+    _add_setting(derive)
+    derive.set_defaults(run=_derive)
+
+
+def _add_explain(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    explain = subcommands.add_parser(
+        "explain",
+        help="why a backward formula is what it is: of an einsum, or of a layer of the catalogue",
+        description="Derive the backward of 'ij,jb->ib', or show a layer of the catalogue. Alone: list the catalogue.",
+    )
+    explain.add_argument("what", metavar="SUBSCRIPTS|LAYER", nargs="?", help="'ij,jb->ib', or the name of a layer")
+    explain.add_argument("--names", metavar="W,x", help="what to call the operands")
+    explain.add_argument("--result", metavar="z", help="what to call the result")
+    explain.set_defaults(run=_explain)
+
+
+def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = subcommands.add_parser(
+        "example",
+        help="write an example script to try the others on",
+        description="Write the example script into this directory. Break a line of it and check it.",
+    )
+    example.add_argument("name", nargs="?", default="mynet.py", metavar="NAME", help="mynet.py")
+    example.set_defaults(run=_example)
+
+
+def _add_train(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    train = subcommands.add_parser(
+        "train",
+        help="train a network of the catalogue's layers on real data",
+        description="Train a network that is put together of the catalogue's layers, by gradients that are derived.",
+    )
+    data = train.add_subparsers(title="data", required=True, metavar="DATA")
+    digits = data.add_parser(
+        "digits", help="1797 handwritten digits", description="Train on handwritten digits; a fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    digits.add_argument("--network", choices=("mlp", "conv"), help="conv unless given")
+    digits.add_argument("--hidden", type=_numbers, metavar="N,N", help="units of the mlp's hidden layers: 256,128")
+    digits.add_argument("--channels", type=_numbers, metavar="N,N", help="channels of the two convolutions: 16,32")
+    digits.add_argument("--epochs", type=int, metavar="N", help="how often each image is seen: 80, and 150 for the mlp")
+    _add_training(digits)
+    digits.set_defaults(run=_train_digits)
+    text = data.add_parser(
+        "text", help="a text, as characters", description="Train a small GPT on a text; the last fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    text.add_argument("file", metavar="FILE", nargs="?", help="a text in UTF-8; Python's own help texts unless given")
+    text.add_argument("--context", type=int, metavar="N", help="how many characters the network sees: 64")
+    text.add_argument("--features", type=int, metavar="N", help="64, a multiple of the heads")
+    text.add_argument("--heads", type=int, metavar="N", help="4")
+    text.add_argument("--blocks", type=int, metavar="N", help="2")
+    text.add_argument("--steps", type=int, metavar="N", help="3000")
+    _add_training(text)
+    text.set_defaults(run=_train_text)
+
+
+def _add_training(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument("--batch", type=int, metavar="N", help="how many samples a step takes")
+    subcommand.add_argument("--learning-rate", type=float, metavar="R", help="the largest of AdamW")
+    subcommand.add_argument("--decay", type=float, metavar="R", help="of the weights, times the rate")
+    subcommand.add_argument("--seed", type=int, metavar="N", help="decides all draws: 0")
+    subcommand.add_argument("--check", action="store_true", help="verify every gradient first")
+    subcommand.add_argument("--plot", metavar="FILE", help="draw loss and accuracy: .png, .svg or .pdf")
+    subcommand.add_argument("--save", metavar="FILE", help="write checkpoints, also when interrupted")
+    subcommand.add_argument("--load", metavar="FILE", help="go on from a checkpoint, with its settings")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 256,128") from None
+
+
+def _check(options: argparse.Namespace) -> int:
+    from einbackprop.notation.display import on_terminal
+    from einbackprop.shell.scripts import check_script, write_page
+
+    report = check_script(
+        options.script, options.loss, options.grads, options.wrt, options.setup, options.seed
+    )
+    if options.html:
+        write_page(report, options.html)
+    print(report.to_json() if options.json else report.text(colour=on_terminal()))
+    return report.exit_code
+
+
+def _read(options: argparse.Namespace) -> int:
+    from einbackprop.shell.scripts import read_script
+
+    print(read_script(options.script, options.expression, options.setup, options.seed))
+    return 0
+
+
+def _derive(options: argparse.Namespace) -> int:
+    from einbackprop.shell.scripts import derive_script
+
+    print(derive_script(options.script, options.loss, options.wrt, options.setup, options.seed), end="")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from einbackprop.notation.explanation import explained
+
+    print(explained(options.what, options.names, options.result))
+    return 0
+
+
+def _example(options: argparse.Namespace) -> int:
+    from einbackprop.shell.scripts import write_example
+
+    print(f"wrote {write_example(options.name)}")
+    return 0
+
+
+_TRAINING = ("save", "load", "plot", "check")
+
+
+def _train_digits(options: argparse.Namespace) -> int:
+    _take_one_thread()
+    from einbackprop.training.runs import train_digits
+
+    return train_digits(*_split(options))
+
+
+def _train_text(options: argparse.Namespace) -> int:
+    _take_one_thread()
+    from einbackprop.training.runs import train_text
+
+    return train_text(options.file, *_split(options, "file"))
+
+
+def _take_one_thread() -> None:
+    """Keep BLAS, which is about to be loaded, to one thread, unless the environment says otherwise.
+
+    Products this small gain nothing from a second one, and wait for it wherever others are at work; and the same
+    seed gives the same bits on any number of cores.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _split(options: argparse.Namespace, *apart: str) -> tuple[dict[str, Any], Any]:
+    """The settings that were given, and the options beside them."""
+    from einbackprop.training.runs import Options
+
+    beside = Options(**{name: getattr(options, name) for name in _TRAINING})
+    rest = {name: value for name, value in vars(options).items() if name not in (*_TRAINING, *apart, "run")}
+    return {name: value for name, value in rest.items() if value is not None}, beside

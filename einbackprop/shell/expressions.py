@@ -1,0 +1,172 @@
+"""Expressions among the names of a user's script, as functions of the data that they can reach."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import linecache
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.evaluation import describe
+from einbackprop.core.nesting import Attribute, Path, get, leaves
+from einbackprop.errors import ScriptError
+
+Namespace = dict[str, Any]
+
+
+class Evaluation:
+    """An expression of a script as a function of values that stand for the script's own meanwhile."""
+
+    __slots__ = ("_function", "_names", "_state")  # no attributes to be copied: the names are the script's globals
+
+    def __init__(self, function: types.FunctionType, names: Namespace, state: Namespace) -> None:
+        self._function, self._names, self._state = function, names, state
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        self._names.update(values)
+        try:
+            return self._function()
+        finally:
+            self._names.update(self._state)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Expressions of a script as functions of the data that they can reach.
+
+    Attributes
+    ----------
+    sources
+        A function for each expression, as Python compiled it.
+    functions
+        The same, of a mapping that stands for ``state``: the script sees its values under its own names.
+    state
+        What the expressions can read of the script's data, by name.
+    """
+
+    sources: tuple[types.FunctionType, ...]
+    functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
+    state: Namespace
+
+
+def reach_of(names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = ()) -> Reach:
+    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach."""
+    sources = tuple(_function(text, option, names) for option, text in texts.items())
+    for option, text in texts.items():
+        for name in _loaded(text, option):
+            _require(name, names, option, script)
+    reached = _reachable([source.__code__ for source in sources], names)
+    written = [name for option, text in texts.items() for name in _loaded(text, option)]
+    order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
+    state = {name: names[name] for name in order}
+
+    return Reach(sources, tuple(Evaluation(source, names, state) for source in sources), state)
+
+
+def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ...]) -> Callable[..., Any]:
+    """A function of the state as one of its values."""
+    return lambda *values: function(dict(zip(order, values, strict=True)))
+
+
+def compiled(source: str, option: str, mode: str) -> types.CodeType:
+    if not source.strip() and mode == "eval":
+        raise ScriptError(f"{option} is empty: give an expression among the script's names")
+    try:
+        return compile(source, f"<{option}>", mode, dont_inherit=True)
+    except SyntaxError as error:
+        raise ScriptError(f"{option}: {error.msg}: {' '.join(source.split())}") from error
+
+
+def _function(text: str, option: str, names: Namespace) -> types.FunctionType:
+    """An expression as a function, its source known to linecache so that names are read off it."""
+    compiled(text, option, "eval")
+    source, file = f"lambda: ({text})", f"<{option}>"
+    linecache.cache[file] = (len(source), None, [source + "\n"], file)
+    function = eval(compiled(source, option, "eval"), names)
+    assert isinstance(function, types.FunctionType)
+    return function
+
+
+def _expression(text: str, option: str) -> ast.expr:
+    compiled(text, option, "eval")
+    return ast.parse(text, mode="eval").body
+
+
+def _loaded(text: str, option: str) -> list[str]:
+    """The names that an expression reads from the script, in order, those it binds itself aside."""
+    nodes = list(ast.walk(_expression(text, option)))
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.id for node in used if isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return [node.id for node in used if node.id not in bound]
+
+
+def _require(name: str, names: Namespace, option: str, script: str) -> None:
+    builtins = names.get("__builtins__", {})
+    known = builtins if isinstance(builtins, dict) else vars(builtins)
+    if name in names or name in known:
+        return
+    close = difflib.get_close_matches(name, [n for n in names if not n.startswith("__")], 1)
+    hint = f": did you mean {close[0]!r}?" if close else "; --setup can make it"
+    raise ScriptError(f"{option}: {script} has no name {name!r}{hint}")
+
+
+def path_of(text: str, names: Namespace, script: str) -> Path:
+    """The path of ``net.layers[0].W`` in the script's names."""
+    def steps(node: ast.AST) -> Path:
+        if isinstance(node, ast.Name):
+            return (node.id,)
+        if isinstance(node, ast.Attribute):
+            return (*steps(node.value), Attribute(node.attr))
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            return (*steps(node.value), node.slice.value)
+        raise ScriptError(f"--wrt: {text!r} is no name, attribute or item of the script")
+
+    path = steps(_expression(text, "--wrt"))
+    _require(str(path[0]), names, "--wrt", script)
+    try:
+        value = get(names, path)
+    except (LookupError, AttributeError, TypeError) as error:
+        raise ScriptError(f"--wrt: {text}: {describe(error)}") from error
+    if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
+        raise ScriptError(f"--wrt: {text} holds no arrays: it is {type(value).__name__}")
+    return path
+
+
+def _reachable(codes: list[types.CodeType], names: Namespace) -> set[str]:
+    """The names of data that some code can read, through the script's functions and classes."""
+    reached: set[str] = set()
+    seen: set[Any] = set()
+    while codes:
+        code = codes.pop()
+        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
+        for name in set(code.co_names) - seen:
+            seen.add(name)
+            value = names.get(name)
+            inner = _codes(value)
+            codes += inner
+            if not inner and not _is_fixed(value):
+                reached.add(name)
+                codes += _codes(type(value))
+    return {name for name in reached if name in names and not name.startswith("__")}
+
+
+def _codes(value: Any) -> list[types.CodeType]:
+    """The code of a function, or of the methods of a class and its bases."""
+    if isinstance(value, types.FunctionType):
+        return [value.__code__]
+    if isinstance(value, type) and value.__module__ not in ("builtins", "numpy"):
+        members = [member for base in value.__mro__ for member in vars(base).values()]
+        functions = [getattr(member, "__func__", getattr(member, "fget", member))
+                     for member in members]
+        return [item.__code__ for item in functions if isinstance(item, types.FunctionType)]
+    return []
+
+
+def _is_fixed(value: Any) -> bool:
+    return isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc))

@@ -1,0 +1,275 @@
+"""Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import importlib.resources
+import io
+import linecache
+import os
+import random
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from einbackprop.capture.tracer import Trace, record, record_pair
+from einbackprop.checking.evaluation import describe
+from einbackprop.checking.resizing import told
+from einbackprop.checking.solving import Problem, Report, solve
+from einbackprop.derivation.accumulation import vjp
+from einbackprop.derivation.gradients import as_loss, nested_by_path
+from einbackprop.emission.writing import source
+from einbackprop.errors import ScriptError
+from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.shell.expressions import Namespace, Reach, compiled, of_values, path_of, reach_of
+
+EXAMPLES = ("mynet.py",)
+_SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
+_STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
+
+
+def check_script(
+    script: str,
+    loss: str,
+    grads: str,
+    wrt: Sequence[str],
+    setup: str = "",
+    seed: int = 0,
+) -> Report:
+    """Run a script and check the gradients that one expression gives of another.
+
+    Parameters
+    ----------
+    script
+        Path of the file.
+    loss, grads
+        Expressions among the script's names.
+    wrt
+        What the gradients are with respect to: names, attributes ``net.W1``, items ``p["W1"]``.
+    setup
+        Statements that run after the script. Single letters in it that have no value become sizes,
+        each its own: ``parameters, X, Y = initialize(i, j, k, l, b)``.
+    seed
+        Of the script's global random numbers and of the check's draws.
+
+    Raises
+    ------
+    ScriptError
+        In one line: what could not be used, where, and why.
+    """
+    def problem(names: Namespace) -> Problem:
+        return _problem(names, loss, grads, wrt, os.path.basename(script))
+
+    def stopped(error: ScriptError, names: Namespace) -> ScriptError:
+        """The script itself ran into the mistake: the same line, checked, says more."""
+        try:
+            _set_up(setup, names)
+            solve(problem(names), seed)
+        except ScriptError as again:
+            same = re.findall(r", line \d+", str(again))[:1] == re.findall(r", line \d+", str(error))[:1]
+            return again if same else error
+        return error
+
+    with run(script, seed=seed, stopped=stopped) as names:
+        letters = _set_up(setup, names)
+        elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+        return solve(replace(problem(names), elsewhere=elsewhere), seed)
+
+
+def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
+    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
+    with run(script, setup, seed) as names:
+        reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
+        return reading_of(_traced(reach, names), list(reach.state.values()))
+
+
+def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> str:
+    """Run a script, and write the gradient of an expression as source. Raises as `check_script` does."""
+    with run(script, setup, seed) as names:
+        roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
+        reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
+        forward = as_loss(_traced(reach, names).program)
+        order = list(reach.state)
+        chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
+        wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
+        return source(nested_by_path(vjp(forward, wanted), chosen), "backward", arguments=order)
+
+
+def _traced(reach: Reach, names: Namespace) -> Trace:
+    """The trace of the one expression, its data as arguments under their own names."""
+    order = tuple(reach.state)
+    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order, names)
+
+
+@contextlib.contextmanager
+def run(
+    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None
+) -> Iterator[Namespace]:
+    """Execute a script as an import would, then statements; yield its names.
+
+    It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
+    ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
+    script see names that are rebound in what is yielded. Where shapes stop it, ``stopped`` can make a better error of
+    that and of the names that there are. Raises ScriptError.
+    """
+    linecache.checkcache(os.path.abspath(script))
+    code = _compiled(script)
+    module = types.ModuleType(_module_name(script))
+    module.__file__ = os.path.abspath(script)
+    with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            _execute(code, module.__dict__, os.path.basename(script))
+        except ScriptError as error:
+            if stopped is None or not isinstance(error.__cause__, ValueError):
+                raise
+            raise stopped(error, module.__dict__) from error.__cause__
+        _set_up(setup, module.__dict__)
+        yield module.__dict__
+
+
+def write_example(name: str, directory: str = ".") -> FilePath:
+    """Write an example script that ships with the package, and return its path.
+
+    Raises ScriptError if there is no such example, or a file of that name is there already.
+    """
+    if name not in EXAMPLES:
+        raise ScriptError(f"there is no example {name!r}; there is: {', '.join(EXAMPLES)}")
+    target = FilePath(directory, name)
+    text = importlib.resources.files("einbackprop.shell.examples").joinpath(name).read_text("utf-8")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ScriptError(f"{target} is there already: move it away or delete it first") from None
+    except OSError as error:
+        raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
+    return target
+
+
+def write_page(report: Report, file: str) -> None:
+    """Write a report as a page. Raises ScriptError if the file cannot be written."""
+    try:
+        FilePath(file).write_text(report.to_html(), encoding="utf-8")
+    except OSError as error:
+        raise ScriptError(f"--html: {file} cannot be written: {error.strerror}") from error
+
+
+def _compiled(script: str) -> types.CodeType:
+    try:
+        source = FilePath(script).read_bytes()
+    except OSError as error:
+        raise ScriptError(f"{script}: {error.strerror or error}") from error
+    try:
+        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        said = describe(error)
+        named = os.path.basename(script) in said
+        raise ScriptError(said if named else f"{script}: {said}") from error
+
+
+def _module_name(script: str) -> str:
+    """The script's own name, unless a module has it: a script may be called random.py."""
+    stem = FilePath(script).stem
+    taken = stem in sys.modules or stem in sys.stdlib_module_names or stem == "__main__"
+    return f"script_{stem}" if taken else stem
+
+
+@contextlib.contextmanager
+def _as_imported(script: str, module: types.ModuleType) -> Iterator[None]:
+    """Give a script the interpreter's state that an import would, and take it back."""
+    argv, path, stdin = sys.argv, list(sys.path), sys.stdin
+    modules, backend = set(sys.modules), os.environ.get("MPLBACKEND")
+    drawn, python_drawn = np.random.get_state(), random.getstate()
+    folder = os.path.dirname(os.path.abspath(script))
+    sys.argv, sys.stdin = [script], io.StringIO()
+    sys.path.insert(0, folder)
+    sys.modules[module.__name__] = module
+    os.environ["MPLBACKEND"] = "Agg"
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:], sys.stdin = argv, path, stdin
+        np.random.set_state(drawn)
+        random.setstate(python_drawn)
+        _forget(set(sys.modules) - modules, folder)
+        sys.modules.pop(module.__name__, None)
+        if backend is None:
+            del os.environ["MPLBACKEND"]
+        else:
+            os.environ["MPLBACKEND"] = backend
+
+
+def _forget(imported: set[str], folder: str) -> None:
+    """Let go of modules that stand beside the script: another script may have others so named."""
+    for name in imported:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and os.path.dirname(os.path.abspath(file)) == folder:
+            del sys.modules[name]
+
+
+def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
+    try:
+        exec(code, names)
+    except SystemExit as error:
+        raise ScriptError(f"{what}: it called sys.exit({error.code!r}): guard that with "
+                          "if __name__ == '__main__'") from error
+    except Exception as error:
+        text = describe(error)
+        raise ScriptError(text if text.startswith(what) else f"{what}: {text}") from error
+
+
+def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
+    """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
+    code = compiled(setup, "--setup", "exec")
+    used = {node.id for node in ast.walk(ast.parse(setup))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
+    if len(letters) > len(_SIZES):
+        raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
+                          f"not {', '.join(letters)}")
+    names.update(zip(letters, _SIZES, strict=False))
+    _execute(code, names, "--setup")
+    return tuple(letters)
+
+
+def _elsewhere(
+    setup: str, letters: Sequence[str], names: Namespace, problem: Callable[[Namespace], Problem]
+) -> Iterator[tuple[str, Problem]]:
+    """The problem at other sizes of the setup's letters: all equal, then each equal to a neighbour."""
+    code = compiled(setup, "--setup", "exec")
+    for strata in _STRATA:
+        sizes = strata[: len(letters)]
+        names.update(zip(letters, sizes, strict=True))
+        _execute(code, names, "--setup")
+        yield told(dict(zip(letters, sizes, strict=True))), problem(names)
+
+
+def _problem(names: Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
+    """The check of two expressions: the state is what they can reach of the script's data."""
+    roots = tuple(path_of(text, names, script) for text in wrt)
+    reach = reach_of(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
+    order = tuple(reach.state)
+
+    loss_of_state, grads_of_state = reach.functions
+    loss_of, grads_of = (of_values(function, order) for function in reach.functions)
+
+    def forward(state: Namespace) -> Trace:
+        return record(loss_of, tuple(state.values()), order, names)
+
+    def pair(state: Namespace) -> Trace:
+        return record_pair(loss_of, grads_of, tuple(state.values()), order, names)
+
+    loss_source, grads_source = reach.sources
+    return Problem(
+        loss_of_state, grads_of_state, reach.state, roots, {name: name for name in order}, loss_source, grads_source,
+        forward, pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
+    )  # fmt: skip
