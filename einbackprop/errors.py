@@ -25,6 +25,10 @@ class ScriptError(EinbackpropError):
     """A user's script or expression could not be used: missing, or it raised."""
 
 
+class RefusedError(EinbackpropError):
+    """The user's code uses something that a private copy of it cannot have: an iterator, a file, the process."""
+
+
 class DtypeError(EinbackpropError, TypeError):
     """An array holds what the operation has no meaning for, such as strings."""
 

@@ -105,7 +105,7 @@ def test_random_numbers_inside_are_told_and_never_accused() -> None:
         return X.T @ (np.random.rand(6, 4) < 0.5).astype(float)
 
     told = ("the loss and the gradients answered differently when asked twice with the same values: random "
-            "numbers inside? The check restarts NumPy's global random state before each call")
+            "numbers inside? Each run of the check begins with the same random state")
     report = check(loss, gradient, W, X)
     assert report.ok
     assert report.findings[0].message == told

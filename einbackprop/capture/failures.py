@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import EinbackpropError, TraceError
+from ..world.ownership import is_users
 from .memory import View, is_traced
-from .observation import is_users
 from .statements import statements_of
 
 Describe = Callable[[View], str]

@@ -7,7 +7,6 @@ NumPy itself asks an array-like before it does anything with it, except where it
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from itertools import islice
 from types import ModuleType
@@ -39,17 +38,12 @@ SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos":
 
 
 class Module:
-    """A stand-in for a module: some names are ours, others are wrapped when they are asked for.
-
-    Another thread than the one that traces runs the user's code with the module itself.
-    """
+    """A stand-in for a module: some names are ours, others are wrapped when they are asked for."""
 
     def __init__(self, module: ModuleType, ours: dict[str, Any], wrap: Callable[[Any], Any]) -> None:
-        self.module, self._ours, self._wrap, self._thread = module, ours, wrap, threading.get_ident()
+        self.module, self._ours, self._wrap = module, ours, wrap
 
     def __getattr__(self, name: str) -> Any:
-        if threading.get_ident() != self._thread:
-            return getattr(self.module, name)
         if name not in self._ours:
             self._ours[name] = self._wrap(getattr(self.module, name))
         return self._ours[name]
@@ -122,8 +116,8 @@ def real_dtype(dtype: Any) -> Any:
     return dtype.plain_type if type(dtype) is Casting else dtype
 
 
-def numpy_for(recorder: Recorder) -> Module:
-    """The stand-in for ``numpy``."""
+def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Module:
+    """The stand-in for ``numpy``, over those of a world for it and for its random numbers."""
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, type):
@@ -136,14 +130,14 @@ def numpy_for(recorder: Recorder) -> Module:
 
     tricks = Module(stride_tricks, {"as_strided": as_strided}, wrapped)
     return Module(
-        np,
+        numpy,
         {
             **makers(recorder),
             **shape_readers(recorder),
             "c_": Joined(recorder, -1),
             "r_": Joined(recorder, 0),
             "linalg": Module(np.linalg, {}, wrapped),
-            "random": Module(np.random, {}, wrapped),
+            "random": Module(random, {}, wrapped),
             "lib": Module(np.lib, {"stride_tricks": tricks}, lambda value: value),
         },
         wrapped,

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import ast
-import functools
 import sys
-import sysconfig
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-import numpy as np
-
 from ..core.program import Source
+from ..world.ownership import is_users
 from .memory import is_traced
 from .recorder import Recorder
 from .sizes import named_axis
 from .statements import Statements, Target, statements_of
 
-PACKAGE = Path(__file__).parent.parent
-READABLE = tuple(str(PACKAGE / name) for name in ("network.py", "networks.py", "layers", "shell/examples"))
-CHECKS = str(PACKAGE / "layers" / "checks.py")
-OURS = (str(PACKAGE), str(Path(np.__file__).parent), "<frozen", "<__array_function__")
-LIBRARY = (sysconfig.get_paths()["stdlib"],)
-SITE_PACKAGES = (sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"])
 FAR = 1000  # what is in a container is called after it only where nothing else gives it a name
-
-
-@functools.cache
-def is_users(file: str) -> bool:
-    """Whether a file is the user's: not ours (but for formulas that we ship), Python's own, or an installed package.
-
-    Installed packages run in the user's time too (a garbage collector's callback, a progress bar), unwatched.
-    """
-    if file.startswith(READABLE):
-        return file != CHECKS  # what it refuses is said of the line that asked
-    return not file.startswith((*OURS, *LIBRARY, *SITE_PACKAGES))
 
 
 class Observer:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..core.program import Contract
-from .isolation import KINDS
+from .arguments import KINDS
 from .memory import View, is_traced
 from .pointwise import lift
 from .recorder import Recorder
@@ -18,12 +19,16 @@ from .sizes import is_measured
 
 @dataclass
 class Returned:
-    """Outputs: value names, the unit axes and the dtype of each; ``nest`` adds what a function returned."""
+    """Outputs: value names, the unit axes and the dtype of each; ``nest`` adds what a function returned.
+
+    ``original`` gives the user's own class of one that is a copy.
+    """
 
     recorder: Recorder
     names: list[str] = field(default_factory=list)
     units: list[tuple[int, ...]] = field(default_factory=list)
     dtypes: list[np.dtype[Any]] = field(default_factory=list)
+    original: Callable[[type], type] = type
 
     def nest(self, value: Any) -> Any:
         """The value's nesting, with the number of an output in place of each array or number."""
@@ -38,7 +43,8 @@ class Returned:
             self.dtypes.append(np.asarray(array.value).dtype)
             return len(self.names) - 1
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*map(self.nest, value))
+            kind: Any = self.original(type(value))
+            return kind(*map(self.nest, value))
         if isinstance(value, list | tuple):
             return list(map(self.nest, value)) if isinstance(value, list) else tuple(map(self.nest, value))
         if isinstance(value, dict):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +14,19 @@ import numpy as np
 from ..core.idioms import recognise
 from ..core.program import Program
 from ..errors import EinbackpropError, TraceError
+from ..world import Raised, World
+from .arguments import Arguments
 from .assembly import Lettering, assemble
 from .failures import failed, located
-from .isolation import Arguments
-from .memory import View
+from .memory import View, is_traced
 from .observation import Observer
-from .reaching import Names
 from .recorder import Note, Recorder
 from .returning import Returned
-from .swapping import swapped
+from .stand_ins import traced_world
 from .traced import Traced
 from .verification import verified
 
-ONE_AT_A_TIME = threading.RLock()  # the user's modules hold our np for the time of a trace
-_tracing: set[int] = set()  # the threads that trace
+TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,6 @@ def record(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     names: tuple[str, ...] | None = None,
-    namespace: Names | None = None,
 ) -> Trace:
     """Trace, and keep the notes.
 
@@ -77,10 +74,8 @@ def record(
     ----------
     names : tuple of str or None
         What the arguments are called; None asks the function's signature.
-    namespace : dict or None
-        The names of a script, where the function is an expression in it.
     """
-    session = Session(arguments, names or parameter_names(function, len(arguments)), namespace)
+    session = Session(arguments, names or parameter_names(function, len(arguments)))
     return session.finished(session.run(function))
 
 
@@ -89,7 +84,6 @@ def record_pair(
     gradients: Callable[..., Any],
     arguments: tuple[Any, ...],
     names: tuple[str, ...] | None = None,
-    namespace: Names | None = None,
 ) -> Trace:
     """Trace a loss and what a user's code gives as its gradients, in one program with one vocabulary.
 
@@ -101,7 +95,7 @@ def record_pair(
     Trace
         The program's structure is a pair: what the loss returned, and what the gradients were.
     """
-    session = Session(arguments, names or parameter_names(loss, len(arguments)), namespace)
+    session = Session(arguments, names or parameter_names(loss, len(arguments)))
     forward = session.run(loss)
     session.recorder.settle()
     return session.finished((forward, session.run(gradients)))
@@ -110,35 +104,50 @@ def record_pair(
 class Session:
     """One recorder, and the functions that are run in it on the same arguments."""
 
-    def __init__(self, arguments: tuple[Any, ...], names: tuple[str, ...], namespace: Names | None) -> None:
-        if threading.get_ident() in _tracing:
+    def __init__(self, arguments: tuple[Any, ...], names: tuple[str, ...]) -> None:
+        if TRACING.get():
             raise TraceError("a trace inside a trace is not read: call the function itself there")
         self._observer = Observer()
         self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source)
         self._arguments = Arguments(self.recorder, arguments, names)
         self._observer.named = set(self.recorder.names)
-        self._namespace = namespace
         self._returned = Returned(self.recorder)
 
     def run(self, function: Callable[..., Any]) -> Any:
-        """Run a function on traced copies of the arguments; how what it returned is nested."""
-        with ONE_AT_A_TIME, tracing():
-            copy, traced, changes = self._arguments.isolated(function, self._namespace)
-            watching, generator = sys.gettrace(), np.random.get_state()
-            try:
-                with np.errstate(all="ignore"), swapped(changes):
-                    sys.settrace(self._observer.on_call)
-                    try:
-                        result = copy(*traced)
-                    finally:
-                        sys.settrace(watching)
-                    return self._returned.nest(finite(result, function))
-            except EinbackpropError as error:
-                raise located(error) from error.__cause__
-            except Exception as error:
-                raise failed(error, self._described) from error
-            finally:
-                np.random.set_state(generator)
+        """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
+        token = TRACING.set(True)
+        try:
+            world = traced_world(self.recorder, self._arguments.traced)
+            copy, given = world.of((function, self._arguments.arguments))
+            given = tuple(map(self._arguments.size, range(len(given)), given))
+            self._name_globals(world)
+            result = world.call(self._watched, copy, given, again=False)
+            self._returned.original = world.original
+            return self._returned.nest(finite(result, function))
+        except Raised as raised:
+            if isinstance(raised.error, EinbackpropError):
+                raise located(raised.error) from raised.error.__cause__
+            raise failed(raised.error, self._described) from raised.error
+        except EinbackpropError as error:
+            raise located(error) from error.__cause__
+        finally:
+            TRACING.reset(token)
+
+    def _watched(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Call a function, its lines watched."""
+        watching = sys.gettrace()
+        sys.settrace(self._observer.on_call)
+        try:
+            return function(*arguments)
+        finally:
+            sys.settrace(watching)
+
+    def _name_globals(self, world: World) -> None:
+        """Arrays among the globals are called what the user calls them."""
+        for namespace in world.namespaces.values():
+            for name, value in namespace.held.items():
+                if is_traced(value):
+                    self.recorder.names.setdefault(value.buffer.name, name)
 
     def finished(self, structure: Any) -> Trace:
         """The program of all that was run."""
@@ -155,16 +164,6 @@ class Session:
         stored = dict(enumerate(lettering.padded(array.buffer.name)))
         letters = ["".join(stored[i] for i in axis) or "1" for axis in array.axes]
         return f"{label}[{','.join(letters)}]" if not any(array.window) else f"a part of {label}"
-
-
-@contextmanager
-def tracing() -> Iterator[None]:
-    """Remember that this thread traces."""
-    _tracing.add(threading.get_ident())
-    try:
-        yield
-    finally:
-        _tracing.discard(threading.get_ident())
 
 
 def finite(result: Any, function: Callable[..., Any]) -> Any:

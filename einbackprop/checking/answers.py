@@ -8,13 +8,14 @@ import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.checking.certifying import AMPLIFICATION, number, rounded, salts
-from einbackprop.checking.draws import Drawing, Function, depends
-from einbackprop.checking.evaluation import called, seeded
+from einbackprop.checking.draws import Drawing, depends
+from einbackprop.checking.evaluation import called
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.records import Finding, Verdict
 from einbackprop.checking.verdicts import Returned
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.errors import ScriptError
+from einbackprop.world import Raised, Runner
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Note:
 class User:
     """The user's functions of a state, and what one run of them showed."""
 
-    loss: Function
-    gradients: Function
+    loss: Runner
+    gradients: Runner
     source: Any
     targets: Sequence[Target]
     random: bool = False
@@ -61,7 +62,7 @@ class User:
         try:
             one = self.matched(self.gradients(duplicate(state)), state)
             two = self.matched(self.gradients(duplicate(other)), other)
-        except Exception:  # values that the user's code does not survive tell nothing
+        except Raised:  # values that the user's code does not survive tell nothing
             return set()
         names = one.values.keys() & two.values.keys()
         return {name for name in names if not same(one.values[name], two.values[name])}
@@ -81,12 +82,12 @@ class User:
         try:
             result = self.gradients(rebuild(state, lambda array: rounded(array, salt)))
             return self.matched(result, state)
-        except Exception:  # the user's code may refuse array subclasses
+        except (Raised, ScriptError):  # the user's code may refuse array subclasses
             return None
 
 
 def rehearse(
-    loss: Function, gradients: Function, source: Any, state: Any, targets: Sequence[Target]
+    loss: Runner, gradients: Runner, source: Any, state: Any, targets: Sequence[Target]
 ) -> User:
     """Run both functions at the user's own values; see what they return, and whether twice the same.
 
@@ -105,15 +106,13 @@ def rehearse(
     user = User(loss, gradients, source, targets)
     names = [name for name, function, first in
              (("loss", loss, value), ("gradients", gradients, result))
-             if not same(first, called(function, state, f"the {name}"))]
+             if not same(first, called(function.goes_on, state, f"the {name}"))]
     if names:
         user.random = True
-        user.loss, user.gradients = seeded(loss), seeded(gradients)
-        result = called(user.gradients, state, "the gradients")
         asked = " and the ".join(names)
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "
-            "numbers inside? The check restarts NumPy's global random state before each call"
+            "numbers inside? Each run of the check begins with the same random state"
         ))
     matching = user.matched(result, state)
     if matching.missing or matching.unclear:  # what the loss does not read needs no gradient

@@ -17,6 +17,7 @@ import numpy as np
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.errors import ScriptError
+from einbackprop.world import Raised, Runner, World
 
 Loss = Callable[[Any], Any]
 Directions = Mapping[Path, np.ndarray]
@@ -66,6 +67,7 @@ class Reference:
         self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator
     ) -> None:
         self.loss = loss
+        self._strictly: Loss = getattr(loss, "strictly", loss)
         self.state = state
         self.paths = paths
         self.rng = rng
@@ -83,11 +85,11 @@ class Reference:
     def analytic(self) -> bool:
         """Whether the complex step survives this loss: the self-check."""
         try:
-            value = number(self.loss(_carrying(self.state, AnalyticArray, {})))
+            value = number(self._strictly(_carrying(self.state, AnalyticArray, {})))
             if not abs(value.real - self.value) <= 1e-9 * abs(self.value) + 32 * self.rounding:
                 return False
             return all(self._survives(self._random_direction()) for _ in range(2))
-        except Exception:  # whatever the user's code does with a complex array
+        except (Raised, ScriptError):  # whatever the user's code does with a complex array
             return False
 
     @property
@@ -156,18 +158,18 @@ class Reference:
                 state = replaced(state, path, leaf + step * float(direction))
         try:
             return number(self.loss(state)).real
-        except Exception:  # the user's code may assert something about its values
+        except (Raised, ScriptError):  # the user's code may assert something about its values
             return np.nan
 
     def _noisy_value(self, salt: int) -> float:
         state = rebuild(self.state, lambda array: rounded(widened(array), salt))
         try:
             return number(self.loss(state)).real
-        except Exception:  # the user's code may refuse array subclasses
+        except (Raised, ScriptError):  # the user's code may refuse array subclasses
             return np.nan
 
     def _complex_step(self, directions: Directions, kind: type[AnalyticArray]) -> float:
-        return number(self.loss(_carrying(self.state, kind, directions))).imag / STEP
+        return number(self._strictly(_carrying(self.state, kind, directions))).imag / STEP
 
     def _survives(self, directions: Directions) -> bool:
         exact = self._complex_step(directions, AnalyticArray)
@@ -206,7 +208,9 @@ def gradient(
     >>> values.round(12).tolist(), method
     ([0.6, 0.8], 'complex step')
     """
-    reference = Reference(loss, state, (path,), rng or np.random.default_rng(0))
+    world = World()
+    own, state = world.of((loss, state))
+    reference = Reference(Runner(world, own), state, (path,), rng or np.random.default_rng(0))
     shape = np.shape(get(state, path))
     values, errors = np.zeros(shape), np.zeros(shape)
     for index in np.ndindex(shape):

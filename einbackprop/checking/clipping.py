@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from einbackprop.checking.draws import Draw, Drawing
 from einbackprop.checking.matching import Target
 from einbackprop.checking.trials import History, judge_all, verdict_of
 from einbackprop.core.nesting import duplicate
+from einbackprop.world import Runner
 
 
-class Unclipped:
+class Unclipped(Runner):
     """The user's gradients with ``np.clip`` doing nothing, and whether it would have done something.
 
     Attributes
@@ -23,12 +24,13 @@ class Unclipped:
     acts : bool
     """
 
-    def __init__(self, gradients: Callable[[Any], Any]) -> None:
-        self.gradients, self.acts = gradients, False
+    def __init__(self, gradients: Runner) -> None:
+        super().__init__(gradients.world, gradients.function)
+        self.acts = False
 
     def __call__(self, state: Any) -> Any:
         """The gradients."""
-        own: Callable[..., Any] = np.clip
+        own: Any = np.clip
 
         def clip(a: Any, *bounds: Any, out: Any = None, **keywords: Any) -> Any:
             self.acts |= not np.array_equal(own(a, *bounds, **keywords), a)
@@ -37,11 +39,8 @@ class Unclipped:
             out[...] = a
             return out
 
-        setattr(np, "clip", clip)  # noqa: B010 - the user's modules hold this one
-        try:
-            return self.gradients(state)
-        finally:
-            setattr(np, "clip", own)  # noqa: B010
+        with self.world.given(own, clip):
+            return super().__call__(state)
 
 
 def unclipped(

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.certifying import number
 from einbackprop.checking.drawing import WORDS, Kind, Role, draw, parameter_role, role
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, root
+from einbackprop.errors import ScriptError
+from einbackprop.world import Raised
 
 Function = Callable[[Any], Any]
 
@@ -121,7 +124,7 @@ class Drawing:
     def _runs(self, state: Any) -> bool:
         try:
             self.functions[1](duplicate(state))
-        except Exception:  # the user's code may assert something about its values
+        except Raised:  # the user's code may assert something about its values
             return False
         return True
 
@@ -168,8 +171,8 @@ def depends(loss: Function, state: Any, path: Path, others: Sequence[Path]) -> b
 def value(loss: Function, state: Any) -> float:
     """Return the loss of a copy of the state, nan where the user's code raises."""
     try:
-        return float(np.asarray(loss(duplicate(state))).reshape(()))
-    except Exception:  # the user's code may assert something about its values
+        return number(loss(duplicate(state))).real
+    except (Raised, ScriptError):  # the user's code may assert something about its values
         return np.nan
 
 

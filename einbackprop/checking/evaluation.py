@@ -1,60 +1,22 @@
-"""Running the user's functions: quietly, on copies, and with errors that name the user's line."""
+"""Errors of the user's functions, said with the user's line."""
 
-import contextlib
-import io
 import os
-import random
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.analytic import COMPLEX_WARNING
 from einbackprop.core.nesting import duplicate
-from einbackprop.errors import ScriptError
+from einbackprop.errors import RefusedError, ScriptError
+from einbackprop.world import Raised
 
 _OURS = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Let the user's code print and warn into the void, and leave global random states alone.
-
-    A complex value that would lose its imaginary part is an error, not a warning: that is how the
-    complex step learns that it cannot be trusted.
-    """
-    drawn, python_drawn = np.random.get_state(), random.getstate()
-    try:
-        with (
-            warnings.catch_warnings(),
-            np.errstate(all="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", COMPLEX_WARNING)
-            yield
-    finally:
-        np.random.set_state(drawn)
-        random.setstate(python_drawn)
-
-
-def seeded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let each call of a function begin at the same global random state."""
-    drawn, python_drawn = np.random.get_state(), random.getstate()
-
-    def run(state: Any) -> Any:
-        np.random.set_state(drawn)
-        random.setstate(python_drawn)
-        return function(state)
-
-    return run
-
-
 def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
-    """Call a user's function on a copy of the state.
+    """Call a user's function, which runs in a world, on a copy of the state.
 
     Raises
     ------
@@ -63,10 +25,10 @@ def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
     """
     try:
         return function(duplicate(state))
-    except ScriptError:
-        raise
-    except Exception as error:
-        raise ScriptError(f"{what}: {describe(error)}") from error
+    except Raised as raised:
+        if isinstance(raised.error, ScriptError):
+            raise raised.error from raised.error.__cause__
+        raise ScriptError(f"{what}: {describe(raised.error)}") from raised.error
 
 
 def describe(error: BaseException) -> str:
@@ -75,7 +37,7 @@ def describe(error: BaseException) -> str:
     A syntax error has its own line.
     """
     message = " ".join(str(error).split()) or "no message"
-    text = f"{type(error).__name__}: {message}"
+    text = message if isinstance(error, RefusedError) else f"{type(error).__name__}: {message}"
     if isinstance(error, SyntaxError):
         where = f"{_base(error.filename)}, line {error.lineno}: " if error.filename and error.lineno else ""
         return f"{where}SyntaxError: {error.msg}"

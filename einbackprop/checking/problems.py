@@ -10,11 +10,11 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import naming
-from einbackprop.checking.draws import Function
 from einbackprop.checking.matching import Target
 from einbackprop.core.nesting import Attribute, Number, Path, get, label, leaves, replaced
 from einbackprop.core.program import Input
 from einbackprop.errors import ScriptError
+from einbackprop.world import Runner
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Problem:
     Attributes
     ----------
     loss, gradients
-        Functions of a copy of the state.
+        Functions of a copy of the state, which run in one world.
     state
         Everything that the two read: nested arrays.
     roots
@@ -41,8 +41,8 @@ class Problem:
         The same at other sizes, one after the other, with what those are, where somebody knows how to make them.
     """
 
-    loss: Function
-    gradients: Function
+    loss: Runner
+    gradients: Runner
     state: Any
     roots: tuple[Path, ...]
     labels: Mapping[Any, str]

@@ -25,6 +25,8 @@ from einbackprop.checking.trials import Trial
 from einbackprop.core.nesting import Path, duplicate
 from einbackprop.diagnosis.changes import Change, Hand, ranks, with_value
 from einbackprop.diagnosis.reviewing import Review
+from einbackprop.errors import ScriptError
+from einbackprop.world import Raised
 
 RUNS = 6000
 """Changes that are tried, at most."""
@@ -63,7 +65,7 @@ class Slopes:
         state = self.states[number]
         try:
             values = self.user.matched(self.user.gradients(duplicate(state)), state).values
-        except Exception:  # code that does not run is no repair
+        except Raised:  # code that does not run is no repair
             return frozenset()
         return frozenset(name for name in self.names if self._is_right(values.get(name), *self.wanted[number][name]))
 
@@ -153,7 +155,8 @@ class Search:
         self.value = user.loss(duplicate(state))
         self.before = dict(user.matched(user.gradients(duplicate(state)), state).values)
         self.seconds = time.perf_counter() - start
-        self.spots = list(spots_of(lines - trusted or lines))  # one function may give both
+        relevant = lines - trusted or lines  # one function may give both
+        self.spots = list(spots_of(relevant, user.gradients.world.functions))
 
     def is_relevant(self, spot: Spot) -> bool:
         """Whether a change of a statement's value changes the wrong gradients, and none but them, nor the loss."""
@@ -179,7 +182,7 @@ class Search:
                 if not np.array_equal(user.loss(duplicate(state)), self.value):
                     return None
                 return dict(user.matched(user.gradients(duplicate(state)), state).values)
-        except Exception:  # whatever the changed code does
+        except (Raised, ScriptError, SyntaxError, ValueError):  # it does not compile in its place, or does not run
             return None
 
     def is_repair(self, *changes: tuple[Spot, ast.stmt]) -> bool:
@@ -189,7 +192,7 @@ class Search:
             with in_place(*changes):
                 right = all(self.slopes.right(n) == everything for n in range(len(states)))
                 return right and np.array_equal(self.slopes.user.loss(duplicate(states[0])), self.value)
-        except Exception:  # it does not compile in its place
+        except (Raised, ScriptError, SyntaxError, ValueError):  # it does not compile in its place, or does not run
             return False
 
     def is_repaired_by(self, findings: Sequence[Finding]) -> bool:

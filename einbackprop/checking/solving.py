@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record, record_pair
+from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
 from einbackprop.checking import answers
 from einbackprop.checking.clipping import unclipped
 from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look
-from einbackprop.checking.evaluation import quiet
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, targets_of, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
@@ -33,6 +32,7 @@ from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import EinbackpropError, ScriptError
+from einbackprop.world import Runner, World
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
 
@@ -87,55 +87,66 @@ def check(
     for position in positions:
         if not -count <= position < count:
             raise ScriptError(f"wrt is {position}, but there are {count} arguments")
+    world = World()
+    own_loss, own_gradients, state = world.of((loss, gradients, list(arguments)))
+
+    def forward(state: Any) -> Trace:
+        world.restore()
+        return record(own_loss, tuple(state), parameter_names(loss, count))
+
+    def pair(state: Any) -> Trace:
+        world.restore()
+        return record_pair(own_loss, own_gradients, tuple(state), parameter_names(loss, count))
+
     return solve(
         Problem(
-            loss=lambda state: loss(*state),
-            gradients=lambda state: gradients(*state),
-            state=list(arguments),
+            loss=Runner(world, lambda state: own_loss(*state)),
+            gradients=Runner(world, lambda state: own_gradients(*state)),
+            state=state,
             roots=tuple((position % count,) for position in positions),
             labels=dict(enumerate(parameters(loss)[:count])),
             loss_source=loss,
             gradients_source=gradients,
-            forward=lambda state: record(loss, tuple(state)),
-            pair=lambda state: record_pair(loss, gradients, tuple(state)),
+            forward=forward,
+            pair=pair,
         )
     )
 
 
+@np.errstate(all="ignore")
 def solve(problem: Problem, seed: int = 0) -> Report:
     """Check a problem; `seed` decides all draws. Raises as `check` does."""
     rng = np.random.default_rng(seed)
-    with quiet():
-        state = with_arrays(problem)
-        try:
-            user = answers.rehearse(problem.loss, problem.gradients, problem.gradients_source,
-                                    state, targets_of(problem, state))
-        except ScriptError as error:
-            raise with_reason(problem, error, seed) from error.__cause__
-        targets = list(user.targets)
-        paths = tuple(target.path for target in targets)
-        drawing = Drawing(user.loss, user.gradients, state, paths, rng)
-        history: dict[str, History] = {target.name: [] for target in targets}
-        draws, methods = [], []
-        for draw in drawing.draws():
-            draws.append(draw)
-            methods.append(judge_all(user, drawing, draw, targets, history))
-        user, bare = unclipped(user, drawing, draws, targets, history)
-        history |= bare
-        gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
-        gradients = tuple(replace(g, note=CLIPPED) if g.name in bare else g for g in gradients)
-        gradients = _not_empty(problem, gradients)
-        gradients, stale = _without_stale(problem, user, drawing, gradients, history)
-        findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
-        findings += _hiding(problem, drawing)
-        trial = Trial(user, state, targets, gradients)
-        trial, read, other = _read(problem, trial, seed)
-        if "differences" in methods:
-            doubted = {t.name for t in targets if t.name in read.doubted and _is_derived(problem, user, t, history)}
-            trial = replace(trial, gradients=_doubted(trial.gradients, doubted))
-        states = [draw.state for draw in draws if not draw.data_redrawn]
-        if trial.wrong and len(states) > 1 and not user.random:
-            read = repaired(trial, states, drawing.parameters, read, seed)
+    state = with_arrays(problem)
+    try:
+        user = answers.rehearse(problem.loss, problem.gradients, problem.gradients_source,
+                                state, targets_of(problem, state))
+    except ScriptError as error:
+        raise with_reason(problem, error, seed) from error.__cause__
+    targets = list(user.targets)
+    paths = tuple(target.path for target in targets)
+    drawing = Drawing(user.loss, user.gradients, state, paths, rng)
+    history: dict[str, History] = {target.name: [] for target in targets}
+    draws, methods = [], []
+    for draw in drawing.draws():
+        draws.append(draw)
+        methods.append(judge_all(user, drawing, draw, targets, history))
+    user, bare = unclipped(user, drawing, draws, targets, history)
+    history |= bare
+    gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
+    gradients = tuple(replace(g, note=CLIPPED) if g.name in bare else g for g in gradients)
+    gradients = _not_empty(problem, gradients)
+    gradients, stale = _without_stale(problem, user, drawing, gradients, history)
+    findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
+    findings += _hiding(problem, drawing)
+    trial = Trial(user, state, targets, gradients)
+    trial, read, other = _read(problem, trial, seed)
+    if "differences" in methods:
+        doubted = {t.name for t in targets if t.name in read.doubted and _is_derived(problem, user, t, history)}
+        trial = replace(trial, gradients=_doubted(trial.gradients, doubted))
+    states = [draw.state for draw in draws if not draw.data_redrawn]
+    if trial.wrong and len(states) > 1 and not user.random:
+        read = repaired(trial, states, drawing.parameters, read, seed)
     graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in trial.gradients)
     return Report(
         graded, read.lines, (*findings, *read.findings),
@@ -178,7 +189,8 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
         arrays = [np.asarray(get(states[0], problem.place(declared))) for declared in derived.inputs]
         expected = np.asarray(interpretation.run(derived, arrays)[0]).reshape(target.shape)
         yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
-        return bool(np.allclose(np.asarray(yours), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max(initial=0)))
+        off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
+        return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
     except (EinbackpropError, LookupError, TypeError, ValueError):  # what cannot be derived there says nothing
         return False
 

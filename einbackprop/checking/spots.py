@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.observation import is_users
 from einbackprop.capture.statements import statements_of
 from einbackprop.diagnosis.changes import Hand
+from einbackprop.world.ownership import is_users
 
 KNOWN = 24
 """Variables that are tried in the place of one."""
@@ -72,7 +71,7 @@ def at_hand(frame: FrameType, before: Hand) -> Hand:
     numbers: list[str] = []
     functions: list[str] = []
     for name, value in reversed({**own, **frame.f_locals}.items()):
-        inner = value if isinstance(value, dict) else vars(value) if name == "self" else {}
+        inner = value if isinstance(value, dict) else getattr(value, "__dict__", {}) if name == "self" else {}
         held = {f"{name}[{key!r}]" if isinstance(value, dict) else f"self.{key}": item
                 for key, item in inner.items() if isinstance(key, str)}  # fmt: skip
         for text, item in {name: value, **held}.items():
@@ -100,8 +99,8 @@ def is_users_function(value: Any) -> bool:
     return isinstance(value, FunctionType) and is_users(value.__code__.co_filename)
 
 
-def spots_of(lines: set[Place]) -> Iterator[Spot]:
-    """The statements that lines are part of, in the order of the files."""
+def spots_of(lines: set[Place], own: Sequence[FunctionType]) -> Iterator[Spot]:
+    """The statements that lines are part of, in the order of the files, in functions of a world."""
     modules: dict[str, ast.Module] = {}
     for code in sorted({code for code, _ in lines}, key=lambda code: (code.co_filename, code.co_firstlineno)):
         try:
@@ -110,7 +109,7 @@ def spots_of(lines: set[Place]) -> Iterator[Spot]:
             continue
         modules[code.co_filename] = module
         ran = {line for own, line in lines if own is code}
-        functions = tuple(f for f in gc.get_referrers(code) if isinstance(f, FunctionType) and f.__code__ is code)
+        functions = tuple(f for f in own if f.__code__ is code)
         for tree in module.body:
             function = next((node for node in ast.walk(tree) if is_of(node, code)), None)
             if function is None or any(isinstance(node, ast.While) for node in ast.walk(function)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,8 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+
+from ..world import Raised, attempt
 
 MOST_RUNS = 16
 MOST_ENTRIES = 32
@@ -35,11 +36,11 @@ def frames_at(run: Run | None, given: Sequence[Any], file: str, line: int) -> li
     sys.settrace(entered)
     try:
         run(given)
-    except Exception:  # the code itself fails at these values: then there are no variables to look at
+    except Raised:  # the code itself fails at these values: then there are no variables to look at
         return []
     finally:
         sys.settrace(before)
-    return [{"__builtins__": builtins, **names} for names in found]
+    return found
 
 
 def copied(value: Any) -> Any:
@@ -101,7 +102,6 @@ def _evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
 
 def _tried(work: Callable[[], list[Any]]) -> list[Any]:
     try:
-        with np.errstate(all="ignore"):
-            return work()
-    except Exception:  # a way to write the line that does not run
+        return list(attempt(work))
+    except Raised:  # a way to write the line that does not run
         return []

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.program import Equation, Opaque, Program, Source, operands
 from ..core.simplification import needed
+from ..world import Raised
 from .aliases import is_alias, named_after, with_aliases
 from .edits import Edit
 from .orientation import oriented
@@ -156,7 +157,7 @@ class Judging:
         """Whether a run of the code itself says what its trace says."""
         try:
             results = run(self.given(sample, arrays))
-        except Exception:  # the code itself fails at these values: nothing can be said of it
+        except Raised:  # the code itself fails at these values: nothing can be said of it
             return False
         names = [ref.name for ref in self.program.outputs]
         pairs = zip(results, names, strict=True)

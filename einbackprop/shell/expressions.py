@@ -19,20 +19,14 @@ from einbackprop.errors import ScriptError
 Namespace = dict[str, Any]
 
 
-class Evaluation:
-    """An expression of a script as a function of values that stand for the script's own meanwhile."""
+def evaluation(function: types.FunctionType, names: Namespace) -> Callable[[Mapping[str, Any]], Any]:
+    """An expression of a script as a function of values for the script's names; it is to be run in a world."""
 
-    __slots__ = ("_function", "_names", "_state")  # no attributes to be copied: the names are the script's globals
+    def evaluate(values: Mapping[str, Any]) -> Any:
+        names.update(values)
+        return function()
 
-    def __init__(self, function: types.FunctionType, names: Namespace, state: Namespace) -> None:
-        self._function, self._names, self._state = function, names, state
-
-    def __call__(self, values: Mapping[str, Any]) -> Any:
-        self._names.update(values)
-        try:
-            return self._function()
-        finally:
-            self._names.update(self._state)
+    return evaluate
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def reach_of(names: Namespace, texts: Mapping[str, str], script: str, more: Sequ
     order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
     state = {name: names[name] for name in order}
 
-    return Reach(sources, tuple(Evaluation(source, names, state) for source in sources), state)
+    return Reach(sources, tuple(evaluation(source, names) for source in sources), state)
 
 
 def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ...]) -> Callable[..., Any]:

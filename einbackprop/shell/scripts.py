@@ -28,7 +28,8 @@ from einbackprop.derivation.gradients import as_loss, nested_by_path
 from einbackprop.emission.writing import source
 from einbackprop.errors import ScriptError
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.expressions import Namespace, Reach, compiled, of_values, path_of, reach_of
+from einbackprop.shell.expressions import Namespace, Reach, compiled, evaluation, of_values, path_of, reach_of
+from einbackprop.world import Runner, World
 
 EXAMPLES = ("mynet.py",)
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
@@ -105,7 +106,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
 def _traced(reach: Reach, names: Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
     order = tuple(reach.state)
-    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order, names)
+    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order)
 
 
 @contextlib.contextmanager
@@ -259,17 +260,22 @@ def _problem(names: Namespace, loss: str, grads: str, wrt: Sequence[str], script
     reach = reach_of(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
     order = tuple(reach.state)
 
-    loss_of_state, grads_of_state = reach.functions
-    loss_of, grads_of = (of_values(function, order) for function in reach.functions)
+    world = World()
+    private, sources, own = world.of((names, reach.sources, reach.state))
+    loss_of_state, grads_of_state = (evaluation(source, private) for source in sources)
+    loss_of, grads_of = (of_values(function, order) for function in (loss_of_state, grads_of_state))
 
     def forward(state: Namespace) -> Trace:
-        return record(loss_of, tuple(state.values()), order, names)
+        world.restore()
+        return record(loss_of, tuple(state.values()), order)
 
     def pair(state: Namespace) -> Trace:
-        return record_pair(loss_of, grads_of, tuple(state.values()), order, names)
+        world.restore()
+        return record_pair(loss_of, grads_of, tuple(state.values()), order)
 
     loss_source, grads_source = reach.sources
     return Problem(
-        loss_of_state, grads_of_state, reach.state, roots, {name: name for name in order}, loss_source, grads_source,
+        Runner(world, loss_of_state), Runner(world, grads_of_state), own, roots, {name: name for name in order},
+        loss_source, grads_source,
         forward, pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
     )  # fmt: skip

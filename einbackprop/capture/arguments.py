@@ -1,0 +1,64 @@
+"""The arguments of a trace: which of their arrays is which input of the program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..core import nesting
+from .memory import View
+from .recorder import Recorder
+from .sizes import size_of
+
+KINDS = "fiucb"
+
+
+class Arguments:
+    """The arguments of a trace: each array is one input, in every run the same.
+
+    Attributes
+    ----------
+    inputs : list of (value name, path, dtype)
+    """
+
+    def __init__(self, recorder: Recorder, arguments: tuple[Any, ...], names: tuple[str, ...]) -> None:
+        self.recorder, self.arguments, self._labels = recorder, arguments, names
+        self.inputs: list[tuple[str, nesting.Path, str]] = []
+        self._by_id: dict[int, tuple[Any, str]] = {}
+        self._roots: Counter[int] = Counter()
+        self._sizes: dict[int, Any] = {}
+        for path, leaf in nesting.leaves(arguments):
+            if isinstance(leaf, np.ndarray) and leaf.dtype.kind in KINDS:
+                self._add(path, leaf)
+
+    def _add(self, path: nesting.Path, leaf: Any) -> None:
+        if id(leaf) in self._by_id:
+            return
+        name = self.recorder.fresh(map(self.recorder.dimensions.new, leaf.shape), leaf)
+        label = self._labels[int(str(path[0]))] if len(path) == 1 else path[-1]
+        if isinstance(label, str):
+            self.recorder.names[name] = str(label)
+        self.inputs.append((name, path, leaf.dtype.name))
+        self._by_id[id(leaf)] = leaf, name
+        self._roots[id(nesting.root(leaf))] += 1
+
+    def traced(self, array: Any) -> Any:
+        """A traced copy of an array: the input that it is, or else a constant."""
+        if array.dtype.kind not in KINDS:
+            return nesting.duplicate_array(array)
+        if id(array) not in self._by_id:
+            return self.recorder.constant(array).copied(np.array(array))
+        name = self._by_id[id(array)][1]
+        made: View = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], np.array(array))
+        made.buffer.shared = self._roots[id(nesting.root(array))] > 1
+        return made
+
+    def size(self, position: int, number: Any) -> Any:
+        """A whole number among the arguments as a size, of an axis that the data may turn out to have."""
+        if type(number) is not int or number < 1:
+            return number
+        if position not in self._sizes:
+            self._sizes[position] = size_of(self.recorder.dimensions.new(number, self._labels[position]))
+        return self._sizes[position]

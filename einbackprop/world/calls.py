@@ -1,0 +1,103 @@
+"""The only place where user code is called: quietly, in a context of its own, and what it raises told apart.
+
+An exception of the user's code comes out as ``Raised``, so that whoever expects the code to fail need catch nothing
+else. What reaches the code from outside (Ctrl-C, an exception of a signal handler, ``SystemExit``) passes unchanged.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from .ownership import OURS, is_users
+
+MARK = "__einbackprop_world__"
+"""The builtin by which a frame that runs in a world is known."""
+
+
+class Raised(Exception):  # noqa: N818 - a report of an error, not one
+    """The user's code raised an exception.
+
+    Attributes
+    ----------
+    error : Exception
+        Of the user's own class.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
+
+
+def attempt(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call user code in a copy of the current context, with NumPy's floating-point warnings off.
+
+    Raises
+    ------
+    Raised
+        With what the code raised. Exceptions from outside of it are raised as they are.
+    """
+    try:
+        return copy_context().run(_quietly, function, arguments, keywords)
+    except Exception as error:
+        if isinstance(error, Raised) or is_from_outside(error):
+            raise
+        raise Raised(error) from error
+
+
+def _quietly(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    with np.errstate(all="ignore"):
+        return function(*arguments, **keywords)
+
+
+def is_from_outside(error: BaseException) -> bool:
+    """Whether an exception was raised by code that ran in between: a signal handler, or what it calls.
+
+    Such code is the handler that is installed, or the user's own but in no world.
+    """
+    handlers = None
+    for frame in _frames(error):
+        if is_outside(frame):
+            return True
+        if handlers is None:
+            handlers = handler_codes()
+        if frame.f_code in handlers:
+            return True
+    return False
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    """The frames below the call of user code, from the outside in."""
+    step, inside = error.__traceback__, False
+    while step is not None:
+        if inside:
+            yield step.tb_frame
+        inside = inside or step.tb_frame.f_code is _quietly.__code__
+        step = step.tb_next
+
+
+def is_outside(frame: FrameType) -> bool:
+    """Whether a frame runs the user's code in the user's own world."""
+    file = frame.f_code.co_filename
+    return MARK not in frame.f_builtins and is_users(file) and not file.startswith(OURS[0])
+
+
+def handler_codes() -> set[CodeType]:
+    """The code of the signal handlers that are installed now."""
+    found = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        if not callable(handler):  # the default, or none
+            continue
+        while (inner := getattr(handler, "func", None) or getattr(handler, "__func__", None)) is not None:
+            handler = inner  # behind a partial, or a bound method
+        method: Any = vars(type(handler)).get("__call__")
+        code = getattr(handler, "__code__", None) or getattr(method, "__code__", None)
+        if code is not None:
+            found.add(code)
+    return found

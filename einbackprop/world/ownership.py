@@ -1,0 +1,62 @@
+"""Whose code something is: the user's, ours, Python's, or an installed package's."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import sys
+import sysconfig
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+PACKAGE = Path(__file__).parent.parent
+READABLE = tuple(str(PACKAGE / name) for name in ("network.py", "networks.py", "layers", "shell/examples"))
+CHECKS = str(PACKAGE / "layers" / "checks.py")
+OURS = (str(PACKAGE), str(Path(np.__file__).parent), "<frozen", "<__array_function__", "<einbackprop")
+LIBRARY = (*{sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")}, str(Path(enum.__file__).parent))
+MADE_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+
+@functools.cache
+def is_users(file: str) -> bool:
+    """Whether a file is the user's: not ours (but for formulas that we ship), Python's own, or an installed package.
+
+    Installed packages run in the user's time too (a garbage collector's callback, a progress bar), unwatched.
+    """
+    if file.startswith(READABLE):
+        return file != CHECKS  # what it refuses is said of the line that asked
+    return not file.startswith((*OURS, *LIBRARY))
+
+
+def is_users_module(module: Any) -> bool:
+    """Whether a module was read from a file of the user's, or is a script or notebook that runs."""
+    if not isinstance(module, ModuleType):
+        return False
+    file = getattr(module, "__file__", None)
+    return is_users(file) if isinstance(file, str) else module.__name__ == "__main__"
+
+
+def is_users_function(function: FunctionType) -> bool:
+    """Whether a function is compiled from the user's code, or into the user's names as a dataclass's methods are."""
+    file = function.__globals__.get("__file__")
+    return is_users(function.__code__.co_filename) or (isinstance(file, str) and is_users(file))
+
+
+def is_users_class(kind: type) -> bool:
+    """Whether a class was written by the user: in a module, a script, a function or a notebook.
+
+    Members of an enumeration are compared by identity, so that enumerations are nobody's to copy.
+    """
+    if not kind.__flags__ & MADE_IN_PYTHON or issubclass(kind, enum.Enum | enum.EnumType):
+        return False
+    functions = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(kind).values()]
+    own = [f for f in functions if isinstance(f, FunctionType) and not f.__code__.co_filename.startswith("<string>")]
+    if own:
+        return any(map(is_users_function, own))
+    module = sys.modules.get(kind.__module__)
+    if module is None:  # made by `exec` in a namespace of its own
+        return kind.__module__ not in sys.stdlib_module_names
+    return is_users_module(module)
