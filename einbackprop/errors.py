@@ -38,7 +38,7 @@ class TraceError(EinbackpropError):
 
 
 class NotationError(EinbackpropError, ValueError):
-    """A text is no program or equation; the message has the line, a caret, and what was expected."""
+    """A program or equation cannot be written as source or as text; the message names what stands in the way."""
 
 
 class FunctionError(EinbackpropError, ValueError):

@@ -1,7 +1,8 @@
 """Programs written as text, one equation a line, for tests."""
 
+from equation_parser import Scanner, parse_all, parse_ref
+
 from einbackprop.core.program import Dimension, Input, Program, operands
-from einbackprop.notation.equations import Scanner, parse_all, parse_ref
 
 SIZES = {"b": 5, "c": 5, "k": 4, "l": 4, "m": 4, "n": 4, "j": 3, "i": 2}
 

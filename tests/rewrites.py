@@ -11,8 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from einbackprop.core.letters import letters_of, rename_letters
-from einbackprop.core.program import ONE, Bracket, Contract, Factor, Map, Position, Program, Ref, Sum
-from einbackprop.notation.equations import Equation
+from einbackprop.core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Program, Ref, Sum
 
 Rewrite = Callable[[Program, Any], Program]
 

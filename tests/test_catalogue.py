@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,45 @@ import einbackprop as eb
 from einbackprop import layers
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
+from einbackprop.layers.layer import Layer
 from einbackprop.layers.normalization import batch_norm, batch_norm_vjp, normalized_over_batch
-from einbackprop.notation.catalogue import formulas, functions_of, layer_named, reference_card
+from einbackprop.notation.catalogue import functions_of, layer_named
 from einbackprop.shell.command import main
 
 NOTES = (Path(__file__).parent.parent / "NOTES.md").read_text(encoding="utf-8")
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
+
+
+def reference_card() -> str:
+    """All layers as a table in Markdown: forward, vjp, in words."""
+    head = "| layer | forward | vjp | in words |\n|---|---|---|---|\n"
+    return head + "".join(card_row(layer) for layer in CATALOGUE.values())
+
+
+def card_row(layer: Layer) -> str:
+    """A layer's row of the reference card."""
+    forward, vjp = ("<br>".join(f"`{line}`" for line in lines) for lines in formulas(layer))
+    return f"| **{layer.name}** | {forward} | {vjp} | {layer.words}; back: {layer.vjp_words} |\n"
+
+
+def formulas(layer: Layer) -> tuple[list[str], list[str]]:
+    """The equations of a layer's derivation, up to its outputs and after them; no partial derivatives, no notes."""
+    equations = list(equations_of(layer.derivation))
+    last = max(n for n, equation in enumerate(equations) if name_of(equation) in layer.outputs)
+    return equations[: last + 1], equations[last + 1 :]
+
+
+def equations_of(derivation: str) -> Iterator[str]:
+    """The equations that define a value, without notes."""
+    for line in derivation.strip("\n").split("\n"):
+        equation = re.sub(r" +([=:]) ", r" \1 ", line.split("⇒")[-1].strip() if "⇒" in line else line)
+        if re.match(r"\w+(\[[^]]*\])?(, \w+)* [=:] ", equation):
+            yield re.split(r" {3,}", equation)[0]
+
+
+def name_of(equation: str) -> str:
+    """What an equation defines."""
+    return re.split(r"\W", equation, maxsplit=1)[0]
 
 
 def card():

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from normal_forms import einsum_normal_form
 
 from einbackprop import network
 from einbackprop.capture.tracer import trace
 from einbackprop.core.program import ONE, Contract, Program, Sum
 from einbackprop.derivation.gradients import derive
-from einbackprop.proof.normal_form import einsum_normal_form
 
 COTANGENTS = (
     "dpredictions", "dW3", "dhid_2", "db3", "dz2", "dW2", "dhid_1", "db2", "dz1", "dW1", "db1",

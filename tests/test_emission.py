@@ -42,7 +42,6 @@ from einbackprop.derivation.gradients import derive
 from einbackprop.emission.identifiers import identifier
 from einbackprop.emission.writing import source, wrapped
 from einbackprop.errors import NotationError
-from einbackprop.notation.serialisation import format_program, parse_program
 from einbackprop.plans.gradients import grad
 
 EINSUMS = ["np.einsum", "eb.einsum"]
@@ -415,7 +414,7 @@ def test_long_lines_are_broken_where_python_allows_it():
 
 
 @pytest.mark.parametrize("fixture", [*FIXTURES, *CONTROLS], ids=lambda fixture: fixture.name)
-def test_source_and_text_of_hand_written_networks_and_their_gradients(fixture):
+def test_source_of_hand_written_networks_and_their_gradients(fixture):
     arguments = fixture.arguments(np.random.default_rng(0), fixture.sizes)
     with no_collection():
         forward = trace(fixture.loss, *copy.deepcopy(arguments))
@@ -423,7 +422,6 @@ def test_source_and_text_of_hand_written_networks_and_their_gradients(fixture):
     for program in (forward, vjp(forward)):
         plain = replace(program, inputs=tuple(replace(given, path=()) for given in program.inputs))
         agrees(plain, [*arrays, *[np.float64(1)] * (len(plain.inputs) - len(arrays))])
-        assert parse_program(format_program(program)) == program
 
 
 def test_the_source_of_a_nested_gradient_takes_the_arguments_as_they_are():

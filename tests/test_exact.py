@@ -10,13 +10,13 @@ from drawn_programs import programs
 from formulas_in_text import program
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from normal_forms import same
 
 from einbackprop.core import interpretation
 from einbackprop.errors import UndecidedError
 from einbackprop.proof import exact, residues
 from einbackprop.proof.correspondence import number_dimensions
 from einbackprop.proof.exact import evaluate, nesting
-from einbackprop.proof.normal_form import same
 from einbackprop.proof.residues import (
     COFACTORS,
     PRIMES,

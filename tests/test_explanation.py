@@ -2,6 +2,7 @@
 
 import copy
 import re
+import string
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -9,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from equation_parser import parse_all
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tracing_quietly import no_collection
@@ -35,9 +37,8 @@ from einbackprop.core.program import (
 from einbackprop.derivation.accumulation import value_and_vjp, vjp_of_contract
 from einbackprop.errors import SubscriptsError
 from einbackprop.notation.display import PALETTE, hue, on_terminal, painted
-from einbackprop.notation.equations import parse_all
 from einbackprop.notation.explanation import explain
-from einbackprop.notation.index_notation import EXACT
+from einbackprop.notation.index_notation import View
 from einbackprop.notation.markup import text
 from einbackprop.notation.steps import derivation
 
@@ -269,9 +270,11 @@ def test_explanations_of_hand_written_networks_are_fit_to_be_read(fixture):
 
 # Every step is true in numbers.
 
+SIZES_WRITTEN_OUT = View(taken=frozenset(string.ascii_uppercase))  # |b|, not B
+
 
 def value(expression, out, arrays, sizes):
-    """The array that an expression in the exact notation is, with the letters ``out``."""
+    """The array that an expression is, with the letters ``out``."""
     indices = f"[{','.join(out)}]" if out else ""
     equation = parse_all(f"value{indices} = {expression}")
     assert isinstance(equation, Contract)
@@ -280,7 +283,7 @@ def value(expression, out, arrays, sizes):
 
 def check_steps(contract, slot, sizes, mutate=lambda step: step):
     """Each line of the partial derivative, and each of the cotangent, has the value of the first."""
-    derived = derivation(contract, slot, "dZ", "dA", EXACT)
+    derived = derivation(contract, slot, "dZ", "dA", SIZES_WRITTEN_OUT)
     for new, old in derived.second:
         sizes[new] = sizes[old]
     for new in set("abcdefgh") - set(sizes):

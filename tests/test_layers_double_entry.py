@@ -26,7 +26,8 @@ from einbackprop.errors import ShapeError, TraceError
 from einbackprop.execution import einsum
 from einbackprop.layers import CATALOGUE, attention, convolution, recurrence
 from einbackprop.layers.windows import scatter
-from einbackprop.proof.normal_form import Comparison, Prover
+from einbackprop.proof.comparison import Comparison
+from einbackprop.proof.proving import Prover
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 FEW = settings(max_examples=max(3, settings.default.max_examples // 50 * 3))

@@ -1,6 +1,7 @@
 """Native loops against the interpreter: as Python runs them, hundreds of drawn programs; compiled by numba, a few."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -21,12 +22,40 @@ from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.program import ONE, Dimension, Extremum, Input, Map, Program, Ref, Sum
 from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import ArgumentError, BackendError, DtypeError, ShapeError
-from einbackprop.plans import native, native_functions, native_groups, native_numba
+from einbackprop.plans import native, native_functions, native_groups
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
+from einbackprop.plans.native_exponentials import doubles, singles
+from einbackprop.plans.native_functions import SCALARS
 
 Arrays = list[np.ndarray]
-PYTHON = native_numba.interpreted()
+
+
+def interpreted() -> dict[str, Any]:
+    """The names that the source of loops refers to, for Python itself."""
+
+    def loops(*types: str) -> Callable[[Any], Any]:
+        return lambda function: function
+
+    def flat(array: np.ndarray, start: int, size: int, kind: Any) -> np.ndarray:
+        memory = array.reshape(-1).view(np.uint8)
+        return memory[start : start + size * np.dtype(kind).itemsize].view(kind)
+
+    def power_of_two(n: Any) -> Any:
+        return type(n)(np.ldexp(1.0, int(n)))
+
+    def choose(condition: Any, a: Any, b: Any) -> Any:
+        return a if condition else b
+
+    def as_it_is(function: Any) -> Any:
+        return function
+
+    names = {"loops": loops, "flat": flat, "choose": choose}
+    ufuncs = {"plus": np.add, "larger": np.maximum, "smaller": np.minimum}
+    return {**SCALARS, **names, **ufuncs, **doubles(power_of_two, as_it_is), **singles(power_of_two, as_it_is)}
+
+
+PYTHON = interpreted()
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from drawn_programs import programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from normal_forms import same
 from rewrites import CHANGING, KEEPING, choose, with_equations
 
 from einbackprop.core import interpretation
@@ -32,7 +33,7 @@ from einbackprop.core.program import (
 from einbackprop.errors import EinbackpropError
 from einbackprop.proof.brackets import LABELS_IN_RANGE
 from einbackprop.proof.comparison import Comparison
-from einbackprop.proof.normal_form import Prover, same
+from einbackprop.proof.proving import Prover
 
 MANY = 4 * settings.default.max_examples if settings.default else 200
 RELATIVE = 1e-7  # rounding at values of order 1 is a billion times smaller

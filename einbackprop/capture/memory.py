@@ -51,8 +51,9 @@ class Buffer:
 
     __slots__ = ("derived", "name", "shared")
 
-    def __init__(self, name: str, derived: Derived | None = None) -> None:
-        self.name, self.derived, self.shared = name, derived, False
+    def __init__(self, name: str) -> None:
+        self.name, self.shared = name, False
+        self.derived: Derived | None = None
 
 
 @dataclass(slots=True)

@@ -143,7 +143,7 @@ class Recorder:
             self.concrete[name] = np.array(value)
         return name
 
-    def constant(self, array: Any, axes: Sequence[Axis] | None = None, name: str = "") -> Any:
+    def constant(self, array: Any, axes: Sequence[Axis] | None = None) -> Any:
         """A plain array that the user's code brought along; the same object is the same value, until it is changed.
 
         What is returned shares the plain array: where the user's code may write into it, give out ``copied``.
@@ -156,8 +156,6 @@ class Recorder:
         own = axes if axes is not None else [self.dimensions.new(size) for size in np.shape(array)]
         made = self.fresh(own, array)
         self.constants[made] = np.array(array)
-        if name:
-            self.names[made] = name
         traced = self.wrap(made, [(i,) for i in range(len(own))], array)
         self._known[id(array)] = (array, traced)
         return traced

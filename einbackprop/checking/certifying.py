@@ -17,7 +17,7 @@ import numpy as np
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.errors import ScriptError
-from einbackprop.world import Raised, Runner, World
+from einbackprop.world import Raised
 
 Loss = Callable[[Any], Any]
 Directions = Mapping[Path, np.ndarray]
@@ -190,34 +190,6 @@ class Reference:
                  for path, direction in directions.items()]
         value, speed = (max(column) for column in zip(*sizes, strict=True))
         return FIRST_STEP * float(value or 1.0) / float(speed or 1.0)
-
-
-def gradient(
-    loss: Loss, state: Any, path: Path, rng: np.random.Generator | None = None
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the gradient of a loss at one array of the state, entry by entry.
-
-    Returns
-    -------
-    tuple
-        The gradient, its estimated absolute error, both of the array's shape, and the method.
-
-    Examples
-    --------
-    >>> values, errors, method = gradient(lambda s: np.linalg.norm(s[0]), [np.array([3., 4.])], (0,))
-    >>> values.round(12).tolist(), method
-    ([0.6, 0.8], 'complex step')
-    """
-    world = World()
-    own, state = world.of((loss, state))
-    reference = Reference(Runner(world, own), state, (path,), rng or np.random.default_rng(0))
-    shape = np.shape(get(state, path))
-    values, errors = np.zeros(shape), np.zeros(shape)
-    for index in np.ndindex(shape):
-        direction = {path: unit(shape, index)}
-        slope = reference.refined(reference.slope(direction), direction)
-        values[index], errors[index] = slope.value, slope.error
-    return values, errors, reference.method
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:

@@ -77,9 +77,9 @@ class Dimensions:
     _letters: list[Axis] = field(default_factory=list)
     _derived: dict[tuple[object, ...], list[tuple[tuple[Axis, ...], Axis]]] = field(default_factory=dict)
 
-    def new(self, size: int, name: str = "", hint: str = "") -> Axis:
+    def new(self, size: int, name: str = "") -> Axis:
         """An axis that is nobody else's yet."""
-        return Axis(size, name, hint)
+        return Axis(size, name)
 
     def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
         """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""

@@ -4,8 +4,7 @@ An equation defines one value, once. The letters stand in the equation, not on t
 state of a recurrent network is ``h1[g,b]`` where it is multiplied by ``Whh[h,g]`` and ``h1[h,b]`` where
 it is made. A letter ranges over one dimension from the first equation to the last.
 
-There is no numerics here: ``interpretation.run`` evaluates a program, ``notation`` prints one,
-``serialisation`` reads it back.
+There is no numerics here: ``interpretation.run`` evaluates a program, ``notation`` prints one.
 """
 
 from __future__ import annotations

@@ -142,19 +142,6 @@ def shown_whole(equation: Equation) -> Ref | None:
     return None
 
 
-def times(equation: Equation, factor: Factor) -> Contract | Sum | Map | None:
-    """An equation whose value is multiplied by a factor; None where that takes another equation."""
-    match equation:
-        case Contract():
-            return replace(equation, factor=equation.factor * factor)
-        case Sum(_, terms):
-            return replace(equation, terms=tuple((number * factor, ref) for number, ref in terms))
-        case Map():
-            return equation if factor == ONE else None
-        case _:
-            return None
-
-
 class Rewriting:
     """One pass over the equations in their order: views are read through, equal equations computed once."""
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from .truth import Role
 from .wording import Formula, Words
 
 ORDER = ("wrong", "follows", "undecided", "right")
-TURNING = r"\.T\b|transpose|swapaxes|dot|@|matmul|einsum|outer"
 
 
 @dataclass(frozen=True)
@@ -222,14 +220,6 @@ def is_another(edit: Edit, first: Edit, words: Words) -> bool:
     if edit.kind == first.kind == "function":  # `>` and `>=` differ at a kink only
         return edit.new.removesuffix("_equal") != first.new.removesuffix("_equal")
     return edit.kind != "term" or first.kind != "term" or edit.edited.out != first.edited.out
-
-
-def identifiers(code: str) -> set[str]:
-    """The variables of a line."""
-    try:
-        return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    except SyntaxError:
-        return set()
 
 
 def next_to(named: str, value: str, judging: Judging) -> str:

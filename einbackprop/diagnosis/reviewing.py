@@ -24,7 +24,7 @@ from ..core.simplification import needed, simplify
 from ..derivation.accumulation import vjp
 from ..errors import EinbackpropError
 from ..proof.comparison import NOTHING, Assumptions
-from ..proof.normal_form import Prover
+from ..proof.proving import Prover
 from .explaining import explain_mistakes
 from .guards import guards, sentence, without
 

@@ -87,10 +87,10 @@ def draw_samples(
 
 
 def draw_near(
-    program: Program, truth: Program, arrays: Sequence[Array], rng: np.random.Generator, count: int = 5
+    program: Program, truth: Program, arrays: Sequence[Array], rng: np.random.Generator
 ) -> list[Sample]:
     """Draws at the user's sizes, near the user's values, so that branches go as they went; then those values."""
-    ways = ["near"] * count + ["own"]
+    ways = ["near"] * 5 + ["own"]
     drawn_ = [sample(program, truth, arrays, (), program.sizes, rng, (way,)) for way in ways]
     return [s for s in drawn_ if s is not None]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..core.fusion import Letters, fuse
 from ..core.letters import letters_of, rename_letters
-from ..core.program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Source, Update, operands
+from ..core.program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Update, operands
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, equation_text
 from ..notation.markup import Markup, text
@@ -141,7 +141,7 @@ class Words:
         needed.reverse()
         read = dict.fromkeys(ref.name for e in needed for ref in operands(e) if ref.name in self.inline)
         extra = list({e.out.name: e for name in read for e in self._nested(name)}.values())
-        program = Program((), (*extra, *needed), (needed[-1].out,), self._dimensions(extra))
+        program = Program((), (*extra, *needed), (needed[-1].out,), self._dimensions())
         keep = self.program.labels
         fused = fuse(program, lambda part, whole: part.out.name != out and (part.out.name not in keep or part in extra))
         main = fused.defining()[out]
@@ -256,7 +256,7 @@ class Words:
         before = [e for ref in operands(equation) if ref.name in self.inline for e in self._nested(ref.name)]
         return [*before, equation]
 
-    def _dimensions(self, extra: Sequence[Equation]) -> tuple[Dimension, ...]:
+    def _dimensions(self) -> tuple[Dimension, ...]:
         known = self.judging.truth.program.dimensions
         own = {i for d in self.program.dimensions for i in d.letters}
         merged = []
@@ -340,8 +340,3 @@ def subscripts(equation: Equation) -> str:
     if not isinstance(equation, Contract):
         return ""
     return ",".join(ref.indices for ref in equation.operands) + "->" + equation.out.indices
-
-
-def code_of(source: Source | None) -> str:
-    """The user's line."""
-    return source.code if source else ""

@@ -1,14 +1,10 @@
 """Index notation: what an equation looks like, ``z2[k,b] = Σ_j W2[k,j] h1[j,b]``.
 
-An equation becomes markup once, here; ``markup`` turns that into text, LaTeX or MathML. The exact form
-of the same notation, which ``serialisation`` reads back, differs in little: sizes are ``|b|``, pointwise functions
-stand under their own names, no digit is dropped.
+An equation becomes markup once, here; ``markup`` turns that into text, LaTeX or MathML.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,12 +32,10 @@ from ..core.program import (
     operands,
 )
 from ..errors import NotationError
-from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Size, Summation, Words, latex, text
-from .numerals import nearest_float, number_text, short
+from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Size, Summation, Words, text
+from .numerals import nearest_float, short
 
 Level = Literal["sum", "product", "atom"]
-
-RESERVED = re.compile(r"(Σ|max|min|argmax|argmin)(_.*)?|inf|nan|of|at|where|elsewhere|held|no|not|[½⅓⅔¼¾]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +51,6 @@ class View:
         are those of the place where it is used.
     taken : set of str
         Names and letters that the capital of a letter could be mistaken for: then a size is ``|b|``.
-    exact : bool
-        The form that can be read back.
     bare : bool
         Names without their letters.
     """
@@ -66,7 +58,6 @@ class View:
     names: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[str, Equation] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
-    exact: bool = False
     bare: bool = False
 
     @staticmethod
@@ -85,15 +76,14 @@ class View:
     def ref(self, ref: Ref) -> Ref:
         """The operand under the name that it is shown by."""
         name = self.names.get(ref.name, ref.name)
-        return Ref(quoted(name) if self.exact else name, "" if self.bare else ref.indices)
+        return Ref(name, "" if self.bare else ref.indices)
 
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
         capital = letter.upper()
-        return Size(letter, not self.exact and capital != letter and len(capital) == 1 and capital not in self.taken)
+        return Size(letter, capital != letter and len(capital) == 1 and capital not in self.taken)
 
 
-EXACT = View(exact=True)
 PLAIN = View()
 
 
@@ -106,11 +96,6 @@ def equation_text(equation: Equation, view: View = PLAIN) -> str:
     'dW[k,j] = 1/B Σ_b d[k,b] h[j,b]'
     """
     return text(equation_markup(equation, view))
-
-
-def equation_latex(equation: Equation, view: View = PLAIN) -> str:
-    """An equation in LaTeX, for math mode."""
-    return latex(equation_markup(equation, view))
 
 
 def equation_markup(equation: Equation, view: View = PLAIN) -> Markup:
@@ -127,7 +112,7 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
         case Sum():
             return terms_markup(equation, view)
         case Map():
-            return call(equation, view) if view.exact else pointwise(equation, view)
+            return pointwise(equation, view)
         case Extremum():
             return extremum(equation, view), "product"
         case Update():
@@ -136,7 +121,7 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
             parts: Markup = (Words("not read"),)
             for n, ref in enumerate(refs):
                 parts += (Words(", " if n else " from "), view.ref(ref))
-            return (*parts, Words(f": {in_quotes(reason) if view.exact else reason}")), "sum"
+            return (*parts, Words(f": {reason}")), "sum"
 
 
 def operand(ref: Ref, view: View, loosest: Level = "atom") -> Markup:
@@ -153,7 +138,7 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     """``½ Σ_j W[k,j] x[j,b] [j≤b]``."""
     under = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
     over = [ref for ref in equation.operands if ref not in under]
-    if under and over and not view.exact:
+    if under and over:
         return quotient(equation, over, under, view), "product"
     parts: list[Markup] = [operand(ref, view, "atom") for ref in equation.operands]
     parts += [bracket_markup(bracket, view) for bracket in equation.brackets]
@@ -197,9 +182,9 @@ def joined(parts: Iterable[Markup], between: Part) -> Markup:
 def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
     """``a[k,b] - 2 b[k] + 1``."""
     if not equation.terms:
-        return (("no terms",) if view.exact else ("0",)), "atom"
+        return ("0",), "atom"
     single = len(equation.terms) == 1
-    parts: Markup = ("+ ",) if view.exact and single else ()
+    parts: Markup = ()
     for n, (outer, ref) in enumerate(equation.terms):
         factor, view = taken_out(outer, ref, view)
         negative = is_negative(factor)
@@ -215,7 +200,7 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
 def taken_out(factor: Factor, ref: Ref | None, view: View) -> tuple[Factor, View]:
     """The factor of a term with that of the contraction that stands in its place, which has none then."""
     inside = view.inline.get(ref.name) if ref is not None else None
-    if not isinstance(inside, Contract) or inside.factor == ONE or view.exact:
+    if not isinstance(inside, Contract) or inside.factor == ONE:
         return factor, view
     plain = {inside.out.name: replace(inside, factor=ONE)}
     return factor * inside.factor, replace(view, inline={**view.inline, **plain})
@@ -228,11 +213,6 @@ def is_negative(factor: Factor) -> bool:
 
 def factor_markup(factor: Factor, view: View, alone: bool = False) -> Markup:
     """A factor in front of what it multiplies (with the space between), or ``alone``."""
-    if view.exact:
-        sizes: list[Markup] = [(view.size(i) if p == 1 else Raised((view.size(i),), str(p)),) for i, p in factor.sizes]
-        number: list[Markup] = [(number_text(factor.number),)] if factor.number != 1 or (alone and not sizes) else []
-        run = joined([*number, *sizes], "·")
-        return run if alone or not run else (*run, " ")
     if factor == ONE and not alone:
         return ()
     if factor.number == -1 and not factor.sizes and not alone:
@@ -280,7 +260,7 @@ def position_markup(position: Position, view: View) -> Markup:
     """``2s+r-1``, ``h·E+e``, ``y[b]``."""
     parts: Markup = ()
     constant = position.constant
-    if not view.exact and constant > 0 and position.terms and is_negative(position.terms[0][0]):
+    if constant > 0 and position.terms and is_negative(position.terms[0][0]):
         parts, constant = (str(constant),), 0
     for factor, letter in position.terms:
         if not isinstance(factor.number, Fraction):
@@ -291,8 +271,7 @@ def position_markup(position: Position, view: View) -> Markup:
         for i, power in factor.sizes:
             parts += ("·", view.size(i) if power == 1 else Raised((view.size(i),), str(power)))
     if position.pick is not None:
-        pick = view.ref(position.pick)
-        parts += ("+" if parts else "", *((pick,) if pick.indices or not view.exact else (pick, "[]")))
+        parts += ("+" if parts else "", view.ref(position.pick))
     if constant or not parts:
         parts += (("+" if parts and constant >= 0 else "") + str(constant),)
     return tuple(part for part in parts if part != "")
@@ -303,7 +282,7 @@ def call(equation: Map, view: View) -> tuple[Markup, Level]:
     arguments = joined([operand(ref, view, "sum") for ref in equation.operands], ", ")
     parameter: Markup = ()
     if equation.parameter is not None:
-        parameter = ("; ", number_text(equation.parameter) if view.exact else short(equation.parameter))
+        parameter = ("; ", short(equation.parameter))
     return (Words(equation.function), "(", *arguments, *parameter, ")"), "atom"
 
 
@@ -361,10 +340,9 @@ def power(base: Markup, inside: Markup, p: Fraction) -> tuple[Markup, Level]:
 def extremum(equation: Extremum, view: View) -> Markup:
     """``max_k x[k,b]``, ``argmax_k x[k,b]``, ``k of argmax_kl x[k,l]``."""
     over = "".join(i for i in dict.fromkeys(equation.operand.indices) if i not in equation.out.indices)
-    held: Markup = (Words("held "),) if equation.held and view.exact else ()
     name = "arg" + equation.kind if equation.position_of else equation.kind
     which: Markup = (Letter(equation.position_of), Words(" of ")) if equation.position_of not in ("", over) else ()
-    return (*held, *which, Reduction(name, over), *operand(equation.operand, view))
+    return (*which, Reduction(name, over), *operand(equation.operand, view))
 
 
 def update(equation: Update, view: View) -> Markup:
@@ -375,19 +353,3 @@ def update(equation: Update, view: View) -> Markup:
     if equation.mask is not None:
         where += (Words(" where "), *operand(equation.mask, view))
     return (*operand(equation.value, view, "sum"), *where, ", ", *operand(equation.base, view), Words(" elsewhere"))
-
-
-def quoted(name: str) -> str:
-    """A name in the exact form: in double quotes unless it is an identifier that means nothing else."""
-    plain = name.isidentifier() and re.fullmatch(r"\w+", name) and not RESERVED.fullmatch(name)
-    return name if plain else in_quotes(name)
-
-
-def in_quotes(words: str) -> str:
-    """The text on one line in double quotes, with escapes where it needs them."""
-    return "".join(c if c.isprintable() else escaped(c) for c in json.dumps(words, ensure_ascii=False))
-
-
-def escaped(character: str) -> str:
-    """A character as it may stand in a string of JSON, in ASCII."""
-    return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"

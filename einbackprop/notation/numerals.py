@@ -1,4 +1,4 @@
-"""Numbers as text: exactly, so that they can be read back, and as people write them."""
+"""Numbers as text: exactly, as people write them, and as Python has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_INTEGER = 16
 
 
 def number_text(number: Number) -> str:
-    """The number so that ``parse_number`` gives the same: ``2``, ``½``, ``0.1``, ``2/7``, ``inf``, ``(1+2j)``.
+    """The number with every digit: ``2``, ``½``, ``0.1``, ``2/7``, ``inf``, ``(1+2j)``.
 
     A decimal is the float that it is read as, so 0.1 is the Fraction of that float.
     """
@@ -38,25 +38,6 @@ def nearest_float(number: Fraction) -> float:
         return float(number)
     except OverflowError:
         return math.inf
-
-
-def parse_number(text: str) -> Number:
-    """The number that ``number_text`` wrote, without its sign. Raises ValueError for anything else."""
-    if text in VULGAR:
-        return VULGAR[text]
-    if text == "nan":
-        return math.nan
-    if text == "inf":
-        return math.inf
-    if text.startswith("("):
-        return complex(text)
-    if any(c in text for c in ".e"):
-        value = float(text)
-        return Fraction(value) if math.isfinite(value) else value
-    try:
-        return Fraction(text)
-    except ZeroDivisionError:
-        raise ValueError(f"the denominator of {text} is 0") from None
 
 
 def short(number: Number, digits: int = 6) -> str:

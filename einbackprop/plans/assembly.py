@@ -301,8 +301,8 @@ vecdot
 NAMES: dict[str, Any] = {
     "add_reduce": np.add.reduce,
     "cumsum": np.add.accumulate,
-    "maximum_reduce": np.maximum.reduce,
-    "minimum_reduce": np.minimum.reduce,
+    "maximum_reduce": routines.reduction(np.maximum),
+    "minimum_reduce": routines.reduction(np.minimum),
     **{name: np.dtype(name) for name in (np.dtype(kind).name for kind in "?bhilqBHILQefdgFDG")},
     **{name: getattr(routines, name) for name in ROUTINES.split()},
     **{name: getattr(np, name) for name in FROM_NUMPY.split()},

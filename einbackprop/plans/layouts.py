@@ -54,7 +54,7 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
     costs = {}
     for order in dict.fromkeys(orders):
         pairs = zip(known, sides, strict=True)
-        costs[order] = sum(cost(views, own, order, batch) for views, (_, own) in pairs)
+        costs[order] = sum(cost(views, own, order) for views, (_, own) in pairs)
     order = min(costs, key=lambda order: costs[order])
     chosen = []
     for views, (view, own) in zip(known, sides, strict=True):
@@ -65,7 +65,7 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
     return chosen[0], chosen[1], order
 
 
-def cost(views: list[View], own: str, summed: str, batch: str) -> float:
+def cost(views: list[View], own: str, summed: str) -> float:
     """Nanoseconds that it takes to bring one of some layouts to a matrix: by a copy, or by a loop."""
     view = views[0]
     if any(fits(v, own, summed) for v in views):

@@ -79,7 +79,7 @@ def lower_natively(
     program, dtypes, reuse, interface
         As for ``lower``.
     names : mapping
-        What the loops refer to: ``names_of("numba")``, or ``native_numba.interpreted()``.
+        What the loops refer to: ``names_of("numba")``.
     """
     program, weak, interface = ready(program, dtypes, interface)
     if interface.strict and computed_ranges(program):  # loops do not look at what they compute

@@ -1,4 +1,4 @@
-"""What loops call, compiled by numba, or by nothing: as Python runs them, to be looked at and tested.
+"""What loops call, compiled by numba.
 
 ``fastmath`` is given to ``plus`` alone, and of it only ``reassoc``: the terms of a sum may be added in any order, so
 that several are added at once. Nothing else may be rearranged, or taken to be neither nan nor inf.
@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .native_exponentials import doubles, singles
 from .native_functions import SCALARS
@@ -19,32 +18,8 @@ from .native_functions import SCALARS
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def interpreted() -> dict[str, Any]:
-    """The names that the source of loops refers to, for Python itself."""
-
-    def loops(*types: str) -> Decorator:
-        return lambda function: function
-
-    def flat(array: NDArray[Any], start: int, size: int, kind: Any) -> NDArray[Any]:
-        memory = array.reshape(-1).view(np.uint8)
-        return memory[start : start + size * np.dtype(kind).itemsize].view(kind)
-
-    def power_of_two(n: Any) -> Any:
-        return type(n)(np.ldexp(1.0, int(n)))
-
-    def choose(condition: Any, a: Any, b: Any) -> Any:
-        return a if condition else b
-
-    def as_it_is(function: Any) -> Any:
-        return function
-
-    names = {"loops": loops, "flat": flat, "choose": choose}
-    ufuncs = {"plus": np.add, "larger": np.maximum, "smaller": np.minimum}
-    return {**SCALARS, **names, **ufuncs, **doubles(power_of_two, as_it_is), **singles(power_of_two, as_it_is)}
-
-
 def compiled() -> dict[str, Any]:
-    """The same names, for numba."""
+    """The names that the source of loops refers to."""
     numba = import_module("numba")
     inline = numba.njit(error_model="numpy", forceinline=True)
     power_of_two = power_intrinsic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -122,6 +122,21 @@ def gather_along(array: Array, labels: Array, shared: int, out: Array, known: bo
         out[where] = array[(*where[:shared], labels[inside])]
     elif array.size or not out.size:
         out[...] = array[(*grid, labels)]
+
+
+def reduction(ufunc: np.ufunc) -> Callable[..., Any]:
+    """``ufunc.reduce`` of a maximum or minimum, for calls with an ``out``.
+
+    NumPy before 2.2 leaves out an entry of an array that is read backwards, but only if there is an ``out``.
+    """
+    backwards = np.array([[0.0, 1.0], [1.0, 0.0]])[:, ::-1]
+    if np.array_equal(ufunc.reduce(backwards, (1,), None, np.empty(2)), ufunc.reduce(backwards, (1,))):
+        return ufunc.reduce
+
+    def reduced(array: Array, axes: tuple[int, ...], dtype: None, out: Array) -> None:
+        out[...] = ufunc.reduce(array, axes, dtype)
+
+    return reduced
 
 
 def extreme(positions: Array, starts: Array, flat: Array, out: Array) -> None:

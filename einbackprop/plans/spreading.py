@@ -169,7 +169,7 @@ def cheapest(work: Workspace, pattern: Pattern, roles: Roles, out: View) -> tupl
     best: tuple[float, tuple[Shift, ...]] | None = None
     for count in range(len(possible) + 1):
         for shifts in combinations(possible, count):
-            if len({shift.partner for shift in shifts}) == count and is_possible(work, roles, shifts):
+            if len({shift.partner for shift in shifts}) == count and is_possible(roles, shifts):
                 found = cost(work, roles, shifts), shifts
                 best = found if best is None or found[0] < best[0] else best
     return None if best is None else best[1]
@@ -191,7 +191,7 @@ def shift_of(work: Workspace, pattern: Pattern, roles: Roles, letter: str, out: 
     return Shift(axes[0], letter, partner, sign, step, low, high - low + 1) if low <= high else None
 
 
-def is_possible(work: Workspace, roles: Roles, shifts: Sequence[Shift]) -> bool:
+def is_possible(roles: Roles, shifts: Sequence[Shift]) -> bool:
     """Whether both operands are matrices, or are copied."""
     absorbed = {shift.letter for shift in shifts}
     rows = "".join(i for i in roles.over if i not in absorbed) + roles.rows

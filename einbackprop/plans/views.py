@@ -166,7 +166,10 @@ class View:
             return view
         shape = tuple(view.count(group) for group in groups)
         text = f"{view.text}.reshape({', '.join(map(str, shape))})"
-        return View(text, view.root, view.array.reshape(shape, copy=False), term)
+        array = view.array.reshape(shape)
+        if array.size and not np.may_share_memory(array, view.array):  # reshape(copy=False) came with NumPy 2.1
+            raise ValueError(f"{view.text} would be copied")
+        return View(text, view.root, array, term)
 
     def affine(self, term: str, shape: tuple[int, ...], steps: Sequence[Sequence[int]], starts: Sequence[int]) -> View:
         """Read at affine positions: axis n at ``starts[n] + Σ_m steps[n][m] · letter m`` of the new term."""

@@ -34,7 +34,7 @@ class Windows:
 
 def multiplied(work: Workspace, wide: View, other: View, batch: str, slot: Slot) -> View | None:
     """The product, if one operand is long and is read in windows; else None."""
-    windows = windows_of(work, wide, other, batch)
+    windows = windows_of(wide, other, batch)
     if windows is None:
         return None
     order = windows.offset + windows.summed
@@ -46,7 +46,7 @@ def multiplied(work: Workspace, wide: View, other: View, batch: str, slot: Slot)
     return emitted(work, wide, other, windows, slot)
 
 
-def windows_of(work: Workspace, wide: View, other: View, batch: str) -> Windows | None:
+def windows_of(wide: View, other: View, batch: str) -> Windows | None:
     """The roles of letters, if two of them, one summed and one not, run along the same axis."""
     lying = memory_order(wide)
     rows = "".join(i for i in memory_order(other) if i not in wide.term)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from ..core.program import Contract
-from ..notation.index_notation import EXACT, equation_text
+from ..notation.index_notation import equation_text
 from .witness import Witness
 
 EVERY_SIZE = "every size is at least 1"
@@ -41,7 +41,7 @@ NOTHING = Assumptions()
 
 def right_side(equation: Contract) -> str:
     """What stands after the equals sign: ``Σ_k Y[k,b]``."""
-    return equation_text(equation, EXACT).split(" = ", 1)[1]
+    return equation_text(equation).split(" = ", 1)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,6 @@ from .residues import DrawError, Residue
 
 Array = NDArray[Any]
 EXPONENTIALS = frozenset(["exp", "expm1", "exp2", "sigmoid", "tanh", "sinh", "cosh", "softplus", "logaddexp"])
-DRAWS = 2
-RETRIES = 60
-LARGEST_INPUT = 4096
-BEYOND_ROUNDING = 1e-6
-SPREAD = 1000
 
 
 class NotRationalError(UndecidedError):

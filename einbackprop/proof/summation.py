@@ -131,7 +131,7 @@ def _substitute_position(
 
 def fold(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Terms, frozenset[Index]] | None:
     """Sum first over an index where the result is known: Σ_b Σ_k p_kb s_b⁻¹ f_b is Σ_b f_b where s_b is Σ_k p_kb."""
-    wanted = _wanted(atoms, bound, context)
+    wanted = _wanted(atoms, context)
     if not wanted and not context.rules:
         return None
     groups = {frozenset({i}) for i in bound}
@@ -158,7 +158,7 @@ def fold(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Ter
     return None
 
 
-def _wanted(atoms: Product, bound: frozenset[Index], context: Context) -> set[Atom]:
+def _wanted(atoms: Product, context: Context) -> set[Atom]:
     """The sums that would cancel: those to a negative power, and those that a base's rule looks for."""
     wanted = {a for a, e in atoms.items() if a[0].kind == "sum" and e < 0}
     for head, where in atoms:

@@ -223,9 +223,9 @@ class Drawing:
         low = 1 if name in self.positive else -SPREAD
         return Fraction(self.random.randrange(low, SPREAD), self.random.randrange(1, SPREAD))
 
-    def floats(self, sizes: Mapping[int, int], *, signed: bool = True) -> Both:
+    def floats(self, sizes: Mapping[int, int]) -> Both:
         """Every value of the two programs at random floats."""
-        return self.evaluated(self.float_arrays(sizes, signed=signed), sizes)
+        return self.evaluated(self.float_arrays(sizes, signed=True), sizes)
 
     def float_arrays(self, sizes: Mapping[int, int], *, signed: bool) -> dict[str, Array]:
         """Random floats for every input."""

@@ -1,13 +1,5 @@
-"""When two formulas are the same.
-
-``expand`` writes a value of a program as a canonical sum of terms: coefficient · powers of sizes · powers of atoms,
-summed over bound indices. Two values with one normal form are equal for every size and every value, under the
-assumptions that the comparison lists. ``same`` compares two values, a ``Prover`` many pairs of them, and
+"""Normal forms, for tests: ``expand`` gives that of a value, ``same`` compares two values by a ``Prover`` of their own,
 ``einsum_normal_form`` is for one written line.
-
-What a proof rests on: the rules of commutative algebra and the identities in ``identities`` and ``functions``, each
-of which keeps the value. Where no rule shows that two values are equal, they may be so all the same; ``different`` is
-said only with numbers that show it (``witness``).
 """
 
 from __future__ import annotations
@@ -15,13 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..core.program import Bracket, Contract, Factor, Position, Program, Ref
-from .comparison import NOTHING, Assumptions, Comparison, right_side
-from .expansion import Expansion
-from .polynomials import Context, Terms
-from .proving import Prover, declare
-
-__all__ = ["Assumptions", "Comparison", "Polynomial", "Prover", "einsum_normal_form", "expand", "same"]
+from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
+from einbackprop.proof.comparison import NOTHING, Assumptions, Comparison, right_side
+from einbackprop.proof.expansion import Expansion
+from einbackprop.proof.polynomials import Context, Terms
+from einbackprop.proof.proving import Prover, declare
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +115,7 @@ def einsum_normal_form(contract: Contract, ones: Sequence[str] = ()) -> str:
     --------
     >>> line = Contract(Ref("dc", "i"), (Ref("dz", "ib"), Ref("ones", "b")), factor=Factor.of(0.5, b=-1))
     >>> einsum_normal_form(line, ["ones"])
-    '[i] = ½·|b|⁻¹ Σ_b dz[i,b]'
+    '[i] = 1/(2B) Σ_b dz[i,b]'
     """
     kept = tuple(sorted((r for r in contract.operands if r.name not in ones), key=lambda r: (r.name, r.indices)))
     brackets = tuple(sorted(map(_oriented, contract.brackets), key=repr))
