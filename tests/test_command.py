@@ -128,3 +128,11 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
     monkeypatch.setenv("EINBACKPROP_TRACEBACK", "1")
     with pytest.raises(KeyError):
         main(arguments)
+
+
+def test_importing_check_loads_no_compiler() -> None:
+    code = "import sys, einbackprop; einbackprop.check; print(*sorted({m.split('.')[1] for m in sys.modules " \
+           "if m.startswith('einbackprop.')} | ({'numba', 'jax', 'torch', 'opt_einsum'} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = {"capture", "checking", "core", "derivation", "diagnosis", "errors", "notation", "proof", "reading"}
+    assert set(done.stdout.split()) <= expected | {"world"}
