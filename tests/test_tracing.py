@@ -19,6 +19,7 @@ from einbackprop.core import interpretation, nesting
 from einbackprop.core.program import Contract, Opaque, Program, Update, operands
 
 Function = Callable[..., Any]
+OLD_CLIP = pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.1.0", reason="no keyword min yet")
 
 
 def examples(count: int) -> int:
@@ -148,7 +149,7 @@ def test_ufuncs(ufunc: np.ufunc, arrays: list[np.ndarray], numbers_first: bool, 
         lambda x, y: np.round(x, 1) + y.round(),
         lambda x, y: np.where(x > y, x, 2 * y),
         lambda x, y: np.clip(x, -0.5, y**2),
-        pytest.param(lambda x, y: np.clip(x, min=0) + y, marks=pytest.mark.skipif(np.__version__ < "2.1", reason="new")),
+        pytest.param(lambda x, y: np.clip(x, min=0) + y, marks=OLD_CLIP),
         lambda x, y: np.select([x > 1, y > 0], [x, y], -1),
         lambda x, y: np.maximum(x, y) - np.minimum(x, 0.1),
         lambda x, y: x.astype(int) + y,
