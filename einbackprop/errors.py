@@ -4,9 +4,17 @@ Every message shows the value that triggered it, names the tensor, the letter an
 there are any, and says what to do.
 """
 
+from einbackprop.core.visible import visible
+
 
 class EinbackpropError(Exception):
-    """Base class: whatever einbackprop raises on purpose is one of these."""
+    """Base class: whatever einbackprop raises on purpose is one of these.
+
+    Its text is safe for a terminal, whatever names and values of the user's stand in it.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), keep="\n")
 
 
 class SubscriptsError(EinbackpropError, ValueError):

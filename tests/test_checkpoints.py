@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from einbackprop.core.files import replace_file
 
 from einbackprop.core import nesting
 from einbackprop.errors import CheckpointError
 from einbackprop.shell.command import main
 from einbackprop.training import runs
-from einbackprop.training.checkpoints import DESCRIPTION, FORMAT, load, replace_file, save, settings_of, snapshot_of
+from einbackprop.training.checkpoints import DESCRIPTION, FORMAT, load, save, settings_of, snapshot_of
 from einbackprop.training.digits import DigitsSettings, digits_task
 from einbackprop.training.loop import Training, start
 
@@ -110,7 +111,7 @@ def test_numpy_opens_it_without_pickle(here, trained):
 
 ENDED = """
 import os, sys
-from einbackprop.training.checkpoints import replace_file
+from einbackprop.core.files import replace_file
 
 def write(stream):
     stream.write(b"half of it")

@@ -75,7 +75,7 @@ def test_the_example_is_written_here_and_not_over_another(
     assert capsys.readouterr().out == "wrote mynet.py\n"
     assert main(["example", "mynet.py"]) == 2
     assert capsys.readouterr().err == (
-        "einbackprop: mynet.py is there already: move it away or delete it first\n")
+        "einbackprop: mynet.py is there already: move it away or delete it first, or give --force\n")
     assert main(["check", "mynet.py", "--loss", "loss(weights, X, T)", "--grads",
                  "gradients(weights, X, T)", "--wrt", "weights"]) == 0
 
@@ -104,7 +104,8 @@ def test_importing_the_command_costs_no_numpy_of_its_own() -> None:
     code = "import sys, einbackprop.errors; before = set(sys.modules); import einbackprop.shell.command; " \
            "print(*sorted(m for m in set(sys.modules) - before if m.startswith('einbackprop')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["einbackprop.shell", "einbackprop.shell.command"]
+    assert done.stdout.split() == [
+        "einbackprop.notation", "einbackprop.notation.console", "einbackprop.shell", "einbackprop.shell.command"]
 
 
 def test_the_package_runs_as_a_module(script: Path) -> None:

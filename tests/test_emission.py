@@ -374,7 +374,7 @@ def test_arguments_are_unpacked_from_where_they_stand():
         '    W = p["W"]',
         '    _A, B = p["layers"]',
         "    g = argument_2.gamma",
-        "    n = getattr(argument_2, 'not me')",
+        '    n = getattr(argument_2, "not me")',
         "",
         "    z = W + B + g + n  # z[i] = W[i] + B[i] + g[i] + n[i]",
     ]

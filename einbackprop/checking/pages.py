@@ -6,14 +6,17 @@ import itertools
 import linecache
 import os
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from ..core.program import Dimension
+from ..core.visible import in_html
 from ..notation.display import readable_colour
 from ..notation.markup import Markup, mathml
 from . import texts
 from .records import Finding, Gradient, Line
 from .style import DARK, LETTERS_DARK, LETTERS_LIGHT, LIGHT, STYLE
+
+MARK = '<meta name="generator" content="einbackprop"/>'
+"""What shows that a page is one of ours."""
 
 BETWEEN = 4  # lines of the user's file between two that were judged: so many are shown, more are left out
 GAP = '<div class="line gap"><span class="number">⋮</span></div>'
@@ -25,9 +28,10 @@ def page(
     dimensions: Sequence[Dimension],
 ) -> str:  # fmt: skip
     """The whole page, well-formed as XML too."""
-    title = escape(f"{texts.headline(gradients)} · einbackprop")
+    title = in_html(f"{texts.headline(gradients)} · einbackprop")
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
+        f"{MARK}"
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         '<meta name="color-scheme" content="light dark"/>'
         f"<title>{title}</title></head>\n<body>{part_of_page(gradients, lines, findings, assumptions, dimensions)}"
@@ -42,12 +46,12 @@ def part_of_page(
     """What stands in the page, with its style, as a notebook shows it."""
     letters = [letter for d in dimensions for letter in d.letters]
     general = [item for item in findings if item.line is None]
-    rests = "".join(f"<li>{escape(text)}</li>" for text in assumptions)
+    rests = "".join(f"<li>{in_html(text)}</li>" for text in assumptions)
     return "".join([
         style(letters),
         '<article class="einbackprop-report">',
         header(gradients),
-        *(f'<p class="remark">{escape(item.message)}</p>' for item in general),
+        *(f'<p class="remark">{in_html(item.message)}</p>' for item in general),
         legend(dimensions),
         *listings(lines, findings),
         f'<footer><h2>What this rests on</h2><ul>{rests}</ul></footer>' if rests else "",
@@ -74,10 +78,10 @@ def header(gradients: Sequence[Gradient]) -> str:
     verdict, _, rest = texts.headline(gradients).partition(": ")
     kind = verdict if verdict in SIGNS else "undecided"
     rows = "".join(gradient_row(item) for item in gradients)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in texts.notes(gradients))
-    named = f" {escape(rest)}" if rest else ""
+    notes = "".join(f'<p class="note">{in_html(note)}</p>' for note in texts.notes(gradients))
+    named = f" {in_html(rest)}" if rest else ""
     return (
-        f'<header><h1 class="{kind}"><span class="sign">{SIGNS[kind]}</span> {escape(verdict)}'
+        f'<header><h1 class="{kind}"><span class="sign">{SIGNS[kind]}</span> {in_html(verdict)}'
         f"<small>{named}</small></h1><table>{rows}</table>{notes}</header>"
     )
 
@@ -86,9 +90,9 @@ def gradient_row(item: Gradient) -> str:
     """A gradient: its name, shape and verdict, and how far it is off."""
     word = texts.verdict_text(item)
     return (
-        f'<tr class="{item.verdict}"><th scope="row"><code>{escape(item.name)}</code></th>'
-        f"<td>{escape(texts.shape_text(item))}</td><td><b>{SIGNS[item.verdict]} {word}</b></td>"
-        f"<td>{escape(texts.error_text(item))}</td></tr>"
+        f'<tr class="{item.verdict}"><th scope="row"><code>{in_html(item.name)}</code></th>'
+        f"<td>{in_html(texts.shape_text(item))}</td><td><b>{SIGNS[item.verdict]} {word}</b></td>"
+        f"<td>{in_html(texts.error_text(item))}</td></tr>"
     )
 
 
@@ -96,8 +100,8 @@ def legend(dimensions: Sequence[Dimension]) -> str:
     """What each letter ranges over."""
     parts = []
     for d in dimensions:
-        letters = ", ".join(f'<i style="color:{colour(letter)}">{escape(letter)}</i>' for letter in d.letters)
-        parts.append(f"<span>{letters} = {d.size}{escape(f' ({d.name})' if d.name else '')}</span>")
+        letters = ", ".join(f'<i style="color:{colour(letter)}">{in_html(letter)}</i>' for letter in d.letters)
+        parts.append(f"<span>{letters} = {d.size}{in_html(f' ({d.name})' if d.name else '')}</span>")
     return f'<p class="letters">{" ".join(parts)}</p>' if parts else ""
 
 
@@ -120,7 +124,7 @@ def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str
             here = [item for item in mistakes if item.line == number]
             rows.append(GAP if number is None else line_row(file, number, judged.get(number), here, indent))
             rows += [mistake(item) for item in here if number is not None]
-        yield f'<section><h2>{escape(os.path.basename(file))}</h2><div class="lines">{"".join(rows)}</div></section>'
+        yield f'<section><h2>{in_html(os.path.basename(file))}</h2><div class="lines">{"".join(rows)}</div></section>'
 
 
 def with_between(numbers: Sequence[int]) -> list[int | None]:
@@ -134,13 +138,13 @@ def with_between(numbers: Sequence[int]) -> list[int | None]:
 
 def indentation(file: str, numbers: Sequence[int | None]) -> int:
     """How far all the lines that are shown stand to the right."""
-    lines = [linecache.getline(file, number) for number in numbers if number is not None]
+    lines = [linecache.getline(file, number).expandtabs() for number in numbers if number is not None]
     return min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
 
 
 def line_row(file: str, number: int, line: Line | None, mistakes: Sequence[Finding], indent: int) -> str:
     """A line of the user's code, its formula beside it, and what it is."""
-    code = linecache.getline(file, number).rstrip()[indent:] or (line.code if line else "")
+    code = linecache.getline(file, number).expandtabs().rstrip()[indent:] or (line.code if line else "")
     if line is None:
         return code_row(number, code, "wrong" if mistakes else "other", "", "")
     told = any(item.yours for item in mistakes)  # the mistake below has the formula
@@ -153,11 +157,11 @@ def code_row(number: int, code: str, verdict: str, shown: str, meaning: str) -> 
     """One row: the number, the code, the formula with its meaning."""
     title = f' title="{verdict}"' if verdict in SIGNS else ""
     sign = f'<span class="sign"{title}>{SIGNS.get(verdict, "")}</span>'
-    said = f'<span class="meaning">{escape(meaning)}</span>' if meaning else ""
+    said = f'<span class="meaning">{in_html(meaning)}</span>' if meaning else ""
     math = f'<div class="math">{shown}{said}</div>' if shown or said else ""
     return (
         f'<div class="line {verdict}"><span class="number">{number}{sign}</span>'
-        f"<code>{escape(code)}</code>{math}</div>"
+        f"<code>{in_html(code)}</code>{math}</div>"
     )
 
 
@@ -165,18 +169,18 @@ def mistake(item: Finding) -> str:
     """What is wrong on the line above, and what to write instead."""
     rows = []
     if item.write:
-        rows.append(f'<dt>write</dt><dd class="write"><code>{escape(item.write)}</code></dd>')
+        rows.append(f'<dt>write</dt><dd class="write"><code>{in_html(item.write)}</code></dd>')
     for name, text, markup in (
         ("yours", item.yours, item.yours_markup), ("expected", item.expected, item.expected_markup)
     ):  # fmt: skip
         if text:
             equation, _, einsum = text.partition("\n")
-            code = f"<code>{escape(einsum)}</code>" if einsum else ""
+            code = f"<code>{in_html(einsum)}</code>" if einsum else ""
             rows.append(f'<dt>{name}</dt><dd class="{name}">{formula(markup, equation)}{code}</dd>')
     listed = f"<dl>{''.join(rows)}</dl>" if rows else ""
-    return f'<div class="mistake" role="note"><p>{escape(item.message)}</p>{listed}</div>'
+    return f'<div class="mistake" role="note"><p>{in_html(item.message)}</p>{listed}</div>'
 
 
 def formula(markup: Markup, equation: str) -> str:
     """A formula as MathML, or as text where there is no markup."""
-    return mathml(markup, colour) if markup else f"<code>{escape(equation)}</code>"
+    return mathml(markup, colour) if markup else f"<code>{in_html(equation)}</code>"

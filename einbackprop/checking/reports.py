@@ -9,6 +9,7 @@ from einbackprop.checking.pages import page, part_of_page
 from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
 from einbackprop.checking.texts import wrapped
 from einbackprop.core.program import Dimension
+from einbackprop.core.visible import in_json
 from einbackprop.errors import GradientError
 from einbackprop.notation.display import on_terminal
 
@@ -66,7 +67,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the report as one JSON object."""
-        return json.dumps(
+        return in_json(json.dumps(
             {
                 "ok": self.ok,
                 "gradients": [_public(item) for item in self.gradients],
@@ -75,7 +76,7 @@ class Report:
                 "assumptions": list(self.assumptions),
             },
             ensure_ascii=False,
-        )
+        ))  # fmt: skip
 
     def to_html(self) -> str:
         """Return the report as one page, with nothing in it from elsewhere: the code beside its formulas."""

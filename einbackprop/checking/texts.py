@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..core.program import Dimension
+from ..core.visible import visible
 from ..notation.display import painted
 from .records import Finding, Gradient, Line, Verdict
 
@@ -52,7 +53,7 @@ def finding_text(item: Finding, lines: Sequence[Line], colour: bool = False) -> 
     if item.line is None or item.file is None:
         yield marked("!", colour) + wrapped(item.message, "! ", "  ")[1:]
         return
-    head = f"! {os.path.basename(item.file)}, line {item.line}: {code_of(item, lines)}"
+    head = visible(f"! {os.path.basename(item.file)}, line {item.line}: {code_of(item, lines)}")
     yield marked("!", colour) + (head if len(head) <= WIDTH else head[: WIDTH - 2] + " …")[1:]
     yield wrapped(item.message, "    ")
     for name, text in (("write", item.write), ("yours", item.yours), ("expected", item.expected)):
@@ -130,11 +131,11 @@ def amount(value: float) -> str:
 
 
 def wrapped(text: str, first: str, rest: str | None = None) -> str:
-    """Text on as many lines as it needs."""
+    """Text on as many lines as it needs, safe to show."""
     indent = first if rest is None else rest
     return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=indent, break_long_words=False, drop_whitespace=True,
-        break_on_hyphens=False,
+        visible(text, keep="\n"), WIDTH, initial_indent=first, subsequent_indent=indent, break_long_words=False,
+        drop_whitespace=True, break_on_hyphens=False,
     )  # fmt: skip
 
 

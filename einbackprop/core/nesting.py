@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .visible import shown
+
 Path = tuple[Hashable, ...]
 MADE_IN_PYTHON = 1 << 9  # the flag of types that a class statement made; others cannot be made empty and then filled
 Convert = Callable[[np.ndarray], Any]
@@ -23,6 +25,10 @@ _PLAIN = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.nd
 
 class Attribute(str):
     """A step of a path that is an attribute, not a key."""
+
+
+class Key(int):
+    """A step of a path that is a whole number as a key of a dict, not a position."""
 
 
 class Number(np.ndarray):
@@ -41,7 +47,10 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def label(root: str, path: Path) -> str:
     """Write a path as Python would: ``net.layers[0]['W']``."""
     for step in path:
-        root += f".{step}" if isinstance(step, Attribute) else f"[{step!r}]"
+        if not isinstance(step, Attribute):
+            root = f"{root}[{shown(step)}]"
+        else:
+            root = f"{root}.{step}" if step.isidentifier() else f"getattr({root}, {shown(str(step))})"
     return root
 
 
@@ -102,7 +111,7 @@ def root(array: np.ndarray) -> np.ndarray:
 def inside(value: Any) -> list[tuple[Hashable, Any]] | None:
     """The steps into a container, or None if it is none."""
     if isinstance(value, dict):
-        return list(value.items())
+        return [(Key(key) if type(key) is int else key, inner) for key, inner in value.items()]
     if isinstance(value, (list, tuple)) or _holds_objects(value):
         return list(enumerate(value))
     if _is_record(value):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from einbackprop.core.visible import shown, visible
 from einbackprop.errors import ShapeError, SubscriptsError
 
 ELLIPSIS = "..."
@@ -28,6 +29,7 @@ ELLIPSIS = "..."
 Shape = tuple[int, ...]
 
 # Whitespace may stand inside '...' and '->' too, since it is dropped everywhere.
+_AROUND = 400  # characters of a string that are shown on either side of a mistake
 _TOKEN = re.compile(r"\.\s*\.\s*\.|-\s*>|\S")
 
 
@@ -90,12 +92,14 @@ def parse(text: str, *, closed: bool = False) -> Subscripts:
     '->ii'
     """
     if not isinstance(text, str):
-        raise SubscriptsError(f"subscripts must be a string such as 'ij,ib->jb', not {type(text).__name__}: {text!r}")
+        given = f"{type(text).__name__}: {shown(text)}"
+        raise SubscriptsError(f"subscripts must be a string such as 'ij,ib->jb', not {given}")
     terms: list[list[tuple[int, str]]] = [[]]
-    arrow = False
+    arrow = ellipsis = False
     for position, token in _tokens(text):
-        if problem := _problem(token, [earlier for _, earlier in terms[-1]], arrow):
+        if problem := _problem(token, ellipsis, arrow):
             raise _malformed(text, position, problem)
+        ellipsis = token == ELLIPSIS or (ellipsis and token not in (",", "->"))
         if token in (",", "->"):
             terms.append([])
             arrow = arrow or token == "->"
@@ -119,14 +123,14 @@ def _join(term: list[tuple[int, str]]) -> str:
     return "".join(token for _, token in term)
 
 
-def _problem(token: str, earlier: list[str], arrow: bool) -> str | None:
-    """What is wrong with a token, given those before it in its term and whether '->' was seen."""
+def _problem(token: str, ellipsis: bool, arrow: bool) -> str | None:
+    """What is wrong with a token, given whether its term has an ellipsis already and whether '->' was seen."""
     if token == "->":
         return "expected one '->' only, this is the second" if arrow else None
     if token == ",":
         return "expected one output only, but ',' starts another after '->'" if arrow else None
     if token == ELLIPSIS:
-        return "expected one '...' a term, this is the second" if ELLIPSIS in earlier else None
+        return "expected one '...' a term, this is the second" if ellipsis else None
     if token == ".":
         return "expected '...': a '.' must be part of an ellipsis"
     if token in "->":
@@ -156,9 +160,11 @@ def _require_plain(text: str, inputs: list[list[tuple[int, str]]], output: list[
 
 def _malformed(text: str, position: int, problem: str) -> SubscriptsError:
     """The error for a malformed string, with a caret under the character at ``position``."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    margin = " " * sum(_width(c) for c in shown[:position])
-    return SubscriptsError(f"malformed subscripts: {problem}\n    {shown}\n    {margin}^")
+    first, last = max(0, position - _AROUND), min(len(text), position + _AROUND)
+    before, after = ("…" if first else "") + visible(text[first:position]), visible(text[position:last])
+    margin = " " * sum(_width(c) for c in before)
+    more = "…" if last < len(text) else ""
+    return SubscriptsError(f"malformed subscripts: {problem}\n    {before}{after}{more}\n    {margin}^")
 
 
 def _width(character: str) -> int:

@@ -10,17 +10,19 @@ from collections.abc import Iterable
 AMBIGUOUS = {"l", "O", "I"}
 RESERVED = {*keyword.kwlist, *dir(builtins), "np", "eb", *AMBIGUOUS}
 
+LONGEST = 80
+
 
 def identifier(name: str) -> str:
     """The identifier nearest to a name: ``net.W`` becomes ``net_W``, ``lambda`` becomes ``lambda_``.
 
     Python normalises identifiers (NFKC), so this does too: two names that look alike may become one.
     """
-    normal = unicodedata.normalize("NFKC", name)
+    normal = unicodedata.normalize("NFKC", name[:LONGEST])[:LONGEST]
     safe = "".join(c if f"a{c}".isidentifier() else "_" for c in normal)
     if not safe.strip("_"):
         safe = "value"
-    if not safe.isidentifier():
+    if not safe.isidentifier() or (safe.startswith("__") and safe.endswith("__")):  # __builtins__ is Python's own
         safe = f"v{safe}"
     return f"{safe}_" if safe in RESERVED else safe
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ast
+import keyword
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.nesting import Attribute
 from ..core.program import Input, Program
+from ..core.visible import shown
 from ..errors import NotationError
+from .literals import exactly, literal, quoted
 from .scope import Scope
 
 
@@ -30,12 +32,13 @@ def tree(program: Program) -> Node:
         for step in given.path if placed else (number,):
             node = node.children.setdefault(step, Node())
         if node is root or node.input is not None:
-            raise NotationError(f"the path {given.path} of {given.ref.name} is no place of its own among the arguments")
+            path = shown(given.path)
+            raise NotationError(f"the path {path} of {given.ref.name} is no place of its own among the arguments")
         node.input = given
     if any(node.input and node.children for node in descend(root)):
         raise NotationError("an input stands inside another among the arguments")
     if not all(isinstance(step, int) and step >= 0 for step in root.children):
-        raise NotationError(f"arguments are counted from 0, not by {list(root.children)}")
+        raise NotationError(f"arguments are counted from 0, not by {shown(list(root.children))}")
     return root
 
 
@@ -62,7 +65,8 @@ def parameters(root: Node, called: Sequence[str], scope: Scope) -> tuple[list[st
 
 def unpack(expression: str, node: Node, used: Container[str], scope: Scope) -> Iterator[str]:
     """The lines that take a container apart; an array that is not used is not named."""
-    if list(node.children) == list(range(len(node.children))) and len(node.children) > 1:
+    ordered = all(type(step) is int and step == n for n, step in enumerate(node.children))
+    if ordered and len(node.children) > 1:
         targets = [target(expression, step, child, used, scope) for step, child in node.children.items()]
         yield f"{', '.join(targets)} = {expression}"
         for inner, child in zip(targets, node.children.values(), strict=True):
@@ -87,13 +91,7 @@ def target(expression: str, step: Any, child: Node, used: Container[str], scope:
 def reach(expression: str, step: Any) -> str:
     """An item or attribute of an expression."""
     if isinstance(step, Attribute):
-        plain = step.isidentifier() and step.isascii()
-        return f"{expression}.{step}" if plain else f"getattr({expression}, {str(step)!r})"
-    try:
-        literal = ast.literal_eval(repr(step)) == step
-    except (ValueError, SyntaxError):
-        literal = False
-    if not literal:
-        raise NotationError(f"the key {step!r} of an argument cannot be written as a literal")
-    key = repr(step)
-    return f'{expression}["{step}"]' if isinstance(step, str) and key == f"'{step}'" else f"{expression}[{key}]"
+        name = exactly(str, step)
+        plain = name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
+        return f"{expression}.{name}" if plain else f"getattr({expression}, {quoted(name)})"
+    return f"{expression}[{literal(step)}]"

@@ -6,6 +6,7 @@ was derived from. ``statements`` writes the lines; here is the function around t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,17 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
+from ..core.visible import shown
 from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
-from ..notation.markup import printable
 from ..notation.numerals import code
 from . import unpacking
 from .identifiers import RESERVED, Identifiers
+from .literals import comment, literal
 from .scope import Scope, swapped_widths, value_dtypes
 from .statements import write
 
 WIDTH = 100
 INDENT = "    "
+STRING = re.compile(r"""\"(?:[^"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'""")
 
 HELPERS = {
     "sigmoid": '''
@@ -85,10 +88,10 @@ def source(
 
 def scope_of(program: Program, name: str, einsum: str) -> Scope:
     """The scope of the function, with an identifier for each value."""
-    if not name.isidentifier() or name in RESERVED:
-        raise NotationError(f"the function's name must be an identifier that is not in use, not {name!r}")
+    if type(name) is not str or not name.isidentifier() or name in RESERVED:
+        raise NotationError(f"the function's name must be an identifier that is not in use, not {shown(name)}")
     if einsum not in ("np.einsum", "eb.einsum"):
-        raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {einsum!r}")
+        raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {shown(einsum)}")
     identifiers = Identifiers([name, *HELPERS])
     values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
     names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
@@ -142,16 +145,17 @@ def equations(program: Program, scope: Scope) -> list[str]:
         origin = program.origins.get(equation.out.name)
         forward = defining.get(origin) if origin is not None else None
         if origin != before and (origin is not None or before is not None):
-            lines += [""] * bool(lines) + ([f"# {equation_text(forward, view)}"] if forward is not None else [])
+            lines += [""] * bool(lines)
+            lines += [f"# {comment(equation_text(forward, view))}"] if forward is not None else []
         before = origin
         scope.lines, scope.vectors = [], []
         write(equation, scope)
         lines += scope.vectors
-        comment = "# " + equation_text(equation, view)
+        said = "# " + comment(equation_text(equation, view))
         *first, last = scope.lines or [""]
-        together = f"{last}  {comment}".lstrip()
+        together = f"{last}  {said}".lstrip()
         if first or len(together) > WIDTH - len(INDENT):
-            lines += [comment, *first, *([last] if last else [])]
+            lines += [said, *first, *([last] if last else [])]
         else:
             lines.append(together)
     return [*lines, ""] if before is not None else lines
@@ -208,7 +212,7 @@ def structure_text(structure: Any, program: Program, scope: Scope) -> str:
     """A nested structure as an expression."""
     match structure:
         case bool() | None | str() | float():
-            return repr(structure)
+            return literal(structure)
         case int():
             return output(structure, program, scope)
         case list() | tuple():
@@ -216,15 +220,10 @@ def structure_text(structure: Any, program: Program, scope: Scope) -> str:
             end = "," if isinstance(structure, tuple) and len(structure) == 1 else ""
             return f"[{items}]" if isinstance(structure, list) else f"({items}{end})"
         case dict():
-            pairs = [f"{string(key)}: {structure_text(value, program, scope)}" for key, value in structure.items()]
+            pairs = [f"{literal(key)}: {structure_text(value, program, scope)}" for key, value in structure.items()]
             return f"{{{', '.join(pairs)}}}"
         case _:
             raise NotationError(f"outputs are nested in lists, tuples and dicts, not in {type(structure).__name__}")
-
-
-def string(key: Any) -> str:
-    """A key as a literal, in double quotes where that is plain."""
-    return f'"{key}"' if isinstance(key, str) and repr(key) == f"'{key}'" else repr(key)
 
 
 def output(number: int, program: Program, scope: Scope) -> str:
@@ -245,8 +244,8 @@ def assemble(head: str, lines: list[str], scope: Scope) -> str:
     for helper in sorted(scope.helpers):
         text += ["", *HELPERS[helper].rstrip().split("\n")]
     text += ["", "", *wrapped(head)]
-    meaning = [f"{', '.join(d.letters)} {printable(d.name)}" for d in scope.program.dimensions if d.name]
-    text += [f"{INDENT}# {',  '.join(meaning)}"] if meaning else []
+    meaning = [f"{', '.join(d.letters)} {d.name}" for d in scope.program.dimensions if d.name]
+    text += [f"{INDENT}# {comment(',  '.join(meaning))}"] if meaning else []
     for line in lines:
         text += [INDENT + row if row else row for row in wrapped(line, WIDTH - len(INDENT))]
     body = "\n".join(text) + "\n"
@@ -295,14 +294,15 @@ def wrapped(line: str, width: int = WIDTH) -> list[str]:
 
 def pieces(line: str, joint: str) -> list[str]:
     """The line cut where it may be broken: a comma in a string, or outside of brackets, is no such place."""
-    cuts, depth, quote, start = [], 0, "", 0
-    for at, c in enumerate(line):
-        if quote:
-            quote = "" if c == quote and line[at - 1] != "\\" else quote
-        elif c in "\"'" and joint == ", ":
-            quote = c
-        depth += (c in "([{") - (c in ")]}") if not quote else 0
-        if not quote and line.startswith(joint, at) and (depth or joint == " "):
+    cuts, depth, start, at = [], 0, 0, 0
+    while at < len(line):
+        literal_here = STRING.match(line, at) if joint == ", " else None
+        if literal_here is not None:
+            at = literal_here.end()
+            continue
+        depth += (line[at] in "([{") - (line[at] in ")]}")
+        if line.startswith(joint, at) and (depth or joint == " "):
             cuts.append(line[start : at + len(joint)])
             start = at + len(joint)
+        at += 1
     return [*cuts, line[start:]]

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from html import escape
 from types import ModuleType
 from typing import Any
 
+from einbackprop.core.visible import in_html, shown
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
@@ -48,7 +48,7 @@ class LayerExplanation:
     @property
     def html(self) -> str:
         """The explanation as HTML."""
-        return f"<h4>{escape(self.layer.name)}</h4><pre>{escape(str(self))}</pre>"
+        return f"<h4>{in_html(self.layer.name)}</h4><pre>{in_html(str(self))}</pre>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html}
@@ -90,7 +90,7 @@ def layer_named(name: str) -> Layer:
         return CATALOGUE[known[plain(name)]]
     close = get_close_matches(plain(name), known, 1)
     hint = f"did you mean {known[close[0]]!r}?" if close else "`einbackprop explain` alone lists them"
-    raise ScriptError(f"the catalogue has no layer {name!r}: {hint}")
+    raise ScriptError(f"the catalogue has no layer {shown(name)}: {hint}")
 
 
 def layer_of(what: Any) -> Layer:
@@ -109,9 +109,9 @@ def layer_of(what: Any) -> Layer:
     if isinstance(what, ModuleType) and hasattr(what, "LAYERS"):
         names = ", ".join(layer.name for layer in what.LAYERS)
         raise ScriptError(f"{what.__name__} is a file of layers: explain one of {names}")
-    shown = getattr(what, "__qualname__", None) or repr(what)
+    called = getattr(what, "__qualname__", None) or shown(what)
     raise ScriptError(
-        f"{shown} cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
+        f"{called} cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
         "einbackprop.layers; eb.read shows a function of your own"
     )
 

@@ -7,10 +7,10 @@ import re
 import sys
 import textwrap
 from dataclasses import dataclass
-from html import escape
 from typing import TextIO
 
-from .markup import Markup, latex, mathml, plain, printable, text
+from ..core.visible import in_html, visible
+from .markup import Markup, latex, mathml, plain, text
 
 WIDTH = 100
 INDENT = 4
@@ -115,7 +115,7 @@ def sections_text(sections: tuple[Section, ...], *, compact: bool = False, colou
     """Sections for a terminal, at most 100 columns wide where formulas allow it."""
     blocks: list[str] = []
     for section in sections:
-        lines = textwrap.wrap(section.heading, WIDTH) if section.heading else []
+        lines = textwrap.wrap(visible(section.heading, keep="\n"), WIDTH) if section.heading else []
         blocks.append("\n".join(lines + rows_text(section.rows, compact, colour)))
     return "\n\n".join(blocks)
 
@@ -124,7 +124,7 @@ def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
     """Rows with their equals signs in one column and their notes in another."""
     paint = painted if colour else plain
     lefts = [text(row.left, compact=compact, paint=paint) for row in rows]
-    rights = [row.code or text(row.right, compact=compact, paint=paint) for row in rows]
+    rights = [visible(row.code) or text(row.right, compact=compact, paint=paint) for row in rows]
     lead = max(map(width, lefts), default=0)
     bodies = [
         " " * (INDENT + lead - width(left)) + left + (" = " if right else "") + right if left or right else ""
@@ -134,7 +134,7 @@ def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
     column = max(fitting, default=INDENT) + 3
     lines: list[str] = []
     for row, body in zip(rows, bodies, strict=True):
-        lines += row_lines(row.note, body, column, INDENT)
+        lines += row_lines(visible(row.note, keep="\n"), body, column, INDENT)
     return lines
 
 
@@ -178,7 +178,7 @@ def sections_html(sections: tuple[Section, ...]) -> str:
     """Sections as HTML with MathML; it needs no JavaScript and nothing from elsewhere."""
     parts = [STYLE, '<div class="einbackprop">']
     for section in sections:
-        parts.append(f"<h4>{escape(section.heading)}</h4>" if section.heading else "")
+        parts.append(f"<h4>{in_html(section.heading)}</h4>" if section.heading else "")
         parts.append("<table>" + "".join(row_html(row) for row in section.rows) + "</table>")
     return "".join([*parts, "</div>"])
 
@@ -186,11 +186,11 @@ def sections_html(sections: tuple[Section, ...]) -> str:
 def row_html(row: Row) -> str:
     """A row of a table."""
     if not row.left and not row.right and not row.code:
-        return f'<tr><td colspan="3" style="text-align:left">{escape(row.note)}</td></tr>'
+        return f'<tr><td colspan="3" style="text-align:left">{in_html(row.note)}</td></tr>'
     left = mathml(row.left, css_colour) if row.left else ""
-    right = f"<code>{escape(row.code)}</code>" if row.code else mathml(row.right, css_colour)
+    right = f"<code>{in_html(row.code)}</code>" if row.code else mathml(row.right, css_colour)
     equals = "=" if row.right or row.code else ""
-    return f'<tr><td>{left}</td><td>{equals} {right}</td><td class="note">{escape(row.note)}</td></tr>'
+    return f'<tr><td>{left}</td><td>{equals} {right}</td><td class="note">{in_html(row.note)}</td></tr>'
 
 
 def sections_latex(sections: tuple[Section, ...]) -> str:
@@ -217,4 +217,4 @@ LATEX_WORDS |= {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "ᵀ": r"
 
 def latex_words(words: str) -> str:
     """Words for LaTeX's text mode."""
-    return "".join(LATEX_WORDS.get(c, c) for c in printable(words))
+    return "".join(LATEX_WORDS.get(c, c) for c in visible(words))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 
 from ..core.program import Ref
+from ..core.visible import in_html, visible
 from .numerals import VULGAR
 
 
@@ -93,11 +93,6 @@ Paint = Callable[[str], str]
 SUPERSCRIPTS = str.maketrans("0123456789-+nT/.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᵀᐟ·")
 
 
-def printable(text: str) -> str:
-    """The text on one line, without control characters."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def plain(letters: str) -> str:
     """Letters without colour."""
     return letters
@@ -116,9 +111,9 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
                 return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
             case Ref(name, indices):
                 if not indices:
-                    return printable(name)
+                    return visible(name)
                 inside = "_" + paint(indices) if compact else f"[{','.join(paint(i) for i in indices)}]"
-                return printable(name) + inside
+                return visible(name) + inside
             case Summation(letters):
                 return f"Σ_{paint(letters)} " if letters else ""
             case Reduction(name, letters):
@@ -126,7 +121,7 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
             case Partial(of, by):
                 return f"∂{one(of)}/∂{one(by)}"
             case Words(words):
-                return printable(words)
+                return visible(words)
             case Raised(body, exponent):
                 return run(body) + raised(exponent)
             case Quotient(over, under):
@@ -168,6 +163,12 @@ LATEX_OPERATORS = {
     "&": r"\&",
     "#": r"\#",
     "_": r"\_",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "\\": r"\backslash ",
+    "^": r"\hat{}",
+    "~": r"\sim ",
     **{sign: rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}" for sign, value in VULGAR.items()},
 }
 
@@ -211,7 +212,7 @@ LATEX_ESCAPES = {c: "\\" + c for c in "_{}$&#%"} | {"\\": r"\backslash{}", "^": 
 
 def latex_name(name: str) -> str:
     """A name in LaTeX: a single letter is italic, anything longer upright."""
-    escaped = "".join(LATEX_ESCAPES.get(c, c) for c in printable(name)).replace(" ", r"\ ")
+    escaped = "".join(LATEX_ESCAPES.get(c, c) for c in visible(name)).replace(" ", r"\ ")
     return escaped if len(name) == 1 else rf"\mathrm{{{escaped}}}"
 
 
@@ -219,7 +220,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
     """The formula as a MathML element; ``colour`` gives the CSS colour of a letter."""
 
     def letters(run_of: str) -> str:
-        return "".join(f'<mi style="color:{colour(c)}">{escape(c)}</mi>' for c in run_of)
+        return "".join(f'<mi style="color:{colour(c)}">{in_html(c)}</mi>' for c in run_of)
 
     def one(part: Part) -> str:
         match part:
@@ -229,21 +230,22 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 return letters(letter)
             case Size(letter, capital):
                 inside = letter.upper() if capital else letter
-                element = f'<mi style="color:{colour(letter)}">{escape(inside)}</mi>'
+                element = f'<mi style="color:{colour(letter)}">{in_html(inside)}</mi>'
                 return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
             case Ref(name, indices):
-                base = f"<mi>{escape(printable(name))}</mi>"
+                base = f"<mi>{in_html(visible(name))}</mi>"
                 return f"<msub>{base}<mrow>{letters(indices)}</mrow></msub>" if indices else base
             case Summation(over):
                 return f"<munder><mo>∑</mo><mrow>{letters(over)}</mrow></munder>" if over else ""
             case Reduction(name, over):
-                return f"<munder><mo>{name}</mo><mrow>{letters(over)}</mrow></munder>" if over else f"<mo>{name}</mo>"
+                operator = f"<mo>{in_html(name)}</mo>"
+                return f"<munder>{operator}<mrow>{letters(over)}</mrow></munder>" if over else operator
             case Partial(of, by):
                 return f"<mfrac><mrow><mo>∂</mo>{one(of)}</mrow><mrow><mo>∂</mo>{one(by)}</mrow></mfrac>"
             case Words(words):
-                return f"<mtext>{escape(printable(words)).replace(' ', NO_BREAK_SPACE)}</mtext>"
+                return f"<mtext>{in_html(visible(words)).replace(' ', NO_BREAK_SPACE)}</mtext>"
             case Raised((Ref(name, indices),), exponent) if indices:
-                base = f"<mi>{escape(printable(name))}</mi>"
+                base = f"<mi>{in_html(visible(name))}</mi>"
                 return f"<msubsup>{base}<mrow>{letters(indices)}</mrow>{mathml_exponent(exponent)}</msubsup>"
             case Raised(body, exponent):
                 return f"<msup><mrow>{run(body)}</mrow>{mathml_exponent(exponent)}</msup>"
@@ -260,7 +262,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
 
 def mathml_exponent(exponent: str) -> str:
     """An exponent as a MathML token."""
-    return f"<mn>{exponent}</mn>" if exponent.isdigit() else f"<mtext>{escape(exponent)}</mtext>"
+    return f"<mn>{exponent}</mn>" if exponent.isdigit() else f"<mtext>{in_html(exponent)}</mtext>"
 
 
 def mathml_operators(run_of: str) -> str:
@@ -278,5 +280,5 @@ def mathml_operators(run_of: str) -> str:
         elif c in "()[]|":
             elements.append(f'<mo stretchy="false">{c}</mo>')
         elif c != "\0":
-            elements.append(f"<mo>{escape(c)}</mo>")
+            elements.append(f"<mo>{in_html(c)}</mo>")
     return "".join(elements)

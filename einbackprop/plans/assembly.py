@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.visible import visible
 from . import routines
 from .views import Dtype, Root, View
 
@@ -283,7 +284,7 @@ class Source:
 
 def safe(text: str) -> str:
     """Text that stays within a comment, whatever names are in it."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return visible(text)
 
 
 ROUTINES = """

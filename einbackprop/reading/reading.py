@@ -15,6 +15,7 @@ from ..core import nesting
 from ..core.fusion import Letters, fuse
 from ..core.letters import letters_of, rename_letters
 from ..core.program import ONE, Contract, Dimension, Equation, Program, Ref, Source, operands
+from ..core.visible import visible
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_text
 from ..notation.matrix_notation import matrix_text
@@ -205,7 +206,7 @@ def text(reading: Reading) -> str:
         blocks.append(line_text(line))
     blocks += [f"note: {reading.given}"] if reading.given else []
     blocks += [note_text(note) for note in reading.notes]
-    return "\n".join(blocks)
+    return visible("\n".join(blocks), keep="\n")
 
 
 def dimension_table(program: Program, dimensions: Sequence[Dimension]) -> str:

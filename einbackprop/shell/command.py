@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from einbackprop.errors import EinbackpropError, SubscriptsError
+from einbackprop.core.visible import one_line, shortened
+from einbackprop.errors import EinbackpropError, ScriptError, SubscriptsError
+from einbackprop.notation.console import complain, is_unicode, say, say_json
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
@@ -40,27 +42,38 @@ exit code:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    options = _parser().parse_args(argv)
     try:
+        options = _parser().parse_args(argv)
         return int(options.run(options))
     except KeyboardInterrupt:
-        print("einbackprop: interrupted", file=sys.stderr)
+        complain("einbackprop: interrupted")
         return 130
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except SubscriptsError as error:  # with a caret under the character
-        print(f"einbackprop: {error}", file=sys.stderr)
+        complain(f"einbackprop: {error}")
         return 2
     except EinbackpropError as error:
-        print(f"einbackprop: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(f"einbackprop: {' '.join(str(error).split())}")
         return 2
     except Exception as error:  # none of ours: a mistake in this package
         if os.environ.get("EINBACKPROP_TRACEBACK"):
             raise
-        print(f"einbackprop: a mistake of einbackprop itself, not of your code: {type(error).__name__}: {error}. "
-              "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.", file=sys.stderr)
+        complain(f"einbackprop: a mistake of einbackprop itself, not of your code: {_described(error)}. "
+                 "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.")
         return 4
+
+
+def _described(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help and complaints are safe to show, on a console of any encoding."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not None and file is sys.stdout:
+            say(message, end="")
+        elif message:
+            complain(message.rstrip("\n"))
 
 
 def _version() -> str:
@@ -71,7 +84,7 @@ def _version() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="einbackprop",
         description="Hand-written NumPy gradients, read and checked in index notation.",
     )
@@ -104,6 +117,7 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
     _add_setting(check)
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.add_argument("--html", metavar="FILE", help="write the report as a page too")
+    _add_force(check)
     check.set_defaults(run=_check)
 
 
@@ -112,7 +126,7 @@ def _add_setting(subcommand: argparse.ArgumentParser) -> None:
         "--setup", default="", metavar="STATEMENTS",
         help="run after the script; single letters without a value become sizes",
     )
-    subcommand.add_argument("--seed", type=int, default=0, metavar="N", help="decides all draws")
+    subcommand.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides all draws")
 
 
 def _add_read(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -162,6 +176,7 @@ def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParse
         description="Write the example script into this directory. Break a line of it and check it.",
     )
     example.add_argument("name", nargs="?", default="mynet.py", metavar="NAME", help="mynet.py")
+    _add_force(example)
     example.set_defaults(run=_example)
 
 
@@ -205,57 +220,82 @@ def _add_training(subcommand: argparse.ArgumentParser) -> None:
     subcommand.add_argument("--plot", metavar="FILE", help="draw loss and accuracy: .png, .svg or .pdf")
     subcommand.add_argument("--save", metavar="FILE", help="write checkpoints, also when interrupted")
     subcommand.add_argument("--load", metavar="FILE", help="go on from a checkpoint, with its settings")
+    _add_force(subcommand)
+
+
+def _add_force(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument("--force", action="store_true", help="replace files that einbackprop did not write")
+
+
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**32:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no whole number from 0 to 4294967295")
+    return seed
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 256,128") from None
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a list of numbers such as 256,128") from None
 
 
 def _check(options: argparse.Namespace) -> int:
+    """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
     from einbackprop.notation.display import on_terminal
     from einbackprop.shell.scripts import check_script, write_page
 
     report = check_script(
         options.script, options.loss, options.grads, options.wrt, options.setup, options.seed
     )
+    if options.json:
+        say_json(report.to_json())
+    else:
+        say(report.text(colour=on_terminal()))
     if options.html:
-        write_page(report, options.html)
-    print(report.to_json() if options.json else report.text(colour=on_terminal()))
+        try:
+            write_page(report, options.html, options.force)
+        except ScriptError as error:
+            complain(f"einbackprop: {one_line(str(error))}")
+            return report.exit_code or 2
     return report.exit_code
 
 
 def _read(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import read_script
 
-    print(read_script(options.script, options.expression, options.setup, options.seed))
+    say(str(read_script(options.script, options.expression, options.setup, options.seed)))
     return 0
 
 
 def _derive(options: argparse.Namespace) -> int:
+    from einbackprop.emission.literals import in_ascii
     from einbackprop.shell.scripts import derive_script
 
-    print(derive_script(options.script, options.loss, options.wrt, options.setup, options.seed), end="")
+    text = derive_script(options.script, options.loss, options.wrt, options.setup, options.seed)
+    say(text if is_unicode() else in_ascii(text), end="")  # Python takes a file without a mark for UTF-8
     return 0
 
 
 def _explain(options: argparse.Namespace) -> int:
     from einbackprop.notation.explanation import explained
 
-    print(explained(options.what, options.names, options.result))
+    say(explained(options.what, options.names, options.result))
     return 0
 
 
 def _example(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import write_example
 
-    print(f"wrote {write_example(options.name)}")
+    say(f"wrote {write_example(options.name, force=options.force)}")
     return 0
 
 
-_TRAINING = ("save", "load", "plot", "check")
+_TRAINING = ("save", "load", "plot", "check", "force")
 
 
 def _train_digits(options: argparse.Namespace) -> int:

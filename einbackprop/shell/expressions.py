@@ -14,9 +14,13 @@ import numpy as np
 
 from einbackprop.checking.evaluation import describe
 from einbackprop.core.nesting import Attribute, Path, get, leaves
+from einbackprop.core.visible import shortened
 from einbackprop.errors import ScriptError
 
 Namespace = dict[str, Any]
+
+LONGEST = 100_000
+"""Characters of an expression, or of statements."""
 
 
 def evaluation(function: types.FunctionType, names: Namespace) -> Callable[[Mapping[str, Any]], Any]:
@@ -70,10 +74,19 @@ def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ..
 def compiled(source: str, option: str, mode: str) -> types.CodeType:
     if not source.strip() and mode == "eval":
         raise ScriptError(f"{option} is empty: give an expression among the script's names")
+    written = shortened(" ".join(source.split()))
+    if len(source) > LONGEST:
+        raise ScriptError(f"{option} has {len(source):,} characters, of which {LONGEST:,} at most are read: {written}")
     try:
-        return compile(source, f"<{option}>", mode, dont_inherit=True)
+        code = compile(source, f"<{option}>", mode, dont_inherit=True)
+        ast.parse(source, mode=mode)  # which gives up earlier than the compiler
     except SyntaxError as error:
-        raise ScriptError(f"{option}: {error.msg}: {' '.join(source.split())}") from error
+        raise ScriptError(f"{option}: {error.msg}: {written}") from error
+    except (ValueError, OverflowError) as error:
+        raise ScriptError(f"{option}: {error}: {written}") from error
+    except (MemoryError, RecursionError) as error:
+        raise ScriptError(f"{option} nests too deeply for Python: {written}") from error
+    return code
 
 
 def _function(text: str, option: str, names: Namespace) -> types.FunctionType:

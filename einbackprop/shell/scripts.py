@@ -21,8 +21,11 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace, record, record_pair
 from einbackprop.checking.evaluation import describe
+from einbackprop.checking.pages import MARK
 from einbackprop.checking.resizing import told
 from einbackprop.checking.solving import Problem, Report, solve
+from einbackprop.core.files import opened, reason, replace_file, require_replaceable
+from einbackprop.core.visible import shown
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss, nested_by_path
 from einbackprop.emission.writing import source
@@ -32,6 +35,7 @@ from einbackprop.shell.expressions import Namespace, Reach, compiled, evaluation
 from einbackprop.world import Runner, World
 
 EXAMPLES = ("mynet.py",)
+LARGEST_SCRIPT = 20_000_000
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
@@ -137,44 +141,47 @@ def run(
         yield module.__dict__
 
 
-def write_example(name: str, directory: str = ".") -> FilePath:
+def write_example(name: str, directory: str = ".", force: bool = False) -> FilePath:
     """Write an example script that ships with the package, and return its path.
 
-    Raises ScriptError if there is no such example, or a file of that name is there already.
+    Raises ScriptError if there is no such example, or, unless that is forced, if something of that name is there.
     """
     if name not in EXAMPLES:
-        raise ScriptError(f"there is no example {name!r}; there is: {', '.join(EXAMPLES)}")
+        raise ScriptError(f"there is no example {shown(name)}; there is: {', '.join(EXAMPLES)}")
     target = FilePath(directory, name)
     text = importlib.resources.files("einbackprop.shell.examples").joinpath(name).read_text("utf-8")
+    if os.path.lexists(target) and not force:
+        raise ScriptError(f"{target} is there already: move it away or delete it first, or give --force")
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ScriptError(f"{target} is there already: move it away or delete it first") from None
+        replace_file(target, lambda stream: stream.write(text.encode()))
     except OSError as error:
-        raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
+        raise ScriptError(f"{target} cannot be written: {reason(error)}") from error
     return target
 
 
-def write_page(report: Report, file: str) -> None:
-    """Write a report as a page. Raises ScriptError if the file cannot be written."""
+def write_page(report: Report, file: str, force: bool = False) -> None:
+    """Write a report as a page. Raises ScriptError if it cannot be written, or, unforced, if there is no such page."""
     try:
-        FilePath(file).write_text(report.to_html(), encoding="utf-8")
+        require_replaceable(file, lambda ends: MARK.encode() in ends, "a page of einbackprop", force)
+        replace_file(file, lambda stream: stream.write(report.to_html().encode()))
     except OSError as error:
-        raise ScriptError(f"--html: {file} cannot be written: {error.strerror}") from error
+        raise ScriptError(f"--html: {file} cannot be written: {reason(error)}") from error
 
 
 def _compiled(script: str) -> types.CodeType:
     try:
-        source = FilePath(script).read_bytes()
+        with opened(script, LARGEST_SCRIPT) as file:
+            source = file.read()
     except OSError as error:
-        raise ScriptError(f"{script}: {error.strerror or error}") from error
+        raise ScriptError(f"{script}: {reason(error)}") from error
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, LookupError) as error:
         said = describe(error)
         named = os.path.basename(script) in said
         raise ScriptError(said if named else f"{script}: {said}") from error
+    except (MemoryError, RecursionError) as error:
+        raise ScriptError(f"{script}: it nests too deeply for Python") from error
 
 
 def _module_name(script: str) -> str:

@@ -4,16 +4,18 @@ The last fifth is held out. A window is `context` characters with the one that f
 """
 
 import hashlib
+import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from einbackprop.core.files import opened, reason
 from einbackprop.errors import DataError, OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters, gpt, gpt_loss, initialize_gpt
 from einbackprop.training.task import Batches, Task, number, require_bounds
 
+LARGEST = 100_000_000  # bytes of a text
 WINDOWS = 128  # so many are measured at a time
 
 
@@ -37,15 +39,15 @@ class TextSettings:
         The text's SHA-256, so that a training goes on with the text that it began with.
     """
 
-    context: int = number(64, least=1)
-    features: int = number(64, least=1)
-    heads: int = number(4, least=1)
-    blocks: int = number(2, least=1)
-    steps: int = number(3000, least=1)
-    batch: int = number(16, least=1)
+    context: int = number(64, least=1, most=100_000)
+    features: int = number(64, least=1, most=100_000)
+    heads: int = number(4, least=1, most=1000)
+    blocks: int = number(2, least=1, most=1000)
+    steps: int = number(3000, least=1, most=10**9)
+    batch: int = number(16, least=1, most=100_000)
     learning_rate: float = number(3e-3, least=1e-9, most=10)
     decay: float = number(0.01, least=0, most=1)
-    seed: int = number(0, least=0)
+    seed: int = number(0, least=0, most=2**64 - 1)
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -55,6 +57,10 @@ class TextSettings:
                 f"--features is {self.features}, which do not divide into {self.heads} heads: "
                 f"choose a multiple of {self.heads}, or other --heads"
             )
+
+    def weights(self) -> int:
+        """At least so many numbers does the network have."""
+        return self.features * (self.context + 12 * self.blocks * self.features)
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,11 @@ def text_of(file: str | None) -> Text:
             raise DataError("this Python comes without its help texts: name a text file") from error
         return encoded("this Python's help texts", "\n".join(topics[name] for name in sorted(topics)))
     try:
-        content = Path(file).read_text(encoding="utf-8")
+        with opened(file, LARGEST) as stream, io.TextIOWrapper(stream, encoding="utf-8") as lines:
+            content = lines.read(1 << 16)  # what is no text is seen before all of it is read
+            content += lines.read()
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{file} cannot be read: {reason(error)}") from error
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise DataError(f"{file} is no text in UTF-8: byte {error.start} is {byte:#04x}") from error

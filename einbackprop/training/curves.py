@@ -1,6 +1,5 @@
 """Curves of loss and accuracy as a picture, by matplotlib (the extra `viz`)."""
 
-import os
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,33 +7,34 @@ from typing import BinaryIO
 
 import numpy as np
 
+from einbackprop.core.files import reason, replace_file, require_replaceable
+from einbackprop.core.visible import visible
 from einbackprop.errors import OptionError
-from einbackprop.training.checkpoints import replace_file
 from einbackprop.training.loop import Snapshot
 
 TRAINED, HELD, FAINT = "#0072b2", "#d55e00", "#b8cfe0"
-BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
-SUFFIXES = tuple(BEGINNINGS)
+MARK = "einbackprop curves"
+"""What shows that a picture is one of ours."""
+MARKED = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+"""Where the mark stands in the metadata of each kind of file."""
+SUFFIXES = tuple(MARKED)
 
 
-def require_drawable(file: str) -> None:
-    """Refuse, before a training, what could not be drawn after it.
+def require_drawable(file: str, force: bool = False) -> None:
+    """Refuse, before a training, what could not be drawn after it; whether to replace what is no picture of ours.
 
     Raises
     ------
     OptionError
-        If the name does not end in .png, .svg or .pdf, if there is no such directory, or a file that is no picture, or
-        no matplotlib.
+        If the name does not end in .png, .svg or .pdf, if there is no such directory, or a file that was not drawn
+        here, or no matplotlib.
     """
-    path = Path(file)
-    if path.suffix.lower() not in SUFFIXES:
+    if Path(file).suffix.lower() not in SUFFIXES:
         raise OptionError(f"--plot is {file}, but must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    if not path.absolute().parent.is_dir() or path.is_dir():
-        raise OptionError(f"--plot is {file}, but no file can be written there: the directory must exist")
-    if path.exists() and not path.read_bytes().startswith(BEGINNINGS[path.suffix.lower()]):
-        raise OptionError(f"--plot is {file}, but what is there is no picture: name another file")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise OptionError(f"--plot is {file}, but no file can be written there")
+    try:
+        require_replaceable(file, lambda ends: MARK.encode() in ends, "a picture of einbackprop", force)
+    except OSError as error:
+        raise OptionError(f"--plot: {file} cannot be written: {reason(error)}") from error
     if not find_spec("matplotlib"):
         raise OptionError("--plot needs matplotlib, which is not installed: pip install 'einbackprop[viz]'")
 
@@ -54,7 +54,7 @@ def draw(file: str, snapshot: Snapshot, title: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 4), layout="constrained")
-    figure.suptitle(textwrap.fill(title, 110), fontsize=10)
+    figure.suptitle(textwrap.fill(visible(title).replace("$", "\\$"), 110), fontsize=10)
     loss, accuracy = figure.subplots(1, 2)
     steps = np.arange(1, len(snapshot.losses) + 1)
     at, trained_loss, trained, held_loss, held = snapshot.measures.T
@@ -72,6 +72,10 @@ def draw(file: str, snapshot: Snapshot, title: str) -> None:
         axes.margins(x=0.02)
 
     def write(stream: BinaryIO) -> None:
-        figure.savefig(stream, format=Path(file).suffix[1:].lower(), dpi=150)
+        suffix = Path(file).suffix.lower()
+        figure.savefig(stream, format=suffix[1:], dpi=150, metadata={MARKED[suffix]: MARK})
 
-    replace_file(file, write)
+    try:
+        replace_file(file, write)
+    except OSError as error:
+        raise OptionError(f"--plot: {file} cannot be written: {reason(error)}") from error

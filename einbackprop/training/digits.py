@@ -9,6 +9,7 @@ A fifth is held out, drawn by the seed. The others are trained on, each time tur
 import gzip
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,13 @@ class DigitsSettings:
     """
 
     network: str = "conv"
-    hidden: tuple[int, ...] = number((256, 128), least=1)
-    channels: tuple[int, ...] = number((16, 32), least=1)
-    epochs: int = number(80, least=1)
+    hidden: tuple[int, ...] = number((256, 128), least=1, most=100_000)
+    channels: tuple[int, ...] = number((16, 32), least=1, most=100_000)
+    epochs: int = number(80, least=1, most=10**7)
     batch: int = number(32, least=1)
     learning_rate: float = number(3e-3, least=1e-9, most=10)
     decay: float = number(0.01, least=0, most=1)
-    seed: int = number(0, least=0)
+    seed: int = number(0, least=0, most=2**64 - 1)
 
     def __post_init__(self) -> None:
         if self.network not in DEFAULTS:
@@ -65,6 +66,13 @@ class DigitsSettings:
             raise OptionError(f"--channels is {given}, but there are two convolutions: give two numbers")
         if self.batch > (most := len(split(self.seed)[0])):
             raise OptionError(f"--batch is {self.batch}, but there are only {most} images to train on")
+
+    def weights(self) -> int:
+        """At least so many numbers does the network have."""
+        if self.network == "conv":
+            return 9 * self.channels[0] * self.channels[1]
+        sizes = (SIDE * SIDE, *self.hidden, CLASSES)
+        return sum(i * j for i, j in pairwise(sizes))
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {

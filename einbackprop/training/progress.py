@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol, TextIO
 
+from einbackprop.notation.console import show
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -72,7 +74,7 @@ def progress(steps: int, stream: TextIO | None = None) -> Iterator[Shown]:
         Where to; standard error by default.
     """
     stream = sys.stderr if stream is None else stream
-    if not stream.isatty():
+    if stream is None or not stream.isatty():
         yield lambda moment: None
     elif find_spec("rich"):
         with rich_bar(steps, stream) as shown:
@@ -102,12 +104,10 @@ def plain_line(stream: TextIO) -> Iterator[Shown]:
     def shown(moment: Moment) -> None:
         nonlocal width
         line = f"{moment.step}/{moment.steps}  {moment.words()}"
-        stream.write(f"\r{line:<{width}}")
-        stream.flush()
+        show(f"\r{line:<{width}}", stream)
         width = len(line)
 
     try:
         yield shown
     finally:
-        stream.write(f"\r{' ' * width}\r")
-        stream.flush()
+        show(f"\r{' ' * width}\r", stream)

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from einbackprop.core.visible import visible
 from einbackprop.errors import CheckpointError, OptionError
+from einbackprop.notation.console import say
 from einbackprop.training import characters, checkpoints, curves, digits
 from einbackprop.training.checkpoints import Checkpoint
 from einbackprop.training.loop import Snapshot, Training, count, start
@@ -20,6 +22,7 @@ from einbackprop.training.verification import verify
 INTERVAL = 0.1  # seconds from one moment that is shown to the next
 SMOOTHED = 50  # a mean of so many losses is shown
 INTERRUPTED = 130
+NEW_LINE = "\n"
 
 Settings = TypeVar("Settings")
 Given = dict[str, Any]
@@ -35,12 +38,15 @@ class Options:
         Names of files.
     check
         Whether gradients are verified first.
+    force
+        Whether files are replaced that were not written here.
     """
 
     save: str | None = None
     load: str | None = None
     plot: str | None = None
     check: bool = False
+    force: bool = False
 
 
 def train_digits(given: Given, options: Options) -> int:
@@ -99,9 +105,10 @@ def train_text(file: str | None, given: Given, options: Options) -> int:
     task = characters.text_task(settings, text)
 
     def closing(snapshot: Snapshot) -> None:
-        print(f"a 3-gram model with add-one smoothing has a loss of {characters.ngram_loss(text):.4f} there")
+        say(f"a 3-gram model with add-one smoothing has a loss of {characters.ngram_loss(text):.4f} there")
         rng = np.random.default_rng([settings.seed, 4])
-        print(f"a sample:\n{characters.sample(snapshot.parameters, text, 400, rng)}")
+        drawn = characters.sample(snapshot.parameters, text, 400, rng)
+        say(f"a sample:\n{visible(drawn, keep=NEW_LINE)}")
 
     return run(task, characters.description(settings, text), options, checkpoint, closing)
 
@@ -112,9 +119,9 @@ def loaded(task: str, options: Options) -> Checkpoint | None:
     if checkpoint is not None and checkpoint.task != task:
         raise CheckpointError(f"{checkpoint.file} was trained on {checkpoint.task}, not on {task}")
     if options.save is not None:
-        checkpoints.require_free(options.save, options.load)
+        checkpoints.require_free(options.save, options.load, options.force)
     if options.plot is not None:
-        curves.require_drawable(options.plot)
+        curves.require_drawable(options.plot, options.force)
         if options.save is not None and os.path.realpath(options.plot) == os.path.realpath(options.save):
             raise OptionError(f"--plot and --save are both {options.plot}: name two files")
     return checkpoint
@@ -145,10 +152,10 @@ def run(
     snapshot = start(task) if checkpoint is None else checkpoints.snapshot_of(checkpoint, task)
     if snapshot.step > task.steps:
         raise OptionError(f"{options.load} has {snapshot.step} steps behind it, but only {task.steps} are asked for")
-    print(f"{description}; {count(snapshot.parameters):,} parameters", flush=True)
+    say(visible(f"{description}; {count(snapshot.parameters):,} parameters"))
     if options.check:
         how = "complex step in float64, and the compiled float32 function against it"
-        print(f"checked: all {verify(task)} gradients are right ({how})", flush=True)
+        say(f"checked: all {verify(task)} gradients are right ({how})")
 
     began, first = time.perf_counter(), snapshot.step
     snapshot, complete = trained(task, snapshot, options)
@@ -160,12 +167,12 @@ def run(
 
     taken = snapshot.step - first
     how_far = "" if complete else f"; interrupted after {snapshot.step} of {task.steps}"
-    print(f"{taken} steps in {seconds:.1f} s, {taken * task.items / seconds:,.0f} {task.unit} a second{how_far}")
+    say(f"{taken} steps in {seconds:.1f} s, {taken * task.items / seconds:,.0f} {task.unit} a second{how_far}")
     for what, file in (("saved", options.save), ("drew", options.plot)):
         if file is not None:
-            print(f"{what} {file}")
+            say(visible(f"{what} {file}"))
     loss, accuracy = measured(task.forward, snapshot.parameters, task.test)
-    print(f"held out: loss {loss:.4f}, accuracy {accuracy:.2%}")
+    say(f"held out: loss {loss:.4f}, accuracy {accuracy:.2%}")
     closing(snapshot)
     return 0 if complete else INTERRUPTED
 

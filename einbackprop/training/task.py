@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.visible import shown
 from einbackprop.errors import OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.layers.losses import cross_entropy
@@ -88,4 +89,4 @@ def require_bounds(settings: Any) -> None:
         for one in value if isinstance(value, tuple) else (value,):
             if not (least <= one and (most is None or one <= most)):  # nan is neither
                 bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-                raise OptionError(f"--{item.name.replace('_', '-')} is {one}, but must be {bounds}")
+                raise OptionError(f"--{item.name.replace('_', '-')} is {shown(one)}, but must be {bounds}")
