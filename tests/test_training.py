@@ -419,15 +419,16 @@ REFUSED = {
     "name a longer text, or give a smaller --context": ["train", "text", "short"],
     "latin is no text in UTF-8: byte 1 is 0xe9": ["train", "text", "latin"],
     "nowhere cannot be read: No such file or directory": ["train", "text", "nowhere"],
-    ". cannot be read: Is a directory": ["train", "text", "."],
+    ". cannot be read: it is a directory": ["train", "text", "."],
     "nowhere.npz cannot be loaded: there is no such file": [*DIGITS, "--load", "nowhere.npz"],
-    "no/a.npz cannot be saved: there is no directory {here}/no": [*DIGITS, "--save", "no/a.npz"],
-    ". is a directory: name a file to save to": [*DIGITS, "--save", "."],
+    "--save: no/a.npz cannot be written: No such file or directory": [*DIGITS, "--save", "no/a.npz"],
+    "--save: . cannot be written: it is a directory": [*DIGITS, "--save", "."],
     "--plot is curves.doc, but must end in .png, .svg or .pdf": [*DIGITS, "--plot", "curves.doc"],
-    "--plot is notes.png, but what is there is no picture: name another file": [*DIGITS, "--plot", "notes.png"],
+    "--plot: notes.png cannot be written: what is there is not a picture of einbackprop: name another file, "
+    "or give --force": [*DIGITS, "--plot", "notes.png"],
     "--plot and --save are both new.png: name two files": [*DIGITS, "--plot", "new.png", "--save", "new.png"],
     "--plot is text, but must end in .png, .svg or .pdf": [*DIGITS, "--plot", "text"],
-    "--plot is no/curves.png, but no file can be written there: the directory must exist":
+    "--plot: no/curves.png cannot be written: No such file or directory":
         [*DIGITS, "--plot", "no/curves.png"],
 }  # fmt: skip
 
@@ -498,7 +499,7 @@ def test_a_directory_that_cannot_be_written_to_is_refused(here, capsys):
 def test_a_directory_that_takes_no_files_is_refused_before_the_training(here, capsys):
     assert main([*MLP, "--save", "/proc/a.npz"]) == 2
     said = capsys.readouterr()
-    assert said.err == "einbackprop: /proc/a.npz cannot be saved: /proc cannot be written to\n"
+    assert said.err == "einbackprop: --save: /proc/a.npz cannot be written: /proc takes no files\n"
     assert not said.out
 
 

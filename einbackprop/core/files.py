@@ -30,7 +30,7 @@ class RefusedError(OSError):
 
 def reason(error: BaseException) -> str:
     """What an error says of a file, in one line, without the file's name."""
-    return one_line(str(getattr(error, "strerror", None) or error)) or type(error).__name__
+    return one_line(str(getattr(error, "strerror", None) or error)).removeprefix("[Errno 0] ") or type(error).__name__
 
 
 def kind_of(status: os.stat_result) -> str | None:

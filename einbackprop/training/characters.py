@@ -3,8 +3,8 @@
 The last fifth is held out. A window is `context` characters with the one that follows each.
 """
 
+import codecs
 import hashlib
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +39,15 @@ class TextSettings:
         The text's SHA-256, so that a training goes on with the text that it began with.
     """
 
-    context: int = number(64, least=1, most=100_000)
-    features: int = number(64, least=1, most=100_000)
-    heads: int = number(4, least=1, most=1000)
-    blocks: int = number(2, least=1, most=1000)
-    steps: int = number(3000, least=1, most=10**9)
-    batch: int = number(16, least=1, most=100_000)
+    context: int = number(64, least=1, limit=100_000)
+    features: int = number(64, least=1, limit=100_000)
+    heads: int = number(4, least=1, limit=1000)
+    blocks: int = number(2, least=1, limit=1000)
+    steps: int = number(3000, least=1, limit=10**9)
+    batch: int = number(16, least=1, limit=100_000)
     learning_rate: float = number(3e-3, least=1e-9, most=10)
     decay: float = number(0.01, least=0, most=1)
-    seed: int = number(0, least=0, most=2**64 - 1)
+    seed: int = number(0, least=0, limit=2**64)
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -110,9 +110,11 @@ def text_of(file: str | None) -> Text:
             raise DataError("this Python comes without its help texts: name a text file") from error
         return encoded("this Python's help texts", "\n".join(topics[name] for name in sorted(topics)))
     try:
-        with opened(file, LARGEST) as stream, io.TextIOWrapper(stream, encoding="utf-8") as lines:
-            content = lines.read(1 << 16)  # what is no text is seen before all of it is read
-            content += lines.read()
+        with opened(file, LARGEST) as stream:
+            beginning = stream.read(1 << 16)
+            codecs.getincrementaldecoder("utf-8")().decode(beginning)  # what is no text is seen before all is read
+            content = (beginning + stream.read()).decode("utf-8")
+        content = content.replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise DataError(f"{file} cannot be read: {reason(error)}") from error
     except UnicodeDecodeError as error:

@@ -243,9 +243,7 @@ def has_marks(beginning: bytes) -> bool:
 
 def why(error: BaseException) -> str:
     """What an error says, in one line that is not long."""
-    if isinstance(error, RecursionError):
-        return "it nests too deeply"
-    return shortened(reason(error))
+    return "it nests too deeply" if isinstance(error, RecursionError) else shortened(reason(error))
 
 
 def require_free(file: str, loaded: str | None, force: bool = False) -> None:
@@ -257,10 +255,13 @@ def require_free(file: str, loaded: str | None, force: bool = False) -> None:
     """
     try:
         target = target_of(file)
+    except OSError as error:
+        raise CheckpointError(f"--save: {file} cannot be written: {reason(error)}") from error
+    try:
         with tempfile.TemporaryFile(dir=target.parent):  # rights alone do not tell
             pass
     except OSError as error:
-        raise CheckpointError(f"--save: {file} cannot be written: {reason(error)}") from error
+        raise CheckpointError(f"--save: {file} cannot be written: {target.parent} takes no files") from error
     if force or not target.exists() or (loaded is not None and target.samefile(loaded)):
         return
     load(file)

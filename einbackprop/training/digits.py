@@ -49,13 +49,13 @@ class DigitsSettings:
     """
 
     network: str = "conv"
-    hidden: tuple[int, ...] = number((256, 128), least=1, most=100_000)
-    channels: tuple[int, ...] = number((16, 32), least=1, most=100_000)
-    epochs: int = number(80, least=1, most=10**7)
+    hidden: tuple[int, ...] = number((256, 128), least=1, limit=100_000)
+    channels: tuple[int, ...] = number((16, 32), least=1, limit=100_000)
+    epochs: int = number(80, least=1, limit=10**7)
     batch: int = number(32, least=1)
     learning_rate: float = number(3e-3, least=1e-9, most=10)
     decay: float = number(0.01, least=0, most=1)
-    seed: int = number(0, least=0, most=2**64 - 1)
+    seed: int = number(0, least=0, limit=2**64)
 
     def __post_init__(self) -> None:
         if self.network not in DEFAULTS:

@@ -1,5 +1,6 @@
 """A task: what a network is trained to do, in the form in which `loop` does it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -70,9 +71,9 @@ def measured(forward: Callable[[Parameters, Array], Array], parameters: Paramete
     return np.array([loss / count, right / count])
 
 
-def number(default: Any, least: float, most: float | None = None) -> Any:
-    """A field of settings that is a number, or a tuple of numbers, between bounds."""
-    return field(default=default, metadata={"least": least, "most": most})
+def number(default: Any, least: float, most: float | None = None, limit: float = math.inf) -> Any:
+    """A field of settings that is a number, or a tuple of numbers, between bounds; no machine goes to the limit."""
+    return field(default=default, metadata={"least": least, "most": most, "limit": limit})
 
 
 def require_bounds(settings: Any) -> None:
@@ -85,8 +86,11 @@ def require_bounds(settings: Any) -> None:
     for item in fields(settings):
         if "least" not in item.metadata:
             continue
+        option = f"--{item.name.replace('_', '-')}"
         value, least, most = getattr(settings, item.name), item.metadata["least"], item.metadata["most"]
         for one in value if isinstance(value, tuple) else (value,):
             if not (least <= one and (most is None or one <= most)):  # nan is neither
                 bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-                raise OptionError(f"--{item.name.replace('_', '-')} is {shown(one)}, but must be {bounds}")
+                raise OptionError(f"{option} is {shown(one)}, but must be {bounds}")
+            if one > item.metadata["limit"]:
+                raise OptionError(f"{option} is {shown(one)}, but can be at most {item.metadata['limit']}")
