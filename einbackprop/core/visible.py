@@ -28,7 +28,7 @@ def visible(text: str, keep: str = "") -> str:
 
 def escape_of(character: str) -> str:
     """A character as Python writes it in a string, in ASCII: ``\\n``, ``\\x1b``, ``\\u202e``, ``\\U0001f600``."""
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 0x7E else repr(character)[1:-1]
+    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 0x7F else repr(character)[1:-1]
 
 
 def in_json(text: str) -> str:
