@@ -6,7 +6,6 @@ import enum
 import json
 import os
 import re
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,15 +14,16 @@ from hostile import BIDIRECTIONAL, CONTROLS, MARKUP, NAMES, OTHERS, is_safe, uns
 
 import einbackprop as eb
 from einbackprop.core.program import Contract, Dimension, Input, Program, Ref
+from einbackprop.core.visible import in_html, shown, visible
 from einbackprop.emission.literals import in_ascii, literal, quoted
 from einbackprop.errors import EinbackpropError, NotationError
 from einbackprop.notation.display import sections_html, sections_latex
-from einbackprop.plans import assembly
+from einbackprop.plans import lowering
 from einbackprop.shell.command import main
 
 CALLED = {"np.einsum", "np.array", "np.asarray", "np.ones", "np.zeros", "np.full", "getattr", "float", "np.sum"}
 A = np.array([1.0, -2.0, 3.0])
-FEW = NAMES[::7] + ["a\nb", "\u202ex", "\x1b[31m", '"', "\0", "\ud800", "<b>"]
+FEW = [*NAMES[::7], "a\nb", "\u202ex", "\x1b[31m", '"', "\0", "\ud800", "<b>"]
 
 
 class Text(str):
@@ -64,12 +64,12 @@ class Word(enum.StrEnum):
     RED = 'r"\n'
 
 
-class Mixed(str, enum.Enum):
+class Mixed(str, enum.Enum):  # noqa: UP042
     RED = "r"
 
 
-KEYS = [Text('a"\n'), np.str_('u"'), np.int64(4), np.float64(0.5), Word.RED, Mixed.RED, ("t", 1), ('"', ("\u202e",)), b'b"\n', 1.5,
-        float("inf"), -float("inf"), None, True, 0, -3, 2 + 3j, ..., (), 10**400]  # fmt: skip
+KEYS = [Text('a"\n'), np.str_('u"'), np.int64(4), np.float64(0.5), Word.RED, Mixed.RED, ("t", 1), ('"', ("\u202e",)),
+        b'b"\n', 1.5, float("inf"), -float("inf"), None, True, 0, -3, 2 + 3j, ..., (), 10**400]  # fmt: skip
 NO_KEYS = [Stateful(), frozenset({1}), float("nan"), (1, float("nan")), object()]
 
 
@@ -116,8 +116,8 @@ def test_source_of_any_key_runs_and_is_right(part):
 @pytest.mark.parametrize("part", range(4))
 def test_source_of_any_attribute_runs_and_is_right(part):
     for name in NAMES[part::4]:
-        net = SimpleNamespace()
-        setattr(net, name, A)
+        if name == "__class__":  # is none of the instance's own
+            continue
         holder = type("Net", (), {})()
         holder.__dict__[name] = A
         found = emitted(lambda n, name=name: (getattr(n, name) ** 2).sum(), holder)
@@ -167,18 +167,24 @@ def test_names_in_a_program_reach_no_source_and_no_plan(part):
         ElementTree.fromstring(f"<p>{sections_html(shown.sections)}</p>")
         latex = sections_latex(shown.sections)
         assert is_safe(latex)
-        assert not re.search(r"(?<!\\)\$(?!\^\\top)", latex)
+        assert not re.search(r"(?<!\\)\$", latex.replace("$^\\top$", ""))
         assert latex.count("\\begin{") == latex.count("\\end{")
 
 
 def test_a_plan_has_only_comments_of_the_users(monkeypatch):
     seen = []
-    original = assembly.compiled
-    monkeypatch.setattr(assembly, "compiled", lambda source, constants: seen.append(source) or original(source, constants))
+    original = lowering.compiled
+
+    def compiled(source, constants):
+        seen.append(source)
+        return original(source, constants)
+
+    monkeypatch.setattr(lowering, "compiled", compiled)
     for name in FEW:
         function = eb.compile(lambda p, name=name: (np.tanh(p[name]) ** 2).sum(), {name: A})
         np.testing.assert_allclose(function({name: A}), (np.tanh(A) ** 2).sum())
     allowed = re.compile(r"[ -~\n]*")
+    assert len(seen) >= len(FEW)
     for source in seen:
         assert is_safe(source), unsafe(source)
         assert allowed.fullmatch(ast.unparse(ast.parse(source)))
@@ -198,15 +204,15 @@ def test_reports_and_pages_of_any_key(part):
     for name in FEW[part::2]:
         report = wrong_report(name)
         assert report.exit_code == 1
-        for shown in (str(report), report.to_html(), report._repr_mimebundle_()["text/html"]):
-            assert is_safe(shown), (ascii(name), unsafe(shown))
+        for text in (str(report), report.to_html(), report._repr_mimebundle_()["text/html"]):
+            assert is_safe(text), (ascii(name), unsafe(text))
         data = json.loads(report.to_json())
         assert report.to_json().isprintable()
         report.to_json().encode("utf-8")
         assert data["ok"] is False
         root = ElementTree.fromstring(report.to_html().removeprefix("<!DOCTYPE html>\n"))
         assert not [e for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "img")]
-        assert not [e for e in root.iter() for a in e.keys() if a.startswith("on")]
+        assert not [e for e in root.iter() for a in e.attrib if a.startswith("on")]
         colour = re.sub(r"\x1b\[[\d;]*m", "", report.text(colour=True))
         assert is_safe(colour) or "\x1b" in name, unsafe(colour)
 
@@ -234,18 +240,17 @@ def test_errors_of_any_key():
         def raises(p, name=name):
             raise ValueError(name + "\x1b[31m")
 
-        for call in (lambda name=name: eb.read(raises, {name: A}), lambda name=name: eb.check(raises, raises, {name: A}),
-                     lambda name=name: eb.explain(name + "\x1b"), lambda name=name: eb.einsum(name + "\x1b->", A)):  # fmt: skip
+        calls = (eb.read, raises, {name: A}), (eb.check, raises, raises, {name: A}), (eb.explain, name + "\x1b"), (
+            eb.einsum, name + "\x1b->", A)  # fmt: skip
+        for call, *arguments in calls:
             with pytest.raises(EinbackpropError) as caught:
-                call()
+                call(*arguments)
             assert is_safe(str(caught.value)), unsafe(str(caught.value))
 
 
-def test_a_key_whose_repr_raises_does_not_end_a_check():
-    key = Silent()
-    report = eb.check(lambda p: (p[key] ** 2).sum(), lambda p: {key: 2 * p[key]}, {key: A})
-    assert report.ok
-    assert is_safe(str(report))
+def test_a_key_whose_repr_raises_is_shown_by_its_type():
+    assert shown(Silent()) == "<Silent>"
+    assert len(shown("x" * 10_000)) <= 200
 
 
 # --- scripts ----------------------------------------------------------------------------------------
@@ -286,8 +291,6 @@ def test_scripts_of_any_name_with_any_key(part, tmp_path, capsys):
 
 
 def test_all_that_does_not_print_is_an_escape():
-    from einbackprop.core.visible import in_html, visible
-
     text = "".join(c for c in CONTROLS + BIDIRECTIONAL + OTHERS if c != "\t")
     assert visible(text).isascii()
     assert visible(text).encode("ascii").decode("unicode_escape").encode("utf-16", "surrogatepass") == text.encode(

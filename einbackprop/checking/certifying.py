@@ -16,6 +16,7 @@ import numpy as np
 
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
+from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
@@ -239,11 +240,14 @@ def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions) -> 
 
 def number(result: Any) -> complex:
     """Return what a loss returned as one number; ScriptError if it is none."""
-    values = np.asarray(bare(result))
+    try:
+        values = np.asarray(bare(result))
+    except ValueError as error:  # lists that are no rectangle, or nest too deeply
+        raise ScriptError(f"the loss must be one number, but it is {shown(result)}") from error
     if values.size != 1 or values.dtype.kind not in "biufc":
         if callable(result):
             raise ScriptError("the loss must be one number, but it is a function: call it, as in loss(W, X)")
-        what = f"an array of shape {values.shape}: take its mean or sum" if values.size != 1 else repr(result)
+        what = f"an array of shape {values.shape}: take its mean or sum" if values.size != 1 else shown(result)
         raise ScriptError(f"the loss must be one number, but it is {what}")
     return complex(values.reshape(())[()])
 

@@ -1,5 +1,6 @@
 """Which of the arrays that a gradients function returned is the gradient of what."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +61,8 @@ def match(
     if len(found) == len(targets) + 1 and _is_loss(found[0], loss):
         found = found[1:]
     if len(targets) == 1 and len(found) != 1 and _is_plain_list(result):
-        found = [((), np.array(result, dtype=float))]
+        with contextlib.suppress(ValueError):  # lists that are no rectangle are no array
+            found = [((), np.array(result, dtype=float))]
     if any(isinstance(step, str) for path, _ in found for step in path):
         matching = _by_key(found, targets)
         if matching.values or len(found) != len(targets):

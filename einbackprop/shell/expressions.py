@@ -14,7 +14,7 @@ import numpy as np
 
 from einbackprop.checking.evaluation import describe
 from einbackprop.core.nesting import Attribute, Path, get, leaves
-from einbackprop.core.visible import shortened
+from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import ScriptError
 
 Namespace = dict[str, Any]
@@ -132,16 +132,16 @@ def path_of(text: str, names: Namespace, script: str) -> Path:
             return (*steps(node.value), Attribute(node.attr))
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             return (*steps(node.value), node.slice.value)
-        raise ScriptError(f"--wrt: {text!r} is no name, attribute or item of the script")
+        raise ScriptError(f"--wrt: {shown(text)} is no name, attribute or item of the script")
 
     path = steps(_expression(text, "--wrt"))
     _require(str(path[0]), names, "--wrt", script)
     try:
         value = get(names, path)
     except (LookupError, AttributeError, TypeError) as error:
-        raise ScriptError(f"--wrt: {text}: {describe(error)}") from error
+        raise ScriptError(f"--wrt: {shortened(text)}: {describe(error)}") from error
     if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
-        raise ScriptError(f"--wrt: {text} holds no arrays: it is {type(value).__name__}")
+        raise ScriptError(f"--wrt: {shortened(text)} holds no arrays: it is {type(value).__name__}")
     return path
 
 
