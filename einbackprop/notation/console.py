@@ -47,7 +47,7 @@ def spelled(text: str, encoding: str | None, escape: Callable[[str], str] | None
     Examples
     --------
     >>> print(spelled("∂L/∂α² = Σ_i Wᵀ·x⁻¹", "ascii"))
-    dL/dalpha**2 = sum_i W.T @ x**-1
+    dL/dalpha**2 = sum_i W.T@x**-1
     """
     if fits(text, encoding):
         return text
