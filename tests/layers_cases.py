@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
+from mutants import mutants
 
 from einbackprop.core import nesting, shapes
 from einbackprop.layers import CATALOGUE
@@ -89,6 +90,15 @@ def declared(function):
 def tree_of(function):
     """The syntax tree of a function."""
     return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body[0]
+
+
+def wrong_vjps(layer):
+    """The layer's vjp with letters of one literal exchanged, for each literal and each exchange, and what was edited."""
+    module, name = inspect.getmodule(layer.vjp), layer.vjp.__name__
+    for mutant in mutants(inspect.getsource(module), [name], ["letters"]):
+        namespace = {"__name__": module.__name__}
+        exec(compile(mutant.source, "mutant", "exec"), namespace)
+        yield mutant.edit, namespace[name]
 
 
 def letters_of(items):

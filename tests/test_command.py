@@ -6,17 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+from library import COLUMNS
 
 from einbackprop.shell.command import main
 
-OPTIONS = ["--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
+OPTIONS = ["--loss", COLUMNS.loss, "--grads", COLUMNS.grads, "--wrt", "theta"]
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.py"
-    path.write_text(COLUMNS, encoding="utf-8")
+    path.write_text(COLUMNS.text, encoding="utf-8")
     return path
 
 
@@ -26,24 +26,24 @@ def test_right_is_0(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_wrong_is_1_and_named(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script.write_text(MUTANTS["untransposed W"].of(COLUMNS), encoding="utf-8")
+    script.write_text(COLUMNS.wrong("untransposed W"), encoding="utf-8")
     assert main(["check", str(script), *OPTIONS]) == 1
     assert capsys.readouterr().out.startswith("wrong: W1, b1 (of 6 gradients)\n")
 
 
 def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script.write_text(COLUMNS.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)"), encoding="utf-8")
+    script.write_text(COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)"), encoding="utf-8")
     assert main(["check", str(script), *OPTIONS]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    line = COLUMNS[: COLUMNS.index("np.dot(W3.T, d_guess)")].count("\n") + 1
+    line = COLUMNS.text[: COLUMNS.text.index("np.dot(W3.T, d_guess)")].count("\n") + 1
     assert captured.err == (f"einbackprop: the gradients: script.py, line {line}, in back: "
                             "W3[l,k] · d_guess[l,b]: k (4) meets l (2); W3 must be transposed here: its axes stand the "
                             "wrong way round. Write `d_two = np.dot(W3.T, d_guess) * two * (1 - two)`.\n")
 
 
 def test_undecided_is_3(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script.write_text(COLUMNS + "g = back(run(theta, X), Y, theta)\n", encoding="utf-8")
+    script.write_text(COLUMNS.text + "g = back(run(theta, X), Y, theta)\n", encoding="utf-8")
     options = [*OPTIONS[:3], "g", *OPTIONS[4:]]
     assert main(["check", str(script), *options]) == 3
     assert capsys.readouterr().out.startswith("undecided: W1, b1, W2, b2, W3, b3 (of 6 gradients)\n")

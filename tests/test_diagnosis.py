@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mutation import module_of
-from mutation_scripts import SCRIPTS
+from library import GENERATED
+from mutant_outcomes import module_of
 from test_judging import SHAPES, SQUARE, judged, traced
 
 from einbackprop.checking.records import Finding
@@ -97,7 +97,7 @@ def test_an_updated_weight_is_named_as_one() -> None:
 
 
 def test_what_the_loss_itself_runs_is_trusted() -> None:
-    (script,) = (s for s in SCRIPTS if s.name == "lstm")
+    (script,) = (s for s in GENERATED if s.name == "lstm")
     module = module_of(script.source.replace("dzo = do * o * (1 - o)", "dzo = do * o + (1 - o)"), "cell")
     arguments = module.build(np.random.default_rng(0), script.equal)
     (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1, 2, 3, 6)).findings
@@ -113,7 +113,7 @@ def test_what_the_loss_itself_runs_is_trusted() -> None:
     ],
 )  # fmt: skip
 def test_what_a_line_cannot_see_is_not_named_on_it(before: str, after: str, expected: str, write: str) -> None:
-    (script,) = (s for s in SCRIPTS if s.name == "columns")
+    (script,) = (s for s in GENERATED if s.name == "columns")
     module = module_of(script.source.replace(before, after).replace("guess = W3", "out = W3").replace(
         "return [X, one, two, guess]", "return [X, one, two, out]"), "columns")  # fmt: skip
     arguments = module.build(np.random.default_rng(0), script.equal)
@@ -123,7 +123,7 @@ def test_what_a_line_cannot_see_is_not_named_on_it(before: str, after: str, expe
 
 
 def test_the_other_side_of_a_mask_is_said_in_signs_and_once() -> None:
-    (script,) = (s for s in SCRIPTS if s.name == "rows")
+    (script,) = (s for s in GENERATED if s.name == "rows")
     module = module_of(script.source.replace("dh2 * (z2 > 0)", "dh2 * (z2 < 0)"), "mask")
     arguments = module.build(np.random.default_rng(0), script.equal)
     (finding,) = check(module.loss, module.gradients, *arguments, wrt=tuple(range(6))).findings
@@ -148,7 +148,7 @@ SOFTMAX = "dS = A * (dA - np.sum(dA * A, axis=1, keepdims=True))"
 
 def of_softmax(after: str) -> Finding:
     """What is said of an attention head whose softmax goes back otherwise."""
-    (script,) = (s for s in SCRIPTS if s.name == "attention")
+    (script,) = (s for s in GENERATED if s.name == "attention")
     assert SOFTMAX in script.source
     module = module_of(script.source.replace(SOFTMAX, after), "head")
     arguments = module.build(np.random.default_rng(0), script.equal)

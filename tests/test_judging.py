@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mutation import module_of
+from mutant_outcomes import module_of
 
 from einbackprop.capture.tracer import record_pair
 from einbackprop.core.program import Contract, Factor, Map, Program, Ref, Sum

@@ -1,6 +1,6 @@
 """Single edits of seven hand-written scripts, and pairs: what is called wrong, where, and what is expected there.
 
-A sample of the edits, the same each time; `python tests/mutation.py` looks at all of them.
+A sample of the edits, the same each time; `python tests/mutant_outcomes.py` looks at all of them.
 """
 
 import os
@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 from formula_values import UnreadableError, formula_value
-from mutation import Mutant, Outcome, judge, line_runs, mutants, outcomes_of, pairs
-from mutation_scripts import SCRIPTS, Script, exercise
+from library import GENERATED, Generated, exercise
+from mutant_outcomes import Outcome, judge, line_runs, outcomes_of
+from mutants import Mutant, mutants, pairs
 
 EVERY = {"columns": 41, "rows": 53, "class": 7, "batch norm": 71, "softmax": 17, "lstm": 79, "attention": 53}
-OWN = {script.name: script for script in SCRIPTS}
+OWN = {script.name: script for script in GENERATED}
 
 
-def sample(script: Script, every: int) -> list[Outcome]:
+def sample(script: Generated, every: int) -> list[Outcome]:
     """The outcomes of every n-th edit."""
-    return outcomes_of(script, mutants(script)[3::every])
+    return outcomes_of(script, mutants(script.source, script.edited)[3::every])
 
 
 @pytest.fixture(scope="module", params=OWN)
@@ -44,7 +45,7 @@ def test_the_finding_is_on_the_edited_line_and_expects_what_stood_there(outcomes
 @pytest.mark.parametrize("name", ["columns", "softmax", "batch norm"])
 def test_of_two_edits_both_are_named(name: str) -> None:
     script = OWN[name]
-    both = [o for o in outcomes_of(script, pairs(script, mutants(script), 12, seed=2)) if len(o.wrong) > 1]
+    both = [o for o in outcomes_of(script, pairs(script.source, mutants(script.source, script.edited), 12, seed=2)) if len(o.wrong) > 1]
     named = [o for o in both if o.names_all]
     assert len(named) >= 0.7 * len(both), told([o for o in both if not o.names_all])
 
@@ -62,7 +63,7 @@ def test_edits_of_the_exercise() -> None:
 
 
 def test_there_are_enough_edits() -> None:
-    assert len({m.source for m in mutants(OWN["columns"])}) >= 150
+    assert len({m.source for m in mutants(OWN["columns"].source, OWN["columns"].edited)}) >= 150
 
 
 def test_a_correct_rewriting_is_called_right_and_a_wrong_one_wrong() -> None:

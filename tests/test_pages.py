@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+from library import COLUMNS
 
 from einbackprop.checking import style
 from einbackprop.checking.pages import page
@@ -19,17 +19,14 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 from einbackprop.notation.display import READABLE, contrast, hue, readable_colour
 from einbackprop.shell.command import main
-from einbackprop.shell.scripts import check_script
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 MATH = "{http://www.w3.org/1998/Math/MathML}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
 
-def report_of(folder: Path, mutant: str = "") -> Report:
-    script = folder / "net.py"
-    script.write_text(MUTANTS[mutant].of(COLUMNS) if mutant else COLUMNS, encoding="utf-8")
-    return check_script(str(script), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"])
+def report_of(mutant: str = "") -> Report:
+    return COLUMNS.report(COLUMNS.wrong(mutant) if mutant else None)
 
 
 def parsed(html: str) -> ElementTree.Element:
@@ -42,8 +39,8 @@ def rows(root: ElementTree.Element, kind: str) -> list[str]:
     return ["".join(e[0].itertext())[:2] for e in found]
 
 
-def test_the_page_has_code_beside_math_and_marks_the_mistake(tmp_path: Path) -> None:
-    report = report_of(tmp_path, "untransposed W")
+def test_the_page_has_code_beside_math_and_marks_the_mistake() -> None:
+    report = report_of("untransposed W")
     root = parsed(report.to_html())
     assert "".join(next(root.iter(f"{XHTML}h1")).itertext()) == "✗ wrong W1, b1 (of 6 gradients)"
     assert rows(root, "wrong") == ["39"]
@@ -59,30 +56,30 @@ def test_the_page_has_code_beside_math_and_marks_the_mistake(tmp_path: Path) -> 
     assert {e.text for e in letters} == {"k"}
 
 
-def test_code_stands_as_far_left_as_it_can(tmp_path: Path) -> None:
-    root = parsed(report_of(tmp_path, "untransposed W").to_html())
+def test_code_stands_as_far_left_as_it_can() -> None:
+    root = parsed(report_of("untransposed W").to_html())
     codes = ["".join(e[1].itertext()) for e in root.iter(f"{XHTML}div") if "line " in e.get("class", "") and len(e) > 1]
     assert "d_two = np.dot(W3.T, d_guess) * two * (1 - two)" in codes
     assert min(len(code) - len(code.lstrip()) for code in codes if code) == 0
 
 
-def test_a_line_whose_shape_is_wrong_is_marked_and_keeps_its_formula(tmp_path: Path) -> None:
-    root = parsed(report_of(tmp_path, "bias sum keeps an axis").to_html())
+def test_a_line_whose_shape_is_wrong_is_marked_and_keeps_its_formula() -> None:
+    root = parsed(report_of("bias sum keeps an axis").to_html())
     assert rows(root, "wrong") == ["38"]
     (line,) = (e for e in root.iter(f"{XHTML}div") if e.get("class") == "line wrong")
     assert len(list(line.iter(f"{MATH}math"))) == 1
 
 
-def test_a_right_page(tmp_path: Path) -> None:
-    root = parsed(report_of(tmp_path).to_html())
+def test_a_right_page() -> None:
+    root = parsed(report_of().to_html())
     assert "".join(next(root.iter(f"{XHTML}h1")).itertext()) == "✓ right all 6 gradients"
     assert not rows(root, "wrong")
     assert not [e for e in root.iter() if e.get("class") == "mistake"]
     assert len(list(root.iter(f"{MATH}math"))) >= 8
 
 
-def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    html = report_of(tmp_path, "untransposed W").to_html()
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    html = report_of("untransposed W").to_html()
     assert "<script" not in html
     assert not re.search(r"\b(src|href)=|url\(|@import", html)
     assert set(re.findall(r"https?://[^\"<]*", html)) <= {
@@ -121,8 +118,8 @@ def test_contrast_is_that_of_wcag() -> None:
 
 def test_the_command_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script, html = tmp_path / "net.py", tmp_path / "net.html"
-    script.write_text(COLUMNS, encoding="utf-8")
-    options = ["check", str(script), "--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta", "--html"]
+    script.write_text(COLUMNS.text, encoding="utf-8")
+    options = ["check", str(script), "--loss", COLUMNS.loss, "--grads", COLUMNS.grads, "--wrt", "theta", "--html"]
     assert main([*options, str(html)]) == 0
     assert parsed(html.read_text(encoding="utf-8")).tag == f"{XHTML}html"
     assert capsys.readouterr().out.startswith("right: all 6 gradients\n")
@@ -151,7 +148,7 @@ def test_a_real_browser_draws_it(tmp_path: Path) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip("no Chromium here")
-    html = report_of(tmp_path, "untransposed W").to_html()
+    html = report_of("untransposed W").to_html()
     measuring = """<pre id="seen"></pre><script>
     const box = selector => document.querySelector(selector).getBoundingClientRect();
     const sub = document.querySelector(".mistake msub");

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutants import COLUMNS, COLUMNS_GRADS
+from library import COLUMNS
 from wild import FIXTURES, Fixture
 
 from einbackprop.reading.reading import Reading, read
@@ -33,8 +33,8 @@ def einsums(reading: Reading) -> list[str | None]:
 
 def test_a_matmul_style_backward_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "net.py"
-    script.write_text(COLUMNS, encoding="utf-8")
-    assert main(["read", str(script), COLUMNS_GRADS]) == 0
+    script.write_text(COLUMNS.text, encoding="utf-8")
+    assert main(["read", str(script), COLUMNS.grads]) == 0
     printed = capsys.readouterr().out
     for expected in (
         "one[j,b] = sigmoid(Σ_i W1[j,i] X[i,b] + b1[j])",
@@ -54,8 +54,8 @@ def test_what_gradients_are_is_said_where_the_forward_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "net.py"
-    script.write_text(COLUMNS, encoding="utf-8")
-    main(["read", str(script), COLUMNS_GRADS])
+    script.write_text(COLUMNS.text, encoding="utf-8")
+    main(["read", str(script), COLUMNS.grads])
     printed = capsys.readouterr().out
     assert "is the gradient of the argument of the sigmoid that makes two: its name misleads" in printed
     assert "is ∂L/∂W2" in printed
@@ -64,8 +64,8 @@ def test_what_gradients_are_is_said_where_the_forward_is_known(
 
 def test_a_wrong_line_is_not_said_to_be_a_gradient(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "net.py"
-    script.write_text(COLUMNS.replace("np.dot(d_two, one.T)", "np.dot(d_two, two.T)"), encoding="utf-8")
-    main(["read", str(script), COLUMNS_GRADS])
+    script.write_text(COLUMNS.text.replace("np.dot(d_two, one.T)", "np.dot(d_two, two.T)"), encoding="utf-8")
+    main(["read", str(script), COLUMNS.grads])
     printed = capsys.readouterr().out
     assert "is ∂L/∂W2" not in printed
     assert "is ∂L/∂W3" in printed

@@ -5,33 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+from library import COLUMNS, NORM
 
 from einbackprop.checking.solving import check
 from einbackprop.shell.command import main
-from einbackprop.shell.scripts import check_script
 
 
-def report_of(tmp_path: Path, text: str, setup: str = ""):
-    script = tmp_path / "net.py"
-    script.write_text(text, encoding="utf-8")
-    return check_script(str(script), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], setup)
-
-
-def test_right_gradients_are_proved(tmp_path: Path) -> None:
-    report = report_of(tmp_path, COLUMNS)
+def test_right_gradients_are_proved() -> None:
+    report = COLUMNS.report()
     assert [g.grade for g in report.gradients] == ["proved"] * 6
     assert report.findings == ()
     assert {line.verdict for line in report.lines} == {"right"}
     assert any("Proofs rest on" in text for text in report.assumptions)
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_mistake_is_named_on_its_line(name: str, tmp_path: Path) -> None:
-    mutant = MUTANTS[name]
-    text = mutant.of(COLUMNS)
-    line = next(n for n, (a, b) in enumerate(zip(COLUMNS.split("\n"), text.split("\n"), strict=False), 1) if a != b)
-    report = report_of(tmp_path, text)
+@pytest.mark.parametrize("name", COLUMNS.mistakes)
+def test_a_mistake_is_named_on_its_line(name: str) -> None:
+    mutant = COLUMNS.mistakes[name]
+    text = mutant.of(COLUMNS.text)
+    line = next(n for n, (a, b) in enumerate(zip(COLUMNS.text.split("\n"), text.split("\n"), strict=False), 1) if a != b)
+    report = COLUMNS.report(text)
     assert {g.name for g in report.gradients if g.verdict == "wrong"} == set(mutant.wrong)
     assert not any(g.grade == "proved" for g in report.gradients if g.verdict == "wrong")
     told = [f.line for f in report.findings if f.line is not None]
@@ -39,15 +32,15 @@ def test_a_mistake_is_named_on_its_line(name: str, tmp_path: Path) -> None:
         assert told == [line]
 
 
-def test_most_mistakes_are_named(tmp_path: Path) -> None:
-    named = [any(f.line for f in report_of(tmp_path, m.of(COLUMNS)).findings) for m in MUTANTS.values()]
+def test_most_mistakes_are_named() -> None:
+    named = [any(f.line for f in COLUMNS.report(m.of(COLUMNS.text)).findings) for m in COLUMNS.mistakes.values()]
     assert sum(named) >= 0.7 * len(named)  # not those that change a shape, or what is returned for what
 
 
 def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "net.py"
-    script.write_text(COLUMNS.replace("np.dot(W2.T, d_two)", "np.dot(W2, d_two)"), encoding="utf-8")
-    arguments = ["check", str(script), "--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
+    script.write_text(COLUMNS.text.replace("np.dot(W2.T, d_two)", "np.dot(W2, d_two)"), encoding="utf-8")
+    arguments = ["check", str(script), "--loss", COLUMNS.loss, "--grads", COLUMNS.grads, "--wrt", "theta"]
     assert main(arguments) == 1
     printed = capsys.readouterr().out
     assert "! net.py, line 39: d_one = np.dot(W2, d_two) * one * (1 - one)" in printed
@@ -75,10 +68,10 @@ SHAPES = {
 
 @pytest.mark.parametrize(("before", "after", "place", "said"), SHAPES.values(), ids=SHAPES)
 def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
-    tmp_path: Path, before: str, after: str, place: str, said: str
+    before: str, after: str, place: str, said: str
 ) -> None:
-    text = COLUMNS.replace(before, after)
-    report = report_of(tmp_path, text)
+    text = COLUMNS.text.replace(before, after)
+    report = COLUMNS.report(text)
     (finding,) = report.findings
     line = text.split("\n")[(finding.line or 0) - 1]
     assert line.strip().startswith(place)
@@ -88,8 +81,8 @@ def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
     assert {g.verdict for g in report.gradients if g.name == "b2"} == {"wrong"}
 
 
-def test_one_array_returned_for_two_is_told(tmp_path: Path) -> None:
-    report = report_of(tmp_path, COLUMNS.replace("return [dW1, db1,", "return [dW1, db2,"))
+def test_one_array_returned_for_two_is_told() -> None:
+    report = COLUMNS.report(COLUMNS.text.replace("return [dW1, db1,", "return [dW1, db2,"))
     (finding,) = report.findings
     assert (finding.line, finding.message) == (
         42, "db2, returned as the gradient of b1, is not ∂L/∂b1; db1 is.")
@@ -105,9 +98,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize(("before", "after", "expected"), EXPECTED.values(), ids=EXPECTED)
 def test_what_is_expected_has_the_letters_of_the_forward(
-    tmp_path: Path, before: str, after: str, expected: str
+    before: str, after: str, expected: str
 ) -> None:
-    (finding,) = report_of(tmp_path, COLUMNS.replace(before, after)).findings
+    (finding,) = COLUMNS.report(COLUMNS.text.replace(before, after)).findings
     assert (finding.expected or "").split("\n")[0] == expected
 
 
@@ -120,13 +113,13 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(("before", "after", "write"), WRITTEN.values(), ids=WRITTEN)
-def test_what_to_write_is_said_in_the_users_numpy(tmp_path: Path, before: str, after: str, write: str) -> None:
-    (finding,) = report_of(tmp_path, COLUMNS.replace(before, after)).findings
+def test_what_to_write_is_said_in_the_users_numpy(before: str, after: str, write: str) -> None:
+    (finding,) = COLUMNS.report(COLUMNS.text.replace(before, after)).findings
     assert finding.write == write
 
 
-def test_a_sum_for_which_a_size_stands_wrongly_is_told_both(tmp_path: Path) -> None:
-    (finding,) = report_of(tmp_path, COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]")).findings
+def test_a_sum_for_which_a_size_stands_wrongly_is_told_both() -> None:
+    (finding,) = COLUMNS.report(COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]")).findings
     assert finding.message == (
         "a factor is wrong: multiply by I/B, which is to divide by B, the size of b, not by I (n).")
 
@@ -180,17 +173,8 @@ def test_what_is_right_of_one_hot_labels_alone_is_proved_of_those() -> None:
 def test_every_letter_of_a_formula_is_in_the_legend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mean inside a line needs a letter of its own for the axis that it sums over."""
     script = tmp_path / "norm.py"
-    script.write_text(
-        "import numpy as np\n"
-        "x, g, t = np.arange(20.0).reshape(5, 4) ** 2, np.array([1.0, -2, 3, 0.5]), np.ones((5, 4))\n\n\n"
-        "def norm(x, g):\n    c = x - x.mean(1, keepdims=True)\n"
-        "    s = np.sqrt((c**2).mean(1, keepdims=True))\n    h = c / s\n    return g * h, h, s\n\n\n"
-        "def loss(x, g, t):\n    return np.sum((norm(x, g)[0] - t) ** 2) / 2\n\n\n"
-        "def grads(x, g, t):\n    y, h, s = norm(x, g)\n    dh = (y - t) * g\n"
-        "    return (dh - dh.mean(1, keepdims=True) - h * dh.mean(1, keepdims=True)) / s\n",
-        encoding="utf-8",
-    )
-    assert main(["check", str(script), "--loss", "loss(x, g, t)", "--grads", "grads(x, g, t)", "--wrt", "x"]) == 1
+    script.write_text(NORM.text, encoding="utf-8")
+    assert main(["check", str(script), "--loss", NORM.loss, "--grads", NORM.grads, "--wrt", *NORM.wrt]) == 1
     printed = capsys.readouterr().out
     assert "1/J Σ_j dh[b,j]" in printed
     assert "letters: i, j = 4   b = 5" in printed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutants import ALL, ALL_FIVE, COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+from library import CACHING_NET, COLUMNS, LAYERS_OF_THREE
 
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
@@ -22,10 +22,6 @@ def written(folder: Path, source: str, name: str = "script.py") -> str:
     return str(path)
 
 
-def checked(folder: Path, source: str, setup: str = "") -> Report:
-    return check_script(written(folder, source), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], setup)
-
-
 def wrong(report: Report) -> tuple[str, ...]:
     return tuple(item.name for item in report.gradients if item.verdict == "wrong")
 
@@ -38,13 +34,14 @@ def refused(folder: Path, source: str, loss: str = "L(w)", grads: str = "2 * w",
     return str(caught.value)
 
 
+ALL_FIVE = "theta, X, Y = build(5, 5, 5, 5, 5)"
 QUADRATIC = "import numpy as np\nw = np.array([0.5, -2.0])\ndef L(w):\n    return (w ** 2).sum()\n"
 
 
 @pytest.mark.parametrize("setup", ["", ALL_FIVE, "theta, X, Y = build(i, j, k, l, b)"])
-def test_a_right_script_is_right_and_its_names_are_the_users(tmp_path: Path, setup: str) -> None:
-    report = checked(tmp_path, COLUMNS, setup)
-    assert tuple(item.name for item in report.gradients) == ALL
+def test_a_right_script_is_right_and_its_names_are_the_users(setup: str) -> None:
+    report = COLUMNS.report(COLUMNS.text, setup)
+    assert tuple(item.name for item in report.gradients) == LAYERS_OF_THREE
     assert [item.verdict for item in report.gradients] == ["right"] * 6
     assert report.exit_code == 0
     assert report.findings == ()
@@ -56,61 +53,61 @@ BATCH_OF_ONE = "theta, X, Y = build(4, 4, 4, 4, 1)"
 
 
 @pytest.mark.parametrize("setup", ["", PLAIN_VALUES, BATCH_OF_ONE], ids=["0.01 randn", "zeros, all 4", "batch of 1"])
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", COLUMNS.mistakes)
 def test_no_verdict_depends_on_values_or_on_sizes_that_happen_to_be_equal(
-    tmp_path: Path, name: str, setup: str
+    name: str, setup: str
 ) -> None:
-    mutant = MUTANTS[name]
-    report = checked(tmp_path, mutant.of(COLUMNS), setup)
+    mutant = COLUMNS.mistakes[name]
+    report = COLUMNS.report(mutant.of(COLUMNS.text), setup)
     assert wrong(report) == mutant.wrong
     assert report.exit_code == 1
     assert all(item.verdict in ("right", "wrong") for item in report.gradients)
     assert len([item for item in report.findings if item.line is not None]) == 1
 
 
-def test_what_the_users_sizes_hide_is_said(tmp_path: Path) -> None:
-    told = checked(tmp_path, COLUMNS, BATCH_OF_ONE).assumptions
+def test_what_the_users_sizes_hide_is_said() -> None:
+    told = COLUMNS.report(COLUMNS.text, BATCH_OF_ONE).assumptions
     assert told[-2] == (
         "At your sizes W1 (j=i=4), W2 (k=j=4) and W3 (l=k=4) are square, so that no shape shows a missing transpose; "
         "the batch is of 1 (b=1), so that nothing shows whether it is summed over. "
         "Checked at others as well: i=3, j=4, b=5, k=6, l=7.")
-    told = checked(tmp_path, COLUMNS, "theta, X, Y = build(3, 5, 4, 2, 4)").assumptions
+    told = COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 4)").assumptions
     assert told[-2].startswith("At your sizes the batch is as large as a layer (b=k=4), so that one axis can ")
-    assert not any("At your sizes" in text for text in checked(tmp_path, COLUMNS, "theta, X, Y = build(3, 5, 4, 2, 6)"
+    assert not any("At your sizes" in text for text in COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 6)"
                                                                 ).assumptions)
 
 
-def test_what_is_right_only_where_sizes_are_equal_is_wrong(tmp_path: Path) -> None:
-    source = COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]")
-    report = checked(tmp_path, source, "theta, X, Y = build(4, 5, 6, 2, 4)")
-    assert wrong(report) == ALL
+def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
+    source = COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]")
+    report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")
+    assert wrong(report) == LAYERS_OF_THREE
     assert report.gradients[0].note == (
         "right only at sizes such as yours, which hide a mistake: wrong at i=3, j=4, b=5, k=6, l=2")
     line = source[: source.index("(guess - truth) / n")].count("\n") + 1
     assert [item.line for item in report.findings] == [line]
 
 
-def test_what_is_hidden_by_sizes_that_cannot_be_changed_is_no_more_than_right(tmp_path: Path) -> None:
-    source = COLUMNS.replace("n = X.shape[1]", "n = X.shape[0]; X.reshape(4, 4)")
-    report = checked(tmp_path, source, "theta, X, Y = build(4, 5, 6, 2, 4)")
+def test_what_is_hidden_by_sizes_that_cannot_be_changed_is_no_more_than_right() -> None:
+    source = COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]; X.reshape(4, 4)")
+    report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")
     assert report.exit_code == 0
     assert any(text.startswith("Your sizes can hide a mistake: the batch is as large") for text in report.assumptions)
 
 
-def test_the_letters_of_a_setup_are_tried_at_equal_sizes_too(tmp_path: Path) -> None:
-    source = COLUMNS.replace("dW2 = np.dot(d_two, one.T)",
+def test_the_letters_of_a_setup_are_tried_at_equal_sizes_too() -> None:
+    source = COLUMNS.text.replace("dW2 = np.dot(d_two, one.T)",
                              "dW2 = np.dot(d_two, one.T) * (2 if W2.shape[0] == W2.shape[1] else 1)")
-    assert wrong(checked(tmp_path, source, "theta, X, Y = build(3, 5, 4, 2, 6)")) == ()
-    report = checked(tmp_path, source, "theta, X, Y = build(i, j, k, l, b)")
+    assert wrong(COLUMNS.report(source, "theta, X, Y = build(3, 5, 4, 2, 6)")) == ()
+    report = COLUMNS.report(source, "theta, X, Y = build(i, j, k, l, b)")
     assert wrong(report) == ("W2",)
     assert report.gradients[2].note.endswith("wrong at b=i=j=k=l=4")
     assert "those of the letters in --setup are ours" in report.assumptions[0]
 
 
-def test_the_example_is_right(tmp_path: Path) -> None:
+def test_the_example_is_right() -> None:
     report = check_script(str(EXAMPLE), "loss(weights, X, T)", "gradients(weights, X, T)", ["weights"])
     assert report.ok
-    assert tuple(item.name for item in report.gradients) == ALL
+    assert tuple(item.name for item in report.gradients) == LAYERS_OF_THREE
 
 
 def test_breaking_a_line_of_the_example_is_seen(tmp_path: Path) -> None:
@@ -120,24 +117,24 @@ def test_breaking_a_line_of_the_example_is_seen(tmp_path: Path) -> None:
     assert wrong(report) == ("W1", "b1", "W2", "b2")
 
 
-def test_a_mistake_that_the_scripts_own_values_hide_is_found(tmp_path: Path) -> None:
-    source = COLUMNS.replace("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1) + b2 * b1")
-    assert wrong(checked(tmp_path, source)) == ("b2",)
+def test_a_mistake_that_the_scripts_own_values_hide_is_found() -> None:
+    source = COLUMNS.text.replace("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1) + b2 * b1")
+    assert wrong(COLUMNS.report(source)) == ("b2",)
 
 
 def test_seeds_change_the_draws_and_nothing_else(tmp_path: Path) -> None:
-    script = written(tmp_path, COLUMNS)
-    texts = {seed: check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", seed).to_json()
+    script = written(tmp_path, COLUMNS.text)
+    texts = {seed: check_script(script, COLUMNS.loss, COLUMNS.grads, ["theta"], "", seed).to_json()
              for seed in (0, 1)}
     np.random.seed(17)  # the script's own random numbers are decided by the seed, not by what came before
-    again = check_script(script, COLUMNS_LOSS, COLUMNS_GRADS, ["theta"], "", 1).to_json()
+    again = check_script(script, COLUMNS.loss, COLUMNS.grads, ["theta"], "", 1).to_json()
     assert texts[0] != texts[1] == again
     assert all(json.loads(text)["ok"] for text in texts.values())
 
 
 def test_values_left_from_an_earlier_run_are_no_accusation(tmp_path: Path) -> None:
-    source = COLUMNS + "values = run(theta, X)\n"
-    report = check_script(written(tmp_path, source), COLUMNS_LOSS, "back(values, Y, theta)", ["theta"])
+    source = COLUMNS.text + "values = run(theta, X)\n"
+    report = check_script(written(tmp_path, source), COLUMNS.loss, "back(values, Y, theta)", ["theta"])
     assert report.exit_code == 3
     assert report.findings[0].message == (
         "the gradients depend on values, on which the loss does not: left from an earlier run? "
@@ -154,9 +151,9 @@ def test_only_gradients_that_depend_on_old_values_are_withdrawn(tmp_path: Path) 
     assert [item.verdict for item in both.gradients] == ["wrong", "undecided"]
 
 
-def test_names_follow_the_script_when_it_is_edited(tmp_path: Path) -> None:
-    assert checked(tmp_path, COLUMNS).gradients[0].name == "W1"
-    assert checked(tmp_path, COLUMNS.replace("W1", "first")).gradients[0].name == "first"
+def test_names_follow_the_script_when_it_is_edited() -> None:
+    assert COLUMNS.report().gradients[0].name == "W1"
+    assert COLUMNS.report(COLUMNS.text.replace("W1", "first")).gradients[0].name == "first"
 
 
 def test_data_that_only_a_method_reads_are_data(tmp_path: Path) -> None:
@@ -168,29 +165,10 @@ def test_data_that_only_a_method_reads_are_data(tmp_path: Path) -> None:
     assert "Data: yours, and in one draw redrawn: X (of both signs)." in report.assumptions
 
 
-NETWORK = '''
-import numpy as np
-class Net:
-    def __init__(self):
-        self.W, self.b = 0.01 * np.random.randn(3, 2), np.zeros(2)
-        self.gW = np.zeros_like(self.W)
-    def forward(self, X):
-        self.X, self.h = X, np.tanh(X @ self.W + self.b)
-        return self.h
-    def backward(self, d):
-        dz = d * (1 - self.h ** 2)
-        self.gW += self.X.T @ dz
-        return self.gW, dz.sum(axis=0)
-net = Net()
-layers = {"net": net}
-X, Y = np.random.rand(5, 3), np.random.randn(5, 2)
-'''
-
-
 @pytest.mark.parametrize("wrt", [["net.W", "net.b"], ["net"], ["layers['net'].W", "layers['net'].b"]])
 def test_attributes_of_objects_with_caches(tmp_path: Path, wrt: list[str]) -> None:
-    loss, grads = "((net.forward(X) - Y) ** 2).sum()", "net.backward(2 * (net.forward(X) - Y))"
-    script = written(tmp_path, NETWORK)
+    loss, grads = CACHING_NET.loss, CACHING_NET.grads
+    script = written(tmp_path, CACHING_NET.text)
     right = check_script(script, loss, grads, wrt)
     assert [(item.name, item.verdict) for item in right.gradients] == [("W", "right"), ("b", "right")]
     assert wrong(check_script(script, loss, grads.replace("2 *", ""), wrt)) == ("W", "b")
@@ -220,12 +198,12 @@ def test_global_random_numbers_are_left_alone(tmp_path: Path) -> None:
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
-    check_script(written(tmp_path, COLUMNS), COLUMNS_LOSS, COLUMNS_GRADS, ["theta"])
+    check_script(written(tmp_path, COLUMNS.text), COLUMNS.loss, COLUMNS.grads, ["theta"])
     assert np.random.rand() == expected
 
 
-def test_the_letters_of_a_setup_become_different_sizes(tmp_path: Path) -> None:
-    report = checked(tmp_path, COLUMNS, "theta, X, Y = build(i, j, k, l, b)")
+def test_the_letters_of_a_setup_become_different_sizes() -> None:
+    report = COLUMNS.report(COLUMNS.text, "theta, X, Y = build(i, j, k, l, b)")
     shapes = {item.name: item.shape for item in report.gradients}
     sizes = [shapes["W1"][1], *(shapes[name][0] for name in ("b1", "b2", "b3"))]
     assert len(set(sizes)) == 4
@@ -291,23 +269,22 @@ def test_messages_name_the_users_line(tmp_path: Path) -> None:
 ])
 @pytest.mark.parametrize("at_import", [False, True])
 def test_shapes_that_stop_the_code_are_said_in_letters(
-    tmp_path: Path, before: str, after: str, told: str, at_import: bool
+    before: str, after: str, told: str, at_import: bool
 ) -> None:
-    source = COLUMNS.replace(before, after).replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
-    line = COLUMNS[: COLUMNS.index(before)].count("\n") + 1
+    source = COLUMNS.text.replace(before, after).replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
+    line = COLUMNS.text[: COLUMNS.text.index(before)].count("\n") + 1
     source += "back(run(theta, X), Y, theta)\n" if at_import else ""
     with pytest.raises(ScriptError) as caught:
-        checked(tmp_path, source)
+        COLUMNS.report(source)
     assert str(caught.value).startswith(f"the gradients: script.py, line {line}, in back: {told}")
 
 
 def test_in_a_method_what_to_write_names_the_attribute(tmp_path: Path) -> None:
-    source = NETWORK.replace("self.gW += self.X.T @ dz", "self.gW = self.X @ dz")
+    source = CACHING_NET.text.replace("self.gW += self.X.T @ dz", "self.gW = self.X @ dz")
     with pytest.raises(ScriptError) as caught:
-        check_script(written(tmp_path, source), "((net.forward(X) - Y) ** 2).sum()",
-                     "net.backward(2 * (net.forward(X) - Y))", ["net.W", "net.b"])
+        check_script(written(tmp_path, source), CACHING_NET.loss, CACHING_NET.grads, list(CACHING_NET.wrt))
     assert str(caught.value) == (
-        "the gradients: script.py, line 12, in backward: X[b,i] · dz[b,j]: i (3) meets b (5); self.X must be "
+        "the gradients: script.py, line 11, in backward: X[b,i] · dz[b,j]: i (3) meets b (5); self.X must be "
         "transposed here: its axes stand the wrong way round. Write `self.gW = self.X.T @ dz`.")
 
 
@@ -339,11 +316,11 @@ def test_an_empty_batch_is_undecided_and_said(tmp_path: Path) -> None:
     assert not any("Reference" in text for text in report.assumptions)
 
 
-def test_a_loss_that_stops_is_said_in_letters(tmp_path: Path) -> None:
-    source = COLUMNS.replace("b2[:, None]", "b2").replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
+def test_a_loss_that_stops_is_said_in_letters() -> None:
+    source = COLUMNS.text.replace("b2[:, None]", "b2").replace("build(3, 4, 4, 2, 5)", "build(3, 5, 4, 2, 6)")
     with pytest.raises(ScriptError, match=r"^the loss: script\.py, line 25, in run: an array\[k,b\] \+ b2\[n\]: "
                                           r"b \(6\) meets n \(4\)\.$"):
-        checked(tmp_path, source)
+        COLUMNS.report(source)
 
 
 def test_a_script_that_stops_for_another_reason_is_not_checked(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def conv_backward_naive(dout, cache):
     return dx, dw, db
 
 
-def arguments_naive(rng, sizes=(2, 3, 4, 5)):
+def arguments_naive(rng, sizes=(2, 5, 3, 4)):
     N, C, F, H = sizes
     x = rng.normal(size=(N, C, H, H + 1))
     w = rng.normal(size=(F, C, 3, 2))
@@ -270,7 +270,7 @@ def max_pool_backward(dout, x, pool_param):
     return dx
 
 
-def arguments_max_pool(rng, sizes=(2, 3, 4, 5)):
+def arguments_max_pool(rng, sizes=(2, 5, 3, 4)):
     N, C, H, W = sizes
     param = {"pool_height": 2, "pool_width": 3, "stride": 1}
     return rng.normal(size=(N, C, H, W)), param, rng.normal(size=(N, C, H - 1, W - 2))

@@ -1,6 +1,6 @@
-"""Single edits of hand-written backpropagation, and what the check says of each.
+"""What the check says of a mutant of a hand-written script, and what is so.
 
-`python tests/mutation.py [script…]` prints the table: how many edits change a gradient; how many are called wrong for
+`python tests/mutant_outcomes.py [script…]` prints the table: how many edits change a gradient; how many are called wrong for
 exactly the gradients that they change; how many have one finding, on the edited line; and of how many that finding's
 `expected` is what stood there before, or equal to it: its text, evaluated at the values that the original script had
 on that line, is what the original line gave.
@@ -16,14 +16,14 @@ import re
 import sys
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from formula_values import UnreadableError, formula_value, size_letters
-from mutation_scripts import SCRIPTS, Script, exercise
+from library import GENERATED, Generated, exercise
+from mutants import Mutant, functions, mutants, pairs, statements
 
 from einbackprop.capture.tracer import record_pair
 from einbackprop.checking.records import Finding
@@ -31,139 +31,6 @@ from einbackprop.core import nesting
 from einbackprop.diagnosis.explaining import explain_mistakes
 
 STEP = 1e-6
-CONTAINERS = ("values", "theta", "net", "layer", "parameters", "activations")  # variables that are no arrays
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """An edited script, the lines that were edited, and what each was and is."""
-
-    source: str
-    lines: tuple[int, ...]
-    edit: str
-
-
-# Generating
-
-
-def mutants(script: Script) -> list[Mutant]:
-    """Every single edit of the backward functions of a script, each source once."""
-    tree = ast.parse(script.source)
-    found: dict[str, Mutant] = {}
-    for function in functions(tree, script.edited):
-        arrays = names_in(function)
-        for statement in statements(function):
-            for edited in edits(statement, [n for n in arrays if arrays[n] < statement.lineno]):
-                line = ast.unparse(edited)
-                if line != ast.unparse(statement):
-                    mutant = with_line(script.source, statement, line)
-                    found.setdefault(mutant.source, mutant)
-    return list(found.values())
-
-
-def functions(tree: ast.Module, names: tuple[str, ...]) -> Iterator[ast.FunctionDef]:
-    """The functions and methods of these names."""
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in names)
-
-
-def statements(function: ast.FunctionDef) -> Iterator[ast.stmt]:
-    """The simple statements of a function that compute something."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) and node.value is not None:
-            unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
-            if not unpacks and not (isinstance(node, ast.Assign) and "shape" in ast.unparse(node.value)
-                                    and isinstance(node.value, ast.Subscript)):  # fmt: skip
-                yield node
-
-
-def names_in(function: ast.FunctionDef) -> dict[str, int]:
-    """The variables of a function, and the line after which each is there."""
-    found = {argument.arg: function.lineno for argument in function.args.args if argument.arg != "self"}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.setdefault(node.id, node.lineno)
-    return {name: line for name, line in found.items() if name not in CONTAINERS}
-
-
-def with_line(source: str, statement: ast.stmt, line: str) -> Mutant:
-    """The source with a statement written otherwise, on one line."""
-    lines = source.splitlines()
-    before = lines[statement.lineno - 1]
-    indent = before[: len(before) - len(before.lstrip())]
-    lines[statement.lineno - 1 : statement.end_lineno] = [indent + line]
-    return Mutant("\n".join(lines) + "\n", (statement.lineno,), f"{before.strip()} -> {line}")
-
-
-def edits(statement: Any, names: list[str]) -> Iterator[Any]:
-    """A statement with one thing different, in every way."""
-    for new in expressions(statement.value, names, isinstance(statement, ast.Return)):
-        changed = copy.deepcopy(statement)
-        changed.value = new
-        yield changed
-    if isinstance(statement, ast.AugAssign):
-        yield ast.Assign([copy.deepcopy(statement.target)], copy.deepcopy(statement.value), lineno=1)
-
-
-def expressions(value: ast.expr, names: list[str], returned: bool) -> Iterator[ast.expr]:
-    """An expression with one node different, in every way; then with a factor."""
-    nodes = list(ast.walk(value))
-    parents = {id(child): node for node in nodes for child in ast.iter_child_nodes(node)}
-    for n, node in enumerate(nodes):
-        for new in replacements(node, parents.get(id(node)), names):
-            duplicate = copy.deepcopy(value)
-            target = list(ast.walk(duplicate))[n]
-            yield Swap(target, new).visit(duplicate)
-    if not (returned and isinstance(value, ast.List | ast.Tuple)):
-        for text in ("-({})", "2 * ({})", "({}) / 2", "({}).T"):
-            yield ast.parse(text.format(ast.unparse(value)), mode="eval").body
-
-
-class Swap(ast.NodeTransformer):
-    """Puts one node in the place of another."""
-
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> Any:
-        return self.new if node is self.old else super().visit(node)
-
-
-def replacements(node: ast.AST, parent: ast.AST | None, names: list[str]) -> Iterator[ast.expr]:
-    """What may stand in a node's place: every operand, transpose, factor, function, axis and name."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Load()) if name in names:
-            yield from (ast.Name(other, ast.Load()) for other in names if other != name)
-            if not (isinstance(parent, ast.Attribute) and parent.attr in ("T", "shape")):
-                yield ast.Attribute(ast.Name(name, ast.Load()), "T", ast.Load())
-        case ast.Attribute(value=inner, attr="T"):
-            yield inner
-        case ast.Attribute(value=inner, attr=("sum" | "mean") as name):
-            yield ast.Attribute(inner, "mean" if name == "sum" else "sum", ast.Load())
-        case ast.Attribute(value=ast.Name(id="np") as module, attr=("tanh" | "exp" | "sqrt" | "log") as name):
-            yield from (ast.Attribute(module, other, ast.Load()) for other in ("tanh", "sqrt") if other != name)
-        case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            yield from (left, right)
-            yield ast.BinOp(left, ast.Add(), right)
-        case ast.BinOp(left=left, op=ast.Div(), right=right):
-            yield left
-            yield ast.BinOp(left, ast.Mult(), right)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            yield from (left, right)
-            yield ast.BinOp(left, ast.Sub(), right)
-        case ast.BinOp(left=left, op=ast.Sub(), right=right):
-            yield from (left, right, ast.BinOp(right, ast.Sub(), left), ast.BinOp(left, ast.Add(), right))
-        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
-            yield ast.BinOp(right, ast.MatMult(), left)
-        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() as exponent)):
-            yield from (left, ast.BinOp(left, ast.Pow(), ast.Constant(exponent + 1)))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            yield operand
-        case ast.Constant(value=0 | 1 as axis) if isinstance(parent, ast.keyword):
-            yield ast.Constant(1 - axis)
-        case ast.Constant(value=float() as number):
-            yield ast.Constant(2 * number)
-        case ast.Compare(left=left, ops=[ast.Gt()], comparators=rest):
-            yield ast.Compare(left, [ast.Lt()], rest)
 
 
 # Running
@@ -183,7 +50,7 @@ def module_of(source: str, name: str) -> types.ModuleType:
     return module
 
 
-def wrong_parameters(script: Script, module: Any, original: Any, sizes: tuple[int, ...]) -> set[int] | None:
+def wrong_parameters(script: Generated, module: Any, original: Any, sizes: tuple[int, ...]) -> set[int] | None:
     """The gradients that are not those of the loss, by central differences; None where it raises.
 
     The differences are taken along random directions, one for each parameter.
@@ -233,7 +100,7 @@ class LineRun:
     passed: dict[str, Any]
 
 
-def line_runs(script: Script, sizes: tuple[int, ...]) -> list[LineRun]:
+def line_runs(script: Generated, sizes: tuple[int, ...]) -> list[LineRun]:
     """Every run of a line of the backward of the original script."""
     module = module_of(script.source, "original")
     arguments = module.build(np.random.default_rng(8), sizes)
@@ -371,7 +238,7 @@ class Outcome:
         return self.is_named and all(self.equal)
 
 
-def judge(script: Script, mutant: Mutant, runs: list[LineRun]) -> Outcome | None:
+def judge(script: Generated, mutant: Mutant, runs: list[LineRun]) -> Outcome | None:
     """Check a mutant; None where it raises at equal sizes."""
     module, original = module_of(mutant.source, "mutant"), module_of(script.source, "original")
     try:
@@ -393,23 +260,6 @@ def judge(script: Script, mutant: Mutant, runs: list[LineRun]) -> Outcome | None
     said = {n for n, path in enumerate(script.wrt) if verdicts[by_path[path]] == "wrong"}
     equal = tuple(f.line is not None and is_equal(f.expected, runs, f.line) for f in findings)
     return Outcome(mutant, wrong, said, findings, equal, seconds)
-
-
-def pairs(script: Script, single: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
-    """Two edits at once, of two lines, drawn from single edits."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, Mutant] = {}
-    original = script.source.splitlines()
-    for _ in range(20 * count):
-        first, second = (single[int(n)] for n in rng.choice(len(single), 2, replace=False))
-        if first.lines != second.lines and len(found) < count:
-            lines = [*original]
-            for mutant in (first, second):
-                lines[mutant.lines[0] - 1] = mutant.source.splitlines()[mutant.lines[0] - 1]
-            numbers = tuple(sorted(first.lines + second.lines))
-            both = Mutant("\n".join(lines) + "\n", numbers, f"{first.edit}; {second.edit}")
-            found.setdefault(both.source, both)
-    return list(found.values())
 
 
 HEADER = (
@@ -448,7 +298,7 @@ def show(outcome: Outcome) -> None:
         print("           ", (finding.expected or "-").split("\n")[0])
 
 
-def outcomes_of(script: Script, chosen: list[Mutant]) -> list[Outcome]:
+def outcomes_of(script: Generated, chosen: list[Mutant]) -> list[Outcome]:
     """The outcomes of the mutants that run."""
     runs = line_runs(script, script.distinct)
     return [o for o in (judge(script, mutant, runs) for mutant in chosen) if o is not None]
@@ -464,13 +314,13 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true", help="print what is not as it should be")
     options = parser.parse_args()
     print(HEADER)
-    scripts = [*SCRIPTS, *([exercise(options.exercise)] if options.exercise else [])]
+    scripts = [*GENERATED, *([exercise(options.exercise)] if options.exercise else [])]
     for script in scripts:
         if options.scripts and script.name not in options.scripts:
             continue
-        outcomes = outcomes_of(script, mutants(script)[:: options.every])
+        outcomes = outcomes_of(script, mutants(script.source, script.edited)[:: options.every])
         wrong = [o.mutant for o in outcomes if o.wrong]
-        both = [o for o in outcomes_of(script, pairs(script, wrong, options.pairs)) if o.wrong]
+        both = [o for o in outcomes_of(script, pairs(script.source, wrong, options.pairs)) if o.wrong]
         print(row(script.name, outcomes, both), flush=True)
         for o in outcomes if options.misses else ():
             if not o.is_called_right or (o.wrong and not o.is_corrected) or (not o.wrong and o.lines):
