@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from apart import check_apart as check
 from library import CELL, CONTEXTS, HELPER, MASKED, STYLES, line_of
 
 import einbackprop as eb
@@ -66,11 +67,11 @@ WRONG = {
 def test_picked_probabilities_are_proved(name: str) -> None:
     rng = np.random.default_rng(1)
     W, X = rng.normal(size=(3, 4)), rng.normal(size=(7, 3))
-    report = eb.check(LOSSES[name], gradient, W, X, LABELS)
+    report = check(LOSSES[name], gradient, W, X, LABELS)
     assert [g.grade for g in report.gradients] == ["proved"]
     assert any("labels are valid positions" in text for text in report.assumptions) == (name != "logits")
     for wrong in WRONG.values():
-        assert [g.verdict for g in eb.check(LOSSES[name], wrong, W, X, LABELS).gradients] == ["wrong"]
+        assert [g.verdict for g in check(LOSSES[name], wrong, W, X, LABELS).gradients] == ["wrong"]
 
 
 def test_take_along_axis_reads_as_a_pick() -> None:
@@ -104,7 +105,7 @@ def guarded(epsilon):
 def test_a_guard_that_the_gradient_leaves_out_is_said_and_forgiven() -> None:
     rng = np.random.default_rng(1)
     W, X = rng.normal(size=(3, 4)), 3 * rng.normal(size=(7, 3))
-    report = eb.check(guarded(1e-7), gradient, W, X, LABELS)
+    report = check(guarded(1e-7), gradient, W, X, LABELS)
     assert [g.verdict for g in report.gradients] == ["right"]
     assert [g.grade for g in report.gradients] == ["close"]
     line = guarded.__code__.co_firstlineno + 1
@@ -117,15 +118,15 @@ def test_a_guard_that_the_gradient_leaves_out_is_said_and_forgiven() -> None:
 def test_a_guard_hides_no_mistake(wrong: str) -> None:
     rng = np.random.default_rng(1)
     W, X = rng.normal(size=(3, 4)), 3 * rng.normal(size=(7, 3))
-    assert [g.verdict for g in eb.check(guarded(1e-7), WRONG[wrong], W, X, LABELS).gradients] == ["wrong"]
+    assert [g.verdict for g in check(guarded(1e-7), WRONG[wrong], W, X, LABELS).gradients] == ["wrong"]
 
 
 def test_what_is_added_for_its_own_sake_is_no_guard() -> None:
     rng = np.random.default_rng(1)
     W, X = rng.normal(size=(3, 4)), 3 * rng.normal(size=(7, 3))
-    assert [g.verdict for g in eb.check(guarded(0.01), gradient, W, X, LABELS).gradients] == ["wrong"]
+    assert [g.verdict for g in check(guarded(0.01), gradient, W, X, LABELS).gradients] == ["wrong"]
     x = rng.normal(size=(5,))
-    inverse = eb.check(lambda x: np.sum(1 / (x * x + 1e-7)), lambda x: -2 / x**3, x)
+    inverse = check(lambda x: np.sum(1 / (x * x + 1e-7)), lambda x: -2 / x**3, x)
     assert [g.verdict for g in inverse.gradients] == ["wrong"]
 
 
