@@ -93,7 +93,7 @@ def tree_of(function):
 
 
 def wrong_vjps(layer):
-    """The layer's vjp with letters of one literal exchanged, for each literal and each exchange, and what was edited."""
+    """What was edited, and the layer's vjp with letters of one literal exchanged: for each literal and exchange."""
     module, name = inspect.getmodule(layer.vjp), layer.vjp.__name__
     for mutant in mutants(inspect.getsource(module), [name], ["letters"]):
         namespace = {"__name__": module.__name__}

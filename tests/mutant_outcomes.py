@@ -1,9 +1,9 @@
 """What the check says of a mutant of a hand-written script, and what is so.
 
-`python tests/mutant_outcomes.py [script…]` prints the table: how many edits change a gradient; how many are called wrong for
-exactly the gradients that they change; how many have one finding, on the edited line; and of how many that finding's
-`expected` is what stood there before, or equal to it: its text, evaluated at the values that the original script had
-on that line, is what the original line gave.
+`python tests/mutant_outcomes.py [script…]` prints the table: how many edits change a gradient; how many are called
+wrong for exactly the gradients that they change; how many have one finding, on the edited line; and of how many that
+finding's `expected` is what stood there before, or equal to it: its text, evaluated at the values that the original
+script had on that line, is what the original line gave.
 """
 
 import argparse

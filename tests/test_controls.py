@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apart import check_apart as check
 from hypothesis import settings
 from wild import CONTROLS, WRONG, Fixture, Wrong, pick, replace
 
-import einbackprop as eb
 from einbackprop.checking.reports import Report
 
 SLOW = ("rnn_product_after_the_loop", "rnn_backwards_lists")  # long to prove: many steps of time
@@ -33,7 +33,7 @@ def checked(fixture: Fixture, seed: int = 1) -> Report:
         result = fixture.gradients(*placed(given, others))
         return {name: pick(result, place) for name, (_, place) in names.items()}
 
-    return eb.check(loss, gradients, parameters, arguments)
+    return check(loss, gradients, parameters, arguments)
 
 
 def test_there_are_at_least_thirty_controls() -> None:

@@ -45,7 +45,8 @@ def test_the_finding_is_on_the_edited_line_and_expects_what_stood_there(outcomes
 @pytest.mark.parametrize("name", ["columns", "softmax", "batch norm"])
 def test_of_two_edits_both_are_named(name: str) -> None:
     script = OWN[name]
-    both = [o for o in outcomes_of(script, pairs(script.source, mutants(script.source, script.edited), 12, seed=2)) if len(o.wrong) > 1]
+    drawn = pairs(script.source, mutants(script.source, script.edited), 12, seed=2)
+    both = [o for o in outcomes_of(script, drawn) if len(o.wrong) > 1]
     named = [o for o in both if o.names_all]
     assert len(named) >= 0.7 * len(both), told([o for o in both if not o.names_all])
 

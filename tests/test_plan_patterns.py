@@ -61,22 +61,18 @@ def blocks_of(cached: int, added: float) -> Iterator[None]:
     convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(),
     st.sampled_from([64, 600, 2400, 10**6]), st.sampled_from([0.0, 1.0, 100.0]),
 )  # fmt: skip
-def test_convolutions_in_blocks_of_any_length(
+def test_convolutions_as_they_are_lowered_and_in_blocks_of_any_length(
     drawn: Any, dtype: str, reuse: bool, cached: int, added: float
 ) -> None:
-    with blocks_of(cached, added):
-        checked(*typed(*drawn, dtype), reuse=reuse)
-
-
-@given(convolutions(), st.sampled_from([600, 10**6]), st.sampled_from([0.0, 100.0]))
-def test_convolutions_of_arrays_that_lie_in_any_way(drawn: Any, cached: int, added: float) -> None:
-    """Windows are views, which go by the strides that an argument has."""
+    """And of arrays that lie in any way: windows are views, which go by the strides that an argument has."""
     program, arguments = drawn
+    checked(program, arguments)
     image, *rest = arguments
     wide = np.zeros((*image.shape[:-1], 2 * image.shape[-1]))
     wide[..., ::2] = image
     turned = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
     with blocks_of(cached, added):
+        checked(*typed(program, arguments, dtype), reuse=reuse)
         plan = lower(program)
     expected = plan.make()(*arguments)
     for other in (wide[..., ::2], turned, np.asfortranarray(image)):
@@ -107,11 +103,6 @@ def test_products_added_at_places_that_overlap_and_are_cut(data: Any) -> None:
 
     with blocks_of(data.draw(st.sampled_from([200, 10**6])), data.draw(st.sampled_from([0.0, 100.0]))):
         checked(value_and_vjp(trace(lambda *a: np.sum(spread(*a) ** 2), kernel, image)), [kernel, image])
-
-
-@given(convolutions())
-def test_convolutions_as_they_are_lowered(drawn: Any) -> None:
-    checked(*drawn)
 
 
 def test_a_convolution_copies_one_sample_at_a_time() -> None:

@@ -15,7 +15,6 @@ from einbackprop.checking import repairing
 from einbackprop.checking.reports import Report
 from einbackprop.shell.scripts import check_script
 
-
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
 
 

@@ -23,7 +23,8 @@ def test_right_gradients_are_proved() -> None:
 def test_a_mistake_is_named_on_its_line(name: str) -> None:
     mutant = COLUMNS.mistakes[name]
     text = mutant.of(COLUMNS.text)
-    line = next(n for n, (a, b) in enumerate(zip(COLUMNS.text.split("\n"), text.split("\n"), strict=False), 1) if a != b)
+    lines = zip(COLUMNS.text.split("\n"), text.split("\n"), strict=False)
+    line = next(n for n, (a, b) in enumerate(lines, 1) if a != b)
     report = COLUMNS.report(text)
     assert {g.name for g in report.gradients if g.verdict == "wrong"} == set(mutant.wrong)
     assert not any(g.grade == "proved" for g in report.gradients if g.verdict == "wrong")

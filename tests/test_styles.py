@@ -9,7 +9,6 @@ import einbackprop as eb
 from einbackprop.checking.reports import Report
 from einbackprop.core.program import Position, picks
 
-
 BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes]
 
 
