@@ -12,6 +12,7 @@ from einbackprop.checking.draws import Drawing, depends
 from einbackprop.checking.evaluation import called
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.records import Finding, Verdict
+from einbackprop.checking.roughness import HALF, SINGLE, mentions_half, narrow_noise
 from einbackprop.checking.verdicts import Returned
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.errors import ScriptError
@@ -28,13 +29,19 @@ class Note:
 
 @dataclass
 class User:
-    """The user's functions of a state, and what one run of them showed."""
+    """The user's functions of a state, and what one run of them showed.
+
+    `narrow` and `narrow_loss` are the eps of dtypes narrower than float64 that may round inside the gradients and
+    inside the loss; none, once nothing of them was seen at a draw.
+    """
 
     loss: Runner
     gradients: Runner
     source: Any
     targets: Sequence[Target]
     random: bool = False
+    narrow: tuple[float, ...] = (SINGLE,)
+    narrow_loss: tuple[float, ...] = (SINGLE,)
     notes: dict[str, Note] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _names: dict[int, naming.Names | None] = field(default_factory=dict)
@@ -55,6 +62,34 @@ class User:
             if not moved:  # the code refuses subclasses of arrays: one rounding of the largest entry
                 moved = [values + AMPLIFICATION * _eps(value) * np.abs(values).max(initial=0.0)]
             answers[target.name] = Returned(values, np.array(moved), _eps(value))
+        return self._with_narrow(answers, state, rng)
+
+    def _with_narrow(
+        self, answers: dict[str, Returned], state: Any, rng: np.random.Generator
+    ) -> dict[str, Returned]:
+        """The answers, with the rounding of dtypes on their way that are narrower than what was returned."""
+        shapes = {name: answer.values.shape for name, answer in answers.items()}
+
+        def run(state: Any) -> np.ndarray | None:
+            try:
+                found = self.matched(self.gradients(state), state).values
+            except (Raised, ScriptError):  # the user's code may assert something about its values
+                return None
+            return np.concatenate([_shaped(found.get(name), shape).ravel() for name, shape in shapes.items()])
+
+        if not self.narrow:
+            return answers
+        plain = np.concatenate([answer.plain.ravel() for answer in answers.values()])
+        values = np.concatenate([answer.values.ravel() for answer in answers.values()])
+        rough = False
+        for eps in self.narrow:
+            noises = narrow_noise(run, state, values, plain, rng, eps)
+            ends = np.cumsum([answer.values.size for answer in answers.values()])[:-1]
+            for (name, answer), part in zip(answers.items(), np.split(noises, ends), strict=True):
+                if part.any():
+                    rough = True
+                    answers[name] = answer.rougher(part.reshape(answer.values.shape), eps)
+        self.narrow = self.narrow if rough else ()
         return answers
 
     def differing(self, state: Any, other: Any) -> set[str]:
@@ -96,16 +131,18 @@ def rehearse(
     ScriptError
         If a function raises, or the loss is no number.
     """
-    value = number(called(loss, state, "the loss")).real
+    first_loss = called(loss, state, "the loss")
+    number(first_loss)
     result = called(gradients, state, "the gradients")
     if result is None:
         raise ScriptError("the gradients are None: are they returned?")
     if callable(result) or isinstance(result, str):
         what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
-    user = User(loss, gradients, source, targets)
+    narrow = (SINGLE, HALF) if mentions_half(loss, gradients, source) else (SINGLE,)
+    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     names = [name for name, function, first in
-             (("loss", loss, value), ("gradients", gradients, result))
+             (("loss", loss, first_loss), ("gradients", gradients, result))
              if not same(first, called(function.goes_on, state, f"the {name}"))]
     if names:
         user.random = True

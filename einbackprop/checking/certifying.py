@@ -2,12 +2,12 @@
 
 Two methods, each with an estimate of its own error. The complex step (Squire and Trapp 1998),
 L'(x) = Im L(x + ih) / h, has no truncation error worth the name at h = 2^-80 and subtracts
-nothing. It is taken only if the real part of the complex evaluation is the real loss and random
-directions agree with differences. Else: central differences, extrapolated to h = 0 (Richardson
+nothing. It is taken only if the real part of the complex evaluation is the real loss and a random
+direction of each array agrees with differences. Else: central differences, extrapolated to h = 0 (Richardson
 1911; the choice of the best entry of the tableau is Ridders's, 1982).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.checking.roughness import SINGLE, narrow_noise
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
@@ -23,12 +24,15 @@ from einbackprop.world import Raised
 Loss = Callable[[Any], Any]
 Directions = Mapping[Path, np.ndarray]
 
-STEP = 2.0**-80
+STEP = 2.0**-80  # of the complex step, relative to what moves
 AMPLIFICATION = 64.0  # well above the rounding that is there anyway, well below any nonlinearity
 SAMPLES = 6
 LEVELS = 10
 FIRST_STEP = 2.0**-3
 FINE = 2.0**-15  # of the first step
+ALONE = 2.0**-10  # an array with a slope that is smaller beside the largest has a self-check of its own
+FITTED = 12  # differences through which a polynomial is laid
+LOST = 2.0**-20  # an entry that is smaller beside the largest would be lost in a step that is right for that one
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Reference:
         Where in the state those arrays stand.
     rng
         Draws the directions of the self-check and the rounding noise.
+    narrow
+        The eps of dtypes narrower than float64 that may round inside the loss, the widest first.
 
     Raises
     ------
@@ -65,8 +71,10 @@ class Reference:
     """
 
     def __init__(
-        self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator
-    ) -> None:
+        self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator,
+        narrow: tuple[float, ...] = (SINGLE,),
+    ) -> None:  # fmt: skip
+        self.narrow = narrow
         self.loss = loss
         self._strictly: Loss = getattr(loss, "strictly", loss)
         self.state = state
@@ -77,19 +85,44 @@ class Reference:
     @cached_property
     def rounding(self) -> float:
         """How far rounding can move the loss."""
+        return max(self._plain[1], self._narrow)
+
+    @property
+    def coarse(self) -> float:
+        """The eps of a dtype narrower than float64 that rounds inside the loss; that of float64 where there is none."""
         eps = float(np.finfo(float).eps)
+        return self.narrow[-1] if self._narrow else eps
+
+    @cached_property
+    def _plain(self) -> tuple[float, float]:
+        """What one rounding of each operation does to the loss, usually and at most."""
         moved = [self._noisy_value(salt) - self.value for salt in salts(self.rng)]
         finite = [abs(move) / AMPLIFICATION for move in moved if np.isfinite(move)]
-        return max(finite, default=0.0) + eps * abs(self.value)
+        eps = float(np.finfo(float).eps)
+        usual = float(np.median(finite)) if finite else 0.0  # in a run or two a narrow dtype rounds the other way
+        return usual, max(finite, default=0.0) + eps * abs(self.value)
+
+    @cached_property
+    def _narrow(self) -> float:
+        """How far rounding in a narrow dtype moves the loss, 0 where none shows."""
+        def run(state: Any) -> np.ndarray:
+            return np.array(self._value(state))
+
+        value, usual = np.array(self.value), np.array(self._plain[0])
+        return max((2 * float(narrow_noise(run, self.state, value, usual, self.rng, kind, widened))
+                    for kind in self.narrow), default=0.0)
 
     @cached_property
     def analytic(self) -> bool:
-        """Whether the complex step survives this loss: the self-check."""
+        """Whether the complex step survives this loss: the self-check.
+
+        Each array has its say: what a real buffer drops of one must not be lost beside another with a larger slope.
+        """
         try:
-            value = number(self._strictly(_carrying(self.state, AnalyticArray, {})))
+            value = number(self._strictly(_carrying(self.state, AnalyticArray, {}, 0.0)))
             if not abs(value.real - self.value) <= 1e-9 * abs(self.value) + 32 * self.rounding:
                 return False
-            return all(self._survives(self._random_direction()) for _ in range(2))
+            return all(self._survives(direction) for direction in self._checked())
         except (Raised, ScriptError):  # whatever the user's code does with a complex array
             return False
 
@@ -119,7 +152,29 @@ class Reference:
             ahead, behind = self._shifted(directions, step), self._shifted(directions, -step)
             return (ahead - behind) / (2 * step)
 
-        return _extrapolated(ratio, 4.0, first or self._first_step(directions), self.rounding)
+        slope = _extrapolated(ratio, 4.0, first or self._first_step(directions), self.rounding)
+        if first is not None or not self._narrow:
+            return slope
+        return min(slope, self._fitted(directions), key=lambda slope: slope.error)
+
+    def _fitted(self, directions: Directions) -> Slope:
+        """Return the slope of polynomials through many differences: where the loss is noisy, noise averages out."""
+        best = Slope(np.nan, np.inf)
+        for widths in range(3):
+            reach = self._first_step(directions) * 2.0 ** (2 - widths)
+            places = np.arange(1, FITTED + 1) / FITTED
+            odd = np.array([self._shifted(directions, reach * x) - self._shifted(directions, -reach * x)
+                            for x in places]) / 2
+            previous = np.nan
+            for degree in range(1, 6):
+                inverse = np.linalg.pinv(places[:, None] ** np.arange(1, 2 * degree, 2))[0]
+                value = float(inverse @ odd) / reach
+                noise = self.rounding * float(np.sqrt(inverse @ inverse)) / reach
+                error = abs(value - previous) + noise
+                if error < best.error:
+                    best = Slope(value, error)
+                previous = value
+        return best
 
     def fine(self, directions: Directions) -> Slope:
         """Return the central difference at steps so small that hardly a kink is between them.
@@ -157,6 +212,9 @@ class Reference:
                 leaf += step * direction
             else:
                 state = replaced(state, path, leaf + step * float(direction))
+        return self._value(state)
+
+    def _value(self, state: Any) -> float:
         try:
             return number(self.loss(state)).real
         except (Raised, ScriptError):  # the user's code may assert something about its values
@@ -170,7 +228,19 @@ class Reference:
             return np.nan
 
     def _complex_step(self, directions: Directions, kind: type[AnalyticArray]) -> float:
-        return number(self._strictly(_carrying(self.state, kind, directions))).imag / STEP
+        step = STEP * self._size(directions)
+        return number(self._strictly(_carrying(self.state, kind, directions, step))).imag / step
+
+    def _size(self, directions: Directions) -> float:
+        """The step along a direction that is as large as the smallest of what moves; near enough to it beside much."""
+        least, largest = np.inf, 0.0
+        for path, direction in directions.items():
+            values, speed = np.abs(np.asarray(get(self.state, path), dtype=np.float64)), np.abs(direction)
+            if speed.any():
+                ratios = values[speed > 0] / speed[speed > 0]
+                ratios = ratios[ratios > 0] if ratios.any() else np.array([values.max() / speed.max()])
+                least, largest = min(least, float(ratios.min())), max(largest, float(ratios.max()))
+        return max(least, largest * 1e-150) if 0 < largest < np.inf else 1.0
 
     def _survives(self, directions: Directions) -> bool:
         exact = self._complex_step(directions, AnalyticArray)
@@ -180,17 +250,42 @@ class Reference:
         slope = self.fine(directions)
         return slope.error <= 1e-3 * abs(exact) and abs(exact - slope.value) <= 4 * slope.error
 
+    def _checked(self) -> Iterator[Directions]:
+        """The directions of the self-check: arrays in proportion to their slopes together, those without one alone."""
+        one, other = self._random_direction(), self._random_direction()
+        slopes = {path: abs(self._complex_step({path: one[path]}, AnalyticArray)) for path in self.paths}
+        largest = max(slopes.values(), default=0.0)
+        alone = {path for path, slope in slopes.items() if not slope > ALONE * largest}
+        for path in alone:
+            yield {path: one[path]}
+        together = {path: one[path] * (largest / slope) for path, slope in slopes.items() if path not in alone}
+        if together:
+            yield together
+        yield other
+
     def _random_direction(self) -> Directions:
-        shapes = {path: np.shape(get(self.state, path)) for path in self.paths}
-        return {path: self.rng.uniform(0.5, 1.0, shape) * self.rng.choice([-1.0, 1.0], shape)
-                for path, shape in shapes.items()}
+        """A direction in which all entries of an array move as far as its largest, or, of mixed sizes, as their own."""
+        def sized(path: Path) -> np.ndarray:
+            values = np.abs(np.asarray(get(self.state, path), dtype=np.float64))
+            largest = float(values.max(initial=0.0)) or 1.0
+            mixed = bool(np.any((values > 0) & (values < LOST * LOST * largest)))
+            size = np.where(values > 0, values, largest) if mixed else np.full(values.shape, largest)
+            drawn = self.rng.uniform(-1.0, 1.0, values.shape)
+            return size * (0.5 * np.sign(drawn) + 0.5 * drawn)
+
+        return {path: sized(path) for path in self.paths}
 
     def _first_step(self, directions: Directions) -> float:
-        """A step that is moderate for the largest entry that moves."""
-        sizes = [(np.abs(get(self.state, path)).max(initial=0.0), np.abs(direction).max(initial=0))
+        """A step that is moderate for the largest entry that moves, or for a lone one that is far from the largest."""
+        sizes = [(self._moving(path, direction), np.abs(direction).max(initial=0))
                  for path, direction in directions.items()]
         value, speed = (max(column) for column in zip(*sizes, strict=True))
         return FIRST_STEP * float(value or 1.0) / float(speed or 1.0)
+
+    def _moving(self, path: Path, direction: np.ndarray) -> float:
+        values = np.abs(np.asarray(get(self.state, path), dtype=np.float64))
+        largest, moving = float(values.max(initial=0.0)), float(values[direction != 0].max(initial=0.0))
+        return moving if 0 < moving < LOST * largest else largest
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
@@ -225,8 +320,8 @@ def salts(rng: np.random.Generator) -> list[int]:
     return [int(salt) for salt in rng.integers(2**63, size=SAMPLES)]
 
 
-def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions) -> Any:
-    """Copy the state with every float array complex, the directions in the imaginary parts."""
+def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions, step: float) -> Any:
+    """Copy the state with every float array complex, a step along the directions in the imaginary parts."""
     def convert(array: np.ndarray) -> Any:
         if array.dtype.kind != "f":
             return duplicate_array(array)
@@ -234,7 +329,7 @@ def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions) -> 
 
     copied = rebuild(state, convert)
     for path, direction in directions.items():
-        bare(get(copied, path)).imag[...] = STEP * direction
+        bare(get(copied, path)).imag[...] = step * direction
     return copied
 
 

@@ -70,13 +70,15 @@ def judge_all(
     history: dict[str, History], entries: int = ENTRIES,
 ) -> str:  # fmt: skip
     """Judge at one draw whatever is not yet known to be wrong; return the reference's method."""
-    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng)
+    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss)
     wanted = [t for t in targets if t.name not in user.notes
               and all(outcome.verdict != "wrong" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)
     for target in wanted:
         outcome = judge(reference, target.path, returned[target.name], drawing.rng, entries)
         history[target.name].append((draw, outcome))
+    if reference.coarse == np.finfo(float).eps:
+        user.narrow_loss = ()
     return reference.method
 
 

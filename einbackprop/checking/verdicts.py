@@ -16,8 +16,12 @@ from einbackprop.checking.records import Grade, Verdict
 from einbackprop.core.nesting import Path
 
 MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
+ROUGH = 16.0  # standard deviations of noise that a correct gradient may be off: they are estimated from few values
 DOUBT = 4.0  # how many times its own error estimate the reference may be off
-BLUNT = 1e-6  # differences alone accuse nothing that is closer than this, relative to the entry
+BLUNT = 9e-7  # differences alone accuse nothing that is closer than this, relative to the entry
+ZERO = 1e-6  # of what cancels in it: an entry that is smaller may be rounding alone
+SEEN = 5e-5  # a mistake that must show, relative to the largest entry,
+SEEN_ROUNDINGS = 50.0  # or in roundings of the loss
 ENTRIES = 200  # arrays up to this size are compared entry by entry
 SAMPLED = 6
 DIRECTIONS = 3
@@ -29,12 +33,26 @@ class Returned:
     """What the user's function returned for one array, and what rounding does to it.
 
     `values` has the array's shape, in float64; `disturbed` are the values of the noisy runs, of
-    shape (runs, *shape); `eps` is that of the dtype that was returned.
+    shape (runs, *shape); `eps` is that of the dtype that was returned, or of a narrower one on the way, whose noise in
+    each entry is `rough`.
     """
 
     values: np.ndarray
     disturbed: np.ndarray
     eps: float
+    rough: np.ndarray | None = None
+
+    @property
+    def plain(self) -> np.ndarray:
+        """What one rounding in the dtypes of all results does to each entry."""
+        moves = np.abs(self.disturbed - self.values)
+        moves = np.sort(np.where(np.isfinite(moves), moves, 0.0), axis=0)
+        return np.asarray(moves[len(moves) // 2] / AMPLIFICATION) if len(moves) else np.zeros(self.values.shape)
+
+    def rougher(self, noise: np.ndarray, eps: float) -> "Returned":
+        """The same, with noise of each entry that comes from a narrower dtype on the way."""
+        rough = noise if self.rough is None else np.maximum(self.rough, noise)
+        return replace(self, rough=rough, eps=max(eps, self.eps))
 
     def along(self, direction: np.ndarray) -> Slope:
         """Return the user's slope along a direction, and how far rounding may have moved it."""
@@ -44,6 +62,8 @@ class Returned:
         moves = (self.disturbed[:, moving] - values) @ weights
         moves = np.sort(np.abs(moves[np.isfinite(moves)]))  # in a run or two a branch may flip
         spread = float(moves[len(moves) // 2]) / AMPLIFICATION if len(moves) else 0.0
+        if self.rough is not None:
+            spread += float(np.hypot.reduce(self.rough[moving] * weights, axis=None)) * ROUGH / MARGIN
         return Slope(slope, MARGIN * spread + 8 * self.eps * float(np.abs(values) @ np.abs(weights)))
 
 
@@ -114,9 +134,28 @@ def judge(
         if verdicts[-1][0] == "wrong":
             break
     verdict, probe = _gravest(verdicts, [probe for probe in probes if probe.index is not None])
+    if verdict == "right" and _is_blind(reference, yours, probes):
+        verdict = "undecided"
     if probe.index is None:
         probe = _located(reference, path, yours, probe)
     return _outcome(verdict, probe, yours, probes)
+
+
+def _is_blind(reference: Reference, yours: Returned, probes: list[_Probe]) -> bool:
+    """Whether the reference is so uncertain that a small mistake in the largest entry would not show."""
+    if reference.analytic:
+        return False
+    largest = _scale(yours, probes)
+    doubt = max((DOUBT * p.reference.error for p in probes if p.index is not None), default=0.0)
+    return bool(doubt > max(SEEN, SEEN_ROUNDINGS * reference.coarse) * largest)
+
+
+def _scale(yours: Returned, probes: list[_Probe]) -> float:
+    """The size of the largest entry, or of what cancels in it: a gradient that is zero for every value has a scale."""
+    entries = [p for p in probes if p.index is not None]
+    largest, cancelling = (max((size for size in sizes if np.isfinite(size)), default=0.0) for sizes in (
+        [abs(p.reference.value) for p in entries], [p.yours.error / (MARGIN * yours.eps) for p in entries]))
+    return largest if largest > ZERO * cancelling else cancelling
 
 
 def _gravest(
@@ -201,9 +240,8 @@ def _outcome(verdict: Verdict, probe: _Probe, yours: Returned, probes: list[_Pro
     value, expected = probe.yours.value, probe.reference.value
     gap = abs(value - expected)
     entries = [p for p in [*probes, probe] if p.index is not None]
-    sizes = [abs(p.reference.value) for p in entries]
     gaps = [abs(p.yours.value - p.reference.value) for p in entries]
-    largest = max((size for size in sizes if np.isfinite(size)), default=0.0)
+    largest = _scale(yours, entries)
     rounding = max(probe.yours.error / MARGIN, yours.eps * abs(expected))
     relative = max(gaps) / (largest or abs(value) or 1.0)
     return Outcome(
