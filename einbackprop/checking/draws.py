@@ -1,13 +1,13 @@
 """The states at which a check is made: which arrays are drawn, which are redrawn, which are kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.certifying import number
-from einbackprop.checking.drawing import WORDS, Kind, Role, draw, parameter_role, role
+from einbackprop.checking.certifying import Reference, number
+from einbackprop.checking.drawing import WORDS, Kind, Role, draw, parameter_role, range_role, role
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, root
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
@@ -15,6 +15,10 @@ from einbackprop.world import Raised
 Function = Callable[[Any], Any]
 
 _POSITIVE = Role("positive")
+NEAR_ZERO = 2.0**-10  # of their values: a loss changes as little there, but for one that is singular at zero
+SINGULAR = 2.0**-7
+SAME = 2.0**-40  # of a loss: a change that is smaller is rounding
+ROUNDINGS = 64.0  # a change of the loss by fewer is none
 
 
 @dataclass(frozen=True)
@@ -79,21 +83,86 @@ class Drawing:
         return copied
 
     def _first_that_works(self) -> Callable[[Any], None]:
-        """The freest way to draw parameters that these functions survive."""
+        """The freest way to draw parameters that these functions survive, and at which the loss still sees them all."""
         arrays = [get(self.own, path) for path in self.parameters]
-        roles = [parameter_role(array) for array in arrays]
+        free = [self._without_norm(path, parameter_role(array))
+                for path, array in zip(self.parameters, arrays, strict=True)]
+        within = [range_role(array) for array in arrays]
+        large = [replace(item, scale=float(np.abs(array).max(initial=0.0)) or 1.0)
+                 for item, array in zip(within, arrays, strict=True)]
         ways: list[tuple[str, Callable[[Any], None]]] = [
-            (_words(roles), lambda state: self._fill(state, roles)),
-            ("positive", lambda state: self._fill(state, [_POSITIVE] * len(roles))),
+            (_words(free), lambda state: self._fill(state, free)),
+            (_words(within), lambda state: self._fill(state, within)),
+            (f"{_words(large)}, as large as yours", lambda state: self._fill(state, large)),
+            ("positive", lambda state: self._fill(state, [_POSITIVE] * len(free))),
             ("near your own values", self._nudge),
         ]
-        for words, way in ways:
+        open_ = [i for i, (a, b) in enumerate(zip(free, within, strict=True)) if a.kind != b.kind]
+        working: list[tuple[str, Callable[[Any], None]]] = []
+        for words, way in ways[:1] + ways[1 if open_ else 2:]:
             self._draw_parameters = way
-            if self._working({}) is not None:
-                self.parameters_are = words
-                return way
-        self.parameters_are = "your own values: at others the loss is no finite number"
-        return lambda state: None
+            state = self._working({})
+            if state is None:
+                continue
+            working.append((words, way))
+            if self._sees_all(state) and not (way is ways[0][1] and any(self._leaves_range(state, i) for i in open_)):
+                break
+        else:
+            if not working:
+                self.parameters_are = "your own values: at others the loss is no finite number"
+                return lambda state: None
+            working = working[:1]
+        self.parameters_are, way = working[-1]
+        return way
+
+    def _without_norm(self, path: Path, kept: Role) -> Role:
+        """The role, or a freer one where the loss normalises the parameter itself, so that its sums are no promise."""
+        if kept.kind not in ("unit", "distribution"):
+            return kept
+        change = self._change(self.own, path, lambda array: 2 * array)
+        if abs(change) > SAME * abs(value(self.functions[0], self.own)):
+            return kept
+        return Role("real" if kept.kind == "unit" else "positive")
+
+    def _sees_all(self, state: Any) -> bool:
+        """Whether the loss changes with each parameter with which it changes at the user's own values.
+
+        Where sigmoids are saturated, or everything is clipped, nothing shows.
+        """
+        return all(self._moves(state, path) or not self._moves(self.own, path) for path in self.parameters)
+
+    def _moves(self, state: Any, path: Path) -> bool:
+        moved = self.copied(state)
+        leaf = get(moved, path)
+        leaf *= np.random.default_rng(0).uniform(1.01, 1.1, leaf.shape)
+        return value(self.functions[0], moved) != value(self.functions[0], state)
+
+    def _leaves_range(self, state: Any, index: int) -> bool:
+        """Whether the loss is not made for negative entries of a parameter of which the user's has none.
+
+        They are clipped one by one. Or it is singular at zero from above alone, as a logarithm with a guard.
+        """
+        path = self.parameters[index]
+        if self._change(state, path, lambda array: np.where(array < 0, 1.3 * array, array)) == 0:
+            return bool(np.any(get(state, path) < 0))
+        usual = SINGULAR * abs(self._change_near(path, 1.0))
+        return abs(self._change_near(path, NEAR_ZERO)) > usual >= abs(self._change_near(path, -NEAR_ZERO))
+
+    def _change_near(self, path: Path, factor: float) -> float:
+        """By how much the loss changes where a parameter is a multiple of the user's, and grows a little."""
+        return self._change(self.own, path, lambda array: 1.1 * factor * array, lambda array: factor * array)
+
+    def _change(
+        self, state: Any, path: Path, after: Callable[[Any], Any], before: Callable[[Any], Any] = np.copy
+    ) -> float:
+        """By how much the loss differs between two arrays that are made of one of the state's."""
+        values = []
+        for make in (before, after):
+            copied = self.copied(state)
+            leaf = get(copied, path)
+            leaf[...] = make(leaf)
+            values.append(value(self.functions[0], copied))
+        return values[1] - values[0]
 
     def _fill(self, state: Any, roles: list[Role]) -> None:
         for path, kept in zip(self.parameters, roles, strict=True):
@@ -162,10 +231,21 @@ def depends(loss: Function, state: Any, path: Path, others: Sequence[Path]) -> b
     rng = np.random.default_rng(0)
     base = Drawing.copied(state)
     for other in others:
-        get(base, other)[...] += rng.uniform(0.1, 0.5, get(base, other).shape)
+        _move(get(base, other), rng)
     moved = Drawing.copied(base)
-    get(moved, path)[...] += rng.uniform(0.1, 0.5, get(moved, path).shape)
-    return value(loss, moved) != value(loss, base)
+    _move(get(moved, path), rng)
+    change = value(loss, moved) - value(loss, base)
+    if not np.isfinite(change) or change == 0:
+        return change != 0
+    try:  # a bias in front of a batch norm changes the loss by rounding alone
+        rounding = Reference(loss, base, (path,), rng).rounding
+    except ScriptError:
+        return True
+    return abs(change) > ROUNDINGS * rounding
+
+
+def _move(array: Any, rng: np.random.Generator) -> None:
+    array += (np.abs(array).max(initial=0.0) or 1.0) * rng.uniform(0.1, 0.5, array.shape)
 
 
 def value(loss: Function, state: Any) -> float:

@@ -14,8 +14,8 @@ from ..errors import EinbackpropError
 from .matching import Target
 from .problems import Problem
 from .records import Gradient
-from .resizing import hiding, other_sizes, resized, told
-from .trials import tried_once
+from .resizing import hiding, other_sizes, related_sizes, resized, told
+from .trials import Trial, tried_once
 
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
 
@@ -91,9 +91,44 @@ def look(
             continue
         if trial.user.random:
             break
+        if problem.elsewhere is None and any(name in right for name in trial.wrong):
+            related = _related(problem, state, program, set(names), seed)
+            if related is not None:
+                sizes, trial = related
         tried.append(sizes)
         wrong |= {name: sizes for name in trial.wrong if name in right and name not in wrong}
     return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None)
+
+
+def _related(
+    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int
+) -> tuple[str, Trial] | None:
+    """A trial at other sizes that are to each other as the user's: one may be a sum or a multiple of others.
+
+    Code that cuts and joins arrays ties sizes without a contraction, and nothing right can be wrong for that.
+    """
+    if program is None:
+        return None
+    arrays, parameters = _inputs(problem, state, program, paths)
+    sizes = related_sizes(program, arrays, parameters)
+    if sizes is None:
+        return None
+    rng = np.random.default_rng(seed)
+    other = resized(state, program, problem.place, sizes, parameters, rng)
+    if other is None:
+        return None
+    try:
+        trial = tried_once(replace(problem, state=other), np.random.default_rng(seed))
+    except EinbackpropError:  # the code is not made for these sizes
+        return None
+    return told({d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}), trial
+
+
+def _inputs(
+    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]]
+) -> tuple[list[Any], set[str]]:
+    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
+    return arrays, {d.ref.name for d in program.inputs if problem.place(d) in paths}
 
 
 def _problems(
@@ -105,10 +140,9 @@ def _problems(
         return
     if program is None:
         return
-    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
+    arrays, parameters = _inputs(problem, state, program, paths)
     if sum(array.size for array in arrays) > LARGEST:
         return
-    parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     sizes = other_sizes(program, arrays, parameters)
     if sizes is not None:
         rng = np.random.default_rng(seed)

@@ -101,7 +101,7 @@ def narrow_noise(
 def mentions_half(*functions: Any) -> bool:
     """Whether the code of functions, or of functions that it names, has a name of float16 in it."""
     seen: set[int] = set()
-    left = list(functions)
+    left = [getattr(function, "function", function) for function in functions]
     while left and len(seen) < 500:
         item = left.pop()
         code = item if isinstance(item, CodeType) else getattr(item, "__code__", None)

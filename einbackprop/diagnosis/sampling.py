@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checking.drawing import draw, parameter_role, role
+from ..checking.drawing import Role, draw, parameter_role, role
 from ..core.elementwise import numeric
 from ..core.interpretation import compute, squeeze
 from ..core.program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
@@ -26,6 +26,7 @@ Values = dict[str, Array]
 CLOSE = 1e-8  # relative to the largest entry: rounding at values of order 1 is far below, a mistake far above
 JITTER = 1e-11
 ROUNDINGS = 1000  # a value that is off by less than this many times what the jitter changes is rounding: 1e-8 again
+SQUARE = ("symmetric", "definite", "orthogonal")
 SMALLEST = 3  # two samples are too few for a norm: its outputs are ±1 whatever goes in
 
 
@@ -139,7 +140,8 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
     for declared, array in zip(program.inputs, arrays, strict=True):
         own = declared.ref.name in parameters
         single = {i for i in declared.ref.indices if program.sizes[i] == 1 and (own or not is_of_samples(i, program))}
-        stays = declared.ref.name not in parameters and not can_be_resized(np.asarray(array))
+        plain = squeeze(np.asarray(array), declared)
+        stays = parameter_role(plain).kind in SQUARE if own else not can_be_resized(np.asarray(array))
         tied |= set(declared.ref.indices) if stays else single
     return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}
 
@@ -187,7 +189,7 @@ def is_letter(position: Position) -> bool:
 
 def can_be_resized(array: Array) -> bool:
     """Whether an array of another size can be drawn that is data of the same kind."""
-    if role(array).kind in ("symmetric", "definite"):
+    if role(array).kind in SQUARE:
         return False
     return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
 
@@ -224,9 +226,10 @@ def drawn(
             return plain if plain.shape == shape else redrawn(plain, shape, rng)
     if way == "positive":
         return rng.uniform(0.5, 2.0, shape)
-    if kept.kind in ("kept", "real"):
-        return rng.normal(0.0, min(1.0, 2.0 / float(np.sqrt(max(shape, default=1)))) if len(shape) > 1 else 1.0, shape)
-    return draw(np.empty(shape), kept, rng)
+    if kept.kind == "kept":
+        kept = Role("real")
+    like = plain.astype(np.float64) if plain.shape == shape else np.ones(shape)
+    return draw(like, kept, rng)
 
 
 def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
