@@ -133,17 +133,20 @@ def test_a_generator_among_the_arguments_draws_the_same_numbers_each_time() -> N
     assert report.findings == ()
 
 
+KINKED = np.array([0.0, 0.002, -0.003])
+
+
 def kinked(w: Any) -> Any:
     """Finite only near the user's own values, of which one sits at the kink."""
-    return np.abs(w).sum() - np.log(1e-4 - (w**2).sum())
+    return np.abs(w).sum() - np.log(2e-6 - ((w - KINKED) ** 2).sum())
 
 
 def kinked_gradient(w: Any) -> Any:
-    return np.sign(w) + 2 * w / (1e-4 - (w**2).sum())
+    return np.sign(w) + 2 * (w - KINKED) / (2e-6 - ((w - KINKED) ** 2).sum())
 
 
 def test_a_kink_is_called_a_kink() -> None:
-    report = check(kinked, lambda w: kinked_gradient(w) + 0.5 * (w == 0), np.array([0.0, 0.002, -0.003]))
+    report = check(kinked, lambda w: kinked_gradient(w) + 0.5 * (w == 0), KINKED)
     assert report.exit_code == 3
     assert report.gradients[0].verdict == "kink"
     assert report.gradients[0].index == (0,)
@@ -155,7 +158,7 @@ def test_a_kink_is_called_a_kink() -> None:
 
 
 def test_a_mistake_beside_a_kink_is_a_mistake() -> None:
-    report = check(kinked, lambda w: kinked_gradient(w) * (1 + (w < 0)), np.array([0.0, 0.002, -0.003]))
+    report = check(kinked, lambda w: kinked_gradient(w) * (1 + (w < 0)), KINKED)
     assert report.gradients[0].verdict == "wrong"
     assert report.gradients[0].index == (2,)
 
@@ -193,7 +196,7 @@ def test_a_gradient_that_relies_on_the_data_is_doubted_not_accused() -> None:
 
 
 def test_how_parameters_were_drawn_is_said() -> None:
-    for name, words in (("a matrix that must be positive", "positive"), ("a scale that must be positive", "positive"),
+    for name, words in (("a matrix that must be positive", "between 0 and 1"), ("a scale that must be positive", "positive"),
                         ("norm", "of both signs")):
         assert f"drawn afresh 3 times, {words}; sizes are yours." in judged(CONTROLS[name]).assumptions[0]
 

@@ -1,0 +1,39 @@
+"""Correct gradients in unusual circumstances are not accused; with a small mistake none is called right."""
+
+import circumstances_ranges  # noqa: F401 - each adds its own
+import circumstances_rounding  # noqa: F401
+import circumstances_shapes  # noqa: F401
+import pytest
+from circumstances import CIRCUMSTANCES
+from circumstances_mistakes import MISTAKES, Mistake, mistaken
+from hypothesis import settings
+
+from einbackprop.checking.solving import check
+
+THOROUGH = settings.get_current_profile_name() == "thorough"
+NAMES = list(CIRCUMSTANCES)
+SOME = NAMES if THOROUGH else NAMES[::3]
+SLOW = {"1e-7 in the loss only", "float16 products in the loss", "a float32 total"}  # seconds each
+
+
+def verdicts(name: str, how: Mistake | None) -> list[str]:
+    case = CIRCUMSTANCES[name]
+    gradients = mistaken(case, how) if how else case.gradients
+    return [item.verdict for item in check(case.loss, gradients, *case.arguments, wrt=case.wrt).gradients]
+
+
+@pytest.mark.parametrize("name", NAMES if THOROUGH else [name for name in NAMES if name not in SLOW])
+def test_a_correct_gradient_is_right(name: str) -> None:
+    assert set(verdicts(name, None)) == {"right"}
+
+
+@pytest.mark.parametrize("how", MISTAKES)
+@pytest.mark.parametrize("name", [name for name in SOME if THOROUGH or name not in SLOW])
+def test_a_small_mistake_is_wrong(name: str, how: Mistake) -> None:
+    assert "wrong" in verdicts(name, how)
+
+
+def test_there_are_enough_of_each_kind() -> None:
+    kinds = [case.kind for case in CIRCUMSTANCES.values()]
+    least = {"narrow": 8, "kink": 8, "range": 10, "tied": 8, "zero": 8, "guard": 8, "scale": 10}
+    assert all(kinds.count(kind) >= count for kind, count in least.items())
