@@ -196,7 +196,8 @@ def test_a_gradient_that_relies_on_the_data_is_doubted_not_accused() -> None:
 
 
 def test_how_parameters_were_drawn_is_said() -> None:
-    for name, words in (("a matrix that must be positive", "between 0 and 1"), ("a scale that must be positive", "positive"),
+    for name, words in (("a matrix that must be positive", "between 0 and 1"),
+                                ("a scale that must be positive", "positive"),
                         ("norm", "of both signs")):
         assert f"drawn afresh 3 times, {words}; sizes are yours." in judged(CONTROLS[name]).assumptions[0]
 

@@ -13,7 +13,8 @@ from einbackprop.checking.solving import check
 THOROUGH = settings.get_current_profile_name() == "thorough"
 NAMES = list(CIRCUMSTANCES)
 SOME = NAMES if THOROUGH else NAMES[::3]
-SLOW = {"1e-7 in the loss only", "float16 products in the loss", "a float32 total"}  # seconds each
+SLOW = {"1e-7 in the loss only", "float16 products in the loss"}  # seconds each
+UNDECIDED = {"a float32 total"}  # differences of it cannot show a mistake of 1e-4 at some draws
 
 
 def verdicts(name: str, how: Mistake | None) -> list[str]:
@@ -24,7 +25,7 @@ def verdicts(name: str, how: Mistake | None) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES if THOROUGH else [name for name in NAMES if name not in SLOW])
 def test_a_correct_gradient_is_right(name: str) -> None:
-    assert set(verdicts(name, None)) == {"right"}
+    assert set(verdicts(name, None)) <= ({"right", "undecided"} if name in UNDECIDED else {"right"})
 
 
 @pytest.mark.parametrize("how", MISTAKES)
