@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from hostile import THOROUGH, is_safe
-from mutants import COLUMNS, COLUMNS_GRADS, COLUMNS_LOSS, MUTANTS
+from library import COLUMNS
 
 from einbackprop.emission.literals import in_ascii
 from einbackprop.notation.console import complain, say, spelled
 from einbackprop.shell.command import main
 
-CHECK = ["--loss", COLUMNS_LOSS, "--grads", COLUMNS_GRADS, "--wrt", "theta"]
+CHECK = ["--loss", COLUMNS.loss, "--grads", COLUMNS.grads, "--wrt", "theta"]
 READ = "back(run(theta, X), Y, theta)"
 SMALL = ["train", "digits", "--network", "mlp", "--hidden", "4", "--epochs", "1"]
 COMMANDS = {
@@ -40,7 +40,7 @@ POSIX = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    wrong = MUTANTS["untransposed W"].of(COLUMNS)
+    wrong = COLUMNS.wrong("untransposed W")
     Path("σ.py").write_text(wrong.replace("d_two", "δ"), encoding="utf-8")
     return tmp_path
 
@@ -101,7 +101,7 @@ def shell(command, here, **environment):
     return done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "backslashreplace")
 
 
-WORDS = f'check σ.py --loss "{COLUMNS_LOSS}" --grads "{COLUMNS_GRADS}" --wrt theta'
+WORDS = f'check σ.py --loss "{COLUMNS.loss}" --grads "{COLUMNS.grads}" --wrt theta'
 FULL = "einbackprop: standard output cannot be written to: No space left on device\n"
 STREAMS = {
     "einbackprop explain > /dev/full": (2, FULL),
