@@ -1,12 +1,17 @@
 """Hypothesis profiles: `fast` unless told otherwise, `ci` (the same examples each time), `thorough`.
 
 `pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough.
+
+Errors of ours are raised in all tests but those of `einbackprop.core.faults`, which take the switch away.
 """
 
 import os
 from importlib.util import find_spec
 
 from hypothesis import HealthCheck, settings
+
+# An error of ours in any part of a check fails the test in which it happens, in subprocesses too.
+os.environ["EINBACKPROP_TRACEBACK"] = "1"
 
 settings.register_profile(
     "fast", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

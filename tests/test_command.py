@@ -121,10 +121,11 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
         raise KeyError("t17")
 
     monkeypatch.setattr("einbackprop.shell.scripts.solve", failing)
+    monkeypatch.delenv("EINBACKPROP_TRACEBACK")
     arguments = ["check", str(script), *OPTIONS]
     assert main(arguments) == 4
     said = capsys.readouterr().err
-    assert said.startswith("einbackprop: a mistake of einbackprop itself, not of your code: KeyError: 't17'.")
+    assert said.startswith("einbackprop: a mistake of einbackprop itself, not of your code: KeyError: 't17' at shell/")
     assert "EINBACKPROP_TRACEBACK=1" in said
     monkeypatch.setenv("EINBACKPROP_TRACEBACK", "1")
     with pytest.raises(KeyError):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
+from .failures import asks_numpy
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift
 from .recorder import Recorder
@@ -106,6 +107,7 @@ def plain_nested(values: Any) -> Any:
     return [plain_nested(v) for v in values] if isinstance(values, list | tuple) else plain(values)
 
 
+@asks_numpy
 def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
     """``np.array``: a copy of a traced array, a stack of several, else a constant.
 

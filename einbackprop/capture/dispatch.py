@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import TraceError
 from . import contractions
-from .failures import MismatchError
+from .failures import MismatchError, asks_numpy
 from .memory import is_traced
 from .pointwise import cast, lift, pointwise, unread
 from .recorder import Recorder
@@ -21,6 +21,7 @@ LOST = "the trace is lost here: a result is written into a plain array. Make it 
 WITHOUT_MEANING = frozenset({"casting", "order", "subok"})
 
 
+@asks_numpy
 def apply_ufunc(
     recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], keywords: Mapping[str, Any]
 ) -> Any:
@@ -69,6 +70,7 @@ def call(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], keywords: M
     return cast(recorder, result, keywords["dtype"]) if keywords.get("dtype") is not None else result
 
 
+@asks_numpy
 def done(function: Callable[..., Any], name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """What NumPy answers on the plain arrays."""
     try:
@@ -89,6 +91,7 @@ def several(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value: A
     return unread(recorder, inputs, f"np.{ufunc.__name__} is not read", value)
 
 
+@asks_numpy
 def reduced(recorder: Recorder, ufunc: np.ufunc, array: Any, keywords: dict[str, Any], where: Any) -> Any:
     """``np.add.reduce`` and the like."""
     value = ufunc.reduce(unwrap(array), **{key: unwrap(item) for key, item in keywords.items()}, where=unwrap(where))
@@ -108,6 +111,7 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
 
 
+@asks_numpy
 def write_out(recorder: Recorder, out: Any, result: Any) -> Any:
     """``out=``: the result goes into an array that is there already. A NumPy scalar is no array: it is replaced."""
     if not is_traced(out):

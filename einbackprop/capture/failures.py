@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from types import CodeType
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +18,18 @@ from .memory import View, is_traced
 from .statements import statements_of
 
 Describe = Callable[[View], str]
+Function = TypeVar("Function", bound=Callable[..., Any])
+OWN = str(Path(__file__).parent.parent)
+THIN = ("tracer.py", "traced.py", "namespace.py", "stand_ins.py", "calls.py", "copies.py", "library.py")
+"""Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
+DEEP = 50
+"""Calls of the user's inside one another, after which it is theirs if there are too many."""
+ASKING: set[CodeType] = set()
+STANDS_FOR = {
+    "Traced": "numpy.ndarray", "Selection": "numpy.ndarray", "Measured": "int", "Module": "module",
+    "Function": "function", "Casting": "type", "Joined": "numpy.lib.RClass",
+}  # fmt: skip
+STAND_INS = re.compile(rf"'(?:[\w.]+\.)?({'|'.join(STANDS_FOR)})'")
 
 
 class MismatchError(ValueError):
@@ -64,14 +81,50 @@ def located(error: EinbackpropError) -> EinbackpropError:
     return type(error)(f"{where}\n{error}")
 
 
+def asks_numpy(function: Function) -> Function:
+    """Mark a function as one that asks NumPy with the user's values: what NumPy raises there is of the user's line."""
+    ASKING.add(inspect.unwrap(function).__code__)
+    return function
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether an exception was raised by a mistake in a rule of ours, not by the user's line.
+
+    It is the user's where the innermost frame is theirs, where NumPy was asked with their values, and where one of our
+    lines raises it on purpose, as NumPy would.
+    """
+    below: list[tuple[CodeType, int]] = []
+    users, step = 0, error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if is_users(code.co_filename):
+            below, users = [], users + 1
+        elif code.co_filename.startswith(OWN):
+            below.append((code, step.tb_lineno))
+        step = step.tb_next
+    endless = isinstance(error, RecursionError) and users > DEEP
+    if isinstance(error, MismatchError) or endless or not below:
+        return False
+    code, line = below[-1]
+    on_purpose = linecache.getline(code.co_filename, line).lstrip().startswith("raise ")
+    return not on_purpose and code not in ASKING and not code.co_filename.endswith(THIN)
+
+
 def failed(error: Exception, describe: Describe) -> TraceError:
-    """An exception of the user's code: its line, and what was said."""
+    """An exception of the user's code: its line, and what was said. One of ours is raised as it is."""
+    if is_ours(error):
+        raise error
     where = user_line(error) or "the code"
     if isinstance(error, RecursionError):
         return TraceError(f"{where}\nthe function calls itself without an end")
     if isinstance(error, MismatchError):
         return TraceError(f"{where}\n{mismatch(error, describe)}")
-    return TraceError(f"{where}\nraised {type(error).__name__}: {error}")
+    return TraceError(f"{where}\nraised {type(error).__name__}: {in_numpys_words(str(error))}")
+
+
+def in_numpys_words(message: str) -> str:
+    """What Python says of a stand-in of ours, said of what it stands for."""
+    return STAND_INS.sub(lambda found: f"'{STANDS_FOR[found[1]]}'", message)
 
 
 def mismatch(error: MismatchError, describe: Describe) -> str:

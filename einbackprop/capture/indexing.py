@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
 from .creation import as_array
+from .failures import asks_numpy
 from .memory import At, Derived, Slice, View, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
@@ -19,6 +20,7 @@ Key = list[Any]
 WHOLE = slice(None)
 
 
+@asks_numpy
 def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     """``array[key]``: a view where NumPy gives one, else a pick by integer arrays, or a selection by a mask."""
     items = normalise(recorder, array, key)
@@ -36,6 +38,7 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     return made.copied(value)  # a NumPy scalar is no view
 
 
+@asks_numpy
 def selected(recorder: Recorder, array: View, items: Key) -> Selection:
     """``array[mask, …]``."""
     mask = items[0]
@@ -47,6 +50,7 @@ def selected(recorder: Recorder, array: View, items: Key) -> Selection:
 # Keys
 
 
+@asks_numpy
 def concrete_key(key: Any) -> Any:
     """The key with plain arrays and numbers in it."""
     if isinstance(key, tuple):
@@ -69,6 +73,7 @@ def normalise(recorder: Recorder, array: View, key: Any) -> Key:
     return [*items, *whole] if at is None else [*items[:at], *whole, *items[at + 1 :]]
 
 
+@asks_numpy
 def entry(recorder: Recorder, item: Any) -> Any:
     """A list or range of integers as an array; one integer as an int; a traced array as it is."""
     if type(item) is Selection:

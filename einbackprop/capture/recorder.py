@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, Update, operands
+from ..core.progress import tick
 from .memory import At, Buffer, View, Window
 from .sizes import measure
 
@@ -194,6 +195,7 @@ class Recorder:
 
     def emit(self, letters: str, equation: Callable[[Ref, Source | None], Equation], value: Any = None) -> str:
         """Write down an equation for a value with these stored letters; its name."""
+        tick()
         name = self.fresh(map(self.dimensions.axis, letters), value)
         self.made[name] = equation(Ref(name, letters), self.source())
         if self._aside:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Contract, Map
+from ..errors import TraceError
+from .failures import asks_numpy
 from .memory import is_traced, same_value
 from .pointwise import is_scalar
 from .recorder import Recorder
@@ -120,9 +122,15 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         return self.picked()[key]
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TraceError(
+            "a write into what a mask has picked is not read: np.array(x[mask]) is an array of its own to write into"
+        )
+
     def __iter__(self) -> Any:
         return iter(self.picked())
 
+    @asks_numpy
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.pop("out", ())
         if method == "__call__" and not keywords and ufunc is not np.matmul and all(map(self._fits, inputs)):
@@ -141,6 +149,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         rank = 0 if is_scalar(operand) else np.ndim(operand.value if is_traced(operand) else plain(operand))
         return bool(rank <= self.whole.ndim - self.mask.ndim)
 
+    @asks_numpy
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         if function in (np.sum, np.mean) and set(keywords) <= {"axis"} and type(arguments[0]) is Selection:
             return getattr(self, function.__name__)(*arguments[1:], **keywords)

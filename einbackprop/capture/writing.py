@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
 from ..errors import TraceError
+from .failures import asks_numpy
 from .indexing import (
     Key,
     basic_part,
@@ -32,6 +33,7 @@ from .sizes import plain
 Added = tuple[Factor, Ref | None]
 
 
+@asks_numpy
 def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     """``array[key] = new``."""
     items = normalise(recorder, array, key)

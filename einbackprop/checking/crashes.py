@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from ..core.nesting import get
 from ..diagnosis.sampling import free_dimensions
-from ..errors import EinbackpropError, ScriptError
+from ..errors import EinbackpropError, ScriptError, TraceError
 from .mismatches import explained
 from .problems import Problem, targets_of, with_arrays
 from .records import Finding
@@ -61,7 +60,7 @@ def _findings(problem: Problem, seed: int) -> tuple[Finding, ...]:
         own = with_arrays(problem)
         program = problem.forward(own).program
         paths = {target.path for target in targets_of(problem, own)}
-    except EinbackpropError:  # the loss is what stops
+    except (ScriptError, TraceError):  # the loss is what stops
         return ()
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     arrays = [np.asarray(get(own, problem.place(declared))) for declared in program.inputs]
@@ -72,9 +71,9 @@ def _findings(problem: Problem, seed: int) -> tuple[Finding, ...]:
             return ()
         other = replace(problem, state=state)
         try:
-            trial = tried_once(other, rng)
-        except EinbackpropError:  # the sizes are written in the code, or it is not the sizes that stop it
+            trial, traced = tried_once(other, rng), problem.pair(state)
+        except (ScriptError, TraceError):  # the sizes are written in the code, or it is not the sizes that stop it
             continue
-        findings = reviewed(other, trial, partial(problem.pair, state), seed).findings
+        findings = reviewed(other, trial, traced, seed).findings
         return findings if len(findings) == 1 and findings[0].line is not None else ()
     return ()

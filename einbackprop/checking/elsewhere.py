@@ -10,14 +10,16 @@ import numpy as np
 
 from ..core.nesting import get
 from ..core.program import Program
-from ..errors import EinbackpropError
+from ..core.progress import in_time
+from ..errors import ScriptError
 from .matching import Target
 from .problems import Problem
 from .records import Gradient
-from .resizing import hiding, other_sizes, related_sizes, resized, told
+from .resizing import hiding, other_sizes, resized, told
 from .trials import Trial, tried_once
 
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
+UNTRIED = "right at your sizes: the time was over before others were tried"
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class Elsewhere:
         What the user's own sizes hide, in words.
     certain : bool
         Whether the sizes were the user's to choose, so that the code is meant to work at all of them.
+    is_cut : bool
+        Whether the time was over before all of them were tried.
     """
 
     tried: tuple[str, ...] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)
     hides: tuple[str, ...] = ()
     certain: bool = False
+    is_cut: bool = False
 
     def verdicts(self, gradients: Sequence[Gradient], read: bool) -> tuple[Gradient, ...]:
         """The gradients, with those that are right at the user's sizes only called wrong.
@@ -49,6 +54,8 @@ class Elsewhere:
         return tuple(self._verdict(item, self.certain or read) for item in gradients)
 
     def _verdict(self, item: Gradient, certain: bool) -> Gradient:
+        if item.verdict == "right" and self.is_cut and item.name not in self.wrong:
+            return replace(item, note=f"{item.note}; {UNTRIED}" if item.note else UNTRIED)
         if item.verdict != "right" or item.name not in self.wrong:
             return item
         sizes = self.wrong[item.name]
@@ -84,51 +91,27 @@ def look(
         hides = hiding(program, inputs)
     tried: list[str] = []
     wrong: dict[str, str] = {}
-    for sizes, other in _problems(problem, state, program, set(names), seed):
-        try:
-            trial = tried_once(other, np.random.default_rng(seed))
-        except EinbackpropError:  # the code is not made for these sizes
-            continue
-        if trial.user.random:
-            break
-        if problem.elsewhere is None and any(name in right for name in trial.wrong):
-            related = _related(problem, state, program, set(names), seed)
-            if related is not None:
-                sizes, trial = related
-        tried.append(sizes)
-        wrong |= {name: sizes for name in trial.wrong if name in right and name not in wrong}
-    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None)
+
+    def try_all() -> bool:
+        for sizes, other in _problems(problem, state, program, set(names), seed):
+            trial = _tried(other, seed)
+            if trial is not None and trial.user.random:
+                break
+            if trial is not None:
+                tried.append(sizes)
+                wrong.update({name: sizes for name in trial.wrong if name in right and name not in wrong})
+        return True
+
+    done = in_time("trying other sizes", try_all, False)
+    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, is_cut=not done)
 
 
-def _related(
-    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int
-) -> tuple[str, Trial] | None:
-    """A trial at other sizes that are to each other as the user's: one may be a sum or a multiple of others.
-
-    Code that cuts and joins arrays ties sizes without a contraction, and nothing right can be wrong for that.
-    """
-    if program is None:
-        return None
-    arrays, parameters = _inputs(problem, state, program, paths)
-    sizes = related_sizes(program, arrays, parameters)
-    if sizes is None:
-        return None
-    rng = np.random.default_rng(seed)
-    other = resized(state, program, problem.place, sizes, parameters, rng)
-    if other is None:
-        return None
+def _tried(problem: Problem, seed: int) -> Trial | None:
+    """The gradients at one draw; None where the code is not made for these sizes."""
     try:
-        trial = tried_once(replace(problem, state=other), np.random.default_rng(seed))
-    except EinbackpropError:  # the code is not made for these sizes
+        return tried_once(problem, np.random.default_rng(seed))
+    except ScriptError:
         return None
-    return told({d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}), trial
-
-
-def _inputs(
-    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]]
-) -> tuple[list[Any], set[str]]:
-    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
-    return arrays, {d.ref.name for d in program.inputs if problem.place(d) in paths}
 
 
 def _problems(
@@ -140,9 +123,10 @@ def _problems(
         return
     if program is None:
         return
-    arrays, parameters = _inputs(problem, state, program, paths)
+    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
     if sum(array.size for array in arrays) > LARGEST:
         return
+    parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     sizes = other_sizes(program, arrays, parameters)
     if sizes is not None:
         rng = np.random.default_rng(seed)

@@ -6,7 +6,9 @@ import itertools
 import linecache
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from ..core.faults import InternalFault, collecting, contained
 from ..core.program import Dimension
 from ..core.visible import in_html
 from ..notation.display import readable_colour
@@ -25,38 +27,39 @@ SIGNS = {"right": "✓", "proved": "✓", "wrong": "✗", "follows": "↳", "kin
 
 def page(
     gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
-    dimensions: Sequence[Dimension],
+    dimensions: Sequence[Dimension], faults: Sequence[InternalFault] = (),
 ) -> str:  # fmt: skip
     """The whole page, well-formed as XML too."""
     title = in_html(f"{texts.headline(gradients)} · einbackprop")
+    part = part_of_page(gradients, lines, findings, assumptions, dimensions, faults)
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
         f"{MARK}"
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         '<meta name="color-scheme" content="light dark"/>'
-        f"<title>{title}</title></head>\n<body>{part_of_page(gradients, lines, findings, assumptions, dimensions)}"
+        f"<title>{title}</title></head>\n<body>{part}"
         "</body></html>\n"
     )
 
 
 def part_of_page(
     gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
-    dimensions: Sequence[Dimension],
+    dimensions: Sequence[Dimension], faults: Sequence[InternalFault] = (),
 ) -> str:  # fmt: skip
     """What stands in the page, with its style, as a notebook shows it."""
     letters = [letter for d in dimensions for letter in d.letters]
     general = [item for item in findings if item.line is None]
     rests = "".join(f"<li>{in_html(text)}</li>" for text in assumptions)
-    return "".join([
-        style(letters),
-        '<article class="einbackprop-report">',
-        header(gradients),
-        *(f'<p class="remark">{in_html(item.message)}</p>' for item in general),
-        legend(dimensions),
-        *listings(lines, findings),
-        f'<footer><h2>What this rests on</h2><ul>{rests}</ul></footer>' if rests else "",
-        "</article>",
-    ])  # fmt: skip
+    with collecting() as met:
+        rows = contained("the lines on the page", lambda: list(listings(lines, findings)), [])
+        shown = [
+            contained("the style of the page", partial(style, letters), ""), '<article class="einbackprop-report">',
+            header(gradients), *(f'<p class="remark">{in_html(item.message)}</p>' for item in general),
+            contained("the letters on the page", partial(legend, dimensions), ""), *rows,
+        ]  # fmt: skip
+    failed = "".join(f'<p class="remark">{in_html(str(fault))}</p>' for fault in (*faults, *met))
+    foot = f"<footer><h2>What this rests on</h2><ul>{rests}</ul></footer>" if rests else ""
+    return "".join([*shown, failed, foot, "</article>"])
 
 
 def style(letters: Sequence[str]) -> str:
@@ -183,4 +186,5 @@ def mistake(item: Finding) -> str:
 
 def formula(markup: Markup, equation: str) -> str:
     """A formula as MathML, or as text where there is no markup."""
-    return mathml(markup, colour) if markup else f"<code>{in_html(equation)}</code>"
+    plain = f"<code>{in_html(equation)}</code>"
+    return contained("a formula on the page", partial(mathml, markup, colour), plain) if markup else plain

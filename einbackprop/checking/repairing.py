@@ -8,11 +8,13 @@ user's functions are given the changed code for one run, and what they return is
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-import time
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,20 @@ from einbackprop.checking.certifying import Reference
 from einbackprop.checking.records import Finding, Line
 from einbackprop.checking.spots import Spot, in_place, is_literal, lines_of, spots_of
 from einbackprop.checking.trials import Trial
-from einbackprop.core.nesting import Path, duplicate
+from einbackprop.core.nesting import Path, duplicate, leaves
+from einbackprop.core.progress import doing
 from einbackprop.diagnosis.changes import Change, Hand, ranks, with_value
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
+from einbackprop.world.ownership import is_users
 
 RUNS = 6000
 """Changes that are tried, at most."""
-SECONDS = 4.0
-"""About how long that may take."""
+STEPS = 1_000_000
+"""Lines of the user's that all of them together may run, as far as one run tells: some seconds, on any machine."""
+ENTRIES_A_STEP = 100
+"""How many entries of the state cost as much as a line."""
 CLOSE = 1e-7
 UNEXPLAINED = re.compile(r" is not (?!returned)[^:;]*(; expected is .*)?\.$")
 
@@ -99,6 +105,7 @@ def repaired(
         What reading the code has found.
     seed : int
     """
+    doing("looking for a repair")
     said = [f for f in read.findings if f.line is not None]
     wrong = frozenset(trial.wrong)
     slopes = Slopes(trial, states, paths, np.random.default_rng(seed))
@@ -151,10 +158,11 @@ class Search:
         lines, self.hands = lines_of(lambda: user.gradients(duplicate(state)))
         trusted, others = lines_of(lambda: user.loss(duplicate(state)))
         self.literals = tuple(dict.fromkeys(n for hand in others.values() for n in hand.numbers if is_literal(n)))
-        start = time.perf_counter()
-        self.value = user.loss(duplicate(state))
-        self.before = dict(user.matched(user.gradients(duplicate(state)), state).values)
-        self.seconds = time.perf_counter() - start
+        with counting_lines() as counted:
+            self.value = user.loss(duplicate(state))
+            self.before = dict(user.matched(user.gradients(duplicate(state)), state).values)
+        entries = sum(np.size(leaf) for _, leaf in leaves(state) if isinstance(leaf, np.ndarray))
+        self.steps = 1 + counted[0] + entries // ENTRIES_A_STEP
         relevant = lines - trusted or lines  # one function may give both
         self.spots = list(spots_of(relevant, user.gradients.world.functions))
 
@@ -214,7 +222,7 @@ class Search:
     def run(self, only: Sequence[Finding] = ()) -> tuple[Spot, Change] | None:
         """The first repair of the likeliest kind, perhaps only on lines of findings."""
         places = {(finding.file, finding.line) for finding in only}
-        left = int(min(RUNS, SECONDS / self.seconds) / (2 if only else 1))
+        left = min(RUNS, STEPS // self.steps) // (2 if only else 1)
         spots = [spot for spot in self.spots if spot.place in places or (not only and self.is_relevant(spot))]
         for ways in zip(*(ranks(spot.statement, self.hand(spot)) for spot in spots), strict=True):
             for spot, changes in zip(spots, ways, strict=True):
@@ -225,6 +233,26 @@ class Search:
                     if ast.unparse(change.statement) != own and self.is_repair((spot, change.statement)):
                         return spot, change
         return None
+
+
+@contextlib.contextmanager
+def counting_lines() -> Iterator[list[int]]:
+    """Count the user's lines that are run inside, the same number on any machine."""
+    counted = [0]
+
+    def seen(_: FrameType, event: str, __: Any) -> Any:
+        counted[0] += event == "line"
+        return seen
+
+    def entered(frame: FrameType, _: str, __: Any) -> Any:
+        return seen if is_users(frame.f_code.co_filename) else None
+
+    before = sys.gettrace()
+    sys.settrace(entered)
+    try:
+        yield counted
+    finally:
+        sys.settrace(before)
 
 
 def moved(value: ast.expr) -> ast.expr:

@@ -1,13 +1,16 @@
 """The report of a check: as data, as text, as JSON, as a page."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from einbackprop.checking import texts
 from einbackprop.checking.pages import page, part_of_page
 from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
 from einbackprop.checking.texts import wrapped
+from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.core.program import Dimension
 from einbackprop.core.visible import in_json
 from einbackprop.errors import GradientError
@@ -28,6 +31,8 @@ class Report:
         What the verdicts rest on: how values were drawn, what the reference is.
     dimensions
         What the letters of the lines range over.
+    faults
+        The parts that failed by a mistake of ours; the verdicts do not rest on them.
     """
 
     gradients: tuple[Gradient, ...]
@@ -35,6 +40,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     assumptions: tuple[str, ...] = ()
     dimensions: tuple[Dimension, ...] = ()
+    faults: tuple[InternalFault, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -55,32 +61,39 @@ class Report:
 
     def text(self, *, colour: bool = False) -> str:
         """Return the report as text, at most 100 columns wide."""
-        parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
-        parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
-        for item in self.findings:
-            parts += texts.finding_text(item, self.lines, colour)
+        with collecting() as faults:
+            parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
+            parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
+            for item in self.findings:
+                work = partial(_as_text, item, self.lines, colour)
+                parts += contained("the text of a finding", work, (wrapped(item.message, "! ", "  "),))
+            parts += contained("the text below the findings", self._below, self.assumptions)
+        parts += [wrapped(str(fault), "! ", "  ") for fault in (*self.faults, *faults)]
+        return "\n".join(parts)
+
+    def _below(self) -> list[str]:
         mistakes = any(item.line is not None for item in self.findings)
         more = [texts.followers(self.lines, self.findings)]
         more += [texts.letters_text(self.dimensions)] if mistakes and self.dimensions else []
-        parts += [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
-        return "\n".join(parts)
+        return [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
 
     def to_json(self) -> str:
         """Return the report as one JSON object."""
-        return in_json(json.dumps(
-            {
+        with collecting() as faults:
+            fields = {
                 "ok": self.ok,
                 "gradients": [_public(item) for item in self.gradients],
-                "lines": [_line(item) for item in self.lines],
-                "findings": [_public(item) for item in self.findings],
+                "lines": contained("the lines as JSON", lambda: [_line(item) for item in self.lines], []),
+                "findings": contained("the findings as JSON", lambda: [_public(item) for item in self.findings], []),
                 "assumptions": list(self.assumptions),
-            },
-            ensure_ascii=False,
-        ))  # fmt: skip
+            }
+        found = (*self.faults, *faults)
+        more = {"faults": [vars(fault) for fault in found]} if found else {}
+        return in_json(json.dumps(fields | more, ensure_ascii=False))
 
     def to_html(self) -> str:
         """Return the report as one page, with nothing in it from elsewhere: the code beside its formulas."""
-        return page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions)
+        return page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -92,8 +105,12 @@ class Report:
         return self.text(colour=on_terminal())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions)
+        html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
         return {"text/plain": str(self), "text/html": html}
+
+
+def _as_text(item: Finding, lines: Sequence[Line], colour: bool) -> list[str]:
+    return list(texts.finding_text(item, lines, colour))
 
 
 def _public(item: Gradient | Finding) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..core.nesting import Path, get, leaves, rebuild, root
 from ..core.program import Dimension, Input, Program
 from ..diagnosis.sampling import distinct_sizes, drawn, free_dimensions
 from ..notation.steps import listed
-from .drawing import draw, range_role
+from .drawing import spread
 
 Sizes = dict[str, int]
 Place = Callable[[Input], Path]
@@ -39,30 +39,6 @@ def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]
         return None
     sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
     return sizes if sizes != program.sizes else None
-
-
-def related_sizes(program: Program, arrays: list[Any], parameters: Collection[str]) -> Sizes | None:
-    """Other sizes among which a size is the sum, or a multiple, of others where the user's is; None if none is.
-
-    The smaller sizes are chosen anew, all different, and the others follow from them. Equal sizes are no relation: that
-    two happen to be equal is what other sizes are tried for.
-    """
-    free = free_dimensions(program, arrays, parameters)
-    own = sorted({d.size for d in program.dimensions})
-    chosen: dict[int, int] = {}
-    sizes = distinct_sizes(program, free)
-    related = False
-    for dimension in sorted(program.dimensions, key=lambda d: d.size):
-        size, smaller = dimension.size, [n for n in own if 1 < n < dimension.size]
-        sums = [(a, b) for a in smaller for b in smaller if a <= b and a + b == size]
-        multiples = [a for a in smaller if size % a == 0]
-        if dimension.letters[0] in free and (sums or multiples):
-            a, b = sums[0] if sums else (multiples[-1], 0)
-            new = chosen[a] + chosen[b] if sums else size // a * chosen[a]
-            sizes |= dict.fromkeys(dimension.letters, new)
-            related = True
-        chosen.setdefault(size, sizes[dimension.letters[0]])
-    return sizes if related and sizes != program.sizes else None
 
 
 def equal_sizes(program: Program, free: Collection[str] | None = None) -> Sizes:
@@ -89,8 +65,7 @@ def resized(
         shape = tuple(sizes[i] for i in declared.ref.indices)
         if shape != np.squeeze(own, declared.units).shape:
             if declared.ref.name in parameters:
-                kept = range_role(np.squeeze(own, declared.units))  # the draws read off it what it has to keep
-                array = draw(np.ones(shape), kept, rng)
+                array = rng.normal(0.0, spread(shape), shape)
             elif own.size and np.all(own == own.flat[0]):  # ones, or a buffer of zeros
                 array = np.full(shape, own.flat[0])
             else:

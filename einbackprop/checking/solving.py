@@ -1,42 +1,47 @@
 """`check`: is this hand-written gradient the gradient of that loss?
 
-First a black box: the loss is trusted, the gradients are not, and neither is read. Both run at freshly
-drawn values; `certifying` gives the reference, `verdicts` compares. Then `reviewing` reads both, judges
-every line and proves what is right; `reports` tells.
+First a black box (`deciding`): the loss is trusted, the gradients are not, and neither is read. What it found is a
+whole report. Then each part that reads the code, runs it at other sizes, proves or repairs adds to that; one that fails
+by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
 from einbackprop.checking import answers
-from einbackprop.checking.clipping import unclipped
-from einbackprop.checking.crashes import with_reason
+from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look
 from einbackprop.checking.matching import Target
-from einbackprop.checking.problems import Problem, targets_of, with_arrays
+from einbackprop.checking.problems import Problem
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
-from einbackprop.checking.trials import History, Trial, judge_all, reviewed, verdict_of
+from einbackprop.checking.trials import History, Trial, reviewed
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.core import interpretation
 from einbackprop.core.choices import Choice, parameters, positions_of
-from einbackprop.core.nesting import Attribute, Path, duplicate, get, leaves
+from einbackprop.core.faults import InternalFault, collecting, contained
+from einbackprop.core.nesting import duplicate, get
+from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.reviewing import Review
-from einbackprop.errors import EinbackpropError, ScriptError
+from einbackprop.errors import DerivationError, EinbackpropError, ScriptError, TraceError
 from einbackprop.world import Runner, World
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
 
-CLIPPED = "np.clip keeps entries of it within bounds at some of the values drawn; but for that it is right"
+SMALL = 1e-3
+"""Differences, relative to the largest entry, that a guard in the loss may explain."""
+NOT_READ = ("it is off by so little that a guard in the loss, as in log(p + 1e-8), may explain it, and the code was "
+            "not read to the end")
 
 
 def check(
@@ -44,6 +49,7 @@ def check(
     gradients: Callable[..., Any],
     *arguments: Any,
     wrt: Choice = 0,
+    seconds: float | None = None,
 ) -> Report:
     """Judge a hand-written gradient.
 
@@ -60,6 +66,10 @@ def check(
         changed: both functions get copies, the parameters in them freshly drawn.
     wrt
         Which arguments: a position, a name, or several.
+    seconds
+        When to end, with what there is by then: a gradient that was not compared is undecided, and proofs, lines and
+        repairs may be missing. It can take longer by as much as one call of the two functions takes. No limit unless
+        given.
 
     Returns
     -------
@@ -70,6 +80,8 @@ def check(
     ------
     ScriptError
         If one of the functions raises, or the loss is no number: with the user's file and line.
+    OptionError
+        If ``seconds`` is no positive number.
 
     Examples
     --------
@@ -109,49 +121,55 @@ def check(
             gradients_source=gradients,
             forward=forward,
             pair=pair,
-        )
+        ),
+        seconds=seconds,
     )
 
 
 @np.errstate(all="ignore")
-def solve(problem: Problem, seed: int = 0) -> Report:
-    """Check a problem; `seed` decides all draws. Raises as `check` does."""
-    rng = np.random.default_rng(seed)
-    state = with_arrays(problem)
-    try:
-        user = answers.rehearse(problem.loss, problem.gradients, problem.gradients_source,
-                                state, targets_of(problem, state))
-    except ScriptError as error:
-        raise with_reason(problem, error, seed) from error.__cause__
-    targets = list(user.targets)
-    paths = tuple(target.path for target in targets)
-    drawing = Drawing(user.loss, user.gradients, state, paths, rng)
-    history: dict[str, History] = {target.name: [] for target in targets}
-    draws, methods = [], []
-    for draw in drawing.draws():
-        draws.append(draw)
-        methods.append(judge_all(user, drawing, draw, targets, history))
-    user, bare = unclipped(user, drawing, draws, targets, history)
-    history |= bare
-    gradients = tuple(verdict_of(user, target, history[target.name]) for target in targets)
-    gradients = tuple(replace(g, note=CLIPPED) if g.name in bare else g for g in gradients)
-    gradients = _not_empty(problem, gradients)
-    gradients, stale = _without_stale(problem, user, drawing, gradients, history)
-    findings = [*user.findings, *answers.changes(user, problem.label, state, drawing), *stale]
-    findings += _hiding(problem, drawing)
-    trial = Trial(user, state, targets, gradients)
-    trial, read, other = _read(problem, trial, seed)
-    if "differences" in methods:
-        doubted = {t.name for t in targets if t.name in read.doubted and _is_derived(problem, user, t, history)}
+def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Report:
+    """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does."""
+    with limited(seconds) as progress, collecting() as faults:
+        decision = decide(problem, seed, seconds is not None)
+        added = _additions(problem, decision, seed)
+        return _report(problem, decision, added, faults, progress)
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What reading the code, and running it at other sizes, add to the verdicts of the black box."""
+
+    gradients: tuple[Gradient, ...]
+    read: Review
+    other: Elsewhere
+
+
+def _additions(problem: Problem, decision: Decision, seed: int) -> Additions:
+    """What can be added; each part that fails, or for which there is no time, costs itself alone."""
+    trial, read, other = _read(problem, decision.trial, seed)
+    if "differences" in decision.methods and read.doubted:
+        doubted = {t.name for t in trial.targets if t.name in read.doubted and contained(
+            "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
         trial = replace(trial, gradients=_doubted(trial.gradients, doubted))
-    states = [draw.state for draw in draws if not draw.data_redrawn]
-    if trial.wrong and len(states) > 1 and not user.random:
-        read = repaired(trial, states, drawing.parameters, read, seed)
-    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in trial.gradients)
+    states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
+    if trial.wrong and len(states) > 1 and not trial.user.random and decision.drawing is not None:
+        paths = decision.drawing.parameters
+        read = contained("the search for a repair", partial(repaired, trial, states, paths, read, seed), read)
+    return Additions(trial.gradients, read, other)
+
+
+def _report(
+    problem: Problem, decision: Decision, added: Additions, faults: Sequence[InternalFault], progress: Progress
+) -> Report:
+    """All that was found."""
+    read, targets = added.read, decision.trial.targets
+    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in added.gradients)
+    drawn = decision.drawing if decision.draws is not None else None
+    rests = _assumptions(problem, drawn, targets, decision) if drawn else ()
     return Report(
-        graded, read.lines, (*findings, *read.findings),
-        (*_assumptions(problem, drawing, targets, methods), *_about_sizes(other), *_about_reading(read)),
-        read.dimensions,
+        graded, read.lines, (*decision.findings, *read.findings),
+        (*rests, *_about_sizes(added.other), *_about_reading(read), *_about_time(progress)),
+        read.dimensions, tuple(faults),
     )  # fmt: skip
 
 
@@ -159,22 +177,25 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
     """Trace the code, look at other sizes, and judge the lines."""
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
-    try:
-        trace: Trace | EinbackpropError = problem.pair(trial.state)
-    except EinbackpropError as error:
-        trace = error
-
-    def traced() -> Trace:
-        if isinstance(trace, EinbackpropError):
-            raise trace
-        return trace
-
-    program = trace.program if isinstance(trace, Trace) else None
-    other = look(problem, trial.state, program, trial.targets, trial.gradients, seed)
-    doubted = replace(trial, gradients=other.verdicts(trial.gradients, read=True))
-    read = reviewed(problem, doubted, traced, seed)
-    judged = other.verdicts(trial.gradients, read.agrees)
+    traced = contained("the reading", partial(_traced, problem.pair, trial.state), None)
+    program = traced.program if isinstance(traced, Trace) else None
+    work = partial(look, problem, trial.state, program, trial.targets, trial.gradients, seed)
+    other = contained("the check at other sizes", work, Elsewhere())
+    read = Review(is_cut=True)
+    if traced is not None:
+        doubted = replace(trial, gradients=other.verdicts(trial.gradients, read=True))
+        read = contained("the lines", partial(reviewed, problem, doubted, traced, seed), read)
+    judged = _guarded(other.verdicts(trial.gradients, read.agrees), read)
     return replace(trial, gradients=_forgiven(judged, read.forgiven)), read, other
+
+
+def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:
+    """The loss and the gradients as one program, or why they cannot be read."""
+    doing("reading")
+    try:
+        return pair(state)
+    except EinbackpropError as error:
+        return error
 
 
 def _is_derived(problem: Problem, user: answers.User, target: Target, history: dict[str, History]) -> bool:
@@ -186,13 +207,22 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
         forward = as_loss(problem.forward(states[0]).program)
         places = {problem.place(declared): declared.ref.name for declared in forward.inputs}
         derived = vjp(forward, [places[target.path]])
-        arrays = [np.asarray(get(states[0], problem.place(declared))) for declared in derived.inputs]
-        expected = np.asarray(interpretation.run(derived, arrays)[0]).reshape(target.shape)
-        yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
-        off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
-        return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
-    except (EinbackpropError, LookupError, TypeError, ValueError):  # what cannot be derived there says nothing
+    except (TraceError, DerivationError):  # what cannot be derived there says nothing
         return False
+    arrays = [np.asarray(get(states[0], problem.place(declared))) for declared in derived.inputs]
+    expected = np.asarray(interpretation.run(derived, arrays)[0]).reshape(target.shape)
+    yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
+    off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
+    return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
+
+
+def _guarded(gradients: tuple[Gradient, ...], read: Review) -> tuple[Gradient, ...]:
+    """The gradients; undecided what a guard of the loss may explain, where the code was not read to the end."""
+    return tuple(
+        replace(item, verdict="undecided", grade=None, note=NOT_READ)
+        if read.is_cut and item.verdict == "wrong" and item.max_error is not None and item.max_error < SMALL else item
+        for item in gradients
+    )
 
 
 def _doubted(gradients: tuple[Gradient, ...], names: Collection[str]) -> tuple[Gradient, ...]:
@@ -218,18 +248,6 @@ def _forgiven(gradients: tuple[Gradient, ...], told: Mapping[str, str]) -> tuple
     )  # fmt: skip
 
 
-def _not_empty(problem: Problem, gradients: tuple[Gradient, ...]) -> tuple[Gradient, ...]:
-    """Where some data have no entries, a gradient that is 0 is right of whatever formula."""
-    found = [(path, leaf) for path, leaf in leaves(problem.state) if isinstance(leaf, np.ndarray)]
-    empty = [problem.label(path) for path, leaf in found if not leaf.size]
-    note = f"{empty[0]} is empty, and every gradient is 0 then" if empty else ""
-    return tuple(
-        replace(item, verdict="undecided", grade=None, note=note)
-        if empty and item.verdict == "right" and item.yours == item.expected == 0 else item
-        for item in gradients
-    )  # fmt: skip
-
-
 def _about_sizes(other: Elsewhere) -> tuple[str, ...]:
     """At which sizes was checked, and what the user's own hide."""
     hides, tried = "; ".join(other.hides), "; ".join(other.tried)
@@ -240,61 +258,25 @@ def _about_sizes(other: Elsewhere) -> tuple[str, ...]:
     return (f"Checked at other sizes as well: {tried}.",) if tried else ()
 
 
+def _about_time(progress: Progress) -> tuple[str, ...]:
+    """What was left out, if the time was over."""
+    if not progress.left_out:
+        return ()
+    said = f"The time of {progress.seconds:g} seconds was over; cut short or left out: {', '.join(progress.left_out)}."
+    return (said,)
+
+
 def _about_reading(read: Review) -> tuple[str, ...]:
     """What the proofs rest on, or why lines are not judged."""
     rests = (f"Proofs rest on: {'; '.join(read.assumptions)}.",) if read.assumptions else ()
     return rests + ((read.note + ".",) if read.note else ())
 
 
-def _without_stale(
-    problem: Problem, user: answers.User, drawing: Drawing, gradients: tuple[Gradient, ...],
-    history: dict[str, History],
-) -> tuple[tuple[Gradient, ...], list[Finding]]:
-    """Withdraw accusations that rest on values left from an earlier run of the user's code."""
-    accused = {item.name for item in gradients if item.verdict == "wrong" and history[item.name]}
-    if not accused:
-        return gradients, []
-    state = history[min(accused)][0][0].state
-    stale: dict[Path, set[str]] = {}
-    for path in drawing.idle:
-        if np.any(get(drawing.own, path)):  # a buffer of zeros is a clean one
-            other = drawing.with_idle_redrawn(state, [path])
-            stale[path] = user.differing(state, other) & accused
-    doubted = set().union(*stale.values())
-    if not doubted:
-        return gradients, []
-    holders = [problem.label(_holder(path)) for path, names in stale.items() if names]
-    message = (f"the gradients depend on {', '.join(dict.fromkeys(holders))}, on which the loss does "
-               "not: left from an earlier run? Compute it where the gradients are computed, as in "
-               "backward(forward(W, X), Y)")
-    verdicts = tuple(replace(item, verdict="undecided", grade=None, note="")
-                     if item.name in doubted else item for item in gradients)
-    return verdicts, [Finding(message)]
-
-
-def _holder(path: Path) -> Path:
-    """The variable or attribute in which an array lies."""
-    return path[:2] if len(path) > 1 and isinstance(path[1], Attribute) else path[:1]
-
-
-def _hiding(problem: Problem, drawing: Drawing) -> list[Finding]:
-    """Say which data are so plain that they could hide a mistake, or are none."""
-    findings = []
-    for path in drawing.kept:
-        array, name = get(drawing.own, path), problem.label(path)
-        if not array.size:
-            findings.append(Finding(f"{name} is empty, of shape {array.shape}: nothing can be seen in it"))
-        elif array.size > 1 and np.ptp(array) == 0:
-            findings.append(Finding(f"{name} holds {array.flat[0]:g} everywhere, and is kept so: such data can hide a "
-                                    "mistake"))
-    return findings
-
-
 def _assumptions(
-    problem: Problem, drawing: Drawing, targets: list[Target], methods: list[str]
+    problem: Problem, drawing: Drawing, targets: list[Target], decision: Decision
 ) -> tuple[str, ...]:
     """What the verdicts rest on, in sentences."""
-    count = len(methods)
+    count, methods = len(decision.draws or ()), decision.methods
     names = ", ".join(target.name for target in targets)
     drawn = f"{names}: drawn afresh {count} times, {drawing.parameters_are}"
     if drawing.parameters_are.startswith("your own"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,9 @@ from einbackprop.checking.problems import Problem, targets_of, with_arrays
 from einbackprop.checking.records import Gradient
 from einbackprop.checking.verdicts import ENTRIES, Outcome, judge
 from einbackprop.core.nesting import duplicate
+from einbackprop.core.progress import doing
 from einbackprop.diagnosis.reviewing import Review, review
+from einbackprop.errors import EinbackpropError
 
 History = list[tuple[Draw, Outcome]]
 
@@ -53,7 +54,7 @@ def tried_once(problem: Problem, rng: np.random.Generator) -> Trial:
     return Trial(user, state, targets, gradients)
 
 
-def reviewed(problem: Problem, trial: Trial, traced: Callable[[], Trace], seed: int) -> Review:
+def reviewed(problem: Problem, trial: Trial, traced: Trace | EinbackpropError, seed: int) -> Review:
     """The lines judged, where the code can be read; of gradients without a plain verdict nothing is said."""
     user, state = trial.user, trial.state
     plain = {item.name for item in trial.gradients if item.verdict in ("right", "wrong")}
@@ -75,6 +76,7 @@ def judge_all(
               and all(outcome.verdict != "wrong" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)
     for target in wanted:
+        doing(f"comparing the gradient of {target.name}")
         outcome = judge(reference, target.path, returned[target.name], drawing.rng, entries)
         history[target.name].append((draw, outcome))
     if reference.coarse == np.finfo(float).eps:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError
+from ..errors import RangeError, ShapeError
 from . import elementwise
 from .elementwise import numeric
 from .program import (
@@ -238,8 +238,13 @@ def update(equation: Update, values: Values, sizes: Mapping[str, int]) -> Array:
     grid = dict(zip(letters, np.ogrid[tuple(slice(sizes[i]) for i in letters)], strict=True))
     index = tuple(place(written[i], letters, values, sizes) if i in written else grid[i] for i in own)
     new: Any = read(value, equation.value, letters, sizes)
-    if equation.mask is not None:
-        mask = np.broadcast_to(read(values[equation.mask.name], equation.mask, own, sizes), base.shape)
-        new = np.where(mask[index].astype(bool), new, result[index])
-    result[index] = new
+    mask = None if equation.mask is None else read(values[equation.mask.name], equation.mask, own, sizes)
+    try:
+        if mask is not None:
+            new = np.where(np.broadcast_to(mask, base.shape)[index].astype(bool), new, result[index])
+        result[index] = new
+    except IndexError as error:  # positions that are computed from the values
+        raise RangeError(f"{equation.out.name} is written to where there is no place: {error}") from error
+    except ValueError as error:
+        raise ShapeError(f"what is written into {equation.out.name} does not fit: {error}") from error
     return result

@@ -13,11 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from .visible import shown
 
 Path = tuple[Hashable, ...]
 MADE_IN_PYTHON = 1 << 9  # the flag of types that a class statement made; others cannot be made empty and then filled
 Convert = Callable[[np.ndarray], Any]
+
+DEEPEST = 100
+"""Containers inside one another; whoever nests deeper has made a list of a list by mistake, or a linked list."""
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _PLAIN = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, np.generic)
@@ -37,6 +41,8 @@ class Number(np.ndarray):
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield every value that is no container, with its path, from left to right.
+
+    Raises ArgumentError where containers are nested deeper than anybody means to.
 
     >>> [(label("p", path), leaf) for path, leaf in leaves({"W": [1.0, None]})]
     [("p['W'][0]", 1.0), ("p['W'][1]", None)]
@@ -137,6 +143,9 @@ def _leaves(value: Any, path: Path, around: frozenset[int]) -> Iterator[tuple[Pa
     children = inside(value)
     if children is None:
         yield path, value
+    elif len(path) >= DEEPEST and children:
+        kind = type(value).__name__
+        raise ArgumentError(f"arguments and results may be nested {DEEPEST} deep, and there is a {kind} that is deeper")
     elif id(value) not in around:  # an object may hold its parent
         for step, inner in children:
             yield from _leaves(inner, (*path, step), around | {id(value)})

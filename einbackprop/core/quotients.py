@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .order import operands_first
 from .program import Contract, Equation, Map, Number, Ref, Sum
 
 LONGEST = 12  # terms of a polynomial; what is longer is no idiom
+NESTED = 8  # mins, maxs and absolute values inside one another
 
 Polynomial = dict[Fraction, Fraction]
 """Coefficients by exponent: ``{0: 1, 2: -1}`` is ``1 − e²``."""
@@ -90,11 +92,12 @@ class Quotients:
     def of(self, name: str) -> Quotient | None:
         """What a value is, in the letters of its definition; None where it is something else."""
         if name not in self._known:
-            self._known[name] = None  # what is defined by itself is nothing
-            equation = self._made.get(name)
-            found = self._found(equation) if equation is not None else None
-            if found is not None and max(len(found.top), len(found.bottom)) <= LONGEST and found.bottom:
-                self._known[name] = found
+            for inner in operands_first(name, self._made, self._known):
+                self._known[inner] = None  # what is defined by itself is nothing
+                equation = self._made.get(inner)
+                found = self._found(equation) if equation is not None else None
+                if found is not None and max(len(found.top), len(found.bottom)) <= LONGEST and found.bottom:
+                    self._known[inner] = found
         return self._known[name]
 
     def name(self, name: str) -> None:
@@ -163,21 +166,24 @@ class Quotients:
         arguments = {base: Fraction(1), ref: scale}
         return Quotient(e.top, e.bottom, base, tuple(arguments.items()))
 
-    def _scaled(self, ref: Ref) -> tuple[Ref, Fraction]:
-        """A value as a number times another."""
-        equation = self._made.get(ref.name)
-        if self._side and isinstance(equation, Map) and equation.function in ("minimum", "maximum", "relu", "abs"):
-            return self._chosen(equation, ref)
-        if isinstance(equation, Contract) and not equation.brackets and not equation.factor.sizes:
+    def _scaled(self, ref: Ref, nested: int = NESTED) -> tuple[Ref, Fraction]:
+        """A value as a number times another; through so many mins, maxs and ``|x|`` inside one another."""
+        scale = Fraction(1)
+        while True:
+            equation = self._made.get(ref.name)
+            if self._side and isinstance(equation, Map) and equation.function in ("minimum", "maximum", "relu", "abs"):
+                base, more = self._chosen(equation, ref, nested - 1) if nested else (ref, Fraction(1))
+                return base, scale * more
+            if not isinstance(equation, Contract) or equation.brackets or equation.factor.sizes:
+                return ref, scale
             number = plain(equation.factor.number)
-            if isinstance(number, Fraction) and number and len(equation.operands) == 1:
-                (inner,) = equation.operands
-                if sorted(inner.indices) == sorted(set(equation.out.indices)):
-                    base, scale = self._scaled(relettered(inner, equation.out, ref))
-                    return base, scale * number
-        return ref, Fraction(1)
+            own = sorted(set(equation.out.indices))
+            alone = len(equation.operands) == 1 and sorted(equation.operands[0].indices) == own
+            if not isinstance(number, Fraction) or not number or not alone:
+                return ref, scale
+            ref, scale = relettered(equation.operands[0], equation.out, ref), scale * number
 
-    def _chosen(self, equation: Map, use: Ref) -> tuple[Ref, Fraction]:
+    def _chosen(self, equation: Map, use: Ref, nested: int) -> tuple[Ref, Fraction]:
         """The operand of a min, max or ``|x|`` that is taken on this side, if all are multiples of one value."""
         scales: dict[Ref, list[Fraction]] = {}
         for ref in (relettered(operand, equation.out, use) for operand in equation.operands):
@@ -185,7 +191,7 @@ class Quotients:
             if known is not None and known.base is None and not known.top:
                 scales.setdefault(use, []).append(Fraction(0))
             else:
-                base, scale = self._scaled(ref)
+                base, scale = self._scaled(ref, nested)
                 scales.setdefault(base, []).append(scale)
         zeros = scales.pop(use, []) + [Fraction(0)] * (equation.function == "relu")
         if len(scales) != 1:

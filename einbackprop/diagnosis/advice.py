@@ -121,9 +121,10 @@ def respelled(statement: Any, edit: Edit, called: list[ast.expr]) -> Iterator[An
 def statement_of(source: Source | None) -> Any:
     """The statement of a line, if it computes something; None else."""
     try:
-        statement = ast.parse(source.code if source else "").body[0]
-    except (SyntaxError, IndexError):
+        body = ast.parse(source.code if source else "").body
+    except SyntaxError:
         return None
+    statement = body[0] if body else None
     computes = isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) and statement.value is not None
     return statement if computes else None
 

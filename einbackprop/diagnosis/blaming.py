@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checking.naming import gradient_of
+from ..core.faults import contained
 from ..core.program import ONE, Factor, Program, operands
 from .aliases import is_passed
 from .judging import Judging, Run, line_of
@@ -41,7 +42,7 @@ def judge(
         The loss cannot be differentiated.
     """
     judging = Judging(program, targets, arrays, rng, run)
-    Blame(judging).find_mistakes()
+    contained("the search for mistakes", Blame(judging).find_mistakes, None)
     return judging
 
 
@@ -264,7 +265,9 @@ class Blame(Roles):
         """A role of a step that makes more gradients right than the best so far."""
         found: Suspect | None = None
         least = best.gained if best else above
-        for role in roles if not self.judging.is_tired else ():
+        for role in roles:
+            if self.judging.is_tired:
+                break
             if (self.reach[name] & wrong).bit_count() > least:
                 gained = self._gained(name, role, wrong)
                 if gained > least:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ..checking.records import Finding, Line
+from ..core.faults import contained
 from ..core.program import Contract, Dimension, Map, Program, Ref, Source, operands
 from .aliases import named_after
 from .blaming import judge
@@ -180,7 +182,11 @@ class Diagnosis:
             if source is not None:
                 groups.setdefault(line_of(source)[:2], []).append(step)
         wrong = {line_of(m.source)[:2] for m in self.mistakes()} if self.judging.fixed else set()
-        return [self._line(place, steps, wrong) for place, steps in sorted(groups.items())]
+        made = [
+            contained(f"line {place[1]}", partial(self._line, place, steps, wrong), None)
+            for place, steps in sorted(groups.items())
+        ]
+        return [line for line in made if line is not None]
 
     def _line(self, place: tuple[str, int], steps: Sequence[Step], wrong: set[tuple[str, int]]) -> Line:
         made = self.judging.made
@@ -269,10 +275,16 @@ def explain_mistakes(
         The loss cannot be differentiated.
     """
     judging = judge(program, targets, arrays, rng, run)
-    diagnosis = Diagnosis(judging)
-    findings = tuple(mistake.finding() for mistake in diagnosis.mistakes())
     verdicts = {}
     for n, target in enumerate(judging.targets):
         lost = judging.unreadable >> n & 1 or not judging.samples
         verdicts[target.parameter] = "undecided" if lost else "wrong" if judging.wrong_at_first >> n & 1 else "right"
-    return tuple(diagnosis.lines()), findings, verdicts, diagnosis.words.dimensions()
+    lines, findings, dimensions = contained("the diagnosis", lambda: _explained(judging), ((), (), ()))
+    return lines, findings, verdicts, dimensions
+
+
+def _explained(judging: Judging) -> tuple[tuple[Line, ...], tuple[Finding, ...], tuple[Dimension, ...]]:
+    """The lines, the findings and the dimensions of a judged backward."""
+    diagnosis = Diagnosis(judging)
+    findings = tuple(mistake.finding() for mistake in diagnosis.mistakes())
+    return tuple(diagnosis.lines()), findings, diagnosis.words.dimensions()

@@ -8,9 +8,9 @@ black box stands alone, and the report says so.
 from __future__ import annotations
 
 import ast
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,18 @@ import numpy as np
 from ..capture.statements import statements_of
 from ..capture.tracer import Trace
 from ..checking.records import Finding, Grade, Line
+from ..core.faults import contained
 from ..core.nesting import Path, duplicate, get, leaves, replaced
 from ..core.program import Bracket, Contract, Dimension, Input, Position, Program, Ref, operands
+from ..core.progress import doing
 from ..core.simplification import needed, simplify
 from ..derivation.accumulation import vjp
-from ..errors import EinbackpropError
+from ..errors import DerivationError, EinbackpropError, UndecidedError
 from ..proof.comparison import NOTHING, Assumptions
 from ..proof.proving import Prover
 from .explaining import explain_mistakes
 from .guards import guards, sentence, without
+from .judging import Run
 
 Function = Callable[[Any], Any]
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
@@ -55,6 +58,8 @@ class Review:
         Gradients that are wrong only in what a guard of the loss changes, and what is to be said of them.
     doubted : set of target names
         Gradients that the black box calls wrong, and that are what is derived from the loss as it was read.
+    is_cut : bool
+        Whether an error of ours or the end of the time stopped it, so that it is not known what is forgiven.
     """
 
     lines: tuple[Line, ...] = ()
@@ -66,6 +71,7 @@ class Review:
     dimensions: tuple[Dimension, ...] = ()
     forgiven: Mapping[str, str] = field(default_factory=dict)
     doubted: frozenset[str] = frozenset()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,15 @@ class Reviewed:
 
 
 def review(
-    pair: Callable[[], Trace], state: Any, loss: Function, gradients: Function, values: Mapping[str, Any],
+    traced: Trace | EinbackpropError, state: Any, loss: Function, gradients: Function, values: Mapping[str, Any],
     result: Any, paths: Mapping[str, Path], place: Callable[[Input], Path], wrong: Sequence[str], seed: int,
 ) -> Review:  # fmt: skip
     """Judge the lines of a backward.
 
     Parameters
     ----------
-    pair : callable
-        Traces the loss and the gradients.
+    traced : Trace or EinbackpropError
+        The loss and the gradients as one program, or why they cannot be read.
     state, loss, gradients
         What both read, and both as functions of it.
     values : mapping
@@ -101,43 +107,72 @@ def review(
     wrong : sequence of str
         The targets whose gradient the black box calls wrong.
     """
+    if isinstance(traced, EinbackpropError):
+        return Review(note=f"lines are not judged: {' '.join(str(traced).split())}")
     try:
-        traced = pair()
         found = matched(traced.program, values, result, paths, place)
-        arrays = [np.asarray(get(state, path)) for path in found.places]
-        if sum(array.size for array in arrays) > LARGEST:
-            return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
-        inputs = {n: parameter for n, (_, parameter) in found.targets.items()}
-        run = runner(found, state, loss, gradients)
-        rng = np.random.default_rng(seed)
-        forgiven = leaving_out_guards(found, inputs, arrays, wrong, seed)
-        if forgiven:
-            found, wrong = forgiven.found, [name for name in wrong if name not in forgiven.targets]
-        again = None if forgiven else run  # the code itself has its guards
-        lines, findings, verdicts, dimensions = explain_mistakes(found.program, inputs, arrays, rng, again)
     except UnfollowedError as error:
         return Review(note=f"lines are not judged: {error}")
-    except EinbackpropError as error:
-        return Review(note=f"lines are not judged: {' '.join(str(error).split())}")
-    except (LookupError, AttributeError, TypeError, ValueError):  # ours, of code such as was not thought of
-        return Review(note="lines are not judged: how they go together was not understood")
-    accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
+    arrays = [np.asarray(get(state, path)) for path in found.places]
+    if sum(array.size for array in arrays) > LARGEST:
+        return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
+    inputs = {n: parameter for n, (_, parameter) in found.targets.items()}
+    run = runner(found, state, loss, gradients)
+    doing("judging the lines")
+    work = partial(leaving_out_guards, found, inputs, arrays, wrong, seed)
+    guarded = contained("what guards of the loss explain", work, "cut")
+    is_cut, forgiven = guarded == "cut", guarded if isinstance(guarded, Forgiven) else None
+    if forgiven:
+        found, wrong = forgiven.found, [name for name in wrong if name not in forgiven.targets]
+    again = None if forgiven else run  # the code itself has its guards
+    judging = partial(judged, found.program, inputs, arrays, seed, again)
+    mistakes = contained("the judging of lines", judging, None)
+    if isinstance(mistakes, DerivationError):
+        return Review(note=f"lines are not judged: {' '.join(str(mistakes).split())}")
     shapes = {name: np.shape(value) for name, value in values.items() if value is not None}
     misshapen = {name for name in wrong if shapes.get(name) != np.shape(get(state, paths[name]))}
+    read = Review(is_cut=True)
+    right = [name for name in values if name not in wrong]
+    if mistakes is not None:
+        read = compared(found, mistakes, misshapen, wrong)
+        if not read.agrees:
+            return read
+        accused = {target for target, parameter in found.targets.values() if mistakes[2].get(parameter) == "wrong"}
+        names = [name for name in wrong if name in misshapen - accused]
+        more = contained("what is said of shapes",
+                         partial(about_shapes, found, names, values, state, paths, read.lines), ())  # fmt: skip
+        read = replace(read, findings=(*read.findings, *more))
+        right = [t for t, p in found.targets.values() if mistakes[2].get(p) == "right" and t not in names]
+    doing("proving")
+    grades, assumptions = contained("the proof", partial(proofs, found, right, arrays), ({}, ()))
+    told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
+    grades = {name: grade for name, grade in grades.items() if name not in told}
+    return replace(read, grades=grades, assumptions=assumptions, forgiven=told, is_cut=read.is_cut or is_cut)
+
+
+Mistakes = tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str], tuple[Dimension, ...]]
+
+
+def judged(
+    program: Program, inputs: Mapping[int, str], arrays: Sequence[Any], seed: int, run: Run | None
+) -> Mistakes | DerivationError:
+    """What `explain_mistakes` gives, or why the loss cannot be differentiated."""
+    try:
+        return explain_mistakes(program, inputs, arrays, np.random.default_rng(seed), run)
+    except DerivationError as error:
+        return error
+
+
+def compared(found: Reviewed, mistakes: Mistakes, misshapen: set[str], wrong: Sequence[str]) -> Review:
+    """The lines and findings, if they show the same gradients as wrong as the black box does."""
+    lines, findings, verdicts, dimensions = mistakes
+    accused = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "wrong"}
     if accused | misshapen != set(wrong):
         read_right = {target for target, parameter in found.targets.values() if verdicts.get(parameter) == "right"}
         doubted = frozenset(read_right & set(wrong) - misshapen)
         note = "lines are not judged: what was read does not show the same gradients as wrong"
         return Review(note=note, doubted=doubted)
-    reshaped = misshapen - accused
-    findings += about_shapes(found, [name for name in wrong if name in reshaped], values, state, paths, lines)
-    right = [t for t, p in found.targets.values() if verdicts.get(p) == "right" and t not in reshaped]
-    grades, assumptions = proofs(found, right, sums_of_data(found, arrays))
-    told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
-    grades = {name: grade for name, grade in grades.items() if name not in told}
-    return Review(
-        lines, findings, grades, assumptions, agrees=True, dimensions=used(found.program, dimensions), forgiven=told
-    )
+    return Review(lines, findings, agrees=True, dimensions=used(found.program, dimensions))
 
 
 @dataclass(frozen=True)
@@ -157,7 +192,10 @@ def leaving_out_guards(
     if not left_out:
         return None
     bare = replace(found, program=without(found.program, left_out))
-    _, _, verdicts, _ = explain_mistakes(bare.program, inputs, arrays, np.random.default_rng(seed))
+    mistakes = judged(bare.program, inputs, arrays, seed, None)
+    if isinstance(mistakes, DerivationError):
+        return None
+    verdicts = mistakes[2]
     right = frozenset(name for name, parameter in found.targets.values() if verdicts.get(parameter) == "right")
     targets = right.intersection(wrong)
     return Forgiven(bare, targets, sentence(left_out)) if targets else None
@@ -302,39 +340,51 @@ def sums_of_data(found: Reviewed, arrays: Sequence[Any]) -> tuple[tuple[Contract
 
 
 def proofs(
-    found: Reviewed, right: Sequence[str], sums: tuple[tuple[Contract, int], ...]
+    found: Reviewed, right: Sequence[str], arrays: Sequence[Any]
 ) -> tuple[dict[str, Grade], tuple[str, ...]]:
     """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on.
 
-    What is not proved of any data is tried once more with what theirs ``sums`` are: p - y is right of such y alone.
+    What is not proved of any data is tried once more with what the sums of theirs are: p - y is right of such y alone.
     """
     program = simplify(found.program)  # the forward runs twice, for the loss and for the gradients
     loss = program.outputs[0]
     forward = replace(
         program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
     )
+    chosen = {n: target for n, target in found.targets.items() if target[0] in right}
+    try:
+        derived = vjp(forward, [parameter for _, parameter in chosen.values()])
+    except DerivationError:  # what cannot be proved stays as sure as it is
+        return {}, ()
+    pairs = [(n, name, out.name) for (n, (name, _)), out in zip(chosen.items(), derived.outputs, strict=True)]
     grades: dict[str, Grade] = {}
     rests: dict[str, None] = {}
-    chosen = {n: target for n, target in found.targets.items() if target[0] in right}
-    search = len(program.equations) <= SEARCHED
-    failures = EinbackpropError, ArithmeticError, TypeError, ValueError  # what cannot be proved stays as sure as it is
-    derived = None
-    with contextlib.suppress(*failures):
-        derived = vjp(forward, [parameter for _, parameter in chosen.values()])
-    if derived is None:
-        return grades, ()
-    pairs = [(n, name, out.name) for (n, (name, _)), out in zip(chosen.items(), derived.outputs, strict=True)]
+    sums = sums_of_data(found, arrays)
     for assuming in (NOTHING, Assumptions(sums)) if sums else (NOTHING,):
         left = [pair for pair in pairs if pair[1] not in grades]
-        if not left:
+        prover = prover_of(program, derived, assuming) if left else None
+        if prover is None:
             break
-        with contextlib.suppress(*failures):
-            prover = Prover(program, derived, assuming=assuming)
-            for n, name, cotangent in left:
-                comparison = prover.compare(program.outputs[n].name, cotangent, search=search, patience=PATIENCE)
-                if comparison.verdict == "proved":
-                    grades[name] = "proved"
-                    rests |= dict.fromkeys(comparison.assumptions)
-                elif comparison.exact:
-                    grades[name] = "exact"
+        for n, name, cotangent in left:
+            work = partial(graded, prover, program.outputs[n].name, cotangent, len(program.equations) <= SEARCHED)
+            grade, assumptions = contained(f"the proof of the gradient of {name}", work, (None, ()))
+            if grade is not None:
+                grades[name] = grade
+            rests |= dict.fromkeys(assumptions)
     return grades, tuple(rests)
+
+
+def prover_of(program: Program, derived: Program, assuming: Assumptions) -> Prover | None:
+    """A prover, if what is assumed can be stated."""
+    try:
+        return Prover(program, derived, assuming=assuming)
+    except UndecidedError:
+        return None
+
+
+def graded(prover: Prover, name: str, cotangent: str, search: bool) -> tuple[Grade | None, tuple[str, ...]]:
+    """How sure it is that a gradient is the derived one, and what that rests on."""
+    comparison = prover.compare(name, cotangent, search=search, patience=PATIENCE)
+    if comparison.verdict == "proved":
+        return "proved", comparison.assumptions
+    return ("exact" if comparison.exact else None), ()

@@ -19,6 +19,7 @@ from ..checking.drawing import Role, draw, parameter_role, role
 from ..core.elementwise import numeric
 from ..core.interpretation import compute, squeeze
 from ..core.program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..core.progress import tick
 from ..errors import EinbackpropError
 
 Array = NDArray[Any]
@@ -261,6 +262,7 @@ def evaluate_into(values: Values, equation: Any, sizes: Mapping[str, int]) -> bo
     A letter has the size that the arrays say, as in NumPy: where two dimensions stand under one letter, sizes that
     differ are an error only if arrays really meet there.
     """
+    tick()
     values.pop(equation.out.name, None)
     if isinstance(equation, Opaque):
         return False
@@ -277,7 +279,7 @@ def evaluate_into(values: Values, equation: Any, sizes: Mapping[str, int]) -> bo
     try:
         with np.errstate(all="ignore"):
             values[equation.out.name] = compute(equation, values, {**sizes, **local})
-    except (ValueError, IndexError, EinbackpropError):
+    except EinbackpropError:
         return False
     return True
 

@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
+from ..core.order import bottom_up
 from ..core.program import ONE, Equation, Factor, Map, Ref, Sum, operands
 from ..core.simplification import with_refs
 from . import edits
@@ -90,27 +91,33 @@ class Surroundings:
                 yield role.known.name, name
 
     def show(self, name: str) -> str:
-        """Take up a value of the true program; the name it has here."""
+        """Take up a value of the true program, after what it is made from; the name it has here."""
         shown = DERIVED + name
-        if shown not in self.inline:
-            equation = self.truth.made[name]
-            changed = with_refs(equation, self._renamed)
-            self.inline[shown] = replace(changed, out=Ref(shown, equation.out.indices))
-            for values, sample in zip(self.extra, self.judging.samples, strict=True):
-                if name in sample.truth:
-                    values[shown] = sample.truth[name]
+        for inner in bottom_up(shown, self._taken_up_for, self.inline):
+            self._take_up(inner.removeprefix(DERIVED), inner)
         return shown
 
-    def _renamed(self, ref: Ref) -> Ref:
-        """A value of the true program where it is read: the user's, or one that is taken up here."""
-        if ref.name not in self.yours and ref.name in self.truth.made:
-            self.yours[ref.name] = self._equal_to(ref.name)
-        if self.yours.get(ref.name):
-            return Ref(self.yours[ref.name], ref.indices)
-        is_named = bool(self.truth.forward.labels.get(ref.name, "").strip("_"))
-        if ref.name not in self.truth.made or (is_named and ref.name in self.truth.forward_names):
-            return ref
-        return Ref(self.show(ref.name), ref.indices)
+    def _take_up(self, name: str, shown: str) -> None:
+        equation = self.truth.made[name]
+        changed = with_refs(equation, lambda ref: Ref(self._at_hand(ref.name) or DERIVED + ref.name, ref.indices))
+        self.inline[shown] = replace(changed, out=Ref(shown, equation.out.indices))
+        for values, sample in zip(self.extra, self.judging.samples, strict=True):
+            if name in sample.truth:
+                values[shown] = sample.truth[name]
+
+    def _taken_up_for(self, shown: str) -> list[str]:
+        """The values that a value of the true program reads, and that have to be taken up first."""
+        read = operands(self.truth.made[shown.removeprefix(DERIVED)])
+        return [DERIVED + ref.name for ref in read if self._at_hand(ref.name) is None]
+
+    def _at_hand(self, name: str) -> str | None:
+        """What a value of the true program is called where it is read; None where it is none of the user's."""
+        if name not in self.yours and name in self.truth.made:
+            self.yours[name] = self._equal_to(name)
+        if self.yours.get(name):
+            return self.yours[name]
+        is_named = bool(self.truth.forward.labels.get(name, "").strip("_"))
+        return name if name not in self.truth.made or (is_named and name in self.truth.forward_names) else None
 
     def _equal_to(self, name: str) -> str:
         """The user's name for a value that is equal to a true one; empty if there is none."""

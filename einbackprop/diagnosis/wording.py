@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..core.fusion import Letters, fuse
 from ..core.letters import letters_of, rename_letters
+from ..core.order import bottom_up
 from ..core.program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Update, operands
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, equation_text
@@ -226,7 +227,7 @@ class Words:
         there.surroundings = self.surroundings.before(out)
         there.inline = there.surroundings.inline
         read = Ref(there.surroundings.show(name) if made else name, letters)
-        if there._terms(read.name, {}) > READABLE:
+        if there._terms(read.name) > READABLE:
             return None
         return there.formula([Contract(Ref(out, indices), (read,), factor=role.factor)], out)
 
@@ -242,19 +243,22 @@ class Words:
                 )
         return None
 
-    def _terms(self, name: str, known: dict[str, int]) -> int:
+    def _terms(self, name: str) -> int:
         """How many equations a value written out in full is made of, those that stand in it twice counted twice."""
-        if name not in self.inline:
-            return 0
-        if name not in known:
-            known[name] = 1 + sum(self._terms(ref.name, known) for ref in operands(self.inline[name]))
+        known: dict[str, int] = {}
+        for inner in bottom_up(name, self._read_inline):
+            read = operands(self.inline[inner]) if inner in self.inline else ()
+            known[inner] = (inner in self.inline) + sum(known.get(ref.name, 0) for ref in read)
         return known[name]
 
     def _nested(self, name: str) -> list[Equation]:
         """A slope's equation, those that it reads before it."""
-        equation = self.inline[name]
-        before = [e for ref in operands(equation) if ref.name in self.inline for e in self._nested(ref.name)]
-        return [*before, equation]
+        return [self.inline[inner] for inner in bottom_up(name, self._read_inline)]
+
+    def _read_inline(self, name: str) -> list[str]:
+        """The values that a value reads and that are written out where it is."""
+        read = operands(self.inline[name]) if name in self.inline else ()
+        return [ref.name for ref in read if ref.name in self.inline]
 
     def _dimensions(self) -> tuple[Dimension, ...]:
         known = self.judging.truth.program.dimensions

@@ -19,11 +19,12 @@ def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
     '1/B * einsum("kb,jb->kj", d, h)'
     """
     view = view.within(equation)
+    code = None
     if isinstance(equation, Contract):
-        return contraction_text(equation, view)
-    if isinstance(equation, Sum):
-        return sum_text(equation, view)
-    return None
+        code = contraction_text(equation, view)
+    elif isinstance(equation, Sum):
+        code = sum_text(equation, view)
+    return None if code is not None and "…" in code else code
 
 
 def contraction_text(equation: Contract, view: View) -> str | None:

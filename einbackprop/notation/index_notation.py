@@ -36,6 +36,9 @@ from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Siz
 from .numerals import nearest_float, short
 
 Level = Literal["sum", "product", "atom"]
+LEVELS: tuple[Level, ...] = ("sum", "product", "atom")
+DEEPEST = 24
+LARGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,17 @@ class View:
         Names and letters that the capital of a letter could be mistaken for: then a size is ``|b|``.
     bare : bool
         Names without their letters.
+    depth, room : int and list of one int
+        How deep values may stand inside one another, and how many in one formula: ``…`` for what is beyond. Nobody
+        reads that, and the program of a loop is thousands deep.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[str, Equation] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     bare: bool = False
+    depth: int = DEEPEST
+    room: list[int] = field(default_factory=lambda: [LARGEST])
 
     @staticmethod
     def of(program: Program) -> View:
@@ -71,7 +79,7 @@ class View:
     def within(self, equation: Equation) -> View:
         """The view that knows an equation's own names and letters to be taken."""
         names = {self.names.get(ref.name, ref.name) for ref in [equation.out, *operands(equation)]}
-        return replace(self, taken=self.taken | names | set(letters_of(equation)))
+        return replace(self, taken=self.taken | names | set(letters_of(equation)), room=[LARGEST])
 
     def ref(self, ref: Ref) -> Ref:
         """The operand under the name that it is shown by."""
@@ -126,12 +134,23 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
 
 def operand(ref: Ref, view: View, loosest: Level = "atom") -> Markup:
     """An operand by its name, or as its own equation's right-hand side, in parentheses where that needs them."""
+    return within_parentheses(*expression(ref, view), loosest)
+
+
+def within_parentheses(inside: Markup, level: Level, loosest: Level) -> Markup:
+    """The expression, in parentheses where it binds less than it should."""
+    return inside if LEVELS.index(level) >= LEVELS.index(loosest) else ("(", *inside, ")")
+
+
+def expression(ref: Ref, view: View) -> tuple[Markup, Level]:
+    """An operand by its name, or as its own equation's right-hand side, and how tightly that binds."""
     equation = view.inline.get(ref.name)
     if equation is None:
-        return (view.ref(ref),)
-    inside, level = right_hand_side(relettered(equation, ref.indices), view)
-    order = ("sum", "product", "atom")
-    return inside if order.index(level) >= order.index(loosest) else ("(", *inside, ")")
+        return (view.ref(ref),), "atom"
+    view.room[0] -= 1
+    if not view.depth or view.room[0] < 0:
+        return (Words("…"),), "atom"
+    return right_hand_side(relettered(equation, ref.indices), replace(view, depth=view.depth - 1))
 
 
 def product(equation: Contract, view: View) -> tuple[Markup, Level]:
@@ -140,11 +159,12 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     over = [ref for ref in equation.operands if ref not in under]
     if under and over:
         return quotient(equation, over, under, view), "product"
-    parts: list[Markup] = [operand(ref, view, "atom") for ref in equation.operands]
+    inside = [expression(ref, view) for ref in equation.operands]
+    parts: list[Markup] = [within_parentheses(*part, "atom") for part in inside]
     parts += [bracket_markup(bracket, view) for bracket in equation.brackets]
     if len(parts) == 1 and len(equation.operands) == 1 and equation.factor == ONE and not summed(equation):
         ref = equation.operands[0]
-        alone = operand(ref, view, "sum")
+        alone = inside[0][0]
         return alone, ("atom" if ref.name not in view.inline or alone == parts[0] else "sum")
     body = joined(parts, " ")
     return (*factor_markup(equation.factor, view, alone=not parts), Summation(summed(equation)), *body), (

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from ..core import elementwise
 from ..core.interpretation import compute, fill, holds, read
-from ..core.program import Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, Update, picks
-from ..errors import FunctionError, UndecidedError
+from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Opaque, Program, Ref, Sum, Update, picks
+from ..core.progress import tick
+from ..errors import FunctionError, RangeError, UndecidedError
 from . import residues
 from .residues import DrawError, Residue
 
@@ -62,6 +63,7 @@ def evaluate(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, in
 
 def compute_exactly(equation: Equation, values: dict[str, Array], sizes: Mapping[str, int], depth: int) -> Array:
     """One value; factors are taken exactly, functions of residues from ``residues``."""
+    tick()
     match equation:
         case Contract(out):
             plain = scaled(_contract(equation, values, sizes, depth), equation.factor, sizes, depth)
@@ -87,6 +89,7 @@ def compute_exactly(equation: Equation, values: dict[str, Array], sizes: Mapping
 def _contract(equation: Contract, values: dict[str, Array], sizes: Mapping[str, int], depth: int) -> Array:
     """Every operand and bracket on axes of all letters, multiplied, then summed."""
     factors = [(ref, lift(values[ref.name], depth)) for ref in equation.operands]
+    values = _with_positions(equation.brackets, values)
     factors += [(Ref("", b.letters), lift(holds(b, values, sizes), depth)) for b in equation.brackets]
     out = "".join(dict.fromkeys(equation.out.indices))
     over = "".join(dict.fromkeys("".join(ref.indices for ref, _ in factors if ref)))
@@ -102,12 +105,28 @@ def _update(equation: Update, values: dict[str, Array], sizes: Mapping[str, int]
     """The interpreter's result with exact numbers in the base and in what is written, whatever they were."""
     base, value, mask = equation.base, equation.value, equation.mask
     own = replace(equation, base=Ref("base ", base.indices), value=Ref("value ", value.indices))
+    values = _with_positions(equation.brackets, values)
     read_by = {ref.name: values[ref.name] for ref in picks(equation.brackets)}
     if mask is not None:
         read_by["mask "] = values[mask.name]
         own = replace(own, mask=Ref("mask ", mask.indices))
     read_by |= {"base ": lift(values[base.name], depth), "value ": lift(values[value.name], depth)}
-    return _unwrapped(compute(own, read_by, sizes))
+    try:
+        return _unwrapped(compute(own, read_by, sizes))
+    except RangeError as error:
+        raise UndecidedError(str(error)) from error
+
+
+def _with_positions(brackets: tuple[Bracket, ...], values: dict[str, Array]) -> dict[str, Array]:
+    """The values, those that brackets pick by as integers. Raises UndecidedError where they are none."""
+    found = {}
+    for name in {ref.name for ref in picks(brackets)}:
+        array = values[name]
+        if array.dtype == object:
+            if not all(isinstance(x, int) or (isinstance(x, Fraction) and x.denominator == 1) for x in array.flat):
+                raise UndecidedError(f"{name} is used as a position, and its exact values are no whole numbers")
+            found[name] = array.astype(np.int64)
+    return values | found
 
 
 def _unwrapped(array: Array) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from ..core.progress import tick
 from ..errors import UndecidedError
 from .canonical import Atom, Exponent, Head, Index, Row, dimension_of, index, name_indices
 
@@ -62,6 +63,7 @@ class Context:
     def count(self, steps: int = 1) -> None:
         """Give up where the formulas have grown too large."""
         self.steps += steps
+        tick()
         if self.steps > self.most_steps:
             raise UndecidedError(f"not decided within {self.most_steps} steps")
 

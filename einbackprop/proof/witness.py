@@ -16,7 +16,7 @@ from ..core.interpretation import compute
 from ..core.letters import letters_of
 from ..core.program import ONE, Contract, Factor, Input, Opaque, Program, picks
 from ..core.simplification import needed
-from ..errors import UndecidedError
+from ..errors import RangeError, UndecidedError
 from . import residues
 from .correspondence import Numbering
 from .exact import NotRationalError, evaluate, exactly, lift, nesting, scaled
@@ -286,8 +286,8 @@ def _floats(program: Program, arrays: Mapping[str, Any], sizes: Mapping[str, int
         if not isinstance(equation, Opaque):
             try:
                 values[equation.out.name] = compute(equation, values, sizes)
-            except IndexError as error:  # positions that are computed from what was drawn
-                raise UndecidedError(f"{equation.out.name} is written to where there is no place") from error
+            except RangeError as error:  # positions that are computed from what was drawn
+                raise UndecidedError(str(error)) from error
     return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, record
 from ..core import nesting
+from ..core.faults import InternalFault, collecting, contained
 from ..core.fusion import Letters, fuse
 from ..core.letters import letters_of, rename_letters
 from ..core.program import ONE, Contract, Dimension, Equation, Program, Ref, Source, operands
@@ -41,6 +43,8 @@ class Reading:
         What the meanings of gradients rest on.
     dimensions : tuple of Dimension
         Those of the program, with the letters that the lines have besides.
+    faults : tuple of InternalFault
+        The formulas that are missing by a mistake of ours.
     """
 
     lines: tuple[Line, ...]
@@ -48,6 +52,7 @@ class Reading:
     program: Program
     given: str = ""
     dimensions: tuple[Dimension, ...] = ()
+    faults: tuple[InternalFault, ...] = ()
 
     def __str__(self) -> str:
         return text(self)
@@ -120,7 +125,8 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     letters, everywhere = Letters(fused.dimensions), View.of(program)
     uses = Counter(ref.name for equation in fused.equations for ref in operands(equation))
     outputs = {ref.name for ref in program.outputs}
-    lines = []
+    lines: list[Line] = []
+    faults: list[InternalFault] = []
     positions = loop_positions(
         [(Source(file, line, ""), list(runs.values())) for (file, line), runs in groups.items()], program.labels
     )
@@ -136,10 +142,23 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
                 now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
                 again = loop_names(list(runs.values()), program.labels, shown, now)
                 view = replace(view, names={**view.names, **again})
-            lines.append(Line(chosen[0].source.shown, len(runs), tuple(formula(e, view, meant) for e in chosen)))
+            lines.append(line_of(chosen, len(runs), view, meant, faults))
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
-    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions())
+    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions(), tuple(faults))
+
+
+def line_of(
+    chosen: Sequence[Equation], runs: int, view: View, meant: Meanings, faults: list[InternalFault]
+) -> Line:  # fmt: skip
+    """A line with the formulas of its values; one that cannot be written, by a mistake of ours, is left out."""
+    source = chosen[0].source
+    assert source is not None
+    with collecting() as found:
+        part = f"a formula of line {source.shown.line}"
+        made = [contained(part, partial(formula, e, view, meant), None) for e in chosen]
+    faults += found
+    return Line(source.shown, runs, tuple(one for one in made if one is not None))
 
 
 def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
@@ -206,6 +225,7 @@ def text(reading: Reading) -> str:
         blocks.append(line_text(line))
     blocks += [f"note: {reading.given}"] if reading.given else []
     blocks += [note_text(note) for note in reading.notes]
+    blocks += ["\n".join(wrap(str(fault), WIDTH, subsequent_indent="      ")) for fault in reading.faults]
     return visible("\n".join(blocks), keep="\n")
 
 

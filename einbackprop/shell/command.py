@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from einbackprop.core.visible import one_line, shortened
 from einbackprop.errors import EinbackpropError, ScriptError, SubscriptsError
 from einbackprop.notation.console import complain, is_unicode, say, say_json
+
+if TYPE_CHECKING:
+    from einbackprop.core.faults import InternalFault
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
@@ -31,7 +34,7 @@ exit code:
   1  a gradient is wrong
   2  the script or an expression could not be used
   3  undecided: a kink, or a reference that is not certain enough
-  4  einbackprop itself failed; it says how to report that"""
+  4  einbackprop failed before there was a verdict; it says how to report that"""
 
 _TRAIN_EXIT = """\
 exit code:
@@ -43,27 +46,37 @@ exit code:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
-        options = _parser().parse_args(argv)
-        return int(options.run(options))
+        return _run(_parser().parse_args(argv))
     except KeyboardInterrupt:
         complain("einbackprop: interrupted")
         return 130
-    except SubscriptsError as error:  # with a caret under the character
-        complain(f"einbackprop: {error}")
-        return 2
-    except EinbackpropError as error:
-        complain(f"einbackprop: {' '.join(str(error).split())}")
-        return 2
-    except Exception as error:  # none of ours: a mistake in this package
-        if os.environ.get("EINBACKPROP_TRACEBACK"):
-            raise
-        complain(f"einbackprop: a mistake of einbackprop itself, not of your code: {_described(error)}. "
-                 "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.")
-        return 4
 
 
-def _described(error: Exception) -> str:
-    return one_line(f"{type(error).__name__}: {error}")
+def _run(options: argparse.Namespace) -> int:
+    """Run a subcommand: its exit code, 2 for what the user can set right, 4 for a mistake of ours."""
+    from einbackprop.core.faults import collecting, contained
+
+    def work() -> int:
+        try:
+            return int(options.run(options))
+        except SubscriptsError as error:  # with a caret under the character
+            complain(f"einbackprop: {error}")
+            return 2
+        except EinbackpropError as error:
+            complain(f"einbackprop: {' '.join(str(error).split())}")
+            return 2
+
+    with collecting() as faults:
+        code = contained("the command", work, 4)
+    return _failed(faults[-1]) if faults else code
+
+
+def _failed(fault: "InternalFault") -> int:
+    """Say that a mistake of ours has left the command without an answer."""
+    said = one_line(f"{fault.kind}: {fault.message}" if fault.message else fault.kind)
+    complain(f"einbackprop: a mistake of einbackprop itself, not of your code: {said} at {fault.place}. "
+             "Nothing was decided. Please report it with what EINBACKPROP_TRACEBACK=1 prints.")
+    return 4
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,6 +128,10 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
     )
     _add_setting(check)
+    check.add_argument(
+        "--seconds", type=_seconds, metavar="N",
+        help="end after about so long, with what there is: what was not compared by then is undecided",
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.add_argument("--html", metavar="FILE", help="write the report as a page too")
     _add_force(check)
@@ -237,6 +254,16 @@ def _seed(text: str) -> int:
     return seed
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -250,7 +277,7 @@ def _check(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import check_script, write_page
 
     report = check_script(
-        options.script, options.loss, options.grads, options.wrt, options.setup, options.seed
+        options.script, options.loss, options.grads, options.wrt, options.setup, options.seed, options.seconds
     )
     if options.json:
         say_json(report.to_json())

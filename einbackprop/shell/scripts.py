@@ -47,6 +47,7 @@ def check_script(
     wrt: Sequence[str],
     setup: str = "",
     seed: int = 0,
+    seconds: float | None = None,
 ) -> Report:
     """Run a script and check the gradients that one expression gives of another.
 
@@ -63,6 +64,8 @@ def check_script(
         each its own: ``parameters, X, Y = initialize(i, j, k, l, b)``.
     seed
         Of the script's global random numbers and of the check's draws.
+    seconds
+        When to end, with what there is by then; the script itself does not count.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def check_script(
         """The script itself ran into the mistake: the same line, checked, says more."""
         try:
             _set_up(setup, names)
-            solve(problem(names), seed)
+            solve(problem(names), seed, seconds)
         except ScriptError as again:
             same = re.findall(r", line \d+", str(again))[:1] == re.findall(r", line \d+", str(error))[:1]
             return again if same else error
@@ -85,7 +88,7 @@ def check_script(
     with run(script, seed=seed, stopped=stopped) as names:
         letters = _set_up(setup, names)
         elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-        return solve(replace(problem(names), elsewhere=elsewhere), seed)
+        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.nesting import duplicate_array, root
+from ..core.progress import tick
 from ..errors import RefusedError
 from . import classes, library, modules
 from .calls import attempt
@@ -146,6 +147,7 @@ class World:
         Raised
             With what the function raised, of the user's own class.
         """
+        tick()
         if again:
             self.restore(random=random)
         if strict:
