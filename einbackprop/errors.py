@@ -4,6 +4,8 @@ Every message shows the value that triggered it, names the tensor, the letter an
 there are any, and says what to do.
 """
 
+import os
+
 from einbackprop.core.visible import visible
 
 
@@ -35,6 +37,29 @@ class ScriptError(EinbackpropError):
 
 class RefusedError(EinbackpropError):
     """The user's code uses something that a private copy of it cannot have: an iterator, a file, the process."""
+
+
+class CodeError(ScriptError):
+    """The user's code raised an exception: what was run, on which line it stopped, and what was said.
+
+    Attributes
+    ----------
+    what : str
+        ``the loss`` or ``the gradients``.
+    place : (file, line, function) or None
+    said : str
+        The exception's class and message, or what is the matter in index notation.
+    write : str
+        What to write on that line instead; empty where that is not known.
+    """
+
+    def __init__(self, what: str, place: tuple[str, int, str] | None, said: str, write: str = "") -> None:
+        where = ""
+        if place is not None:
+            within = "" if place[2] in ("<module>", "<lambda>") else f", in {place[2]}"
+            where = f"{os.path.basename(place[0])}, line {place[1]}{within}: "
+        super().__init__(f"{what}: {where}{said}" + (f" Write `{write}`." if write else ""))
+        self.what, self.place, self.said, self.write = what, place, said, write
 
 
 class DtypeError(EinbackpropError, TypeError):

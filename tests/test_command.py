@@ -32,7 +32,8 @@ def test_wrong_is_1_and_named(script: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script.write_text(COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)"), encoding="utf-8")
+    wrong = COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)")
+    script.write_text(wrong + "back(run(theta, X), Y, theta)\n", encoding="utf-8")
     assert main(["check", str(script), *OPTIONS]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

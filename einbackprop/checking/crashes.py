@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 
 from ..core.nesting import get
 from ..diagnosis.sampling import free_dimensions
-from ..errors import EinbackpropError, ScriptError, TraceError
+from ..errors import CodeError, EinbackpropError, ScriptError, TraceError
+from .evaluation import place_of
 from .mismatches import explained
 from .problems import Problem, targets_of, with_arrays
 from .records import Finding
@@ -17,38 +17,37 @@ from .resizing import equal_sizes, resized
 from .trials import reviewed, tried_once
 
 LONG = 80
-LINE = re.compile(r", line (\d+)")
 
 
-def with_reason(problem: Problem, error: ScriptError, seed: int) -> ScriptError:
+def with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
     """The error, said in letters where it is about shapes; and the mistake behind it, where it is found.
 
     The code is read up to where it stops. At sizes that are all equal no shape stops it, so that there its lines can be
     judged like any others.
     """
-    where, found, _ = str(error).partition(": ValueError: ")
-    if not found or problem.pair is None:
+    if error.place is None or not isinstance(error.__cause__, ValueError) or problem.pair is None:
         return error
     try:
         problem.pair(with_arrays(problem))
     except EinbackpropError as stop:
         letters = explained(stop)
-        if letters and LINE.findall(str(stop))[:1] == LINE.findall(where)[:1]:
-            return ScriptError(f"{where}: {letters}{_mistake(problem, where, seed) or '.'}")
+        if letters and place_of(stop.__cause__ or stop) == error.place:
+            return _with_mistake(problem, error, letters, seed)
     return error
 
 
-def _mistake(problem: Problem, where: str, seed: int) -> str:
-    """What is wrong on that line or before it, found at sizes that are all equal."""
+def _with_mistake(problem: Problem, error: CodeError, letters: str, seed: int) -> CodeError:
+    """The error with what is wrong on its line or before it, found at sizes that are all equal."""
+    assert error.place is not None
     for finding in _findings(problem, seed):
         expected = (finding.expected or "").partition("\n")[0]
         if not finding.write and len(expected) > LONG:
-            return ""  # no small edit was found, and the whole formula is no help on one line
-        here = finding.line == int(LINE.findall(where)[0])
+            break  # no small edit was found, and the whole formula is no help on one line
+        here = finding.line == error.place[1]
         said = finding.message if here else f"line {finding.line}: {finding.message}"
-        instead = f" Write `{finding.write}`." if finding.write else f" Expected {expected}." if expected else ""
-        return f"; {said}{instead}"
-    return ""
+        instead = f" Expected {expected}." if expected and not finding.write else ""
+        return CodeError(error.what, error.place, f"{letters}; {said}{instead}", finding.write or "")
+    return CodeError(error.what, error.place, f"{letters}.")
 
 
 def _findings(problem: Problem, seed: int) -> tuple[Finding, ...]:

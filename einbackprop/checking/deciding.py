@@ -18,17 +18,19 @@ import numpy as np
 from ..core.faults import contained
 from ..core.nesting import Attribute, Path, get, leaves
 from ..core.progress import doing, in_time
-from ..errors import ScriptError
+from ..errors import CodeError
 from . import answers
 from .clipping import unclipped
 from .crashes import with_reason
 from .draws import Draw, Drawing
+from .evaluation import GRADIENTS
 from .matching import Target
 from .problems import Problem, targets_of, with_arrays
 from .records import Finding, Gradient
 from .trials import History, Trial, judge_all, verdict_of
 
 CLIPPED = "np.clip keeps entries of it within bounds at some of the values drawn; but for that it is right"
+RAISED = "the gradients raise an exception where the loss runs"
 NOT_COMPARED = "the time was over before it was compared"
 COARSE = "compared along random directions: the time was over before every entry was"
 NOT_EXCUSED = "it differs from the reference, but the time was over before it was known whether something excuses that"
@@ -64,7 +66,12 @@ def decide(problem: Problem, seed: int, has_limit: bool) -> Decision:
     """The verdicts on the gradients of a problem; `seed` decides all draws. Raises ScriptError as `check` does."""
     state = with_arrays(problem)
     targets = list(targets_of(problem, state))
-    user = in_time("the rehearsal", partial(_rehearsed, problem, state, targets, seed), None)
+    try:
+        user = in_time("the rehearsal", partial(_rehearsed, problem, state, targets, seed), None)
+    except CodeError as error:
+        if error.what != GRADIENTS:
+            raise
+        return _crashed(problem, state, targets, error)
     if user is None:
         nobody = answers.User(problem.loss, problem.gradients, problem.gradients_source, targets)
         verdicts = tuple(Gradient(t.name, "undecided", shape=t.shape, note=NOT_COMPARED) for t in targets)
@@ -84,9 +91,18 @@ def _rehearsed(problem: Problem, state: Any, targets: Sequence[Target], seed: in
     """The user's functions, once they have run; an error of theirs with its reason."""
     try:
         return answers.rehearse(problem.loss, problem.gradients, problem.gradients_source, state, targets)
-    except ScriptError as error:
+    except CodeError as error:
         said = contained("the reason", partial(with_reason, problem, error, seed), error)
         raise said from error.__cause__
+
+
+def _crashed(problem: Problem, state: Any, targets: list[Target], error: CodeError) -> Decision:
+    """The verdicts on gradients that raise an exception where the loss runs: they are wrong, and it is said where."""
+    user = answers.User(problem.loss, problem.gradients, problem.gradients_source, targets)
+    verdicts = tuple(Gradient(t.name, "wrong", "close", shape=t.shape, note=RAISED) for t in targets)
+    file, line, _ = error.place or (None, None, "")
+    finding = Finding(error.said, file, line, write=error.write or None)
+    return Decision(Trial(user, state, targets, verdicts), findings=[finding])
 
 
 def _compare(decision: Decision, seed: int, has_limit: bool) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import duplicate
-from einbackprop.errors import RefusedError, ScriptError
-from einbackprop.world import Raised
+from einbackprop.errors import CodeError, RefusedError, ScriptError
+from einbackprop.world import Raised, attempt
 
+GRADIENTS = "the gradients"
 _OURS = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 
 
@@ -20,40 +21,47 @@ def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
 
     Raises
     ------
-    ScriptError
+    CodeError
         Names the user's file and line, the function, and what it raised.
+    ScriptError
+        The function uses something that a copy of it cannot have.
     """
     try:
         return function(duplicate(state))
     except Raised as raised:
         if isinstance(raised.error, ScriptError):
             raise raised.error from raised.error.__cause__
-        raise ScriptError(f"{what}: {describe(raised.error)}") from raised.error
+        if isinstance(raised.error, RefusedError):
+            raise ScriptError(f"{what}: {describe(raised.error)}") from raised.error
+        raise CodeError(what, place_of(raised.error), words_of(raised.error)) from raised.error
 
 
 def describe(error: BaseException) -> str:
-    """Say what was raised and where, in the innermost line that is the user's.
+    """Say what was raised and where, in the innermost line that is the user's."""
+    return str(CodeError("", place_of(error), words_of(error))).removeprefix(": ")
 
-    A syntax error has its own line.
-    """
-    message = " ".join(str(error).split()) or "no message"
-    text = message if isinstance(error, RefusedError) else f"{type(error).__name__}: {message}"
+
+def words_of(error: BaseException) -> str:
+    """The class and message of an exception; of one of ours the message alone."""
     if isinstance(error, SyntaxError):
-        where = f"{_base(error.filename)}, line {error.lineno}: " if error.filename and error.lineno else ""
-        return f"{where}SyntaxError: {error.msg}"
+        return f"SyntaxError: {error.msg}"
+    try:
+        message = str(attempt(str, error))
+    except Raised as raised:
+        message = f"its message cannot be shown: {type(raised.error).__name__}"
+    message = " ".join(message.split()) or "no message"
+    return message if isinstance(error, RefusedError) else f"{type(error).__name__}: {message}"
+
+
+def place_of(error: BaseException) -> tuple[str, int, str] | None:
+    """The file, line and function of the innermost line that is the user's; a syntax error has its own line."""
+    if isinstance(error, SyntaxError):
+        return (error.filename, error.lineno, "<module>") if error.filename and error.lineno else None
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
-    if not frames:
-        return text
-    frame = frames[-1]
-    within = "" if frame.name in ("<module>", "<lambda>") else f", in {frame.name}"
-    return f"{_base(frame.filename)}, line {frame.lineno}{within}: {text}"
+    return (frames[-1].filename, frames[-1].lineno or 0, frames[-1].name) if frames else None
 
 
 def _is_users(frame: traceback.FrameSummary) -> bool:
     file = frame.filename
     example = os.sep + "examples" + os.sep in file
     return not file.startswith("<") and (example or not file.startswith(_OURS))
-
-
-def _base(file: str) -> str:
-    return os.path.basename(file)

@@ -131,7 +131,9 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does."""
     with limited(seconds) as progress, collecting() as faults:
         decision = decide(problem, seed, seconds is not None)
-        added = _additions(problem, decision, seed)
+        compared = decision.drawing is not None
+        plain = Additions(decision.trial.gradients, Review(), Elsewhere())
+        added = _additions(problem, decision, seed) if compared else plain
         return _report(problem, decision, added, faults, progress)
 
 

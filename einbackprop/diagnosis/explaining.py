@@ -285,6 +285,8 @@ def explain_mistakes(
 
 def _explained(judging: Judging) -> tuple[tuple[Line, ...], tuple[Finding, ...], tuple[Dimension, ...]]:
     """The lines, the findings and the dimensions of a judged backward."""
+    if not judging.samples:  # at no values does the code go the way that was read
+        return (), (), tuple(judging.program.dimensions)
     diagnosis = Diagnosis(judging)
     findings = tuple(mistake.finding() for mistake in diagnosis.mistakes())
     return tuple(diagnosis.lines()), findings, diagnosis.words.dimensions()

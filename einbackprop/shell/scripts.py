@@ -10,7 +10,6 @@ import io
 import linecache
 import os
 import random
-import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, record, record_pair
-from einbackprop.checking.evaluation import describe
+from einbackprop.checking.evaluation import GRADIENTS, describe, place_of
 from einbackprop.checking.pages import MARK
 from einbackprop.checking.resizing import told
 from einbackprop.checking.solving import Problem, Report, solve
@@ -29,7 +28,7 @@ from einbackprop.core.visible import shown
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss, nested_by_path
 from einbackprop.emission.writing import source
-from einbackprop.errors import ScriptError
+from einbackprop.errors import CodeError, ScriptError
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell.expressions import Namespace, Reach, compiled, evaluation, of_values, path_of, reach_of
 from einbackprop.world import Runner, World
@@ -79,11 +78,12 @@ def check_script(
         """The script itself ran into the mistake: the same line, checked, says more."""
         try:
             _set_up(setup, names)
-            solve(problem(names), seed, seconds)
-        except ScriptError as again:
-            same = re.findall(r", line \d+", str(again))[:1] == re.findall(r", line \d+", str(error))[:1]
-            return again if same else error
-        return error
+            report = solve(problem(names), seed, seconds)
+        except ScriptError:
+            return error
+        place = place_of(error.__cause__) if error.__cause__ is not None else None
+        found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
+        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
 
     with run(script, seed=seed, stopped=stopped) as names:
         letters = _set_up(setup, names)
