@@ -31,6 +31,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.visible import one_line
 from ..errors import NotationError
 from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Size, Summation, Words, text
 from .numerals import nearest_float, short
@@ -129,7 +130,7 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
             parts: Markup = (Words("not read"),)
             for n, ref in enumerate(refs):
                 parts += (Words(", " if n else " from "), view.ref(ref))
-            return (*parts, Words(f": {reason}")), "sum"
+            return (*parts, Words(f": {one_line(reason)}")), "sum"
 
 
 def operand(ref: Ref, view: View, loosest: Level = "atom") -> Markup:
