@@ -20,7 +20,7 @@ from hypothesis import settings
 import einbackprop as eb
 from einbackprop.checking.reports import Report
 from einbackprop.core import faults
-from einbackprop.core.faults import InternalFault, collecting, contained, is_from_outside
+from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.shell.command import main
 
 HERE = Path(__file__).parent
@@ -136,9 +136,8 @@ def test_what_a_signal_handler_raises_passes_through() -> None:
     for handler in (Handler(), Handler().method, functools.partial(Handler().method, 1)):
         before = signal.signal(signal.SIGTERM, handler)
         try:
-            with pytest.raises(TimeoutError) as caught:
+            with pytest.raises(TimeoutError):
                 contained("the proof", work, None)
-            assert is_from_outside(caught.value)
         finally:
             signal.signal(signal.SIGTERM, before)
     with pytest.raises(KeyboardInterrupt):

@@ -9,22 +9,23 @@ what to report.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from . import progress
 from .progress import OutOfTimeError
+from .signals import frames_of, handler_codes
 
 SWITCH = "EINBACKPROP_TRACEBACK"
 PACKAGE = Path(__file__).parent.parent
 Result = TypeVar("Result")
 Other = TypeVar("Other")
+_handlers: ContextVar[frozenset[CodeType]] = ContextVar("handlers", default=frozenset())
 _faults: ContextVar[list[InternalFault] | None] = ContextVar("faults", default=None)
 
 
@@ -55,13 +56,14 @@ def contained(part: str, work: Callable[[], Result], fallback: Other) -> Result 
     fallback
         What the caller goes on with instead.
     """
+    codes = _handlers.get() or handler_codes()
     try:
         return work()
     except OutOfTimeError:
         progress.cut(part)
         return fallback
     except Exception as error:
-        if os.environ.get(SWITCH) or is_from_outside(error):
+        if os.environ.get(SWITCH) or not codes.isdisjoint(frame.f_code for frame in frames_of(error)):
             raise
         faults = _faults.get()
         if faults is not None:
@@ -73,11 +75,12 @@ def contained(part: str, work: Callable[[], Result], fallback: Other) -> Result 
 def collecting() -> Iterator[list[InternalFault]]:
     """Collect the faults of the parts that are run inside."""
     faults: list[InternalFault] = []
-    token = _faults.set(faults)
+    token, handlers = _faults.set(faults), _handlers.set(handler_codes())  # one may remove itself before it raises
     try:
         yield faults
     finally:
         _faults.reset(token)
+        _handlers.reset(handlers)
 
 
 def fault_of(part: str, error: Exception) -> InternalFault:
@@ -92,27 +95,3 @@ def fault_of(part: str, error: Exception) -> InternalFault:
     return InternalFault(part, type(error).__name__, lines[0][:200] if lines else "", place)
 
 
-def is_from_outside(error: BaseException) -> bool:
-    """Whether a signal handler raised an error: its traceback then has a frame of a handler that is installed."""
-    codes = handlers()
-    step = error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_code in codes:
-            return True
-        step = step.tb_next
-    return False
-
-
-def handlers() -> set[CodeType]:
-    """The code of the signal handlers that are installed."""
-    found = set()
-    for number in signal.valid_signals():
-        handler: Any = signal.getsignal(number)
-        while hasattr(handler, "func"):  # a partial
-            handler = handler.func
-        handler = getattr(handler, "__func__", handler)
-        call = type(handler).__call__ if callable(handler) else None
-        code = getattr(handler, "__code__", None) or getattr(call, "__code__", None)
-        if isinstance(code, CodeType):
-            found.add(code)
-    return found

@@ -6,14 +6,15 @@ else. What reaches the code from outside (Ctrl-C, an exception of a signal handl
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import copy_context
-from types import CodeType, FrameType
+from itertools import dropwhile
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
+from ..core.signals import frames_of, handler_codes
 from .ownership import OURS, is_users
 
 MARK = "__einbackprop_world__"
@@ -60,44 +61,12 @@ def is_from_outside(error: BaseException) -> bool:
 
     Such code is the handler that is installed, or the user's own but in no world.
     """
-    handlers = None
-    for frame in _frames(error):
-        if is_outside(frame):
-            return True
-        if handlers is None:
-            handlers = handler_codes()
-        if frame.f_code in handlers:
-            return True
-    return False
-
-
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    """The frames below the call of user code, from the outside in."""
-    step, inside = error.__traceback__, False
-    while step is not None:
-        if inside:
-            yield step.tb_frame
-        inside = inside or step.tb_frame.f_code is _quietly.__code__
-        step = step.tb_next
+    below = dropwhile(lambda frame: frame.f_code is not _quietly.__code__, frames_of(error))
+    handlers = handler_codes()
+    return any(frame.f_code in handlers or is_outside(frame) for frame in below)
 
 
 def is_outside(frame: FrameType) -> bool:
     """Whether a frame runs the user's code in the user's own world."""
     file = frame.f_code.co_filename
     return MARK not in frame.f_builtins and is_users(file) and not file.startswith(OURS[0])
-
-
-def handler_codes() -> set[CodeType]:
-    """The code of the signal handlers that are installed now."""
-    found = set()
-    for number in signal.valid_signals():
-        handler: Any = signal.getsignal(number)
-        if not callable(handler):  # the default, or none
-            continue
-        while (inner := getattr(handler, "func", None) or getattr(handler, "__func__", None)) is not None:
-            handler = inner  # behind a partial, or a bound method
-        method: Any = vars(type(handler)).get("__call__")
-        code = getattr(handler, "__code__", None) or getattr(method, "__code__", None)
-        if code is not None:
-            found.add(code)
-    return found
