@@ -7,6 +7,8 @@ import functools
 import linecache
 from dataclasses import dataclass
 
+from einbackprop.core.syntax import parse_python
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -58,7 +60,7 @@ class Statements:
         self._targets: dict[ast.stmt, list[Target]] = {}
         self._by_line: dict[int, ast.stmt] = {}
         try:
-            tree = ast.parse(text)
+            tree = parse_python(text)
         except SyntaxError:  # no source to be had, such as a line typed at a prompt
             return
         self._add(tree.body)

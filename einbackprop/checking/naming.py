@@ -13,6 +13,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from einbackprop.core.choices import parameters
+from einbackprop.core.syntax import parse_python
 
 Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
@@ -167,6 +168,6 @@ def _definition(function: Any) -> Definition | None:
 @lru_cache(maxsize=32)
 def _tree(source: str) -> ast.Module:
     try:
-        return ast.parse(source)
+        return parse_python(source)
     except SyntaxError:
         return ast.Module(body=[], type_ignores=[])

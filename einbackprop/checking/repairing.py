@@ -26,6 +26,7 @@ from einbackprop.checking.spots import Spot, in_place, is_literal, lines_of, spo
 from einbackprop.checking.trials import Trial
 from einbackprop.core.nesting import Path, duplicate, leaves
 from einbackprop.core.progress import doing
+from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.changes import Change, Hand, ranks, with_value
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import ScriptError
@@ -210,7 +211,7 @@ class Search:
             spot = next((s for s in self.spots if s.place == (finding.file, finding.line)), None)
             if spot is None:
                 return True
-            changes.append((spot, ast.parse(finding.write or "").body[0]))
+            changes.append((spot, parse_python(finding.write or "").body[0]))
         return self.is_repair(*changes)
 
     def hand(self, spot: Spot) -> Hand:

@@ -12,7 +12,7 @@ from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
 from einbackprop.checking.texts import wrapped
 from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.core.program import Dimension
-from einbackprop.core.visible import in_json
+from einbackprop.core.visible import in_json, visible
 from einbackprop.errors import GradientError
 from einbackprop.notation.display import on_terminal
 
@@ -62,14 +62,17 @@ class Report:
     def text(self, *, colour: bool = False) -> str:
         """Return the report as text, at most 100 columns wide."""
         with collecting() as faults:
-            parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
-            parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
-            for item in self.findings:
-                work = partial(_as_text, item, self.lines, colour)
-                parts += contained("the text of a finding", work, (wrapped(item.message, "! ", "  "),))
-            parts += contained("the text below the findings", self._below, self.assumptions)
-        parts += [wrapped(str(fault), "! ", "  ") for fault in (*self.faults, *faults)]
-        return "\n".join(parts)
+            plain = [f"{item.verdict}: {visible(item.name)}" for item in self.gradients]
+            parts = contained("the text of the report", partial(self._parts, colour), plain)
+        return "\n".join([*parts, *(f"! {visible(str(fault))}" for fault in (*self.faults, *faults))])
+
+    def _parts(self, colour: bool) -> list[str]:
+        parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
+        parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
+        for item in self.findings:
+            work = partial(_as_text, item, self.lines, colour)
+            parts += contained("the text of a finding", work, (wrapped(item.message, "! ", "  "),))
+        return [*parts, *contained("the text below the findings", self._below, self.assumptions)]
 
     def _below(self) -> list[str]:
         mistakes = any(item.line is not None for item in self.findings)

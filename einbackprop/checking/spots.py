@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.statements import statements_of
+from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.changes import Hand
 from einbackprop.world.ownership import is_users
 
@@ -104,7 +105,7 @@ def spots_of(lines: set[Place], own: Sequence[FunctionType]) -> Iterator[Spot]:
     modules: dict[str, ast.Module] = {}
     for code in sorted({code for code, _ in lines}, key=lambda code: (code.co_filename, code.co_firstlineno)):
         try:
-            module = modules.get(code.co_filename) or ast.parse(statements_of(code.co_filename).text)
+            module = modules.get(code.co_filename) or parse_python(statements_of(code.co_filename).text)
         except (SyntaxError, OSError):
             continue
         modules[code.co_filename] = module

@@ -14,6 +14,7 @@ from functools import cache, reduce
 
 from ..errors import FunctionError
 from .program import Number, exact, multiply
+from .syntax import parse_python
 
 CONSTANTS = {"ln2": math.log(2), "ln10": math.log(10)}
 
@@ -42,7 +43,7 @@ Formula = tuple[Product, ...]
 @cache
 def parse(text: str, parameter: Number | None = None) -> Formula:
     """A formula's text as a sum of products: ``1 - y*y`` is 1, and -1 times y, y."""
-    return expand(ast.parse(text, mode="eval").body, parameter)
+    return expand(parse_python(text, mode="eval").body, parameter)
 
 
 def expand(node: ast.expr, p: Number | None) -> Formula:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Equation, Source, operands
+from ..core.syntax import parse_python
 from .edits import Edit
 from .frames import frames_at, outcomes, spellings
 from .rewriting import grown, is_negative, rewritten, scaled_parts, times, with_nodes
@@ -121,7 +122,7 @@ def respelled(statement: Any, edit: Edit, called: list[ast.expr]) -> Iterator[An
 def statement_of(source: Source | None) -> Any:
     """The statement of a line, if it computes something; None else."""
     try:
-        body = ast.parse(source.code if source else "").body
+        body = parse_python(source.code if source else "").body
     except SyntaxError:
         return None
     statement = body[0] if body else None

@@ -16,6 +16,7 @@ from ..capture.statements import statements_of
 from ..checking.naming import gradient_of
 from ..core.program import Contract, Equation, Program, Ref, Source, operands
 from ..core.simplification import needed, with_refs
+from ..core.syntax import parse_python
 
 DEEPEST = 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -274,9 +275,9 @@ class Code:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         try:
-            tree = ast.parse(text)
+            tree = parse_python(text)
         except SyntaxError:
-            tree = ast.parse("")
+            tree = parse_python("")
         self.functions = [n for n in ast.walk(tree) if isinstance(n, Function)]
         self.classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
 
@@ -363,7 +364,7 @@ def code_of(file: str) -> Code:
 def names_read(code: str | ast.AST) -> list[str]:
     """The variables and attributes (``self.x``) that code reads."""
     try:
-        tree = ast.parse(code) if isinstance(code, str) else code
+        tree = parse_python(code) if isinstance(code, str) else code
     except SyntaxError:
         return []
     found = []

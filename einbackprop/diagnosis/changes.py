@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from ..core.syntax import parse_python
 from .rewriting import grown, omissions, with_nodes
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
@@ -327,7 +328,7 @@ def with_keyword(call: ast.Call, name: str, value: Node) -> ast.Call:
 
 def parsed(text: str) -> Node:
     """An expression."""
-    return ast.parse(text, mode="eval").body
+    return parse_python(text, mode="eval").body
 
 
 def attribute(node: Node, name: str) -> ast.Attribute:

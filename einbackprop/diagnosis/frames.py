@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.syntax import parse_python
 from ..world import Raised, attempt
 
 MOST_RUNS = 16
@@ -67,7 +68,7 @@ def spellings(names: Mapping[str, Any], array: Any) -> Iterator[ast.expr]:
             if isinstance(held, np.ndarray) and held.squeeze().shape == np.shape(array) and np.allclose(
                 held.squeeze(), array, rtol=1e-9, atol=0
             ):
-                yield ast.parse(text, mode="eval").body
+                yield parse_python(text, mode="eval").body
 
 
 def outcomes(statement: Any, names: Mapping[str, Any]) -> list[Any]:

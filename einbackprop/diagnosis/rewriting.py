@@ -13,6 +13,7 @@ import numpy as np
 
 from ..capture.sizes import rational
 from ..core.program import Factor, operands
+from ..core.syntax import parse_python
 from .edits import Edit
 from .scoping import names_at
 from .search import DERIVED
@@ -195,7 +196,7 @@ def amounts(edit: Edit, words: Words) -> Iterator[tuple[ast.operator, ast.expr]]
         for ref in operands(edit.edited):
             if letter in ref.indices and words.name(ref.name) in read:
                 axis = ref.indices.index(letter)
-                yield operator, ast.parse(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
+                yield operator, parse_python(f"{words.name(ref.name)}.shape[{axis}]", mode="eval").body
 
 
 def omissions(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -225,7 +226,7 @@ def expressions(edit: Edit, words: Words) -> Iterator[ast.expr]:
     plain = re.sub(r"\[[^\]=<≤]*\]", "", text).replace("²", "**2").replace(") (", ") * (")
     plain = re.sub(r"(?<=[\w)]) (?=[\w(])(?![-+])", " * ", plain) if name.startswith(DERIVED) else plain
     try:
-        yield ast.parse(plain, mode="eval").body
+        yield parse_python(plain, mode="eval").body
     except SyntaxError:
         return
 

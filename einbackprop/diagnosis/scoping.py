@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..capture.statements import statements_of
 from ..core.program import Source
+from ..core.syntax import parse_python
 from .aliases import code_of
 from .judging import Judging
 
@@ -22,7 +23,7 @@ def names_at(source: Source | None) -> frozenset[str]:
 @functools.lru_cache(maxsize=256)
 def _names_at(file: str, line: int) -> frozenset[str]:
     try:
-        tree = ast.parse(statements_of(file).text)
+        tree = parse_python(statements_of(file).text)
     except SyntaxError:
         return frozenset()
     found = {name for name, _ in _bound(tree.body)}
@@ -61,7 +62,7 @@ def reads_known_names(statement: ast.AST, source: Source | None) -> bool:
     """Whether a statement that is proposed for a line reads only what there is there, or what it reads already."""
     known = names_at(source)
     try:
-        old = {node.id for node in ast.walk(ast.parse(source.code if source else "")) if isinstance(node, ast.Name)}
+        old = {node.id for node in ast.walk(parse_python(source.code if source else "")) if isinstance(node, ast.Name)}
     except SyntaxError:
         old = set()
     return not known or {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)} <= known | old

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from ..core.program import Equation, operands
+from ..core.syntax import parse_python
 from .aliases import Code, code_of, names_read
 
 
@@ -41,7 +42,7 @@ def calls_in(source: str, code: Code) -> list[str]:
     """The calls of a line to functions and methods of the same file."""
     own = {function.name for function in code.functions}
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        nodes = list(ast.walk(parse_python(source)))
     except SyntaxError:
         return []
     calls = [node for node in nodes if isinstance(node, ast.Call)]
@@ -51,7 +52,7 @@ def calls_in(source: str, code: Code) -> list[str]:
 def variables(code: str) -> list[str]:
     """The variables of a line and the attributes of ``self``, without modules and functions."""
     try:
-        tree = ast.parse(code)
+        tree = parse_python(code)
     except SyntaxError:
         return []
     functions = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..capture.statements import statements_of
 from ..core.program import Equation, Source, operands
+from ..core.syntax import parse_python
 
 
 class Loop(NamedTuple):
@@ -92,7 +93,7 @@ def innermost_loop(file: str, line: int) -> Loop | None:
 def loops(text: str) -> tuple[Loop, ...]:
     """Each ``for`` over one variable in a source text, outer ones first."""
     try:
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.For)]
+        nodes = [node for node in ast.walk(parse_python(text)) if isinstance(node, ast.For)]
     except SyntaxError:
         return ()
     found = [Loop(n.lineno, n.end_lineno or n.lineno, n.target.id) for n in nodes if isinstance(n.target, ast.Name)]

@@ -8,12 +8,13 @@ import linecache
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from einbackprop.checking.evaluation import describe
 from einbackprop.core.nesting import Attribute, Path, get, leaves
+from einbackprop.core.syntax import parse_python
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import ScriptError
 
@@ -71,7 +72,7 @@ def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ..
     return lambda *values: function(dict(zip(order, values, strict=True)))
 
 
-def compiled(source: str, option: str, mode: str) -> types.CodeType:
+def compiled(source: str, option: str, mode: Literal["exec", "eval"]) -> types.CodeType:
     if not source.strip() and mode == "eval":
         raise ScriptError(f"{option} is empty: give an expression among the script's names")
     written = shortened(" ".join(source.split()))
@@ -79,7 +80,7 @@ def compiled(source: str, option: str, mode: str) -> types.CodeType:
         raise ScriptError(f"{option} has {len(source):,} characters, of which {LONGEST:,} at most are read: {written}")
     try:
         code = compile(source, f"<{option}>", mode, dont_inherit=True)
-        ast.parse(source, mode=mode)  # which gives up earlier than the compiler
+        parse_python(source, mode)  # which gives up earlier than the compiler
     except SyntaxError as error:
         raise ScriptError(f"{option}: {error.msg}: {written}") from error
     except (ValueError, OverflowError) as error:
@@ -101,7 +102,7 @@ def _function(text: str, option: str, names: Namespace) -> types.FunctionType:
 
 def _expression(text: str, option: str) -> ast.expr:
     compiled(text, option, "eval")
-    return ast.parse(text, mode="eval").body
+    return parse_python(text, mode="eval").body
 
 
 def _loaded(text: str, option: str) -> list[str]:

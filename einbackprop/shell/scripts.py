@@ -24,6 +24,7 @@ from einbackprop.checking.pages import MARK
 from einbackprop.checking.resizing import told
 from einbackprop.checking.solving import Problem, Report, solve
 from einbackprop.core.files import opened, reason, replace_file, require_replaceable
+from einbackprop.core.syntax import parse_python
 from einbackprop.core.visible import shown
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss, nested_by_path
@@ -241,7 +242,7 @@ def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
     code = compiled(setup, "--setup", "exec")
-    used = {node.id for node in ast.walk(ast.parse(setup))
+    used = {node.id for node in ast.walk(parse_python(setup))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
     if len(letters) > len(_SIZES):
