@@ -1,6 +1,6 @@
 """What the user's two functions answer: matched with what was asked, and made repeatable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,7 @@ class User:
     random: bool = False
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
+    slopes: Mapping[Path, float] = field(default_factory=dict)
     notes: dict[str, Note] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _names: dict[int, naming.Names | None] = field(default_factory=dict)
@@ -122,9 +123,11 @@ class User:
 
 
 def rehearse(
-    loss: Runner, gradients: Runner, source: Any, state: Any, targets: Sequence[Target]
+    loss: Runner, gradients: Runner, source: Any, state: Any, targets: Sequence[Target], like: User | None = None
 ) -> User:
     """Run both functions at the user's own values; see what they return, and whether twice the same.
+
+    What is known of the same code at other values, ``like``, is not looked for again.
 
     Raises
     ------
@@ -141,6 +144,8 @@ def rehearse(
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
     narrow = (SINGLE, HALF) if mentions_half(loss, gradients, source) else (SINGLE,)
     user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
+    if like is not None:
+        user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
     names = [name for name, function, first in
              (("loss", loss, first_loss), ("gradients", gradients, result))
              if not same(first, called(function.goes_on, state, f"the {name}"))]

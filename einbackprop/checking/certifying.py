@@ -63,6 +63,8 @@ class Reference:
         Draws the directions of the self-check and the rounding noise.
     narrow
         The eps of dtypes narrower than float64 that may round inside the loss, the widest first.
+    slopes
+        How large the slopes of the arrays are, as another reference of the same loss has found; None where unknown.
 
     Raises
     ------
@@ -73,8 +75,11 @@ class Reference:
     def __init__(
         self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator,
         narrow: tuple[float, ...] = (SINGLE,),
+        slopes: Mapping[Path, float] | None = None,
     ) -> None:  # fmt: skip
         self.narrow = narrow
+        self.slopes = dict(slopes or {})
+        self._known: dict[Path, np.ndarray] = {}
         self.loss = loss
         self._strictly: Loss = getattr(loss, "strictly", loss)
         self.state = state
@@ -235,12 +240,19 @@ class Reference:
         """The step along a direction that is as large as the smallest of what moves; near enough to it beside much."""
         least, largest = np.inf, 0.0
         for path, direction in directions.items():
-            values, speed = np.abs(np.asarray(get(self.state, path), dtype=np.float64)), np.abs(direction)
-            if speed.any():
-                ratios = values[speed > 0] / speed[speed > 0]
-                ratios = ratios[ratios > 0] if ratios.any() else np.array([values.max() / speed.max()])
+            values, moving = self._magnitudes(path), direction != 0
+            if moving.any():
+                speed = np.abs(direction[moving])
+                ratios = values[moving] / speed
+                if not ratios.all():
+                    ratios = ratios[ratios > 0] if ratios.any() else np.array([values.max() / speed.max()])
                 least, largest = min(least, float(ratios.min())), max(largest, float(ratios.max()))
         return max(least, largest * 1e-150) if 0 < largest < np.inf else 1.0
+
+    def _magnitudes(self, path: Path) -> np.ndarray:
+        if path not in self._known:
+            self._known[path] = np.abs(np.asarray(get(self.state, path), dtype=np.float64))
+        return self._known[path]
 
     def _survives(self, directions: Directions) -> bool:
         exact = self._complex_step(directions, AnalyticArray)
@@ -253,7 +265,9 @@ class Reference:
     def _checked(self) -> Iterator[Directions]:
         """The directions of the self-check: arrays in proportion to their slopes together, those without one alone."""
         one, other = self._random_direction(), self._random_direction()
-        slopes = {path: abs(self._complex_step({path: one[path]}, AnalyticArray)) for path in self.paths}
+        if not self.slopes:
+            self.slopes = {path: abs(self._complex_step({path: one[path]}, AnalyticArray)) for path in self.paths}
+        slopes = self.slopes
         largest = max(slopes.values(), default=0.0)
         alone = {path for path, slope in slopes.items() if not slope > ALONE * largest}
         for path in alone:
@@ -266,7 +280,7 @@ class Reference:
     def _random_direction(self) -> Directions:
         """A direction in which all entries of an array move as far as its largest, or, of mixed sizes, as their own."""
         def sized(path: Path) -> np.ndarray:
-            values = np.abs(np.asarray(get(self.state, path), dtype=np.float64))
+            values = self._magnitudes(path)
             largest = float(values.max(initial=0.0)) or 1.0
             mixed = bool(np.any((values > 0) & (values < LOST * LOST * largest)))
             size = np.where(values > 0, values, largest) if mixed else np.full(values.shape, largest)
@@ -283,7 +297,7 @@ class Reference:
         return FIRST_STEP * float(value or 1.0) / float(speed or 1.0)
 
     def _moving(self, path: Path, direction: np.ndarray) -> float:
-        values = np.abs(np.asarray(get(self.state, path), dtype=np.float64))
+        values = self._magnitudes(path)
         largest, moving = float(values.max(initial=0.0)), float(values[direction != 0].max(initial=0.0))
         return moving if 0 < moving < LOST * largest else largest
 

@@ -12,7 +12,7 @@ from ..core.nesting import get
 from ..core.program import Program
 from ..core.progress import in_time
 from ..errors import ScriptError
-from .matching import Target
+from .answers import User
 from .problems import Problem
 from .records import Gradient
 from .resizing import hiding, other_sizes, resized, told
@@ -65,26 +65,21 @@ class Elsewhere:
         return Gradient(item.name, "wrong", "close", shape=item.shape, note=note)
 
 
-def look(
-    problem: Problem, state: Any, program: Program | None, targets: Sequence[Target], gradients: Sequence[Gradient],
-    seed: int,
-) -> Elsewhere:  # fmt: skip
+def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> Elsewhere:
     """Run the user's functions at other sizes, where that can be done.
 
     Parameters
     ----------
     problem : Problem
-    state
-        Its state as it was traced.
+    trial : Trial
+        What is wanted, and its verdicts, at the user's sizes.
     program : Program or None
         The loss and the gradients traced together, where they could be.
-    targets, gradients
-        What is wanted, and its verdicts at the user's sizes.
     seed : int
         Decides the draws.
     """
-    right = {item.name for item in gradients if item.verdict == "right"}
-    names = {target.path: target.name for target in targets}
+    right = {item.name for item in trial.gradients if item.verdict == "right"}
+    names = {target.path: target.name for target in trial.targets}
     hides: list[str] = []
     if program is not None:
         inputs = {d.ref.name: names[path] for d in program.inputs if (path := problem.place(d)) in names}
@@ -93,23 +88,23 @@ def look(
     wrong: dict[str, str] = {}
 
     def try_all() -> bool:
-        for sizes, other in _problems(problem, state, program, set(names), seed):
-            trial = _tried(other, seed)
-            if trial is not None and trial.user.random:
+        for sizes, other in _problems(problem, trial.state, program, set(names), seed):
+            there = _tried(other, trial.user, seed)
+            if there is not None and there.user.random:
                 break
-            if trial is not None:
+            if there is not None:
                 tried.append(sizes)
-                wrong.update({name: sizes for name in trial.wrong if name in right and name not in wrong})
+                wrong.update({name: sizes for name in there.wrong if name in right and name not in wrong})
         return True
 
     done = in_time("trying other sizes", try_all, False)
     return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, is_cut=not done)
 
 
-def _tried(problem: Problem, seed: int) -> Trial | None:
+def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
     """The gradients at one draw; None where the code is not made for these sizes."""
     try:
-        return tried_once(problem, np.random.default_rng(seed))
+        return tried_once(problem, np.random.default_rng(seed), user)
     except ScriptError:
         return None
 

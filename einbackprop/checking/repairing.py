@@ -51,7 +51,7 @@ class Slopes:
         self.names = [target.name for target in trial.targets]
         self.wanted: list[dict[str, tuple[np.ndarray, float]]] = []
         for state in states:
-            reference = Reference(trial.user.loss, state, paths, rng)
+            reference = Reference(trial.user.loss, state, paths, rng, trial.user.narrow_loss, trial.user.slopes)
             found = {}
             for target in trial.targets:
                 direction = rng.normal(size=target.shape)

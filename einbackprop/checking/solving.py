@@ -181,7 +181,7 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
         return trial, Review(), Elsewhere()
     traced = contained("the reading", partial(_traced, problem.pair, trial.state), None)
     program = traced.program if isinstance(traced, Trace) else None
-    work = partial(look, problem, trial.state, program, trial.targets, trial.gradients, seed)
+    work = partial(look, problem, trial, program, seed)
     other = contained("the check at other sizes", work, Elsewhere())
     read = Review(is_cut=True)
     if traced is not None:

@@ -38,11 +38,14 @@ class Trial:
         return [item.name for item in self.gradients if item.verdict == "wrong"]
 
 
-def tried_once(problem: Problem, rng: np.random.Generator) -> Trial:
-    """Judge the gradients of a problem at one draw. Raises ScriptError where the user's code stops."""
+def tried_once(problem: Problem, rng: np.random.Generator, like: answers.User | None = None) -> Trial:
+    """Judge the gradients of a problem at one draw. Raises ScriptError where the user's code stops.
+
+    ``like`` are the same functions at other sizes.
+    """
     state = with_arrays(problem)
     user = answers.rehearse(
-        problem.loss, problem.gradients, problem.gradients_source, state, targets_of(problem, state)
+        problem.loss, problem.gradients, problem.gradients_source, state, targets_of(problem, state), like
     )
     targets = list(user.targets)
     drawing = Drawing(user.loss, user.gradients, state, tuple(target.path for target in targets), rng)
@@ -71,7 +74,7 @@ def judge_all(
     history: dict[str, History], entries: int = ENTRIES,
 ) -> str:  # fmt: skip
     """Judge at one draw whatever is not yet known to be wrong; return the reference's method."""
-    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss)
+    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
     wanted = [t for t in targets if t.name not in user.notes
               and all(outcome.verdict != "wrong" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)
@@ -81,6 +84,7 @@ def judge_all(
         history[target.name].append((draw, outcome))
     if reference.coarse == np.finfo(float).eps:
         user.narrow_loss = ()
+    user.slopes = reference.slopes
     return reference.method
 
 

@@ -25,7 +25,7 @@ SWITCH = "EINBACKPROP_TRACEBACK"
 PACKAGE = Path(__file__).parent.parent
 Result = TypeVar("Result")
 Other = TypeVar("Other")
-_handlers: ContextVar[frozenset[CodeType]] = ContextVar("handlers", default=frozenset())
+_handlers: ContextVar[frozenset[CodeType] | None] = ContextVar("handlers", default=None)
 _faults: ContextVar[list[InternalFault] | None] = ContextVar("faults", default=None)
 
 
@@ -56,13 +56,13 @@ def contained(part: str, work: Callable[[], Result], fallback: Other) -> Result 
     fallback
         What the caller goes on with instead.
     """
-    codes = _handlers.get() or handler_codes()
     try:
         return work()
     except OutOfTimeError:
         progress.cut(part)
         return fallback
     except Exception as error:
+        codes = handler_codes() | (_handlers.get() or frozenset())
         if os.environ.get(SWITCH) or not codes.isdisjoint(frame.f_code for frame in frames_of(error)):
             raise
         faults = _faults.get()

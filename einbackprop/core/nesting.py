@@ -8,6 +8,7 @@ a view: a script that holds ``theta`` and ``W1 = theta[:12].reshape(4, 3)`` mean
 import copy
 import random
 from collections.abc import Callable, Hashable, Iterator
+from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -94,7 +95,7 @@ def rebuild(value: Any, convert: Convert) -> Any:
         Takes an array of any shape, returns one of the same shape, or a number for a `Number`.
         Called once for each piece of memory, so aliases and views survive.
     """
-    return _Rebuilding(convert, _shared_roots(value)).of(value)
+    return _Rebuilding(convert, value).of(value)
 
 
 def duplicate(value: Any) -> Any:
@@ -144,11 +145,16 @@ def _leaves(value: Any, path: Path, around: frozenset[int]) -> Iterator[tuple[Pa
     if children is None:
         yield path, value
     elif len(path) >= DEEPEST and children:
-        kind = type(value).__name__
-        raise ArgumentError(f"arguments and results may be nested {DEEPEST} deep, and there is a {kind} that is deeper")
+        raise too_deep(value)
     elif id(value) not in around:  # an object may hold its parent
         for step, inner in children:
             yield from _leaves(inner, (*path, step), around | {id(value)})
+
+
+def too_deep(value: Any) -> ArgumentError:
+    """The refusal of a container that is nested too deeply."""
+    kind = type(value).__name__
+    return ArgumentError(f"arguments and results may be nested {DEEPEST} deep, and there is a {kind} that is deeper")
 
 
 def _shared_roots(value: Any) -> frozenset[int]:
@@ -163,16 +169,22 @@ def _shared_roots(value: Any) -> frozenset[int]:
 class _Rebuilding:
     """One deep copy: what was met so far, by identity."""
 
-    def __init__(self, convert: Convert, shared: frozenset[int]) -> None:
+    def __init__(self, convert: Convert, whole: Any) -> None:
         self.convert = convert
-        self.shared = shared
+        self.whole = whole
         self.made: dict[int, Any] = {}
+        self.depth = 0
+
+    @cached_property
+    def shared(self) -> frozenset[int]:
+        """The memories that several arrays look at: asked for only where there is a view."""
+        return _shared_roots(self.whole)
 
     def of(self, value: Any) -> Any:
         if id(value) in self.made:
             return self.made[id(value)]
         if isinstance(value, np.ndarray) and not _holds_objects(value):
-            return self._keep(value, self._array(value))
+            return self._keep(value, self.convert(value) if value.base is None else self._array(value))
         if isinstance(value, MethodType):
             return self._keep(value, MethodType(value.__func__, self.of(value.__self__)))
         if isinstance(value, _GENERATORS):
@@ -180,7 +192,14 @@ class _Rebuilding:
         if isinstance(value, tuple):
             return self._keep(value, _refilled(value, [self.of(item) for item in value]))
         children = inside(value)
-        return value if children is None else self._container(value, children)
+        if children is None:
+            return value
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise too_deep(value)
+        made = self._container(value, children)
+        self.depth -= 1
+        return made
 
     def _keep(self, value: Any, made: Any) -> Any:
         self.made[id(value)] = made

@@ -79,11 +79,18 @@ def settled(
     """The rules applied until nothing changes."""
     before: list[Equation] = []
     after = list(equations)
-    while repr(after) != repr(before):
+    while not are_same(after, before):
         before = after
         rewritten = Rewriting(program, fixed, before, only_constants=only_constants).run()
         after = needed(absorbed(needed(rewritten, fixed), program, fixed), fixed)
     return after
+
+
+def are_same(after: Sequence[Equation], before: Sequence[Equation]) -> bool:
+    """Whether equations are as they were; numbers that are not equal to themselves (nan) are, too."""
+    return len(after) == len(before) and all(
+        a is b or a == b or repr(a) == repr(b) for a, b in zip(after, before, strict=True)
+    )
 
 
 def needed(equations: Sequence[Equation], outputs: Collection[str]) -> list[Equation]:
@@ -194,6 +201,8 @@ class Rewriting:
 
     def rename(self, equation: Equation) -> Equation:
         """Read the first of equal values."""
+        if not any(ref.name in self.same for ref in operands(equation)):
+            return equation
         return with_refs(equation, lambda ref: Ref(self.same.get(ref.name, ref.name), ref.indices))
 
     def read_views(self, equation: Equation) -> Equation:

@@ -122,9 +122,10 @@ def returned_otherwise(source: Source, label: str) -> Naming | None:
     if len(targets) != 1 or function is None or not isinstance(targets[0].node, ast.Name):
         return None
     own = targets[0].label
+    if label == own or not label.strip("_"):
+        return None
     for end in ast.walk(function):
-        is_it = isinstance(end, ast.Return) and isinstance(end.value, ast.Name) and end.value.id == own
-        if isinstance(end, ast.Return) and is_it and label.strip("_") and label != own:
+        if isinstance(end, ast.Return) and isinstance(end.value, ast.Name) and end.value.id == own:
             return Naming(end.lineno, own)
     return None
 

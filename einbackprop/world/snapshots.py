@@ -24,12 +24,16 @@ class Snapshot:
 
     def __init__(self) -> None:
         self._restores: list[Restore] = []
+        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._generators: list[Restore] = []
 
     def restore(self, *, random: bool = True) -> None:
         """Put everything back."""
         for put_back in self._restores:
             put_back()
+        for attributes, held in self._attributes:
+            if attributes or held:
+                put_entries_back(attributes, held)
         if random:
             for put_back in self._generators:
                 put_back()
@@ -106,9 +110,8 @@ class Snapshot:
             members = dict(vars(made))
             self._restores.append(lambda: put_members_back(made, members))
             return
-        if isinstance(made, FunctionType):
-            defaults = made.__defaults__  # its code is what a check may have edited
-            self._restores.append(lambda: setattr(made, "__defaults__", defaults))
+        if isinstance(made, FunctionType) and (defaults := made.__defaults__) is not None:
+            self._restores.append(lambda: setattr(made, "__defaults__", defaults))  # its code may have been edited
         if isinstance(made, ModuleType):  # of the user's, its names are kept; of ours, nothing is
             return
         try:
@@ -116,8 +119,7 @@ class Snapshot:
         except AttributeError:
             attributes = None
         if isinstance(attributes, dict):
-            held = dict(attributes)
-            self._restores.append(lambda: put_entries_back(attributes, held))
+            self._attributes.append((attributes, dict(attributes)))
         if slots := slots_of(made):
             self._restores.append(lambda: put_slots_back(made, slots))
 
