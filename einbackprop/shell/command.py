@@ -46,18 +46,19 @@ exit code:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
-        return _run(_parser().parse_args(argv))
+        return _run(argv)
     except KeyboardInterrupt:
         complain("einbackprop: interrupted")
         return 130
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(argv: Sequence[str] | None) -> int:
     """Run a subcommand: its exit code, 2 for what the user can set right, 4 for a mistake of ours."""
     from einbackprop.core.faults import collecting, contained
 
     def work() -> int:
         try:
+            options = _parser().parse_args(argv)
             return int(options.run(options))
         except SubscriptsError as error:  # with a caret under the character
             complain(f"einbackprop: {error}")
