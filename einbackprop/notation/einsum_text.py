@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
-from .index_notation import PLAIN, View, factor_markup, operand, relettered
+from .index_notation import CUT, PLAIN, View, factor_markup, operand, relettered
 from .markup import Markup, Part, Quotient, Raised, Root, text
 
 
@@ -24,7 +24,7 @@ def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
         code = contraction_text(equation, view)
     elif isinstance(equation, Sum):
         code = sum_text(equation, view)
-    return None if code is not None and "…" in code else code
+    return None if code is not None and CUT in code else code
 
 
 def contraction_text(equation: Contract, view: View) -> str | None:

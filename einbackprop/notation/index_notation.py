@@ -42,6 +42,10 @@ DEEPEST = 24
 LARGEST = 400
 
 
+CUT = "⋯"
+"""What stands for a part of a formula that is left out; an ellipsis of axes is another character."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """How the values of an equation are shown.
@@ -58,7 +62,7 @@ class View:
     bare : bool
         Names without their letters.
     depth, room : int and list of one int
-        How deep values may stand inside one another, and how many in one formula: ``…`` for what is beyond. Nobody
+        How deep values may stand inside one another, and how many in one formula: ``⋯`` for what is beyond. Nobody
         reads that, and the program of a loop is thousands deep.
     """
 
@@ -150,7 +154,7 @@ def expression(ref: Ref, view: View) -> tuple[Markup, Level]:
         return (view.ref(ref),), "atom"
     view.room[0] -= 1
     if not view.depth or view.room[0] < 0:
-        return (Words("…"),), "atom"
+        return (Words(CUT),), "atom"
     return right_hand_side(relettered(equation, ref.indices), replace(view, depth=view.depth - 1))
 
 
