@@ -15,7 +15,7 @@ from ..core.nesting import Path, get, leaves, rebuild, root
 from ..core.program import Dimension, Input, Program
 from ..diagnosis.sampling import distinct_sizes, drawn, free_dimensions
 from ..notation.steps import listed
-from .drawing import spread
+from .drawing import Role, draw, range_role
 
 Sizes = dict[str, int]
 Place = Callable[[Input], Path]
@@ -65,13 +65,19 @@ def resized(
         shape = tuple(sizes[i] for i in declared.ref.indices)
         if shape != np.squeeze(own, declared.units).shape:
             if declared.ref.name in parameters:
-                array = rng.normal(0.0, spread(shape), shape)
+                array = draw(np.empty(shape, own.dtype), role_at(own, shape), rng)
             elif own.size and np.all(own == own.flat[0]):  # ones, or a buffer of zeros
                 array = np.full(shape, own.flat[0])
             else:
                 array = drawn(declared, own, sizes, rng, "data")
             fresh[id(own)] = np.expand_dims(array, declared.units).astype(own.dtype)
     return rebuild(state, lambda array: fresh.get(id(array), array))
+
+
+def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:
+    """What a parameter keeps of the user's values at another shape."""
+    kept = range_role(own)
+    return kept if kept.kind != "kept" and len(shape) == own.ndim else Role("real")
 
 
 def told(sizes: Mapping[str, int]) -> str:
