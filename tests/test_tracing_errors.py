@@ -368,7 +368,7 @@ def test_arguments_that_share_memory_may_be_read_but_not_written() -> None:
         return p
 
     assert refused(writing, theta, W).endswith(
-        "this argument shares its memory with another: a write to it is not read. Pass copies"
+        "this array shares its memory with another: a write to it is not read. Make it a copy"
     )
 
 

@@ -28,6 +28,7 @@ class Arguments:
         self.inputs: list[tuple[str, nesting.Path, str]] = []
         self._by_id: dict[int, tuple[Any, str]] = {}
         self._roots: Counter[int] = Counter()
+        self._looking: dict[int, list[View]] = {}  # by the memory that they are copies of
         self._sizes: dict[int, Any] = {}
         for path, leaf in nesting.leaves(arguments):
             if isinstance(leaf, np.ndarray) and leaf.dtype.kind in KINDS:
@@ -49,11 +50,20 @@ class Arguments:
         if array.dtype.kind not in KINDS:
             return nesting.duplicate_array(array)
         if id(array) not in self._by_id:
-            return self.recorder.constant(array).copied(np.array(array))
-        name = self._by_id[id(array)][1]
-        made: View = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], np.array(array))
-        made.buffer.shared = self._roots[id(nesting.root(array))] > 1
+            made: View = self.recorder.constant(array).copied(np.array(array))
+        else:
+            name = self._by_id[id(array)][1]
+            made = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], np.array(array))
+        memory = id(nesting.root(array))
+        looking = self._looking.setdefault(memory, [])
+        looking.append(made)
+        for other in looking:  # what is written into one of them changes them all
+            other.buffer.shared = len(looking) > 1 or self._roots[memory] > 1
         return made
+
+    def begin(self) -> None:
+        """A function is run: what it can reach is copied anew."""
+        self._looking.clear()
 
     def size(self, position: int, number: Any) -> Any:
         """A whole number among the arguments as a size, of an axis that the data may turn out to have."""

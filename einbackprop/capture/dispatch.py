@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.signals import frames_of, handler_codes
 from ..errors import TraceError
 from . import contractions
 from .failures import MismatchError, asks_numpy
@@ -76,6 +77,8 @@ def done(function: Callable[..., Any], name: str, arguments: Sequence[Any], keyw
     try:
         return function(*map(unwrap, arguments), **{key: unwrap(item) for key, item in keywords.items()})
     except ValueError as error:
+        if not handler_codes().isdisjoint(frame.f_code for frame in frames_of(error)):
+            raise  # a signal handler's, not NumPy's
         arrays = [a for a in arguments if is_traced(a) or type(a) is np.ndarray]
         subscripts = arguments[0] if arguments and isinstance(arguments[0], str) else ""
         raise MismatchError(str(error), name, arrays, subscripts) from error

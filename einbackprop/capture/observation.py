@@ -14,6 +14,7 @@ from .recorder import Recorder
 from .sizes import named_axis
 from .statements import Statements, Target, statements_of
 
+DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 FAR = 1000  # what is in a container is called after it only where nothing else gives it a name
 
 
@@ -74,7 +75,7 @@ class Observer:
         """
         recorder = self.recorder
         assert recorder is not None
-        if not label.strip("_"):
+        if not label.strip("_") or depth > DEEPEST:
             return  # `_, b = weights`: a name for what is not needed says nothing
         if is_traced(value):
             name = recorder.name_of(value)

@@ -117,6 +117,7 @@ class Session:
         """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
         token = TRACING.set(True)
         try:
+            self._arguments.begin()
             world = traced_world(self.recorder, self._arguments.traced)
             copy, given = world.of((function, self._arguments.arguments))
             given = tuple(map(self._arguments.size, range(len(given)), given))

@@ -71,7 +71,7 @@ def assign(recorder: Recorder, target: View, new: Any) -> None:
     """Write into a view: its buffer holds a new value from here on, and so do those that it follows from."""
     buffer = target.buffer
     if buffer.shared:
-        raise TraceError("this argument shares its memory with another: a write to it is not read. Pass copies")
+        raise TraceError("this array shares its memory with another: a write to it is not read. Make it a copy")
     old = recorder.current(buffer)
     added = added_part(recorder, target, new)
     if added is not None:

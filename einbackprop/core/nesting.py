@@ -6,6 +6,7 @@ a view: a script that holds ``theta`` and ``W1 = theta[:12].reshape(4, 3)`` mean
 """
 
 import copy
+import enum
 import random
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
@@ -25,7 +26,7 @@ DEEPEST = 100
 """Containers inside one another; whoever nests deeper has made a list of a list by mistake, or a linked list."""
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-_PLAIN = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, np.generic)
+_PLAIN = (type, enum.Enum, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, np.generic)
 
 
 class Attribute(str):

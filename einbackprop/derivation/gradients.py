@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -124,13 +125,16 @@ def planted(tree: Any, path: tuple[Any, ...], number: int) -> Any:
     return [tree[k] for k in range(len(keys))] if keys == list(range(len(keys))) else tree
 
 
-def numbered(value: Any, numbers: dict[int, int]) -> Any:
+def numbered(value: Any, numbers: dict[int, int], around: frozenset[int] = frozenset()) -> Any:
     """Nested lists, tuples and dicts with the number of an output in the place of each array, None for the rest."""
+    if id(value) in around:  # an object may hold its parent
+        return None
+    inner = around | {id(value)}
     if isinstance(value, list | tuple):
-        items = [numbered(item, numbers) for item in value]
+        items = [numbered(item, numbers, inner) for item in value]
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, dict):
-        return {key: numbered(item, numbers) for key, item in value.items()}
-    if hasattr(value, "__dict__") and not isinstance(value, np.ndarray):
-        return {key: numbered(item, numbers) for key, item in vars(value).items()}
+        return {key: numbered(item, numbers, inner) for key, item in value.items()}
+    if hasattr(value, "__dict__") and not isinstance(value, np.ndarray | type | enum.Enum):
+        return {key: numbered(item, numbers, inner) for key, item in vars(value).items()}
     return numbers.get(id(value))
