@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import EinbackpropError, TraceError
+from ..world import told
 from ..world.ownership import is_users
 from .memory import View, is_traced
 from .statements import statements_of
@@ -119,7 +120,7 @@ def failed(error: Exception, describe: Describe) -> TraceError:
         return TraceError(f"{where}\nthe function calls itself without an end")
     if isinstance(error, MismatchError):
         return TraceError(f"{where}\n{mismatch(error, describe)}")
-    return TraceError(f"{where}\nraised {type(error).__name__}: {in_numpys_words(str(error))}")
+    return TraceError(f"{where}\nraised {type(error).__name__}: {in_numpys_words(told(error))}")
 
 
 def in_numpys_words(message: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import stride_tricks
 
 from ..world import World
-from ..world.modules import Private, in_another_world, real_module
+from ..world.modules import Private, held, in_another_world, real_module
 from .namespace import Module, builtins_for, math_for, numpy_for
 from .recorder import Recorder
 
@@ -49,8 +49,7 @@ class StandIns:
         """Make the stand-ins; the random numbers go on from where those of the module are that is met first."""
         if self._modules:
             return
-        random = module if getattr(module, "__name__", "") == "numpy.random" else vars(module).get("random", module)
-        random = module if getattr(module, "__name__", "") == "numpy.random" else vars(module).get("random")
+        random = module if getattr(module, "__name__", "") == "numpy.random" else held(module).get("random")
         random = in_another_world(random, self._world) if isinstance(random, Private) else Private(
             self._world, np.random)  # fmt: skip
         numpy = numpy_for(self._recorder, Private(self._world, np), random)

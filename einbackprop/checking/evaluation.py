@@ -10,7 +10,7 @@ import numpy as np
 
 from einbackprop.core.nesting import duplicate
 from einbackprop.errors import CodeError, RefusedError, ScriptError
-from einbackprop.world import Raised, attempt
+from einbackprop.world import Raised, told
 
 GRADIENTS = "the gradients"
 _OURS = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
@@ -45,11 +45,7 @@ def words_of(error: BaseException) -> str:
     """The class and message of an exception; of one of ours the message alone."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg}"
-    try:
-        message = str(attempt(str, error))
-    except Raised as raised:
-        message = f"its message cannot be shown: {type(raised.error).__name__}"
-    message = " ".join(message.split()) or "no message"
+    message = told(error)
     return message if isinstance(error, RefusedError) else f"{type(error).__name__}: {message}"
 
 

@@ -6,7 +6,7 @@ else. What reaches the code from outside (Ctrl-C, an exception of a signal handl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from itertools import dropwhile
 from types import FrameType
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.signals import frames_of, handler_codes
+from . import guard
 from .ownership import OURS, is_users
 
 MARK = "__einbackprop_world__"
@@ -31,8 +32,29 @@ class Raised(Exception):  # noqa: N818 - a report of an error, not one
     """
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {error}")
+        super().__init__(f"{type(error).__name__}: {told(error)}")
         self.error = error
+
+
+def give_own_classes(error: BaseException, originals: Mapping[type, type]) -> None:
+    """Give an exception, and those that led to it, the classes that the user knows."""
+    pending, seen = [error], set[int]()
+    while pending:
+        item = pending.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            if type(item) in originals:
+                BaseException.__setattr__(item, "__class__", originals[type(item)])
+            inner = item.exceptions if isinstance(item, BaseExceptionGroup) else ()
+            pending += [e for e in (item.__cause__, item.__context__, *inner) if e is not None]
+
+
+def told(error: BaseException) -> str:
+    """The message of an exception of the user's, in one line."""
+    try:
+        return " ".join(str(error).split()) or "no message"
+    except Exception:  # its class writes it
+        return "its message cannot be shown"
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
@@ -52,6 +74,7 @@ def attempt(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> A
 
 
 def _quietly(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    guard.enter()
     with np.errstate(all="ignore"):
         return function(*arguments, **keywords)
 

@@ -9,57 +9,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..core.nesting import duplicate_array, root
 from ..core.progress import tick
-from ..errors import RefusedError
-from . import classes, library, modules
-from .calls import attempt
+from . import arrays, builtin, classes, library, modules, others
+from .calls import attempt, give_own_classes
 from .mentions import DYNAMIC, mentioned
+from .namespaces import Names, Namespace, is_dunder, name_refusal
 from .ownership import is_users_class, is_users_function, is_users_module
 from .refusals import Refused
-from .snapshots import EMPTY, Snapshot, content_of, put_entries_back
+from .snapshots import EMPTY, Snapshot, content_of
 
-Names = dict[str, Any]
 STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum))
 """What may have a stand-in."""
-DEEPEST = 200  # tuples in tuples: what cannot change must be made from the inside out
+DEEPEST = 20  # tuples in tuples: what cannot change must be made from the inside out
 NO_REGISTRY = 0
 """What stands for the registry of warnings of a namespace: Python raises a TypeError where it would warn."""
-WHOLE = 1 << 26  # bytes: of a larger memory only the part that is looked at is copied
 MANY = 20_000  # objects of an installed library that are copied; what else they lead to is shared
-
-
-class Namespace:
-    """The global names of one of the user's modules, and those that were copied so far.
-
-    Attributes
-    ----------
-    original : dict
-    module : ModuleType
-        The copy; its ``__dict__`` is the globals of the functions that are copied.
-    """
-
-    def __init__(self, original: Names, module: ModuleType) -> None:
-        self.original, self.module = original, module
-        self.held: Names = {}  # what is put back between two runs
-
-    @property
-    def names(self) -> Names:
-        """The globals of the copies."""
-        return vars(self.module)
-
-    def set(self, name: str, value: Any) -> None:
-        """Give a name its copy."""
-        self.names[name] = self.held[name] = value
-
-    def restore(self) -> None:
-        """Put back what the names were."""
-        put_entries_back(self.names, self.held)
 
 
 class World:
@@ -115,17 +85,19 @@ class World:
         self._mutable: list[Any] = []
         self._private: list[modules.Private] = []
         self._mentioned: set[str] = set()
-        self._depth = self._foreign = 0
+        self._depth = self._foreign = self._busy = 0
+        self._identities: dict[int, int] = {}
+        self.variables: list[ContextVar[Any]] = []  # those that the code can reach
+        self.memories: dict[int, Any] = {}  # of arrays of which only a part was copied so far
+        self.standing, self.with_subclasses = modules.standing(), False
         self._snapshot = Snapshot()
-        self.builtins = modules.builtins_of(self, builtins or {})
+        self.builtins = builtin.builtins_of(self, builtins or {})
 
     # Use
 
     def of(self, value: Any) -> Any:
         """The copy of a value; of what cannot change, the value itself."""
-        made = self.shell(value)
-        self._finish()
-        return made
+        return self._finished(lambda: self.shell(value))
 
     def call(
         self, function: Callable[..., Any], *arguments: Any, again: bool = True, random: bool = True,
@@ -156,10 +128,14 @@ class World:
         return attempt(self._with_own_errors, function, arguments)
 
     def _with_own_errors(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        for variable in self.variables:
+            value = variable.get(None)
+            if (made := self.of(value)) is not value:
+                variable.set(made)
         try:
             return function(*arguments)
         except Exception as error:
-            self.give_own_classes(error)
+            give_own_classes(error, self._originals)
             raise
 
     def restore(self, *, random: bool = True) -> None:
@@ -175,7 +151,7 @@ class World:
         ]  # fmt: skip
         own = str(function.__name__)
         places += [
-            (vars(m).__setitem__, own) for m in self._private
+            (modules.held(m).__setitem__, own) for m in self._private
             if getattr(modules.real_module(m), own, None) is function
         ]  # fmt: skip
         for put, name in places:
@@ -190,17 +166,6 @@ class World:
         """The copy of a namespace of the user's, with what its copied functions mention."""
         names: Names = self.of(original)
         return names
-
-    def give_own_classes(self, error: BaseException) -> None:
-        """Give an exception, and those that led to it, the classes that the user knows."""
-        pending, seen = [error], set[int]()
-        while pending:
-            item = pending.pop()
-            if id(item) not in seen:
-                seen.add(id(item))
-                if type(item) in self._originals:
-                    item.__class__ = self._originals[type(item)]
-                pending += [e for e in (item.__cause__, item.__context__) if e is not None]
 
     def found(self, value: Any) -> Any:
         """The copy of a value, if it has been made."""
@@ -220,31 +185,59 @@ class World:
         if id(value) in self._made:
             return self._made[id(value)]
         if kind is np.ndarray or (self.array is not None and issubclass(kind, np.ndarray)):
-            return self.keep(value, self._array(value))
+            return self.keep(value, arrays.copied(self, value))
         made = self._by_kind(kind, value)
         return made if made is value else self.keep(value, made)
 
     def _by_kind(self, kind: type, value: Any) -> Any:
-        if self.stand_in is not None and isinstance(value, STANDING):
+        if self.stand_in is not None and issubclass(kind, STANDING):
             other = self.stand_in(value)
             if other is not value:
                 return other
+        if id(value) in self.standing:
+            return modules.replaced(self, value)
         rule = library.RULES.get(kind)
         if rule is not None:
             return rule(self, value)
         if kind is FunctionType:
             return self._function(value)
-        if isinstance(value, ModuleType):
+        if issubclass(kind, ModuleType):
             return self._module(value)
-        if isinstance(value, type):
+        if issubclass(kind, type):
             return classes.copied(self, value) if self.is_users_class(value) else value
         return library.instance(self, value)
 
     def keep(self, value: Any, made: Any) -> Any:
         """Remember a copy, and that it can be changed by whoever has it."""
         self._made[id(value)] = self._made[id(made)] = made
+        self._identities[id(made)] = self._identities.get(id(value), id(value))
         self._kept += (value, made)
         self._mutable.append(made)
+        return made
+
+    def settled(self, value: Any) -> Any:
+        """Remember that a value is its own copy."""
+        self._made[id(value)] = value
+        self._kept.append(value)
+        return value
+
+    def keep_alive(self, value: Any) -> None:
+        """Let a value live as long as its id is used here."""
+        self._kept.append(value)
+
+    def identity(self, value: Any) -> int:
+        """What ``id`` is in this world: that of the original, under which it may be known."""
+        return self._identities.get(id(value), id(value))
+
+    def restore_with(self, put_back: Callable[[], None]) -> None:
+        """Remember how something is put back between two runs."""
+        if not self._once:
+            self._snapshot.add_restore(put_back)
+
+    def watch(self, made: Any) -> Any:
+        """Remember the content of something that is ours, and can be changed."""
+        if not self._once:
+            self._snapshot.add(made)
         return made
 
     def renamed(self, original: type, made: type) -> None:
@@ -259,9 +252,10 @@ class World:
         """Copies of what a value consists of that must be whole before the value can be made."""
         self._depth += 1
         try:
-            if self._depth > DEEPEST:
-                raise RefusedError(f"what the code is given, or refers to, is nested more than {DEEPEST} tuples deep")
-            return [self.shell(item) for item in values]
+            items = list(values)
+            for part in library.inside_out(self, items) if self._depth > DEEPEST else ():
+                self.shell(part)
+            return [self.shell(item) for item in items]
         finally:
             self._depth -= 1
 
@@ -276,6 +270,17 @@ class World:
         self._foreign += 1
         return self._foreign <= MANY
 
+    def _finished(self, make: Callable[[], Any]) -> Any:
+        """Make a copy, and fill all that was made; within another call of this, that one will."""
+        self._busy += 1
+        try:
+            made = make()
+            if self._busy == 1:
+                self._finish()
+        finally:
+            self._busy -= 1
+        return made
+
     def _finish(self) -> None:
         while self._fills or self._late:
             (self._fills or self._late).popleft()()
@@ -283,28 +288,11 @@ class World:
         for made in () if self._once else mutable:
             self._snapshot.add(made)
 
-    def _array(self, array: Any) -> Any:
-        if array.dtype == object:
-            return library.objects(self, array)
-        if self.array is not None:
-            return self.array(array)
-        owner = root(array)
-        whole = owner.nbytes <= WHOLE or owner.nbytes <= 8 * array.nbytes
-        if owner is array or type(owner) is not np.ndarray or not whole or array.dtype != owner.dtype:
-            return duplicate_array(array)
-        base = self.shell(owner)
-        offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        if not base.flags.c_contiguous or not owner.flags.c_contiguous:
-            return duplicate_array(array)
-        made = np.ndarray(array.shape, base.dtype, buffer=base, offset=offset, strides=array.strides)
-        made.flags.writeable = array.flags.writeable
-        return made
-
     # Functions and what they look up
 
     def _function(self, function: FunctionType) -> Any:
         own = is_users_function(function)
-        if not own and not library.leads_to_users(self, function):
+        if not own and not others.leads_to_users(self, function):
             return modules.replaced(self, function)
         names = self.namespace(function.__globals__).names if own else function.__globals__
         cells = function.__closure__
@@ -345,10 +333,15 @@ class World:
     def _module(self, module: ModuleType) -> Any:
         if isinstance(module, modules.Private):
             return modules.in_another_world(module, self)
-        if module.__name__ in modules.PRIVATE:
-            self._private.append(modules.Private(self, module))
-            return self._private[-1]
-        return self.namespace(vars(module)).module if is_users_module(module) else module
+        if is_users_module(module) or isinstance(module, modules.Copied):
+            return self.namespace(vars(module)).module
+        if self.is_users_class(type(module)):
+            return library.instance(self, module)
+        if module.__name__.startswith("einbackprop"):
+            return module
+        self._private.append(modules.Private(self, module))
+        self.restore_with(self._private[-1].restore)
+        return self._private[-1]
 
     def namespace(self, names: Names) -> Namespace:
         """The copy of the globals of one of the user's modules."""
@@ -359,7 +352,7 @@ class World:
             self._made[id(names)] = self._made[id(made.names)] = made.names
             for name in filter(is_dunder, list(names)):
                 made.set(name, names[name])
-            if modules.are_usual(names.get("__builtins__")):
+            if builtin.are_usual(names.get("__builtins__")):
                 made.set("__builtins__", self.builtins)
             self._snapshot.add_restore(made.restore)
             self.fill(lambda: self._look_up(made, self._mentioned))
@@ -368,6 +361,9 @@ class World:
     def mention(self, code: CodeType) -> None:
         """Let every namespace have what some code mentions."""
         new = mentioned(code) - self._mentioned
+        if "__subclasses__" in new:
+            self.with_subclasses = True
+            self.fill(lambda: classes.with_subclasses(self, list(self._originals.values())))
         if new:
             self._mentioned |= new
             self.fill(lambda: self._look_up_all(new))
@@ -377,22 +373,22 @@ class World:
             self._look_up(namespace, mentions)
 
     def _look_up(self, namespace: Namespace, mentions: Set[str]) -> None:
+        if namespace.whole:
+            return
         if not DYNAMIC.isdisjoint(self._mentioned):
-            mentions = namespace.original.keys()
+            mentions, namespace.whole = namespace.original.keys(), True
         for name in sorted(namespace.original.keys() & mentions):
             if name not in namespace.held:
                 self.look_up(namespace, name)
 
     def named(self, names: Names, name: str) -> Any:
         """The copy of one global of a namespace, which the code asks for while it runs."""
-        made = self.look_up(self.namespace(names), name)
-        self._finish()
-        return made
+        return self._finished(lambda: self.look_up(self.namespace(names), name))
 
     def look_up(self, namespace: Namespace, name: str) -> Any:
         """The copy of one global."""
         made = self.shell(namespace.original[name])
-        if isinstance(made, Refused):
+        if type(made) is Refused:
             made.called(name)
         namespace.set(name, made)
         return made
@@ -401,41 +397,3 @@ class World:
         """A bound method over copies."""
         function, owner = self.inner((method.__func__, method.__self__))
         return method if function is method.__func__ and owner is method.__self__ else MethodType(function, owner)
-
-
-def is_dunder(name: str) -> bool:
-    """Whether a name is one of Python's own, such as ``__file__``."""
-    return name.startswith("__") and name.endswith("__")
-
-
-def name_refusal(cell: CellType, name: str) -> None:
-    """Tell what stands for something that is refused how the user calls it."""
-    held = content_of(cell)
-    if isinstance(held, Refused):
-        held.called(name)
-
-
-class Runner:
-    """A copied function of a state: each call begins with everything as it was when it was copied.
-
-    Parameters
-    ----------
-    world : World
-    function : callable
-        Takes the state.
-    """
-
-    def __init__(self, world: World, function: Callable[[Any], Any]) -> None:
-        self.world, self.function = world, function
-
-    def __call__(self, state: Any) -> Any:
-        """Run it."""
-        return self.world.call(self.function, state)
-
-    def goes_on(self, state: Any) -> Any:
-        """Run it with the random numbers that follow those of the call before."""
-        return self.world.call(self.function, state, random=False)
-
-    def strictly(self, state: Any) -> Any:
-        """Run it so that an imaginary part that would be lost is an error."""
-        return self.world.call(self.function, state, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import array as arrays
+import array
 import collections
 import contextvars
 import copy
@@ -14,19 +14,19 @@ import logging
 import operator
 import random
 import re
+import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.nesting import duplicate_array
-from . import modules
+from . import arrays, modules, others
 from .ownership import MADE_IN_PYTHON, is_users_function
 from .refusals import Refused
-from .snapshots import EMPTY, slots_of
+from .snapshots import EMPTY, GENERATORS, slots_of
 
 if TYPE_CHECKING:
     from .copies import World
@@ -35,7 +35,7 @@ Rule = Callable[["World", Any], Any]
 NUMBERS = tuple({kind for kind in np.sctypeDict.values() if isinstance(kind, type)})
 ATOMS = frozenset({
     type(None), bool, int, float, complex, str, bytes, range, slice, type(...), type(NotImplemented), types.CodeType,
-    re.Pattern, contextvars.ContextVar, contextvars.Token, types.GenericAlias, types.MemberDescriptorType,
+    re.Pattern, contextvars.Token, types.GenericAlias, types.MemberDescriptorType,
     types.GetSetDescriptorType, operator.attrgetter, operator.itemgetter, operator.methodcaller,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType, weakref.CallableProxyType,
     object, *NUMBERS,
@@ -59,12 +59,18 @@ def instance(world: World, value: Any) -> Any:
     kind = type(value)
     for words, kinds in ONE_AT_A_TIME:
         if issubclass(kind, kinds) and not issubclass(kind, io.StringIO | io.BytesIO):
-            return Refused(words, TAKEN)
-    if issubclass(kind, np.dtype | np.generic | type | enum.Enum):
-        return value
+            return others.Silent() if others.is_written_only(value) else Refused(words, TAKEN)
+    if issubclass(kind, weakref.ref):
+        return others.weak(world, value)
+    if kind.__module__ == "concurrent.futures.thread":
+        return others.pool(world, value)
     own = world.is_users_class(kind)
-    if not own and (not world.is_affordable() or is_settled(world, value)):
+    if issubclass(kind, np.dtype | np.generic | type) or (issubclass(kind, enum.Enum) and not own):
         return value
+    if not own and (not world.is_affordable() or is_settled(world, value) or is_sentinel(value)):
+        return value
+    if world.array is not None and (kind is np.poly1d or kind.__module__.startswith("numpy.polynomial")):
+        return by_protocol(world, value)  # it computes by itself, unseen
     made = empty(world, world.shell(kind), value)
     if made is None:
         return by_protocol(world, value)
@@ -80,27 +86,48 @@ def is_settled(world: World, value: Any) -> bool:
     return not any(isinstance(item, types.FunctionType) and is_users_function(item) for item in held)
 
 
-def empty(world: World, kind: type, value: Any) -> Any:
+def is_sentinel(value: Any) -> bool:
+    """Whether an object is a name of an installed module that holds nothing: it is known by its identity."""
+    names = vars(sys.modules.get(type(value).__module__, types)).values()
+    held = [*getattr(value, "__dict__", {}).values(), *(item for _, item in slots_of(value))]
+    return all(type(item) in ATOMS for item in held) and any(item is value for item in names)
+
+
+def empty(world: World, kind: Any, value: Any) -> Any:
     """An object of a class that is to be filled; None where only the class itself knows how to make one."""
     base = next(b for b in kind.__mro__ if not b.__flags__ & MADE_IN_PYTHON)
     if base is object:
-        return object.__new__(kind) if is_plain(kind) else None
+        try:
+            return object.__new__(kind) if is_plain(kind) else None
+        except TypeError:  # C code makes it
+            return None
     if base is tuple:
         return tuple.__new__(kind, world.inner(tuple.__iter__(value)))
-    if base in (int, float, complex, str, bytes):
-        return base.__new__(kind, value)
+    if base in PLAIN:
+        return base.__new__(kind, PLAIN[base](value))
+    if issubclass(kind, GENERATORS):
+        return others.random_generator(world, kind, value)
     if base is frozenset:
         return frozenset.__new__(kind, world.inner(frozenset.__iter__(value)))
+    if issubclass(base, BaseExceptionGroup):
+        return base.__new__(kind, value.message, world.inner(value.exceptions))
     if issubclass(base, BaseException):
         return base.__new__(kind, *world.inner(value.args))
     if base is np.ndarray:
-        return world.shell(np.asarray(value)).view(kind) if value.dtype != object else objects(world, value)
+        return world.shell(np.asarray(value)).view(kind) if not value.dtype.hasobject else arrays.objects(world, value)
     if base in CONTAINERS:
         made: Any = base.__new__(kind)
         fill = CONTAINERS[base]
         world.fill(lambda: fill(world, value, made))
         return made
     return None
+
+
+PLAIN: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__, float: float.__float__, complex: complex.__complex__, str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+}  # fmt: skip
+"""What a number or text is, whatever its class says."""
 
 
 def is_plain(kind: type) -> bool:
@@ -118,7 +145,7 @@ def fill_attributes(world: World, value: Any, made: Any) -> None:
     own = object.__getattribute__(made, "__dict__") if attributes else {}
     for name, item in attributes.items():
         own[name] = held = world.shell(item)
-        if isinstance(held, Refused):
+        if type(held) is Refused:
             held.called(f".{name}")
     for (descriptor, item), (same, _) in zip(slots_of(value), slots_of(made), strict=True):
         del descriptor
@@ -192,28 +219,37 @@ def mapping(world: World, value: Any) -> Any:
     return made
 
 
-def sequence(world: World, value: tuple[Any, ...]) -> Any:
-    """A tuple of copies; the tuple itself where nothing in it can change."""
+def sequence(world: World, value: Any) -> Any:
+    """A tuple or frozen set of copies; itself where nothing in it can change."""
     items = world.inner(value)
-    return value if all(a is b for a, b in zip(items, value, strict=True)) else tuple(items)
+    if all(a is b for a, b in zip(items, value, strict=True)):
+        return world.settled(value)
+    return type(value)(items)
 
 
-def frozen(world: World, value: frozenset[Any]) -> Any:
-    """A frozen set of copies."""
-    items = world.inner(value)
-    return value if all(a is b for a, b in zip(items, value, strict=True)) else frozenset(items)
+def parts(value: Any) -> tuple[Any, ...]:
+    """What something is made of that must be whole before it can be made."""
+    if isinstance(value, tuple | frozenset):
+        return tuple(tuple.__iter__(value) if isinstance(value, tuple) else frozenset.__iter__(value))
+    if isinstance(value, functools.partial):
+        return (value.func, *value.args)
+    if isinstance(value, types.MethodType):
+        return (value.__func__, value.__self__)
+    return (value.__wrapped__,) if isinstance(value, functools._lru_cache_wrapper) else ()
 
 
-def objects(world: World, array: Any) -> Any:
-    """A copy of an array of objects."""
-    made = duplicate_array(array)
+def inside_out(world: World, values: list[Any]) -> Iterator[Any]:
+    """What values are made of, the innermost first, so that depth costs no stack."""
+    pending, seen = [(value, False) for value in values], set[int]()
+    while pending:
+        value, ready = pending.pop()
+        if ready:
+            yield value
+        elif id(value) not in seen and world.found(value) is None:
+            seen.add(id(value))
+            inner = parts(value)
+            pending += [(value, True)] * bool(inner) + [(part, False) for part in inner]
 
-    def fill() -> None:
-        for index in np.ndindex(array.shape):
-            made[index] = world.shell(array[index])
-
-    world.fill(fill)
-    return made
 
 
 # Wrappers of functions
@@ -225,7 +261,9 @@ def builtin(world: World, value: Any) -> Any:
     if owner is None or isinstance(owner, types.ModuleType | type):
         return modules.replaced(world, value)
     made = world.shell(owner)
-    return value if made is owner else getattr(made, value.__name__)
+    if made is owner or type(made) is Refused:
+        return value if made is owner else made
+    return getattr(made, value.__name__)
 
 
 def partial(world: World, value: Any) -> Any:
@@ -259,117 +297,19 @@ def accessor(world: World, value: property) -> Any:
     return made
 
 
-def leads_to_users(world: World, function: types.FunctionType, depth: int = 4) -> bool:
-    """Whether a function of an installed package holds one of the user's, as a decorator's wrapper does."""
-    for cell in function.__closure__ or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            continue
-        if is_of_users(world, value) or (
-            depth and isinstance(value, types.FunctionType) and leads_to_users(world, value, depth - 1)
-        ):
-            return True
-    inner = getattr(function, "__wrapped__", None)
-    return inner is not None and is_of_users(world, inner)
-
-
-def is_of_users(world: World, value: Any) -> bool:
-    """Whether something is the user's, or a container or array that may be."""
-    if isinstance(value, types.FunctionType):
-        return is_users_function(value)
-    if isinstance(value, types.MethodType):
-        return is_of_users(world, value.__func__) or is_of_users(world, value.__self__)
-    if isinstance(value, type):
-        return world.is_users_class(value)
-    if isinstance(value, functools.partial | functools._lru_cache_wrapper | list | dict | set | np.ndarray):
-        return True
-    return world.is_users_class(type(value)) or isinstance(value, np.vectorize)
-
-
-# What others make
-
-
-def weak(world: World, value: Any) -> Any:
-    """A weak reference to a copy."""
-    target = value()
-    return value if target is None else weakref.ref(world.shell(target))
-
-
-def local(world: World, value: Any) -> Any:
-    """Values of this thread alone."""
-    made = type(value)()
-    world.fill(lambda: vars(made).update({name: world.shell(item) for name, item in vars(value).items()}))
-    return made
-
-
-def muted(world: World, value: logging.Logger) -> Any:
-    """A logger that says nothing."""
-    made = logging.Logger(value.name, logging.CRITICAL + 1)
-    made.propagate = False
-    return made
-
-
-def text(world: World, value: Any) -> Any:
-    """A file in memory, at the same place."""
-    made = type(value)(value.getvalue())
-    made.seek(value.tell())
-    return made
-
-
-def view_of_memory(world: World, value: memoryview) -> Any:
-    """A view of a copy's memory."""
-    return memoryview(world.shell(value.obj))
-
-
-def cell(world: World, value: types.CellType) -> Any:
-    """A variable of an outer function."""
-    return world.cell(value)
-
-
-def method(world: World, value: types.MethodType) -> Any:
-    """A bound method over copies."""
-    return world.method(value)
-
-
-def new(world: World, value: Any) -> Any:
-    """Another lock, which nobody holds."""
-    return threading.RLock() if type(value) is type(threading.RLock()) else threading.Lock()
-
-
-def copied(world: World, value: Any) -> Any:
-    """A copy by the copy protocol of a class of Python's or NumPy's own."""
-    return copy.deepcopy(value)
-
-
-def proxy(world: World, value: types.MappingProxyType[Any, Any]) -> Any:
-    """A view of a copy of a dict."""
-    return types.MappingProxyType(world.shell(dict(value)))
-
-
-def itself(world: World, value: Any) -> Any:
-    """What cannot change, but may have a stand-in."""
-    return value
-
-
-def simple(world: World, value: types.SimpleNamespace) -> Any:
-    """Attributes alone."""
-    made = types.SimpleNamespace()
-    world.fill(lambda: fill_attributes(world, value, made))
-    return made
-
-
 RULES: dict[type, Rule] = {
     list: container, collections.deque: container, set: container, dict: mapping, collections.OrderedDict: mapping,
-    collections.defaultdict: mapping, tuple: sequence, frozenset: frozen, types.MethodType: method,
-    types.BuiltinFunctionType: builtin, types.CellType: cell, functools.partial: partial,
+    collections.defaultdict: mapping, tuple: sequence, frozenset: sequence, types.MethodType: others.method,
+    types.BuiltinFunctionType: builtin, types.CellType: others.cell, functools.partial: partial,
     functools._lru_cache_wrapper: cached, classmethod: wrapped, staticmethod: wrapped, property: accessor,
-    weakref.ref: weak, threading.local: local, logging.Logger: muted, logging.RootLogger: muted, io.StringIO: text,
-    io.BytesIO: text, memoryview: view_of_memory, type(threading.Lock()): new, type(threading.RLock()): new,
-    type(np.sum): modules.replaced, type(np.random.seed): modules.replaced, np.ufunc: itself,
-    types.SimpleNamespace: simple, types.MappingProxyType: proxy,
-    bytearray: copied, arrays.array: copied, np.random.Generator: copied,
-    np.random.RandomState: copied, random.Random: copied,
-    **{kind: copied for kind in vars(np.random).values()
+    threading.local: others.local, logging.Logger: others.muted, logging.RootLogger: others.muted,
+    io.StringIO: others.text, io.BytesIO: others.text, memoryview: others.view_of_memory,
+    type(threading.Lock()): others.new, type(threading.RLock()): others.new, np.flatiter: others.flat,
+    type(np.sum): modules.replaced, type(np.random.seed): modules.replaced, np.ufunc: others.universal,
+    types.SimpleNamespace: others.simple, types.MappingProxyType: others.proxy, contextvars.Context: others.context,
+    contextvars.ContextVar: others.variable,
+    bytearray: others.copied, array.array: others.copied, np.random.Generator: others.copied,
+    np.random.RandomState: others.copied, random.Random: others.copied, random.SystemRandom: others.itself,
+    **{kind: others.copied for kind in vars(np.random).values()
        if isinstance(kind, type) and issubclass(kind, np.random.BitGenerator) and kind is not np.random.BitGenerator},
 }  # fmt: skip

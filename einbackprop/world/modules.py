@@ -6,23 +6,28 @@ write to files, or end or replace the process, is kept in memory or refused. All
 
 from __future__ import annotations
 
+import atexit
 import builtins
+import contextlib
+import gc
 import importlib
 import io
 import logging
 import os
 import pickle
-import random
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from types import BuiltinFunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from ..errors import RefusedError
-from .calls import MARK
+from .others import Silent
 from .refusals import Refused
 from .snapshots import GENERATORS
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from .copies import World
 
 Names = dict[str, Any]
+HELD: Any = vars(ModuleType)["__dict__"]
 STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
 MISSING = object()
 
@@ -53,13 +59,16 @@ class Copied(ModuleType):
 class Private(ModuleType):
     """A stand-in for a module: some names are ours, what leads into the world is a copy, the rest is the module's."""
 
-    __slots__ = ("_einbackprop_own", "_einbackprop_source", "_einbackprop_world")
+    __slots__ = ("_einbackprop_own", "_einbackprop_set", "_einbackprop_source", "_einbackprop_world")
 
     def __init__(self, world: World, source: ModuleType) -> None:
         super().__init__(source.__name__)
-        vars(self).clear()
-        self._einbackprop_world, self._einbackprop_source = world, source
-        self._einbackprop_own: Names | None = None
+        held(self).clear()
+        put = object.__setattr__
+        put(self, "_einbackprop_world", world)
+        put(self, "_einbackprop_source", source)
+        put(self, "_einbackprop_own", None)
+        put(self, "_einbackprop_set", {})
 
     def __getattr__(self, name: str) -> Any:
         made = own_names(self).get(name, MISSING)
@@ -67,11 +76,34 @@ class Private(ModuleType):
             made = getattr(self._einbackprop_source, name)
             if leads_into_a_world(made):
                 made = self._einbackprop_world.of(made)
-        vars(self)[name] = made
+        held(self)[name] = made
         return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._einbackprop_set.setdefault(name, held(self).get(name, MISSING))
+        held(self)[name] = value
+
+    @property
+    def __dict__(self) -> Names:  # type: ignore[override]
+        return {name: getattr(self, name) for name in {*dir(self), *held(self)} if hasattr(self, name)}
 
     def __dir__(self) -> list[str]:
         return dir(self._einbackprop_source)
+
+    def restore(self) -> None:
+        """Forget what was set."""
+        while self._einbackprop_set:
+            name, before = self._einbackprop_set.popitem()
+            if before is MISSING:
+                held(self).pop(name, None)
+            else:
+                held(self)[name] = before
+
+
+def held(module: ModuleType) -> Names:
+    """What a module itself has; of a stand-in, what was looked up so far."""
+    names: Names = HELD.__get__(module)
+    return names
 
 
 def real_module(module: ModuleType) -> ModuleType:
@@ -84,16 +116,21 @@ def real_module(module: ModuleType) -> ModuleType:
 def own_names(module: Private) -> Names:
     """What is ours in a stand-in; made when it is first asked for, as copies of random generators cost time."""
     if module._einbackprop_own is None:
-        make = OWN[real_module(module).__name__]
-        module._einbackprop_own = make(module._einbackprop_world, module._einbackprop_source)
-    return module._einbackprop_own
+        make = OWN.get(real_module(module).__name__, plain_names)
+        made = make(module._einbackprop_world, module._einbackprop_source)
+        object.__setattr__(module, "_einbackprop_own", made)
+        for value in made.values():
+            if isinstance(value, dict | list):
+                module._einbackprop_world.watch(value)
+    own: Names = module._einbackprop_own
+    return own
 
 
 def in_another_world(module: Private, world: World) -> Private:
     """A copy of a stand-in, with what was set on it."""
     made = Private(world, module)
-    held = {name: value for name, value in vars(module).items() if name not in own_names(module)}
-    world.fill(lambda: vars(made).update((name, world.shell(value)) for name, value in held.items()))
+    names = {name: held(module)[name] for name in module._einbackprop_set if name in held(module)}
+    world.fill(lambda: held(made).update((name, world.shell(value)) for name, value in names.items()))
     return made
 
 
@@ -132,8 +169,8 @@ def random_names(world: World, source: Any) -> Names:
 
 def sys_names(world: World, _: ModuleType) -> Names:
     """``sys`` with streams, arguments and modules of its own."""
-    quiet = {name: io.StringIO() for name in STREAMS}
     hooks = dict.fromkeys(("settrace", "setprofile", "setrecursionlimit", "setswitchinterval", "addaudithook"), nothing)
+    quiet = {name: Silent() for name in STREAMS}
     return {
         **quiet, **hooks, "stdin": io.StringIO(), "modules": Modules(world), "argv": list(sys.argv),
         "path": list(sys.path), "exit": leave, "_getframe": sys._getframe,
@@ -212,9 +249,61 @@ def importlib_names(world: World, _: ModuleType) -> Names:
     return {"import_module": import_module, "reload": lambda module: module}
 
 
-def builtins_names(world: World, _: ModuleType) -> Names:
-    """The module of the builtins."""
-    return dict(world.builtins)
+def contextlib_names(world: World, _: ModuleType) -> Names:
+    """``contextlib`` that redirects the streams of the world."""
+
+    def redirecting(name: str) -> Callable[[Any], Any]:
+        @contextlib.contextmanager
+        def redirect(target: Any) -> Iterator[Any]:
+            module = world.of(sys)
+            before = getattr(module, name)
+            setattr(module, name, target)
+            try:
+                yield target
+            finally:
+                setattr(module, name, before)
+
+        return redirect
+
+    return {"redirect_stdout": redirecting("stdout"), "redirect_stderr": redirecting("stderr")}
+
+
+def io_names(world: World, _: ModuleType) -> Names:
+    """``io`` whose files are those of the world."""
+    return {"open": world.builtins["open"]}
+
+
+def threading_names(world: World, _: ModuleType) -> Names:
+    """``threading`` whose threads are in the context of the call that starts them, and end quietly."""
+
+    class Thread(threading.Thread):
+        def start(self) -> None:
+            self._einbackprop_context = copy_context()
+            super().start()
+
+        def run(self) -> None:
+            with contextlib.suppress(Exception):  # Python itself would print it
+                self._einbackprop_context.run(super().run)
+
+    names = dict.fromkeys(("settrace", "setprofile", "stack_size"), nothing)
+    return {**names, "Thread": Thread}
+
+
+def idle(*names: str) -> Callable[[World, ModuleType], Names]:
+    """A module some of whose functions do nothing: they would change the process."""
+    return lambda *_: dict.fromkeys(names, nothing)
+
+
+def refused(*names: str) -> Callable[[World, ModuleType], Names]:
+    """A module some of whose functions are refused."""
+    return lambda _, module: {
+        name: refusing(f"{real_module(module).__name__}.{name}") for name in names if hasattr(module, name)
+    }
+
+
+def same(function: Any, *_: Any, **__: Any) -> Any:
+    """Give back what was to be registered."""
+    return function
 
 
 def pickle_names(world: World, _: ModuleType) -> Names:
@@ -249,9 +338,16 @@ def plain_names(world: World, _: ModuleType) -> Names:
 
 
 OWN: dict[str, Callable[[World, ModuleType], Names]] = {
-    "numpy": numpy_names, "numpy.random": random_names, "numpy.random.mtrand": random_names, "random": plain_names,
+    "numpy": numpy_names, "numpy.random": random_names, "numpy.random.mtrand": random_names,
     "sys": sys_names, "warnings": warnings_names, "logging": logging_names, "os": os_names,
-    "importlib": importlib_names, "builtins": builtins_names, "pickle": pickle_names,
+    "importlib": importlib_names, "pickle": pickle_names, "contextlib": contextlib_names, "io": io_names,
+    "gc": idle("disable", "enable", "freeze", "unfreeze", "set_threshold", "set_debug"),
+    "threading": threading_names, "resource": idle("setrlimit"),
+    "atexit": lambda *_: {"register": same, "unregister": nothing},
+    "locale": lambda _, module: {"setlocale": lambda category, locale=None: module.setlocale(category)},
+    "signal": refused("signal", "setitimer", "alarm", "siginterrupt", "set_wakeup_fd", "pthread_sigmask"),
+    "subprocess": refused("Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"),
+    "multiprocessing": refused("Process", "Pool"),
 }  # fmt: skip
 """What stands in a stand-in, by the module's name."""
 
@@ -264,78 +360,31 @@ REPLACED: dict[int, tuple[str, str]] = {
         (warnings, ("warn", "simplefilter", "filterwarnings", "catch_warnings")),
         (logging, ("debug", "info", "warning", "error", "getLogger", "basicConfig")),
         (os, ("remove", "system", "makedirs", "mkdir", "_exit", "getenv")),
-        (importlib, ("import_module",)), (builtins, ("print", "open", "input", "__import__", "breakpoint")),
-        (pickle, ("dumps", "loads")),
+        (importlib, ("import_module",)),
+        (builtins, ("print", "input", "__import__", "breakpoint", "id")), (io, ("open",)),
+        (pickle, ("dumps", "loads")), (contextlib, ("redirect_stdout", "redirect_stderr")),
+        (atexit, ("register",)), (gc, ("disable",)), (signal, ("signal", "alarm")),
+        (threading, ("Thread",)),
     )
-    for name in names
+    for name in names if hasattr(module, name)
 }  # fmt: skip
-"""Functions that are imported by name."""
-HOMES = {module.__name__: module for module in (np, np.random, sys, warnings, logging, os, importlib, builtins, pickle)}
-STATEFUL = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
-assert random.__name__ in OWN
+"""Functions and classes that are imported by name."""
+HOMES = {home.__name__: home for home in (
+    np, np.random, sys, warnings, logging, os, importlib, builtins, pickle, contextlib, atexit, gc, signal, io,
+    threading,
+)}  # fmt: skip
+
+
+def standing() -> dict[int, tuple[str, str]]:
+    """What has a stand-in in every world, by its identity: those functions, and objects of the process."""
+    objects = [(sys, name) for name in (*STREAMS, "path", "modules", "argv")] + [(os, "environ"), (warnings, "filters")]
+    return REPLACED | {
+        id(value): (module.__name__, name) for module, name in objects
+        if (value := getattr(module, name, None)) is not None
+    }  # fmt: skip
 
 
 def replaced(world: World, value: Any) -> Any:
     """What stands for a function that was imported by its name; the function itself where nothing does."""
-    home, name = REPLACED.get(id(value), ("", ""))
+    home, name = world.standing.get(id(value), ("", ""))
     return getattr(world.of(HOMES[home]), name) if home else value
-
-
-def are_usual(names: Any) -> bool:
-    """Whether the builtins of a namespace are Python's, and not a choice of the user's or a world's."""
-    return names is builtins or names is vars(builtins) or (isinstance(names, dict) and MARK in names)
-
-
-def builtins_of(world: World, ours: Names) -> Names:
-    """The builtins of a world: nothing is printed, files are written in memory, imports give what is in the world."""
-    files: dict[str, Any] = {}
-    names = dict(vars(builtins))
-
-    def load(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-        return world.of(builtins.__import__(name, globals, locals, fromlist, level))
-
-    def quiet(*values: Any, file: Any = None, **options: Any) -> None:
-        if file is not None and not isinstance(file, io.TextIOWrapper):
-            print(*values, file=file, **options)
-
-    def read(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
-        if isinstance(mode, str) and not set(mode) & set("wax+"):
-            kept = files.get(str(file))
-            if kept is None:
-                return open(file, mode, *rest, **options)
-            return io.BytesIO(kept.content) if "b" in mode else io.StringIO(kept.content)
-        return files.setdefault(str(file), Kept(binary="b" in mode)).opened(mode)
-
-    def ask(prompt: Any = "") -> str:
-        raise RefusedError("the code calls input(): a function that is run here cannot ask")
-
-    return {
-        **names, "print": quiet, "open": read, "input": ask, "__import__": load, "breakpoint": nothing, "exit": leave,
-        "quit": leave, **ours, MARK: True,
-    }  # fmt: skip
-
-
-class Kept:
-    """The content of a file that was written in a world."""
-
-    def __init__(self, *, binary: bool) -> None:
-        self.content: Any = b"" if binary else ""
-
-    def opened(self, mode: str) -> Any:
-        """A file in memory whose content stays when it is closed."""
-        kept = self
-        base: Any = io.BytesIO if "b" in mode else io.StringIO
-
-        class File(base):  # type: ignore[misc]
-            def close(self) -> None:
-                if not self.closed:
-                    kept.content = self.getvalue()
-                super().close()
-
-        file = File()
-        if "a" in mode or "+" in mode:
-            file.write(self.content)
-        return file
-
-
-PRIVATE = frozenset(OWN)

@@ -7,7 +7,7 @@ import functools
 import sys
 import sysconfig
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, NoneType
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,10 @@ def is_users_module(module: Any) -> bool:
     if not isinstance(module, ModuleType):
         return False
     file = getattr(module, "__file__", None)
-    return is_users(file) if isinstance(file, str) else module.__name__ == "__main__"
+    if isinstance(file, str):
+        return is_users(file)
+    made_by_hand = type(module) is ModuleType and getattr(module, "__spec__", None) is None
+    return module.__name__ == "__main__" or made_by_hand
 
 
 def is_users_function(function: FunctionType) -> bool:
@@ -48,15 +51,26 @@ def is_users_function(function: FunctionType) -> bool:
 def is_users_class(kind: type) -> bool:
     """Whether a class was written by the user: in a module, a script, a function or a notebook.
 
-    Members of an enumeration are compared by identity, so that enumerations are nobody's to copy.
+    Members of an enumeration are compared by identity, so that an enumeration is copied only where its members hold
+    or do something.
     """
-    if not kind.__flags__ & MADE_IN_PYTHON or issubclass(kind, enum.Enum | enum.EnumType):
+    if not kind.__flags__ & MADE_IN_PYTHON or issubclass(kind, enum.EnumType):
+        return False
+    if issubclass(kind, enum.Enum) and not is_active(kind):
         return False
     functions = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(kind).values()]
     own = [f for f in functions if isinstance(f, FunctionType) and not f.__code__.co_filename.startswith("<string>")]
-    if own:
-        return any(map(is_users_function, own))
+    if any(map(is_users_function, own)):
+        return True
     module = sys.modules.get(kind.__module__)
     if module is None:  # made by `exec` in a namespace of its own
-        return kind.__module__ not in sys.stdlib_module_names
+        return not own and kind.__module__ not in sys.stdlib_module_names
     return is_users_module(module)
+
+
+def is_active(kind: Any) -> bool:
+    """Whether an enumeration has methods of the user's, or members whose values can change."""
+    methods = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(kind).values()]
+    values = [member._value_ for member in kind.__members__.values()]
+    return any(isinstance(m, FunctionType) and is_users_function(m) for m in methods) or not all(
+        isinstance(value, int | float | complex | str | bytes | NoneType) for value in values)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import contextlib
 import functools
@@ -49,6 +50,8 @@ class Snapshot:
             self._add_generator(made)
         elif issubclass(kind, np.ndarray):
             self._add_array(made)
+            if kind is not np.ndarray:
+                self._add_attributes(made)
         elif kind is CellType:
             self._add_cell(made)
         elif kind is functools._lru_cache_wrapper:
@@ -83,9 +86,9 @@ class Snapshot:
         elif isinstance(made, np.random.RandomState):
             words = made.get_state(legacy=False)
             self._generators.append(lambda: made.set_state(words))
-        elif type(made) is random.Random:
-            numbers = made.getstate()
-            self._generators.append(lambda: made.setstate(numbers))
+        elif not isinstance(made, random.SystemRandom):
+            numbers = random.Random.getstate(made)
+            self._generators.append(lambda: random.Random.setstate(made, numbers))
 
     def _add_content(self, made: Any) -> None:
         if isinstance(made, dict):
@@ -101,9 +104,9 @@ class Snapshot:
         elif isinstance(made, set):
             members = set(set.__iter__(made))
             self._restores.append(lambda: (set.clear(made), set.update(made, members))[0])
-        elif isinstance(made, bytearray):
-            content = bytes(made)
-            self._restores.append(lambda: made.__setitem__(slice(None), content))
+        elif isinstance(made, bytearray | array.array):
+            content = made[:]
+            self._restores.append(lambda: put_bytes_back(made, content))
 
     def _add_attributes(self, made: Any) -> None:
         if isinstance(made, type):
@@ -151,6 +154,14 @@ def slots_of(value: Any) -> list[tuple[Any, Any]]:
 def is_private(name: str) -> bool:
     """Whether Python mangles a name in a class."""
     return name.startswith("__") and not name.endswith("__")
+
+
+def put_bytes_back(made: Any, content: Any) -> None:
+    """Make a byte array or array of the library what it was; while something looks at it, its size cannot change."""
+    if len(made) == len(content):
+        memoryview(made)[:] = memoryview(content)
+    else:
+        made[:] = content
 
 
 def put_slots_back(made: Any, held: list[tuple[Any, Any]]) -> None:

@@ -1,0 +1,207 @@
+"""Copies of what the standard library and NumPy make, which have an inside of their own."""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import functools
+import gc
+import io
+import logging
+import random
+import threading
+import types
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .ownership import is_users_function
+
+if TYPE_CHECKING:
+    from .copies import World
+
+
+HOLDERS = (functools.partial, functools._lru_cache_wrapper, list, dict, set, np.ndarray, np.vectorize)
+
+
+def leads_to_users(world: World, function: types.FunctionType, depth: int = 4) -> bool:
+    """Whether a function of an installed package holds one of the user's, as a decorator's wrapper does."""
+    for cell in function.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            continue
+        if is_of_users(world, value) or (
+            depth and isinstance(value, types.FunctionType) and leads_to_users(world, value, depth - 1)
+        ):
+            return True
+    inner = getattr(function, "__wrapped__", None)
+    return inner is not None and is_of_users(world, inner)
+
+
+def is_of_users(world: World, value: Any) -> bool:
+    """Whether something is the user's, or a container or array that may be."""
+    kind = type(value)  # what its `__class__` says may be code of the user's
+    if kind is types.FunctionType:
+        return is_users_function(value)
+    if kind is types.MethodType:
+        return is_of_users(world, value.__func__) or is_of_users(world, value.__self__)
+    if issubclass(kind, type):
+        return world.is_users_class(value)
+    return issubclass(kind, HOLDERS) or world.is_users_class(kind)
+
+
+def weak(world: World, value: Any) -> Any:
+    """A weak reference to a copy."""
+    target = value()
+    if target is None:
+        return value
+    if isinstance(value, weakref.WeakMethod):
+        return weakref.WeakMethod(world.method(target))
+    keyed: Any = weakref.KeyedRef
+    made = world.shell(target)
+    return keyed(made, None, world.shell(value.key)) if isinstance(value, keyed) else weakref.ref(made)
+
+
+def local(world: World, value: Any) -> Any:
+    """Values of this thread alone."""
+    made = type(value)()
+    world.fill(lambda: vars(made).update({name: world.shell(item) for name, item in vars(value).items()}))
+    return made
+
+
+def muted(world: World, value: logging.Logger) -> Any:
+    """A logger that says nothing."""
+    made = logging.Logger(value.name, logging.CRITICAL + 1)
+    made.propagate = False
+    world.fill(lambda: vars(made).update(handlers=world.shell(value.handlers), filters=world.shell(value.filters)))
+    return made
+
+
+def text(world: World, value: Any) -> Any:
+    """A file in memory, at the same place."""
+    made = type(value)(value.getvalue())
+    made.seek(value.tell())
+    return made
+
+
+def view_of_memory(world: World, value: memoryview) -> Any:
+    """A view of a copy's memory."""
+    return memoryview(world.shell(value.obj))
+
+
+def cell(world: World, value: types.CellType) -> Any:
+    """A variable of an outer function."""
+    return world.cell(value)
+
+
+def method(world: World, value: types.MethodType) -> Any:
+    """A bound method over copies."""
+    return world.method(value)
+
+
+def new(world: World, value: Any) -> Any:
+    """Another lock, which nobody holds."""
+    return threading.RLock() if type(value) is type(threading.RLock()) else threading.Lock()
+
+
+def copied(world: World, value: Any) -> Any:
+    """A copy by the copy protocol of a class of Python's or NumPy's own."""
+    return copy.deepcopy(value)
+
+
+def proxy(world: World, value: types.MappingProxyType[Any, Any]) -> Any:
+    """A view of a copy of a dict."""
+    return types.MappingProxyType(world.shell(dict(value)))
+
+
+def itself(world: World, value: Any) -> Any:
+    """What cannot change, but may have a stand-in."""
+    return value
+
+
+def simple(world: World, value: types.SimpleNamespace) -> Any:
+    """Attributes alone."""
+    made = types.SimpleNamespace()
+    world.fill(lambda: vars(made).update({name: world.shell(item) for name, item in vars(value).items()}))
+    return made
+
+
+def random_generator(world: World, kind: Any, value: Any) -> Any:
+    """A random generator of a class of the user's, in the same state; the class is not asked."""
+    if isinstance(value, random.Random):
+        made = random.Random.__new__(kind)
+        random.Random.setstate(made, random.Random.getstate(value))
+    elif isinstance(value, np.random.RandomState):
+        made = np.random.RandomState.__new__(kind)
+        np.random.RandomState.__init__(made, world.shell(value._bit_generator))
+        np.random.RandomState.set_state(made, np.random.RandomState.get_state(value, legacy=False))
+    else:
+        made = np.random.Generator.__new__(kind)
+        np.random.Generator.__init__(made, world.shell(value.bit_generator))
+    return made
+
+
+def universal(world: World, value: np.ufunc) -> Any:
+    """A ufunc of a user's function over a copy of it; NumPy's own are nobody's."""
+    for inner in gc.get_referents(value):
+        if callable(inner) and is_of_users(world, inner):
+            return np.frompyfunc(world.inner([inner])[0], value.nin, value.nout, identity=value.identity)
+    return value
+
+
+def flat(world: World, value: Any) -> Any:
+    """An iterator over a copy of an array, at the same place."""
+    made = world.shell(value.base).flat
+    for _ in range(value.index):
+        next(made)
+    return made
+
+
+def variable(world: World, value: contextvars.ContextVar[Any]) -> Any:
+    """A variable of the context: each call is in a context of its own, in which it holds a copy."""
+    world.variables.append(value)
+    return world.settled(value)
+
+
+def context(world: World, value: contextvars.Context) -> Any:
+    """A context that holds copies."""
+    made = value.copy()
+
+    def fill() -> None:
+        for variable, item in value.items():
+            if is_of_users(world, item):
+                variable.set(world.shell(item))
+
+    world.fill(lambda: made.run(fill))
+    return made
+
+
+def pool(world: World, value: Any) -> Any:
+    """Other threads, as many."""
+    make: Any = type(value)
+    return make(value._max_workers) if hasattr(value, "_max_workers") else value
+
+
+def is_written_only(value: Any) -> bool:
+    """Whether an open file is one that nobody reads."""
+    try:
+        return bool(value.writable() and not value.readable())
+    except (AttributeError, ValueError):  # no file, or closed
+        return False
+
+
+class Silent(io.TextIOBase):
+    """A stream that what is written to it is lost in."""
+
+    encoding = "utf-8"
+
+    def write(self, text: Any) -> int:
+        """Lose a text."""
+        return len(text)
+
+    def writable(self) -> bool:
+        """Whether it can be written to."""
+        return True
+
