@@ -980,6 +980,30 @@ def f(x):
     os.remove('einbackprop_was_here')
     return np.sum(x * x)
 
+# == pathlib == the code writes a file: 'einbackprop_was_here.txt'
+import pathlib
+def f(x):
+    pathlib.Path('einbackprop_was_here.txt').write_text('x')
+    return np.sum(x * x)
+
+# == a file descriptor == the code writes a file: 'einbackprop_was_here.txt'
+import os
+def f(x):
+    os.close(os.open('einbackprop_was_here.txt', os.O_CREAT | os.O_WRONLY))
+    return np.sum(x * x)
+
+# == a process == subprocess.run
+import subprocess, sys
+def f(x):
+    subprocess.run([sys.executable, '-c', 'open("einbackprop_was_here.txt", "w")'])
+    return np.sum(x * x)
+
+# == a signal handler == signal.signal
+import signal
+def f(x):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return np.sum(x * x)
+
 # == an iterator in an object == .items is an iterator
 class A:
     pass
@@ -997,6 +1021,7 @@ def blocks(text: str) -> dict[str, str]:
 
 
 FUNCTIONS = blocks(TEXT)
+NOT_READ = {"a view of a global array"}  # a trace does not follow a write through another view: it says so
 REFUSED = {
     title.partition(" == ")[0]: (text, title.partition(" == ")[2]) for title, text in blocks(NOT_TO_BE_COPIED).items()
 }
