@@ -938,6 +938,61 @@ def f(x):
     return np.einbackprop_count * np.sum(x * x)
 """
 
+TEXT += r"""
+# == values of a dict
+weights = {"a": 1.0}
+values = weights.values()
+def f(x):
+    weights["b"] = 2.0
+    return sum(values) * np.sum(x * x)
+
+# == a key function
+import functools
+seen = []
+def compare(a, b):
+    seen.append(1)
+    return a - b
+key = functools.cmp_to_key(compare)
+def f(x):
+    return sorted([2.0, 1.0], key=key)[0] * len(seen) * np.sum(x * x)
+
+# == a weak proxy
+import weakref
+class A:
+    n = 0
+a = A()
+p = weakref.proxy(a)
+def f(x):
+    p.n += 1
+    return a.n * np.sum(x * x)
+
+# == an alias of a generic class
+class Box:
+    made = 0
+    def __class_getitem__(cls, item):
+        import types
+        return types.GenericAlias(cls, item)
+    def __init__(self):
+        Box.made += 1
+B = Box[int]
+def f(x):
+    return isinstance(B(), Box) * Box.made * np.sum(x * x)
+
+# == attributes that are entries
+class Settings(dict):
+    __getattr__ = dict.__getitem__
+s = Settings(n=1.0)
+def f(x):
+    s["n"] += 1
+    return s.n * np.sum(x * x)
+
+# == a decoder and a time
+import json, time
+decoder, now = json.JSONDecoder(), time.localtime(0)
+def f(x):
+    return decoder.decode("2") * (now.tm_year > 0) * np.sum(x * x)
+"""
+
 NOT_TO_BE_COPIED = r"""
 # == an iterator == items is an iterator
 items = iter([1.0, 2.0, 3.0])
@@ -969,12 +1024,12 @@ import sys
 def f(x):
     sys.exit(3)
 
-# == np.save == np.save
+# == np.save == writes a file
 def f(x):
     np.save('einbackprop_was_here', np.ones(2))
     return np.sum(x * x)
 
-# == removing a file == os.remove
+# == removing a file == removes a file
 import os
 def f(x):
     os.remove('einbackprop_was_here')

@@ -12,6 +12,7 @@ from .memory import View
 from .recorder import Recorder
 from .sizes import size_of
 
+PLAIN = (np.ndarray, nesting.Number, np.memmap)
 KINDS = "fiucb"
 
 
@@ -47,7 +48,8 @@ class Arguments:
 
     def traced(self, array: Any) -> Any:
         """A traced copy of an array: the input that it is, or else a constant."""
-        if array.dtype.kind not in KINDS:
+        own = type(array) in PLAIN or id(array) in self._by_id
+        if array.dtype.kind not in KINDS or not own:  # a masked array among the globals is none that is followed
             return nesting.duplicate_array(array)
         if id(array) not in self._by_id:
             made: View = self.recorder.constant(array).copied(np.array(array))

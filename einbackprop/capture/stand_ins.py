@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.lib import stride_tricks
 
 from ..world import World
 from ..world.modules import Private, held, in_another_world, real_module
-from .namespace import Module, builtins_for, math_for, numpy_for
+from .namespace import Function, Module, builtins_for, math_for, numpy_for
 from .recorder import Recorder
 
 
@@ -32,6 +32,8 @@ class StandIns:
             elif not self._modules and (real is math or real.__name__.startswith("numpy")):
                 self._begin(np)
             return self._modules.get(id(real), value)
+        if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, np.random.RandomState):
+            return Function(getattr(self._world.of(value.__self__), value.__name__), self._recorder)
         name, module = getattr(value, "__name__", None), getattr(value, "__module__", None) or ""
         if not isinstance(name, str) or not isinstance(module, str):
             return value
@@ -49,7 +51,7 @@ class StandIns:
         """Make the stand-ins; the random numbers go on from where those of the module are that is met first."""
         if self._modules:
             return
-        random = module if getattr(module, "__name__", "") == "numpy.random" else held(module).get("random")
+        random = module if real_module(module) is np.random else held(module).get("random")
         random = in_another_world(random, self._world) if isinstance(random, Private) else Private(
             self._world, np.random)  # fmt: skip
         numpy = numpy_for(self._recorder, Private(self._world, np), random)

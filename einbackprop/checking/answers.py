@@ -142,7 +142,7 @@ def rehearse(
     if callable(result) or isinstance(result, str):
         what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
-    narrow = (SINGLE, HALF) if mentions_half(loss, gradients, source) else (SINGLE,)
+    narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
     user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes

@@ -240,10 +240,10 @@ class Reference:
         """The step along a direction that is as large as the smallest of what moves; near enough to it beside much."""
         least, largest = np.inf, 0.0
         for path, direction in directions.items():
-            values, moving = self._magnitudes(path), direction != 0
-            if moving.any():
-                speed = np.abs(direction[moving])
-                ratios = values[moving] / speed
+            values, moving = self._magnitudes(path), np.flatnonzero(direction)
+            if moving.size:
+                speed = np.abs(direction.ravel()[moving])
+                ratios = values.ravel()[moving] / speed
                 if not ratios.all():
                     ratios = ratios[ratios > 0] if ratios.any() else np.array([values.max() / speed.max()])
                 least, largest = min(least, float(ratios.min())), max(largest, float(ratios.max()))

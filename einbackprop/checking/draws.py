@@ -129,13 +129,19 @@ class Drawing:
 
         Where sigmoids are saturated, or everything is clipped, nothing shows.
         """
-        return all(self._moves(state, path) or not self._moves(self.own, path) for path in self.parameters)
+        still = value(self.functions[0], state)
+        unmoved = [path for path in self.parameters if self._moved(state, path) == still]
+        if not unmoved:
+            return True
+        own = value(self.functions[0], self.own)
+        return all(self._moved(self.own, path) == own for path in unmoved)
 
-    def _moves(self, state: Any, path: Path) -> bool:
+    def _moved(self, state: Any, path: Path) -> float:
+        """The loss where one parameter is a little larger."""
         moved = self.copied(state)
         leaf = get(moved, path)
         leaf *= np.random.default_rng(0).uniform(1.01, 1.1, leaf.shape)
-        return value(self.functions[0], moved) != value(self.functions[0], state)
+        return value(self.functions[0], moved)
 
     def _leaves_range(self, state: Any, index: int) -> bool:
         """Whether the loss is not made for negative entries of a parameter of which the user's has none.

@@ -5,10 +5,10 @@ roundings of the narrow dtype, in equal steps: what is smooth leaves nothing in 
 (Moré and Wild, Estimating computational noise, 2011).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import comb
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -98,26 +98,16 @@ def narrow_noise(
     return np.where(second > floor, largest, 0.0)
 
 
-def mentions_half(*functions: Any) -> bool:
-    """Whether the code of functions, or of functions that it names, has a name of float16 in it."""
-    seen: set[int] = set()
-    left = [getattr(function, "function", function) for function in functions]
-    while left and len(seen) < 500:
-        item = left.pop()
-        code = item if isinstance(item, CodeType) else getattr(item, "__code__", None)
-        if isinstance(code, CodeType) and id(code) not in seen:
-            seen.add(id(code))
-            if _HALVES & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))}:
-                return True
-            names = getattr(item, "__globals__", {})
-            left += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
-            left += [names[name] for name in code.co_names if name in names]
-            left += [cell.cell_contents for cell in getattr(item, "__closure__", None) or () if _is_filled(cell)]
-    return False
+def mentions_half(functions: Iterable[FunctionType]) -> bool:
+    """Whether the code of functions has a name of float16 in it."""
+    return any(not _HALVES.isdisjoint(_words(function.__code__)) for function in functions)
 
 
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
+def _words(code: CodeType) -> Iterator[str]:
+    """The names and texts in some code, and in the code inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _words(constant)

@@ -82,7 +82,7 @@ def is_harmless(event: str, given: tuple[Any, ...], made: list[str]) -> bool:
     if not isinstance(path, str | bytes | os.PathLike):
         return False
     text = os.fsdecode(path)
-    if "__pycache__" in text or (event == "open" and os.path.isdir(text)):
+    if "__pycache__" in text or (event in ("open", "os.mkdir") and os.path.isdir(text)):  # or it fails by itself
         return True
     return any(text == own or text.startswith(own + os.sep) for own in made)
 

@@ -10,6 +10,7 @@ import enum
 import functools
 import io
 import itertools
+import json
 import logging
 import operator
 import random
@@ -35,10 +36,10 @@ Rule = Callable[["World", Any], Any]
 NUMBERS = tuple({kind for kind in np.sctypeDict.values() if isinstance(kind, type)})
 ATOMS = frozenset({
     type(None), bool, int, float, complex, str, bytes, range, slice, type(...), type(NotImplemented), types.CodeType,
-    re.Pattern, contextvars.Token, types.GenericAlias, types.MemberDescriptorType,
+    re.Pattern, contextvars.Token, types.MemberDescriptorType,
     types.GetSetDescriptorType, operator.attrgetter, operator.itemgetter, operator.methodcaller,
-    types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType, weakref.CallableProxyType,
-    object, *NUMBERS,
+    types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType, object, np.broadcast,
+    type(json.JSONDecoder().scan_once), *NUMBERS,  # type: ignore[attr-defined]
 })  # fmt: skip
 """Types of what cannot change."""
 
@@ -66,6 +67,8 @@ def instance(world: World, value: Any) -> Any:
         return others.pool(world, value)
     own = world.is_users_class(kind)
     if issubclass(kind, np.dtype | np.generic | type) or (issubclass(kind, enum.Enum) and not own):
+        return value
+    if hasattr(kind, "n_sequence_fields"):  # such as `time.localtime()`: numbers and texts
         return value
     if not own and (not world.is_affordable() or is_settled(world, value) or is_sentinel(value)):
         return value
@@ -260,6 +263,8 @@ def builtin(world: World, value: Any) -> Any:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType | type):
         return modules.replaced(world, value)
+    if not hasattr(type(owner), value.__name__):  # a function of C code that keeps its own record as the owner
+        return value
     made = world.shell(owner)
     if made is owner or type(made) is Refused:
         return value if made is owner else made
@@ -307,7 +312,10 @@ RULES: dict[type, Rule] = {
     type(threading.Lock()): others.new, type(threading.RLock()): others.new, np.flatiter: others.flat,
     type(np.sum): modules.replaced, type(np.random.seed): modules.replaced, np.ufunc: others.universal,
     types.SimpleNamespace: others.simple, types.MappingProxyType: others.proxy, contextvars.Context: others.context,
-    contextvars.ContextVar: others.variable,
+    contextvars.ContextVar: others.variable, types.GenericAlias: others.generic,
+    weakref.ProxyType: others.weak_proxy, weakref.CallableProxyType: others.weak_proxy,
+    type({}.keys()): others.view_of_dict, type({}.values()): others.view_of_dict,
+    type({}.items()): others.view_of_dict, type(functools.cmp_to_key(min)): others.key_function,
     bytearray: others.copied, array.array: others.copied, np.random.Generator: others.copied,
     np.random.RandomState: others.copied, random.Random: others.copied, random.SystemRandom: others.itself,
     **{kind: others.copied for kind in vars(np.random).values()

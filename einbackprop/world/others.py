@@ -64,6 +64,33 @@ def weak(world: World, value: Any) -> Any:
     return keyed(made, None, world.shell(value.key)) if isinstance(value, keyed) else weakref.ref(made)
 
 
+def weak_proxy(world: World, value: Any) -> Any:
+    """A weak proxy of a copy."""
+    try:
+        target = value.__dir__.__self__
+    except ReferenceError:  # there is none any more
+        return value
+    return weakref.proxy(world.shell(target))
+
+
+def view_of_dict(world: World, value: Any) -> Any:
+    """The keys, values or entries of a copy of a dict."""
+    made = world.shell(gc.get_referents(value)[0])
+    return {type({}.keys()): dict.keys, type({}.values()): dict.values}.get(type(value), dict.items)(made)
+
+
+def key_function(world: World, value: Any) -> Any:
+    """What ``functools.cmp_to_key`` makes of a copy of the comparison."""
+    comparison = next(inner for inner in gc.get_referents(value) if inner is not type(value))
+    return functools.cmp_to_key(world.inner([comparison])[0])
+
+
+def generic(world: World, value: types.GenericAlias) -> Any:
+    """``Box[int]`` of a copy of the class."""
+    origin, *arguments = world.inner([value.__origin__, *value.__args__])
+    return types.GenericAlias(origin, tuple(arguments)) if origin is not value.__origin__ else value
+
+
 def local(world: World, value: Any) -> Any:
     """Values of this thread alone."""
     made = type(value)()

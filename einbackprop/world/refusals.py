@@ -10,6 +10,8 @@ USES = (
     "__call__", "__iter__", "__next__", "__len__", "__getitem__", "__setitem__", "__contains__", "__enter__",
     "__exit__", "__await__", "__aiter__", "__anext__", "__bool__", "__array__", "__index__", "__float__", "__add__",
     "__radd__", "__mul__", "__rmul__", "__sub__", "__rsub__", "__matmul__", "__rmatmul__",
+    "__truediv__", "__rtruediv__", "__floordiv__", "__rfloordiv__", "__mod__", "__rmod__", "__pow__", "__rpow__",
+    "__neg__", "__abs__", "__lt__", "__le__", "__gt__", "__ge__", "__int__",
 )  # fmt: skip
 
 
