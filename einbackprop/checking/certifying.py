@@ -240,7 +240,7 @@ class Reference:
         """The step along a direction that is as large as the smallest of what moves; near enough to it beside much."""
         least, largest = np.inf, 0.0
         for path, direction in directions.items():
-            values, moving = self._magnitudes(path), np.flatnonzero(direction)
+            values, moving = self._magnitudes(path), direction.ravel().nonzero()[0]
             if moving.size:
                 speed = np.abs(direction.ravel()[moving])
                 ratios = values.ravel()[moving] / speed
@@ -324,7 +324,7 @@ def rounded(array: Any, salt: int) -> Any:
     if not isinstance(array, (np.ndarray, float)) or np.asarray(array).dtype.kind != "f":
         return array
     array = np.asarray(array)
-    whole = bool(np.all(array == np.rint(array)))
+    whole = bool((array == np.rint(array)).all())
     moved = array.copy() if whole else disturbed(array, salt, AMPLIFICATION)
     return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
 

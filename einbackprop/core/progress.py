@@ -40,6 +40,9 @@ class Progress:
     shown: str = ""
     left_out: list[str] = field(default_factory=list)  # the parts that the end of the time has stopped
 
+    def __post_init__(self) -> None:
+        self.watched = self.stream is not None or self.seconds < math.inf  # else nobody asks for the time
+
     @property
     def over(self) -> bool:
         """Whether the time is over."""
@@ -105,7 +108,7 @@ def doing(what: str) -> None:
 def tick() -> None:
     """Ask for the time. Raises OutOfTimeError if it is over."""
     progress = _current.get()
-    if progress is not None:
+    if progress is not None and progress.watched:
         if progress.over:
             raise OutOfTimeError
         progress.show()
