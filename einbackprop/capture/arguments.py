@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import nesting
-from .memory import View
+from .memory import View, laid_out
 from .recorder import Recorder
 from .sizes import size_of
 
@@ -52,10 +52,10 @@ class Arguments:
         if array.dtype.kind not in KINDS or not own:  # a masked array among the globals is none that is followed
             return nesting.duplicate_array(array)
         if id(array) not in self._by_id:
-            made: View = self.recorder.constant(array).copied(np.array(array))
+            made: View = self.recorder.constant(array).copied(laid_out(array))
         else:
             name = self._by_id[id(array)][1]
-            made = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], np.array(array))
+            made = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], laid_out(array))
         memory = id(nesting.root(array))
         looking = self._looking.setdefault(memory, [])
         looking.append(made)

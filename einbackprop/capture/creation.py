@@ -11,7 +11,7 @@ from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
 from .failures import asks_numpy
 from .memory import View, is_traced
-from .pointwise import is_scalar, lift
+from .pointwise import cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .selections import Selection
 from .sizes import named_axis, plain
@@ -70,6 +70,8 @@ def triangle(recorder: Recorder, a: Any, k: int, lower: bool, value: Any) -> Any
         rows, columns = own.shape[-2:]
         inside = np.tri(rows, columns, k, dtype=bool) if lower else ~np.tri(rows, columns, k - 1, dtype=bool)
         return np.where(inside, lift(recorder, a), 0)
+    if own.ndim < 2:
+        return unread(recorder, [a], "a triangle of an array with fewer than two axes is not read", value)
     x = recorder.read(lift(recorder, a))
     recorder.own_letter(x, len(x.axes) - 2)
     recorder.own_letter(x, len(x.axes) - 1)
@@ -114,11 +116,20 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
     What NumPy makes an array of objects or strings of stays as it is.
     """
     if is_traced(values):
-        return values.copied(np.array(values.value)) if copy else values
+        return taken_as(recorder, values, np.array(values.value)) if copy else values
     if has_traced(values):
         return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False) for v in values])
     value = np.array(plain_nested(values) if isinstance(values, list | tuple) else plain(values), dtype=dtype)
     return given_out(recorder, value)
+
+
+def taken_as(recorder: Recorder, array: View, value: Any) -> Any:
+    """``np.array`` of a traced array, as NumPy gave it: in another dtype, with more axes, a view or a copy."""
+    if value.dtype != np.asarray(array.value).dtype:
+        array = cast(recorder, array, value.dtype)
+    made = array.like([()] * (value.ndim - len(array.axes)) + list(array.axes), value)
+    shares = isinstance(array.value, np.ndarray) and np.may_share_memory(array.value, value)
+    return made if shares else made.copied(value)
 
 
 def given_out(recorder: Recorder, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,14 @@ from ..core.signals import frames_of, handler_codes
 from ..errors import TraceError
 from . import contractions
 from .failures import MismatchError, asks_numpy
-from .memory import is_traced
+from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
 from .recorder import Recorder
 from .rules import ABOUT_SHAPES, ABOUT_VALUES, REDUCTIONS, RULES, WRITES, unwrap
 from .writing import add_at, assign
 
 LOST = "the trace is lost here: a result is written into a plain array. Make it by np.zeros in the traced code"
-WITHOUT_MEANING = frozenset({"casting", "order", "subok"})
+WITHOUT_MEANING = frozenset({"casting", "subok"})
 
 
 @asks_numpy
@@ -59,7 +60,7 @@ def keywords_of_reduce(given: Mapping[str, Any], keywords: Mapping[str, Any]) ->
 
 def call(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """A plain call of a ufunc."""
-    if set(keywords) - {"dtype"}:
+    if set(keywords) - {"dtype", "order"}:
         raise TraceError(f"np.{ufunc.__name__} with {', '.join(keywords)} is not read")
     value = done(ufunc, ufunc.__name__, inputs, keywords)
     if ufunc is np.matmul:
@@ -68,7 +69,9 @@ def call(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], keywords: M
         result = several(recorder, ufunc, inputs, value)
     else:
         result = pointwise(recorder, ufunc, inputs, value)
-    return cast(recorder, result, keywords["dtype"]) if keywords.get("dtype") is not None else result
+    if keywords.get("dtype") is not None:
+        result = cast(recorder, result, keywords["dtype"])
+    return settled(result, value, inputs)
 
 
 @asks_numpy
@@ -102,7 +105,7 @@ def reduced(recorder: Recorder, ufunc: np.ufunc, array: Any, keywords: dict[str,
     if rule is None:
         return unread(recorder, [array], f"np.{ufunc.__name__}.reduce is not read", value)
     given = keywords if where is True else {**keywords, "where": where}
-    return ruled(rule, f"{ufunc.__name__}.reduce", (recorder, value, array), given)
+    return settled(ruled(rule, f"{ufunc.__name__}.reduce", (recorder, value, array), given), value, [array])
 
 
 def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
@@ -112,6 +115,7 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     if ufunc not in (np.add, np.subtract):
         raise TraceError(f"np.{ufunc.__name__}.at is not read: np.add.at and np.subtract.at are")
     add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
+    require_followed(inputs[0])
 
 
 @asks_numpy
@@ -125,6 +129,7 @@ def write_out(recorder: Recorder, out: Any, result: Any) -> Any:
         return result
     np.copyto(out.value, result.value if is_traced(result) else result, casting="same_kind")
     assign(recorder, out, result)
+    require_followed(out)
     return out
 
 
@@ -139,12 +144,18 @@ def apply_function(recorder: Recorder, function: Any, arguments: Sequence[Any], 
     before = [(a.value, np.array(a.value)) for a in arguments if is_traced(a)] if function not in RULES else []
     value = done(function, function.__name__, arguments, given)
     if function in RULES:
-        result = ruled(RULES[function], function.__name__, (recorder, value, *arguments), given)
+        again = partial(ruled, RULES[function], function.__name__, (recorder, value, *arguments), given)
+        result = settled(again(), value, inside([*arguments, *given.values()]), again)
     else:
         if value is None or any(not np.array_equal(now, then, equal_nan=True) for now, then in before):
             raise TraceError(f"np.{function.__name__} changes its argument, and is not read: write it with x[…] = …")
         result = without_rule(recorder, function, [*arguments, *given.values()], value)
     return result if out is None else write_out(recorder, out, result)
+
+
+def inside(arguments: Sequence[Any]) -> list[Any]:
+    """The arguments, and what those that are lists hold."""
+    return [part for a in arguments for part in (a if isinstance(a, list | tuple) else [a])]
 
 
 def ruled(rule: Callable[..., Any], name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
@@ -167,5 +178,5 @@ def without_rule(recorder: Recorder, function: Any, arguments: Sequence[Any], va
     if function in ABOUT_VALUES:
         recorder.note(f"np.{function.__name__} looks at values: its answer is that of this run", only_here=True)
         return value
-    traced = [part for a in arguments for part in (a if isinstance(a, list | tuple) else [a]) if is_traced(part)]
+    traced = [part for part in inside(arguments) if is_traced(part)]
     return unread(recorder, traced, f"np.{function.__name__} is not read", value)

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.program import Bracket, Contract, Position, Ref
 from .creation import as_array
 from .failures import asks_numpy
-from .memory import At, Derived, Slice, View, is_traced
+from .memory import At, Slice, View, follows, is_traced, settled
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
@@ -29,13 +29,22 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     items = without_masks(recorder, items)
     value = array.value[tuple(map(concrete_key, items))]
     if any(map(is_index_array, items)):
-        return pick(recorder, array, items, value)
+        return settled(pick(recorder, array, items, value), laid_out_by_key(array, key, value), [array])
     made: View = view_of(recorder, array, items, value)
     if isinstance(value, np.ndarray):
         return made
     if array.buffer.name in recorder.constants and np.asarray(value).dtype.kind in "iu":
         return value  # one of the numbers that the code itself counts with
     return made.copied(value)  # a NumPy scalar is no view
+
+
+@asks_numpy
+def laid_out_by_key(array: View, key: Any, value: Any) -> Any:
+    """What the user's own key picks: in what order it lies in memory depends on how the key is written."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(type(part) is Selection or isinstance(part, list | range) for part in parts):
+        parts = [entry(array.recorder, part) for part in parts]
+    return array.value[tuple(map(concrete_key, parts))]
 
 
 @asks_numpy
@@ -154,7 +163,7 @@ def with_own_axis(recorder: Recorder, array: View, n: int) -> Any:
         return own
 
     made = read()
-    made.buffer.derived = Derived(array, lambda: read().buffer.name, recorder.current(array.buffer), made)
+    follows(made, array, lambda: read().buffer.name, lambda: made.like(made.axes, array.value))
     return made
 
 
@@ -188,7 +197,7 @@ def pick(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
     target = basic_part(recorder, array, items)
     x, axes, brackets = picked_letters(recorder, target, items)
     made = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), brackets, source=source), value)
-    recorder.picked[made.buffer.name] = (target.copied(target.value), picked_places(items, target))
+    recorder.picked[made.buffer.name] = (target.copied(None), picked_places(items, target))
     return made
 
 

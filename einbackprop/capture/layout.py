@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Position, Ref
-from .memory import At, Derived, Slice, View
+from .memory import At, Slice, View, follows
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .sizes import named_axis
@@ -99,7 +99,8 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
 
     made = read()
     if is_view:
-        made.buffer.derived = Derived(array, lambda: read().buffer.name, recorder.current(array.buffer), made)
+        follows(made, array, lambda: read().buffer.name,
+                lambda: reshaped(recorder, made, np.shape(array.value), array.value))  # fmt: skip
     return made
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
 
 from ..core.dimensions import Axis
+from ..errors import TraceError
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -35,9 +40,9 @@ Window = tuple[Slice | At | None, ...]
 class Buffer:
     """Memory that traced arrays share.
 
-    A reshape that splits an axis cannot be another arrangement of the same letters, so it has a buffer of its own,
-    with the one that it reshapes as its base: a write here is written to the base as well, and where the base was
-    written to, this one is read from it again.
+    A view that is not another arrangement of the same letters, as a reshape that splits an axis, has a buffer of its
+    own, with the one that it is a view of as its base: a write here is written to the base as well, and where the base
+    was written to, this one is read from it again.
 
     Attributes
     ----------
@@ -55,27 +60,32 @@ class Buffer:
         self.name, self.shared = name, False
         self.derived: Derived | None = None
 
+    @property
+    def root(self) -> Buffer:
+        """The buffer that this one follows from in the end."""
+        return self if self.derived is None else self.derived.base.buffer.root
+
 
 @dataclass(slots=True)
 class Derived:
-    """How the content of a buffer follows from another.
+    """How the content of a buffer follows from another, as a reshape does that splits an axis.
 
     Attributes
     ----------
     base : View
-        What is reshaped.
+        What it follows from.
     read : callable
-        Reads the base in the new shape: the name of the value.
+        Reads the base again: the name of the value.
     seen : str
         The value of the base's buffer that was read last.
-    whole : View or None
-        All of the derived buffer, to be written to the base.
+    back : callable or None
+        The derived buffer as the base has it, to be written there; None where that is not known how.
     """
 
     base: View
     read: Callable[[], str]
     seen: str
-    whole: View | None = None
+    back: Callable[[], View] | None = None
 
 
 class View:
@@ -94,12 +104,13 @@ class View:
         What it is in this run; NumPy itself keeps it right when views are written to.
     """
 
-    __slots__ = ("axes", "buffer", "recorder", "value", "window")
+    __slots__ = ("__weakref__", "axes", "buffer", "recorder", "value", "window")
 
     def __init__(
         self, recorder: Recorder, buffer: Buffer, window: Window, axes: Iterable[tuple[int, ...]], value: Any
     ) -> None:
         self.recorder, self.buffer, self.window, self.axes, self.value = recorder, buffer, window, tuple(axes), value
+        recorder.living.add(self)
 
     def like(self, axes: Iterable[tuple[int, ...]], value: Any, window: Window | None = None) -> Any:
         """Another view of the same buffer."""
@@ -118,3 +129,109 @@ def is_traced(value: Any) -> bool:
 def same_value(a: View, b: View) -> bool:
     """Whether two arrays hold the same entries of the same value."""
     return a.buffer.name == b.buffer.name and a.window == b.window and a.axes == b.axes
+
+
+UNFOLLOWED = (
+    "this writes into memory that NumPy lets another array share, and that is not followed: write into a copy, x.copy()"
+)
+WORK = 10_000  # of finding out whether two arrays share an entry
+
+
+class Living:
+    """The traced arrays that are in use, by the memory that NumPy has them in."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[int, list[ref[View]]] = {}
+
+    def add(self, array: View) -> None:
+        """Take note of a traced array."""
+        if isinstance(array.value, np.ndarray):
+            self._arrays.setdefault(id(owner(array.value)), []).append(ref(array))
+
+    def sharing(self, array: View) -> list[View]:
+        """The arrays that NumPy has in the same memory."""
+        key = id(owner(array.value))
+        self._arrays[key] = kept = [found for found in self._arrays.get(key, []) if found() is not None]
+        return [other for other in (found() for found in kept) if other is not None]
+
+
+def owner(value: Any) -> Any:
+    """The array whose memory a plain array is a view of."""
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+def overlap(first: Any, second: Any) -> bool:
+    """Whether a write to one plain array may be seen in another."""
+    try:
+        return bool(np.shares_memory(first, second, max_work=WORK))
+    except np.exceptions.TooHardError:
+        return True
+
+
+def require_followed(array: View) -> None:
+    """After a write: every array in use that NumPy has in the same memory follows from the same buffer, or that write
+    would be lost to one of them."""
+    if not isinstance(array.value, np.ndarray):
+        return
+    for other in array.recorder.living.sharing(array):
+        if other.buffer.root is not array.buffer.root and overlap(other.value, array.value):
+            raise TraceError(UNFOLLOWED)
+
+
+def settled(result: Any, value: Any, arguments: Iterable[Any], again: Callable[[], Any] | None = None) -> Any:
+    """What a rule made, in the memory in which NumPy made it: a view where NumPy gave one, else memory of its own.
+
+    Parameters
+    ----------
+    result : traced array, or a list or tuple of such
+    value : array
+        What NumPy answered to the user's own call.
+    arguments : iterable
+        What the call was of.
+    again : callable or None
+        Makes the result anew, when what it is a view of has been written to.
+    """
+    if isinstance(result, list | tuple) and isinstance(value, list | tuple) and len(result) == len(value):
+        made = [
+            settled(part, plain, arguments, again and partial(part_of, again, n))
+            for n, (part, plain) in enumerate(zip(result, value, strict=True))
+        ]
+        return made if isinstance(result, list) else tuple(made)
+    if not is_traced(result) or not isinstance(value, np.ndarray) or np.shape(result.value) != value.shape:
+        return result
+    sources = [a for a in arguments if is_traced(a) and isinstance(a.value, np.ndarray)]
+    shared = [a for a in sources if a.value is value or np.may_share_memory(a.value, value)]
+    if any(a.buffer.root is result.buffer.root for a in shared):
+        return result if result.value is value else result.like(result.axes, value)
+    if not shared and result.value is value and all(a.buffer.root is not result.buffer.root for a in sources):
+        return result
+    made = result.copied(value)
+    if shared and again is not None and not any(made.window):
+        recorder, base = made.recorder, shared[0]
+        made.buffer.derived = Derived(base, lambda: again().buffer.name, recorder.current(base.buffer))
+    return made
+
+
+def follows(made: View, base: View, read: Callable[[], str], back: Callable[[], View]) -> None:
+    """Say that an array is a view of another, how it is read from that, and how it is written to it."""
+    made.buffer.derived = Derived(base, read, base.recorder.current(base.buffer), back)
+
+
+def part_of(again: Callable[[], Any], n: int) -> Any:
+    """One of several results, made anew."""
+    return again()[n]
+
+
+def laid_out(array: Any) -> Any:
+    """A copy of a plain array with its strides: what is a view of the array is a view of the copy."""
+    copy = np.array(array)
+    if copy.strides == array.strides or copy.size < 2:
+        return copy
+    low, high = np.lib.array_utils.byte_bounds(array)
+    start = array.__array_interface__["data"][0] - low
+    copy = np.ndarray(array.shape, array.dtype, np.empty(high - low, np.uint8), start, array.strides)
+    copy[...] = array
+    copy.flags.writeable = array.flags.writeable
+    return copy

@@ -87,7 +87,9 @@ class Casting(type):
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
         first: Any = arguments[0] if arguments else None
         if is_traced(first) or type(first) is Selection:
-            return first.astype(cls.plain_type)
+            value = cls.plain_type(first.value) if cls.plain_type in NUMBERS else None
+            as_it_is = isinstance(value, np.ndarray) and is_traced(first)
+            return creation.taken_as(cls.recorder, first, value) if as_it_is else first.astype(cls.plain_type)
         if is_measured(first) and cls.plain_type in (int, float):
             return Measured(cls.plain_type(first.number), first.coefficient, first.powers)
         if isinstance(first, list | tuple) and creation.has_traced(first):
@@ -179,15 +181,16 @@ def makers(recorder: Recorder) -> dict[str, Any]:
 
     def filling(function: Any, number: Any) -> Make:
         def make(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
-            return creation.filled(recorder, shape, number, function(unwrap(shape), real_dtype(dtype)))
+            return creation.filled(recorder, shape, number, function(unwrap(shape), real_dtype(dtype), order))
 
         return make
 
     def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
-        return filling(lambda n, kind: np.full(n, unwrap(fill_value), kind), fill_value)(shape, dtype)
+        return filling(lambda n, kind, layout: np.full(n, unwrap(fill_value), kind, layout), fill_value)(
+            shape, dtype, order)
 
     def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C") -> Any:
-        value = np.eye(int(N), None if M is None else int(M), k, real_dtype(dtype))
+        value = np.eye(int(N), None if M is None else int(M), k, real_dtype(dtype), order)
         return creation.identity(recorder, N, M, k, value)
 
     def arange(*bounds: Any, dtype: Any = None) -> Any:
@@ -199,10 +202,12 @@ def makers(recorder: Recorder) -> dict[str, Any]:
     ) -> Any:
         real = real_dtype(dtype)
         object = object.picked() if type(object) is Selection else object
-        made = creation.as_array(recorder, object, real, bool(copy))
-        if real is not None and is_traced(made) and made.dtype != np.dtype(real):
-            made = cast(recorder, made, real)
-        return made[(*(None,) * max(0, ndmin - np.ndim(unwrap(made))), ...)] if ndmin else made
+        own = not is_traced(object)  # a list, of which an array is made first
+        made = creation.as_array(recorder, object, real, False)
+        if not is_traced(made):
+            return np.array(made, ndmin=ndmin) if ndmin else made
+        value = np.array(made.value, real, copy=own or copy, order=order, ndmin=ndmin)
+        return creation.taken_as(recorder, made, value)
 
     def fromiter(iter: Any, dtype: Any, count: int = -1, **keywords: Any) -> Any:
         numbers = list(iter if count < 0 else islice(iter, count))
@@ -211,14 +216,18 @@ def makers(recorder: Recorder) -> dict[str, Any]:
         return np.fromiter(numbers, real_dtype(dtype), len(numbers), **keywords)
 
     def asarray(a: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
-        same = type(a) is np.ndarray and (dtype is None or a.dtype == np.dtype(real_dtype(dtype)))
-        return a if same else array(a, dtype, copy=False)
+        order = keywords.pop("order", rest[0] if rest else "K") or "K"
+        if type(a) is np.ndarray and np.asarray(a, real_dtype(dtype), order) is a:
+            return a
+        return array(a, dtype, None, order, **keywords)
 
     return {
         "zeros": filling(np.zeros, 0), "ones": filling(np.ones, 1), "empty": filling(np.zeros, 0), "full": full,
         "eye": eye, "identity": lambda n, dtype=float: eye(n, None, 0, dtype), "arange": arange, "array": array,
         "fromiter": fromiter,
-        "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": asarray, "asfortranarray": asarray,
+        "asarray": asarray, "asanyarray": asarray,
+        "ascontiguousarray": lambda a, dtype=None: asarray(a, dtype, "C", ndmin=1),
+        "asfortranarray": lambda a, dtype=None: asarray(a, dtype, "F", ndmin=1),
         "zeros_like": liking(recorder, np.zeros_like), "ones_like": liking(recorder, np.ones_like),
         "empty_like": liking(recorder, np.zeros_like), "full_like": liking(recorder, np.full_like),
     }  # fmt: skip

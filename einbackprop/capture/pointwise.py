@@ -193,7 +193,7 @@ def heaviside(recorder: Recorder, x: Any, middle: Any, value: Any) -> Any:
 def cast(recorder: Recorder, array: View, dtype: Any) -> Any:
     """``astype``: the same values in memory of their own, whole numbers if the dtype is whole."""
     kind, before = np.dtype(dtype).kind, np.asarray(array.value).dtype.kind
-    value = np.asarray(array.value).astype(dtype)
+    value = array.value.astype(dtype) if isinstance(array.value, np.ndarray) else np.asarray(array.value).astype(dtype)
     if kind not in "fiucb":
         return unread(recorder, [array], f"an array of dtype {np.dtype(dtype).name} is not read", value)
     if kind in "iu" and before == "f":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, Update, operands
 from ..core.progress import tick
-from .memory import At, Buffer, View, Window
+from .memory import At, Buffer, Living, View, Window
 from .sizes import measure
 
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
@@ -91,6 +91,8 @@ class Recorder:
         What a value was picked from by index arrays, and which entries of it.
     homes : mapping of provisional letter to (value name, stored axis)
         Which axis a letter was read from.
+    living : Living
+        The traced arrays that are in use.
     implied : set of value names
         What follows from a write to something else: nobody misses it where it is not used.
     """
@@ -98,6 +100,7 @@ class Recorder:
     def __init__(self, kind: type[View], source: Callable[[], Source | None]) -> None:
         self._kind = kind
         self.source = source
+        self.living = Living()
         self.dimensions = Dimensions()
         self.axes: dict[str, tuple[Axis, ...]] = {}
         self.concrete: dict[str, NDArray[Any]] = {}
@@ -257,10 +260,23 @@ class Recorder:
             if key not in self._gathered:
                 self._gathered[key] = self._gather(array, kept)
             name = self._gathered[key]
+        if name not in self.concrete:
+            self._seen(name, array, kept)
         letters = self.letters(self.axes[name])
         self.homes |= {letter: (name, i) for i, letter in enumerate(letters)}
         by_stored = dict(zip(kept, letters, strict=True))
         return Indexed(Ref(name, letters), ["".join(by_stored[i] for i in axis) for axis in array.axes])
+
+    def _seen(self, name: str, array: View, kept: Sequence[int]) -> None:
+        """Keep what a value is now, in its own axes: a write made it, and is held against what NumPy wrote."""
+        sizes = [axis.size for axis in self.axes[name]]
+        order = [kept.index(i) for axis in array.axes for i in axis]
+        if np.size(array.value) > VERIFIED_ENTRIES or array.value is None or len(order) != len(set(order)):
+            return
+        order += [i for i in range(len(sizes)) if i not in order]
+        if prod(sizes) == np.size(array.value):
+            spread = np.reshape(array.value, [sizes[i] for i in order])
+            self.concrete[name] = np.array(np.transpose(spread, np.argsort(order)))
 
     def name_of(self, array: View) -> str | None:
         """The value that is just this array, in any order of its axes; None where it is a part of one."""

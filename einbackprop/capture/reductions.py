@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Extremum, Factor, Position
+from .memory import is_traced
 from .pointwise import add, apply_map, is_boolean, lift, product, unread
 from .recorder import Indexed, Recorder
 from .sizes import product_of_sizes
@@ -150,7 +151,7 @@ def log_sum_exp(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: An
 
 def running_sum(recorder: Recorder, a: Any, axis: Any, value: Any) -> Any:
     """``np.cumsum`` along one axis: the sum over all positions up to this one."""
-    x = recorder.read(lift(recorder, a))
+    x = recorder.read(lift(recorder, a if np.ndim(a.value if is_traced(a) else a) else np.reshape(a, -1)))
     if axis is None:
         x, axis = Indexed(x.ref, ["".join(x.axes)]), 0
     i = positive_axes(axis, len(x.axes))[0]

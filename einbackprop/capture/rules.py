@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..errors import TraceError
 from . import contractions, creation, joining, layout, picking, reductions, windows, writing
 from .memory import is_traced
 from .pointwise import apply_map, cast, is_scalar, lift, unread
@@ -191,6 +192,8 @@ def _select(r: Recorder, v: Any, condlist: Any, choicelist: Any, default: Any = 
 
 def _nan_to_num(r: Recorder, v: Any, x: Any, copy: bool = True, nan: Any = 0.0) -> Any:
     values = np.asarray(unwrap(x))
+    if not copy:
+        raise TraceError("np.nan_to_num(x, copy=False) is not read: write x[…] = np.nan_to_num(x)")
     if np.isinf(values).any():
         return unread(r, [x], "np.nan_to_num of infinite numbers is not read", v)
     return np.where(np.isnan(x), nan, x)
@@ -228,16 +231,19 @@ def _reshape(r: Recorder, v: Any, a: Any, shape: Any = None, order: str = "C", *
              copy: Any = None) -> Any:  # fmt: skip
     shape = newshape if shape is None else shape
     array = lift(r, a)
-    if order == "F":
+    flags = np.asarray(array.value).flags
+    if order == "F" or (order == "A" and flags.f_contiguous and not flags.c_contiguous):
         flipped = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
-        return np.transpose(np.reshape(np.transpose(array), flipped)).copy()
-    if order != "C":
-        return unread(r, [array], f"a reshape in the order {order!r} is not read", v)
+        return np.transpose(np.reshape(np.transpose(array), flipped))
     return layout.reshaped(r, array, shape, v)
 
 
 def _ravel(r: Recorder, v: Any, a: Any, order: str = "C") -> Any:
-    return _reshape(r, v, a, (-1,), "C" if order in "KA" and np.asarray(unwrap(a)).flags.c_contiguous else order)
+    if order == "K":
+        strides = np.asarray(unwrap(a)).strides
+        outermost_first = sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
+        a, order = np.transpose(a, outermost_first), "C"
+    return _reshape(r, v, a, (-1,), order)
 
 
 def _rot90(r: Recorder, v: Any, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import TraceError
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
-from .memory import View
+from .memory import View, settled
 from .pointwise import cast
 from .selections import Selection
 from .sizes import product_of_sizes, size_of
@@ -145,23 +145,25 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one axis."""
-        copy: Any = np.copy(self)
-        return copy.ravel(order=order)
+        return settled(np.ravel(self, order), np.asarray(self.value).flatten(order), ())
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same values in another dtype."""
         plain_dtype = np.dtype(dtype)
-        return self if not copy and plain_dtype == self.dtype else cast(self.recorder, self, plain_dtype)
+        value = self.value.astype(plain_dtype, order=order, copy=copy) if isinstance(self.value, np.ndarray) else None
+        if value is self.value:
+            return self
+        return settled(cast(self.recorder, self, plain_dtype), value, ())
 
     def copy(self, order: str = "C") -> Any:
         """The same values in memory of their own."""
-        return np.copy(self)
+        return np.copy(self, order)  # type: ignore[arg-type]
 
     def conj(self) -> Any:
-        """The complex conjugate."""
-        return np.conjugate(self)
+        """The complex conjugate; a real array itself, as NumPy does it."""
+        return np.conjugate(self) if np.iscomplexobj(self.value) else self
 
     conjugate = conj
 
@@ -176,14 +178,14 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def item(self, *index: int) -> Any:
         """One entry, still traced."""
         if not index:
-            return np.reshape(self, ())
+            return self.reshape(()).copied(np.asarray(self.value).reshape(())[()])
         return np.reshape(self, -1)[index[0]] if len(index) == 1 else self[index]
 
     def tolist(self) -> Any:
         """Nested lists of the entries, still traced; whole numbers and truth values are plain ones."""
         if self.value.dtype.kind not in "fc":
             return self.value.tolist()
-        return [part.tolist() for part in self] if self.axes else self
+        return [part.tolist() for part in self] if self.axes else self.item()
 
     def __getitem__(self, key: Any) -> Any:
         return get_item(self.recorder, self, key)

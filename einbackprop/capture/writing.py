@@ -23,7 +23,7 @@ from .indexing import (
     without_masks,
 )
 from .layout import reshaped
-from .memory import Buffer, View, is_traced, same_value
+from .memory import UNFOLLOWED, Buffer, View, is_traced, require_followed, same_value
 from .picking import grid_along
 from .pointwise import cast, is_scalar, is_zero, lift
 from .recorder import Indexed, Recorder
@@ -36,26 +36,44 @@ Added = tuple[Factor, Ref | None]
 @asks_numpy
 def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     """``array[key] = new``."""
+    write_item(recorder, array, key, new)
+    require_followed(array)
+
+
+def as_it_is(recorder: Recorder, array: View, new: Any) -> Any:
+    """What is written, read before the write: a list as an array, and a copy of what lies in the same memory."""
+    if isinstance(new, list | tuple):
+        new = np.stack([lift(recorder, item) for item in new]) if any(map(is_traced, new)) else np.array(new)
+    if is_traced(new) and isinstance(new.value, np.ndarray) and np.may_share_memory(new.value, array.value):
+        return new.copied(np.array(new.value))
+    return new
+
+
+@asks_numpy
+def write_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
+    """The write itself, by slices, a mask or index arrays."""
+    if not isinstance(array.value, np.ndarray):
+        raise TypeError(f"'numpy.{array.dtype.name}' object does not support item assignment")
     items = normalise(recorder, array, key)
     if is_mask(items[0] if items else None) and not any(map(is_advanced, items[1:])) and fits_mask(items[0], new):
-        write_masked(recorder, array, items, new)
+        write_masked(recorder, array, items, as_it_is(recorder, array, new))
         return
     items = without_masks(recorder, items)
     new = new.picked() if type(new) is Selection else new
     if any(map(is_index_array, items)):
-        write_picked(recorder, array, items, new)
+        write_picked(recorder, array, items, as_it_is(recorder, array, new))
         return
     index = tuple(map(concrete_key, items))
     target = view_of(recorder, array, items, array.value[index])
-    if not (is_traced(new) and same_view(target, new)):  # x[i] += v ends by writing x[i] to itself
-        array.value[index] = plain_value(new)
-        assign(recorder, target, new)
+    if is_traced(new) and same_view(target, new):  # x[i] += v ends by writing x[i] to itself
+        return
+    new = as_it_is(recorder, array, new)
+    array.value[index] = plain_value(new)
+    assign(recorder, target, new)
 
 
 def plain_value(new: Any) -> Any:
-    """The plain entries of what is written; a list of traced arrays as one array."""
-    if isinstance(new, list | tuple):
-        return [plain_value(item) for item in new]
+    """The plain entries of what is written."""
     return new.value if is_traced(new) or type(new) is Selection else plain(new)
 
 
@@ -85,8 +103,6 @@ def assign(recorder: Recorder, target: View, new: Any) -> None:
 
 def in_kind(recorder: Recorder, target: View, new: Any) -> Any:
     """What is written, in the kind of numbers that the target holds: a float that goes into whole numbers is cut."""
-    if isinstance(new, list | tuple):
-        new = np.stack([lift(recorder, item) for item in new]) if any(map(is_traced, new)) else np.array(new)
     source = lift(recorder, new)
     kind, given = np.asarray(target.value).dtype, np.asarray(source.value).dtype
     return cast(recorder, source, kind) if kind.kind in "iub" and given.kind not in (kind.kind, "b") else source
@@ -135,11 +151,13 @@ def divide(recorder: Recorder, source: Indexed, i: int, letters: str) -> None:
 def write_through(recorder: Recorder, buffer: Buffer) -> None:
     """Write a buffer that follows from another to that other as well."""
     derived = buffer.derived
-    if derived is None or derived.whole is None:
+    if derived is None:
         return
+    if derived.back is None:
+        raise TraceError(UNFOLLOWED)
     base = derived.base
     with recorder.aside():
-        assign(recorder, base, reshaped(recorder, derived.whole, np.shape(base.value), base.value))
+        assign(recorder, base, derived.back())
     derived.seen = base.buffer.name
 
 
@@ -201,6 +219,7 @@ def scatter(
 # Writes by index arrays
 
 
+@asks_numpy
 def write_picked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     """``p[np.arange(n), y] = new``; with ``-=`` it is a sum: ``p - [k = y[n]]``."""
     target = basic_part(recorder, array, items)
@@ -259,13 +278,14 @@ def replace(recorder: Recorder, target: View, x: Indexed, name: str) -> None:
     assign(recorder, target, recorder.wrap(name, groups, target.value))
 
 
+@asks_numpy
 def add_at(recorder: Recorder, array: View, key: Any, new: Any, sign: int = 1) -> None:
     """``np.add.at(array, key, new)``: every entry is added, however often its place is named."""
-    items = without_masks(recorder, normalise(recorder, array, key))
+    items, new = without_masks(recorder, normalise(recorder, array, key)), as_it_is(recorder, array, new)
     if not any(map(is_index_array, items)):
         target = view_of(recorder, array, items, array.value[tuple(map(concrete_key, items))])
         total = np.add(target, new) if sign > 0 else np.subtract(target, new)
-        target.value[...] = total.value
+        array.value[tuple(map(concrete_key, items))] = total.value
         assign(recorder, target, total)
         return
     target = basic_part(recorder, array, items)
@@ -288,6 +308,7 @@ def fits_mask(mask: View, new: Any) -> bool:
     return is_scalar(new) or (is_traced(new) and not new.axes)
 
 
+@asks_numpy
 def write_masked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     """``x[mask] = v``: v where the mask holds, x elsewhere."""
     mask = items[0]
