@@ -10,7 +10,7 @@ import numpy as np
 from ..core.program import Bracket, Contract, Position, Ref
 from .creation import as_array
 from .failures import asks_numpy
-from .memory import At, Slice, View, follows, is_traced, settled
+from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
@@ -27,9 +27,9 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     if is_mask(items[0] if items else None) and not any(map(is_advanced, items[1:])):
         return selected(recorder, array, items)
     items = without_masks(recorder, items)
-    value = array.value[tuple(map(concrete_key, items))]
+    value = value_at(array, key)
     if any(map(is_index_array, items)):
-        return settled(pick(recorder, array, items, value), laid_out_by_key(array, key, value), [array])
+        return pick(recorder, array, items, value)
     made: View = view_of(recorder, array, items, value)
     if isinstance(value, np.ndarray):
         return made
@@ -39,8 +39,9 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
 
 
 @asks_numpy
-def laid_out_by_key(array: View, key: Any, value: Any) -> Any:
-    """What the user's own key picks: in what order it lies in memory depends on how the key is written."""
+def value_at(array: View, key: Any) -> Any:
+    """What the user's own key gives: whether that is an array, and how it lies in memory, depends on how it is written.
+    """
     parts = key if isinstance(key, tuple) else (key,)
     if any(type(part) is Selection or isinstance(part, list | range) for part in parts):
         parts = [entry(array.recorder, part) for part in parts]

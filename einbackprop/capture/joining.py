@@ -149,7 +149,7 @@ def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any
 def repeated(recorder: Recorder, a: Any, repeats: Any, axis: Any, value: Any) -> Any:
     """``np.repeat`` by one number: ``[p = r·s + e]`` for every e; by several, picked entries."""
     array = lift(recorder, a)
-    if axis is None:
+    if axis is None or not array.axes:
         array, axis = lift(recorder, np.reshape(array, -1)), 0
     i = int(axis) % len(array.axes)
     if np.size(repeats) != 1:

@@ -214,8 +214,8 @@ def _count_nonzero(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: A
 
 
 def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:
-    lead = joining.along(axis % np.ndim(unwrap(a)))
     for _ in range(n):
+        lead = joining.along(axis % np.ndim(unwrap(a)))
         a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
     return a
 
@@ -299,7 +299,7 @@ def _dstack(r: Recorder, v: Any, tup: Any) -> Any:
 
 
 def _column_stack(r: Recorder, v: Any, tup: Any) -> Any:
-    arrays = [lift(r, a) for a in tup]
+    arrays = [lift(r, np.atleast_1d(a)) for a in tup]
     columns = [a[:, None] if len(a.axes) == 1 else a for a in arrays]
     return joining.concatenated(r, columns, 1, v)
 

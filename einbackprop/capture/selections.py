@@ -75,8 +75,11 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         return np.asarray(self.whole.value)[self.mask.value]
 
     def picked(self) -> Any:
-        """The entries as a traced array, their positions as in this run."""
-        return self.whole[positions(self.whole.recorder, self.mask)]
+        """The entries as a traced array, their positions as in this run; it is made anew each time, so that a write to
+        it would be lost."""
+        made = self.whole[positions(self.whole.recorder, self.mask)]
+        made.value.flags.writeable = False
+        return made
 
     def masked(self, other: Any = 0) -> Any:
         """The whole array, with another value where the mask does not hold."""

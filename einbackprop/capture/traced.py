@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import TraceError
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
-from .memory import View, settled
+from .memory import View, is_traced, settled
 from .pointwise import cast
 from .selections import Selection
 from .sizes import product_of_sizes, size_of
@@ -114,15 +114,20 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def flat(self) -> Any:
-        """The entries in C order; where they are no view, they cannot be written to."""
+        """The entries in C order; where a reshape gives them as a copy, they are read and written through that."""
         entries: Any = np.reshape(self, -1)
-        if not np.may_share_memory(entries.value, self.value):
-            entries.value.flags.writeable = False
-        return entries
+        is_view = not isinstance(self.value, np.ndarray) or np.may_share_memory(entries.value, self.value)
+        return entries if is_view or not self.value.size else Flat(self)
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        np.reshape(self, -1)[...] = value
+        given = value if is_traced(value) else np.asarray(value)
+        if given.size == 1:
+            self[...] = np.reshape(given, ())
+        elif given.size == np.size(self.value):
+            self[...] = np.reshape(given, np.shape(self.value))
+        else:
+            raise TraceError("fewer values than entries, written to .flat, are not read: repeat them with np.resize")
 
     # Methods
 
@@ -159,6 +164,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def copy(self, order: str = "C") -> Any:
         """The same values in memory of their own."""
+        if not isinstance(self.value, np.ndarray):
+            return self.copied(self.value)
         return np.copy(self, order)  # type: ignore[arg-type]
 
     def conj(self) -> Any:
@@ -256,3 +263,43 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __deepcopy__(self, memo: Any) -> Any:
         return np.copy(self)
+
+
+class Flat(np.lib.mixins.NDArrayOperatorsMixin):
+    """``x.flat`` of an array whose entries do not lie in memory in C order."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    @property
+    def entries(self) -> Any:
+        """A copy of the entries as they are now."""
+        return np.reshape(self.array, -1)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.entries[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        entries = self.entries
+        entries[key] = value
+        self.array[...] = np.reshape(entries, np.shape(self.array.value))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.entries)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TraceError("np.array(x.flat) and the like are not read: write x.reshape(-1)")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return getattr(ufunc, method)(*map(entries_of, inputs), **keywords)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        return function(*map(entries_of, arguments), **keywords)
+
+
+def entries_of(value: Any) -> Any:
+    """The entries of a ``Flat``; anything else as it is."""
+    return value.entries if type(value) is Flat else value

@@ -134,8 +134,23 @@ def align(recorder: Recorder, goal: Indexed, source: Indexed) -> None:
             for p, q in zip(own, letters, strict=True):
                 recorder.unify(q, p)
                 source.rename(p, q)
-        elif own and letters:
+        elif own and not letters and recorder.size(own) == 1:
+            without_letters(recorder, source, len(source.axes) - i)
+        elif own:
             divide(recorder, source, len(source.axes) - i, letters)
+
+
+def without_letters(recorder: Recorder, source: Indexed, i: int) -> None:
+    """Take the letters from an axis of size 1, which is written where there is none."""
+    roots = [recorder.dimensions.axis(letter).root() for letter in source.axes[i]]
+    if any(root.opened for root in roots):
+        ref = source.ref
+        kept = "".join(letter for letter in ref.indices if letter not in source.axes[i])
+        source.ref = Ref(recorder.emit(kept, lambda out, line: Contract(out, (ref,), source=line)), kept)
+    else:
+        for root in roots:
+            root.unit = True
+    source.axes[i] = ""
 
 
 def divide(recorder: Recorder, source: Indexed, i: int, letters: str) -> None:

@@ -51,6 +51,8 @@ class Scope:
     vectors : list of str
         Statements that make vectors of ones, to stand before them.
     used_sizes : mapping of the letters of a dimension to the variable that holds its size
+    at_hand : set of str
+        The inputs that have been given a name.
     helpers : set of str
         Functions that have to be defined above.
     inlined : mapping of value to equation
@@ -67,6 +69,7 @@ class Scope:
     lines: list[str] = field(default_factory=list)
     vectors: list[str] = field(default_factory=list)
     used_sizes: dict[str, str] = field(default_factory=dict)
+    at_hand: set[str] = field(default_factory=set)
     helpers: set[str] = field(default_factory=set)
     inlined: dict[str, Equation] = field(default_factory=dict)
     made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)

@@ -77,9 +77,9 @@ def source(
     scope = scope_of(program, name, einsum)
     parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
     body = equations(program, scope)
-    returned = nested(program.structure, program, scope)
     sizes, sizing = size_lines(program, scope)
-    used = used_names(program) | sizing
+    scope.at_hand = used = used_names(program) | sizing
+    returned = nested(program.structure, program, scope)
     opening = [line for name, node in containers for line in unpacking.unpack(name, node, used, scope)]
     opening += input_lines(program, used, scope) + sizes
     lines = opening + ([""] if opening and body else []) + body + [f"return {returned}"]
@@ -228,9 +228,18 @@ def structure_text(structure: Any, program: Program, scope: Scope) -> str:
 
 def output(number: int, program: Program, scope: Scope) -> str:
     """An output as an expression, its axes of size 1 included."""
-    text = scope.names[program.outputs[number].name]
+    text = of_its_dtype(program.outputs[number].name, program, scope)
     units = program.output_units[number] if program.output_units else ()
     return f"np.expand_dims({text}, {units[0] if len(units) == 1 else units})" if units else text
+
+
+def of_its_dtype(name: str, program: Program, scope: Scope) -> str:
+    """A value by its name; a gradient of whole numbers alone in the dtype of what it belongs to."""
+    owner = next((i for i in program.inputs if name == "d" + i.ref.name), None) if program.origins else None
+    wanted = np.dtype(owner.dtype) if owner is not None else scope.dtypes[name]
+    if owner is None or scope.dtypes[name].kind not in "biu" or wanted.kind not in "fc":
+        return scope.names[name]
+    return f"{scope.names[name]}.astype({scope.dtype(wanted, [n for n in [owner.ref.name] if n in scope.at_hand])})"
 
 
 # Layout
