@@ -54,7 +54,7 @@ def unit_axes(array: View, axis: Any, value: Any) -> Any:
 def squeezed(recorder: Recorder, array: View, axis: Any, value: Any) -> Any:
     """``np.squeeze``: axes of size 1 go."""
     gone = [i for i, size in enumerate(np.shape(array.value)) if size == 1]
-    if axis is not None:
+    if axis is not None and array.axes:
         gone = [int(i) % len(array.axes) for i in np.atleast_1d(axis)]
     return without_units(recorder, array, gone, value)
 

@@ -202,7 +202,7 @@ def settled(result: Any, value: Any, arguments: Iterable[Any], again: Callable[[
     if not is_traced(result) or np.shape(result.value) != np.shape(value):
         return result
     if not isinstance(value, np.ndarray):
-        return result.copied(value) if isinstance(result.value, np.ndarray) else result
+        return result.copied(value) if isinstance(value, np.generic) else result
     sources = [a for a in arguments if is_traced(a) and isinstance(a.value, np.ndarray)]
     shared = [a for a in sources if a.value is value or np.may_share_memory(a.value, value)]
     if any(a.buffer.root is result.buffer.root for a in shared):

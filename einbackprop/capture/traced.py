@@ -114,10 +114,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def flat(self) -> Any:
-        """The entries in C order; where a reshape gives them as a copy, they are read and written through that."""
-        entries: Any = np.reshape(self, -1)
-        is_view = not isinstance(self.value, np.ndarray) or np.may_share_memory(entries.value, self.value)
-        return entries if is_view or not self.value.size else Flat(self)
+        """The entries in C order, to be read and written."""
+        return Flat(self)
 
     @flat.setter
     def flat(self, value: Any) -> None:
@@ -157,7 +155,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     ) -> Any:
         """The same values in another dtype."""
         plain_dtype = np.dtype(dtype)
-        value = self.value.astype(plain_dtype, order=order, copy=copy) if isinstance(self.value, np.ndarray) else None
+        own = self.value if isinstance(self.value, np.ndarray) else np.asarray(self.value)[()]
+        value = own.astype(plain_dtype, order=order, copy=copy)
         if value is self.value:
             return self
         return settled(cast(self.recorder, self, plain_dtype), value, ())
@@ -266,40 +265,44 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
 
 class Flat(np.lib.mixins.NDArrayOperatorsMixin):
-    """``x.flat`` of an array whose entries do not lie in memory in C order."""
+    """``x.flat``: a reshape where that is a view, else a copy that is written back. Calculations give new arrays."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
 
-    @property
-    def entries(self) -> Any:
+    def copy(self) -> Any:
         """A copy of the entries as they are now."""
-        return np.reshape(self.array, -1)
+        return self.array.flatten()
 
     def __getitem__(self, key: Any) -> Any:
-        return self.entries[key]
+        return self.copy()[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        entries = self.entries
+        entries: Any = np.reshape(self.array, -1)
         entries[key] = value
-        self.array[...] = np.reshape(entries, np.shape(self.array.value))
+        if not np.may_share_memory(entries.value, self.array.value):
+            self.array[...] = np.reshape(entries, np.shape(self.array.value))
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return int(np.size(self.array.value))
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.entries)
+        return iter(self.copy())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TraceError("np.array(x.flat) and the like are not read: write x.reshape(-1)")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        if any(type(out) is Flat for out in keywords.get("out", ())):
+            del keywords["out"]  # flat += 1 makes an array
         return getattr(ufunc, method)(*map(entries_of, inputs), **keywords)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
-        return function(*map(entries_of, arguments), **keywords)
+        return function(*map(entries_of, arguments), **{key: entries_of(value) for key, value in keywords.items()})
 
 
 def entries_of(value: Any) -> Any:
-    """The entries of a ``Flat``; anything else as it is."""
-    return value.entries if type(value) is Flat else value
+    """The entries in place of each ``Flat`` in nested lists."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(entries_of, value))
+    return value.copy() if type(value) is Flat else value

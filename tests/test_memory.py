@@ -1,0 +1,268 @@
+"""Values are NumPy's: what is a view and what a copy, in what order it lies in memory, and which write stays."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from memory_programs import Drawn, draw, function_of
+
+import einbackprop as eb
+from einbackprop.errors import EinbackpropError
+
+THOROUGH = settings.get_current_profile_name() == "thorough"
+X = np.arange(1.0, 7).reshape(3, 2)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What NumPy warns of in drawn programs says nothing about us."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def slopes(drawn: Drawn, step: float = 1e-5) -> Any:
+    """Central differences of a drawn function; nan at a kink, such as a sort of equal entries."""
+    here = drawn.function(drawn.argument())
+    found = np.zeros(np.shape(drawn.entries))
+    for index in np.ndindex(found.shape):
+        change = np.zeros(found.shape)
+        change[index] = step
+        ahead, behind = (drawn.function(drawn.argument(sign * change)) for sign in (1, -1))
+        smooth = abs(ahead + behind - 2 * here) < 1e-3 * step * (1 + abs(ahead - behind) / step)
+        found[index] = (ahead - behind) / (2 * step) if smooth else np.nan
+    return found
+
+
+def compared(drawn: Drawn, value: Any, gradient: Any, expected: tuple[Any, Any]) -> str:
+    """What differs, if anything."""
+    if not np.isclose(value, expected[0], rtol=1e-7, atol=1e-9):
+        return f"the value is {value}, not {expected[0]}"
+    slope = expected[1]
+    known = np.isfinite(slope)
+    if np.shape(gradient) != slope.shape or np.asarray(gradient).dtype.kind != "f":
+        return f"the gradient has shape {np.shape(gradient)} and dtype {np.asarray(gradient).dtype}"
+    if not np.allclose(np.asarray(gradient)[known], slope[known], rtol=1e-4, atol=2e-4):
+        return f"the gradient is {gradient}, not {slope}"
+    return ""
+
+
+def outcome(drawn: Drawn, everywhere: bool) -> str:
+    """``right``, ``refused``, or what is wrong: eager, and where asked compiled and as emitted source."""
+    expected = drawn.function(drawn.argument()), slopes(drawn)
+    try:
+        found = compared(drawn, *eb.value_and_grad(drawn.function)(drawn.argument()), expected)
+        if found or not everywhere:
+            return found or "right"
+        compiled = eb.compile(eb.value_and_grad(drawn.function), drawn.argument())
+        found = compared(drawn, *compiled(drawn.argument()), expected)
+        if found:
+            return f"compiled: {found}"
+        value = function_of(eb.source(eb.trace(drawn.function, drawn.argument())))(drawn.argument())
+        gradient = function_of(eb.source(eb.derive(drawn.function, drawn.argument())))(drawn.argument())
+        found = compared(drawn, value, gradient, expected)
+        return f"emitted: {found}" if found else "right"
+    except EinbackpropError:
+        return "refused"
+
+
+def test_drawn_programs_are_numpys_or_refused() -> None:
+    """Every way to make an array, every way to write, every layout: never a difference that is not told."""
+    seeds = range(4000) if THOROUGH else range(240)
+    outcomes: Counter[str] = Counter()
+    for seed in seeds:
+        drawn = draw(seed)
+        found = outcome(drawn, everywhere=THOROUGH or seed % 4 == 0)
+        assert found in ("right", "refused"), f"seed {seed}, {drawn.layout}: {found}\n{drawn.source}"
+        outcomes[found] += 1
+    assert outcomes["right"] > 0.72 * len(seeds), outcomes
+
+
+def checked(function: Any, x: Any) -> Any:
+    """The gradient, held against differences, eager, compiled and as source; the value too."""
+    drawn = Drawn("", function, x, "C")
+    assert outcome(drawn, everywhere=True) == "right"
+    return eb.grad(function)(x.copy())
+
+
+def copied(x: Any) -> Any:
+    v = x.T.copy()
+    v.reshape(-1)[0] = 0.3
+    return np.sum(v * v)
+
+
+def taken(x: Any) -> Any:
+    v = x.T.take([1, 0], axis=0)
+    v.ravel()[1] = 0.3
+    return np.sum(v * v)
+
+
+def picked(x: Any) -> Any:
+    v = x.T[:, [2, 0]]
+    v.reshape(-1)[1:] *= 2
+    return np.sum(v * v * v)
+
+
+def summed(x: Any) -> Any:
+    v = x.T + x.T
+    v.reshape(-1)[0] = 0.3
+    return np.sum(v * v)
+
+
+def ordered(x: Any) -> Any:
+    v = np.array(x, order="F")
+    v.T.reshape(-1)[0] = 0.3
+    v.reshape(-1)[1] = 9.0
+    return np.sum(v * v)
+
+
+def given_back(x: Any) -> Any:
+    v = np.asfortranarray(x)
+    w = np.asarray(v)
+    w[0] = x[1]
+    return np.sum(v * w)
+
+
+def stretched(x: Any) -> Any:
+    v = x * 2
+    b = np.broadcast_to(v, (2, 3, 2))
+    v[0] = x[1] * x[2]
+    return np.sum(b * b)
+
+
+def on_the_diagonal(x: Any) -> Any:
+    v = x[:2] * 2
+    d = np.diagonal(v)
+    v[0, 0] = x[2, 0] * x[1, 1]
+    return np.sum(d * d)
+
+
+def one_entry(x: Any) -> Any:
+    v = x * 1
+    e = v[0, 0, ...]
+    s = v[0, 0]
+    v *= 3
+    return e * s
+
+
+def overlapping(x: Any) -> Any:
+    v = x.copy()
+    v[1:] = v[:-1]
+    v[:-1] *= v[1:]
+    v.reshape(-1)[1:] = v.reshape(-1)[:-1]
+    return np.sum(v * v * v)
+
+
+def flat(x: Any) -> Any:
+    v = x.T * 1
+    v.flat[1:3] = x[0]
+    v.flat[[0, 0]] += 2
+    return np.sum(v * x.T)
+
+
+def swapped_rows(x: Any) -> Any:
+    v = x.copy()
+    v[[0, 1]] = [v[1], v[0]]
+    v[0], v[1] = v[1], v[0]
+    return np.sum(v * v * v)
+
+
+def read_before(x: Any) -> Any:
+    v = x.copy()
+    entry = v.item(3)
+    one = v[:1, :1].item()
+    v[...] = 2 * v
+    return entry * one * v[0, 1]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        copied, taken, picked, summed, ordered, given_back, stretched, on_the_diagonal, one_entry, overlapping, flat,
+        swapped_rows, read_before,
+    ],
+)  # fmt: skip
+def test_a_write_is_seen_where_numpy_shows_it(function: Any) -> None:
+    checked(function, X / 3)
+
+
+def written_into_a_pick(x: Any) -> Any:
+    v = x[x > 1.5]
+    v.reshape(-1)[0] = 0.3
+    return np.sum(v * v)
+
+
+def written_diagonal(x: Any) -> Any:
+    v = x[:2] * 2
+    np.einsum("ii->i", v)[...] = 0.3
+    return np.sum(v * v)
+
+
+@pytest.mark.parametrize("function", [written_into_a_pick, written_diagonal])
+def test_a_write_that_cannot_be_followed_is_refused(function: Any) -> None:
+    with pytest.raises(EinbackpropError, match=r"not followed|read-only"):
+        eb.value_and_grad(function)(X.copy())
+
+
+@pytest.mark.parametrize("layout", ["F", "steps", "negative"])
+def test_an_argument_keeps_its_layout(layout: str) -> None:
+    def function(x: Any) -> Any:
+        x.reshape(-1)[0] = 0.3
+        x.T.reshape(-1)[1] = 0.5
+        x.ravel("K")[2] = 0.7
+        return np.sum(x * x)
+
+    drawn = Drawn("", function, X / 3, layout)
+    assert outcome(drawn, everywhere=True) == "right"
+
+
+def maximum_twice(w: Any) -> Any:
+    m = w.max(axis=0, keepdims=True)
+    m[[0, 0, 0]] += w[0]
+    return np.sum(m * m)
+
+
+def last_wins(w: Any) -> Any:
+    v = w.copy()
+    v[[0, 0, 0]] = [w[1], w[2], w[1] * w[2]]
+    return np.sum(v * v)
+
+
+def added_twice(w: Any) -> Any:
+    v = w.copy()
+    v[[0, 0]] += w[1]
+    np.add.at(v, [1, 1], w[0])
+    return np.sum(v * v)
+
+
+def nothing_picked(w: Any) -> Any:
+    v = w.copy()
+    v[[]] = 7.0
+    v[w > 99] *= 2
+    return np.sum(v * v) + np.sum(v[[]]) + np.sum(v[5:])
+
+
+@pytest.mark.parametrize("function", [maximum_twice, last_wins, added_twice, nothing_picked])
+def test_repeated_and_empty_indices(function: Any) -> None:
+    checked(function, X / 3)
+
+
+def column(x: Any) -> Any:
+    v = np.zeros((4, 1))
+    v[0] = x[0] * 2
+    return np.sum(v * v)
+
+
+def all_overwritten(x: Any) -> Any:
+    v = x.copy()
+    v[...] = 2.0
+    return np.sum(v * 3.0)
+
+
+@pytest.mark.parametrize("function", [column, all_overwritten, np.sum, lambda x: np.sum(x * 3.0)])
+def test_emitted_gradients_run_and_are_floats(function: Any) -> None:
+    checked(function, np.arange(1.0, 5).reshape(4, 1))
