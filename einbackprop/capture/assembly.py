@@ -28,11 +28,12 @@ from ..core.program import (
     Ref,
     Sum,
     Update,
+    equation_letters,
     exact,
     multiply,
     operands,
 )
-from .recorder import Note, Recorder, equation_letters
+from .recorder import Note, Recorder
 from .returning import Returned
 from .samples import Sight, dimension_of_samples
 

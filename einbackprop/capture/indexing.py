@@ -42,7 +42,7 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
 def value_at(array: View, key: Any) -> Any:
     """What the user's own key gives: whether that is an array, and how it lies in memory, depends on how it is written.
     """
-    parts = key if isinstance(key, tuple) else (key,)
+    parts = list(key) if isinstance(key, tuple) else [key]
     if any(type(part) is Selection or isinstance(part, list | range) for part in parts):
         parts = [entry(array.recorder, part) for part in parts]
     return array.value[tuple(map(concrete_key, parts))]

@@ -230,3 +230,16 @@ def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> A
             own = recorder.dimensions.letter(named_axis(shape[j]) or recorder.dimensions.new(size))
         axes.append(own)
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def stretched_together(r: Recorder, v: Any, *args: Any, subok: bool = False) -> Any:
+    """``np.broadcast_arrays``."""
+    return tuple(stretched(r, a, np.shape(value), value) for a, value in zip(args, v, strict=True))
+
+
+def meshed(r: Recorder, v: Any, *xi: Any, indexing: str = "xy", copy: bool = True, sparse: bool = False) -> Any:
+    """``np.meshgrid``."""
+    rank = len(xi)
+    order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
+    made = [np.reshape(lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)]
+    return made if sparse else [a.copy() for a in stretched_together(r, v, *made)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -165,7 +166,7 @@ def owner(value: Any) -> Any:
 def overlap(first: Any, second: Any) -> bool:
     """Whether a write to one plain array may be seen in another."""
     try:
-        return bool(np.shares_memory(first, second, max_work=WORK))
+        return bool(np.shares_memory(first, second, max_work=WORK))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
@@ -178,6 +179,19 @@ def require_followed(array: View) -> None:
     for other in array.recorder.living.sharing(array):
         if other.buffer.root is not array.buffer.root and overlap(other.value, array.value):
             raise TraceError(UNFOLLOWED)
+
+
+def as_stored(array: View, kept: Sequence[int], sizes: Sequence[int]) -> Any:
+    """What an array is now, in the axes of the value that it was read as; None where that cannot be told.
+
+    ``kept`` are the stored axes that the value has, ``sizes`` their sizes.
+    """
+    order = [kept.index(i) for axis in array.axes for i in axis]
+    if array.value is None or len(order) != len(set(order)) or prod(sizes) != np.size(array.value):
+        return None
+    order += [i for i in range(len(sizes)) if i not in order]
+    spread = np.reshape(array.value, [sizes[i] for i in order])
+    return np.array(np.transpose(spread, np.argsort(order)))
 
 
 def settled(result: Any, value: Any, arguments: Iterable[Any], again: Callable[[], Any] | None = None) -> Any:

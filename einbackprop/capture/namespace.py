@@ -216,7 +216,7 @@ def makers(recorder: Recorder) -> dict[str, Any]:
         return np.fromiter(numbers, real_dtype(dtype), len(numbers), **keywords)
 
     def asarray(a: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
-        order = keywords.pop("order", rest[0] if rest else "K") or "K"
+        order: Any = keywords.pop("order", rest[0] if rest else "K") or "K"
         if type(a) is np.ndarray and np.asarray(a, real_dtype(dtype), order) is a:
             return a
         return array(a, dtype, None, order, **keywords)

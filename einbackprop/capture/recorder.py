@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, Dimensions
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, Update, operands
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, equation_letters
 from ..core.progress import tick
-from .memory import At, Buffer, Living, View, Window
+from .memory import At, Buffer, Living, View, Window, as_stored
 from .sizes import measure
 
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
@@ -65,14 +65,6 @@ class Conflict:
     first: str
     second: str
     source: Source | None
-
-
-def equation_letters(equation: Equation) -> str:
-    """Every letter of an equation, once: those of the result first."""
-    letters = equation.out.indices + "".join(ref.indices for ref in operands(equation))
-    if isinstance(equation, Contract | Update):
-        letters += "".join(bracket.letters for bracket in equation.brackets)
-    return "".join(dict.fromkeys(letters))
 
 
 class Recorder:
@@ -260,23 +252,13 @@ class Recorder:
             if key not in self._gathered:
                 self._gathered[key] = self._gather(array, kept)
             name = self._gathered[key]
-        if name not in self.concrete:
-            self._seen(name, array, kept)
+        if name not in self.concrete and np.size(array.value) <= VERIFIED_ENTRIES:
+            value = as_stored(array, kept, [axis.size for axis in self.axes[name]])
+            self.concrete |= {name: value} if value is not None else {}  # what a write made, as NumPy wrote it
         letters = self.letters(self.axes[name])
         self.homes |= {letter: (name, i) for i, letter in enumerate(letters)}
         by_stored = dict(zip(kept, letters, strict=True))
         return Indexed(Ref(name, letters), ["".join(by_stored[i] for i in axis) for axis in array.axes])
-
-    def _seen(self, name: str, array: View, kept: Sequence[int]) -> None:
-        """Keep what a value is now, in its own axes: a write made it, and is held against what NumPy wrote."""
-        sizes = [axis.size for axis in self.axes[name]]
-        order = [kept.index(i) for axis in array.axes for i in axis]
-        if np.size(array.value) > VERIFIED_ENTRIES or array.value is None or len(order) != len(set(order)):
-            return
-        order += [i for i in range(len(sizes)) if i not in order]
-        if prod(sizes) == np.size(array.value):
-            spread = np.reshape(array.value, [sizes[i] for i in order])
-            self.concrete[name] = np.array(np.transpose(spread, np.argsort(order)))
 
     def name_of(self, array: View) -> str | None:
         """The value that is just this array, in any order of its axes; None where it is a part of one."""

@@ -269,17 +269,6 @@ def _at_least(rank: int) -> Rule:
     return rule
 
 
-def _broadcast_arrays(r: Recorder, v: Any, *args: Any, subok: bool = False) -> Any:
-    return tuple(layout.stretched(r, a, np.shape(value), value) for a, value in zip(args, v, strict=True))
-
-
-def _meshgrid(r: Recorder, v: Any, *xi: Any, indexing: str = "xy", copy: bool = True, sparse: bool = False) -> Any:
-    rank = len(xi)
-    order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
-    made = [np.reshape(lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)]
-    return made if sparse else [a.copy() for a in _broadcast_arrays(r, v, *made)]
-
-
 # Joining
 
 
@@ -367,7 +356,7 @@ RULES: dict[Any, Rule] = {
     np.expand_dims: lambda r, v, a, axis: layout.unit_axes(lift(r, a), axis, v),
     np.squeeze: lambda r, v, a, axis=None: layout.squeezed(r, lift(r, a), axis, v),
     np.broadcast_to: lambda r, v, array, shape, subok=False: layout.stretched(r, array, shape, v),
-    np.meshgrid: _meshgrid, np.broadcast_arrays: _broadcast_arrays,
+    np.meshgrid: layout.meshed, np.broadcast_arrays: layout.stretched_together,
     np.atleast_1d: _at_least(1), np.atleast_2d: _at_least(2),
     np.concatenate: lambda r, v, arrays, axis=0: joining.concatenated(r, arrays, axis, v),
     np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),

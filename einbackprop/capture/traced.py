@@ -146,12 +146,13 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         return np.transpose(self, order)
 
-    def flatten(self, order: str = "C") -> Any:
+    def flatten(self, order: Any = "C") -> Any:
         """A copy in one axis."""
-        return settled(np.ravel(self, order), np.asarray(self.value).flatten(order), ())
+        entries: Any = np.ravel(self, order)
+        return settled(entries, np.asarray(self.value).flatten(order), ())
 
     def astype(
-        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+        self, dtype: Any, order: Any = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same values in another dtype."""
         plain_dtype = np.dtype(dtype)
@@ -161,11 +162,11 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
             return self
         return settled(cast(self.recorder, self, plain_dtype), value, ())
 
-    def copy(self, order: str = "C") -> Any:
+    def copy(self, order: Any = "C") -> Any:
         """The same values in memory of their own."""
         if not isinstance(self.value, np.ndarray):
             return self.copied(self.value)
-        return np.copy(self, order)  # type: ignore[arg-type]
+        return np.copy(self, order)
 
     def conj(self) -> Any:
         """The complex conjugate; a real array itself, as NumPy does it."""

@@ -53,7 +53,7 @@ def as_it_is(recorder: Recorder, array: View, new: Any) -> Any:
 def write_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     """The write itself, by slices, a mask or index arrays."""
     if not isinstance(array.value, np.ndarray):
-        raise TypeError(f"'numpy.{array.dtype.name}' object does not support item assignment")
+        raise TypeError(f"'numpy.{np.asarray(array.value).dtype.name}' object does not support item assignment")
     items = normalise(recorder, array, key)
     if is_mask(items[0] if items else None) and not any(map(is_advanced, items[1:])) and fits_mask(items[0], new):
         write_masked(recorder, array, items, as_it_is(recorder, array, new))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..core.simplification import needed
 from ..derivation.gradients import as_loss, with_arrays
+from ..derivation.guarding import arrays_in, has_nan, may_meet_infinity, where_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .cache import Running
 from .dtypes import value_dtypes, weak_values
@@ -87,6 +89,8 @@ def compile(
         program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()
         casts = number_dtypes(program, function)
+        if function.with_value:
+            casts |= {n: dtype for n, dtype in kinds_of(read).items() if n == 0 and dtype.kind in "fc"}
     else:
         program = read.program
         scalars = {n for n, ref in enumerate(program.outputs) if not ref.indices}
@@ -101,7 +105,11 @@ def compile(
     else:
         interface = guard.interface(scalars, casts)
         plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
-    return Compiled(plan, len(arguments))
+    if not isinstance(function, Gradient) or not may_meet_infinity(program):
+        return Compiled(plan, len(arguments))
+    safe = function.safe.derived(as_loss(read.program), arguments)
+    spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
+    return Compiled(plan, len(arguments), partial(lower, safe, native, interface=spare), int(function.with_value))
 
 
 def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
@@ -119,11 +127,21 @@ def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
 
 
 class Compiled(Running):
-    """A compiled function. ``plan`` says what it does."""
+    """A compiled function. ``plan`` says what it does.
 
-    def __init__(self, plan: Plan, count: int) -> None:
+    ``spare`` makes the plan of a gradient that is not nan where 0 meets infinity, for calls in which that happens.
+    """
+
+    def __init__(self, plan: Plan, count: int, spare: Callable[[], Plan] | None = None, first: int = 0) -> None:
         super().__init__(plan)
-        self.count = count
+        self.count, self.first = count, first
+        self.make_spare = spare
+
+    @cached_property
+    def spare(self) -> Running:
+        """The plan without that nan, lowered when it is needed."""
+        assert self.make_spare is not None
+        return Running(self.make_spare())
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's results."""
@@ -133,7 +151,13 @@ class Compiled(Running):
             run = self.local.run
         except AttributeError:
             run = self.local.run = self.plan.make()
-        return run(*arguments)
+        found = run(*arguments)
+        if self.make_spare is None or not any(map(has_nan, arrays_in(found[1] if self.first else found))):
+            return found
+        value, gradient = self.spare(*arguments)
+        if not np.isfinite(value):
+            return found
+        return (found[0], where_nan(found[1], gradient)) if self.first else where_nan(found, gradient)
 
     def __repr__(self) -> str:
         return f"<compiled function of {self.count} arguments, {len(self.plan.steps)} calls>"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ..capture.tracer import record
 from ..core import nesting
 from ..core.choices import Choice, positions_of
 from ..core.program import Program
 from ..derivation.accumulation import value_and_vjp, vjp
-from ..derivation.gradients import Wrt, forward_of, names_of, nested, numbered, with_arrays
+from ..derivation.gradients import Wrt, as_loss, forward_of, names_of, nested, numbered, with_arrays
+from ..derivation.guarding import has_nan, where_nan, without_infinite_factors
 from .cache import Plans, key_of
 from .dtypes import value_dtypes, weak_values
 from .masking import differentiated_under_masks
@@ -33,11 +35,14 @@ class Gradient:
     wrt : int or tuple of int
     with_value : bool
         Whether it returns the loss too.
+    guarded : bool
+        Whether factors of the gradient that are not finite count as 0.
     """
 
     loss: Callable[..., Any]
     wrt: Wrt = 0
     with_value: bool = False
+    guarded: bool = False
 
     def program(self, arguments: tuple[Any, ...]) -> Program:
         """The loss read anew, and its gradient: outputs nested as the arguments are."""
@@ -50,15 +55,30 @@ class Gradient:
         names = names_of(forward, self.wrt)
         derive = value_and_vjp if self.with_value else vjp
         program = differentiated_under_masks(paired(forward), lambda forward: derive(forward, names))
+        if self.guarded:
+            program = without_infinite_factors(program)
         return nested(program, arguments, self.wrt, first=int(self.with_value))
 
     def __call__(self, *arguments: Any) -> Any:
         arguments = with_arrays(arguments, self.wrt)
-        forward = forward_of(self.loss, arguments)
+        read = record(self.loss, arguments)
+        forward = as_loss(read.program)
         program, outputs = run_planned(self, forward, arguments)
+        if any(map(has_nan, outputs[int(self.with_value) :])):
+            _, (value, *finite) = run_planned(self.safe, forward, arguments)
+            if np.isfinite(value).all():
+                outputs = [*outputs[: int(self.with_value)], *where_nan(outputs[int(self.with_value) :], finite)]
         if not self.with_value:
             return filled(program.structure, outputs)
-        return outputs[0][()], filled(program.structure[1], outputs)
+        value = outputs[0][()]
+        if value.dtype.kind in "biu":  # of numbers alone: 2.0 is written 2
+            value = value.astype(read.dtypes[0])
+        return value, filled(program.structure[1], outputs)
+
+    @property
+    def safe(self) -> Gradient:
+        """The same with the value, and without the nan that is 0 times infinity."""
+        return replace(self, with_value=True, guarded=True)
 
 
 def value_and_grad(loss: Callable[..., Any], wrt: Choice = 0) -> Gradient:
@@ -88,7 +108,7 @@ def grad(loss: Callable[..., Any], wrt: Choice = 0) -> Gradient:
 
 def run_planned(gradient: Gradient, forward: Program, arguments: tuple[Any, ...]) -> tuple[Program, Sequence[Any]]:
     """The gradient's program, and its outputs, by a plan that is kept for the next loss that reads the same."""
-    key = key_of(forward), gradient.wrt, gradient.with_value, repr(numbered(arguments, {}))
+    key = key_of(forward), gradient.wrt, gradient.with_value, gradient.guarded, repr(numbered(arguments, {}))
     derived = functools.partial(gradient.derived, forward, arguments)
     kept = PLANS.get(key, derived, functools.partial(number_dtypes, gradient=gradient))
     arrays = [nesting.get(arguments, i.path) for i in forward.inputs]
