@@ -184,6 +184,12 @@ def read_before(x: Any) -> Any:
     return entry * one * v[0, 1]
 
 
+def rewritten(x: Any) -> Any:
+    v = x.copy()
+    v[0] = x[1]
+    return v
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -225,7 +231,7 @@ def test_a_rule_that_writes_something_else_is_refused(monkeypatch: pytest.Monkey
     right = writing.overwrite
     monkeypatch.setattr(writing, "overwrite", lambda recorder, target, new: right(recorder, target, new + 1))
     with pytest.raises(EinbackpropError, match="read as something else"):
-        eb.value_and_grad(copied)(X.copy())
+        eb.compile(rewritten, X.copy())
 
 
 @pytest.mark.parametrize("layout", ["F", "steps", "negative"])
@@ -341,3 +347,15 @@ def test_the_users_own_nan_stays() -> None:
     ratio, root = (lambda x: np.sum(x / x)), (lambda x: np.sum(np.sqrt(x)))
     assert np.isnan(eb.grad(ratio)(x)[0])
     assert eb.grad(root)(x)[0] == np.inf
+
+
+def test_a_compiled_function_that_writes_into_views_keeps_to_a_layout() -> None:
+    def function(x: Any) -> Any:
+        x.reshape(-1)[0] = 0.3
+        return np.sum(x * x)
+
+    compiled = eb.compile(function, X.copy())
+    assert compiled(X.copy()) == pytest.approx(function(X.copy()))
+    with pytest.raises(EinbackpropError, match="compiled for strides"):
+        compiled(X.copy(order="F"))
+    assert eb.compile(lambda x: np.sum(x.reshape(-1) ** 2), X)(np.asfortranarray(X)) == 91

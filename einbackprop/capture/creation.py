@@ -129,6 +129,7 @@ def taken_as(recorder: Recorder, array: View, value: Any) -> Any:
         array = cast(recorder, array, value.dtype)
     made = array.like([()] * (value.ndim - len(array.axes)) + list(array.axes), value)
     shares = isinstance(array.value, np.ndarray) and np.may_share_memory(array.value, value)
+    recorder.viewed |= shares or (np.shape(value) == np.shape(array.value) and value.strides != array.value.strides)
     return made if shares else made.copied(value)
 
 

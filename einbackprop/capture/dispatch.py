@@ -115,6 +115,7 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     if ufunc not in (np.add, np.subtract):
         raise TraceError(f"np.{ufunc.__name__}.at is not read: np.add.at and np.subtract.at are")
     add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
+    recorder.ordered |= recorder.viewed
     require_followed(inputs[0])
 
 
@@ -129,6 +130,7 @@ def write_out(recorder: Recorder, out: Any, result: Any) -> Any:
         return result
     np.copyto(out.value, result.value if is_traced(result) else result, casting="same_kind")
     assign(recorder, out, result)
+    recorder.ordered |= recorder.viewed
     require_followed(out)
     return out
 

@@ -86,6 +86,7 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     if plan is None:
         return without_entries(recorder, array, wanted, value)
     is_view = np.may_share_memory(value, array.value)
+    recorder.viewed |= np.ndim(array.value) > 1
     merged = merged_view(recorder, array, plan, sizes, value)
     if merged is not None:
         return merged if is_view else merged.copied(value)

@@ -85,6 +85,8 @@ class Recorder:
         Which axis a letter was read from.
     living : Living
         The traced arrays that are in use.
+    viewed, ordered : bool
+        Whether the order in memory said if something is a view, and whether there was a write after that.
     implied : set of value names
         What follows from a write to something else: nobody misses it where it is not used.
     """
@@ -93,6 +95,7 @@ class Recorder:
         self._kind = kind
         self.source = source
         self.living = Living()
+        self.viewed = self.ordered = False
         self.dimensions = Dimensions()
         self.axes: dict[str, tuple[Axis, ...]] = {}
         self.concrete: dict[str, NDArray[Any]] = {}

@@ -32,12 +32,13 @@ TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 @dataclass(frozen=True)
 class Trace:
     """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
-    that NumPy gave its outputs."""
+    that NumPy gave its outputs; whether how arguments lie in memory may say what it computes."""
 
     program: Program
     notes: tuple[Note, ...]
     frozen: Mapping[str, Note]
     dtypes: tuple[np.dtype[Any], ...]
+    ordered: bool = False
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -154,7 +155,8 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
         program, misread = verified(made.program, made.known)
-        return Trace(recognise(program), made.notes + misread, made.frozen, tuple(self._returned.dtypes))
+        dtypes = tuple(self._returned.dtypes)
+        return Trace(recognise(program), made.notes + misread, made.frozen, dtypes, self.recorder.ordered)
 
     def _described(self, array: View) -> str:
         """``W2[k,j]``: an array in a message, with the letters known so far."""

@@ -36,6 +36,7 @@ Added = tuple[Factor, Ref | None]
 @asks_numpy
 def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     """``array[key] = new``."""
+    recorder.ordered |= recorder.viewed
     write_item(recorder, array, key, new)
     require_followed(array)
 

@@ -6,7 +6,7 @@ reciprocal is a factor of the gradient, times a mask that is 0. Here every facto
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -78,3 +78,18 @@ def arrays_in(found: Any) -> Iterator[Any]:
             yield from arrays_in(part)
     elif isinstance(found, np.ndarray | np.number):
         yield found
+
+
+def without_nan(found: Any, with_value: bool | int, spare: Callable[[], Any]) -> Any:
+    """What a gradient returned, with what ``spare`` gives (the loss and its gradient) where its entries are nan.
+
+    Where the loss is not finite, the nan is the user's own, and stays.
+    """
+    gradient = found[1] if with_value else found
+    if not any(map(has_nan, arrays_in(gradient))):
+        return found
+    value, finite = spare()
+    if not np.isfinite(value).all():
+        return found
+    better = where_nan(gradient, finite)
+    return (found[0], better) if with_value else better

@@ -16,7 +16,7 @@ from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..core.simplification import needed
 from ..derivation.gradients import as_loss, with_arrays
-from ..derivation.guarding import arrays_in, has_nan, may_meet_infinity, where_nan
+from ..derivation.guarding import may_meet_infinity, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .cache import Running
 from .dtypes import value_dtypes, weak_values
@@ -25,6 +25,7 @@ from .interface import Interface, squeezed
 from .labels import label_ranges, test_of
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
+from .orders import Orders, orders_of, require_orders
 
 
 def compile(
@@ -105,11 +106,13 @@ def compile(
     else:
         interface = guard.interface(scalars, casts)
         plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
+    orders = orders_of(program, arguments) if read.ordered else {}
     if not isinstance(function, Gradient) or not may_meet_infinity(program):
-        return Compiled(plan, len(arguments))
+        return Compiled(plan, len(arguments), orders)
     safe = function.safe.derived(as_loss(read.program), arguments)
     spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
-    return Compiled(plan, len(arguments), partial(lower, safe, native, interface=spare), int(function.with_value))
+    make = partial(lower, safe, native, interface=spare)
+    return Compiled(plan, len(arguments), orders, make, int(function.with_value))
 
 
 def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
@@ -132,9 +135,11 @@ class Compiled(Running):
     ``spare`` makes the plan of a gradient that is not nan where 0 meets infinity, for calls in which that happens.
     """
 
-    def __init__(self, plan: Plan, count: int, spare: Callable[[], Plan] | None = None, first: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, count: int, orders: Orders, spare: Callable[[], Plan] | None = None, first: int = 0
+    ) -> None:
         super().__init__(plan)
-        self.count, self.first = count, first
+        self.count, self.first, self.orders = count, first, orders
         self.make_spare = spare
 
     @cached_property
@@ -152,12 +157,9 @@ class Compiled(Running):
         except AttributeError:
             run = self.local.run = self.plan.make()
         found = run(*arguments)
-        if self.make_spare is None or not any(map(has_nan, arrays_in(found[1] if self.first else found))):
-            return found
-        value, gradient = self.spare(*arguments)
-        if not np.isfinite(value):
-            return found
-        return (found[0], where_nan(found[1], gradient)) if self.first else where_nan(found, gradient)
+        if self.orders:
+            require_orders(self.orders, arguments)
+        return found if self.make_spare is None else without_nan(found, self.first, lambda: self.spare(*arguments))
 
     def __repr__(self) -> str:
         return f"<compiled function of {self.count} arguments, {len(self.plan.steps)} calls>"

@@ -66,7 +66,7 @@ class Gradient:
         program, outputs = run_planned(self, forward, arguments)
         if any(map(has_nan, outputs[int(self.with_value) :])):
             _, (value, *finite) = run_planned(self.safe, forward, arguments)
-            if np.isfinite(value).all():
+            if np.isfinite(value).all():  # else the nan is the user's own
                 outputs = [*outputs[: int(self.with_value)], *where_nan(outputs[int(self.with_value) :], finite)]
         if not self.with_value:
             return filled(program.structure, outputs)
