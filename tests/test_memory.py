@@ -169,6 +169,23 @@ def flat(x: Any) -> Any:
     return np.sum(v * x.T)
 
 
+def permuted(x: Any) -> Any:
+    v = x * 1
+    e = np.einsum("ij->ji", v)
+    v[0] = x[1]
+    e[1] *= 2
+    np.einsum("ij->ij", v.view())[2] *= x[0]
+    return np.sum(e * e) + np.sum(v)
+
+
+def put(x: Any) -> Any:
+    v = x.T * 1
+    np.put(v, [0, 4], x[0])
+    v.put([1], [x[2, 1] * 2])
+    v.put([2, 3], 0.5)
+    return np.sum(v * v)
+
+
 def swapped_rows(x: Any) -> Any:
     v = x.copy()
     v[[0, 1]] = [v[1], v[0]]
@@ -194,7 +211,7 @@ def rewritten(x: Any) -> Any:
     "function",
     [
         copied, taken, picked, summed, ordered, given_back, stretched, on_the_diagonal, one_entry, overlapping, flat,
-        swapped_rows, read_before,
+        permuted, put, swapped_rows, read_before,
     ],
 )  # fmt: skip
 def test_a_write_is_seen_where_numpy_shows_it(function: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position
-from .memory import is_traced
+from .layout import transposed
+from .memory import View, follows, is_traced
 from .pointwise import is_scalar, lift, product, unread
 from .recorder import Indexed, Recorder
 
@@ -122,7 +123,14 @@ def einsum(recorder: Recorder, arguments: Sequence[Any], value: Any) -> Any:
             if isinstance(arguments[0], str) and letter.isascii() and len(known.axes[0]) == 1:
                 axis = recorder.dimensions.axis(known.axes[0])
                 axis.hint = axis.hint or letter
-    return contracted(recorder, operands, [table[letter].axes[0] for letter in output], value)
+    made: View = contracted(recorder, operands, [table[letter].axes[0] for letter in output], value)
+    if len(given) == 1 and is_traced(given[0]) and sorted(terms[0]) == sorted(set(output)) == sorted(output):
+        array: View = given[0]
+        if isinstance(value, np.ndarray) and np.may_share_memory(value, array.value):
+            order = [output.index(letter) for letter in terms[0]]
+            follows(made, array, lambda: einsum(recorder, arguments, value).buffer.name,
+                    lambda: transposed(made, order, array.value))  # fmt: skip
+    return made
 
 
 def letters_of(numbers: Any) -> str:

@@ -79,7 +79,9 @@ def inserted(r: Recorder, v: Any, arr: Any, obj: Any, values: Any, axis: Any = N
         return unread(r, [array], "np.insert of more than one number along one axis is not read", v)
     i = axis % len(array.axes)
     place, lead = int(obj) % (np.shape(array.value)[i] + 1), joining.along(i)
-    filler = filled_like(r, array[(*lead, slice(0, 1))], None, values, v[(*lead, slice(place, place + 1))])
+    one = v[(*lead, slice(place, place + 1))]
+    shape = None if np.shape(array.value)[i] else one.shape  # no entry is there whose dimensions it could have
+    filler = filled_like(r, array[(*lead, slice(0, 1))], shape, values, one)
     before, after = array[(*lead, slice(None, place))], array[(*lead, slice(place, None))]
     return joining.concatenated(r, [before, filler, after], i, v)
 

@@ -381,10 +381,10 @@ RULES: dict[Any, Rule] = {
     np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
     np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
     np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,
-    np.fill_diagonal: writing.fill_diagonal,
+    np.fill_diagonal: writing.fill_diagonal, np.put: writing.put,
 }  # fmt: skip
 
-WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal})
+WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, np.put})
 """Functions that write into their first argument: the rule itself does that, on the traced array and the plain one."""
 
 REDUCTIONS: dict[np.ufunc, Rule] = {

@@ -14,11 +14,11 @@ from .memory import View, is_traced, settled
 from .pointwise import cast
 from .selections import Selection
 from .sizes import product_of_sizes, size_of
-from .writing import set_item
+from .writing import set_item, write_flat
 
 METHODS = frozenset({
     "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "cumsum", "diagonal", "dot", "max",
-    "mean", "min", "nonzero", "prod", "ptp", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum",
+    "mean", "min", "nonzero", "prod", "ptp", "put", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum",
     "swapaxes", "take", "trace", "var",
 })  # fmt: skip
 LOST = (
@@ -168,6 +168,10 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
             return self.copied(self.value)
         return np.copy(self, order)
 
+    def view(self) -> Any:
+        """The same array once more: what is written to one is written to both."""
+        return self.like(self.axes, self.value.view() if isinstance(self.value, np.ndarray) else self.value)
+
     def conj(self) -> Any:
         """The complex conjugate; a real array itself, as NumPy does it."""
         return np.conjugate(self) if np.iscomplexobj(self.value) else self
@@ -279,10 +283,7 @@ class Flat(np.lib.mixins.NDArrayOperatorsMixin):
         return self.copy()[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        entries: Any = np.reshape(self.array, -1)
-        entries[key] = value
-        if not np.may_share_memory(entries.value, self.array.value):
-            self.array[...] = np.reshape(entries, np.shape(self.array.value))
+        write_flat(self.array, key, value)
 
     def __len__(self) -> int:
         return int(np.size(self.array.value))

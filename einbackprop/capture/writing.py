@@ -351,6 +351,23 @@ def is_of_no_numbers(mask: View) -> bool:
 # Functions that write into their first argument
 
 
+def write_flat(array: Any, key: Any, values: Any) -> None:
+    """``array.flat[key] = values``: into a reshape where that is a view, else into a copy that is written back."""
+    entries: Any = np.reshape(array, -1)
+    entries[key] = values
+    if not np.may_share_memory(entries.value, array.value):
+        array[...] = np.reshape(entries, np.shape(array.value))
+
+
+def put(recorder: Recorder, _: Any, a: Any, ind: Any, v: Any) -> None:
+    """``np.put`` of one value, or of as many as places."""
+    places, values = lift(recorder, as_it_is(recorder, a, ind)), lift(recorder, as_it_is(recorder, a, v))
+    count, given = np.size(places.value), np.size(values.value)
+    if given not in (1, count):
+        raise TraceError("np.put of fewer or more values than places is not read")
+    write_flat(a, np.reshape(places, -1), np.reshape(values, () if given == 1 else -1))
+
+
 def put_along_axis(recorder: Recorder, _: Any, arr: Any, indices: Any, values: Any, axis: Any) -> None:
     """``np.put_along_axis``."""
     if axis is None:
