@@ -359,6 +359,12 @@ def test_no_nan_where_the_users_code_makes_none(function: Any, expected: list[fl
     np.testing.assert_allclose([value, *gradient], [function(x), *expected], atol=1e-12)
 
 
+def test_a_deviation_of_one_entry_has_no_slope() -> None:
+    x = np.array([0.3])
+    for gradient in (eb.grad(lambda x: np.std(x) + x[0]), eb.compile(eb.grad(lambda x: np.std(x) + x[0]), x)):
+        assert gradient(x) == [1.0]
+
+
 def test_the_users_own_nan_stays() -> None:
     x = np.array([0.0, 2.0])
     ratio, root = (lambda x: np.sum(x / x)), (lambda x: np.sum(np.sqrt(x)))

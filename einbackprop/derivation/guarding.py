@@ -19,11 +19,14 @@ SELECTING = frozenset({"where", "greater", "greater_equal", "less", "less_equal"
 SINGULAR = frozenset({"power", "pow", "log", "log2", "log10", "log1p"})
 
 
-def may_meet_infinity(program: Program) -> bool:
-    """Whether a derived program both selects entries and has factors that may be infinite."""
+def may_meet_infinity(program: Program, run: Callable[[], Any]) -> bool:
+    """Whether a derived program both selects entries and has factors that may be infinite, or is nan as it is run."""
     maps = {e.function for e in program.equations if isinstance(e, Map)}
     masks = any(np.dtype(declared.dtype).kind == "b" for declared in program.inputs)
-    return bool(maps & SINGULAR) and (masks or bool(maps & SELECTING))
+    if masks or maps & SELECTING:
+        return bool(maps & SINGULAR)
+    with np.errstate(all="ignore"):
+        return bool(maps & SINGULAR) and any(map(has_nan, arrays_in(run())))
 
 
 def without_infinite_factors(program: Program) -> Program:

@@ -107,8 +107,9 @@ def compile(
         interface = guard.interface(scalars, casts)
         plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
     orders = orders_of(program, arguments) if read.ordered else {}
-    if not isinstance(function, Gradient) or not may_meet_infinity(program):
-        return Compiled(plan, len(arguments), orders)
+    compiled = Compiled(plan, len(arguments), orders)
+    if not isinstance(function, Gradient) or not may_meet_infinity(program, lambda: compiled(*arguments)):
+        return compiled
     safe = function.safe.derived(as_loss(read.program), arguments)
     spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
     make = partial(lower, safe, native, interface=spare)
