@@ -197,8 +197,10 @@ def read_before(x: Any) -> Any:
     v = x.copy()
     entry = v.item(3)
     one = v[:1, :1].item()
+    two = np.float64(v[0, 0, ...])
+    two.reshape(-1)[0] = 9.0
     v[...] = 2 * v
-    return entry * one * v[0, 1]
+    return entry * one * two * v[0, 1]
 
 
 def rewritten(x: Any) -> Any:

@@ -88,8 +88,10 @@ class Casting(type):
         first: Any = arguments[0] if arguments else None
         if is_traced(first) or type(first) is Selection:
             value = cls.plain_type(first.value) if cls.plain_type in NUMBERS else None
-            as_it_is = isinstance(value, np.ndarray) and is_traced(first)
-            return creation.taken_as(cls.recorder, first, value) if as_it_is else first.astype(cls.plain_type)
+            if isinstance(value, np.ndarray) and is_traced(first):
+                return creation.taken_as(cls.recorder, first, value)
+            made = first.astype(cls.plain_type)
+            return made.copied(value) if isinstance(value, np.generic) and is_traced(made) else made
         if is_measured(first) and cls.plain_type in (int, float):
             return Measured(cls.plain_type(first.number), first.coefficient, first.powers)
         if isinstance(first, list | tuple) and creation.has_traced(first):
