@@ -199,6 +199,7 @@ def read_before(x: Any) -> Any:
     one = v[:1, :1].item()
     two = np.float64(v[0, 0, ...])
     two.reshape(-1)[0] = 9.0
+    two[None][0] = 9.0
     v[...] = 2 * v
     return entry * one * two * v[0, 1]
 

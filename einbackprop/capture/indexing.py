@@ -32,7 +32,7 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
         return pick(recorder, array, items, value)
     made: View = view_of(recorder, array, items, value)
     if isinstance(value, np.ndarray):
-        return made
+        return made if isinstance(array.value, np.ndarray) else made.copied(value)  # of a number NumPy makes an array
     if array.buffer.name in recorder.constants and np.asarray(value).dtype.kind in "iu":
         return value  # one of the numbers that the code itself counts with
     return made.copied(value)  # a NumPy scalar is no view
