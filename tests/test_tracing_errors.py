@@ -188,12 +188,17 @@ def test_a_branch_that_depends_on_values_says_which_way_it_went() -> None:
     ]
 
 
-def test_a_branch_on_shapes_says_nothing() -> None:
+def test_a_branch_on_sizes_says_for_which() -> None:
     def step(x):
         assert x.ndim == 2
-        return x if x.shape[0] > 2 and len(x) < 10 else -x
+        if x.shape[0] > 2 and len(x) > 0:
+            return x
+        return -x
 
-    assert notes_of(step, X) == []
+    said = "`if x.shape[0] > 2 and len(x) > 0` in line"
+    ((line, message),) = notes_of(step, X)
+    assert line == 2
+    assert message.startswith(f"this holds where {said}")
 
 
 def test_an_assertion_about_values_is_no_branch() -> None:

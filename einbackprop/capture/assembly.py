@@ -26,6 +26,7 @@ from ..core.program import (
     Position,
     Program,
     Ref,
+    Source,
     Sum,
     Update,
     equation_letters,
@@ -33,9 +34,11 @@ from ..core.program import (
     multiply,
     operands,
 )
+from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .returning import Returned
 from .samples import Sight, dimension_of_samples
+from .sizes import size_of, told
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def assemble(
         tuple(returned.units) if any(returned.units) else (),
         {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
     )
+    recorder.meetings += [met for name, met in recorder.sized.items() if name in kept]
+    program = replace(program, held=lettering.held(inputs), made_of=lettering.made_of(inputs))
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
@@ -203,11 +208,44 @@ class Lettering:
         for name in [*inputs, *self.values]:
             for axis in self.values[name]:
                 order.setdefault(axis.root())
+        for axis in self._expressions():
+            order.setdefault(axis)
         return [axis for axis in order if not axis.is_unit]
+
+    def _expressions(self) -> Iterator[Axis]:
+        """The expressions of sizes that stand in factors."""
+        if self.recorder.keeps_sizes:
+            for equation in self.equations:
+                for letter, _ in (part for factor in factors_of(equation) for part in factor.sizes):
+                    axis = self.axis(letter)
+                    if axis.made is not None or axis.quotient:
+                        yield axis
 
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions of the program."""
         return tuple(Dimension(self.chosen[axis], axis.size, axis.name) for axis in self.order)
+
+    def _given(self, inputs: Iterable[tuple[str, Any, str]]) -> list[Axis]:
+        """The dimensions of the inputs."""
+        found = dict.fromkeys(axis.root() for name, _, _ in inputs for axis in self.recorder.axes[name])
+        return [axis for axis in found if not axis.is_unit and axis in self.chosen]
+
+    def held(self, inputs: Sequence[tuple[str, Any, str]]) -> dict[str, str]:
+        """The letters of inputs whose sizes must stay as they are, and why."""
+        reasons: dict[str, str] = {}
+        for axes, said in self.recorder.held():
+            roots = None if axes is None else {source for axis in axes for source in axis.sources()}
+            for axis in self._given(inputs):
+                if roots is None or axis in roots:
+                    reasons.setdefault(self.chosen[axis][0], said)
+        return reasons
+
+    def made_of(self, inputs: Sequence[tuple[str, Any, str]]) -> dict[str, str]:
+        """The letters whose sizes are made of those of inputs, and the letters of those."""
+        given = self._given(inputs)
+        made = {axis: axis.sources().intersection(given) - {axis} for axis in self.order if axis not in given}
+        return {self.chosen[axis][0]: "".join(self.chosen[one][0] for one in sources)
+                for axis, sources in made.items() if sources}
 
     def padded(self, name: str) -> list[str]:
         """The letter of each stored axis of a value where it stands alone; empty for a unit."""
@@ -248,11 +286,23 @@ class Lettering:
         return "".join(i for i in ref.indices if not self.axis(i).is_unit)
 
 
+def factors_of(equation: Equation) -> Iterator[Factor]:
+    """Every factor in an equation, those of its positions too."""
+    if isinstance(equation, Contract):
+        yield equation.factor
+    elif isinstance(equation, Sum):
+        yield from (factor for factor, _ in equation.terms)
+    if isinstance(equation, Contract | Update):
+        for bracket in equation.brackets:
+            yield from (factor for position in (bracket.left, bracket.right) for factor, _ in position.terms)
+
+
 class Renaming:
     """Equations with final names and letters."""
 
     def __init__(self, lettering: Lettering, names: Mapping[str, str]) -> None:
         self.lettering, self.names = lettering, names
+        self.source: Source | None = None
 
     def definition(self, name: str) -> Ref:
         """A value where it stands alone."""
@@ -261,6 +311,7 @@ class Renaming:
     def equation(self, equation: Equation) -> Equation:
         """The same equation in final letters."""
         table = self.lettering.of(equation)
+        self.source = equation.source
 
         def ref(old: Ref) -> Ref:
             return Ref(self.names[old.name], "".join(table[i] for i in old.indices))
@@ -293,6 +344,12 @@ class Renaming:
                 return replace(equation, out=out, base=ref(equation.base), value=ref(equation.value),
                                brackets=brackets(equation.brackets), mask=mask)  # fmt: skip
 
+    def _lose(self, axis: Axis) -> None:
+        """A size that is no axis's becomes the number that it is here."""
+        size = size_of(axis)
+        kind: Kind = "frozen" if axis.made is not None or axis.quotient else "given"
+        self.lettering.recorder.meetings.append(Meeting(kind, self.source, f"{told(size)} is {axis.size}", (axis,)))
+
     def factor(self, factor: Factor) -> Factor:
         """The sizes of a factor by the first letter of their dimension; one that is no axis's is a number."""
         if not factor.sizes:
@@ -304,7 +361,9 @@ class Renaming:
             if axis in self.lettering.chosen:
                 first = self.lettering.chosen[axis][0]
                 powers[first] = powers.get(first, 0) + power
-            elif power == int(power):
+                continue
+            self._lose(axis)
+            if power == int(power):
                 number = multiply(number, Fraction(axis.size) ** int(power))
             else:
                 number = multiply(number, exact(float(axis.size) ** float(power)))

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
+from .conditions import Meeting
 from .failures import asks_numpy
 from .memory import View, is_traced
 from .pointwise import cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .selections import Selection
-from .sizes import named_axis, plain
+from .sizes import axes_of, frozen, is_measured, named_axis, told
 
 
 def axes_of_shape(recorder: Recorder, shape: Any) -> list[Axis]:
@@ -94,7 +95,11 @@ def diagonal_matrix(recorder: Recorder, a: Any, value: Any) -> Any:
 
 def counting(recorder: Recorder, stop: Any, value: Any) -> Any:
     """``np.arange(n)``: the positions along a dimension, as a constant."""
-    return recorder.constant(value, [named_axis(stop) or recorder.dimensions.new(len(value))]).copied(value.copy())
+    made = recorder.constant(value, [axis_of_count(recorder, stop, len(value))]).copied(value.copy())
+    if is_measured(stop):
+        said = f"{told(stop)} is {stop.number}"
+        recorder.sized[made.buffer.name] = Meeting("frozen", recorder.source(), said, axes_of(stop))
+    return made
 
 
 def has_traced(values: Any) -> bool:
@@ -106,7 +111,7 @@ def has_traced(values: Any) -> bool:
 
 def plain_nested(values: Any) -> Any:
     """A nested list with plain numbers for sizes."""
-    return [plain_nested(v) for v in values] if isinstance(values, list | tuple) else plain(values)
+    return [plain_nested(v) for v in values] if isinstance(values, list | tuple) else frozen(values)
 
 
 @asks_numpy
@@ -119,7 +124,7 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
         return taken_as(recorder, values, np.array(values.value)) if copy else values
     if has_traced(values):
         return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False) for v in values])
-    value = np.array(plain_nested(values) if isinstance(values, list | tuple) else plain(values), dtype=dtype)
+    value = np.array(plain_nested(values) if isinstance(values, list | tuple) else frozen(values), dtype=dtype)
     return given_out(recorder, value)
 
 
@@ -139,3 +144,9 @@ def given_out(recorder: Recorder, value: Any) -> Any:
         made: View = recorder.constant(value)
         return made.copied(np.array(value))
     return value
+
+
+def axis_of_count(recorder: Recorder, stop: Any, count: int) -> Axis:
+    """The dimension of so many numbers: the one whose size says how many."""
+    named = named_axis(stop)
+    return named if named is not None and named.size == count else recorder.dimensions.new(count)

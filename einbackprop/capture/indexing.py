@@ -14,7 +14,7 @@ from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
-from .sizes import is_measured, plain
+from .sizes import axes_of, frozen, is_measured, key_of, plain, product_of_sizes, size_of, told
 
 Key = list[Any]
 WHOLE = slice(None)
@@ -92,7 +92,7 @@ def entry(recorder: Recorder, item: Any) -> Any:
         return lift(recorder, as_array(recorder, list(item), None if len(item) else int, copy=False))
     if type(item) is np.ndarray:
         return lift(recorder, item) if item.ndim else int(item)
-    return plain(item)
+    return item
 
 
 def is_mask(item: Any) -> bool:
@@ -137,13 +137,15 @@ def view_of(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
         axis, size = array.axes[n], shape[n]
         if isinstance(item, slice):
             wanted = range(size)[concrete_key(item)]
+            if wanted == range(size) and axis and plain(item.stop) is not None and size > 1:
+                require_end(recorder, item.stop, extent_along(recorder, array, n))
             if wanted == range(size) or (size == 1 and len(wanted) == 1):
                 axes.append(axis)
                 continue
         if len(axis) > 1 or (not axis and isinstance(item, slice)):
             return view_of(recorder, with_own_axis(recorder, array, n), items, value)
         if axis:
-            narrow(recorder, array, window, axis[0], size, item)
+            narrow(recorder, array, window, axis[0], extent_along(recorder, array, n), item)
         if isinstance(item, slice):
             axes.append(axis)
     return array.like(axes, value, tuple(window))
@@ -168,11 +170,11 @@ def with_own_axis(recorder: Recorder, array: View, n: int) -> Any:
     return made
 
 
-def narrow(recorder: Recorder, array: View, window: list[Any], i: int, size: int, item: Any) -> None:
-    """Make the window along stored axis i smaller by a slice or an integer."""
-    before = window[i]
+def narrow(recorder: Recorder, array: View, window: list[Any], i: int, extent: Any, item: Any) -> None:
+    """Make the window along stored axis i, of some extent, smaller by a slice or an integer."""
+    before, size = window[i], int(plain(extent))
     stored = recorder.axes[recorder.current(array.buffer)][i]
-    start, step = (before.start, before.step) if isinstance(before, Slice) else (0, 1)
+    start, step, begin = (before.start, before.step, before.begin) if isinstance(before, Slice) else (0, 1, 0)
     stored.root().opened = True
     if isinstance(item, slice):
         wanted = range(size)[concrete_key(item)]
@@ -180,14 +182,53 @@ def narrow(recorder: Recorder, array: View, window: list[Any], i: int, size: int
         if len(wanted) == stored.size and (first, stride) == (0, 1):
             window[i] = None
         else:
-            way = ("slice", first, stride, len(wanted))
-            window[i] = Slice(first, stride, recorder.dimensions.derived(way, [stored], len(wanted)))
+            offset, count = extents(item, extent, wanted)
+            place = begin + step * offset
+            window[i] = Slice(first, stride, recorder.part(stored, place, stride, count), place)
         return
-    place = int(item.value if is_traced(item) else item)
+    place = int(item.value if is_traced(item) else plain(item))
     if not -size <= place < size:
         raise IndexError(f"index {place} is out of bounds for axis with size {size}")
     picked = is_traced(item) and before is None and place >= 0
     window[i] = At(start + step * (place % size), recorder.read(item).ref.name if picked else "")
+    if not is_traced(item) and size > 1:
+        recorder.spot(stored, begin + step * (item if place >= 0 else extent + item))
+
+
+def extent_along(recorder: Recorder, array: View, n: int) -> Any:
+    """How many entries an axis has, as a size that remembers its letters."""
+    stored = recorder.axes[recorder.current(array.buffer)]
+    parts = [stored[i] if (w := array.window[i]) is None or isinstance(w, At) else w.axis for i in array.axes[n]]
+    return product_of_sizes(map(size_of, parts)) if parts else np.shape(array.value)[n]
+
+
+def require_end(recorder: Recorder, stop: Any, extent: Any) -> None:
+    """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
+    if key_of(stop) != key_of(extent) and plain(stop) >= 0:
+        recorder.met("frozen", f"{told(extent)} is at most {plain(stop)}", axes_of(extent))
+
+
+def extents(item: slice, size: Any, wanted: range) -> tuple[Any, Any]:
+    """The start and the number of entries of a slice, as expressions of sizes."""
+    step = wanted.step
+    if is_measured(item.step):
+        frozen(item.step)
+
+    def bound(given: Any, default: Any) -> Any:
+        return default if given is None else given if plain(given) >= 0 else size + given
+
+    start = bound(item.start, 0 if step > 0 else size - 1)
+    stop = bound(item.stop, size if step > 0 else -1)
+    if step > 0 and plain(stop) > plain(size):
+        stop = size
+        if item.stop is not None:
+            frozen(size)
+    count = (stop - start) if step == 1 else (start - stop) if step == -1 else (
+        (stop - start + step - 1) // step if step > 0 else (start - stop - step - 1) // -step)  # fmt: skip
+    if plain(start) != wanted.start or plain(count) != len(wanted):
+        frozen(size)
+        return wanted.start, len(wanted)
+    return tuple(frozen(x) if is_measured(x) and x.lost else x for x in (start, count))
 
 
 # Picks
@@ -228,10 +269,16 @@ def picked_letters(recorder: Recorder, base: View, items: Key) -> tuple[Indexed,
         if not indexed[n] or not x.axes[n]:
             continue  # a unit axis has one entry only
         if positions_ is None or index is None:
-            place = int(item.value if is_traced(item) else item) % recorder.size(x.axes[n])
+            extent = extent_along(recorder, base, n)
+            place = int(item.value if is_traced(item) else plain(item)) % recorder.size(x.axes[n])
+            if not is_traced(item):
+                recorder.spot(recorder.dimensions.axis(x.axes[n]), item if plain(item) >= 0 else extent + item)
             brackets.append(Bracket(Position.of(x.axes[n]), "=", Position((), place)))
         elif counts_up(positions_, recorder.size(x.axes[n])) and len(index.ref.indices) == 1:
             letter = index.ref.indices
+            if positions_.buffer.name not in recorder.sized:
+                recorder.met("frozen", f"all {recorder.size(letter)} positions are named by numbers",
+                             (recorder.dimensions.axis(x.axes[n]),))  # fmt: skip
             recorder.unify(letter, x.axes[n])
             if letter in x.ref.indices:  # a diagonal
                 brackets.append(Bracket(Position.of(x.axes[n]), "=", Position.of(letter)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder
+from .sizes import frozen, is_measured, named_axis, plain, size_of, told
 
 
 def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
@@ -26,11 +28,11 @@ def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: An
     joined_but(recorder, read, i)
     parts = [recorder.dimensions.axis(x.axes[i]) for x in read]
     whole = recorder.dimensions.derived(("concatenate",), parts, sum(part.size for part in parts))
-    offsets = np.cumsum([0] + [part.size for part in parts[:-1]]).tolist()
+    recorder.sized_as(whole, sum(map(size_of, parts)))
+    offsets: list[Any] = list(accumulate([0, *map(size_of, parts[:-1])], operator.add))
     for part, offset in zip(parts, offsets, strict=True):
-        way = ("slice", offset, 1, part.size)
-        recorder.dimensions.unify(recorder.dimensions.derived(way, [whole], part.size), part)
-    positions = [Position.of(x.axes[i], constant=offset) for x, offset in zip(read, offsets, strict=True)]
+        recorder.dimensions.unify(recorder.part(whole, offset, 1, size_of(part)), part)
+    positions = [Position.of(x.axes[i], constant=plain(offset)) for x, offset in zip(read, offsets, strict=True)]
     return placed(recorder, read, i, whole, positions, value)
 
 
@@ -82,7 +84,7 @@ def placing(ref: Ref, *brackets: Bracket) -> Callable[[Ref, Source | None], Cont
 def padded(recorder: Recorder, a: Any, widths: Any, mode: Any, number: Any, value: Any) -> Any:
     """``np.pad``: zeros around it; another number as zeros around what is less by that number; else picked entries."""
     array = lift(recorder, a)
-    pairs = np.broadcast_to(np.asarray(widths), (len(array.axes), 2)).tolist()
+    pairs = np.broadcast_to(np.asarray(frozen(widths)), (len(array.axes), 2)).tolist()
     if mode != "constant":
         for i, pair in enumerate(pairs):
             if any(pair):
@@ -106,9 +108,8 @@ def padded_by_zeros(recorder: Recorder, array: View, pairs: Sequence[Sequence[in
             inner = recorder.dimensions.axis(x.axes[i])
             way = ("pad", before, after)
             whole = recorder.dimensions.derived(way, [inner], inner.size + before + after)
-            recorder.dimensions.unify(
-                recorder.dimensions.derived(("slice", before, 1, inner.size), [whole], inner.size), inner
-            )
+            recorder.sized_as(whole, size_of(inner) + before + after)
+            recorder.dimensions.unify(recorder.part(whole, before, 1, size_of(inner)), inner)
             axes[i] = recorder.dimensions.letter(whole)
             brackets.append(Bracket(Position.of(axes[i]), "=", Position.of(x.axes[i], constant=before)))
     return recorder.define(axes, placing(x.ref, *brackets), value)
@@ -122,7 +123,8 @@ def flipped(array: Any, axis: Any) -> Any:
 
 
 def taken(array: Any, positions: Any, axis: int) -> Any:
-    """The entries at some positions along an axis."""
+    """The entries at some positions along an axis, which are those of these sizes."""
+    array.recorder.met("frozen", f"{told(array.shape[axis])} is {plain(array.shape[axis])}")
     return array[(*along(axis), positions)]
 
 
@@ -136,12 +138,13 @@ def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any
     array: Any = lift(recorder, a)
     if axis is None:
         return np.reshape(rolled(recorder, np.reshape(array, -1), shift, 0, np.reshape(value, -1)), np.shape(value))
-    for i, by in zip(np.atleast_1d(axis).tolist(), np.broadcast_to(shift, np.size(axis)).tolist(), strict=True):
+    shifts = np.broadcast_to(frozen(shift), np.size(axis)).tolist()
+    for i, by in zip(np.atleast_1d(axis).tolist(), shifts, strict=True):
         i %= len(array.axes)
         size = np.shape(array.value)[i]
-        by = by % size if size else 0
-        if by:
-            last, first = array[(*along(i), slice(size - by, None))], array[(*along(i), slice(None, size - by))]
+        if by % size if size else 0:
+            cut = -by if -size < by < 0 else array.shape[i] - by if 0 < by < size else size - by % size
+            last, first = array[(*along(i), slice(cut, None))], array[(*along(i), slice(None, cut))]
             array = np.concatenate([last, first], axis=i)
     return array.copied(value)
 
@@ -151,7 +154,7 @@ def repeated(recorder: Recorder, a: Any, repeats: Any, axis: Any, value: Any) ->
     array = lift(recorder, a)
     if axis is None or not array.axes:
         array, axis = lift(recorder, np.reshape(array, -1)), 0
-    i = int(axis) % len(array.axes)
+    i, repeats = int(axis) % len(array.axes), frozen(repeats)
     if np.size(repeats) != 1:
         return taken(array, np.repeat(np.arange(np.shape(array.value)[i]), repeats), i)
     x = recorder.read(array)
@@ -176,7 +179,8 @@ def expanded(recorder: Recorder, x: Indexed, i: int, times: int, tiled: bool, va
 def tiled(recorder: Recorder, a: Any, times: Any, value: Any) -> Any:
     """``np.tile``: axis by axis; a unit axis becomes a new dimension."""
     array = lift(recorder, a)
-    counts = [int(n) for n in np.atleast_1d(np.asarray(times))]
+    counts = list(times) if isinstance(times, list | tuple) else np.atleast_1d(np.asarray(plain(times))).tolist()
+    counts = [times] if is_measured(times) else counts
     rank = max(len(array.axes), len(counts))
     result: Any = array.like([()] * (rank - len(array.axes)) + list(array.axes), array.value)
     result.value = np.reshape(array.value, (1,) * (rank - len(array.axes)) + np.shape(array.value))
@@ -186,24 +190,27 @@ def tiled(recorder: Recorder, a: Any, times: Any, value: Any) -> Any:
     return result.copied(value)
 
 
-def tiled_axis(recorder: Recorder, array: View, i: int, n: int) -> Any:
+def tiled_axis(recorder: Recorder, array: View, i: int, n: Any) -> Any:
     """One axis of ``np.tile``."""
+    said, n = n, int(plain(n))
     value = np.concatenate([array.value] * n, axis=i) if n else np.take(array.value, [], axis=i)
     x = recorder.read(array)
     if x.axes[i]:
         recorder.flatten(x, i)
-        return expanded(recorder, x, i, n, True, value)
-    axes = [*x.axes[:i], recorder.dimensions.letter(recorder.dimensions.new(n)), *x.axes[i + 1 :]]
+        return expanded(recorder, x, i, frozen(said), True, value)
+    axes = [*x.axes[:i], recorder.dimensions.letter(named_axis(said) or recorder.dimensions.new(n)), *x.axes[i + 1 :]]
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 
 
 def parts_of(array: Any, sections: Any, axis: int) -> list[Any]:
     """``np.split``: slices. Where they do not come out even, the first are longer by one, as in NumPy."""
     i = axis % len(array.axes)
-    size = int(np.shape(array.value)[i])
+    size = array.shape[i]
     if is_scalar(sections):
-        long, count = size % int(sections), int(sections)
-        bounds = [n * (size // count) + min(n, long) for n in range(count + 1)]
+        count = int(frozen(sections))
+        long = plain(size) % count
+        each = frozen(size) // count if long else size // count
+        bounds = [n * each + min(n, long) for n in range(count)] + [None]
     else:
-        bounds = [0, *(int(b.value if is_traced(b) else b) for b in sections), size]
+        bounds = [0, *(int(b.value) if is_traced(b) else b for b in sections), None]
     return [array[(*along(i), slice(start, stop))] for start, stop in pairwise(bounds)]

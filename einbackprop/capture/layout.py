@@ -13,7 +13,7 @@ from ..core.program import Bracket, Contract, Position, Ref
 from .memory import At, Slice, View, follows
 from .pointwise import lift
 from .recorder import Indexed, Recorder
-from .sizes import named_axis
+from .sizes import named_axis, sized_axis
 
 Plan = list[tuple[list[int], list[int]]]
 """Groups of axes before a reshape, and the groups that they become."""
@@ -67,6 +67,7 @@ def without_units(recorder: Recorder, array: View, gone: Sequence[int], value: A
             here = window[stored]
             if isinstance(here, Slice):
                 window[stored] = At(here.start)
+                recorder.spot(recorder.axes[recorder.current(array.buffer)][stored], here.begin)
             else:
                 recorder.axes[recorder.current(array.buffer)][stored].root().unit = True
     return array.like([axis for i, axis in enumerate(array.axes) if i not in gone], value, tuple(window))
@@ -208,7 +209,7 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     axis = recorder.dimensions.axis(whole)
     sizes = tuple(size for size, _ in wanted)
     parts = [
-        named_axis(said) or recorder.dimensions.derived(("split", n, sizes), [axis], size)
+        sized_axis(said) or recorder.dimensions.derived(("split", n, sizes), [axis], size)
         for n, (size, said) in enumerate(wanted)
     ]
     new = recorder.letters(parts)

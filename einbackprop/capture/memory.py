@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A window along a stored axis: the entries start, start + step, …; ``axis`` is the dimension of the window."""
+    """A window along a stored axis: the entries start, start + step, …; ``axis`` is the dimension of the window.
+
+    ``begin`` is the start as an expression of sizes.
+    """
 
     start: int
     step: int
     axis: Axis
+    begin: Any = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from .pointwise import cast
 from .recorder import Recorder
 from .rules import unwrap
 from .selections import Selection
-from .sizes import Measured, is_measured, plain, product_of_sizes
+from .sizes import Measured, frozen, is_measured, plain, product_of_sizes, rounds, whole
 from .windows import strided
 
 Make = Callable[..., Any]
@@ -92,11 +92,14 @@ class Casting(type):
                 return creation.taken_as(cls.recorder, first, value)
             made = first.astype(cls.plain_type)
             return made.copied(value) if isinstance(value, np.generic) and is_traced(made) else made
-        if is_measured(first) and cls.plain_type in (int, float):
-            return Measured(cls.plain_type(first.number), first.coefficient, first.powers)
+        if is_measured(first) and cls.plain_type is int:
+            return whole(first)
+        if is_measured(first) and len(arguments) == 1 and issubclass(cls.plain_type, float | np.floating | np.integer):
+            number: Any = cls.plain_type(first.number)
+            return Measured(number, first.coefficient, first.powers, lost=first.lost)
         if isinstance(first, list | tuple) and creation.has_traced(first):
             return cast(cls.recorder, creation.as_array(cls.recorder, first, None, False), cls.plain_type)
-        made = cls.plain_type(*map(plain, arguments), **keywords)
+        made = cls.plain_type(*map(frozen, arguments), **keywords)
         return creation.given_out(cls.recorder, made)
 
     def __instancecheck__(cls, value: Any) -> bool:
@@ -175,7 +178,34 @@ def builtins_for(recorder: Recorder) -> dict[str, Any]:
     def length(value: Any) -> Any:
         return value.shape[0] if is_traced(value) and value.axes else len(value)
 
-    return {"float": casting(float, recorder), "int": casting(int, recorder), "len": length}
+    return {"float": casting(float, recorder), "int": casting(int, recorder), "len": length, "range": Range}
+
+
+class Ranging(type):
+    """The type of the stand-in for ``range``: that a loop runs as often as a size says is written down."""
+
+    def __call__(cls, *bounds: Any) -> range:
+        count = None if any(map(is_traced, bounds)) else number_of_rounds(*bounds)
+        if is_measured(count):
+            rounds(count)
+        return range(*map(plain, bounds))
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return type(value) is range
+
+
+class Range(metaclass=Ranging):
+    """What stands in for ``range``."""
+
+
+def number_of_rounds(*bounds: Any) -> Any:
+    """How many numbers a range has, as an expression of sizes."""
+    if not any(map(is_measured, bounds)):
+        return None
+    start, stop, step = (*((0, *bounds) if len(bounds) == 1 else bounds), 1)[:3]
+    if plain(step) in (1, -1):
+        return (stop - start) * step
+    return next(filter(is_measured, bounds))
 
 
 def makers(recorder: Recorder) -> dict[str, Any]:
@@ -197,7 +227,8 @@ def makers(recorder: Recorder) -> dict[str, Any]:
 
     def arange(*bounds: Any, dtype: Any = None) -> Any:
         value = np.arange(*map(unwrap, bounds), dtype=real_dtype(dtype))
-        return creation.counting(recorder, bounds[0] if len(bounds) == 1 else None, value)
+        sizes = list(filter(is_measured, bounds))
+        return creation.counting(recorder, bounds[0] if len(bounds) == 1 else sizes[0] if sizes else None, value)
 
     def array(
         object: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0

@@ -16,6 +16,7 @@ from .statements import Statements, Target, statements_of
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 FAR = 1000  # what is in a container is called after it only where nothing else gives it a name
+OF_NUMBERS = (ArithmeticError, ValueError, IndexError)
 
 
 class Observer:
@@ -25,6 +26,7 @@ class Observer:
         self.recorder: Recorder | None = None
         self.named: set[str] = set()  # the arguments, which have their names already
         self._files: dict[str, Statements] = {}
+        self._error: Any = None
         self._runs: dict[tuple[str, int], int] = {}
         self._depths: dict[str, int] = {}
         self._sources: dict[tuple[CodeType, int, int, Source | None], Source] = {}
@@ -67,6 +69,13 @@ class Observer:
     def starts(self, file: str, line: int) -> None:
         """A statement is run once more."""
         self._runs[file, line] = self._runs.get((file, line), 0) + 1
+
+    def raised(self, argument: Any) -> None:
+        """An exception that numbers can cause: where the code goes on, it was caught, and that is a condition."""
+        kind, error = argument[0], argument[1]
+        if issubclass(kind, OF_NUMBERS) and error is not self._error and self.recorder is not None:
+            self._error = error
+            self.recorder.met("caught", kind.__name__)
 
     def bind(self, value: Any, label: str, depth: int, *, entry: bool = False) -> None:
         """A value got a name in the user's code; the outermost name stays, there the first.
@@ -122,6 +131,8 @@ class Watch:
         if event in ("line", "return") and self._before is not None:
             for target in self._statements.targets(self._before):
                 self._bind(target, frame)
+        if event == "exception":
+            self._observer.raised(argument)
         if event == "line":
             self._before = self._statements.at(frame.f_lineno)
             if self._before is not None and self._before.lineno == frame.f_lineno:

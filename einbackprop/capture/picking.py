@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
 from . import joining
+from .conditions import Meeting
 from .creation import filled_like
 from .memory import is_traced
 from .pointwise import lift, unread
@@ -44,6 +45,7 @@ def grid_along(r: Recorder, shape: Any, indices: Any, axis: int) -> tuple[Any, .
 
     def counted(i: int) -> Any:
         along: Any = r.constant(np.arange(shape[i]))
+        r.sized.setdefault(along.buffer.name, Meeting("frozen", r.source(), f"a size is {shape[i]}"))
         return along[tuple(slice(None) if i == j else None for j in range(rank))]
 
     return tuple(lift(r, indices) if i == axis else counted(i) for i in range(rank))

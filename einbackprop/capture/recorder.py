@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, equation_letters
 from ..core.progress import tick
+from .conditions import Kind
 from .memory import At, Buffer, Living, View, Window, as_stored
 from .sizes import measure
+from .way import Way
 
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
 
@@ -59,15 +61,14 @@ class Note:
 class Conflict:
     """Two axes met in one index, but the forward keeps their dimensions apart: they are of one size by chance only.
 
-    Each is the provisional letter with which it was read.
-    """
+    Each is the provisional letter with which it was read."""
 
     first: str
     second: str
     source: Source | None
 
 
-class Recorder:
+class Recorder(Way):
     """The growing program of one trace.
 
     Attributes
@@ -92,11 +93,10 @@ class Recorder:
     """
 
     def __init__(self, kind: type[View], source: Callable[[], Source | None]) -> None:
+        super().__init__(Dimensions(), source)
         self._kind = kind
-        self.source = source
         self.living = Living()
         self.viewed = self.ordered = False
-        self.dimensions = Dimensions()
         self.axes: dict[str, tuple[Axis, ...]] = {}
         self.concrete: dict[str, NDArray[Any]] = {}
         self.made: dict[str, Equation] = {}
@@ -123,9 +123,11 @@ class Recorder:
 
     # Values
 
-    def note(self, message: str, *, only_here: bool = False) -> None:
+    def note(self, message: str, *, only_here: bool = False, kind: Kind = "taken", answer: Any = None) -> None:
         """Write down what the reader should know, with the line that is being run."""
         self.notes.append(Note(message, self.source(), only_here))
+        if only_here:
+            self.met(kind, answer)
 
     def kept(self, array: Any, message: str) -> Any:
         """A constant that was made from values of this run, and a note that says so."""

@@ -13,7 +13,8 @@ from .indexing import get_item
 from .memory import View, is_traced, settled
 from .pointwise import cast
 from .selections import Selection
-from .sizes import product_of_sizes, size_of
+from .sizes import product_of_sizes, rounds, size_of
+from .watching import asked_by_others
 from .writing import set_item, write_flat
 
 METHODS = frozenset({
@@ -195,6 +196,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def tolist(self) -> Any:
         """Nested lists of the entries, still traced; whole numbers and truth values are plain ones."""
         if self.value.dtype.kind not in "fc":
+            self.recorder.met("taken", None)
             return self.value.tolist()
         return [part.tolist() for part in self] if self.axes else self.item()
 
@@ -207,12 +209,13 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self)))
+        count = rounds(self.shape[0]) if asked_by_others() else len(self)
+        return (self[i] for i in range(count))
 
     def __len__(self) -> int:
         if not self.axes:
             raise TypeError("len() of unsized object")
-        return int(np.shape(self.value)[0])
+        return int(rounds(self.shape[0]) if asked_by_others() else np.shape(self.value)[0])
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
@@ -222,8 +225,11 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         answer = bool(self.value)
         source = self.recorder.source()
-        if source is None or not source.code.startswith("assert "):
-            self.recorder.note(f"the program depends on values here: this run took the way of {answer}", only_here=True)
+        if source is not None and source.code.startswith("assert "):
+            self.recorder.met("values", answer)
+        else:
+            message = f"the program depends on values here: this run took the way of {answer}"
+            self.recorder.note(message, only_here=True, kind="values", answer=answer)
         return answer
 
     def _number(self, kind: Callable[[Any], Any]) -> Any:
@@ -251,6 +257,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __hash__(self) -> int:
         if isinstance(self.value, np.ndarray):
             raise TypeError("unhashable type: 'numpy.ndarray'")
+        self.recorder.met("taken", None)
         return hash(self.value)
 
     def __repr__(self) -> str:

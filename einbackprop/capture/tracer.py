@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..errors import EinbackpropError, TraceError
 from ..world import Raised, World
 from .arguments import Arguments
 from .assembly import Lettering, assemble
+from .conditions import Condition, assumed
 from .failures import failed, located
 from .memory import View, is_traced
 from .observation import Observer
@@ -25,6 +26,7 @@ from .returning import Returned
 from .stand_ins import traced_world
 from .traced import Traced
 from .verification import verified
+from .watching import WATCHER
 
 TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 
@@ -32,13 +34,15 @@ TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 @dataclass(frozen=True)
 class Trace:
     """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
-    that NumPy gave its outputs; whether how arguments lie in memory may say what it computes."""
+    that NumPy gave its outputs; whether how arguments lie in memory may say what it computes; the conditions that went
+    as they did in this run."""
 
     program: Program
     notes: tuple[Note, ...]
     frozen: Mapping[str, Note]
     dtypes: tuple[np.dtype[Any], ...]
     ordered: bool = False
+    conditions: tuple[Condition, ...] = ()
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -97,6 +101,7 @@ def record_pair(
         The program's structure is a pair: what the loss returned, and what the gradients were.
     """
     session = Session(arguments, names or parameter_names(loss, len(arguments)))
+    session.recorder.keeps_sizes = True
     forward = session.run(loss)
     session.recorder.settle()
     return session.finished((forward, session.run(gradients)))
@@ -116,7 +121,7 @@ class Session:
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
-        token = TRACING.set(True)
+        token, watching = TRACING.set(True), WATCHER.set(self.recorder)
         try:
             self._arguments.begin()
             world = traced_world(self.recorder, self._arguments.traced)
@@ -134,6 +139,7 @@ class Session:
             raise located(error) from error.__cause__
         finally:
             TRACING.reset(token)
+            WATCHER.reset(watching)
 
     def _watched(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """Call a function, its lines watched."""
@@ -155,8 +161,10 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
         program, misread = verified(made.program, made.known)
-        dtypes = tuple(self._returned.dtypes)
-        return Trace(recognise(program), made.notes + misread, made.frozen, dtypes, self.recorder.ordered)
+        dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
+        program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
+        notes = made.notes + misread + tuple(of_sizes(conditions))
+        return Trace(recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions)
 
     def _described(self, array: View) -> str:
         """``W2[k,j]``: an array in a message, with the letters known so far."""
@@ -167,6 +175,13 @@ class Session:
         stored = dict(enumerate(lettering.padded(array.buffer.name)))
         letters = ["".join(stored[i] for i in axis) or "1" for axis in array.axes]
         return f"{label}[{','.join(letters)}]" if not any(array.window) else f"a part of {label}"
+
+
+def of_sizes(conditions: Iterable[Condition]) -> Iterator[Note]:
+    """What the reader should know of conditions that are not noted as those on values are."""
+    for condition in conditions:
+        if condition.kind in ("sizes", "caught"):
+            yield Note(f"this holds where {condition.said}", condition.source)
 
 
 def finite(result: Any, function: Callable[..., Any]) -> Any:

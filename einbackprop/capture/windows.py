@@ -13,13 +13,16 @@ from .joining import placing
 from .memory import View
 from .pointwise import lift, unread
 from .recorder import Indexed, Recorder
-from .sizes import named_axis, plain
+from .sizes import frozen, named_axis, plain, size_of
 
 
 def sliding(recorder: Recorder, a: Any, shape: Any, axis: Any, value: Any) -> Any:
     """``sliding_window_view``: ``[s = p + r]`` along each axis that windows slide over."""
     array = lift(recorder, a)
     widths = list(shape) if isinstance(shape, tuple | list) else [shape]
+    for width in widths:
+        if named_axis(width) is None:
+            frozen(width)
     rank = len(array.axes)
     over = list(range(rank)) if axis is None else [int(i) % rank for i in np.atleast_1d(axis)]
     x = recorder.read(array)
@@ -30,6 +33,7 @@ def sliding(recorder: Recorder, a: Any, shape: Any, axis: Any, value: Any) -> An
         whole = recorder.dimensions.axis(x.axes[i])
         way = ("windows", int(width))
         place = recorder.dimensions.derived(way, [whole], recorder.size(x.axes[i]) - int(width) + 1)
+        recorder.sized_as(place, size_of(whole) - width + 1)
         within = named_axis(width) or recorder.dimensions.derived(("window", int(width)), [whole], int(width))
         p, r = map(recorder.dimensions.letter, (place, within))
         brackets.append(Bracket(Position.of(x.axes[i]), "=", Position.of(p, r)))

@@ -11,8 +11,9 @@ meets itself in one equation.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ..errors import TraceError
 
@@ -44,6 +45,12 @@ class Axis:
         Entries were taken out of it, so that the data do not say which other axes run over the same.
     settled : bool
         The forward says what it runs over: it is never made one with another settled dimension.
+    made : mapping of powers of axes to number, or None
+        The sum of products of other sizes that its size is, where that is known.
+    quotient : bool
+        Its size is a whole quotient of others, so that it may be 0 at other sizes.
+    parts : tuple of Axis
+        Those whose sizes its own is made of.
     """
 
     size: int
@@ -53,12 +60,28 @@ class Axis:
     opened: bool = False
     settled: bool = False
     parent: Axis | None = None
+    made: Mapping[frozenset[tuple[Axis, Fraction]], Fraction] | None = field(default=None, repr=False)
+    quotient: bool = False
+    parts: tuple[Axis, ...] = field(default=(), repr=False)
 
     @property
     def is_unit(self) -> bool:
         """Whether its dimension is only a unit axis of the layout."""
         root = self.root()
         return root.unit and root.size == 1
+
+    def sources(self) -> set[Axis]:
+        """The dimensions that its size is made of in the end; itself where it is made of none."""
+        found: set[Axis] = set()
+        waiting, seen = [self.root()], set()
+        while waiting:
+            axis = waiting.pop().root()
+            if axis not in seen:
+                seen.add(axis)
+                parts = {part.root() for part in axis.parts} - {axis}
+                waiting += parts
+                found |= set() if parts else {axis}
+        return found or seen
 
     def root(self) -> Axis:
         """The axis that stands for the whole dimension."""
@@ -114,6 +137,10 @@ class Dimensions:
             a, b = b, a
         b.parent = a
         a.name, a.hint, a.unit, a.opened = a.name or b.name, a.hint or b.hint, a.unit or b.unit, a.opened or b.opened
+        a.quotient, a.parts = a.quotient or b.quotient, a.parts or b.parts
+        a.made = (a.made or b.made) if a.parts or a.made == b.made else None  # a plain number is none of the other's
+        if a in {part.root() for part in a.parts}:
+            a.made, a.parts = None, ()
         return True
 
     def settle(self, axes: Iterable[Axis]) -> None:

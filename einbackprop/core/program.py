@@ -309,6 +309,13 @@ class Program:
         For each output, the axes of size 1 without a letter that its array has; empty where none has any.
     origins : mapping of name to name
         In a derived program: a derived value, and the forward value whose equation it was derived from.
+    held : mapping of letter to str
+        Letters whose sizes the program was read for, and why it holds for no others: a loop, a position counted from
+        the end.
+    made_of : mapping of letter to letters
+        Letters whose sizes are made of those of others: with such a size as a number, those are held as well.
+    conditions : tuple of str
+        Conditions on values that went one way when it was read.
     """
 
     inputs: tuple[Input, ...]
@@ -320,6 +327,9 @@ class Program:
     output_units: tuple[tuple[int, ...], ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    held: Mapping[str, str] = field(default_factory=dict, compare=False)
+    made_of: Mapping[str, str] = field(default_factory=dict, compare=False)
+    conditions: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def sizes(self) -> dict[str, int]:

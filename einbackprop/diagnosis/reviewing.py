@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..capture.conditions import assumed
 from ..capture.statements import statements_of
 from ..capture.tracer import Trace
 from ..checking.records import Finding, Grade, Line
@@ -27,6 +28,7 @@ from ..derivation.accumulation import vjp
 from ..errors import DerivationError, EinbackpropError, UndecidedError
 from ..proof.comparison import NOTHING, Assumptions
 from ..proof.proving import Prover
+from ..proof.witness import is_fixed
 from .explaining import explain_mistakes
 from .guards import guards, sentence, without
 from .judging import Run
@@ -44,10 +46,11 @@ class Review:
     Attributes
     ----------
     lines, findings
-    grades : mapping of target name to grade
-        Of right gradients that were proved.
+    grades : mapping of target name to grade, of right gradients that were proved
     assumptions : tuple of str
         What the proofs rest on.
+    frozen : tuple of str
+        Numbers that lost the sizes that they are made of, so that nothing is proved for others.
     note : str
         Why there is nothing, if there is nothing.
     agrees : bool
@@ -66,6 +69,7 @@ class Review:
     findings: tuple[Finding, ...] = ()
     grades: Mapping[str, Grade] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     note: str = ""
     agrees: bool = False
     dimensions: tuple[Dimension, ...] = ()
@@ -144,10 +148,13 @@ def review(
         read = replace(read, findings=(*read.findings, *more))
         right = [t for t, p in found.targets.values() if mistakes[2].get(p) == "right" and t not in names]
     doing("proving")
-    grades, assumptions = contained("the proof", partial(proofs, found, right, arrays), ({}, ()))
+    frozen = tuple(dict.fromkeys(condition.said for condition in traced.conditions if condition.freezes and right))
+    proving = partial(proofs, found, [] if frozen else right, arrays, assumed(traced.conditions))
+    grades, assumptions = contained("the proof", proving, ({}, ()))
     told = dict.fromkeys(forgiven.targets, forgiven.sentence) if forgiven else {}
     grades = {name: grade for name, grade in grades.items() if name not in told}
-    return replace(read, grades=grades, assumptions=assumptions, forgiven=told, is_cut=read.is_cut or is_cut)
+    cut = read.is_cut or is_cut
+    return replace(read, grades=grades, assumptions=assumptions, frozen=frozen, forgiven=told, is_cut=cut)
 
 
 Mistakes = tuple[tuple[Line, ...], tuple[Finding, ...], dict[str, str], tuple[Dimension, ...]]
@@ -340,13 +347,16 @@ def sums_of_data(found: Reviewed, arrays: Sequence[Any]) -> tuple[tuple[Contract
 
 
 def proofs(
-    found: Reviewed, right: Sequence[str], arrays: Sequence[Any]
+    found: Reviewed, right: Sequence[str], arrays: Sequence[Any], conditions: Sequence[str] = ()
 ) -> tuple[dict[str, Grade], tuple[str, ...]]:
     """Prove right gradients equal to the derived ones; the grade of each, and what the proofs rest on.
 
-    What is not proved of any data is tried once more with what the sums of theirs are: p - y is right of such y alone.
+    They rest on the conditions that were met as well. What is not proved of any data is tried once more with what the
+    sums of theirs are: p - y is right of such y alone.
     """
-    program = simplify(found.program)  # the forward runs twice, for the loss and for the gradients
+    if not right:
+        return {}, ()
+    program = simplify(found.program)  # the forward runs twice
     loss = program.outputs[0]
     forward = replace(
         program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
@@ -371,7 +381,7 @@ def proofs(
             if grade is not None:
                 grades[name] = grade
             rests |= dict.fromkeys(assumptions)
-    return grades, tuple(rests)
+    return grades, (*rests, *conditions) if grades else ()
 
 
 def prover_of(program: Program, derived: Program, assuming: Assumptions) -> Prover | None:
@@ -383,8 +393,8 @@ def prover_of(program: Program, derived: Program, assuming: Assumptions) -> Prov
 
 
 def graded(prover: Prover, name: str, cotangent: str, search: bool) -> tuple[Grade | None, tuple[str, ...]]:
-    """How sure it is that a gradient is the derived one, and what that rests on."""
+    """How sure it is that a gradient is the derived one, at more sizes than those of the run; what that rests on."""
     comparison = prover.compare(name, cotangent, search=search, patience=PATIENCE)
     if comparison.verdict == "proved":
         return "proved", comparison.assumptions
-    return ("exact" if comparison.exact else None), ()
+    return ("exact" if comparison.exact and not any(map(is_fixed, prover.sides)) else None), ()

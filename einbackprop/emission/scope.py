@@ -73,6 +73,7 @@ class Scope:
     helpers: set[str] = field(default_factory=set)
     inlined: dict[str, Equation] = field(default_factory=dict)
     made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
 
     def traced_size(self, letter: str) -> int:
         """The size that a letter had when the program was traced."""
@@ -83,6 +84,8 @@ class Scope:
         dimension = self.program.dimension(letter)
         if dimension.letters not in self.used_sizes:
             if not any(i in dimension.letters for given in self.program.inputs for i in given.ref.indices):
+                for source in self.program.made_of.get(dimension.letters[0], ""):
+                    self.held.setdefault(source, f"{letter} = {dimension.size} is made of it")
                 return str(dimension.size)
             self.used_sizes[dimension.letters] = self.identifiers.take(dimension.letters[0].upper())
         return self.used_sizes[dimension.letters]

@@ -78,6 +78,9 @@ def source(
     parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
     body = equations(program, scope)
     sizes, sizing = size_lines(program, scope)
+    checks, checked = held_lines(program, scope)
+    sizes, sizing = checks + sizes, sizing | checked
+    sizes = [f"# where {comment(condition)}" for condition in program.conditions] + sizes
     scope.at_hand = used = used_names(program) | sizing
     returned = nested(program.structure, program, scope)
     opening = [line for name, node in containers for line in unpacking.unpack(name, node, used, scope)]
@@ -188,6 +191,22 @@ def size_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
             sizing.add(chosen.ref.name)
             lines.append(f"{scope.used_sizes[dimension.letters]} = {scope.names[chosen.ref.name]}.shape[{axis}]")
     return lines, sizing
+
+
+def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
+    """The lines that refuse sizes for which the program does not hold, and the inputs that they look at."""
+    used = used_names(program)
+    lines, looked = [], set()
+    for letter, reason in {**scope.held, **program.held}.items():
+        given = [i for i in program.inputs if letter in i.ref.indices]
+        if not given:
+            continue
+        chosen = next((i for i in given if i.ref.name in used), given[0])
+        looked.add(chosen.ref.name)
+        size = f"{scope.names[chosen.ref.name]}.shape[{chosen.ref.indices.index(letter)}]"
+        told = literal(f"{size} must be {program.sizes[letter]}: {comment(reason)}")
+        lines += [f"if {size} != {program.sizes[letter]}:", f"{INDENT}raise ValueError({told})"]
+    return lines, looked
 
 
 def input_lines(program: Program, used: set[str], scope: Scope) -> list[str]:

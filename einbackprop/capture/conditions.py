@@ -1,0 +1,143 @@
+"""What a trace met on its way: conditions on values and on sizes, each in the user's words with its line.
+
+A trace follows one way through the code. What is proved of it holds where the conditions on that way go as they went.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..core.dimensions import Axis
+from ..core.program import Source
+from ..core.syntax import parse_python
+
+Kind = Literal["values", "sizes", "rounds", "taken", "caught", "given", "frozen"]
+SHOWN = 60  # characters of a line that are shown
+LISTED = 6  # conditions that are told one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something on which the way through the code depended.
+
+    Attributes
+    ----------
+    kind : 'values', 'sizes', 'rounds', 'taken', 'caught', 'given' or 'frozen'
+        A truth value of values or of sizes; how often a loop ran; a value that was taken out of the arrays as it was;
+        an exception that was caught; a whole number that was an argument; a number made of sizes that no longer says
+        so.
+    said : str
+        In words, with the line.
+    source : Source or None
+    """
+
+    kind: Kind
+    said: str
+    source: Source | None
+
+    @property
+    def is_of_values(self) -> bool:
+        """Whether it was met for the values of this run."""
+        return self.kind in ("values", "taken", "caught")
+
+    @property
+    def freezes(self) -> bool:
+        """Whether it holds at the sizes of this run only, so that nothing is proved for others."""
+        return self.kind == "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One time that a condition was met, and how it went."""
+
+    kind: Kind
+    source: Source | None
+    answer: Any
+    axes: tuple[Axis, ...] = ()  # those whose sizes it is about
+
+
+def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
+    """What was met, each line once."""
+    groups: dict[tuple[Any, ...], list[Meeting]] = {}
+    for met in meetings:
+        answer = met.answer if met.kind in ("frozen", "given", "caught") else ""
+        key = (met.kind, met.source and (met.source.file, met.source.line), answer)
+        groups.setdefault(key, []).append(met)
+    for group in groups.values():
+        source = group[0].source
+        yield Condition(group[0].kind, sentence(group[0].kind, source, [met.answer for met in group]), source)
+
+
+def sentence(kind: Kind, source: Source | None, answers: Sequence[Any]) -> str:
+    """``if W[0, 0] > 1.3`` in line 7 was taken as false."""
+    code = shortened(code_of(source)) if source else ""
+    where = f"`{code}` in line {source.line}" if source else "a line that is not known"
+    match kind:
+        case "values" | "sizes":
+            return f"{where} {taken(code, answers)}{'' if kind == 'values' else ' at these sizes'}"
+        case "rounds":
+            counts = list(dict.fromkeys(answers))
+            return f"{where} goes through {' and '.join(map(str, counts))} rounds"
+        case "caught":
+            return f"{where} raised {answers[0]}, which was caught"
+        case "frozen" | "given":
+            return f"{answers[0]} in line {source.line}" if source else str(answers[0])
+    return f"what {where} takes out of the arrays is as in this run"
+
+
+def code_of(source: Source) -> str:
+    """The statement as the user wrote it; of a compound one, its head without the colon."""
+    written = linecache.getline(source.file, source.line).split("#")[0].strip()
+    return (written if written.endswith(":") else source.code.rstrip()).rstrip(":")
+
+
+def taken(code: str, answers: Sequence[bool]) -> str:
+    """How a truth value went: ``was taken as false``."""
+    if code.startswith("assert "):
+        return "held"
+    if not decides(code):
+        return "was decided as in this run"
+    if len(set(answers)) == 1:
+        return f"was taken as {str(bool(answers[0])).lower()}"
+    return f"was taken as true {times(sum(map(bool, answers)))} and as false {times(sum(not a for a in answers))}"
+
+
+def times(count: int) -> str:
+    """``once``, ``3 times``."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def decides(code: str) -> bool:
+    """Whether the truth value that is asked is that of the whole test of an ``if`` or a ``while``."""
+    try:
+        statement = parse_python(f"{code.removeprefix('el')}: pass").body[0]
+    except (SyntaxError, ValueError):
+        return False
+    if not isinstance(statement, ast.If | ast.While):
+        return False
+    parts = ast.walk(statement.test)
+    return not any(isinstance(p, ast.BoolOp | ast.IfExp | ast.comprehension) or is_negation(p) for p in parts)
+
+
+def is_negation(node: ast.AST) -> bool:
+    """Whether it turns a truth value round."""
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def shortened(code: str) -> str:
+    """The code, its end left out where it is long."""
+    return code if len(code) <= SHOWN else code[: SHOWN - 2] + " …"
+
+
+def assumed(met: Sequence[Condition]) -> tuple[str, ...]:
+    """Each condition as an assumption of a proof; of many, the lines of the rest."""
+    told = [condition.said for condition in met if not condition.freezes]
+    if len(told) <= LISTED:
+        return tuple(dict.fromkeys(told))
+    rest = [c for c in met if not c.freezes][LISTED - 1 :]
+    lines = sorted({c.source.line for c in rest if c.source})
+    return (*told[: LISTED - 1], f"{len(rest)} more conditions went as here, in lines {', '.join(map(str, lines))}")

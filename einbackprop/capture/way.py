@@ -1,0 +1,120 @@
+"""What the way through the code depended on: its conditions, its expressions of sizes, and the positions it named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+from ..core.dimensions import Axis, Dimensions
+from ..core.program import Source
+from .conditions import Condition, Kind, Meeting, conditions, sentence
+from .sizes import axes_of, is_measured, key_of, named_axis, plain, size_of, terms_of, told
+from .terms import Terms, axes_in, rooted, settled
+from .terms import key as terms_key
+
+
+class Way:
+    """What one trace met, beside its equations.
+
+    Attributes
+    ----------
+    meetings : list of Meeting
+        The conditions that were met.
+    sized : mapping of value name to Meeting
+        The constants that count as far as a size says, and what to say of them.
+    keeps_sizes : bool
+        Whether expressions of sizes get letters of their own in factors; else they are numbers, which is written down.
+    """
+
+    def __init__(self, dimensions: Dimensions, source: Callable[[], Source | None]) -> None:
+        self.dimensions, self.source = dimensions, source
+        self.meetings: list[Meeting] = []
+        self.sized: dict[str, Meeting] = {}
+        self.keeps_sizes = False
+        self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
+        self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
+        self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
+        self._spots: list[tuple[Axis, Any, Source | None]] = []
+
+    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
+        """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
+        self.meetings.append(Meeting(kind, self.source(), answer, axes))
+
+    def expression(
+        self, of: tuple[Terms, ...], size: int, made: Terms | None, parts: tuple[Axis, ...]
+    ) -> Axis:
+        """The axis whose size is an expression of others, a sum or a quotient of two: one wherever that is computed."""
+        known = self._expressions.setdefault((len(of), size), [])
+        key = [terms_key(rooted(terms)) for terms in of]
+        for before, axis in known:  # dimensions may have become one since
+            if [terms_key(rooted(terms)) for terms in before] == key:
+                return axis
+        axis = self.dimensions.new(size)
+        axis.made, axis.quotient, axis.parts = made, made is None, parts
+        self._unclaimed.add(axis)
+        known.append((of, axis))
+        return axis
+
+    def part(self, whole: Axis, begin: Any, step: int, count: Any) -> Axis:
+        """The axis of the entries begin, begin + step, … of another, which is the same for the same expressions."""
+        size, key = int(plain(count)), (key_of(begin), key_of(count))
+        known = self._parts.setdefault((int(plain(begin)), step, size), [])
+        for other, *before, axis in known:
+            if other.root() is whole.root() and tuple(map(key_of, before)) == key:
+                return axis
+        named = named_axis(count)
+        made = named if named is not None and named in self._unclaimed else self.dimensions.new(size)
+        self._unclaimed.discard(made)
+        known.append((whole, begin, count, made))
+        self.sized_as(made, count)
+        if is_measured(count):
+            self._expressions.setdefault((1, size), []).append(((count.expanded,), made))
+        self.spot(whole, begin)
+        if step == 1:
+            self.spot(whole, begin + count)
+        return made
+
+    def sized_as(self, axis: Axis, size: Any) -> Axis:
+        """An axis whose size is an expression of others."""
+        found = terms_of(size)
+        if found is not None and axis.made is None and axis.parent is None and axis not in axes_in(found):
+            axis.made, axis.parts = found, axes_in(found)
+        return axis
+
+    def spot(self, whole: Axis, place: Any) -> None:
+        """A position along an axis is named, by a number or as an expression of sizes."""
+        self._spots.append((whole, place, self.source()))
+
+    def coincidences(self, pinned: set[Axis]) -> Iterator[Meeting]:
+        """Positions that are one at these sizes only: the last of n, and the number 5.
+
+        Sizes that are pinned, as a loop that runs so often does, are numbers.
+        """
+        known: dict[tuple[Axis, int], dict[Hashable, tuple[Any, Source | None]]] = {}
+        for whole, place, source in self._spots:
+            found = terms_of(place)
+            key = object() if found is None else terms_key(settled(found, pinned))
+            known.setdefault((whole.root(), int(plain(place))), {}).setdefault(key, (place, source))
+        for spots in known.values():
+            if len(spots) > 1:
+                for place, source in spots.values():
+                    if is_measured(place):
+                        yield Meeting("frozen", source, f"{told(place)} is {place.number}", axes_of(place))
+
+    def held(self) -> Iterator[tuple[frozenset[Axis] | None, str]]:
+        """The dimensions whose sizes must stay as they are where positions are numbers, and why; None for all."""
+        for met in self.meetings:
+            if met.kind in ("rounds", "sizes", "frozen"):
+                said = sentence(met.kind, met.source, [met.answer])
+                yield frozenset(met.axes) if met.axes else None, said
+        for whole, place, source in self._spots:
+            if is_measured(place) and not place.lost and key_of(place) != key_of(size_of(whole)):
+                said = sentence("frozen", source, [f"{told(place)} is {place.number}"])
+                yield frozenset(axes_of(place)), said
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the way through the code depended on; sizes that a loop holds fast are told once."""
+        pinned = {m.axes[0].root() for m in self.meetings if m.kind == "rounds" and len(m.axes) == 1}
+        met = [m for m in (*self.meetings, *self.coincidences(pinned))
+               if m.kind not in ("frozen", "sizes") or not m.axes or not pinned.issuperset(a.root() for a in m.axes)]
+        return tuple(conditions(met))

@@ -1,0 +1,142 @@
+"""``proved`` means it: conditions are printed as assumptions, and a number is not taken for the size that it equals."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from condition_cases import BRANCHES, MORE_RIGHT, MORE_WRONG, Case, behind_conditions, function, with_sizes
+from hypothesis import settings
+
+import einbackprop as eb
+from einbackprop.capture.tracer import record
+
+THOROUGH = settings.get_current_profile_name() == "thorough"
+LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")
+RIGHT = [*(right for _, right, _, _ in with_sizes()), *MORE_RIGHT]
+WRONG = [*MORE_WRONG, *(case for _, _, *cases in with_sizes() for case in cases)]
+BEHIND = list(behind_conditions())
+
+
+def some(cases: Sequence[Case], every: int) -> list[Case]:
+    """Every so manieth case; all in the thorough profile."""
+    return list(cases if THOROUGH else cases[::every])
+
+
+def arguments() -> tuple[np.ndarray, np.ndarray]:
+    """A vector of 6 and a matrix of 6 and 4."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=6), rng.normal(size=(6, 4))
+
+
+def checked(case: Case) -> eb.Report:
+    """The check of a case."""
+    with np.errstate(all="ignore"):
+        return eb.check(function(case.loss), function(case.gradient), *arguments())
+
+
+def sure(report: eb.Report) -> bool:
+    """Whether the gradient is said to be right for more than the numbers that were tried."""
+    return report.gradients[0].grade in ("proved", "exact")
+
+
+def conditions(report: eb.Report) -> list[str]:
+    """The conditions with a line that proofs are said to rest on."""
+    rests = next((text for text in report.assumptions if text.startswith("Proofs rest on: ")), "")
+    return [part for part in rests.removeprefix("Proofs rest on: ").rstrip(".").split("; ") if LINE.search(part)]
+
+
+@pytest.mark.parametrize("case", some(WRONG, 4), ids=str)
+def test_a_number_is_not_taken_for_a_size_that_it_equals(case: Case) -> None:
+    report = checked(case)
+    assert not sure(report) or conditions(report), str(report)
+
+
+@pytest.mark.parametrize("case", some(BEHIND, 3), ids=str)
+def test_a_branch_is_an_assumption_of_the_proof(case: Case) -> None:
+    report = checked(case)
+    assert not sure(report) or conditions(report), str(report)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")  # at other sizes
+def test_most_gradients_with_arithmetic_on_sizes_are_proved() -> None:
+    cases = some(RIGHT, 4)
+    proved = [case for case in cases if sure(checked(case))]
+    assert len(proved) >= (0.85 if THOROUGH else 0.75) * len(cases), [str(case) for case in cases if case not in proved]
+
+
+def test_enough_cases() -> None:
+    assert len(RIGHT) >= 60
+    assert len(WRONG) >= 60
+    assert len(BEHIND) >= 60
+
+
+@pytest.mark.parametrize(("branch", "said"), [
+    (BRANCHES["if"].format(t="x.sum() < 1e6"), "`if x.sum() < 1e6` in line 2 was taken as true"),
+    (BRANCHES["assert"].format(t="x.sum() < 1e6"), "`assert x.sum() < 1e6` in line 2 held"),
+    (BRANCHES["if"].format(t="x.size != 7"), "`if x.size != 7` in line 2 was taken as true at these sizes"),
+    ("y = x\nwhile np.abs(y).sum() > 1e6:\n    y = y / 2\nreturn (y ** 2).sum()",
+     "`while np.abs(y).sum() > 1e6` in line 3 was taken as false"),
+    ("y = x ** 2\nfor v in X:\n    y = 1.5 * y\nreturn y.sum()", "`for v in X` in line 3 goes through 6 rounds"),
+    ("y = x ** 2\nfor i in range(len(x)):\n    y = 1.5 * y\nreturn y.sum()",
+     "`for i in range(len(x))` in line 3 goes through 6 rounds"),
+    ("try:\n    with np.errstate(all='raise'):\n        np.exp(x * 0 + 1e4)\nexcept FloatingPointError:\n    pass\n"
+     "return (x ** 2).sum()", "`np.exp(x * 0 + 1e4)` in line 4 raised FloatingPointError, which was caught"),
+])  # fmt: skip
+def test_conditions_in_the_users_words(branch: str, said: str) -> None:
+    rounds = f"y = 2 * x\nfor i in range(len({'X' if 'X' in said else 'x'})):\n    y = 1.5 * y\nreturn y"
+    report = checked(Case("", branch, rounds if "rounds" in said else "return 2 * x"))
+    assert report.gradients[0].grade == "proved"
+    assert said in conditions(report)
+    assert any(said in text for text in json.loads(report.to_json())["assumptions"])
+    assert said.split("`")[2] in report.to_html()
+
+
+@pytest.mark.parametrize("test", ["len(x) >= 1", "len(x) != 0", "x.shape[0] == X.shape[0]", "len(x)", "len(x) + 1 > 1"])
+def test_what_holds_for_every_size_is_no_condition(test: str) -> None:
+    function_of_both = function(f"y = x @ X\nif {test}:\n    return y.sum()\nreturn (y ** 2).sum()")
+    assert record(function_of_both, arguments()).conditions == ()
+
+
+def test_a_frozen_size_is_named_with_its_line() -> None:
+    case = Case("", "n = len(x)\nreturn (x ** 2).sum() / np.log(n)", "n = len(x)\nreturn 2 * x / np.log(n)")
+    report = checked(case)
+    assert report.gradients[0].grade == "close"
+
+
+def test_positions_that_agree_by_chance_are_named() -> None:
+    report = checked(Case("", "n = len(x)\nreturn x[n - 1] ** 2", "d = np.zeros_like(x)\nd[5] = 2 * x[5]\nreturn d"))
+    assert "Sizes frozen: n - 1 is 5 in line 3. So nothing is proved for other sizes." in report.assumptions
+
+
+def test_expressions_of_sizes_are_one_letter() -> None:
+    half = function("n = len(x)\nreturn (x[:n // 2] * x[n // 2 : 2 * (n // 2)]).sum() / (n - 1) + 1 / (n - 1)")
+    assert {c.said for c in record(half, arguments()).conditions} == {"n - 1 is 5 in line 3"}
+
+
+@pytest.mark.parametrize("case", some(RIGHT, 5), ids=str)
+def test_emitted_source_is_right_at_other_sizes_or_says_why_not(case: Case) -> None:
+    gradient = function(case.gradient)
+    made: dict[str, Any] = {}
+    exec(eb.source(eb.derive(function(case.loss), *arguments())), made)  # the text is ours
+    backward = made["backward"]
+    rng = np.random.default_rng(4)
+    for n, m in ((6, 4), (7, 5), (9, 4), (8, 3)):
+        x, both = rng.normal(size=n), rng.normal(size=(n, m))
+        try:
+            found = backward(x, both)
+        except ValueError as error:
+            assert (n, m) != (6, 4)
+            assert re.search(r"must be \d+: .*(in line \d+|made of it)", str(error)), error  # noqa: PT017
+        else:
+            np.testing.assert_allclose(found, gradient(x, both))
+
+
+@pytest.mark.parametrize("case", some([c for c in BEHIND if "np.errstate" not in c.loss], 6), ids=str)
+def test_emitted_source_says_which_way_it_holds_for(case: Case) -> None:
+    text = eb.source(eb.derive(function(case.loss), *arguments()))
+    assert "    # where " in text or " must be " in text
