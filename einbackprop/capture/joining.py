@@ -124,7 +124,9 @@ def flipped(array: Any, axis: Any) -> Any:
 
 def taken(array: Any, positions: Any, axis: int) -> Any:
     """The entries at some positions along an axis, which are those of these sizes."""
-    array.recorder.met("frozen", f"{told(array.shape[axis])} is {plain(array.shape[axis])}")
+    size = array.shape[axis]
+    if is_measured(size):
+        array.recorder.met("frozen", f"{told(size)} is {plain(size)}")
     return array[(*along(axis), positions)]
 
 

@@ -25,6 +25,7 @@ from ..core.program import (
     Ref,
     Sum,
     Update,
+    operands,
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
 from ..errors import ShapeError
@@ -125,11 +126,19 @@ class Scope:
 
     def dtype(self, kind: Dtype, names: Sequence[str]) -> str:
         """A dtype as an expression: that of one of these arrays if they have it, so that it follows them."""
-        having = [name for name in names if self.dtypes[name] == kind and name not in self.inlined]
+        written = [leaf for name in names for leaf in self.written_in(name)]
+        having = [name for name in written if self.dtypes[name] == kind]
         other = self.swapped_kind(names)
         for name in sorted(having, key=lambda name: self.swapped[name] != other):
             return f"{self.names[name]}.dtype"
         return "int" if kind == np.dtype(int) else "bool" if kind.kind == "b" else f"np.{kind.name}"
+
+    def written_in(self, name: str) -> list[str]:
+        """The values that stand where a value is read: itself, or what it is made of where it has no line."""
+        equation = self.inlined.get(name)
+        if equation is None:
+            return [name]
+        return [leaf for ref in operands(equation) for leaf in self.written_in(ref.name)]
 
     def swapped_kind(self, names: Sequence[str]) -> Dtype | None:
         """The dtype that a product of values has if the inputs have the other width of floats."""
