@@ -19,7 +19,7 @@ def identifier(name: str) -> str:
     Python normalises identifiers (NFKC), so this does too: two names that look alike may become one.
     """
     normal = unicodedata.normalize("NFKC", name[:LONGEST])[:LONGEST]
-    safe = "".join(c if f"a{c}".isidentifier() else "_" for c in normal)
+    safe = "".join(c if f"a{c}".isidentifier() and c.isprintable() else "_" for c in normal)
     if not safe.strip("_"):
         safe = "value"
     if not safe.isidentifier() or (safe.startswith("__") and safe.endswith("__")):  # __builtins__ is Python's own
