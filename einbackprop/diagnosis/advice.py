@@ -18,6 +18,8 @@ import numpy as np
 
 from ..core.program import Equation, Source, operands
 from ..core.syntax import parse_python
+from ..world import Raised, attempt
+from ..world.calls import MARK
 from .edits import Edit
 from .frames import frames_at, outcomes, spellings
 from .rewriting import grown, is_negative, rewritten, scaled_parts, times, with_nodes
@@ -177,9 +179,8 @@ def run(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     """The value of an expression of the user's; None where it cannot be run on its own."""
     code = compile(ast.fix_missing_locations(ast.Expression(copy.deepcopy(expression))), "<line>", "eval")
     try:
-        with np.errstate(all="ignore"):
-            return eval(code, {"__builtins__": {}}, dict(names))
-    except Exception:  # names that are not values, shapes that the trace has not kept
+        return attempt(eval, code, {"__builtins__": {MARK: True}}, dict(names))
+    except Raised:  # names that are not values, shapes that the trace has not kept
         return None
 
 

@@ -47,8 +47,8 @@ def frames_at(run: Run | None, given: Sequence[Any], file: str, line: int) -> li
 def copied(value: Any) -> Any:
     """A copy, since the line may write into it; the thing itself where it has none."""
     try:
-        return copy.deepcopy(value)
-    except Exception:  # open files, generators, modules: nothing that a line computes with
+        return attempt(copy.deepcopy, value)
+    except Raised:  # open files, generators, modules: nothing that a line computes with
         return value
 
 
