@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apart import check_apart as check
 from hypothesis import settings
 from wild import CONTROLS, WRONG, Fixture, Wrong, pick, replace
 
 from einbackprop.checking.reports import Report
+from einbackprop.checking.solving import check
 
 SLOW = ("rnn_product_after_the_loop", "rnn_backwards_lists")  # long to prove: many steps of time
 THOROUGH = settings.default is not None and settings.default.max_examples > 100

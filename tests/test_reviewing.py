@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apart import check_apart as check
 from library import COLUMNS, NORM
 
+from einbackprop.checking.solving import check
 from einbackprop.shell.command import main
 
 

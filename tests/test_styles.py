@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from apart import check_apart as check
 from library import CELL, CONTEXTS, HELPER, MASKED, STYLES, line_of
 
 import einbackprop as eb
 from einbackprop.checking.reports import Report
+from einbackprop.checking.solving import check
 from einbackprop.core.program import Position, picks
 
 BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes]

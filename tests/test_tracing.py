@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apart import apart
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
@@ -39,7 +38,7 @@ def numbers(value: Any) -> list[np.ndarray]:
 def check(function: Function, *arguments: Any, opaque: bool = False) -> Program:
     """Trace, and hold the program's numbers against NumPy's; nothing may be unread, and no argument changed."""
     before = nesting.duplicate(arguments)
-    program = record(apart(function), arguments).program
+    program = record(function, arguments).program
     for mine, theirs in zip(numbers(arguments), numbers(before), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     unread = [e.reason for e in program.equations if isinstance(e, Opaque)]
