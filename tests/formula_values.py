@@ -1,293 +1,368 @@
 """What a printed formula is worth: ``dW[k,j] = Σ_b d[k,b] h[j,b]`` evaluated at arrays, read off the text alone.
 
 It shares no code with what prints formulas, so that a formula that a report shows can be held against the line that the
-user had.
+user had. ``formula_parser`` reads the text; here it is given values.
 """
 
-import re
-from collections.abc import Mapping
-from fractions import Fraction
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from random import Random
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from formula_parser import Node, Statement, UnreadableError, parse_statement
 
-VULGAR = {"½": 1 / 2, "⅓": 1 / 3, "⅔": 2 / 3, "¼": 1 / 4, "¾": 3 / 4}
-LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-TOKEN = re.compile(
-    r"(?P<space>\s*)(?:(?P<sum>Σ_[a-z]+)|(?P<extreme>(?:max|min)_[a-z]+)|(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?|[½⅓⅔¼¾])"
-    r"|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?P<read>[A-Za-z_′][A-Za-z0-9_.'′]*(?:\([^()\[\]]*\))?\[[a-z](?:,[a-z])*\])"
-    r"|(?P<name>[A-Za-z_′][A-Za-z0-9_.'′]*)|(?P<size>\|[a-z]\|)|(?P<mark>[-+*/·√^()\[\],=≠<>≤≥|]))"
-)
+NO_SIZES: Mapping[str, int] = MappingProxyType({})
 COMPARISONS = {
     "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal, "≥": np.greater_equal,
-    "and": np.logical_and, "or": np.logical_or,
+    "and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor,
 }  # fmt: skip
-FUNCTIONS = {name: getattr(np, name) for name in ("tanh", "exp", "log", "sqrt", "sign", "sin", "cos")} | {
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "max": np.maximum, "min": np.minimum,
+OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+OF_NUMPY = (
+    *("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "abs", "sign", "floor", "ceil", "trunc", "conj", "real"),
+)
+
+
+def cube_root(x: Any) -> Any:
+    """The real root of real numbers, the principal one of complex ones."""
+    return x ** (1 / 3) if np.iscomplexobj(x) else np.cbrt(x)
+
+
+def complex_arctan2(a: Any, b: Any) -> Any:
+    """The angle of the point (b, a); for complex numbers its analytic continuation, by a logarithm."""
+    if not np.iscomplexobj(a) and not np.iscomplexobj(b):
+        return np.arctan2(a, b)
+    return -1j * np.log((b + 1j * a) / np.sqrt(a * a + b * b))
+
+
+def complex_hypot(a: Any, b: Any) -> Any:
+    return np.sqrt(a * a + b * b) if np.iscomplexobj(a) or np.iscomplexobj(b) else np.hypot(a, b)
+
+
+def complex_logaddexp(a: Any, b: Any) -> Any:
+    complex_one = np.iscomplexobj(a) or np.iscomplexobj(b)
+    return np.log(np.exp(a) + np.exp(b)) if complex_one else np.logaddexp(a, b)
+
+
+FUNCTIONS: dict[str, Any] = {name: getattr(np, name) for name in OF_NUMPY} | {
+    "isnan": lambda x: np.isnan(x) * 1, "isinf": lambda x: np.isinf(x) * 1, "isfinite": lambda x: np.isfinite(x) * 1,
+    "imag": lambda x: x.imag if np.iscomplexobj(x) else 0 * x, "truth": lambda x: (x != 0) * 1.0,
+    "max": np.maximum, "min": np.minimum, "round": np.rint, "mod": np.mod, "floor_divide": np.floor_divide,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "softplus": lambda z: complex_logaddexp(0 * z, z),
+    "sqrt": np.sqrt, "cbrt": cube_root, "power": lambda x, p: x**p,
+    "arctan2": complex_arctan2, "hypot": complex_hypot, "logaddexp": complex_logaddexp,
 }  # fmt: skip
 
 
-class UnreadableError(Exception):
-    """A formula that this reader does not know, or a name that there is no value for."""
+@dataclass
+class Evaluation:
+    """Formulas evaluated on a grid that has an axis for each letter.
 
+    ``nudge`` draws what numbers that may be rounded are changed by.
+    """
 
-class Token(NamedTuple):
-    """A piece of a formula: its kind, its text, whether a space stands before it."""
+    values: Mapping[str, Any]
+    sizes: dict[str, int]
+    letters: list[str]
+    nudge: Random | None = None
+    arrays: dict[Node, Any] = field(default_factory=dict)
 
-    kind: str
-    text: str
-    spaced: bool
+    def of(self, node: Node, scope: frozenset[str]) -> Any:
+        """The value of a part; ``scope`` are the letters that are not its own to sum over."""
+        return getattr(self, "_" + node.kind)(node, scope)
 
+    def parts(self, node: Node, scope: frozenset[str]) -> list[Any]:
+        return [self.of(part, scope) for part in node.parts]
 
-def tokens_of(text: str) -> list[Token]:
-    """The pieces of a formula."""
-    found, at = [], 0
-    while at < len(text.rstrip()):
-        match = TOKEN.match(text, at)
-        if match is None:
-            raise UnreadableError(f"{text[at:]!r} in {text!r}")
-        kind = next(k for k in match.groupdict() if k != "space" and match[k] is not None)
-        found.append(Token(kind, match[kind], bool(match["space"])))
-        at = match.end()
-    return found
+    # leaves
 
+    def _number(self, node: Node, scope: frozenset[str]) -> Any:
+        moved = self.nudge.choice((-5e-6, 5e-6)) if self.nudge and node.rounded else 0
+        return node.number * (1 + moved) if moved else node.number
 
-class Formula:
-    """A right-hand side, evaluated on a grid that has an axis for each letter of it."""
+    def _size(self, node: Node, scope: frozenset[str]) -> Any:
+        return self.size(node.letters)
 
-    def __init__(self, text: str, values: Mapping[str, Any], out: str, sizes: Mapping[str, int] = MappingProxyType({})):
-        self.tokens, self.at, self.values = tokens_of(text), 0, values
-        self.sizes: dict[str, int] = dict(sizes)
-        for token in self.tokens:
-            if token.kind == "read":
-                name, letters = token.text[:-1].split("[")
-                if name == "ones" and name not in values:
-                    continue
-                shape = self.array(name, letters.count(",") + 1).shape
-                for letter, size in zip(letters.split(","), shape, strict=True):
-                    if letter in sizes:
-                        raise UnreadableError(f"{letter} has its size from the formula itself")
-                    if self.sizes.setdefault(letter, size) != size:
-                        raise UnreadableError(f"{letter} has two sizes in {text!r}")
-        self.letters = list(dict.fromkeys([*(i for i in self.sizes if i not in sizes), *out]))
-        grid = self.whole()
-        if self.at < len(self.tokens):
-            raise UnreadableError(f"{self.tokens[self.at].text!r} was not read in {text!r}")
-        self.result = self.arranged(grid, out)
+    def size(self, letter: str) -> int:
+        if letter not in self.sizes:
+            raise UnreadableError(f"nothing says how large {letter} is")
+        return self.sizes[letter]
 
-    def array(self, name: str, rank: int | None = None) -> Any:
-        """A value, without its axes of size 1 where the formula has no letters for them."""
-        if name not in self.values:
-            raise UnreadableError(f"nothing is called {name}")
-        array = np.asarray(self.values[name])
-        if rank is not None and array.ndim != rank:
-            array = np.squeeze(array)
-        if rank is not None and array.ndim != rank:
-            raise UnreadableError(f"{name} has {array.ndim} axes")
-        return array
+    def _letter(self, node: Node, scope: frozenset[str]) -> Any:
+        return self.spread(np.arange(self.size(node.letters)), node.letters)
 
-    def arranged(self, grid: Any, out: str) -> Any:
-        """The grid as an array with the letters of the result, which may be broadcast."""
-        if not self.letters:
-            return np.asarray(grid)
-        grid = np.asarray(grid) * np.ones([1] * len(self.letters))
-        for k, letter in enumerate(self.letters):
-            if letter not in out and grid.shape[k] != 1:
-                raise UnreadableError(f"{letter} is neither summed over nor in the result")
-        kept = [k for k, letter in enumerate(self.letters) if letter in out]
-        array = grid.reshape([grid.shape[k] for k in kept])
-        return array.transpose([[self.letters[k] for k in kept].index(i) for i in out])
+    def _ones(self, node: Node, scope: frozenset[str]) -> Any:
+        return 1.0
 
-    # Reading
-
-    def sees(self, *texts: str) -> bool:
-        """Whether one of some pieces comes next."""
-        return self.at < len(self.tokens) and self.tokens[self.at].text in texts
-
-    def take(self, text: str | None = None) -> Token:
-        """The next piece."""
-        if self.at == len(self.tokens) or (text is not None and not self.sees(text)):
-            raise UnreadableError(f"expected {text} at {self.at}")
-        self.at += 1
-        return self.tokens[self.at - 1]
-
-    def whole(self) -> Any:
-        """A sum; a choice; a write into an array."""
-        value = self.sum()
-        if self.sees("where") and "else" in [t.text for t in self.tokens[self.at :]]:
-            self.take()
-            condition = self.sum()
-            self.take("else")
-            return np.where(condition, value, self.sum())
-        if self.sees("at", "where"):
-            return self.write(value)
-        return value
-
-    def write(self, value: Any) -> Any:
-        """``v at [j=y[b]] where m, x elsewhere``."""
-        places: Any = np.ones([1] * len(self.letters))
-        base_letters = self.tokens[-2].text
-        if self.sees("at"):
-            self.take()
-            while self.sees("["):
-                places = places * self.atom()
-        if self.sees("where"):
-            self.take()
-            places = places * (self.atom() != 0)
-        self.take(",")
-        base = self.atom()
-        self.take("elsewhere")
-        inner = tuple(k for k, i in enumerate(self.letters) if i not in base_letters.partition("[")[2])
-        written, hit = value * places, places + 0 * value
-        for k in inner:
-            written, hit = written.sum(axis=k, keepdims=True), hit.sum(axis=k, keepdims=True)
-        return np.where(hit != 0, written, base)
-
-    def sum(self) -> Any:
-        """Terms with signs between them."""
-        total = self.product()
-        while self.sees("+", "-"):
-            sign = self.take().text
-            term = self.product()
-            total = total + term if sign == "+" else total - term
-        return total
-
-    def product(self) -> Any:
-        """Factors side by side; a Σ holds to the end of them."""
-        value: Any = 1.0
-        first = True
-        while self.at < len(self.tokens):
-            token = self.tokens[self.at]
-            if token.text == "-" and (first or (token.spaced and not self.tokens[self.at + 1].spaced)):
-                self.take()
-                return -value * self.product()
-            if token.kind == "sum":
-                self.take()
-                return value * self.summed(self.product(), token.text[2:])
-            if token.text == "/":
-                self.take()
-                value = value / self.power()
-            elif token.text in ("·", "*"):
-                self.take()
-            elif token.text in ("where", "at", "else", "elsewhere", "and", "or") or token.text in "+-)],=≠<>≤≥|":
-                break
-            else:
-                value = value * self.power()
-            first = False
-        if first:
-            raise UnreadableError("a factor is missing")
-        return value
-
-    def summed(self, value: Any, letters: str) -> Any:
-        """The sum over letters; what does not depend on a letter counts as often as it has values."""
-        for letter in letters:
-            k = self.letters.index(letter)
-            value = np.asarray(value) * np.ones([1] * len(self.letters))
-            value = value.sum(axis=k, keepdims=True) if value.shape[k] > 1 else value * self.sizes[letter]
-        return value
-
-    def power(self) -> Any:
-        """An atom with its exponent."""
-        value = self.atom()
-        while self.at < len(self.tokens) and (self.tokens[self.at].kind == "raised" or self.sees("^")):
-            token = self.take()
-            value = value ** (float(token.text.translate(LOWERED)) if token.kind == "raised" else self.atom())
-        return value
-
-    def atom(self) -> Any:
-        """A number, a value, a root, a call, a bracket, a sum in parentheses."""
-        token = self.take()
-        match token.kind:
-            case "number":
-                return VULGAR[token.text] if token.text in VULGAR else float(Fraction(token.text))
-            case "read":
-                name, letters = token.text[:-1].split("[")
-                if name == "ones" and name not in self.values:
-                    return 1.0
-                return self.spread(self.array(name, letters.count(",") + 1), letters.replace(",", ""))
-            case "size":
-                return self.sizes[token.text[1]]
-            case "extreme":
-                over = tuple(self.letters.index(letter) for letter in token.text[4:])
-                return getattr(np, token.text[:3])(self.product(), axis=over, keepdims=True)
-            case "name":
-                return self.named(token.text)
-        match token.text:
-            case "√":
-                return np.sqrt(self.atom())
-            case "(":
-                value = self.whole()
-                self.take(")")
-                return value
-            case "|":
-                value = np.abs(self.sum())
-                self.take("|")
-                return value
-            case "[":
-                return self.bracket()
-        raise UnreadableError(f"{token.text!r} begins nothing")
-
-    def named(self, name: str) -> Any:
-        """A call, a value without axes, the number that a letter stands for, or the size that its capital is."""
-        if self.sees("(") and not self.tokens[self.at].spaced:
-            self.take()
-            arguments = [self.sum()]
-            while self.sees(","):
-                self.take()
-                arguments.append(self.sum())
-            self.take(")")
-            if name not in FUNCTIONS:
-                raise UnreadableError(f"no function {name}")
-            return FUNCTIONS[name](*arguments)
-        if name in self.letters:
-            return self.spread(np.arange(self.sizes[name]), name)
-        if len(name) == 1 and name.isupper() and name not in self.values:
-            if name.lower() not in self.sizes:
-                raise UnreadableError(f"nothing says how large {name} is")
-            return self.sizes[name.lower()]
-        return self.array(name, 0)
-
-    def bracket(self) -> Any:
-        """``[j=y[b]]``, ``[z > 0]``, ``[not x]``."""
-        if self.sees("not"):
-            self.take()
-            value: Any = np.logical_not(self.sum())
-        else:
-            left = self.sum()
-            sign = self.take().text
-            value = COMPARISONS[sign](left, self.sum())
-        self.take("]")
-        return value * 1.0
+    def _value(self, node: Node, scope: frozenset[str]) -> Any:
+        if node not in self.arrays:
+            letters = "".join(node.axes)
+            array = aligned(self.values, node, self.sizes)
+            array = array.reshape([self.size(i) for i in letters])
+            self.arrays[node] = self.spread(array * 1 if array.dtype.kind == "b" else array, letters)
+        return self.arrays[node]
 
     def spread(self, array: Any, letters: str) -> Any:
         """An array with its axes where its letters stand in the grid; a letter that stands twice is a diagonal."""
         distinct = "".join(dict.fromkeys(letters))
-        array = np.einsum(f"{letters}->{distinct}", array)
+        array = np.einsum(array, [self.letters.index(i) for i in letters], [self.letters.index(i) for i in distinct])
         order = sorted(distinct, key=self.letters.index)
         array = array.transpose([distinct.index(i) for i in order])
         return array.reshape([array.shape[order.index(i)] if i in order else 1 for i in self.letters])
 
+    # arithmetic
 
-def formula_value(equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = MappingProxyType({})) -> Any:
+    def _plus(self, node: Node, scope: frozenset[str]) -> Any:
+        first, *others = self.parts(node, scope)
+        for other in others:
+            first = first + other
+        return first
+
+    def _minus(self, node: Node, scope: frozenset[str]) -> Any:
+        return -self.of(node.parts[0], scope)
+
+    def _times(self, node: Node, scope: frozenset[str]) -> Any:
+        value: Any = 1
+        for part in self.parts(node, scope):
+            value = value * part
+        return value
+
+    def _over(self, node: Node, scope: frozenset[str]) -> Any:
+        over, under = self.parts(node, scope)
+        return np.asarray(over) / np.asarray(under)
+
+    def _power(self, node: Node, scope: frozenset[str]) -> Any:
+        base, exponent = self.parts(node, scope)
+        base = np.asarray(base)
+        return base.astype(float) ** exponent if base.dtype.kind in "iu" else base**exponent
+
+    def _root(self, node: Node, scope: frozenset[str]) -> Any:
+        return np.sqrt(self.of(node.parts[0], scope))
+
+    def _call(self, node: Node, scope: frozenset[str]) -> Any:
+        if node.name not in FUNCTIONS:
+            raise UnreadableError(f"no function {node.name}")
+        return FUNCTIONS[node.name](*map(np.asarray, self.parts(node, scope)))
+
+    def _not(self, node: Node, scope: frozenset[str]) -> Any:
+        return (np.asarray(self.of(node.parts[0], scope)) == 0) * 1.0
+
+    def _compare(self, node: Node, scope: frozenset[str]) -> Any:
+        return COMPARISONS[node.name](*self.parts(node, scope)) * 1.0
+
+    _bracket = _compare
+
+    def _choice(self, node: Node, scope: frozenset[str]) -> Any:
+        condition, yes, no = self.parts(node, scope)
+        return np.where(np.asarray(condition) != 0, yes, no)
+
+    # over letters
+
+    def axes(self, letters: Iterable[str]) -> tuple[int, ...]:
+        return tuple(self.letters.index(i) for i in letters)
+
+    def full(self, value: Any, letters: Iterable[str]) -> Any:
+        """The value stretched along letters."""
+        value = np.asarray(value)
+        value = value.reshape(value.shape or (1,) * len(self.letters))
+        chosen = self.axes(letters)
+        shape = [self.size(i) if k in chosen else value.shape[k] for k, i in enumerate(self.letters)]
+        return np.broadcast_to(value, shape)
+
+    def _sum(self, node: Node, scope: frozenset[str]) -> Any:
+        """What does not depend on a letter counts as often as it has values."""
+        inner = scope | set(node.letters)
+        factors = [np.asarray(self.of(part, inner)) for part in product_parts(node.parts[0])]
+        times = np.prod([self.size(i) for i in node.letters], dtype=float)
+        over = set(self.axes(node.letters))
+        terms: list[Any] = []
+        present: set[int] = set()
+        for factor in factors:
+            own = [k for k, size in enumerate(factor.shape) if size != 1]
+            present |= set(own)
+            terms += [factor.reshape([factor.shape[k] for k in own]), own]
+        kept = sorted(present - over)
+        times /= np.prod([self.sizes[self.letters[k]] for k in over & present], dtype=float) if times else 1
+        total = np.einsum(*terms, kept, optimize=len(factors) > 2)
+        shape = [self.sizes[i] if k in kept else 1 for k, i in enumerate(self.letters)]
+        return np.asarray(total).reshape(shape) * times
+
+    def _extremum(self, node: Node, scope: frozenset[str]) -> Any:
+        value = self.full(self.of(node.parts[0], scope | set(node.letters)), node.letters)
+        over = self.axes(node.letters)
+        if not node.axes:
+            return getattr(np, node.name)(value, axis=over, keepdims=True) if over else value
+        rest = [k for k in range(len(self.letters)) if k not in over]
+        flat = value.transpose([*rest, *over]).reshape([*(value.shape[k] for k in rest), -1])
+        first = flat.argmax(-1) if node.name == "max" else flat.argmin(-1)
+        places = np.unravel_index(first, [self.size(i) for i in node.letters])
+        found = places[node.letters.index(node.axes[0])]
+        return found.reshape([1 if k in over else value.shape[k] for k in range(len(self.letters))])
+
+    def _write(self, node: Node, scope: frozenset[str]) -> Any:
+        """A write: letters that stand nowhere outside it number what is written."""
+        value_node, base_node, places, *mask = node.parts
+        bound = sorted(free_letters(places) - scope)
+        inner = scope | set(bound)
+        value, base = self.of(value_node, inner), self.of(base_node, scope)
+        hit: Any = True
+        for condition in [*places.parts, *mask]:
+            hit = np.logical_and(hit, np.asarray(self.of(condition, inner)) != 0)
+        hit = self.full(hit, bound)
+        written = np.where(hit, value, 0).sum(axis=self.axes(bound), keepdims=True)
+        return np.where(hit.any(axis=self.axes(bound), keepdims=True), written, base)
+
+
+def product_parts(node: Node) -> list[Node]:
+    """The factors of a product."""
+    return [p for part in node.parts for p in product_parts(part)] if node.kind == "times" else [node]
+
+
+def free_letters(node: Node) -> set[str]:
+    """The letters of a part that it does not sum over itself."""
+    own = set("".join(node.axes)) if node.kind in ("value", "ones") else set()
+    own |= {node.letters} if node.kind == "letter" else set()
+    for part in node.parts:
+        own |= free_letters(part)
+    return own - set(node.letters) if node.kind in ("sum", "extremum") else own
+
+
+def all_letters(node: Node) -> set[str]:
+    """Every letter that stands in a formula but in a size."""
+    return {i for n in node.walk() if n.kind != "size" for i in ("".join(n.axes) + n.letters)}
+
+
+def aligned(values: Mapping[str, Any], node: Node, sizes: Mapping[str, int]) -> Any:
+    """A value, without axes of size 1 that the formula has no letters for."""
+    array = np.asarray(values[node.name])
+    spare = array.ndim - len(node.axes)
+    units = [k for k, size in enumerate(array.shape) if size == 1]
+    wanted = [np.prod([sizes[i] for i in axis]) if all(i in sizes for i in axis) else None for axis in node.axes]
+    for dropped in combinations(units, spare) if spare > 0 else [()] * (spare == 0):
+        shape = [size for k, size in enumerate(array.shape) if k not in dropped]
+        if all(w is None or w == size for w, size in zip(wanted, shape, strict=True)):
+            return array.reshape(shape)
+    raise UnreadableError(f"{node.name} has the shape {array.shape}, but the letters {node.axes} of {dict(sizes)}")
+
+
+def sizes_in(statement: Statement, values: Mapping[str, Any], given: Mapping[str, int]) -> dict[str, int]:
+    """The size of each letter, as arrays say; a letter has one size in a formula."""
+    sizes = dict(given)
+    reads = [node for node in statement.right.walk() if node.kind == "value"]
+    before = -1
+    while before < len(sizes):
+        before = len(sizes)
+        for node in reads:
+            shape = aligned(values, node, sizes).shape
+            for axis, size in zip(node.axes, shape, strict=True):
+                unknown = {i for i in axis if i not in sizes}
+                known = int(np.prod([sizes[i] for i in axis if i in sizes], dtype=int))
+                if len(unknown) == 1 and len(axis) > len(set(axis)) - len(unknown) and known:
+                    sizes[unknown.pop()] = size // known
+                if all(i in sizes for i in axis) and int(np.prod([sizes[i] for i in axis], dtype=int)) != size:
+                    raise UnreadableError(f"{node.name} is {shape}, where {axis} has another size: {sizes}")
+    return sizes
+
+
+def right_value(
+    statement: Statement, values: Mapping[str, Any], given: Mapping[str, int], nudge: Random | None = None
+) -> Any:
+    """What a right-hand side is worth, with the axes of the left-hand side; what is broadcast has size 1."""
+    numbers = {name for name, value in values.items() if not np.ndim(value)} - set(given)
+    statement = settled(statement, numbers)
+    sizes = sizes_in(statement, values, given)
+    out = "".join(dict.fromkeys("".join(statement.axes)))
+    letters = list(dict.fromkeys([*out, *sorted(all_letters(statement.right))]))
+    loose = free_letters(statement.right) - set(out) - write_letters(statement.right, frozenset(out))
+    if loose:
+        raise UnreadableError(f"{loose} is neither summed over nor in the result")
+    evaluation = Evaluation(values, sizes, letters, nudge)
+    with np.errstate(all="ignore"):
+        grid = np.asarray(evaluation.of(statement.right, frozenset(out)))
+    grid = grid.reshape(grid.shape or (1,) * len(letters))
+    array = grid.reshape([grid.shape[k] for k in range(len(out))])
+    if "".join(statement.axes) == out == "".join(a for a in statement.axes if len(a) == 1):
+        return array
+    full = np.broadcast_to(array, [evaluation.size(i) for i in out])
+    return placed(full, out, statement.axes, sizes)
+
+
+def settled(statement: Statement, numbers: set[str]) -> Statement:
+    """The statement with names for letters in positions that are none elsewhere: ``[k=n]`` picks by the number n."""
+    letters = {i for axis in statement.axes for i in axis}
+    parts = [node for node in statement.right.walk() if node.kind not in ("size", "letter")]
+    letters |= {i for node in parts for i in "".join(node.axes) + node.letters}
+    return replace(statement, right=with_names(statement.right, numbers - letters))
+
+
+def with_names(node: Node, names: set[str]) -> Node:
+    if node.kind == "letter" and node.letters in names:
+        return Node("value", name=node.letters)
+    return replace(node, parts=tuple(with_names(part, names) for part in node.parts)) if node.parts else node
+
+
+def write_letters(node: Node, scope: frozenset[str]) -> set[str]:
+    """The letters that number what is written, in the writes of a formula."""
+    return {i for n in node.walk() if n.kind == "write" for i in free_letters(n.parts[2])} - scope
+
+
+def placed(array: Any, out: str, axes: tuple[str, ...], sizes: Mapping[str, int]) -> Any:
+    """The array in the axes of the left-hand side: on a diagonal where a letter stands twice, merged in parentheses."""
+    letters = "".join(axes)
+    result = np.zeros([sizes[i] for i in letters], array.dtype)
+    grid = dict(zip(out, np.ogrid[tuple(slice(sizes[i]) for i in out)], strict=True))
+    result[tuple(grid[i] for i in letters)] = array
+    return result.reshape([int(np.prod([sizes[i] for i in axis])) for axis in axes])
+
+
+def updated(statement: Statement, right: Any, values: Mapping[str, Any]) -> Any:
+    """The value after the statement: of ``g[i] -= …`` what g was, less the right-hand side."""
+    if not statement.operator:
+        return right
+    if statement.name not in values:
+        raise UnreadableError(f"nothing says what {statement.name} was")
+    before = np.asarray(values[statement.name])
+    same = np.size(right) == before.size and np.ndim(right) <= before.ndim
+    return OPERATORS[statement.operator](before, np.reshape(right, before.shape) if same else right)
+
+
+def formula_value(equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES) -> Any:
     """The value that a printed equation gives its left-hand side.
 
     Parameters
     ----------
     equation : str
-        ``name[i,j] = …``; only the first line of the text is read.
+        ``name[i,j] = …``, ``name -= …``, ``return₂[k] = …``; only the first line of the text is read.
     values : mapping of name to array
+        Names are whatever the formula calls values, ``theta["W3"]`` too.
     sizes : mapping of letter to int
-        Sizes of letters that stand at no value of the formula, only as ``1/√J``.
+        Sizes of letters; those that stand at a value of the formula follow from it.
     """
-    left, _, right = equation.split("\n")[0].partition(" = ")
-    out = left.rpartition("[")[2].rstrip("]").replace(",", "") if "[" in left else ""
-    return Formula(right, values, out, sizes).result
+    return formula_with_error(equation, values, sizes)[0]
 
 
-def size_letters(equation: str) -> set[str]:
+def formula_with_error(
+    equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES
+) -> tuple[Any, Any]:
+    """The value that an equation gives, and how far off it may be since numbers in it are rounded."""
+    statement = parse_statement(equation, values)
+    right = right_value(statement, values, sizes)
+    error: Any = 0.0
+    if any(node.rounded for node in statement.right.walk()):
+        with np.errstate(all="ignore"):
+            others = [right_value(statement, values, sizes, Random(seed)) for seed in range(6)]
+            error = sum(abs(np.nan_to_num(other - right)) for other in others)
+    return updated(statement, right, values), error
+
+
+def size_letters(equation: str, names: Iterable[str]) -> set[str]:
     """The letters of which a formula has the size alone."""
-    tokens = tokens_of(equation.split("\n")[0].partition(" = ")[2])
-    read = {i for t in tokens if t.kind == "read" for i in t.text[:-1].split("[")[1].split(",")}
-    alone = {t.text.lower() for t in tokens if t.kind == "name" and len(t.text) == 1 and t.text.isupper()}
-    return alone - read
+    right = parse_statement(equation, names).right
+    read = {i for node in right.walk() if node.kind == "value" for axis in node.axes for i in axis}
+    return {node.letters for node in right.walk() if node.kind == "size"} - read

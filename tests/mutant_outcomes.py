@@ -192,7 +192,7 @@ def gives(expected: str, run: LineRun) -> bool:
     for given in [run.passed[left]] if left in run.passed else run.given:
         plain = np.squeeze(np.asarray(given, dtype=float))
         with contextlib.suppress(UnreadableError, ValueError):
-            alone = sorted(size_letters(expected))
+            alone = sorted(size_letters(expected, run.values))
             for chosen in itertools.product(lengths, repeat=len(alone)):
                 sizes = dict(zip(alone, chosen, strict=True))
                 value = np.squeeze(formula_value(expected, run.values, sizes))

@@ -95,7 +95,7 @@ GOLDEN = [
     ),
     (
         Contract(Ref("y"), (Ref("max_k"), Ref("net.W", "i"), Ref("at"))),
-        "y = Σ_i max_k net.W[i] at",
+        "y = Σ_i (max_k) net.W[i] (at)",
     ),
 ]
 

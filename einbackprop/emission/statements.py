@@ -9,7 +9,7 @@ import numpy as np
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
 from ..notation import numerals
-from ..notation.index_notation import is_negative
+from ..notation.factors import is_negative
 from .indexing import Scatter, Term, equated, gather, scatter
 from .scope import Dtype, Scope
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
-from .index_notation import CUT, PLAIN, View, factor_markup, operand, relettered
+from .factors import factor_markup
+from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Quotient, Raised, Root, text
 
 
@@ -58,7 +59,7 @@ def term_code(factor: Factor, ref: Ref | None, out: Ref, view: View) -> tuple[st
         return plain_text(factor_markup(factor, view, alone=True)), False
     inner = view.inline.get(ref.name)
     if isinstance(inner, Contract):
-        same = relettered(inner, ref.indices)
+        same = view.placed(inner, ref.indices)
         assert isinstance(same, Contract)
         code = contraction_text(replace(same, factor=factor * same.factor), view)
         if code is not None:

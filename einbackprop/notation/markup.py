@@ -125,10 +125,11 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
             case Raised(body, exponent):
                 return run(body) + raised(exponent)
             case Quotient(over, under):
-                return f"{run(over)}/{run(under) if is_single(under) else f'({run(under)})'}"
+                top = f"({run(over)})" if goes_on(over) else run(over)
+                return f"{top}/{run(under) if is_single(under) else f'({run(under)})'}"
             case Root(body):
                 inner = run(body)
-                return f"√{inner}" if is_single(body) else f"√({inner})"
+                return f"√{inner}" if is_single(body) and not isinstance(body[0], Raised) else f"√({inner})"
 
     def run(parts: Markup) -> str:
         return "".join(one(part) for part in parts)
@@ -145,7 +146,20 @@ def raised(exponent: str) -> str:
 
 def is_single(markup: Markup) -> bool:
     """Whether it needs no parentheses to be one thing."""
-    return len(markup) == 1 and (not isinstance(markup[0], str) or markup[0].isalnum())
+    if len(markup) != 1 or isinstance(markup[0], Quotient):
+        return False
+    return not isinstance(markup[0], str) or markup[0].isalnum()
+
+
+def goes_on(markup: Markup) -> bool:
+    """Whether what follows would be taken for a part of it: of the sum that a Σ makes, or of its maximum."""
+    depth = 0
+    for part in markup:
+        if isinstance(part, str):
+            depth += sum((c in "([") - (c in ")]") for c in part)
+        elif not depth and (isinstance(part, Reduction) or (isinstance(part, Summation) and part.letters)):
+            return True
+    return False
 
 
 LATEX_OPERATORS = {

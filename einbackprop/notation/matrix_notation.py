@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from ..core.letters import summed
 from ..core.program import ONE, Contract
-from .index_notation import PLAIN, View, factor_markup, joined, operand
+from .factors import factor_markup
+from .index_notation import PLAIN, View, joined, operand
 from .markup import Markup, Raised, Words, text
 
 ORDINALS = ("first", "second", "third", *(f"{n}th" for n in range(4, 65)))

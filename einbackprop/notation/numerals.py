@@ -10,6 +10,7 @@ from ..core.program import Number
 VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
 SIGNS = {value: sign for sign, value in VULGAR.items()}
 LONGEST_INTEGER = 16
+LONGEST_COUNT = 12
 
 
 def number_text(number: Number) -> str:
@@ -19,7 +20,7 @@ def number_text(number: Number) -> str:
     """
     if isinstance(number, complex):
         return repr(number) if repr(number).startswith("(") else f"({number!r})"
-    if not math.isfinite(number):
+    if not isinstance(number, Fraction) and not math.isfinite(number):
         return repr(float(number))
     exact = Fraction(number)
     if abs(exact) in SIGNS:
@@ -44,13 +45,26 @@ def short(number: Number, digits: int = 6) -> str:
     """The number as people write it, rounded to some digits where it has more."""
     if not isinstance(number, Fraction):
         return number_text(number).replace("inf", "∞")
-    decimal = repr(nearest_float(number))
+    as_float = nearest_float(number)
+    decimal = repr(as_float)
     if number.denominator > 4 and len(decimal) <= digits + 1 and Fraction(decimal) == number:
         return decimal  # 0.001 was typed, not 1/1000
     exact = number_text(number)
-    if len(exact) <= digits + 1 or "/" in exact:
-        return exact if len(exact) <= 2 * digits else f"{nearest_float(number):.{digits}g}"
-    return f"{nearest_float(number):.{digits}g}"
+    if len(exact) <= digits + 1 or ("/" in exact and len(exact) <= 2 * digits):
+        return exact
+    if number.denominator == 1 and len(exact) <= LONGEST_COUNT and len(exact.rstrip("0")) > digits:
+        return exact
+    if not as_float or math.isinf(as_float):
+        return exact
+    texts = (f"{as_float:.{more}g}" for more in range(digits, 18))
+    return next((rounded for rounded in texts if says_enough(rounded, number, digits)), repr(as_float))
+
+
+def says_enough(rounded: str, number: Fraction, digits: int) -> bool:
+    """Whether a text is the number itself, or shows by its digits that it may be rounded."""
+    shown = rounded.partition("e")[0].lstrip("-0.").replace(".", "")
+    has_point = "." in rounded or "e" in rounded
+    return Fraction(rounded) == number or (has_point and len(shown) >= digits)
 
 
 def code(number: Number) -> str:

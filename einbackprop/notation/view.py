@@ -1,0 +1,153 @@
+"""A view: what values are called where an equation is shown, and which of them stand there as what they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..core.elementwise import is_boolean
+from ..core.letters import letters_of, rename_letters
+from ..core.program import Bracket, Contract, Equation, Map, Position, Program, Ref, Update, operands
+from ..core.subscripts import fresh_letters
+from .markup import Size
+
+DEEPEST = 24
+LARGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the values of an equation are shown.
+
+    Attributes
+    ----------
+    names : mapping of name to str
+        What a value is called, where it is not by its own name: any expression that the reader knows it by.
+    inline : mapping of name to Equation
+        Values to be shown as the right-hand side of their equation instead of by name: ``1 - hid_2[k,b]``. The letters
+        are those of the place where it is used.
+    taken : set of str
+        Names and letters that the capital of a letter could be mistaken for: then a size is ``|b|``.
+    bare : bool
+        Names without their letters.
+    depth, room : int and list of one int
+        How deep values may stand inside one another, and how many in one formula: ``⋯`` for what is beyond. Nobody
+        reads that, and the program of a loop is thousands deep.
+    ones, booleans : set of str
+        Values that are 1 everywhere, and values that are True and False.
+    units : mapping of name to tuple of int
+        The axes of size 1 without a letter that a value's array has where the equation stands.
+    sizes : mapping of letter to int
+    alike : mapping of letter to letters
+        All letters of its dimension.
+    scope : set of str
+        Letters that stand around the place that is shown.
+    given : dict of letter to letter
+        New letters of this formula, each with the one that it stands for.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    inline: Mapping[str, Equation] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    bare: bool = False
+    depth: int = DEEPEST
+    room: list[int] = field(default_factory=lambda: [LARGEST])
+    ones: frozenset[str] = frozenset()
+    booleans: frozenset[str] = frozenset()
+    units: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
+    scope: frozenset[str] = frozenset()
+    given: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(program: Program) -> View:
+        """The view with a program's labels as names, where a label belongs to one value only."""
+        labels = Counter(program.labels.values())
+        values = {i.ref.name for i in program.inputs} | set(program.defining()) | set(program.constants)
+        clear = {n: label for n, label in program.labels.items() if labels[label] == 1 and label not in values}
+        conditions = {e.out.name for e in program.equations if isinstance(e, Map) and is_boolean(e.function)}
+        conditions |= {i.ref.name for i in program.inputs if i.dtype == "bool"}
+        conditions |= {name for name, array in program.constants.items() if array.dtype == bool}
+        return View(
+            names=clear,
+            taken=frozenset(values | set(labels) | set(program.sizes)),
+            booleans=frozenset(conditions),
+            units={i.ref.name: i.units for i in program.inputs if i.units},
+            sizes=program.sizes,
+            alike={letter: d.letters for d in program.dimensions for letter in d.letters},
+        )
+
+    def within(self, equation: Equation) -> View:
+        """The view that knows the names and letters of an equation, and of what stands inside it, to be taken."""
+        refs = [equation.out, *self.reached(equation)]
+        names = {self.called(ref.name) for ref in refs} | set(self.names.values())
+        letters = {i for ref in refs for i in ref.indices} | set(letters_of(equation))
+        scope = frozenset(equation.out.indices)
+        return replace(self, taken=self.taken | names | letters, room=[LARGEST], scope=scope, given={})
+
+    def reached(self, equation: Equation) -> Iterator[Ref]:
+        """The values that an equation reads, and those that these are made of where they stand inside it."""
+        seen: set[str] = set()
+        waiting = list(operands(equation))
+        while waiting and len(seen) <= LARGEST:
+            ref = waiting.pop()
+            yield ref
+            if ref.name in self.inline and ref.name not in seen:
+                seen.add(ref.name)
+                waiting += operands(self.inline[ref.name])
+
+    def around(self, letters: str) -> View:
+        """The view of what stands inside something that has letters of its own."""
+        return replace(self, scope=self.scope | set(letters))
+
+    def called(self, name: str) -> str:
+        """What a value is called."""
+        return "ones" if name in self.ones else self.names.get(name, name)
+
+    def ref(self, ref: Ref) -> Ref:
+        """The operand under the name that it is shown by."""
+        return Ref(self.called(ref.name), "" if self.bare else ref.indices)
+
+    def size(self, letter: str) -> Size:
+        """The size of a letter's dimension."""
+        capital = letter.upper()
+        return Size(letter, capital != letter and len(capital) == 1 and capital not in self.taken)
+
+    def placed(self, equation: Equation, indices: str) -> Equation:
+        """An equation in the letters of the place where it stands; letters of its own make way for those there.
+
+        What is written numbers its entries by letters that no Σ announces: they must not stand around the place.
+        """
+        out, own = equation.out.indices, letters_of(equation)
+        around = set(indices) | (self.scope if isinstance(equation, Update) else set())
+        table = {old: new for old, new in zip(reversed(out), reversed(indices), strict=True) if old != new}
+        used = set(own) | set(indices) | self.scope
+        for letter in own:
+            if letter not in out and letter in around:
+                table[letter] = self.another(letter, used)
+                used.add(table[letter])
+        placed = rename_letters(equation, table) if table else equation
+        if isinstance(placed, Contract) and len(set(out)) < len(out):
+            brackets = (*placed.brackets, *diagonal(out, indices))
+            return replace(placed, out=Ref(placed.out.name, indices), brackets=brackets)
+        return placed
+
+    def another(self, letter: str, used: set[str]) -> str:
+        """A letter that is not used yet: of the same dimension, if it has one; else one that no other has."""
+        first = self.given.get(letter, letter)
+        given = [new for new, old in self.given.items() if old == first]
+        spare = [new for new in [*self.alike.get(first, ""), *given] if new not in used]
+        if spare:
+            return spare[0]
+        fresh = next(fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
+        self.given[fresh] = first
+        return fresh
+
+
+def diagonal(out: str, indices: str) -> tuple[Bracket, ...]:
+    """The brackets that say where a value is not 0 that is written on a diagonal: ``out`` has a letter twice."""
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(old, new), new) for old, new in zip(out, indices, strict=True)]
+    return tuple(Bracket(Position.of(a), "=", Position.of(b)) for a, b in dict.fromkeys(pairs) if a != b)

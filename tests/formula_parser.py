@@ -1,0 +1,421 @@
+"""Printed formulas as trees, read off the text alone: ``dW[k,j] = 1/B Σ_b d[k,b] h[j,b]``.
+
+It shares no code with what prints formulas. Values may be called anything that the caller has a name for,
+``theta["W3"]`` or ``hs[t-1]``: at each place the longest of the names that fits is taken.
+
+How tightly things bind, loosest first: a choice or a write (``… where … else …``, ``… at … , … elsewhere``), a sum
+(signs have a space on both sides), a product (side by side, or ``/``; a Σ holds to its end), ``max_k`` of what
+follows at once, an exponent.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+VULGAR = {"½": 1 / 2, "⅓": 1 / 3, "⅔": 2 / 3, "¼": 1 / 4, "¾": 3 / 4}
+RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?|[½⅓⅔¼¾∞]")
+SIZE = re.compile(r"\|([^\W\d_½⅓⅔¼¾²³¹])\|")
+COMPLEX = re.compile(r"\([-+\d.e∞naif]*(?:\d|∞|nan)j\)")
+REDUCTION = re.compile(r"(arg)?(max|min)(?:_([^\W\d_½⅓⅔¼¾²³¹]+))? ")
+WORDS = ("where", "else", "at", "elsewhere", "and", "or", "xor", "not", "of", "held", "nan")
+RELATIONS = {" = ": "=", " ≠ ": "≠", " < ": "<", " > ": ">", " ≤ ": "≤", " ≥ ": "≥"}
+RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
+
+
+class UnreadableError(Exception):
+    """A formula that this reader does not know, or a name that there is no value for."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of a formula.
+
+    ``kind`` says what it is of its ``parts``: a ``value`` (``name``, ``axes``, each the letters that are merged in
+    it), a ``number``, a ``size`` or a ``letter``, a ``sum`` or an ``extremum`` over ``letters``, a ``call`` of a
+    function, and so on.
+    """
+
+    kind: str
+    parts: tuple[Node, ...] = ()
+    name: str = ""
+    axes: tuple[str, ...] = ()
+    letters: str = ""
+    number: Any = None
+    rounded: bool = False
+
+    def walk(self) -> Iterator[Node]:
+        """This part and all within it."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``name[axes] operator= right``; the operator is empty, or one of + - * /."""
+
+    name: str
+    axes: tuple[str, ...]
+    operator: str
+    right: Node
+
+
+def parse_statement(text: str, names: Iterable[str]) -> Statement:
+    """A printed equation as a tree; only the first line of the text is read."""
+    line = text.split("\n")[0]
+    for match in re.finditer(r" ([-+*/]?)= ", line):
+        left = line[: match.start()]
+        name, axes = split_left(left)
+        if is_target(name):
+            right = Parser(line[match.end() :], names).all()
+            return Statement(name, axes, match[1], right)
+    raise UnreadableError(f"there is no left-hand side in {line!r}")
+
+
+def split_left(left: str) -> tuple[str, tuple[str, ...]]:
+    """A left-hand side's name and its axes."""
+    match = re.fullmatch(r"(.+)\[([^\[\]\"']*)\]", left)
+    axes = axes_of(match[2]) if match else None
+    return (match[1], axes) if match and axes is not None else (left, ())
+
+
+def is_target(name: str) -> bool:
+    """Whether a text can be what a statement gives a value to."""
+    if re.fullmatch(r"return[₀₁₂₃₄₅₆₇₈₉]*|∂\w+/∂.+", name):
+        return True
+    try:
+        ast.parse(name.replace("′", "_"), mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
+def axes_of(text: str) -> tuple[str, ...] | None:
+    """The axes that ``k,b`` or ``b,(jk)`` are: a letter each, or letters that are merged; None if they are neither."""
+    axes = []
+    for place in text.split(",") if text else []:
+        inner = place[1:-1] if place.startswith("(") and place.endswith(")") else place
+        if not inner.isalpha() or (len(inner) > 1) != (inner != place):
+            return None
+        axes.append(inner)
+    return tuple(axes)
+
+
+def continues(character: str) -> bool:
+    """Whether a character can stand in an identifier: a raised digit cannot, nor can the dot of a product."""
+    return bool(character) and character != "·" and f"a{character}".isidentifier()
+
+
+class Parser:
+    """A right-hand side, read from left to right."""
+
+    def __init__(self, text: str, names: Iterable[str]) -> None:
+        self.text, self.at = text.rstrip(), 0
+        self.names = sorted((name for name in names if name), key=len, reverse=True)
+        self.bars = 0
+
+    def all(self) -> Node:
+        """The whole text."""
+        node = self.whole()
+        if self.at < len(self.text):
+            self.fail("nothing more")
+        return node
+
+    def fail(self, expected: str) -> NoReturn:
+        raise UnreadableError(f"expected {expected}\n    {self.text}\n    {' ' * self.at}^")
+
+    def sees(self, text: str) -> bool:
+        return self.text.startswith(text, self.at)
+
+    def accept(self, text: str) -> bool:
+        """Read a text if it comes next."""
+        if self.sees(text):
+            self.at += len(text)
+            return True
+        return False
+
+    def expect(self, text: str) -> None:
+        if not self.accept(text):
+            self.fail(repr(text))
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Read what matches, if anything does."""
+        found = pattern.match(self.text, self.at)
+        if found is not None:
+            self.at = found.end()
+        return found
+
+    def whole(self) -> Node:
+        """A sum, a choice or a write."""
+        value = self.sum()
+        brackets: list[Node] = []
+        if self.accept(" at "):
+            brackets.append(self.bracket())
+            while self.accept(" ["):
+                self.at -= 1
+                brackets.append(self.bracket())
+        where: tuple[Node, ...] = ()
+        if self.accept(" where "):
+            where = (self.power(),)
+        if where and not brackets and self.accept(" else "):
+            return Node("choice", (where[0], value, self.power()))
+        if self.accept(", "):
+            base = self.power()
+            self.expect(" elsewhere")
+            return Node("write", (value, base, Node("places", tuple(brackets)), *where))
+        if brackets or where:
+            self.fail("', … elsewhere'")
+        return value
+
+    def sum(self) -> Node:
+        """Terms with signs between them."""
+        terms = [self.product()]
+        while self.sees(" + ") or self.sees(" - "):
+            negative = self.sees(" - ")
+            self.at += 3
+            term = self.product()
+            terms.append(Node("minus", (term,)) if negative else term)
+        return terms[0] if len(terms) == 1 else Node("plus", tuple(terms))
+
+    def product(self) -> Node:
+        """Factors side by side; a Σ holds to the end of them."""
+        if self.accept("-"):
+            return Node("minus", (self.product(),))
+        value: Node | None = None
+        while True:
+            if found := self.match(re.compile(r"Σ_([^\W\d_½⅓⅔¼¾²³¹]+) ")):
+                inner = Node("sum", (self.product(),), letters=found[1])
+                return inner if value is None else Node("times", (value, inner))
+            factor = self.reduction()
+            value = factor if value is None else Node("times", (value, factor))
+            while self.accept("/"):
+                value = Node("over", (value, self.power()))
+            if self.goes_on():
+                self.accept(" ")
+            else:
+                return value
+
+    def goes_on(self) -> bool:
+        """Whether another factor follows: after a space, or at once a size."""
+        if self.sees(" "):
+            rest = self.text[self.at + 1 :]
+            if re.match(r"(where|else|at|elsewhere|and|or|xor)( |$)", rest) or rest.startswith("elsewhere"):
+                return False
+            return not re.match(r"[-+=≠<>≤≥,)\]] ?", rest) and not (rest.startswith("|") and self.bars > 0)
+        follows = self.text[self.at : self.at + 1]
+        return follows.isupper() or follows == "√" or SIZE.match(self.text, self.at) is not None
+
+    def reduction(self) -> Node:
+        """``max_k`` or ``l of argmax_kl`` of what follows, or what stands there."""
+        start = self.at
+        which = self.match(re.compile(r"([^\W\d_½⅓⅔¼¾²³¹]) of (?=arg)"))
+        found = None if self.name_here() else self.match(REDUCTION)
+        if found is None:
+            self.at = start
+            return self.power()
+        letters = found[3] or ""
+        along = (which[1] if which else letters) if found[1] else ""
+        if len(along) > 1 or (found[1] and along not in letters):
+            self.fail("the letter of a position")
+        return Node("extremum", (self.power(),), name=found[2], letters=letters, axes=(along,) if along else ())
+
+    def power(self) -> Node:
+        """An atom with its exponent; two exponents at once are none."""
+        value = self.atom()
+        if found := self.match(RAISED):
+            return Node("power", (value, Node("number", number=int(found[0].translate(LOWERED)))))
+        if self.accept("^"):
+            return Node("power", (value, self.atom()))
+        return value
+
+    def atom(self) -> Node:
+        """A number, a value, a size, a root, a call, a bracket, a sum in parentheses."""
+        if found := self.match(COMPLEX):
+            return Node("number", number=complex(found[0].replace("∞", "inf")), rounded=True)
+        if name := self.name_here():
+            return self.value(name)
+        if found := self.match(NUMBER):
+            return self.number(found[0])
+        if found := self.match(SIZE):
+            return Node("size", letters=found[1])
+        if self.accept("√"):
+            return Node("root", (self.atom(),))
+        if self.sees("["):
+            return self.bracket()
+        if self.accept("("):
+            return self.parenthesis()
+        if self.sees("|") and not self.bars:
+            return self.bar()
+        return self.word()
+
+    def number(self, text: str) -> Node:
+        """A number; one with six digits may be rounded."""
+        value = VULGAR.get(text) or float(text.replace("∞", "inf"))
+        digits = re.sub(r"e.*|\.|^0\.0*", "", text)
+        return Node("number", number=value, rounded=len(digits) >= 6 and ("." in text or "e" in text))
+
+    def parenthesis(self) -> Node:
+        """What stands in parentheses; a name that is a word of formulas elsewhere is a name here."""
+        bars, self.bars = self.bars, 0
+        name = next((n for n in self.names if self.sees(n + ")")), None)
+        if name is not None:
+            self.at += len(name)
+            inner = Node("value", name=name)
+        else:
+            inner = self.whole()
+        self.expect(")")
+        self.bars = bars
+        return inner
+
+    def bar(self) -> Node:
+        """``|x|``: no bar stands within it, but for those of parentheses."""
+        self.expect("|")
+        self.bars += 1
+        inner = self.sum()
+        self.bars -= 1
+        self.expect("|")
+        return Node("call", (inner,), name="abs")
+
+    def name_here(self, words: bool = False) -> str:
+        """The longest known name that stands here, unless it is a word of formulas (without ``words``) or a call."""
+        for name in self.names:
+            if not self.sees(name):
+                continue
+            after = self.text[self.at + len(name) : self.at + len(name) + 1]
+            if (continues(after) or (after and after in ".(′")) and (continues(name[-1]) or name[-1] in "′)]"):
+                continue
+            if after != "[" and not words and (name in WORDS or re.fullmatch(r"(?:arg)?(?:max|min)(?:_\w+)?", name)):
+                continue
+            return name
+        return ""
+
+    def value(self, name: str) -> Node:
+        """A value with its letters."""
+        self.at += len(name)
+        return Node("value", name=name, axes=self.axes())
+
+    def axes(self) -> tuple[str, ...]:
+        """The letters in brackets, where there are any."""
+        if not self.sees("["):
+            return ()
+        end = self.text.find("]", self.at)
+        axes = axes_of(self.text[self.at + 1 : end])
+        if axes is None:
+            self.fail("letters in brackets")
+        self.at = end + 1
+        return axes
+
+    def word(self) -> Node:
+        """A call, an array of ones, infinity, or sizes: ``2B`` and ``BJ``."""
+        start, word = self.at, self.identifier()
+        if not word:
+            self.fail("a number, a name, a bracket or Σ")
+        if word == "nan":
+            return Node("number", number=float("nan"))
+        if self.accept("("):
+            return self.call(word)
+        if word == "ones" and self.sees("["):
+            return Node("ones", axes=self.axes())
+        if self.sees("[") or not word.isupper():
+            raise UnreadableError(f"nothing is called {word} in {self.text!r}")
+        self.at = start + 1
+        return Node("size", letters=word[0].lower())
+
+    def identifier(self) -> str:
+        """Read an identifier, if one comes next."""
+        start = self.at
+        while self.at < len(self.text) and continues(self.text[self.at]):
+            self.at += 1
+        return self.text[start : self.at]
+
+    def call(self, name: str) -> Node:
+        """The operands of a function, and its parameter after a semicolon."""
+        bars, self.bars = self.bars, 0
+        parts = [self.sum()]
+        while self.accept(", "):
+            parts.append(self.sum())
+        if self.accept("; "):
+            negative = self.accept("-")
+            parameter = self.atom()
+            parts.append(Node("minus", (parameter,)) if negative else parameter)
+        self.expect(")")
+        self.bars = bars
+        return Node("call", tuple(parts), name=name)
+
+    def bracket(self) -> Node:
+        """``[p=2s+1]`` of positions, without a space; ``[x > 0]`` of values."""
+        start = self.at
+        self.expect("[")
+        left = self.position()
+        relation = self.text[self.at : self.at + 1] if left is not None else ""
+        if left is not None and relation and relation in "=≠<≤":
+            self.at += 1
+            right = self.position()
+            if right is None or not self.accept("]"):
+                self.fail("a position")
+            return Node("bracket", (left, right), name=relation)
+        self.at = start + 1
+        bars, self.bars = self.bars, 0
+        node = self.comparison()
+        self.bars = bars
+        self.expect("]")
+        return node
+
+    def comparison(self) -> Node:
+        """``x > 0``, ``not x``."""
+        if self.accept("not "):
+            return Node("not", (self.power(),))
+        left = self.sum()
+        relation = next((r for r in RELATIONS if self.accept(r)), None)
+        if relation is None:
+            self.fail("a relation with a space on both sides")
+        return Node("compare", (left, self.sum()), name=RELATIONS[relation])
+
+    def position(self) -> Node | None:
+        """``2s+r-1``, ``h·E+e``, ``y[b]``: signed terms without a space; None where there is none."""
+        terms: list[Node] = []
+        while True:
+            negative = self.accept("-")
+            if not negative and terms and not self.accept("+"):
+                return Node("plus", tuple(terms))
+            term = self.position_term()
+            if term is None:
+                return None
+            terms.append(Node("minus", (term,)) if negative else term)
+
+    def position_term(self) -> Node | None:
+        """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``."""
+        factors: list[Node] = []
+        if found := self.match(re.compile(r"\d+(/\d+)?")):
+            over, _, under = found[0].partition("/")
+            factors.append(Node("number", number=int(over) / int(under or 1) if under else int(over)))
+        name = "" if factors else self.name_here(words=True)
+        letter = re.compile(r"[^\W\d_½⅓⅔¼¾²³¹]").match(self.text, self.at)
+        if letter and continues(self.text[self.at + 1 : self.at + 2]):
+            letter = None
+        if name and (not letter or len(name) > 1 or self.text[self.at + 1 : self.at + 2] == "["):
+            factors.append(self.value(name))
+        elif letter:
+            self.at += 1
+            factors.append(Node("letter", letters=letter[0]))
+        else:
+            factors += self.position_size()
+        while self.accept("·"):
+            factors += self.position_size()
+        return Node("times", tuple(factors)) if factors else None
+
+    def position_size(self) -> list[Node]:
+        """A size in a position, if one comes next."""
+        found = self.match(re.compile(r"\|([^\W\d_½⅓⅔¼¾²³¹])\||([^\W\d_½⅓⅔¼¾²³¹])"))
+        if found is None:
+            return []
+        size = Node("size", letters=(found[1] or found[2].lower()))
+        if raised := self.match(RAISED):
+            size = Node("power", (size, Node("number", number=int(raised[0].translate(LOWERED)))))
+        return [size]

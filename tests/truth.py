@@ -1,0 +1,62 @@
+"""Whether what is printed is true: each notation of an equation, evaluated from its text, against its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from drawn_formulas import Drawn
+from formula_parser import UnreadableError
+from formula_values import formula_with_error
+
+from einbackprop.notation.index_notation import CUT, equation_text
+
+
+def equation_fault(case: Drawn) -> str:
+    """What is wrong with the printed equation; empty where it is true."""
+    text = equation_text(case.equation, case.view)
+    if CUT in text:
+        return ""
+    try:
+        value, error = formula_with_error(text, case.known, case.sizes)
+    except (UnreadableError, ValueError, IndexError, ArithmeticError, TypeError, KeyError) as reason:
+        return f"{text}\n  {type(reason).__name__}: {reason}"
+    return difference(text, value, case.expected, error)
+
+
+def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
+    """How a value differs from what it should be; a result that is broadcast has the size 1 along an axis."""
+    value, expected = (array * 1 if array.dtype.kind == "b" else array for array in map(np.asarray, (value, expected)))
+    try:
+        value = np.broadcast_to(value, expected.shape)
+        if value.dtype == object or np.shape(error) not in ((), value.shape):
+            error = np.broadcast_to(error, expected.shape)
+    except ValueError:
+        return f"{text}\n  has the shape {value.shape}, not {expected.shape}"
+    with np.errstate(all="ignore"):
+        finite = np.abs(expected[np.isfinite(expected)]) if expected.dtype.kind in "fc" else np.abs(expected)
+        scale = float(np.max(finite, initial=0))
+        same = (value == expected) | (np.isnan(value) & np.isnan(expected))
+        close = np.abs(value - expected) <= 1e-8 * (np.abs(expected) + min(scale, 1e6)) + 3 * np.asarray(error)
+    wrong = ~(same | close)
+    if expected.dtype.kind in "iu":  # 0 % 0 is 0 for whole numbers
+        wrong &= np.isfinite(value)
+    if "∞" in text or "nan" in text:  # what meets them depends on the order: inf·0, √-inf
+        wrong &= np.isfinite(value)
+    wrong &= ~(np.isnan(value) & np.isinf(expected) | np.isinf(value) & np.isnan(expected))  # as sums are ordered
+    if expected.dtype.kind == "c" or value.dtype.kind == "c":  # nan and infinities of complex numbers have no one form
+        wrong &= np.isfinite(value) | np.isfinite(expected)
+    if not wrong.any():
+        return ""
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return f"{text}\n  is {value[at]} at {at}, not {expected[at]}"
+
+
+def persistent(case: Drawn, fault: Any, draws: int = 4) -> str:
+    """What is wrong at every draw of numbers: at one, rounding may have decided a comparison."""
+    said = fault(case)
+    for seed in range(draws):
+        if not said:
+            return ""
+        said = fault(case.again(seed))
+    return str(said)
