@@ -35,8 +35,8 @@ from einbackprop.notation.index_notation import View
 
 LETTERS = ("abi", "jke", "cdm", "nrs")
 MORE = ("tαβ", "uvγ", "wxδ", "yzε")  # letters of the same dimensions for values that stand inside others
-NAMES = ("x", "W", "B", "b", "e", 'theta["W3"]', "self.W", "hs[t-1]", "net.layers[0].W", "X.T", "sigmoid(z)", "at",
-         "max_k", "BJ", "J", "i", "where", "A", "ones", "inf", "np", "_z1", "β", "x2", "tanh")  # fmt: skip
+NAMES = ("x", "W", "B", "b", "e", 'theta["W3"]', "self.W", "hs[t-1]", "net.layers[0].W", "X.T", "sigmoid(a)", "at",
+         "max_k", "BJ", "J", "i", "where", "A", "ones", "inf", "z", "_z1", "β", "x2", "tanh")  # fmt: skip
 NUMBERS = [1, 1, 1, -1, -1, 2, 3, 0.5, -0.5, Fraction(2, 7), Fraction(-3, 2), Fraction(1, 3), 0.1, -0.001, 0, 1e-12, 25]
 ODD: list[list[Any]] = [[1.23456789, 1234567.5, 1e9 + 0.5], [2j, 1 - 2j, -0.75j], [float("inf"), float("nan")]]
 WHOLE = [Fraction(2), Fraction(3), Fraction(-1), Fraction(-1), Fraction(-2), Fraction(0), Fraction(1), Fraction(4)]
@@ -233,6 +233,16 @@ class Drawn:
         inline = self.view.inline
         return {self.view.names.get(name, name): value for name, value in self.values.items() if name not in inline}
 
+    @property
+    def arrays_known(self) -> dict[str, Any]:
+        """The values as the user has them, with their axes of size 1."""
+        names, inline = self.view.names, self.view.inline
+        return {names.get(name, name): self.in_units(name) for name in self.values if name not in inline}
+
+    def in_units(self, name: str) -> Any:
+        """A value with the axes of size 1 that its array has."""
+        return np.expand_dims(self.values[name], self.view.units.get(name, ()))
+
     def again(self, seed: int) -> Drawn:
         """The same with other numbers."""
         arrays = arrays_of(self.program, np.random.default_rng(seed))
@@ -264,8 +274,15 @@ def drawn(random: Random, *, odd: bool = True, kinds: str = "contract product su
     kept = [name for name in drawing.axes if name not in inline]
     names = dict(zip(kept, random.sample(NAMES, len(kept)), strict=True)) if random.randrange(2) else {}
     alike = {i: letters + more for letters, more in zip(LETTERS, MORE, strict=True) for i in letters + more}
-    view = replace(View.of(program), names=names, inline=inline, alike=alike)
+    units = {name: units_of(random, len(drawing.axes[name])) for name in kept}
+    view = replace(View.of(program), names=names, inline=inline, alike=alike, units=units)
     return Drawn(program, last, view, {}, None, []).again(random.randrange(1000))
+
+
+def units_of(random: Random, axes: int) -> tuple[int, ...]:
+    """Axes of size 1 among others: seldom any."""
+    count = random.choice([0, 0, 0, 0, 1, 2])
+    return tuple(sorted(random.sample(range(axes + count), count)))
 
 
 def arrays_of(program: Program, rng: np.random.Generator) -> list[Any]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from drawn_formulas import Drawn
-from formula_parser import UnreadableError
+from formula_parser import UnreadableError, continues
 from formula_values import formula_with_error
 
+from einbackprop.notation.einsum_text import einsum_line
 from einbackprop.notation.index_notation import CUT, equation_text
+
+PYTHON = re.compile(r'"[^"]*"|[^\W\d]\w*|\d[\d.]*(?:e[-+]?\d+)?j?|.')
+"""A piece of a line of Python: a string, a name, a number, a sign."""
 
 
 def equation_fault(case: Drawn) -> str:
@@ -22,6 +28,43 @@ def equation_fault(case: Drawn) -> str:
     except (UnreadableError, ValueError, IndexError, ArithmeticError, TypeError, KeyError) as reason:
         return f"{text}\n  {type(reason).__name__}: {reason}"
     return difference(text, value, case.expected, error)
+
+
+def einsum_fault(case: Drawn) -> str:
+    """What is wrong with the einsum line; empty where it is right, or is marked as nothing to paste."""
+    line = einsum_line(case.equation, case.view)
+    if line is None or not line.pasteable:
+        return ""
+    try:
+        value = code_value(line.text, case.arrays_known)
+    except ZeroDivisionError:  # numbers of Python, as in 1 / 0
+        return ""
+    except Exception as reason:  # whatever the code raises
+        return f"{line.text}\n  {type(reason).__name__}: {reason}"
+    expected = case.in_units(case.equation.out.name)
+    if np.shape(value) != np.shape(expected):
+        return f"{line.text}\n  has the shape {np.shape(value)}, not {np.shape(expected)}"
+    return difference(line.text.replace("np.inf", "∞"), value, expected)
+
+
+def code_value(code: str, values: Mapping[str, Any]) -> Any:
+    """What a line of code gives where the values have their names, any expressions of Python."""
+    names = sorted(values, key=len, reverse=True)
+    bound: dict[str, Any] = {"np": np, "einsum": np.einsum}
+    at, text = 0, ""
+    while at < len(code):
+        fitting = (n for n in names if code.startswith(n, at) and not continues(code[at + len(n) : at + len(n) + 1]))
+        name = next(fitting, "")
+        word = PYTHON.match(code, at)
+        assert word is not None
+        if name and not text.endswith("."):
+            key = f"_v{names.index(name)}"
+            bound[key] = values[name]
+            text, at = text + key, at + len(name)
+        else:
+            text, at = text + word[0], word.end()
+    with np.errstate(all="ignore"):
+        return eval(text, bound)
 
 
 def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:

@@ -1,14 +1,41 @@
-"""An equation as a person would type it with einsum: ``einsum("lk,lb->kb", W3, dh)``. For reading; ``emission`` writes
-code that runs."""
+"""An equation as a person would type it with einsum, to be pasted where it stands: ``einsum("lk,lb->kb", W3, dh)``.
+
+``numpy_code`` writes the line. What it cannot write is shown in words, and marked as nothing to paste. ``emission``
+writes whole programs that run.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
 from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Quotient, Raised, Root, text
+from .numpy_code import UnwritableError, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class EinsumLine:
+    """The right-hand side of a line with einsum.
+
+    Attributes
+    ----------
+    text : str
+    reason : str
+        Why it is nothing to paste; empty where it is Python that gives the line's value, with ``np`` and ``einsum``.
+    """
+
+    text: str
+    reason: str = ""
+
+    @property
+    def pasteable(self) -> bool:
+        """Whether it is Python that gives the line's value."""
+        return not self.reason
+
+    def __str__(self) -> str:
+        return self.text if self.pasteable else f"{self.text}  # not to be pasted: {self.reason}"
 
 
 def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
@@ -17,15 +44,26 @@ def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
     Examples
     --------
     >>> einsum_text(Contract(Ref("dW", "kj"), (Ref("d", "kb"), Ref("h", "jb")), factor=Factor.of(1, b=-1)))
-    '1/B * einsum("kb,jb->kj", d, h)'
+    'einsum("kb,jb->kj", d, h) / d.shape[1]'
     """
+    line = einsum_line(equation, view)
+    return None if line is None else str(line)
+
+
+def einsum_line(equation: Equation, view: View = PLAIN) -> EinsumLine | None:
+    """The right-hand side with einsum, and whether it can be pasted."""
     view = view.within(equation)
-    code = None
+    words = None
     if isinstance(equation, Contract):
-        code = contraction_text(equation, view)
+        words = contraction_text(equation, view)
     elif isinstance(equation, Sum):
-        code = sum_text(equation, view)
-    return None if code is not None and CUT in code else code
+        words = sum_text(equation, view)
+    if words is None or CUT in words:
+        return None
+    try:
+        return EinsumLine(Writer(view, equation).of_line())
+    except UnwritableError as reason:
+        return EinsumLine(words, str(reason))
 
 
 def contraction_text(equation: Contract, view: View) -> str | None:

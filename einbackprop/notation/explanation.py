@@ -36,7 +36,7 @@ from ..layers import CATALOGUE
 from ..layers.layer import Layer
 from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
-from .einsum_text import einsum_text
+from .einsum_text import einsum_line
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
 from .matrix_notation import matrix_form, transpose_reason
@@ -210,11 +210,11 @@ def code_rows(contract: Contract, view: View) -> list[Row]:
     name = view.ref(contract.out).name
     left: Markup = (Ref(name),)
     rows: list[Row] = []
-    code = einsum_text(contract, view)
-    if code is not None:
-        rows.append(Row(left, note=closed_note(contract), code=code.replace(ELLIPSIS, "...")))
+    line = einsum_line(contract, view)
+    if line is not None:
+        rows.append(Row(left, note=closed_note(contract), code=line.text.replace(ELLIPSIS, "...")))
     form = None if ELLIPSIS in letters_of(contract) else matrix_form(contract, view)
-    if form is not None and (code is not None or any(link.transposed for link in form.chain)):
+    if form is not None and (line is not None or any(link.transposed for link in form.chain)):
         rows.append(Row(left, form.markup, transpose_reason(contract, view) or ""))
     return rows
 

@@ -138,7 +138,7 @@ class View:
         """A letter that is not used yet: of the same dimension, if it has one; else one that no other has."""
         first = self.given.get(letter, letter)
         given = [new for new, old in self.given.items() if old == first]
-        spare = [new for new in [*self.alike.get(first, ""), *given] if new not in used]
+        spare: list[str] = [new for new in (*str(self.alike.get(first, "")), *given) if new not in used]
         if spare:
             return spare[0]
         fresh = next(fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
