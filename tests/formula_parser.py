@@ -109,7 +109,7 @@ def axes_of(text: str) -> tuple[str, ...] | None:
 
 def continues(character: str) -> bool:
     """Whether a character can stand in an identifier: a raised digit cannot, nor can the dot of a product."""
-    return bool(character) and character != "·" and f"a{character}".isidentifier()
+    return bool(character) and character not in "·ᵀ" and f"a{character}".isidentifier()
 
 
 class Parser:

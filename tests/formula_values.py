@@ -140,7 +140,7 @@ class Evaluation:
     def _power(self, node: Node, scope: frozenset[str]) -> Any:
         base, exponent = self.parts(node, scope)
         base = np.asarray(base)
-        return base.astype(float) ** exponent if base.dtype.kind in "iu" else base**exponent
+        return base.astype(float) ** exponent if base.dtype.kind in "iub" else base**exponent
 
     def _root(self, node: Node, scope: frozenset[str]) -> Any:
         return np.sqrt(self.of(node.parts[0], scope))

@@ -4,7 +4,7 @@
 from drawn_formulas import Drawn, drawn
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from truth import equation_fault, persistent
+from truth import einsum_fault, equation_fault, matrix_fault, persistent
 
 from einbackprop.errors import FunctionError, RangeError
 
@@ -22,3 +22,13 @@ def cases(draw) -> Drawn:
 @given(cases())
 def test_equations_have_the_value_that_they_say(case):
     assert persistent(case, equation_fault) == ""
+
+
+@given(cases())
+def test_einsum_lines_can_be_pasted_and_give_the_value(case):
+    assert persistent(case, einsum_fault) == ""
+
+
+@given(cases())
+def test_matrix_forms_have_the_value_that_they_say(case):
+    assert persistent(case, matrix_fault) == ""

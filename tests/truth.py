@@ -10,9 +10,12 @@ import numpy as np
 from drawn_formulas import Drawn
 from formula_parser import UnreadableError, continues
 from formula_values import formula_with_error
+from matrix_values import matrix_value
 
+from einbackprop.core.program import Contract, operands
 from einbackprop.notation.einsum_text import einsum_line
 from einbackprop.notation.index_notation import CUT, equation_text
+from einbackprop.notation.matrix_notation import matrix_text
 
 PYTHON = re.compile(r'"[^"]*"|[^\W\d]\w*|\d[\d.]*(?:e[-+]?\d+)?j?|.')
 """A piece of a line of Python: a string, a name, a number, a sign."""
@@ -45,6 +48,32 @@ def einsum_fault(case: Drawn) -> str:
     if np.shape(value) != np.shape(expected):
         return f"{line.text}\n  has the shape {np.shape(value)}, not {np.shape(expected)}"
     return difference(line.text.replace("np.inf", "∞"), value, expected)
+
+
+def matrix_fault(case: Drawn) -> str:
+    """What is wrong with the matrix form; empty where it is right, or there is none."""
+    form = matrix_text(case.equation, case.view) if isinstance(case.equation, Contract) else None
+    if form is None:
+        return ""
+    out = case.equation.out.indices
+    letters: dict[str, str] = {}
+    for ref in operands(case.equation):
+        for name in leaves(case, ref.name):
+            letters.setdefault(case.view.called(name), ref.indices)
+    try:
+        value = matrix_value(form, case.known, letters, out, case.sizes)
+    except (UnreadableError, ValueError, IndexError, ArithmeticError, TypeError, KeyError) as reason:
+        return f"{form}\n  {type(reason).__name__}: {reason}"
+    rounded = re.search(r"\d\.\d{5}|\d{2,}\.\d{4}|\d{4,}\.\d", form) is not None
+    return difference(form, value, case.expected, 1e-5 * np.abs(value) if rounded else 0.0)
+
+
+def leaves(case: Drawn, name: str) -> list[str]:
+    """The values by name that a value is made of, those that have letters."""
+    inner = case.view.inline.get(name)
+    if inner is None:
+        return [name] if np.ndim(case.values[name]) else []
+    return [leaf for ref in operands(inner) for leaf in leaves(case, ref.name)]
 
 
 def code_value(code: str, values: Mapping[str, Any]) -> Any:

@@ -99,7 +99,7 @@ def named(ref: Ref, view: View) -> Markup:
     """A value by its name; in parentheses where a word of formulas is the name of a number."""
     shown = view.ref(ref)
     is_word = shown.name in WORDS or shown.name.partition("_")[0] in REDUCTIONS
-    return ("(", shown, ")") if is_word and not shown.indices and not view.bare else (shown,)
+    return ("(", shown, ")") if is_word and not shown.indices and ref.name not in view.ones else (shown,)
 
 
 def product(equation: Contract, view: View) -> tuple[Markup, Level]:
@@ -167,7 +167,7 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
         parts += ((" - " if n else "-") if negative else (" + " if n else ""),)
         parts += factor_markup(size, view, alone=inside is None)
         if inside is not None:
-            plain = size == ONE and not (negative or n)
+            plain = size == ONE and not negative and not (n and begins_with_minus(inside[0]))
             parts += within_parentheses(*inside, "sum" if plain else "product")
     markup = tuple(part for part in parts if part != "")
     if len(equation.terms) > 1:
@@ -175,6 +175,11 @@ def terms_markup(equation: Sum, view: View) -> tuple[Markup, Level]:
     if not negative and size == ONE and inside is not None:
         return inside
     return markup, level_of(factor, alone=inside is None)
+
+
+def begins_with_minus(markup: Markup) -> bool:
+    """Whether a minus sign is the first thing in it."""
+    return isinstance(markup[0], str) and markup[0].startswith("-")
 
 
 def taken_out(factor: Factor, ref: Ref | None, view: View) -> tuple[Factor, tuple[Markup, Level] | None]:
@@ -246,7 +251,8 @@ def call(equation: Map, loose: list[Markup]) -> Markup:
 
 def absolute(inside: Markup) -> tuple[Markup, Level]:
     """``|x[i]|``; ``abs(x)`` where bars stand within, or where ``|b|`` would be a size."""
-    is_letter = len(inside) == 1 and isinstance(inside[0], Ref) and len(inside[0].name) == 1
+    shown = inside[0]
+    is_letter = len(inside) == 1 and isinstance(shown, Ref) and len(shown.name) == 1 and not shown.indices
     if is_letter or "|" in text(inside):
         return (Words("abs"), "(", *inside, ")"), "atom"
     return ("|", *inside, "|"), "atom"

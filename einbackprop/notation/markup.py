@@ -146,9 +146,19 @@ def raised(exponent: str) -> str:
 
 def is_single(markup: Markup) -> bool:
     """Whether it needs no parentheses to be one thing."""
-    if len(markup) != 1 or isinstance(markup[0], Quotient):
-        return False
-    return not isinstance(markup[0], str) or markup[0].isalnum()
+    if len(markup) != 1:
+        return markup[:1] == ("(",) and closes_at(markup) == len(markup) - 1
+    return not isinstance(markup[0], Quotient) and (not isinstance(markup[0], str) or markup[0].isalnum())
+
+
+def closes_at(markup: Markup) -> int:
+    """The part with which the parenthesis that is the first one closes."""
+    depth = 0
+    for n, part in enumerate(markup):
+        depth += sum((c in "([") - (c in ")]") for c in part) if isinstance(part, str) else 0
+        if not depth:
+            return n
+    return len(markup)
 
 
 def goes_on(markup: Markup) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from ..core.letters import summed
-from ..core.program import ONE, Contract
+from ..core.letters import letters_of, summed
+from ..core.program import ONE, Contract, Map, Ref, Sum, operands
 from .factors import factor_markup
-from .index_notation import PLAIN, View, joined, operand
-from .markup import Markup, Raised, Words, text
+from .index_notation import CUT, PLAIN, View, joined, operand
+from .markup import Markup, Raised, Root, Words, text
 
 ORDINALS = ("first", "second", "third", *(f"{n}th" for n in range(4, 65)))
 
@@ -74,7 +75,9 @@ class Operands:
     def name(self, link: Link) -> Markup:
         """What an operand is called, transposed if it is."""
         body: Markup = ("1",) if link.slot is None else self.shown[link.slot]
-        return (Raised(body, "T"),) if link.transposed else body
+        if not link.transposed:
+            return body
+        return (Raised(("(", *body, ")") if isinstance(body[0], Raised | Root) else body, "T"),)
 
     def product(self, chain: Chain) -> Markup:
         """``A·Bᵀ``."""
@@ -99,14 +102,63 @@ def matrix_form(contract: Contract, view: View = PLAIN) -> MatrixForm | None:
     if contract.brackets or not contract.operands:
         return None
     view = view.within(contract)
-    bare = replace(view, bare=True)
-    shown = tuple(operand(ref, bare) for ref in contract.operands)
+    form = form_within(contract, replace(view, bare=True))
+    if form is None or CUT in text(form.markup):
+        return None
+    return replace(form, markup=(*form.markup, Words(f" for each {', '.join(form.batch)}"))) if form.batch else form
+
+
+def form_within(contract: Contract, view: View) -> MatrixForm | None:
+    """The form of a contraction that may stand inside another."""
+    inner = view.around(letters_of(contract))
+    plain = [plain_operand(ref, inner) for ref in contract.operands]
+    shown = [markup or nested_form(ref, inner) for ref, markup in zip(contract.operands, plain, strict=True)]
+    named = tuple(markup for markup in shown if markup is not None)
     links = tuple(Link(n, ref.indices) for n, ref in enumerate(contract.operands))
-    form = form_of(contract.out.indices, Operands(links, shown))
-    if form is None or contract.factor == ONE:
+    form = form_of(contract.out.indices, Operands(links, named)) if len(named) == len(shown) else None
+    own = {i for ref, markup in zip(contract.operands, plain, strict=True) if markup is None for i in ref.indices}
+    if form is None or own & set(form.batch):
+        return None  # a form of its own is not taken apart for each letter of a batch
+    if contract.factor == ONE:
         return form
     body = form.markup if form.atomic or form.chain else ("(", *form.markup, ")")
     return replace(form, markup=(*factor_markup(contract.factor, view), *body))
+
+
+def plain_operand(ref: Ref, view: View) -> Markup | None:
+    """An operand without its letters where it can do without: by name, or made entry by entry."""
+    is_named = ref.name not in view.inline
+    kind = "" if is_named else is_pointwise(ref, ref.indices, view)
+    return operand(ref, view, "power") if is_named or kind == "full" or (kind and not ref.indices) else None
+
+
+def nested_form(ref: Ref, view: View) -> Markup | None:
+    """An operand as a matrix form of its own."""
+    placed = view.placed(view.inline[ref.name], ref.indices)
+    if not isinstance(placed, Contract) or placed.brackets or not view.depth or not is_sized(placed):
+        return None
+    form = form_within(placed, replace(view, depth=view.depth - 1))
+    return None if form is None or form.batch else ("(", *form.markup, ")")
+
+
+def is_sized(contract: Contract) -> bool:
+    """Whether its operands say how large its result is: no vector of ones has to."""
+    present = {i for ref in contract.operands for i in ref.indices}
+    return bool(contract.operands) and present >= set(contract.out.indices)
+
+
+def is_pointwise(ref: Ref, letters: str, view: View) -> Literal["", "number", "full"]:
+    """Whether a value is made entry by entry of arrays that have just these letters, ``full``, or of numbers alone."""
+    equation = view.inline.get(ref.name)
+    if equation is None:
+        return "full" if ref.indices == letters else "" if ref.indices else "number"
+    placed = view.placed(equation, ref.indices)
+    is_sum = isinstance(placed, Contract) and (summed(placed) or placed.brackets)
+    if not isinstance(placed, Contract | Sum | Map) or is_sum or not view.depth:
+        return ""
+    inner = replace(view, depth=view.depth - 1)
+    kinds = {is_pointwise(part, letters, inner) for part in operands(placed)} | {"number"}
+    return "" if "" in kinds else "full" if "full" in kinds else "number"
 
 
 def form_of(out: str, operands: Operands) -> MatrixForm | None:
@@ -116,12 +168,12 @@ def form_of(out: str, operands: Operands) -> MatrixForm | None:
     before: Markup = tuple(part for link in scalars for part in (*operands.name(link), " "))
     if not arrays.terms:
         unit = units(out)
-        return None if unit is None else MatrixForm((*before[: None if unit else -1], *unit), atomic=len(scalars) == 1)
+        return None if unit is None else MatrixForm((*before[: None if unit else -1], *unit), atomic=True)
     ways = (elementwise, diagonal, rows_and_columns, matrix_product, masked, batched)
     form = next((found for way in ways if (found := way(out, arrays)) is not None), None)
     if form is None or not before:
         return form
-    return replace(form, markup=before + form.markup, atomic=False)
+    return replace(form, markup=before + form.markup)
 
 
 def units(out: str) -> Markup | None:
@@ -250,7 +302,7 @@ def batched(out: str, operands: Operands) -> MatrixForm | None:
     form = form_of(without(out), inner)
     if form is None:
         return None
-    return replace(form, markup=(*form.markup, Words(f" for each {', '.join(batch)}")), atomic=False, batch=batch)
+    return replace(form, batch=batch)
 
 
 def transpose_reason(contract: Contract, view: View = PLAIN) -> str | None:

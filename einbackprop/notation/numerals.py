@@ -11,6 +11,8 @@ VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "�
 SIGNS = {value: sign for sign, value in VULGAR.items()}
 LONGEST_INTEGER = 16
 LONGEST_COUNT = 12
+ROUNDING = Fraction(1, 10**14)
+"""How much a float may differ from the number that was meant, 0.09999999999999998 from 0.1."""
 
 
 def number_text(number: Number) -> str:
@@ -42,29 +44,26 @@ def nearest_float(number: Fraction) -> float:
 
 
 def short(number: Number, digits: int = 6) -> str:
-    """The number as people write it, rounded to some digits where it has more."""
+    """The number as people write it: ``0.1``, ``2/7``, ``1e-12``; rounded where it has more digits, ``0.125730``.
+
+    A rounded number shows all its digits, zeros at the end too, so that it is not taken for an exact one.
+    """
     if not isinstance(number, Fraction):
         return number_text(number).replace("inf", "∞")
     as_float = nearest_float(number)
     decimal = repr(as_float)
-    if number.denominator > 4 and len(decimal) <= digits + 1 and Fraction(decimal) == number:
+    if number.denominator > 4 and len(decimal) <= digits + 3 and Fraction(decimal) == number:
         return decimal  # 0.001 was typed, not 1/1000
     exact = number_text(number)
-    if len(exact) <= digits + 1 or ("/" in exact and len(exact) <= 2 * digits):
+    if len(exact) <= digits + 1 or ("/" in exact and len(exact) <= 2 * digits) or not as_float or math.isinf(as_float):
         return exact
-    if number.denominator == 1 and len(exact) <= LONGEST_COUNT and len(exact.rstrip("0")) > digits:
+    rounded = f"{as_float:.{digits}g}"
+    if abs(Fraction(rounded) - number) <= ROUNDING * abs(number):
+        return rounded
+    if number.denominator == 1 and len(exact) <= LONGEST_COUNT:
         return exact
-    if not as_float or math.isinf(as_float):
-        return exact
-    texts = (f"{as_float:.{more}g}" for more in range(digits, 18))
-    return next((rounded for rounded in texts if says_enough(rounded, number, digits)), repr(as_float))
-
-
-def says_enough(rounded: str, number: Fraction, digits: int) -> bool:
-    """Whether a text is the number itself, or shows by its digits that it may be rounded."""
-    shown = rounded.partition("e")[0].lstrip("-0.").replace(".", "")
-    has_point = "." in rounded or "e" in rounded
-    return Fraction(rounded) == number or (has_point and len(shown) >= digits)
+    padded = f"{as_float:#.{digits}g}"
+    return f"{as_float:.1f}" if padded.endswith(".") else padded
 
 
 def code(number: Number) -> str:

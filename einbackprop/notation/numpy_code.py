@@ -61,12 +61,15 @@ class Code:
         One for each axis of its value, each once. A letter that is missing would only repeat it.
     boolean : bool
         Whether its values are True and False, with which NumPy does not reckon as with numbers.
+    units : pair of str and tuple of str, or None
+        The same with its axes of size 1 that have no letter, and the letter of each axis, empty for those.
     """
 
     text: str
     level: int = ATOM
     letters: str = ""
     boolean: bool = False
+    units: tuple[str, tuple[str, ...]] | None = None
 
     def at(self, level: int) -> str:
         """The text, in parentheses where it binds less."""
@@ -78,11 +81,16 @@ class Code:
 
     def along(self, letters: str) -> Code:
         """The same with its axes where they meet others that have some letters, in that order."""
+        if self.units is not None:
+            text, axes = self.units
+            ends = letters[max(0, len(letters) - len(axes)) :]
+            if len(ends) == len(axes) and all(axis in ("", i) for axis, i in zip(axes, ends, strict=True)):
+                return replace(self, text=text, units=None)
         order = [i for i in letters if i in self.letters]
         turned = self
         if order != list(self.letters):
-            axes = [self.letters.index(i) for i in order]
-            turn = ".T" if axes == [*range(len(axes))][::-1] else f".transpose({', '.join(map(str, axes))})"
+            turns = [self.letters.index(i) for i in order]
+            turn = ".T" if turns == [*range(len(turns))][::-1] else f".transpose({', '.join(map(str, turns))})"
             turned = replace(self, text=self.at(ATOM) + turn, level=ATOM, letters="".join(order))
         if not order or letters.endswith(turned.letters):
             return turned
@@ -135,17 +143,20 @@ class Writer:
             return self.ones(distinct)
         plain = self.array(ref)
         if distinct == ref.indices:
-            return replace(plain, letters=ref.indices)
+            return plain
         return Code(f'einsum("{self.spelled(ref.indices)}->{self.spelled(distinct)}", {plain.text})', ATOM, distinct)
 
     def array(self, ref: Ref) -> Code:
         """A named array without its axes of size 1 that have no letter."""
         text = self.name(ref)
         units = self.view.units.get(ref.name, ())
-        if units:
-            places = ["0" if axis in units else ":" for axis in range(len(units) + len(ref.indices))]
-            text += f"[{', '.join(places[: max(units) + 1])}]"
-        return Code(text, ATOM, "", ref.name in self.view.booleans)
+        boolean = ref.name in self.view.booleans
+        if not units:
+            return Code(text, ATOM, ref.indices, boolean)
+        rest = iter(ref.indices)
+        axes = tuple("" if axis in units else next(rest) for axis in range(len(units) + len(ref.indices)))
+        places = [":" if axis else "0" for axis in axes[: max(units) + 1]]
+        return Code(f"{text}[{', '.join(places)}]", ATOM, ref.indices, boolean, (text, axes))
 
     def name(self, ref: Ref) -> str:
         """What an array is called, as a Python expression that binds as tightly as a name."""
@@ -232,8 +243,7 @@ class Writer:
         """Code times a factor, over other code: ``2 * body / n``."""
         number: Number = factor.number
         divisors = [part.at(RAISED) for part in below]
-        whole = isinstance(number, Fraction) and number.denominator > 1 and len(number_code(number)) > 8
-        if isinstance(number, Fraction) and whole:
+        if isinstance(number, Fraction) and 1 < number.denominator < 10**4 and len(number_code(number)) > 8:
             divisors = [str(number.denominator), *divisors]
             number = Fraction(number.numerator)
         factors = [] if number in (1, -1) else [number_code(-number if is_negative(factor) else number)]
