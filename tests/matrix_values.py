@@ -147,7 +147,7 @@ def matrix_value(
     for place in product(*(range(sizes[i]) for i in batch)):
         at = dict(zip(batch, place, strict=True))
         taken = {
-            name: array[tuple(at.get(i, slice(None)) for i in letters[name])] if name in letters else array
+            name: array[tuple(at.get(i, slice(None)) for i in letters[name])] if batch and name in letters else array
             for name, array in ((name, np.asarray(value)) for name, value in values.items())
         }
         with np.errstate(all="ignore"):

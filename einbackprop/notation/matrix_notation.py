@@ -116,8 +116,7 @@ def form_within(contract: Contract, view: View) -> MatrixForm | None:
     named = tuple(markup for markup in shown if markup is not None)
     links = tuple(Link(n, ref.indices) for n, ref in enumerate(contract.operands))
     form = form_of(contract.out.indices, Operands(links, named)) if len(named) == len(shown) else None
-    own = {i for ref, markup in zip(contract.operands, plain, strict=True) if markup is None for i in ref.indices}
-    if form is None or own & set(form.batch):
+    if form is None or (form.batch and None in plain):
         return None  # a form of its own is not taken apart for each letter of a batch
     if contract.factor == ONE:
         return form
