@@ -246,7 +246,8 @@ class Drawn:
     def again(self, seed: int) -> Drawn:
         """The same with other numbers."""
         arrays = arrays_of(self.program, np.random.default_rng(seed))
-        values, _ = evaluate(self.program, arrays)
+        with np.errstate(all="ignore"):
+            values, _ = evaluate(self.program, arrays)
         return replace(self, values=values, arrays=arrays, expected=values[self.equation.out.name])
 
 

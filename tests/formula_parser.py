@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import NoReturn
+
+from formula_nodes import Node, Statement, UnreadableError
 
 VULGAR = {"½": 1 / 2, "⅓": 1 / 3, "⅔": 2 / 3, "¼": 1 / 4, "¾": 3 / 4}
 RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
@@ -26,44 +27,6 @@ REDUCTION = re.compile(r"(arg)?(max|min)(?:_([^\W\d_½⅓⅔¼¾²³¹]+))? ")
 WORDS = ("where", "else", "at", "elsewhere", "and", "or", "xor", "not", "of", "held", "nan")
 RELATIONS = {" = ": "=", " ≠ ": "≠", " < ": "<", " > ": ">", " ≤ ": "≤", " ≥ ": "≥"}
 RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
-
-
-class UnreadableError(Exception):
-    """A formula that this reader does not know, or a name that there is no value for."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A part of a formula.
-
-    ``kind`` says what it is of its ``parts``: a ``value`` (``name``, ``axes``, each the letters that are merged in
-    it), a ``number``, a ``size`` or a ``letter``, a ``sum`` or an ``extremum`` over ``letters``, a ``call`` of a
-    function, and so on.
-    """
-
-    kind: str
-    parts: tuple[Node, ...] = ()
-    name: str = ""
-    axes: tuple[str, ...] = ()
-    letters: str = ""
-    number: Any = None
-    rounded: bool = False
-
-    def walk(self) -> Iterator[Node]:
-        """This part and all within it."""
-        yield self
-        for part in self.parts:
-            yield from part.walk()
-
-
-@dataclass(frozen=True)
-class Statement:
-    """``name[axes] operator= right``; the operator is empty, or one of + - * /."""
-
-    name: str
-    axes: tuple[str, ...]
-    operator: str
-    right: Node
 
 
 def parse_statement(text: str, names: Iterable[str]) -> Statement:

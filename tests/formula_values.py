@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from formula_parser import Node, Statement, UnreadableError, parse_statement
+from formula_nodes import Node, Statement, UnreadableError
+from formula_parser import parse_statement
 
 NO_SIZES: Mapping[str, int] = MappingProxyType({})
 COMPARISONS = {

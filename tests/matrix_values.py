@@ -12,7 +12,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from formula_parser import Node, Parser, UnreadableError
+from formula_nodes import Node, UnreadableError
+from formula_parser import Parser
 from formula_values import Evaluation
 
 

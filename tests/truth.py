@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from code_values import code_value
 from drawn_formulas import Drawn
-from formula_parser import UnreadableError, continues
+from formula_nodes import UnreadableError
 from formula_values import formula_with_error
 from matrix_values import matrix_value
 
@@ -16,9 +16,6 @@ from einbackprop.core.program import Contract, operands
 from einbackprop.notation.einsum_text import einsum_line
 from einbackprop.notation.index_notation import CUT, equation_text
 from einbackprop.notation.matrix_notation import matrix_text
-
-PYTHON = re.compile(r'"[^"]*"|[^\W\d]\w*|\d[\d.]*(?:e[-+]?\d+)?j?|.')
-"""A piece of a line of Python: a string, a name, a number, a sign."""
 
 
 def equation_fault(case: Drawn) -> str:
@@ -76,26 +73,6 @@ def leaves(case: Drawn, name: str) -> list[str]:
     return [leaf for ref in operands(inner) for leaf in leaves(case, ref.name)]
 
 
-def code_value(code: str, values: Mapping[str, Any]) -> Any:
-    """What a line of code gives where the values have their names, any expressions of Python."""
-    names = sorted(values, key=len, reverse=True)
-    bound: dict[str, Any] = {"np": np, "einsum": np.einsum}
-    at, text = 0, ""
-    while at < len(code):
-        fitting = (n for n in names if code.startswith(n, at) and not continues(code[at + len(n) : at + len(n) + 1]))
-        name = next(fitting, "")
-        word = PYTHON.match(code, at)
-        assert word is not None
-        if name and not text.endswith("."):
-            key = f"_v{names.index(name)}"
-            bound[key] = values[name]
-            text, at = text + key, at + len(name)
-        else:
-            text, at = text + word[0], word.end()
-    with np.errstate(all="ignore"):
-        return eval(text, bound)
-
-
 def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
     """How a value differs from what it should be; a result that is broadcast has the size 1 along an axis."""
     value, expected = (array * 1 if array.dtype.kind == "b" else array for array in map(np.asarray, (value, expected)))
@@ -126,9 +103,10 @@ def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
 
 def persistent(case: Drawn, fault: Any, draws: int = 4) -> str:
     """What is wrong at every draw of numbers: at one, rounding may have decided a comparison."""
-    said = fault(case)
-    for seed in range(draws):
-        if not said:
-            return ""
-        said = fault(case.again(seed))
+    with np.errstate(all="ignore"):
+        said = fault(case)
+        for seed in range(draws):
+            if not said:
+                return ""
+            said = fault(case.again(seed))
     return str(said)
