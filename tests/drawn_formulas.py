@@ -82,7 +82,7 @@ class Drawing:
     def number(self) -> str:
         """The name of a value, a late one rather than an early one."""
         names = [name for name in self.axes if name not in self.labels]
-        return self.pick(names[-2:] if self.chance(2) else names)
+        return self.pick(names[-1:] if self.chance(2) else names[-3:] if self.chance(2) else names)
 
     def ref(self, name: str, distinct: bool = False) -> Ref:
         """A value in letters of its dimensions."""
@@ -100,6 +100,16 @@ class Drawing:
     def out(self, letters: str) -> Ref:
         self.count += 1
         return Ref(f"v{self.count}", letters)
+
+    def place(self) -> tuple[str, list[Ref]]:
+        """The letters of a pointwise equation: those of a value, which is as a rule an operand of it."""
+        ref = self.ref(self.number(), distinct=True)
+        return ref.indices, [] if self.chance(3) else [ref]
+
+    def among(self, letters: str, known: list[Ref], count: int) -> list[Ref]:
+        """So many operands, the known ones among them at any place."""
+        refs = known[:count] + [self.fitting(letters) for _ in range(count - len(known[:count]))]
+        return self.random.sample(refs, len(refs))
 
     def fitting(self, letters: str) -> Ref:
         """A value with some of some letters, made where there is none; a number among them."""
@@ -127,8 +137,8 @@ class Drawing:
 
     def product(self) -> None:
         """A pointwise product, a quotient where operands are reciprocals."""
-        letters = self.ref(self.number(), distinct=True).indices
-        refs = [self.fitting(letters) for _ in range(self.random.randint(1, 3))]
+        letters, known = self.place()
+        refs = self.among(letters, known, self.random.randint(1, 3))
         for n in range(len(refs)):
             if self.chance(3):
                 out = self.out("".join(dict.fromkeys(refs[n].indices)))
@@ -150,26 +160,26 @@ class Drawing:
         return Position(tuple(terms), self.pick([0, 0, 1, -1, 2]))
 
     def sum(self) -> None:
-        letters = self.ref(self.number(), distinct=True).indices
+        letters, known = self.place()
         terms: list[tuple[Factor, Ref | None]] = [
-            (self.factor() if self.chance(2) else self.pick([ONE, -ONE]), self.fitting(letters))
-            for _ in range(self.random.randint(0, 3))
+            (self.factor() if self.chance(2) else self.pick([ONE, -ONE]), ref)
+            for ref in self.among(letters, known, self.random.randint(0, 3))
         ]
         if self.chance(2):
             terms.insert(self.random.randint(0, len(terms)), (self.factor(), None))
         self.add(Sum(self.out(letters), tuple(terms)))
 
     def map(self) -> None:
-        letters = self.ref(self.number(), distinct=True).indices
+        letters, known = self.place()
         kind = self.pick(["power", "power", "one", "two", "where"])
         if kind == "power":
             powers = WHOLE if 2j in self.odd else POWERS
-            self.add(Map(self.out(letters), "power", (self.fitting(letters),), self.pick(powers)))
+            self.add(Map(self.out(letters), "power", tuple(self.among(letters, known, 1)), self.pick(powers)))
             return
         function = self.pick({"one": ONE_OPERAND, "two": TWO, "where": ["where"]}[kind])
         if 2j in self.odd and kind != "where":
             function = self.pick(OF_COMPLEX)
-        refs = tuple(self.fitting(letters) for _ in FUNCTIONS[function].partials)
+        refs = tuple(self.among(letters, known, len(FUNCTIONS[function].partials)))
         self.add(Map(self.out(letters), function, refs))
 
     def extremum(self) -> None:
@@ -184,12 +194,13 @@ class Drawing:
         names = [name for name in self.axes if self.axes[name] and name not in self.labels]
         if not names:
             return
-        base = self.ref(self.pick(names), distinct=True)
+        base = self.ref(self.pick(names[-2:] if self.chance(2) else names), distinct=True)
         axis = self.pick(base.indices)
         inside = base.indices.replace(axis, "")
         brackets, own = self.region(axis, inside)
         mask = None if brackets and not self.chance(3) else self.fitting(base.indices)
-        self.add(Update(self.out(base.indices), base, self.fitting(own), brackets, mask))
+        (value,) = self.among(own, [base] if set(base.indices) <= set(own) and self.chance(3) else [], 1)
+        self.add(Update(self.out(base.indices), base, value, brackets, mask))
 
     def region(self, axis: str, inside: str) -> tuple[tuple[Bracket, ...], str]:
         """Where along an axis to write, and the letters that the written value may have."""

@@ -127,7 +127,7 @@ class Parser:
         if self.accept(" where "):
             where = (self.power(),)
         if where and not brackets and self.accept(" else "):
-            return Node("choice", (where[0], value, self.power()))
+            return Node("choice", (where[0], value, self.product()))
         if self.accept(", "):
             base = self.power()
             self.expect(" elsewhere")

@@ -237,7 +237,8 @@ def pointwise(equation: Map, view: View) -> tuple[Markup, Level]:
             sign = COMPARISONS[name]
             return ("[", *joined(loose, Words(sign) if sign.strip().isalpha() else sign), "]"), "atom"
         case "where":
-            condition, other = (within_parentheses(*inside[n], "power") for n in (0, 2))
+            condition = within_parentheses(*inside[0], "power")
+            other = within_parentheses(*inside[2], "signed")
             return (*loose[1], Words(" where "), *condition, Words(" else "), *other), "whole"
         case _:
             return call(equation, loose), "atom"

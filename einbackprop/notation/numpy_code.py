@@ -252,6 +252,8 @@ class Writer:
             return Code(f"np.sqrt({base.text})", ATOM, base.letters)
         if p == Fraction(1, 3):
             return Code(f"np.cbrt({base.text})", ATOM, base.letters)
+        if base.text.startswith("-") and p.denominator > 1:  # Python makes a complex number of -1 ** 0.5
+            return Code(f"np.power({base.text}, {number_code(p)})", ATOM, base.letters)
         return Code(f"{base.at(ATOM)}**{number_code(p)}", RAISED, base.letters)
 
     def extremum(self, equation: Extremum) -> Code:
@@ -302,6 +304,8 @@ class Writer:
         units = self.view.units.get(equation.out.name, ())
         if not units:
             return code.text
+        if not equation.out.indices:
+            return f"np.reshape({code.text}, {(1,) * len(units)})"
         places = ["None" if axis in units else ":" for axis in range(max(units) + 1)]
         return f"{code.at(ATOM)}[{', '.join(places)}]"
 
