@@ -8,7 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from truth import einsum_fault, equation_fault, matrix_fault, persistent
 
+from einbackprop.core.program import Ref
 from einbackprop.errors import FunctionError, RangeError
+from einbackprop.notation.index_notation import equation_markup
+from einbackprop.notation.markup import Markup, Quotient, Raised, Root, Words, latex, mathml
 
 MANY = settings(max_examples=10 * settings.get_profile(settings.get_current_profile_name()).max_examples)
 """Ten times as many as elsewhere: one takes two milliseconds."""
@@ -41,3 +44,24 @@ def test_einsum_lines_can_be_pasted_and_give_the_value(case):
 @given(cases())
 def test_matrix_forms_have_the_value_that_they_say(case):
     assert persistent(case, matrix_fault) == ""
+
+
+def signs(markup: Markup) -> int:
+    """How many parentheses and brackets stand in a formula, fractions and roots aside."""
+    total = 0
+    for part in markup:
+        match part:
+            case str(text) | Words(text) | Ref(text):
+                total += sum(text.count(sign) for sign in "([")
+            case Raised(body) | Root(body):
+                total += signs(body)
+            case Quotient(over, under):
+                total += signs(over) + signs(under)
+    return total
+
+
+@given(cases())
+def test_latex_and_mathml_keep_the_parentheses_of_a_formula(case):
+    markup = equation_markup(case.equation, case.view)
+    for shown in (latex(markup), mathml(markup, lambda letter: "red")):
+        assert sum(shown.count(sign) for sign in "([") == signs(markup)
