@@ -53,7 +53,7 @@ def is_target(name: str) -> bool:
     if re.fullmatch(r"return[₀₁₂₃₄₅₆₇₈₉]*|∂\w+/∂.+", name):
         return True
     try:
-        ast.parse(name.replace("′", "_"), mode="eval")
+        ast.parse(re.sub("^return", "_", name.replace("′", "_")), mode="eval")
     except SyntaxError:
         return False
     return True

@@ -50,6 +50,7 @@ TRUE = {
     "b += Σ_j v[j]": -0.5 + v.sum(),
     "return[j] = v[j]": v,
     "return₂[i] = w[i]": w,
+    'return["dw"][i] = w[i]': w,
     "z[j] = v[j] -1": None,  # a sign has a space on both sides, or none after it
     "z[j] = lost[j]": None,
     "z[j] = W[j,j]": None,  # j has two sizes

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
+from .arrays import UnwritableError
 from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Quotient, Raised, Root, text
-from .numpy_code import UnwritableError, Writer
+from .numpy_code import Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,9 @@ order is transposed. Sizes are read off an array of the same line that has the l
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
-from string import ascii_letters
 
 from ..core.elementwise import is_boolean, lookup
 from ..core.letters import letters_of, summed
@@ -30,35 +28,18 @@ from ..core.program import (
     Update,
     operands,
 )
+from .arrays import Arrays, UnwritableError, table_of
 from .code import ADDED, ATOM, COMPARED, MULTIPLIED, RAISED, SIGNED, Code, meeting, negated, together
 from .factors import is_negative
 from .numerals import code as number_code
-from .view import View
 
 OPERATORS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 RELATIONS = {"=": "==", "≠": "!=", "<": "<", "≤": "<="}
 CALLS = {"abs": "np.abs({})", "round": "np.rint({})", "relu": "np.maximum({}, 0)", "softplus": "np.logaddexp(0, {})"}
-PRIMARY = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-OURS = frozenset({"np", "einsum"})
 
 
-class UnwritableError(Exception):
-    """A formula that is no NumPy code of one line, and why."""
-
-
-@dataclass(frozen=True)
-class Writer:
-    """Writes the values of one line as code.
-
-    Attributes
-    ----------
-    view : View
-    line : Equation
-        What the line computes: sizes are read off the arrays that it reads.
-    """
-
-    view: View
-    line: Equation
+class Writer(Arrays):
+    """Writes the values of one line as code."""
 
     # values
 
@@ -71,67 +52,6 @@ class Writer:
             raise UnwritableError("it is too long")
         placed = self.view.placed(equation, ref.indices)
         return replace(self, view=replace(self.view, depth=self.view.depth - 1)).made(placed)
-
-    def named(self, ref: Ref) -> Code:
-        """A value that has a name; a diagonal where a letter stands twice."""
-        distinct = "".join(dict.fromkeys(ref.indices))
-        if ref.name in self.view.ones:
-            return self.ones(distinct)
-        plain = self.array(ref)
-        if distinct == ref.indices:
-            return plain
-        return Code(f'einsum("{self.spelled(ref.indices)}->{self.spelled(distinct)}", {plain.text})', ATOM, distinct)
-
-    def array(self, ref: Ref) -> Code:
-        """A named array without its axes of size 1 that have no letter."""
-        text = self.name(ref)
-        units = self.view.units.get(ref.name, ())
-        boolean = ref.name in self.view.booleans
-        if not units:
-            return Code(text, ATOM, ref.indices, boolean)
-        rest = iter(ref.indices)
-        axes = tuple("" if axis in units else next(rest) for axis in range(len(units) + len(ref.indices)))
-        places = [":" if axis else "0" for axis in axes[: max(units) + 1]]
-        return Code(f"{text}[{', '.join(places)}]", ATOM, ref.indices, boolean, (text, axes))
-
-    def name(self, ref: Ref) -> str:
-        """What an array is called, as a Python expression that binds as tightly as a name."""
-        name = self.view.called(ref.name)
-        try:
-            node = ast.parse(name, mode="eval").body
-        except (SyntaxError, ValueError):
-            raise UnwritableError(f"{name} is no expression of Python") from None
-        if name in OURS or not name.isprintable():
-            raise UnwritableError(f"{name} is called like what the line needs")
-        return name if isinstance(node, PRIMARY) else f"({name})"
-
-    def ones(self, letters: str) -> Code:
-        """An array of ones."""
-        sizes = [self.size(i).text for i in letters]
-        shape = sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
-        return Code(f"np.ones({shape})", ATOM, letters)
-
-    def size(self, letter: str) -> Code:
-        """The size of a letter's dimension: that of an array of the line that has it."""
-        first = self.view.given.get(letter, letter)
-        alike = {letter, first, *self.view.alike.get(first, "")}
-        for ref in self.leaves(self.line, self.view):
-            for axis, own in enumerate(ref.indices):
-                if own in alike:
-                    units = self.view.units.get(ref.name, ())
-                    places = [n for n in range(len(units) + len(ref.indices)) if n not in units]
-                    return Code(f"{self.name(ref)}.shape[{places[axis]}]")
-        raise UnwritableError(f"no array of the line says how large {letter} is")
-
-    def leaves(self, equation: Equation, view: View) -> Iterator[Ref]:
-        """The arrays that a line reads, in its letters."""
-        for ref in operands(equation):
-            inner = view.inline.get(ref.name)
-            if inner is None:
-                if ref.name not in view.ones:
-                    yield ref
-            elif view.depth:
-                yield from self.leaves(view.placed(inner, ref.indices), replace(view, depth=view.depth - 1))
 
     # equations
 
@@ -183,8 +103,8 @@ class Writer:
             divisors = [str(number.denominator), *divisors]
             number = Fraction(number.numerator)
         factors = [] if number in (1, -1) else [number_code(-number if is_negative(factor) else number)]
-        for letter, power in factor.sizes:
-            size = self.power(self.size(letter), Fraction(power if power > 0 else -power))
+        for found, power in self.sizes(factor):
+            size = self.power(found, Fraction(power if power > 0 else -power))
             (factors if power > 0 else divisors).append(size.at(RAISED))
         if not factors and not divisors and not is_negative(factor):
             return body
@@ -293,7 +213,7 @@ class Writer:
     def of_line(self) -> str:
         """The right-hand side of the line, with an einsum in it, in the shape that the line gives its value."""
         equation = self.line
-        if next(self.leaves(equation, self.view), None) is None:
+        if next(self.leaves(), None) is None:
             raise UnwritableError("it reads no array")
         if isinstance(equation, Contract):
             code = self.scaled(self.contraction(equation), equation.factor)
@@ -301,17 +221,11 @@ class Writer:
             code = self.sum_of_line(equation)
         else:
             raise UnwritableError("it is no contraction and no sum")
-        units = self.view.units.get(equation.out.name, ())
-        if not units:
-            return code.text
-        if not equation.out.indices:
-            return f"np.reshape({code.text}, {(1,) * len(units)})"
-        places = ["None" if axis in units else ":" for axis in range(max(units) + 1)]
-        return f"{code.at(ATOM)}[{', '.join(places)}]"
+        return self.shaped(code, self.axes(equation.out))
 
     def sum_of_line(self, equation: Sum) -> Code:
         """Signed terms, contractions among them as einsums; ones where nothing else says how large the result is."""
-        out = equation.out.indices
+        out = self.shrunk(equation.out.indices)
         terms, einsums = [], 0
         for factor, ref in equation.terms:
             factor, code, is_einsum = self.term_of_line(factor, ref)
@@ -337,7 +251,7 @@ class Writer:
     def spread(self, code: Code, out: str) -> Code:
         """A term as an einsum with ones for the letters that it lacks."""
         ones = [self.ones(i) for i in out if i not in code.letters]
-        table = self.table(code.letters + out)
+        table = table_of(code.letters + out)
         terms = ",".join([code.letters, *(one.letters for one in ones)]).translate(table)
         names = ", ".join(part.text for part in (code, *ones))
         return Code(f'einsum("{terms}->{out.translate(table)}", {names})', ATOM, out)
@@ -346,16 +260,16 @@ class Writer:
 
     def contraction(self, equation: Contract) -> Code:
         """An einsum, without its factor. Ones stand for letters that no operand has."""
-        out = equation.out.indices
+        out = self.shrunk(equation.out.indices)
         if len(set(out)) < len(out):
             raise UnwritableError("np.einsum writes no diagonal")
         read = [self.operand(ref) for ref in equation.operands]
         read += [(code.letters, code) for code in map(self.bracket, equation.brackets)]
-        missing = [i for i in letters_of(equation) if not any(i in term for term, _ in read)]
+        missing = [i for i in self.shrunk(letters_of(equation)) if not any(i in term for term, _ in read)]
         read += [(i, self.ones(i)) for i in missing]
         if all(code.boolean for _, code in read):
             read[0] = (read[0][0], read[0][1].number())
-        table = self.table("".join(term for term, _ in read) + out)
+        table = table_of("".join(term for term, _ in read) + out)
         terms = ",".join(term.translate(table) for term, _ in read)
         names = ", ".join(code.text for _, code in read)
         return Code(f'einsum("{terms}->{out.translate(table)}", {names})', ATOM, out)
@@ -365,12 +279,5 @@ class Writer:
         if ref.name in self.view.inline or ref.name in self.view.ones:
             code = self.value(ref)
             return code.letters, code
-        return ref.indices, self.array(ref)
-
-    def spelled(self, letters: str) -> str:
-        return letters.translate(self.table(letters))
-
-    def table(self, letters: str) -> dict[int, str]:
-        """Letters that ``np.einsum`` takes in the place of those of other scripts."""
-        spare = (i for i in ascii_letters if i not in letters)
-        return {ord(i): next(spare) for i in dict.fromkeys(letters) if i.isalpha() and i not in ascii_letters}
+        array = self.array(ref)
+        return array.letters, array

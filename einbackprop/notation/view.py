@@ -110,6 +110,11 @@ class View:
         """The operand under the name that it is shown by."""
         return Ref(self.called(ref.name), "" if self.bare else ref.indices)
 
+    def axes(self, ref: Ref) -> tuple[str, ...]:
+        """The letters of each axis of a value's array where the equation stands; none where its size is 1."""
+        units, rest = self.units.get(ref.name, ()), iter(ref.indices)
+        return tuple("" if n in units else next(rest) for n in range(len(units) + len(ref.indices)))
+
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
         capital = letter.upper()

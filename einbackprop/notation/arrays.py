@@ -1,0 +1,185 @@
+"""The arrays that a line of code reads: by name, without axes that have no letter; sizes, and ones."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from string import ascii_letters
+
+from ..core.program import Contract, Equation, Factor, Ref, Update, operands
+from .code import ATOM, Code
+from .view import View
+
+PRIMARY = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+OURS = frozenset({"np", "einsum"})
+
+
+class UnwritableError(Exception):
+    """A formula that is no NumPy code of one line, and why."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The arrays of one line.
+
+    Attributes
+    ----------
+    view : View
+    line : Equation
+        What the line computes: sizes are read off the arrays that it reads.
+    """
+
+    view: View
+    line: Equation
+
+    # what the line reads
+
+    def steps(self, equation: Equation, view: View) -> Iterator[Equation]:
+        """The equations of a line, each in the letters of its place."""
+        yield equation
+        for ref in operands(equation):
+            if ref.name in view.inline and view.depth:
+                placed = view.placed(view.inline[ref.name], ref.indices)
+                yield from self.steps(placed, replace(view, depth=view.depth - 1))
+
+    def leaves(self) -> Iterator[Ref]:
+        """The arrays that a line reads, in its letters."""
+        for equation in self.steps(self.line, self.view):
+            for ref in operands(equation):
+                if ref.name not in self.view.inline and ref.name not in self.view.ones:
+                    yield ref
+
+    @cached_property
+    def whole(self) -> tuple[str, ...]:
+        """Letters that are merged in one axis wherever they stand in the line: they are one letter to it, the first."""
+        refs = [self.line.out, *self.leaves()]
+        groups = dict.fromkeys(axis for ref in refs for axis in self.view.axes(ref) if len(axis) > 1)
+        steps = list(self.steps(self.line, self.view))
+        placed = {i for e in steps if isinstance(e, Contract | Update) for b in e.brackets for i in b.letters}
+        return tuple(
+            group for group in groups
+            if not placed & set(group)
+            and all(not set(group) & set(axis) or axis == group for ref in refs for axis in self.view.axes(ref))
+        )  # fmt: skip
+
+    def shrunk(self, letters: str) -> str:
+        """Letters without those that merged axes have besides their first."""
+        others = {i for group in self.whole for i in group[1:]}
+        return "".join(i for i in letters if i not in others)
+
+    def axes(self, ref: Ref) -> tuple[str, ...]:
+        """The letter of each axis of an array: none where its size is 1, several where axes were merged."""
+        return tuple(self.shrunk(axis) if axis in self.whole else axis for axis in self.view.axes(ref))
+
+    # code
+
+    def named(self, ref: Ref) -> Code:
+        """A value that has a name; a diagonal where a letter stands twice."""
+        if ref.name in self.view.ones:
+            return self.ones(self.shrunk("".join(dict.fromkeys(ref.indices))))
+        plain = self.array(ref)
+        distinct = "".join(dict.fromkeys(plain.letters))
+        if distinct == plain.letters:
+            return plain
+        table = table_of(plain.letters)
+        terms = f"{plain.letters.translate(table)}->{distinct.translate(table)}"
+        return Code(f'einsum("{terms}", {plain.text})', ATOM, distinct)
+
+    def array(self, ref: Ref) -> Code:
+        """A named array with an axis for each letter: without those of size 1 that have none, merged ones apart."""
+        text, axes = self.name(ref), self.axes(ref)
+        letters, boolean = "".join(axes), ref.name in self.view.booleans
+        if any(len(axis) > 1 for axis in axes):
+            return Code(f"{text}.reshape({self.split(text, axes)})", ATOM, letters, boolean)
+        if all(axes):
+            return Code(text, ATOM, letters, boolean)
+        last = max(n for n, axis in enumerate(axes) if not axis)
+        places = [":" if axis else "0" for axis in axes[: last + 1]]
+        return Code(f"{text}[{', '.join(places)}]", ATOM, letters, boolean, (text, axes))
+
+    def split(self, text: str, axes: Sequence[str]) -> str:
+        """The sizes by which an array's merged axes come apart; one of them follows from the others."""
+        sizes: list[str] = []
+        for n, axis in enumerate(axes):
+            if len(axis) == 1:
+                sizes.append(f"{text}.shape[{n}]")
+                continue
+            for letter in axis:
+                known = self.find(letter)
+                if known is None and "-1" in sizes:
+                    raise UnwritableError(f"no array of the line says how large {letter} is")
+                sizes.append(known or "-1")
+        return ", ".join(sizes)
+
+    def shaped(self, code: Code, axes: Sequence[str]) -> str:
+        """The text of a result in the axes that it has for the user."""
+        if any(len(axis) > 1 for axis in axes):
+            merged = sum(len(axis) > 1 for axis in axes)
+            if merged > 1:
+                raise UnwritableError("several axes of the result are merged")
+            sizes = ["-1" if len(axis) > 1 else self.size(axis).text if axis else "1" for axis in axes]
+            return f"{code.at(ATOM)}.reshape({', '.join(sizes)})"
+        if all(axes):
+            return code.text
+        if not any(axes):
+            return f"np.reshape({code.text}, {(1,) * len(axes)})"
+        last = max(n for n, axis in enumerate(axes) if not axis)
+        places = [":" if axis else "None" for axis in axes[: last + 1]]
+        return f"{code.at(ATOM)}[{', '.join(places)}]"
+
+    def name(self, ref: Ref) -> str:
+        """What an array is called, as a Python expression that binds as tightly as a name."""
+        name = self.view.called(ref.name)
+        try:
+            node = ast.parse(name, mode="eval").body
+        except (SyntaxError, ValueError):
+            raise UnwritableError(f"{name} is no expression of Python") from None
+        if name in OURS or not name.isprintable():
+            raise UnwritableError(f"{name} is called like what the line needs")
+        return name if isinstance(node, PRIMARY) else f"({name})"
+
+    def ones(self, letters: str) -> Code:
+        """An array of ones."""
+        sizes = [self.size(i).text for i in letters]
+        shape = sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
+        return Code(f"np.ones({shape})", ATOM, letters)
+
+    # sizes
+
+    def sizes(self, factor: Factor) -> Iterator[tuple[Code, int | Fraction]]:
+        """The sizes in a factor with their powers; that of a merged axis is one."""
+        powers = dict(factor.sizes)
+        for ref in self.leaves():
+            for n, axis in enumerate(self.view.axes(ref)):
+                if len(axis) > 1 and len({powers.get(i, 0) for i in axis}) == 1 and axis[0] in powers:
+                    yield Code(f"{self.name(ref)}.shape[{n}]"), powers[axis[0]]
+                    powers = {i: power for i, power in powers.items() if i not in axis}
+        for letter, power in powers.items():
+            yield self.size(letter), power
+
+    def size(self, letter: str) -> Code:
+        """The size of a letter's dimension: that of an array of the line that has it."""
+        found = self.find(letter)
+        if found is None:
+            raise UnwritableError(f"no array of the line says how large {letter} is")
+        return Code(found)
+
+    def find(self, letter: str) -> str | None:
+        """Where an array of the line says how large a letter's dimension is."""
+        first = self.view.given.get(letter, letter)
+        merged = {group[0] for group in self.whole}
+        alike = {letter} if letter in merged else {letter, first, *self.view.alike.get(first, "")} - merged
+        for ref in self.leaves():
+            for n, axis in enumerate(self.axes(ref)):
+                if axis in alike:
+                    return f"{self.name(ref)}.shape[{n}]"
+        return None
+
+
+def table_of(letters: str) -> dict[int, str]:
+    """Letters that ``np.einsum`` takes in the place of those of other scripts."""
+    spare = (i for i in ascii_letters if i not in letters)
+    return {ord(i): next(spare) for i in dict.fromkeys(letters) if i.isalpha() and i not in ascii_letters}
