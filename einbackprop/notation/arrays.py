@@ -151,7 +151,9 @@ class Arrays:
 
     def sizes(self, factor: Factor) -> Iterator[tuple[Code, int | Fraction]]:
         """The sizes in a factor with their powers; that of a merged axis is one."""
-        powers = dict(factor.sizes)
+        powers: dict[str, int | Fraction] = {}
+        for letter, power in factor.sizes:
+            powers[letter] = powers.get(letter, 0) + power
         for ref in self.leaves():
             for n, axis in enumerate(self.view.axes(ref)):
                 if len(axis) > 1 and len({powers.get(i, 0) for i in axis}) == 1 and axis[0] in powers:
