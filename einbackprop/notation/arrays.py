@@ -116,11 +116,10 @@ class Arrays:
 
     def shaped(self, code: Code, axes: Sequence[str]) -> str:
         """The text of a result in the axes that it has for the user."""
-        if any(len(axis) > 1 for axis in axes):
-            merged = sum(len(axis) > 1 for axis in axes)
-            if merged > 1:
-                raise UnwritableError("several axes of the result are merged")
-            sizes = ["-1" if len(axis) > 1 else self.size(axis).text if axis else "1" for axis in axes]
+        merged = [n for n, axis in enumerate(axes) if len(axis) > 1]
+        if merged:
+            sizes = [" * ".join(self.size(i).text for i in axis) or "1" if n != merged[-1] else "-1"
+                     for n, axis in enumerate(axes)]  # fmt: skip
             return f"{code.at(ATOM)}.reshape({', '.join(sizes)})"
         if all(axes):
             return code.text
