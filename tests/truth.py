@@ -92,7 +92,7 @@ def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
     if expected.dtype.kind in "iu":  # 0 % 0 is 0 for whole numbers
         wrong &= np.isfinite(value)
     if "∞" in text or "nan" in text or "imag(" in text:  # what meets them depends on the order: inf·0, √-inf
-        wrong &= np.isfinite(value)
+        wrong &= np.isfinite(value) & np.isfinite(expected)
     wrong &= ~(np.isnan(value) & np.isinf(expected) | np.isinf(value) & np.isnan(expected))  # as sums are ordered
     if expected.dtype.kind == "c" or value.dtype.kind == "c":  # nan and infinities of complex numbers have no one form
         wrong &= np.isfinite(value) | np.isfinite(expected)
