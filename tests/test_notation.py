@@ -115,6 +115,55 @@ def test_inlined_values_take_the_letters_of_where_they_are_used():
     assert equation_text(inside, View(inline={"t": summing})) == "y[k,b] = (Σ_j W[k,j] x[j,b]) c[k]"
 
 
+def letters_at(left: str, right: str) -> Bracket:
+    return Bracket(Position.of(left), "=", Position.of(right))
+
+
+THREE_AB = Contract(Ref("t", "i"), (Ref("a", "i"), Ref("b", "i")), factor=Factor.of(3))
+SQUARE, ROOT = (Map(Ref("t"), "power", (Ref("x"),), p) for p in (Fraction(2), Fraction(1, 2)))
+INSIDE = [
+    # (the values that stand inside, the equation, what is shown)
+    ([THREE_AB, Contract(Ref("s"), (Ref("t", "i"), Ref("t", "i")))],
+     Sum(Ref("y", "i"), ((ONE, Ref("t", "i")), (MINUS, Ref("s")))),
+     "y[i] = 3 a[i] b[i] - Σ_i (3 a[i] b[i]) (3 a[i] b[i])"),
+    ([THREE_AB], Sum(Ref("y", "i"), ((HALF, Ref("t", "i")), (ONE, Ref("t", "i")))),
+     "y[i] = 1.5 a[i] b[i] + 3 a[i] b[i]"),
+    ([Sum(Ref("t"), ((ONE, Ref("x")), (ONE, None)))], Map(Ref("y"), "power", (Ref("t"),), Fraction(2)), "y = (x + 1)²"),
+    ([SQUARE], Map(Ref("y"), "power", (Ref("t"),), Fraction(3)), "y = (x²)³"),
+    ([SQUARE], Map(Ref("y"), "power", (Ref("t"),), Fraction(1, 2)), "y = √(x²)"),
+    ([ROOT], Map(Ref("y"), "power", (Ref("t"),), Fraction(2)), "y = (√x)²"),
+    ([Map(Ref("t"), "power", (Ref("x"),), Fraction(-1)), Map(Ref("u"), "power", (Ref("t"),), Fraction(-1))],
+     Contract(Ref("y"), (Ref("z"), Ref("u"))), "y = z/(1/x)"),
+    ([Contract(Ref("t"), (Ref("x", "k"),)), Map(Ref("u"), "power", (Ref("z"),), Fraction(-1))],
+     Contract(Ref("y"), (Ref("t"), Ref("u"))), "y = (Σ_k x[k])/z"),
+    ([Map(Ref("t", "i"), "abs", (Ref("x", "i"),)), Sum(Ref("u", "i"), ((ONE, Ref("t", "i")), (MINUS, None)))],
+     Map(Ref("y", "i"), "abs", (Ref("u", "i"),)), "y[i] = abs(|x[i]| - 1)"),
+    ([], Map(Ref("y"), "abs", (Ref("b"),)), "y = abs(b)"),
+    ([], Map(Ref("y"), "logical_xor", (Ref("x"), Ref("z"))), "y = [x xor z]"),
+    ([], Map(Ref("y"), "power", (Ref("x"),), Fraction(1, 3)), "y = cbrt(x)"),
+    ([Map(Ref("t"), "where", (Ref("c"), Ref("x"), Ref("z")))],
+     Sum(Ref("y"), ((ONE, Ref("t")), (ONE, None))), "y = (x where c else z) + 1"),
+    ([Update(Ref("t", "p"), Ref("x", "p"), Ref("v", "s"), (is_at("p", (2, "s")),))],
+     Contract(Ref("y", "ps"), (Ref("t", "p"), Ref("z", "s"))), "y[p,s] = (v[a] at [p=2a], x[p] elsewhere) z[s]"),
+    ([Contract(Ref("t", "ii"), (Ref("x", "i"),))],
+     Sum(Ref("y", "kl"), ((ONE, Ref("t", "kl")), (ONE, Ref("z", "kl")))), "y[k,l] = x[k] [k=l] + z[k,l]"),
+    ([Contract(Ref("c"), factor=Factor.of(-2))], Contract(Ref("y"), (Ref("x"), Ref("c"))), "y = x (-2)"),
+    ([Contract(Ref("c"), factor=BATCH_MEAN)], Map(Ref("y"), "power", (Ref("c"),), Fraction(2)), "y = (1/B)²"),
+    ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(Fraction(2, 7), b=1)), "y = 2B/7 x"),
+    ([], Contract(Ref("y"), (Ref("BJ"),), factor=Factor.of(1, b=-1, j=-1)), "y = 1/(|b||j|) BJ"),
+    ([], Contract(Ref("y"), (Ref("x", "n"),), (is_at("n", pick=Ref("n")),)), "y = Σ_n x[n] [n=n[]]"),
+    ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(0.12573022)), "y = 0.125730 x"),
+    ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(1 - 0.9)), "y = 0.1 x"),
+    ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(123456789)), "y = 123456789 x"),
+    ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(-1e9)), "y = -1e+09 x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inside", "equation", "shown"), INSIDE)
+def test_what_stands_inside_a_formula_keeps_its_meaning(inside, equation, shown):
+    assert equation_text(equation, View(inline={e.out.name: e for e in inside})) == shown
+
+
 def test_names_can_be_shown_by_their_labels():
     view = View(names={"hid_1_2": "hid_1"})
     assert equation_text(Map(Ref("y", "b"), "tanh", (Ref("hid_1_2", "b"),)), view) == "y[b] = tanh(hid_1[b])"
