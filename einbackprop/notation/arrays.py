@@ -22,57 +22,67 @@ class UnwritableError(Exception):
 
 
 @dataclass(frozen=True)
-class Arrays:
-    """The arrays of one line.
+class Line:
+    """What one line computes, and the arrays that it reads.
 
     Attributes
     ----------
     view : View
-    line : Equation
-        What the line computes: sizes are read off the arrays that it reads.
+    equation : Equation
     """
 
     view: View
-    line: Equation
+    equation: Equation
 
-    # what the line reads
+    @cached_property
+    def steps(self) -> tuple[Equation, ...]:
+        """The equation and those inside it, each in the letters of its place."""
+        return tuple(self._inside(self.equation, self.view))
 
-    def steps(self, equation: Equation, view: View) -> Iterator[Equation]:
-        """The equations of a line, each in the letters of its place."""
+    def _inside(self, equation: Equation, view: View) -> Iterator[Equation]:
         yield equation
         for ref in operands(equation):
             if ref.name in view.inline and view.depth:
                 placed = view.placed(view.inline[ref.name], ref.indices)
-                yield from self.steps(placed, replace(view, depth=view.depth - 1))
+                yield from self._inside(placed, replace(view, depth=view.depth - 1))
 
-    def leaves(self) -> Iterator[Ref]:
-        """The arrays that a line reads, in its letters."""
-        for equation in self.steps(self.line, self.view):
-            for ref in operands(equation):
-                if ref.name not in self.view.inline and ref.name not in self.view.ones:
-                    yield ref
+    @cached_property
+    def leaves(self) -> tuple[Ref, ...]:
+        """The arrays that the line reads, in its letters."""
+        known = {*self.view.inline, *self.view.ones}
+        return tuple(ref for equation in self.steps for ref in operands(equation) if ref.name not in known)
 
     @cached_property
     def whole(self) -> tuple[str, ...]:
         """Letters that are merged in one axis wherever they stand in the line: they are one letter to it, the first."""
-        refs = [self.line.out, *self.leaves()]
-        groups = dict.fromkeys(axis for ref in refs for axis in self.view.axes(ref) if len(axis) > 1)
-        steps = list(self.steps(self.line, self.view))
-        placed = {i for e in steps if isinstance(e, Contract | Update) for b in e.brackets for i in b.letters}
-        return tuple(
-            group for group in groups
-            if not placed & set(group)
-            and all(not set(group) & set(axis) or axis == group for ref in refs for axis in self.view.axes(ref))
-        )  # fmt: skip
+        axes = [axis for ref in (self.equation.out, *self.leaves) for axis in self.view.axes(ref)]
+        bracketed = (e for e in self.steps if isinstance(e, Contract | Update))
+        placed = {i for e in bracketed for bracket in e.brackets for i in bracket.letters}
+        groups = [axis for axis in dict.fromkeys(axes) if len(axis) > 1 and not placed & set(axis)]
+        return tuple(g for g in groups if all(not set(g) & set(axis) or axis == g for axis in axes))
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Code for the arrays of one line. Sizes are read off those that have the letter.
+
+    Attributes
+    ----------
+    view : View
+    line : Line
+    """
+
+    view: View
+    line: Line
 
     def shrunk(self, letters: str) -> str:
         """Letters without those that merged axes have besides their first."""
-        others = {i for group in self.whole for i in group[1:]}
+        others = {i for group in self.line.whole for i in group[1:]}
         return "".join(i for i in letters if i not in others)
 
     def axes(self, ref: Ref) -> tuple[str, ...]:
         """The letter of each axis of an array: none where its size is 1, several where axes were merged."""
-        return tuple(self.shrunk(axis) if axis in self.whole else axis for axis in self.view.axes(ref))
+        return tuple(self.shrunk(axis) if axis in self.line.whole else axis for axis in self.view.axes(ref))
 
     # code
 
@@ -153,7 +163,7 @@ class Arrays:
         powers: dict[str, int | Fraction] = {}
         for letter, power in factor.sizes:
             powers[letter] = powers.get(letter, 0) + power
-        for ref in self.leaves():
+        for ref in self.line.leaves:
             for n, axis in enumerate(self.view.axes(ref)):
                 if len(axis) > 1 and len({powers.get(i, 0) for i in axis}) == 1 and axis[0] in powers:
                     yield Code(f"{self.name(ref)}.shape[{n}]"), powers[axis[0]]
@@ -171,9 +181,9 @@ class Arrays:
     def find(self, letter: str) -> str | None:
         """Where an array of the line says how large a letter's dimension is."""
         first = self.view.given.get(letter, letter)
-        merged = {group[0] for group in self.whole}
+        merged = {group[0] for group in self.line.whole}
         alike = {letter} if letter in merged else {letter, first, *self.view.alike.get(first, "")} - merged
-        for ref in self.leaves():
+        for ref in self.line.leaves:
             for n, axis in enumerate(self.axes(ref)):
                 if axis in alike:
                     return f"{self.name(ref)}.shape[{n}]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
-from .arrays import UnwritableError
+from .arrays import Line, UnwritableError
 from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Quotient, Raised, Root, text
@@ -62,7 +62,7 @@ def einsum_line(equation: Equation, view: View = PLAIN) -> EinsumLine | None:
     if words is None or CUT in words:
         return None
     try:
-        return EinsumLine(Writer(view, equation).of_line())
+        return EinsumLine(Writer(view, Line(view, equation)).of_line())
     except UnwritableError as reason:
         return EinsumLine(words, str(reason))
 

@@ -212,8 +212,8 @@ class Writer(Arrays):
 
     def of_line(self) -> str:
         """The right-hand side of the line, with an einsum in it, in the shape that the line gives its value."""
-        equation = self.line
-        if next(self.leaves(), None) is None:
+        equation = self.line.equation
+        if not self.line.leaves:
             raise UnwritableError("it reads no array")
         if isinstance(equation, Contract):
             code = self.scaled(self.contraction(equation), equation.factor)
