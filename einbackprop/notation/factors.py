@@ -51,7 +51,7 @@ def sizes_markup(powers: list[tuple[str, int | Fraction]], view: View) -> Markup
     """A product of positive powers of sizes; they are not capitals where those side by side are a name."""
     sizes = [view.size(letter) for letter, _ in powers]
     run = "".join(size.letter.upper() if size.capital else "|" for size in sizes)
-    if any(len(name) > 1 and name in run for name in view.taken):
+    if len(run) > 1 and any(len(name) > 1 and name in run for name in view.taken):
         sizes = [Size(size.letter, False) for size in sizes]
     parts: list[Part] = []
     for size, (_, power) in zip(sizes, powers, strict=True):
