@@ -44,6 +44,8 @@ LINES = [
      'einsum("kb,b->k", d, np.ones(d.shape[1]))'),
     ([], Contract(Ref("y", "k"), (Ref("d", "kb"),), factor=Factor.of(1, b=-1)), {"names": {"d": 'g["W"] + 1'}},
      'einsum("kb->k", (g["W"] + 1)) / (g["W"] + 1).shape[1]'),
+    ([Contract(Ref("t", "d"), (Ref("x", "d"), Ref("z", "d")), factor=Factor.of(1, c=1, d=1))],
+     Contract(Ref("y"), (Ref("t", "c"),)), {}, 'einsum("c->", x.shape[0]**2 * x * z)'),
     ([], Contract(Ref("y", "α"), (Ref("A", "αβ"), Ref("x", "β"))), {}, 'einsum("ab,b->a", A, x)'),
 ]  # fmt: skip
 
