@@ -103,6 +103,23 @@ def test_operands_can_be_shown_as_expressions():
     assert matrix_text(equation, view) == "(W3ᵀ·d3) ⊙ h2 ⊙ (1 - h2)"
 
 
+INSIDE = [
+    # (what t is, the subscripts of A, t, the form)
+    (Sum(Ref("t", "ij"), ((ONE, None), (-ONE, Ref("b", "ij")))), "ij,ij->ij", "A ⊙ (1 - b)"),
+    (Sum(Ref("t", "ij"), ((ONE, Ref("c")), (-ONE, Ref("b", "ij")))), "ij,ij->ij", "A ⊙ (c - b)"),
+    (Sum(Ref("t", "ij"), ((ONE, Ref("c", "j")), (-ONE, Ref("b", "ij")))), "ij,ij->ij", None),  # c is a row there
+    (Contract(Ref("t", "ij"), (Ref("U", "ik"), Ref("V", "jk"))), "ij,ij->ij", "A ⊙ (U·Vᵀ)"),
+    (Contract(Ref("t", "i"), (Ref("U", "ik"),)), "ij,i->ij", "diag((U·1))·A"),
+    (Contract(Ref("t", "ij"), (Ref("c", "i"),)), "ij,ij->ij", None),  # nothing in it says how many columns
+    (Contract(Ref("t", "bi"), (Ref("U", "bk"), Ref("V", "ik"))), "bij,bi->bj", None),  # U·Vᵀ is whole, not of one b
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inner", "subscripts", "form"), INSIDE)
+def test_values_inside_a_form_are_whole_arrays(inner, subscripts, form):
+    assert matrix_text(contract(subscripts, "At"), View(inline={"t": inner})) == form
+
+
 def test_latex_of_a_matrix_form():
     assert latex(matrix_form(contract("ij,ib->jb")).markup) == r"{A}^{\top}\cdot B"
 
