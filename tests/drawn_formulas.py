@@ -245,6 +245,11 @@ class Drawn:
         return {self.view.names.get(name, name): value for name, value in self.values.items() if name not in inline}
 
     @property
+    def is_finite(self) -> bool:
+        """Whether no value is infinite or none."""
+        return all(np.isfinite(value).all() for value in self.values.values())
+
+    @property
     def arrays_known(self) -> dict[str, Any]:
         """The values as the user has them, with their axes of size 1."""
         names, inline = self.view.names, self.view.inline

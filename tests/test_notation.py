@@ -149,6 +149,8 @@ INSIDE = [
      Sum(Ref("y", "kl"), ((ONE, Ref("t", "kl")), (ONE, Ref("z", "kl")))), "y[k,l] = x[k] [k=l] + z[k,l]"),
     ([Contract(Ref("c"), factor=Factor.of(-2))], Contract(Ref("y"), (Ref("x"), Ref("c"))), "y = x (-2)"),
     ([Contract(Ref("c"), factor=BATCH_MEAN)], Map(Ref("y"), "power", (Ref("c"),), Fraction(2)), "y = (1/B)²"),
+    ([Contract(Ref("t", "d"), (Ref("x", "d"),), factor=Factor.of(1, c=1, d=-3))],
+     Sum(Ref("y", "c"), ((HALF, Ref("t", "c")), (ONE, None))), "y[c] = 1/(2C²) x[c] + 1"),
     ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(Fraction(2, 7), b=1)), "y = 2B/7 x"),
     ([], Contract(Ref("y"), (Ref("BJ"),), factor=Factor.of(1, b=-1, j=-1)), "y = 1/(|b||j|) BJ"),
     ([], Contract(Ref("y"), (Ref("x", "n"),), (is_at("n", pick=Ref("n")),)), "y = Σ_n x[n] [n=n[]]"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import mul
 
 from .program import Bracket, Contract, Equation, Extremum, Factor, Map, Opaque, Position, Ref, Sum, Update, operands
 from .subscripts import fresh_letters
@@ -41,7 +43,10 @@ def rename_letters(equation: Equation, table: Mapping[str, str]) -> Equation:
         return Ref(old.name, old.indices.translate(mapping))
 
     def factor(old: Factor) -> Factor:
-        return Factor(old.number, tuple(sorted((i.translate(mapping), p) for i, p in old.sizes)))
+        if not old.sizes:
+            return old
+        renamed = [Factor(sizes=((i.translate(mapping), p),)) for i, p in old.sizes]  # two may be one letter now
+        return reduce(mul, renamed, Factor(old.number))
 
     def position(old: Position) -> Position:
         terms = tuple((factor(f), i.translate(mapping)) for f, i in old.terms)

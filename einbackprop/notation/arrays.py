@@ -160,9 +160,7 @@ class Arrays:
 
     def sizes(self, factor: Factor) -> Iterator[tuple[Code, int | Fraction]]:
         """The sizes in a factor with their powers; that of a merged axis is one."""
-        powers: dict[str, int | Fraction] = {}
-        for letter, power in factor.sizes:
-            powers[letter] = powers.get(letter, 0) + power
+        powers = dict(factor.sizes)
         for ref in self.line.leaves:
             for n, axis in enumerate(self.view.axes(ref)):
                 if len(axis) > 1 and len({powers.get(i, 0) for i in axis}) == 1 and axis[0] in powers:
