@@ -355,7 +355,7 @@ class Parser:
     def position_term(self) -> Node | None:
         """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``."""
         factors: list[Node] = []
-        if found := self.match(re.compile(r"\d+(/\d+)?")):
+        if found := self.match(re.compile(r"\d+(/[1-9]\d*)?")):
             over, _, under = found[0].partition("/")
             factors.append(Node("number", number=int(over) / int(under or 1) if under else int(over)))
         name = "" if factors else self.name_here(words=True)
