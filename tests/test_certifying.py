@@ -38,6 +38,7 @@ def gradient(
 # What plain complex numbers lose or falsify, each with its derivative on the real line.
 ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "abs": (lambda x: np.abs(x).sum(), np.sign),
+    "round": (lambda x: (x * np.round(x[0, 0] + 0.6) * x.round(1)[1, 0]).sum(), lambda x: np.full_like(x, 1.2)),
     "builtin abs of a scalar": (lambda x: abs(x[0, 1]) + abs(x.sum()),
                                 lambda x: np.sign(x.sum()) - unit((2, 3), (0, 1))),
     "fabs": (lambda x: np.fabs(x).sum(), np.sign),

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core import nesting
+from .arithmetic import size_of
 from .memory import View, laid_out
 from .recorder import Recorder
-from .sizes import size_of
 
 PLAIN = (np.ndarray, nesting.Number, np.memmap)
 KINDS = "fiucb"
@@ -42,6 +42,8 @@ class Arguments:
         label = self._labels[int(str(path[0]))] if len(path) == 1 else path[-1]
         if isinstance(label, str):
             self.recorder.names[name] = str(label)
+            for n, axis in enumerate(self.recorder.axes[name]):
+                axis.place = f"{label}.shape[{n}]" if leaf.ndim > 1 else f"len({label})"
         self.inputs.append((name, path, leaf.dtype.name))
         self._by_id[id(leaf)] = leaf, name
         self._roots[id(nesting.root(leaf))] += 1

@@ -34,11 +34,12 @@ from ..core.program import (
     multiply,
     operands,
 )
+from .arithmetic import size_of
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .returning import Returned
 from .samples import Sight, dimension_of_samples
-from .sizes import size_of, told
+from .sizes import told
 
 
 @dataclass(frozen=True)
@@ -347,7 +348,7 @@ class Renaming:
     def _lose(self, axis: Axis) -> None:
         """A size that is no axis's becomes the number that it is here."""
         size = size_of(axis)
-        kind: Kind = "frozen" if axis.made is not None or axis.quotient else "given"
+        kind: Kind = "frozen" if axis.made is not None or axis.quotient is not None else "given"
         self.lettering.recorder.meetings.append(Meeting(kind, self.source, f"{told(size)} is {axis.size}", (axis,)))
 
     def factor(self, factor: Factor) -> Factor:

@@ -17,6 +17,9 @@ from ..core.syntax import parse_python
 
 Kind = Literal["values", "sizes", "rounds", "taken", "caught", "given", "frozen"]
 SHOWN = 60  # characters of a line that are shown
+PRINTING = frozenset({
+    "print", "pprint", "write", "debug", "info", "warning", "warn", "error", "log", "set_description", "set_postfix",
+})  # fmt: skip
 LISTED = 6  # conditions that are told one by one
 
 
@@ -121,6 +124,18 @@ def decides(code: str) -> bool:
         return False
     parts = ast.walk(statement.test)
     return not any(isinstance(p, ast.BoolOp | ast.IfExp | ast.comprehension) or is_negation(p) for p in parts)
+
+
+def only_prints(code: str) -> bool:
+    """Whether a statement is a call that prints, logs or raises."""
+    try:
+        statement = parse_python(code).body[0]
+    except (SyntaxError, ValueError, IndexError):
+        return False
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return isinstance(statement, ast.Raise)
+    function = statement.value.func
+    return (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in PRINTING
 
 
 def is_negation(node: ast.AST) -> bool:

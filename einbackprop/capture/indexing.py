@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
+from .arithmetic import size_of
 from .creation import as_array
 from .failures import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
-from .sizes import axes_of, frozen, is_measured, key_of, plain, product_of_sizes, size_of, told
+from .sizes import axes_of, frozen, is_measured, key_of, plain, product_of_sizes, told
 
 Key = list[Any]
 WHOLE = slice(None)

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
+from .arithmetic import size_of
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder
-from .sizes import frozen, is_measured, named_axis, plain, size_of, told
+from .sizes import frozen, is_measured, named_axis, plain, told
 
 
 def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:

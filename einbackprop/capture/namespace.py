@@ -6,7 +6,9 @@ NumPy itself asks an array-like before it does anything with it, except where it
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from itertools import islice
 from types import ModuleType
@@ -21,7 +23,7 @@ from .pointwise import cast
 from .recorder import Recorder
 from .rules import unwrap
 from .selections import Selection
-from .sizes import Measured, frozen, is_measured, plain, product_of_sizes, rounds, whole
+from .sizes import frozen, is_measured, plain, product_of_sizes, rounds
 from .windows import strided
 
 Make = Callable[..., Any]
@@ -34,7 +36,11 @@ LISTS = frozenset({
 NUMBERS = frozenset(kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_))
 """The types of numbers that arrays can hold; ``np.floating`` and the like are no such."""
 
+REAL = (int, float, np.integer, np.floating)
+
 SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
+
+WHOLE_IN_MATH = ("floor", "ceil", "trunc")  # Python asks a size itself, and gives a whole number
 
 
 class Module:
@@ -92,11 +98,9 @@ class Casting(type):
                 return creation.taken_as(cls.recorder, first, value)
             made = first.astype(cls.plain_type)
             return made.copied(value) if isinstance(value, np.generic) and is_traced(made) else made
-        if is_measured(first) and cls.plain_type is int:
-            return whole(first)
-        if is_measured(first) and len(arguments) == 1 and issubclass(cls.plain_type, float | np.floating | np.integer):
-            number: Any = cls.plain_type(first.number)
-            return Measured(number, first.coefficient, first.powers, lost=first.lost)
+        if is_measured(first) and len(arguments) == 1 and issubclass(cls.plain_type, REAL):
+            size = first if issubclass(cls.plain_type, float | np.floating) else math.trunc(first)
+            return size.like(cls.plain_type(size.number)) if is_measured(size) else cls.plain_type(size)
         if isinstance(first, list | tuple) and creation.has_traced(first):
             return cast(cls.recorder, creation.as_array(cls.recorder, first, None, False), cls.plain_type)
         made = cls.plain_type(*map(frozen, arguments), **keywords)
@@ -158,11 +162,14 @@ def math_for(recorder: Recorder) -> Module:
         name = getattr(value, "__name__", " ")
         if value is math.fsum:
             return lambda numbers: added(list(numbers))
+        if value is math.prod:
+            return lambda numbers, *, start=1: functools.reduce(operator.mul, numbers, start)
         ufunc = SAME_IN_MATH.get(name) or getattr(np, name, None)
         if not isinstance(ufunc, np.ufunc):
             return value
         def either(*numbers: Any) -> Any:
-            return (ufunc if any(is_traced(n) or is_measured(n) for n in numbers) else value)(*numbers)
+            keeps = any(map(is_traced, numbers)) or (name not in WHOLE_IN_MATH and any(map(is_measured, numbers)))
+            return (ufunc if keeps else value)(*numbers)
 
         return either
 

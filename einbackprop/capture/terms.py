@@ -7,13 +7,13 @@ letter in factors and dimensions, and a plain 5 is not taken for the ``n - 1`` t
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from fractions import Fraction
 
-from ..core.dimensions import Axis
+from ..core.dimensions import Axis, Sizes
 
 Monomial = frozenset[tuple[Axis, Fraction]]
-Terms = Mapping[Monomial, Fraction]
+Terms = Sizes
 NONE: Monomial = frozenset()
 
 
@@ -40,6 +40,14 @@ def added(a: Terms, b: Terms, sign: int = 1) -> dict[Monomial, Fraction]:
     for m, x in b.items():
         total[m] = total.get(m, Fraction(0)) + sign * x
     return {m: x for m, x in total.items() if x}
+
+
+def inverse(terms: Terms) -> dict[Monomial, Fraction] | None:
+    """One over it, where it is a product."""
+    if len(terms) != 1:
+        return None
+    ((monomial, number),) = terms.items()
+    return {frozenset((axis, -power) for axis, power in monomial): 1 / number}
 
 
 def of_monomial(coefficient: Fraction, powers: tuple[tuple[Axis, Fraction], ...]) -> dict[Monomial, Fraction]:
@@ -96,24 +104,50 @@ def split(terms: Terms) -> tuple[Fraction, Monomial, dict[Monomial, Fraction]]:
     common = frozenset((axis, power) for axis, power in least.items() if power)
     coefficients = terms.values()
     number = Fraction(math.gcd(*(x.numerator for x in coefficients)), math.lcm(*(x.denominator for x in coefficients)))
-    inverse = frozenset((axis, -power) for axis, power in common)
-    return number, common, {product(m, inverse): x / number for m, x in terms.items()}
+    rest = frozenset((axis, -power) for axis, power in common)
+    return number, common, {product(m, rest): x / number for m, x in terms.items()}
 
 
-def quotient(a: Terms, b: Terms) -> tuple[dict[Monomial, Fraction], dict[Monomial, Fraction]]:
-    """``a = b·whole + rest``: the terms of a that b divides for every size, divided, and the others."""
-    if len(b) != 1:
-        return {}, dict(a)
-    ((divisor, number),) = b.items()
-    inverse = frozenset((axis, -power) for axis, power in divisor)
-    whole, rest = {}, {}
-    for monomial, x in a.items():
-        left = product(monomial, inverse)
-        if (x / number).denominator == 1 and all(p > 0 and p.denominator == 1 for _, p in left):
-            whole[left] = x / number
-        else:
-            rest[monomial] = x
-    return whole, rest
+def is_whole(terms: Terms) -> bool:
+    """Whether it is a sum of whole multiples of products of sizes."""
+    return all(x.denominator == 1 and all(p > 0 and p.denominator == 1 for _, p in m) for m, x in terms.items())
+
+
+def quotient(a: Terms, b: Terms) -> tuple[Terms, Terms, Terms]:
+    """``a // b`` as ``whole + rest // divisor``, as simple as can be: ``n - 1 + (n + 1) // 2`` of (3n - 1)/2."""
+    if set(b) == {NONE} and b[NONE] > 0:
+        top, bottom = lowest(a, b[NONE])
+        whole = {m: Fraction(x // bottom) for m, x in top.items() if x // bottom}
+        rest = {m: x % bottom for m, x in top.items() if x % bottom}
+        return whole, ({} if set(rest) <= {NONE} and is_whole(rest) else rest), {NONE: bottom}
+    reciprocal, divided, rest = inverse(b), dict[Monomial, Fraction](), dict(a)
+    for monomial, x in (a if reciprocal is not None else {}).items():
+        part = times({monomial: x}, reciprocal or {})
+        if is_whole(part):
+            divided |= part
+            del rest[monomial]
+    return divided, rest, dict(b)
+
+
+def lowest(a: Terms, b: Fraction) -> tuple[dict[Monomial, Fraction], Fraction]:
+    """Whole numbers with the same whole quotient: ``(n, 2)`` for ``(2*n + 1, 4)``."""
+    if not is_whole({m: Fraction(1) for m in a}):
+        return dict(a), b
+    scale = math.lcm(b.denominator, *(x.denominator for x in a.values()))
+    bottom = int(b * scale)
+    common = math.gcd(bottom, *(int(x * scale) for m, x in a.items() if m))
+    return {m: Fraction(int(x * scale) // common) for m, x in a.items()}, Fraction(bottom // common)
+
+
+def is_negative(terms: Terms) -> bool:
+    """Whether every size in it makes it less."""
+    return bool(set(terms) - {NONE}) and all(x < 0 for m, x in terms.items() if m)
+
+
+def always(below: Terms, above: Terms, *, strictly: bool) -> bool:
+    """Whether one is at most the other for all sizes of at least 1; ``strictly``: whether it is less."""
+    found = least(added(above, below, -1))
+    return found is not None and (found > 0 or (found == 0 and not strictly))
 
 
 def least(terms: Terms) -> Fraction | None:
@@ -138,13 +172,38 @@ def axes_in(terms: Terms) -> tuple[Axis, ...]:
     return tuple(dict.fromkeys(axis for monomial in terms for axis, _ in monomial))
 
 
-def text(terms: Terms) -> str | None:
-    """``2*H - 1``; None where the user has no name for one of the sizes."""
-    if any(not axis.root().name for axis in axes_in(terms)):
-        return None
+def text(terms: Terms, within: frozenset[Axis] = frozenset()) -> str | None:
+    """``2*H - 1``; None where the user's code has no words for one of the sizes, or it is made of one of ``within``."""
     said = ""
     for monomial, x in sorted(terms.items(), key=lambda item: not item[0]):
-        names = [f"{a.root().name}" + (f"**{p}" if p != 1 else "") for a, p in monomial]
-        shown = "*".join([*([str(abs(x))] if abs(x) != 1 or not names else []), *sorted(names)])
+        names = [(size_text(axis, within), power) for axis, power in monomial]
+        if any(name is None for name, _ in names):
+            return None
+        above = sorted(_power(name or "", power) for name, power in names if power > 0)
+        below = sorted(_power(name or "", -power) for name, power in names if power < 0)
+        numbers = [abs(x.numerator)] if abs(x.numerator) != 1 or not above else []
+        alone = not numbers and not below and x > 0 and len(names) == len(terms) == 1 and names[0][1] == 1
+        shown = "*".join([*map(str, numbers), *([names[0][0] or ""] if alone else above)])
+        below = ([str(x.denominator)] if x.denominator != 1 else []) + below
+        shown += f" / {below[0] if len(below) == 1 else '(' + '*'.join(below) + ')'}" if below else ""
         said += (f" {'-' if x < 0 else '+'} " if said else "-" * (x < 0)) + shown
-    return said
+    return said or "0"
+
+
+def _power(name: str, power: Fraction) -> str:
+    """A size to a power, in parentheses where they must be."""
+    alone = name if name.isidentifier() or (name.endswith((")", "]")) and " " not in name) else f"({name})"
+    return f"sqrt({name})" if power == Fraction(1, 2) else alone + (f"**{power}" if power != 1 else "")
+
+
+def size_text(axis: Axis, within: frozenset[Axis] = frozenset()) -> str | None:
+    """The size of an axis in the user's words: its name there, or what it is made of."""
+    root = axis.root()
+    if root in within or root.name:
+        return root.name or None
+    inside = within | {root}
+    if root.quotient is not None:
+        parts = [text(part, inside) for part in root.quotient]
+        above, below = (part if part is None or " " not in part else f"({part})" for part in parts)
+        return None if above is None or below is None else f"{above} // {below}"
+    return (None if root.made is None else text(root.made, inside)) or root.place or None

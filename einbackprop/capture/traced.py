@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
+from .arithmetic import size_of
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
 from .memory import View, is_traced, settled
 from .pointwise import cast
 from .selections import Selection
-from .sizes import product_of_sizes, rounds, size_of
+from .sizes import product_of_sizes, rounds
 from .watching import asked_by_others
 from .writing import set_item, write_flat
 
@@ -87,6 +88,11 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def itemsize(self) -> int:
         """The bytes of an entry."""
         return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> Any:
+        """The bytes of all entries."""
+        return self.size * self.itemsize
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -195,6 +201,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def tolist(self) -> Any:
         """Nested lists of the entries, still traced; whole numbers and truth values are plain ones."""
+        for size in self.shape:
+            rounds(size)
         if self.value.dtype.kind not in "fc":
             self.recorder.met("taken", None)
             return self.value.tolist()
@@ -260,14 +268,20 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         self.recorder.met("taken", None)
         return hash(self.value)
 
+    def _written(self, is_asked: bool) -> Any:
+        """The value to be written out: what follows may depend on how it is, but for what is printed."""
+        if is_asked and not self.recorder.prints():
+            self.recorder.met("taken", None)
+        return self.value
+
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self._written(asked_by_others()))
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(self._written(asked_by_others()))
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self._written(asked_by_others()), spec)
 
     def __copy__(self) -> Any:
         return np.copy(self)

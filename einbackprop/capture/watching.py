@@ -19,6 +19,9 @@ class Watcher(Protocol):
     def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
         """A condition was met."""
 
+    def prints(self) -> bool:
+        """Whether the statement that is being run only prints."""
+
     def expression(self, of: tuple[Terms, ...], size: int, made: Terms | None, parts: tuple[Axis, ...]) -> Axis:
         """The axis whose size is an expression of others."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import Source
-from .conditions import Condition, Kind, Meeting, conditions, sentence
-from .sizes import axes_of, is_measured, key_of, named_axis, plain, size_of, terms_of, told
+from .arithmetic import size_of
+from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
+from .sizes import axes_of, is_measured, key_of, named_axis, plain, terms_of, told
 from .terms import Terms, axes_in, rooted, settled
 from .terms import key as terms_key
 
@@ -40,6 +41,11 @@ class Way:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
         self.meetings.append(Meeting(kind, self.source(), answer, axes))
 
+    def prints(self) -> bool:
+        """Whether the statement that is being run only prints, so that nothing depends on what it says."""
+        source = self.source()
+        return source is not None and only_prints(source.code)
+
     def expression(
         self, of: tuple[Terms, ...], size: int, made: Terms | None, parts: tuple[Axis, ...]
     ) -> Axis:
@@ -50,7 +56,8 @@ class Way:
             if [terms_key(rooted(terms)) for terms in before] == key:
                 return axis
         axis = self.dimensions.new(size)
-        axis.made, axis.quotient, axis.parts = made, made is None, parts
+        axis.made, axis.parts = made, parts
+        axis.quotient = (of[0], of[1]) if made is None else None
         self._unclaimed.add(axis)
         known.append((of, axis))
         return axis

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Factor, Position
+from .arithmetic import size_of
 from .joining import placing
 from .memory import View
 from .pointwise import lift, unread
 from .recorder import Indexed, Recorder
-from .sizes import frozen, named_axis, plain, size_of
+from .sizes import frozen, named_axis, plain
 
 
 def sliding(recorder: Recorder, a: Any, shape: Any, axis: Any, value: Any) -> Any:

@@ -134,6 +134,10 @@ class AnalyticArray(WatchedArray):
         """Square root of `var`."""
         return np.sqrt(_variance(self, *arguments, **options))
 
+    def round(self, decimals: Any = 0, out: Any = None) -> Any:
+        """Locally constant. NumPy would round the real and imaginary parts, and ask each for its parts without end."""
+        return np.round(_real(bare(self)), decimals, out)
+
     def __bool__(self) -> bool:
         return bool(_real(bare(self)))
 

@@ -47,10 +47,14 @@ class Axis:
         The forward says what it runs over: it is never made one with another settled dimension.
     made : mapping of powers of axes to number, or None
         The sum of products of other sizes that its size is, where that is known.
-    quotient : bool
-        Its size is a whole quotient of others, so that it may be 0 at other sizes.
+    quotient : pair of such sums, or None
+        Its size is the whole quotient of the two, so that it may be 0 at other sizes.
     parts : tuple of Axis
         Those whose sizes its own is made of.
+    place : str
+        Where the user's code finds its size: ``len(x)``, ``X.shape[1]``.
+    literal : bool
+        Its size is a number that stands in the code.
     """
 
     size: int
@@ -60,9 +64,11 @@ class Axis:
     opened: bool = False
     settled: bool = False
     parent: Axis | None = None
-    made: Mapping[frozenset[tuple[Axis, Fraction]], Fraction] | None = field(default=None, repr=False)
-    quotient: bool = False
+    made: Sizes | None = field(default=None, repr=False)
+    quotient: tuple[Sizes, Sizes] | None = field(default=None, repr=False)
     parts: tuple[Axis, ...] = field(default=(), repr=False)
+    place: str = ""
+    literal: bool = False
 
     @property
     def is_unit(self) -> bool:
@@ -91,6 +97,10 @@ class Axis:
         if root is not self:
             self.parent = root  # so that the next look-up is short
         return root
+
+
+Sizes = Mapping[frozenset[tuple[Axis, Fraction]], Fraction]
+"""A sum of products of sizes: a number for the powers of sizes in each product."""
 
 
 @dataclass
@@ -136,11 +146,12 @@ class Dimensions:
         if b.settled:
             a, b = b, a
         b.parent = a
-        a.name, a.hint, a.unit, a.opened = a.name or b.name, a.hint or b.hint, a.unit or b.unit, a.opened or b.opened
+        a.name, a.hint, a.place = a.name or b.name, a.hint or b.hint, a.place or b.place
+        a.unit, a.opened, a.literal = a.unit or b.unit, a.opened or b.opened, a.literal and b.literal
         a.quotient, a.parts = a.quotient or b.quotient, a.parts or b.parts
         a.made = (a.made or b.made) if a.parts or a.made == b.made else None  # a plain number is none of the other's
         if a in {part.root() for part in a.parts}:
-            a.made, a.parts = None, ()
+            a.made, a.quotient, a.parts = None, None, ()
         return True
 
     def settle(self, axes: Iterable[Axis]) -> None:
