@@ -74,5 +74,7 @@ class Arguments:
         if type(number) is not int or number < 1:
             return number
         if position not in self._sizes:
-            self._sizes[position] = size_of(self.recorder.dimensions.new(number, self._labels[position]))
+            axis = self.recorder.dimensions.new(number, self._labels[position])
+            axis.place = self._labels[position]
+            self._sizes[position] = size_of(axis)
         return self._sizes[position]

@@ -40,10 +40,15 @@ ABOUT_KINDS = frozenset({"dtype", "ndim", "shape", "size", "itemsize", "imag", "
 
 
 
-def lost(number: Any, said: str = "") -> Any:
-    """A number that came from sizes, in a way that its letters do not follow; ``said`` is what it was made by."""
-    known = UNTOLD not in said and len(said) <= LONGEST
-    return Measured(number, rational(number), (), lost=True, said=said if known else "")
+def lost(number: Any, made: str, *of: Any) -> Any:
+    """A number that came from sizes in a way that their letters do not follow.
+
+    It says how in the user's words, ``round(n / 2) is 3``; one that is made of another such number says it of that.
+    """
+    before = next((x.said for x in of if is_measured(x) and x.lost), None)
+    known = UNTOLD not in made and len(made) <= LONGEST
+    said = before if before is not None else f"{made if known else UNTOLD} is {plain(number)}"
+    return Measured(number, rational(number), (), lost=True, said=said)
 
 
 
@@ -79,7 +84,7 @@ def _losing(operation: Callable[..., Any], said: str) -> Callable[..., Any]:
             return NotImplemented
         made = operation(self.number, *map(plain, others))
         infix = said.format(*map(_in_parentheses if others and " " in said else told, (self, *others)))
-        return tuple(lost(part, infix) for part in made) if isinstance(made, tuple) else lost(made, infix)
+        return lost(made, infix, self, *others)
 
     return losing
 
@@ -97,7 +102,7 @@ def _whole(side: int, operation: Callable[[Any], Any]) -> Callable[..., Any]:
     def made(self: Size) -> Any:
         number, sign = operation(self.number), side or (-1 if _is_negative(self) else 1)
         found = None if self.lost else terms_of(_combined(self, sign, 1))
-        return _of_floor(found, {terms.NONE: Fraction(1)}, sign, number, f"{operation.__name__}({told(self)})")
+        return _of_floor(found, {terms.NONE: Fraction(1)}, sign, number, f"{operation.__name__}({told(self)})", self)
 
     return made
 
@@ -208,7 +213,7 @@ class Measured(Size):
         is_product = self.coefficient == 1 and self.sum is None and not self.lost
         if is_product and not is_measured(other) and isinstance(power, Fraction):
             return Measured(number, Fraction(1), tuple((a, p * power) for a, p in self.powers))
-        return lost(number, f"{_in_parentheses(self)}**{_in_parentheses(other)}")
+        return lost(number, f"{_in_parentheses(self)}**{_in_parentheses(other)}", self, other)
 
     def __mod__(self, other: Any) -> Any:
         return _remainder(self, other) if is_number(other) else NotImplemented
@@ -232,6 +237,12 @@ class Measured(Size):
     def __abs__(self) -> Any:
         return -self if _is_negative(self) else self
 
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None and self.number == round(self.number) and not self.lost:  # n / 2, where n is even
+            even = evenly(self, 1)
+            return even.like(round(self.number)) if is_measured(even) else even
+        return lost(round(self.number, digits), f"round({told(self)})", self)
+
     def __neg__(self) -> Any:
         return _combined(self, -1, 1)
 
@@ -244,7 +255,8 @@ class Measured(Size):
             return NotImplemented  # a traced array knows what to do
         if method == "__call__" and not keywords and all(map(is_number, inputs)):
             made = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else NotImplemented
-            return lost(ufunc(*map(plain, inputs))) if made is NotImplemented else made
+            said = f"{ufunc.__name__}({', '.join(map(told, inputs))})"
+            return lost(ufunc(*map(plain, inputs)), said, *inputs) if made is NotImplemented else made
         return getattr(ufunc, method)(*map(frozen, inputs), **keywords)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -279,7 +291,6 @@ class Measured(Size):
     __ge__ = _compared(operator.ge)
     __eq__ = _compared(operator.eq)
     __ne__ = _compared(operator.ne)
-    __round__ = _losing(round, "round({})")
     __trunc__ = _whole(0, math.trunc)
     __floor__ = _whole(1, math.floor)
     __ceil__ = _whole(-1, math.ceil)
@@ -293,11 +304,16 @@ class Measured(Size):
     __format__ = _written(format)
 
     def __bool__(self) -> bool:
-        return bool(self != 0) if not asked_by_others() else bool(_compared(operator.ne)(self, 0))
+        answer = bool(self.number != 0)
+        if (watcher := WATCHER.get()) is not None and asked_by_others() and not _is_always(operator.ne, self, 0):
+            watcher.met("sizes", answer, axes_of(self))
+        return answer
 
 
-def size_of(axis: Axis) -> Measured:
-    """The size of one axis."""
+def size_of(axis: Axis) -> Any:
+    """The size of one axis; a plain number where it is one that stands in the code."""
+    if axis.root().literal:
+        return axis.size
     return Measured(axis.size, Fraction(1), ((axis, Fraction(1)),))
 
 
@@ -321,7 +337,7 @@ def _combined(a: Any, b: Any, sign: int) -> Any:
         found = None
     said = f"{_in_parentheses(a)} {'*' if sign > 0 else '/'} {_in_parentheses(b)}"
     said = f"-{_in_parentheses(a)}" if type(b) is int and (b, sign) == (-1, 1) else said
-    return lost(number, said) if found is None else of_terms(found, number)
+    return lost(number, said, a, b) if found is None else of_terms(found, number)
 
 
 
@@ -339,7 +355,7 @@ def _added(a: Any, b: Any, sign: int) -> Any:
     number = plain(a) + sign * plain(b)
     x, y = terms_of(a), terms_of(b)
     if x is None or y is None:
-        return lost(number, f"{told(a)} {'+' if sign > 0 else '-'} {_in_parentheses(b) if sign < 0 else told(b)}")
+        return lost(number, f"{told(a)} {'+' if sign > 0 else '-'} {_in_parentheses(b) if sign < 0 else told(b)}", a, b)
     return of_terms(terms.added(x, y, sign), number)
 
 
@@ -356,14 +372,24 @@ def of_terms(found: terms.Terms, number: Any) -> Any:
 def _divided(a: Any, b: Any) -> Any:
     """``a // b``, with the letters of both."""
     said = f"{_in_parentheses(a)} // {_in_parentheses(b)}"
-    return _of_floor(terms_of(a), terms_of(b), 1, plain(a) // plain(b), said)
+    return _of_floor(terms_of(a), terms_of(b), 1, plain(a) // plain(b), said, a, b)
 
 
 
-def _of_floor(a: terms.Terms | None, b: terms.Terms | None, sign: int, number: Any, said: str) -> Any:
+def evenly(a: Any, b: Any) -> Any:
+    """``a // b``, of which the code says that it comes out even."""
+    x, y = terms_of(a), terms_of(b)
+    if not is_measured(a) or x is None or not y or plain(a) % plain(b):
+        return a // b
+    said = "a whole number" if key_of(b) == key_of(1) else f"a multiple of {told(b)}"
+    found = expressions.evenly(x, y, f"{told(a)} is {said}")
+    return a // b if found is None else of_terms(found, plain(a) // plain(b))
+
+
+def _of_floor(a: terms.Terms | None, b: terms.Terms | None, sign: int, number: Any, said: str, *of: Any) -> Any:
     """``sign · a // b`` as a number."""
     found = expressions.floor(a, b) if a is not None and b else None
-    return lost(number, said) if found is None else of_terms({m: sign * x for m, x in found.items()}, number)
+    return lost(number, said, *of) if found is None else of_terms({m: sign * x for m, x in found.items()}, number)
 
 
 
@@ -371,7 +397,7 @@ def _remainder(a: Any, b: Any) -> Any:
     """``a % b``, which is ``a - b · (a // b)``."""
     made, number = _divided(a, b), plain(a) % plain(b)
     if is_measured(made) and made.lost:
-        return lost(number, f"{_in_parentheses(a)} % {_in_parentheses(b)}")
+        return lost(number, f"{_in_parentheses(a)} % {_in_parentheses(b)}", a, b)
     found = a - b * made
     return Measured(number, found.coefficient, found.powers, sum=found.sum) if is_measured(found) else number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -85,12 +85,22 @@ def assemble(
         tuple(returned.units) if any(returned.units) else (),
         {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
     )
-    recorder.meetings += [met for name, met in recorder.sized.items() if name in kept]
+    recorder.meetings += list(counts(recorder, kept))
     program = replace(program, held=lettering.held(inputs), made_of=lettering.made_of(inputs))
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
     return Assembled(program, tuple(notes), known, frozen)
+
+
+def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
+    """What to say of the constants that count as far as a size says; one that another constant equals is frozen."""
+    others = {name: array for name, array in recorder.constants.items() if name in kept and name not in recorder.sized}
+    fixed = {array.tobytes() for array in others.values()}
+    for name, met in recorder.sized.items():
+        if name in kept:
+            equal = any(recorder.constants[name].astype(kind).tobytes() in fixed for kind in (int, float))
+            yield replace(met, kind="frozen") if equal else met
 
 
 def needed(recorder: Recorder, outputs: Sequence[str]) -> list[Equation]:

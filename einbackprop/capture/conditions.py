@@ -15,7 +15,7 @@ from ..core.dimensions import Axis
 from ..core.program import Source
 from ..core.syntax import parse_python
 
-Kind = Literal["values", "sizes", "rounds", "taken", "caught", "given", "frozen"]
+Kind = Literal["values", "sizes", "rounds", "taken", "caught", "given", "written", "divides", "counted", "frozen"]
 SHOWN = 60  # characters of a line that are shown
 PRINTING = frozenset({
     "print", "pprint", "write", "debug", "info", "warning", "warn", "error", "log", "set_description", "set_postfix",
@@ -29,10 +29,11 @@ class Condition:
 
     Attributes
     ----------
-    kind : 'values', 'sizes', 'rounds', 'taken', 'caught', 'given' or 'frozen'
+    kind : 'values', 'sizes', 'rounds', 'taken', 'caught', 'given', 'written', 'divides', 'counted' or 'frozen'
         A truth value of values or of sizes; how often a loop ran; a value that was taken out of the arrays as it was;
-        an exception that was caught; a whole number that was an argument; a number made of sizes that no longer says
-        so.
+        an exception that was caught; a size on which what follows may depend in any way; a size that is a number in
+        the code, or another size; one that comes out even; a count up to a size, which a proof takes as it is; a
+        number made of sizes that no longer says so.
     said : str
         In words, with the line.
     source : Source or None
@@ -67,7 +68,7 @@ def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
     """What was met, each line once."""
     groups: dict[tuple[Any, ...], list[Meeting]] = {}
     for met in meetings:
-        answer = met.answer if met.kind in ("frozen", "given", "caught") else ""
+        answer = met.answer if met.kind in ("frozen", "given", "caught", "written", "divides") else ""
         key = (met.kind, met.source and (met.source.file, met.source.line), answer)
         groups.setdefault(key, []).append(met)
     for group in groups.values():
@@ -87,7 +88,7 @@ def sentence(kind: Kind, source: Source | None, answers: Sequence[Any]) -> str:
             return f"{where} goes through {' and '.join(map(str, counts))} rounds"
         case "caught":
             return f"{where} raised {answers[0]}, which was caught"
-        case "frozen" | "given":
+        case "frozen" | "given" | "written" | "divides" | "counted":
             return f"{answers[0]} in line {source.line}" if source else str(answers[0])
     return f"what {where} takes out of the arrays is as in this run"
 

@@ -9,19 +9,29 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
-from .conditions import Meeting
+from .conditions import Kind, Meeting
 from .failures import asks_numpy
 from .memory import View, is_traced
 from .pointwise import cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .selections import Selection
-from .sizes import axes_of, frozen, is_measured, named_axis, told
+from .sizes import as_number, axes_of, frozen, is_measured, plain, sized_axis
+
+FEW = 2  # numbers: so few say of each other what more do not, as that all are 0 or 1
 
 
 def axes_of_shape(recorder: Recorder, shape: Any) -> list[Axis]:
     """A dimension for each size: the one that the size is of, else a new one."""
     sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
-    return [named_axis(size) or recorder.dimensions.new(int(size)) for size in sizes]
+    return [axis_of_size(recorder, size) for size in sizes]
+
+
+def axis_of_size(recorder: Recorder, size: Any) -> Axis:
+    """The dimension that a size is of; a new one where it is a number."""
+    count = int(plain(size))
+    if is_measured(size):
+        return sized_axis(size) or recorder.dimensions.new(int(frozen(size)))
+    return recorder.dimensions.literal(count) if count > 1 else recorder.dimensions.new(count)
 
 
 def filled(recorder: Recorder, shape: Any, number: Any, value: Any) -> Any:
@@ -57,8 +67,8 @@ def filled_letters(recorder: Recorder, letters: Sequence[str], number: Any, valu
 
 def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
     """``np.eye``: the bracket ``[i=j]``; both axes are one dimension where the matrix is square."""
-    rows = named_axis(n) or recorder.dimensions.new(int(n))
-    columns = rows if m is None or (int(m) == int(n) and k == 0) else named_axis(m) or recorder.dimensions.new(int(m))
+    rows = axis_of_size(recorder, n)
+    columns = rows if m is None or (int(m) == int(n) and k == 0) else axis_of_size(recorder, m)
     i, j = map(recorder.dimensions.letter, (rows, columns))
     bracket = Bracket(Position.of(i, constant=k), "=", Position.of(j))
     return recorder.define([i, j], lambda out, source: Contract(out, (), (bracket,), source=source), value)
@@ -93,12 +103,19 @@ def diagonal_matrix(recorder: Recorder, a: Any, value: Any) -> Any:
     )
 
 
-def counting(recorder: Recorder, stop: Any, value: Any) -> Any:
-    """``np.arange(n)``: the positions along a dimension, as a constant."""
-    made = recorder.constant(value, [axis_of_count(recorder, stop, len(value))]).copied(value.copy())
-    if is_measured(stop):
-        said = f"{told(stop)} is {stop.number}"
-        recorder.sized[made.buffer.name] = Meeting("frozen", recorder.source(), said, axes_of(stop))
+def counting(recorder: Recorder, bounds: Sequence[Any], value: Any) -> Any:
+    """``np.arange``: the positions along a dimension, as a constant."""
+    start, stop, step = (*((0, *bounds) if len(bounds) == 1 else bounds), 1)[:3]
+    sizes = [bound for bound in (stop, start, step) if is_measured(bound)]
+    by_one = type(step) is int and step in (1, -1)
+    count = (stop - start) * step if sizes and by_one else len(value)
+    made = recorder.constant(value, [axis_of_count(recorder, count, len(value))]).copied(value.copy())
+    if sizes:
+        is_plain = by_one and len(value) > FEW and not all(is_measured(bound) for bound in (start, stop))
+        kind: Kind = "counted" if is_plain else "frozen"
+        recorder.sized[made.buffer.name] = Meeting(kind, recorder.source(), as_number(sizes[0]), axes_of(sizes[0]))
+        if by_one:
+            recorder.counts[made.buffer.name] = start, step
     return made
 
 
@@ -141,12 +158,12 @@ def taken_as(recorder: Recorder, array: View, value: Any) -> Any:
 def given_out(recorder: Recorder, value: Any) -> Any:
     """A plain array as the user's code gets it: traced, in memory of its own; anything else as it is."""
     if type(value) is np.ndarray and value.dtype.kind in "fiucb":
-        made: View = recorder.constant(value)
+        made: View = recorder.constant(value, in_code=True)
         return made.copied(np.array(value))
     return value
 
 
-def axis_of_count(recorder: Recorder, stop: Any, count: int) -> Axis:
+def axis_of_count(recorder: Recorder, count: Any, length: int) -> Axis:
     """The dimension of so many numbers: the one whose size says how many."""
-    named = named_axis(stop)
-    return named if named is not None and named.size == count else recorder.dimensions.new(count)
+    axis = axis_of_size(recorder, count) if is_measured(count) and count.number == length else None
+    return axis or recorder.dimensions.literal(length)

@@ -30,6 +30,8 @@ def as_product(found: Terms) -> tuple[Fraction, Monomial] | None:
 
 def floor(a: Terms, b: Terms) -> dict[Monomial, Fraction] | None:
     """``a // b``: what is divisible for every size, and the size of an axis of its own for the rest."""
+    if not terms.is_whole({m: Fraction(1) for m in a}):  # roots and quotients of sizes
+        return None
     if set(b) == {NONE} and b[NONE] > 0 and terms.is_negative(a):
         top, bottom = terms.lowest(a, b[NONE])
         above = floor(terms.added({NONE: bottom - 1}, top, -1), {NONE: bottom})
@@ -43,6 +45,23 @@ def floor(a: Terms, b: Terms) -> dict[Monomial, Fraction] | None:
     parts = tuple(dict.fromkeys((*terms.axes_in(rest), *terms.axes_in(divisor))))
     axis = watcher.expression((rest, divisor), int(below // number), None, parts)
     return terms.added(whole, {of_axis(axis): Fraction(1)})
+
+
+def evenly(a: Terms, b: Terms, said: str) -> dict[Monomial, Fraction] | None:
+    """``a / b`` where the code says that it comes out even, which is a condition; ``a // b`` is that from now on."""
+    reciprocal, watcher = terms.inverse(b), WATCHER.get()
+    if reciprocal is None or watcher is None or not terms.is_whole({m: Fraction(1) for m in a}):
+        return None
+    _, rest, divisor = terms.quotient(a, b)
+    if rest:
+        part = terms.times(rest, terms.inverse(divisor) or {})
+        number = terms.value(part)
+        if number is None or number.denominator != 1 or number < 1:
+            return None
+        axis = watcher.expression((rest, divisor), int(number), None, terms.axes_in(rest)).root()
+        axis.made = axis.made or part
+        watcher.met("divides", said, terms.axes_in(rest))
+    return terms.times(a, reciprocal)
 
 
 def of_axis(axis: Axis) -> Monomial:

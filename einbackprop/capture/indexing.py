@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
-from .arithmetic import size_of
+from .arithmetic import lost, size_of
 from .creation import as_array
 from .failures import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
-from .sizes import axes_of, frozen, is_measured, key_of, plain, product_of_sizes, told
+from .sizes import frozen, is_measured, plain, product_of_sizes
 
 Key = list[Any]
 WHOLE = slice(None)
@@ -35,8 +35,20 @@ def get_item(recorder: Recorder, array: View, key: Any) -> Any:
     if isinstance(value, np.ndarray):
         return made if isinstance(array.value, np.ndarray) else made.copied(value)  # of a number NumPy makes an array
     if array.buffer.name in recorder.constants and np.asarray(value).dtype.kind in "iu":
-        return value  # one of the numbers that the code itself counts with
+        return counted(recorder, array, items, value)  # one of the numbers that the code itself counts with
     return made.copied(value)  # a NumPy scalar is no view
+
+
+def counted(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
+    """One of the numbers that ``np.arange(n)`` has, as an expression of sizes; of another constant, the number."""
+    name = array.buffer.name
+    if name not in recorder.sized:
+        return value
+    if name not in recorder.counts or array.window != (None,) or any(map(is_traced, items)):
+        return lost(value, f"an entry of np.arange({recorder.sized[name].answer.partition(' is ')[0]})")
+    (begin, step), place = recorder.counts[name], items[0]
+    found = begin + step * (place if plain(place) >= 0 else extent_along(recorder, array, 0) + place)
+    return found.like(value) if is_measured(found) else value
 
 
 @asks_numpy
@@ -138,8 +150,9 @@ def view_of(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
         axis, size = array.axes[n], shape[n]
         if isinstance(item, slice):
             wanted = range(size)[concrete_key(item)]
-            if wanted == range(size) and axis and plain(item.stop) is not None and size > 1:
-                require_end(recorder, item.stop, extent_along(recorder, array, n))
+            if wanted == range(size) and axis and item.stop is not None and size > 1:
+                extent = extent_along(recorder, array, n)
+                recorder.ends(extent, item.stop if plain(item.stop) >= 0 else extent + item.stop)
             if wanted == range(size) or (size == 1 and len(wanted) == 1):
                 axes.append(axis)
                 continue
@@ -201,12 +214,6 @@ def extent_along(recorder: Recorder, array: View, n: int) -> Any:
     stored = recorder.axes[recorder.current(array.buffer)]
     parts = [stored[i] if (w := array.window[i]) is None or isinstance(w, At) else w.axis for i in array.axes[n]]
     return product_of_sizes(map(size_of, parts)) if parts else np.shape(array.value)[n]
-
-
-def require_end(recorder: Recorder, stop: Any, extent: Any) -> None:
-    """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
-    if key_of(stop) != key_of(extent) and plain(stop) >= 0:
-        recorder.met("frozen", f"{told(extent)} is at most {plain(stop)}", axes_of(extent))
 
 
 def extents(item: slice, size: Any, wanted: range) -> tuple[Any, Any]:

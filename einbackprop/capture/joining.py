@@ -11,11 +11,12 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
-from .arithmetic import size_of
+from .arithmetic import evenly, size_of
+from .creation import axis_of_size
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder
-from .sizes import frozen, is_measured, named_axis, plain, told
+from .sizes import frozen, is_measured, plain, told
 
 
 def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:
@@ -44,7 +45,7 @@ def stacked(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) ->
     i = int(axis) % (len(read[0].axes) + 1)
     for x in read:
         x.axes.insert(i, "")
-    whole = recorder.dimensions.new(len(read))
+    whole = recorder.dimensions.literal(len(read)) if len(read) > 1 else recorder.dimensions.new(1)
     return placed(recorder, read, i, whole, [Position((), n) for n in range(len(read))], value)
 
 
@@ -168,12 +169,11 @@ def repeated(recorder: Recorder, a: Any, repeats: Any, axis: Any, value: Any) ->
 def expanded(recorder: Recorder, x: Indexed, i: int, times: int, tiled: bool, value: Any) -> Any:
     """Axis i with each entry ``times`` over: ``[p = times·s + e]``, or ``[p = size·e + s]`` where it is tiled."""
     inner = recorder.dimensions.axis(x.axes[i])
-    whole = recorder.dimensions.letter(
-        recorder.dimensions.derived(("tile" if tiled else "repeat", times), [inner], inner.size * times)
-    )
+    many = recorder.dimensions.derived(("tile" if tiled else "repeat", times), [inner], inner.size * times)
+    whole = recorder.dimensions.letter(recorder.sized_as(many, size_of(inner) * times))
     e = recorder.dimensions.letter(recorder.dimensions.derived(("times", times), [inner], times))
     slow, fast = (e, x.axes[i]) if tiled else (x.axes[i], e)
-    count = Factor.of(inner.size if tiled else times)
+    count = recorder.factor(size_of(inner)) if tiled else Factor.of(times)
     bracket = Bracket(Position.of(whole), "=", Position(((count, slow), (ONE, fast))))
     axes = [*x.axes[:i], whole, *x.axes[i + 1 :]]
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), (bracket,), source=source), value)
@@ -201,7 +201,7 @@ def tiled_axis(recorder: Recorder, array: View, i: int, n: Any) -> Any:
     if x.axes[i]:
         recorder.flatten(x, i)
         return expanded(recorder, x, i, frozen(said), True, value)
-    axes = [*x.axes[:i], recorder.dimensions.letter(named_axis(said) or recorder.dimensions.new(n)), *x.axes[i + 1 :]]
+    axes = [*x.axes[:i], recorder.dimensions.letter(axis_of_size(recorder, said)), *x.axes[i + 1 :]]
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 
 
@@ -212,7 +212,7 @@ def parts_of(array: Any, sections: Any, axis: int) -> list[Any]:
     if is_scalar(sections):
         count = int(frozen(sections))
         long = plain(size) % count
-        each = frozen(size) // count if long else size // count
+        each = frozen(size) // count if long else evenly(size, count)
         bounds = [n * each + min(n, long) for n in range(count)] + [None]
     else:
         bounds = [0, *(int(b.value) if is_traced(b) else b for b in sections), None]

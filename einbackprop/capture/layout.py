@@ -10,10 +10,12 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Position, Ref
+from .arithmetic import evenly, size_of
+from .creation import axis_of_size
 from .memory import At, Slice, View, follows
 from .pointwise import lift
 from .recorder import Indexed, Recorder
-from .sizes import named_axis, sized_axis
+from .sizes import is_measured, named_axis, plain, product_of_sizes, sized_axis
 
 Plan = list[tuple[list[int], list[int]]]
 """Groups of axes before a reshape, and the groups that they become."""
@@ -83,6 +85,7 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     sizes = np.shape(value)
     if not sizes:
         return without_units(recorder, array, range(len(array.axes)), value)
+    wanted = with_the_rest(array, wanted)
     plan = grouping(np.shape(array.value), sizes)
     if plan is None:
         return without_entries(recorder, array, wanted, value)
@@ -90,6 +93,7 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     recorder.viewed |= np.ndim(array.value) > 1
     merged = merged_view(recorder, array, plan, sizes, value)
     if merged is not None:
+        claim_sizes(recorder, merged, wanted)
         return merged if is_view else merged.copied(value)
     shared = array if is_view else array.copied(array.value)
 
@@ -97,6 +101,7 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
         x = recorder.read(shared)
         axes = split_axes(recorder, x, plan, sizes, wanted)
         made: View = recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+        claim_sizes(recorder, made, wanted)
         return made
 
     made = read()
@@ -104,6 +109,22 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
         follows(made, array, lambda: read().buffer.name,
                 lambda: reshaped(recorder, made, np.shape(array.value), array.value))  # fmt: skip
     return made
+
+
+def with_the_rest(array: Any, wanted: list[Any]) -> list[Any]:
+    """The shape with what -1 stands for, where the other sizes say so."""
+    others = product_of_sizes(n for n in wanted if plain(n) != -1)
+    if len(wanted) == 1 or not plain(others):
+        return wanted
+    return [evenly(array.size, others) if type(n) is int and n == -1 else n for n in wanted]
+
+
+def claim_sizes(recorder: Recorder, made: Any, wanted: Sequence[Any]) -> None:
+    """A reshape holds where the sizes of its result are the numbers that stand there."""
+    if len(wanted) == len(made.axes):
+        for said, size in zip(wanted, made.shape, strict=True):
+            if is_measured(size) and plain(said) == size.number:
+                recorder.claim(size, said)
 
 
 def without_entries(recorder: Recorder, array: View, wanted: Sequence[Any], value: Any) -> Any:
@@ -208,10 +229,8 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     whole = holder.axes[0]
     axis = recorder.dimensions.axis(whole)
     sizes = tuple(size for size, _ in wanted)
-    parts = [
-        sized_axis(said) or recorder.dimensions.derived(("split", n, sizes), [axis], size)
-        for n, (size, said) in enumerate(wanted)
-    ]
+    parts = [sized_axis(said) or part_of_split(recorder, axis, n, sizes, said) for n, (_, said) in enumerate(wanted)]
+    recorder.claim(size_of(axis), product_of_sizes(said for _, said in wanted))
     new = recorder.letters(parts)
     bracket = Bracket(Position.of(whole), "=", recorder.joined(new))
     ref = holder.ref
@@ -219,6 +238,14 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     made = recorder.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source))
     x.ref = Ref(made, kept)
     return list(new)
+
+
+def part_of_split(recorder: Recorder, whole: Axis, n: int, sizes: tuple[int, ...], said: Any) -> Axis:
+    """Part n of an axis that splits, the same each time."""
+    made = recorder.dimensions.derived(("split", n, sizes), [whole], sizes[n])
+    if made.parent is None and made.made is None:
+        made.literal = type(said) is int and said == sizes[n]
+    return made
 
 
 def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> Any:
@@ -229,7 +256,7 @@ def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> A
         i = j - (np.ndim(value) - len(x.axes))
         own = x.axes[i] if i >= 0 else ""
         if (not own or recorder.size(own) == 1) and size != 1:
-            own = recorder.dimensions.letter(named_axis(shape[j]) or recorder.dimensions.new(size))
+            own = recorder.dimensions.letter(axis_of_size(recorder, shape[j]))
         axes.append(own)
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 

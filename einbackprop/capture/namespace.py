@@ -234,8 +234,7 @@ def makers(recorder: Recorder) -> dict[str, Any]:
 
     def arange(*bounds: Any, dtype: Any = None) -> Any:
         value = np.arange(*map(unwrap, bounds), dtype=real_dtype(dtype))
-        sizes = list(filter(is_measured, bounds))
-        return creation.counting(recorder, bounds[0] if len(bounds) == 1 else sizes[0] if sizes else None, value)
+        return creation.counting(recorder, bounds, value)
 
     def array(
         object: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, equation_letters
 from ..core.progress import tick
+from .arithmetic import size_of
 from .conditions import Kind
 from .memory import At, Buffer, Living, View, Window, as_stored
-from .sizes import measure
+from .sizes import measure, product_of_sizes
 from .way import Way
 
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
@@ -144,8 +145,10 @@ class Recorder(Way):
             self.concrete[name] = np.array(value)
         return name
 
-    def constant(self, array: Any, axes: Sequence[Axis] | None = None) -> Any:
+    def constant(self, array: Any, axes: Sequence[Axis] | None = None, *, in_code: bool = False) -> Any:
         """A plain array that the user's code brought along; the same object is the same value, until it is changed.
+
+        ``in_code`` says that the code that is read made it, so that its sizes are numbers that stand there.
 
         What is returned shares the plain array: where the user's code may write into it, give out ``copied``.
         """
@@ -154,7 +157,8 @@ class Recorder(Way):
             before = self.constants[known[1].buffer.name]
             if before.tobytes() == array.tobytes():
                 return known[1]
-        own = axes if axes is not None else [self.dimensions.new(size) for size in np.shape(array)]
+        fresh = self.dimensions.literal if in_code else self.dimensions.new
+        own = axes if axes is not None else list(map(fresh, np.shape(array)))
         made = self.fresh(own, array)
         self.constants[made] = np.array(array)
         traced = self.wrap(made, [(i,) for i in range(len(own))], array)
@@ -316,7 +320,9 @@ class Recorder(Way):
 
     def unify(self, p: str, q: str) -> None:
         """Say that two letters range over one dimension; where the forward says otherwise, that is a conflict."""
-        if not self.dimensions.unify(self.dimensions.axis(p), self.dimensions.axis(q)):
+        first, second = self.dimensions.axis(p), self.dimensions.axis(q)
+        self.agree(first, second)
+        if not self.dimensions.unify(first, second):
             self.conflicts.append(Conflict(p, q, self.source()))
 
     def join(self, x: Indexed, i: int, y: Indexed, j: int) -> None:
@@ -374,7 +380,11 @@ class Recorder(Way):
     def merged(self, letters: str) -> Axis:
         """The dimension of several merged."""
         parts = [self.dimensions.axis(letter) for letter in letters]
-        return self.dimensions.derived(("merge",), parts, self.size(letters))
+        return self.sized_as(self.dimensions.derived(("merge",), parts, self.size(letters)), self.extent(letters))
+
+    def extent(self, letters: str) -> Any:
+        """How many entries an axis that carries these letters has, as a size that remembers them."""
+        return product_of_sizes(size_of(self.dimensions.axis(letter)) for letter in letters)
 
     def joined(self, letters: str) -> Position:
         """The position along a merged axis: ``h·E + e``."""

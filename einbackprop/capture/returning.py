@@ -38,6 +38,8 @@ class Returned:
             array = lift(self.recorder, value)
             with self.recorder.on_the_line_of(array.buffer.name):
                 name, units = in_order(self.recorder, array)
+            if self.recorder.keeps_sizes:
+                self.recorder.identify(self.recorder.axes[name])
             self.names.append(name)
             self.units.append(units)
             self.dtypes.append(np.asarray(array.value).dtype)

@@ -13,7 +13,7 @@ from ..core.program import Number, exact
 from . import terms
 from .watching import WATCHER
 
-Powers = tuple[tuple[Axis, Fraction], ...]
+Powers = terms.Powers
 
 UNTOLD = "a number made of sizes"
 PLAIN = (int, float, np.integer, np.floating)
@@ -91,14 +91,19 @@ def told(size: Any) -> str:
     """``n - 1``; without words for all sizes in it, what it is."""
     if not is_measured(size):
         return str(size)
-    return size.said or (None if size.lost else terms.text(size.expanded)) or UNTOLD
+    return (None if size.lost else terms.text(size.expanded)) or UNTOLD
+
+
+def as_number(size: Any) -> str:
+    """``n - 1 is 5``; of a number that was lost, how it was made."""
+    return size.said or f"{told(size)} is {plain(size)}"
 
 
 
 def froze(size: Size) -> Any:
     """The plain number of a size, where its letters are lost for good: that it is so is written down."""
     if (watcher := WATCHER.get()) is not None:
-        watcher.met("frozen", f"{told(size)} is {size.number}", axes_of(size))
+        watcher.met("frozen", as_number(size), axes_of(size))
     return size.number
 
 
@@ -106,7 +111,7 @@ def froze(size: Size) -> Any:
 def given(size: Size) -> Any:
     """The plain number of a size that what follows may depend on in any way: that it is so is a condition."""
     if (watcher := WATCHER.get()) is not None:
-        watcher.met("given", f"{told(size)} is {size.number}", axes_of(size))
+        watcher.met("given", as_number(size), axes_of(size))
     return size.number
 
 
@@ -155,9 +160,11 @@ def axes_of(value: Any) -> tuple[Axis, ...]:
 
 def measure(number: Any) -> tuple[Number, Powers]:
     """A Python or NumPy scalar as a number times powers of sizes."""
-    if is_measured(number) and (number.lost or number.sum is not None):
+    if not is_measured(number):
+        return rational(number), ()
+    if number.lost or number.sum is not None:
         return rational(froze(number)), ()
-    return (number.coefficient, number.powers) if is_measured(number) else (rational(number), ())
+    return terms.unfolded(number.coefficient, number.powers)
 
 
 

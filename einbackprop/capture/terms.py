@@ -11,7 +11,9 @@ from collections.abc import Hashable
 from fractions import Fraction
 
 from ..core.dimensions import Axis, Sizes
+from ..core.program import Number, multiply
 
+Powers = tuple[tuple[Axis, Fraction], ...]
 Monomial = frozenset[tuple[Axis, Fraction]]
 Terms = Sizes
 NONE: Monomial = frozenset()
@@ -60,6 +62,22 @@ def of_monomial(coefficient: Fraction, powers: tuple[tuple[Axis, Fraction], ...]
         else:
             total = times(total, {frozenset([(root, power)]): Fraction(1)})
     return total
+
+
+def unfolded(coefficient: Number, powers: Powers) -> tuple[Number, Powers]:
+    """A product of sizes without those that are products themselves, such as ``n // 2`` where n is even."""
+    total: dict[Axis, Fraction] = {}
+    for axis, power in powers:
+        root = axis.root()
+        if root.made is not None and len(root.made) == 1 and power.denominator == 1:
+            ((monomial, number),) = root.made.items()
+            coefficient = multiply(coefficient, number ** int(power))
+            parts = [(part.root(), p * power) for part, p in monomial]
+        else:
+            parts = [(root, power)]
+        for part, p in parts:
+            total[part] = total.get(part, Fraction(0)) + p
+    return coefficient, tuple((axis, power) for axis, power in total.items() if power)
 
 
 def rooted(terms: Terms) -> dict[Monomial, Fraction]:
@@ -131,8 +149,6 @@ def quotient(a: Terms, b: Terms) -> tuple[Terms, Terms, Terms]:
 
 def lowest(a: Terms, b: Fraction) -> tuple[dict[Monomial, Fraction], Fraction]:
     """Whole numbers with the same whole quotient: ``(n, 2)`` for ``(2*n + 1, 4)``."""
-    if not is_whole({m: Fraction(1) for m in a}):
-        return dict(a), b
     scale = math.lcm(b.denominator, *(x.denominator for x in a.values()))
     bottom = int(b * scale)
     common = math.gcd(bottom, *(int(x * scale) for m, x in a.items() if m))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
-from .sizes import axes_of, is_measured, key_of, named_axis, plain, terms_of, told
+from .expressions import of_axis
+from .sizes import as_number, axes_of, is_measured, key_of, named_axis, plain, terms_of, told
 from .terms import Terms, axes_in, rooted, settled
 from .terms import key as terms_key
 
@@ -23,6 +24,8 @@ class Way:
         The conditions that were met.
     sized : mapping of value name to Meeting
         The constants that count as far as a size says, and what to say of them.
+    counts : mapping of value name to (begin, step)
+        The constants that count along an axis, from an expression of sizes.
     keeps_sizes : bool
         Whether expressions of sizes get letters of their own in factors; else they are numbers, which is written down.
     """
@@ -31,11 +34,13 @@ class Way:
         self.dimensions, self.source = dimensions, source
         self.meetings: list[Meeting] = []
         self.sized: dict[str, Meeting] = {}
+        self.counts: dict[str, tuple[Any, int]] = {}
         self.keeps_sizes = False
         self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
         self._spots: list[tuple[Axis, Any, Source | None]] = []
+        self._claims: list[tuple[Any, Any, Source | None]] = []
 
     def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
@@ -70,7 +75,8 @@ class Way:
             if other.root() is whole.root() and tuple(map(key_of, before)) == key:
                 return axis
         named = named_axis(count)
-        made = named if named is not None and named in self._unclaimed else self.dimensions.new(size)
+        fresh = self.dimensions.new if is_measured(count) or size == 1 else self.dimensions.literal
+        made = named if named is not None and named in self._unclaimed else fresh(size)
         self._unclaimed.discard(made)
         known.append((whole, begin, count, made))
         self.sized_as(made, count)
@@ -92,6 +98,45 @@ class Way:
         """A position along an axis is named, by a number or as an expression of sizes."""
         self._spots.append((whole, place, self.source()))
 
+    def identify(self, axes: Iterable[Axis]) -> None:
+        """What is returned runs over the dimension of an argument where its size is that one's for every size."""
+        for axis in axes:
+            found = terms_of(size_of(axis)) or {}
+            whole = next((whole for whole in axes_in(found) if found == {of_axis(whole): 1} and whole.place), None)
+            if axis.root().parts and whole is not None:
+                self.dimensions.unify(whole, axis)
+
+    def claim(self, size: Any, other: Any) -> None:
+        """Something holds where a size is another, or a number that stands in the code."""
+        if key_of(size) != key_of(other):
+            self._claims.append((size, other, self.source()))
+
+    def ends(self, extent: Any, stop: Any) -> None:
+        """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
+        if key_of(stop) == key_of(extent):
+            return
+        if is_measured(stop) and not stop.lost:
+            self.claim(extent, stop)
+            self.met("counted", as_number(extent), axes_of(extent))
+        else:
+            self.met("frozen", f"{told(extent)} is at most {plain(stop)}", axes_of(extent))
+
+    def agree(self, a: Axis, b: Axis) -> None:
+        """Two axes become one: where their sizes are not the same for every size, that is a claim."""
+        a, b = a.root(), b.root()
+        if a is not b and any(axis.literal or axis.parts for axis in (a, b)) and not (a.literal and b.literal):
+            self.claim(size_of(b if a.literal else a), size_of(a if a.literal else b))
+
+    def claimed(self) -> Iterator[Meeting]:
+        """What was claimed of the sizes of arguments, each thing once."""
+        known = set()
+        for size, other, source in self._claims:
+            axes = (*axes_of(size), *axes_of(other))
+            key = frozenset(map(key_of, (size, other)))
+            if len(key) > 1 and key not in known and any(part.place for axis in axes for part in axis.sources()):
+                known.add(key)
+                yield Meeting("written", source, f"{told(size)} is {told(other)}", axes)
+
     def coincidences(self, pinned: set[Axis]) -> Iterator[Meeting]:
         """Positions that are one at these sizes only: the last of n, and the number 5.
 
@@ -111,9 +156,12 @@ class Way:
     def held(self) -> Iterator[tuple[frozenset[Axis] | None, str]]:
         """The dimensions whose sizes must stay as they are where positions are numbers, and why; None for all."""
         for met in self.meetings:
-            if met.kind in ("rounds", "sizes", "frozen"):
+            if met.kind in ("rounds", "sizes", "given", "counted", "frozen"):
                 said = sentence(met.kind, met.source, [met.answer])
                 yield frozenset(met.axes) if met.axes else None, said
+        for size, other, source in self._claims:
+            if is_measured(size) and not is_measured(other):
+                yield frozenset(axes_of(size)), sentence("written", source, [f"{told(size)} is {other}"])
         for whole, place, source in self._spots:
             if is_measured(place) and not place.lost and key_of(place) != key_of(size_of(whole)):
                 said = sentence("frozen", source, [f"{told(place)} is {place.number}"])
@@ -122,6 +170,7 @@ class Way:
     def conditions(self) -> tuple[Condition, ...]:
         """What the way through the code depended on; sizes that a loop holds fast are told once."""
         pinned = {m.axes[0].root() for m in self.meetings if m.kind == "rounds" and len(m.axes) == 1}
-        met = [m for m in (*self.meetings, *self.coincidences(pinned))
-               if m.kind not in ("frozen", "sizes") or not m.axes or not pinned.issuperset(a.root() for a in m.axes)]
-        return tuple(conditions(met))
+        met = (*self.meetings, *self.claimed(), *self.coincidences(pinned))
+        return tuple(conditions(m for m in met if m.kind != "counted" and (
+            m.kind not in ("frozen", "sizes", "written") or not m.axes
+            or not pinned.issuperset(axis.root() for axis in m.axes))))

@@ -271,7 +271,8 @@ def _about_time(progress: Progress) -> tuple[str, ...]:
 def _about_reading(read: Review) -> tuple[str, ...]:
     """What the proofs rest on, or why lines are not judged."""
     rests = (f"Proofs rest on: {'; '.join(read.assumptions)}.",) if read.assumptions else ()
-    told = (f"Sizes frozen: {'; '.join(read.frozen)}. So nothing is proved for other sizes.",) if read.frozen else ()
+    said = f"Nothing is proved for other sizes, since numbers stand for sizes here: {'; '.join(read.frozen)}."
+    told = (said,) if read.frozen else ()
     return rests + told + ((read.note + ".",) if read.note else ())
 
 

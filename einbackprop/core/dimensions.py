@@ -114,6 +114,10 @@ class Dimensions:
         """An axis that is nobody else's yet."""
         return Axis(size, name)
 
+    def literal(self, size: int) -> Axis:
+        """An axis whose size is a number that stands in the code."""
+        return Axis(size, literal=True)
+
     def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
         """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""
         made = self._derived.setdefault(way, [])

@@ -90,5 +90,6 @@ def indices_of(program: Program, name: str) -> str | None:
     if equation is not None:
         return equation.out.indices
     read = [ref.indices for e in program.equations for ref in operands(e) if ref.name == name]
+    read += [ref.indices for ref in program.outputs if ref.name == name]
     return read[0] if read else None
 
