@@ -70,12 +70,6 @@ def _escaping(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 
 
-def _forwarded(operation: Callable[..., Any]) -> Callable[..., Any]:
-    """What the plain number does: it says nothing about the size."""
-    return lambda self, *others: operation(self.number, *map(plain, others))
-
-
-
 def _losing(operation: Callable[..., Any], said: str) -> Callable[..., Any]:
     """What the plain number does; that the result came from a size is remembered, and in words how."""
 
@@ -240,6 +234,8 @@ class Measured(Size):
     def __round__(self, digits: int | None = None) -> Any:
         if digits is None and self.number == round(self.number) and not self.lost:  # n / 2, where n is even
             even = evenly(self, 1)
+            if is_measured(even) and (watcher := WATCHER.get()) is not None:
+                watcher.met("counted", f"round({told(self)}) is {even.number}", axes_of(self))  # no line of source asks
             return even.like(round(self.number)) if is_measured(even) else even
         return lost(round(self.number, digits), f"round({told(self)})", self)
 
@@ -297,11 +293,13 @@ class Measured(Size):
     __index__ = _escaping(operator.index)
     __int__ = _escaping(int)
     __float__ = _escaping(float)
-    __hash__ = _forwarded(hash)
     __complex__ = _escaping(complex)
     __str__ = _written(str)
     __repr__ = _written(repr)
     __format__ = _written(format)
+
+    def __hash__(self) -> int:
+        return hash(given(self) if asked_by_others() else self.number)
 
     def __bool__(self) -> bool:
         answer = bool(self.number != 0)

@@ -231,6 +231,7 @@ class Recorder(Way):
         letters = self.letters(map(self.dimensions.new, np.shape(value)))
         refs = tuple(self.read(array).ref for array in arrays)
         self.note(reason)
+        self.met("counted", reason)
         made = self.define(list(letters), lambda out, source: Opaque(out, refs, reason, source), value)
         self.constants[made.buffer.name] = np.array(value)
         return made

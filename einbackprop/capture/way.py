@@ -14,6 +14,9 @@ from .sizes import as_number, axes_of, is_measured, key_of, named_axis, plain, t
 from .terms import Terms, axes_in, rooted, settled
 from .terms import key as terms_key
 
+HELD = frozenset({"rounds", "sizes", "taken", "caught", "given", "counted", "frozen"})
+"""Kinds of conditions under which source has the sizes of this run."""
+
 
 class Way:
     """What one trace met, beside its equations.
@@ -82,7 +85,8 @@ class Way:
         self.sized_as(made, count)
         if is_measured(count):
             self._expressions.setdefault((1, size), []).append(((count.expanded,), made))
-        self.spot(whole, begin)
+        if step != -1 or key_of(begin + 1) != key_of(size_of(whole)) or key_of(count) != key_of(size_of(whole)):
+            self.spot(whole, begin)  # else it is all of it from the end
         if step == 1:
             self.spot(whole, begin + count)
         return made
@@ -156,7 +160,7 @@ class Way:
     def held(self) -> Iterator[tuple[frozenset[Axis] | None, str]]:
         """The dimensions whose sizes must stay as they are where positions are numbers, and why; None for all."""
         for met in self.meetings:
-            if met.kind in ("rounds", "sizes", "given", "counted", "frozen"):
+            if met.kind in HELD:
                 said = sentence(met.kind, met.source, [met.answer])
                 yield frozenset(met.axes) if met.axes else None, said
         for size, other, source in self._claims:
@@ -165,7 +169,7 @@ class Way:
         for whole, place, source in self._spots:
             if is_measured(place) and not place.lost and key_of(place) != key_of(size_of(whole)):
                 said = sentence("frozen", source, [f"{told(place)} is {place.number}"])
-                yield frozenset(axes_of(place)), said
+                yield frozenset((*axes_of(place), whole)), said
 
     def conditions(self) -> tuple[Condition, ...]:
         """What the way through the code depended on; sizes that a loop holds fast are told once."""

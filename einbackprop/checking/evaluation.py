@@ -1,19 +1,15 @@
 """Errors of the user's functions, said with the user's line."""
 
-import os
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from einbackprop.core.nesting import duplicate
 from einbackprop.errors import CodeError, RefusedError, ScriptError
 from einbackprop.world import Raised, told
+from einbackprop.world.ownership import is_users
 
 GRADIENTS = "the gradients"
-_OURS = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 
 
 def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
@@ -53,11 +49,5 @@ def place_of(error: BaseException) -> tuple[str, int, str] | None:
     """The file, line and function of the innermost line that is the user's; a syntax error has its own line."""
     if isinstance(error, SyntaxError):
         return (error.filename, error.lineno, "<module>") if error.filename and error.lineno else None
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return (frames[-1].filename, frames[-1].lineno or 0, frames[-1].name) if frames else None
-
-
-def _is_users(frame: traceback.FrameSummary) -> bool:
-    file = frame.filename
-    example = os.sep + "examples" + os.sep in file
-    return not file.startswith("<") and (example or not file.startswith(_OURS))

@@ -152,9 +152,10 @@ class Dimensions:
         b.parent = a
         a.name, a.hint, a.place = a.name or b.name, a.hint or b.hint, a.place or b.place
         a.unit, a.opened, a.literal = a.unit or b.unit, a.opened or b.opened, a.literal and b.literal
-        a.quotient, a.parts = a.quotient or b.quotient, a.parts or b.parts
-        a.made = (a.made or b.made) if a.parts or a.made == b.made else None  # a plain number is none of the other's
-        if a in {part.root() for part in a.parts}:
+        known = [axis for axis in (a, b) if axis.parts and a not in {part.root() for part in axis.parts}]
+        if known:
+            a.made, a.quotient, a.parts = known[0].made, known[0].quotient, known[0].parts
+        elif a.parts or b.parts or a.made != b.made:  # a plain number is none of the other's
             a.made, a.quotient, a.parts = None, None, ()
         return True
 

@@ -38,14 +38,17 @@ def affine(position: Position, scope: Scope) -> list[tuple[int, str]] | None:
     return None if position.pick is not None or len(set(letters)) < len(letters) else terms
 
 
-def slice_text(step: int, start: int, count: int, size: int) -> str | None:
-    """The slice that reads ``start + step·s`` for each s below ``count``; None if one is outside, or there is none."""
+def slice_text(step: int, start: int, count: int, size: int, *, closed: bool = False) -> str | None:
+    """The slice that reads ``start + step·s`` for each s below ``count``; None if one is outside, or there is none.
+
+    A ``closed`` one has its bounds in numbers: that it ends where the axis does is so at this size only.
+    """
     last = start + step * (count - 1)
     if step == 0 or count == 0 or not (0 <= start < size and 0 <= last < size):
         return None
-    first = "" if start == (0 if step > 0 else size - 1) else str(start)
+    first = "" if start == (0 if step > 0 else size - 1) and not (closed and step < 0) else str(start)
     beyond = last + (1 if step > 0 else -1)
-    runs_out = not 0 <= last + step < size
+    runs_out = not 0 <= last + step < size and not (closed and step > 0)
     stop = "" if runs_out else str(beyond)
     return f"{first}:{stop}" + (f":{step}" if step != 1 else "")
 
@@ -81,7 +84,7 @@ def gather(term: Term, letter: str, position: Position, scope: Scope) -> Term | 
         (step, i), count = terms[0], scope.traced_size(terms[0][1])
         if (step, position.constant, count) == (1, 0, size):
             return expression, letters.replace(letter, i)
-        where = slice_text(step, position.constant, count, size)
+        where = slice_text(step, position.constant, count, size, closed=scope.is_number(i))
         return None if where is None else sliced(term, axis, where, i)
     if joint := digits(position, letter, scope):
         shape = ", ".join(scope.size(i) for i in letters[:axis] + joint + letters[axis + 1 :])
@@ -181,7 +184,7 @@ def scatter(out: str, letter: str, position: Position, scope: Scope) -> Scatter 
         value = out[:axis] + i + out[axis + 1 :]
         if (step, position.constant, count) == (1, 0, size):
             return Scatter(value)
-        where = slice_text(step, position.constant, count, size)
+        where = slice_text(step, position.constant, count, size, closed=scope.is_number(i))
         return None if where is None else Scatter(value, f"{':, ' * axis}{where}")
     joint = digits(position, letter, scope)
     return Scatter(out[:axis] + joint + out[axis + 1 :], merged=joint) if joint else None
