@@ -14,6 +14,7 @@ import numpy as np
 from ..core.dimensions import Axis
 from ..core.program import multiply
 from . import expressions, terms
+from .comparing import compared, is_negative, is_not_zero
 from .sizes import (
     UNTOLD,
     Powers,
@@ -94,7 +95,7 @@ def _whole(side: int, operation: Callable[[Any], Any]) -> Callable[..., Any]:
     """``math.floor``, ``math.ceil`` (side -1) and ``math.trunc`` (side 0)."""
 
     def made(self: Size) -> Any:
-        number, sign = operation(self.number), side or (-1 if _is_negative(self) else 1)
+        number, sign = operation(self.number), side or (-1 if is_negative(self) else 1)
         found = None if self.lost else terms_of(_combined(self, sign, 1))
         return _of_floor(found, {terms.NONE: Fraction(1)}, sign, number, f"{operation.__name__}({told(self)})", self)
 
@@ -111,43 +112,6 @@ def _written(operation: Callable[..., str]) -> Callable[..., str]:
         return operation(self.number, *others)
 
     return written
-
-
-
-def _compared(operation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
-    """A comparison: where it could go the other way at other sizes, it is a condition."""
-
-    def compare(self: Size, other: Any) -> Any:
-        if not is_number(other):
-            return NotImplemented if hasattr(other, "__array_ufunc__") else operation(self.number, other)
-        answer = operation(self.number, plain(other))
-        watcher = WATCHER.get()
-        if watcher is not None and asked_by_others() and not _is_always(operation, self, other):
-            watcher.met("sizes", answer, (*axes_of(self), *axes_of(other)))
-        return answer
-
-    return compare
-
-
-
-def _is_negative(size: Size) -> bool:
-    """Whether it is less than 0: where that is not so for all sizes, it is a condition."""
-    answer = bool(size.number < 0)
-    if (watcher := WATCHER.get()) is not None and not _is_always(operator.lt, size, 0):
-        watcher.met("sizes", answer, axes_of(size))
-    return answer
-
-
-def _is_always(operation: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
-    """Whether a comparison of sizes goes the same way for all sizes of at least 1."""
-    left, right = terms_of(a), terms_of(b)
-    if left is None or right is None:
-        return False
-    if key_of(a) == key_of(b) or terms.always(left, right, strictly=True) or terms.always(right, left, strictly=True):
-        return True
-    if operation in (operator.lt, operator.ge):
-        return terms.always(right, left, strictly=False)
-    return operation in (operator.le, operator.gt) and terms.always(left, right, strictly=False)
 
 
 
@@ -229,7 +193,7 @@ class Measured(Size):
         return -1 - self
 
     def __abs__(self) -> Any:
-        return -self if _is_negative(self) else self
+        return -self if is_negative(self) else self
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is None and self.number == round(self.number) and not self.lost:  # n / 2, where n is even
@@ -281,12 +245,12 @@ class Measured(Size):
     __rand__ = __and__
     __rrshift__ = _losing(lambda a, b: b >> a, "{1} >> {0}")
     __rlshift__ = _losing(lambda a, b: b << a, "{1} << {0}")
-    __lt__ = _compared(operator.lt)
-    __le__ = _compared(operator.le)
-    __gt__ = _compared(operator.gt)
-    __ge__ = _compared(operator.ge)
-    __eq__ = _compared(operator.eq)
-    __ne__ = _compared(operator.ne)
+    __lt__ = compared(operator.lt)
+    __le__ = compared(operator.le)
+    __gt__ = compared(operator.gt)
+    __ge__ = compared(operator.ge)
+    __eq__ = compared(operator.eq)
+    __ne__ = compared(operator.ne)
     __trunc__ = _whole(0, math.trunc)
     __floor__ = _whole(1, math.floor)
     __ceil__ = _whole(-1, math.ceil)
@@ -302,10 +266,7 @@ class Measured(Size):
         return hash(given(self) if asked_by_others() else self.number)
 
     def __bool__(self) -> bool:
-        answer = bool(self.number != 0)
-        if (watcher := WATCHER.get()) is not None and asked_by_others() and not _is_always(operator.ne, self, 0):
-            watcher.met("sizes", answer, axes_of(self))
-        return answer
+        return is_not_zero(self) if asked_by_others() else bool(self.number != 0)
 
 
 def size_of(axis: Axis) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from ..core.dimensions import Axis
 from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
 from .arithmetic import evenly, size_of
+from .comparing import goes_without_saying
 from .creation import axis_of_size
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
@@ -142,12 +143,13 @@ def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any
     array: Any = lift(recorder, a)
     if axis is None:
         return np.reshape(rolled(recorder, np.reshape(array, -1), shift, 0, np.reshape(value, -1)), np.shape(value))
-    shifts = np.broadcast_to(frozen(shift), np.size(axis)).tolist()
+    shifts = [shift] if is_measured(shift) else np.broadcast_to(frozen(shift), np.size(axis)).tolist()
     for i, by in zip(np.atleast_1d(axis).tolist(), shifts, strict=True):
         i %= len(array.axes)
-        size = np.shape(array.value)[i]
-        if by % size if size else 0:
-            cut = -by if -size < by < 0 else array.shape[i] - by if 0 < by < size else size - by % size
+        size, extent = np.shape(array.value)[i], array.shape[i]
+        by = by if all(goes_without_saying(operator.lt, by * sign, extent) for sign in (1, -1)) else frozen(by)
+        if plain(by) % size if size else 0:
+            cut = -by if -size < plain(by) < 0 else extent - by if 0 < plain(by) < size else size - by % size
             last, first = array[(*along(i), slice(cut, None))], array[(*along(i), slice(None, cut))]
             array = np.concatenate([last, first], axis=i)
     return array.copied(value)

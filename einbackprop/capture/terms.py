@@ -169,13 +169,24 @@ def always(below: Terms, above: Terms, *, strictly: bool) -> bool:
 def least(terms: Terms) -> Fraction | None:
     """The least that it can be if every size is at least 1; None where that is not known."""
     total = Fraction(0)
-    for monomial, x in terms.items():
+    for monomial, x in bounded(terms).items():
         if monomial and (x < 0 or any(p < 0 or axis.quotient for axis, p in monomial)):
             if x < 0 or any(p < 0 for _, p in monomial):
                 return None
             continue  # a whole quotient may be 0
         total += x
     return total
+
+
+def bounded(terms: Terms) -> Terms:
+    """At most as much: a whole quotient that is taken away is at most the quotient, ``n - n // 2`` at least n/2."""
+    for monomial, x in terms.items():
+        axis = next((axis for axis, power in monomial if power == 1 and axis.quotient), None) if x < 0 else None
+        if axis is not None and axis.quotient is not None and (below := inverse(axis.quotient[1])) is not None:
+            rest = {product(monomial, frozenset([(axis, Fraction(-1))])): x}
+            others = {m: y for m, y in terms.items() if m != monomial}
+            return bounded(added(others, times(rest, times(rooted(axis.quotient[0]), below))))
+    return terms
 
 
 def key(terms: Terms) -> Hashable:
