@@ -94,10 +94,12 @@ def _reflected(operation: Callable[..., Any]) -> Callable[..., Any]:
 def _whole(side: int, operation: Callable[[Any], Any]) -> Callable[..., Any]:
     """``math.floor``, ``math.ceil`` (side -1) and ``math.trunc`` (side 0)."""
 
+    name = operation.__name__ if side else "int"
+
     def made(self: Size) -> Any:
         number, sign = operation(self.number), side or (-1 if is_negative(self) else 1)
         found = None if self.lost else terms_of(_combined(self, sign, 1))
-        return _of_floor(found, {terms.NONE: Fraction(1)}, sign, number, f"{operation.__name__}({told(self)})", self)
+        return _of_floor(found, {terms.NONE: Fraction(1)}, sign, number, f"{name}({told(self)})", self)
 
     return made
 
@@ -235,7 +237,7 @@ class Measured(Size):
         return self
 
     def __reduce__(self) -> Any:
-        return type(self.number), (self.number,)
+        return type(self.number), (given(self),)
 
     __rmod__ = _reflected(lambda a, b: _remainder(a, b))
     __rdivmod__ = _reflected(lambda a, b: (_divided(a, b), _remainder(a, b)))
@@ -251,7 +253,7 @@ class Measured(Size):
     __ge__ = compared(operator.ge)
     __eq__ = compared(operator.eq)
     __ne__ = compared(operator.ne)
-    __trunc__ = _whole(0, math.trunc)
+    __trunc__ = _whole(0, int)
     __floor__ = _whole(1, math.floor)
     __ceil__ = _whole(-1, math.ceil)
     __index__ = _escaping(operator.index)

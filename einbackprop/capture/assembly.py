@@ -256,7 +256,7 @@ class Lettering:
         given = self._given(inputs)
         made = {axis: axis.sources().intersection(given) - {axis} for axis in self.order if axis not in given}
         return {self.chosen[axis][0]: "".join(self.chosen[one][0] for one in sources)
-                for axis, sources in made.items() if sources}
+                for axis, sources in made.items() if sources or axis.literal}
 
     def padded(self, name: str) -> list[str]:
         """The letter of each stored axis of a value where it stands alone; empty for a unit."""

@@ -184,8 +184,9 @@ def expanded(recorder: Recorder, x: Indexed, i: int, times: int, tiled: bool, va
 def tiled(recorder: Recorder, a: Any, times: Any, value: Any) -> Any:
     """``np.tile``: axis by axis; a unit axis becomes a new dimension."""
     array = lift(recorder, a)
-    counts = list(times) if isinstance(times, list | tuple) else np.atleast_1d(np.asarray(plain(times))).tolist()
-    counts = [times] if is_measured(times) else counts
+    written = is_measured(times) or isinstance(times, list | tuple)
+    counts = times if written else np.asarray(times.value if is_traced(times) else times).tolist()
+    counts = list(counts) if isinstance(counts, list | tuple) else [counts]
     rank = max(len(array.axes), len(counts))
     result: Any = array.like([()] * (rank - len(array.axes)) + list(array.axes), array.value)
     result.value = np.reshape(array.value, (1,) * (rank - len(array.axes)) + np.shape(array.value))

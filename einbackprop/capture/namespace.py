@@ -38,6 +38,9 @@ NUMBERS = frozenset(kind for kind in np.sctypeDict.values() if issubclass(kind, 
 
 REAL = (int, float, np.integer, np.floating)
 
+ABOUT_KINDS = frozenset({np.isscalar, np.iterable, np.issubdtype, np.result_type, np.can_cast})
+"""Functions that ask of a size only what kind of thing it is."""
+
 SAME_IN_MATH = {"pow": np.power, "fabs": np.absolute, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
 
 WHOLE_IN_MATH = ("floor", "ceil", "trunc")  # Python asks a size itself, and gives a whole number
@@ -66,6 +69,9 @@ class Function:
         self._takes_lists = function in LISTS
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        asks_kind = isinstance(self.function, np.ufunc) or self.function in ABOUT_KINDS
+        if not asks_kind and not creation.has_traced([*arguments, *keywords.values()]):
+            arguments, keywords = frozen(arguments), {key: frozen(value) for key, value in keywords.items()}
         given = list(arguments) if self._takes_lists else [self._gathered(a) for a in arguments]
         if "dtype" in keywords:
             keywords["dtype"] = real_dtype(keywords["dtype"])
@@ -168,13 +174,16 @@ def math_for(recorder: Recorder) -> Module:
         if not isinstance(ufunc, np.ufunc):
             return value
         def either(*numbers: Any) -> Any:
+            if name == "log" and len(numbers) == 2:
+                return either(numbers[0]) / either(numbers[1])
             keeps = any(map(is_traced, numbers)) or (name not in WHOLE_IN_MATH and any(map(is_measured, numbers)))
             return (ufunc if keeps else value)(*numbers)
 
         return either
 
     def added(numbers: list[Any]) -> Any:
-        return sum(numbers) if creation.has_traced(numbers) else math.fsum(numbers)
+        kept = creation.has_traced(numbers) or any(map(is_measured, numbers))
+        return sum(numbers) if kept else math.fsum(numbers)
 
     return Module(math, {}, wrapped)
 

@@ -13,7 +13,7 @@ from .creation import filled_like
 from .memory import is_traced
 from .pointwise import lift, unread
 from .recorder import Recorder
-from .sizes import named_axis, plain
+from .sizes import frozen, named_axis, plain
 
 
 def kept(r: Recorder, v: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -80,7 +80,7 @@ def inserted(r: Recorder, v: Any, arr: Any, obj: Any, values: Any, axis: Any = N
     if np.ndim(plain_indices(obj)) or np.ndim(plain_indices(values)) or axis is None:
         return unread(r, [array], "np.insert of more than one number along one axis is not read", v)
     i = axis % len(array.axes)
-    place, lead = int(obj) % (np.shape(array.value)[i] + 1), joining.along(i)
+    place, lead = int(frozen(obj)) % (np.shape(array.value)[i] + 1), joining.along(i)
     one = v[(*lead, slice(place, place + 1))]
     shape = None if np.shape(array.value)[i] else one.shape  # no entry is there whose dimensions it could have
     filler = filled_like(r, array[(*lead, slice(0, 1))], shape, values, one)

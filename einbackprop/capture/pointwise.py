@@ -11,7 +11,7 @@ import numpy as np
 from ..core.program import ONE, Contract, Factor, Map, Ref, Sum
 from .memory import View, is_traced
 from .recorder import Recorder
-from .sizes import frozen, is_measured, plain, rational
+from .sizes import is_measured, plain, rational
 
 MAPS = {
     np.exp: "exp", np.exp2: "exp2", np.expm1: "expm1", np.log: "log", np.log2: "log2", np.log10: "log10",
@@ -173,8 +173,8 @@ def reciprocal(b: Any) -> Any:
 
 
 def power(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
-    """``a ** b``: a constant exponent is a parameter."""
-    exponent = rational(frozen(b)) if is_scalar(b) else None
+    """``a ** b``: a constant exponent is a parameter; a size stays one."""
+    exponent = rational(b) if is_scalar(b) and not is_measured(b) else None
     if exponent == 1:
         return lift(recorder, a).copied(value)
     if isinstance(exponent, Fraction) and exponent and not is_scalar(a):

@@ -19,7 +19,7 @@ from .memory import is_traced
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .reductions import masked
-from .sizes import plain
+from .sizes import in_numbers, plain
 
 Rule = Callable[..., Any]
 FEW = 16
@@ -330,9 +330,10 @@ RULES: dict[Any, Rule] = {
     np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std, np.prod: _prod, np.ptp: _ptp,
     np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
     np.argmax: _position("max"), np.argmin: _position("min"), np.all: _holds(True), np.any: _holds(False),
-    np.average: _average, np.linalg.norm: _norm, np.trace: _trace, np.linalg.trace: _trace, np.cumsum: _cumsum,
-    np.count_nonzero: _count_nonzero, np.diff: _diff, np.diagonal: _diagonal, np.diag: _diag,
-    np.diagflat: lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k),
+    np.average: _average, np.linalg.norm: _norm, np.cumsum: _cumsum, np.count_nonzero: _count_nonzero,
+    np.trace: in_numbers(_trace), np.linalg.trace: in_numbers(_trace), np.diff: in_numbers(_diff),
+    np.diagonal: in_numbers(_diagonal), np.diag: in_numbers(_diag),
+    np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
     np.inner: lambda r, v, a, b: contractions.inner(r, a, b, v),
     np.outer: lambda r, v, a, b: contractions.outer(r, a, b, v),
@@ -347,7 +348,7 @@ RULES: dict[Any, Rule] = {
     sliding_window_view: lambda r, v, x, window_shape, axis=None: windows.sliding(r, x, window_shape, axis, v),
     np.where: _where, np.isin: _isin, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
     np.nan_to_num: _nan_to_num, np.real: _real, np.imag: _imag, np.fix: lambda r, v, x: np.trunc(x),
-    np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: _rot90,
+    np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: in_numbers(_rot90),
     np.transpose: lambda r, v, a, axes=None: layout.transposed(lift(r, a), axes, v),
     np.matrix_transpose: lambda r, v, x: layout.swapped(lift(r, x), -1, -2, v),
     np.swapaxes: lambda r, v, a, axis1, axis2: layout.swapped(lift(r, a), axis1, axis2, v),
@@ -364,15 +365,15 @@ RULES: dict[Any, Rule] = {
     np.hstack: _hstack, np.vstack: _vstack, np.dstack: _dstack, np.column_stack: _column_stack,
     np.split: _split, np.array_split: _split, np.hsplit: _hsplit,
     np.vsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 0),
-    np.pad: _pad, np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
+    np.pad: in_numbers(_pad), np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
     np.fliplr: lambda r, v, m: joining.flipped(lift(r, m), 1),
     np.flipud: lambda r, v, m: joining.flipped(lift(r, m), 0),
     np.roll: lambda r, v, a, shift, axis=None: joining.rolled(r, a, shift, axis, v),
-    np.repeat: lambda r, v, a, repeats, axis=None: joining.repeated(r, a, unwrap(repeats), axis, v),
-    np.tile: lambda r, v, A, reps: joining.tiled(r, A, unwrap(reps), v),
-    np.tril: lambda r, v, m, k=0: creation.triangle(r, m, k, True, v),
-    np.triu: lambda r, v, m, k=0: creation.triangle(r, m, k, False, v),
-    np.insert: picking.inserted, np.delete: picking.deleted, np.sort: picking.in_order,
+    np.repeat: in_numbers(lambda r, v, a, repeats, axis=None: joining.repeated(r, a, unwrap(repeats), axis, v)),
+    np.tile: lambda r, v, A, reps: joining.tiled(r, A, reps, v),
+    np.tril: in_numbers(lambda r, v, m, k=0: creation.triangle(r, m, k, True, v)),
+    np.triu: in_numbers(lambda r, v, m, k=0: creation.triangle(r, m, k, False, v)),
+    np.insert: picking.inserted, np.delete: in_numbers(picking.deleted), np.sort: picking.in_order,
     np.take: picking.taken, np.take_along_axis: picking.taken_along_axis, np.bincount: picking.counts,
     np.unravel_index: picking.unravelled, np.ravel_multi_index: picking.raveled, np.choose: picking.chosen,
     np.ix_: picking.open_mesh,

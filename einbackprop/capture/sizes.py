@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import functools
+from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Any
 
@@ -63,8 +64,8 @@ def is_measured(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, no truth value, with letters or without."""
-    return is_measured(value) or (issubclass(type(value), PLAIN) and not isinstance(value, bool))
+    """Whether it is a number, with letters or without."""
+    return is_measured(value) or issubclass(type(value), PLAIN)
 
 
 
@@ -190,3 +191,13 @@ def product_of_sizes(sizes: Any) -> Any:
     for n, size in enumerate(sizes):
         number = size if n == 0 else number * size
     return number
+
+
+def in_numbers(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose counts and offsets are plain numbers: sizes among its arguments lose their letters there."""
+
+    @functools.wraps(rule)
+    def ruled(*arguments: Any, **keywords: Any) -> Any:
+        return rule(*map(frozen, arguments), **{key: frozen(value) for key, value in keywords.items()})
+
+    return ruled

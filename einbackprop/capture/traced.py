@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from .arithmetic import size_of
+from .arithmetic import lost, size_of
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
 from .memory import View, is_traced, settled
@@ -95,9 +95,12 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return self.size * self.itemsize
 
     @property
-    def strides(self) -> tuple[int, ...]:
-        """The strides in this run, for ``as_strided``."""
-        return np.asarray(self.value).strides
+    def strides(self) -> tuple[Any, ...]:
+        """The strides, which remember the sizes that they are made of where entries lie one after another."""
+        plain_array, shape = np.asarray(self.value), self.shape
+        if plain_array.flags.c_contiguous:
+            return tuple(product_of_sizes([self.itemsize, *shape[n + 1 :]]) for n in range(len(shape)))
+        return tuple(lost(stride, "a stride") for stride in plain_array.strides)
 
     @property
     def T(self) -> Any:  # noqa: N802  # as NumPy calls it
@@ -217,7 +220,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
             raise TypeError("iteration over a 0-d array")
-        count = rounds(self.shape[0]) if asked_by_others() else len(self)
+        count = rounds(self.shape[0])
         return (self[i] for i in range(count))
 
     def __len__(self) -> int:
@@ -307,7 +310,7 @@ class Flat(np.lib.mixins.NDArrayOperatorsMixin):
         write_flat(self.array, key, value)
 
     def __len__(self) -> int:
-        return int(np.size(self.array.value))
+        return int(rounds(self.array.size))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.copy())

@@ -49,5 +49,6 @@ def place_of(error: BaseException) -> tuple[str, int, str] | None:
     """The file, line and function of the innermost line that is the user's; a syntax error has its own line."""
     if isinstance(error, SyntaxError):
         return (error.filename, error.lineno, "<module>") if error.filename and error.lineno else None
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if is_users(frame.filename) and not frame.filename.startswith("<")]
     return (frames[-1].filename, frames[-1].lineno or 0, frames[-1].name) if frames else None

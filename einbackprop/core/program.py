@@ -313,7 +313,8 @@ class Program:
         Letters whose sizes the program was read for, and why it holds for no others: a loop, a position counted from
         the end.
     made_of : mapping of letter to letters
-        Letters whose sizes are made of those of others: with such a size as a number, those are held as well.
+        Letters whose sizes are made of those of others: with such a size as a number, those are held as well. None for
+        a size that is a number in the code.
     conditions : tuple of str
         Conditions on values that went one way when it was read.
     """

@@ -18,20 +18,7 @@ from numpy.typing import NDArray
 from ..checking.drawing import Role, draw, parameter_role, role
 from ..core.elementwise import numeric
 from ..core.interpretation import compute, squeeze
-from ..core.program import (
-    Bracket,
-    Contract,
-    Factor,
-    Input,
-    Map,
-    Opaque,
-    Position,
-    Program,
-    Sum,
-    Update,
-    operands,
-    picks,
-)
+from ..core.program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
 from ..core.progress import tick
 from ..errors import EinbackpropError
 
@@ -173,14 +160,9 @@ def has_size(program: Program) -> bool:
 
 
 def whole_numbers(program: Program) -> set[int]:
-    """The numerators and denominators of the factors of a program, and of their squares.
-
-    The exponents too, where a size has become a number.
-    """
+    """The numerators and denominators of the factors of a program, and of their squares."""
     found: set[int] = set()
     for equation in program.equations:
-        if isinstance(equation, Map) and program.held and isinstance(equation.parameter, Fraction):
-            found |= {abs(equation.parameter.numerator), equation.parameter.numerator + 1} - {2}
         factors = [f for f, _ in equation.terms] if isinstance(equation, Sum) else [getattr(equation, "factor", None)]
         for number in (f.number for f in factors if f is not None):
             if isinstance(number, Fraction):

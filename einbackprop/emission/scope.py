@@ -92,10 +92,8 @@ class Scope:
         return self.used_sizes[dimension.letters]
 
     def is_number(self, letter: str) -> bool:
-        """Whether the size of a letter is a number of the code: no input has it, and it is made of no other size."""
-        letters = self.program.dimension(letter).letters
-        given = any(i in letters for declared in self.program.inputs for i in declared.ref.indices)
-        return not given and not self.program.made_of.get(letters[0])
+        """Whether the size of a letter is a number in the code."""
+        return self.program.made_of.get(self.program.dimension(letter).letters[0]) == ""
 
     def shape(self, letters: str) -> str:
         """A shape: ``(K, B)``; of one letter its size alone."""

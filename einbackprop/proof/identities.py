@@ -234,9 +234,10 @@ def _replace_lead(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     if others.pop(frozenset(leading.items()), None) is None:
         return None
     more = left | {atom: exponent + 1}
-    return add(
-        scale(normalise(more, context), 1 / coefficient), scale(times(left, others, context), -1 / coefficient)
-    )
+    with context.deeper():
+        return add(
+            scale(normalise(more, context), 1 / coefficient), scale(times(left, others, context), -1 / coefficient)
+        )
 
 
 # Exponentials and logarithms

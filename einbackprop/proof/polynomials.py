@@ -7,7 +7,8 @@ canonically. Everything here keeps the value: what is not recognised as equal st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,7 @@ Product = dict[Atom, Exponent]
 UNIT: Monomial = frozenset()
 ONE: Terms = {UNIT: Fraction(1)}
 FIRST_BOUND = 1 << 16
+DEEPEST = 30  # rules inside one another
 ONE_ENTRY = "an axis of size 1 keeps that size"
 
 
@@ -49,6 +51,7 @@ class Context:
     most_terms: int = 2000
     most_steps: int = 100_000
     steps: int = 0
+    depth: int = 0
     serial: int = FIRST_BOUND
 
     def fresh(self, dimension: int) -> Index:
@@ -66,6 +69,17 @@ class Context:
         tick()
         if self.steps > self.most_steps:
             raise UndecidedError(f"not decided within {self.most_steps} steps")
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One rule inside another: give up where they go on without end, as ``a·q⁻¹ = 1 - b·q⁻¹`` can."""
+        if self.depth == DEEPEST:
+            raise UndecidedError(f"not decided by {DEEPEST} rules inside one another")
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
     def intern(self, digest: bytes, make: Any) -> Head:
         """The head with this digest, made if it is new."""
