@@ -3,9 +3,13 @@ agree at the sizes and values of the check."""
 
 from __future__ import annotations
 
+import functools
 import linecache
+import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
 from textwrap import dedent, indent
 from typing import Any
@@ -32,7 +36,7 @@ def function(body: str) -> Callable[..., Any]:
     text = "def f(x, X):\n" + indent(dedent(body).strip("\n"), "    ") + "\n"
     file = f"<case {next(NUMBERS)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    scope: dict[str, Any] = {"np": np}
+    scope: dict[str, Any] = {"np": np, "math": math, "operator": operator, "functools": functools, "Fraction": Fraction}
     exec(compile(text, file, "exec"), scope)  # the text is ours
     made: Callable[..., Any] = scope["f"]
     return made

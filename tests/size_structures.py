@@ -1,4 +1,4 @@
-"""Gradients with arithmetic on sizes in slices, shapes and loops: right ones, and some that are right at n = 6 and m = 4."""
+"""Arithmetic on sizes in slices, shapes and loops: right gradients, and some that are right at n = 6 and m = 4."""
 
 from __future__ import annotations
 

@@ -209,12 +209,18 @@ def text(terms: Terms, within: frozenset[Axis] = frozenset()) -> str | None:
         above = sorted(_power(name or "", power) for name, power in names if power > 0)
         below = sorted(_power(name or "", -power) for name, power in names if power < 0)
         numbers = [abs(x.numerator)] if abs(x.numerator) != 1 or not above else []
-        alone = not numbers and not below and x > 0 and len(names) == len(terms) == 1 and names[0][1] == 1
-        shown = "*".join([*map(str, numbers), *([names[0][0] or ""] if alone else above)])
+        if not numbers and not below and len(above) == 1 and (len(terms) == 1 or is_product(above[0])):
+            above = [names[0][0] or ""] if names[0][1] == 1 else above
+        shown = "*".join([*map(str, numbers), *above])
         below = ([str(x.denominator)] if x.denominator != 1 else []) + below
         shown += f" / {below[0] if len(below) == 1 else '(' + '*'.join(below) + ')'}" if below else ""
         said += (f" {'-' if x < 0 else '+'} " if said else "-" * (x < 0)) + shown
     return said or "0"
+
+
+def is_product(said: str) -> bool:
+    """Whether words for a size need no parentheses beside + and -."""
+    return not any(sign in said for sign in (" + ", " - "))
 
 
 def _power(name: str, power: Fraction) -> str:

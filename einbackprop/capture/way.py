@@ -43,7 +43,7 @@ class Way:
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
         self._spots: list[tuple[Axis, Any, Source | None]] = []
-        self._claims: list[tuple[Any, Any, Source | None]] = []
+        self._claims: dict[Hashable, tuple[tuple[Axis, ...], Meeting]] = {}
 
     def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
@@ -113,7 +113,10 @@ class Way:
     def claim(self, size: Any, other: Any) -> None:
         """Something holds where a size is another, or a number that stands in the code."""
         if key_of(size) != key_of(other):
-            self._claims.append((size, other, self.source()))
+            axes = (*axes_of(size), *axes_of(other))
+            held = axes if is_measured(size) != is_measured(other) else ()
+            met = Meeting("written", self.source(), f"{told(size)} is {told(other)}", axes)
+            self._claims.setdefault(frozenset(map(key_of, (size, other))), (held, met))
 
     def ends(self, extent: Any, stop: Any) -> None:
         """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
@@ -133,13 +136,9 @@ class Way:
 
     def claimed(self) -> Iterator[Meeting]:
         """What was claimed of the sizes of arguments, each thing once."""
-        known = set()
-        for size, other, source in self._claims:
-            axes = (*axes_of(size), *axes_of(other))
-            key = frozenset(map(key_of, (size, other)))
-            if len(key) > 1 and key not in known and any(part.place for axis in axes for part in axis.sources()):
-                known.add(key)
-                yield Meeting("written", source, f"{told(size)} is {told(other)}", axes)
+        for _, met in self._claims.values():
+            if any(part.place for axis in met.axes for part in axis.sources()):
+                yield met
 
     def coincidences(self, pinned: set[Axis]) -> Iterator[Meeting]:
         """Positions that are one at these sizes only: the last of n, and the number 5.
@@ -163,9 +162,9 @@ class Way:
             if met.kind in HELD:
                 said = sentence(met.kind, met.source, [met.answer])
                 yield frozenset(met.axes) if met.axes else None, said
-        for size, other, source in self._claims:
-            if is_measured(size) and not is_measured(other):
-                yield frozenset(axes_of(size)), sentence("written", source, [f"{told(size)} is {other}"])
+        for held, met in self._claims.values():
+            if held:
+                yield frozenset(held), sentence("written", met.source, [met.answer])
         for whole, place, source in self._spots:
             if is_measured(place) and not place.lost and key_of(place) != key_of(size_of(whole)):
                 said = sentence("frozen", source, [f"{told(place)} is {place.number}"])
