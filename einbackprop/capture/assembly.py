@@ -39,6 +39,7 @@ from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .returning import Returned
 from .samples import Sight, dimension_of_samples
+from .sized import Sized
 from .sizes import told
 
 
@@ -86,7 +87,10 @@ def assemble(
         {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
     )
     recorder.meetings += list(counts(recorder, kept))
-    program = replace(program, held=lettering.held(inputs), made_of=lettering.made_of(inputs))
+    sized = Sized(recorder, lettering.chosen, lettering.given(inputs))
+    places, held = sized.places()
+    program = replace(program, made_of=lettering.made_of(inputs), expressions=sized.expressions(lettering.order),
+                      places=places, held=lettering.held(inputs) | held)
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
@@ -236,7 +240,7 @@ class Lettering:
         """The dimensions of the program."""
         return tuple(Dimension(self.chosen[axis], axis.size, axis.name) for axis in self.order)
 
-    def _given(self, inputs: Iterable[tuple[str, Any, str]]) -> list[Axis]:
+    def given(self, inputs: Iterable[tuple[str, Any, str]]) -> list[Axis]:
         """The dimensions of the inputs."""
         found = dict.fromkeys(axis.root() for name, _, _ in inputs for axis in self.recorder.axes[name])
         return [axis for axis in found if not axis.is_unit and axis in self.chosen]
@@ -246,14 +250,14 @@ class Lettering:
         reasons: dict[str, str] = {}
         for axes, said in self.recorder.held():
             roots = None if axes is None else {source for axis in axes for source in axis.sources()}
-            for axis in self._given(inputs):
+            for axis in self.given(inputs):
                 if roots is None or axis in roots:
                     reasons.setdefault(self.chosen[axis][0], said)
         return reasons
 
     def made_of(self, inputs: Sequence[tuple[str, Any, str]]) -> dict[str, str]:
         """The letters whose sizes are made of those of inputs, and the letters of those."""
-        given = self._given(inputs)
+        given = self.given(inputs)
         made = {axis: axis.sources().intersection(given) - {axis} for axis in self.order if axis not in given}
         return {self.chosen[axis][0]: "".join(self.chosen[one][0] for one in sources)
                 for axis, sources in made.items() if sources or axis.literal}

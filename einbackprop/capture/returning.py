@@ -21,7 +21,8 @@ from .sizes import is_measured
 class Returned:
     """Outputs: value names, the unit axes and the dtype of each; ``nest`` adds what a function returned.
 
-    ``original`` gives the user's own class of one that is a copy.
+    ``original`` gives the user's own class of one that is a copy. ``identifies`` says whether what has an argument's
+    size for every size runs over its dimension.
     """
 
     recorder: Recorder
@@ -29,6 +30,7 @@ class Returned:
     units: list[tuple[int, ...]] = field(default_factory=list)
     dtypes: list[np.dtype[Any]] = field(default_factory=list)
     original: Callable[[type], type] = type
+    identifies: bool = False
 
     def nest(self, value: Any) -> Any:
         """The value's nesting, with the number of an output in place of each array or number."""
@@ -38,7 +40,7 @@ class Returned:
             array = lift(self.recorder, value)
             with self.recorder.on_the_line_of(array.buffer.name):
                 name, units = in_order(self.recorder, array)
-            if self.recorder.keeps_sizes:
+            if self.identifies:
                 self.recorder.identify(self.recorder.axes[name])
             self.names.append(name)
             self.units.append(units)

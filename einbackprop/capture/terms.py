@@ -91,6 +91,14 @@ def rooted(terms: Terms) -> dict[Monomial, Fraction]:
     return total
 
 
+def unrolled(terms: Terms) -> dict[Monomial, Fraction]:
+    """The same with sizes that are sums themselves written out."""
+    total: dict[Monomial, Fraction] = {}
+    for monomial, x in terms.items():
+        total = added(total, of_monomial(x, tuple(monomial)))
+    return total
+
+
 def settled(terms: Terms, known: set[Axis]) -> dict[Monomial, Fraction]:
     """The same with the sizes of some axes as the numbers that they are."""
     total: dict[Monomial, Fraction] = {}

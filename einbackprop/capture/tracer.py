@@ -65,13 +65,15 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     TraceError
         The function did something that a trace cannot follow, or raised an exception; the message names its line.
     """
-    return record(function, arguments).program
+    return record(function, arguments, keeps_sizes=True).program
 
 
 def record(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     names: tuple[str, ...] | None = None,
+    *,
+    keeps_sizes: bool = False,
 ) -> Trace:
     """Trace, and keep the notes.
 
@@ -79,8 +81,11 @@ def record(
     ----------
     names : tuple of str or None
         What the arguments are called; None asks the function's signature.
+    keeps_sizes : bool
+        Whether expressions of sizes get letters of their own in factors.
     """
     session = Session(arguments, names or parameter_names(function, len(arguments)))
+    session.recorder.keeps_sizes = keeps_sizes
     return session.finished(session.run(function))
 
 
@@ -104,6 +109,7 @@ def record_pair(
     session.recorder.keeps_sizes = True
     forward = session.run(loss)
     session.recorder.settle()
+    session.identify()
     return session.finished((forward, session.run(gradients)))
 
 
@@ -140,6 +146,10 @@ class Session:
         finally:
             TRACING.reset(token)
             WATCHER.reset(watching)
+
+    def identify(self) -> None:
+        """What is returned from now on runs over the dimensions of arguments where it has their sizes."""
+        self._returned.identifies = True
 
     def _watched(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """Call a function, its lines watched."""

@@ -85,8 +85,7 @@ class Way:
         self.sized_as(made, count)
         if is_measured(count):
             self._expressions.setdefault((1, size), []).append(((count.expanded,), made))
-        if step != -1 or key_of(begin + 1) != key_of(size_of(whole)) or key_of(count) != key_of(size_of(whole)):
-            self.spot(whole, begin)  # else it is all of it from the end
+        self.spot(whole, begin)
         if step == 1:
             self.spot(whole, begin + count)
         return made
@@ -165,10 +164,15 @@ class Way:
         for held, met in self._claims.values():
             if held:
                 yield frozenset(held), sentence("written", met.source, [met.answer])
+
+    def positions(self) -> Iterator[tuple[Axis, Any, Source | None, bool]]:
+        """The positions along axes that are expressions of sizes, and whether a number is that position only."""
+        known: dict[tuple[Axis, int], set[Hashable]] = {}
+        for whole, place, _ in self._spots:
+            known.setdefault((whole.root(), int(plain(place))), set()).add(key_of(place))
         for whole, place, source in self._spots:
-            if is_measured(place) and not place.lost and key_of(place) != key_of(size_of(whole)):
-                said = sentence("frozen", source, [f"{told(place)} is {place.number}"])
-                yield frozenset((*axes_of(place), whole)), said
+            if is_measured(place) and not place.lost:
+                yield whole.root(), place, source, len(known[whole.root(), int(place.number)]) == 1
 
     def conditions(self) -> tuple[Condition, ...]:
         """What the way through the code depended on; sizes that a loop holds fast are told once."""

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .sizes import Place, Size
+
 Number = Fraction | float | complex
 """A Fraction wherever the number is finite and real, so that sums of factors are exact."""
 
@@ -317,6 +319,10 @@ class Program:
         a size that is a number in the code.
     conditions : tuple of str
         Conditions on values that went one way when it was read.
+    expressions : mapping of letter to Size
+        What the sizes of letters are that no input has.
+    places : mapping of (letter, number) to Place
+        Positions in brackets that are made of sizes: what the number is at other sizes.
     """
 
     inputs: tuple[Input, ...]
@@ -331,6 +337,8 @@ class Program:
     held: Mapping[str, str] = field(default_factory=dict, compare=False)
     made_of: Mapping[str, str] = field(default_factory=dict, compare=False)
     conditions: tuple[str, ...] = field(default=(), compare=False)
+    expressions: Mapping[str, Size] = field(default_factory=dict, compare=False)
+    places: Mapping[tuple[str, int], Place] = field(default_factory=dict, compare=False)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -38,19 +38,47 @@ def affine(position: Position, scope: Scope) -> list[tuple[int, str]] | None:
     return None if position.pick is not None or len(set(letters)) < len(letters) else terms
 
 
-def slice_text(step: int, start: int, count: int, size: int, *, closed: bool = False) -> str | None:
-    """The slice that reads ``start + step·s`` for each s below ``count``; None if one is outside, or there is none.
-
-    A ``closed`` one has its bounds in numbers: that it ends where the axis does is so at this size only.
-    """
+def slice_text(step: int, start: int, count: int, size: int) -> str | None:
+    """The slice that reads ``start + step·s`` for each s below ``count``; None if one is outside, or there is none."""
     last = start + step * (count - 1)
     if step == 0 or count == 0 or not (0 <= start < size and 0 <= last < size):
         return None
-    first = "" if start == (0 if step > 0 else size - 1) and not (closed and step < 0) else str(start)
+    first = "" if start == (0 if step > 0 else size - 1) else str(start)
     beyond = last + (1 if step > 0 else -1)
-    runs_out = not 0 <= last + step < size and not (closed and step > 0)
-    stop = "" if runs_out else str(beyond)
+    stop = "" if not 0 <= last + step < size else str(beyond)
     return f"{first}:{stop}" + (f":{step}" if step != 1 else "")
+
+
+def part(letter: str, step: int, start: int, count: str, scope: Scope) -> str | None:
+    """The slice along a letter that another letter counts, with bounds that are right at every size."""
+    many = scope.traced_size(count)
+    text = slice_text(step, start, many, scope.traced_size(letter))
+    whole, counted = scope.sized(letter), scope.sized(count)
+    if text is None or whole is None or counted is None:
+        return text
+    place = scope.program.places.get((scope.program.dimension(letter).letters[0], start))
+    tried = [(whole(sizes), place.size.value(sizes) if place else start, counted(sizes))
+             for sizes in scope.other_sizes()]  # fmt: skip
+    begin = scope.position(letter, start) or str(start)
+    first = "" if all(at == (0 if step > 0 else size - 1) for size, at, _ in tried) else begin
+    stop = "" if all(len(range(size)[at::step]) == n for size, at, n in tried) else (
+        bound(letter, step, start, count, begin if place else "", scope))  # fmt: skip
+    return f"{first}:{stop}" + (f":{step}" if step != 1 else "")
+
+
+def bound(letter: str, step: int, start: int, count: str, begin: str, scope: Scope) -> str:
+    """Where a slice ends that does not run to the end of its axis; ``begin`` is where it starts, if that is no number.
+    """
+    beyond = start + step * (scope.traced_size(count) - 1) + (1 if step > 0 else -1)
+    if step == 1 and (place := scope.position(letter, beyond)):
+        return place
+    if scope.is_number(count) and not begin:
+        return str(beyond) if beyond >= 0 else ""
+    if step < 0:
+        scope.freeze()
+        return str(beyond) if beyond >= 0 else ""
+    length = scope.size(count) if step == 1 else f"{step} * {scope.size(count)}"
+    return f"{begin or start} + {length}" if begin or start else length
 
 
 def digits(position: Position, letter: str, scope: Scope) -> str | None:
@@ -79,12 +107,13 @@ def gather(term: Term, letter: str, position: Position, scope: Scope) -> Term | 
         return None
     size = scope.traced_size(letter)
     if not terms:
-        return sliced(term, axis, str(position.constant), "") if 0 <= position.constant < size else None
+        place = scope.position(letter, position.constant) or str(position.constant)
+        return sliced(term, axis, place, "") if 0 <= position.constant < size else None
     if len(terms) == 1:
         (step, i), count = terms[0], scope.traced_size(terms[0][1])
         if (step, position.constant, count) == (1, 0, size):
             return expression, letters.replace(letter, i)
-        where = slice_text(step, position.constant, count, size, closed=scope.is_number(i))
+        where = part(letter, step, position.constant, i, scope)
         return None if where is None else sliced(term, axis, where, i)
     if joint := digits(position, letter, scope):
         shape = ", ".join(scope.size(i) for i in letters[:axis] + joint + letters[axis + 1 :])
@@ -100,6 +129,7 @@ def sliced(term: Term, axis: int, where: str, i: str) -> Term:
 
 def window(term: Term, axis: int, start: int, terms: list[tuple[int, str]], scope: Scope) -> Term | None:
     """The term with an axis read in windows: ``p = 2y + r``. The letter with fewer positions is within the window."""
+    scope.freeze()
     (step, y), (dilation, r) = sorted(terms, key=lambda t: -scope.traced_size(t[1]))
     count, width = scope.traced_size(y), scope.traced_size(r)
     reach, size = dilation * (width - 1), scope.traced_size(term[1][axis])
@@ -178,13 +208,14 @@ def scatter(out: str, letter: str, position: Position, scope: Scope) -> Scatter 
     size = scope.traced_size(letter)
     if not terms:
         inside = 0 <= position.constant < size
-        return Scatter(rest, f"{':, ' * axis}{position.constant}") if inside else None
+        place = scope.position(letter, position.constant) or str(position.constant)
+        return Scatter(rest, f"{':, ' * axis}{place}") if inside else None
     if len(terms) == 1:
         (step, i), count = terms[0], scope.traced_size(terms[0][1])
         value = out[:axis] + i + out[axis + 1 :]
         if (step, position.constant, count) == (1, 0, size):
             return Scatter(value)
-        where = slice_text(step, position.constant, count, size, closed=scope.is_number(i))
+        where = part(letter, step, position.constant, i, scope)
         return None if where is None else Scatter(value, f"{':, ' * axis}{where}")
     joint = digits(position, letter, scope)
     return Scatter(out[:axis] + joint + out[axis + 1 :], merged=joint) if joint else None

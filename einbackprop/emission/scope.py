@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,10 @@ class Scope:
         Functions that have to be defined above.
     inlined : mapping of value to equation
         Values that have no line of their own.
+    held : mapping of letter to str
+        Sizes that must stay, and why.
+    guards : mapping of str to str
+        Conditions on sizes at which the code does not hold, and what to say of each.
     made_ones : mapping of letters of a dimension, dtype and swapped dtype to the variable that holds ones
     """
 
@@ -75,6 +79,7 @@ class Scope:
     inlined: dict[str, Equation] = field(default_factory=dict)
     made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    guards: dict[str, str] = field(default_factory=dict)
 
     def traced_size(self, letter: str) -> int:
         """The size that a letter had when the program was traced."""
@@ -84,12 +89,52 @@ class Scope:
         """The size of a letter as an expression: a variable where an input has the letter, else a number."""
         dimension = self.program.dimension(letter)
         if dimension.letters not in self.used_sizes:
+            made = self.program.expressions.get(dimension.letters[0])
+            if made is not None:
+                code = made.code(self.size)
+                if not made.positive:
+                    self.guards.setdefault(f"{code} < 1", f"{letter} = {dimension.size} is made of them")
+                return f"({code})" if " " in code else code
             if not any(i in dimension.letters for given in self.program.inputs for i in given.ref.indices):
                 for source in self.program.made_of.get(dimension.letters[0], ""):
                     self.held.setdefault(source, f"{letter} = {dimension.size} is made of it")
                 return str(dimension.size)
             self.used_sizes[dimension.letters] = self.identifiers.take(dimension.letters[0].upper())
         return self.used_sizes[dimension.letters]
+
+    def position(self, letter: str, number: int) -> str | None:
+        """A position along a letter that is made of sizes, as an expression."""
+        place = self.program.places.get((self.program.dimension(letter).letters[0], number))
+        if place is None:
+            return None
+        code = place.size.code(self.size)
+        if not place.within:
+            self.guards.setdefault(f"not 0 <= {code} <= {self.size(letter)}", place.reason)
+        return code
+
+    def freeze(self) -> None:
+        """Positions are numbers somewhere, so that the sizes that they are made of must stay."""
+        for place in self.program.places.values():
+            for letter in place.size.letters:
+                self.held.setdefault(letter, place.reason)
+
+    def sized(self, letter: str) -> Callable[[Mapping[str, int]], int] | None:
+        """The size of a letter as a function of those of the inputs' letters; None where that is not known."""
+        letters, number = self.program.dimension(letter).letters, self.traced_size(letter)
+        made = self.program.expressions.get(letters[0])
+        if made is not None:
+            return made.value
+        if self.is_number(letter) or letters[0] in self.program.held:
+            return lambda sizes: number
+        given = any(i in letters for declared in self.program.inputs for i in declared.ref.indices)
+        return (lambda sizes: sizes[letters[0]]) if given else None
+
+    def other_sizes(self) -> Iterator[dict[str, int]]:
+        """Sizes of letters that an expression is tried at; those that are held are as they are."""
+        for n in range(6):
+            free = {d.letters[0]: 11 + 7 * n + 5 * k * n % 23 for k, d in enumerate(self.program.dimensions)}
+            yield {letter: self.traced_size(letter) if letter in self.program.held else size
+                   for letter, size in free.items()}
 
     def is_number(self, letter: str) -> bool:
         """Whether the size of a letter is a number in the code."""

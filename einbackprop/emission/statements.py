@@ -140,6 +140,8 @@ def scattering(
 
 def pattern(bracket: Bracket, kind: Dtype, names: list[str], scope: Scope) -> Term:
     """A bracket as an array of zeros and ones under a name of its own."""
+    if bracket.left.constant or bracket.right.constant:
+        scope.freeze()
     dtype = scope.dtype(kind, names)
     letters = bracket.letters
     plain = len(bracket.left.terms) == len(bracket.right.terms) == 1 and all(

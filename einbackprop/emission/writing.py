@@ -79,7 +79,7 @@ def source(
     body = equations(program, scope)
     sizes, sizing = size_lines(program, scope)
     checks, checked = held_lines(program, scope)
-    sizes, sizing = checks + sizes, sizing | checked
+    sizes, sizing = checks + sizes + guard_lines(scope), sizing | checked
     sizes = [f"# where {comment(condition)}" for condition in program.conditions] + sizes
     scope.at_hand = used = used_names(program) | sizing
     returned = nested(program.structure, program, scope)
@@ -207,6 +207,15 @@ def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
         told = literal(f"{size} must be {program.sizes[letter]}: {comment(reason)}")
         lines += [f"if {size} != {program.sizes[letter]}:", f"{INDENT}raise ValueError({told})"]
     return lines, looked
+
+
+def guard_lines(scope: Scope) -> list[str]:
+    """The lines that refuse sizes at which a slice or a count does not fit."""
+    lines = []
+    for condition, reason in scope.guards.items():
+        told = literal(f"these sizes are too small: {comment(reason)}")
+        lines += [f"if {condition}:", f"{INDENT}raise ValueError({told})"]
+    return lines
 
 
 def input_lines(program: Program, used: set[str], scope: Scope) -> list[str]:
