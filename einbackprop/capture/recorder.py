@@ -19,7 +19,7 @@ from .arithmetic import size_of
 from .conditions import Kind
 from .memory import At, Buffer, Living, View, Window, as_stored
 from .sizes import measure, product_of_sizes
-from .way import Way
+from .way import Conflict, Way
 
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
 
@@ -56,17 +56,6 @@ class Note:
     message: str
     source: Source | None
     only_here: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Two axes met in one index, but the forward keeps their dimensions apart: they are of one size by chance only.
-
-    Each is the provisional letter with which it was read."""
-
-    first: str
-    second: str
-    source: Source | None
 
 
 class Recorder(Way):
@@ -148,7 +137,7 @@ class Recorder(Way):
     def constant(self, array: Any, axes: Sequence[Axis] | None = None, *, in_code: bool = False) -> Any:
         """A plain array that the user's code brought along; the same object is the same value, until it is changed.
 
-        ``in_code`` says that the code that is read made it, so that its sizes are numbers that stand there.
+        ``in_code``: the code that is read made it, so that its sizes are numbers that stand there.
 
         What is returned shares the plain array: where the user's code may write into it, give out ``copied``.
         """
@@ -157,8 +146,7 @@ class Recorder(Way):
             before = self.constants[known[1].buffer.name]
             if before.tobytes() == array.tobytes():
                 return known[1]
-        fresh = self.dimensions.literal if in_code else self.dimensions.new
-        own = axes if axes is not None else list(map(fresh, np.shape(array)))
+        own = axes or list(map(self.dimensions.literal if in_code else self.dimensions.new, np.shape(array)))
         made = self.fresh(own, array)
         self.constants[made] = np.array(array)
         traced = self.wrap(made, [(i,) for i in range(len(own))], array)
@@ -384,7 +372,7 @@ class Recorder(Way):
         return self.sized_as(self.dimensions.derived(("merge",), parts, self.size(letters)), self.extent(letters))
 
     def extent(self, letters: str) -> Any:
-        """How many entries an axis that carries these letters has, as a size that remembers them."""
+        """How many entries an axis that carries these letters has."""
         return product_of_sizes(size_of(self.dimensions.axis(letter)) for letter in letters)
 
     def joined(self, letters: str) -> Position:

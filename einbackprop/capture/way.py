@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
@@ -16,6 +17,17 @@ from .terms import key as terms_key
 
 HELD = frozenset({"rounds", "sizes", "taken", "caught", "given", "counted", "frozen"})
 """Kinds of conditions under which source has the sizes of this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two axes met in one index, but the forward keeps their dimensions apart: they are of one size by chance only.
+
+    Each is the provisional letter with which it was read."""
+
+    first: str
+    second: str
+    source: Source | None
 
 
 class Way:
