@@ -88,9 +88,9 @@ def assemble(
     )
     recorder.meetings += list(counts(recorder, kept))
     sized = Sized(recorder, lettering.chosen, lettering.given(inputs))
-    places, held = sized.places()
+    (places, by_place), (claims, by_claim) = sized.places(), sized.claims()
     program = replace(program, made_of=lettering.made_of(inputs), expressions=sized.expressions(lettering.order),
-                      places=places, held=lettering.held(inputs) | held)
+                      places=places, claims=claims, held=lettering.held(inputs) | by_place | by_claim)
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}

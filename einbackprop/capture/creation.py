@@ -31,7 +31,7 @@ def axis_of_size(recorder: Recorder, size: Any) -> Axis:
     count = int(plain(size))
     if is_measured(size):
         return sized_axis(size) or recorder.dimensions.new(int(frozen(size)))
-    return recorder.dimensions.literal(count) if count > 1 else recorder.dimensions.new(count)
+    return recorder.dimensions.literal(count)
 
 
 def filled(recorder: Recorder, shape: Any, number: Any, value: Any) -> Any:

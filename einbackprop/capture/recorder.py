@@ -363,7 +363,7 @@ class Recorder(Way):
     def own_letter(self, x: Indexed, i: int) -> None:
         """Give axis i of x exactly one letter, a unit axis too."""
         if not x.axes[i]:
-            x.axes[i] = self.dimensions.letter(self.dimensions.new(1))
+            x.axes[i] = self.dimensions.letter(self.dimensions.literal(1))
         self.flatten(x, i)
 
     def merged(self, letters: str) -> Axis:

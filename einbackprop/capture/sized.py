@@ -61,6 +61,21 @@ class Sized:
                 for axis in order if axis not in self.given and not axis.literal}  # fmt: skip
         return {letter: size for letter, size in made.items() if size is not None and size.letters}
 
+    def claims(self) -> tuple[tuple[tuple[Size, Size, str], ...], dict[str, str]]:
+        """The sizes that must be equal; and letters that are held, to a number or since it cannot be said."""
+        claims: list[tuple[Size, Size, str]] = []
+        held: dict[str, str] = {}
+        for first, second, met in self.way.claims.values():
+            reason = sentence("written", met.source, [met.answer])
+            a, b = self._expression(first), self._expression(second)
+            is_letter = a is not None and a.terms == ((Fraction(1), (a.letters,)),)
+            if a is not None and b is not None and a.letters + b.letters and not (is_letter and not b.letters):
+                claims.append((a, b, reason))
+            else:
+                sources = {source for axis in met.axes for source in axis.sources()}
+                held |= {self.chosen[axis][0]: reason for axis in self.given if axis in sources}
+        return tuple(claims), held
+
     def places(self) -> tuple[dict[tuple[str, int], Place], dict[str, str]]:
         """The positions that are made of sizes; and letters that are held where that cannot be said."""
         places: dict[tuple[str, int], Place] = {}

@@ -11,8 +11,8 @@ from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .expressions import of_axis
-from .sizes import as_number, axes_of, is_measured, key_of, named_axis, plain, terms_of, told
-from .terms import Terms, axes_in, rooted, settled
+from .sizes import axes_of, is_measured, key_of, named_axis, plain, terms_of, told
+from .terms import Terms, added, axes_in, rooted, settled
 from .terms import key as terms_key
 
 HELD = frozenset({"rounds", "sizes", "taken", "caught", "given", "counted", "frozen"})
@@ -55,7 +55,7 @@ class Way:
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
         self._spots: list[tuple[Axis, Any, Source | None]] = []
-        self._claims: dict[Hashable, tuple[tuple[Axis, ...], Meeting]] = {}
+        self.claims: dict[Hashable, tuple[Terms | None, Terms | None, Meeting]] = {}
 
     def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
@@ -90,7 +90,7 @@ class Way:
             if other.root() is whole.root() and tuple(map(key_of, before)) == key:
                 return axis
         named = named_axis(count)
-        fresh = self.dimensions.new if is_measured(count) or size == 1 else self.dimensions.literal
+        fresh = self.dimensions.new if is_measured(count) else self.dimensions.literal
         made = named if named is not None and named in self._unclaimed else fresh(size)
         self._unclaimed.discard(made)
         known.append((whole, begin, count, made))
@@ -124,10 +124,8 @@ class Way:
     def claim(self, size: Any, other: Any) -> None:
         """Something holds where a size is another, or a number that stands in the code."""
         if key_of(size) != key_of(other):
-            axes = (*axes_of(size), *axes_of(other))
-            held = axes if is_measured(size) != is_measured(other) else ()
-            met = Meeting("written", self.source(), f"{told(size)} is {told(other)}", axes)
-            self._claims.setdefault(frozenset(map(key_of, (size, other))), (held, met))
+            met = Meeting("written", self.source(), f"{told(size)} is {told(other)}", (*axes_of(size), *axes_of(other)))
+            self.claims.setdefault(frozenset(map(key_of, (size, other))), (terms_of(size), terms_of(other), met))
 
     def ends(self, extent: Any, stop: Any) -> None:
         """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
@@ -135,7 +133,6 @@ class Way:
             return
         if is_measured(stop) and not stop.lost:
             self.claim(extent, stop)
-            self.met("counted", as_number(extent), axes_of(extent))
         else:
             self.met("frozen", f"{told(extent)} is at most {plain(stop)}", axes_of(extent))
 
@@ -143,11 +140,22 @@ class Way:
         """Two axes become one: where their sizes are not the same for every size, that is a claim."""
         a, b = a.root(), b.root()
         if a is not b and any(axis.literal or axis.parts for axis in (a, b)) and not (a.literal and b.literal):
-            self.claim(size_of(b if a.literal else a), size_of(a if a.literal else b))
+            first, second = size_of(b if a.literal else a), size_of(a if a.literal else b)
+            if not self._are_one(first, second):
+                self.claim(first, second)
+
+    def _are_one(self, first: Any, second: Any) -> bool:
+        """Whether two dimensions that are read are one, since n + 1 and m + 1 are."""
+        a, b = terms_of(first), terms_of(second)
+        rest = added(a, b, -1) if a is not None and b is not None else {}
+        axes = axes_in(rest)
+        plain_ones = all(rest.get(of_axis(axis)) for axis in axes) and not any(axis.parts for axis in axes)
+        is_difference = len(rest) == len(axes) == 2 and plain_ones and not sum(rest.values())
+        return is_difference and self.dimensions.unify(*axes)
 
     def claimed(self) -> Iterator[Meeting]:
         """What was claimed of the sizes of arguments, each thing once."""
-        for _, met in self._claims.values():
+        for _, _, met in self.claims.values():
             if any(part.place for axis in met.axes for part in axis.sources()):
                 yield met
 
@@ -173,9 +181,6 @@ class Way:
             if met.kind in HELD:
                 said = sentence(met.kind, met.source, [met.answer])
                 yield frozenset(met.axes) if met.axes else None, said
-        for held, met in self._claims.values():
-            if held:
-                yield frozenset(held), sentence("written", met.source, [met.answer])
 
     def positions(self) -> Iterator[tuple[Axis, Any, Source | None, bool]]:
         """The positions along axes that are expressions of sizes, and whether a number is that position only."""

@@ -323,6 +323,8 @@ class Program:
         What the sizes of letters are that no input has.
     places : mapping of (letter, number) to Place
         Positions in brackets that are made of sizes: what the number is at other sizes.
+    claims : tuple of (Size, Size, str)
+        Sizes that must be equal, and why.
     """
 
     inputs: tuple[Input, ...]
@@ -339,6 +341,7 @@ class Program:
     conditions: tuple[str, ...] = field(default=(), compare=False)
     expressions: Mapping[str, Size] = field(default_factory=dict, compare=False)
     places: Mapping[tuple[str, int], Place] = field(default_factory=dict, compare=False)
+    claims: tuple[tuple[Size, Size, str], ...] = field(default=(), compare=False)
 
     @property
     def sizes(self) -> dict[str, int]:

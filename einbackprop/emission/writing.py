@@ -77,9 +77,10 @@ def source(
     scope = scope_of(program, name, einsum)
     parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
     body = equations(program, scope)
+    claims = claim_lines(program, scope)
     sizes, sizing = size_lines(program, scope)
     checks, checked = held_lines(program, scope)
-    sizes, sizing = checks + sizes + guard_lines(scope), sizing | checked
+    sizes, sizing = checks + sizes + claims + guard_lines(scope), sizing | checked
     sizes = [f"# where {comment(condition)}" for condition in program.conditions] + sizes
     scope.at_hand = used = used_names(program) | sizing
     returned = nested(program.structure, program, scope)
@@ -207,6 +208,16 @@ def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
         told = literal(f"{size} must be {program.sizes[letter]}: {comment(reason)}")
         lines += [f"if {size} != {program.sizes[letter]}:", f"{INDENT}raise ValueError({told})"]
     return lines, looked
+
+
+def claim_lines(program: Program, scope: Scope) -> list[str]:
+    """The lines that refuse sizes that are not the expressions of others that they must be."""
+    lines = []
+    for first, second, reason in program.claims:
+        one, other = first.code(scope.size), second.code(scope.size)
+        told = literal(f"{one} must be {other}: {comment(reason)}")
+        lines += [f"if {one} != {other}:", f"{INDENT}raise ValueError({told})"]
+    return lines
 
 
 def guard_lines(scope: Scope) -> list[str]:
