@@ -215,3 +215,15 @@ def test_source_of_what_people_compute_of_sizes(body: str, shapes: list[Any], ru
         except ValueError as error:
             assert " must be " in str(error), error  # noqa: PT017
     assert ran >= runs
+
+
+def test_source_says_where_sizes_do_not_fit() -> None:
+    code = function("n = len(x)\nreturn (x[n - 4:] ** 2).sum() / (n // 3)")
+    emitted = in_source(eb.trace(code, *arguments()))
+    for n in (4, 5, 9):
+        x, both = drawn(n, 2)
+        np.testing.assert_allclose(emitted(x, both), code(x, both))
+    with pytest.raises(ValueError, match=r"these sizes are too small: n - 4 is 2 in line 3"):
+        emitted(*drawn(3, 2))
+    with pytest.raises(ValueError, match="these sizes are too small"):
+        in_source(eb.trace(function("return x.sum() / (len(x) // 3)"), *arguments()))(*drawn(2, 2))

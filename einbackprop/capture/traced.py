@@ -204,8 +204,6 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def tolist(self) -> Any:
         """Nested lists of the entries, still traced; whole numbers and truth values are plain ones."""
-        for size in self.shape:
-            rounds(size)
         if self.value.dtype.kind not in "fc":
             self.recorder.met("taken", None)
             return self.value.tolist()
