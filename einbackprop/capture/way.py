@@ -11,7 +11,7 @@ from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .expressions import of_axis
-from .sizes import axes_of, is_measured, key_of, named_axis, plain, terms_of, told
+from .sizes import axes_of, froze, is_measured, key_of, named_axis, plain, terms_of, told
 from .terms import Terms, added, axes_in, rooted, settled
 from .terms import key as terms_key
 
@@ -111,6 +111,8 @@ class Way:
 
     def spot(self, whole: Axis, place: Any) -> None:
         """A position along an axis is named, by a number or as an expression of sizes."""
+        if is_measured(place) and place.lost:
+            froze(place)
         self._spots.append((whole, place, self.source()))
 
     def identify(self, axes: Iterable[Axis]) -> None:
