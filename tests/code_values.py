@@ -23,7 +23,8 @@ def code_value(code: str, values: Mapping[str, Any]) -> Any:
         name = next(fitting, "")
         word = PYTHON.match(code, at)
         assert word is not None
-        if name and not text.endswith("."):
+        follows = text[-1:].isidentifier() or text.endswith((".", ")", "]"))
+        if name and not (follows and name.startswith("(")) and not text.endswith("."):
             key = f"_v{names.index(name)}"
             bound[key] = values[name]
             text, at = text + key, at + len(name)

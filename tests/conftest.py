@@ -3,11 +3,17 @@
 `pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough.
 
 Errors of ours are raised in all tests but those of `einbackprop.core.faults`, which take the switch away.
+
+Whatever any test reads is held against the values that its statements had (`reading_truth`): each equation, einsum line
+and matrix form that is printed must be true.
 """
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # An error of ours in any part of a check fails the test in which it happens, in subprocesses too.
@@ -24,3 +30,25 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 # PyTorch's side of a comparison.
 collect_ignore_glob = ["scripts/*"]
 collect_ignore = [] if find_spec("torch") else ["layers_torch.py"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_is_read_is_true() -> Iterator[None]:
+    from reading_truth import untrue, with_values
+
+    from einbackprop.reading import reading
+    from einbackprop.shell import scripts
+
+    reading_of = reading.reading_of
+
+    def checked(*arguments: Any) -> Any:
+        made = reading_of(*arguments)
+        assert not (false := list(untrue(made))), false
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "record", with_values(reading.record))
+        patch.setattr(scripts, "_traced", with_values(scripts._traced))
+        patch.setattr(reading, "reading_of", checked)
+        patch.setattr(scripts, "reading_of", checked)
+        yield

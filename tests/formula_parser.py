@@ -52,6 +52,7 @@ def is_target(name: str) -> bool:
     """Whether a text can be what a statement gives a value to."""
     if re.fullmatch(r"return[₀₁₂₃₄₅₆₇₈₉]*|∂\w+/∂.+", name):
         return True
+    name = re.sub(r"(?<=\))[₀₁₂₃₄₅₆₇₈₉]+$", "", name)  # the second value of an expression that had several
     try:
         ast.parse(re.sub("^return", "_", name.replace("′", "_")), mode="eval")
     except SyntaxError:

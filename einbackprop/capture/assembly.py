@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -35,6 +35,7 @@ from ..core.program import (
     operands,
 )
 from .arithmetic import size_of
+from .bindings import Binding, Resolver, Run, bound_by
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .returning import Returned
@@ -45,18 +46,20 @@ from .sizes import told
 
 @dataclass(frozen=True)
 class Assembled:
-    """A program, what its reader should know, what its values were in the trace, where they are small, and which of
-    its constants were made from values of this run."""
+    """A program, what its reader should know, what its values were in the trace, where they are small, which of its
+    constants were made from values of this run, and what each statement read and bound."""
 
     program: Program
     notes: tuple[Note, ...]
     known: Mapping[str, NDArray[Any]]
     frozen: Mapping[str, Note]
+    bindings: tuple[Binding, ...]
 
 
 def assemble(
-    recorder: Recorder, inputs: Sequence[tuple[str, tuple[Any, ...], str]], returned: Returned, structure: Any
-) -> Assembled:
+    recorder: Recorder, inputs: Sequence[tuple[str, tuple[Any, ...], str]], returned: Returned, structure: Any,
+    runs: Sequence[Run],
+) -> Assembled:  # fmt: skip
     """The program of a finished trace, the notes to it, and what its values were.
 
     Parameters
@@ -67,9 +70,11 @@ def assemble(
     returned : Returned
     structure
         How the outputs were nested.
+    runs : sequence of Run
+        The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
-    equations = needed(recorder, returned.names)
+    equations = needed(recorder, returned.names, bound_by(recorder, runs))
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
     values = {name: axes for name, axes in recorder.axes.items() if name in kept}
@@ -94,7 +99,8 @@ def assemble(
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
-    return Assembled(program, tuple(notes), known, frozen)
+    resolver = Resolver(recorder, names, lettering.padded)
+    return Assembled(program, tuple(notes), known, frozen, tuple(map(resolver.binding, runs)))
 
 
 def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
@@ -107,12 +113,12 @@ def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
             yield replace(met, kind="frozen") if equal else met
 
 
-def needed(recorder: Recorder, outputs: Sequence[str]) -> list[Equation]:
-    """The equations without those that nothing uses and nobody gave a name to."""
+def needed(recorder: Recorder, outputs: Sequence[str], bound: Set[str]) -> list[Equation]:
+    """The equations without those that nothing uses and no statement binds."""
     used = set(outputs)
     kept: list[Equation] = []
     for name, equation in reversed(recorder.made.items()):
-        if name in used or (name in recorder.names and name not in recorder.implied):
+        if name in used or ((name in recorder.names or name in bound) and name not in recorder.implied):
             kept.append(equation)
             used.update(ref.name for ref in operands(equation))
     return kept[::-1]

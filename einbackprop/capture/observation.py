@@ -1,81 +1,206 @@
-"""Watching the user's code while it runs: which line makes a value, and what it is called there."""
+"""Watching the user's code while it runs: which statement makes a value, and what it is called there."""
 
 from __future__ import annotations
 
-import ast
 import sys
+from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
+from weakref import ref
+
+import numpy as np
 
 from ..core.program import Source
 from ..world.ownership import is_users
-from .memory import is_traced
+from .bindings import Held, Run, Seen
+from .memory import View, is_traced
+from .probes import FAR, Probes, entries, items_of, name_of_key
+from .recompilation import with_probes
 from .recorder import Recorder
+from .sites import Read, Statement
 from .sizes import named_axis
-from .statements import Statements, Target, statements_of
+from .statements import statements_of
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
-FAR = 1000  # what is in a container is called after it only where nothing else gives it a name
+SHOWN = 4  # entries of a container that a statement makes which are bound by it
 OF_NUMBERS = (ArithmeticError, ValueError, IndexError)
+CALL = 3  # the rank of an expression that may give something else when it is evaluated again
+
+
+@dataclass(slots=True)
+class Frame:
+    """A call of a function of the user's: how deep it is, which statement called it, and which one it is at."""
+
+    code: CodeType
+    depth: int
+    caller: Run | None
+    run: Run | None = None
+    rounds: dict[int, int] = field(default_factory=dict)
+    loops: dict[int, Run] = field(default_factory=dict)
 
 
 class Observer:
-    """Watches the user's statements: which is being run, and which names their values get."""
+    """Watches the user's statements: which is being run, what it reads and binds, and which names values get.
+
+    Attributes
+    ----------
+    runs : list of Run
+        In the order in which they began.
+    keeps_values : bool
+        Whether copies of the arrays that statements read and bind are kept.
+    """
+
+    keeps_values = False
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.named: set[str] = set()  # the arguments, which have their names already
-        self._files: dict[str, Statements] = {}
+        self.runs: list[Run] = []
+        self.frames: dict[int, Frame] = {}
         self._error: Any = None
-        self._runs: dict[tuple[str, int], int] = {}
+        self._counts: dict[Statement, int] = {}
+        self._lines: dict[tuple[str, int], int] = {}
         self._depths: dict[str, int] = {}
-        self._sources: dict[tuple[CodeType, int, int, Source | None], Source] = {}
 
-    def statements(self, file: str) -> Statements:
-        """The statements of a file, parsed once."""
-        if file not in self._files:
-            self._files[file] = statements_of(file)
-        return self._files[file]
+    # Code
+
+    def code(self, code: CodeType) -> CodeType:
+        """A code of the user's with probes; where its source is not to be had, its lines are watched instead."""
+        if not is_users(code.co_filename):
+            return code
+        made = with_probes(code, lambda file, sites: Probes(self, sites))
+        if made is None:
+            sys.settrace(self.on_call)
+        return code if made is None else made
+
+    def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Called by Python for every new frame: watch those of the user's code that has no probes."""
+        return self.on_line if is_users(frame.f_code.co_filename) else None
+
+    def on_line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """A line starts, or something is raised."""
+        if event == "exception" and id(frame) not in self.frames:
+            self.raised(argument[1])
+        if event == "line":
+            key = frame.f_code.co_filename, frame.f_lineno
+            self._lines[key] = self._lines.get(key, 0) + 1
+        return self.on_line
+
+    # Statements
+
+    def run_of(self, frame: FrameType | None) -> Run | None:
+        """The statement that a frame is at, or the one that called what the frame belongs to."""
+        while frame is not None:
+            known = self.frames.get(id(frame))
+            if known is not None and known.code is frame.f_code and known.run is not None:
+                return known.run
+            frame = frame.f_back
+        return None
 
     def source(self) -> Source | None:
-        """The user's line that is being run."""
-        return self._source(sys._getframe(1))
-
-    def _source(self, frame: FrameType | None) -> Source | None:
+        """The user's statement that is being run."""
+        frame: FrameType | None = sys._getframe(1)
+        run = self.run_of(frame)
+        if run is not None:
+            return run.source
         while frame is not None and not is_users(frame.f_code.co_filename):
             frame = frame.f_back
         if frame is None:
             return None
-        code, line = frame.f_code, frame.f_lineno
-        statements = self.statements(code.co_filename)
-        node = statements.at(line)
-        first = node.lineno if node is not None else line
-        caller = self._source(frame.f_back) if statements.is_one_return(code.co_firstlineno) else None
-        run = self._runs.get((code.co_filename, first), 1) - 1
-        key = (code, first, run, caller)
-        if key not in self._sources:
-            self._sources[key] = Source(code.co_filename, first, statements.code(line), code.co_name, run, caller)
-        return self._sources[key]
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        run_before = self._lines.get((file, line), 1) - 1
+        return Source(file, line, statements_of(file).code(line), frame.f_code.co_name, run_before)
 
-    def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Called by Python for every new frame: watch those of the user's code."""
-        if not is_users(frame.f_code.co_filename):
-            return None
+    def enter(self, frame: FrameType) -> Frame:
+        """A function begins."""
         depth, outer = 0, frame.f_back
         while outer is not None:
             depth, outer = depth + 1, outer.f_back
-        return Watch(self, frame, depth)
+        made = self.frames[id(frame)] = Frame(frame.f_code, depth, self.run_of(frame.f_back))
+        return made
 
-    def starts(self, file: str, line: int) -> None:
+    def start(self, statement: Statement, frame: Frame) -> None:
         """A statement is run once more."""
-        self._runs[file, line] = self._runs.get((file, line), 0) + 1
+        number = self._counts.get(statement, 0)
+        self._counts[statement] = number + 1
+        caller = frame.caller
+        helper = statements_of(statement.file).is_one_return(frame.code.co_firstlineno) and caller is not None
+        source = Source(
+            statement.file, statement.line, statement.code, statement.function, number,
+            caller.source if helper and caller is not None else None, statement.column,
+        )  # fmt: skip
+        rounds = tuple((loop, frame.rounds.get(loop, 0)) for loop in statement.loops)
+        assert self.recorder is not None
+        frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants))
+        self.runs.append(frame.run)
 
-    def raised(self, argument: Any) -> None:
+    def raised(self, error: BaseException | None) -> None:
         """An exception that numbers can cause: where the code goes on, it was caught, and that is a condition."""
-        kind, error = argument[0], argument[1]
-        if issubclass(kind, OF_NUMBERS) and error is not self._error and self.recorder is not None:
+        if isinstance(error, OF_NUMBERS) and error is not self._error and self.recorder is not None:
             self._error = error
-            self.recorder.met("caught", kind.__name__)
+            self.recorder.met("caught", type(error).__name__)
+
+    # Values
+
+    def held(self, array: View) -> Held:
+        """What a traced array is now."""
+        assert self.recorder is not None
+        copy = np.array(array.value) if self.keeps_values else None
+        return Held(self.recorder.current(array.buffer), array.window, array.axes, copy)
+
+    def saw(self, run: Run, text: str, rank: int, array: View, inner: bool = False) -> None:
+        """A statement read an array."""
+        seen = Seen(text, rank, self.held(array), inner)
+        run.reads.append(seen)
+        run.live.append((seen, ref(array)))
+
+    def bound(self, run: Run, text: str, value: Any, rank: int = 0) -> None:
+        """A statement bound a value, or a container of values."""
+        assert self.recorder is not None
+        if is_traced(value):
+            if any(value.window):
+                self.recorder.read(value)
+            run.binds.append(Seen(text, rank, self.held(value)))
+        elif rank == 0:
+            for entry, item in [*entries(text, value)][:SHOWN]:
+                if is_traced(item):
+                    run.binds.append(Seen(entry, 1, self.held(item)))
+
+    def changed(self, run: Run) -> None:
+        """A statement has ended: what it wrote into is bound by it."""
+        assert self.recorder is not None
+        bound = {seen.text for seen in run.binds}
+        told: set[tuple[str, Any]] = set()
+        for seen, array in sorted(run.live, key=lambda pair: (pair[0].rank, len(pair[0].text))):
+            view = array()
+            if view is None or seen.rank >= CALL or self.recorder.current(view.buffer) == seen.held.value:
+                continue
+            if any(view.window):
+                self.recorder.read(view)
+            held = self.held(view)
+            if (held.value, held.window) not in told and seen.text not in bound:
+                told.add((held.value, held.window))
+                run.changes.append(Seen(seen.text, seen.rank, held))
+        for read, value in run.arrays:
+            self._constant(run, read, value)
+        if run.plain_operand is not None:
+            self._constant(run, Read(f"({run.statement.operand})", CALL), run.plain_operand)
+            run.operand, run.plain_operand = run.reads[-1].held if run.reads else None, None
+        run.arrays.clear()
+        run.live.clear()
+        run.values.clear()
+        run.made = None
+
+    def _constant(self, run: Run, read: Read, value: Any) -> None:
+        """A plain array or list that a statement read, where it has become a constant of the program."""
+        assert self.recorder is not None
+        name = self.recorder.constant_of(value, run.constants)
+        if name is not None:
+            rank, copy = np.ndim(value), np.array(value) if self.keeps_values else None
+            held = Held(name, (None,) * rank, tuple((n,) for n in range(rank)), copy)
+            run.reads.append(Seen(read.text, read.rank, held))
+            if read.label and read.rank < CALL - 1:
+                self.recorder.names.setdefault(name, read.label)
 
     def bind(self, value: Any, label: str, depth: int, *, entry: bool = False) -> None:
         """A value got a name in the user's code; the outermost name stays, there the first.
@@ -87,87 +212,23 @@ class Observer:
         if not label.strip("_") or depth > DEEPEST:
             return  # `_, b = weights`: a name for what is not needed says nothing
         if is_traced(value):
-            name = recorder.name_of(value)
-            if name is None:
-                recorder.name_window(value, label)
-            elif name in self.named:
+            name = recorder.gathered(value.buffer.name, value.window) if any(value.window) else value.buffer.name
+            if name in self.named:
                 if entry:
                     recorder.entries[name] = label
-            elif depth < self._depths.get(name, sys.maxsize):
+            elif name is not None and depth < self._depths.get(name, sys.maxsize):
                 self._depths[name] = depth
                 recorder.names[name] = label
         elif (axis := named_axis(value)) is not None:
             if not entry:
                 axis.root().name = axis.root().name or label
-        elif isinstance(value, list | tuple) and len(value) < 100:
-            if len(value) > 1 and all(self._is_argument(item) for item in value):
+        elif items := items_of(value):
+            several = len(items) > 1 and not issubclass(type(value), dict)
+            if several and all(self._is_argument(item) for _, item in items):
                 return  # `old = [W1, b1]`: their own names say more than old_0
-            for n, item in enumerate(value):
-                self.bind(item, f"{label}_{n}", depth + FAR, entry=True)
-        elif isinstance(value, dict) and len(value) < 100:
-            for key, item in value.items():
+            for key, item in items:
                 self.bind(item, name_of_key(label, key), depth + FAR, entry=True)
 
     def _is_argument(self, value: Any) -> bool:
         """Whether a value is an argument, which has its name already."""
-        return is_traced(value) and self.recorder is not None and self.recorder.name_of(value) in self.named
-
-
-def name_of_key(label: str, key: Any) -> str:
-    """``grads['dW1']`` is dW1, ``hs[3]`` is hs_3."""
-    return key if isinstance(key, str) and key.isidentifier() else f"{label}_{key}"
-
-
-class Watch:
-    """The local trace function of one frame of the user's code."""
-
-    def __init__(self, observer: Observer, frame: FrameType, depth: int) -> None:
-        self._observer, self._depth = observer, depth
-        self._statements = observer.statements(frame.f_code.co_filename)
-        self._before: ast.stmt | None = None
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """A line starts, or the frame returns: the statement before has given its names."""
-        if event in ("line", "return") and self._before is not None:
-            for target in self._statements.targets(self._before):
-                self._bind(target, frame)
-        if event == "exception":
-            self._observer.raised(argument)
-        if event == "line":
-            self._before = self._statements.at(frame.f_lineno)
-            if self._before is not None and self._before.lineno == frame.f_lineno:
-                self._observer.starts(frame.f_code.co_filename, frame.f_lineno)
-        return self
-
-    def _bind(self, target: Target, frame: FrameType) -> None:
-        label, value = target.label, None
-        if target.base is not None and target.key is not None:
-            value = look_up(target.base, frame)
-            if not is_traced(value):
-                label = name_of_key(label, look_up(target.key, frame))
-                self._observer.bind(look_up(target.node, frame), label, self._depth, entry=True)
-                return
-        self._observer.bind(look_up(target.node, frame) if value is None else value, label, self._depth)
-
-
-def look_up(node: ast.expr, frame: FrameType) -> Any:
-    """What a name, attribute or entry of a container holds now; None where that cannot be seen without running code."""
-    match node:
-        case ast.Name(id=name):
-            return frame.f_locals.get(name, frame.f_globals.get(name))
-        case ast.Constant(value=value):
-            return value
-        case ast.Attribute(value=inner, attr=attribute):
-            owner = look_up(inner, frame)
-            return vars(owner).get(attribute) if hasattr(owner, "__dict__") and not is_traced(owner) else None
-        case ast.Subscript(value=inner, slice=index):
-            container, key = look_up(inner, frame), look_up(index, frame)
-            if isinstance(container, dict):
-                return container.get(key)
-            if type(container) is list and isinstance(key, int) and -len(container) <= key < len(container):
-                return container[key]
-        case ast.BinOp(left=ast.Constant(value=str(head)), op=ast.Add(), right=ast.Call(args=[number])):
-            return f"{head}{look_up(number, frame)}"
-        case ast.JoinedStr(values=values):
-            return "".join(str(look_up(v.value if isinstance(v, ast.FormattedValue) else v, frame)) for v in values)
-    return None
+        return is_traced(value) and not any(value.window) and value.buffer.name in self.named

@@ -103,7 +103,6 @@ class Recorder(Way):
         self._gathered: dict[tuple[str, Window], str] = {}
         self._flattened: dict[tuple[str, tuple[int, ...]], str] = {}
         self._aside = False
-        self._window_names: dict[tuple[str, Window], str] = {}
         self._known: dict[int, tuple[Any, View]] = {}
 
     @property
@@ -152,6 +151,18 @@ class Recorder(Way):
         traced = self.wrap(made, [(i,) for i in range(len(own))], array)
         self._known[id(array)] = (array, traced)
         return traced
+
+    def constant_of(self, array: Any, since: int) -> str | None:
+        """The name of the constant that a plain array became, or that a list became which was read since there were
+        so many constants."""
+        known = self._known.get(id(array))
+        if known is not None and known[0] is array:
+            return str(known[1].buffer.name)
+        if isinstance(array, list):
+            for name in list(self.constants)[since:]:
+                if np.array_equal(self.constants[name], array):
+                    return name
+        return None
 
     def wrap(self, name: str, axes: Iterable[tuple[int, ...]], value: Any) -> Any:
         """The traced array that holds a value, its axes made of these stored axes."""
@@ -258,28 +269,20 @@ class Recorder(Way):
         by_stored = dict(zip(kept, letters, strict=True))
         return Indexed(Ref(name, letters), ["".join(by_stored[i] for i in axis) for axis in array.axes])
 
-    def name_of(self, array: View) -> str | None:
-        """The value that is just this array, in any order of its axes; None where it is a part of one."""
-        return None if any(array.window) else array.buffer.name
+    def gathered(self, name: str, window: Window) -> str | None:
+        """The name of the value that a part of a value was read as."""
+        return self._gathered.get((name, window))
 
-    def gathered(self, array: View) -> str | None:
-        """The name of the value that a partial view was read as, since the buffer was last written."""
-        return self._gathered.get((array.buffer.name, array.window))
-
-    def name_window(self, array: View, label: str) -> None:
-        """Call a part of a buffer something, for when it is read."""
-        self._window_names.setdefault((array.buffer.name, array.window), label)
+    def flattened(self, name: str, axes: tuple[int, ...]) -> str | None:
+        """The name of the value in which some stored axes of a value became one."""
+        return self._flattened.get((name, axes))
 
     def _gather(self, array: View, kept: Sequence[int]) -> str:
         base, out, brackets = self.window_letters(array)
         operand = Ref(array.buffer.name, base)
-        name = self.emit(
+        return self.emit(
             "".join(out[i] for i in kept), lambda ref, source: Contract(ref, (operand,), brackets, source=source)
         )
-        label = self._window_names.get((operand.name, array.window))
-        if label is not None:
-            self.names[name] = label
-        return name
 
     def window_letters(self, array: View) -> tuple[str, dict[int, str], tuple[Bracket, ...]]:
         """Letters on the whole buffer, letters of the window by stored axis, and the brackets between the two."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from types import BuiltinFunctionType, ModuleType
+from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,9 @@ class StandIns:
         self._homes = [numpy, numpy.linalg, numpy.random, numpy.lib.stride_tricks]
 
 
-def traced_world(recorder: Recorder, traced: Any) -> World:
-    """A world in which arrays are what ``traced`` makes of them, and NumPy's functions record what they do."""
-    world = World(array=traced, builtins=builtins_for(recorder), once=True)
+def traced_world(recorder: Recorder, traced: Any, code: Callable[[CodeType], CodeType]) -> World:
+    """A world in which arrays are what ``traced`` makes of them, NumPy's functions record what they do, and ``code``
+    gives the code of the user's functions."""
+    world = World(array=traced, builtins=builtins_for(recorder), once=True, code=code)
     world.stand_in = StandIns(recorder, world).of
     return world

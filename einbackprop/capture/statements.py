@@ -1,72 +1,47 @@
-"""The statements of the user's source text, by line: their code, and which names they give."""
+"""The statements of the user's source text: where they stand, and their code."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import linecache
-from dataclasses import dataclass
+from typing import Any
 
-from einbackprop.core.syntax import parse_python
+from ..core.syntax import parse_python
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a statement binds: a name, an attribute, or an entry of ``base``; ``label`` is what a person calls it."""
-
-    node: ast.expr
-    label: str
-    base: ast.expr | None = None
-    key: ast.expr | None = None
-
-
-def targets_of(node: ast.stmt | None) -> list[Target]:
-    """The targets of an assignment or a loop, those of a tuple one by one."""
-    match node:
-        case ast.Assign(targets=targets):
-            found = list(targets)
-        case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.For(target=target):
-            found = [target]
-        case _:
-            return []
-    made: list[Target] = []
-    for target in found:
-        made += _single(target)
-    return made
-
-
-def _single(target: ast.expr) -> list[Target]:
-    match target:
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            return [single for part in parts for single in _single(part)]
-        case ast.Starred(value=value):
-            return _single(value)
-        case ast.Name(id=name):
-            return [Target(target, name)]
-        case ast.Attribute(attr=name):
-            return [Target(target, name)]
-        case ast.Subscript(value=base, slice=key):
-            return [Target(target, ast.unparse(base).split(".")[-1], base, key)]
-    return []
+OPERATORS = {
+    ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.MatMult: "@=", ast.Pow: "**=", ast.FloorDiv: "//=",
+    ast.Mod: "%=", ast.BitAnd: "&=", ast.BitOr: "|=", ast.BitXor: "^=", ast.LShift: "<<=", ast.RShift: ">>=",
+}  # fmt: skip
 
 
 class Statements:
-    """The statements of one source text, by line."""
+    """The statements of one source text.
+
+    Attributes
+    ----------
+    text : str
+    tree : ast.Module
+        Empty where the text is no Python, as that of a line typed at a prompt.
+    """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text, self.tree = text, ast.Module([], [])
         self._lines = text.splitlines()
-        self._codes: dict[int, str] = {}
-        self._targets: dict[ast.stmt, list[Target]] = {}
         self._by_line: dict[int, ast.stmt] = {}
+        self._by_place: dict[tuple[int, int], ast.stmt] = {}
+        self._helpers: set[int] = set()  # the lines of functions that are one return
         try:
-            tree = parse_python(text)
-        except SyntaxError:  # no source to be had, such as a line typed at a prompt
+            self.tree = parse_python(text)
+        except (SyntaxError, ValueError):
             return
-        self._add(tree.body)
+        self._add(self.tree.body)
 
     def _add(self, body: list[ast.stmt]) -> None:
         for node in body:
+            self._by_place[node.lineno, node.col_offset] = node
+            if is_one_return(node):
+                self._helpers.add(node.lineno)
             inner = [getattr(node, field, None) for field in ("body", "orelse", "finalbody", "handlers", "cases")]
             blocks = [block for block in inner if isinstance(block, list)]
             starts = [first_line(block[0]) for block in blocks if block]
@@ -80,36 +55,56 @@ class Statements:
         """The statement that stands on a line."""
         return self._by_line.get(line)
 
-    def targets(self, node: ast.stmt) -> list[Target]:
-        """What a statement binds."""
-        if node not in self._targets:
-            self._targets[node] = targets_of(node)
-        return self._targets[node]
+    def position(self, line: int) -> int | None:
+        """Which of the statements of the module a line belongs to."""
+        for n, node in enumerate(self.tree.body):
+            decorators = [d.lineno for d in getattr(node, "decorator_list", ())]
+            if min(decorators, default=node.lineno) <= line <= (node.end_lineno or node.lineno):
+                return n
+        return None
 
     def is_one_return(self, line: int) -> bool:
         """Whether the function that starts on a line is nothing but one ``return``."""
-        node = self._by_line.get(line)
-        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-            body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-            return len(body) == 1 and isinstance(body[0], ast.Return)
-        return False
+        return line in self._helpers
 
     def code(self, line: int) -> str:
         """The statement on one line, without its comments."""
-        if line not in self._codes:
-            self._codes[line] = self._code(line)
-        return self._codes[line]
-
-    def _code(self, line: int) -> str:
         node = self._by_line.get(line)
         if node is None:
             return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
-        if hasattr(node, "body"):
-            return ast.unparse(node).splitlines()[0]
-        if node.end_lineno == node.lineno:
-            encoded = self._lines[node.lineno - 1].encode()  # columns count bytes
-            return encoded[node.col_offset : node.end_col_offset].decode()
-        return ast.unparse(node)
+        return self.header(node)
+
+    def header(self, node: Any) -> str:
+        """A statement, or the first line of one with a body, on one line; the node may be of another tree of the
+        text."""
+        node = self._by_place.get((node.lineno, node.col_offset), node)
+        return ast.unparse(node).splitlines()[0] if hasattr(node, "body") else self.segment(node)
+
+    def segment(self, node: Any) -> str:
+        """The text of a statement or an expression on one line."""
+        first, last = node.lineno - 1, node.end_lineno - 1
+        encoded = [line.encode() for line in self._lines[first : last + 1]]  # columns count bytes
+        encoded[-1] = encoded[-1][: node.end_col_offset]
+        encoded[0] = encoded[0][node.col_offset :]
+        text = b"\n".join(encoded).decode()
+        if first == last:
+            return text
+        if isinstance(node, ast.stmt):
+            return ast.unparse(parse_python(text))
+        return ast.unparse(parse_python(f"({text}\n)", "eval"))
+
+    @staticmethod
+    def operator(node: ast.AugAssign) -> str:
+        """The sign of an augmented assignment."""
+        return OPERATORS[type(node.op)]
+
+
+def is_one_return(node: ast.stmt) -> bool:
+    """Whether a statement defines a function that is nothing but one ``return``."""
+    if not isinstance(node, ast.FunctionDef) or node.decorator_list:
+        return False
+    body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    return len(body) == 1 and isinstance(body[0], ast.Return)
 
 
 def first_line(node: ast.AST) -> int:
@@ -118,11 +113,12 @@ def first_line(node: ast.AST) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(file: str, text: str) -> Statements:
+def statements_of_text(text: str) -> Statements:
+    """The statements of a text, parsed once."""
     return Statements(text)
 
 
 def statements_of(file: str) -> Statements:
     """The statements of a file as it stands now, parsed once for each state of it."""
     linecache.checkcache(file)
-    return _parsed(file, "".join(linecache.getlines(file)))
+    return statements_of_text("".join(linecache.getlines(file)))

@@ -17,6 +17,7 @@ from ..errors import EinbackpropError, TraceError
 from ..world import Raised, World
 from .arguments import Arguments
 from .assembly import Lettering, assemble
+from .bindings import Binding
 from .conditions import Condition, assumed
 from .failures import failed, located
 from .memory import View, is_traced
@@ -35,7 +36,8 @@ TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 class Trace:
     """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
     that NumPy gave its outputs; whether how arguments lie in memory may say what it computes; the conditions that went
-    as they did in this run."""
+    as they did in this run; what each statement read and bound, in the order in which they ran; and the program with
+    each statement by itself, in which no idiom is named that goes over several."""
 
     program: Program
     notes: tuple[Note, ...]
@@ -43,6 +45,8 @@ class Trace:
     dtypes: tuple[np.dtype[Any], ...]
     ordered: bool = False
     conditions: tuple[Condition, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    by_statement: Program | None = None
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -128,13 +132,14 @@ class Session:
     def run(self, function: Callable[..., Any]) -> Any:
         """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
         token, watching = TRACING.set(True), WATCHER.set(self.recorder)
+        traced = sys.gettrace()
         try:
             self._arguments.begin()
-            world = traced_world(self.recorder, self._arguments.traced)
+            world = traced_world(self.recorder, self._arguments.traced, self._observer.code)
             copy, given = world.of((function, self._arguments.arguments))
             given = tuple(map(self._arguments.size, range(len(given)), given))
             self._name_globals(world)
-            result = world.call(self._watched, copy, given, again=False)
+            result = world.call(copy, *given, again=False)
             self._returned.original = world.original
             return self._returned.nest(finite(result, function))
         except Raised as raised:
@@ -144,21 +149,13 @@ class Session:
         except EinbackpropError as error:
             raise located(error) from error.__cause__
         finally:
+            sys.settrace(traced)
             TRACING.reset(token)
             WATCHER.reset(watching)
 
     def identify(self) -> None:
         """What is returned from now on runs over the dimensions of arguments where it has their sizes."""
         self._returned.identifies = True
-
-    def _watched(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Call a function, its lines watched."""
-        watching = sys.gettrace()
-        sys.settrace(self._observer.on_call)
-        try:
-            return function(*arguments)
-        finally:
-            sys.settrace(watching)
 
     def _name_globals(self, world: World) -> None:
         """Arrays among the globals are called what the user calls them."""
@@ -169,12 +166,16 @@ class Session:
 
     def finished(self, structure: Any) -> Trace:
         """The program of all that was run."""
-        made = assemble(self.recorder, self._arguments.inputs, self._returned, structure)
+        made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
         notes = made.notes + misread + tuple(of_sizes(conditions))
-        return Trace(recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions)
+        by_statement = recognise(program, lambda equation: equation.source and equation.source.shown)
+        return Trace(
+            recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
+            by_statement,
+        )  # fmt: skip
 
     def _described(self, array: View) -> str:
         """``W2[k,j]``: an array in a message, with the letters known so far."""

@@ -184,7 +184,7 @@ def added_part(recorder: Recorder, target: View, new: Any) -> Added | None:
     """The v of ``x[i] = x[i] + v``: what is added to what stood there; None where the write is another."""
     if not is_traced(new) or not any(target.window) or any(new.window):
         return None
-    before, equation = recorder.gathered(target), recorder.made.get(new.buffer.name)
+    before, equation = recorder.gathered(target.buffer.name, target.window), recorder.made.get(new.buffer.name)
     if before is None or not isinstance(equation, Sum) or target.axes != in_order(target, new):
         return None
     return rest_of_sum(equation, before)

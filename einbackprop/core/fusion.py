@@ -7,14 +7,16 @@ Tracing and deriving keep steps apart (``t = W·x``, then ``y = t·m``); reading
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from .letters import letters_of, rename_letters
 from .program import Bracket, Contract, Dimension, Equation, Program, Ref, operands
 
 
-def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Program:
+def fuse(
+    program: Program, inside: Callable[[Equation, Equation], bool], letters: Letters | None = None
+) -> Program:  # fmt: skip
     """Put products into the products that they are used in.
 
     Parameters
@@ -23,6 +25,8 @@ def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Prog
     inside : callable
         ``inside(part, whole)``: whether a part may be put into the equation that uses it. A value that is used more
         than once, or is an output, is never put into another.
+    letters : Letters or None
+        Gives the new letters; a program's own unless told otherwise.
 
     Returns
     -------
@@ -31,7 +35,7 @@ def fuse(program: Program, inside: Callable[[Equation, Equation], bool]) -> Prog
     """
     uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
     uses.update(ref.name for ref in program.outputs)
-    letters = Letters(program.dimensions)
+    letters = letters or Letters(program.dimensions)
     made: dict[str, Equation] = {}
     for equation in program.equations:
         if isinstance(equation, Contract):
@@ -72,6 +76,11 @@ class Letters:
         self._dimensions[n] = replace(own, letters=own.letters + new)
         return new
 
+    def add(self, new: str, letter: str) -> None:
+        """Take a new letter over the dimension of another."""
+        n = next(n for n, d in enumerate(self._dimensions) if letter in d.letters)
+        self._dimensions[n] = replace(self._dimensions[n], letters=self._dimensions[n].letters + new)
+
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions with every letter that was given out."""
         return tuple(self._dimensions)
@@ -106,3 +115,16 @@ def in_letters_of(part: Contract, indices: str, taken: set[str], letters: Letter
     renamed = rename_letters(part, table)
     assert isinstance(renamed, Contract)
     return renamed
+
+
+def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
+    """The equations with other letters where they sum over one that stands free elsewhere on their line."""
+    changed = []
+    for equation in inside:
+        bound = set(letters_of(equation)) - set(equation.out.indices)
+        others = {i for other in line if other is not equation for i in other.out.indices}
+        table: dict[str, str] = {}
+        for letter in sorted(bound & others):
+            table[letter] = letters.free(letter, others | set(letters_of(equation)) | set(table.values()))
+        changed.append(rename_letters(equation, table) if table else equation)
+    return changed

@@ -7,7 +7,7 @@ a softmax is recognised by its doing nothing: whatever is added to it leaves eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,14 +19,28 @@ ABOVE = ("greater", "greater_equal")
 BELOW = ("less", "less_equal")
 
 
-def recognise(program: Program) -> Program:
-    """The same program with its idioms named; what only they used goes."""
-    made = program.defining()
-    quotients = Quotients(made)
-    sides = (Quotients(made, 1), Quotients(made, -1))
-    equations = tuple(named(equation, made, quotients, sides) for equation in program.equations)
+def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda equation: None) -> Program:
+    """The same program with its idioms named; what only they used goes.
+
+    Parameters
+    ----------
+    program : Program
+    apart : callable
+        Equations for which it gives different things are no parts of one idiom, as statements are not where each is
+        read by itself.
+    """
+    groups: dict[Hashable, list[Equation]] = {}
+    for equation in program.equations:
+        groups.setdefault(apart(equation), []).append(equation)
+    found: dict[str, Equation] = {}
+    for group in groups.values():
+        made = {equation.out.name: equation for equation in group}
+        quotients = Quotients(made)
+        sides = (Quotients(made, 1), Quotients(made, -1))
+        found |= {equation.out.name: named(equation, made, quotients, sides) for equation in group}
+    equations = tuple(found[equation.out.name] for equation in program.equations)
     equations = tuple(held(equation, equations, program) for equation in equations)
-    return without_unused(replace(program, equations=equations), made)
+    return without_unused(replace(program, equations=equations), program.defining())
 
 
 def named(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import mul
@@ -69,3 +69,27 @@ def rename_letters(equation: Equation, table: Mapping[str, str]) -> Equation:
         case Update(_, base, value, old_brackets, mask):
             where, limit = brackets(old_brackets), mask and ref(mask)
             return replace(equation, out=out, base=ref(base), value=ref(value), brackets=where, mask=limit)
+
+
+def with_operands(equation: Equation, changed: Callable[[Ref], Ref]) -> Equation:
+    """The equation with something else in the place of each value that it reads, the arrays that brackets pick by and
+    masks included."""
+
+    def position(old: Position) -> Position:
+        return replace(old, pick=changed(old.pick)) if old.pick is not None else old
+
+    def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
+        return tuple(Bracket(position(b.left), b.relation, position(b.right)) for b in old)
+
+    match equation:
+        case Contract(_, refs, where):
+            return replace(equation, operands=tuple(map(changed, refs)), brackets=brackets(where))
+        case Sum(_, terms):
+            return replace(equation, terms=tuple((f, r and changed(r)) for f, r in terms))
+        case Map(_, _, refs) | Opaque(_, refs):
+            return replace(equation, operands=tuple(map(changed, refs)))
+        case Extremum(_, old):
+            return replace(equation, operand=changed(old))
+        case Update(_, base, value, where, mask):
+            limit = mask and changed(mask)
+            return replace(equation, base=changed(base), value=changed(value), brackets=brackets(where), mask=limit)

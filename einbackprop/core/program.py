@@ -151,7 +151,8 @@ class Source:
 
     ``code`` is the statement's source text on one line, ``function`` the name of the function it stands in,
     ``call`` tells two runs of the same statement apart (counted from 0). ``caller`` is the line that called, where the
-    function is nothing but one ``return``: such a helper is read as part of that line.
+    function is nothing but one ``return``: such a helper is read as part of that line. ``column`` tells statements on
+    one line apart.
     """
 
     file: str
@@ -160,6 +161,7 @@ class Source:
     function: str = ""
     call: int = 0
     caller: Source | None = None
+    column: int = 0
 
     @property
     def shown(self) -> Source:

@@ -117,11 +117,11 @@ def returned_otherwise(source: Source, label: str) -> Naming | None:
     """The line that does nothing but return what a line makes, which the caller names otherwise; and its name there."""
     statements = statements_of(source.file)
     node = statements.at(source.line)
-    targets = statements.targets(node) if isinstance(node, ast.Assign) else []
+    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
     function = code_of(source.file).function_at(source.line)
-    if len(targets) != 1 or function is None or not isinstance(targets[0].node, ast.Name):
+    if function is None or not isinstance(target, ast.Name):
         return None
-    own = targets[0].label
+    own = target.id
     if label == own or not label.strip("_"):
         return None
     for end in ast.walk(function):

@@ -6,14 +6,14 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.fusion import Letters, fuse
+from ..core.fusion import Letters, fuse, set_apart
 from ..core.letters import letters_of, rename_letters
 from ..core.order import bottom_up
 from ..core.program import Contract, Dimension, Equation, Factor, Map, Program, Ref, Update, operands
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, equation_text
 from ..notation.markup import Markup, text
-from ..reading.reading import is_ones, set_apart
+from ..reading.formulas import is_ones
 from .judging import Judging, line_of
 from .scoping import called_there, names_at
 from .search import Surroundings

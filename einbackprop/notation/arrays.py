@@ -142,6 +142,8 @@ class Arrays:
     def name(self, ref: Ref) -> str:
         """What an array is called, as a Python expression that binds as tightly as a name."""
         name = self.view.called(ref.name)
+        if self.view.at_hand is not None and ref.name not in self.view.at_hand:
+            raise UnwritableError(f"{name} is no name of this statement")
         try:
             node = ast.parse(name, mode="eval").body
         except (SyntaxError, ValueError):

@@ -30,6 +30,13 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry(Ref):
+    """A value whose axes carry other letters than one each: ``flat[b,(jk)]`` for axes j and k that were merged."""
+
+    axes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Summation:
     """``Σ_jk``. Without letters it is nothing."""
 
@@ -109,6 +116,8 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
                 return paint(letter)
             case Size(letter, capital):
                 return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
+            case Entry(name, _, axes):
+                return f"{visible(name)}[{','.join(within_axis(paint(axis), axis) for axis in axes)}]"
             case Ref(name, indices):
                 if not indices:
                     return visible(name)
@@ -135,6 +144,11 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
         return "".join(one(part) for part in parts)
 
     return run(markup)
+
+
+def within_axis(shown: str, letters: str) -> str:
+    """The letters of one axis, in parentheses where they are several."""
+    return f"({shown})" if len(letters) > 1 else shown
 
 
 def raised(exponent: str) -> str:
@@ -208,6 +222,8 @@ def latex(markup: Markup) -> str:
                 return letter
             case Size(letter, capital):
                 return letter.upper() if capital else f"|{letter}|"
+            case Entry(name, _, axes):
+                return latex_name(name) + f"_{{{''.join(within_axis(axis, axis) for axis in axes)}}}"
             case Ref(name, indices):
                 return latex_name(name) + (f"_{{{indices}}}" if indices else "")
             case Summation(letters):
@@ -256,6 +272,9 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 inside = letter.upper() if capital else letter
                 element = f'<mi style="color:{colour(letter)}">{in_html(inside)}</mi>'
                 return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
+            case Entry(name, _, axes):
+                inside = "".join(within_axis(letters(axis), axis) for axis in axes)
+                return f"<msub><mi>{in_html(visible(name))}</mi><mrow>{inside}</mrow></msub>"
             case Ref(name, indices):
                 base = f"<mi>{in_html(visible(name))}</mi>"
                 return f"<msub>{base}<mrow>{letters(indices)}</mrow></msub>" if indices else base

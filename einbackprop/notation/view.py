@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..core.elementwise import is_boolean
 from ..core.letters import letters_of, rename_letters
 from ..core.program import Bracket, Contract, Equation, Map, Position, Program, Ref, Update, operands
+from ..core.spelling import Spelling
 from ..core.subscripts import fresh_letters
-from .markup import Size
+from .markup import Entry, Size
 
 DEEPEST = 24
 LARGEST = 400
@@ -45,6 +46,12 @@ class View:
         Letters that stand around the place that is shown.
     given : dict of letter to letter
         New letters of this formula, each with the one that it stands for.
+    spellings : mapping of name to Spelling
+        Values that the user has with axes merged: which letters each axis carries.
+    at_hand : set of str or None
+        Values that code can name where the equation stands; None where it can name all.
+    new_letter : callable
+        Is told of each new letter, and which one it stands for.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +67,9 @@ class View:
     alike: Mapping[str, str] = field(default_factory=dict)
     scope: frozenset[str] = frozenset()
     given: dict[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    at_hand: frozenset[str] | None = None
+    new_letter: Callable[[str, str], None] = lambda new, letter: None
 
     @staticmethod
     def of(program: Program) -> View:
@@ -108,10 +118,17 @@ class View:
 
     def ref(self, ref: Ref) -> Ref:
         """The operand under the name that it is shown by."""
-        return Ref(self.called(ref.name), "" if self.bare else ref.indices)
+        name = self.called(ref.name)
+        if ref.name in self.spellings and not self.bare:
+            axes = tuple(axis for axis in self.spellings[ref.name].letters(ref.indices) if axis)
+            return Entry(name, ref.indices, axes) if axes else Ref(name)
+        return Ref(name, "" if self.bare else ref.indices)
 
     def axes(self, ref: Ref) -> tuple[str, ...]:
-        """The letters of each axis of a value's array where the equation stands; none where its size is 1."""
+        """The letters of each axis of a value's array where the equation stands; none where its size is 1, several
+        where axes were merged."""
+        if ref.name in self.spellings:
+            return self.spellings[ref.name].letters(ref.indices)
         units, rest = self.units.get(ref.name, ()), iter(ref.indices)
         return tuple("" if n in units else next(rest) for n in range(len(units) + len(ref.indices)))
 
@@ -148,6 +165,7 @@ class View:
             return spare[0]
         fresh = next(fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
         self.given[fresh] = first
+        self.new_letter(fresh, first)
         return fresh
 
 

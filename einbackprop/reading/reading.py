@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
 
+from ..capture.bindings import Access, Binding
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, record
 from ..core import nesting
 from ..core.faults import InternalFault, collecting, contained
 from ..core.fusion import Letters, fuse
-from ..core.letters import letters_of, rename_letters
-from ..core.program import ONE, Contract, Dimension, Equation, Program, Ref, Source, operands
+from ..core.program import Dimension, Equation, Program, Source, operands
+from ..core.spelling import Spelling
 from ..core.visible import visible
-from ..notation.einsum_text import einsum_text
-from ..notation.index_notation import View, equation_text
-from ..notation.matrix_notation import matrix_text
+from ..notation.index_notation import View
+from ..notation.markup import NO_BREAK_SPACE
 from ..notation.meaning import Meanings, meanings
-from .loops import innermost_loop, loop_names, loop_positions
+from .formulas import INNER, Formula, Made, formulas
 
 WIDTH = 100
-MATRIX_SIGNS = frozenset("·ᵀ⊙")
 
 
 @dataclass(frozen=True)
@@ -69,24 +66,20 @@ class Line:
     ----------
     source : Source
     runs : int
-        How often it was run; the equations are those of the first time.
-    equations : tuple of Formula
+        How often it was run; the formulas are those of the first time.
+    formulas : tuple of Formula
+    reads, binds : tuple of Access
+        What it read, and what it bound or wrote into, that time.
+    numbers : mapping of text to number
+        The numbers that it read, where values are kept.
     """
 
     source: Source
     runs: int
     formulas: tuple[Formula, ...]
-
-
-@dataclass(frozen=True)
-class Formula:
-    """One value of a line: in index notation, with einsum, in matrix notation if it has one; which gradient it is."""
-
-    name: str
-    equation: str
-    einsum: str | None
-    matrix: str | None
-    meaning: str | None = None
+    reads: tuple[Access, ...] = field(default=(), repr=False)
+    binds: tuple[Access, ...] = field(default=(), repr=False)
+    numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read(function: Callable[..., Any], *arguments: Any) -> Reading:
@@ -114,102 +107,82 @@ def read(function: Callable[..., Any], *arguments: Any) -> Reading:
 
 def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     """The lines of a trace of these arguments."""
-    program = trace.program
+    program = trace.by_statement or trace.program
     meant = meanings(program, [nesting.get(tuple(arguments), declared.path) for declared in program.inputs])
-    groups: dict[tuple[str, int], dict[int, list[Equation]]] = {}
-    fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in program.labels)
-    for equation in fused.equations:
-        if equation.source is not None:
-            shown = equation.source.shown
-            groups.setdefault((shown.file, shown.line), {}).setdefault(shown.call, []).append(equation)
-    letters, everywhere = Letters(fused.dimensions), View.of(program)
-    uses = Counter(ref.name for equation in fused.equations for ref in operands(equation))
-    outputs = {ref.name for ref in program.outputs}
+    shown = [b for b in trace.bindings if b.source.caller is None]  # helpers are read where they are called
+    bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
+    whole = list(statements(trace.bindings, program))
+    bound |= {b.operand.value for b in shown if b.operand is not None}
+    bound |= {value for made in whole for value in made.spellings()}
+    parts = {value for made in whole for value in replace(made, as_code=True).spellings()}
+    letters, everywhere = Letters(program.dimensions), View.of(program)
+    fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
+    coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
     lines: list[Line] = []
     faults: list[InternalFault] = []
-    positions = loop_positions(
-        [(Source(file, line, ""), list(runs.values())) for (file, line), runs in groups.items()], program.labels
-    )
-    for runs in groups.values():
-        first = runs[min(runs)]
-        names = {equation.out.name for equation in first}
-        chosen = shown_values(first, names, uses, outputs | set(program.labels))
-        if chosen and chosen[0].source is not None:
-            inside = set_apart([e for e in first if e not in chosen], first, letters)
-            view = line_view(everywhere, inside)
-            if len(runs) > 1:
-                shown = chosen[0].source.shown
-                now = positions.get((shown.file, innermost_loop(shown.file, shown.line)))
-                again = loop_names(list(runs.values()), program.labels, shown, now)
-                view = replace(view, names={**view.names, **again})
-            lines.append(line_of(chosen, len(runs), view, meant, faults))
+    runs: dict[tuple[str, int, int], list[tuple[Made, Made]]] = {}
+    for made, code in zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True):
+        source = made.binding.source
+        runs.setdefault((source.file, source.line, source.column), []).append((made, code))
+    for group in runs.values():
+        for made, code in group:
+            line = line_of(made, code, len(group), everywhere, letters, meant, faults)
+            if line.formulas:
+                lines.append(line)
+                break
     files = list(dict.fromkeys(line.source.file for line in lines))
-    lines.sort(key=lambda line: (files.index(line.source.file), line.source.line))
+    lines.sort(key=lambda line: (files.index(line.source.file), line.source.line, line.source.column))
     return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions(), tuple(faults))
 
 
+def statements(bindings: Sequence[Binding], program: Program, as_code: bool = False) -> Iterator[Made]:
+    """Each run of a statement with what it made; helpers of one ``return`` belong to the statement that calls them."""
+    equations: dict[Source, dict[str, Equation]] = {}
+    readers: dict[str, set[Source]] = {}
+    for equation in program.equations:
+        if equation.source is not None:
+            equations.setdefault(equation.source.shown, {})[equation.out.name] = equation
+            for ref in operands(equation):
+                readers.setdefault(ref.name, set()).add(equation.source.shown)
+    helpers: dict[Source, list[Binding]] = {}
+    kept = {name: kept_of_this_run(name, array) for name, array in program.constants.items()}
+    for binding in bindings:
+        if binding.source.caller is not None:
+            helpers.setdefault(binding.source.shown, []).append(binding)
+    for binding in bindings:
+        source = binding.source
+        if source.caller is None:
+            own = equations.get(source, {})
+            unsaid = {ref.name: kept[ref.name] for e in own.values() for ref in operands(e) if ref.name in kept}
+            elsewhere = frozenset(value for value in own if readers.get(value, set()) - {source})
+            made = Made(binding, own, tuple(helpers.get(source, ())), elsewhere, as_code, tuple(unsaid.values()))
+            yield made.told_apart()
+
+
+def kept_of_this_run(name: str, array: Any) -> Access:
+    """A constant that no expression of a statement gives: what a rule kept of the values of this run."""
+    axes = tuple((n,) for n in range(array.ndim))
+    return Access(name, "", Spelling("(kept of this run)", axes, INNER), name, array=array)
+
+
 def line_of(
-    chosen: Sequence[Equation], runs: int, view: View, meant: Meanings, faults: list[InternalFault]
+    made: Made, code: Made, runs: int, view: View, letters: Letters, meant: Meanings, faults: list[InternalFault]
 ) -> Line:  # fmt: skip
     """A line with the formulas of its values; one that cannot be written, by a mistake of ours, is left out."""
-    source = chosen[0].source
-    assert source is not None
+    source = made.binding.source
     with collecting() as found:
-        part = f"a formula of line {source.shown.line}"
-        made = [contained(part, partial(formula, e, view, meant), None) for e in chosen]
+        part = f"a formula of line {source.line}"
+        shown = contained(part, lambda: tuple(formulas(made, code, view, letters, meant.of)), ())
     faults += found
-    return Line(source.shown, runs, tuple(one for one in made if one is not None))
-
-
-def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Letters) -> list[Equation]:
-    """The equations with other letters where they sum over one that stands free elsewhere on their line."""
-    changed = []
-    for equation in inside:
-        bound = set(letters_of(equation)) - set(equation.out.indices)
-        others = {i for other in line if other is not equation for i in other.out.indices}
-        table: dict[str, str] = {}
-        for letter in sorted(bound & others):
-            table[letter] = letters.free(letter, others | set(letters_of(equation)) | set(table.values()))
-        changed.append(rename_letters(equation, table) if table else equation)
-    return changed
-
-
-def line_view(view: View, inside: Sequence[Equation]) -> View:
-    """How a line is shown: values without a name of their own stand as what they are, an array of ones as ``ones``."""
-    ones = {e.out.name: "ones" for e in inside if is_ones(e)}
-    return replace(view, names={**view.names, **ones}, inline={e.out.name: e for e in inside if not is_ones(e)})
-
-
-def is_ones(equation: Equation) -> bool:
-    """Whether a value is 1 everywhere."""
-    match equation:
-        case Contract(Ref(_, letters), (), (), factor):
-            return bool(letters) and factor == ONE
-    return False
+    binding = made.binding
+    reads = tuple(access for _, access in made.reads)
+    return Line(source, runs, shown, reads, (*binding.binds, *binding.changes), binding.plain)
 
 
 def same_line(part: Equation, whole: Equation) -> bool:
-    """Whether two values are made by one run of one line."""
+    """Whether two values are made by one run of one statement."""
     a, b = part.source, whole.source
     return a is not None and b is not None and a.shown == b.shown
-
-
-def shown_values(
-    group: Sequence[Equation], names: set[str], uses: Counter[str], kept: set[str]
-) -> list[Equation]:
-    """The values of a line that stand for themselves: named, returned, or used by other lines."""
-    inner = Counter(ref.name for equation in group for ref in operands(equation) if ref.name in names)
-    return [e for e in group if e.out.name in kept or uses[e.out.name] > inner[e.out.name]]
-
-
-def formula(equation: Equation, view: View, meant: Meanings) -> Formula:
-    """One value, in every notation."""
-    matrix = matrix_text(equation, view) if isinstance(equation, Contract) else None
-    if matrix is not None and not MATRIX_SIGNS & set(matrix):
-        matrix = None  # pointwise: it says no more than the equation
-    name = view.ref(equation.out).name
-    meaning = meant.of.get(equation.out.name)
-    return Formula(name, equation_text(equation, view), einsum_text(equation, view), matrix, meaning)
 
 
 def text(reading: Reading) -> str:
@@ -245,15 +218,24 @@ def line_text(line: Line) -> str:
     times = f"   ({line.runs} times)" if line.runs > 1 else ""
     code = f"{line.source.line:>4}  {line.source.code}"
     rows = [(code if len(code + times) <= WIDTH else code[: WIDTH - len(times) - 2] + " …") + times]
-    for formula_ in line.formulas:
-        parts = [formula_.equation, formula_.einsum, formula_.matrix, formula_.meaning]
-        rows += [indent("\n".join(wrapped(part)), " " * 8) for part in parts if part]
+    aliases = [unbroken(formula.equation) for formula in line.formulas if formula.is_alias]
+    parts: list[str | None] = [",  ".join(aliases)]
+    for formula in line.formulas:
+        if not formula.is_alias:
+            parts += [formula.equation, formula.einsum, formula.matrix, formula.meaning]
+    rows += [indent("\n".join(wrapped(part)), " " * 8) for part in parts if part]
     return "\n".join(rows)
+
+
+def unbroken(equation: str) -> str:
+    """An equation that stays on one row, if it can."""
+    return equation.replace(" ", NO_BREAK_SPACE) if len(equation) < WIDTH - 12 else equation
 
 
 def wrapped(line: str) -> list[str]:
     """A line broken at spaces, so that it fits."""
-    return wrap(line, WIDTH - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    rows = wrap(line, WIDTH - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return [row.replace(NO_BREAK_SPACE, " ") for row in rows]
 
 
 def note_text(note: Note) -> str:

@@ -46,6 +46,8 @@ class World:
         Builtins that have a stand-in.
     once : bool
         Whether it is for one run, so that nothing need ever be put back.
+    code : callable or None
+        What stands for the code of a function of the user's; the code, unless told otherwise.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ class World:
         stand_in: Callable[[Any], Any] | None = None,
         builtins: Names | None = None,
         once: bool = False,
+        code: Callable[[CodeType], CodeType] | None = None,
     ) -> None:
+        self.code = code
         self.array, self.stand_in, self._once = array, stand_in, once
         self.functions: list[FunctionType] = []
         self.namespaces: dict[int, Namespace] = {}
@@ -297,7 +301,8 @@ class World:
         names = self.namespace(function.__globals__).names if own else function.__globals__
         cells = function.__closure__
         closure = None if cells is None else tuple(self.inner(cells))
-        made = FunctionType(function.__code__, names, function.__name__, None, closure)
+        code = self.code(function.__code__) if own and self.code is not None else function.__code__
+        made = FunctionType(code, names, function.__name__, None, closure)
         for attribute in ("__module__", "__qualname__", "__doc__"):
             setattr(made, attribute, getattr(function, attribute))
         if (parameters := getattr(function, "__type_params__", None)) is not None:

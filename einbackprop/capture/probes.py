@@ -1,0 +1,231 @@
+"""Probes: what the calls in the code of a function of the user's tell of it while it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arithmetic import Measured
+from .memory import is_traced
+from .sites import Read, Site, Statement, Target
+from .sizes import plain
+
+if TYPE_CHECKING:
+    from .bindings import Run
+    from .observation import Frame, Observer
+
+MOST = 100  # entries of a container that are looked at
+FAR = 1000  # what is in a container is called after it only where nothing else gives it a name
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+CONTAINERS = (list, tuple, dict)
+NUMBERS = (int, float, complex, Measured, np.generic, np.ndarray)
+KEPT = (*CONTAINERS, *NUMBERS)
+
+
+def name_of_key(label: str, key: Any) -> str:
+    """``grads['dW1']`` is dW1, ``hs[3]`` is hs_3."""
+    return key if type(key) is str and key.isidentifier() else f"{label}_{key}"
+
+
+def items_of(value: Any) -> list[tuple[Any, Any]]:
+    """The keys or positions of a list, tuple or dict, and its entries; no code of the user's is run."""
+    kind = type(value)
+    for own in (list, tuple):
+        if issubclass(kind, own):
+            return list(enumerate(own.__iter__(value))) if own.__len__(value) < MOST else []
+    if issubclass(kind, dict):
+        return list(dict.items(value)) if dict.__len__(value) < MOST else []
+    return []
+
+
+def entries(text: str, value: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
+    """The entries of a list, tuple or dict, and of those in it, each as an expression of the code."""
+    for key, item in items_of(value) if depth else ():
+        if type(key) in (int, str):
+            own = entry_text(text, key)
+            yield own, item
+            yield from entries(own, item, depth - 1)
+
+
+def entry_text(text: str, key: int | str) -> str:
+    """The expression for an entry of a container."""
+    plain = type(key) is str and key.isprintable() and not set('"\\') & set(key)
+    return f'{text}["{key}"]' if plain else f"{text}[{key!r}]"
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """The attributes that an object has of its own; no code of the user's is run."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if type(found) is dict else {}
+
+
+class Probes:
+    """What the probes in the code of one file call; ``sites`` says what their numbers stand for."""
+
+    def __init__(self, observer: Observer, sites: tuple[Site, ...]) -> None:
+        self._observer, self._sites = observer, sites
+
+    def _frame(self, frame: FrameType) -> Frame:
+        known = self._observer.frames.get(id(frame))
+        return known if known is not None and known.code is frame.f_code else self._observer.enter(frame)
+
+    def _statement(self, site: int) -> Statement:
+        found = self._sites[site]
+        assert isinstance(found, Statement)
+        return found
+
+    def enters(self) -> None:
+        """A function begins."""
+        self._observer.enter(sys._getframe(1))
+
+    def opens(self, site: int) -> None:
+        """A lambda begins: part of the statement that calls it, if one does."""
+        frame = sys._getframe(1)
+        self._observer.frames.pop(id(frame), None)
+        if self._observer.run_of(frame) is None:
+            self._observer.start(self._statement(site), self._observer.enter(frame))
+
+    def starts(self, site: int) -> None:
+        """A statement begins."""
+        frame, statement = self._frame(sys._getframe(1)), self._statement(site)
+        self._observer.start(statement, frame)
+        if statement.kind in ("For", "While"):
+            assert frame.run is not None
+            frame.rounds[site], frame.loops[site] = -1, frame.run
+
+    def round(self, site: int, *names: Any) -> None:
+        """The body of a loop begins."""
+        frame = self._frame(sys._getframe(1))
+        frame.rounds[site] += 1
+        run = frame.loops[site]
+        for target, value in zip((t for t in run.statement.targets if t.name), names, strict=True):
+            if frame.rounds[site] == 0:
+                self._observer.bound(run, target.text, value, rank=1)
+            self._observer.bind(value, target.label, frame.depth)
+
+    def read(self, site: int, value: Any) -> Any:
+        """An expression is read."""
+        traced = is_traced(value)
+        seen = self._sites[site]
+        assert isinstance(seen, Read)
+        kind = type(value)  # `isinstance` may run code of the user's
+        if not traced and not seen.kept and not issubclass(kind, KEPT):
+            return value
+        run = self._observer.run_of(sys._getframe(1))
+        if run is None:
+            return value
+        if seen.kept:
+            run.values[site] = value
+        if traced:
+            key = run.values.get(seen.key)
+            if type(key) is str or type(key) is int:
+                self._observer.saw(run, entry_text(seen.owner, key), 1, value, seen.inner)
+            else:
+                self._observer.saw(run, seen.text, seen.rank, value, seen.inner)
+            if seen.bound:
+                self._observer.bound(run, seen.text, value)
+                self._observer.bind(value, seen.bound, self._depth())
+        elif issubclass(kind, CONTAINERS):
+            if kind is list and not any(map(is_traced, value)):
+                run.arrays.append((seen, value))
+            for text, item in entries(seen.text, value) if seen.whole else ():
+                if is_traced(item):
+                    self._observer.saw(run, text, max(seen.rank, 1), item)
+        elif issubclass(kind, np.ndarray):
+            run.arrays.append((seen, value))
+        if not traced and issubclass(kind, NUMBERS) and self._observer.keeps_values:
+            run.plain.setdefault(seen.text, np.array(value) if issubclass(kind, np.ndarray) else plain(value))
+        return value
+
+    def _depth(self) -> int:
+        known = self._observer.frames.get(id(sys._getframe(2)))
+        return known.depth if known is not None else FAR
+
+    def made(self, site: int, value: Any) -> Any:
+        """The right-hand side of an assignment."""
+        run = self._frame(sys._getframe(1)).run
+        assert run is not None
+        run.made = value
+        return value
+
+    def operand(self, site: int, value: Any) -> Any:
+        """The right-hand side of an augmented assignment."""
+        run = self._frame(sys._getframe(1)).run
+        assert run is not None
+        for target in run.statement.targets:
+            before = None if target.name else self._entry(run, target, run.values.get(target.base))
+            if before is not None and is_traced(before):
+                self._observer.saw(run, target.text, 1, before)
+        if is_traced(value):
+            run.operand = self._observer.held(value)
+        elif issubclass(type(value), np.ndarray):
+            run.plain_operand = value
+        elif self._observer.keeps_values:
+            run.plain[run.statement.operand] = plain(value)
+        return value
+
+    def returned(self, site: int, value: Any) -> Any:
+        """What a function returns."""
+        known = self._observer.frames.get(id(sys._getframe(1)))
+        if known is None or known.code is not sys._getframe(1).f_code or known.run is None:
+            return value  # a lambda, as part of a statement
+        run = known.run
+        if is_traced(value):
+            self._observer.bound(run, "return", value)
+        elif issubclass(type(value), tuple | list):
+            for n, item in items_of(value):
+                self._observer.bound(run, f"return{n + 1}".translate(SUBSCRIPTS), item, rank=1)
+        else:
+            for text, item in entries("return", value):
+                self._observer.bound(run, text, item, rank=1)
+        self._observer.changed(run)
+        return value
+
+    def ends(self, site: int, *names: Any) -> None:
+        """A statement has been run: what it bound."""
+        frame = self._frame(sys._getframe(1))
+        run = frame.run
+        assert run is not None
+        given = iter(names)
+        for target in run.statement.targets:
+            base = run.values.get(target.base)
+            if not target.name and is_traced(base):
+                self._observer.bind(base, target.label, frame.depth)
+                continue
+            value = next(given) if target.name else self._entry(run, target, base)
+            label = target.label
+            if target.key >= 0:
+                label = name_of_key(label, plain(run.values.get(target.key)))
+            if target.text.strip("_"):
+                self._observer.bound(run, target.text, value)
+            self._observer.bind(value, label, frame.depth, entry=target.key >= 0)
+        self._observer.changed(run)
+
+    def _entry(self, run: Run, target: Target, base: Any) -> Any:
+        """What an attribute or an entry of a container is bound to; None for a part of an array."""
+        if is_traced(base):
+            return None
+        if target.last:
+            return base[-1] if type(base) is list and base else None
+        if run.statement.operator:
+            if target.key < 0:
+                return attributes_of(base).get(target.label)
+            key = run.values.get(target.key)
+            if type(base) is dict:
+                return base.get(key)
+            return base[key] if type(base) is list and type(key) is int else None
+        value = run.made
+        for n in target.path:
+            value = value[n] if type(value) in (tuple, list) and n < len(value) else None
+        return value
+
+    def caught(self) -> None:
+        """An exception was caught."""
+        self._observer.raised(sys.exc_info()[1])

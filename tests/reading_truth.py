@@ -1,0 +1,119 @@
+"""Whether what a reading prints is true: each form of a formula, read back from its text and evaluated with the values
+that its statement read, gives what the statement made."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from code_values import code_value
+from formula_nodes import UnreadableError
+from formula_parser import parse_statement
+from formula_values import formula_with_error, free_letters
+from matrix_values import matrix_value
+from truth import difference
+
+from einbackprop.capture.bindings import Access
+from einbackprop.capture.observation import Observer
+from einbackprop.notation.index_notation import CUT
+from einbackprop.reading.formulas import Formula
+from einbackprop.reading.reading import Line, Reading, read
+
+Result = TypeVar("Result")
+MARK = "  # not to be pasted: "
+FAILURES = (
+    UnreadableError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, NameError,
+)  # fmt: skip
+
+
+class Untrue(NamedTuple):
+    """A printed form that is false, or that cannot be read back: which, and why."""
+
+    kind: str
+    code: str
+    printed: str
+    reason: str
+
+
+def with_values(function: Callable[..., Result]) -> Callable[..., Result]:
+    """A function whose traces keep what their statements read and made."""
+
+    def keeping(*arguments: Any, **options: Any) -> Result:
+        before, Observer.keeps_values = Observer.keeps_values, True
+        try:
+            return function(*arguments, **options)
+        finally:
+            Observer.keeps_values = before
+
+    return keeping
+
+
+reading_with_values = with_values(read)
+
+
+def lettered(access: Access) -> Any:
+    """What an expression held, without the axes of size 1 that have no letter."""
+    return access.array.reshape([n for n, axis in zip(access.array.shape, access.spelling.axes, strict=True) if axis])
+
+
+def untrue(reading: Reading) -> Iterator[Untrue]:
+    """The forms of a reading that do not hold."""
+    sizes = {letter: d.size for d in reading.dimensions for letter in d.letters}
+    for line in reading.lines:
+        for formula in line.formulas:
+            yield from untrue_of(line, formula, sizes)
+
+
+def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterator[Untrue]:
+    """The forms of one formula that do not hold."""
+    accesses = [access for access in line.reads if access.array is not None]
+    values: dict[str, Any] = {a.spelling.text: lettered(a) for a in reversed(accesses)} | dict(line.numbers)
+    made = [a for a in (*line.binds, *line.reads) if a.value == formula.value and a.spelling.text == formula.name]
+    code = line.source.code
+    if not made or made[0].array is None:
+        yield Untrue("lost", code, formula.equation, "what it made is not known")
+        return
+    if "not read" in formula.equation or CUT in formula.equation:
+        return
+    expected = lettered(made[0])
+    try:
+        statement = parse_statement(formula.equation, values)
+        value, error = formula_with_error(formula.equation, values, sizes)
+    except FAILURES as failure:
+        yield Untrue("equation", code, formula.equation, f"{type(failure).__name__}: {failure}")
+        return
+    if fault := difference(formula.equation, value, expected, error):
+        yield Untrue("equation", code, formula.equation, fault)
+    arrays = {a.spelling.text: a.array for a in reversed(accesses)} | dict(line.numbers)
+    if formula.einsum is not None and MARK not in formula.einsum:
+        yield from untrue_code(code, formula.einsum, statement, arrays, made[0].array)
+    if formula.matrix is not None:
+        nodes = [node for node in statement.right.walk() if node.kind == "value"]
+        letters = {a.spelling.text: "".join(a.spelling.letters(a.letters)) for a in accesses}
+        letters |= {node.name: "".join(node.axes) for node in nodes}
+        ones = {n.name: np.ones([sizes[i] for i in "".join(n.axes)]) for n in nodes if n.name == "ones"}
+        free = free_letters(statement.right) if statement.operator else set("".join(statement.axes))
+        out = "".join(i for i in "".join(statement.axes) if i in free)
+        try:
+            product = matrix_value(formula.matrix, {**values, **ones}, letters, out, sizes)
+            words = formula.equation.partition(f" {statement.operator}= ")[2]
+            right = formula_with_error(f"made[{','.join(out)}] = {words}" if out else f"made = {words}", values, sizes)
+        except FAILURES as failure:
+            yield Untrue("matrix", code, formula.matrix, f"{type(failure).__name__}: {failure}")
+            return
+        if fault := difference(formula.matrix, product, np.broadcast_to(right[0], product.shape), 1e-5 * abs(product)):
+            yield Untrue("matrix", code, formula.matrix, fault)
+
+
+def untrue_code(code: str, line: str, statement: Any, arrays: Mapping[str, Any], made: Any) -> Iterator[Untrue]:
+    """Whether a line with einsum, pasted in the place of the right-hand side, gives what the statement made."""
+    try:
+        value = code_value(line, arrays)
+        if statement.operator:
+            value = code_value(f"before {statement.operator} after", {"before": arrays[statement.name], "after": value})
+    except FAILURES as failure:
+        yield Untrue("einsum", code, line, f"{type(failure).__name__}: {failure}")
+        return
+    if np.shape(value) != np.shape(made):
+        yield Untrue("einsum", code, line, f"has the shape {np.shape(value)}, not {np.shape(made)}")
+    elif fault := difference(line, value, made):
+        yield Untrue("einsum", code, line, fault)

@@ -1,0 +1,393 @@
+"""What statements read and bind is observed: readings name each value as its statement does, however it got there."""
+
+import ast
+import inspect
+import linecache
+import sys
+import warnings
+from typing import Any
+
+import binding_programs
+import numpy as np
+import pytest
+from reading_truth import reading_with_values, untrue
+
+import einbackprop as eb
+from einbackprop.capture.tracer import record
+from einbackprop.errors import TraceError
+from einbackprop.reading.formulas import Formula
+
+READ = {
+    "alias": """
+        a[i,j] = X[i,j]
+        a[j,i] = a[i,j]
+        c[j,i] = a[j,i]
+        return[j,k] = Σ_i c[j,i] X[i,k]
+        """,
+    "unpack": """
+        W[j,i] = params[0][0][j,i]
+        b[j] = params[0][1][j]
+        V[k,j] = params[1][k,j]
+        h[j,b] = Σ_i W[j,i] X[i,b] + b[j]
+        return[k,b] = Σ_j V[k,j] h[j,b]
+        """,
+    "starred": """
+        first[j,i] = Ws[0][j,i]
+        rest[0][k,j] = Ws[1][k,j]
+        rest[1][l,k] = Ws[2][l,k]
+        h[j,b] = Σ_i first[j,i] X[i,b]
+        U[k,j] = rest[0][k,j]
+        h[k,b] = Σ_j U[k,j] h[j,b]
+        return[l,b] = h[l,b]
+        """,
+    "attributes": """
+        self.W[j,i] = W[j,i]
+        self.x[i,k] = x[i,k]
+        return[j,k] = Σ_i self.W[j,i] x[i,k]
+        self.grad[j,i] = Σ_k d[j,k] self.x[i,k]
+        return[i,k] = Σ_j self.W[j,i] d[j,k]
+        out[j,k] = layer.forward(X)[j,k]
+        dx[i,k] = layer.backward(out)[i,k]
+        return₁[i,k] = dx[i,k]
+        return₂[j,i] = layer.grad[j,i]
+        """,
+    "dicts": """
+        cache["h"][j,b] = Σ_i p["W"][j,i] X[i,b]
+        cache["z"][k,b] = Σ_j p["V"][k,j] cache["h"][j,b]
+        d[k,b] = cache["z"][k,b] - Y[k,b]
+        grads["V"][k,j] = Σ_b d[k,b] cache["h"][j,b]
+        grads["W"][j,i] = Σ_kb p["V"][k,j] d[k,b] X[i,b]
+        grads[k][k,j] += 0.1 p[k][k,j]
+        return["V"][k,j] = grads["V"][k,j]
+        return["W"][j,i] = grads["W"][j,i]
+        """,
+    "augmented": """
+        g[b,i] = 0
+        h[b,j] = Σ_i W[b,i] X[i,j]
+        h[b,j] -= 1/K Σ_k h[b,k]
+        h[b,j] /= 5
+        loss += Σ_bj h[b,j] h[b,j]
+        loss *= 0.5
+        g[b,i] += Σ_j h[b,j] X[i,j]
+        g[b,i] = 2 Σ_c g[c,i] [c=0] at [b=0], g[b,i] elsewhere
+        g[b,i] = g[b,i] - [i=1]
+        return₁ = loss
+        return₂[b,i] = g[b,i]
+        """,
+    "walrus": """
+        h[j,b] = Σ_i W[j,i] X[i,b]
+        s = Σ_jb h[j,b]
+        return = 1/B s
+        """,
+    "comprehension": """
+        hs[0][j,b] = Σ_i Ws[0][j,i] X[i,b]
+        hs[1][k,b] = Σ_i Ws[1][k,i] X[i,b]
+        return = Σ_jb hs[0][j,b] hs[0][j,b] + Σ_kb hs[1][k,b] hs[1][k,b]
+        """,
+    "two": """
+        h[j,k] = Σ_i W[j,i] X[i,k]
+        z[k,j] = h[j,k]
+        s[k,l] = Σ_j z[k,j] h[j,l]
+        return[k,l] = s[k,l]
+        """,
+    "lines": """
+        z[j,k] = Σ_i W[j,i] X[i,k] - Σ_l Y[l,k] [l=0] + 1
+        return = Σ_jk z[j,k] z[j,k]
+        """,
+    "reshaped": """
+        flat[(ij)] = X[i,j]
+        flat[(ij)] = Σ_k (3 at [k=0], flat[k] elsewhere) [k=i·J+j]
+        cube[i,j] = flat[(ij)]
+        row[j] = Σ_i X[i,j] [i=0]
+        row[j] += 1
+        return[i,j] = cube[i,j] X[:, None, :][i,j]
+        """,
+    "helpers": """
+        m[b] = 1/I Σ_i z[i,b]
+        c[i,b] = z[i,b] - m[b]
+        return[i,b] = c[i,b]/√(1/K Σ_k c[k,b] c[k,b] + 1e-05)
+        a[i,b] = normalise(X)[i,b]
+        h[j,b] = 2 normalise(W @ a)[j,b]
+        (W @ a)[j,b] = Σ_i W[j,i] a[i,b]
+        return[j,b] = h[j,b]
+        """,
+    "nested": """
+        return[k,b] = sigmoid(Σ_l V[k,l] sigmoid(Σ_i W[l,i] X[i,b]))
+        """,
+    "lambdas": """
+        return = 2 Σ_ij X[i,j] X[i,j]
+        """,
+    "recurrent": """
+        h[i] = 0
+        h[i] = tanh(Σ_kj Wx[i,k] xs[j,k] [j=0] + Σ_l Wh[i,l] h[l])
+        hs[-1][i] = h[i]
+        dh[i] = 0
+        dWh[i,l] = 0
+        dz[i] = (dh[i] + hs[t][i]) (1 - hs[t][i]²)
+        dWh[i,l] += dz[i] hs[t - 1][l]
+        dh[l] = Σ_i Wh[i,l] dz[i]
+        return[i,l] = dWh[i,l]
+        """,
+    "by_time": """
+        hs[-1][i] = 0
+        hs[t][i] = tanh(Σ_j xs[j,i] [j=0] + Σ_k Wh[i,k] hs[t - 1][k])
+        """,
+    "zipped": """
+        x[j] = Σ_i X[j,i] [i=0]
+        t[l] = Σ_k Y[l,k] [k=0]
+        total += Σ_jl x[j] x[j] t[l] t[l]
+        return = total
+        """,
+    "labels": """
+        s[b,j] = Σ_i W[j,i] X[i,b]
+        s[b,j] = s[b,j] - max_k s[b,k]
+        p[b,j] = exp(s[b,j])/(Σ_k exp(s[b,k]))
+        loss = -1/B Σ_b log(Σ_j p[b,j] [j=y[b]])
+        d[b,j] = p[b,j]
+        d[b,j] = d[b,j] - [j=y[b]]
+        d[b,j] /= len(y)
+        return₁ = loss
+        return₂[i,j] = Σ_b X[i,b] d[b,j]
+        """,
+    "masks": """
+        d[i,j] = 2 X[i,j]
+        d[i,j] = d[i,j] [not [X[i,j] < 0]]
+        e[i,j] = X[i,j] where [X[i,j] > 0] else 0.1 X[i,j]
+        m[i,j] = [X[i,j] > ½]
+        return[i,j] = d[i,j] m[i,j] + e[i,j]
+        """,
+    "guarded": """
+        r[i,j] = 1/X[i,j]
+        q[i,k] = Σ_j r[i,j] X[k,j]
+        return[i,k] = q[i,k]
+        """,
+    "tuples": """
+        z[j,k] = Σ_i W[j,i] X[i,k]
+        return₁[j,k] = z[j,k]
+        return₂[j,k] = tanh(z[j,k])
+        z[j,k] = forward(W, X)[0][j,k]
+        h[j,k] = forward(W, X)[1][j,k]
+        cache[0][j,i] = W[j,i]
+        cache[1][i,k] = X[i,k]
+        W2[j,i] = cache[0][j,i]
+        X2[i,k] = cache[1][i,k]
+        return₁[j,i] = Σ_k h[j,k] X2[i,k]
+        return₂[i,k] = Σ_j W2[j,i] (1 - h[j,k]²)
+        """,
+    "closures": """
+        return[j] = ½ Σ_ik W[j,i] X[i,k]
+        """,
+    "outs": """
+        acc[i,j] = 0
+        acc[i,j] = 2 X[i,j]
+        acc[i,j] = min(max(acc[i,j], 0), 1)
+        acc[i,j] = acc[i,j] + Σ_k 1 [j=([0, 0])[k]]
+        acc[i,j] = Σ_n acc[i,n] [n=(kept of this run)[i,j]]
+        return[i,j] = acc[i,j]
+        """,
+    "dataclasses": """
+        h[i,j] = tanh(s.h[i,j] + x[i,j])
+        (s.c * h)[i,j] = s.c[i,j] h[i,j]
+        s.c[i,j] *= 2
+        return[i,j] = s.h[i,j] + s.c[i,j]
+        """,
+    "chained": """
+        a[i,j] = X[i,j] + Z[i,j]
+        b[i,j] = X[i,j] + Z[i,j]
+        a[i,j] = 2 b[i,j]
+        b[i,j] += 1
+        return[i,j] = a[i,j] - b[i,j]
+        """,
+    "gates": """
+        i[b,j] = Σ_i a[b,i] [i=j]
+        f[b,j] = Σ_i a[b,i] [i=j+2]
+        o[b,j] = Σ_i a[b,i] [i=j+4]
+        g[b,j] = Σ_i a[b,i] [i=j+6]
+        c2[b,j] = sigmoid(f[b,j]) c[b,j] + sigmoid(i[b,j]) tanh(g[b,j])
+        da[b,k] = Σ_j i[b,j] [k=j] + Σ_j f[b,j] [k=j+2] + Σ_j o[b,j] [k=j+4] + Σ_j g[b,j] [k=j+6]
+        da[b,k] = c2[b,j] at [k=j+2], da[b,k] elsewhere
+        return₁[b,k] = da[b,k]
+        return₂[b,j] = sigmoid(o[b,j]) tanh(c2[b,j])
+        """,
+    "ternary": """
+        h[i,j] = 2 X[i,j]
+        k[i,j] = h[i,j]²
+        return[i,j] = k[i,j]
+        """,
+    "whiles": """
+        h[i,j] = X[i,j]
+        h[i,j] = ½ h[i,j] + 1
+        return[i,j] = h[i,j]
+        """,
+    "generators": """
+        outs[0][j,b] = Σ_i Ws[0][j,i] X[i,b]
+        outs[1][k,b] = Σ_i Ws[1][k,i] X[i,b]
+        s = Σ_jb outs[0][j,b] + Σ_kb outs[1][k,b]
+        return[j,b] = s outs[0][j,b]
+        """,
+    "consts": """
+        mask[j] = np.array([[1., 0, 1, 0, 1]])[j]
+        z[i,j] = X[i,j] mask[j] + np.array([1., 2., 3.])[i] + Σ_k b[k] [k=i]
+        z[i,j] = Σ_nlm z[i,n] ([n=j]) W[l,m] [l=0] [m=0]
+        return[i,j] = z[i,j]
+        """,
+}
+"""The equations of each function of ``binding_programs``, one a value, in the order of its lines."""
+
+X = np.arange(1.0, 7).reshape(3, 2)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_statement_is_read_in_its_own_names(name: str) -> None:
+    function, arguments = getattr(binding_programs, name), binding_programs.CASES[name]
+    reading = reading_with_values(function, *arguments)
+    found = [formula.equation for line in reading.lines for formula in line.formulas]
+    assert found == READ[name].split("\n        ")[1:-1]
+    assert not list(untrue(reading))
+
+
+def equations(function: Any, *arguments: Any) -> list[str]:
+    return [formula.equation for line in eb.read(function, *arguments).lines for formula in line.formulas]
+
+
+def test_a_factor_is_not_lost_between_two_terms() -> None:
+    def twice(x):
+        return x - np.sum(x * x)
+
+    def f(a, b):
+        y = twice(3 * a * b)
+        return y
+
+    assert "y[i,j] = 3 a[i,j] b[i,j] - Σ_kl (3 a[k,l] b[k,l]) (3 a[k,l] b[k,l])" in equations(f, X, X + 1)
+
+
+def test_a_number_has_no_letters() -> None:
+    def f(X, W, s, reg):
+        return X.T.dot(s) + 2 * reg * W
+
+    (equation,) = equations(f, X, np.ones((2, 4)), np.ones((3, 4)), 0.1)
+    assert "reg" not in equation
+    assert "0.2 W[" in equation
+
+
+def test_a_statement_over_several_lines_runs_once() -> None:
+    def f(x):
+        z = (x * 2
+             + 1)  # fmt: skip
+        return z
+
+    reading = eb.read(f, X)
+    assert [(line.runs, line.source.code) for line in reading.lines] == [(1, "z = x * 2 + 1"), (1, "return z")]
+
+
+def test_what_is_accumulated_is_shown_as_that() -> None:
+    def f(xs, a):
+        g, loss, grads = np.zeros(2), 0.0, {"W": np.zeros(2)}
+        for x in xs:
+            margin = np.sum(x * a)
+            g -= a * x
+            loss += margin
+            grads["W"] += g
+        return loss, grads["W"]
+
+    found = equations(f, X, np.ones(2))
+    assert {"g[i] -= a[i] x[i]", "loss += margin", 'grads["W"][i] += g[i]'} <= set(found)
+
+
+@pytest.mark.parametrize("form", ["equation", "einsum", "matrix"])
+def test_the_truth_of_a_reading_is_really_asked_for(form: str) -> None:
+    def f(W, x):
+        z = W @ x
+        return z.T
+
+    reading = reading_with_values(f, X, X.T + 1)
+    (line, *_) = reading.lines
+    (formula,) = line.formulas
+    assert not list(untrue(reading))
+    false = {"equation": "z[j,k] = Σ_i W[j,i] x[i,j]", "einsum": 'einsum("ji,ik->kj", W, x)', "matrix": "x·W"}
+    kept = {name: getattr(formula, name) for name in ("name", "equation", "einsum", "matrix", "value")}
+    object.__setattr__(line, "formulas", (Formula(**{**kept, form: false[form]}),))
+    assert form in [fault.kind for fault in untrue(reading)]
+
+
+def test_probes_leave_the_code_as_it_is() -> None:
+    class Base:
+        def made(self, x):
+            return x * 2
+
+    class Own(Base):
+        __slots__ = ()
+
+        def made(self, x):
+            self_ = super().made(x)
+            return self_ + self.__private()
+
+        def __private(self):
+            return 1
+
+    def f(x):
+        count = 0
+
+        def inner():
+            nonlocal count
+            count += 1
+            return count
+
+        inner()
+        names = sorted(locals())
+        total = [k + 1 for k in range(inner())]
+        first, second = (lambda t: t + 1), (lambda t: t * 3)
+        made = (i * x for i in total)
+        return Own().made(x) + first(second(x)) + sum(made) + len(names)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (output,) = eb.trace(f, X).outputs
+    assert output.indices
+    assert record(f, (X,)).program.outputs
+    np.testing.assert_allclose(eb.compile(f, X)(X), f(X))
+
+
+def test_a_traceback_is_that_of_the_users_lines() -> None:
+    def f(x):
+        y = (x
+             + 1)  # fmt: skip
+        return y + undefined  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(TraceError, match=f"line {f.__code__.co_firstlineno + 3}, in f: return y . undefined"):
+        eb.read(f, X)
+
+
+def test_code_without_source_is_read_by_its_lines() -> None:
+    names: dict[str, Any] = {"np": np}
+    exec(compile("def f(x):\n    z = x * 2\n    return z * z\n", "<nowhere>", "exec"), names)
+    before = sys.gettrace()
+    np.testing.assert_allclose(eb.compile(names["f"], X)(X), 4 * X * X)
+    assert sys.gettrace() is before
+    assert {equation.source.line for equation in eb.trace(names["f"], X).equations if equation.source} == {2, 3}
+
+
+def test_a_file_that_was_changed_since_is_not_taken_for_the_code() -> None:
+    names: dict[str, Any] = {"np": np}
+    old, new = "def f(x):\n    z = x * 2\n    return z * z\n", "def f(x):\n    z = x * 3\n    return z * z\n"
+    linecache.cache["changed.py"] = (len(new), None, new.splitlines(True), "changed.py")
+    try:
+        exec(compile(old, "changed.py", "exec"), names)
+        np.testing.assert_allclose(eb.compile(names["f"], X)(X), 4 * X * X)
+    finally:
+        del linecache.cache["changed.py"]
+
+
+def test_every_statement_of_python_can_have_probes() -> None:
+    """Each module of the package and of its tests, compiled with probes, warns of nothing and keeps its places."""
+    from einbackprop.capture import instrumentation, recompilation, statements
+
+    for module in (instrumentation, recompilation, statements, binding_programs):
+        text = inspect.getsource(module)
+        for position, node in enumerate(ast.parse(text).body):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                made = recompilation.probed(f"{module.__name__}.py", text, position, 0)
+            assert set(made.codes) == set(made.plain)
+            lines = {line for code in made.codes.values() for _, _, line in code.co_lines() if line}
+            assert lines <= set(range((node.lineno - 20), (node.end_lineno or 0) + 1)) | {0}
