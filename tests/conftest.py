@@ -8,6 +8,7 @@ Whatever any test reads is held against the values that its statements had (`rea
 and matrix form that is printed must be true.
 """
 
+import functools
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -41,6 +42,7 @@ def what_is_read_is_true() -> Iterator[None]:
 
     reading_of = reading.reading_of
 
+    @functools.wraps(reading_of)
     def checked(*arguments: Any) -> Any:
         made = reading_of(*arguments)
         assert not (false := list(untrue(made))), false
