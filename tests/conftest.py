@@ -30,7 +30,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 # Its own doctests are looked for in every module: the scripts are read by tests, not imported, and `layers_torch` is
 # PyTorch's side of a comparison.
 collect_ignore_glob = ["scripts/*"]
-collect_ignore = [] if find_spec("torch") else ["layers_torch.py"]
+collect_ignore = [] if find_spec("torch") else ["layers_torch.py", "torch_numpy.py"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -365,3 +365,16 @@ def test_what_lasts_is_not_warned_of() -> None:
     x = -X
     compiled = eb.compile(loss, X)
     np.testing.assert_allclose(compiled(x), loss(x), rtol=1e-14)
+
+
+def test_what_is_written_onto_a_diagonal_says_nothing_of_the_order_in_memory() -> None:
+    def loss(x: Any) -> Any:
+        m = x @ x.T
+        d = np.diag(m) + np.trace(m)
+        return np.sum(d * d) + np.sum(np.sin(0.5 * (m[1:] - m[:-1]) @ m))
+
+    x = np.random.default_rng(0).random((3, 3))
+    gradient = eb.grad(loss)
+    np.testing.assert_allclose(eb.compile(gradient, x)(x), gradient(x))
+    slopes = [(loss(x + 1e-6 * e) - loss(x - 1e-6 * e)) / 2e-6 for e in np.eye(9).reshape(9, 3, 3)]
+    np.testing.assert_allclose(gradient(x).reshape(-1), slopes, rtol=1e-6)

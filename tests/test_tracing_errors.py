@@ -138,11 +138,11 @@ def test_a_result_written_into_a_plain_array() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: np.maximum.at(x, 0, 1), "np.maximum.at is not read: np.add.at and np.subtract.at are"),
+        (lambda x: np.maximum.at(x, [0] * 65, 1), "np.maximum.at is read where no place is named twice, or few"),
         (lambda x: np.exp(x, where=x > 0), "np.exp(…, where=…) without out= leaves entries undefined: use np.where"),
         (lambda x: np.cumsum(x, 0, None, bad=1), "raised TypeError"),
         (lambda x: np.put(x, [0, 1, 2], [1, 2]), "np.put of fewer or more values than places is not read"),
-        (lambda x: np.place(x, x > 0, 1), "np.place changes its argument, and is not read: write it with x[…] = …"),
+        (lambda x: np.place(x, x > 0, [1, 2]), "np.place of several values is not read: use np.where"),
         (lambda x: x.partition(1), ".partition of an array is not read"),
         (lambda x: x.tobytes(), ".tobytes of an array is not read"),
         (lambda x: x.nonsense, "raised AttributeError: 'numpy.ndarray' object has no attribute 'nonsense'"),

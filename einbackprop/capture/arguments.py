@@ -45,6 +45,8 @@ class Arguments:
             for n, axis in enumerate(self.recorder.axes[name]):
                 axis.place = f"{label}.shape[{n}]" if leaf.ndim > 1 else f"len({label})"
         self.inputs.append((name, path, leaf.dtype.name))
+        if leaf.ndim > 1:
+            self.recorder.laid[name] = order_of(leaf)
         self._by_id[id(leaf)] = leaf, name
         self._roots[id(nesting.root(leaf))] += 1
 
@@ -78,3 +80,8 @@ class Arguments:
             axis.place = self._labels[position]
             self._sizes[position] = size_of(axis)
         return self._sizes[position]
+
+
+def order_of(array: Any) -> str | tuple[int, ...]:
+    """How an array lies in memory: C, F, or its strides."""
+    return "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else array.strides

@@ -95,7 +95,8 @@ def assemble(
     sized = Sized(recorder, lettering.chosen, lettering.given(inputs))
     (places, by_place), (claims, by_claim) = sized.places(), sized.claims()
     program = replace(program, made_of=lettering.made_of(inputs), expressions=sized.expressions(lettering.order),
-                      places=places, claims=claims, held=lettering.held(inputs) | by_place | by_claim)
+                      places=places, claims=claims, held=lettering.held(inputs) | by_place | by_claim,
+                      laid={names[n]: order for n, order in recorder.laid.items() if recorder.decisions.mattered})
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}

@@ -79,7 +79,7 @@ def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
 def sentence(kind: Kind, source: Source | None, answers: Sequence[Any]) -> str:
     """``if W[0, 0] > 1.3`` in line 7 was taken as false."""
     code = shortened(code_of(source)) if source else ""
-    where = f"`{code}` in line {source.line}" if source else "a line that is not known"
+    where = (f"`{code}` in " if code else "") + f"line {source.line}" if source else "a line that is not known"
     match kind:
         case "values" | "sizes":
             return f"{where} {taken(code, answers)}{'' if kind == 'values' else ' at these sizes'}"

@@ -15,7 +15,7 @@ from .memory import View, is_traced
 from .pointwise import cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .selections import Selection
-from .sizes import as_number, axes_of, frozen, is_measured, plain, sized_axis
+from .sizes import as_number, axes_of, frozen, is_measured, key_of, plain, sized_axis
 
 FEW = 2  # numbers: so few say of each other what more do not, as that all are 0 or 1
 
@@ -68,7 +68,7 @@ def filled_letters(recorder: Recorder, letters: Sequence[str], number: Any, valu
 def identity(recorder: Recorder, n: Any, m: Any, k: int, value: Any) -> Any:
     """``np.eye``: the bracket ``[i=j]``; both axes are one dimension where the matrix is square."""
     rows = axis_of_size(recorder, n)
-    columns = rows if m is None or (int(m) == int(n) and k == 0) else axis_of_size(recorder, m)
+    columns = rows if m is None or (key_of(m) == key_of(n) and k == 0) else axis_of_size(recorder, m)
     i, j = map(recorder.dimensions.letter, (rows, columns))
     bracket = Bracket(Position.of(i, constant=k), "=", Position.of(j))
     return recorder.define([i, j], lambda out, source: Contract(out, (), (bracket,), source=source), value)

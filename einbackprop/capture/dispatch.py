@@ -15,6 +15,7 @@ from . import contractions
 from .failures import MismatchError, asks_numpy
 from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
+from .rarer import at_places
 from .recorder import Recorder
 from .rules import ABOUT_SHAPES, ABOUT_VALUES, REDUCTIONS, RULES, WRITES, unwrap
 from .writing import add_at, assign
@@ -113,7 +114,8 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     if not is_traced(inputs[0]):
         raise TraceError(LOST)
     if ufunc not in (np.add, np.subtract):
-        raise TraceError(f"np.{ufunc.__name__}.at is not read: np.add.at and np.subtract.at are")
+        at_places(recorder, ufunc, inputs[0], *inputs[1:])
+        return
     add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
     recorder.ordered |= recorder.viewed
     require_followed(inputs[0])

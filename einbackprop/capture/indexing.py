@@ -15,7 +15,7 @@ from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, positions
-from .sizes import frozen, is_measured, plain, product_of_sizes
+from .sizes import as_number, axes_of, frozen, is_measured, plain, product_of_sizes
 
 Key = list[Any]
 WHOLE = slice(None)
@@ -103,14 +103,16 @@ def entry(recorder: Recorder, item: Any) -> Any:
         return item.picked()
     if isinstance(item, range | list):
         return lift(recorder, as_array(recorder, list(item), None if len(item) else int, copy=False))
+    if type(item) in (bool, np.bool_):
+        return lift(recorder, np.array(item))
     if type(item) is np.ndarray:
-        return lift(recorder, item) if item.ndim else int(item)
+        return lift(recorder, item) if item.ndim or item.dtype == bool else int(item)
     return item
 
 
 def is_mask(item: Any) -> bool:
-    """Whether an item is an array of booleans."""
-    return is_traced(item) and bool(item.axes) and np.asarray(item.value).dtype == bool
+    """Whether an item is an array of booleans, or one: that takes no axis."""
+    return is_traced(item) and np.asarray(item.value).dtype == bool
 
 
 def is_index_array(item: Any) -> bool:
@@ -125,7 +127,8 @@ def is_advanced(item: Any) -> bool:
 
 def is_number(item: Any) -> bool:
     """Whether an item is one integer."""
-    return is_measured(item) or isinstance(item, int | np.integer) or (is_traced(item) and not item.axes)
+    alone = is_traced(item) and not item.axes and not is_mask(item)
+    return is_measured(item) or isinstance(item, int | np.integer) or alone
 
 
 def without_masks(recorder: Recorder, items: Key) -> Key:
@@ -150,9 +153,8 @@ def view_of(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
         axis, size = array.axes[n], shape[n]
         if isinstance(item, slice):
             wanted = range(size)[concrete_key(item)]
-            if wanted == range(size) and axis and item.stop is not None and size > 1:
-                extent = extent_along(recorder, array, n)
-                recorder.ends(extent, item.stop if plain(item.stop) >= 0 else extent + item.stop)
+            if wanted == range(size) and axis:
+                require_whole(recorder, item, extent_along(recorder, array, n))
             if wanted == range(size) or (size == 1 and len(wanted) == 1):
                 axes.append(axis)
                 continue
@@ -205,8 +207,34 @@ def narrow(recorder: Recorder, array: View, window: list[Any], i: int, extent: A
         raise IndexError(f"index {place} is out of bounds for axis with size {size}")
     picked = is_traced(item) and before is None and place >= 0
     window[i] = At(start + step * (place % size), recorder.read(item).ref.name if picked else "")
-    if not is_traced(item) and size > 1:
-        recorder.spot(stored, begin + step * (item if place >= 0 else extent + item))
+    if not is_traced(item):
+        recorder.spot(stored, begin + step * from_the_start(recorder, item, extent))
+
+
+def from_the_start(recorder: Recorder, item: Any, extent: Any) -> Any:
+    """A position as an expression of sizes; where it is the first of one, as ``x[-1]`` may be, that is so here only."""
+    place = item if plain(item) >= 0 else extent + item
+    if plain(place) or not is_measured(place):
+        return place
+    if not is_fixed(extent):
+        recorder.met("frozen", as_number(extent), axes_of(extent))
+    return 0
+
+
+def require_whole(recorder: Recorder, item: slice, extent: Any) -> None:
+    """A slice takes all of an axis: where its bounds do not say so for every size, it is so at these sizes only."""
+    if is_fixed(extent):
+        return
+    start, stop, step = item.start, item.stop, item.step
+    if stop is not None:
+        recorder.ends(extent, stop if plain(stop) >= 0 else extent + stop)
+    if (start is not None and (is_measured(start) or plain(start) < 0)) or (step is not None and plain(step) != 1):
+        recorder.met("frozen", as_number(extent), axes_of(extent))
+
+
+def is_fixed(extent: Any) -> bool:
+    """Whether how many entries there are is a number that stands in the code."""
+    return not is_measured(extent) or all(axis.root().literal for axis in axes_of(extent))
 
 
 def extent_along(recorder: Recorder, array: View, n: int) -> Any:
@@ -265,7 +293,7 @@ def picked_letters(recorder: Recorder, base: View, items: Key) -> tuple[Indexed,
         if advanced:
             recorder.flatten(x, n)
     arrays = [
-        counted_from_the_start(recorder, lift(recorder, item), recorder.size(axis))
+        counted_from_the_start(recorder, lift(recorder, item), axis)
         for axis, item in zip(x.axes, items, strict=True)
         if is_index_array(item)
     ]
@@ -280,7 +308,7 @@ def picked_letters(recorder: Recorder, base: View, items: Key) -> tuple[Indexed,
             extent = extent_along(recorder, base, n)
             place = int(item.value if is_traced(item) else plain(item)) % recorder.size(x.axes[n])
             if not is_traced(item):
-                recorder.spot(recorder.dimensions.axis(x.axes[n]), item if plain(item) >= 0 else extent + item)
+                recorder.spot(recorder.dimensions.axis(x.axes[n]), from_the_start(recorder, item, extent))
             brackets.append(Bracket(Position.of(x.axes[n]), "=", Position((), place)))
         elif counts_up(positions_, recorder.size(x.axes[n])) and len(index.ref.indices) == 1:
             letter = index.ref.indices
@@ -314,13 +342,16 @@ def counts_up(index: View, size: int) -> bool:
     return is_constant and value.size == size == max(value.shape) and bool((value.reshape(-1) == np.arange(size)).all())
 
 
-def counted_from_the_start(recorder: Recorder, index: Any, size: int) -> Any:
-    """Positions that count from the end as positions that count from the start."""
+def counted_from_the_start(recorder: Recorder, index: Any, letters: str) -> Any:
+    """Positions that count from the end of an axis as positions that count from the start."""
+    size = recorder.extent(letters)
     value = np.asarray(index.value)
     if not value.size or value.min() >= 0:
         return index
     if index.buffer.name in recorder.constants and index.buffer.name not in recorder.made:
-        return recorder.constant(value % size)
+        if not is_fixed(size):
+            recorder.met("frozen", as_number(size), axes_of(size))
+        return recorder.constant(value % plain(size))
     return lift(recorder, np.where(index < 0, index + size, index))
 
 

@@ -141,6 +141,7 @@ def along(axis: int) -> tuple[slice, ...]:
 def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any:
     """``np.roll``: the last entries, then the others."""
     array: Any = lift(recorder, a)
+    shift = operator.index(shift) if is_traced(shift) and not shift.axes else shift
     if axis is None:
         return np.reshape(rolled(recorder, np.reshape(array, -1), shift, 0, np.reshape(value, -1)), np.shape(value))
     shifts = [shift] if is_measured(shift) else np.broadcast_to(frozen(shift), np.size(axis)).tolist()
@@ -148,6 +149,8 @@ def rolled(recorder: Recorder, a: Any, shift: Any, axis: Any, value: Any) -> Any
         i %= len(array.axes)
         size, extent = np.shape(array.value)[i], array.shape[i]
         by = by if all(goes_without_saying(operator.lt, by * sign, extent) for sign in (1, -1)) else frozen(by)
+        if plain(by) and is_measured(extent) and abs(plain(by)) >= size:
+            frozen(extent)
         if plain(by) % size if size else 0:
             cut = -by if -size < plain(by) < 0 else extent - by if 0 < plain(by) < size else size - by % size
             last, first = array[(*along(i), slice(cut, None))], array[(*along(i), slice(None, cut))]

@@ -94,7 +94,9 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     merged = merged_view(recorder, array, plan, sizes, value)
     if merged is not None:
         claim_sizes(recorder, merged, wanted)
-        return merged if is_view else merged.copied(value)
+        made = merged if is_view else merged.copied(value)
+        recorder.decisions.decided(array, made, axes_along(array), is_view)
+        return made
     shared = array if is_view else array.copied(array.value)
 
     def read() -> View:
@@ -108,7 +110,15 @@ def reshaped(recorder: Recorder, array: View, shape: Any, value: Any) -> Any:
     if is_view:
         follows(made, array, lambda: read().buffer.name,
                 lambda: reshaped(recorder, made, np.shape(array.value), array.value))  # fmt: skip
+    recorder.decisions.decided(array, made, axes_along(array), is_view)
     return made
+
+
+def axes_along(array: View) -> tuple[Axis, ...]:
+    """The dimensions of all axes of an array."""
+    stored = array.recorder.axes[array.recorder.current(array.buffer)]
+    every = [i for axis in array.axes for i in axis]
+    return tuple(w.axis if isinstance(w := array.window[i], Slice) else stored[i] for i in every)
 
 
 def with_the_rest(array: Any, wanted: list[Any]) -> list[Any]:
@@ -255,7 +265,12 @@ def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> A
     for j, size in enumerate(np.shape(value)):
         i = j - (np.ndim(value) - len(x.axes))
         own = x.axes[i] if i >= 0 else ""
-        if (not own or recorder.size(own) == 1) and size != 1:
+        named = named_axis(shape[j])
+        if own and recorder.size(own) == 1 and size != 1:
+            for letter in own:
+                recorder.dimensions.axis(letter).unit = True
+            own = ""
+        if not own and (size != 1 or named is not None):
             own = recorder.dimensions.letter(axis_of_size(recorder, shape[j]))
         axes.append(own)
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)

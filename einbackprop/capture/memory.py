@@ -180,6 +180,7 @@ def require_followed(array: View) -> None:
     would be lost to one of them."""
     if not isinstance(array.value, np.ndarray):
         return
+    array.recorder.decisions.written(array)
     for other in array.recorder.living.sharing(array):
         if other.buffer.root is not array.buffer.root and overlap(other.value, array.value):
             raise TraceError(UNFOLLOWED)

@@ -30,6 +30,7 @@ Make = Callable[..., Any]
 LISTS = frozenset({
     np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.append, np.einsum, np.tensordot,
     np.broadcast_arrays, np.linalg.multi_dot, np.select, np.ravel_multi_index, np.ix_,
+    np.piecewise,
 })  # fmt: skip
 """Functions that take a list of arrays as such."""
 
@@ -84,7 +85,8 @@ class Function:
         return value
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.function, name)
+        found = getattr(self.function, name)
+        return Function(found, self._recorder) if name in ("reduce", "accumulate") else found
 
 
 class Casting(type):
@@ -154,11 +156,29 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
             "c_": Joined(recorder, -1),
             "r_": Joined(recorder, 0),
             "linalg": Module(np.linalg, {}, wrapped),
-            "random": Module(random, {}, wrapped),
+            "random": Module(random, generators(random, wrapped), wrapped),
             "lib": Module(np.lib, {"stride_tricks": tricks}, lambda value: value),
         },
         wrapped,
     )
+
+
+def generators(random: ModuleType, wrapped: Make) -> dict[str, Any]:
+    """The makers of random numbers whose permutations take a size for the number that it is."""
+
+    def of_plain_numbers(kind: type) -> type:
+        def permutation(self: Any, x: Any, *rest: Any, **keywords: Any) -> Any:
+            return kind.permutation(self, frozen(x), *rest, **keywords)  # type: ignore[attr-defined]
+
+        return type(kind.__name__, (kind,), {"permutation": permutation})
+
+    own = of_plain_numbers(np.random.Generator)
+    return {
+        "permutation": lambda x: wrapped(random.permutation)(frozen(x)),
+        "RandomState": of_plain_numbers(np.random.RandomState),
+        "Generator": own,
+        "default_rng": lambda seed=None: own(np.random.default_rng(frozen(seed)).bit_generator),
+    }
 
 
 def math_for(recorder: Recorder) -> Module:
@@ -255,7 +275,10 @@ def makers(recorder: Recorder) -> dict[str, Any]:
         if not is_traced(made):
             return np.array(made, ndmin=ndmin) if ndmin else made
         value = np.array(made.value, real, copy=own or copy, order=order, ndmin=ndmin)
-        return creation.taken_as(recorder, made, value)
+        taken = creation.taken_as(recorder, made, value)
+        if order in ("C", "F") and not (own or copy):
+            recorder.decisions.decided(made, taken, (), taken.buffer.root is made.buffer.root)
+        return taken
 
     def fromiter(iter: Any, dtype: Any, count: int = -1, **keywords: Any) -> Any:
         numbers = list(iter if count < 0 else islice(iter, count))

@@ -253,6 +253,7 @@ class Recorder(Way):
 
     def read(self, array: View) -> Indexed:
         """The array with fresh letters; a view of part of a buffer is gathered first, once."""
+        self.meetings += self.decisions.read(array)
         name = self.current(array.buffer)
         kept = list(range(len(self.axes[name])))
         if any(array.window):

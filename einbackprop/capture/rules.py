@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, picking, reductions, windows, writing
+from . import contractions, creation, joining, layout, picking, rarer, reductions, windows, writing
 from .memory import is_traced
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
@@ -382,10 +382,13 @@ RULES: dict[Any, Rule] = {
     np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
     np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
     np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,
-    np.fill_diagonal: writing.fill_diagonal, np.put: writing.put,
+    np.fill_diagonal: writing.fill_diagonal, np.put: writing.put, np.place: rarer.place,
+    np.extract: rarer.extracted, np.compress: rarer.compressed, np.resize: rarer.resized,
+    np.atleast_3d: rarer.with_three_axes, np.partition: rarer.partitioned, np.piecewise: rarer.piecewise,
+    np.apply_along_axis: rarer.along_an_axis,
 }  # fmt: skip
 
-WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, np.put})
+WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, np.put, np.place})
 """Functions that write into their first argument: the rule itself does that, on the traced array and the plain one."""
 
 REDUCTIONS: dict[np.ufunc, Rule] = {

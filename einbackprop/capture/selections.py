@@ -19,6 +19,8 @@ from .sizes import plain
 
 def positions(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
     """Where a mask holds, as index arrays: they are kept as they are in this run."""
+    if not mask.axes:
+        raise TraceError("one truth value among indices is not read: use np.where or if")
     message = "which entries a mask picks depends on values: here they are those of this run"
     return tuple(recorder.kept(index, message) for index in np.nonzero(mask.value))
 

@@ -311,7 +311,8 @@ class Flat(np.lib.mixins.NDArrayOperatorsMixin):
         return int(rounds(self.array.size))
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.copy())
+        entries = self.copy()
+        return (entries[n] for n in range(rounds(entries.shape[0])))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TraceError("np.array(x.flat) and the like are not read: write x.reshape(-1)")

@@ -11,6 +11,7 @@ from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .expressions import of_axis
+from .sharing import Decisions
 from .sizes import axes_of, froze, is_measured, key_of, named_axis, plain, terms_of, told
 from .terms import Terms, added, axes_in, rooted, settled
 from .terms import key as terms_key
@@ -41,6 +42,9 @@ class Way:
         The constants that count as far as a size says, and what to say of them.
     counts : mapping of value name to (begin, step)
         The constants that count along an axis, from an expression of sizes.
+    decisions : Decisions
+        The views and copies of which other sizes might make the other.
+    laid : mapping of argument to how it lies in memory
     keeps_sizes : bool
         Whether expressions of sizes get letters of their own in factors; else they are numbers, which is written down.
     """
@@ -51,6 +55,7 @@ class Way:
         self.sized: dict[str, Meeting] = {}
         self.counts: dict[str, tuple[Any, int]] = {}
         self.keeps_sizes = False
+        self.decisions, self.laid = Decisions(), dict[str, str | tuple[int, ...]]()
         self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet

@@ -251,7 +251,8 @@ def write_picked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
         made = scatter(recorder, x.ref.name, x.ref.indices, rest, table, brackets)
     else:
         source = recorder.read(in_kind(recorder, target, new))
-        align(recorder, Indexed(x.ref, axes), source)
+        letters = x.ref.indices + "".join(bracket.letters for bracket in brackets)
+        align(recorder, Indexed(x.ref, ["".join(i for i in axis if i in letters) for axis in axes]), source)
         made = recorder.emit(
             x.ref.indices, lambda o, line: Update(o, Ref(x.ref.name, o.indices), source.ref, brackets, None, line)
         )
@@ -321,7 +322,7 @@ def fits_mask(mask: View, new: Any) -> bool:
     """Whether what is written where a mask holds can be written with the whole array."""
     if type(new) is Selection:
         return same_mask(new.mask, mask)
-    return is_scalar(new) or (is_traced(new) and not new.axes)
+    return is_scalar(new) or (is_traced(new) and not new.axes) or not mask.axes
 
 
 @asks_numpy
@@ -329,7 +330,7 @@ def write_masked(recorder: Recorder, array: View, items: Key, new: Any) -> None:
     """``x[mask] = v``: v where the mask holds, x elsewhere."""
     mask = items[0]
     rest = [slice(None)] * len(mask.axes) + items[1:]
-    target = view_of(recorder, array, rest, array.value[tuple(map(concrete_key, rest))])
+    target = view_of(recorder, array, rest, array.value[(*map(concrete_key, rest), ...)])
     before: Any = target.copied(np.array(target.value))
     spread = mask[(..., *(None,) * (len(target.axes) - len(mask.axes)))]
     if type(new) is Selection:

@@ -319,6 +319,9 @@ class Program:
     made_of : mapping of letter to letters
         Letters whose sizes are made of those of others: with such a size as a number, those are held as well. None for
         a size that is a number in the code.
+    laid : mapping of name to str or tuple of int
+        Inputs that must lie in memory as they did when it was read, since a view of one was written to that would else
+        be a copy, or a copy that would be a view: in the order of "C" or "F", or with these strides.
     conditions : tuple of str
         Conditions on values that went one way when it was read.
     expressions : mapping of letter to Size
@@ -340,6 +343,7 @@ class Program:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     held: Mapping[str, str] = field(default_factory=dict, compare=False)
     made_of: Mapping[str, str] = field(default_factory=dict, compare=False)
+    laid: Mapping[str, str | tuple[int, ...]] = field(default_factory=dict, compare=False)
     conditions: tuple[str, ...] = field(default=(), compare=False)
     expressions: Mapping[str, Size] = field(default_factory=dict, compare=False)
     places: Mapping[tuple[str, int], Place] = field(default_factory=dict, compare=False)

@@ -15,6 +15,7 @@ from ..core.choices import Choice, positions_of
 from ..core.program import Program
 from ..errors import DerivationError
 from .accumulation import vjp
+from .guarding import without_nan_here
 
 Wrt = int | tuple[int, ...]
 
@@ -46,7 +47,9 @@ def derive(loss: Callable[..., Any], *arguments: Any, wrt: Choice = 0) -> Progra
     chosen = positions_of(loss, wrt)
     arguments = with_arrays(arguments, chosen)
     forward = forward_of(loss, arguments)
-    return nested(vjp(forward, names_of(forward, chosen)), arguments, chosen, first=0)
+    derived = vjp(forward, names_of(forward, chosen))
+    derived = without_nan_here(derived, forward, [nesting.get(arguments, i.path) for i in derived.inputs])
+    return nested(derived, arguments, chosen, first=0)
 
 
 def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:

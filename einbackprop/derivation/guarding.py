@@ -6,15 +6,18 @@ reciprocal is a factor of the gradient, times a mask that is 0. Here every facto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..capture.verification import combinations
+from ..core.interpretation import evaluate
 from ..core.program import Contract, Equation, Factor, Map, Program, Ref
 
+WORK = 2_000_000  # combinations of letters that are run over to see whether a gradient is nan
 SELECTING = frozenset({"where", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 SINGULAR = frozenset({"power", "pow", "log", "log2", "log10", "log1p"})
 
@@ -29,8 +32,28 @@ def may_meet_infinity(program: Program, run: Callable[[], Any]) -> bool:
         return bool(maps & SINGULAR) and any(map(has_nan, arrays_in(run())))
 
 
-def without_infinite_factors(program: Program) -> Program:
-    """A derived program in which every factor of a derivative that is infinite or nan counts as 0."""
+def without_nan_here(program: Program, forward: Program, arrays: Sequence[Any]) -> Program:
+    """A derived program without the nan that it gives for these arrays at which the loss is finite.
+
+    The factors that are not finite here count as 0 wherever they are not.
+    """
+    steep = any(isinstance(e, Map) and e.function in SINGULAR for e in program.equations)
+    if not steep or sum(combinations(e, program.sizes) for e in program.equations) > WORK:
+        return program
+    with np.errstate(all="ignore"):
+        values, _ = evaluate(program, arrays)
+        if not any(has_nan(values[ref.name]) for ref in program.outputs):
+            return program
+        losses = evaluate(forward, arrays)[0]
+    if not all(np.isfinite(losses[ref.name]).all() for ref in forward.outputs):
+        return program  # the nan is the user's own
+    poles = {name for name, value in values.items() if value.dtype.kind in "fc" and not np.isfinite(value).all()}
+    return without_infinite_factors(program, poles)
+
+
+def without_infinite_factors(program: Program, among: Container[str] | None = None) -> Program:
+    """A derived program in which every factor of a derivative that is infinite or nan counts as 0, or those among some.
+    """
     zero = "zero_for_infinite"
     equations: list[Equation] = [Contract(Ref(zero, ""), (), (), Factor.of(0))]
     letters = {i.ref.name: i.ref.indices for i in program.inputs}
@@ -38,6 +61,8 @@ def without_infinite_factors(program: Program) -> Program:
 
     def finite(ref: Ref) -> Ref:
         own = letters.get(ref.name, "")
+        if among is not None and ref.name not in among:
+            return ref
         if ref.name in made or len(set(own)) < len(own) or ref.name not in letters:
             return Ref(made.get(ref.name, ref.name), ref.indices)
         test, value = (Ref(f"{ref.name}_{what}", own) for what in ("is_finite", "where_finite"))

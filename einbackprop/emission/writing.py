@@ -195,7 +195,7 @@ def size_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
 
 
 def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
-    """The lines that refuse sizes for which the program does not hold, and the inputs that they look at."""
+    """The lines that refuse sizes and layouts for which the program does not hold, and the inputs that they look at."""
     used = used_names(program)
     lines, looked = [], set()
     for letter, reason in {**scope.held, **program.held}.items():
@@ -207,6 +207,12 @@ def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
         size = f"{scope.names[chosen.ref.name]}.shape[{chosen.ref.indices.index(letter)}]"
         told = literal(f"{size} must be {program.sizes[letter]}: {comment(reason)}")
         lines += [f"if {size} != {program.sizes[letter]}:", f"{INDENT}raise ValueError({told})"]
+    for name, order in program.laid.items():
+        own = scope.names[name]
+        looked.add(name)
+        other = f"not {own}.flags.{order.lower()}_contiguous" if isinstance(order, str) else f"{own}.strides != {order}"
+        told = literal(f"{own} must lie in memory as when this was read: a view or a copy of it is written to")
+        lines += [f"if {other}:", f"{INDENT}raise ValueError({told})"]
     return lines, looked
 
 

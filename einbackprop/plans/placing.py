@@ -144,6 +144,7 @@ def region(work: Workspace, stacks: Stacks, place: Place, order: str) -> View:
     if place.stack not in stacks.made:
         axes = {form.letters: n for n, form in enumerate(place.forms)}
         inner = [out[axes[i]] for i in order if axes[i] != place.axis]
+        inner += [letter for n, letter in enumerate(out) if n != place.axis and letter not in inner]  # of one position
         view = work.allocate(out[place.axis] + "".join(inner), work.dtypes[place.stack], place.stack)
         view.root.last = max(view.root.last, work.last.get(place.stack, -1))
         if not place.is_whole:

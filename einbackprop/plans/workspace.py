@@ -259,8 +259,8 @@ class Workspace:
         if ref.name in self.values:
             return memory_order(self.values[ref.name].named(ref.indices))
         made = self.defining.get(ref.name)
-        if made is None or depth == 0 or not is_elementwise(made):
-            return None
+        if made is None or depth == 0 or not is_elementwise(made) or len(set(made.out.indices)) < len(ref.indices):
+            return None  # a diagonal says nothing of the order
         table = dict(zip(made.out.indices, ref.indices, strict=True))
         for other in operands(made):
             if set(other.indices) == set(made.out.indices) and len(other.indices) == len(set(other.indices)):
