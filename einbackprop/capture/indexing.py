@@ -226,9 +226,10 @@ def require_whole(recorder: Recorder, item: slice, extent: Any) -> None:
     if is_fixed(extent):
         return
     start, stop, step = item.start, item.stop, item.step
-    if stop is not None:
+    if stop is not None and plain(extent):
         recorder.ends(extent, stop if plain(stop) >= 0 else extent + stop)
-    if (start is not None and (is_measured(start) or plain(start) < 0)) or (step is not None and plain(step) != 1):
+    if (start is not None and (is_measured(start) or plain(start) < 0)) or (step is not None and plain(step) != 1) or (
+            stop is not None and not plain(extent)):  # fmt: skip
         recorder.met("frozen", as_number(extent), axes_of(extent))
 
 

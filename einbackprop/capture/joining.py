@@ -211,14 +211,17 @@ def tiled_axis(recorder: Recorder, array: View, i: int, n: Any) -> Any:
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 
 
-def parts_of(array: Any, sections: Any, axis: int) -> list[Any]:
-    """``np.split``: slices. Where they do not come out even, the first are longer by one, as in NumPy."""
+def parts_of(array: Any, sections: Any, axis: int, even: bool = True) -> list[Any]:
+    """``np.split``: slices. Where they do not come out even, the first are longer by one, as in NumPy; ``even`` says
+    that it raises there."""
     i = axis % len(array.axes)
     size = array.shape[i]
     if is_scalar(sections):
         count = int(frozen(sections))
         long = plain(size) % count
-        each = frozen(size) // count if long else evenly(size, count)
+        each = frozen(size) // count if long else evenly(size, count) if even else size // count
+        if not even and not long and is_measured(size):
+            array.recorder.claim(size, each * count)
         bounds = [n * each + min(n, long) for n in range(count)] + [None]
     else:
         bounds = [0, *(int(b.value) if is_traced(b) else b for b in sections), None]

@@ -293,8 +293,8 @@ def _column_stack(r: Recorder, v: Any, tup: Any) -> Any:
     return joining.concatenated(r, columns, 1, v)
 
 
-def _split(r: Recorder, v: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    return joining.parts_of(lift(r, ary), indices_or_sections, axis)
+def _split(r: Recorder, v: Any, ary: Any, indices_or_sections: Any, axis: int = 0, *, even: bool = True) -> Any:
+    return joining.parts_of(lift(r, ary), indices_or_sections, axis, even)
 
 
 def _hsplit(r: Recorder, v: Any, ary: Any, indices_or_sections: Any) -> Any:
@@ -363,7 +363,7 @@ RULES: dict[Any, Rule] = {
     np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),
     np.stack: lambda r, v, arrays, axis=0: joining.stacked(r, arrays, axis, v),
     np.hstack: _hstack, np.vstack: _vstack, np.dstack: _dstack, np.column_stack: _column_stack,
-    np.split: _split, np.array_split: _split, np.hsplit: _hsplit,
+    np.split: _split, np.array_split: partial(_split, even=False), np.hsplit: _hsplit,
     np.vsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 0),
     np.pad: in_numbers(_pad), np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
     np.fliplr: lambda r, v, m: joining.flipped(lift(r, m), 1),

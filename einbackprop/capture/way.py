@@ -138,7 +138,7 @@ class Way:
         """A slice ends where an axis does: where that is not the same expression, it is so at these sizes only."""
         if key_of(stop) == key_of(extent):
             return
-        if is_measured(stop) and not stop.lost:
+        if is_measured(stop) and not stop.lost and plain(stop) == plain(extent):
             self.claim(extent, stop)
         else:
             self.met("frozen", f"{told(extent)} is at most {plain(stop)}", axes_of(extent))

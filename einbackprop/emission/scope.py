@@ -90,6 +90,10 @@ class Scope:
         dimension = self.program.dimension(letter)
         if dimension.letters not in self.used_sizes:
             made = self.program.expressions.get(dimension.letters[0])
+            if made is not None and not dimension.size:  # what is empty here says nothing of what is not
+                for source in made.letters:
+                    self.held.setdefault(source, f"{letter} = 0 is made of it")
+                return "0"
             if made is not None:
                 code = made.code(self.size)
                 if not made.positive:
