@@ -37,7 +37,7 @@ def axis_of_size(recorder: Recorder, size: Any) -> Axis:
 def filled(recorder: Recorder, shape: Any, number: Any, value: Any) -> Any:
     """``np.zeros``, ``np.ones``, ``np.full``: one number everywhere; an axis of size 1 is a unit axis."""
     axes = axes_of_shape(recorder, shape)
-    letters = ["" if axis.size == 1 and axis.root() is axis else recorder.dimensions.letter(axis) for axis in axes]
+    letters = ["" if axis.size == 1 and axis.root().literal else recorder.dimensions.letter(axis) for axis in axes]
     return filled_letters(recorder, letters, number, value)
 
 
