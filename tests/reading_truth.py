@@ -1,7 +1,7 @@
 """Whether what a reading prints is true: each form of a formula, read back from its text and evaluated with the values
 that its statement read, gives what the statement made."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -81,11 +81,12 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
     except FAILURES as failure:
         yield Untrue("equation", code, formula.equation, f"{type(failure).__name__}: {failure}")
         return
-    if fault := difference(formula.equation, value, expected, error):
+    rough = rounding([*values.values(), made[0].array])
+    if fault := difference(formula.equation, value, expected, error + rough):
         yield Untrue("equation", code, formula.equation, fault)
     arrays = {a.spelling.text: a.array for a in reversed(accesses)} | dict(line.numbers)
     if formula.einsum is not None and MARK not in formula.einsum:
-        yield from untrue_code(code, formula.einsum, statement, arrays, made[0].array)
+        yield from untrue_code(code, formula.einsum, statement, arrays, made[0].array, rough)
     if formula.matrix is not None:
         nodes = [node for node in statement.right.walk() if node.kind == "value"]
         letters = {a.spelling.text: "".join(a.spelling.letters(a.letters)) for a in accesses}
@@ -100,11 +101,22 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
         except FAILURES as failure:
             yield Untrue("matrix", code, formula.matrix, f"{type(failure).__name__}: {failure}")
             return
-        if fault := difference(formula.matrix, product, np.broadcast_to(right[0], product.shape), 1e-5 * abs(product)):
+        expected = np.broadcast_to(right[0], product.shape)
+        if fault := difference(formula.matrix, product, expected, 1e-5 * abs(product) + rough):
             yield Untrue("matrix", code, formula.matrix, fault)
 
 
-def untrue_code(code: str, line: str, statement: Any, arrays: Mapping[str, Any], made: Any) -> Iterator[Untrue]:
+def rounding(values: Sequence[Any]) -> float:
+    """How far off values may be that are made of some others: a few roundings of the largest, in the narrowest type."""
+    arrays = [array for array in map(np.asarray, values) if array.dtype.kind == "f" and array.size]
+    narrowest = max((float(np.finfo(array.dtype).eps) for array in arrays), default=2e-16)
+    largest = max((float(np.max(np.abs(array[np.isfinite(array)]), initial=0)) for array in arrays), default=0.0)
+    return 16 * narrowest * max(largest, 1.0)
+
+
+def untrue_code(
+    code: str, line: str, statement: Any, arrays: Mapping[str, Any], made: Any, rough: float
+) -> Iterator[Untrue]:  # fmt: skip
     """Whether a line with einsum, pasted in the place of the right-hand side, gives what the statement made."""
     try:
         value = code_value(line, arrays)
@@ -115,5 +127,5 @@ def untrue_code(code: str, line: str, statement: Any, arrays: Mapping[str, Any],
         return
     if np.shape(value) != np.shape(made):
         yield Untrue("einsum", code, line, f"has the shape {np.shape(value)}, not {np.shape(made)}")
-    elif fault := difference(line, value, made):
+    elif fault := difference(line, value, made, rough):
         yield Untrue("einsum", code, line, fault)

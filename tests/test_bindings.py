@@ -64,7 +64,7 @@ READ = {
     "augmented": """
         g[b,i] = 0
         h[b,j] = Σ_i W[b,i] X[i,j]
-        h[b,j] -= 1/K Σ_k h[b,k]
+        h[b,k] -= 1/J Σ_j h[b,j]
         h[b,j] /= 5
         loss += Σ_bj h[b,j] h[b,j]
         loss *= 0.5

@@ -9,7 +9,7 @@ from weakref import ref
 
 from ..core.program import Source
 from ..core.spelling import Spelling
-from .memory import At, View, Window
+from .memory import At, Slice, View, Window
 from .sites import Statement
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ class Resolver:
         )  # fmt: skip
 
     def _bound(self, seen: list[Seen]) -> tuple[Access, ...]:
-        return tuple(made for one in seen for made in self.accesses(one.text, one.rank, one.held)[:1])
+        made = (access for one in seen for access in self.accesses(one.text, one.rank, one.held)[:1])
+        return tuple(access for access in made if access.value)
 
     def accesses(self, text: str, rank: int, held: Held, inner: bool = False) -> list[Access]:
         """The values that an expression held: the one in memory, and what was made of it where axes that a reshape
@@ -184,7 +185,7 @@ class Resolver:
             kept = [i for i, w in enumerate(held.window) if not isinstance(w, At)]
             gathered = self._recorder.gathered(held.value, held.window)
             if gathered is None:
-                return []
+                return [self._part(text, rank, held)] if held.array is not None else []
             name, axes = gathered, tuple(tuple(kept.index(i) for i in axis) for axis in axes)
         found = []
         for value, own in self._merged(name, axes):
@@ -195,6 +196,16 @@ class Resolver:
                 spelling = Spelling(text, spelled, rank)
                 found.append(Access(self._names[value], "".join(letters), spelling, name, inner, held.array))
         return found
+
+    def _part(self, text: str, rank: int, held: Held) -> Access:
+        """What an expression held that is no value of the program, as a part of an array that is only written into."""
+        lettered = [
+            not (w.axis.is_unit if isinstance(w, Slice) else self._recorder.axes[held.value][i].is_unit)
+            for i, w in enumerate(held.window)
+        ]
+        places = iter(range(len(lettered)))
+        axes = tuple(tuple(next(places) for i in axis if lettered[i]) for axis in held.axes)
+        return Access("", "", Spelling(text, axes, rank), array=held.array)
 
     def _merged(self, name: str, axes: tuple[tuple[int, ...], ...]) -> list[tuple[str, tuple[tuple[int, ...], ...]]]:
         found = [(name, axes)]

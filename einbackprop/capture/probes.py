@@ -163,11 +163,13 @@ class Probes:
             before = None if target.name else self._entry(run, target, run.values.get(target.base))
             if before is not None and is_traced(before):
                 self._observer.saw(run, target.text, 1, before)
+            elif self._observer.keeps_values and issubclass(type(before), NUMBERS):
+                run.plain[target.text] = plain(before)
         if is_traced(value):
             run.operand = self._observer.held(value)
         elif issubclass(type(value), np.ndarray):
             run.plain_operand = value
-        elif self._observer.keeps_values:
+        elif self._observer.keeps_values and issubclass(type(value), NUMBERS):
             run.plain[run.statement.operand] = plain(value)
         return value
 

@@ -71,19 +71,19 @@ class Letters:
             return spare[0]
         everything = used | {i for d in self._dimensions for i in d.letters}
         after = [chr(code) for code in range(ord(own.letters[-1]) + 1, ord("z") + 1)]
-        others = [chr(code) for code in range(ord("a"), 0x3000) if chr(code).isalpha()]
+        others = [chr(code) for code in range(ord("a"), 0x3000) if has_capital(chr(code))]
         new = next(i for i in after + others if i not in everything)
         self._dimensions[n] = replace(own, letters=own.letters + new)
         return new
 
-    def add(self, new: str, letter: str) -> None:
-        """Take a new letter over the dimension of another."""
-        n = next(n for n, d in enumerate(self._dimensions) if letter in d.letters)
-        self._dimensions[n] = replace(self._dimensions[n], letters=self._dimensions[n].letters + new)
-
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions with every letter that was given out."""
         return tuple(self._dimensions)
+
+
+def has_capital(letter: str) -> bool:
+    """Whether a letter is a small one with a capital of its own, which stands for the size (a micro sign has none)."""
+    return letter.islower() and len(letter.upper()) == 1 and letter.upper().lower() == letter
 
 
 def merged(whole: Contract, parts: Mapping[str, Contract], letters: Letters) -> Contract:

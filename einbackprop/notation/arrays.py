@@ -187,6 +187,10 @@ class Arrays:
             for n, axis in enumerate(self.axes(ref)):
                 if axis in alike:
                     return f"{self.name(ref)}.shape[{n}]"
+        for text, axes in self.view.sized if letter not in merged else ():
+            for n, axis in enumerate(axes):
+                if axis in alike:
+                    return f"{text}.shape[{n}]"
         return None
 
 

@@ -50,8 +50,10 @@ class View:
         Values that the user has with axes merged: which letters each axis carries.
     at_hand : set of str or None
         Values that code can name where the equation stands; None where it can name all.
-    new_letter : callable
-        Is told of each new letter, and which one it stands for.
+    sized : tuple of (text, letters of each axis)
+        Arrays that code can name besides, to say how large something is.
+    fresh : callable or None
+        Gives another letter over the dimension of one, that is none of some; the view finds one itself by default.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +71,8 @@ class View:
     given: dict[str, str] = field(default_factory=dict)
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     at_hand: frozenset[str] | None = None
-    new_letter: Callable[[str, str], None] = lambda new, letter: None
+    fresh: Callable[[str, set[str]], str] | None = None
+    sized: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @staticmethod
     def of(program: Program) -> View:
@@ -158,6 +161,8 @@ class View:
 
     def another(self, letter: str, used: set[str]) -> str:
         """A letter that is not used yet: of the same dimension, if it has one; else one that no other has."""
+        if self.fresh is not None:
+            return self.fresh(letter, used)
         first = self.given.get(letter, letter)
         given = [new for new, old in self.given.items() if old == first]
         spare: list[str] = [new for new in (*str(self.alike.get(first, "")), *given) if new not in used]
@@ -165,7 +170,6 @@ class View:
             return spare[0]
         fresh = next(fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
         self.given[fresh] = first
-        self.new_letter(fresh, first)
         return fresh
 
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 from ..capture.bindings import Access, Binding
 from ..capture.probes import SUBSCRIPTS
 from ..core.fusion import Letters, set_apart
-from ..core.letters import relettered, with_operands
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Update, operands, picks
+from ..core.letters import letters_of, relettered, with_operands
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Sum, Update, operands, picks
 from ..core.spelling import Spelling
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_text, right_hand_side
@@ -20,8 +20,8 @@ from ..notation.markup import text
 from ..notation.matrix_notation import matrix_text
 
 MATRIX_SIGNS = frozenset("·ᵀ⊙")
-OUT, BASE = "\0out", "\0base"
-"""Names that no value has: of what a statement makes, and of what it writes into as it was before."""
+OUT, BASE, ADDED = "\0out", "\0base", "\0added"
+"""Names that no value has: of what a statement makes, of what it writes into as it was before, and of what it adds."""
 CALL = 3  # the rank of an expression that may give something else when it is evaluated again
 INNER = 2  # the rank of what a comprehension, a lambda or a helper calls something
 ARITHMETIC = ("+=", "-=", "*=", "/=")
@@ -143,6 +143,7 @@ class Made:
         """
         own = [(access.spelling.rank, access) for access in self.binding.reads]
         own += [(max(access.spelling.rank, INNER), access) for helper in self.helpers for access in helper.reads]
+        own = [(rank, access) for rank, access in own if access.value]
         read = {access.value for _, access in own}
         own += [(INNER, access) for access in self.constants if access.value not in read]
         values: dict[str, list[str]] = {}
@@ -223,11 +224,15 @@ class Writer:
     def __init__(self, made: Made, spelled: Mapping[str, Spelling], everywhere: View, letters: Letters) -> None:
         self._made, self._orders, self._everywhere, self._letters = made, spelled, everywhere, letters
         self._spelled = {value: spelling.in_order for value, spelling in spelled.items()}
+        self._sized = tuple(
+            (access.spelling.text, access.spelling.letters(access.letters))
+            for rank, access in made.reads if rank < INNER and access.letters
+        )  # fmt: skip
 
     def plain(self, target: Access) -> Formula | None:
         """``target = …``; None where it is no more than a call, or the same name again."""
         equation: Equation | None = self._made.equations.get(target.value)
-        base = None
+        base, part = None, None
         if equation is None or target.value in self._spelled:
             ref = Ref(target.value, target.letters)
             same = self._orders.get(target.value)
@@ -239,19 +244,32 @@ class Writer:
             equation = Contract(ref, (ref,))
         elif isinstance(equation, Contract) and equation.brackets and len(equation.operands) == 1:
             inner = self._made.equations.get(equation.operands[0].name)
-            if isinstance(inner, Update) and inner.base.name not in self._spelled:
-                written = through_window(equation, inner)
-                equation, base = (written, target.spelling) if written is not None else (None, None)
-                if equation is None:
+            before = self._before(inner)
+            if isinstance(inner, Update | Sum) and before is not None:
+                found = through_window(equation, inner, before, self._made.equations)
+                if found is None:
                     return None
-        return self._formula(equation, target.spelling, base)
+                (equation, part), base = found, target.spelling
+        return self._formula(equation, target.spelling, base, part)
 
-    def _formula(self, equation: Equation, spelling: Spelling, base: Spelling | None) -> Formula:
-        own = self._own(equation)
+    def _before(self, equation: Equation | None) -> str | None:
+        """What a write leaves of an array of which the statement has a part in hand alone; None for other equations."""
+        refs = [equation.base] if isinstance(equation, Update) else [
+            ref for _, ref in equation.terms if ref is not None] if isinstance(equation, Sum) else []  # fmt: skip
+        unsaid = [ref.name for ref in refs if ref.name not in self._spelled and ref.name not in self._made.equations]
+        return unsaid[0] if len(unsaid) == 1 else None
+
+    def _formula(
+        self, equation: Equation, spelling: Spelling, base: Spelling | None, part: Equation | None
+    ) -> Formula:  # fmt: skip
+        def arranged(ref: Ref) -> Ref:
+            return Ref(BASE, "".join(spelling.letters(ref.indices))) if ref.name == BASE else ref
+
+        own = with_operands(self._own(equation), arranged)
         own = replace(own, out=Ref(OUT, "".join(spelling.letters(own.out.indices))))
         ordered = spelling.in_order
         others = {OUT: ordered} | ({BASE: ordered} if base is not None else {})
-        view = self._view(equation, others)
+        view = self._view(equation, others, part)
         return Formula(spelling.text, equation_text(own, view), einsum_text(own, view), matrix_form(own, view))
 
     def augmented(self, target: Access) -> Formula | None:
@@ -260,25 +278,26 @@ class Writer:
         if statement.operator not in ARITHMETIC or not any(t.text == target.spelling.text for t in statement.targets):
             return None
         operand = self._made.binding.operand
+        indices = self._indices(target)
         left = View(names={OUT: target.spelling.text}, spellings={OUT: target.spelling})
-        name = text((left.ref(Ref(OUT, self._indices(target))),))
         if operand is None:
+            name = text((left.ref(Ref(OUT, indices)),))
             return Formula(target.spelling.text, f"{name} {statement.operator} {statement.operand}", None, None)
-        table = aligned(target, operand, self._indices(target))
-        if table is None:
-            return None
-        ref = Ref(operand.value, "".join(table[n] for n in range(len(operand.letters))))
-        out = Ref(OUT, "".join("".join(table[n] for n in axis) for axis in operand.spelling.axes))
-        own = Contract(out, (ref,))
         inner = self._made.equations.get(operand.value)
-        if inner is not None and operand.value not in self._spelled:
-            renamed = relettered(inner, ref.indices)
-            equation: Equation = replace(renamed, out=out)
-        else:
-            equation = own
+        equation = inner if inner is not None and operand.value not in self._spelled else Contract(
+            Ref(operand.value, operand.letters), (Ref(operand.value, operand.letters),))  # fmt: skip
+        own, places = equation.out.indices, aligned(target, operand)
+        if places is None or len(set(own)) < len(own):
+            return None
+        used = set(letters_of(equation)) | set(indices)
+        spread = {m: own[n] for n, m in places.items()}
+        for m, letter in enumerate(indices):  # what the operand is stretched along has a letter of its own
+            if m not in spread:
+                spread[m] = self._letters.free(letter, used) if letter in letters_of(equation) else letter
+                used.add(spread[m])
+        name = text((left.ref(Ref(OUT, "".join(spread[m] for m in range(len(indices))))),))
+        equation = replace(equation, out=Ref(OUT, "".join(own[n] for axis in operand.spelling.axes for n in axis)))
         others = {OUT: operand.spelling.in_order}
-        whole = replace(equation, out=Ref(OUT, self._indices(target)))
-        (equation,) = set_apart([equation], [equation, whole], self._letters)
         view = self._view(equation, others)
         equation = self._own(equation)
         right = text(right_hand_side(equation, view.within(equation))[0])
@@ -289,9 +308,11 @@ class Writer:
         own = self._made.equations.get(target.value)
         return own.out.indices if own is not None else target.letters
 
-    def _view(self, equation: Equation, others: Mapping[str, Spelling]) -> View:
-        """How the values of the statement are shown in the formula of one; ``others`` go before what it reads."""
+    def _view(self, equation: Equation, others: Mapping[str, Spelling], part: Equation | None = None) -> View:
+        """How the values of the statement are shown in the formula of one; ``others`` go before what it reads, and
+        ``part`` is one more of them."""
         inside = [e for v, e in self._made.equations.items() if v not in self._spelled and v != equation.out.name]
+        inside += [part] if part is not None else []
         inside = set_apart(inside, [*inside, equation], self._letters)
         inline = {e.out.name: self._own(e) for e in inside if not is_ones(e)}
         ones = frozenset(e.out.name for e in inside if is_ones(e))
@@ -303,8 +324,8 @@ class Writer:
         return replace(
             everywhere, names={**everywhere.names, **names}, ones=ones, inline=inline, spellings=merged,
             units={**everywhere.units, **units}, at_hand=frozenset(v for v, s in spelled.items() if s.rank != INNER),
-            alike={letter: d.letters for d in known for letter in d.letters}, new_letter=self._letters.add,
-            taken=everywhere.taken | {letter for d in known for letter in d.letters},
+            alike={letter: d.letters for d in known for letter in d.letters}, sized=self._sized,
+            fresh=lambda letter, used: self._letters.free(letter, used | names.keys() | set(names.values())),
         )  # fmt: skip
 
     def _own(self, equation: Equation) -> Equation:
@@ -325,39 +346,58 @@ def matrix_form(equation: Equation, view: View) -> str | None:
     return form if form is not None and MATRIX_SIGNS & set(form) else None
 
 
-def aligned(target: Access, operand: Access, indices: str) -> dict[int, str] | None:
-    """The letters of an operand that is broadcast to a target, by place; None where axes were merged in another way."""
-    table: dict[int, str] = {}
+def aligned(target: Access, operand: Access) -> dict[int, int] | None:
+    """Which letter of a target each letter of an operand that is broadcast to it is; None where axes were merged in
+    another way."""
+    places: dict[int, int] = {}
     for own, other in zip(operand.spelling.axes[::-1], target.spelling.axes[::-1], strict=False):
         if own and len(own) != len(other):
             return None
-        table |= {n: indices[m] for n, m in zip(own, other, strict=False)}
-    return table if len(table) == len(operand.letters) else None
+        places |= dict(zip(own, other, strict=False))
+    return places if len(places) == len(operand.letters) else None
 
 
-def through_window(gathered: Contract, update: Update) -> Update | None:
+def through_window(
+    gathered: Contract, written: Update | Sum, before: str, made: Mapping[str, Equation]
+) -> tuple[Equation, Contract | None] | None:  # fmt: skip
     """A write into a whole array as one into the part of it that the user has in hand.
 
     The part has letters of its own, ``[i = 2q+1]``: a write to ``[i = 5]`` is one to ``[q = 2]`` there. None where the
-    write has a mask, or goes where the part is not.
+    write has a mask, or adds what has letters of the whole. Beside the write, what it adds.
     """
-    if update.mask is not None or update.value.name == gathered.out.name:
-        return None
-    whole = relettered(update, gathered.operands[0].indices)
-    assert isinstance(whole, Update)
     parts = {b.left.letters: b.right for b in gathered.brackets if b.relation == "=" and len(b.left.letters) == 1}
-    brackets = []
-    for bracket in whole.brackets:
-        part = parts.get(bracket.left.letters)
-        if part is None:
-            brackets.append(bracket)
-        elif part.terms:
-            moved = within(bracket.right, part)
-            if moved is None:
-                return None
-            brackets.append(Bracket(Position.of(part.letters), "=", moved))
-    out = Ref(gathered.out.name, gathered.out.indices)
-    return Update(out, Ref(BASE, out.indices), whole.value, tuple(brackets), None, update.source)
+    whole = relettered(written, gathered.operands[0].indices)
+    out = gathered.out
+    if isinstance(whole, Update):
+        brackets = [moved(bracket, parts) for bracket in whole.brackets]
+        if whole.mask is not None or None in brackets:
+            return None
+        kept = tuple(b for b in brackets if b is not None and b.right not in (b.left, None))
+        return Update(out, Ref(BASE, out.indices), whole.value, kept, None, written.source), None
+    assert isinstance(whole, Sum)
+    (added, *more), total = [ref for _, ref in whole.terms if ref is None or ref.name != before] or [None], whole.terms
+    inner = made.get(added.name) if added is not None else None
+    if more or added is None or not isinstance(inner, Contract) or len(total) != 2:
+        return None
+    spread = relettered(inner, added.indices)
+    assert isinstance(spread, Contract)
+    brackets = [moved(bracket, parts) for bracket in spread.brackets]
+    if None in brackets or parts.keys() & {i for ref in spread.operands for i in ref.indices}:
+        return None
+    part = replace(spread, out=Ref(ADDED, out.indices), brackets=tuple(b for b in brackets if b is not None))
+    terms = tuple((f, Ref(BASE if r is not None and r.name == before else ADDED, out.indices)) for f, r in total)
+    return Sum(out, terms, written.source), part
+
+
+def moved(bracket: Bracket, parts: Mapping[str, Position]) -> Bracket | None:
+    """A bracket of a whole array as one of a part of it; one that all of the part fulfils has two equal sides."""
+    part = parts.get(bracket.left.letters)
+    if part is None:
+        return bracket
+    if not part.terms:
+        return Bracket(part, "=", part)
+    position = within(bracket.right, part)
+    return None if position is None else Bracket(Position.of(part.letters), "=", position)
 
 
 def within(position: Position, part: Position) -> Position | None:

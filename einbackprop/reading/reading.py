@@ -175,7 +175,7 @@ def line_of(
         shown = contained(part, lambda: tuple(formulas(made, code, view, letters, meant.of)), ())
     faults += found
     binding = made.binding
-    reads = tuple(access for _, access in made.reads)
+    reads = (*(access for _, access in made.reads), *(access for access in binding.reads if not access.value))
     return Line(source, runs, shown, reads, (*binding.binds, *binding.changes), binding.plain)
 
 
