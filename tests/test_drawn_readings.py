@@ -1,4 +1,4 @@
-"""Readings of whole functions drawn at random: every printed form is true, and nearly every einsum line can be pasted."""
+"""Readings of whole functions drawn at random: each printed form is true, and nearly each einsum line can be pasted."""
 
 import warnings
 from collections import Counter
