@@ -4,18 +4,22 @@
 
 Errors of ours are raised in all tests but those of `einbackprop.core.faults`, which take the switch away.
 
-Whatever any test reads is held against the values that its statements had (`reading_truth`): each equation, einsum line
-and matrix form that is printed must be true.
+Each equation, einsum line and matrix form that any test prints must be true. What is read is held against the values
+that its statements had (`reading_truth`), all else against the equation itself (`printed_truth`).
 """
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from printed_truth import Recorder
 
 # An error of ours in any part of a check fails the test in which it happens, in subprocesses too.
 os.environ["EINBACKPROP_TRACEBACK"] = "1"
@@ -54,3 +58,29 @@ def what_is_read_is_true() -> Iterator[None]:
         patch.setattr(reading, "reading_of", checked)
         patch.setattr(scripts, "reading_of", checked)
         yield
+
+
+@cache
+def printed() -> "Recorder":
+    """What the session prints."""
+    from printed_truth import Recorder
+
+    return Recorder()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_is_printed_is_kept() -> Iterator[None]:
+    from einbackprop.notation.view import View
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(View, "within", printed().recording(View.within))
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """What a test printed is judged when it is over; drawn formulas are judged by their own tests."""
+    with printed().of_a_test():
+        yield
+        if item.path.name != "test_truth.py":
+            assert not (false := printed().judged()), "\n".join(false)

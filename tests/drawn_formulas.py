@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from shown import Shown
 
 from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.interpretation import evaluate
@@ -223,48 +224,22 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Shown):
     """A program, its last equation with others inside it, what values are called, and what they are."""
 
     program: Program
-    equation: Equation
-    view: View
-    values: dict[str, Any]
-    expected: Any
-    arrays: list[Any]
 
     @property
     def sizes(self) -> dict[str, int]:
         """The size of each letter."""
         return {letter: self.program.sizes[alike[0]] for letter, alike in self.view.alike.items()}
 
-    @property
-    def known(self) -> dict[str, Any]:
-        """The values by the names that they are shown by."""
-        inline = self.view.inline
-        return {self.view.names.get(name, name): value for name, value in self.values.items() if name not in inline}
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no value is infinite or none."""
-        return all(np.isfinite(value).all() for value in self.values.values())
-
-    @property
-    def arrays_known(self) -> dict[str, Any]:
-        """The values as the user has them, with their axes of size 1."""
-        names, inline = self.view.names, self.view.inline
-        return {names.get(name, name): self.in_units(name) for name in self.values if name not in inline}
-
-    def in_units(self, name: str) -> Any:
-        """A value with the axes of size 1 that its array has."""
-        return np.expand_dims(self.values[name], self.view.units.get(name, ()))
-
     def again(self, seed: int) -> Drawn:
         """The same with other numbers."""
         arrays = arrays_of(self.program, np.random.default_rng(seed))
         with np.errstate(all="ignore"):
             values, _ = evaluate(self.program, arrays)
-        return replace(self, values=values, arrays=arrays, expected=values[self.equation.out.name])
+        return replace(self, values=values, expected=values[self.equation.out.name])
 
 
 def drawn(random: Random, *, odd: bool = True, kinds: str = "contract product sum map map extremum update") -> Drawn:
@@ -293,7 +268,7 @@ def drawn(random: Random, *, odd: bool = True, kinds: str = "contract product su
     alike = {i: letters + more for letters, more in zip(LETTERS, MORE, strict=True) for i in letters + more}
     units = {name: units_of(random, len(drawing.axes[name])) for name in kept}
     view = replace(View.of(program), names=names, inline=inline, alike=alike, units=units)
-    return Drawn(program, last, view, {}, None, []).again(random.randrange(1000))
+    return Drawn(last, view, {}, None, program).again(random.randrange(1000))
 
 
 def units_of(random: Random, axes: int) -> tuple[int, ...]:

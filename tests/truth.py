@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from code_values import code_value
-from drawn_formulas import Drawn
 from formula_nodes import UnreadableError
 from formula_values import formula_with_error
 from matrix_values import matrix_value
+from shown import Shown
 
 from einbackprop.core.program import Contract, operands
 from einbackprop.notation.einsum_text import einsum_line
@@ -20,7 +20,7 @@ from einbackprop.notation.matrix_notation import matrix_text
 IS_NOT = "\n  is"
 
 
-def equation_fault(case: Drawn) -> str:
+def equation_fault(case: Shown) -> str:
     """What is wrong with the printed equation; empty where it is true."""
     text = equation_text(case.equation, case.view)
     if CUT in text:
@@ -32,7 +32,7 @@ def equation_fault(case: Drawn) -> str:
     return difference(text, value, case.expected, error)
 
 
-def einsum_fault(case: Drawn) -> str:
+def einsum_fault(case: Shown) -> str:
     """What is wrong with the einsum line; empty where it is right, or is marked as nothing to paste."""
     line = einsum_line(case.equation, case.view)
     if line is None or not line.pasteable:
@@ -43,13 +43,13 @@ def einsum_fault(case: Drawn) -> str:
         return ""
     except Exception as reason:  # whatever the code raises
         return f"{line.text}\n  {type(reason).__name__}: {reason}"
-    expected = case.in_units(case.equation.out.name)
+    expected = case.as_array(case.equation.out, case.expected)
     if np.shape(value) != np.shape(expected):
         return f"{line.text}\n  has the shape {np.shape(value)}, not {np.shape(expected)}"
     return difference(line.text.replace("np.inf", "∞"), value, expected)
 
 
-def matrix_fault(case: Drawn) -> str:
+def matrix_fault(case: Shown) -> str:
     """What is wrong with the matrix form; empty where it is right, or there is none."""
     form = matrix_text(case.equation, case.view) if isinstance(case.equation, Contract) else None
     if form is None:
@@ -68,7 +68,7 @@ def matrix_fault(case: Drawn) -> str:
     return difference(form, value, case.expected, 1e-5 * np.abs(value) if rounded else 0.0)
 
 
-def leaves(case: Drawn, name: str) -> list[str]:
+def leaves(case: Shown, name: str) -> list[str]:
     """The values by name that a value is made of, those that have letters."""
     inner = case.view.inline.get(name)
     if inner is None:
@@ -87,7 +87,7 @@ def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
         return f"{text}\n  has the shape {value.shape}, not {expected.shape}"
     with np.errstate(all="ignore"):
         finite = np.abs(expected[np.isfinite(expected)]) if expected.dtype.kind in "fc" else np.abs(expected)
-        scale = float(np.max(finite, initial=0))
+        scale = float(np.max(finite, initial=1e-6))
         same = (value == expected) | (np.isnan(value) & np.isnan(expected))
         close = np.abs(value - expected) <= 1e-8 * (np.abs(expected) + min(scale, 1e6)) + 3 * np.asarray(error)
     wrong = ~(same | close) & ~(np.isnan(value) & (expected == 0))  # (-inf) ** -0.5
@@ -101,7 +101,7 @@ def difference(text: str, value: Any, expected: Any, error: Any = 0.0) -> str:
     return f"{text}{IS_NOT} {value[at]} at {at}, not {expected[at]}"
 
 
-def persistent(case: Drawn, fault: Any, draws: int = 4) -> str:
+def persistent(case: Shown, fault: Any, draws: int = 4) -> str:
     """What is wrong at every draw of numbers: at one, rounding may have decided a comparison."""
     with np.errstate(all="ignore"):
         said = fault(case)
