@@ -354,7 +354,9 @@ class Parser:
             terms.append(Node("minus", (term,)) if negative else term)
 
     def position_term(self) -> Node | None:
-        """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``."""
+        """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``, ``(Σ_k y[k] [k=6-b])``."""
+        if self.accept("("):
+            return self.parenthesis()
         factors: list[Node] = []
         if found := self.match(re.compile(r"\d+(/[1-9]\d*)?")):
             over, _, under = found[0].partition("/")

@@ -7,7 +7,8 @@ against the values of the user's own statements (``reading_truth``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -40,7 +41,7 @@ class Recorder:
     """The equations that are printed, each with its view once; those since the last test wait to be judged."""
 
     def __init__(self) -> None:
-        self.seen: set[object] = set()
+        self.seen: set[int] = set()
         self.waiting: list[tuple[Equation, View]] = []
         self.judging = False
 
@@ -59,11 +60,11 @@ class Recorder:
         if view.at_hand is not None or view.spellings or view.bare:
             return
         read = dict.fromkeys(ref.name for ref in view.reached(equation))
-        if len(dict.fromkeys(view.called(name) for name in read if name not in view.inline)) < len(set(read) - view.inline.keys()):
-            AMB[in_diagnosis()] += 1
+        if two_of_one_name(view, equation):
+            return
         inline = {name: view.inline[name] for name in read if name in view.inline}
         called = tuple((view.called(name), view.units.get(name, ()), name in view.booleans) for name in read)
-        key = (equation, tuple(inline.items()), called)
+        key = hash((equation, tuple(inline.items()), called))
         if key not in self.seen and len(read) <= LARGEST:
             self.seen.add(key)
             self.waiting.append((equation, replace(view, inline=inline)))
@@ -85,6 +86,26 @@ class Recorder:
             self.judging = False
 
 
+def two_of_one_name(view: View, equation: Equation) -> bool:
+    """Whether two values of a formula are called the same and cannot be one; in diagnosis, which takes for the name of
+    a value the first that it had."""
+    ranks: dict[str, set[int]] = {}
+    for ref in view.reached(equation):
+        if ref.name not in view.inline and view.called(ref.name) != "ones":
+            ranks.setdefault(view.called(ref.name), set()).add(len(ref.indices))
+    return any(len(found) > 1 for found in ranks.values()) and any(
+        name.startswith("einbackprop.diagnosis") for name in callers()
+    )
+
+
+def callers() -> Iterator[str]:
+    """The modules that are calling."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        yield str(frame.f_globals.get("__name__"))
+
+
 def faults(equation: Equation, view: View) -> Iterator[str]:
     """The printed forms of an equation that are false, or that cannot be read back."""
     if ELLIPSIS in letters_of(equation):  # "read it as one letter"
@@ -98,10 +119,7 @@ def faults(equation: Equation, view: View) -> Iterator[str]:
         return
     case = next(printing.cases(), None)
     if case is None:
-        STATS["none"]+=1
-        LOST.append((equation,view))
         return
-    STATS["finite" if case.is_finite else "infinite"]+=1
     for fault in (equation_fault, einsum_fault, matrix_fault):
         if said := persistent(case, fault):
             yield said
@@ -271,6 +289,11 @@ class Case(Shown):
         """The size of each letter."""
         return self.letters
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """The values by the names that they are shown by; ``ones`` are a word of formulas."""
+        return {name: value for name, value in super().known.items() if name != "ones"}
+
     def again(self, seed: int) -> Case:
         """The same with other numbers: the first of some spreads that is finite, else the last."""
         for spread in SPREADS:
@@ -295,17 +318,3 @@ class Case(Shown):
                 self.drawn(inner, values, spread, seed)
                 values[ref.name] = compute(inner, values, self.letters)
         return values
-
-from collections import Counter
-STATS = Counter()
-LOST = []
-
-AMB = Counter()
-def in_diagnosis():
-    import sys
-    f = sys._getframe(1)
-    while f:
-        if f.f_globals["__name__"].startswith("einbackprop.diagnosis"): return "diag"
-        f=f.f_back
-    import traceback
-    return "".join(traceback.format_stack()[-7:-2])

@@ -14,12 +14,12 @@ from truth import difference
 
 from einbackprop.capture.bindings import Access
 from einbackprop.capture.observation import Observer
+from einbackprop.notation.einsum_text import MARK
 from einbackprop.notation.index_notation import CUT
 from einbackprop.reading.formulas import Formula
 from einbackprop.reading.reading import Line, Reading, read
 
 Result = TypeVar("Result")
-MARK = "  # not to be pasted: "
 FAILURES = (
     UnreadableError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, NameError,
 )  # fmt: skip

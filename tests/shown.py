@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.program import Equation, Ref
+from einbackprop.core.visible import visible
 from einbackprop.notation.view import View
 
 
@@ -35,7 +36,7 @@ class Shown:
     def known(self) -> dict[str, Any]:
         """The values by the names that they are shown by."""
         inline = self.view.inline
-        return {self.view.called(name): value for name, value in self.values.items() if name not in inline}
+        return {visible(self.view.called(name)): value for name, value in self.values.items() if name not in inline}
 
     @property
     def is_finite(self) -> bool:

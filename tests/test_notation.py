@@ -179,3 +179,20 @@ def test_latex_of_a_matrix_product_and_its_mean():
 def test_a_position_with_a_coefficient_that_is_not_whole_is_not_written():
     with pytest.raises(NotationError, match="a position's coefficient must be whole, not inf"):
         equation_text(Contract(Ref("y", "i"), (), (is_at("i", (math.inf, "i")),)))
+
+
+def test_latex_of_a_power_of_two_values():
+    equation = Map(Ref("y", "i"), "pow", (Ref("x", "i"), Ref("p")))
+    assert latex(equation_markup(equation)) == "y_{i}\\,=\\,{x_{i}}^{p}"
+    assert equation_text(equation) == "y[i] = x[i]^p"
+    inverse = Map(Ref("z", "i"), "power", (Ref("y", "i"),), Fraction(-1))
+    inline = View(inline={"y": equation})
+    assert equation_text(inverse, inline) == "z[i] = 1/(x[i]^p)"
+    assert equation_text(Map(Ref("r", "i"), "power", (Ref("y", "i"),), Fraction(1, 2)), inline) == "r[i] = √(x[i]^p)"
+
+
+def test_a_value_that_picks_and_stands_inside_is_written_out():
+    """Its own name would be one that nobody knows."""
+    back = Contract(Ref("t", "b"), (Ref("y", "k"),), (is_at("k", (-1, "b"), constant=6),))
+    equation = Contract(Ref("g", "bj"), (), (is_at("j", pick=Ref("t", "b")),))
+    assert equation_text(equation, View(inline={"t": back})) == "g[b,j] = [j=(Σ_k y[k] [k=6-b])]"

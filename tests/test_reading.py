@@ -9,7 +9,7 @@ import pytest
 from library import COLUMNS
 from wild import FIXTURES, Fixture
 
-from einbackprop.reading.reading import Reading, read
+from einbackprop.reading.reading import Reading, as_code, read, wrapped
 from einbackprop.shell.command import main
 
 
@@ -224,3 +224,17 @@ def test_a_name_for_what_is_not_needed_is_none() -> None:
     text = str(read(outer, [np.ones(3), np.ones(3)]))
     assert "_[" not in text
     assert "W[i] b[i]" in text
+
+
+def test_a_long_line_of_code_is_python_on_all_its_rows() -> None:
+    """Wherever it is broken: within parentheses, and in no string."""
+    def rows(length: int) -> str:
+        line = f'einsum("ij,j->i", {"W" * length}, p["the bias"]) + einsum("ij,j->i", V, p["all of the weights"]) / n'
+        return "\n".join(wrapped(as_code(line)))
+
+    shown = [rows(length) for length in range(1, 60)]
+    for code in shown:
+        assert 'p["the bias"]' in code
+        assert 'p["all of the weights"]' in code
+        compile(code, "", "eval")
+    assert {code[0] for code in shown if "\n" in code} == {"(", "e"}

@@ -11,7 +11,7 @@ from truth import einsum_fault, equation_fault, matrix_fault, persistent
 from einbackprop.core.program import Ref
 from einbackprop.errors import FunctionError, RangeError
 from einbackprop.notation.index_notation import equation_markup
-from einbackprop.notation.markup import Markup, Quotient, Raised, Root, Words, latex, mathml
+from einbackprop.notation.markup import Markup, Power, Quotient, Raised, Root, Words, latex, mathml
 
 MANY = settings(max_examples=10 * settings.get_profile(settings.get_current_profile_name()).max_examples)
 """Ten times as many as elsewhere: one takes two milliseconds."""
@@ -55,7 +55,7 @@ def signs(markup: Markup) -> int:
                 total += sum(text.count(sign) for sign in "([")
             case Raised(body) | Root(body):
                 total += signs(body)
-            case Quotient(over, under):
+            case Quotient(over, under) | Power(over, under):
                 total += signs(over) + signs(under)
     return total
 

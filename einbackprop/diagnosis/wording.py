@@ -151,8 +151,8 @@ class Words:
         names = self.names_in([*fused.equations])
         names |= self._spelled(out, names)
         names |= {e.out.name: "ones" for e in inside if is_ones(e)}
-        view = View(names=names, inline={e.out.name: e for e in inside if not is_ones(e)})
-        view = replace(view, taken=frozenset(names.values()))
+        inline = {e.out.name: e for e in inside if not is_ones(e)}
+        view = replace(View.of(self.program), names=names, inline=inline, taken=frozenset(names.values()))
         main = self.in_forward_letters(main)
         shown = {i for e in (main, *inside) for i in letters_of(e)}
         for d in letters.dimensions():

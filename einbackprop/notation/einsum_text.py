@@ -12,8 +12,10 @@ from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
 from .arrays import Line, UnwritableError
 from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, operand
-from .markup import Markup, Part, Quotient, Raised, Root, text
+from .markup import Markup, Part, Power, Quotient, Raised, Root, text
 from .numpy_code import Writer
+
+MARK = "  # not to be pasted: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class EinsumLine:
         return not self.reason
 
     def __str__(self) -> str:
-        return self.text if self.pasteable else f"{self.text}  # not to be pasted: {self.reason}"
+        return self.text if self.pasteable else f"{self.text}{MARK}{self.reason}"
 
 
 def einsum_text(equation: Equation, view: View = PLAIN) -> str | None:
@@ -138,6 +140,8 @@ def without_indices(part: Part) -> Part:
             return Ref(name)
         case Raised(body, exponent):
             return Raised(tuple(map(without_indices, body)), exponent)
+        case Power(base, exponent):
+            return Power(tuple(map(without_indices, base)), tuple(map(without_indices, exponent)))
         case Quotient(over, under):
             return Quotient(tuple(map(without_indices, over)), tuple(map(without_indices, under)))
         case Root(body):

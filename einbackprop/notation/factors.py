@@ -1,12 +1,11 @@
-"""Factors, sizes, positions and brackets as markup: ``1/(2B)``, ``[p=2s+r]``."""
+"""Factors and sizes as markup: ``1/(2B)``, ``2√B``."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from ..core.program import ONE, Bracket, Factor, Number, Position, Ref
-from ..errors import NotationError
-from .markup import Letter, Markup, Part, Quotient, Raised, Root, Size
+from ..core.program import ONE, Factor, Number
+from .markup import Markup, Part, Quotient, Raised, Root, Size
 from .numerals import short
 from .view import View
 
@@ -65,37 +64,3 @@ def is_atomic(factor: Factor) -> bool:
     if factor.sizes:
         return factor.number == 1 and len(factor.sizes) == 1 and factor.sizes[0][1] == 1
     return not is_negative(factor) and "/" not in short(factor.number)
-
-
-def bracket_markup(bracket: Bracket, view: View) -> Markup:
-    """``[p=2s+r]``."""
-    left, right = position_markup(bracket.left, view), position_markup(bracket.right, view)
-    return ("[", *left, bracket.relation, *right, "]")
-
-
-def pick_markup(pick: Ref, view: View) -> Markup:
-    """``y[b]``; a number with the name of a letter is ``n[]``."""
-    shown = view.ref(pick)
-    is_letter = not shown.indices and (shown.name in view.scope or shown.name in view.alike)
-    return (shown, "[]") if is_letter else (shown,)
-
-
-def position_markup(position: Position, view: View) -> Markup:
-    """``2s+r-1``, ``h·E+e``, ``y[b]``."""
-    parts: Markup = ()
-    constant = position.constant
-    if constant > 0 and position.terms and is_negative(position.terms[0][0]):
-        parts, constant = (str(constant),), 0
-    for factor, letter in position.terms:
-        if not isinstance(factor.number, Fraction):
-            raise NotationError(f"a position's coefficient must be whole, not {factor.number}")
-        size = abs(factor.number)
-        parts += (("-" if is_negative(factor) else "+" if parts else "") + ("" if size == 1 else str(size)),)
-        parts += (Letter(letter),)
-        for i, power in factor.sizes:
-            parts += ("·", view.size(i) if power == 1 else Raised((view.size(i),), str(power)))
-    if position.pick is not None:
-        parts += ("+" if parts else "", *pick_markup(position.pick, view))
-    if constant or not parts:
-        parts += (("+" if parts and constant >= 0 else "") + str(constant),)
-    return tuple(part for part in parts if part != "")

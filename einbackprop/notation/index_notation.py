@@ -11,10 +11,24 @@ from fractions import Fraction
 from typing import Literal
 
 from ..core.letters import letters_of, summed
-from ..core.program import ONE, Contract, Equation, Extremum, Factor, Map, Opaque, Ref, Sum, Update
+from ..core.program import (
+    ONE,
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Factor,
+    Map,
+    Opaque,
+    Position,
+    Ref,
+    Sum,
+    Update,
+)
 from ..core.visible import one_line
-from .factors import bracket_markup, factor_markup, is_atomic, is_negative
-from .markup import Letter, Markup, Part, Quotient, Raised, Reduction, Root, Summation, Words, text
+from ..errors import NotationError
+from .factors import factor_markup, is_atomic, is_negative
+from .markup import Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
 from .numerals import nearest_float, short
 from .view import View as View
 
@@ -222,7 +236,7 @@ def pointwise(equation: Map, view: View) -> tuple[Markup, Level]:
     match equation.function:
         case "pow":
             base, exponent = (within_parentheses(*part, "atom") for part in inside)
-            return (*base, "^", *exponent), "product"
+            return (Power(base, exponent),), "product"
         case "abs":
             return absolute(loose[0])
         case "relu":
@@ -291,3 +305,39 @@ def update(equation: Update, view: View) -> Markup:
         where += (Words(" where "), *operand(equation.mask, view, "power"))
     base = operand(equation.base, view, "power")
     return (*operand(equation.value, inner, "sum"), *where, ", ", *base, Words(" elsewhere"))
+
+
+def bracket_markup(bracket: Bracket, view: View) -> Markup:
+    """``[p=2s+r]``."""
+    left, right = position_markup(bracket.left, view), position_markup(bracket.right, view)
+    return ("[", *left, bracket.relation, *right, "]")
+
+
+def pick_markup(pick: Ref, view: View) -> Markup:
+    """``y[b]``, or what it is in parentheses, ``(Σ_k y[k] [k=6-b])``; a number with the name of a letter is ``n[]``."""
+    if pick.name in view.inline:
+        return ("(", *expression(pick, view)[0], ")")
+    shown = view.ref(pick)
+    is_letter = not shown.indices and (shown.name in view.scope or shown.name in view.alike)
+    return (shown, "[]") if is_letter else (shown,)
+
+
+def position_markup(position: Position, view: View) -> Markup:
+    """``2s+r-1``, ``h·E+e``, ``y[b]``."""
+    parts: Markup = ()
+    constant = position.constant
+    if constant > 0 and position.terms and is_negative(position.terms[0][0]):
+        parts, constant = (str(constant),), 0
+    for factor, letter in position.terms:
+        if not isinstance(factor.number, Fraction):
+            raise NotationError(f"a position's coefficient must be whole, not {factor.number}")
+        size = abs(factor.number)
+        parts += (("-" if is_negative(factor) else "+" if parts else "") + ("" if size == 1 else str(size)),)
+        parts += (Letter(letter),)
+        for i, power in factor.sizes:
+            parts += ("·", view.size(i) if power == 1 else Raised((view.size(i),), str(power)))
+    if position.pick is not None:
+        parts += ("+" if parts else "", *pick_markup(position.pick, view))
+    if constant or not parts:
+        parts += (("+" if parts and constant >= 0 else "") + str(constant),)
+    return tuple(part for part in parts if part != "")

@@ -75,6 +75,14 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """``base^exponent``, of which both are formulas."""
+
+    base: Markup
+    exponent: Markup
+
+
+@dataclass(frozen=True, slots=True)
 class Quotient:
     """``over/under``, written as a fraction where the format has one."""
 
@@ -89,7 +97,7 @@ class Root:
     body: Markup
 
 
-Part = str | Letter | Size | Ref | Summation | Reduction | Partial | Words | Raised | Quotient | Root
+Part = str | Letter | Size | Ref | Summation | Reduction | Partial | Words | Raised | Power | Quotient | Root
 Markup = tuple[Part, ...]
 """A formula. A plain string in it is operators, numbers and spaces, to be shown as it stands."""
 
@@ -133,6 +141,8 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
                 return visible(words)
             case Raised(body, exponent):
                 return run(body) + raised(exponent)
+            case Power(base, exponent):
+                return f"{run(base)}^{run(exponent)}"
             case Quotient(over, under):
                 top = f"({run(over)})" if goes_on(over) else run(over)
                 return f"{top}/{run(under) if is_single(under) else f'({run(under)})'}"
@@ -162,7 +172,7 @@ def is_single(markup: Markup) -> bool:
     """Whether it needs no parentheses to be one thing."""
     if len(markup) != 1:
         return markup[:1] == ("(",) and closes_at(markup) == len(markup) - 1
-    return not isinstance(markup[0], Quotient) and (not isinstance(markup[0], str) or markup[0].isalnum())
+    return not isinstance(markup[0], Quotient | Power) and (not isinstance(markup[0], str) or markup[0].isalnum())
 
 
 def closes_at(markup: Markup) -> int:
@@ -236,6 +246,8 @@ def latex(markup: Markup) -> str:
                 return latex_name(words)
             case Raised(body, exponent):
                 return f"{{{run(body)}}}^{{{exponent.replace('T', chr(92) + 'top')}}}"
+            case Power(base, exponent):
+                return f"{{{run(base)}}}^{{{run(exponent)}}}"
             case Quotient(over, under):
                 return rf"\frac{{{run(over)}}}{{{run(under)}}}"
             case Root(body):
@@ -292,6 +304,8 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 return f"<msubsup>{base}<mrow>{letters(indices)}</mrow>{mathml_exponent(exponent)}</msubsup>"
             case Raised(body, exponent):
                 return f"<msup><mrow>{run(body)}</mrow>{mathml_exponent(exponent)}</msup>"
+            case Power(base, exponent):
+                return f"<msup><mrow>{run(base)}</mrow><mrow>{run(exponent)}</mrow></msup>"
             case Quotient(over_, under):
                 return f"<mfrac><mrow>{run(over_)}</mrow><mrow>{run(under)}</mrow></mfrac>"
             case Root(body):

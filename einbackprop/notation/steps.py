@@ -18,8 +18,8 @@ from itertools import chain
 from ..core.letters import letters_of
 from ..core.program import Bracket, Contract, Factor, Position, Ref
 from ..core.subscripts import fresh_letters
-from .factors import bracket_markup, factor_markup
-from .index_notation import View, joined
+from .factors import factor_markup
+from .index_notation import View, bracket_markup, joined
 from .markup import Markup, Partial, Summation, text
 
 ELLIPSIS = "…"

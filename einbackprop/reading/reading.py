@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
@@ -17,12 +19,14 @@ from ..core.fusion import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.spelling import Spelling
 from ..core.visible import visible
+from ..notation.einsum_text import MARK
 from ..notation.index_notation import View
 from ..notation.markup import NO_BREAK_SPACE
 from ..notation.meaning import Meanings, meanings
 from .formulas import INNER, Formula, Made, formulas
 
 WIDTH = 100
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,8 @@ def line_text(line: Line) -> str:
     parts: list[str | None] = [",  ".join(aliases)]
     for formula in line.formulas:
         if not formula.is_alias:
-            parts += [formula.equation, formula.einsum, formula.matrix, formula.meaning]
+            pasted = formula.einsum and as_code(formula.einsum)
+            parts += [formula.equation, pasted, formula.matrix, formula.meaning]
     rows += [indent("\n".join(wrapped(part)), " " * 8) for part in parts if part]
     return "\n".join(rows)
 
@@ -230,6 +235,14 @@ def line_text(line: Line) -> str:
 def unbroken(equation: str) -> str:
     """An equation that stays on one row, if it can."""
     return equation.replace(" ", NO_BREAK_SPACE) if len(equation) < WIDTH - 12 else equation
+
+
+def as_code(line: str) -> str:
+    """A line with einsum that is still Python where it is broken: not in a string, and within parentheses."""
+    line = STRING.sub(lambda string: string[0].replace(" ", NO_BREAK_SPACE), line)
+    rows = [STRING.sub("", row) for row in wrapped(line)]
+    depths = accumulate(sum((c in "([{") - (c in ")]}") for c in row) for row in rows[:-1])
+    return line if all(depths) or MARK in line else f"({line})"
 
 
 def wrapped(line: str) -> list[str]:
