@@ -164,6 +164,11 @@ def test_names_with_digits_or_underscores_keep_their_brackets():
     assert "∂z2[k,b]/∂W2[n,m] = [k=n] hid_1[m,b] ⇒ dW2[k,j] = Σ_b dz2[k,b] hid_1[j,b]" in shown
 
 
+def test_a_line_that_is_nothing_to_paste_says_why():
+    rows = str(explain(Contract(Ref("y", "i"), (Ref("A", "ij"),), factor=Factor.of(1, b=-1))))
+    assert 'einsum("ij->i", A)   not to be pasted: no array of the line says how large b is' in rows
+
+
 def test_wrong_numbers_of_names():
     message = re.escape("'ij,jb->ib' has 2 operands, but the names given are ('W',)")
     with pytest.raises(SubscriptsError, match=message):

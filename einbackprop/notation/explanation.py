@@ -36,7 +36,7 @@ from ..layers import CATALOGUE
 from ..layers.layer import Layer
 from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
-from .einsum_text import einsum_line
+from .einsum_text import MARK, einsum_line
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
 from .matrix_notation import matrix_form, transpose_reason
@@ -212,7 +212,8 @@ def code_rows(contract: Contract, view: View) -> list[Row]:
     rows: list[Row] = []
     line = einsum_line(contract, view)
     if line is not None:
-        rows.append(Row(left, note=closed_note(contract), code=line.text.replace(ELLIPSIS, "...")))
+        unpasteable = f"{MARK.strip(' #')} {line.reason}" if line.reason else ""
+        rows.append(Row(left, note=closed_note(contract) or unpasteable, code=line.text.replace(ELLIPSIS, "...")))
     form = None if ELLIPSIS in letters_of(contract) else matrix_form(contract, view)
     if form is not None and (line is not None or any(link.transposed for link in form.chain)):
         rows.append(Row(left, form.markup, transpose_reason(contract, view) or ""))
