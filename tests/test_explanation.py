@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from fractions import Fraction
 
+import formula_values
 import numpy as np
 import pytest
 from equation_parser import parse_all
@@ -17,7 +18,8 @@ from tracing_quietly import no_collection
 from wild import FIXTURES
 
 from einbackprop.capture.tracer import trace
-from einbackprop.core import interpretation
+from einbackprop.core import elementwise, interpretation
+from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.letters import letters_of
 from einbackprop.core.program import (
     ONE,
@@ -37,7 +39,7 @@ from einbackprop.core.program import (
 from einbackprop.derivation.accumulation import value_and_vjp, vjp_of_contract
 from einbackprop.errors import SubscriptsError
 from einbackprop.notation.display import PALETTE, hue, on_terminal, painted
-from einbackprop.notation.explanation import explain
+from einbackprop.notation.explanation import explain, slopes
 from einbackprop.notation.index_notation import View
 from einbackprop.notation.markup import text
 from einbackprop.notation.steps import derivation
@@ -257,10 +259,34 @@ def test_other_equations_are_explained_by_their_derivative(equation, line):
 
 
 @pytest.mark.parametrize(
-    ("power", "slope"), [(2, "2 x"), (3, "3 x²"), (Fraction(1, 2), "1/(2 y)"), (-1, "-y²"), (-2, "-2 x**(-3)")]
+    ("power", "slope"),
+    [(2, "2 x"), (3, "3 x²"), (Fraction(1, 2), "1/(2 y)"), (-1, "-y²"), (-2, "-2 x^(-3)"),
+     (Fraction(0.3), "0.3 x^(-0.7)")],
 )
 def test_the_slopes_of_powers_are_worked_out(power, slope):
     assert f"∂y/∂x = {slope}:" in str(explain(Map(Ref("y"), "power", (Ref("x"),), Fraction(power))))
+
+
+SLOPES = [Map(Ref("y"), name, tuple(map(Ref, "uvw"[: len(f.partials)]))) for name, f in FUNCTIONS.items()]
+SLOPES = [e for e in SLOPES if e.function != "power"]
+SLOPES += [Map(Ref("y"), "power", (Ref("u"),), Fraction(p)) for p in (3, 2, -1, -2, 0.5, -0.5, 0.3, 1.5, 0.125)]
+
+
+@pytest.mark.parametrize("equation", SLOPES, ids=lambda equation: f"{equation.function} {equation.parameter}")
+def test_the_slopes_that_are_stated_are_those_of_the_function(equation, monkeypatch):
+    for name in ("step", "greater", "greater_equal", "less", "less_equal", "pow", "logical_not"):
+        monkeypatch.setitem(formula_values.FUNCTIONS, name, lambda *x, name=name: elementwise.evaluate(name, x, None))
+    values = {"u": 1.3 if equation.function == "arccosh" else 0.35, "v": 0.6, "w": 1.7}
+    values = {ref.name: np.array(values[ref.name]) for ref in equation.operands}
+
+    def at(**moved):
+        return float(interpretation.compute(equation, {**values, **moved}, {}))
+
+    stated = re.findall(r"∂y/∂(.) = (.*?)(?= and ∂|$)", slopes(equation, View()))
+    for name, formula in stated:
+        expected = (at(**{name: values[name] + 1e-6}) - at(**{name: values[name] - 1e-6})) / 2e-6
+        got = formula_values.formula_value(f"slope = {formula}", {**values, "y": np.array(at())})
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8, err_msg=formula)
 
 
 @pytest.mark.parametrize("fixture", FIXTURES[::4], ids=lambda fixture: fixture.name)

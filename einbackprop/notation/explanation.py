@@ -40,6 +40,7 @@ from .einsum_text import MARK, einsum_line
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
 from .matrix_notation import matrix_form, transpose_reason
+from .numerals import nearest_float
 from .steps import ELLIPSIS, derivation, listed
 
 OPERANDS = "ABCDEFGHJKMNPQRSTUVWXY"
@@ -308,7 +309,7 @@ def equation_rows(equation: Equation, view: View) -> list[Row]:
 
 
 def slopes(equation: Equation | None, view: View) -> str:
-    """The derivatives of a pointwise function, as they are stated: ``, where ∂h/∂z = h * (1 - h)``."""
+    """The derivatives of a pointwise function, as they are stated: ``, where ∂h/∂z = h (1 - h)``."""
     if not isinstance(equation, Map):
         return ""
     stated = []
@@ -317,15 +318,15 @@ def slopes(equation: Equation | None, view: View) -> str:
         if isinstance(equation.parameter, Fraction) and formula == elementwise.FUNCTIONS["power"].partials[0]:
             formula = power_slope(equation.parameter)
         if formula not in (None, "0"):
-            names = {"x": view.ref(ref).name, "y": view.ref(equation.out).name}
+            names = {"ln2": "log(2)", "ln10": "log(10)", "x": view.ref(ref).name, "y": view.ref(equation.out).name}
             names |= {f"x{n}": view.ref(operand).name for n, operand in enumerate(equation.operands)}
             words = "".join(names.get(word, word) for word in re.split(r"(\w+)", str(formula)))
-            words = re.sub(r"\*\*(\d)\b", lambda match: raised(match[1]), words.replace(" * ", " "))
+            words = re.sub(r"\*\*(\d)\b", lambda match: raised(match[1]), words.replace(" * ", " ")).replace("**", "^")
             stated.append(f"∂{view.ref(equation.out).name}/∂{view.ref(ref).name} = {words}")
     return f", where {' and '.join(stated)}" if stated else ""
 
 
 def power_slope(p: Fraction) -> str:
     """The derivative of a power with its exponent worked out: ``2 * x``, ``3 * x**2``, ``-2 * x**(-3)``."""
-    less = p - 1
-    return f"{p} * x" if less == 1 else f"{p} * x**{less if less.denominator == 1 and less > 0 else f'({less})'}"
+    number, less = (str(q if q.denominator < 10 else nearest_float(q)) for q in (p, p - 1))
+    return f"{number} * x" if less == "1" else f"{number} * x**{less if less.isdigit() else f'({less})'}"
