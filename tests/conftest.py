@@ -11,7 +11,6 @@ that its statements had (`reading_truth`), all else against the equation itself 
 import functools
 import os
 from collections.abc import Generator, Iterator
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ def what_is_read_is_true() -> Iterator[None]:
         yield
 
 
-@cache
+@functools.cache
 def printed() -> "Recorder":
     """What the session prints."""
     from printed_truth import Recorder

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from math import prod
 from typing import Any
 
@@ -48,6 +48,7 @@ class Recorder:
     def recording(self, within: Within) -> Within:
         """``View.within``, which whatever prints an equation calls first, as one that notes what is printed."""
 
+        @wraps(within)
         def noting(view: View, equation: Equation) -> View:
             if not self.judging:
                 self.note(equation, view)
