@@ -20,6 +20,10 @@ from formula_values import Evaluation
 class MatrixParser(Parser):
     """A matrix form as a tree: an elementwise product of terms of chains."""
 
+    def name_here(self, words: bool = False) -> str:
+        """The longest known name; ``ones`` is no word of matrix forms."""
+        return super().name_here(words or self.sees("ones"))
+
     def product(self) -> Node:
         """``-½ (A·B) ⊙ C``."""
         if self.accept("-"):

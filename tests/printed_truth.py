@@ -178,11 +178,11 @@ class Printing:
             for letter in (*letters_of(e), *sized_letters(e)):
                 group[first(letter)] = first(self.view.alike.get(letter, letter)[0])
             for ref in (e.out, *operands(e)):
-                if ref.name == self.equation.out.name or self.is_ones(ref):
+                if ref.name == self.equation.out.name:
                     continue  # what a line makes may be called like what it reads
-                is_made = ref.name in self.inside
-                name = ref.name if is_made else self.view.called(ref.name)
-                for a, b in zip(axes.setdefault((name, is_made), ref.indices), ref.indices, strict=False):
+                is_own = ref.name in self.inside or self.is_ones(ref)
+                name = ref.name if is_own else self.view.called(ref.name)
+                for a, b in zip(axes.setdefault((name, is_own), ref.indices), ref.indices, strict=False):
                     group[first(a)] = first(b)
         return {letter: first(letter) for letter in list(group)}
 
@@ -292,8 +292,9 @@ class Case(Shown):
 
     @property
     def known(self) -> dict[str, Any]:
-        """The values by the names that they are shown by; ``ones`` are a word of formulas."""
-        return {name: value for name, value in super().known.items() if name != "ones"}
+        """The values by the names that they are shown by; ``ones`` of several sizes are a word of formulas."""
+        ones = {np.shape(self.values[ref.name]) for ref in self.printing.reads if self.printing.is_ones(ref)}
+        return {name: value for name, value in super().known.items() if name != "ones" or len(ones) == 1}
 
     def again(self, seed: int) -> Case:
         """The same with other numbers: the first of some spreads that is finite, else the last."""

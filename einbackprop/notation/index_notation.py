@@ -110,9 +110,12 @@ def inlined(equation: Equation, view: View) -> tuple[Markup, Level]:
 
 
 def named(ref: Ref, view: View) -> Markup:
-    """A value by its name; in parentheses where a word of formulas is the name of a number."""
+    """A value by its name; in parentheses where a word of formulas is the name of a number.
+
+    Matrix notation has no word for ones: it writes 1.
+    """
     shown = view.ref(ref)
-    is_word = shown.name in WORDS or shown.name.partition("_")[0] in REDUCTIONS
+    is_word = shown.name in WORDS - {"ones" if view.bare else ""} or shown.name.partition("_")[0] in REDUCTIONS
     return ("(", shown, ")") if is_word and not shown.indices and ref.name not in view.ones else (shown,)
 
 
