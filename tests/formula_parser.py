@@ -31,12 +31,12 @@ RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
 
 def parse_statement(text: str, names: Iterable[str]) -> Statement:
     """A printed equation as a tree; only the first line of the text is read."""
-    line = text.split("\n")[0]
+    line, known = text.split("\n")[0], set(names)
     for match in re.finditer(r" ([-+*/]?)= ", line):
         left = line[: match.start()]
         name, axes = split_left(left)
-        if is_target(name):
-            right = Parser(line[match.end() :], names).all()
+        if is_target(name) or name in known:
+            right = Parser(line[match.end() :], known).all()
             return Statement(name, axes, match[1], right)
     raise UnreadableError(f"there is no left-hand side in {line!r}")
 
