@@ -64,8 +64,11 @@ class Recorder:
         if two_of_one_name(view, equation):
             return
         inline = {name: view.inline[name] for name in read if name in view.inline}
-        called = tuple((view.called(name), view.units.get(name, ()), name in view.booleans) for name in read)
-        key = hash((equation, tuple(inline.items()), called))
+        names = (equation.out.name, *read)
+        called = tuple((view.called(name), view.units.get(name, ()), name in view.booleans) for name in names)
+        sizes = {letter for e in (equation, *inline.values()) for letter in sized_letters(e)}
+        capitals = frozenset(letter for letter in sizes if letter.upper() in view.taken)
+        key = hash((equation, tuple(inline.items()), called, capitals))
         if key not in self.seen and len(read) <= LARGEST:
             self.seen.add(key)
             self.waiting.append((equation, replace(view, inline=inline)))
