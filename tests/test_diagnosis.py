@@ -232,3 +232,18 @@ def test_what_ends_in_a_transpose(tmp_path) -> None:
     file = tmp_path / "lines.py"
     file.write_text("a = (b @ c).T\na = b.T @ c\na = (b @ c).transpose()\na = b.T\n", encoding="utf-8")
     assert [ends_in_transpose(Source(str(file), n, "")) for n in (1, 2, 3, 4)] == [True, False, True, False]
+
+
+def scaled_loss(W, b, x):
+    return np.sum((W @ x * b) ** 2) / 2
+
+
+def twice_its_gradient(W, b, x):
+    dz = W @ x * b
+    return (2 * dz * b) @ x.T
+
+
+def test_the_einsum_of_a_finding_takes_arrays_as_the_user_has_them() -> None:
+    """An axis of size 1 that has no letter is not there for einsum."""
+    report = check(scaled_loss, twice_its_gradient, np.ones((2, 3)), np.ones((2, 1)), np.ones((3, 4)))
+    assert 'einsum("jb,j,ib->ji", dz, b[:, 0], x)' in str(report)
