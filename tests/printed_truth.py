@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property, partial, wraps
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, wraps
 from math import prod
 from typing import Any
 
@@ -232,8 +232,7 @@ class Printing:
         """The equation at drawn values, finite ones first."""
         for sizes in self.all_sizes():
             for seed in range(3):
-                view = replace(self.view, new_letter=partial(give, sizes))
-                case = Case(self.equation, view, {}, None, self, sizes)
+                case = Case(self.equation, telling(self.view, sizes), {}, None, self, sizes)
                 try:
                     yield case.again(seed)
                 except (RangeError, ShapeError, FunctionError, IndexError, OverflowError, ZeroDivisionError):
@@ -276,9 +275,16 @@ class Printing:
         return rng.uniform(low, high, shape) * (rng.choice([-1, 1], shape) if signed else 1)
 
 
-def give(sizes: dict[str, int], new: str, letter: str) -> None:
-    """A letter that a view makes up has the size of that for which it stands."""
-    sizes[new] = sizes[letter]
+def telling(view: View, sizes: dict[str, int]) -> View:
+    """The view with the size of each new letter written down: that of the letter for which it stands."""
+
+    class Telling(type(view)):  # type: ignore[misc]
+        def another(self, letter: str, used: set[str]) -> str:
+            new = str(super().another(letter, used))
+            sizes[new] = sizes[letter]
+            return new
+
+    return Telling(**{part.name: getattr(view, part.name) for part in fields(view)})
 
 
 @dataclass(frozen=True)
