@@ -355,7 +355,7 @@ class Parser:
 
     def position_term(self) -> Node | None:
         """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``, ``(Σ_k y[k] [k=6-b])``."""
-        if self.accept("("):
+        if not self.name_here(words=True) and self.accept("("):
             return self.parenthesis()
         factors: list[Node] = []
         if found := self.match(re.compile(r"\d+(/[1-9]\d*)?")):

@@ -23,7 +23,8 @@ from ..notation.einsum_text import MARK
 from ..notation.index_notation import View
 from ..notation.markup import NO_BREAK_SPACE
 from ..notation.meaning import Meanings, meanings
-from .formulas import INNER, Formula, Made, formulas
+from .formulas import Formula, formulas
+from .statements import INNER, Made
 
 WIDTH = 100
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
