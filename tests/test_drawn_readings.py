@@ -11,7 +11,7 @@ from reading_truth import MARK, reading_with_values, untrue
 from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError
 
-SEEDS = range(10_000) if settings.get_current_profile_name() == "thorough" else range(0, 10_000, 251)
+SEEDS = range(10_000) if settings.get_current_profile_name() == "thorough" else range(0, 10_000, 401)
 
 
 def test_what_is_read_of_drawn_functions_is_true() -> None:
