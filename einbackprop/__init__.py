@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .capture.tracer import trace
-    from .checking.solving import check
+    from .checking.solving import check, check_layer
     from .core.subscripts import vjp_subscripts
     from .derivation.gradients import derive
     from .emission.writing import source
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from .reading.reading import read
 
 __all__ = [
-    "check", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace", "value_and_grad",
-    "vjp_subscripts",
+    "check", "check_layer", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace",
+    "value_and_grad", "vjp_subscripts",
 ]  # fmt: skip
 
 _HOMES = {
     "check": "checking.solving",
+    "check_layer": "checking.solving",
     "compile": "plans.compilation",
     "derive": "derivation.gradients",
     "einsum": "plans.execution",

@@ -5,14 +5,17 @@ and of notebooks are all found; where there is none, there is no name, and nothi
 """
 
 import ast
+import inspect
 import linecache
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from einbackprop.core.choices import parameters
+from einbackprop.core.nesting import Attribute, Path
 from einbackprop.core.syntax import parse_python
 
 Definition = ast.FunctionDef | ast.Lambda
@@ -22,6 +25,38 @@ _GRADIENT_OF = re.compile(
     r"(?:(?:d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
+
+
+@dataclass(frozen=True)
+class AllBut:
+    """A function that returns a loss at one place of a tuple, and gradients at the others."""
+
+    function: Any
+    place: int | str
+
+
+def path_of(text: str) -> Path | None:
+    """Read the path that an expression such as ``net.layers[0].W`` is; None where it is no path.
+
+    >>> path_of("net.layers[0].W"), path_of("W + 1")
+    (('net', 'layers', 0, 'W'), None)
+    """
+    try:
+        return _steps(parse_python(text, mode="eval").body)
+    except SyntaxError:
+        return None
+
+
+def _steps(node: ast.AST) -> Path | None:
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    outer = _steps(node.value) if isinstance(node, ast.Attribute | ast.Subscript) else None
+    if outer is None:
+        return None
+    if isinstance(node, ast.Attribute):
+        return (*outer, Attribute(node.attr))
+    assert isinstance(node, ast.Subscript)
+    return (*outer, node.slice.value) if isinstance(node.slice, ast.Constant) else None
 
 
 def unpacked(function: Any, name: str, count: int) -> Names | None:
@@ -35,8 +70,25 @@ def unpacked(function: Any, name: str, count: int) -> Names | None:
 
 
 def returned(function: Any, count: int) -> Names | None:
-    """Find the names that a function returns as a list or tuple of `count`."""
-    return next(_returns(function, count, set()), None)
+    """Find the names that a function returns as a list or tuple of `count`; of `AllBut`, without the loss.
+
+    What has no name stands as its code.
+    """
+    if not isinstance(function, AllBut):
+        return next((names for node in _returns(function, set()) if (names := _spelled(node, count))), None)
+    for node in _returns(function.function, set()):
+        if isinstance(node, ast.Tuple | ast.List) and isinstance(function.place, int):
+            left = [item for n, item in enumerate(node.elts) if n != function.place]
+            names = _spelled(left[0] if len(left) == 1 else ast.Tuple(left), count)
+            if names:
+                return names
+    return None
+
+
+def places_returned(function: Any, count: int) -> Names | None:
+    """Find what a function returns in a tuple of `count`, each place as it is spelled there."""
+    nodes = (node for node in _returns(function, set()) if isinstance(node, ast.Tuple | ast.List))
+    return next((tuple(map(ast.unparse, node.elts)) for node in nodes if len(node.elts) == count), None)
 
 
 def gradient_of(key: str) -> Names:
@@ -95,7 +147,8 @@ def _packings(function: Any, name: str, count: int) -> Iterator[Names]:
                     yield names
 
 
-def _returns(function: Any, count: int, seen: set[Any]) -> Iterator[Names]:
+def _returns(function: Any, seen: set[Any]) -> Iterator[ast.expr]:
+    """What a function returns, or one that it calls to return its value."""
     definition = _definition(function)
     if definition is None or function in seen:
         return
@@ -106,12 +159,21 @@ def _returns(function: Any, count: int, seen: set[Any]) -> Iterator[Names]:
         nodes = (node for node in ast.walk(definition) if isinstance(node, ast.Return))
         values = [node.value for node in nodes if node.value is not None]
     for value in values:
-        names = _names(value, count)
-        if names:
-            yield names
+        yield value
         callee = _callee(function, value)
         if callee is not None:
-            yield from _returns(callee, count, seen)
+            yield from _returns(callee, seen)
+
+
+def _spelled(node: ast.AST, count: int) -> Names | None:
+    """The parts of a list or tuple display of `count`, of which one has a name at least; of one, its name will do."""
+    if count == 1 and isinstance(node, ast.Name | ast.Attribute):
+        return (node.id if isinstance(node, ast.Name) else node.attr,)
+    if not isinstance(node, (ast.Tuple, ast.List)) or len(node.elts) != count:
+        return None
+    parts = tuple(item.attr if isinstance(item, ast.Attribute) else ast.unparse(item) for item in node.elts)
+    named = any(isinstance(item, ast.Name | ast.Attribute) for item in node.elts)
+    return parts if named and len(set(parts)) == count else None
 
 
 def _names(node: ast.AST, count: int) -> Names | None:
@@ -127,8 +189,9 @@ def _is_name(node: ast.AST, name: str) -> bool:
 
 
 def _callee(function: Any, node: ast.AST) -> Callable[..., Any] | None:
-    """The function that a call in the function's source calls, if its name leads to one."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+    """The function or method that a call in the function's source calls, if its name leads to one."""
+    path = _steps(node.func) if isinstance(node, ast.Call) else None
+    if path is None:
         return None
     code, plain = _code(function), getattr(function, "__func__", function)
     scope: dict[str, Any] = dict(getattr(plain, "__globals__", {}))
@@ -137,8 +200,31 @@ def _callee(function: Any, node: ast.AST) -> Callable[..., Any] | None:
             scope[name] = cell.cell_contents
         except ValueError:  # a closure variable that is not assigned yet
             continue
-    callee = scope.get(node.func.id)
+    if isinstance(function, MethodType) and code is not None and code.co_argcount:
+        scope[code.co_varnames[0]] = function.__self__
+    callee = scope.get(str(path[0]))
+    for step in path[1:]:
+        callee = _member(callee, step)
     return callee if isinstance(callee, (FunctionType, MethodType)) else None
+
+
+def _member(value: Any, step: Any) -> Any:
+    """An attribute or an item, without running any code of the user's; a method is bound."""
+    if not isinstance(step, Attribute):
+        found = type(value) in (dict, list, tuple)
+        try:
+            return value[step] if found else None
+        except (LookupError, TypeError):
+            return None
+    member = inspect.getattr_static(value, step, None)
+    is_method = isinstance(member, FunctionType) and not isinstance(value, type) and step not in vars_of(value)
+    return MethodType(member, value) if is_method else member
+
+
+def vars_of(value: Any) -> dict[str, Any]:
+    """The names that an object or a module holds itself."""
+    held = getattr(value, "__dict__", None)
+    return held if isinstance(held, dict) else {}
 
 
 def _code(function: Any) -> CodeType | None:

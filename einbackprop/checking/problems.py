@@ -17,6 +17,10 @@ from einbackprop.errors import ScriptError
 from einbackprop.world import Runner
 
 
+HELD = ("data", "value", "val", "array")
+"""Attributes in which a parameter that is an object holds its array: ``layer.W.data`` is W."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is to be checked.
@@ -39,6 +43,8 @@ class Problem:
         Where an input of such a trace stands in the state.
     elsewhere
         The same at other sizes, one after the other, with what those are, where somebody knows how to make them.
+    notes
+        What was taken for what, in sentences for the report.
     """
 
     loss: Runner
@@ -52,10 +58,25 @@ class Problem:
     pair: Callable[[Any], Trace] | None = None
     place: Callable[[Input], Path] = lambda declared: declared.path
     elsewhere: Callable[[], Iterator[tuple[str, Problem]]] | None = None
+    notes: tuple[str, ...] = ()
 
     def label(self, path: Path) -> str:
         """Write a path in the state as the user would."""
         return label(self.labels.get(path[0], f"argument {path[0]}"), path[1:])
+
+
+def at_targets(state: Any, roots: tuple[Path, ...], place: Callable[[Input], Path]) -> Callable[[Input], Path]:
+    """A function such as `place`, by which an array at several places is where a gradient is wanted: ``x``, not the
+    ``layer.x`` that an earlier run has left.
+    """
+    wanted: dict[int, Path] = {}
+    for root in roots:
+        for path, leaf in leaves(get(state, root), root):
+            wanted.setdefault(id(leaf), path)
+    places = state.items() if isinstance(state, Mapping) else enumerate(state)
+    known = {path: wanted[id(leaf)] for step, value in places for path, leaf in leaves(value, (step,))
+             if isinstance(leaf, np.ndarray) and id(leaf) in wanted}
+    return lambda declared: known.get(place(declared), place(declared))
 
 
 def with_arrays(problem: Problem) -> Any:
@@ -111,6 +132,8 @@ def _names(problem: Problem, start: Path, paths: list[Path]) -> list[str]:
             return [label(unpacked[int(str(path[0]))], path[1:]) for path in inner]
     names = []
     for path, full in zip(inner, paths, strict=True):
+        if path and len(full) > 1 and path[-1] in HELD:
+            path, full = path[:-1], full[:-1]
         by_name = bool(path) and all(isinstance(step, str) for step in path)
         names.append(".".join(map(str, path)) if by_name else _short(problem.label(full), full))
     return names

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
+from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look
+from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.records import Finding, Gradient, Line
@@ -26,17 +27,16 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial, reviewed
 from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.core import interpretation
-from einbackprop.core.choices import Choice, parameters, positions_of
+from einbackprop.core.choices import Choice
 from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.core.nesting import duplicate, get
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.reviewing import Review
-from einbackprop.errors import DerivationError, EinbackpropError, ScriptError, TraceError
-from einbackprop.world import Runner, World
+from einbackprop.errors import DerivationError, EinbackpropError, TraceError
 
-__all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "solve"]
+__all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
 
 SMALL = 1e-3
 """Differences, relative to the largest entry, that a guard in the loss may explain."""
@@ -45,13 +45,9 @@ NOT_READ = ("it is off by so little that a guard in the loss, as in log(p + 1e-8
 
 
 def check(
-    loss: Callable[..., Any],
-    gradients: Callable[..., Any],
-    *arguments: Any,
-    wrt: Choice = 0,
-    seconds: float | None = None,
+    loss: Callable[..., Any], gradients: Any, *arguments: Any, wrt: Choice = 0, seconds: float | None = None
 ) -> Report:
-    """Judge a hand-written gradient.
+    """Judge a hand-written gradient: ``check(loss, gradients, *arguments)``, or ``check(both, *arguments)``.
 
     Parameters
     ----------
@@ -60,12 +56,13 @@ def check(
     gradients
         Takes the same arguments, returns the gradient of the loss with respect to
         ``arguments[wrt]``: one array, or lists, tuples or dicts of them as the argument is.
-        (For several `wrt`: a tuple, or a dict by name.)
+        (For several `wrt`: a tuple, or a dict by name.) Left out, where one function returns both: the pair ``(loss,
+        gradients)``, or ``loss, dW, db``.
     *arguments
         Arrays of any shapes, or nested lists, tuples, dicts and objects of them. They are never
         changed: both functions get copies, the parameters in them freshly drawn.
     wrt
-        Which arguments: a position, a name, or several.
+        Which arguments: a position, a name, a part of one as ``"net.W1"``, or several.
     seconds
         When to end, with what there is by then: a gradient that was not compared is undecided, and proofs, lines and
         repairs may be missing. It can take longer by as much as one call of the two functions takes. No limit unless
@@ -93,37 +90,68 @@ def check(
     >>> bool(report), report.gradients[0].name, report.gradients[0].verdict
     (False, 'W', 'wrong')
     """
-    chosen = positions_of(loss, wrt)
-    positions = (chosen,) if isinstance(chosen, int) else chosen
-    count = len(arguments)
-    for position in positions:
-        if not -count <= position < count:
-            raise ScriptError(f"wrt is {position}, but there are {count} arguments")
-    world = World()
-    own_loss, own_gradients, state = world.of((loss, gradients, list(arguments)))
+    if callable(gradients):
+        problem = pair_problem(loss, gradients, arguments, wrt)
+    else:
+        problem = both_problem(loss, (gradients, *arguments), wrt)
+    return solve(problem, seconds=seconds)
 
-    def forward(state: Any) -> Trace:
-        world.restore()
-        return record(own_loss, tuple(state), parameter_names(loss, count))
 
-    def pair(state: Any) -> Trace:
-        world.restore()
-        return record_pair(own_loss, own_gradients, tuple(state), parameter_names(loss, count))
+def check_layer(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    *arguments: Any,
+    wrt: Choice = 0,
+    grads: Callable[..., Any] | None = None,
+    cotangent: str | None = None,
+    seconds: float | None = None,
+) -> Report:
+    """Judge the backward of a layer that has no loss.
 
-    return solve(
-        Problem(
-            loss=Runner(world, lambda state: own_loss(*state)),
-            gradients=Runner(world, lambda state: own_gradients(*state)),
-            state=state,
-            roots=tuple((position % count,) for position in positions),
-            labels=dict(enumerate(parameters(loss)[:count])),
-            loss_source=loss,
-            gradients_source=gradients,
-            forward=forward,
-            pair=pair,
-        ),
-        seconds=seconds,
-    )
+    A cotangent of the shape of what forward returns is drawn; the loss is the sum of their product.
+
+    Parameters
+    ----------
+    forward
+        Takes the arguments, returns the output, several, or ``(output, cache)``. It is what is trusted. Of a bound
+        method the object is an argument too, called ``self``.
+    backward
+        Runs after forward. Parameters that forward has as well get the same arguments; of the others the first gets the
+        cotangent, or each its own, and the last the cache, if there is one.
+    *arguments
+        As in `check`.
+    wrt
+        Which arguments: a position, a name, a part of one as ``"self.W"``, or several.
+    grads
+        Gives the gradients after backward, of arguments that forward has and of what backward returned. Unless given,
+        they are what backward returned, or what it left under names such as ``self.dW`` or ``self.grads["W"]``.
+    cotangent
+        Which parameter of backward gets the cotangent.
+    seconds
+        As in `check`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ScriptError
+        As `check` does; and if a gradient is not found, or backward takes what is not known.
+    OptionError
+
+    Examples
+    --------
+    >>> def forward(x, W):
+    ...     return x @ W, (x, W)
+    >>> def backward(dout, cache):
+    ...     x, W = cache
+    ...     return dout @ W, x.T @ dout
+    >>> report = check_layer(forward, backward, np.ones((3, 2)), np.ones((2, 2)), wrt=("x", "W"))
+    >>> [(item.name, item.verdict) for item in report.gradients]
+    [('x', 'wrong'), ('W', 'right')]
+    """
+    return solve(layer_problem_of(forward, backward, arguments, wrt, grads, cotangent), seconds=seconds)
 
 
 @np.errstate(all="ignore")
@@ -291,6 +319,7 @@ def _assumptions(
         told = ", ".join(f"{problem.label(path)} ({WORDS[kept.kind]})"
                          for path, kept in drawing.data.items())
         texts.append(f"Data: yours, and in one draw redrawn: {told}.")
+    texts += problem.notes
     if drawing.kept:
         texts.append(f"Kept as they are: {', '.join(map(problem.label, drawing.kept))}.")
     if not methods:

@@ -6,14 +6,15 @@ import ast
 import difflib
 import linecache
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from einbackprop.checking import naming
 from einbackprop.checking.evaluation import describe
-from einbackprop.core.nesting import Attribute, Path, get, leaves
+from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.syntax import parse_python
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import ScriptError
@@ -53,14 +54,20 @@ class Reach:
     state: Namespace
 
 
-def reach_of(names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = ()) -> Reach:
-    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach."""
+def reach_of(
+    names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = (), ours: Collection[str] = ()
+) -> Reach:
+    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach.
+
+    The names that are ``ours`` are handed in later: what the script has under them is hidden.
+    """
     sources = tuple(_function(text, option, names) for option, text in texts.items())
     for option, text in texts.items():
-        for name in _loaded(text, option):
-            _require(name, names, option, script)
-    reached = _reachable([source.__code__ for source in sources], names)
-    written = [name for option, text in texts.items() for name in _loaded(text, option)]
+        for name in loaded(text, option):
+            if name not in ours:
+                _require(name, names, option, script)
+    reached = _reachable([source.__code__ for source in sources], names) - set(ours)
+    written = [name for option, text in texts.items() for name in loaded(text, option)]
     order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
     state = {name: names[name] for name in order}
 
@@ -105,7 +112,7 @@ def _expression(text: str, option: str) -> ast.expr:
     return parse_python(text, mode="eval").body
 
 
-def _loaded(text: str, option: str) -> list[str]:
+def loaded(text: str, option: str) -> list[str]:
     """The names that an expression reads from the script, in order, those it binds itself aside."""
     nodes = list(ast.walk(_expression(text, option)))
     used = [node for node in nodes if isinstance(node, ast.Name)]
@@ -126,16 +133,10 @@ def _require(name: str, names: Namespace, option: str, script: str) -> None:
 
 def path_of(text: str, names: Namespace, script: str) -> Path:
     """The path of ``net.layers[0].W`` in the script's names."""
-    def steps(node: ast.AST) -> Path:
-        if isinstance(node, ast.Name):
-            return (node.id,)
-        if isinstance(node, ast.Attribute):
-            return (*steps(node.value), Attribute(node.attr))
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            return (*steps(node.value), node.slice.value)
+    compiled(text, "--wrt", "eval")
+    path = naming.path_of(text)
+    if path is None:
         raise ScriptError(f"--wrt: {shown(text)} is no name, attribute or item of the script")
-
-    path = steps(_expression(text, "--wrt"))
     _require(str(path[0]), names, "--wrt", script)
     try:
         value = get(names, path)

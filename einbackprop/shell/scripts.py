@@ -18,11 +18,13 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record, record_pair
+from einbackprop.capture.tracer import Trace, record
 from einbackprop.checking.evaluation import GRADIENTS, describe, place_of
 from einbackprop.checking.pages import MARK
+from einbackprop.checking.problems import Problem
+from einbackprop.checking.reports import Report
 from einbackprop.checking.resizing import told
-from einbackprop.checking.solving import Problem, Report, solve
+from einbackprop.checking.solving import solve
 from einbackprop.core.files import opened, reason, replace_file, require_replaceable
 from einbackprop.core.syntax import parse_python
 from einbackprop.core.visible import shown
@@ -31,8 +33,8 @@ from einbackprop.derivation.gradients import as_loss, nested_by_path
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.expressions import Namespace, Reach, compiled, evaluation, of_values, path_of, reach_of
-from einbackprop.world import Runner, World
+from einbackprop.shell.expressions import Namespace, Reach, compiled, of_values, path_of, reach_of
+from einbackprop.shell.questions import Question, problem_of
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
@@ -49,16 +51,22 @@ def check_script(
     seed: int = 0,
     seconds: float | None = None,
 ) -> Report:
-    """Run a script and check the gradients that one expression gives of another.
+    """Run a script and check the gradients that one expression gives of another; as `answer` does."""
+    return answer(script, Question(wrt, loss, grads), setup, seed, seconds)
+
+
+def answer(
+    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None
+) -> Report:
+    """Run a script and check what is asked of its gradients.
 
     Parameters
     ----------
     script
         Path of the file.
-    loss, grads
-        Expressions among the script's names.
-    wrt
-        What the gradients are with respect to: names, attributes ``net.W1``, items ``p["W1"]``.
+    question
+        Expressions among the script's names, and what the gradients are with respect to: names, attributes ``net.W1``,
+        items ``p["W1"]``.
     setup
         Statements that run after the script. Single letters in it that have no value become sizes,
         each its own: ``parameters, X, Y = initialize(i, j, k, l, b)``.
@@ -71,9 +79,13 @@ def check_script(
     ------
     ScriptError
         In one line: what could not be used, where, and why.
+    OptionError
+        The expressions do not go together.
     """
+    question.required()
+
     def problem(names: Namespace) -> Problem:
-        return _problem(names, loss, grads, wrt, os.path.basename(script))
+        return problem_of(question, names, os.path.basename(script), seed)
 
     def stopped(error: ScriptError, names: Namespace) -> ScriptError:
         """The script itself ran into the mistake: the same line, checked, says more."""
@@ -263,30 +275,3 @@ def _elsewhere(
         names.update(zip(letters, sizes, strict=True))
         _execute(code, names, "--setup")
         yield told(dict(zip(letters, sizes, strict=True))), problem(names)
-
-
-def _problem(names: Namespace, loss: str, grads: str, wrt: Sequence[str], script: str) -> Problem:
-    """The check of two expressions: the state is what they can reach of the script's data."""
-    roots = tuple(path_of(text, names, script) for text in wrt)
-    reach = reach_of(names, {"--loss": loss, "--grads": grads}, script, [str(root[0]) for root in roots])
-    order = tuple(reach.state)
-
-    world = World()
-    private, sources, own = world.of((names, reach.sources, reach.state))
-    loss_of_state, grads_of_state = (evaluation(source, private) for source in sources)
-    loss_of, grads_of = (of_values(function, order) for function in (loss_of_state, grads_of_state))
-
-    def forward(state: Namespace) -> Trace:
-        world.restore()
-        return record(loss_of, tuple(state.values()), order)
-
-    def pair(state: Namespace) -> Trace:
-        world.restore()
-        return record_pair(loss_of, grads_of, tuple(state.values()), order)
-
-    loss_source, grads_source = reach.sources
-    return Problem(
-        Runner(world, loss_of_state), Runner(world, grads_of_state), own, roots, {name: name for name in order},
-        loss_source, grads_source,
-        forward, pair, lambda declared: (order[int(declared.path[0])], *declared.path[1:]),
-    )  # fmt: skip

@@ -1,0 +1,214 @@
+"""Python functions and their arguments as a problem to check."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from types import FunctionType, MethodType
+from typing import Any
+
+from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
+from einbackprop.checking import joint, naming
+from einbackprop.checking.evaluation import called
+from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem
+from einbackprop.checking.problems import Problem, at_targets
+from einbackprop.core.choices import Choice, parameters, position_of
+from einbackprop.core.nesting import Path, get
+from einbackprop.errors import OptionError, ScriptError
+from einbackprop.world import Runner, World
+
+COTANGENT = "dout"
+
+
+def pair_problem(loss: Any, gradients: Any, arguments: Sequence[Any], wrt: Choice) -> Problem:
+    """The problem of a loss and of gradients, two functions of the same arguments. Raises ScriptError, OptionError."""
+    roots = roots_of(loss, arguments, wrt)
+    world = World()
+    own_loss, own_gradients, state = world.of((loss, gradients, list(arguments)))
+    return _problem(world, own_loss, own_gradients, state, roots, loss, gradients, loss)
+
+
+def both_problem(both: Any, arguments: Sequence[Any], wrt: Choice) -> Problem:
+    """The problem of one function that returns a loss and its gradients. Raises ScriptError, OptionError."""
+    roots = roots_of(both, arguments, wrt)
+    world = World()
+    own, state = world.of((both, list(arguments)))
+    result = called(Runner(world, lambda state: own(*state)), state, "the loss and its gradients")
+    place = joint.loss_place(result, both)
+    loss, gradients = joint.loss_in(own, place), joint.gradients_in(own, place)
+    return _problem(world, loss, gradients, state, roots, both, naming.AllBut(both, place), both)
+
+
+def _problem(
+    world: World, loss: Callable[..., Any], gradients: Callable[..., Any], state: list[Any], roots: tuple[Path, ...],
+    loss_source: Any, gradients_source: Any, named: Any,
+) -> Problem:  # fmt: skip
+    """The problem of two copied functions; `named` is the one whose parameters name the arguments."""
+    names = parameter_names(named, len(state))
+
+    def forward(state: Any) -> Trace:
+        world.restore()
+        return record(loss, tuple(state), names)
+
+    def pair(state: Any) -> Trace:
+        world.restore()
+        return record_pair(loss, gradients, tuple(state), names)
+
+    return Problem(
+        loss=Runner(world, lambda state: loss(*state)),
+        gradients=Runner(world, lambda state: gradients(*state)),
+        state=state,
+        roots=roots,
+        labels=dict(enumerate(parameters(named)[: len(state)])),
+        loss_source=loss_source,
+        gradients_source=gradients_source,
+        forward=forward,
+        pair=pair,
+        place=at_targets(state, roots, lambda declared: declared.path),
+    )
+
+
+def roots_of(function: Any, arguments: Sequence[Any], wrt: Choice, given: int = 0) -> tuple[Path, ...]:
+    """The paths of what is meant among the arguments: by position, by name, or as ``net.layers[0].W``.
+
+    A position counts from argument `given` on.
+
+    Raises
+    ------
+    ScriptError
+        There is no such argument, or nothing at the path.
+    OptionError
+        It is no position and no name of an argument.
+    """
+    several = isinstance(wrt, list | tuple)
+    return tuple(_root(function, arguments, item, wrt, given) for item in (wrt if several else (wrt,)))  # type: ignore[union-attr]
+
+
+def _root(function: Any, arguments: Sequence[Any], item: Any, wrt: Choice, given: int) -> Path:
+    path = naming.path_of(item) if isinstance(item, str) else None
+    position = position_of(function, item if path is None else str(path[0]), wrt)
+    count = len(arguments)
+    if isinstance(item, str) and position >= count:
+        raise ScriptError(f"wrt is {item}, but there are {count} arguments")
+    if not isinstance(item, str):
+        count -= given
+        if not -count <= position < count:
+            raise ScriptError(f"wrt is {position}, but there are {count} arguments")
+        position = position % count + given
+    root = (position, *(path or ())[1:])
+    try:
+        get(arguments, root)
+    except (LookupError, AttributeError, TypeError) as error:
+        raise ScriptError(f"wrt={item!r}: {type(error).__name__}: {error}") from error
+    return root
+
+
+def layer_problem_of(
+    forward: Any, backward: Any, arguments: Sequence[Any], wrt: Choice, grads: Any, cotangent: str | None
+) -> Problem:
+    """The problem of a layer's forward and backward. Raises ScriptError, OptionError."""
+    forward, owner = _unbound(forward)
+    given = () if owner is None else (owner,)
+    backward, grads = (_unbound(item, owner)[0] for item in (backward, grads))
+    values = (*given, *arguments)
+    roots = roots_of(forward, values, wrt, len(given))
+    known = parameters(forward)[: len(values)]
+    free = _free(backward, known)
+    if cotangent is not None and cotangent not in free:
+        raise OptionError(f"cotangent={cotangent!r}, but backward has no parameter of that name beside forward's: "
+                          f"{', '.join(free) or 'it has none'}")
+    world = World()
+    own_forward, own_backward, own_grads, state = world.of((forward, backward, grads, list(values)))
+    count, key = len(values), len(values)
+
+    def run(state: Any) -> Any:
+        return own_forward(*state[:count])
+
+    def passed(result: Any, taken: Taken) -> Backward:
+        plan = _plan(backward, known, cotangent, taken)
+        return lambda state, result: own_backward(*(give(state, result, key) for give in plan))
+
+    def left(state: Any, returned: Any) -> Any:
+        by_name = dict(zip(known, state, strict=False))
+        return own_grads(*(by_name.get(name, returned) for name in parameters(grads)))
+
+    name = cotangent or (free[0] if free else COTANGENT)
+    layer = Layer(run, passed, lambda result: _has_cache(result, free, cotangent), left if grads is not None else None,
+                  key, name, bool(free))
+    names = (*parameter_names(forward, count), name)
+    base = _problem(world, own_forward, own_backward, state, roots, forward, grads if grads is not None else backward,
+                    forward)
+    return layer_problem(base, layer, lambda function, state: (lambda *state: function(list(state)), tuple(state), names))
+
+
+def _unbound(function: Any, owner: Any = None) -> tuple[Any, Any]:
+    """The function of a bound method, and what it is bound to; of another owner than is given, the method itself."""
+    if not isinstance(function, FunctionType | MethodType) and hasattr(type(function), "__call__"):
+        inner = type(function).__call__
+        function = MethodType(inner, function) if isinstance(inner, FunctionType) else function
+    if not isinstance(function, MethodType) or isinstance(function.__self__, type):
+        return function, None
+    if owner is not None and function.__self__ is not owner:
+        return function, None
+    return function.__func__, function.__self__
+
+
+def _free(backward: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """The parameters of backward that forward does not have: the cotangents, the cache, and no others.
+
+    Those that have a default are among them only if all have one.
+    """
+    try:
+        signature = inspect.signature(backward).parameters
+    except (TypeError, ValueError):
+        return (COTANGENT,)
+    free = [name for name in parameters(backward) if name not in known]
+    needed = [name for name in free if signature[name].default is inspect.Parameter.empty]
+    if not free and any(item.kind == inspect.Parameter.VAR_POSITIONAL for item in signature.values()):
+        return (COTANGENT,)
+    return tuple(needed or free[:1])
+
+
+def _has_cache(result: Any, free: Sequence[str], cotangent: str | None) -> bool:
+    """Whether backward takes a cache: it has more free parameters than the cotangent, and forward ends in one.
+
+    The last place of a tuple is a cache unless backward has as many cotangents, named so, as there are places.
+    """
+    if len(free) < 2:
+        return False
+    if not isinstance(result, tuple) or len(result) < 2:
+        raise ScriptError(f"backward takes {' and '.join(free)}, but forward returned no tuple (output, cache): it "
+                          f"returned {type(result).__name__}. Wrap it, as in lambda dout, x: backward(dout, x)")
+    spelled = all(len(naming.gradient_of(name)) > 1 for name in free)
+    return not (cotangent is None and spelled and len(free) == len(result))
+
+
+Give = Callable[[Any, Any, int], Any]
+
+
+def _plan(backward: Any, known: Sequence[str], cotangent: str | None, taken: Taken) -> list[Give]:
+    """What backward is given, one after the other: each a function of the state, what forward returned, and where in
+    the state the cotangent is.
+    """
+    free = _free(backward, known)
+    cotangents = [name for name in free if name == cotangent] or list(free[: len(free) - taken.has_cache])
+    caches = [name for name in free if name not in cotangents]
+    if len(caches) > 1 or (len(cotangents) > 1 and len(cotangents) != len(taken.outputs)):
+        raise ScriptError(f"backward takes {', '.join(free)}, and forward returned {len(taken.outputs)} outputs"
+                          f"{' and a cache' if taken.has_cache else ''}: wrap it, as in "
+                          "lambda dout, cache: backward(dout, cache)")
+    return [_give(name, known, cotangents, caches, taken) for name in parameters(backward)
+            if name in known or name in free] or [_cotangent(())]
+
+
+def _give(name: str, known: Sequence[str], cotangents: Sequence[str], caches: Sequence[str], taken: Taken) -> Give:
+    if name in caches:
+        return lambda state, result, key: result[-1]
+    if name in cotangents:
+        return _cotangent(taken.cotangents[cotangents.index(name)] if len(cotangents) > 1 else ())
+    position = known.index(name)
+    return lambda state, result, key: state[position]
+
+
+def _cotangent(path: Path) -> Give:
+    return lambda state, result, key: get(state[key], path)

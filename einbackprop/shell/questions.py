@@ -1,0 +1,157 @@
+"""What is asked of a script's gradients, by the options that ask it, as a problem to check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from einbackprop.capture.tracer import Trace, record, record_pair
+from einbackprop.checking import joint, naming
+from einbackprop.checking.evaluation import called
+from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
+from einbackprop.checking.problems import Problem, at_targets
+from einbackprop.core.nesting import Path
+from einbackprop.core.visible import shortened
+from einbackprop.errors import OptionError, ScriptError
+from einbackprop.shell.expressions import Namespace, Reach, evaluation, loaded, of_values, path_of, reach_of
+from einbackprop.world import Runner, World
+
+OUTPUT, CACHE, RETURNED = "out", "cache", "returned"
+"""What --backward and --grads can read beside the script's names: outputs and cache of forward, what backward gave."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """The expressions of one check, by option; those that were not given are empty.
+
+    Three forms: loss and grads; both; forward and backward, perhaps with grads.
+    """
+
+    wrt: Sequence[str]
+    loss: str = ""
+    grads: str = ""
+    both: str = ""
+    forward: str = ""
+    backward: str = ""
+    cotangent: str = "dout"
+
+    def required(self) -> Question:
+        """The question, if its options go together. Raises OptionError."""
+        given = {f"--{name}" for name in ("loss", "grads", "both", "forward", "backward") if getattr(self, name)}
+        forms = ({"--loss", "--grads"}, {"--both"}, {"--forward", "--backward"}, {"--forward", "--backward", "--grads"})
+        if given not in forms:
+            what = f"{', '.join(sorted(given))} do not go together" if given else "nothing says what to check"
+            raise OptionError(f"{what}: give --loss and --grads, or --both, or --forward and --backward")
+        if not self.cotangent.isidentifier():
+            raise OptionError(f"--cotangent: {shortened(self.cotangent)!r} is no name")
+        return self
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The expressions of a question, copied into a world: a function of the state for each, and the state."""
+
+    reach: Reach
+    roots: tuple[Path, ...]
+    world: World
+    names: Namespace
+    functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
+    sources: tuple[Callable[[], Any], ...]
+    state: Namespace
+
+
+def problem_of(question: Question, names: Namespace, script: str, seed: int) -> Problem:
+    """The problem that a question asks of a script's names. Raises ScriptError where an expression cannot be used."""
+    if question.both:
+        return _both(question, names, script)
+    if question.forward:
+        return _layer(question, names, script, seed)
+    copied = _copied(question, names, script, {"--loss": question.loss, "--grads": question.grads})
+    loss, grads = copied.functions
+    return _problem(copied, loss, grads, *copied.reach.sources)
+
+
+def _both(question: Question, names: Namespace, script: str) -> Problem:
+    """The problem of one expression that gives a loss and its gradients."""
+    copied = _copied(question, names, script, {"--both": question.both})
+    both, source = copied.functions[0], copied.reach.sources[0]
+    place = joint.loss_place(called(Runner(copied.world, both), copied.state, "--both"), source)
+    loss, grads = joint.loss_in(both, place), joint.gradients_in(both, place)
+    return _problem(copied, loss, grads, source, naming.AllBut(source, place))
+
+
+def _layer(question: Question, names: Namespace, script: str, seed: int) -> Problem:
+    """The problem of a layer's forward and backward."""
+    texts = {"--forward": question.forward, "--backward": question.backward}
+    texts |= {"--grads": question.grads} if question.grads else {}
+    read = {name for option, text in texts.items() if option != "--forward" for name in loaded(text, option)}
+    ours = {question.cotangent} | ({OUTPUT, CACHE, RETURNED} & read) - set(loaded(question.forward, "--forward"))
+    copied = _copied(question, names, script, texts, ours)
+    forward, sources, private = copied.functions[0], copied.sources, copied.names
+
+    def has_cache(result: Any) -> bool:
+        found = CACHE in ours and isinstance(result, tuple) and len(result) > 1
+        if CACHE in ours and not found and CACHE not in names:
+            raise ScriptError(f"--backward reads cache, but forward returned no tuple that ends in one: it returned "
+                              f"{type(result).__name__}")
+        return found
+
+    def backward(_: Any, taken: Taken) -> Backward:
+        def run(state: Any, result: Any) -> Any:
+            held = {OUTPUT: output_of(result, taken)} | ({CACHE: result[-1]} if taken.has_cache else {})
+            private.update({name: value for name, value in held.items() if name in ours})
+            return sources[1]()
+
+        return run
+
+    def grads(state: Any, returned: Any) -> Any:
+        private.update({RETURNED: returned} if RETURNED in ours else {})
+        return sources[2]()
+
+    layer = Layer(forward, backward, has_cache, grads if question.grads else None, question.cotangent,
+                  question.cotangent, question.cotangent in read)
+    order = (*copied.state, question.cotangent)
+    base = _problem(copied, forward, forward, copied.reach.sources[0], copied.reach.sources[-1], order)
+    return layer_problem(base, layer, lambda function, state: (of_values(function, order), tuple(state.values()), order),
+                         seed)
+
+
+def _copied(
+    question: Question, names: Namespace, script: str, texts: Mapping[str, str], ours: set[str] | None = None
+) -> Copied:
+    """The expressions, and all that they can reach, in a world of their own."""
+    roots = tuple(path_of(text, names, script) for text in question.wrt)
+    hidden = [str(root[0]) for root in roots if ours and root[0] in ours]
+    if hidden:
+        raise ScriptError(f"--wrt: {hidden[0]} is what einbackprop hands in: call it otherwise"
+                          + (", or give --cotangent" if hidden[0] == question.cotangent else ""))
+    reach = reach_of(names, texts, script, [str(root[0]) for root in roots], ours or ())
+    world = World()
+    private, sources, own = world.of((names, reach.sources, reach.state))
+    functions = tuple(evaluation(source, private) for source in sources)
+    return Copied(reach, roots, world, private, functions, sources, own)
+
+
+def _problem(
+    copied: Copied, loss: Callable[..., Any], grads: Callable[..., Any], loss_source: Any, grads_source: Any,
+    order: tuple[str, ...] = (),
+) -> Problem:  # fmt: skip
+    """The problem of two functions of the state, which is what the expressions can reach of the script's data."""
+    order, world = order or tuple(copied.state), copied.world
+    loss_of, grads_of = of_values(loss, order), of_values(grads, order)
+
+    def forward(state: Namespace) -> Trace:
+        world.restore()
+        return record(loss_of, tuple(state.values()), order)
+
+    def pair(state: Namespace) -> Trace:
+        world.restore()
+        return record_pair(loss_of, grads_of, tuple(state.values()), order)
+
+    return Problem(
+        Runner(world, loss), Runner(world, grads), copied.state, copied.roots, {name: name for name in order},
+        loss_source, grads_source,
+        forward, pair,
+        at_targets(copied.state, copied.roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:])),
+    )  # fmt: skip
