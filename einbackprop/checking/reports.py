@@ -16,6 +16,9 @@ from einbackprop.core.visible import in_json, visible
 from einbackprop.errors import GradientError
 from einbackprop.notation.display import on_terminal
 
+SCHEMA = 1
+"""The version of the JSON: it grows when a field goes, or means something else; fields may be added within one."""
+
 __all__ = ["Finding", "Grade", "Gradient", "Line", "Report", "Verdict"]
 
 
@@ -54,6 +57,11 @@ class Report:
             return 1
         return 0 if self.ok else 3
 
+    @property
+    def headline(self) -> str:
+        """``wrong: W2 (of 6 gradients)``."""
+        return texts.headline(self.gradients)
+
     def raise_if_wrong(self) -> None:
         """Raise a GradientError with the report's text if a gradient is wrong."""
         if self.exit_code == 1:
@@ -81,9 +89,10 @@ class Report:
         return [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
 
     def to_json(self) -> str:
-        """Return the report as one JSON object."""
+        """Return the report as one JSON object; its ``schema`` grows with each change that a reader may not survive."""
         with collecting() as faults:
             fields = {
+                "schema": SCHEMA,
                 "ok": self.ok,
                 "gradients": [_public(item) for item in self.gradients],
                 "lines": contained("the lines as JSON", lambda: [_line(item) for item in self.lines], []),

@@ -107,6 +107,29 @@ def say(text: str, *, end: str = "\n", escape: Callable[[str], str] | None = Non
         raise OptionError(f"standard output cannot be written to: {reason}") from error
 
 
+def say_exactly(text: str, data: bytes) -> None:
+    """Write bytes to standard output as they are, for a program to read; on a terminal the text they are of, safe to
+    show.
+
+    Raises
+    ------
+    OptionError
+        As `say` does.
+    """
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None or sys.stdout.isatty():
+        say(visible(text, keep="\n"), end="")
+        return
+    try:
+        stream.write(data)
+        stream.flush()
+    except BrokenPipeError:
+        abandon(sys.stdout)
+    except (OSError, ValueError) as error:
+        abandon(sys.stdout)
+        raise OptionError(f"standard output cannot be written to: {getattr(error, 'strerror', None) or error}") from error
+
+
 def is_unicode() -> bool:
     """Whether standard output takes every character as UTF-8, or is not there."""
     name = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from einbackprop.core.visible import one_line, shortened
 from einbackprop.errors import EinbackpropError, ScriptError, SubscriptsError
-from einbackprop.notation.console import complain, is_unicode, say, say_json
+from einbackprop.notation.console import complain, is_unicode, say, say_exactly, say_json
 
 if TYPE_CHECKING:
+    from einbackprop.checking.reports import Report
     from einbackprop.core.faults import InternalFault
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
 
 SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
-drawn values of NAME, so nothing in the file has to change."""
+drawn values of NAME, so nothing in the file has to change. Give --loss and --grads, or --both, or,
+of a layer without a loss, --forward and --backward."""
 
 _CHECK_EXAMPLE = """\
-example:
+examples:
   einbackprop example mynet.py
   einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
       --wrt weights
+  einbackprop check svm.py --both "svm_loss(W, X, y)" --wrt W
+  einbackprop check layers.py --forward "affine_forward(x, w, b)" \\
+      --backward "affine_backward(dout, cache)" --wrt x --wrt w --wrt b
+  einbackprop check layers.py --forward "layer.forward(x)" --backward "layer.backward(dout)" \\
+      --wrt x --wrt layer.W
 
 exit code:
   0  every gradient is right
@@ -122,8 +129,7 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("script", metavar="SCRIPT", help="the Python file")
-    check.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
-    check.add_argument("--grads", required=True, metavar="EXPRESSION", help="the gradients")
+    _add_expressions(check)
     check.add_argument(
         "--wrt", required=True, action="append", metavar="NAME",
         help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
@@ -133,10 +139,27 @@ def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--seconds", type=_seconds, metavar="N",
         help="end after about so long, with what there is: what was not compared by then is undecided",
     )
-    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    shown = check.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print the report as JSON")
+    shown.add_argument(
+        "--diff", action="store_true", help="print a patch of all that is to be written, for patch -p0 or git apply"
+    )
     check.add_argument("--html", metavar="FILE", help="write the report as a page too")
     _add_force(check)
     check.set_defaults(run=_check)
+
+
+def _add_expressions(check: argparse.ArgumentParser) -> None:
+    asked = (
+        ("--loss", "the loss, one number"),
+        ("--grads", "the gradients; with --backward, where they are after it, as in 'returned, layer.dW'"),
+        ("--both", "the loss and its gradients together: (loss, grads), or loss, dW, db"),
+        ("--forward", "the output of a layer, several, or (output, cache)"),
+        ("--backward", "its backward; reads dout, the cotangent, which is drawn, and out and cache, which forward gave"),
+    )
+    for option, what in asked:
+        check.add_argument(option, default="", metavar="EXPRESSION", help=what)
+    check.add_argument("--cotangent", default="dout", metavar="NAME", help="another name for dout")
 
 
 def _add_setting(subcommand: argparse.ArgumentParser) -> None:
@@ -275,13 +298,17 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _check(options: argparse.Namespace) -> int:
     """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
     from einbackprop.notation.display import on_terminal
-    from einbackprop.shell.scripts import check_script, write_page
+    from einbackprop.shell.questions import Question
+    from einbackprop.shell.scripts import answer, write_page
 
-    report = check_script(
-        options.script, options.loss, options.grads, options.wrt, options.setup, options.seed, options.seconds
+    question = Question(
+        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
     )
+    report = answer(options.script, question, options.setup, options.seed, options.seconds)
     if options.json:
         say_json(report.to_json())
+    elif options.diff:
+        _show_patch(report)
     else:
         say(report.text(colour=on_terminal()))
     if options.html:
@@ -291,6 +318,19 @@ def _check(options: argparse.Namespace) -> int:
             complain(f"einbackprop: {one_line(str(error))}")
             return report.exit_code or 2
     return report.exit_code
+
+
+def _show_patch(report: "Report") -> None:
+    """Print the patch alone; the verdicts, and what could not be put into it, go to standard error."""
+    from einbackprop.checking.patches import patch_of
+
+    patch = patch_of(report.findings)
+    say_exactly(patch.text, patch.data)
+    complain(report.headline)
+    for line in patch.left_out:
+        complain(f"einbackprop: {line}")
+    if report.exit_code == 1 and not patch.text and not patch.left_out:
+        complain("einbackprop: no line to write was found: the report without --diff says what is")
 
 
 def _read(options: argparse.Namespace) -> int:

@@ -1,0 +1,287 @@
+"""A statement rewritten in the user's own text: what the edit does not touch keeps its comments, spacing and breaks.
+
+In go a text, a statement of it and what to write instead; out come replacements of parts of the text. They are the
+smallest that the two syntax trees allow: one operator, one operand, one call. Whether the changed text says what is to
+be written is seen by parsing it again; where it does not, the whole statement is replaced.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import difflib
+import io
+import itertools
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from einbackprop.core.syntax import parse_python
+
+OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.FloorDiv: "//",
+    ast.Mod: "%", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=", ast.And: "and", ast.Or: "or",
+}  # fmt: skip
+BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+ATOMS = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.JoinedStr)
+HELD = "einbackprop_held_"
+
+
+class Replacement(NamedTuple):
+    """Part of a text, by positions of characters, and what stands there instead."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Text:
+    """A text with the positions that a syntax tree gives: lines, and columns in bytes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
+        self._starts = [0]
+        for line in self.lines:
+            self._starts.append(self._starts[-1] + len(line))
+
+    def position(self, line: int, column: int) -> int:
+        """Where a line and a column in bytes are."""
+        return self._starts[line - 1] + len(self.lines[line - 1].encode()[:column].decode())
+
+    def span(self, node: Any) -> tuple[int, int]:
+        """Where a node starts and ends."""
+        return self.position(node.lineno, node.col_offset), self.position(node.end_lineno, node.end_col_offset)
+
+    def of(self, node: Any) -> str:
+        """A node as the user wrote it."""
+        start, end = self.span(node)
+        return self.text[start:end]
+
+    def within_parentheses(self, node: Any) -> tuple[int, int]:
+        """Where a node with the parentheses around it starts and ends, if there are any."""
+        start, end = self.span(node)
+        before, after = self.text[:start].rstrip(), self.text[end:].lstrip()
+        if before.endswith("(") and after.startswith(")"):
+            return len(before) - 1, len(self.text) - len(after) + 1
+        return start, end
+
+    def changed(self, replacements: Sequence[Replacement]) -> str:
+        """The text with its parts replaced."""
+        text = self.text
+        for start, end, new in sorted(replacements, reverse=True):
+            text = text[:start] + new + text[end:]
+        return text
+
+
+def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
+    """The replacements by which the statement on a line becomes what is to be written; None where that cannot be done.
+
+    Parameters
+    ----------
+    text
+        Of the whole file.
+    line
+        Where the statement starts.
+    write
+        One statement or several, in any spelling.
+    """
+    source = Text(text)
+    try:
+        tree, wanted = parse_python(text), _statements(write)
+    except (SyntaxError, ValueError):
+        return None
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
+    if not found or not wanted:
+        return None
+    old = max(found, key=lambda node: _likeness(node, wanted[0]))
+    number = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)].index(old)
+    ways = {tuple(way) for way in _ways(source, old, wanted[0])} if len(wanted) == 1 else set()
+    for replacements in sorted(ways, key=lambda way: (_cost(source, way), way)):
+        if _says(source.changed(replacements), number, wanted[0]):
+            return list(replacements)
+    if _has_body(old):
+        return None
+    start, end = source.span(old)
+    indent = source.text[source.position(line, 0):start]
+    whole = [Replacement(start, end, ("\n" + indent).join(write.splitlines()))]
+    return whole if not indent.strip() or len(wanted) == 1 else None
+
+
+def _statements(write: str) -> list[ast.stmt]:
+    body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
+    return parse_python(body).body
+
+
+def _has_body(node: ast.AST) -> bool:
+    return any(isinstance(getattr(node, name, None), list) for name in BODIES)
+
+
+def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
+    """How much alike two statements are: of one kind, and of how many same nodes."""
+    mine, theirs = ({ast.dump(item) for item in ast.walk(tree)} for tree in (node, wanted))
+    return type(node) is type(wanted), len(mine & theirs)
+
+
+def _says(text: str, number: int, wanted: ast.stmt) -> bool:
+    """Whether the statement of a text, by its number in a walk, is the wanted one, and there are as many as before."""
+    try:
+        found = [node for node in ast.walk(parse_python(text)) if isinstance(node, ast.stmt)]
+    except (SyntaxError, ValueError):
+        return False
+    return number < len(found) and _plain(found[number]) == _plain(wanted)
+
+
+def _plain(node: Any) -> str:
+    """A statement as a text that tells it from others; of one with a body, its head."""
+    bare = copy.copy(node)
+    for name in BODIES:
+        if isinstance(getattr(node, name, None), list):
+            setattr(bare, name, [])
+    return ast.dump(bare)
+
+
+def _ways(source: Text, old: ast.stmt, new: ast.stmt) -> Iterator[list[Replacement]]:
+    """Replacements to try: as they are, in parentheses, with parentheses around what is kept; part by part or around
+    what is kept whole.
+    """
+    for flags in itertools.product((False, True), repeat=4):
+        made = _differences(source, old, new, Way(*flags))
+        if made is not None:
+            yield made
+
+
+class Way(NamedTuple):
+    """How a node is replaced: in parentheses; with parentheses around what is kept of it; as a whole as soon as one is
+    part of the other; together with the parentheses around it.
+    """
+
+    outer: bool
+    inner: bool
+    around: bool
+    over: bool
+
+
+def _cost(source: Text, way: Sequence[Replacement]) -> int:
+    """How many words and signs are taken out and put in."""
+    cost = 0
+    for start, end, text in way:
+        mine, theirs = (re.findall(r"\w+|\s+|\S", part) for part in (source.text[start:end], text))
+        matcher = difflib.SequenceMatcher(None, mine, theirs, autojunk=False)
+        cost += sum((b - a) + (d - c) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal")
+    return cost
+
+
+def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement] | None:
+    """Replace the smallest nodes that differ; None where two statements have nothing in common."""
+    if ast.dump(old) == ast.dump(new):
+        return []
+    found: tuple[list[Replacement], list[tuple[Any, Any]]] | None = None
+    if not (way.around and _is_part(old, new)):
+        pairs = _children(old, new) if type(old) is type(new) else None
+        found = ([], pairs) if pairs is not None else _other_operator(source, old, new)
+    if found is not None:
+        replacements, pairs = found
+        for one, two in pairs:
+            part = _differences(source, one, two, way)
+            if part is None:
+                return None
+            replacements += part
+        return replacements
+    if not isinstance(old, ast.expr) or not isinstance(new, ast.expr):
+        return None
+    text = _spelled(source, old, new, way.inner)
+    span = source.within_parentheses(old) if way.over else source.span(old)
+    return [Replacement(*span, f"({text})" if way.outer and not isinstance(new, ATOMS) else text)]
+
+
+def _is_part(old: ast.AST, new: ast.AST) -> bool:
+    """Whether one of two expressions is part of the other."""
+    mine, theirs = ast.dump(old), ast.dump(new)
+    return isinstance(old, ast.expr) and (mine in map(ast.dump, ast.walk(new)) or theirs in map(ast.dump, ast.walk(old)))
+
+
+def _children(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
+    """The nodes under two, in pairs, if whatever else the two hold is the same."""
+    pairs: list[tuple[Any, Any]] = []
+    for name in old._fields:
+        one, two = getattr(old, name, None), getattr(new, name, None)
+        if name in BODIES and isinstance(one, list):
+            continue
+        ones, twos = (one, two) if isinstance(one, list) and isinstance(two, list) else ([one], [two])
+        if len(ones) != len(twos):
+            return None
+        for first, second in zip(ones, twos, strict=True):
+            if isinstance(first, ast.expr | ast.keyword | ast.comprehension) and isinstance(second, ast.AST):
+                pairs.append((first, second))
+            elif _dumped(first) != _dumped(second):
+                return None
+    return pairs
+
+
+def _dumped(value: Any) -> Any:
+    return ast.dump(value) if isinstance(value, ast.AST) else (type(value), value)
+
+
+def _other_operator(source: Text, old: Any, new: Any) -> tuple[list[Replacement], list[tuple[Any, Any]]] | None:
+    """Where the two differ in an operator, or in how they assign: its replacement, and the nodes on its sides."""
+    match old, new:
+        case ast.BinOp(), ast.BinOp():
+            signs = OPERATORS[type(old.op)], OPERATORS[type(new.op)]
+            left, right, pairs = old.left, old.right, [(old.left, new.left), (old.right, new.right)]
+        case ast.Compare(ops=[one]), ast.Compare(ops=[two]):
+            signs = OPERATORS.get(type(one), ""), OPERATORS.get(type(two), "")
+            left, right = old.left, old.comparators[0]
+            pairs = [(old.left, new.left), (old.comparators[0], new.comparators[0])]
+        case (ast.Assign(targets=[_]) | ast.AugAssign()), (ast.Assign(targets=[_]) | ast.AugAssign()):
+            mine, theirs = (node.targets[0] if isinstance(node, ast.Assign) else node.target for node in (old, new))
+            signs = _assignment(old), _assignment(new)
+            left, right, pairs = mine, old.value, [(mine, theirs), (old.value, new.value)]
+        case _:
+            return None
+    start, end = source.span(left)[1], source.span(right)[0]
+    at = _sign_in(source.text[start:end], signs[0])
+    if at is None or not signs[1]:
+        return None
+    return [Replacement(start + at, start + at + len(signs[0]), signs[1])], pairs
+
+
+def _assignment(node: ast.Assign | ast.AugAssign) -> str:
+    return "=" if isinstance(node, ast.Assign) else f"{OPERATORS[type(node.op)]}="
+
+
+def _sign_in(gap: str, sign: str) -> int | None:
+    """Where an operator stands between two operands, comments aside."""
+    code = re.sub(r"#[^\r\n]*", lambda comment: " " * len(comment.group()), gap)
+    at = code.find(sign) if sign else -1
+    return at if at >= 0 else None
+
+
+def _spelled(source: Text, old: ast.expr, new: ast.expr, inner: bool) -> str:
+    """A new expression in which every part that the old one has as well is spelled as the user did."""
+    own = {ast.dump(node): node for node in reversed(list(ast.walk(old))) if isinstance(node, ast.expr)}
+    held: list[str] = []
+
+    class Holding(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            kept = own.get(ast.dump(node)) if isinstance(node, ast.expr) else None
+            if kept is None or isinstance(kept, ast.Constant | ast.Starred | ast.Slice):
+                return self.generic_visit(node)
+            text = source.of(kept)
+            held.append(f"({text})" if _needs(kept, text) and inner else text)
+            return ast.Name(f"{HELD}{len(held) - 1}_", ast.Load())
+
+    made = ast.unparse(Holding().visit(copy.deepcopy(new)))
+    return re.sub(f"{HELD}(\\d+)_", lambda name: held[int(name.group(1))], made)
+
+
+def _needs(node: ast.expr, text: str) -> bool:
+    """Whether parentheses may be needed around an expression."""
+    return not isinstance(node, ATOMS) and not (isinstance(node, ast.Tuple) and text.startswith("("))
+
+
+def encoding_of(data: bytes) -> str:
+    """The encoding of a source file, as Python reads it. Raises SyntaxError where it says an unknown one."""
+    return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
