@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from library import COLUMNS
 
-from einbackprop.checking import style
+from einbackprop.checking import style, texts
 from einbackprop.checking.pages import page
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
@@ -177,3 +177,19 @@ def test_a_real_browser_draws_it(tmp_path: Path) -> None:
     assert seen[1200]["math"] > seen[1200]["code"] + 200  # beside the code
     assert abs(seen[500]["math"] - seen[500]["code"]) < 100  # under it
     assert seen[500]["under"] > 10
+
+
+def test_files_are_named_so_that_they_can_be_told_apart() -> None:
+    assert texts.names_of(["/a/b/s.py", "/a/c/s.py", "/a/c/t.py", "/c/c/t.py", "u.py"]) == {
+        "/a/b/s.py": "b/s.py", "/a/c/s.py": "c/s.py", "/a/c/t.py": "a/c/t.py", "/c/c/t.py": "c/c/t.py", "u.py": "u.py"}
+    def line(file: str, number: int) -> Line:
+        return Line(file, number, "", "", "", "", "follows")
+
+    lines = [line("/a/s.py", 3), line("/a/s.py", 4), line("/b/h.py", 9)]
+    assert texts.followers(lines[:1], [Finding("", "/a/s.py", 2)]) == "Line 3 is wrong only because of that."
+    assert texts.followers(lines, [Finding("", "/a/s.py", 2)]) == (
+        "Lines 3 and 4, and line 9 of h.py are wrong only because of that.")
+    assert texts.followers(lines[:2], [Finding("", "/b/h.py", 2)]) == (
+        "Lines 3 and 4 of s.py are wrong only because of that.")
+    both = [Finding("", "/b/h.py", 2), Finding("", "/a/s.py", 2)]
+    assert texts.followers(lines, both) == "Lines 3 and 4 of s.py, and line 9 of h.py are wrong only because of these."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -43,8 +44,10 @@ def _with_mistake(problem: Problem, error: CodeError, letters: str, seed: int) -
         expected = (finding.expected or "").partition("\n")[0]
         if not finding.write and len(expected) > LONG:
             break  # no small edit was found, and the whole formula is no help on one line
-        here = finding.line == error.place[1]
-        said = finding.message if here else f"line {finding.line}: {finding.message}"
+        file, line = error.place[:2]
+        elsewhere = "" if finding.file == file else f"{os.path.basename(finding.file or '')}, "
+        here = not elsewhere and finding.line == line
+        said = finding.message if here else f"{elsewhere}line {finding.line}: {finding.message}"
         instead = f" Expected {expected}." if expected and not finding.write else ""
         return CodeError(error.what, error.place, f"{letters}; {said}{instead}", finding.write or "")
     return CodeError(error.what, error.place, f"{letters}.")

@@ -10,7 +10,7 @@ from typing import Any
 from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
 from einbackprop.checking import joint, naming
 from einbackprop.checking.evaluation import called
-from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem
+from einbackprop.checking.layers import Backward, Layer, Taken, Traced, layer_problem
 from einbackprop.checking.problems import Problem, at_targets
 from einbackprop.core.choices import Choice, parameters, position_of
 from einbackprop.core.nesting import Path, get
@@ -138,12 +138,16 @@ def layer_problem_of(
     names = (*parameter_names(forward, count), name)
     base = _problem(world, own_forward, own_backward, state, roots, forward, grads if grads is not None else backward,
                     forward)
-    return layer_problem(base, layer, lambda function, state: (lambda *state: function(list(state)), tuple(state), names))
+
+    def traces(function: Callable[[Any], Any], state: Any) -> Traced:
+        return lambda *values: function(list(values)), tuple(state), names
+
+    return layer_problem(base, layer, traces)
 
 
 def _unbound(function: Any, owner: Any = None) -> tuple[Any, Any]:
     """The function of a bound method, and what it is bound to; of another owner than is given, the method itself."""
-    if not isinstance(function, FunctionType | MethodType) and hasattr(type(function), "__call__"):
+    if not isinstance(function, FunctionType | MethodType | type) and callable(function):
         inner = type(function).__call__
         function = MethodType(inner, function) if isinstance(inner, FunctionType) else function
     if not isinstance(function, MethodType) or isinstance(function.__self__, type):

@@ -93,10 +93,11 @@ def _left(state: Any, target: Target, targets: Sequence[Target], label: Callable
     A holder of the same name with other steps is taken if no other has just the target's steps.
     """
     own = {other.path for other in targets}
-    arrays = {path: leaf for path, leaf in leaves(state) if path not in own and isinstance(leaf, np.ndarray | np.floating)}
+    found = [(path, leaf) for path, leaf in leaves(state) if path not in own]
+    arrays = {path: leaf for path, leaf in found if isinstance(leaf, np.ndarray | np.floating)}
     for is_strict in (True, False):
-        found = [path for path in arrays if is_gradient_of(path, target.path, is_strict)]
-        fitting = [path for path in found if np.shape(arrays[path]) == target.shape] or (found if is_strict else [])
+        called = [path for path in arrays if is_gradient_of(path, target.path, is_strict)]
+        fitting = [path for path in called if np.shape(arrays[path]) == target.shape] or (called if is_strict else [])
         if len({id(arrays[path]) for path in fitting}) > 1:
             raise ScriptError(f"the gradient of {target.name} may be {' or '.join(map(label, fitting))}: --grads says "
                               "which, or grads= in Python")
@@ -106,7 +107,7 @@ def _left(state: Any, target: Target, targets: Sequence[Target], label: Callable
 
 
 def is_gradient_of(path: Path, target: Path, is_strict: bool = True) -> bool:
-    """Whether a path is spelled as that of the gradient of what is at another: each step alike, but for ``d``, ``grad``.
+    """Whether a path is spelled as that of the gradient of what is at another: alike but for ``d``, ``grad``.
 
     Unless it must be so strictly, the word ``grads`` may stand where the target has another word.
 
@@ -123,9 +124,9 @@ def _agree(path: Path, target: Path, is_strict: bool) -> bool:
         return not path and not target
     step, wanted = path[0], target[0]
     plain = step.lstrip("_") if isinstance(step, str) else step
-    if step == wanted or (isinstance(plain, str) and wanted in naming.gradient_of(plain)):
-        if _agree(path[1:], target[1:], is_strict):
-            return True
+    alike = step == wanted or (isinstance(plain, str) and wanted in naming.gradient_of(plain))
+    if alike and _agree(path[1:], target[1:], is_strict):
+        return True
     if isinstance(plain, str) and plain.lower() in WORDS:
         if _agree(path[1:], target, is_strict):
             return True
@@ -139,5 +140,5 @@ def _not_found(names: Sequence[str], returned: Any) -> str:
     arrays = "1 array" if count == 1 else f"{count} arrays"
     what = "nothing" if returned is None else arrays if count else shown(returned)
     name = names[-1].rpartition(".")[2]
-    return (f"no gradient was found for {', '.join(names)}: backward returned {what}, and left none under a name such as "
-            f"d{name}; --grads says where it is, or grads= in Python")
+    return (f"no gradient was found for {', '.join(names)}: backward returned {what}, and left none under a name such "
+            f"as d{name}; --grads says where it is, or grads= in Python")

@@ -36,14 +36,15 @@ def loss_place(result: Any, source: Any) -> Place:
         names = dict(enumerate(spelled))
     else:
         what = f"an array of shape {result.shape}" if isinstance(result, np.ndarray) else shown(result)
-        raise ScriptError(f"the loss and its gradients must be returned together, but what is returned is {what}: {ASKED}")
+        raise ScriptError(f"what is returned must be a loss and its gradients, but it is {what}: {ASKED}")
     numbers = [place for place in names if _is_number(result[place])]
     called = [place for place in numbers if _LOSS.search(names[place])]
     likely = called if called and (len(numbers) > 1 or isinstance(result, dict)) else numbers
     if not likely or (len(likely) > 1 and likely[0] != 0) or (isinstance(result, dict) and not called):
         held = ", ".join(_described(result[place], names[place]) for place in names)
         raise ScriptError(f"which part is the loss is not clear: returned are {held}: {ASKED}")
-    return likely[0]
+    place: Place = likely[0]
+    return place
 
 
 def loss_in(both: Callable[..., Any], place: Place) -> Callable[..., Any]:

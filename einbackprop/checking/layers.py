@@ -70,8 +70,10 @@ class Layer:
     is_used: bool = True
 
 
-Traces = Callable[[Callable[[State], Any], State], tuple[Callable[..., Any], tuple[Any, ...], tuple[str, ...]]]
+Traced = tuple[Callable[..., Any], tuple[Any, ...], tuple[str, ...]]
 """A function of the state as one of its values, those values, and their names."""
+
+Traces = Callable[[Callable[[State], Any], State], Traced]
 
 
 def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0) -> Problem:
@@ -134,6 +136,8 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
 def taken_apart(result: Any, has_cache: bool) -> Taken:
     """Find the outputs in what forward returned: its arrays of floats, a cache aside.
 
+    In a tuple that holds arrays, what else it holds is no output: lists, dicts and objects of arrays are caches.
+
     Raises
     ------
     ScriptError
@@ -144,6 +148,8 @@ def taken_apart(result: Any, has_cache: bool) -> Taken:
     if any(np.iscomplexobj(leaf) for _, leaf in found):
         raise ScriptError("forward returns complex numbers: only real ones can be checked")
     outputs = [path for path, leaf in found if _is_float(leaf)]
+    if isinstance(kept, tuple) and any(map(_is_float, kept)):
+        outputs = [path for path in outputs if len(path) == 1]
     if not outputs:
         more = " beside its cache" if has_cache else ""
         raise ScriptError(f"forward must return an array of floats, but what it returns{more} is {_kind(kept)}")
@@ -198,6 +204,8 @@ def _nested(value: Any, rng: np.random.Generator) -> Any:
         return _drawn(value, rng)
     if isinstance(value, dict):
         return {key: _nested(item, rng) for key, item in value.items()}
+    if isinstance(value, tuple) and any(map(_is_float, value)):
+        return tuple(_drawn(item, rng) if _is_float(item) else None for item in value)
     if isinstance(value, tuple | list):
         items = [_nested(item, rng) for item in value]
         return items if isinstance(value, list) else tuple(items)
@@ -249,12 +257,12 @@ def _told(layer: Layer, taken: Taken, where: Where, problem: Problem) -> Sequenc
     if not layer.is_used:
         told = ["What forward returns is a number, and backward takes no cotangent: it is the loss."]
     elif len(taken.outputs) == 1:
-        first = " first" if taken.has_cache else ""
+        first = " first" if taken.outputs[0] == (0,) else ""
         told = [f"{name} is drawn by einbackprop: the cotangent of what forward returns{first}. The loss is the sum of "
                 "their product."]
     else:
-        told = [f"{name} is drawn by einbackprop: a cotangent for each of the {len(taken.outputs)} outputs of forward. The "
-                "loss is the sum of their products."]
+        told = [f"{name} is drawn by einbackprop: a cotangent for each of the {len(taken.outputs)} outputs of forward. "
+                "The loss is the sum of their products."]
     if taken.has_cache:
         told.append("The cache is what forward returns last.")
     left = [f"that of {target} is {problem.label(path)}" for target, (is_left, path) in where.items() if is_left]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -116,7 +115,9 @@ def colour(letter: str) -> str:
 def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str]:
     """The lines of each file, every mistake under its line."""
     told = [item for item in findings if item.line is not None]
-    for file in dict.fromkeys([line.file for line in lines] + [item.file or "" for item in told]):
+    files = dict.fromkeys([line.file for line in lines] + [item.file or "" for item in told])
+    names = texts.names_of(files)
+    for file in files:
         judged = {line.line: line for line in lines if line.file == file}
         mistakes = [item for item in told if item.file == file]
         numbers = sorted({*judged, *(item.line for item in mistakes if item.line is not None)})
@@ -127,7 +128,7 @@ def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str
             here = [item for item in mistakes if item.line == number]
             rows.append(GAP if number is None else line_row(file, number, judged.get(number), here, indent))
             rows += [mistake(item) for item in here if number is not None]
-        yield f'<section><h2>{in_html(os.path.basename(file))}</h2><div class="lines">{"".join(rows)}</div></section>'
+        yield f'<section><h2>{in_html(names[file])}</h2><div class="lines">{"".join(rows)}</div></section>'
 
 
 def with_between(numbers: Sequence[int]) -> list[int | None]:

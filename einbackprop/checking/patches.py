@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ..core.files import opened, reason
 from ..core.visible import visible
-from .source_edits import Replacement, encoding_of, rewritten
 from .records import Finding
+from .source_edits import Replacement, encoding_of, rewritten
 
 
 class Patch(NamedTuple):

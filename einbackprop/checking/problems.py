@@ -16,7 +16,6 @@ from einbackprop.core.program import Input
 from einbackprop.errors import ScriptError
 from einbackprop.world import Runner
 
-
 HELD = ("data", "value", "val", "array")
 """Attributes in which a parameter that is an object holds its array: ``layer.W.data`` is W."""
 

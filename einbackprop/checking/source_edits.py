@@ -99,7 +99,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     old = max(found, key=lambda node: _likeness(node, wanted[0]))
     number = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)].index(old)
     ways = {tuple(way) for way in _ways(source, old, wanted[0])} if len(wanted) == 1 else set()
-    for replacements in sorted(ways, key=lambda way: (_cost(source, way), way)):
+    for replacements in sorted(ways, key=lambda way: (_cost(source, way), sum(r.end - r.start for r in way), way)):
         if _says(source.changed(replacements), number, wanted[0]):
             return list(replacements)
     if _has_body(old):
@@ -200,7 +200,8 @@ def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement
 def _is_part(old: ast.AST, new: ast.AST) -> bool:
     """Whether one of two expressions is part of the other."""
     mine, theirs = ast.dump(old), ast.dump(new)
-    return isinstance(old, ast.expr) and (mine in map(ast.dump, ast.walk(new)) or theirs in map(ast.dump, ast.walk(old)))
+    held = mine in map(ast.dump, ast.walk(new)) or theirs in map(ast.dump, ast.walk(old))
+    return held and isinstance(old, ast.expr)
 
 
 def _children(old: Any, new: Any) -> list[tuple[Any, Any]] | None:

@@ -5,7 +5,7 @@ import math
 import os
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.program import Dimension
 from ..core.visible import visible
@@ -53,7 +53,8 @@ def finding_text(item: Finding, lines: Sequence[Line], colour: bool = False) -> 
     if item.line is None or item.file is None:
         yield marked("!", colour) + wrapped(item.message, "! ", "  ")[1:]
         return
-    head = visible(f"! {os.path.basename(item.file)}, line {item.line}: {code_of(item, lines)}")
+    name = names_of([item.file, *(line.file for line in lines)])[item.file]
+    head = visible(f"! {name}, line {item.line}: {code_of(item, lines)}")
     yield marked("!", colour) + (head if len(head) <= WIDTH else head[: WIDTH - 2] + " …")[1:]
     yield wrapped(item.message, "    ")
     for name, text in (("write", item.write), ("yours", item.yours), ("expected", item.expected)):
@@ -70,14 +71,34 @@ def code_of(item: Finding, lines: Sequence[Line]) -> str:
     return shown or linecache.getline(item.file or "", item.line or 0).strip()
 
 
+def names_of(files: Iterable[str]) -> dict[str, str]:
+    """What files are called: the shortest ends of their paths that tell them apart."""
+    parts = {file: file.replace(os.sep, "/").split("/") for file in files}
+    names = {}
+    for file, own in parts.items():
+        others = [other for name, other in parts.items() if name != file]
+        count = next((n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others)), len(own))
+        names[file] = "/".join(own[-count:])
+    return names
+
+
 def followers(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
-    """``Lines 56, 58 and 60 to 62 are wrong only because of that.``"""
-    numbers = sorted({line.line for line in lines if line.verdict == "follows"})
-    mistakes = sum(item.line is not None for item in findings)
-    if not numbers or not mistakes:
+    """``Lines 56, 58 and 60 to 62 are wrong only because of that.``; the file, where it is not the mistake's."""
+    mistakes = [item for item in findings if item.line is not None]
+    found = sorted({(line.file, line.line) for line in lines if line.verdict == "follows"})
+    if not found or not mistakes:
         return ""
-    start = f"Line {numbers[0]} is" if len(numbers) == 1 else f"Lines {ranges(numbers)} are"
-    return f"{start} wrong only because of {'that' if mistakes == 1 else 'these'}."
+    named = names_of([line.file for line in lines] + [item.file for item in mistakes if item.file])
+    home = {item.file for item in mistakes}
+    files = sorted(dict.fromkeys(file for file, _ in found), key=lambda file: file not in home)
+    told = []
+    for file in files:
+        numbers = [number for other, number in found if other == file]
+        where = "" if home == {file} else f" of {named[file]}"
+        told.append(f"{'line' if len(numbers) == 1 else 'lines'} {ranges(numbers)}{where}")
+    start = ", and ".join(told)
+    are = "is" if len(found) == 1 else "are"
+    return f"{start[0].upper()}{start[1:]} {are} wrong only because of {'that' if len(mistakes) == 1 else 'these'}."
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -127,7 +127,8 @@ def say_exactly(text: str, data: bytes) -> None:
         abandon(sys.stdout)
     except (OSError, ValueError) as error:
         abandon(sys.stdout)
-        raise OptionError(f"standard output cannot be written to: {getattr(error, 'strerror', None) or error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise OptionError(f"standard output cannot be written to: {why}") from error
 
 
 def is_unicode() -> bool:

@@ -155,7 +155,7 @@ def _add_expressions(check: argparse.ArgumentParser) -> None:
         ("--grads", "the gradients; with --backward, where they are after it, as in 'returned, layer.dW'"),
         ("--both", "the loss and its gradients together: (loss, grads), or loss, dW, db"),
         ("--forward", "the output of a layer, several, or (output, cache)"),
-        ("--backward", "its backward; reads dout, the cotangent, which is drawn, and out and cache, which forward gave"),
+        ("--backward", "its backward; it can read dout, the cotangent, which is drawn, and forward's out and cache"),
     )
     for option, what in asked:
         check.add_argument(option, default="", metavar="EXPRESSION", help=what)

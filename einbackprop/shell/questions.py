@@ -41,7 +41,8 @@ class Question:
         given = {f"--{name}" for name in ("loss", "grads", "both", "forward", "backward") if getattr(self, name)}
         forms = ({"--loss", "--grads"}, {"--both"}, {"--forward", "--backward"}, {"--forward", "--backward", "--grads"})
         if given not in forms:
-            what = f"{', '.join(sorted(given))} do not go together" if given else "nothing says what to check"
+            several = f"{', '.join(sorted(given))} do not go together"
+            what = several if len(given) > 1 else f"{min(given, default='--wrt')} alone does not say what to check"
             raise OptionError(f"{what}: give --loss and --grads, or --both, or --forward and --backward")
         if not self.cotangent.isidentifier():
             raise OptionError(f"--cotangent: {shortened(self.cotangent)!r} is no name")
@@ -69,7 +70,8 @@ def problem_of(question: Question, names: Namespace, script: str, seed: int) -> 
         return _layer(question, names, script, seed)
     copied = _copied(question, names, script, {"--loss": question.loss, "--grads": question.grads})
     loss, grads = copied.functions
-    return _problem(copied, loss, grads, *copied.reach.sources)
+    loss_source, grads_source = copied.reach.sources
+    return _problem(copied, loss, grads, loss_source, grads_source)
 
 
 def _both(question: Question, names: Namespace, script: str) -> Problem:
@@ -113,8 +115,7 @@ def _layer(question: Question, names: Namespace, script: str, seed: int) -> Prob
                   question.cotangent, question.cotangent in read)
     order = (*copied.state, question.cotangent)
     base = _problem(copied, forward, forward, copied.reach.sources[0], copied.reach.sources[-1], order)
-    return layer_problem(base, layer, lambda function, state: (of_values(function, order), tuple(state.values()), order),
-                         seed)
+    return layer_problem(base, layer, lambda run, state: (of_values(run, order), tuple(state.values()), order), seed)
 
 
 def _copied(

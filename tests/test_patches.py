@@ -1,0 +1,193 @@
+"""`check --diff`: a patch of what is to be written, which changes nothing else and can be applied."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from einbackprop.checking.patches import patch_of
+from einbackprop.checking.records import Finding
+from einbackprop.checking.source_edits import Text, rewritten
+from einbackprop.shell.command import main
+
+
+def changed(statement: str, write: str) -> str | None:
+    """A statement of a function after the edit, as it then stands in the file."""
+    text = f"def f():\n    ä = 'é'\n{statement}\n\n\ndef g():\n    return 1\n"
+    made = rewritten(text, 3, write)
+    if made is None:
+        return None
+    after = Text(text).changed(made)
+    assert after.startswith("def f():\n    ä = 'é'\n")
+    assert after.endswith("\n\n\ndef g():\n    return 1\n")
+    return after[len("def f():\n    ä = 'é'\n"):-len("\n\n\ndef g():\n    return 1\n")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "write", "expected"),
+    [
+        ("    d = prediction - T  # off", "d = (prediction - T) / N", "    d = (prediction - T) / N  # off"),
+        ("    d = (prediction   -T)  # off", "d = (prediction - T) / N", "    d = (prediction   -T) / N  # off"),
+        ("    dW = X.T@d  # c", "dW = X.T @ d + 0.1 * W", "    dW = X.T@d + 0.1 * W  # c"),
+        ("    dW = (X.T  # ü\n          @second)", "dW = first.T @ second",
+         "    dW = (first.T  # ü\n          @second)"),
+        ("    dW=d1.dot( h1 )", "dW = d1.dot(h1.T)", "    dW=d1.dot( h1.T )"),
+        ("    dW  =  np.outer(d1,x)", "dW += np.outer(d1, x)", "    dW  +=  np.outer(d1,x)"),
+        ("    dW  -=  np.outer(d1,x)", "dW = np.outer(d1, x)", "    dW  =  np.outer(d1,x)"),
+        ("    return (dx,  dw/2.0, # half\n            db)", "return (dx, dw, db)",
+         "    return (dx,  dw, # half\n            db)"),
+        ("    return dx,  dw", "return (dw, dx)", "    return dw,  dx"),
+        ("    a = 1; db = x  -  y ; c = 2", "db = x + y", "    a = 1; db = x  +  y ; c = 2"),
+        ("    ds = p* (g - (g*p ).sum( axis=1,keepdims=True))", "ds = p * (g - (g * p).sum(axis=0, keepdims=True))",
+         "    ds = p* (g - (g*p ).sum( axis=0,keepdims=True))"),
+        ("    db = d.sum( axis = 0 )", "db = d.sum(axis=0, keepdims=True)", "    db = d.sum(axis=0, keepdims=True)"),
+        ("    y = a - b - c", "y = a - (b - c)", "    y = a - (b - c)"),
+        ("    y = 'ä' and x*m  # é", "y = 'ä' and x * (m > 0)", "    y = 'ä' and x*(m > 0)  # é"),
+        ("    y = (a   < # why\n         b)", "y = a <= b", "    y = (a   <= # why\n         b)"),
+        ("    y = log(x  +1e-8)* 2.50", "y = log(x + 1e-08) * -2.5", "    y = log(x  +1e-8)* -2.5"),
+        ("    y = a*b*c", "y = a * c", "    y = a*c"),
+        ("    y = x[ 1: ]", "y = x[:-1]", "    y = x[ :-1 ]"),
+        ("    y = x", "y = x\nz = 2", "    y = x\n    z = 2"),
+        ("    if a: y = x*2", "y = x * 3", "    if a: y = x*3"),
+        ("    for i in range( n ):\n        y = 2", "for i in range(n - 1):",
+         "    for i in range( n - 1 ):\n        y = 2"),
+        ("    y = x", "print(", None),
+    ],
+)  # fmt: skip
+def test_nothing_but_the_edit_changes(statement: str, write: str, expected: str | None) -> None:
+    assert changed(statement, write) == expected
+
+
+MAIN = '''import numpy as np
+from helper import scaled, outer
+
+x, w = np.random.randn(5, 3), np.random.randn(3, 3)
+
+
+def loss(x, w):
+    return 0.5 * np.sum(np.tanh(x @ w) ** 2)
+
+
+def gradients(x, w):
+    h = np.tanh(x @ w)
+    d = scaled(h)
+    return (d @ w,   # to the input
+            outer(x, d))
+'''
+HELPER = '''def scaled(h):
+    return h*(1 - h**2)
+
+
+def outer(x, d):
+    dw = (x.T  # of rows
+          @ d)
+    return dw
+'''
+
+
+def files(folder: Path, main_text: str = MAIN, helper: str = HELPER, newline: str = "\n") -> None:
+    for name, text in (("main.py", main_text), ("helper.py", helper)):
+        (folder / name).write_bytes(text.replace("\n", newline).encode())
+
+
+CHECK = ["--loss", "loss(x, w)", "--grads", "gradients(x, w)", "--wrt", "x", "--wrt", "w"]
+
+
+@pytest.mark.skipif(not shutil.which("patch") or not shutil.which("git"), reason="there is no patch, or no git")
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("command", [["patch", "-p0"], ["git", "apply", "-"]])
+def test_the_patch_applies_and_repairs(
+    command: list[str], newline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    (tmp_path / "code").mkdir()
+    files(tmp_path / "code", newline=newline)
+    assert main(["check", "code/main.py", *CHECK, "--diff"]) == 1
+    out, err = capsysbinary.readouterr()
+    assert err.decode() == "wrong: x (of 2 gradients)\n"
+    changes = [row for row in out.decode().splitlines() if row[0] in "+-" and row[:3] not in ("+++", "---")]
+    assert changes == ["-    return (d @ w,   # to the input", "+    return (d @ w.T,   # to the input"]
+    binary = ["--binary"] if command[0] == "patch" else []
+    subprocess.run([*command[:2], *binary, *command[2:]], input=out, check=True)
+    expected = MAIN.replace("d @ w,", "d @ w.T,").replace("\n", newline)
+    assert (tmp_path / "code" / "main.py").read_bytes() == expected.encode()
+    assert main(["check", "code/main.py", *CHECK, "--diff"]) == 0
+    out, err = capsysbinary.readouterr()
+    assert (out, err.decode()) == (b"", "right: all 2 gradients\n")
+
+
+def test_a_mistake_in_another_file_is_in_that_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files(tmp_path, MAIN.replace("d @ w,", "d @ w.T,"), HELPER.replace("x.T  #", "d.T  #").replace("@ d)", "@ x)"))
+    assert main(["check", str(tmp_path / "main.py"), *CHECK]) == 1
+    assert "! helper.py, line 6: dw = d.T @ x\n" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "main.py"), *CHECK, "--diff"]) == 1
+    patch = capsys.readouterr().out
+    assert patch.startswith(f"To be applied in {tmp_path.resolve()}:\n--- ./helper.py\n+++ ./helper.py\n")
+    assert patch.endswith("\n+    dw = (x.T  # of rows\n+          @ d)\n     return dw\n")
+    assert main(["check", str(tmp_path / "main.py"), *CHECK, "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["schema"] == 1
+    assert [(Path(item["file"]).name, item["line"]) for item in data["findings"]] == [("helper.py", 6)]
+    assert {Path(line["file"]).name for line in data["lines"]} == {"main.py", "helper.py"}
+
+
+def test_several_files_are_one_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = [
+        Finding("a", "main.py", 14, write="return (d @ w.T, outer(x, d))"),
+        Finding("b", "helper.py", 2, write="return h * (1 - h)"),
+        Finding("c", "helper.py", 6, write="dw = x.T @ d * 2"),
+        Finding("d", "helper.py", 6, write="dw = x @ d"),
+        Finding("e", "gone.py", 1, write="x = 1"),
+        Finding("f", "helper.py", 1, write="x = 1"),
+        Finding("general"),
+        Finding("nothing to write", "helper.py", 7),
+    ]
+    patch = patch_of(found)
+    assert patch.data.decode() == patch.text
+    assert [row for row in patch.text.splitlines() if row.startswith(("---", "+", "-"))] == [
+        "--- ./main.py", "+++ ./main.py", "-    return (d @ w,   # to the input",
+        "+    return (d @ w.T,   # to the input",
+        "--- ./helper.py", "+++ ./helper.py", "-    return h*(1 - h**2)", "+    return h*(1 - h)",
+        "-          @ d)", "+          @ d * 2)",
+    ]
+    assert patch.left_out == (
+        "helper.py, line 6: no patch for it; write dw = x @ d", "helper.py, line 1: no patch for it; write x = 1",
+        "gone.py cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("y = 1\nx = 'ä'*a".encode(),
+         "-x = 'ä'*a\n\\ No newline at end of file\n+x = 'ä'*b\n\\ No newline at end of file\n"),
+        (b"# -*- coding: latin-1 -*-\nx = '\xe4'*a\n", "-x = 'ä'*a\n+x = 'ä'*b\n"),
+        ("\ufeffy = 1\nx = 'ä'*a\n".encode(), " \ufeffy = 1\n-x = 'ä'*a\n+x = 'ä'*b\n"),
+        ("y = '\u2028\x0c'\nx = 'ä'*a\n".encode(), "-x = 'ä'*a\n+x = 'ä'*b\n"),
+    ],
+    ids=["no last newline", "latin-1", "a byte order mark", "separators"],
+)
+def test_files_of_all_kinds(data: bytes, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.py").write_bytes(data)
+    patch = patch_of([Finding("", "s.py", 2, write="x = 'ä' * b")])
+    assert patch.text.endswith(expected)
+    assert patch.left_out == ()
+    if shutil.which("patch"):
+        subprocess.run(["patch", "-p0", "--binary"], input=patch.data, check=True)
+        assert (tmp_path / "s.py").read_bytes() == data.replace(b"*a", b"*b")
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.py").write_text("import numpy as np\nw = np.array([0.5, -2.0])\n", encoding="utf-8")
+    assert main(["check", str(tmp_path / "s.py"), "--loss", "(w**3).sum()", "--grads", "w", "--wrt", "w",
+                 "--diff"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == ("wrong: w (of 1 gradient)\n"
+                   "einbackprop: no line to write was found: the report without --diff says what is\n")
