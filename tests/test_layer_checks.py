@@ -108,6 +108,14 @@ class WithParameters:
         self.W.grad = self.x.T @ dout
         return dout @ self.W.data.T
 
+class Dropout:
+    def forward(self, x):
+        self.mask = np.random.rand(*x.shape) > 0.4
+        return x * self.mask / 0.6
+
+    def backward(self, dout):
+        return dout * self.mask / 0.6
+
 class SoftmaxLoss:
     def forward(self, x, t):
         e = np.exp(x - x.max(axis=1, keepdims=True))
@@ -123,7 +131,8 @@ np.random.seed(3)
 x4, w, b = np.random.randn(3, 2, 2), np.random.randn(4, 5), np.random.randn(5)
 x, h, c = np.random.randn(3, 4), np.random.randn(3, 2), np.random.randn(3, 2)
 Wx, Wh, t = np.random.randn(4, 4), np.random.randn(2, 4), np.array([0, 3, 1])
-affine, stacked, named, held, softmax = Affine(4, 5), Stacked(4, 5), Named(4, 5), WithParameters(4, 5), SoftmaxLoss()
+affine, stacked, named, held = Affine(4, 5), Stacked(4, 5), Named(4, 5), WithParameters(4, 5)
+softmax, dropout = SoftmaxLoss(), Dropout()
 # what a file of layers has tried before must not be what is checked
 out, cache = affine_forward(x4, w, b)
 dout = np.ones(7)
@@ -140,6 +149,7 @@ STYLES = {
     "dicts": ("named(x)", "named.backward(dout)", ["x", "named.params"], ""),
     "parameters": ("held.forward(x)", "held.backward(dout)", ["x", "held.W"], ""),
     "said where": ("affine.forward(x)", "affine.backward(dout)", ["x", "affine.W"], "returned, affine.dW"),
+    "random": ("dropout.forward(x)", "dropout.backward(dout)", ["x"], ""),
     "its own loss": ("softmax.forward(x, t)", "softmax.backward()", ["x"], ""),
 }
 
@@ -178,6 +188,7 @@ def test_right_layers_are_right(style: str, tmp_path: Path) -> None:
          "d = dy * (1 - self.y ** 2)"),
         ("parameters", "self.W.grad = self.x.T @ dout", "self.W.grad = -self.x.T @ dout", ["W"],
          "self.W.grad = self.x.T @ dout"),
+        ("random", "dout * self.mask / 0.6", "dout * self.mask", ["x"], None),
         ("its own loss", "d / len(self.t)", "d", ["x"], None),
     ],
 )  # fmt: skip

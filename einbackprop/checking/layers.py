@@ -76,6 +76,17 @@ Traced = tuple[Callable[..., Any], tuple[Any, ...], tuple[str, ...]]
 Traces = Callable[[Callable[[State], Any], State], Traced]
 
 
+class Repeated(Runner):
+    """A runner that draws the same random numbers each time.
+
+    The mask of a dropout is then no accident: forward draws it first wherever it runs, alone or before backward.
+    """
+
+    def goes_on(self, state: Any) -> Any:
+        """Run it as ever."""
+        return self(state)
+
+
 def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0) -> Problem:
     """The problem whose loss and gradients are a layer's, with the cotangent in its state.
 
@@ -128,7 +139,7 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
         return record_pair(one, traces(gradients, state)[0], values, names)
 
     return replace(
-        complete, loss=Runner(world, loss), gradients=Runner(world, gradients), forward=traced, pair=pair,
+        complete, loss=Repeated(world, loss), gradients=Repeated(world, gradients), forward=traced, pair=pair,
         notes=tuple(_told(layer, taken, where, complete)),
     )  # fmt: skip
 
