@@ -121,6 +121,19 @@ def test_names_are_read_off_the_return_statement() -> None:
 
     assert naming.returned(naming.AllBut(both, 0), 3) == ("dW", "db", "W[0]")
     assert naming.returned(both, 4) == ("loss", "dW", "db", "W[0]")
+    class Layer:
+        def inner(self, x: Any) -> Any:
+            dW, db = x, x
+            return dW, db
+
+        def backward(self, x: Any) -> Any:
+            return self.inner(x)
+
+    layer, steps = Layer(), {"one": Layer()}
+    assert naming.returned(layer.backward, 2) == ("dW", "db")
+    assert naming.returned(lambda x: layer.backward(x), 2) == ("dW", "db")
+    assert naming.returned(lambda x: steps["one"].backward(x), 2) == ("dW", "db")
+    assert naming.returned(lambda x: steps["two"].backward(x), 2) is None
     assert naming.path_of("a.b[0]['c']") == ("a", "b", 0, "c")
     assert naming.path_of("a + b") is None
     assert naming.path_of("a[i]") is None

@@ -204,6 +204,8 @@ def test_mistakes_are_on_their_lines(
 
 
 def test_what_was_taken_is_said(tmp_path: Path) -> None:
+    assert checked(tmp_path, "affine").assumptions[1] == (
+        "Data: yours, and in one draw redrawn: dout (of both signs).")
     assert checked(tmp_path, "affine").assumptions[2:4] == (
         "dout is drawn by einbackprop: the cotangent of what forward returns first. The loss is the sum of their "
         "product.",
@@ -258,6 +260,8 @@ def test_a_backward_that_raises_is_wrong_and_a_cache_of_the_scripts_own_is_read(
     assert report.exit_code == 1
     script = written(tmp_path, LAYERS + "\ncache = 2.0")
     assert answer(script, Question(["x"], forward="x * cache", backward="dout * cache")).ok
+    assert answer(script, Question(["x"], forward="(x * cache, 1)", backward="dout * cache")).ok
+    assert answer(script, Question(["x"], forward="(x * 2, [x], {'x': x})", backward="dout * 2")).ok
 
 
 def test_the_command_takes_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,6 +287,9 @@ def test_the_letters_of_a_setup_are_tried_at_other_sizes(tmp_path: Path) -> None
     question = Question(["x"], forward="affine.forward(x)", backward="affine.backward(dout)")
     assert answer(written(tmp_path), question, setup).ok
     assert answer(written(tmp_path, wrong), question, setup).exit_code == 1
+    picky = LAYERS + "\ndef picky(x):\n    assert len(x) != len(x.T)\n    return x * x\n"
+    question = Question(["x"], forward="picky(x)", backward="2 * x * dout")
+    assert answer(written(tmp_path, picky), question, "x = np.random.randn(i, j)").ok
 
 
 # In Python
@@ -304,6 +311,8 @@ def test_python_hands_in_by_name() -> None:
     assert eb.check_layer(lambda x: np.tanh(x), lambda x, d: d * (1 - np.tanh(x) ** 2), m["x"]).ok
     assert eb.check_layer(lambda x: (x * 2, x * 3), lambda da, db: 2 * da + 3 * db, m["x"]).ok
     assert eb.check_layer(lambda x: (x * 2, x * 3), lambda both: 2 * both[0] + 3 * both[1], m["x"]).ok
+    assert eb.check_layer(lambda x: x * 2, lambda d, scale=2.0: scale * d, m["x"]).ok
+    assert eb.check_layer(lambda x: x * 2, lambda d=1.0: 2 * d, m["x"]).ok
     assert not eb.check_layer(lambda x: (x * 2, 2.0 * x), lambda cache, d: d * 2, m["x"]).ok
     assert eb.check_layer(lambda x: (x * x, 2.0 * x), lambda cache, d: d * cache, m["x"], cotangent="d").ok
 
@@ -313,6 +322,7 @@ def test_python_binds_objects() -> None:
     affine, named, held = m["affine"], m["named"], m["held"]
     report = eb.check_layer(affine.forward, affine.backward, m["x"], wrt=(0, "self.W", "self.b"))
     assert [(item.name, item.verdict) for item in report.gradients] == [("x", "right"), ("W", "right"), ("b", "right")]
+    assert report.gradients[0].grade == "proved"  # that an earlier run has left x in affine.x hides nothing
     assert eb.check_layer(m["Affine"].forward, m["Affine"].backward, affine, m["x"], wrt="self.W").ok
     assert eb.check_layer(named, named.backward, m["x"], wrt=("x", "self.params")).ok
     assert eb.check_layer(held.forward, held.backward, m["x"], wrt="self.W", grads=lambda self: self.W.grad).ok

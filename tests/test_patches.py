@@ -46,6 +46,7 @@ def changed(statement: str, write: str) -> str | None:
         ("    y = a - b - c", "y = a - (b - c)", "    y = a - (b - c)"),
         ("    y = 'ä' and x*m  # é", "y = 'ä' and x * (m > 0)", "    y = 'ä' and x*(m > 0)  # é"),
         ("    y = (a   < # why\n         b)", "y = a <= b", "    y = (a   <= # why\n         b)"),
+        ("    y = (a  # - as in\n         - b)", "y = a + b", "    y = (a  # - as in\n         + b)"),
         ("    y = log(x  +1e-8)* 2.50", "y = log(x + 1e-08) * -2.5", "    y = log(x  +1e-8)* -2.5"),
         ("    y = a*b*c", "y = a * c", "    y = a*c"),
         ("    y = x[ 1: ]", "y = x[:-1]", "    y = x[ :-1 ]"),
@@ -181,6 +182,13 @@ def test_files_of_all_kinds(data: bytes, expected: str, tmp_path: Path, monkeypa
     if shutil.which("patch"):
         subprocess.run(["patch", "-p0", "--binary"], input=patch.data, check=True)
         assert (tmp_path / "s.py").read_bytes() == data.replace(b"*a", b"*b")
+
+
+def test_new_lines_end_as_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.py").write_bytes(b"def f():\r\n    x = 1\r\n")
+    patch = patch_of([Finding("", "s.py", 2, write="x = 1\ny = 2")])
+    assert patch.text.endswith("+++ ./s.py\n@@ -1,2 +1,3 @@\n def f():\r\n     x = 1\r\n+    y = 2\r\n")
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
