@@ -184,6 +184,19 @@ def test_files_of_all_kinds(data: bytes, expected: str, tmp_path: Path, monkeypa
         assert (tmp_path / "s.py").read_bytes() == data.replace(b"*a", b"*b")
 
 
+def test_names_of_files_with_spaces_and_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("my net.py", "a\nb.py"):
+        (tmp_path / name).write_text("x = a*b\n", encoding="utf-8")
+    patch = patch_of([Finding("", "my net.py", 1, write="x = a + b"), Finding("", "a\nb.py", 1, write="x = a + b")])
+    assert patch.left_out == ("a\\nb.py: no patch names such a file",)
+    for command in (["patch", "-p0"], ["git", "apply", "-"]):
+        if shutil.which(command[0]):
+            (tmp_path / "my net.py").write_text("x = a*b\n", encoding="utf-8")
+            subprocess.run(command, input=patch.data, check=True)
+            assert (tmp_path / "my net.py").read_text(encoding="utf-8") == "x = a+b\n"
+
+
 def test_new_lines_end_as_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.py").write_bytes(b"def f():\r\n    x = 1\r\n")

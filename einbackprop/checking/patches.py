@@ -72,7 +72,9 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     after = before
     for start, end, text in sorted(replacements, reverse=True):
         after = after[:start] + text.replace("\n", _newline(before)) + after[end:]
-    shown = "./" + Path(name).as_posix()
+    if not name.isprintable():
+        return Patch("", b"", (f"{visible(name)}: no patch names such a file",))
+    shown = "./" + Path(name).as_posix() + ("\t" if " " in name else "")  # as diff ends a name with a space
     mark = "\ufeff" if encoding == "utf-8-sig" else ""
     patch = _unified(mark + before, mark + after, shown)
     return Patch(patch, patch.encode("utf-8" if mark else encoding), tuple(left_out))
