@@ -124,7 +124,7 @@ def layer_problem_of(
     def run(state: Any) -> Any:
         return own_forward(*state[:count])
 
-    def passed(result: Any, taken: Taken) -> Backward:
+    def passed(taken: Taken) -> Backward:
         plan = _plan(backward, known, cotangent, taken)
         return lambda state, result: own_backward(*(give(state, result, key) for give in plan))
 

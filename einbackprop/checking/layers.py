@@ -49,8 +49,8 @@ class Layer:
     forward
         Takes the state, returns what the user's forward does.
     backward
-        Takes what forward returned in the first run, taken apart, and gives a function of the state and of what forward
-        returned, which runs the user's backward.
+        Takes how what forward returns is taken apart, and gives a function of the state and of what forward returned,
+        which runs the user's backward.
     has_cache
         Whether the last place of what forward returned is a cache.
     grads
@@ -62,7 +62,7 @@ class Layer:
     """
 
     forward: Callable[[State], Any]
-    backward: Callable[[Any, Taken], Backward]
+    backward: Callable[[Taken], Backward]
     has_cache: Callable[[Any], bool]
     grads: Backward | None
     key: Any
@@ -113,7 +113,7 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
         _require_number(result, taken)
     cotangent = cotangent_of(result, taken, np.random.default_rng([seed, 7])) if layer.is_used else None
     state = with_cotangent(problem.state, layer.key, cotangent)
-    backward = layer.backward(result, taken)
+    backward = layer.backward(taken)
     key, forward, grads = layer.key, layer.forward, layer.grads
 
     def loss(state: State) -> Any:

@@ -99,7 +99,7 @@ def _layer(question: Question, names: Namespace, script: str, seed: int) -> Prob
                               f"{type(result).__name__}")
         return found
 
-    def backward(_: Any, taken: Taken) -> Backward:
+    def backward(taken: Taken) -> Backward:
         def run(state: Any, result: Any) -> Any:
             held = {OUTPUT: output_of(result, taken)} | ({CACHE: result[-1]} if taken.has_cache else {})
             private.update({name: value for name, value in held.items() if name in ours})
