@@ -48,6 +48,7 @@ def changed(statement: str, write: str) -> str | None:
         ("    y = (a   < # why\n         b)", "y = a <= b", "    y = (a   <= # why\n         b)"),
         ("    y = (a  # - as in\n         - b)", "y = a + b", "    y = (a  # - as in\n         + b)"),
         ("    y = log(x  +1e-8)* 2.50", "y = log(x + 1e-08) * -2.5", "    y = log(x  +1e-8)* -2.5"),
+        ("    y = x.T @ d / len(d)", "y = x.T @ d", "    y = x.T @ d"),
         ("    y = a*b*c", "y = a * c", "    y = a*c"),
         ("    y = x[ 1: ]", "y = x[:-1]", "    y = x[ :-1 ]"),
         ("    y = x", "y = x\nz = 2", "    y = x\n    z = 2"),

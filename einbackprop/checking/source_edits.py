@@ -99,7 +99,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     old = max(found, key=lambda node: _likeness(node, wanted[0]))
     number = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)].index(old)
     ways = {tuple(way) for way in _ways(source, old, wanted[0])} if len(wanted) == 1 else set()
-    for replacements in sorted(ways, key=lambda way: (_cost(source, way), sum(r.end - r.start for r in way), way)):
+    for replacements in sorted(ways, key=lambda way: (*_cost(source, way), way)):
         if _says(source.changed(replacements), number, wanted[0]):
             return list(replacements)
     if _has_body(old):
@@ -164,14 +164,14 @@ class Way(NamedTuple):
     over: bool
 
 
-def _cost(source: Text, way: Sequence[Replacement]) -> int:
-    """How many words and signs are taken out and put in."""
+def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
+    """How many words and signs are taken out and put in, and how many characters are in the parts replaced."""
     cost = 0
     for start, end, text in way:
         mine, theirs = (re.findall(r"\w+|\s+|\S", part) for part in (source.text[start:end], text))
         matcher = difflib.SequenceMatcher(None, mine, theirs, autojunk=False)
         cost += sum((b - a) + (d - c) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal")
-    return cost
+    return cost, sum(end - start + len(text) for start, end, text in way)
 
 
 def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement] | None:
