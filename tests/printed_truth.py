@@ -264,7 +264,7 @@ class Printing:
 
     def array(self, ref: Ref, shape: list[int], spread: Spread, seed: int) -> Any:
         """Numbers for an operand: positions where it picks, 0 and 1 where it is a condition."""
-        rng = np.random.default_rng([seed, *self.view.called(ref.name).encode()])
+        rng = np.random.default_rng([seed, *self.view.called(ref.name).encode("utf-8", "surrogatepass")])
         if self.is_ones(ref):
             return np.ones(shape)
         if ref.name in self.whole:
