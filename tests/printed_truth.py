@@ -7,6 +7,8 @@ against the values of the user's own statements (``reading_truth``).
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +104,16 @@ def two_of_one_name(view: View, equation: Equation) -> bool:
     )
 
 
+def is_expression(name: str) -> bool:
+    """Whether a name can be an expression of Python, or a derivative, to which letters can be put."""
+    begins = re.match(r"[^\W\d]|[∂(]", name) is not None
+    try:
+        ast.parse(re.sub("[∂/₀₁₂₃₄₅₆₇₈₉′]", "_", name), mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return begins and name.isprintable()
+
+
 def callers() -> Iterator[str]:
     """The modules that are calling."""
     frame = sys._getframe(1)
@@ -120,6 +132,9 @@ def faults(equation: Equation, view: View) -> Iterator[str]:
     try:
         equation_text(equation, view)
     except NotationError:  # nothing was printed
+        return
+    names = {view.called(ref.name) for ref in (equation.out, *view.reached(equation))}
+    if not all(map(is_expression, names)):  # hostile names: only keys of arguments can be such
         return
     case = next(printing.cases(), None)
     if case is None:
