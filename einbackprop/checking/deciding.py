@@ -1,9 +1,9 @@
 """The black box: facts about the gradients from runs of the user's two functions alone; neither is read.
 
-``decide`` takes a problem and gives a ``Decision``, from which a whole report can be made: the table of `verdicts` takes
-these facts, and whatever comes after can but add facts of other kinds. The order is such that the end of the time finds
-verdicts: the functions are rehearsed, states are drawn, every gradient is compared along a few directions if there is a
-limit, then entry by entry; at last, what may excuse a difference is looked for.
+``decide`` takes a problem and gives a ``Decision``, from which a whole report can be made: the table of `verdicts`
+takes these facts, and whatever comes after can but add facts of other kinds. The order is such that the end of the time
+finds verdicts: the functions are rehearsed, states are drawn, every gradient is compared along a few directions if
+there is a limit, then entry by entry; at last, what may excuse a difference is looked for.
 """
 
 from __future__ import annotations
