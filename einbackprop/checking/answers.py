@@ -130,22 +130,23 @@ def rehearse(
     """
     first_loss = called(loss, state, "the loss")
     number(first_loss)
+    random = ["loss"] if not same(first_loss, called(loss.goes_on, state, "the loss")) else []
     result = called(gradients, state, "the gradients")
     if result is None:
         raise ScriptError("the gradients are None: are they returned?")
     if callable(result) or isinstance(result, str):
         what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
+    again = called(gradients.goes_on, state, "the gradients")
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
     user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
-    names = [name for name, function, first in
-             (("loss", loss, first_loss), ("gradients", gradients, result))
-             if not same(first, called(function.goes_on, state, f"the {name}"))]
-    if names:
+    if not same(result, again):
+        random.append("gradients")
+    if random:
         user.random = True
-        asked = " and the ".join(names)
+        asked = " and the ".join(random)
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "
             "numbers inside? Each run of the check begins with the same random state"
@@ -197,15 +198,12 @@ def _facts_of_answer(target: Target, matching: Matching) -> Facts:
     if matching.unclear or target.name not in matching.values:
         return replace(facts, unclear=matching.unclear, missing=True)
     value = matching.values[target.name]
-    shape = np.shape(value)
-    if np.iscomplexobj(value):
-        return replace(facts, complex_dtype=str(np.asarray(value).dtype))
-    if value is None or shape == wanted:
-        return facts
+    shape = wanted if value is None else np.shape(value)
     return replace(
-        facts, misshapen=shape, transposed=sorted(shape) == sorted(wanted),
+        facts, complex_dtype=str(np.asarray(value).dtype) if np.iscomplexobj(value) else "",
+        misshapen=shape if shape != wanted else None, transposed=shape != wanted and sorted(shape) == sorted(wanted),
         unsummed=bool(len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted)),
-        broadcasts=_stretches(shape, wanted) or _stretches(wanted, shape),
+        broadcasts=shape != wanted and (_stretches(shape, wanted) or _stretches(wanted, shape)),
     )  # fmt: skip
 
 

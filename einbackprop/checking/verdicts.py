@@ -6,6 +6,7 @@ nothing else. ``conclude`` applies the first row of `TABLE` all of whose facts h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ class Facts:
     Attributes
     ----------
     name, shape
-        Of what it is the gradient of.
+        Those of what it is the gradient of.
     raises
         The gradients raise an exception where the loss runs.
     unclear, missing
@@ -31,8 +32,8 @@ class Facts:
         Its shape where it is another one; whether the axes are those in another order; whether it has more axes and
         entries; whether NumPy would stretch the one shape to the other.
     agrees, differs, kink, uncertain
-        How it compares with the reference at the drawn states, each where that was found at one at least: where most
-        roundings lie between the two. At a kink the loss has two slopes; uncertain is a reference that cannot tell.
+        The comparison with the reference that is most off, of those at drawn states that found that. At a kink the
+        loss has two slopes; uncertain is a reference that cannot tell.
     slight, tiny
         Whether it differs by less than a thousandth, or a millionth, of its largest entry.
     redrawn
@@ -181,8 +182,12 @@ NOTHING_ADDED = Added()
 
 def row_of(facts: Facts, added: Added) -> Row:
     """The first row of the table whose facts all hold."""
-    known = known_of(facts, added)
-    return next(row for row in TABLE if all(known[name] not in (None, False, "") for name in row.when))
+    return next(row for row in TABLE if holds(row, known_of(facts, added)))
+
+
+def holds(row: Row, known: Mapping[str, Any]) -> bool:
+    """Whether the facts of a row all hold among those that are known."""
+    return all(known[name] not in (None, False, "") for name in row.when)
 
 
 def known_of(facts: Facts, added: Added) -> dict[str, Any]:
