@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from ..core.nesting import Attribute, Path, get, leaves
-from ..core.progress import doing, in_time
+from ..core.progress import in_time
 from ..errors import CodeError
 from . import answers
 from .clipping import unclipped
@@ -130,7 +130,6 @@ def _facts(problem: Problem, decision: Decision) -> tuple[Facts, ...]:
 
 def _excuse(problem: Problem, decision: Decision, drawing: Drawing) -> bool:
     """Find what excuses a difference: clipping, or values of an earlier run. Say what the functions change as well."""
-    doing("looking for what may excuse a difference")
     user, bare = unclipped(decision.trial.user, drawing, decision.draws or [], decision.trial.targets, decision.history)
     history = decision.history | bare
     clipped = replace(decision, trial=replace(decision.trial, user=user), history=history)
@@ -149,12 +148,10 @@ def _stale(
 ) -> tuple[set[str], list[Finding]]:
     """The gradients called wrong that rest on values left from an earlier run of the user's code, and what to say."""
     accused = {name for name in trial.wrong if history[name]}
-    if not accused:
-        return set(), []
-    state = history[min(accused)][0][0].state
     stale: dict[Path, set[str]] = {}
-    for path in drawing.idle:
+    for path in drawing.idle if accused else ():
         if np.any(get(drawing.own, path)):  # a buffer of zeros is a clean one
+            state = history[min(accused)][0][0].state
             other = drawing.with_idle_redrawn(state, [path])
             stale[path] = trial.user.differing(state, other) & accused
     doubted = set().union(*stale.values())

@@ -6,7 +6,7 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ from einbackprop.checking.verdicts import Added
 from einbackprop.core import interpretation
 from einbackprop.core.choices import Choice, parameters, positions_of
 from einbackprop.core.faults import InternalFault, collecting, contained
-from einbackprop.core.nesting import duplicate, get
+from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
@@ -131,52 +131,46 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
             decision = decide(problem, seed, seconds is not None)
         except CodeError as error:
             raise _with_reason(problem, error, seed) from error.__cause__
-        compared = decision.drawing is not None
-        added = _additions(problem, decision, seed) if compared else Additions(decision.trial)
+        read, other = Review(), Elsewhere()
+        if decision.drawing is not None:
+            read, other = _additions(problem, decision, decision.drawing.parameters, seed)
         if decision.error is not None:
             raised = _with_reason(problem, decision.error, seed)
             file, line, _ = raised.place or (None, None, "")
             decision.findings.append(Finding(raised.said, file, line, write=raised.write or None))
-        return _report(problem, decision, added, faults, progress)
+        return _report(problem, decision, read, other, faults, progress)
 
 
 def _with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
     return contained("the reason", partial(with_reason, problem, error, seed), error)
 
 
-@dataclass(frozen=True)
-class Additions:
-    """What reading the code, and running it at other sizes, add to what the black box found."""
-
-    trial: Trial
-    read: Review = field(default_factory=Review)
-    other: Elsewhere = field(default_factory=Elsewhere)
-
-
-def _additions(problem: Problem, decision: Decision, seed: int) -> Additions:
-    """What can be added; each part that fails, or for which there is no time, costs itself alone."""
+def _additions(
+    problem: Problem, decision: Decision, parameters: tuple[Path, ...], seed: int
+) -> tuple[Review, Elsewhere]:
+    """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
     trial, read, other = _read(problem, decision.trial, seed)
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in trial.targets if t.name in doubted and contained(
         "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
     trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
-    if trial.wrong and len(states) > 1 and not trial.user.random and decision.drawing is not None:
-        paths = decision.drawing.parameters
-        read = contained("the search for a repair", partial(repaired, trial, states, paths, read, seed), read)
-    return Additions(trial, read, other)
+    if trial.wrong and len(states) > 1 and not trial.user.random:
+        read = contained("the search for a repair", partial(repaired, trial, states, parameters, read, seed), read)
+    decision.trial = trial
+    return read, other
 
 
 def _report(
-    problem: Problem, decision: Decision, added: Additions, faults: Sequence[InternalFault], progress: Progress
+    problem: Problem, decision: Decision, read: Review, other: Elsewhere, faults: Sequence[InternalFault],
+    progress: Progress,
 ) -> Report:
     """All that was found."""
-    read, targets = added.read, decision.trial.targets
     drawn = decision.drawing if decision.draws is not None else None
-    rests = _assumptions(problem, drawn, targets, decision) if drawn else ()
+    rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
-        added.trial.gradients, read.lines, (*decision.findings, *read.findings),
-        (*rests, *_about_sizes(added.other), *_about_reading(read), *_about_time(progress)),
+        decision.trial.gradients, read.lines, (*decision.findings, *read.findings),
+        (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
