@@ -87,7 +87,23 @@ def test_each_row_decides_of_real_code(outcomes: Any) -> None:
         assert name_of(row) == case.when
         assert first.verdict == row.verdict
         assert (first.grade is None) == (first.verdict in ("kink", "undecided"))
+        facts = used[first.name][0]
+        compared = facts.differs or facts.agrees or facts.kink or facts.uncertain
+        if case.when.split(", ")[0] in ("differs", "agrees", "kink", "uncertain"):
+            assert compared is not None
+            assert (first.index, first.yours, first.expected) == (compared.index, compared.yours, compared.expected)
     assert {case.when for case in CASES} == set(map(name_of, TABLE))
+
+
+def test_a_right_gradient_has_the_grade_of_its_proof(outcomes: Any) -> None:
+    grades = {(case.when, report.gradients[0].grade) for case, report, _ in outcomes}
+    assert grades >= {("agrees", "proved"), ("agrees", "close"), ("agrees, coarse", "close")}
+
+
+def test_how_much_a_guard_changes_is_said(outcomes: Any) -> None:
+    ((first, facts),) = ((report.gradients[0], used["w"][0]) for case, report, used in outcomes
+                         if case.when == "guard, differs")  # fmt: skip
+    assert f"changes it by up to {facts.differs.max_error:.1%} at" in first.note
 
 
 def contested(outcomes: Any) -> set[tuple[str, str]]:

@@ -85,6 +85,7 @@ def noisy_gradient(W: Any, X: Any) -> Any:
 add("differs, random", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X)
 add("differs, random", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X, until=EXCUSES)
 add("differs, redrawn", lambda w, X: stretched(w, X) + np.random.rand(), lambda w, X: 2 * w, w[:2], UNIT, until=EXCUSES)
+add("differs, random", squares, lambda W, X: squares_gradient(W, X) + np.random.rand(3, 2), W, X)
 add("differs, unexcused", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, until=EXCUSES)
 
 
@@ -96,7 +97,7 @@ add("differs, stale", lambda W, X, z: squares(W, X), stale_gradient, W, X, X @ W
 
 
 def logistic(w: Any, X: Any) -> Any:
-    return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-7))
+    return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-5))
 
 
 def logistic_gradient(w: Any, X: Any) -> Any:
@@ -116,6 +117,7 @@ def solved(w: Any) -> Any:
 
 add("differs, tiny", solved, lambda w: -1 / (1 + np.exp(w)), w)
 add("differs", squares, lambda W, X: 3 * squares_gradient(W, X), W, X)
+add("differs", solved, lambda w: -(1 + 1e-5) / (1 + np.exp(w)), w)
 add("differs", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, until=SIZES)
 
 # It differs nowhere
@@ -155,6 +157,8 @@ add("agrees, coarse, untried", squares, squares_gradient, W, X, until=COMPARING,
 add("agrees, coarse", noisy, noisy_gradient, W, X, until=COMPARING, times=5)
 add("agrees, untried", squares, squares_gradient, W, X, until=SIZES)
 add("agrees", squares, squares_gradient, W, X)
+add("agrees", lambda W, X, Z: squares(W, X) + np.sum(W[:, :1] * Z), lambda W, X, Z: squares_gradient(W, X),
+    W, X, X[:3, :0])
 
 KINKED = np.array([0.0, 0.002, -0.003])
 
