@@ -100,13 +100,17 @@ def logistic(w: Any, X: Any) -> Any:
     return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-5))
 
 
+def guarded(w: Any, X: Any) -> Any:
+    return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-4))
+
+
 def logistic_gradient(w: Any, X: Any) -> Any:
     p = 1 / (1 + np.exp(-X @ w))
     return X.T @ (p - 1) / len(X)
 
 
 add("differs, slight, unread", logistic, logistic_gradient, w, X, until=LINES)
-add("guard, differs", logistic, logistic_gradient, w, X)
+add("guard, differs", guarded, logistic_gradient, w, 4 * X)
 add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1.5)
 add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1 + 9.5e-7)
 
