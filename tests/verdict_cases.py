@@ -110,6 +110,7 @@ def logistic_gradient(w: Any, X: Any) -> Any:
 
 
 add("differs, slight, unread", logistic, logistic_gradient, w, X, until=LINES)
+add("misshapen, broadcasts", guarded, lambda w, X: logistic_gradient(w, X)[None], w, 4 * X)  # a guard excuses no shape
 add("guard, differs", guarded, logistic_gradient, w, 4 * X)
 add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1.5)
 add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1 + 9.5e-7)

@@ -110,6 +110,9 @@ class Added:
     proof: Grade | None = None
 
 
+NOTHING_ADDED = Added()
+
+
 @dataclass(frozen=True)
 class Row:
     """Facts that must all hold, and what follows.
@@ -175,9 +178,6 @@ TABLE = (
         "right"),
     Row((), "undecided", "", "no values were found at which the loss is a finite number"),
 )  # fmt: skip
-
-
-NOTHING_ADDED = Added()
 
 
 def row_of(facts: Facts, added: Added) -> Row:
