@@ -130,7 +130,7 @@ def rehearse(
     """
     first_loss = called(loss, state, "the loss")
     number(first_loss)
-    random = ["loss"] if not same(first_loss, called(loss.goes_on, state, "the loss")) else []
+    second_loss = called(loss.goes_on, state, "the loss")  # at once: its random numbers follow those of the first run
     result = called(gradients, state, "the gradients")
     if result is None:
         raise ScriptError("the gradients are None: are they returned?")
@@ -139,13 +139,12 @@ def rehearse(
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
     again = called(gradients.goes_on, state, "the gradients")
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
-    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
+    random = [name for name, one, two in (("loss", first_loss, second_loss), ("gradients", result, again))
+              if not same(one, two)]
+    user = User(loss, gradients, source, targets, random=bool(random), narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
-    if not same(result, again):
-        random.append("gradients")
     if random:
-        user.random = True
         asked = " and the ".join(random)
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "

@@ -158,10 +158,9 @@ def _scale(yours: Returned, probes: list[_Probe]) -> float:
 
 
 def _gravest(settled: list[tuple[Found, _Probe]], entries: list[_Probe]) -> tuple[Found, _Probe]:
-    for wanted in ("differs", "kink", "uncertain"):
-        for found, probe in settled:
-            if found == wanted:
-                return found, probe
+    doubts = [(found, probe) for found, probe in settled if found != "agrees"]
+    if doubts:
+        return min(doubts, key=lambda doubt: ("differs", "kink", "uncertain").index(doubt[0]))
     return "agrees", max(entries, key=lambda p: p.excess)
 
 

@@ -109,8 +109,9 @@ def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int) -> None:
     decision.coarse = set(decision.history)
     draws = list(drawing.draws())
     for draw in draws:
-        method = compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history, entries=1)
-        decision.methods.append(method)
+        decision.methods.append(
+            compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history, entries=1)
+        )
     decision.draws, drawing.rng = draws, own
 
 
@@ -119,13 +120,14 @@ def _facts(problem: Problem, decision: Decision) -> tuple[Facts, ...]:
     trial, draws = decision.trial, decision.draws
     arrays = [(path, leaf) for path, leaf in leaves(problem.state) if isinstance(leaf, np.ndarray)]
     empty = next((problem.label(path) for path, leaf in arrays if not leaf.size), "")
-    found = []
-    for target in trial.targets:
-        history = decision.history.get(target.name, [])
-        facts = facts_of(trial.user, target, history, empty)
-        cut = draws is None or len(history) < len(draws)
-        found.append(replace(facts, uncompared=cut, coarse=target.name in decision.coarse))
-    return tuple(found)
+    compared = {target.name: decision.history.get(target.name, []) for target in trial.targets}
+    return tuple(
+        replace(
+            facts_of(trial.user, target, compared[target.name], empty),
+            uncompared=draws is None or len(compared[target.name]) < len(draws), coarse=target.name in decision.coarse,
+        )
+        for target in trial.targets
+    )  # fmt: skip
 
 
 def _excuse(problem: Problem, decision: Decision, drawing: Drawing) -> bool:
