@@ -670,3 +670,18 @@ def test_gradients_that_are_clipped_are_right_but_for_that() -> None:
     assert report.gradients[0].note.startswith("np.clip keeps entries of it within bounds")
     assert check(loss, lambda W, x: np.clip(2 * gradients(W, x), -5, 5), W, x).exit_code == 1
     assert np.clip(9, -5, 5) == 5
+
+
+@pytest.mark.parametrize("total", [1, 100, 1000, 10_000])
+def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: float) -> None:
+    """All values of the loss near by may be the same there, so that no noise shows."""
+
+    def loss(w: Any) -> Any:
+        return np.float32(total) + np.float32(np.sum(np.tanh(np.linalg.solve(np.eye(3), w))))
+
+    def gradient(w: Any) -> Any:
+        return 1 - np.tanh(w) ** 2
+
+    w = np.array([0.4, -0.7, 1.2])
+    assert check(loss, gradient, w).gradients[0].verdict == ("right" if total == 1 else "undecided")
+    assert check(loss, lambda w: 2 * gradient(w), w).gradients[0].verdict == "wrong"

@@ -1,1 +1,12 @@
-"""A verdict for every gradient: what you return, held against a reference that shares no code with `derive`."""
+"""`check`: a loss and hand-written gradients go in, a report with a verdict on every gradient comes out.
+
+What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient).
+The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` and `drawing` make
+states, `answers` runs the gradients there, `certifying` and `analytic` the loss (complex step and differences),
+`roughness` measures rounding in narrow dtypes, `comparing` compares the two at one state, `trials` gathers that of all
+states into facts, `clipping` looks for what excuses a difference.
+The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
+What can add facts: `elsewhere` and `resizing` (other sizes), `lines` (the code as it is read; proofs).
+What is said: `crashes` and `mismatches` (shapes that do not meet), `repairing` and `spots` (a line to write);
+`records`, `reports`, `texts`, `pages`, `style`. `solving` goes through all of it in this order.
+"""

@@ -1,30 +1,23 @@
 """What the user's two functions answer: matched with what was asked, and made repeatable."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.checking.certifying import AMPLIFICATION, number, rounded, salts
+from einbackprop.checking.comparing import Returned
 from einbackprop.checking.draws import Drawing, depends
 from einbackprop.checking.evaluation import called
 from einbackprop.checking.matching import Matching, Target, match
-from einbackprop.checking.records import Finding, Verdict
+from einbackprop.checking.records import Finding
 from einbackprop.checking.roughness import HALF, SINGLE, mentions_half, narrow_noise
-from einbackprop.checking.verdicts import Returned
+from einbackprop.checking.verdicts import Facts
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised, Runner
-
-
-@dataclass(frozen=True)
-class Note:
-    """A verdict that needs no reference: a gradient that is missing or of a wrong shape."""
-
-    verdict: Verdict
-    text: str
 
 
 @dataclass
@@ -32,7 +25,8 @@ class User:
     """The user's functions of a state, and what one run of them showed.
 
     `narrow` and `narrow_loss` are the eps of dtypes narrower than float64 that may round inside the gradients and
-    inside the loss; none, once nothing of them was seen at a draw.
+    inside the loss; none, once nothing of them was seen at a draw. `unfit` has the facts about gradients that cannot
+    be compared: one that is missing, or of a wrong shape.
     """
 
     loss: Runner
@@ -43,7 +37,7 @@ class User:
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
     slopes: Mapping[Path, float] = field(default_factory=dict)
-    notes: dict[str, Note] = field(default_factory=dict)
+    unfit: dict[str, Facts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _names: dict[int, naming.Names | None] = field(default_factory=dict)
 
@@ -136,22 +130,22 @@ def rehearse(
     """
     first_loss = called(loss, state, "the loss")
     number(first_loss)
+    second_loss = called(loss.goes_on, state, "the loss")  # at once: its random numbers follow those of the first run
     result = called(gradients, state, "the gradients")
     if result is None:
         raise ScriptError("the gradients are None: are they returned?")
     if callable(result) or isinstance(result, str):
         what = "a function: call it, as in gradients(W, X)" if callable(result) else repr(result)
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
+    again = called(gradients.goes_on, state, "the gradients")
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
-    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
+    random = [name for name, one, two in (("loss", first_loss, second_loss), ("gradients", result, again))
+              if not same(one, two)]
+    user = User(loss, gradients, source, targets, random=bool(random), narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
-    names = [name for name, function, first in
-             (("loss", loss, first_loss), ("gradients", gradients, result))
-             if not same(first, called(function.goes_on, state, f"the {name}"))]
-    if names:
-        user.random = True
-        asked = " and the ".join(names)
+    if random:
+        asked = " and the ".join(random)
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "
             "numbers inside? Each run of the check begins with the same random state"
@@ -192,31 +186,24 @@ def _inspect(user: User, matching: Matching) -> None:
         extra = ", ".join(matching.extra)
         user.findings.append(Finding(f"also returned, but not asked for: {extra}"))
     for target in user.targets:
-        if matching.unclear:
-            user.notes[target.name] = Note("undecided", "which gradient is its own is not clear")
-        elif target.name not in matching.values:
-            user.notes[target.name] = Note("wrong", "no gradient was returned for it")
-        elif note := _shape_note(target, matching.values[target.name]):
-            user.notes[target.name] = note
+        facts = _facts_of_answer(target, matching)
+        if facts != Facts(target.name, target.shape):
+            user.unfit[target.name] = facts
 
 
-def _shape_note(target: Target, value: Any) -> Note | None:
-    if value is None:
-        return None
-    shape, wanted = np.shape(value), target.shape
-    if np.iscomplexobj(value):
-        return Note("undecided", f"its gradient is complex ({np.asarray(value).dtype}), not real")
-    if shape == wanted:
-        return None
-    text = f"its gradient has shape {shape}, but {target.name} has shape {wanted}"
-    if sorted(shape) == sorted(wanted):
-        return Note("wrong", f"{text}: is it transposed?")
-    if len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted):
-        return Note("wrong", f"{text}: is a sum over an axis missing?")
-    if _stretches(shape, wanted) or _stretches(wanted, shape):
-        return Note("wrong", f"{text}: NumPy would broadcast the two without a word, but the "
-                             "gradient has the shape of what it is the gradient of")
-    return Note("wrong", text)
+def _facts_of_answer(target: Target, matching: Matching) -> Facts:
+    """What can be said of the gradient of a target without a reference."""
+    facts, wanted = Facts(target.name, target.shape), target.shape
+    if matching.unclear or target.name not in matching.values:
+        return replace(facts, unclear=matching.unclear, missing=True)
+    value = matching.values[target.name]
+    shape = wanted if value is None else np.shape(value)
+    return replace(
+        facts, complex_dtype=str(np.asarray(value).dtype) if np.iscomplexobj(value) else "",
+        misshapen=shape if shape != wanted else None, transposed=shape != wanted and sorted(shape) == sorted(wanted),
+        unsummed=bool(len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted)),
+        broadcasts=shape != wanted and (_stretches(shape, wanted) or _stretches(wanted, shape)),
+    )  # fmt: skip
 
 
 def _stretches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

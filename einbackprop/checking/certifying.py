@@ -85,7 +85,10 @@ class Reference:
         self.state = state
         self.paths = paths
         self.rng = rng
-        self.value = number(loss(rebuild(state, widened))).real
+        value = loss(rebuild(state, widened))
+        self.value = number(value).real
+        kind = np.asarray(value).dtype  # of a total in float32 all values near by may be the same: no noise shows then
+        self.last = float(np.finfo(kind).eps) if kind in (np.float32, np.float16) else 0.0
 
     @cached_property
     def rounding(self) -> float:
@@ -96,7 +99,7 @@ class Reference:
     def coarse(self) -> float:
         """The eps of a dtype narrower than float64 that rounds inside the loss; that of float64 where there is none."""
         eps = float(np.finfo(float).eps)
-        return self.narrow[-1] if self._narrow else eps
+        return max((self.last, *self.narrow[-1:])) if self._narrow else eps
 
     @cached_property
     def _plain(self) -> tuple[float, float]:
@@ -114,8 +117,8 @@ class Reference:
             return np.array(self._value(state))
 
         value, usual = np.array(self.value), np.array(self._plain[0])
-        return max((2 * float(narrow_noise(run, self.state, value, usual, self.rng, kind, widened))
-                    for kind in self.narrow), default=0.0)
+        seen = (2 * float(narrow_noise(run, self.state, value, usual, self.rng, kind, widened)) for kind in self.narrow)
+        return max((self.last * abs(self.value), *seen))
 
     @cached_property
     def analytic(self) -> bool:

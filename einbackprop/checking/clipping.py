@@ -11,7 +11,8 @@ import numpy as np
 from einbackprop.checking.answers import User
 from einbackprop.checking.draws import Draw, Drawing
 from einbackprop.checking.matching import Target
-from einbackprop.checking.trials import History, judge_all, verdict_of
+from einbackprop.checking.trials import History, compare_all, facts_of
+from einbackprop.checking.verdicts import conclude
 from einbackprop.core.nesting import duplicate
 from einbackprop.world import Runner
 
@@ -46,11 +47,11 @@ class Unclipped(Runner):
 def unclipped(
     user: User, drawing: Drawing, draws: Sequence[Draw], targets: list[Target], history: Mapping[str, History]
 ) -> tuple[User, dict[str, History]]:
-    """The user with gradients that are not clipped, and what is right of them that is wrong of the clipped ones.
+    """The user with gradients that are not clipped, and what is found of those that are right and differ if clipped.
 
-    The user as is, and nothing, where no clipping acts, or it is not that which makes them wrong.
+    The user as is, and nothing, where no clipping acts, or it is not that by which they differ.
     """
-    wrong = [t for t in targets if any(outcome.verdict == "wrong" for _, outcome in history[t.name])]
+    wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
     bare = Unclipped(user.gradients)
     for draw in draws if wrong else ():
         bare(duplicate(draw.state))
@@ -59,6 +60,6 @@ def unclipped(
     other = replace(user, gradients=bare)
     again: dict[str, History] = {target.name: [] for target in targets}
     for draw in draws:
-        judge_all(other, drawing, draw, targets, again)
-    right = {t.name: again[t.name] for t in wrong if verdict_of(other, t, again[t.name]).verdict == "right"}
+        compare_all(other, drawing, draw, targets, again)
+    right = {t.name: again[t.name] for t in wrong if conclude(facts_of(other, t, again[t.name])).verdict == "right"}
     return (other, right) if right else (user, {})

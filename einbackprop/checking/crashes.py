@@ -11,11 +11,12 @@ from ..core.nesting import get
 from ..diagnosis.sampling import free_dimensions
 from ..errors import CodeError, EinbackpropError, ScriptError, TraceError
 from .evaluation import place_of
+from .lines import reviewed
 from .mismatches import explained
 from .problems import Problem, targets_of, with_arrays
 from .records import Finding
 from .resizing import equal_sizes, resized
-from .trials import reviewed, tried_once
+from .trials import tried_once
 
 LONG = 80
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,10 @@ from ..core.progress import in_time
 from ..errors import ScriptError
 from .answers import User
 from .problems import Problem
-from .records import Gradient
 from .resizing import hiding, other_sizes, resized, told
 from .trials import Trial, tried_once
 
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
-UNTRIED = "right at your sizes: the time was over before others were tried"
 
 
 @dataclass(frozen=True)
@@ -45,24 +43,6 @@ class Elsewhere:
     hides: tuple[str, ...] = ()
     certain: bool = False
     is_cut: bool = False
-
-    def verdicts(self, gradients: Sequence[Gradient], read: bool) -> tuple[Gradient, ...]:
-        """The gradients, with those that are right at the user's sizes only called wrong.
-
-        Where the sizes are ours and the code as it was read (``read``) does not say the same, nothing is certain.
-        """
-        return tuple(self._verdict(item, self.certain or read) for item in gradients)
-
-    def _verdict(self, item: Gradient, certain: bool) -> Gradient:
-        if item.verdict == "right" and self.is_cut and item.name not in self.wrong:
-            return replace(item, note=f"{item.note}; {UNTRIED}" if item.note else UNTRIED)
-        if item.verdict != "right" or item.name not in self.wrong:
-            return item
-        sizes = self.wrong[item.name]
-        if not certain:
-            return Gradient(item.name, "undecided", shape=item.shape, note=f"right at your sizes, not at {sizes}")
-        note = f"right only at sizes such as yours, which hide a mistake: wrong at {sizes}"
-        return Gradient(item.name, "wrong", "close", shape=item.shape, note=note)
 
 
 def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> Elsewhere:

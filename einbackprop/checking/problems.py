@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace
 from einbackprop.checking import naming
 from einbackprop.checking.matching import Target
 from einbackprop.core.nesting import Attribute, Number, Path, get, label, leaves, replaced
 from einbackprop.core.program import Input
 from einbackprop.errors import ScriptError
 from einbackprop.world import Runner
+
+if TYPE_CHECKING:
+    from einbackprop.capture.tracer import Trace
 
 HELD = ("data", "value", "val", "array")
 """Attributes in which a parameter that is an object holds its array: ``layer.W.data`` is W."""

@@ -1,9 +1,12 @@
 """What a check has to say: of a gradient, of a line, of a mistake."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from __future__ import annotations
 
-from ..notation.markup import Markup
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # the black box makes findings, and knows no notation
+    from ..notation.markup import Markup
 
 Verdict = Literal["right", "wrong", "kink", "undecided"]
 Grade = Literal["proved", "exact", "close"]

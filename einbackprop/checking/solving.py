@@ -5,8 +5,8 @@ whole report. Then each part that reads the code, runs it at other sizes, proves
 by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,35 +14,32 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers
+from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
+from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look
 from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
+from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
-from einbackprop.checking.trials import History, Trial, reviewed
-from einbackprop.checking.verdicts import DIRECTIONS, ENTRIES, SAMPLED
+from einbackprop.checking.trials import History, Trial
+from einbackprop.checking.verdicts import Added
 from einbackprop.core import interpretation
 from einbackprop.core.choices import Choice
 from einbackprop.core.faults import InternalFault, collecting, contained
-from einbackprop.core.nesting import duplicate, get
+from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.reviewing import Review
-from einbackprop.errors import DerivationError, EinbackpropError, TraceError
+from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
-
-SMALL = 1e-3
-"""Differences, relative to the largest entry, that a guard in the loss may explain."""
-NOT_READ = ("it is off by so little that a guard in the loss, as in log(p + 1e-8), may explain it, and the code was "
-            "not read to the end")
-
 
 def check(
     loss: Callable[..., Any], gradients: Any, *arguments: Any, wrt: Choice = 0, seconds: float | None = None
@@ -158,53 +155,56 @@ def check_layer(
 def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Report:
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does."""
     with limited(seconds) as progress, collecting() as faults:
-        decision = decide(problem, seed, seconds is not None)
-        compared = decision.drawing is not None
-        plain = Additions(decision.trial.gradients, Review(), Elsewhere())
-        added = _additions(problem, decision, seed) if compared else plain
-        return _report(problem, decision, added, faults, progress)
+        try:
+            decision = decide(problem, seed, seconds is not None)
+        except CodeError as error:
+            raise _with_reason(problem, error, seed) from error.__cause__
+        read, other = Review(), Elsewhere()
+        if decision.drawing is not None:
+            read, other = _additions(problem, decision, decision.drawing.parameters, seed)
+        if decision.error is not None:
+            raised = _with_reason(problem, decision.error, seed)
+            file, line, _ = raised.place or (None, None, "")
+            decision.findings.append(Finding(raised.said, file, line, write=raised.write or None))
+        return _report(problem, decision, read, other, faults, progress)
 
 
-@dataclass(frozen=True)
-class Additions:
-    """What reading the code, and running it at other sizes, add to the verdicts of the black box."""
-
-    gradients: tuple[Gradient, ...]
-    read: Review
-    other: Elsewhere
+def _with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
+    return contained("the reason", partial(with_reason, problem, error, seed), error)
 
 
-def _additions(problem: Problem, decision: Decision, seed: int) -> Additions:
-    """What can be added; each part that fails, or for which there is no time, costs itself alone."""
+def _additions(
+    problem: Problem, decision: Decision, parameters: tuple[Path, ...], seed: int
+) -> tuple[Review, Elsewhere]:
+    """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
     trial, read, other = _read(problem, decision.trial, seed)
-    if "differences" in decision.methods and read.doubted:
-        doubted = {t.name for t in trial.targets if t.name in read.doubted and contained(
-            "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
-        trial = replace(trial, gradients=_doubted(trial.gradients, doubted))
+    doubted = read.doubted if "differences" in decision.methods else frozenset()
+    derived = {t.name for t in trial.targets if t.name in doubted and contained(
+        "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
+    trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
-    if trial.wrong and len(states) > 1 and not trial.user.random and decision.drawing is not None:
-        paths = decision.drawing.parameters
-        read = contained("the search for a repair", partial(repaired, trial, states, paths, read, seed), read)
-    return Additions(trial.gradients, read, other)
+    if trial.wrong and len(states) > 1 and not trial.user.random:
+        read = contained("the search for a repair", partial(repaired, trial, states, parameters, read, seed), read)
+    decision.trial = trial
+    return read, other
 
 
 def _report(
-    problem: Problem, decision: Decision, added: Additions, faults: Sequence[InternalFault], progress: Progress
+    problem: Problem, decision: Decision, read: Review, other: Elsewhere, faults: Sequence[InternalFault],
+    progress: Progress,
 ) -> Report:
     """All that was found."""
-    read, targets = added.read, decision.trial.targets
-    graded = tuple(replace(g, grade=read.grades[g.name]) if g.name in read.grades else g for g in added.gradients)
     drawn = decision.drawing if decision.draws is not None else None
-    rests = _assumptions(problem, drawn, targets, decision) if drawn else ()
+    rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
-        graded, read.lines, (*decision.findings, *read.findings),
-        (*rests, *_about_sizes(added.other), *_about_reading(read), *_about_time(progress)),
+        decision.trial.gradients, read.lines, (*decision.findings, *read.findings),
+        (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
 
 def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Elsewhere]:
-    """Trace the code, look at other sizes, and judge the lines."""
+    """Trace the code, look at other sizes, and judge the lines; the trial with what these add."""
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
     traced = contained("the reading", partial(_traced, problem.pair, trial.state), None)
@@ -213,10 +213,22 @@ def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Els
     other = contained("the check at other sizes", work, Elsewhere())
     read = Review(is_cut=True)
     if traced is not None:
-        doubted = replace(trial, gradients=other.verdicts(trial.gradients, read=True))
+        doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
         read = contained("the lines", partial(reviewed, problem, doubted, traced, seed), read)
-    judged = _guarded(other.verdicts(trial.gradients, read.agrees), read)
-    return replace(trial, gradients=_forgiven(judged, read.forgiven)), read, other
+    return replace(trial, added=_added(trial, read, other)), read, other
+
+
+def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
+    """What other sizes and reading the code add to the facts of each gradient."""
+    changes = [facts.differs.max_error for facts in trial.facts if facts.name in read.forgiven and facts.differs]
+    return {
+        facts.name: Added(
+            elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees, untried=other.is_cut,
+            unread=read.is_cut, guard=read.forgiven.get(facts.name, ""), guard_changes=max(changes, default=0.0),
+            proof=read.grades.get(facts.name),
+        )
+        for facts in trial.facts
+    }  # fmt: skip
 
 
 def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:
@@ -230,7 +242,7 @@ def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropErro
 
 def _is_derived(problem: Problem, user: answers.User, target: Target, history: dict[str, History]) -> bool:
     """Whether a gradient is what is derived from the loss as it runs where the two were found to differ."""
-    states = [draw.state for draw, outcome in history[target.name] if outcome.verdict == "wrong"]
+    states = [draw.state for draw, outcome in history[target.name] if outcome.found == "differs"]
     if not states or problem.forward is None:
         return False
     try:
@@ -244,38 +256,6 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
     yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
     off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
     return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
-
-
-def _guarded(gradients: tuple[Gradient, ...], read: Review) -> tuple[Gradient, ...]:
-    """The gradients; undecided what a guard of the loss may explain, where the code was not read to the end."""
-    return tuple(
-        replace(item, verdict="undecided", grade=None, note=NOT_READ)
-        if read.is_cut and item.verdict == "wrong" and item.max_error is not None and item.max_error < SMALL else item
-        for item in gradients
-    )
-
-
-def _doubted(gradients: tuple[Gradient, ...], names: Collection[str]) -> tuple[Gradient, ...]:
-    """The gradients, none called wrong that is what is derived from the loss: one of two references is mistaken."""
-    note = ("it is what is derived from the loss as it was read, and differences of the loss say otherwise: they may "
-            "reach across kinks, or the code take another way than when it was read")
-    return tuple(
-        replace(item, verdict="undecided", grade=None, note=note)
-        if item.name in names and item.verdict == "wrong" else item
-        for item in gradients
-    )  # fmt: skip
-
-
-def _forgiven(gradients: tuple[Gradient, ...], told: Mapping[str, str]) -> tuple[Gradient, ...]:
-    """The gradients, called right where they only leave out a guard of the loss, with what that changes."""
-    chosen = {item.name: item for item in gradients if item.verdict == "wrong" and item.name in told}
-    by = max((item.max_error or 0.0 for item in chosen.values()), default=0.0)
-    return tuple(
-        replace(item, verdict="right", roundings=None, index=None, yours=None, expected=None,
-                note=f"{told[item.name]}; that changes it by up to {by:.1%} at the values drawn")
-        if item.name in chosen else item
-        for item in gradients
-    )  # fmt: skip
 
 
 def _about_sizes(other: Elsewhere) -> tuple[str, ...]:

@@ -1,267 +1,207 @@
-"""The verdict on one gradient array at one draw: the user's values against the reference.
+"""The verdict on a gradient is made here, by one table, of facts.
 
-The tolerance is rounding, measured: the user's function is run a few times on arrays whose every
-operation errs by a known number of eps; what that does to an entry tells what one eps does to it,
-whatever cancels inside. There is no absolute tolerance. A difference beyond it is called wrong only
-if differences, which share nothing with the complex step, contradict the user as well.
+The black box finds `Facts`; what reads the code, proves, or runs it at other sizes can add the facts of `Added`, and
+nothing else. ``conclude`` applies the first row of `TABLE` all of whose facts hold. NOTES.md shows the table.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-import numpy as np
-
-from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
-from einbackprop.checking.records import Grade, Verdict
-from einbackprop.core.nesting import Path
-
-MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
-ROUGH = 16.0  # standard deviations of noise that a correct gradient may be off: they are estimated from few values
-DOUBT = 4.0  # how many times its own error estimate the reference may be off
-BLUNT = 9e-7  # differences alone accuse nothing that is closer than this, relative to the entry
-ZERO = 1e-6  # of what cancels in it: an entry that is smaller may be rounding alone
-SEEN = 5e-5  # a mistake that must show, relative to the largest entry,
-SEEN_ROUNDINGS = 50.0  # or in roundings of the loss
-ENTRIES = 200  # arrays up to this size are compared entry by entry
-SAMPLED = 6
-DIRECTIONS = 3
-SETTLED = 8  # how many of the entries that disagree are looked into before giving up
+from .comparing import Outcome
+from .records import Grade, Gradient, Verdict
 
 
 @dataclass(frozen=True)
-class Returned:
-    """What the user's function returned for one array, and what rounding does to it.
+class Facts:
+    """What runs of the user's two functions show of one gradient.
 
-    `values` has the array's shape, in float64; `disturbed` are the values of the noisy runs, of
-    shape (runs, *shape); `eps` is that of the dtype that was returned, or of a narrower one on the way, whose noise in
-    each entry is `rough`.
-    """
-
-    values: np.ndarray
-    disturbed: np.ndarray
-    eps: float
-    rough: np.ndarray | None = None
-
-    @property
-    def plain(self) -> np.ndarray:
-        """What one rounding in the dtypes of all results does to each entry."""
-        moves = np.abs(self.disturbed - self.values)
-        moves = np.sort(np.where(np.isfinite(moves), moves, 0.0), axis=0)
-        return np.asarray(moves[len(moves) // 2] / AMPLIFICATION) if len(moves) else np.zeros(self.values.shape)
-
-    def rougher(self, noise: np.ndarray, eps: float) -> "Returned":
-        """The same, with noise of each entry that comes from a narrower dtype on the way."""
-        rough = noise if self.rough is None else np.maximum(self.rough, noise)
-        return replace(self, rough=rough, eps=max(eps, self.eps))
-
-    def along(self, direction: np.ndarray) -> Slope:
-        """Return the user's slope along a direction, and how far rounding may have moved it."""
-        moving = direction != 0
-        values, weights = self.values[moving], direction[moving]
-        slope = float(values @ weights)
-        moves = (self.disturbed[:, moving] - values) @ weights
-        moves = np.sort(np.abs(moves[np.isfinite(moves)]))  # in a run or two a branch may flip
-        spread = float(moves[len(moves) // 2]) / AMPLIFICATION if len(moves) else 0.0
-        if self.rough is not None:
-            spread += float(np.hypot.reduce(self.rough[moving] * weights, axis=None)) * ROUGH / MARGIN
-        return Slope(slope, MARGIN * spread + 8 * self.eps * float(np.abs(values) @ np.abs(weights)))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A verdict, and the entry on which it rests (for a right one, the one that is most off)."""
-
-    verdict: Verdict
-    index: tuple[int, ...]
-    yours: float
-    expected: float
-    max_error: float
-    roundings: float
-    note: str = ""
-
-    @property
-    def grade(self) -> Grade | None:
-        """How sure a right or wrong verdict is: no surer than rounding at one draw."""
-        return "close" if self.verdict in ("right", "wrong") else None
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """One comparison: an entry, or (index None) a random direction over all entries."""
-
-    index: tuple[int, ...] | None
-    direction: np.ndarray
-    yours: Slope
-    reference: Slope
-
-    @property
-    def excess(self) -> float:
-        """The difference as a multiple of what is allowed; infinite where there is no number."""
-        allowed = self.yours.error + DOUBT * self.reference.error
-        gap = abs(self.yours.value - self.reference.value)
-        if not np.isfinite(gap) or allowed == 0 < gap:
-            return np.inf
-        return gap / allowed if gap > 0 else 0.0
-
-
-def judge(
-    reference: Reference, path: Path, yours: Returned, rng: np.random.Generator, entries: int = ENTRIES
-) -> Outcome:
-    """Compare one gradient with the reference, at the reference's state.
-
-    Parameters
+    Attributes
     ----------
-    reference
-        Of the loss at this draw.
-    path
-        Where the array stands in the state.
-    yours
-        The user's values, of the array's shape.
-    rng
-        Draws the entries and directions of large arrays.
-    entries
-        Up to so many entries an array is not large, and all are compared.
+    name, shape
+        Those of what it is the gradient of.
+    raises
+        The gradients raise an exception where the loss runs.
+    unclear, missing
+        Which of the returned arrays it is, is not clear; none was returned for it.
+    complex_dtype
+        The dtype of a gradient that is not real.
+    misshapen, transposed, unsummed, broadcasts
+        Its shape where it is another one; whether the axes are those in another order; whether it has more axes and
+        entries; whether NumPy would stretch the one shape to the other.
+    agrees, differs, kink, uncertain
+        The comparison with the reference that is most off, of those at drawn states that found that. At a kink the
+        loss has two slopes; uncertain is a reference that cannot tell.
+    slight, tiny
+        Whether it differs by less than a thousandth, or a millionth, of its largest entry.
+    redrawn
+        It agrees at the user's data, and differs where the data are drawn.
+    random
+        The functions answer differently when asked twice.
+    stale
+        It changes with values that the loss does not read, left from an earlier run of the user's code.
+    unexcused
+        The time was over before it was known whether something excuses a difference.
+    clipped
+        Clipping acts, and without it the gradient agrees: all comparisons here are without.
+    uncompared, coarse
+        The time was over before it was compared at all states; or compared by more than a few directions.
+    empty
+        Data without entries, where the gradient agrees and is zero.
     """
-    shape = yours.values.shape
-    probes = [_probe(reference, path, yours, index, direction)
-              for index, direction in _directions(shape, rng, entries)]
-    if not probes:
-        return Outcome("right", (), 0.0, 0.0, 0.0, 0.0, "it has no entries")
-    suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
-    verdicts: list[tuple[Verdict, _Probe]] = []
-    for probe in suspects:
-        verdicts.append((_settled(reference, path, probe), probe))
-        if verdicts[-1][0] == "wrong":
-            break
-    verdict, probe = _gravest(verdicts, [probe for probe in probes if probe.index is not None])
-    if verdict == "right" and _is_blind(reference, yours, probes):
-        verdict = "undecided"
-    if probe.index is None:
-        probe = _located(reference, path, yours, probe)
-    return _outcome(verdict, probe, yours, probes)
+
+    name: str
+    shape: tuple[int, ...]
+    raises: bool = False
+    unclear: bool = False
+    missing: bool = False
+    complex_dtype: str = ""
+    misshapen: tuple[int, ...] | None = None
+    transposed: bool = False
+    unsummed: bool = False
+    broadcasts: bool = False
+    agrees: Outcome | None = None
+    differs: Outcome | None = None
+    kink: Outcome | None = None
+    uncertain: Outcome | None = None
+    slight: bool = False
+    tiny: bool = False
+    redrawn: bool = False
+    random: bool = False
+    stale: bool = False
+    unexcused: bool = False
+    clipped: bool = False
+    uncompared: bool = False
+    coarse: bool = False
+    empty: str = ""
 
 
-def _is_blind(reference: Reference, yours: Returned, probes: list[_Probe]) -> bool:
-    """Whether the reference is so uncertain that a small mistake in the largest entry would not show."""
-    if reference.analytic:
-        return False
-    largest = _scale(yours, probes)
-    doubt = max((DOUBT * p.reference.error for p in probes if p.index is not None), default=0.0)
-    return bool(doubt > max(SEEN, SEEN_ROUNDINGS * reference.coarse) * largest)
+@dataclass(frozen=True)
+class Added:
+    """What other parts may add to the facts of one gradient.
 
-
-def _scale(yours: Returned, probes: list[_Probe]) -> float:
-    """The size of the largest entry, or of what cancels in it: a gradient that is zero for every value has a scale."""
-    entries = [p for p in probes if p.index is not None]
-    largest, cancelling = (max((size for size in sizes if np.isfinite(size)), default=0.0) for sizes in (
-        [abs(p.reference.value) for p in entries], [p.yours.error / (MARGIN * yours.eps) for p in entries]))
-    return largest if largest > ZERO * cancelling else cancelling
-
-
-def _gravest(
-    verdicts: list[tuple[Verdict, _Probe]], entries: list[_Probe]
-) -> tuple[Verdict, _Probe]:
-    for wanted in ("wrong", "kink", "undecided"):
-        for verdict, probe in verdicts:
-            if verdict == wanted:
-                return verdict, probe
-    return "right", max(entries, key=lambda p: p.excess)
-
-
-def _directions(
-    shape: tuple[int, ...], rng: np.random.Generator, entries: int
-) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
-    """All entries of a small array; of a large one a sample, and directions that no error hides from.
-
-    A direction weighs every entry by a random number: a wrong row, or a transpose, is orthogonal
-    to it with probability 0.
+    Attributes
+    ----------
+    elsewhere
+        Other sizes at which a gradient is wrong that is right at the user's.
+    meant
+        The code is meant for such sizes: the user's own script makes them, or its lines show the same mistake.
+    untried
+        The time was over before other sizes were tried.
+    unread
+        The code was not read to the end, so that it is not known what a guard of the loss explains.
+    guard, guard_changes
+        What is to be said of a guard of the loss but for which the gradient is right; how much that changes.
+    derived
+        It is what is derived from the loss as it was read; only differences of the loss say otherwise.
+    proof
+        How sure a proof makes it that the gradient is right.
     """
-    size = int(np.prod(shape))
-    sampled = min(SAMPLED, entries)
-    some = range(size) if size <= entries else np.sort(rng.choice(size, sampled, replace=False))
-    for flat in some:
-        index = tuple(int(at) for at in np.unravel_index(flat, shape))
-        yield index, unit(shape, index)
-    for _ in range(DIRECTIONS if size > entries else 0):
-        yield None, rng.normal(size=shape)
+
+    elsewhere: str = ""
+    meant: bool = False
+    untried: bool = False
+    unread: bool = False
+    guard: str = ""
+    guard_changes: float = 0.0
+    derived: bool = False
+    proof: Grade | None = None
 
 
-def _probe(
-    reference: Reference,
-    path: Path,
-    yours: Returned,
-    index: tuple[int, ...] | None,
-    direction: np.ndarray,
-) -> _Probe:
-    probe = _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
-    if probe.excess > 1 and not reference.analytic:
-        return replace(probe, reference=reference.surest({path: direction}))
-    return probe
+NOTHING_ADDED = Added()
 
 
-def _settled(reference: Reference, path: Path, probe: _Probe) -> Verdict:
-    """Decide a disagreement: rounding after all, a kink, a mistake, or not to be decided."""
-    directions: Directions = {path: probe.direction}
-    refined = reference.refined(probe.reference, directions)
-    if replace(probe, reference=refined).excess <= 1:
-        return "right"
-    behind, ahead = reference.one_sided(directions)
-    if not np.isfinite(behind.error + ahead.error):
-        return "undecided"
-    if not behind.agrees(ahead) and abs(behind.value - ahead.value) > 1e-7 * abs(ahead.value):
-        return "kink"
-    difference = reference.surest(directions)
-    if not reference.analytic and abs(probe.yours.value - difference.value) <= BLUNT * abs(difference.value):
-        return "right"
-    if np.isfinite(refined.value) and not difference.agrees(refined, DOUBT):
-        return "undecided"
-    if replace(probe, reference=difference).excess > 1:
-        return "wrong"
-    return "undecided" if np.isfinite(refined.value) else "right"
+@dataclass(frozen=True)
+class Row:
+    """Facts that must all hold, and what follows.
+
+    The first fact gives the numbers that are shown, where it is a comparison. Grade ``proof`` is that of the proof if
+    there is one, else ``close``. In what is said, facts stand in braces.
+    """
+
+    when: tuple[str, ...]
+    verdict: Verdict
+    grade: Literal["proof", "close", ""]
+    says: str = ""
 
 
-def _located(reference: Reference, path: Path, yours: Returned, probe: _Probe) -> _Probe:
-    """Find an entry behind a direction that disagrees, by halving."""
-    flat = np.flatnonzero(probe.direction)
-    shape = probe.direction.shape
-    while len(flat) > 1:
-        halves = []
-        for part in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
-            direction = np.zeros(probe.direction.size)
-            direction[part] = probe.direction.ravel()[part]
-            halves.append((_probe(reference, path, yours, None, direction.reshape(shape)), part))
-        _, flat = max(halves, key=lambda half: half[0].excess)
-    index = tuple(int(at) for at in np.unravel_index(flat[0], shape))
-    return _probe(reference, path, yours, index, unit(shape, index))
+SHAPE = "its gradient has shape {misshapen}, but {name} has shape {shape}"
+CLIPPED = "np.clip keeps entries of it within bounds at some of the values drawn; but for that it is right"
+COARSE = "compared along random directions: the time was over before every entry was"
+UNTRIED = "right at your sizes: the time was over before others were tried"
+TABLE = (
+    # what was returned can be judged without a reference
+    Row(("raises",), "wrong", "close", "the gradients raise an exception where the loss runs"),
+    Row(("unclear",), "undecided", "", "which gradient is its own is not clear"),
+    Row(("missing",), "wrong", "close", "no gradient was returned for it"),
+    Row(("complex_dtype",), "undecided", "", "its gradient is complex ({complex_dtype}), not real"),
+    Row(("misshapen", "transposed"), "wrong", "close", f"{SHAPE}: is it transposed?"),
+    Row(("misshapen", "unsummed"), "wrong", "close", f"{SHAPE}: is a sum over an axis missing?"),
+    Row(("misshapen", "broadcasts"), "wrong", "close", f"{SHAPE}: NumPy would broadcast the two without a word, but "
+        "the gradient has the shape of what it is the gradient of"),
+    Row(("misshapen",), "wrong", "close", SHAPE),
+    # it differs: what excuses that comes first, and what is not known to be none
+    Row(("differs", "redrawn"), "undecided", "", "right with your data, not with redrawn data: either your data hide a "
+        "mistake, or the gradient relies on something about them"),
+    Row(("differs", "random"), "undecided", "", "it differs from the reference, but the functions draw random numbers "
+        "and may have drawn different ones: pass the random numbers in as data"),
+    Row(("differs", "unexcused"), "undecided", "", "it differs from the reference, but the time was over before it was "
+        "known whether something excuses that"),
+    Row(("differs", "stale"), "undecided", "", "it differs from the reference, but rests on values that may be left "
+        "from an earlier run"),
+    Row(("differs", "slight", "unread"), "undecided", "", "it is off by so little that a guard in the loss, as in "
+        "log(p + 1e-8), may explain it, and the code was not read to the end"),
+    Row(("guard", "differs"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1%} at the values "
+        "drawn"),
+    Row(("differs", "derived"), "undecided", "", "it is what is derived from the loss as it was read, and differences "
+        "of the loss say otherwise: they may reach across kinks, or the code take another way than when it was read"),
+    Row(("differs", "tiny"), "wrong", "close", "it is off by only {differs.max_error:.1g} of the largest entry: does a "
+        "small constant, as in log(p + 1e-8), stand in one of the two functions and not in the other?"),
+    Row(("differs",), "wrong", "close"),
+    # it differs nowhere
+    Row(("uncompared",), "undecided", "", "the time was over before it was compared"),
+    Row(("agrees", "empty"), "undecided", "", "{empty} is empty, and every gradient is 0 then"),
+    Row(("elsewhere", "meant"), "wrong", "close", "right only at sizes such as yours, which hide a mistake: wrong at "
+        "{elsewhere}"),
+    Row(("elsewhere",), "undecided", "", "right at your sizes, not at {elsewhere}"),
+    Row(("agrees", "clipped", "untried"), "right", "proof", f"{CLIPPED}; {UNTRIED}"),
+    Row(("agrees", "clipped"), "right", "proof", CLIPPED),
+    Row(("agrees", "coarse", "untried"), "right", "proof", f"{COARSE}; {UNTRIED}"),
+    Row(("agrees", "coarse"), "right", "proof", COARSE),
+    Row(("agrees", "untried"), "right", "proof", UNTRIED),
+    Row(("agrees",), "right", "proof"),
+    Row(("kink",), "kink", "", "a kink: the loss has another slope on each side of these values (as relu at 0, a tie "
+        "in max), so any value between the two is as good"),
+    Row(("uncertain",), "undecided", "", "the reference is not certain enough here to tell whether the gradient is "
+        "right"),
+    Row((), "undecided", "", "no values were found at which the loss is a finite number"),
+)  # fmt: skip
 
 
-def _outcome(verdict: Verdict, probe: _Probe, yours: Returned, probes: list[_Probe]) -> Outcome:
-    """Put the difference in numbers: relative to the largest entry, and in roundings."""
-    value, expected = probe.yours.value, probe.reference.value
-    gap = abs(value - expected)
-    entries = [p for p in [*probes, probe] if p.index is not None]
-    gaps = [abs(p.yours.value - p.reference.value) for p in entries]
-    largest = _scale(yours, entries)
-    rounding = max(probe.yours.error / MARGIN, yours.eps * abs(expected))
-    relative = max(gaps) / (largest or abs(value) or 1.0)
-    return Outcome(
-        verdict,
-        probe.index or (),
-        value,
-        expected,
-        relative,
-        gap / (rounding or yours.eps * (largest or abs(value) or 1.0)),
-        _remark(verdict, relative),
-    )
+def row_of(facts: Facts, added: Added) -> Row:
+    """The first row of the table whose facts all hold."""
+    return next(row for row in TABLE if holds(row, known_of(facts, added)))
 
 
-def _remark(verdict: Verdict, relative: float) -> str:
-    if verdict == "kink":
-        return ("a kink: the loss has another slope on each side of these values (as relu at 0, a "
-                "tie in max), so any value between the two is as good")
-    if verdict == "wrong" and relative < 1e-6:
-        return (f"it is off by only {relative:.1g} of the largest entry: does a small constant, as "
-                "in log(p + 1e-8), stand in one of the two functions and not in the other?")
-    if verdict == "undecided":
-        return "the reference is not certain enough here to tell whether the gradient is right"
-    return ""
+def holds(row: Row, known: Mapping[str, Any]) -> bool:
+    """Whether the facts of a row all hold among those that are known."""
+    return all(known[name] not in (None, False, "") for name in row.when)
+
+
+def known_of(facts: Facts, added: Added) -> dict[str, Any]:
+    """All facts of a gradient by name."""
+    return vars(facts) | vars(added)
+
+
+def conclude(facts: Facts, added: Added = NOTHING_ADDED) -> Gradient:
+    """The verdict on a gradient, with its grade, its numbers and what is said of it."""
+    row, known = row_of(facts, added), known_of(facts, added)
+    shown = known[row.when[0]] if row.when else None
+    grade: Grade | None = (added.proof or "close") if row.grade == "proof" else row.grade or None
+    gradient = Gradient(facts.name, row.verdict, grade, shape=facts.shape, note=row.says.format_map(known))
+    if not isinstance(shown, Outcome):
+        return gradient
+    return replace(gradient, max_error=shown.max_error, roundings=shown.roundings, index=shown.index,
+                   yours=shown.yours, expected=shown.expected)  # fmt: skip

@@ -1,0 +1,244 @@
+"""One gradient array compared with the reference at one state: whether it agrees, differs, or that cannot be told.
+
+The tolerance is rounding, measured: the user's function is run a few times on arrays whose every
+operation errs by a known number of eps; what that does to an entry tells what one eps does to it,
+whatever cancels inside. There is no absolute tolerance. What is beyond it differs only if differences of the loss,
+which share nothing with the complex step, contradict the user as well. What that means for the verdict on the gradient
+stands in `verdicts`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
+from einbackprop.core.nesting import Path
+
+Found = Literal["agrees", "differs", "kink", "uncertain"]
+MARGIN = 32.0  # units of measured rounding that a correct gradient may be off
+ROUGH = 16.0  # standard deviations of noise that a correct gradient may be off: they are estimated from few values
+DOUBT = 4.0  # how many times its own error estimate the reference may be off
+BLUNT = 9e-7  # differences alone accuse nothing that is closer than this, relative to the entry
+ZERO = 1e-6  # of what cancels in it: an entry that is smaller may be rounding alone
+SEEN = 5e-5  # a mistake that must show, relative to the largest entry,
+SEEN_ROUNDINGS = 50.0  # or in roundings of the loss
+ENTRIES = 200  # arrays up to this size are compared entry by entry
+SAMPLED = 6
+DIRECTIONS = 3
+SETTLED = 8  # how many of the entries that disagree are looked into before giving up
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What the user's function returned for one array, and what rounding does to it.
+
+    `values` has the array's shape, in float64; `disturbed` are the values of the noisy runs, of
+    shape (runs, *shape); `eps` is that of the dtype that was returned, or of a narrower one on the way, whose noise in
+    each entry is `rough`.
+    """
+
+    values: np.ndarray
+    disturbed: np.ndarray
+    eps: float
+    rough: np.ndarray | None = None
+
+    @property
+    def plain(self) -> np.ndarray:
+        """What one rounding in the dtypes of all results does to each entry."""
+        moves = np.abs(self.disturbed - self.values)
+        moves = np.sort(np.where(np.isfinite(moves), moves, 0.0), axis=0)
+        return np.asarray(moves[len(moves) // 2] / AMPLIFICATION) if len(moves) else np.zeros(self.values.shape)
+
+    def rougher(self, noise: np.ndarray, eps: float) -> "Returned":
+        """The same, with noise of each entry that comes from a narrower dtype on the way."""
+        rough = noise if self.rough is None else np.maximum(self.rough, noise)
+        return replace(self, rough=rough, eps=max(eps, self.eps))
+
+    def along(self, direction: np.ndarray) -> Slope:
+        """Return the user's slope along a direction, and how far rounding may have moved it."""
+        moving = direction != 0
+        values, weights = self.values[moving], direction[moving]
+        slope = float(values @ weights)
+        moves = (self.disturbed[:, moving] - values) @ weights
+        moves = np.sort(np.abs(moves[np.isfinite(moves)]))  # in a run or two a branch may flip
+        spread = float(moves[len(moves) // 2]) / AMPLIFICATION if len(moves) else 0.0
+        if self.rough is not None:
+            spread += float(np.hypot.reduce(self.rough[moving] * weights, axis=None)) * ROUGH / MARGIN
+        return Slope(slope, MARGIN * spread + 8 * self.eps * float(np.abs(values) @ np.abs(weights)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one comparison found, and the entry on which that rests (where all agree, the one that is most off).
+
+    `max_error` is relative to the largest entry, `roundings` in units of the rounding that is measured there.
+    """
+
+    found: Found
+    index: tuple[int, ...]
+    yours: float
+    expected: float
+    max_error: float
+    roundings: float
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """One comparison: an entry, or (index None) a random direction over all entries."""
+
+    index: tuple[int, ...] | None
+    direction: np.ndarray
+    yours: Slope
+    reference: Slope
+
+    @property
+    def excess(self) -> float:
+        """The difference as a multiple of what is allowed; infinite where there is no number."""
+        allowed = self.yours.error + DOUBT * self.reference.error
+        gap = abs(self.yours.value - self.reference.value)
+        if not np.isfinite(gap) or allowed == 0 < gap:
+            return np.inf
+        return gap / allowed if gap > 0 else 0.0
+
+
+def compare(
+    reference: Reference, path: Path, yours: Returned, rng: np.random.Generator, entries: int = ENTRIES
+) -> Outcome:
+    """Compare one gradient with the reference, at the reference's state.
+
+    Parameters
+    ----------
+    reference
+        Of the loss at this draw.
+    path
+        Where the array stands in the state.
+    yours
+        The user's values, of the array's shape.
+    rng
+        Draws the entries and directions of large arrays.
+    entries
+        Up to so many entries an array is not large, and all are compared.
+    """
+    shape = yours.values.shape
+    probes = [_probe(reference, path, yours, index, direction)
+              for index, direction in _directions(shape, rng, entries)]
+    if not probes:
+        return Outcome("agrees", (), 0.0, 0.0, 0.0, 0.0)
+    suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
+    settled: list[tuple[Found, _Probe]] = []
+    for probe in suspects:
+        settled.append((_settled(reference, path, probe), probe))
+        if settled[-1][0] == "differs":
+            break
+    found, probe = _gravest(settled, [probe for probe in probes if probe.index is not None])
+    if found == "agrees" and _is_blind(reference, yours, probes):
+        found = "uncertain"
+    if probe.index is None:
+        probe = _located(reference, path, yours, probe)
+    return _outcome(found, probe, yours, probes)
+
+
+def _is_blind(reference: Reference, yours: Returned, probes: list[_Probe]) -> bool:
+    """Whether the reference is so uncertain that a small mistake in the largest entry would not show."""
+    if reference.analytic:
+        return False
+    largest = _scale(yours, probes)
+    doubt = max((DOUBT * p.reference.error for p in probes if p.index is not None), default=0.0)
+    return bool(doubt > max(SEEN, SEEN_ROUNDINGS * reference.coarse) * largest)
+
+
+def _scale(yours: Returned, probes: list[_Probe]) -> float:
+    """The size of the largest entry, or of what cancels in it: a gradient that is zero for every value has a scale."""
+    entries = [p for p in probes if p.index is not None]
+    largest, cancelling = (max((size for size in sizes if np.isfinite(size)), default=0.0) for sizes in (
+        [abs(p.reference.value) for p in entries], [p.yours.error / (MARGIN * yours.eps) for p in entries]))
+    return largest if largest > ZERO * cancelling else cancelling
+
+
+def _gravest(settled: list[tuple[Found, _Probe]], entries: list[_Probe]) -> tuple[Found, _Probe]:
+    doubts = [(found, probe) for found, probe in settled if found != "agrees"]
+    if doubts:
+        return min(doubts, key=lambda doubt: ("differs", "kink", "uncertain").index(doubt[0]))
+    return "agrees", max(entries, key=lambda p: p.excess)
+
+
+def _directions(
+    shape: tuple[int, ...], rng: np.random.Generator, entries: int
+) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
+    """All entries of a small array; of a large one a sample, and directions that no error hides from.
+
+    A direction weighs every entry by a random number: a wrong row, or a transpose, is orthogonal
+    to it with probability 0.
+    """
+    size = int(np.prod(shape))
+    sampled = min(SAMPLED, entries)
+    some = range(size) if size <= entries else np.sort(rng.choice(size, sampled, replace=False))
+    for flat in some:
+        index = tuple(int(at) for at in np.unravel_index(flat, shape))
+        yield index, unit(shape, index)
+    for _ in range(DIRECTIONS if size > entries else 0):
+        yield None, rng.normal(size=shape)
+
+
+def _probe(
+    reference: Reference,
+    path: Path,
+    yours: Returned,
+    index: tuple[int, ...] | None,
+    direction: np.ndarray,
+) -> _Probe:
+    probe = _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
+    if probe.excess > 1 and not reference.analytic:
+        return replace(probe, reference=reference.surest({path: direction}))
+    return probe
+
+
+def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
+    """Decide a disagreement: rounding after all, a kink, a mistake, or not to be decided."""
+    directions: Directions = {path: probe.direction}
+    refined = reference.refined(probe.reference, directions)
+    if replace(probe, reference=refined).excess <= 1:
+        return "agrees"
+    behind, ahead = reference.one_sided(directions)
+    if not np.isfinite(behind.error + ahead.error):
+        return "uncertain"
+    if not behind.agrees(ahead) and abs(behind.value - ahead.value) > 1e-7 * abs(ahead.value):
+        return "kink"
+    difference = reference.surest(directions)
+    if not reference.analytic and abs(probe.yours.value - difference.value) <= BLUNT * abs(difference.value):
+        return "agrees"
+    if np.isfinite(refined.value) and not difference.agrees(refined, DOUBT):
+        return "uncertain"
+    if replace(probe, reference=difference).excess > 1:
+        return "differs"
+    return "uncertain" if np.isfinite(refined.value) else "agrees"
+
+
+def _located(reference: Reference, path: Path, yours: Returned, probe: _Probe) -> _Probe:
+    """Find an entry behind a direction that disagrees, by halving."""
+    flat = np.flatnonzero(probe.direction)
+    shape = probe.direction.shape
+    while len(flat) > 1:
+        halves = []
+        for part in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
+            direction = np.zeros(probe.direction.size)
+            direction[part] = probe.direction.ravel()[part]
+            halves.append((_probe(reference, path, yours, None, direction.reshape(shape)), part))
+        _, flat = max(halves, key=lambda half: half[0].excess)
+    index = tuple(int(at) for at in np.unravel_index(flat[0], shape))
+    return _probe(reference, path, yours, index, unit(shape, index))
+
+
+def _outcome(found: Found, probe: _Probe, yours: Returned, probes: list[_Probe]) -> Outcome:
+    """Put the difference in numbers: relative to the largest entry, and in roundings."""
+    value, expected = probe.yours.value, probe.reference.value
+    gap = abs(value - expected)
+    entries = [p for p in [*probes, probe] if p.index is not None]
+    gaps = [abs(p.yours.value - p.reference.value) for p in entries]
+    largest = _scale(yours, entries)
+    rounding = max(probe.yours.error / MARGIN, yours.eps * abs(expected))
+    relative = max(gaps) / (largest or abs(value) or 1.0)
+    unit_of = rounding or yours.eps * (largest or abs(value) or 1.0)
+    return Outcome(found, probe.index or (), value, expected, relative, gap / unit_of)
