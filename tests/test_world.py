@@ -22,7 +22,7 @@ from hypothesis import settings
 from stateful_functions import FUNCTIONS, NOT_READ, REFUSED
 
 import einbackprop as eb
-from einbackprop.errors import EinbackpropError, TraceError
+from einbackprop.errors import CodeError, EinbackpropError, TraceError
 from einbackprop.notation.view import View
 from einbackprop.reading import reading
 from einbackprop.world import Raised, World, attempt
@@ -424,6 +424,15 @@ def test_the_code_itself_may_raise_and_is_told_from_outside() -> None:
         world.call(world.of(f))
     with pytest.raises(Raised):
         attempt(int, "no number")
+
+
+def test_what_a_compiled_module_raises_is_said_of_the_users_line() -> None:
+    def loss(x: Any) -> Any:
+        np.random.seed(len(x) / 2)
+        return np.sum(x * x)
+
+    with pytest.raises(CodeError, match=r"test_world.py, line \d+, in loss: TypeError: Cannot cast"):
+        eb.check(loss, lambda x: 2 * x, X)
 
 
 def test_other_threads_see_nothing() -> None:

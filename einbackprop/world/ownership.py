@@ -16,6 +16,8 @@ PACKAGE = Path(__file__).parent.parent
 READABLE = tuple(str(PACKAGE / name) for name in ("network.py", "networks.py", "layers", "shell/examples"))
 CHECKS = str(PACKAGE / "layers" / "checks.py")
 OURS = (str(PACKAGE), str(Path(np.__file__).parent), "<frozen", "<__array_function__", "<einbackprop")
+COMPILED = (".pyx", ".pxd", ".pxi")
+"""Sources of compiled modules, as Cython names them in a traceback: relative to a folder that is not there."""
 LIBRARY = (*{sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")}, str(Path(enum.__file__).parent))
 MADE_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
@@ -28,6 +30,8 @@ def is_users(file: str) -> bool:
     """
     if file.startswith(READABLE):
         return file != CHECKS  # what it refuses is said of the line that asked
+    if file.endswith(COMPILED):
+        return False
     return not file.startswith((*OURS, *LIBRARY))
 
 
