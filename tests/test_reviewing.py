@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,23 @@ def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
     others = [g for g in report.gradients if g.name != "b2"]
     assert {g.grade for g in others} == {"proved"}
     assert {g.verdict for g in report.gradients if g.name == "b2"} == {"wrong"}
+
+
+def test_of_other_values_it_is_not_said_that_they_are_right() -> None:
+    def loss(W: Any, b: Any, x: Any) -> Any:
+        return np.sum(np.tanh(W @ x + b) ** 2)
+
+    def gradients(W: Any, b: Any, x: Any) -> Any:
+        h = np.tanh(W @ x + b)
+        d = 2 * h * (1 - h**2)
+        db = np.sum(d, axis=1, keepdims=True)
+        return db, db
+
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(4, 2)), rng.normal(size=(4, 1)), rng.normal(size=(2, 3))
+    report = check(loss, gradients, *given, wrt=(0, 1))
+    assert [g.verdict for g in report.gradients] == ["wrong", "right"]
+    assert "the values are right" not in str(report)
 
 
 def test_one_array_returned_for_two_is_told() -> None:

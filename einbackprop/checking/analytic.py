@@ -254,7 +254,7 @@ def _variance(
     correction: Any = None,
 ) -> Any:
     centred = x - x.mean(axis=axis, keepdims=True)
-    total = (centred * centred).sum(axis=axis, keepdims=keepdims is True)
+    total = (centred * centred).sum(axis=axis, keepdims=keepdims not in (False, np._NoValue))
     return total / (x.size / max(total.size, 1) - (ddof if correction is None else correction))
 
 

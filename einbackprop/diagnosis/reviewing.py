@@ -7,7 +7,6 @@ black box stands alone, and the report says so.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..capture.conditions import assumed
-from ..capture.statements import statements_of
 from ..capture.tracer import Trace
 from ..checking.records import Finding, Grade, Line
 from ..core.faults import contained
@@ -32,6 +30,7 @@ from ..proof.witness import is_fixed
 from .explaining import explain_mistakes
 from .guards import guards, sentence, without
 from .judging import Run
+from .misshapen import about_shapes
 
 Function = Callable[[Any], Any]
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
@@ -143,10 +142,11 @@ def review(
             return read
         accused = {target for target, parameter in found.targets.values() if mistakes[2].get(parameter) == "wrong"}
         names = [name for name in wrong if name in misshapen - accused]
-        more = contained("what is said of shapes",
-                         partial(about_shapes, found, names, values, state, paths, read.lines), ())  # fmt: skip
-        read = replace(read, findings=(*read.findings, *more))
-        right = [t for t, p in found.targets.values() if mistakes[2].get(p) == "right" and t not in names]
+        fits = frozenset(t for t, p in found.targets.values() if mistakes[2].get(p) == "right")
+        wanted = {name: np.shape(get(state, paths[name])) for name in names}
+        saying = partial(about_shapes, found.program, found.targets, wanted, fits, values, read.lines)
+        read = replace(read, findings=(*read.findings, *contained("what is said of shapes", saying, ())))
+        right = [target for target in values if target in fits and target not in names]
     doing("proving")
     frozen = tuple(dict.fromkeys(condition.said for condition in traced.conditions if condition.freezes and right))
     proving = partial(proofs, found, [] if frozen else right, arrays, assumed(traced.conditions))
@@ -214,35 +214,6 @@ def used(program: Program, dimensions: Sequence[Dimension]) -> tuple[Dimension, 
     return tuple(d for d in dimensions if letters & set(d.letters))
 
 
-def about_shapes(
-    found: Reviewed, names: Sequence[str], values: Mapping[str, Any], state: Any, paths: Mapping[str, Path],
-    lines: Sequence[Line],
-) -> tuple[Finding, ...]:  # fmt: skip
-    """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1."""
-    outputs = {name: found.program.outputs[n].name for n, (name, _) in found.targets.items()}
-    made = found.program.defining()
-    findings = []
-    for name in names:
-        line = next((x for x in lines if x.meaning == f"∂L/∂{name}"), None)
-        equation = made.get(outputs.get(name, ""))
-        if values.get(name) is None and line is not None:
-            said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
-            findings.append(Finding(said, line.file, return_after(line)))
-        elif values.get(name) is not None and equation is not None and equation.source is not None:
-            source, wanted = equation.source, np.shape(get(state, paths[name]))
-            said = f"the values are right, but the shape is {np.shape(values[name])}, and {name} has shape {wanted}: "
-            said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
-            findings.append(Finding(said, source.file, source.line))
-    return tuple(findings)
-
-
-def return_after(line: Line) -> int:
-    """The line of the next return statement; the line itself where there is none."""
-    statements = statements_of(line.file)
-    after = range(line.line, statements.text.count("\n") + 2)
-    return next((n for n in after if isinstance(statements.at(n), ast.Return)), line.line)
-
-
 class UnfollowedError(Exception):
     """What a trace does not show, in words for the user."""
 
@@ -287,6 +258,8 @@ def with_axes_of_inputs(program: Program, targets: Mapping[int, tuple[str, str]]
             continue
         letters = "".join((i or k) if k else "" for i, k in zip(own, wanted, strict=True))
         apart = [i or k for i, k in zip(own, wanted, strict=True) if (i == "") != (k == "")]
+        if any(program.sizes[i] != 1 for i in apart):  # another shape, not another spelling of the same
+            continue
         brackets = tuple(Bracket(Position.of(i), "=", Position()) for i in apart)
         name = f"{out.name}_as_{parameter}"
         while name in taken:
