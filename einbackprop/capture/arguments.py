@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import nesting
 from .arithmetic import size_of
-from .memory import View, laid_out
+from .memory import View, laid_out, require_plain
 from .recorder import Recorder
 
 PLAIN = (np.ndarray, nesting.Number, np.memmap)
@@ -33,6 +33,7 @@ class Arguments:
         self._sizes: dict[int, Any] = {}
         for path, leaf in nesting.leaves(arguments):
             if isinstance(leaf, np.ndarray) and leaf.dtype.kind in KINDS:
+                require_plain(type(leaf))
                 self._add(path, leaf)
 
     def _add(self, path: nesting.Path, leaf: Any) -> None:

@@ -15,6 +15,7 @@ from ..core.dimensions import Axis
 from ..core.program import multiply
 from . import expressions, terms
 from .comparing import compared, is_negative, is_not_zero
+from .failures import asks_numpy
 from .sizes import (
     UNTOLD,
     Powers,
@@ -279,6 +280,7 @@ def size_of(axis: Axis) -> Any:
 
 
 
+@asks_numpy
 def _combined(a: Any, b: Any, sign: int) -> Any:
     """``a · b^sign``, with the letters of both."""
     number = plain(a) * plain(b) if sign > 0 else plain(a) / plain(b)
@@ -330,6 +332,7 @@ def of_terms(found: terms.Terms, number: Any) -> Any:
 
 
 
+@asks_numpy
 def _divided(a: Any, b: Any) -> Any:
     """``a // b``, with the letters of both."""
     said = f"{_in_parentheses(a)} // {_in_parentheses(b)}"

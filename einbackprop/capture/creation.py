@@ -15,7 +15,7 @@ from .memory import View, is_traced
 from .pointwise import cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .selections import Selection
-from .sizes import as_number, axes_of, frozen, is_measured, key_of, plain, sized_axis
+from .sizes import as_number, axes_of, deeper, frozen, is_measured, key_of, plain, sized_axis
 
 FEW = 2  # numbers: so few say of each other what more do not, as that all are 0 or 1
 
@@ -119,11 +119,11 @@ def counting(recorder: Recorder, bounds: Sequence[Any], value: Any) -> Any:
     return made
 
 
-def has_traced(values: Any) -> bool:
-    """Whether a nested list holds a traced array."""
+def has_traced(values: Any, level: int = 0) -> bool:
+    """Whether a nested list holds a traced array; a ValueError where it is nested deeper than NumPy takes it."""
     if is_traced(values) or type(values) is Selection:
         return True
-    return isinstance(values, list | tuple) and any(map(has_traced, values))
+    return isinstance(values, list | tuple) and any(has_traced(value, deeper(level)) for value in values)
 
 
 def plain_nested(values: Any) -> Any:
@@ -132,7 +132,7 @@ def plain_nested(values: Any) -> Any:
 
 
 @asks_numpy
-def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
+def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool, level: int = 0) -> Any:
     """``np.array``: a copy of a traced array, a stack of several, else a constant.
 
     What NumPy makes an array of objects or strings of stays as it is.
@@ -140,7 +140,8 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool) -> Any:
     if is_traced(values):
         return taken_as(recorder, values, np.array(values.value)) if copy else values
     if has_traced(values):
-        return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False) for v in values])
+        return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False, deeper(level))
+                         for v in values])
     value = np.array(plain_nested(values) if isinstance(values, list | tuple) else frozen(values), dtype=dtype)
     return given_out(recorder, value)
 

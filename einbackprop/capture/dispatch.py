@@ -17,7 +17,7 @@ from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
 from .rarer import at_places
 from .recorder import Recorder
-from .rules import ABOUT_SHAPES, ABOUT_VALUES, REDUCTIONS, RULES, WRITES, unwrap
+from .rules import ABOUT_SHAPES, ABOUT_VALUES, OMITTED, REDUCTIONS, RULES, WRITES, unwrap
 from .writing import add_at, assign
 
 LOST = "the trace is lost here: a result is written into a plain array. Make it by np.zeros in the traced code"
@@ -164,6 +164,8 @@ def inside(arguments: Sequence[Any]) -> list[Any]:
 
 def ruled(rule: Callable[..., Any], name: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """Apply a rule; what it has no parameter for is refused."""
+    if "keepdims" in keywords:  # any truth value, or NumPy's own mark for a keyword that was not given
+        keywords = {**keywords, "keepdims": unwrap(keywords["keepdims"]) not in (False, OMITTED)}
     try:
         return rule(*arguments, **keywords)
     except TypeError:

@@ -21,7 +21,7 @@ from .statements import statements_of
 Describe = Callable[[View], str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 OWN = str(Path(__file__).parent.parent)
-THIN = ("tracer.py", "traced.py", "namespace.py", "stand_ins.py", "calls.py", "copies.py", "library.py")
+THIN = ("tracer.py", "traced.py", "namespace.py", "stand_ins.py", "calls.py", "copies.py", "library.py", "modules.py")
 """Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
 DEEP = 50
 """Calls of the user's inside one another, after which it is theirs if there are too many."""
@@ -83,7 +83,7 @@ def located(error: EinbackpropError) -> EinbackpropError:
 
 
 def asks_numpy(function: Function) -> Function:
-    """Mark a function as one that asks NumPy with the user's values: what NumPy raises there is of the user's line."""
+    """Mark a function that asks NumPy or Python with the user's values: what is raised there is of the user's line."""
     ASKING.add(inspect.unwrap(function).__code__)
     return function
 

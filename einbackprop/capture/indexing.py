@@ -356,6 +356,7 @@ def counted_from_the_start(recorder: Recorder, index: Any, letters: str) -> Any:
     return lift(recorder, np.where(index < 0, index + size, index))
 
 
+@asks_numpy
 def picked_places(items: Key, base: View) -> Any:
     """Which entries of the base a key picks, as positions in C order."""
     shape = np.shape(base.value)

@@ -12,6 +12,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.dimensions import Axis
+from ..core.nesting import unlike_arrays
 from ..errors import TraceError
 
 if TYPE_CHECKING:
@@ -129,6 +130,13 @@ class View:
 def is_traced(value: Any) -> bool:
     """Whether it is a traced array (``isinstance`` would be answered as for an ndarray)."""
     return issubclass(type(value), View)
+
+
+def require_plain(kind: type) -> None:
+    """Refuse a class of arrays whose operators do not mean what they mean for arrays."""
+    if name := unlike_arrays(kind):
+        instead = ", and write @ for its *" if kind is np.matrix else ""
+        raise TraceError(f"{name} is not read: make it an array with np.asarray{instead}")
 
 
 def same_value(a: View, b: View) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.nesting import DEEPEST, too_deep
 from ..core.program import Contract
 from .arguments import KINDS
 from .memory import View, is_traced
@@ -32,8 +33,10 @@ class Returned:
     original: Callable[[type], type] = type
     identifies: bool = False
 
-    def nest(self, value: Any) -> Any:
+    def nest(self, value: Any, level: int = 0) -> Any:
         """The value's nesting, with the number of an output in place of each array or number."""
+        if level > DEEPEST:
+            raise too_deep(value)
         if type(value) is Selection:
             value = value.picked()
         if is_output(value):
@@ -48,11 +51,12 @@ class Returned:
             return len(self.names) - 1
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             kind: Any = self.original(type(value))
-            return kind(*map(self.nest, value))
+            return kind(*(self.nest(item, level + 1) for item in value))
         if isinstance(value, list | tuple):
-            return list(map(self.nest, value)) if isinstance(value, list) else tuple(map(self.nest, value))
+            made = [self.nest(item, level + 1) for item in value]
+            return made if isinstance(value, list) else tuple(made)
         if isinstance(value, dict):
-            return {key: self.nest(item) for key, item in value.items()}
+            return {key: self.nest(item, level + 1) for key, item in value.items()}
         return value
 
 

@@ -15,48 +15,49 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
 from . import contractions, creation, joining, layout, picking, rarer, reductions, windows, writing
-from .memory import is_traced
+from .memory import is_traced, require_plain
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .reductions import masked
-from .sizes import in_numbers, plain
+from .sizes import deeper, in_numbers, plain
 
 Rule = Callable[..., Any]
 FEW = 16
 OMITTED: Any = np._NoValue  # NumPy passes it for a keyword that was not given
 
 
-def unwrap(value: Any) -> Any:
-    """The plain arrays and numbers of an argument."""
+def unwrap(value: Any, level: int = 0) -> Any:
+    """The plain arrays and numbers of an argument; a ValueError where it is nested deeper than NumPy takes it."""
     if is_traced(value):
         return value.value
-    if isinstance(value, tuple):
-        return tuple(map(unwrap, value))
-    if isinstance(value, list):
-        return list(map(unwrap, value))
+    if isinstance(value, tuple | list):
+        made = [unwrap(item, deeper(level)) for item in value]
+        return tuple(made) if isinstance(value, tuple) else made
     if isinstance(value, dict):
-        return {key: unwrap(item) for key, item in value.items()}
+        return {key: unwrap(item, deeper(level)) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        require_plain(type(value))
     return plain(value)
 
 
 # Reductions
 
 
-def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True,
+def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True,
          initial: Any = 0) -> Any:  # fmt: skip
     a = masked(lift(r, a), where, 0)
     a = a if dtype is None else cast(r, a, dtype)
     if is_scalar(initial) and initial == 0:
-        return reductions.total(r, a, axis, keepdims is True, v)
-    return reductions.total(r, a, axis, keepdims is True, np.asarray(v) - unwrap(initial)) + initial
+        return reductions.total(r, a, axis, keepdims, v)
+    return reductions.total(r, a, axis, keepdims, np.asarray(v) - unwrap(initial)) + initial
 
 
-def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False,
+def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
           where: Any = True) -> Any:  # fmt: skip
     if where is True:
-        return reductions.mean(r, a, axis, keepdims is True, v)
+        return reductions.mean(r, a, axis, keepdims, v)
     mask = np.broadcast_to(where, np.shape(unwrap(a)))
-    sums = {"axis": axis, "keepdims": keepdims is True}
+    sums = {"axis": axis, "keepdims": keepdims}
     return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
 
 
@@ -69,65 +70,64 @@ def _without_nan(function: Rule) -> Rule:
 
 
 def _var(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
-         keepdims: Any = False) -> Any:  # fmt: skip
-    return reductions.variance(r, a, axis, keepdims is True, ddof, v)
+         keepdims: bool = False) -> Any:  # fmt: skip
+    return reductions.variance(r, a, axis, keepdims, ddof, v)
 
 
 def _std(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
-         keepdims: Any = False) -> Any:  # fmt: skip
-    return reductions.deviation(r, a, axis, keepdims is True, ddof, v)
+         keepdims: bool = False) -> Any:  # fmt: skip
+    return reductions.deviation(r, a, axis, keepdims, ddof, v)
 
 
 def _extremum(kind: str) -> Rule:
     bound = np.maximum if kind == "max" else np.minimum
 
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = OMITTED,
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = OMITTED,
              where: Any = True) -> Any:  # fmt: skip
         a = masked(a, where, initial)
         plain_a = np.asarray(unwrap(a))
-        keep = keepdims is True
         if initial is OMITTED:
-            return reductions.extremum(r, a, kind, axis, keep, v)
+            return reductions.extremum(r, a, kind, axis, keepdims, v)
         if not plain_a.size:
             return creation.filled(r, np.shape(v), initial, v)
-        inner = getattr(plain_a, kind)(axis=axis, keepdims=keep)
-        return bound(reductions.extremum(r, a, kind, axis, keep, inner), initial)
+        inner = getattr(plain_a, kind)(axis=axis, keepdims=keepdims)
+        return bound(reductions.extremum(r, a, kind, axis, keepdims, inner), initial)
 
     return rule
 
 
 def _position(kind: str) -> Rule:
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-        return reductions.position(r, a, kind, axis, keepdims is True, v)
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        return reductions.position(r, a, kind, axis, keepdims, v)
 
     return rule
 
 
 def _holds(everywhere: bool) -> Rule:
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-        return reductions.holds(r, a, everywhere, axis, keepdims is True, v)
+    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        return reductions.holds(r, a, everywhere, axis, keepdims, v)
 
     return rule
 
 
-def _prod(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    return reductions.multiplied(r, a, axis, keepdims is True, v)
+def _prod(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return reductions.multiplied(r, a, axis, keepdims, v)
 
 
-def _log_sum_exp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    return reductions.log_sum_exp(r, a, axis, keepdims is True, v)
+def _log_sum_exp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return reductions.log_sum_exp(r, a, axis, keepdims, v)
 
 
 def _cumsum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
     return reductions.running_sum(r, a, axis, v)
 
 
-def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    return reductions.norm(r, x, ord, axis, keepdims is True, v)
+def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    return reductions.norm(r, x, ord, axis, keepdims, v)
 
 
-def _average(r: Recorder, v: Any, a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Any:
-    return reductions.average(r, a, weights, axis, keepdims is True, v)
+def _average(r: Recorder, v: Any, a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+    return reductions.average(r, a, weights, axis, keepdims, v)
 
 
 def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
@@ -148,9 +148,8 @@ def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
     return unread(r, [v_], "np.diag off the diagonal is not read", v)
 
 
-def _ptp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    keep = keepdims is True
-    return np.max(a, axis=axis, keepdims=keep) - np.min(a, axis=axis, keepdims=keep)
+def _ptp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 # Pointwise functions
@@ -209,8 +208,8 @@ def _imag(r: Recorder, v: Any, val: Any) -> Any:
     return creation.filled_like(r, val, None, 0, v)
 
 
-def _count_nonzero(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims is True)
+def _count_nonzero(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
 
 
 def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:

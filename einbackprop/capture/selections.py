@@ -14,7 +14,7 @@ from .failures import asks_numpy
 from .memory import is_traced, same_value
 from .pointwise import is_scalar
 from .recorder import Recorder
-from .sizes import plain
+from .sizes import deeper, plain
 
 
 def positions(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
@@ -147,6 +147,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
             return out[0]
         return made
 
+    @asks_numpy
     def _fits(self, operand: Any) -> bool:
         """Whether an operand combines with the whole array as it does with the entries."""
         if type(operand) is Selection:
@@ -161,10 +162,10 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         return function(*map(decayed, arguments), **{name: decayed(value) for name, value in keywords.items()})
 
 
-def decayed(value: Any) -> Any:
+def decayed(value: Any, level: int = 0) -> Any:
     """Selections in nested lists as traced arrays."""
     if type(value) is Selection:
         return value.picked()
     if isinstance(value, list | tuple):
-        return type(value)(map(decayed, value))
+        return type(value)([decayed(item, deeper(level)) for item in value])
     return value

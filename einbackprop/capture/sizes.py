@@ -17,6 +17,7 @@ from .watching import WATCHER
 Powers = terms.Powers
 
 UNTOLD = "a number made of sizes"
+DEEPEST = 64  # axes: NumPy makes no array of lists that are nested deeper
 PLAIN = (int, float, np.integer, np.floating)
 
 
@@ -72,6 +73,14 @@ def is_number(value: Any) -> bool:
 def plain(value: Any) -> Any:
     """The number without its letters; other values as they are."""
     return value.number if issubclass(type(value), Size) else value
+
+
+
+def deeper(level: int) -> int:
+    """One level further into a nested list. A list that holds itself ends as it does in NumPy, with a ValueError."""
+    if level == DEEPEST:
+        raise ValueError(f"setting an array element with a sequence: lists are nested deeper than {DEEPEST}")
+    return level + 1
 
 
 

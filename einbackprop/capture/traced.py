@@ -11,10 +11,10 @@ from ..errors import TraceError
 from .arithmetic import lost, size_of
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
-from .memory import View, is_traced, settled
+from .memory import View, is_traced, require_plain, settled
 from .pointwise import cast
 from .selections import Selection
-from .sizes import product_of_sizes, rounds
+from .sizes import deeper, product_of_sizes, rounds
 from .watching import asked_by_others
 from .writing import set_item, write_flat
 
@@ -178,8 +178,15 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
             return self.copied(self.value)
         return np.copy(self, order)
 
-    def view(self) -> Any:
-        """The same array once more: what is written to one is written to both."""
+    def view(self, *kinds: Any, **keywords: Any) -> Any:
+        """The same array once more: what is written to one is written to both. As another kind it is refused."""
+        for kind in (*kinds, *keywords.values()):
+            if isinstance(kind, type) and issubclass(kind, np.ndarray):
+                require_plain(kind)
+                if kind is not np.ndarray:
+                    raise TraceError(f"an array as {kind.__name__} is not read: only plain arrays are")
+            elif np.dtype(kind) != self.dtype:
+                raise TraceError(".view of an array as another dtype is not read: .astype gives the same numbers")
         return self.like(self.axes, self.value.view() if isinstance(self.value, np.ndarray) else self.value)
 
     def conj(self) -> Any:
@@ -326,8 +333,8 @@ class Flat(np.lib.mixins.NDArrayOperatorsMixin):
         return function(*map(entries_of, arguments), **{key: entries_of(value) for key, value in keywords.items()})
 
 
-def entries_of(value: Any) -> Any:
+def entries_of(value: Any, level: int = 0) -> Any:
     """The entries in place of each ``Flat`` in nested lists."""
     if isinstance(value, list | tuple):
-        return type(value)(map(entries_of, value))
+        return type(value)([entries_of(item, deeper(level)) for item in value])
     return value.copy() if type(value) is Flat else value

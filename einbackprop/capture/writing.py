@@ -41,6 +41,7 @@ def set_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
     require_followed(array)
 
 
+@asks_numpy
 def as_it_is(recorder: Recorder, array: View, new: Any) -> Any:
     """What is written, read before the write: a list as an array, and a copy of what lies in the same memory."""
     if isinstance(new, list | tuple):

@@ -10,7 +10,7 @@ import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.checking.matching import Target
-from einbackprop.core.nesting import Attribute, Number, Path, get, label, leaves, replaced
+from einbackprop.core.nesting import Attribute, Number, Path, get, label, leaves, replaced, unlike_arrays
 from einbackprop.core.program import Input
 from einbackprop.errors import ScriptError
 from einbackprop.world import Runner
@@ -83,6 +83,9 @@ def at_targets(state: Any, roots: tuple[Path, ...], place: Callable[[Input], Pat
 def with_arrays(problem: Problem) -> Any:
     """The state with an array where a Python number or an integer array is differentiated."""
     state = problem.state
+    for path, leaf in leaves(state):
+        if name := unlike_arrays(type(leaf)):
+            raise ScriptError(f"{problem.label(path)} is an {name}: only plain arrays can be checked, np.asarray(…)")
     for path, leaf in [(p, x) for r in problem.roots for p, x in _numeric(problem, r)]:
         if isinstance(leaf, np.ndarray):
             if leaf.dtype.kind in "biu":

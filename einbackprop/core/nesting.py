@@ -152,6 +152,13 @@ def _leaves(value: Any, path: Path, around: frozenset[int]) -> Iterator[tuple[Pa
             yield from _leaves(inner, (*path, step), around | {id(value)})
 
 
+def unlike_arrays(kind: type) -> str:
+    """The name of a class of arrays whose operators do not mean what they mean for arrays; empty for any other."""
+    if issubclass(kind, np.matrix):
+        return "np.matrix"
+    return "np.ma.MaskedArray" if issubclass(kind, np.ma.MaskedArray) else ""
+
+
 def too_deep(value: Any) -> ArgumentError:
     """The refusal of a container that is nested too deeply."""
     kind = type(value).__name__
