@@ -83,7 +83,7 @@ def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
     assert {g.verdict for g in report.gradients if g.name == "b2"} == {"wrong"}
 
 
-def test_of_other_values_it_is_not_said_that_they_are_right() -> None:
+def test_the_gradient_of_another_array_is_found_though_numpy_would_broadcast_it() -> None:
     def loss(W: Any, b: Any, x: Any) -> Any:
         return np.sum(np.tanh(W @ x + b) ** 2)
 
@@ -96,7 +96,18 @@ def test_of_other_values_it_is_not_said_that_they_are_right() -> None:
     rng = np.random.default_rng(0)
     given = rng.normal(size=(4, 2)), rng.normal(size=(4, 1)), rng.normal(size=(2, 3))
     report = check(loss, gradients, *given, wrt=(0, 1))
-    assert [g.verdict for g in report.gradients] == ["wrong", "right"]
+    assert [(g.verdict, g.grade) for g in report.gradients] == [("wrong", "close"), ("right", "proved")]
+    (finding,) = (f for f in report.findings if f.line is not None)
+    assert finding.message == "db, returned as the gradient of W, is not ∂L/∂W."
+
+
+def test_that_values_are_right_is_not_said_of_what_is_not_read() -> None:
+    def gradients(b: Any, x: Any) -> Any:
+        return np.cumprod(2 * (x + b[:, None]), axis=1).sum(axis=1, keepdims=True)
+
+    rng = np.random.default_rng(0)
+    report = check(lambda b, x: np.sum((x + b[:, None]) ** 2), gradients, rng.normal(size=4), rng.normal(size=(4, 3)))
+    assert report.gradients[0].verdict == "wrong"
     assert "the values are right" not in str(report)
 
 

@@ -17,6 +17,7 @@ from einbackprop.errors import EinbackpropError, ScriptError, TraceError
 X = np.random.default_rng(0).normal(size=(3, 4))
 counter = 0
 table = np.arange(12.0).reshape(3, 4)
+masked = np.ma.masked_less(np.arange(12.0).reshape(3, 4), 3)
 cache: dict[str, Any] = {}
 history: list[Any] = []
 
@@ -158,6 +159,7 @@ def test_a_result_written_into_a_plain_array() -> None:
         (lambda x: np.matrix(x), "np.matrix is not read: make it an array with np.asarray, and write @ for its *"),
         (lambda x: x * np.asmatrix(np.ones((4, 3))), "np.matrix is not read"),
         (lambda x: x - np.ma.masked_less(table, 3), "np.ma.MaskedArray is not read"),
+        (lambda x: x * masked, "np.ma.MaskedArray is not read"),
         (lambda x: x.view(type("Units", (np.ndarray,), {})), "an array as Units is not read: only plain arrays are"),
         (lambda x: x.view(np.float32), ".view of an array as another dtype is not read"),
         (lambda x: x.__setitem__(0, [1.0, [2.0, 3.0]]), "raised ValueError: setting an array element with a sequence"),
@@ -167,7 +169,7 @@ def test_a_result_written_into_a_plain_array() -> None:
         (lambda x: x / (1 / (x.shape[0] - 3)), "raised ZeroDivisionError: division by zero"),
         (lambda x: x * (x.shape[0] // 0), "raised ZeroDivisionError: integer division or modulo by zero"),
     ],
-    ids=range(26),
+    ids=range(27),
 )
 def test_what_is_not_read_is_refused(function: Any, message: str) -> None:
     assert message in refused(function, X)

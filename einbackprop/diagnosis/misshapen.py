@@ -42,17 +42,12 @@ def about_shapes(
             if line is not None:
                 said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
                 findings.append(Finding(said, line.file, return_after(line)))
-        elif name in fits and squeezed(own) == squeezed(shape) and equation is not None and equation.source is not None:
+        elif name in fits and equation is not None and equation.source is not None:
             source = equation.source
             said = f"the values are right, but the shape is {own}, and {name} has shape {shape}: "
             said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
             findings.append(Finding(said, source.file, source.line))
     return tuple(findings)
-
-
-def squeezed(shape: Shape) -> list[int]:
-    """A shape without its axes of size 1."""
-    return [size for size in shape if size != 1]
 
 
 def return_after(line: Line) -> int:
