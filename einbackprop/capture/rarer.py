@@ -34,7 +34,8 @@ def extracted(r: Recorder, v: Any, condition: Any, arr: Any) -> Any:
 
 def compressed(r: Recorder, v: Any, condition: Any, a: Any, axis: Any = None) -> Any:
     """``np.compress``: the entries along an axis where a condition holds; it may be shorter than the axis."""
-    array: Any = lift(r, np.ravel(a) if axis is None else a)
+    is_number = not np.ndim(plain_value(a))  # to NumPy it is a vector of one
+    array: Any = lift(r, np.ravel(a) if axis is None or is_number else a)
     i = (axis or 0) % len(array.axes)
     if is_traced(condition):
         short = np.size(condition.value) < np.shape(array.value)[i]
