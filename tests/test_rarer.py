@@ -12,7 +12,8 @@ from einbackprop.errors import EinbackpropError
 
 X = np.random.default_rng(5).normal(size=(4, 3)) + 0.05
 BODIES = """
-v = np.compress([True], np.sum(v), axis=0) | np.place(v, v > .2, [.3]) | np.place(v, v > .2, .3) | np.place(v, m, v[:1, 0])
+v = np.compress([True], np.sum(v), axis=0)
+np.place(v, v > .2, [.3]) | np.place(v, v > .2, .3) | np.place(v, m, v[:1, 0])
 v = np.extract(v > .2, v * 2) | v = np.extract(m, v) ** 2 | v = np.compress([True, False, True], v, axis=1)
 v = np.compress([0, 1], v, axis=0) | v = np.compress([True] * 5, v) | v = np.resize(v, (3, 5)) | v = np.resize(v, 7)
 v = np.atleast_3d(v) | v = np.atleast_3d(v[0]) * np.atleast_3d(v[1, 1]) | v = np.atleast_3d(v); v[..., 0] *= v[..., 0]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..core.spelling import CALL, CHAIN, INNER, LITERAL, NAME
 from .sites import Read, Site, Statement, Target
 from .statements import Statements
 
@@ -20,8 +21,6 @@ MARK = "\0einbackprop."
 """How the constants begin that stand for probes in a compiled tree."""
 
 
-INNER = 2  # the rank of what a comprehension or a lambda calls something
-LITERAL = 4  # that of a list that is written down, which is no array yet
 
 
 class Probe(ast.Call):
@@ -227,16 +226,16 @@ class Prober(ast.NodeTransformer):
 
     def _rank(self, node: ast.AST) -> int:
         if not is_chain(node):
-            return 3
+            return CALL
         names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-        return INNER if names & self._inner else 0 if isinstance(node, ast.Name) else 1
+        return INNER if names & self._inner else NAME if isinstance(node, ast.Name) else CHAIN
 
     def _spec(self, node: ast.expr, whole: bool = True) -> Read:
         """What is known of an expression, before there are probes in it."""
         bound = node.target.id if isinstance(node, ast.NamedExpr) else ""
         primary = isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
         text = bound or (self.segment(node) if primary else f"({self.segment(node)})")
-        rank = 0 if bound else LITERAL if isinstance(node, ast.List) else self._rank(node)
+        rank = NAME if bound else LITERAL if isinstance(node, ast.List) else self._rank(node)
         return Read(text, rank, label_of(node), whole, bound)
 
     def _read(self, spec: Read, inner: ast.expr, at: ast.AST) -> ast.expr:

@@ -11,6 +11,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.program import Source
+from ..core.spelling import CALL, INNER
 from ..world.ownership import is_users
 from .bindings import Held, Run, Seen
 from .memory import View, is_traced
@@ -24,7 +25,6 @@ from .statements import statements_of
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 SHOWN = 4  # entries of a container that a statement makes which are bound by it
 OF_NUMBERS = (ArithmeticError, ValueError, IndexError)
-CALL = 3  # the rank of an expression that may give something else when it is evaluated again
 
 
 @dataclass(slots=True)
@@ -199,7 +199,7 @@ class Observer:
             rank, copy = np.ndim(value), np.array(value) if self.keeps_values else None
             held = Held(name, (None,) * rank, tuple((n,) for n in range(rank)), copy)
             run.reads.append(Seen(read.text, read.rank, held))
-            if read.label and read.rank < CALL - 1:
+            if read.label and read.rank < INNER:
                 self.recorder.names.setdefault(name, read.label)
 
     def bind(self, value: Any, label: str, depth: int, *, entry: bool = False) -> None:

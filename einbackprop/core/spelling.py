@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+NAME, CHAIN, INNER, CALL, LITERAL = range(5)
+"""How near an expression is to a name of its statement: the ranks of a ``Spelling``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spelling:

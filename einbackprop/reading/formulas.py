@@ -9,13 +9,13 @@ from ..capture.bindings import Access
 from ..core.fusion import Letters, set_apart
 from ..core.letters import letters_of, with_operands
 from ..core.program import ONE, Contract, Equation, Ref, Sum, Update
-from ..core.spelling import Spelling
+from ..core.spelling import CALL, INNER, Spelling
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_text, right_hand_side
 from ..notation.markup import text
 from ..notation.matrix_notation import matrix_text
 from .parts import BASE, through_window
-from .statements import CALL, INNER, Made
+from .statements import Made
 
 MATRIX_SIGNS = frozenset("·ᵀ⊙")
 OUT = "\0out"

@@ -17,14 +17,14 @@ from ..core import nesting
 from ..core.faults import InternalFault, collecting, contained
 from ..core.fusion import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
-from ..core.spelling import Spelling
+from ..core.spelling import INNER, Spelling
 from ..core.visible import visible
 from ..notation.einsum_text import MARK
 from ..notation.index_notation import View
 from ..notation.markup import NO_BREAK_SPACE
 from ..notation.meaning import Meanings, meanings
 from .formulas import Formula, formulas
-from .statements import INNER, Made
+from .statements import Made
 
 WIDTH = 100
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')

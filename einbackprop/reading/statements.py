@@ -11,10 +11,7 @@ from ..capture.bindings import Access, Binding
 from ..capture.probes import SUBSCRIPTS
 from ..core.letters import with_operands
 from ..core.program import Contract, Equation, Opaque, Ref, Update, operands, picks
-from ..core.spelling import Spelling
-
-CALL = 3  # the rank of an expression that may give something else when it is evaluated again
-INNER = 2  # the rank of what a comprehension, a lambda or a helper calls something
+from ..core.spelling import CALL, INNER, Spelling
 
 
 @dataclass(frozen=True)
