@@ -68,7 +68,7 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     wrong: dict[str, str] = {}
 
     def try_all() -> bool:
-        for sizes, other in _problems(problem, trial.state, program, set(names), seed):
+        for sizes, other in problems_elsewhere(problem, trial.state, program, set(names), seed):
             there = _tried(other, trial.user, seed)
             if there is not None and there.user.random:
                 break
@@ -89,7 +89,7 @@ def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
         return None
 
 
-def _problems(
+def problems_elsewhere(
     problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int
 ) -> Iterator[tuple[str, Problem]]:
     """The problem at other sizes: those that the user's own code can make, or else those of the letters."""

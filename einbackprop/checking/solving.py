@@ -8,6 +8,7 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,12 @@ from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
-from einbackprop.checking.elsewhere import Elsewhere, look
+from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere
 from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
-from einbackprop.checking.problems import Problem
+from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
-from einbackprop.checking.repairing import repaired
 from einbackprop.checking.reports import Report
 from einbackprop.checking.trials import History, Trial
 from einbackprop.checking.verdicts import Added
@@ -36,6 +36,7 @@ from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
+from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
@@ -163,9 +164,10 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
         if decision.drawing is not None:
             read, other = _additions(problem, decision, decision.drawing.parameters, seed)
         if decision.error is not None:
+            told = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), ())
             raised = _with_reason(problem, decision.error, seed)
             file, line, _ = raised.place or (None, None, "")
-            decision.findings.append(Finding(raised.said, file, line, write=raised.write or None))
+            decision.findings += told or [Finding(raised.said, file, line, write=raised.write or None)]
         return _report(problem, decision, read, other, faults, progress)
 
 
@@ -184,9 +186,31 @@ def _additions(
     trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
     if trial.wrong and len(states) > 1 and not trial.user.random:
-        read = contained("the search for a repair", partial(repaired, trial, states, parameters, read, seed), read)
+        work = partial(_diagnosed, problem, trial, states, parameters, seed)
+        diagnosis = contained("the search for mistakes", work, Diagnosis())
+        about = tuple(item for item in read.findings if item.line is None)
+        read = replace(read, findings=(*about, *diagnosis.findings))
     decision.trial = trial
     return read, other
+
+
+def _diagnosed(problem: Problem, trial: Trial, states: list[Any], paths: tuple[Path, ...], seed: int) -> Diagnosis:
+    """The mistakes behind wrong gradients."""
+    traced = _traced(problem.pair, trial.state) if problem.pair is not None else None
+    program = traced.program if isinstance(traced, Trace) else None
+    others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
+    elsewhere = [with_arrays(other) for _, other in others]
+    return diagnose(Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere), seed)
+
+
+def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
+    """The mistake that makes the gradients raise."""
+    state, paths = decision.trial.state, tuple(target.path for target in decision.trial.targets)
+    user = decision.trial.user
+    drawing = Drawing(user.loss, user.loss, state, paths, np.random.default_rng(seed))
+    states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
+    diagnosis = diagnose(Case(problem, user, states, paths, frozenset(t.name for t in user.targets)), seed)
+    return list(diagnosis.findings)
 
 
 def _report(

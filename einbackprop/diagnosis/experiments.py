@@ -1,0 +1,259 @@
+"""Experiments: the user's gradients run at one state, as they are, with values shifted, or with other source.
+
+In go the user's two functions, a state and the true gradients there; out come the gradients of each experiment, and
+whether they are right. Nothing is read but what the functions return and what their statements make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from einbackprop.checking.answers import User
+from einbackprop.checking.certifying import Reference, unit, widened
+from einbackprop.core.nesting import Path, duplicate, rebuild
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.errors import ScriptError
+from einbackprop.world import Raised
+
+Array = NDArray[np.float64]
+Gradients = dict[str, Any]
+CLOSE = 1e-6
+"""How far a gradient may be from the true one, relative to its largest entry."""
+NARROW = 1e-3
+"""The same where the code computes in float32."""
+FLOOR = 1e-10
+"""The same relative to the largest gradient: one that is zero for every value has rounding noise of that size."""
+SAME = 1e-9
+"""How far two gradients that are the same may be apart: rounding moves as much."""
+DEEPEST = 4
+"""Containers in containers of which a value may consist."""
+
+
+class Experiment:
+    """The user's gradients at one state.
+
+    Parameters
+    ----------
+    user : User
+    state : nested arrays
+    paths : tuple of Path
+        What the gradients are taken of.
+    rng : Generator
+
+    Attributes
+    ----------
+    truth : dict of target name to array
+        The gradients of the loss, by the black box's reference.
+    loss : float
+    raised : Exception or None
+        What the user's code raised in the last run.
+    """
+
+    raised: Exception | None = None
+
+    def __init__(self, user: User, state: Any, paths: tuple[Path, ...], rng: np.random.Generator) -> None:
+        self.user = user
+        self.state = state if user.narrow else rebuild(state, widened)
+        self.tolerance = NARROW if user.narrow else CLOSE
+        reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.slopes)
+        self.truth = {
+            t.name: np.array([reference.slope({t.path: unit(t.shape, at)}).value for at in np.ndindex(t.shape)])
+            .reshape(t.shape) for t in user.targets
+        }  # fmt: skip
+        self.loss = reference.value
+        self.largest = max((float(np.abs(g).max(initial=0.0)) for g in self.truth.values()), default=0.0)
+
+    def run(self) -> Gradients | None:
+        """The gradients, by target; None where the code raises or refuses."""
+        self.raised = None
+        try:
+            return dict(self.user.matched(self.user.gradients(duplicate(self.state)), self.state).values)
+        except Raised as raised:
+            self.raised = raised.error
+            return None
+        except ScriptError:
+            return None
+
+    def keeps_loss(self) -> bool:
+        """Whether the loss, which is trusted, is what it was."""
+        try:
+            return bool(np.isclose(float(np.real(self.user.loss(duplicate(self.state)))), self.loss, rtol=1e-9))
+        except (Raised, ScriptError, TypeError, ValueError):  # it raises, or is no number any more
+            return False
+
+    def wrong(self, gradients: Gradients | None) -> frozenset[str]:
+        """The names of the gradients that are not the true ones; all of them where there are none."""
+        if gradients is None:
+            return frozenset(self.truth)
+        return frozenset(name for name in self.truth if not self.is_right(name, gradients.get(name)))
+
+    def is_right(self, name: str, value: Any) -> bool:
+        """Whether a gradient is the true one."""
+        true = self.truth[name]
+        if value is None:
+            return not np.abs(true).max(initial=0.0) > self.allowed(name)
+        array = np.asarray(value)
+        if array.shape != true.shape or array.dtype.kind not in "biuf":
+            return False
+        off = float(np.abs(array - true).max(initial=0.0))
+        return off <= self.allowed(name)  # nan is not
+
+    def allowed(self, name: str) -> float:
+        """How far a gradient may be from the true one."""
+        return self.tolerance * float(np.abs(self.truth[name]).max(initial=0.0)) + FLOOR * self.largest
+
+    def alike(self, one: Any, other: Any) -> bool:
+        """Whether two gradients of one target are the same, to rounding."""
+        if one is None or other is None:
+            return one is other
+        a, b = np.asarray(one), np.asarray(other)
+        if a.shape != b.shape:
+            return False
+        scale = float(np.abs(a).max(initial=0.0)) + float(np.abs(b).max(initial=0.0))
+        return bool(np.allclose(a, b, rtol=0, atol=SAME * scale + 0.1 * FLOOR * self.largest, equal_nan=True))
+
+    def has_shape(self, name: str, gradients: Gradients) -> bool:
+        """Whether a gradient has the shape of what it is the gradient of."""
+        value = gradients.get(name)
+        return value is not None and np.shape(value) == self.truth[name].shape
+
+
+# Values that statements make
+
+
+def floats(value: Any, depth: int = 0) -> Iterator[Any]:
+    """The arrays and numbers of floats in a value: itself, or the entries of tuples, lists and dicts."""
+    if isinstance(value, float | np.ndarray | np.floating):
+        if np.asarray(value).dtype.kind == "f":
+            yield value
+    elif depth < DEEPEST and type(value) in (tuple, list, dict):
+        for item in value.values() if type(value) is dict else value:
+            yield from floats(item, depth + 1)
+
+
+def shapes_of(value: Any) -> list[tuple[int, ...]]:
+    """The shapes of the arrays and numbers of floats in a value."""
+    return [np.shape(part) for part in floats(value)]
+
+
+def with_floats(value: Any, arrays: Iterator[Any], depth: int = 0) -> Any:
+    """The value with others in the place of its arrays and numbers of floats."""
+    if isinstance(value, float | np.ndarray | np.floating):
+        return next(arrays) if np.asarray(value).dtype.kind == "f" else value
+    if depth < DEEPEST and type(value) in (tuple, list):
+        return type(value)(with_floats(item, arrays, depth + 1) for item in value)
+    if depth < DEEPEST and type(value) is dict:
+        return {key: with_floats(item, arrays, depth + 1) for key, item in value.items()}
+    return value
+
+
+def flat(value: Any) -> Array:
+    """All floats of a value, one after the other."""
+    parts = [np.asarray(part, dtype=np.float64).ravel() for part in floats(value)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+@dataclass(eq=False)
+class Made:
+    """What a statement made, each time that it ran.
+
+    Attributes
+    ----------
+    site : Site
+    values : list of array
+        The floats of each run, one after the other.
+    shapes : list of tuple of shapes
+    entangled : bool
+        Whether a value was a view of other memory, or an array that another statement had made.
+    solid : bool
+        Whether there was anything but floats: integers, masks, objects.
+    first : int
+        How many values were made before the first one.
+    """
+
+    site: Site
+    first: int
+    values: list[Array] = field(default_factory=list)
+    shapes: list[tuple[tuple[int, ...], ...]] = field(default_factory=list)
+    entangled: bool = False
+    solid: bool = False
+    whole: Any = None
+
+    @property
+    def entries(self) -> int:
+        """How many floats it made in all."""
+        return sum(value.size for value in self.values)
+
+
+class Recording:
+    """A watcher that writes down what every statement makes."""
+
+    def __init__(self) -> None:
+        self.made_by: dict[Site, Made] = {}
+        self.fired = 0
+        self._known: dict[int, Any] = {}
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        self.fired += 1
+        if site not in self.made_by:
+            self.made_by[site] = Made(site, self.fired, whole=value)
+        entry = self.made_by[site]
+        parts = list(floats(value))
+        entry.values.append(flat(value))
+        entry.shapes.append(tuple(np.shape(part) for part in parts))
+        entry.solid |= not parts
+        for part in parts:
+            if isinstance(part, np.ndarray):
+                entry.entangled |= part.base is not None or id(part) in self._known
+                self._known[id(part)] = part
+        return value
+
+
+class Shift:
+    """A watcher that adds something to the floats that one statement makes, run after run.
+
+    Parameters
+    ----------
+    by : mapping of Site to array
+        For all runs, one after the other; what is too short goes on with zeros.
+
+    Attributes
+    ----------
+    seen : dict of Site to list of array
+        The floats as they are with that.
+    """
+
+    def __init__(self, by: Mapping[Site, Array]) -> None:
+        self.by = by
+        self.seen: dict[Site, list[Array]] = {site: [] for site in by}
+        self._at = dict.fromkeys(by, 0)
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        by = self.by.get(site)
+        if by is None:
+            return value
+        parts = []
+        for part in floats(value):
+            size, start = int(np.size(part)), self._at[site]
+            self._at[site] += size
+            delta = by[start : start + size]
+            if delta.size < size:
+                delta = np.concatenate([delta, np.zeros(size - delta.size)])
+            moved = np.asarray(part, dtype=np.float64) + delta.reshape(np.shape(part))
+            parts.append(moved.astype(part.dtype) if isinstance(part, np.ndarray) else type(part)(moved))
+            self.seen[site].append(moved.ravel())
+        return with_floats(value, iter(parts))
+
+
+def stacked(gradients: Gradients, names: Sequence[str]) -> Array:
+    """Some gradients in one vector."""
+    parts = [np.asarray(gradients[name], dtype=np.float64).ravel() for name in names]
+    return np.concatenate(parts) if parts else np.zeros(0)

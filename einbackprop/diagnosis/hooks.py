@@ -1,0 +1,194 @@
+"""Hooks: calls around the values that statements make.
+
+In goes the tree of a definition; out comes one in which ``d = W.T @ e`` is ``d = hook(7, W.T @ e)``. What the hook does
+is up to a ``Watcher``: write the value down, put another in its place, or evaluate other expressions in the frame that
+stands there.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import sys
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from einbackprop.capture.instrumentation import MARK
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """An expression whose value a statement assigns, returns or passes on.
+
+    Attributes
+    ----------
+    file : str
+    definition : int
+        Which of the statements at the top of the file it stands in.
+    statement : ast.stmt
+    value : ast.expr
+        The expression, a node of the statement.
+    function : ast.AST
+        The innermost function or lambda.
+    inside : str
+        The innermost class, by whose name ``__x`` is mangled; empty if there is none.
+    target : str
+        The name, attribute or entry that is bound, or the key or keyword that it stands under.
+    """
+
+    file: str
+    definition: int
+    statement: ast.stmt
+    value: ast.expr
+    function: ast.AST
+    inside: str
+    target: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file, and the line on which the statement begins."""
+        return self.file, self.statement.lineno
+
+
+class Watcher(Protocol):
+    """What happens to the values that statements make."""
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value; what is returned stands in its place."""
+
+
+class Hooker(ast.NodeTransformer):
+    """Puts hooks into one definition.
+
+    Parameters
+    ----------
+    file : str
+    place : int
+        Which of the statements at the top of the file it is.
+
+    Attributes
+    ----------
+    sites : list of Site
+        What the numbers in the hooks stand for; their nodes are of the tree without hooks.
+    """
+
+    def __init__(self, file: str, place: int) -> None:
+        self.sites: list[Site] = []
+        self._file, self._place = file, place
+        self._own: dict[int, Any] = {}
+        self._statement: ast.stmt = ast.Pass()
+        self._function: ast.AST = ast.Pass()
+        self._inside = ""
+
+    def hooked(self, definition: ast.stmt) -> ast.stmt:
+        """A copy of a definition, with hooks."""
+        made = copy.deepcopy(definition)
+        self._own = {id(one): other for one, other in zip(ast.walk(made), ast.walk(definition), strict=True)}
+        visited = self.visit(made)
+        assert isinstance(visited, ast.stmt)
+        return visited
+
+    def visit(self, node: ast.AST) -> Any:
+        """A node with its hooks."""
+        before = self._statement, self._function, self._inside
+        if isinstance(node, ast.stmt):
+            self._statement = self._own[id(node)]
+        if isinstance(node, ast.ClassDef):
+            self._inside = node.name
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            self._function = self._own[id(node)]
+        made = super().visit(node)
+        self._statement, self._function, self._inside = before
+        return made
+
+    def _function_body(self, node: Any) -> Any:
+        """Decorators and defaults run elsewhere, and stay as they are."""
+        node.body = [self.visit(part) for part in node.body]
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _function_body  # noqa: N815
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        """What a lambda gives is a value of a statement's."""
+        node.body = self._around(node.body, "")
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        """``a = value``, ``a, b = values``."""
+        node.value = self._values(node.value, node.targets[0])
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+        """``a: T = value``."""
+        if node.value is not None:
+            node.value = self._values(node.value, node.target)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AugAssign:
+        """``a += value``."""
+        node.value = self._values(node.value, node.target)
+        return node
+
+    def visit_Return(self, node: ast.Return) -> ast.Return:
+        """``return value``, ``return a, b``."""
+        if node.value is not None:
+            node.value = self._values(node.value, None)
+        return node
+
+    def visit_Yield(self, node: ast.Yield) -> ast.Yield:
+        """``yield value``."""
+        if node.value is not None:
+            node.value = self._values(node.value, None)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        """``grads.append(value)``, ``np.add.at(target, index, value)``: what is passed."""
+        if isinstance(node.value, ast.Call):
+            call = node.value
+            call.args = [self._argument(part) for part in call.args]
+            for keyword in call.keywords:
+                keyword.value = self._argument(keyword.value, keyword.arg or "")
+            return node
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def _argument(self, node: ast.expr, target: str = "") -> ast.expr:
+        return node if isinstance(node, ast.Constant | ast.Starred) else self._around(node, target)
+
+    def _values(self, node: ast.expr, target: ast.expr | None) -> ast.expr:
+        """The value of a statement, those of a tuple, list or dict that is written down one by one."""
+        several = target.elts if isinstance(target, ast.Tuple | ast.List) else None
+        if isinstance(node, ast.Tuple | ast.List):
+            fits = several is not None and len(several) == len(node.elts)
+            names = [ast.unparse(t) for t in several] if several and fits else [ast.unparse(part) for part in node.elts]
+            node.elts = [self._argument(part, name) for part, name in zip(node.elts, names, strict=True)]
+            return node
+        if isinstance(node, ast.Dict):
+            keys = [ast.unparse(key) if key is not None else "" for key in node.keys]
+            node.values = [self._argument(part, key) for part, key in zip(node.values, keys, strict=True)]
+            return node
+        return self._argument(node, ast.unparse(target) if target is not None else "")
+
+    def _around(self, node: ast.expr, target: str) -> ast.expr:
+        """A call of the hook around a value."""
+        own = self._own[id(node)]
+        self.sites.append(
+            Site(self._file, self._place, self._statement, own, self._function, self._inside, target)
+        )
+        # Python warns where a string is called, but not where a conditional expression is.
+        hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + "made"), ast.Constant(None))
+        made = ast.Call(hook, [ast.Constant(len(self.sites) - 1), self.visit(node)], [])
+        for part in (hook, *ast.walk(hook), made.args[0], made):
+            ast.copy_location(part, node)
+        return made
+
+
+class Hook:
+    """What stands in hooked code: it finds the site and asks the watcher."""
+
+    def __init__(self, sites: tuple[Site, ...], watching: list[Watcher]) -> None:
+        self._sites, self._watching = sites, watching
+
+    def made(self, number: int, value: Any) -> Any:
+        """A statement made a value."""
+        return self._watching[-1].made(self._sites[number], value, sys._getframe(1))

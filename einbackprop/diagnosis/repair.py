@@ -1,0 +1,285 @@
+"""Program repair: the edits of the user's source after which every gradient is right.
+
+In go experiments at several states; out come repairs, each one edit of one statement. Suspects come from
+`localization`, edits from `vocabulary`; the values that edits give are compared in `trying`, and what fits is run as a
+whole, at every state. Where no single edit does, the one that sets most gradients right is taken, and the search goes
+on from there.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from einbackprop.diagnosis.crashes import stopped
+from einbackprop.diagnosis.experiments import Array, Experiment, Made, shapes_of
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.localization import LINEAR, STEPS, Localization, Suspect
+from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
+from einbackprop.diagnosis.versions import Change, Version
+from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
+
+MISTAKES = 4
+"""How many are looked for."""
+WHOLE = 3000
+"""Edits with which the whole code is run, at most."""
+LIKELY = 40
+"""Edits whose values fit that are tried as a whole, the likeliest of each statement."""
+UNSEEN = 0.5
+"""What an edit costs more of which no value is known to fit."""
+SETTLED = 0.6
+"""What an edit costs more on a statement that makes the gradient of a value already."""
+EXPLAINED = -0.3
+"""The same on a statement that should have made one, as the gradients show."""
+
+Identify = Callable[[Array, str], object]
+"""What an array of some name is the gradient of, as far as that is known; None if it is of nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """An edit of the user's source.
+
+    Attributes
+    ----------
+    site : Site
+        Where the edit is, or one of the sites in its statement.
+    edit : Edit
+    change : Change
+    cost : float
+        The edit's own, and how unlikely its place is.
+    mends : frozenset of str
+        The gradients that it sets right.
+    """
+
+    site: Site
+    edit: Edit
+    change: Change
+    cost: float
+    mends: frozenset[str] = frozenset()
+
+    @property
+    def statement(self) -> ast.stmt:
+        """The statement that is edited."""
+        return self.change.node if isinstance(self.change.node, ast.stmt) else self.site.statement
+
+
+class Search:
+    """The search for repairs.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        Two or more states; at the first, just the wrong gradients are wrong.
+    version : Version
+        The user's source as it is.
+    identify : callable
+    """
+
+    def __init__(self, experiments: Sequence[Experiment], version: Version, identify: Identify) -> None:
+        self.experiments, self.version, self.identify = list(experiments), version, identify
+        self.first = self.experiments[0]
+
+    def run(self) -> tuple[list[Repair], Localization]:
+        """The repairs that together set everything right, or as much as was found; and the first localization."""
+        found: list[Repair] = []
+        version, first = self.version, None
+        while len(found) < MISTAKES:
+            localization = Localization(self.first, version)
+            first = first or localization
+            if not localization.wrong:
+                break
+            repair = Round(self, localization, version).best()
+            if repair is None:
+                break
+            found.append(repair)
+            version = version.changed([repair.change])
+        self.version = version
+        return found, first or Localization(self.first, version)
+
+    def works(self, version: Version) -> bool:
+        """Whether every gradient is right at every state."""
+        try:
+            with version.running():
+                right = all(not e.wrong(e.run()) for e in self.experiments)
+                return right and self.first.keeps_loss()
+        except ValueError:  # it does not compile there
+            return False
+
+    def left(self, version: Version) -> frozenset[str] | None:
+        """The gradients that are wrong at the first state; None if the loss is no longer what it was."""
+        try:
+            with version.running():
+                wrong = self.first.wrong(self.first.run())
+                return wrong if self.first.keeps_loss() else None
+        except ValueError:  # it does not compile there
+            return None
+
+
+class Round:
+    """The search for one repair of one version."""
+
+    def __init__(self, search: Search, localization: Localization, version: Version) -> None:
+        self.search, self.localization, self.version = search, localization, version
+        self.wrong = localization.wrong
+        self.experiment = search.first
+        self.whole = min(WHOLE, STEPS // (localization.fired + 20))
+        self._settled: dict[Site, float] = {}
+        before = localization.before or {}
+        shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
+        self.keeps_shape = self.wrong <= shaped
+        self.gap: Mapping[str, Array] = {
+            n: self.experiment.truth[n] - np.asarray(before[n], dtype=np.float64) for n in shaped
+        }  # fmt: skip
+        suspects = localization.suspects()
+        self.tables = list(self._tables([s for s in suspects if self._is_alone(s)]))
+        self.others = [s for s in suspects if not self._is_alone(s)]
+
+    def _tables(self, suspects: Sequence[Suspect]) -> Iterator[Table]:
+        """The edits of suspects, evaluated; where the code raises, those of the statements at which it stops too."""
+        trying = Trying(suspects, self.localization.literals, self.keeps_shape)
+        with self.version.watched_by(trying):
+            gradients = self.experiment.run()
+        yield from trying.tables.values()
+        if gradients is not None or self.experiment.raised is None:
+            return
+        for site, frame in stopped(self.experiment.raised, self.version):
+            if site not in trying.tables and not self.localization.is_trusted(site):
+                table = Table(Suspect(Made(site, 0), self.wrong), False)
+                table.run(None, frame, self.localization.literals)
+                yield table
+
+    @property
+    def _raises(self) -> bool:
+        return self.localization.before is None
+
+    def _is_alone(self, suspect: Suspect) -> bool:
+        """Whether a statement can be at fault for everything."""
+        if not self.wrong <= suspect.reach:
+            return False
+        return suspect.shift is not None or not self._is_measured(suspect)
+
+    def _is_measured(self, suspect: Suspect) -> bool:
+        """Whether it is known exactly how the wrong gradients depend on a statement."""
+        known = suspect.jacobian is not None and suspect.roughness == LINEAR
+        return known and suspect.reach & self.wrong <= set(suspect.names)
+
+    # One edit for everything
+
+    def best(self) -> Repair | None:
+        """The likeliest edit that sets everything right, else the one that sets most right."""
+        fitting = list(self._fitting(self.tables))
+        alone = sorted((r for r in fitting if r.mends >= self.wrong), key=lambda r: r.cost)
+        found = next((r for r in islice(alone, LIKELY) if self._works(r)), None)
+        limit = found.cost if found else np.inf
+        for repair in islice(self._unseen(), self.whole):
+            if repair.cost >= limit:
+                break
+            if self._works(repair):
+                return repair
+        return found or self._partial([*fitting, *self._fitting(self._tables(self.others))])
+
+    def _works(self, repair: Repair) -> bool:
+        return self.search.works(self.version.changed([repair.change]))
+
+    def _partial(self, fitting: Sequence[Repair]) -> Repair | None:
+        """The edit that sets most of the wrong gradients right, and none wrong."""
+        for repair in islice(sorted(fitting, key=lambda r: (-len(r.mends), r.cost)), LIKELY):
+            left = self.search.left(self.version.changed([repair.change]))
+            if left is not None and left < self.wrong:
+                return repair
+        return None
+
+    def _fitting(self, tables: Iterable[Table]) -> Iterator[Repair]:
+        """The edits of expressions whose values fit what some of the gradients need, and spoil none."""
+        for table in tables:
+            suspect = table.suspect
+            if not self._is_measured(suspect):
+                continue
+            gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
+            for trial in table.trials:
+                if trial.code is None:
+                    continue
+                right = fits(self.experiment, trial, suspect, gap)
+                if right & self.wrong and suspect.reach - self.wrong <= right:
+                    yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
+
+    def _unseen(self) -> list[Repair]:
+        """The edits of which no value is known to fit, the likeliest first."""
+        found: list[Repair] = []
+        for table in self.tables:
+            if self._is_alone(table.suspect):
+                for trial in self._distinct(table):
+                    found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
+        for statement, site, hand in self._statements():
+            for edit in statement_edits(statement, hand):
+                change = Change((site.file, site.definition), statement, edit.statements)
+                found.append(Repair(site, edit, change, edit.cost + UNSEEN, self.wrong))
+        return sorted(found, key=lambda r: r.cost)
+
+    def _distinct(self, table: Table) -> Iterator[Trial]:
+        """The edits of a statement that cannot be judged by their values; of those with one value, the likeliest."""
+        seen: set[bytes] = set()
+        own = b"".join(v.tobytes() for v in table.suspect.made.values)
+        for trial in sorted(table.trials, key=lambda t: t.edit.cost):
+            if trial.code is None:
+                yield trial
+            elif not self._is_measured(table.suspect):
+                key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
+                is_other = not self._raises or shapes_of(trial.raw) != shapes_of(table.suspect.made.whole)
+                if key not in seen and key != own and is_other:
+                    seen.add(key)
+                    yield trial
+
+    def _statements(self) -> Iterator[tuple[ast.stmt, Site, Hand]]:
+        """The statements that may be wrong in another way than by an expression, and those around them."""
+        seen: set[int] = set()
+        for table in self.tables:
+            if table.hand is None or not self._is_alone(table.suspect):
+                continue
+            site = table.suspect.site
+            for statement in (site.statement, *around(site, self.version)):
+                if id(statement) not in seen:
+                    seen.add(id(statement))
+                    yield statement, site, table.hand
+
+    def _repair(self, table: Table, edit: Edit, penalty: float, mends: frozenset[str]) -> Repair:
+        site = table.suspect.site
+        assert edit.value is not None
+        change = Change((site.file, site.definition), site.value, edit.value)
+        return Repair(site, edit, change, edit.cost + penalty, mends)
+
+    def _likelihood(self, suspect: Suspect) -> float:
+        """What an edit on a statement costs more, or less, for what its value is and should be."""
+        if suspect.site not in self._settled:
+            made, shapes = suspect.made, suspect.made.shapes
+            if len(made.values) != 1 or len(shapes[0]) != 1:
+                self._settled[suspect.site] = 0.0
+            else:
+                value = made.values[0].reshape(shapes[0][0])
+                identify, name = self.search.identify, suspect.site.target
+                should = None
+                if suspect.shift is not None and suspect.is_unique:
+                    should = identify(value + suspect.shift.reshape(value.shape), name)
+                is_settled = identify(value, name) is not None
+                self._settled[suspect.site] = EXPLAINED if should is not None else SETTLED if is_settled else 0.0
+        return self._settled[suspect.site]
+
+
+def around(site: Site, version: Version) -> list[ast.stmt]:
+    """The statements with a body that a statement stands in, within its function, the innermost first."""
+    outer: dict[int, ast.AST] = {}
+    for node in ast.walk(version.tree((site.file, site.definition))):
+        for child in ast.iter_child_nodes(node):
+            outer[id(child)] = node
+    found: list[ast.stmt] = []
+    node: ast.AST | None = outer.get(id(site.statement))
+    while node is not None and not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Module):
+        if isinstance(node, ast.stmt):
+            found.append(node)
+        node = outer.get(id(node))
+    return found

@@ -1,0 +1,225 @@
+"""Edits of expressions, evaluated in the user's frames: what would each statement have made instead?
+
+While the code stands at a statement, every edit of the expression there is evaluated with the variables of that moment,
+some microseconds each, and its value written down. Which of the values would make the gradients right is known from
+the Jacobian of the statement (`localization`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from einbackprop.diagnosis.experiments import Array, Experiment, flat, shapes_of
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.localization import Suspect
+from einbackprop.diagnosis.versions import mangled
+from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
+from einbackprop.world.calls import is_from_outside
+
+RUNS = 60
+"""Runs of a statement in which edits are evaluated."""
+IN_PLACE = frozenset({"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "setfield", "byteswap"})
+METHODS = frozenset(dir(np.ndarray)) - IN_PLACE
+IMPURE = frozenset({"next", "print", "input", "open", "exec", "eval", "iter", "setattr", "delattr"})
+
+
+@dataclass(eq=False)
+class Trial:
+    """One edit, and the value that it gives in each run.
+
+    Attributes
+    ----------
+    edit : Edit
+    code : CodeType or None
+        None where it must not be evaluated there, since it may change something.
+    values : list of array
+        The floats of each run, one after the other.
+    raw : object
+        The value of the first run.
+    """
+
+    edit: Edit
+    code: CodeType | None
+    values: list[Array] = field(default_factory=list)
+    raw: Any = None
+
+
+class Table:
+    """The edits of one statement's expression.
+
+    Parameters
+    ----------
+    suspect : Suspect
+    keeps_shape : bool
+        Whether the value must have the shape that it has.
+    """
+
+    def __init__(self, suspect: Suspect, keeps_shape: bool) -> None:
+        self.suspect, self.keeps_shape = suspect, keeps_shape
+        self.trials: list[Trial] = []
+        self.hand: Hand | None = None
+        self.runs = 0
+
+    def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
+        """The statement made a value, or raised: evaluate its edits."""
+        names = {**frame.f_globals, **frame.f_locals}
+        if self.hand is None:
+            self.hand = self._hand(value, frame, literals)
+            self.trials = list(self._candidates(names))
+        if self.runs < RUNS:
+            shapes = shapes_of(value)
+            self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, value, shapes)]
+        self.runs += 1
+
+    def _hand(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> Hand:
+        wanted = np.shape(value) if self.keeps_shape and isinstance(value, float | np.ndarray | np.floating) else None
+        return hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
+
+    def _candidates(self, names: Mapping[str, Any]) -> Iterator[Trial]:
+        site = self.suspect.site
+        assert self.hand is not None
+        compiler = Compiler(site, names)
+        for edit in expression_edits(site.value, self.hand):
+            assert edit.value is not None
+            yield Trial(edit, compiler.code(edit.value))
+
+    def _is_alive(self, trial: Trial, names: dict[str, Any], value: Any, shapes: list[tuple[int, ...]]) -> bool:
+        """Evaluate an edit; whether it gives something that can stand there."""
+        assert trial.code is not None
+        try:
+            made = eval(trial.code, names)
+        except Exception as error:  # an edit may do anything; what a signal handler raises is not its doing
+            if is_deep(error) and is_from_outside(error):
+                raise
+            return False
+        if self.keeps_shape and shapes and shapes_of(made) != shapes:
+            return False
+        if not trial.values:
+            trial.raw = made
+        trial.values.append(flat(made))
+        return True
+
+
+class Trying:
+    """A watcher that evaluates edits of some statements.
+
+    Parameters
+    ----------
+    suspects : sequence of Suspect
+    literals : tuple of str
+        Numbers that stand in the loss.
+    keeps_shape : bool
+        Whether values must have the shapes that they have.
+    """
+
+    def __init__(self, suspects: Sequence[Suspect], literals: tuple[str, ...], keeps_shape: bool) -> None:
+        self.tables = {suspect.site: Table(suspect, keeps_shape) for suspect in suspects}
+        self._literals = literals
+        self._is_busy = False
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        table = self.tables.get(site)
+        if table is not None and not self._is_busy:
+            self._is_busy = True
+            try:
+                table.run(value, frame, self._literals)
+            finally:
+                self._is_busy = False
+        return value
+
+
+class Compiler:
+    """Compiles expressions that are evaluated in the frame of a site.
+
+    Parameters
+    ----------
+    site : Site
+    names : mapping
+        What the names stand for there.
+    """
+
+    def __init__(self, site: Site, names: Mapping[str, Any]) -> None:
+        self._site, self._names = site, names
+        self._known: dict[int, tuple[ast.AST, bool]] = {}  # whether a node is harmless; the edits share most nodes
+
+    def code(self, value: ast.expr) -> CodeType | None:
+        """An expression as code; None where evaluating it may change something, as far as what it calls shows."""
+        if not self._is_harmless(value):
+            return None
+        tree = ast.Expression(mangled(value, self._site.inside))
+        return compile(tree, self._site.file, "eval", dont_inherit=True)
+
+    def _is_harmless(self, node: ast.AST) -> bool:
+        known = self._known.get(id(node))
+        if known is not None:
+            return known[1]
+        if isinstance(node, ast.expr | ast.keyword) and not hasattr(node, "lineno"):
+            ast.copy_location(node, self._site.value)
+        harmless = not isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr)
+        if isinstance(node, ast.Call):
+            harmless = self._is_harmless_call(node.func)
+        for child in ast.iter_child_nodes(node):
+            harmless &= self._is_harmless(child)
+        self._known[id(node)] = node, harmless
+        return harmless
+
+    def _is_harmless_call(self, function: ast.expr) -> bool:
+        match function:
+            case ast.Name(name):
+                called = self._names.get(name)
+                makes_object = isinstance(called, type) and not issubclass(called, int | float | np.generic)
+                return name not in IMPURE and not makes_object
+            case ast.Attribute(_, name):
+                return name in METHODS or is_of_library(function, self._names)
+        return False
+
+
+def is_deep(error: Exception) -> bool:
+    """Whether an exception was raised below the expression that was evaluated."""
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is not None and trace.tb_next.tb_next is not None
+
+
+def is_of_library(node: ast.expr, names: Mapping[str, Any]) -> bool:
+    """Whether a function is one of a module, such as ``np.add.outer``, and none of random numbers."""
+    path = []
+    while isinstance(node, ast.Attribute):
+        path.append(node.attr)
+        node = node.value
+    module = names.get(node.id) if isinstance(node, ast.Name) else None
+    return hasattr(module, "__spec__") and "random" not in path and "at" not in path
+
+
+# Which values would do
+
+
+def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[str, Array]) -> frozenset[str]:
+    """The gradients that would be right if a statement made what an edit gives, as far as its Jacobian tells.
+
+    Parameters
+    ----------
+    gap : mapping of target name to array
+        By how much each gradient is off.
+    """
+    assert suspect.jacobian is not None
+    made, now = np.concatenate(suspect.made.values), np.concatenate(trial.values) if trial.values else np.zeros(0)
+    if made.shape != now.shape or not np.all(np.isfinite(now)):
+        return frozenset()
+    moved, reach = suspect.jacobian @ (now - made), np.abs(suspect.jacobian) @ (np.abs(now) + np.abs(made))
+    found, at = [], 0
+    for name in suspect.names:
+        size = gap[name].size
+        rows = slice(at, at + size)
+        at += size
+        scale = max(float(reach[rows].max(initial=0.0)), float(np.abs(gap[name]).max(initial=0.0)))
+        allowed = suspect.roughness * scale + experiment.allowed(name)
+        if np.abs(moved[rows] - gap[name].ravel()).max(initial=0.0) <= allowed:
+            found.append(name)
+    return frozenset(found)

@@ -1,0 +1,265 @@
+"""Versions of the user's source: as it is, with parts replaced, and each with hooks in it.
+
+In go functions of a world and changes of the syntax tree of their files; for a while the functions have the code that
+the changed source compiles to. Nothing of the user's own is written to.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import CodeType
+
+from einbackprop.capture.recompilation import (
+    REWRITTEN,
+    by_place,
+    compiled,
+    filled,
+    imports_of,
+    is_same,
+    nested,
+    place_of,
+)
+from einbackprop.capture.statements import statements_of
+from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher
+from einbackprop.world import World
+from einbackprop.world.ownership import is_users
+
+Codes = dict[tuple[object, ...], CodeType]
+Definition = tuple[str, int]
+"""A file, and which of the statements at its top."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A node of a version, and what stands in its place: an expression, or statements, perhaps several or none."""
+
+    definition: Definition
+    node: ast.expr | ast.stmt
+    replacement: ast.expr | tuple[ast.stmt, ...]
+
+
+class Version:
+    """One version of the user's source.
+
+    Parameters
+    ----------
+    world : World
+        Its functions are the user's.
+    trees : mapping of Definition to ast.stmt
+        The definitions that are not as they stand in their files.
+    """
+
+    def __init__(self, world: World, trees: Mapping[Definition, ast.stmt] | None = None) -> None:
+        self.world, self.trees = world, dict(trees or {})
+        self._watchers: list[Watcher] = []
+        self._plain: dict[tuple[Definition, int], Codes] = {}
+        self._hooked: dict[tuple[Definition, int], Codes] = {}
+        self._sites: dict[Definition, tuple[Site, ...]] = {}
+
+    def sites(self, definition: Definition) -> tuple[Site, ...]:
+        """The hooks of a definition."""
+        if definition not in self._sites:
+            hooker = Hooker(*definition)
+            hooker.hooked(self.tree(definition))
+            self._sites[definition] = tuple(hooker.sites)
+        return self._sites[definition]
+
+    def definition_of(self, code: CodeType) -> Definition | None:
+        """The definition that a code with hooks is part of, or one without."""
+        for (definition, _), codes in self._hooked.items():
+            if any(made is code for made in codes.values()):
+                return definition
+        return definition_of(code)
+
+    def changed(self, changes: Sequence[Change]) -> Version:
+        """The version with changes of its nodes."""
+        trees = dict(self.trees)
+        for definition in dict.fromkeys(change.definition for change in changes):
+            some = {id(c.node): c.replacement for c in changes if c.definition == definition}
+            trees[definition] = rebuilt(self.tree(definition), some)
+        return Version(self.world, trees)
+
+    def tree(self, definition: Definition) -> ast.stmt:
+        """A definition in this version."""
+        file, position = definition
+        return self.trees.get(definition) or statements_of(file).tree.body[position]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Give the functions the code of this version.
+
+        Raises
+        ------
+        ValueError
+            A part cannot stand where it is put, or needs other variables around it.
+        """
+        with recoded(self.world, self._code):
+            yield
+
+    @contextlib.contextmanager
+    def watched_by(self, watcher: Watcher) -> Iterator[None]:
+        """The same, with hooks that ask a watcher what statements are to make."""
+        self._watchers.append(watcher)
+        try:
+            with recoded(self.world, self._hooked_code):
+                yield
+        finally:
+            self._watchers.pop()
+
+    def _code(self, own: CodeType) -> CodeType:
+        definition = definition_of(own)
+        if definition not in self.trees:
+            return own
+        key = definition, own.co_flags
+        if key not in self._plain:
+            file, position = definition
+            before, after = pruned(statements_of(file).tree.body[position], self.trees[definition])
+            self._plain[key] = paired(definition, own.co_flags, before, after)
+        return self._plain[key].get(place_of(own), own)
+
+    def _hooked_code(self, own: CodeType) -> CodeType:
+        definition = definition_of(own)
+        if definition is None:
+            return own
+        key = definition, own.co_flags
+        if key not in self._hooked:
+            file, position = definition
+            hooker = Hooker(file, position)
+            tree = hooker.hooked(self.tree(definition))
+            codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree)
+            self._sites.setdefault(definition, tuple(hooker.sites))
+            hook = Hook(self._sites[definition], self._watchers)
+            self._hooked[key] = {place: filled(code, hook) for place, code in codes.items()}
+        return self._hooked[key].get(place_of(own), own)
+
+
+@contextlib.contextmanager
+def recoded(world: World, code: Callable[[CodeType], CodeType]) -> Iterator[None]:
+    """Give the functions of a world other code for a while, and those that are copied meanwhile."""
+    before, known = world.code, [(function, function.__code__) for function in world.functions]
+    own = {function for function, _ in known}
+    plain: dict[int, CodeType] = {}
+
+    def given(was: CodeType) -> CodeType:
+        made = code(was)
+        plain[id(made)] = was
+        return made
+
+    world.code = given
+    try:
+        for function, was in known:
+            if is_users(was.co_filename):
+                function.__code__ = code(was)
+        yield
+    finally:
+        world.code = before
+        for function, was in known:
+            function.__code__ = was
+        for function in world.functions:
+            if function not in own:
+                function.__code__ = plain.get(id(function.__code__), function.__code__)
+
+
+def definition_of(code: CodeType) -> Definition | None:
+    """The definition at the top of a file that a code is part of."""
+    if not is_users(code.co_filename):
+        return None
+    position = statements_of(code.co_filename).position(code.co_firstlineno)
+    return None if position is None or not is_current(code, position) else (code.co_filename, position)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_current(code: CodeType, position: int) -> bool:
+    """Whether a code is what the source in its file compiles to: the file may have been changed since it was read."""
+    file = code.co_filename
+    statements = statements_of(file)
+    made = by_place(compiled([*imports_of(statements.tree), statements.tree.body[position]], file, code.co_flags))
+    own = made.get(place_of(code))
+    rewritten = any(name.startswith(REWRITTEN) for name in (*code.co_names, *code.co_varnames))
+    return own is not None and (rewritten or is_same(own, code))
+
+
+def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt) -> Codes:
+    """The codes of a changed definition, by what they are in the unchanged one. Raises ValueError where it is none."""
+    file, _ = definition
+    imports = imports_of(statements_of(file).tree)
+    try:
+        old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
+    except (SyntaxError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    pairs = list(zip(nested(old), nested(new), strict=False))
+    if any(one.co_name != two.co_name for one, two in pairs):  # a lambda more, or less
+        by_place = {place_of(code): code for code in nested(new)}
+        pairs = [(one, by_place[place_of(one)]) for one in nested(old) if place_of(one) in by_place]
+    return {place_of(one): two for one, two in pairs if one.co_freevars == two.co_freevars}
+
+
+def pruned(before: ast.stmt, after: ast.stmt) -> tuple[ast.stmt, ast.stmt]:
+    """Two versions of a definition; of a class only those parts of its body that differ."""
+    if not isinstance(before, ast.ClassDef) or not isinstance(after, ast.ClassDef) or before is after:
+        return before, after
+    pairs = [(one, two) for one, two in zip(before.body, after.body, strict=False) if one is not two]
+    if len(before.body) != len(after.body) or not pairs:
+        return before, after
+    made = copy.copy(before), copy.copy(after)
+    bodies = zip(*(pruned(one, two) for one, two in pairs), strict=True)
+    for node, body in zip(made, bodies, strict=True):
+        node.body, node.decorator_list = list(body), []
+    return made
+
+
+def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt, ...]]) -> ast.stmt:
+    """A tree with nodes replaced, by their identity; the tree itself stays, and what is unchanged is shared."""
+
+    def of(node: ast.AST) -> list[ast.AST]:
+        found = replacements.get(id(node))
+        if found is not None:
+            parts = list(found) if isinstance(found, tuple) else [found]
+            return [located(part, node) for part in parts] or [ast.copy_location(ast.Pass(), node)]
+        changed: dict[str, object] = {}
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                new = [made for item in value for made in (of(item) if isinstance(item, ast.AST) else [item])]
+                if len(new) != len(value) or any(one is not two for one, two in zip(new, value, strict=True)):
+                    changed[name] = new
+            elif isinstance(value, ast.AST):
+                (new_value,) = of(value)
+                if new_value is not value:
+                    changed[name] = new_value
+        if not changed:
+            return [node]
+        made = copy.copy(node)
+        for name, value in changed.items():
+            setattr(made, name, value)
+        return [made]
+
+    (made,) = of(tree)
+    assert isinstance(made, ast.stmt)
+    return made
+
+
+def located(tree: ast.AST, at: ast.AST) -> ast.AST:
+    """A copy of a tree that stands where another node stood."""
+    made = copy.deepcopy(tree)
+    for node in ast.walk(made):
+        if "lineno" in getattr(node, "_attributes", ()):
+            ast.copy_location(node, at)
+    return made
+
+
+def mangled(tree: ast.expr, inside: str) -> ast.expr:
+    """An expression in which ``__x`` is what it is in the body of a class."""
+    if not inside.strip("_"):
+        return tree
+    made = copy.deepcopy(tree)
+    for node in ast.walk(made):
+        for name in ("id", "attr"):
+            text = getattr(node, name, "")
+            if text.startswith("__") and not text.endswith("__"):
+                setattr(node, name, f"_{inside.lstrip('_')}{text}")
+    return made

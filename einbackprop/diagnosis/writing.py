@@ -1,0 +1,63 @@
+"""A repair in the user's own text: the statement with the edit, and nothing else changed."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Sequence
+
+from einbackprop.capture.statements import statements_of
+from einbackprop.checking.source_edits import Text, rewritten
+from einbackprop.core.syntax import parse_python
+from einbackprop.diagnosis.repair import Repair
+from einbackprop.diagnosis.versions import rebuilt
+
+
+def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
+    """What stands in the place of the statement that a repair edits."""
+    change = repair.change
+    if isinstance(change.replacement, tuple):
+        return change.replacement or (ast.Pass(),)
+    return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
+
+
+def code_of(statement: ast.stmt) -> str:
+    """A statement as code; of one with a body its first line."""
+    text = ast.unparse(statement)
+    return text.splitlines()[0] if hasattr(statement, "body") else text
+
+
+def written(repair: Repair) -> str:
+    """What to write instead, in the user's spelling: comments, spacing and line breaks are kept."""
+    new = new_statements(repair)
+    plain = "\n".join(code_of(ast.fix_missing_locations(statement)) for statement in new)
+    changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
+    if changed is None or len(new) != 1 or hasattr(new[0], "body"):
+        return plain
+    text = Text(changed)
+    try:
+        found = [
+            node for node in ast.walk(parse_python(changed))
+            if isinstance(node, ast.stmt) and node.lineno == repair.statement.lineno
+        ]  # fmt: skip
+    except SyntaxError:
+        return plain
+    own = min(found, key=lambda node: ast.dump(node) != ast.dump(parse_python(plain).body[0]), default=None)
+    if own is None:
+        return plain
+    start, end = text.span(own)
+    first = text.position(own.lineno, 0)
+    lead = text.text[first:start]
+    return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
+
+
+def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:
+    """A file's text with statements, given by the lines on which they begin, written otherwise; None if they cannot."""
+    text = statements_of(file).text
+    replacements = []
+    for line, write in writes:
+        found = rewritten(text, line, write)
+        if found is None:
+            return None
+        replacements += found
+    return Text(text).changed(replacements)
