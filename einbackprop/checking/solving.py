@@ -36,6 +36,7 @@ from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
+from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.reviewing import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
@@ -200,7 +201,22 @@ def _diagnosed(problem: Problem, trial: Trial, states: list[Any], paths: tuple[P
     program = traced.program if isinstance(traced, Trace) else None
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     elsewhere = [with_arrays(other) for _, other in others]
-    return diagnose(Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere), seed)
+    case = Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere, identify_at(problem, traced))
+    return diagnose(case, seed)
+
+
+def identify_at(problem: Problem, traced: Any) -> Any:
+    def identify(state):
+        if not isinstance(traced, Trace):
+            return lambda value: None
+        arrays = [np.asarray(get(state, problem.place(d))) for d in traced.program.inputs]
+        arrays = [np.squeeze(a, d.units) for a, d in zip(arrays, traced.program.inputs)]
+        c = Cotangents.of(traced, arrays)
+        def of(value):
+            m = c.identify(value)
+            return m if m is not None and m.kind == "cotangent" and abs(m.factor - 1) < 1e-6 else None
+        return of
+    return identify
 
 
 def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:

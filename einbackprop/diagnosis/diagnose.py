@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,7 +66,7 @@ class Case:
     paths: tuple[Path, ...]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
-    identify: Identify = field(default=lambda value, name: None)
+    identify: Callable[[Any], Identify] = field(default=lambda state: lambda value: None)
 
 
 def diagnose(case: Case, seed: int) -> Diagnosis:
@@ -76,7 +76,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if not experiments:
         return Diagnosis()
     version = Version(case.user.loss.world)
-    search = Search(experiments, version, case.identify)
+    search = Search(experiments, version, case.identify(experiments[0].state))
     repairs, _ = search.run()
     findings = tuple(finding_of(repair) for repair in repairs)
     return Diagnosis(findings, tuple(repairs), search.works(search.version))

@@ -53,9 +53,12 @@ class Experiment:
     loss : float
     raised : Exception or None
         What the user's code raised in the last run.
+    strict : bool
+        Whether a gradient with an axis of size 1 too many, or too few, is wrong.
     """
 
     raised: Exception | None = None
+    strict: bool = False
 
     def __init__(self, user: User, state: Any, paths: tuple[Path, ...], rng: np.random.Generator) -> None:
         self.user = user
@@ -99,10 +102,15 @@ class Experiment:
         if value is None:
             return not np.abs(true).max(initial=0.0) > self.allowed(name)
         array = np.asarray(value)
-        if array.shape != true.shape or array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biuf" or not self.fits(array, true):
             return False
-        off = float(np.abs(array - true).max(initial=0.0))
+        off = float(np.abs(array.reshape(true.shape) - true).max(initial=0.0))
         return off <= self.allowed(name)  # nan is not
+
+    def fits(self, array: Any, true: Array) -> bool:
+        """Whether a gradient has the shape of the true one; axes of size 1 may be more or less, unless that counts."""
+        shape = np.shape(array)
+        return shape == true.shape if self.strict else plain(shape) == plain(true.shape)
 
     def allowed(self, name: str) -> float:
         """How far a gradient may be from the true one."""
@@ -121,41 +129,63 @@ class Experiment:
     def has_shape(self, name: str, gradients: Gradients) -> bool:
         """Whether a gradient has the shape of what it is the gradient of."""
         value = gradients.get(name)
-        return value is not None and np.shape(value) == self.truth[name].shape
+        return value is not None and self.fits(value, self.truth[name])
+
+
+def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its axes of size 1."""
+    return tuple(size for size in shape if size != 1)
 
 
 # Values that statements make
 
 
-def floats(value: Any, depth: int = 0) -> Iterator[Any]:
-    """The arrays and numbers of floats in a value: itself, or the entries of tuples, lists and dicts."""
-    if isinstance(value, float | np.ndarray | np.floating):
-        if np.asarray(value).dtype.kind == "f":
-            yield value
+def is_number(value: Any) -> bool:
+    """Whether a value is an array of numbers, or a number; True and False alone are none."""
+    return isinstance(value, float | int | np.ndarray | np.generic) and not isinstance(value, bool | np.bool_) and (
+        np.asarray(value).dtype.kind in "fiub"
+    )
+
+
+def numbers(value: Any, depth: int = 0) -> Iterator[Any]:
+    """The arrays and numbers in a value: itself, or the entries of tuples, lists and dicts."""
+    if is_number(value):
+        yield value
     elif depth < DEEPEST and type(value) in (tuple, list, dict):
         for item in value.values() if type(value) is dict else value:
-            yield from floats(item, depth + 1)
+            yield from numbers(item, depth + 1)
 
 
 def shapes_of(value: Any) -> list[tuple[int, ...]]:
-    """The shapes of the arrays and numbers of floats in a value."""
-    return [np.shape(part) for part in floats(value)]
+    """The shapes of the arrays and numbers in a value."""
+    return [np.shape(part) for part in numbers(value)]
 
 
-def with_floats(value: Any, arrays: Iterator[Any], depth: int = 0) -> Any:
-    """The value with others in the place of its arrays and numbers of floats."""
-    if isinstance(value, float | np.ndarray | np.floating):
-        return next(arrays) if np.asarray(value).dtype.kind == "f" else value
+def with_numbers(value: Any, others: Iterator[Any], depth: int = 0) -> Any:
+    """The value with others in the place of its arrays and numbers."""
+    if is_number(value):
+        return next(others)
     if depth < DEEPEST and type(value) in (tuple, list):
-        return type(value)(with_floats(item, arrays, depth + 1) for item in value)
+        return type(value)(with_numbers(item, others, depth + 1) for item in value)
     if depth < DEEPEST and type(value) is dict:
-        return {key: with_floats(item, arrays, depth + 1) for key, item in value.items()}
+        return {key: with_numbers(item, others, depth + 1) for key, item in value.items()}
     return value
 
 
+def shifted(part: Any, by: Array) -> Any:
+    """An array or a number with something added; a mask or an integer becomes a float where that is not zero."""
+    is_float = np.asarray(part).dtype.kind == "f"
+    if not is_float and not by.any():
+        return np.copy(part) if isinstance(part, np.ndarray) else part
+    moved = np.asarray(part, dtype=np.float64) + by.reshape(np.shape(part))
+    if isinstance(part, np.ndarray):
+        return moved.astype(part.dtype) if is_float else moved
+    return float(moved)
+
+
 def flat(value: Any) -> Array:
-    """All floats of a value, one after the other."""
-    parts = [np.asarray(part, dtype=np.float64).ravel() for part in floats(value)]
+    """All numbers of a value, one after the other."""
+    parts = [np.asarray(part, dtype=np.float64).ravel() for part in numbers(value)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -167,12 +197,10 @@ class Made:
     ----------
     site : Site
     values : list of array
-        The floats of each run, one after the other.
+        The numbers of each run, one after the other.
     shapes : list of tuple of shapes
     entangled : bool
         Whether a value was a view of other memory, or an array that another statement had made.
-    solid : bool
-        Whether there was anything but floats: integers, masks, objects.
     first : int
         How many values were made before the first one.
     """
@@ -182,13 +210,18 @@ class Made:
     values: list[Array] = field(default_factory=list)
     shapes: list[tuple[tuple[int, ...], ...]] = field(default_factory=list)
     entangled: bool = False
-    solid: bool = False
     whole: Any = None
 
     @property
     def entries(self) -> int:
-        """How many floats it made in all."""
+        """How many numbers it made in all."""
         return sum(value.size for value in self.values)
+
+    @property
+    def largest(self) -> float:
+        """The largest of them."""
+        largest = max((float(np.abs(value).max(initial=0.0)) for value in self.values), default=0.0)
+        return largest if np.isfinite(largest) else 0.0
 
 
 class Recording:
@@ -205,10 +238,9 @@ class Recording:
         if site not in self.made_by:
             self.made_by[site] = Made(site, self.fired, whole=value)
         entry = self.made_by[site]
-        parts = list(floats(value))
+        parts = list(numbers(value))
         entry.values.append(flat(value))
         entry.shapes.append(tuple(np.shape(part) for part in parts))
-        entry.solid |= not parts
         for part in parts:
             if isinstance(part, np.ndarray):
                 entry.entangled |= part.base is not None or id(part) in self._known
@@ -217,7 +249,7 @@ class Recording:
 
 
 class Shift:
-    """A watcher that adds something to the floats that one statement makes, run after run.
+    """A watcher that adds something to the numbers that one statement makes, run after run.
 
     Parameters
     ----------
@@ -227,7 +259,7 @@ class Shift:
     Attributes
     ----------
     seen : dict of Site to list of array
-        The floats as they are with that.
+        The numbers as they are with that.
     """
 
     def __init__(self, by: Mapping[Site, Array]) -> None:
@@ -241,16 +273,15 @@ class Shift:
         if by is None:
             return value
         parts = []
-        for part in floats(value):
+        for part in numbers(value):
             size, start = int(np.size(part)), self._at[site]
             self._at[site] += size
             delta = by[start : start + size]
             if delta.size < size:
                 delta = np.concatenate([delta, np.zeros(size - delta.size)])
-            moved = np.asarray(part, dtype=np.float64) + delta.reshape(np.shape(part))
-            parts.append(moved.astype(part.dtype) if isinstance(part, np.ndarray) else type(part)(moved))
-            self.seen[site].append(moved.ravel())
-        return with_floats(value, iter(parts))
+            parts.append(shifted(part, delta))
+            self.seen[site].append(np.asarray(parts[-1], dtype=np.float64).ravel())
+        return with_numbers(value, iter(parts))
 
 
 def stacked(gradients: Gradients, names: Sequence[str]) -> Array:

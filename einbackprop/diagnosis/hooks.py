@@ -167,7 +167,7 @@ class Hooker(ast.NodeTransformer):
             keys = [ast.unparse(key) if key is not None else "" for key in node.keys]
             node.values = [self._argument(part, key) for part, key in zip(node.values, keys, strict=True)]
             return node
-        return self._argument(node, ast.unparse(target) if target is not None else "")
+        return self._around(node, ast.unparse(target) if target is not None else "")
 
     def _around(self, node: ast.expr, target: str) -> ast.expr:
         """A call of the hook around a value."""

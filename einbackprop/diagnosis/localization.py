@@ -26,6 +26,8 @@ LARGEST = 600
 SMALL = 1e-4
 """How far values are shifted, relative to the largest."""
 NEWTON = 4
+ROUNDING = 1e-9
+"""Values that are smaller than this, relative to what is usual, are rounding."""
 LINEAR, CURVED = 1e-6, 3e-2
 """How far gradients may be from what a Jacobian says, where they are linear in a value and where they are not."""
 
@@ -99,6 +101,21 @@ class Localization:
         self.in_loss = watched.made_by
 
     @cached_property
+    def _usual(self) -> float:
+        """How large values usually are."""
+        sizes = [largest for made in self.made if (largest := made.largest)]
+        return float(np.median(sizes)) if sizes else 1.0
+
+    def _size(self, made: Made) -> float:
+        """How large what a statement makes is; what is nothing but rounding is as large as others usually are."""
+        return made.largest if made.largest > ROUNDING * self._usual else self._usual
+
+    def _nudge(self, made: Made) -> Array:
+        """A small shift of all entries, each by an amount of its own."""
+        rng = np.random.default_rng(0)
+        return np.asarray(1e-3 * self._size(made) * (0.5 + rng.random(made.entries)))
+
+    @cached_property
     def literals(self) -> tuple[str, ...]:
         """The numbers that stand in the code of the loss."""
         functions = {id(site.function): site.function for site in self.in_loss}
@@ -119,14 +136,14 @@ class Localization:
         return self._trusted[site]
 
     def _moves_loss(self, made: Made) -> bool:
-        with self.version.watched_by(Shift({made.site: nudge(made)})):
+        with self.version.watched_by(Shift({made.site: self._nudge(made)})):
             return not self.experiment.keeps_loss()
 
     def reach(self, made: Made) -> frozenset[str] | None:
         """The gradients that move with what a statement makes; None where it cannot be moved."""
         if made.entangled and not self._is_apart(made):
             return None
-        moved = self.run(Shift({made.site: nudge(made)}))
+        moved = self.run(Shift({made.site: self._nudge(made)}))
         return None if moved is None else frozenset(self._differing(moved))
 
     def _is_apart(self, made: Made) -> bool:
@@ -180,7 +197,7 @@ class Localization:
         """Whether the gradients are linear in what a statement makes, for steps as large as that."""
         assert self.before is not None
         assert suspect.jacobian is not None
-        by = 0.3 * nudge(suspect.made) / 1e-3
+        by = 0.3 * self._nudge(suspect.made) / 1e-3
         moved = self.run(Shift({suspect.site: by}))
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in suspect.names):
             return False
@@ -190,7 +207,7 @@ class Localization:
 
     def _jacobian(self, made: Made, names: Sequence[str]) -> Array | None:
         assert self.before is not None
-        now, step = stacked(self.before, names), SMALL * size_of(made)
+        now, step = stacked(self.before, names), SMALL * self._size(made)
         columns = []
         for n in range(made.entries):
             by = np.zeros(n + 1)
@@ -213,14 +230,3 @@ class Localization:
             if not self.experiment.wrong(now) & set(names):
                 return shift
         return None
-
-
-def size_of(made: Made) -> float:
-    """How large what a statement makes is; 1 for zeros."""
-    return max((float(np.abs(value).max(initial=0.0)) for value in made.values), default=0.0) or 1.0
-
-
-def nudge(made: Made) -> Array:
-    """A small shift of all entries, each by an amount of its own."""
-    rng = np.random.default_rng(0)
-    return np.asarray(1e-3 * size_of(made) * (0.5 + rng.random(made.entries)))

@@ -12,32 +12,42 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import FrameType
 
 import numpy as np
 
 from einbackprop.diagnosis.crashes import stopped
-from einbackprop.diagnosis.experiments import Array, Experiment, Made, shapes_of
+from einbackprop.diagnosis.experiments import Array, Experiment, Made, Recording, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import LINEAR, STEPS, Localization, Suspect
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
-from einbackprop.diagnosis.versions import Change, Version
+from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
 MISTAKES = 4
 """How many are looked for."""
-WHOLE = 3000
+TIERS = (2.2, 9.9)
+"""Costs of edits: those above the first are tried where none below it is right."""
+UPSTREAM = 12
+"""Statements before the one that raises that are looked at."""
+WHOLE = 1500
 """Edits with which the whole code is run, at most."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
-UNSEEN = 0.5
+UNSEEN = 0.1
 """What an edit costs more of which no value is known to fit."""
 SETTLED = 0.6
 """What an edit costs more on a statement that makes the gradient of a value already."""
+OF_LOSS = 0.8
+"""The same on a statement that the loss runs as well, though it does not depend on what it makes."""
+PASSED = 0.6
+"""The same of an edit around a value that the statement does not make itself: a name, the result of a call."""
+PASSING = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 EXPLAINED = -0.3
 """The same on a statement that should have made one, as the gradients show."""
 
-Identify = Callable[[Array, str], object]
-"""What an array of some name is the gradient of, as far as that is known; None if it is of nothing."""
+Identify = Callable[[Array], object]
+"""What an array is the gradient of, as far as that is known; None if it is of nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +76,14 @@ class Repair:
     def statement(self) -> ast.stmt:
         """The statement that is edited."""
         return self.change.node if isinstance(self.change.node, ast.stmt) else self.site.statement
+
+
+def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
+    """What stands in the place of the statement that a repair edits."""
+    change = repair.change
+    if isinstance(change.replacement, tuple):
+        return change.replacement or (ast.Pass(),)
+    return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
 
 
 class Search:
@@ -129,29 +147,46 @@ class Round:
         self.experiment = search.first
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
         self._settled: dict[Site, float] = {}
+        self._tried: set[tuple[int, tuple[str, ...]]] = set()
+        self._frames: dict[Site, FrameType] = {}
+        self.fitting: list[Repair] = []
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self.keeps_shape = self.wrong <= shaped
         self.gap: Mapping[str, Array] = {
-            n: self.experiment.truth[n] - np.asarray(before[n], dtype=np.float64) for n in shaped
+            n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
+            for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
-        suspects = localization.suspects()
-        self.tables = list(self._tables([s for s in suspects if self._is_alone(s)]))
-        self.others = [s for s in suspects if not self._is_alone(s)]
+        suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
+        self.alone = [t for t in suspects if self._is_alone(t.suspect)]
+        self.others = [t for t in suspects if not self._is_alone(t.suspect)]
+        self.groups = [self.alone]
+        if self._raises:
+            self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
 
-    def _tables(self, suspects: Sequence[Suspect]) -> Iterator[Table]:
-        """The edits of suspects, evaluated; where the code raises, those of the statements at which it stops too."""
-        trying = Trying(suspects, self.localization.literals, self.keeps_shape)
-        with self.version.watched_by(trying):
-            gradients = self.experiment.run()
-        yield from trying.tables.values()
-        if gradients is not None or self.experiment.raised is None:
+    def _stopped(self) -> Iterator[Table]:
+        """The statements at which the code stops, in each of the functions that called one another there."""
+        with self.version.watched_by(Recording()):
+            self.experiment.run()
+        if self.experiment.raised is None:
             return
         for site, frame in stopped(self.experiment.raised, self.version):
-            if site not in trying.tables and not self.localization.is_trusted(site):
-                table = Table(Suspect(Made(site, 0), self.wrong), False)
-                table.run(None, frame, self.localization.literals)
-                yield table
+            if not self.localization.is_trusted(site):
+                self._frames[site] = frame
+                yield Table(Suspect(Made(site, 0), self.wrong), False)
+
+    def _evaluate(self, tables: Sequence[Table], limit: float) -> None:
+        """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
+        for table in tables:
+            table.begin(limit)
+        trying = Trying(tables, self.localization.literals)
+        with self.version.watched_by(trying):
+            self.experiment.run()
+        for table in tables:
+            frame = self._frames.get(table.suspect.site)
+            if frame is not None:
+                with np.errstate(all="ignore"):
+                    table.run(None, frame, self.localization.literals)
 
     @property
     def _raises(self) -> bool:
@@ -172,23 +207,36 @@ class Round:
 
     def best(self) -> Repair | None:
         """The likeliest edit that sets everything right, else the one that sets most right."""
-        fitting = list(self._fitting(self.tables))
+        several = not self._raises and not any(t.suspect.shift is not None for t in self.alone)
+        for limit in TIERS:
+            for tables in self.groups:
+                found = self._alone(tables, limit)
+                if found is not None:
+                    return found
+            if several or limit == TIERS[-1]:
+                self._evaluate(self.others, limit)
+                self.fitting += self._fitting(self.others)
+                found = self._partial()
+                if found is not None:
+                    return found
+        return None
+
+    def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
+        """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
+        self._evaluate(tables, limit)
+        fitting = list(self._fitting(tables))
+        self.fitting += fitting
         alone = sorted((r for r in fitting if r.mends >= self.wrong), key=lambda r: r.cost)
         found = next((r for r in islice(alone, LIKELY) if self._works(r)), None)
-        limit = found.cost if found else np.inf
-        for repair in islice(self._unseen(), self.whole):
-            if repair.cost >= limit:
-                break
-            if self._works(repair):
-                return repair
-        return found or self._partial([*fitting, *self._fitting(self._tables(self.others))])
+        bound = found.cost if found else limit + UNSEEN
+        return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
         return self.search.works(self.version.changed([repair.change]))
 
-    def _partial(self, fitting: Sequence[Repair]) -> Repair | None:
+    def _partial(self) -> Repair | None:
         """The edit that sets most of the wrong gradients right, and none wrong."""
-        for repair in islice(sorted(fitting, key=lambda r: (-len(r.mends), r.cost)), LIKELY):
+        for repair in islice(sorted(self.fitting, key=lambda r: (-len(r.mends), r.cost)), LIKELY):
             left = self.search.left(self.version.changed([repair.change]))
             if left is not None and left < self.wrong:
                 return repair
@@ -208,18 +256,25 @@ class Round:
                 if right & self.wrong and suspect.reach - self.wrong <= right:
                     yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
 
-    def _unseen(self) -> list[Repair]:
-        """The edits of which no value is known to fit, the likeliest first."""
+    def _unseen(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+        """The edits below some cost of which no value is known to fit, the likeliest first, each once."""
         found: list[Repair] = []
-        for table in self.tables:
-            if self._is_alone(table.suspect):
-                for trial in self._distinct(table):
-                    found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
-        for statement, site, hand in self._statements():
+        for table in tables:
+            for trial in self._distinct(table):
+                found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
+        for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand):
                 change = Change((site.file, site.definition), statement, edit.statements)
                 found.append(Repair(site, edit, change, edit.cost + UNSEEN, self.wrong))
-        return sorted(found, key=lambda r: r.cost)
+        for repair in sorted(found, key=lambda r: r.cost):
+            new = tuple(ast.dump(part) for part in new_statements(repair))
+            key = id(repair.statement), new
+            if repair.cost > bound or self.whole <= 0:
+                break
+            if key not in self._tried:
+                self._tried.add(key)
+                self.whole -= 1
+                yield repair
 
     def _distinct(self, table: Table) -> Iterator[Trial]:
         """The edits of a statement that cannot be judged by their values; of those with one value, the likeliest."""
@@ -235,11 +290,11 @@ class Round:
                     seen.add(key)
                     yield trial
 
-    def _statements(self) -> Iterator[tuple[ast.stmt, Site, Hand]]:
+    def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
         """The statements that may be wrong in another way than by an expression, and those around them."""
         seen: set[int] = set()
-        for table in self.tables:
-            if table.hand is None or not self._is_alone(table.suspect):
+        for table in tables:
+            if table.hand is None:
                 continue
             site = table.suspect.site
             for statement in (site.statement, *around(site, self.version)):
@@ -251,6 +306,10 @@ class Round:
         site = table.suspect.site
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
+        if site in self.localization.in_loss:
+            penalty += OF_LOSS
+        if isinstance(site.value, PASSING) and any(node is site.value for node in ast.walk(edit.value)):
+            penalty += PASSED
         return Repair(site, edit, change, edit.cost + penalty, mends)
 
     def _likelihood(self, suspect: Suspect) -> float:
@@ -261,11 +320,11 @@ class Round:
                 self._settled[suspect.site] = 0.0
             else:
                 value = made.values[0].reshape(shapes[0][0])
-                identify, name = self.search.identify, suspect.site.target
+                identify = self.search.identify
                 should = None
                 if suspect.shift is not None and suspect.is_unique:
-                    should = identify(value + suspect.shift.reshape(value.shape), name)
-                is_settled = identify(value, name) is not None
+                    should = identify(value + suspect.shift.reshape(value.shape))
+                is_settled = identify(value) is not None
                 self._settled[suspect.site] = EXPLAINED if should is not None else SETTLED if is_settled else 0.0
         return self._settled[suspect.site]
 

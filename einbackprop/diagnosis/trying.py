@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Array, Experiment, flat, shapes_of
+from einbackprop.diagnosis.experiments import Array, Experiment, flat, is_number, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import mangled
@@ -39,7 +39,7 @@ class Trial:
     code : CodeType or None
         None where it must not be evaluated there, since it may change something.
     values : list of array
-        The floats of each run, one after the other.
+        The numbers of each run, one after the other.
     raw : object
         The value of the first run.
     """
@@ -51,45 +51,60 @@ class Trial:
 
 
 class Table:
-    """The edits of one statement's expression.
+    """The edits of one statement's expression, evaluated the likeliest first.
 
     Parameters
     ----------
     suspect : Suspect
     keeps_shape : bool
         Whether the value must have the shape that it has.
+
+    Attributes
+    ----------
+    trials : list of Trial
+        The edits that were evaluated in the last pass, and gave something that can stand there.
+    hand : Hand or None
+        What is at hand at the statement; None before it was run.
     """
 
     def __init__(self, suspect: Suspect, keeps_shape: bool) -> None:
         self.suspect, self.keeps_shape = suspect, keeps_shape
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
-        self.runs = 0
+        self._waiting: list[Edit] = []
+        self._seen: set[str] = set()
+        self._limit = 0.0
+        self._runs = 0
+
+    def begin(self, limit: float) -> None:
+        """Begin a pass, of the edits whose cost is at most a limit and that were in no pass before."""
+        self.trials, self._runs, self._limit = [], 0, limit
 
     def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
-        """The statement made a value, or raised: evaluate its edits."""
+        """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
         if self.hand is None:
-            self.hand = self._hand(value, frame, literals)
+            wanted = np.shape(value) if self.keeps_shape and is_number(value) else None
+            self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
+            self._waiting = sorted(expression_edits(self.suspect.site.value, self.hand), key=lambda e: -e.cost)
+        if self._runs == 0:
             self.trials = list(self._candidates(names))
-        if self.runs < RUNS:
+        if self._runs < RUNS:
             shapes = shapes_of(value)
-            self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, value, shapes)]
-        self.runs += 1
-
-    def _hand(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> Hand:
-        wanted = np.shape(value) if self.keeps_shape and isinstance(value, float | np.ndarray | np.floating) else None
-        return hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
+            self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, shapes)]
+        self._runs += 1
 
     def _candidates(self, names: Mapping[str, Any]) -> Iterator[Trial]:
-        site = self.suspect.site
-        assert self.hand is not None
-        compiler = Compiler(site, names)
-        for edit in expression_edits(site.value, self.hand):
+        compiler = Compiler(self.suspect.site, names)
+        while self._waiting and self._waiting[-1].cost <= self._limit:
+            edit = self._waiting.pop()
             assert edit.value is not None
-            yield Trial(edit, compiler.code(edit.value))
+            text = ast.dump(edit.value)
+            if text not in self._seen:
+                self._seen.add(text)
+                yield Trial(edit, compiler.code(edit.value))
 
-    def _is_alive(self, trial: Trial, names: dict[str, Any], value: Any, shapes: list[tuple[int, ...]]) -> bool:
+    def _is_alive(self, trial: Trial, names: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:
         """Evaluate an edit; whether it gives something that can stand there."""
         assert trial.code is not None
         try:
@@ -111,15 +126,13 @@ class Trying:
 
     Parameters
     ----------
-    suspects : sequence of Suspect
+    tables : sequence of Table
     literals : tuple of str
         Numbers that stand in the loss.
-    keeps_shape : bool
-        Whether values must have the shapes that they have.
     """
 
-    def __init__(self, suspects: Sequence[Suspect], literals: tuple[str, ...], keeps_shape: bool) -> None:
-        self.tables = {suspect.site: Table(suspect, keeps_shape) for suspect in suspects}
+    def __init__(self, tables: Sequence[Table], literals: tuple[str, ...]) -> None:
+        self.tables = {table.suspect.site: table for table in tables}
         self._literals = literals
         self._is_busy = False
 

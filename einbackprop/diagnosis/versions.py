@@ -32,6 +32,8 @@ from einbackprop.world.ownership import is_users
 Codes = dict[tuple[object, ...], CodeType]
 Definition = tuple[str, int]
 """A file, and which of the statements at its top."""
+Definitions = dict[int, tuple[CodeType, Definition | None]]
+"""By the identity of codes, which are held."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +56,11 @@ class Version:
         The definitions that are not as they stand in their files.
     """
 
-    def __init__(self, world: World, trees: Mapping[Definition, ast.stmt] | None = None) -> None:
+    def __init__(
+        self, world: World, trees: Mapping[Definition, ast.stmt] | None = None, known: Definitions | None = None
+    ) -> None:
         self.world, self.trees = world, dict(trees or {})
+        self._known: Definitions = {} if known is None else known
         self._watchers: list[Watcher] = []
         self._plain: dict[tuple[Definition, int], Codes] = {}
         self._hooked: dict[tuple[Definition, int], Codes] = {}
@@ -74,7 +79,13 @@ class Version:
         for (definition, _), codes in self._hooked.items():
             if any(made is code for made in codes.values()):
                 return definition
-        return definition_of(code)
+        return self._definition(code)
+
+    def _definition(self, code: CodeType) -> Definition | None:
+        """The same for a code without hooks, looked up once."""
+        if id(code) not in self._known:
+            self._known[id(code)] = code, definition_of(code)
+        return self._known[id(code)][1]
 
     def changed(self, changes: Sequence[Change]) -> Version:
         """The version with changes of its nodes."""
@@ -82,7 +93,7 @@ class Version:
         for definition in dict.fromkeys(change.definition for change in changes):
             some = {id(c.node): c.replacement for c in changes if c.definition == definition}
             trees[definition] = rebuilt(self.tree(definition), some)
-        return Version(self.world, trees)
+        return Version(self.world, trees, self._known)
 
     def tree(self, definition: Definition) -> ast.stmt:
         """A definition in this version."""
@@ -112,7 +123,7 @@ class Version:
             self._watchers.pop()
 
     def _code(self, own: CodeType) -> CodeType:
-        definition = definition_of(own)
+        definition = self._definition(own)
         if definition not in self.trees:
             return own
         key = definition, own.co_flags
@@ -123,7 +134,7 @@ class Version:
         return self._plain[key].get(place_of(own), own)
 
     def _hooked_code(self, own: CodeType) -> CodeType:
-        definition = definition_of(own)
+        definition = self._definition(own)
         if definition is None:
             return own
         key = definition, own.co_flags

@@ -9,16 +9,7 @@ from collections.abc import Sequence
 from einbackprop.capture.statements import statements_of
 from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.core.syntax import parse_python
-from einbackprop.diagnosis.repair import Repair
-from einbackprop.diagnosis.versions import rebuilt
-
-
-def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
-    """What stands in the place of the statement that a repair edits."""
-    change = repair.change
-    if isinstance(change.replacement, tuple):
-        return change.replacement or (ast.Pass(),)
-    return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
+from einbackprop.diagnosis.repair import Repair, new_statements
 
 
 def code_of(statement: ast.stmt) -> str:
