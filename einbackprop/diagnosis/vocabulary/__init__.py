@@ -1,0 +1,30 @@
+"""The vocabulary of edits: what people get wrong in a line, as other lines that they may have meant.
+
+An expression or a statement and what is at hand go in (`Hand`: names with shapes, sizes, functions), and come out as
+edits, each with a cost: low where the mistake is usual and the edit small. Nothing is run here; whoever asks tries
+them, the cheapest first. ::
+
+    hand.py          hand_of(variables): what a statement can be made of
+    expression.py    Expression: the places in one, and Edit
+    operands.py      another variable         layout.py      transposes, orders, shapes
+    reductions.py    sums, means, axes        scaling.py     signs, factors, numbers, powers
+    terms.py         a term                   pointwise.py   derivatives, functions, masks
+    indexing.py      indices, slices, ranges
+    expressions.py   expression_edits: all of these, each once
+    statements.py    statement_edits: =, +=, targets, places, guards, loops; insertions.py: a line that is missing
+
+**A new kind of mistake** is a function in one of these files, named in the tuple ``KINDS`` at its end::
+
+    def reciprocal(expression: Expression) -> Iterator[Edit]:
+        \"""One over what stands there.\"""
+        for place in expression.operands:
+            new = binary(number(1), "/", place.node)
+            yield expression.edit(place, new, 2.0, f"1 / {place.text} is needed, not {place.text}")
+"""
+
+from einbackprop.diagnosis.vocabulary.expression import Edit
+from einbackprop.diagnosis.vocabulary.expressions import expression_edits
+from einbackprop.diagnosis.vocabulary.hand import Hand, hand_of
+from einbackprop.diagnosis.vocabulary.statements import statement_edits
+
+__all__ = ["Edit", "Hand", "expression_edits", "hand_of", "statement_edits"]

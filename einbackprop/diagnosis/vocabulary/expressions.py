@@ -1,0 +1,28 @@
+"""All edits of one expression: an expression and what is at hand go in, other expressions come out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, reductions, scaling, terms
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, distinct
+from einbackprop.diagnosis.vocabulary.hand import Hand
+
+KINDS: tuple[Kind, ...] = (
+    *operands.KINDS, *layout.KINDS, *reductions.KINDS, *scaling.KINDS, *terms.KINDS, *pointwise.KINDS, *indexing.KINDS,
+)  # fmt: skip
+
+
+def expression_edits(value: ast.expr, hand: Hand) -> Iterator[Edit]:
+    """An expression and what is at hand go in; expressions that may be meant come out, each once, in no order.
+
+    Parameters
+    ----------
+    value : ast.expr
+        What one statement assigns or returns: one place of a returned tuple, one entry of a dict, one argument of a
+        call, a right side of ``+=``. It is not changed; the edits share parts of it.
+    hand : Hand
+    """
+    expression = Expression(value, hand)
+    yield from distinct((edit for kind in KINDS for edit in kind(expression)), value)

@@ -1,0 +1,185 @@
+"""Edits of indices and slices: a neighbour, a bound, an index too many or missing, the bounds of a range."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.operands import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.trees import binary, call, held_number, number, parsed, subscript
+
+SLICES = (":", "1:", ":-1", "::-1", "2:", ":-2")
+
+
+def neighbour(expression: Expression) -> Iterator[Edit]:
+    """The entry before, or after; in a slice, another bound."""
+    for place in expression.indices:
+        node = place.node
+        if is_index(place) or isinstance(place.parent, ast.Slice):
+            for other, cost in neighbours(node):
+                new = subscript_text(place, other)
+                yield expression.edit(place, other, cost, f"{new} is needed, not {whole_text(place)}")
+
+
+def other_index(expression: Expression) -> Iterator[Edit]:
+    """Another number at hand as an index, everywhere or here; two indices in the other order."""
+    for place in expression.indices:
+        if isinstance(place.node, ast.Name):
+            for rank, name in enumerate((*expression.hand.sizes, *expression.hand.shapes)):
+                if name != place.text:
+                    cost = 1.2 + 0.5 * unlikeness(name, place.text) + NEAREST * rank
+                    index = "the index " if is_index(place) else ""
+                    message = f"{index}{name} is needed, not {place.text}"
+                    yield expression.edit(place, parsed(name), cost, message)
+        elif isinstance(place.node, ast.Tuple):
+            for one, two in combinations(range(len(place.node.elts)), 2):
+                items = [*place.node.elts]
+                items[one], items[two] = items[two], items[one]
+                new = ast.Tuple(items, ast.Load())
+                yield expression.edit(place, new, 1.4, f"{subscript_text(place, new)} is needed")
+        elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
+            for text in expression.known:
+                key = parsed(text)
+                if isinstance(key, ast.Subscript) and ast.unparse(key.value) == ast.unparse(place.parent.value):
+                    yield expression.edit(place, key.slice, 1.4, f"the entry {ast.unparse(key.slice)} is needed")
+
+
+def other_slice(expression: Expression) -> Iterator[Edit]:
+    """Another part of an axis: ``1:`` for ``:-1``."""
+    for place in expression.places:
+        node = place.node
+        items = entries(node.slice) if isinstance(node, ast.Subscript) else []
+        for at, item in enumerate(items):
+            for text in SLICES if isinstance(item, ast.Slice) else ():
+                new = subscript(node.value, joined([*items[:at], sliced(text), *items[at + 1 :]]))
+                yield expression.edit(place, new, 1.4, f"{ast.unparse(new)} is needed, not {place.text}")
+            if len(items) > 1:
+                new = subscript(node.value, joined([*items[:at], *items[at + 1 :]]))
+                yield expression.edit(place, new, 1.9, f"the index {ast.unparse(item)} is too much")
+
+
+def index_too_many(expression: Expression) -> Iterator[Edit]:
+    """The whole where an entry or a part stands."""
+    for place in expression.places:
+        node = place.node
+        if isinstance(node, ast.Subscript) and held_key(node) is None:
+            yield expression.edit(place, node.value, 1.6, f"all of {ast.unparse(node.value)} is needed here")
+
+
+def index_missing(expression: Expression) -> Iterator[Edit]:
+    """An entry or a part of an array where the whole stands."""
+    picks = [name for name, shape in expression.hand.shapes.items() if len(shape) == 1 and name.isidentifier()][-4:]
+    names = [size for size in expression.hand.sizes if size.isidentifier() and not expression.hand.is_count(size)]
+    for place in expression.operands:
+        shape = expression.shape(place) or ()
+        for rank, name in enumerate(picks if shape else ()):
+            new = subscript(place.node, parsed(name))
+            yield expression.edit(place, new, 2.3 + NEAREST * rank, f"the index is missing: {ast.unparse(new)}")
+        for rank, name in enumerate(names[:4] if shape else ()):
+            for new, more in ((subscript(place.node, parsed(name)), 0.0),
+                              (subscript(place.node, joined([ast.Slice(), parsed(name)])), 0.2),
+                              (subscript(place.node, binary(parsed(name), "-", number(1))), 0.5)):  # fmt: skip
+                cost = 1.9 + more + NEAREST * rank
+                yield expression.edit(place, new, cost, f"the index is missing: {ast.unparse(new)}")
+        for text in SLICES[1:3] if shape else ():
+            for at in range(len(shape)):
+                new = subscript(place.node, joined([*([ast.Slice()] * at), sliced(text)]))
+                yield expression.edit(place, new, 2.4, f"{ast.unparse(new)} is needed, not all of {place.text}")
+
+
+def ranges(expression: Expression) -> Iterator[Edit]:
+    """Other bounds of a range; the other direction."""
+    for place in expression.calls:
+        node = place.node
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in ("range", "reversed") and expression.hand.numpy:
+            for other in other_ranges(node) if name == "range" else [node.args[0]]:
+                yield expression.edit(place, other, 1.3, f"{ast.unparse(other)} is needed, not {place.text}")
+            if name == "range":
+                back = call(parsed("reversed"), [node])
+                yield expression.edit(place, back, 1.4, f"the loop must run backwards: {ast.unparse(back)}")
+
+
+def other_ranges(node: ast.Call) -> Iterator[ast.expr]:
+    """A range with one bound moved by one, and from the other end."""
+    for at, bound in enumerate(node.args):
+        for other, _ in neighbours(bound):
+            yield ast.Call(node.func, [*node.args[:at], other, *node.args[at + 1 :]], [])
+    if len(node.args) == 1:
+        yield call(node.func, [number(1), node.args[0]])
+        yield call(node.func, [number(1), binary(node.args[0], "+", number(1))])
+        yield call(node.func, [binary(node.args[0], "-", number(1)), number(-1), number(-1)])
+    if len(node.args) >= 2 and held_number(node.args[0]) == 1:
+        yield call(node.func, [node.args[1]])
+
+
+def neighbours(node: Any) -> Iterator[tuple[ast.expr, float]]:
+    """An index moved by one and by two, and what each costs: ``t - 1`` and ``t + 1`` for ``t``."""
+    held = held_number(node)
+    if isinstance(held, int):
+        yield from ((number(held + step), 1.2 + 0.3 * (abs(step) - 1)) for step in (-1, 1, -2, 2))
+        return
+    base, moved = node, 0
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        step = held_number(node.right)
+        if isinstance(step, int):
+            base, moved = node.left, step if isinstance(node.op, ast.Add) else -step
+    if isinstance(base, ast.Name | ast.BinOp | ast.Attribute | ast.Subscript | ast.Call):
+        for step in (-1, 1, -2, 2):
+            at = moved + step
+            new = base if not at else binary(base, "+" if at > 0 else "-", number(abs(at)))
+            yield new, 1.1 + 0.4 * (abs(step) - 1)
+
+
+def is_index(place: Place) -> bool:
+    """Whether a place is a whole index of an axis."""
+    above = place.outer.outer if isinstance(place.parent, ast.Tuple) and place.outer else place.outer
+    return above is not None and isinstance(above.node, ast.Subscript) and held_key(above.node) is None
+
+
+def held_key(node: ast.Subscript) -> str | None:
+    """The key of an entry of a dict; None where the index is none."""
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    return key if isinstance(key, str) else None
+
+
+def whole_text(place: Place) -> str:
+    """The subscript that an index stands in."""
+    outer = place.outer
+    while outer is not None and not isinstance(outer.node, ast.Subscript):
+        outer = outer.outer
+    return outer.text if outer is not None else place.text
+
+
+def subscript_text(place: Place, new: ast.expr) -> str:
+    """The subscript that an index stands in, with another index there."""
+    made: Any = new
+    outer = Place(place.node, place.outer, place.field, place.index)
+    while outer.outer is not None and not isinstance(outer.node, ast.Subscript):
+        above = outer.outer
+        made = Place(outer.node, Place(above.node, None, "", None), outer.field, outer.index).put(made)
+        outer = above
+    return ast.unparse(made)
+
+
+def entries(index: ast.expr) -> list[ast.expr]:
+    """The indices of each axis."""
+    return [*index.elts] if isinstance(index, ast.Tuple) else [index]
+
+
+def joined(items: list[ast.expr]) -> ast.expr:
+    """Indices of several axes as one."""
+    return items[0] if len(items) == 1 else ast.Tuple(items, ast.Load())
+
+
+def sliced(text: str) -> ast.expr:
+    """A slice as code."""
+    node = parsed(f"x[{text}]")
+    assert isinstance(node, ast.Subscript)
+    return node.slice
+
+
+KINDS: tuple[Kind, ...] = (neighbour, other_index, other_slice, index_too_many, index_missing, ranges)

@@ -1,0 +1,201 @@
+"""Edits of how axes lie: transposes, orders of operands, letters of an einsum, axes added and taken away."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from itertools import combinations, permutations
+
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
+from einbackprop.diagnosis.vocabulary.trees import attribute, call, negated, number, parsed, subscript
+
+COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
+NEAR = 6
+
+
+def transposed(expression: Expression) -> Iterator[Edit]:
+    """The transpose of an operand, of what a call makes, or of the whole; of several axes, the last two swapped."""
+    for place in expression.places:
+        shape = expression.shape(place)
+        compound = isinstance(place.node, ast.BinOp | ast.UnaryOp)
+        if isinstance(place.node, ast.Constant | ast.Tuple) or is_transposed(place.parent) or len(shape or "ab") < 2:
+            continue
+        cost = 1.0 if in_matrix_product(expression, place) else 1.5 + 0.5 * compound
+        text = f"({place.text})" if compound else place.text
+        if shape is None or len(shape) == 2:
+            yield expression.edit(place, attribute(place.node, "T"), cost, f"{text} must be transposed here: {text}.T")
+        if shape is None or len(shape) > 2:
+            swap = call(attribute(place.node, "swapaxes"), [number(-1), number(-2)])
+            yield expression.edit(place, swap, cost + 0.4, f"the last two axes of {text} must be swapped here")
+        if shape is not None and len(shape) in (3, 4):
+            for order in permutations(range(len(shape))):
+                turned = call(attribute(place.node, "transpose"), [number(n) for n in order])
+                yield expression.edit(place, turned, cost + 1.2, f"the axes of {text} must lie as {order} here")
+
+
+def not_transposed(expression: Expression) -> Iterator[Edit]:
+    """What is transposed as it was; its axes in another order."""
+    for place in expression.places:
+        node = place.node
+        if is_transposed(node):
+            inner = transposed_value(expression, node)
+            yield expression.edit(place, inner, 1.0, f"{ast.unparse(inner)} must not be transposed here")
+        orders = [arg for arg in getattr(node, "args", ()) if isinstance(arg, ast.Tuple)]
+        listed = expression.called(node) == "transpose" and not expression.is_numpy(node) and len(node.args) > 2
+        if expression.called(node) == "transpose" and (listed or orders):
+            axes = node.args if listed else orders[0].elts
+            for order in permutations(axes):
+                args = [*order] if listed else [a if a is not orders[0] else ast.Tuple([*order], ast.Load())
+                                                for a in node.args]  # fmt: skip
+                said = ", ".join(ast.unparse(axis) for axis in order)
+                yield expression.edit(place, ast.Call(node.func, args, []), 1.2, f"the axes must lie as {said} here")
+
+
+def reordered(expression: Expression) -> Iterator[Edit]:
+    """The sides of a product of matrices, a difference or a quotient, or two arguments, in the other order."""
+    for place in expression.products:
+        node = place.node
+        if isinstance(node.op, ast.MatMult | ast.Sub | ast.Div | ast.Pow):
+            new: ast.expr = negated(node) if isinstance(node.op, ast.Sub) else ast.BinOp(node.right, node.op, node.left)
+            cost = 1.0 if isinstance(node.op, ast.Sub | ast.MatMult) else 1.7
+            yield expression.edit(place, new, cost, f"{ast.unparse(new)} is needed, not {place.text}")
+    for place in expression.calls:
+        node, called = place.node, expression.called(place.node)
+        for one, two in combinations(range(len(node.args)), 2):
+            args = [*node.args]
+            args[one], args[two] = args[two], args[one]
+            if called not in COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in args):
+                new = ast.Call(node.func, args, node.keywords)
+                yield expression.edit(place, new, 1.1 + 0.2 * (two - one), f"{ast.unparse(new)} is needed")
+        if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
+            new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
+            yield expression.edit(place, new, 1.0, f"{ast.unparse(new)} is needed, not {place.text}")
+
+
+def reordered_and_transposed(expression: Expression) -> Iterator[Edit]:
+    """A product of matrices in the other order, with one side transposed that was not, or the other way round."""
+    for place in (*expression.products, *expression.calls):
+        sides = matrix_sides(expression, place.node)
+        for left, right in flips(*sides[::-1]) if sides else ():
+            new = matrix_product(place.node, left, right)
+            yield expression.edit(place, new, 1.7, f"{ast.unparse(new)} is needed, not {place.text}")
+        for left, right in flips(*sides)[-1:] if sides else ():
+            new = matrix_product(place.node, left, right)
+            yield expression.edit(place, new, 1.5, f"{ast.unparse(new)} is needed, not {place.text}")
+
+
+def einsum_letters(expression: Expression) -> Iterator[Edit]:
+    """Other subscripts of an einsum: two letters swapped, one replaced by another, one of the result left out."""
+    for place in expression.calls:
+        node = place.node
+        first = node.args[0] if node.args and isinstance(node.args[0], ast.Constant) else None
+        if expression.called(node) == "einsum" and first is not None and isinstance(first.value, str):
+            for text, cost in other_subscripts(first.value):
+                new = ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords)
+                yield expression.edit(place, new, cost, f"'{text}' is needed, not '{first.value}'")
+
+
+def broadcast(expression: Expression) -> Iterator[Edit]:
+    """An axis of size 1 added to an operand, or the shape of another given to it."""
+    none, every = ast.Constant(None), ast.Slice()
+    for place in expression.places:
+        shape = expression.shape(place)
+        named = isinstance(place.node, ast.Name | ast.Attribute | ast.Call)
+        if not (named or (isinstance(place.node, ast.BinOp | ast.Subscript) and place.outer is None)):
+            continue
+        for axes in range(1, 4) if shape is None else (len(shape),) if shape else ():
+            for at in range(axes + 1):
+                index = ast.Tuple([*([every] * at), none, *([every] * (axes - at))], ast.Load())
+                new = subscript(place.node, index)
+                cost = 1.8 if shape is not None and axes == 1 else 2.5 + 0.1 * axes
+                yield expression.edit(place, new, cost, f"an axis is missing: {ast.unparse(new)}")
+        for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term or shape else ()):
+            like = call(attribute(place.node, "reshape"), [attribute(parsed(name), "shape")])
+            if name != place.text and shape != expression.hand.shapes[name]:
+                message = f"{place.text} must be reshaped to the shape of {name}"
+                yield expression.edit(place, like, 2.0 + 0.02 * rank, message)
+
+
+def reshaped(expression: Expression) -> Iterator[Edit]:
+    """What is reshaped as it was; reshaped to the shape of another."""
+    for place in expression.calls:
+        node = place.node
+        if expression.called(node) in ("reshape", "ravel", "flatten", "squeeze"):
+            inner = node.args[0] if expression.is_numpy(node) else node.func.value
+            yield expression.edit(place, inner, 1.8, f"{ast.unparse(inner)} must not be reshaped here")
+        if expression.called(node) == "reshape":
+            kept = node.args[:1] if expression.is_numpy(node) else []
+            for rank, name in enumerate([*expression.hand.shapes][: 2 * NEAR]):
+                new = ast.Call(node.func, [*kept, attribute(parsed(name), "shape")], node.keywords)
+                yield expression.edit(place, new, 1.5 + 0.02 * rank, f"the shape must be that of {name} here")
+
+
+def is_transposed(node: ast.AST | None) -> bool:
+    """Whether a node is ``x.T``, or a call that swaps axes."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "T"
+    func = node.func if isinstance(node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr in ("transpose", "swapaxes")
+
+
+def transposed_value(expression: Expression, node: ast.expr) -> ast.expr:
+    """What a node is the transpose of."""
+    if isinstance(node, ast.Call):
+        assert isinstance(node.func, ast.Attribute)
+        return node.args[0] if expression.is_numpy(node) else node.func.value
+    assert isinstance(node, ast.Attribute)
+    return node.value
+
+
+def matrix_sides(expression: Expression, node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
+    """The two sides of a product of matrices, however it is written; None where a node is none."""
+    if isinstance(node, ast.BinOp):
+        return (node.left, node.right) if isinstance(node.op, ast.MatMult) else None
+    if not isinstance(node, ast.Call) or expression.called(node) not in ("dot", "matmul"):
+        return None
+    if expression.is_numpy(node):
+        return (node.args[0], node.args[1]) if len(node.args) == 2 else None
+    assert isinstance(node.func, ast.Attribute)
+    return (node.func.value, node.args[0]) if len(node.args) == 1 else None
+
+
+def matrix_product(like: ast.expr, left: ast.expr, right: ast.expr) -> ast.expr:
+    """The product of two matrices, written as another is."""
+    if isinstance(like, ast.BinOp):
+        return ast.BinOp(left, like.op, right)
+    assert isinstance(like, ast.Call)
+    if len(like.args) == 1:
+        return ast.Call(attribute(left, "dot"), [right], [])
+    return ast.Call(like.func, [left, right], like.keywords)
+
+
+def flips(left: ast.expr, right: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Two sides with the left, the right and both transposed, or no longer."""
+    one, two = (side.value if isinstance(side, ast.Attribute) and side.attr == "T" else attribute(side, "T")
+                for side in (left, right))  # fmt: skip
+    return [(one, right), (left, two), (one, two)]
+
+
+def other_subscripts(text: str) -> Iterator[tuple[str, float]]:
+    """The subscripts of an einsum with one thing changed, and what each costs."""
+    arrow = text.find("->")
+    letters = sorted({letter for letter in text if letter.isalpha()})
+    for one, two in combinations([n for n, letter in enumerate(text) if letter.isalpha()], 2):
+        inside = text[one:two]
+        if "," not in inside and "-" not in inside and text[one] != text[two]:
+            yield text[:one] + text[two] + text[one + 1 : two] + text[one] + text[two + 1 :], 1.1
+    for at, letter in enumerate(text):
+        for other in letters if letter.isalpha() else ():
+            yield text[:at] + other + text[at + 1 :], 1.3
+        if letter.isalpha() and at > arrow >= 0:
+            yield text[:at] + text[at + 1 :], 1.5
+    for at in range(arrow + 2, len(text) + 1) if arrow >= 0 else ():
+        for letter in letters:
+            if letter not in text[arrow:]:
+                yield text[:at] + letter + text[at:], 1.6
+
+
+KINDS: tuple[Kind, ...] = (
+    transposed, not_transposed, reordered, reordered_and_transposed, einsum_letters, broadcast, reshaped,
+)  # fmt: skip

@@ -1,0 +1,150 @@
+"""Edits of what is read: another variable, two in each other's place, a copy, an argument left out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
+
+NEAREST = 0.01
+"""What each step further away costs among the names at hand."""
+
+
+def replaced(expression: Expression) -> Iterator[Edit]:
+    """Another operand in the place of one; of a number, another number."""
+    for place in (*expression.operands, *numbers(expression)):
+        for name, cost in names_for(expression, place):
+            yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
+
+
+def replaced_everywhere(expression: Expression) -> Iterator[Edit]:
+    """Another operand in all places of one."""
+    for places in same_text(expression).values():
+        for name, cost in names_for(expression, places[0]) if len(places) > 1 else ():
+            changes = {id(place.node): parsed(name) for place in places}
+            yield expression.everywhere(changes, cost + 0.1, f"{name} must stand here, not {places[0].text}")
+
+
+def replaced_and_transposed(expression: Expression) -> Iterator[Edit]:
+    """Another operand, and transposed, or no longer, in a product of matrices."""
+    for place in expression.operands:
+        is_transposed = isinstance(place.parent, ast.Attribute) and place.parent.attr == "T"
+        at = place.outer if is_transposed and place.outer is not None else place
+        if not in_matrix_product(expression, at):
+            continue
+        for name, cost in names_for(expression, place):
+            if len(expression.hand.shapes.get(name, ())) == 2:
+                new = parsed(name) if is_transposed else attribute(parsed(name), "T")
+                text = name if is_transposed else f"{name}.T"
+                yield expression.edit(at, new, cost + 0.9, f"{text} must stand here, not {at.text}")
+
+
+def named(expression: Expression) -> Iterator[Edit]:
+    """A variable in the place of what is computed."""
+    for place in expression.places:
+        if isinstance(place.node, ast.BinOp | ast.Call | ast.UnaryOp) and held_number(place.node) is None:
+            for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+                cost = 2.6 + NEAREST * rank + (0.0 if shape else 0.5)
+                yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
+
+
+def swapped(expression: Expression) -> Iterator[Edit]:
+    """Two operands in each other's place."""
+    for (one, first), (two, second) in combinations(same_text(expression).items(), 2):
+        changes = {id(p.node): second[0].node for p in first} | {id(p.node): first[0].node for p in second}
+        yield expression.everywhere(changes, 1.6, f"{one} and {two} stand the wrong way round")
+
+
+def left_out(expression: Expression) -> Iterator[Edit]:
+    """A call without one of its arguments, those by keyword first."""
+    for place in expression.calls:
+        node = place.node
+        for keyword in node.keywords:
+            rest = ast.Call(node.func, node.args, [k for k in node.keywords if k is not keyword])
+            if keyword.arg not in ("axis", "keepdims", None):
+                yield expression.edit(place, rest, 1.9, f"{ast.unparse(keyword)} is too much here")
+        if len(node.args) > 1:
+            rest = ast.Call(node.func, node.args[:-1], node.keywords)
+            yield expression.edit(place, rest, 2.8, f"the argument {ast.unparse(node.args[-1])} is too much")
+
+
+def copied(expression: Expression) -> Iterator[Edit]:
+    """A copy of what would be changed through another name."""
+    for place in expression.operands:
+        if place.outer is None or place.is_argument:
+            new = call(attribute(place.node, "copy"), [])
+            cost = 1.6 if place.outer is None else 2.4
+            yield expression.edit(place, new, cost, f"a copy is needed here: {place.text}.copy()")
+
+
+def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float]]:
+    """The names that can stand in the place of an operand, and what each costs: alike in shape and name first."""
+    hand, text, shape = expression.hand, place.text, expression.shape(place)
+    is_number = text in hand.sizes or held_number(place.node) is not None
+    pool = hand.others if text in hand.others else () if is_length(place) else hand.shapes
+    for rank, name in enumerate(pool):
+        apart = shape_cost(shape, hand.shapes.get(name)) + (1.2 if is_number else 0.0)
+        if name != text:
+            yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + NEAREST * rank
+    for rank, name in enumerate((*hand.sizes, *hand.literals)):
+        if name != text and text not in hand.others:
+            yield name, 1.1 + 0.4 * unlikeness(name, text) + (0.0 if is_number else 1.2) + NEAREST * rank
+
+
+def numbers(expression: Expression) -> list[Place]:
+    """The places of numbers in an expression, a minus before one not counted."""
+    return [place for place in expression.places if isinstance(place.node, ast.Constant)
+            and held_number(place.node) is not None]  # fmt: skip
+
+
+def is_length(place: Place) -> bool:
+    """Whether a place is that of ``x.shape[0]``."""
+    inner = place.node.value if isinstance(place.node, ast.Subscript) else None
+    return isinstance(inner, ast.Attribute) and inner.attr == "shape"
+
+
+def same_text(expression: Expression) -> dict[str, list[Place]]:
+    """The operands by how they are spelled."""
+    found: dict[str, list[Place]] = {}
+    for place in expression.operands:
+        found.setdefault(place.text, []).append(place)
+    return found
+
+
+def in_matrix_product(expression: Expression, place: Place) -> bool:
+    """Whether a place is a side of a product of matrices."""
+    if isinstance(place.parent, ast.BinOp):
+        return isinstance(place.parent.op, ast.MatMult)
+    caller = place.outer.outer if place.outer is not None and place.outer.field == "func" else place.outer
+    return caller is not None and expression.called(caller.node) in ("dot", "matmul", "outer")
+
+
+def shape_cost(mine: tuple[int, ...] | None, other: tuple[int, ...] | None) -> float:
+    """What it costs that two shapes differ: nothing if they do not, more where their ranks do."""
+    if mine is None or other is None:
+        return 0.4
+    if len(mine) != len(other):
+        return 0.7
+    return 0.4 * sum(one != two for one, two in zip(mine, other, strict=True)) / max(len(mine), 1)
+
+
+@lru_cache(maxsize=8192)
+def unlikeness(one: str, two: str) -> float:
+    """How unlike two names are, from 0 to 1, by what they begin and end with.
+
+    >>> unlikeness("dW1", "dW2") < unlikeness("dW1", "x")
+    True
+    """
+    shorter = min(len(one), len(two))
+    start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
+    end = next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
+    return 1 - 2 * (start + end) / (len(one) + len(two))
+
+
+KINDS: tuple[Kind, ...] = (
+    replaced, replaced_everywhere, replaced_and_transposed, named, swapped, left_out, copied,
+)  # fmt: skip

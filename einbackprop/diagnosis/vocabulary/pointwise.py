@@ -1,0 +1,156 @@
+"""Edits of pointwise functions: a derivative that is missing or another one, a function, a mask, a comparison."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.operands import NEAREST
+from einbackprop.diagnosis.vocabulary.scaling import scalable
+from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, number, parsed
+
+SLOPES = (
+    ("{0} * (1 - {0})", "of the sigmoid", 0.0), ("1 - {0} ** 2", "of tanh", 0.0), ("{0} > 0", "of relu", 0.0),
+    ("1 - {0}", "of the sigmoid, in part,", 0.4), ("np.cos({0})", "of the sine", 0.9),
+    ("np.exp({0})", "of the exponential", 0.5), ("np.sign({0})", "of the absolute value", 0.8),
+    ("1 - np.tanh({0}) ** 2", "of tanh", 0.6), ("2 * {0}", "of the square", 0.7), ("{0} * (1 - {0} ** 2)", "", 1.6),
+)  # fmt: skip
+"""Derivatives of pointwise functions by what they gave or took, with the function's name and what each costs more."""
+FUNCTIONS = {"sqrt": 0.0, "exp": 0.3, "log": 0.5, "abs": 0.6, "sign": 0.6, "tanh": 0.6, "square": 0.7, "cos": 0.8}
+COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq)
+NEAR = 10
+
+
+def derivative_missing(expression: Expression) -> Iterator[Edit]:
+    """The derivative of a pointwise function as a factor more, from what it gave or took."""
+    own = set(expression.known) & {place.text for place in expression.operands}
+    for place in scalable(expression):
+        cost = 1.5 if place.outer is None else 1.9 if place.is_term else 2.2
+        names = [name for name, shape in expression.hand.shapes.items() if shape]
+        names = names[: NEAR if place.is_term else NEAR // 2]
+        for rank, name in enumerate(names):
+            for slope, function, more in slopes(expression, name) if place.text != name or place.outer is None else ():
+                new = times(place.node, slope)
+                price = cost + more + NEAREST * rank + (0.1 if name in own else 0.0)
+                text = slope_text(slope)
+                yield expression.edit(place, new, price, f"the derivative {function} is missing: multiply by {text}")
+        for rank, name in enumerate(names[: NEAR // 2]):
+            for function in expression.hand.functions:
+                new = binary(place.node, "*", call(parsed(function), [parsed(name)]))
+                message = f"the factor {function}({name}) is missing"
+                yield expression.edit(place, new, cost + 0.4 + NEAREST * rank, message)
+
+
+def other_derivative(expression: Expression) -> Iterator[Edit]:
+    """Another derivative in the place of one, or of what should be differentiated."""
+    for place in expression.places:
+        node = place.node
+        formula = isinstance(node, ast.BinOp | ast.Compare)
+        near = [*dict.fromkeys(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))]
+        inside = [p.text for p in expression.operands if p.text in expression.hand.shapes]
+        if place in expression.operands:
+            near = [place.text]
+        elif formula and (isinstance(node, ast.Compare) or is_slope(node)):
+            near = [name for name in dict.fromkeys([*inside, *near]) if name in expression.hand.shapes]
+        else:
+            continue
+        for name in near:
+            for slope, function, more in slopes(expression, name):
+                message = f"{slope_text(slope)} is needed, not {place.text}"
+                if function and formula:
+                    message += f": the derivative {function}"
+                cost, parent = 1.6 + more + 0.2 * (not formula), place.parent
+                if place.outer is not None and place.field == "right" and isinstance(parent.op, ast.Mult):
+                    yield expression.edit(place.outer, times(parent.left, slope), cost, message)
+                else:
+                    yield expression.edit(place, slope, cost, message)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and held_number(node.left) == 1:
+            right = ast.unparse(node.right)
+            yield expression.edit(place, node.right, 1.4, f"{right} is needed, not {place.text}")
+            yield expression.edit(place, binary(number(1), "+", node.right), 1.6, f"1 + {right} is needed")
+
+
+def functions(expression: Expression) -> Iterator[Edit]:
+    """A function left out, applied, or another one of the user's."""
+    hand = expression.hand
+    for place in expression.calls:
+        node = place.node
+        function = ast.unparse(node.func)
+        if len(node.args) == 1 and not isinstance(node.args[0], ast.Starred | ast.GeneratorExp):
+            yield expression.edit(place, node.args[0], 1.5, f"{function} is too much here")
+        for other in hand.functions if function in hand.functions else ():
+            new = ast.Call(parsed(other), node.args, node.keywords)
+            yield expression.edit(place, new, 1.3, f"{other} is needed, not {function}")
+    for place in expression.places:
+        node = place.node
+        if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict) or held_number(node) is not None:
+            continue
+        cost = 2.0 if place in expression.operands else 2.3
+        for function in hand.functions:
+            new = call(parsed(function), [node])
+            yield expression.edit(place, new, cost, f"{function} of {place.text} is needed")
+        for function, more in FUNCTIONS.items():
+            new = call(expression.function(function), [node])
+            yield expression.edit(place, new, cost + more, f"{function} of {place.text} is needed")
+
+
+def comparison(expression: Expression) -> Iterator[Edit]:
+    """Another comparison, its sides the other way round, the opposite condition."""
+    for place in (*expression.places, *expression.indices):
+        node = place.node
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left, right = ast.unparse(node.left), ast.unparse(node.comparators[0])
+            for kind in COMPARISONS if isinstance(node.ops[0], COMPARISONS) else ():
+                new: ast.expr = ast.Compare(node.left, [kind()], node.comparators)
+                cost = 1.1 if near_comparison(kind, type(node.ops[0])) else 1.4
+                yield expression.edit(place, new, cost, f"{left} {SIGNS[kind]} {right} is needed, not {place.text}")
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
+            yield expression.edit(place, node.operand, 1.2, f"{ast.unparse(node.operand)} is needed, not its opposite")
+        elif isinstance(node, ast.BoolOp):
+            other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+            yield expression.edit(place, ast.BoolOp(other, node.values), 1.4, "and stands for or, or or for and")
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+            flipped = ast.BinOp(node.left, ast.BitOr() if isinstance(node.op, ast.BitAnd) else ast.BitAnd(), node.right)
+            yield expression.edit(place, flipped, 1.4, f"{ast.unparse(flipped)} is needed")
+        elif isinstance(node, ast.IfExp):
+            new = ast.IfExp(node.test, node.orelse, node.body)
+            yield expression.edit(place, new, 1.4, "the two cases stand the wrong way round")
+        elif isinstance(node, ast.Name) and node.id in expression.hand.shapes:
+            opposite = ast.UnaryOp(ast.Invert(), node)
+            yield expression.edit(place, opposite, 2.2, f"the opposite of {node.id} is needed: ~{node.id}")
+
+
+def slopes(expression: Expression, name: str) -> Iterator[tuple[ast.expr, str, float]]:
+    """Derivatives that one writes with a variable, of which function each is, and what it costs more."""
+    for template, function, more in SLOPES:
+        yield parsed(template.replace("np.", f"{expression.hand.numpy}.").format(name)), function, more
+
+
+def times(node: ast.expr, slope: ast.expr) -> ast.expr:
+    """A value times a derivative, as people write it: ``d * h * (1 - h)``."""
+    if isinstance(slope, ast.BinOp) and isinstance(slope.op, ast.Mult):
+        return binary(times(node, slope.left), "*", slope.right)
+    return binary(node, "*", slope)
+
+
+def slope_text(slope: ast.expr) -> str:
+    """A derivative as it stands as a factor."""
+    text = ast.unparse(slope)
+    return text if isinstance(slope, ast.Call) or isinstance(getattr(slope, "op", None), ast.Mult) else f"({text})"
+
+
+def is_slope(node: ast.BinOp) -> bool:
+    """Whether a node looks like a derivative of something: ``1 - x``, ``1 - x ** 2``, ``x * (1 - x)``."""
+    if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.BinOp):
+        return is_slope(node.right)
+    return isinstance(node.op, ast.Sub | ast.Add) and held_number(node.left) == 1
+
+
+def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
+    """Whether two comparisons differ only at equality, or are opposites."""
+    return {one, two} in ({ast.Gt, ast.GtE}, {ast.Lt, ast.LtE}, {ast.Gt, ast.Lt}, {ast.GtE, ast.LtE},
+                          {ast.Eq, ast.NotEq}, {ast.Gt, ast.LtE}, {ast.Lt, ast.GtE})  # fmt: skip
+
+
+KINDS: tuple[Kind, ...] = (derivative_missing, other_derivative, functions, comparison)

@@ -1,0 +1,134 @@
+"""Edits of sums and their like: the axis, keepdims, a sum for a mean, a sum that is missing or too many."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kind, Place, axes
+from einbackprop.diagnosis.vocabulary.trees import attribute, call, number, parsed
+
+AXES = ("0", "1", "-1", "2", "-2", "-3", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(2, 3)")
+MISSING_AXES = ((0, 0.0), (1, 0.1), (-1, 0.15), (2, 0.4), (-2, 0.4))
+KIN = (
+    ("sum", "mean"), ("max", "min"), ("argmax", "argmin"), ("maximum", "minimum"), ("var", "std"), ("any", "all"),
+    ("zeros_like", "ones_like"), ("zeros", "ones"), ("exp", "log"), ("exp", "expm1"), ("log", "log1p"), ("sin", "cos"),
+    ("sinh", "cosh", "tanh"), ("floor", "ceil"), ("dot", "multiply"), ("dot", "outer"), ("matmul", "multiply"),
+    ("triu", "tril"), ("sqrt", "square"), ("cumsum", "sum"), ("cumsum", "cumprod"), ("abs", "sign"), ("sum", "prod"),
+    ("logical_and", "logical_or"), ("greater", "less"), ("greater", "greater_equal"), ("less", "less_equal"),
+    ("argsort", "sort"), ("hstack", "vstack"), ("add", "subtract"), ("multiply", "divide"), ("kron", "outer"),
+)  # fmt: skip
+"""Functions that people take for one another."""
+
+
+def other_axis(expression: Expression) -> Iterator[Edit]:
+    """Another axis of a sum and the like, or none."""
+    for place in expression.calls:
+        node = place.node
+        axis = axis_of(expression, node)
+        for rank, text in enumerate(AXES if axis is not None else ()):
+            assert axis is not None
+            cost = 1.0 + 0.06 * rank
+            new = with_axis(expression, node, parsed(text))
+            yield expression.edit(place, new, cost, f"axis {text} is needed, not {ast.unparse(axis)}")
+        if axis is not None:
+            yield expression.edit(place, with_axis(expression, node, None), 1.5, "the axis is too much: all is needed")
+        elif expression.called(node) in REDUCTIONS:
+            for text in AXES[:9]:
+                new = with_axis(expression, node, parsed(text))
+                yield expression.edit(place, new, 1.2, f"{expression.called(node)} over axis {text} only is needed")
+
+
+def keepdims(expression: Expression) -> Iterator[Edit]:
+    """keepdims added, or left out."""
+    for place in expression.calls:
+        node = place.node
+        if any(keyword.arg == "keepdims" for keyword in node.keywords):
+            rest = [keyword for keyword in node.keywords if keyword.arg != "keepdims"]
+            yield expression.edit(place, ast.Call(node.func, node.args, rest), 1.2, "keepdims is too much here")
+        if expression.called(node) in REDUCTIONS and axis_of(expression, node) is not None:
+            kept = [*(k for k in node.keywords if k.arg != "keepdims"), ast.keyword("keepdims", ast.Constant(True))]
+            yield expression.edit(place, ast.Call(node.func, node.args, kept), 1.2, "keepdims=True is missing")
+
+
+def kin(expression: Expression) -> Iterator[Edit]:
+    """Another function of NumPy's, that is taken for the one that stands there: a sum for a mean."""
+    for place in expression.calls:
+        node, called = place.node, expression.called(place.node)
+        for group in KIN:
+            for other in group if called in group else ():
+                new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
+                cost = 1.0 if {called, other} in ({"sum", "mean"}, {"max", "min"}, {"argmax", "argmin"}) else 1.4
+                yield expression.edit(place, new, cost, f"{other} is needed, not {called}")
+
+
+def sum_missing(expression: Expression) -> Iterator[Edit]:
+    """A sum or a mean over an axis where there is none."""
+    for place in expression.places:
+        node = place.node
+        shape = expression.shape(place)
+        summable = isinstance(node, ast.BinOp | ast.Call) or bool(shape)
+        if not summable or is_reduced(expression, place) or expression.called(node) in REDUCTIONS:
+            continue
+        cost = 1.3 if place.outer is None else 1.9
+        for axis, more in MISSING_AXES[: 3 if shape is None else len(shape)]:
+            for kept in (False, True):
+                said = f"axis {axis}" + (", keepdims=True" if kept else "")
+                new = reduction(expression, "sum", node, axis, kept)
+                yield expression.edit(place, new, cost + more + 0.4 * kept, f"the sum over {said} is missing")
+        for axis, more in MISSING_AXES[:2]:
+            new = reduction(expression, "mean", node, axis, False)
+            yield expression.edit(place, new, cost + more + 0.7, f"the mean over axis {axis} is missing")
+        whole = reduction(expression, "sum", node, None, False)
+        yield expression.edit(place, whole, cost + 0.6, "the sum over everything is missing")
+
+
+def sum_too_many(expression: Expression) -> Iterator[Edit]:
+    """What is summed without the sum."""
+    for place in expression.calls:
+        node, called = place.node, expression.called(place.node)
+        if called in REDUCTIONS and not (expression.is_numpy(node) and not node.args):
+            inner = node.args[0] if expression.is_numpy(node) else node.func.value
+            yield expression.edit(place, inner, 1.5, f"the {called} of {ast.unparse(inner)} is too much here")
+
+
+def reduction(expression: Expression, name: str, node: ast.expr, axis: int | None, kept: bool) -> ast.Call:
+    """A sum, as a function where the expression has such, or where a computation is summed; else as a method."""
+    keywords = {} if axis is None else {"axis": number(axis)}
+    if kept:
+        keywords["keepdims"] = ast.Constant(True)
+    functions = any(expression.is_numpy(p.node) and expression.called(p.node) in REDUCTIONS for p in expression.calls)
+    if functions or isinstance(node, ast.BinOp):
+        return call(expression.function(name), [node], **keywords)
+    return call(attribute(node, name), [], **keywords)
+
+
+def is_reduced(expression: Expression, place: Place) -> bool:
+    """Whether what stands at a place is summed as it is."""
+    caller = place.outer
+    if caller is not None and caller.field == "func":
+        caller = caller.outer
+    return caller is not None and expression.called(caller.node) in REDUCTIONS
+
+
+def axis_of(expression: Expression, node: ast.Call) -> ast.expr | None:
+    """The axis that a call is over, by keyword or by position."""
+    for keyword in node.keywords:
+        if keyword.arg == "axis":
+            return keyword.value
+    return next(iter(axes(expression, node)), None)
+
+
+def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> ast.Call:
+    """A call over another axis, or over none."""
+    by_position = axes(expression, node)
+    args = [arg for arg in node.args if arg not in by_position]
+    others = [keyword for keyword in node.keywords if keyword.arg != "axis"]
+    if axis is None:
+        return ast.Call(node.func, args, others)
+    if by_position:
+        return ast.Call(node.func, [*args, axis], others)
+    return ast.Call(node.func, args, [ast.keyword("axis", axis), *others])
+
+
+KINDS: tuple[Kind, ...] = (other_axis, keepdims, kin, sum_missing, sum_too_many)

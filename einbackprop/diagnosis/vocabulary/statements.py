@@ -1,0 +1,231 @@
+"""All edits of one statement but for those of its values: how and where it writes, places, guards, loops; statements
+that are missing before or after it, or too many.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.hand import Hand
+from einbackprop.diagnosis.vocabulary.insertions import guarded, inserted
+from einbackprop.diagnosis.vocabulary.operands import NEAREST, shape_cost, unlikeness
+from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
+    Numbering,
+    assignment,
+    attribute,
+    call,
+    parsed,
+    shallow,
+    subscript,
+    with_context,
+)
+
+StatementKind = Callable[[Any, Hand], Iterable[Edit]]
+UPDATES: dict[type[ast.operator], str] = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/="}
+AT: dict[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub}
+TARGET_KINDS: tuple[Kind, ...] = (
+    indexing.neighbour, indexing.other_index, indexing.other_slice, indexing.index_too_many, pointwise.comparison,
+)  # fmt: skip
+GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison)
+LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.ranges)
+CALL_KINDS: tuple[Kind, ...] = (layout.reordered, operands.left_out, pointwise.functions)
+
+
+def statement_edits(statement: ast.stmt, hand: Hand) -> Iterator[Edit]:
+    """A statement and what is at hand go in; what may be meant instead comes out, each once, in no order.
+
+    Parameters
+    ----------
+    statement : ast.stmt
+        It is not changed; the edits share parts of it. Of one with a body, the body stays.
+    hand : Hand
+        What is bound before the statement, and its target.
+    """
+    numbering = Numbering()
+    own, awkward = numbering.of(ast.Module([statement], []))
+    kept = {id(node) for node in ast.walk(statement)}
+    best: dict[int, Edit] = {}
+    for kind in KINDS:
+        for edit in kind(statement, hand):
+            for new in edit.statements:
+                if id(new) not in kept:
+                    ast.copy_location(new, statement)
+            key, odd = numbering.of(ast.Module([*edit.statements], []))
+            if key != own and (not odd or odd <= awkward) and (key not in best or edit.cost < best[key].cost):
+                best[key] = edit
+    yield from best.values()
+
+
+def one(cost: float, message: str, statement: ast.stmt) -> Edit:
+    """The edit that puts one statement in the place of another."""
+    return Edit(cost, message, statements=(statement,))
+
+
+def update(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """``+=`` or ``-=`` for ``=``; ``=`` or another sign for ``+=``; a new array for one changed in place."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        bound = 0.0 if ast.unparse(target) in hand.shapes or isinstance(target, ast.Subscript) else 0.8
+        for added, cost in ((ast.Add(), 1.1), (ast.Sub(), 1.3)):
+            message = f"{UPDATES[type(added)]} is needed here, not =: what was there is lost"
+            if isinstance(target, OPERANDS):
+                yield one(cost + bound, message, ast.AugAssign(target, added, statement.value))
+    if isinstance(statement, ast.AugAssign):
+        target, own = statement.target, UPDATES.get(type(statement.op), "")
+        for operator, sign in UPDATES.items():
+            new: ast.stmt = ast.AugAssign(target, operator(), statement.value)
+            pair = {own, sign} in ({"+=", "-="}, {"*=", "/="})
+            yield one(1.0 if pair else 1.8, f"{sign} is needed here, not {own}", new)
+        message = f"= is needed here, not {own}: nothing is to be kept of what was there"
+        yield one(1.2, message, assignment(target, statement.value))
+        fresh = ast.BinOp(with_context(target, ast.Load()), statement.op, statement.value)
+        name = ast.unparse(target)
+        message = f"{name} is changed in place here, and so is what shares its memory"
+        yield one(2.2, message, assignment(target, fresh))
+
+
+def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """``np.add.at`` for ``x[i] += y``, where an index may stand twice; and the other way round."""
+    target = getattr(statement, "target", None) or (getattr(statement, "targets", None) or [None])[0]
+    if isinstance(target, ast.Subscript) and not any(isinstance(n, ast.Slice) for n in ast.walk(target.slice)):
+        for name, operator in AT.items():
+            is_same = isinstance(statement, ast.AugAssign) and isinstance(statement.op, operator)
+            function = attribute(attribute(parsed(hand.numpy), name), "at")
+            new = ast.Expr(call(function, [target.value, target.slice, statement.value]))
+            message = f"an index that stands twice counts once here: {hand.numpy}.{name}.at counts each"
+            yield one(1.4 if is_same else 1.9, message, new)
+    match statement:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Attribute(module, name), "at"), [array, index, added], [])):
+            for other, operator in AT.items():
+                function = attribute(attribute(module, other), "at")
+                yield one(1.2, f"{other} is needed, not {name}", ast.Expr(call(function, [array, index, added])))
+                place = with_context(subscript(array, index), ast.Store())
+                plain = ast.AugAssign(place, operator(), added)
+                yield one(2.2, f"{UPDATES[operator]} is needed here, not {name}.at", plain)
+
+
+def other_target(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Another variable, entry or index that is written to."""
+    target = getattr(statement, "target", None) if isinstance(statement, ast.AugAssign) else None
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+    if not isinstance(target, OPERANDS):
+        return
+    text = ast.unparse(target)
+    for rank, (name, shape) in enumerate(hand.shapes.items()):
+        if isinstance(parsed(name), OPERANDS) and name != text:
+            cost = 1.6 + 0.5 * unlikeness(name, text) + shape_cost(hand.shapes.get(text), shape) + NEAREST * rank
+            yield one(cost, f"{name} must be written to here, not {text}", with_target(statement, parsed(name)))
+    for edit in values(with_context(target, ast.Load()), hand, TARGET_KINDS):
+        if isinstance(edit.value, OPERANDS):
+            yield one(edit.cost, edit.message, with_target(statement, edit.value))
+
+
+def too_many(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Nothing in the place of a statement; of one with a body, what is in it, or the other branch."""
+    if isinstance(statement, ast.Return | ast.FunctionDef | ast.ClassDef):
+        return
+    cost = 3.0
+    if isinstance(statement, ast.AugAssign | ast.Expr):
+        cost = 1.6
+    elif isinstance(statement, ast.Assign):
+        read = {ast.unparse(node) for node in ast.walk(statement.value) if isinstance(node, OPERANDS)}
+        named = [ast.unparse(target) for target in statement.targets]
+        is_kept = any(isinstance(target, ast.Subscript) for target in statement.targets)
+        cost = 1.7 if any(name in read for name in named) else 2.0 if is_kept else 2.6
+    yield Edit(cost, "this statement is too much", removed=True)
+    if isinstance(statement, ast.If):
+        yield Edit(1.9, "this condition is too much", statements=(*statement.body,))
+        if statement.orelse:
+            swapped = ast.If(statement.test, statement.orelse, statement.body)
+            yield one(1.6, "the two branches stand the wrong way round", swapped)
+    if isinstance(statement, ast.For | ast.While):
+        yield Edit(3.2, "this loop is too much", statements=(*statement.body,))
+
+
+def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Two places of a tuple, a list or a dict in each other's, of what is returned or written to; one place more."""
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Tuple | ast.List):
+        for message, items in swaps(value.elts):
+            yield one(1.2, message, with_value(statement, type(value)(items, value.ctx)))
+        for rank, name in enumerate(hand.shapes):
+            for at in range(len(value.elts) + 1):
+                items = [*value.elts[:at], parsed(name), *value.elts[at:]]
+                changed = with_value(statement, type(value)(items, value.ctx))
+                yield one(2.5 + NEAREST * rank, f"{name} is missing here", changed)
+    if isinstance(value, ast.Dict):
+        for message, items in swaps(value.values):
+            yield one(1.2, message, with_value(statement, ast.Dict(value.keys, items)))
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    if isinstance(target, ast.Tuple):
+        for message, items in swaps(target.elts):
+            yield one(1.3, message, with_target(statement, ast.Tuple(items, ast.Load())))
+
+
+def swaps(items: Sequence[ast.expr]) -> Iterator[tuple[str, list[ast.expr]]]:
+    """Two of some items in each other's place, and what that says."""
+    for first, second in combinations(range(len(items)), 2):
+        other = [*items]
+        other[first], other[second] = other[second], other[first]
+        yield f"{ast.unparse(items[first])} and {ast.unparse(items[second])} stand the wrong way round", other
+
+
+def other_call(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """A call with its arguments in another order, or of another function."""
+    if isinstance(statement, ast.Expr):
+        for edit in values(statement.value, hand, CALL_KINDS):
+            if isinstance(edit.value, ast.Call):
+                yield one(edit.cost, edit.message, ast.Expr(edit.value))
+
+
+def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Another condition of an ``if`` or a ``while``; another range of a loop, or the other direction."""
+    if isinstance(statement, ast.If | ast.While):
+        for edit in values(statement.test, hand, GUARD_KINDS):
+            assert edit.value is not None
+            yield one(edit.cost + 0.1, edit.message, type(statement)(edit.value, statement.body, statement.orelse))
+    if isinstance(statement, ast.For):
+        other: list[tuple[float, str, ast.expr | None]] = [
+            (e.cost, e.message, e.value) for e in values(statement.iter, hand, LOOP_KINDS)
+        ]
+        back = call(parsed("reversed"), [statement.iter])
+        other.append((1.6, f"the loop must run backwards: {ast.unparse(back)}", back))
+        for cost, message, items in other:
+            changed = shallow(statement)
+            changed.iter = items
+            yield one(cost, message, changed)
+
+
+def values(value: ast.expr, hand: Hand, kinds: tuple[Kind, ...]) -> Iterator[Edit]:
+    """The edits of an expression, of some kinds."""
+    expression = Expression(value, hand)
+    return (edit for kind in kinds for edit in kind(expression))
+
+
+def with_value(statement: Any, value: ast.expr) -> Any:
+    """A statement with another value."""
+    changed = shallow(statement)
+    changed.value = value
+    return changed
+
+
+def with_target(statement: Any, target: ast.expr) -> Any:
+    """An assignment to something else."""
+    changed, stored = shallow(statement), with_context(target, ast.Store())
+    if isinstance(statement, ast.Assign):
+        changed.targets = [stored]
+    else:
+        changed.target = stored
+    return changed
+
+
+KINDS: tuple[StatementKind, ...] = (
+    update, scatter, other_target, too_many, other_place, other_call, other_guard, inserted, guarded,
+)  # fmt: skip

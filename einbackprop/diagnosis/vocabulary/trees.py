@@ -1,0 +1,199 @@
+"""Syntax trees of expressions: builders of nodes, and structural numbers by which equal trees are found.
+
+Nothing here changes a node that was given. New trees share the parts that stay.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from einbackprop.core.syntax import parse_python
+
+OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
+PRODUCTS = (ast.Mult, ast.Div, ast.MatMult)
+SUMS = (ast.Add, ast.Sub)
+SIGNS: Mapping[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.FloorDiv: "//",
+    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+OPERATORS: Mapping[str, ast.operator] = {
+    "+": ast.Add(), "-": ast.Sub(), "*": ast.Mult(), "/": ast.Div(), "@": ast.MatMult(), "**": ast.Pow(),
+    "//": ast.FloorDiv(),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> ast.expr:
+    """The tree of an expression. It is shared: do not change it."""
+    return parse_python(text, mode="eval").body
+
+
+def binary(left: ast.expr, sign: str, right: ast.expr) -> ast.BinOp:
+    """``left sign right``, as in ``binary(a, "*", b)``."""
+    return ast.BinOp(left, OPERATORS[sign], right)
+
+
+def call(function: ast.expr, arguments: Sequence[ast.expr], **keywords: ast.expr) -> ast.Call:
+    """``function(arguments, keywords)``."""
+    return ast.Call(function, list(arguments), [ast.keyword(name, value) for name, value in keywords.items()])
+
+
+def attribute(node: ast.expr, name: str) -> ast.Attribute:
+    """``node.name``."""
+    return ast.Attribute(node, name, ast.Load())
+
+
+def subscript(node: ast.expr, index: ast.expr) -> ast.Subscript:
+    """``node[index]``."""
+    return ast.Subscript(node, index, ast.Load())
+
+
+def number(value: float) -> ast.expr:
+    """A number as code: a negative one is a minus before a positive one."""
+    return ast.Constant(value) if value >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-value))
+
+
+def held_number(node: ast.AST | None) -> int | float | None:
+    """The number that a node spells, with its sign; None where it is none."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = held_number(node.operand)
+        return None if inner is None else -inner
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def is_minus(node: ast.AST) -> bool:
+    """Whether a node is ``-x``."""
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+
+
+def negated(node: ast.expr) -> ast.expr:
+    """An expression with the other sign, as people write it: ``b - a`` for ``a - b``, ``-a * b`` for ``a * b``."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        return ast.BinOp(node.right, node.op, node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
+        return ast.BinOp(negated(node.left), node.op, node.right)
+    return ast.UnaryOp(ast.USub(), node)
+
+
+def multiplied(factor: ast.expr, node: ast.expr) -> ast.BinOp:
+    """A product with one factor more in front, as people write it: ``2 * reg * W`` for ``reg * W``."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
+        return ast.BinOp(multiplied(factor, node.left), node.op, node.right)
+    return binary(factor, "*", node)
+
+
+def assignment(target: ast.expr, value: ast.expr) -> ast.Assign:
+    """``target = value``."""
+    return ast.Assign([target], value, lineno=1)
+
+
+def shallow(node: Any) -> Any:
+    """A node of its own with the same parts."""
+    return copy.copy(node)
+
+
+def exchanged(node: Any, chosen: Mapping[int, ast.AST]) -> Any:
+    """A tree in which nodes, given by their ``id``, are others. The rest is shared."""
+    if id(node) in chosen:
+        return chosen[id(node)]
+    if isinstance(node, list):
+        items = [exchanged(item, chosen) for item in node]
+        return items if any(a is not b for a, b in zip(items, node, strict=True)) else node
+    if not isinstance(node, ast.AST):
+        return node
+    changed = {name: exchanged(part, chosen) for name, part in ast.iter_fields(node)}
+    if all(part is getattr(node, name) for name, part in changed.items()):
+        return node
+    result = shallow(node)
+    for name, part in changed.items():
+        setattr(result, name, part)
+    return result
+
+
+def with_context(node: Any, context: ast.expr_context) -> Any:
+    """A target read instead of written to, or the other way round."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return type(node)([with_context(item, context) for item in node.elts], context)
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+        return node
+    result = shallow(node)
+    result.ctx = context
+    return result
+
+
+class Numbering:
+    """Numbers trees so that equal trees, and only those, have one number. It keeps the trees that it has seen."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._seen: dict[int, tuple[Any, int, Counter[str]]] = {}
+
+    def of(self, node: Any) -> tuple[int, Counter[str]]:
+        """The number of a tree, and what is in it that nobody writes, each with how often: ``--x``, ``x * 1``."""
+        if isinstance(node, list):
+            parts = [self.of(item) for item in node]
+            return self._number(("list", *(n for n, _ in parts))), together(parts)
+        if not isinstance(node, ast.AST):
+            return self._number((type(node), repr(node))), NOTHING
+        if not node._fields:  # an operator or a context: Python makes one of each kind
+            return self._number(type(node)), NOTHING
+        found = self._seen.get(id(node))
+        if found is None:
+            parts = [self.of(getattr(node, name, None)) for name in node._fields]
+            key, odd, own = self._number((type(node), *(n for n, _ in parts))), together(parts), awkward(node)
+            found = self._seen[id(node)] = node, key, odd + Counter([own]) if own else odd
+        return found[1], found[2]
+
+    def _number(self, key: Any) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))
+
+
+NOTHING: Counter[str] = Counter()
+
+
+def together(parts: Sequence[tuple[int, Counter[str]]]) -> Counter[str]:
+    """What nobody writes in any of several parts."""
+    odd = [some for _, some in parts if some]
+    return sum(odd, NOTHING) if odd else NOTHING
+
+
+def awkward(node: ast.AST) -> str:
+    """What nobody writes, or what changes nothing, if a node by itself is that; else empty."""
+    match node:
+        case ast.UnaryOp(ast.USub(), operand):
+            return "-" if is_minus(operand) or is_difference(operand) or held_number(operand) == 0 else ""
+        case ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not())) | ast.UnaryOp(ast.Invert(), ast.UnaryOp(ast.Invert())):
+            return "not not"
+        case ast.Attribute(ast.Attribute(attr="T"), "T"):
+            return ".T.T"
+        case ast.BinOp(left, operator, right):
+            one, two = held_number(left), held_number(right)
+            match operator:
+                case ast.Add() | ast.Sub():
+                    odd = is_minus(right) or 0 in (one, two)
+                case ast.Mult():
+                    odd = is_negative(right) or one in (0, 1, -1) or two in (0, 1, -1)
+                case ast.Div() | ast.MatMult():
+                    odd = is_negative(right) or two in (0, 1, -1)
+                case _:
+                    odd = isinstance(operator, ast.Pow) and two in (0, 1)
+            return f"{type(operator).__name__} {one} {two}" if odd else ""
+    return ""
+
+
+def is_negative(node: ast.AST) -> bool:
+    """Whether a node is ``-x``, where x is not a number."""
+    return is_minus(node) and held_number(node) is None
+
+
+def is_difference(node: ast.AST) -> bool:
+    """Whether a node is ``a - b``, whose negative is written ``b - a``."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)

@@ -1,0 +1,355 @@
+"""The vocabulary of edits: what was meant is among the edits of what was written, near the front; nothing odd is."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from einbackprop.core.syntax import parse_python
+from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits
+
+N, D, H, C, T = 5, 6, 4, 3, 7
+
+# A network of two layers, as its backward pass sees it.
+LAYERS = Hand(
+    {
+        "dh": (N, H), "dscores": (N, C), "h": (N, H), "z": (N, H), "X": (N, D), "W2": (H, C), "W1": (D, H), "b2": (C,),
+        "b1": (H,), "y": (N,), "probs": (N, C), "dW2": (H, C), "dW1": (D, H), "db2": (C,), "db1": (H,), "mask": (N, H),
+    },
+    sizes=("N", "reg", "X.shape[0]", "H"),
+    functions=("sigmoid", "dsigmoid", "relu"),
+    literals=("0.5",),
+    counts=frozenset({"N", "H"}),
+)  # fmt: skip
+
+# The backward pass of a batch norm, by names of the web.
+NORM = Hand(
+    {
+        "dout": (N, D), "x": (N, D), "x_hat": (N, D), "gamma": (D,), "beta": (D,), "mu": (D,), "var": (D,),
+        "ivar": (D,), "dx_hat": (N, D), "dvar": (D,), "dmu": (D,), "dgamma": (D,), "dbeta": (D,), "xmu": (N, D),
+    },
+    sizes=("N", "D", "eps"),
+    counts=frozenset({"N", "D"}),
+)  # fmt: skip
+
+# A recurrent network, one round of its loop.
+LOOP = Hand(
+    {
+        "dh": (H, 1), "dh_next": (H, 1), "hs[t]": (H, 1), "hs[t - 1]": (H, 1), "xs[t]": (D, 1), "dy": (C, 1),
+        "h": (H, 1), "Whh": (H, H), "Wxh": (H, D), "Why": (C, H), "dWhh": (H, H), "dWxh": (H, D), "dWhy": (C, H),
+        "dbh": (H, 1), "draw": (H, 1), "dx": (N, T, D),
+    },
+    sizes=("t", "T", "N"),
+    counts=frozenset({"T", "N"}),
+)  # fmt: skip
+
+# A layer that is an object, and a function of images.
+OBJECT = Hand(
+    {
+        "self.x": (N, D), "self.W": (D, C), "grad": (N, C), "cache['x']": (N, D), "cache['h']": (N, H),
+        "self.dW": (D, C), "q": (2, T, H), "k": (2, T, H), "a": (2, T, T), "da": (2, T, T), "images": (2, 3, 8, 8),
+        "dimages": (2, 8, 8, 3),
+        "idx": (N,), "dE": (9, H), "rows": (N, H),
+    },
+    sizes=("self.scale", "n"),
+    counts=frozenset({"n"}),
+)  # fmt: skip
+
+EXPRESSIONS = [
+    # what was meant, what was written, what is at hand, the rank by cost that it has at most
+    ("X.T @ dh", "X @ dh", LAYERS, 5),
+    ("dscores @ W2.T", "dscores @ W2", LAYERS, 5),
+    ("np.dot(X.T, dh)", "np.dot(X, dh)", LAYERS, 3),
+    ("np.dot(X.T, dh)", "np.dot(dh, X.T)", LAYERS, 10),
+    ("np.dot(X.T, dh)", "np.dot(dh.T, X)", LAYERS, 100),
+    ("X.T @ dh", "dh.T @ X", LAYERS, 100),
+    ("X.T.dot(dh)", "dh.dot(X.T)", LAYERS, 3),
+    ("X.T @ dh", "X.T @ dscores", LAYERS, 100),
+    ("h.T @ dscores", "X.T @ dscores", LAYERS, 150),
+    ("X @ W1", "X.T @ W1", LAYERS, 5),
+    ("dscores @ W2.T", "dscores @ W1", LAYERS, 1000),
+    ("np.sum(dh, axis=0)", "np.sum(dh, axis=1)", LAYERS, 3),
+    ("dh.sum(axis=0)", "dh.sum(axis=1)", LAYERS, 3),
+    ("dh.sum(0)", "dh.sum(1)", LAYERS, 3),
+    ("np.sum(dh, axis=0)", "np.sum(dh)", LAYERS, 10),
+    ("dh.sum(axis=0)", "dh", LAYERS, 10),
+    ("dh.sum(axis=0)", "dh.mean(axis=0)", LAYERS, 3),
+    ("np.mean(dh, axis=0)", "np.sum(dh, axis=0)", LAYERS, 3),
+    ("dh.sum(axis=1, keepdims=True)", "dh.sum(axis=1)", LAYERS, 15),
+    ("dh.sum(axis=1)", "dh.sum(axis=1, keepdims=True)", LAYERS, 15),
+    ("dh", "dh.sum(axis=1)", LAYERS, 30),
+    ("-dh * h", "dh * h", LAYERS, 3),
+    ("dh * h", "-dh * h", LAYERS, 3),
+    ("probs - y", "probs + y", LAYERS, 3),
+    ("probs - y", "y - probs", LAYERS, 3),
+    ("dscores / N", "dscores", LAYERS, 3),
+    ("dscores / X.shape[0]", "dscores", LAYERS, 5),
+    ("X.T @ dh / N", "X.T @ dh", LAYERS, 10),
+    ("(probs - y) / N", "probs - y", LAYERS, 5),
+    ("X.T @ dh + reg * W1", "X.T @ dh", LAYERS, 250),
+    ("X.T @ dh + 2 * reg * W1", "X.T @ dh", LAYERS, 500),
+    ("X.T @ dh + 2 * reg * W1", "X.T @ dh + reg * W1", LAYERS, 200),
+    ("X.T @ dh + reg * W1", "X.T @ dh + reg * W2", LAYERS, 200),
+    ("X.T @ dh", "X.T @ dh + reg * W1", LAYERS, 15),
+    ("2 * dh", "dh", LAYERS, 10),
+    ("0.5 * dh", "dh", LAYERS, 80),
+    ("2 * dh", "3 * dh", LAYERS, 40),
+    ("dh", "2 * dh", LAYERS, 15),
+    ("dh * h * (1 - h)", "dh", LAYERS, 30),
+    ("dh * h * (1 - h)", "dh * h", LAYERS, 150),
+    ("dh * h * (1 - h)", "dh * (1 - h)", LAYERS, 150),
+    ("dh * h * (1 - h)", "dh * z * (1 - z)", LAYERS, 150),
+    ("dh * (1 - h ** 2)", "dh", LAYERS, 30),
+    ("dh * (1 - h ** 2)", "dh * (1 - h)", LAYERS, 100),
+    ("dh * (1 - h ** 2)", "dh * (1 + h ** 2)", LAYERS, 3),
+    ("dh * (1 - h ** 2)", "dh * (1 - z ** 2)", LAYERS, 150),
+    ("dh * (z > 0)", "dh", LAYERS, 40),
+    ("dh * (z > 0)", "dh * (z < 0)", LAYERS, 10),
+    ("dh * (z > 0)", "dh * (z >= 0)", LAYERS, 10),
+    ("dh * mask", "dh", LAYERS, 100),
+    ("dh * dsigmoid(z)", "dh * sigmoid(z)", LAYERS, 15),
+    ("dh * dsigmoid(z)", "dh * dsigmoid(h)", LAYERS, 80),
+    ("dh * dsigmoid(z)", "dh", LAYERS, 200),
+    ("dh * sigmoid(z)", "dh * z", LAYERS, 300),
+    ("(dscores @ W2.T) * h", "dscores @ W2.T", LAYERS, 40),
+    ("np.where(z > 0, dh, 0)", "np.where(z > 0, 0, dh)", LAYERS, 15),
+    ("np.maximum(0, z)", "np.minimum(0, z)", LAYERS, 10),
+    ("np.zeros_like(W1)", "np.zeros_like(W2)", LAYERS, 150),
+    ("dh * h", "dh @ h", LAYERS, 15),
+    ("dh @ W1.T", "dh * W1.T", LAYERS, 15),
+    ("dh.copy()", "dh", LAYERS, 80),
+    ("np.einsum('ij,ib->jb', W1, X)", "np.einsum('ij,ij->jb', W1, X)", LAYERS, 20),
+    ("np.einsum('nd,nh->dh', X, dh)", "np.einsum('nd,nh->hd', X, dh)", LAYERS, 5),
+    ("dout * gamma", "dout", NORM, 30),
+    ("dout * gamma", "dout * beta", NORM, 20),
+    ("np.sum(dout * x_hat, axis=0)", "np.sum(dout * x, axis=0)", NORM, 20),
+    ("np.sum(dx_hat * xmu * -0.5 * (var + eps) ** -1.5, axis=0)",
+     "np.sum(dx_hat * xmu * -0.5 * (var + eps) ** -0.5, axis=0)", NORM, 60),
+    ("np.sum(dx_hat * xmu * -0.5 * (var + eps) ** -1.5, axis=0)",
+     "np.sum(dx_hat * xmu * 0.5 * (var + eps) ** -1.5, axis=0)", NORM, 150),
+    ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * xmu / N", NORM, 800),
+    ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * xmu / N + dmu", NORM, 40),
+    ("dx_hat * ivar + 2 * dvar * xmu / N + dmu / N", "dx_hat * ivar + dvar * xmu / N + dmu / N", NORM, 250),
+    ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * x_hat / N + dmu / N", NORM, 200),
+    ("1 / np.sqrt(var + eps)", "1 / np.sqrt(var)", NORM, 150),
+    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 600),
+    ("x ** 2", "x", NORM, 200),
+    ("x", "x ** 2", NORM, 5),
+    ("ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0) - x_hat * np.sum(dx_hat * x_hat, axis=0))",
+     "ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0) - x_hat * np.sum(dx_hat * x, axis=0))", NORM, 100),
+    ("ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0))", "ivar / N * (dx_hat - np.sum(dx_hat, axis=0))", NORM, 500),
+    ("gamma * (x_hat - mu)", "gamma * x_hat", NORM, 500),
+    ("draw @ hs[t - 1].T", "draw @ hs[t].T", LOOP, 10),
+    ("draw @ hs[t - 1].T", "draw @ xs[t - 1].T", LOOP, 60),
+    ("np.dot(Whh.T, draw)", "np.dot(Whh, draw)", LOOP, 3),
+    ("Why.T @ dy + dh_next", "Why.T @ dy", LOOP, 40),
+    ("dh_next + Whh.T @ draw", "dh_next", replace(LOOP, wanted=(H, 1)), 600),
+    ("dx[:, t, :]", "dx[:, t - 1, :]", LOOP, 10),
+    ("dx[:, :-1]", "dx[:, 1:]", LOOP, 20),
+    ("dx[:, t]", "dx", LOOP, 250),
+    ("range(T - 1)", "range(T)", LOOP, 10),
+    ("reversed(range(T))", "range(T)", LOOP, 20),
+    ("self.x.T @ grad", "cache['x'].T @ grad", OBJECT, 60),
+    ("cache['x'].T @ grad", "cache['h'].T @ grad", OBJECT, 15),
+    ("grad @ self.W.T", "grad @ self.W", OBJECT, 5),
+    ("q @ k.transpose(0, 2, 1)", "q @ k", OBJECT, 400),
+    ("self.scale * da @ k", "da @ k", OBJECT, 15),
+    ("da.swapaxes(-1, -2) @ q", "da @ q", OBJECT, 15),
+    ("a * (da - np.sum(da * a, axis=-1, keepdims=True))", "a * (da - np.sum(da * a, axis=-1))", OBJECT, 15),
+    ("a * (da - np.sum(da * a, axis=-1, keepdims=True))",
+     "a * (da - np.sum(da * a, axis=0, keepdims=True))", OBJECT, 10),
+    ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", OBJECT, 1000),
+    ("dimages.transpose(0, 3, 1, 2)", "dimages.transpose(0, 1, 2, 3)", OBJECT, 10),
+    ("rows.reshape(dE.shape)", "rows.reshape(q.shape)", OBJECT, 800),
+    ("rows[idx]", "rows", OBJECT, 400),
+]  # fmt: skip
+
+STATEMENTS = [
+    ("dW1 += X.T @ dh", "dW1 = X.T @ dh", LAYERS, 3),
+    ("dW1 = X.T @ dh", "dW1 += X.T @ dh", LAYERS, 3),
+    ("dW1 -= X.T @ dh", "dW1 += X.T @ dh", LAYERS, 3),
+    ("dscores /= N", "dscores *= N", LAYERS, 3),
+    ("dW2 = h.T @ dscores", "dW1 = h.T @ dscores", LAYERS, 20),
+    ("np.add.at(dE, idx, rows)", "dE[idx] += rows", OBJECT, 10),
+    ("return dW1, db1", "return db1, dW1", LAYERS, 3),
+    ("return dW1, db1, dW2", "return dW1, db1", LAYERS, 150),
+    ("return {'W1': dW1, 'b1': db1}", "return {'W1': db1, 'b1': dW1}", LAYERS, 3),
+    ("dW1, db1 = back(dh)", "db1, dW1 = back(dh)", LAYERS, 3),
+    ("dh[z <= 0] = 0", "dh[z < 0] = 0", LAYERS, 5),
+    ("dh[z <= 0] = 0", "dh[h <= 0] = 0", LAYERS, 20),
+    ("dx[:, t, :] = Wxh.T @ draw", "dx[:, t - 1, :] = Wxh.T @ draw", LOOP, 5),
+    ("dscores = probs\ndscores /= N", "dscores = probs", LAYERS, 5),
+    ("dh[z <= 0] = 0\ndW1 = X.T @ dh", "dW1 = X.T @ dh", LAYERS, 30),
+    ("dW1 = X.T @ dh\ndW1 += reg * W1", "dW1 = X.T @ dh", LAYERS, 80),
+    ("dh_next = dh\ndy = hs[t]", "dy = hs[t]", LOOP, 400),
+    ("", "dh *= h", LAYERS, 5),
+    ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "if t >= 0:\n    dWhh += draw @ hs[t - 1].T", LOOP, 3),
+    ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "dWhh += draw @ hs[t - 1].T", LOOP, 200),
+    ("dWhh += draw @ hs[t - 1].T", "if t > 0:\n    dWhh += draw @ hs[t - 1].T", LOOP, 20),
+    ("for t in reversed(range(T)):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 10),
+    ("for t in range(T - 1):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 3),
+    ("back(dh, z)", "back(z, dh)", LAYERS, 3),
+    ("dh = dh * h", "dh *= h", LAYERS, 20),
+]  # fmt: skip
+
+NAMES = st.sampled_from(("dh", "h", "z", "X", "W1", "mask", "N", "reg", "2", "0.5", "h[t]", "self.x", "c['x']", "X.T"))
+
+
+def joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Expressions made of smaller ones."""
+    operators = st.sampled_from(("+", "-", "*", "/", "@", "**", ">", "&", "* -1 *"))
+    functions = st.sampled_from(
+        ("np.sum({}, axis=0)", "np.exp({})", "-{}", "({}).sum(1)", "np.dot({}, dh)", "f({}, h)", "({})[:, 1:]",
+         "({}).T", "({})[t - 1]", "np.where({} > 0, dh, 0)", "1 - {}", "({}, z)", "[{} for i in range(N)]",
+         "{} if N else h", "np.einsum('ij,jk->ik', {}, X)")
+    )  # fmt: skip
+    binary = st.builds(lambda a, sign, b: f"({a}) {sign} ({b})", inner, operators, inner)
+    return binary | st.builds(lambda function, a: function.format(f"({a})"), functions, inner)
+
+
+WRITTEN = st.recursive(NAMES, joined, max_leaves=4)
+ODD = ("--", "/ -1", "* 1 ", "/ 1 ", ".T.T", "not not", "~~")
+
+
+def value_of(text: str) -> ast.expr:
+    return parse_python(text, mode="eval").body
+
+
+def ranked(edits: list[Edit]) -> list[Edit]:
+    return sorted(edits, key=lambda edit: edit.cost)
+
+
+@pytest.mark.parametrize(("meant", "written", "hand", "bound"), EXPRESSIONS)
+def test_what_was_meant_is_among_the_edits_of_an_expression(meant: str, written: str, hand: Hand, bound: int) -> None:
+    found = [ast.dump(edit.value) for edit in ranked([*expression_edits(value_of(written), hand)]) if edit.value]
+    assert ast.dump(value_of(meant)) in found
+    assert found.index(ast.dump(value_of(meant))) < bound
+
+
+@pytest.mark.parametrize(("meant", "written", "hand", "bound"), STATEMENTS)
+def test_what_was_meant_is_among_the_edits_of_a_statement(meant: str, written: str, hand: Hand, bound: int) -> None:
+    (statement,) = parse_python(written).body
+    found = [ast.unparse(ast.Module([*edit.statements], [])) for edit in ranked([*statement_edits(statement, hand)])]
+    spelled = ast.unparse(parse_python(meant))
+    assert spelled in found
+    assert found.index(spelled) < bound
+
+
+@given(WRITTEN, st.sampled_from((LAYERS, NORM, LOOP, OBJECT)))
+@settings(max_examples=15, deadline=None)
+def test_edits_are_other_expressions_that_can_be_written_down(written: str, hand: Hand) -> None:
+    value = value_of(written)
+    before = ast.dump(value, include_attributes=True)
+    edits = [edit.value for edit in expression_edits(value, hand)]
+    assert ast.dump(value, include_attributes=True) == before
+    dumps = [ast.dump(edit) for edit in edits if edit is not None]
+    assert len(dumps) == len(edits) == len({*dumps})
+    assert ast.dump(value) not in dumps
+    for edit, dump in zip(edits, dumps, strict=True):
+        text = ast.unparse(edit)
+        assert ast.dump(value_of(text)) == dump, text
+        assert not [odd for odd in ODD if odd in text and odd not in ast.unparse(value)], text
+
+
+@given(WRITTEN, st.sampled_from(("y = {}", "dh += {}", "return {}, h", "c['x'] = {}", "h[t] = {}", "f({}, h)",
+                                 "if {}:\n    y = z", "for t in {}:\n    y += z")))  # fmt: skip
+@settings(max_examples=15, deadline=None)
+def test_edits_of_statements_are_others_that_can_be_written_down(written: str, form: str) -> None:
+    (statement,) = parse_python(form.format(written)).body
+    before = ast.dump(statement, include_attributes=True)
+    edits = [ast.unparse(ast.Module([*edit.statements], [])) for edit in statement_edits(statement, LAYERS)]
+    assert ast.dump(statement, include_attributes=True) == before
+    assert len({*edits}) == len(edits)
+    assert ast.unparse(statement) not in edits
+    for text in edits:
+        parse_python(text)
+
+
+def test_statements_have_the_place_of_the_one_they_stand_for() -> None:
+    statement = parse_python("\n\n\ndh = dh * h").body[0]
+    for edit in statement_edits(statement, LAYERS):
+        assert all(new.lineno == 4 for new in edit.statements)
+        assert bool(edit.statements) != edit.removed
+
+
+def test_what_does_not_broadcast_to_what_is_wanted_is_not_tried() -> None:
+    texts = {ast.unparse(edit.value) for edit in expression_edits(value_of("h"), LAYERS) if edit.value}
+    fitting = replace(LAYERS, wanted=(N, H))
+    fewer = {ast.unparse(edit.value) for edit in expression_edits(value_of("h"), fitting) if edit.value}
+    assert {"h * W2", "h * dh", "h + b1"} <= texts
+    assert "h * W2" not in fewer
+    assert {"h * dh", "h + b1"} <= fewer
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "message"),
+    [
+        ("X @ dh", "X.T @ dh", "X must be transposed here: X.T"),
+        ("dscores", "dscores / N", "the 1/N of the mean is missing"),
+        ("np.sum(dh, axis=1)", "np.sum(dh, axis=0)", "axis 0 is needed, not 1"),
+        ("dh", "dh * (1 - h ** 2)", "the derivative of tanh is missing: multiply by (1 - h ** 2)"),
+        ("dW1", "dW2", "dW2 must stand here, not dW1"),
+        ("dW1", "dW1 + reg * W1", "a term is missing: + reg * W1"),
+        ("dh", "dh.sum(axis=0)", "the sum over axis 0 is missing"),
+        ("dh * h", "-dh * h", "the sign of dh * h is wrong"),
+    ],
+)
+def test_an_edit_says_what_is_wrong(written: str, meant: str, message: str) -> None:
+    edits = {ast.unparse(e.value): e.message for e in expression_edits(value_of(written), LAYERS) if e.value}
+    assert edits[meant] == message
+
+
+CODE = """
+def backward(self, dout, cache, idx):
+    N = dout.shape[0]
+    hs = cache['hs']
+    for t in range(len(hs)):
+        g = hs[t] * self.scale + hs[t - 1][:, :2] + scale(g) + table[idx]
+    return g / len(dout)
+"""
+
+
+def scale(x: float) -> float:
+    return 2 * x
+
+
+def test_a_hand_holds_what_a_frame_has() -> None:
+    layer = SimpleNamespace(scale=0.5, W=np.ones((3, 4)), name="linear")
+    hidden = [np.ones((5, 3)), np.ones((5, 3))]
+    cache = {"hs": hidden, "x": np.ones((5, 6))}
+    arrays = {"dout": np.ones((5, 3)), "idx": np.arange(5)}
+    variables = {"self": layer, **arrays, "cache": cache, "N": 5, "hs": hidden, "t": 1}
+    module = {"xp": np, "scale": scale, "table": np.ones((9, 3)), "unnamed": np.ones(8), "other": 7}
+    hand = hand_of(variables, module, parse_python(CODE).body[0], ("0.1",), (5, 3))
+    expected = {
+        "dout": (5, 3), "idx": (5,), "table": (9, 3), "self.W": (3, 4), "cache['x']": (5, 6), "hs[t]": (5, 3),
+        "hs[t - 1]": (5, 3), "hs[t - 1][:, :2]": (5, 2), "table[idx]": (5, 3),
+    }  # fmt: skip
+    assert expected.items() <= hand.shapes.items()
+    assert "unnamed" not in hand.shapes
+    assert {"N", "t", "self.scale", "len(hs)", "len(dout)", "dout.shape[0]"} <= {*hand.sizes}
+    assert "other" not in hand.sizes
+    assert {"N", "len(dout)"} <= hand.counts
+    assert "self.scale" not in hand.counts
+    assert hand.functions == ("scale",)
+    assert {"cache", "hs"} <= {*hand.others}
+    assert (hand.literals, hand.numpy, hand.wanted) == (("0.1",), "xp", (5, 3))
+
+
+def test_a_hand_calls_nothing_of_the_users() -> None:
+    class Layer:
+        @property
+        def x(self) -> np.ndarray:
+            raise AssertionError
+
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(name)
+
+    code = parse_python("def f(layer):\n    return layer.x + layer.y[0]").body[0]
+    assert not hand_of({"layer": Layer()}, {}, code).shapes
