@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from einbackprop.checking.answers import User
 from einbackprop.checking.certifying import Reference, unit, widened
-from einbackprop.core.nesting import Path, duplicate, rebuild
-from einbackprop.diagnosis.hooks import Site
+from einbackprop.core.nesting import Path, duplicate, rebuild, root
+from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
@@ -201,6 +201,10 @@ class Made:
     shapes : list of tuple of shapes
     entangled : bool
         Whether a value was a view of other memory, or an array that another statement had made.
+    depth : int
+        How many functions are called in one another there.
+    passes : bool
+        Whether it made nothing that was not there before, as ``return dx`` does.
     first : int
         How many values were made before the first one.
     """
@@ -210,6 +214,8 @@ class Made:
     values: list[Array] = field(default_factory=list)
     shapes: list[tuple[tuple[int, ...], ...]] = field(default_factory=list)
     entangled: bool = False
+    passes: bool = True
+    depth: int = 0
     whole: Any = None
 
     @property
@@ -231,21 +237,35 @@ class Recording:
         self.made_by: dict[Site, Made] = {}
         self.fired = 0
         self._known: dict[int, Any] = {}
+        self._values: set[bytes] = set()
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
         self.fired += 1
         if site not in self.made_by:
-            self.made_by[site] = Made(site, self.fired, whole=value)
+            self.made_by[site] = Made(site, self.fired, depth=depth_of(frame), whole=value)
         entry = self.made_by[site]
         parts = list(numbers(value))
         entry.values.append(flat(value))
+        content = entry.values[-1].tobytes()
+        views = bool(parts) and all(isinstance(p, np.ndarray) and id(root(p)) in self._known for p in parts)
+        entry.passes &= views or content in self._values
+        self._values.add(content)
         entry.shapes.append(tuple(np.shape(part) for part in parts))
         for part in parts:
             if isinstance(part, np.ndarray):
                 entry.entangled |= part.base is not None or id(part) in self._known
                 self._known[id(part)] = part
+                self._known[id(root(part))] = root(part)
         return value
+
+
+def depth_of(frame: FrameType | None) -> int:
+    """How many functions are called in one another."""
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 class Shift:
@@ -255,6 +275,8 @@ class Shift:
     ----------
     by : mapping of Site to array
         For all runs, one after the other; what is too short goes on with zeros.
+    grown : mapping of Site to shape
+        The shapes to which values are broadcast first.
 
     Attributes
     ----------
@@ -262,8 +284,8 @@ class Shift:
         The numbers as they are with that.
     """
 
-    def __init__(self, by: Mapping[Site, Array]) -> None:
-        self.by = by
+    def __init__(self, by: Mapping[Site, Array], grown: Mapping[Site, tuple[int, ...]] | None = None) -> None:
+        self.by, self.grown = by, grown or {}
         self.seen: dict[Site, list[Array]] = {site: [] for site in by}
         self._at = dict.fromkeys(by, 0)
 
@@ -274,6 +296,8 @@ class Shift:
             return value
         parts = []
         for part in numbers(value):
+            if site in self.grown:
+                part = np.broadcast_to(np.asarray(part), self.grown[site])
             size, start = int(np.size(part)), self._at[site]
             self._at[site] += size
             delta = by[start : start + size]
@@ -282,6 +306,43 @@ class Shift:
             parts.append(shifted(part, delta))
             self.seen[site].append(np.asarray(parts[-1], dtype=np.float64).ravel())
         return with_numbers(value, iter(parts))
+
+
+class Put:
+    """A watcher that puts other values in the place of those that one statement makes, run after run."""
+
+    def __init__(self, site: Site, values: Sequence[Any]) -> None:
+        self._site, self._values = site, iter(values)
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        return next(self._values, value) if site is self._site else value
+
+
+class Both:
+    """Two watchers: the first sees what statements make, the second changes it."""
+
+    def __init__(self, first: Watcher, second: Watcher) -> None:
+        self._first, self._second = first, second
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        self._first.made(site, value, frame)
+        return self._second.made(site, value, frame)
+
+
+def conformed(value: Any, shapes: Sequence[tuple[int, ...]]) -> Array | None:
+    """All numbers of a value, broadcast to given shapes, one after the other; None where they cannot be."""
+    parts = list(numbers(value))
+    if len(parts) != len(shapes):
+        return None
+    found = []
+    for part, shape in zip(parts, shapes, strict=True):
+        try:
+            found.append(np.broadcast_to(np.asarray(part, dtype=np.float64), shape).ravel())
+        except ValueError:
+            return None
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def stacked(gradients: Gradients, names: Sequence[str]) -> Array:

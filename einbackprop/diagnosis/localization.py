@@ -9,8 +9,8 @@ not linear). No code is read for that.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,8 @@ STEPS = 400_000
 """Values that statements may make in all runs for one statement; as many steps as a few seconds have."""
 LARGEST = 600
 """Entries of what a statement makes that are shifted one by one."""
+GROWN = 64
+"""The same of a value that should have had more axes."""
 SMALL = 1e-4
 """How far values are shifted, relative to the largest."""
 NEWTON = 4
@@ -50,6 +52,12 @@ class Suspect:
         By how much what it made is off, as far as the gradients show.
     is_unique : bool
         Whether no other value would do as well.
+    grown : tuple of int or None
+        The shape that what it made must have, if that is another: what it made is broadcast to that.
+    feeds_back : bool
+        Whether what it makes in one run depends on what it made before.
+    expected : list of array
+        What it should have made, run after run, where that is known.
     roughness : float
         How far the gradients may be from what the Jacobian says, relative to their largest entries.
     """
@@ -61,11 +69,24 @@ class Suspect:
     shift: Array | None = None
     is_unique: bool = False
     roughness: float = LINEAR
+    grown: tuple[int, ...] | None = None
+    feeds_back: bool = False
+    expected: list[Array] = field(default_factory=list)
 
     @property
     def site(self) -> Site:
         """Where it stands."""
         return self.made.site
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is known exactly how the gradients depend on it."""
+        return self.jacobian is not None and self.roughness == LINEAR
+
+    @property
+    def is_excluded(self) -> bool:
+        """Whether no value of its would set right all gradients that depend on it."""
+        return self.is_linear and self.shift is None
 
 
 class Localization:
@@ -101,6 +122,11 @@ class Localization:
         self.in_loss = watched.made_by
 
     @cached_property
+    def deepest(self) -> int:
+        """How many functions are called in one another, at most, where statements make values."""
+        return max((made.depth for made in self.made), default=0)
+
+    @cached_property
     def _usual(self) -> float:
         """How large values usually are."""
         sizes = [largest for made in self.made if (largest := made.largest)]
@@ -134,6 +160,15 @@ class Localization:
             made = self.in_loss.get(site)
             self._trusted[site] = made is not None and self._moves_loss(made)
         return self._trusted[site]
+
+    def is_forward(self, site: Site) -> bool:
+        """Whether a statement runs before the loss is computed, where the loss runs it."""
+        return site in self.in_loss and self.in_loss[site].first < self._last_trusted
+
+    @cached_property
+    def _last_trusted(self) -> int:
+        """When the loss made the last value that was not there before."""
+        return max((m.first for m in self.in_loss.values() if not m.passes and self.is_trusted(m.site)), default=0)
 
     def _moves_loss(self, made: Made) -> bool:
         with self.version.watched_by(Shift({made.site: self._nudge(made)})):
@@ -172,17 +207,32 @@ class Localization:
             if reach is None:
                 found.append(Suspect(made, self.wrong))
             elif reach & self.wrong:
-                found.append(self.solved(made, reach))
+                suspect = self.solved(Suspect(made, reach))
+                if suspect.is_excluded:
+                    suspect = next((s for s in self._grown(suspect) if s.shift is not None), suspect)
+                found.append(suspect)
         return found
 
-    def solved(self, made: Made, reach: frozenset[str]) -> Suspect:
-        """What a statement should have made, if that can be found."""
+    def _grown(self, suspect: Suspect) -> Iterator[Suspect]:
+        """A statement whose value should have had another shape: one to which it can be broadcast."""
+        made = suspect.made
+        if len(made.values) != 1 or len(made.shapes[0]) != 1:
+            return
+        own = made.shapes[0][0]
+        for shape in sorted({s for other in self.made for shapes in other.shapes for s in shapes}, key=np.prod):
+            if shape != own and broadcasts(own, shape) and np.prod(shape) <= GROWN:
+                values = [np.broadcast_to(made.values[0].reshape(own), shape).ravel()]
+                larger = replace(made, values=values, shapes=[(shape,)])
+                yield self.solved(Suspect(larger, suspect.reach, grown=shape))
+
+    def solved(self, suspect: Suspect) -> Suspect:
+        """A suspect with what it should have made, if that can be found."""
         assert self.before is not None
-        suspect = Suspect(made, reach)
+        made, reach = suspect.made, suspect.reach
         names = tuple(n for n in self.experiment.truth if self.experiment.has_shape(n, self.before) and n in reach)
         if not names or made.entries > LARGEST or made.entries * (self.fired + 20) > STEPS:
             return suspect
-        jacobian = self._jacobian(made, names)
+        jacobian = self._jacobian(suspect, names)
         if jacobian is None or not np.all(np.isfinite(jacobian)):
             return suspect
         suspect.names, suspect.jacobian = names, jacobian
@@ -190,7 +240,7 @@ class Localization:
         rank = int(np.linalg.matrix_rank(jacobian, tol=1e-9 * float(np.abs(jacobian).max(initial=0.0))))
         suspect.is_unique = rank == made.entries
         suspect.roughness = LINEAR if self._is_linear(suspect) else CURVED
-        suspect.shift = self._newton(made, names, inverse)
+        suspect.shift = self._newton(suspect, inverse)
         return suspect
 
     def _is_linear(self, suspect: Suspect) -> bool:
@@ -198,35 +248,57 @@ class Localization:
         assert self.before is not None
         assert suspect.jacobian is not None
         by = 0.3 * self._nudge(suspect.made) / 1e-3
-        moved = self.run(Shift({suspect.site: by}))
+        shift = self._shift(suspect, by)
+        moved = self.run(shift)
+        suspect.feeds_back = len(suspect.made.values) > 1 and not self._only_moved(suspect, shift, by)
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in suspect.names):
             return False
         now, then = stacked(self.before, suspect.names), stacked(moved, suspect.names)
         scale = float((np.abs(suspect.jacobian) @ np.abs(by)).max(initial=0.0))
         return bool(np.abs(then - now - suspect.jacobian @ by).max(initial=0.0) <= LINEAR * scale)
 
-    def _jacobian(self, made: Made, names: Sequence[str]) -> Array | None:
+    def _jacobian(self, suspect: Suspect, names: Sequence[str]) -> Array | None:
         assert self.before is not None
+        made = suspect.made
         now, step = stacked(self.before, names), SMALL * self._size(made)
         columns = []
         for n in range(made.entries):
             by = np.zeros(n + 1)
             by[n] = step
-            moved = self.run(Shift({made.site: by}))
+            moved = self.run(self._shift(suspect, by))
             if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
                 return None
             columns.append((stacked(moved, names) - now) / step)
         return np.array(columns).T if columns else None
 
-    def _newton(self, made: Made, names: Sequence[str], inverse: Array) -> Array | None:
+    def _only_moved(self, suspect: Suspect, shift: Shift, by: Array) -> bool:
+        """Whether what a statement made moved by what was added to it, and by nothing else."""
+        seen, own = np.concatenate(shift.seen[suspect.site]), np.concatenate(suspect.made.values)
+        return seen.shape == own.shape and bool(np.allclose(seen - by, own, rtol=1e-9, atol=1e-9 * self._usual))
+
+    def _shift(self, suspect: Suspect, by: Array) -> Shift:
+        grown = {} if suspect.grown is None else {suspect.site: suspect.grown}
+        return Shift({suspect.site: by}, grown)
+
+    def _newton(self, suspect: Suspect, inverse: Array) -> Array | None:
         """The shift with which the gradients are right; None where there is none."""
-        shift = np.zeros(made.entries)
+        shift, names = np.zeros(suspect.made.entries), suspect.names
         now = self.before
         for _ in range(NEWTON):
             if now is None or not all(self.experiment.has_shape(name, now) for name in names):
                 return None
             shift = shift + inverse @ (stacked(self.experiment.truth, names) - stacked(now, names))
-            now = self.run(Shift({made.site: shift}))
+            watcher = self._shift(suspect, shift)
+            now = self.run(watcher)
             if not self.experiment.wrong(now) & set(names):
+                suspect.expected = watcher.seen[suspect.site]
                 return shift
         return None
+
+
+def broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False

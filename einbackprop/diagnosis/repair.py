@@ -17,9 +17,19 @@ from types import FrameType
 import numpy as np
 
 from einbackprop.diagnosis.crashes import stopped
-from einbackprop.diagnosis.experiments import Array, Experiment, Made, Recording, shapes_of
-from einbackprop.diagnosis.hooks import Site
-from einbackprop.diagnosis.localization import LINEAR, STEPS, Localization, Suspect
+from einbackprop.diagnosis.experiments import (
+    Array,
+    Both,
+    Experiment,
+    Gradients,
+    Made,
+    Put,
+    Recording,
+    Shift,
+    shapes_of,
+)
+from einbackprop.diagnosis.hooks import Site, Watcher
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -32,6 +42,8 @@ UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
 """Edits with which the whole code is run, at most."""
+PUT = 150
+"""Values that are put in the place of one statement's."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
 UNSEEN = 0.1
@@ -39,10 +51,11 @@ UNSEEN = 0.1
 SETTLED = 0.6
 """What an edit costs more on a statement that makes the gradient of a value already."""
 OF_LOSS = 0.8
-"""The same on a statement that the loss runs as well, though it does not depend on what it makes."""
+"""The same on a statement of the forward: it made what the loss does not depend on, such as a cache."""
 PASSED = 0.6
-"""The same of an edit around a value that the statement does not make itself: a name, the result of a call."""
-PASSING = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+"""The same of an edit around a value that was there before the statement: a name, the result of a call."""
+OUTER = 0.05
+"""The same for each function that is called around such a statement."""
 EXPLAINED = -0.3
 """The same on a statement that should have made one, as the gradients show."""
 
@@ -160,7 +173,8 @@ class Round:
         suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
-        self.groups = [self.alone]
+        likely = [t for t in self.alone if not self._is_remote(t.suspect)]
+        self.groups = [likely, [t for t in self.alone if t not in likely]]
         if self._raises:
             self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
 
@@ -179,14 +193,23 @@ class Round:
         """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
         for table in tables:
             table.begin(limit)
-        trying = Trying(tables, self.localization.literals)
-        with self.version.watched_by(trying):
-            self.experiment.run()
+        together = [t for t in tables if not (t.suspect.feeds_back and t.suspect.shift is not None)]
+        self._run(Trying(together, self.localization.literals))
+        for table in tables:
+            shift = table.suspect.shift
+            if table not in together and shift is not None:  # as it is once what was made before is right
+                trying = Trying([table], self.localization.literals)
+                self._run(Both(trying, Shift({table.suspect.site: shift})))
         for table in tables:
             frame = self._frames.get(table.suspect.site)
             if frame is not None:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.literals)
+
+    def _is_remote(self, suspect: Suspect) -> bool:
+        """Whether a statement hands on what others made, or is of the forward, and nothing says that it is wrong."""
+        passes = suspect.made.passes or self.localization.is_forward(suspect.site)
+        return passes and not (suspect.is_linear and suspect.shift is not None)
 
     @property
     def _raises(self) -> bool:
@@ -194,14 +217,12 @@ class Round:
 
     def _is_alone(self, suspect: Suspect) -> bool:
         """Whether a statement can be at fault for everything."""
-        if not self.wrong <= suspect.reach:
-            return False
-        return suspect.shift is not None or not self._is_measured(suspect)
+        return self.wrong <= suspect.reach and not suspect.is_excluded
 
     def _is_measured(self, suspect: Suspect) -> bool:
-        """Whether it is known exactly how the wrong gradients depend on a statement."""
-        known = suspect.jacobian is not None and suspect.roughness == LINEAR
-        return known and suspect.reach & self.wrong <= set(suspect.names)
+        """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
+        known = suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
+        return known and (not suspect.feeds_back or (suspect.is_unique and suspect.shift is not None))
 
     # One edit for everything
 
@@ -220,6 +241,10 @@ class Round:
                 if found is not None:
                     return found
         return None
+
+    def _run(self, watcher: Watcher) -> Gradients | None:
+        with self.version.watched_by(watcher):
+            return self.experiment.run()
 
     def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
         """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
@@ -243,25 +268,36 @@ class Round:
         return None
 
     def _fitting(self, tables: Iterable[Table]) -> Iterator[Repair]:
-        """The edits of expressions whose values fit what some of the gradients need, and spoil none."""
+        """The edits of expressions whose values some of the gradients need, and that spoil none."""
         for table in tables:
             suspect = table.suspect
-            if not self._is_measured(suspect):
-                continue
-            gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
-            for trial in table.trials:
-                if trial.code is None:
-                    continue
-                right = fits(self.experiment, trial, suspect, gap)
-                if right & self.wrong and suspect.reach - self.wrong <= right:
-                    yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
+            if self._is_measured(suspect):
+                gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
+                for trial in table.trials:
+                    right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
+                    if right & self.wrong and suspect.reach - self.wrong <= right:
+                        yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
+            elif len(suspect.made.values) == 1:
+                yield from self._put(table)
+
+    def _put(self, table: Table) -> Iterator[Repair]:
+        """The same of a statement that runs once and whose Jacobian says too little: each value is put there."""
+        runnable = (trial for trial in self._distinct(table) if trial.code is not None)
+        for trial in islice(runnable, PUT):
+            if self.whole > 0:
+                self.whole -= 1
+                wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
+                if wrong < self.wrong:
+                    yield self._repair(table, trial.edit, self._likelihood(table.suspect), self.wrong - wrong)
 
     def _unseen(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
         """The edits below some cost of which no value is known to fit, the likeliest first, each once."""
         found: list[Repair] = []
         for table in tables:
+            once = len(table.suspect.made.values) == 1
             for trial in self._distinct(table):
-                found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
+                if trial.code is None or not once:
+                    found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
         for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand):
                 change = Change((site.file, site.definition), statement, edit.statements)
@@ -285,7 +321,8 @@ class Round:
                 yield trial
             elif not self._is_measured(table.suspect):
                 key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
-                is_other = not self._raises or shapes_of(trial.raw) != shapes_of(table.suspect.made.whole)
+                raw = trial.raw[0] if trial.raw else None
+                is_other = not self._raises or shapes_of(raw) != shapes_of(table.suspect.made.whole)
                 if key not in seen and key != own and is_other:
                     seen.add(key)
                     yield trial
@@ -306,10 +343,10 @@ class Round:
         site = table.suspect.site
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
-        if site in self.localization.in_loss:
+        if self.localization.is_forward(site):
             penalty += OF_LOSS
-        if isinstance(site.value, PASSING) and any(node is site.value for node in ast.walk(edit.value)):
-            penalty += PASSED
+        if table.suspect.made.passes and any(node is site.value for node in ast.walk(edit.value)):
+            penalty += PASSED + OUTER * (self.localization.deepest - table.suspect.made.depth)
         return Repair(site, edit, change, edit.cost + penalty, mends)
 
     def _likelihood(self, suspect: Suspect) -> float:

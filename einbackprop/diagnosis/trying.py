@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Array, Experiment, flat, is_number, shapes_of
+from einbackprop.diagnosis.experiments import Array, Experiment, conformed, flat, is_number, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import mangled
@@ -40,14 +40,14 @@ class Trial:
         None where it must not be evaluated there, since it may change something.
     values : list of array
         The numbers of each run, one after the other.
-    raw : object
-        The value of the first run.
+    raw : list of object
+        The values of the first runs.
     """
 
     edit: Edit
     code: CodeType | None
     values: list[Array] = field(default_factory=list)
-    raw: Any = None
+    raw: list[Any] = field(default_factory=list)
 
 
 class Table:
@@ -84,13 +84,13 @@ class Table:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
         if self.hand is None:
-            wanted = np.shape(value) if self.keeps_shape and is_number(value) else None
+            wanted = self.suspect.grown or (np.shape(value) if self.keeps_shape and is_number(value) else None)
             self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
             self._waiting = sorted(expression_edits(self.suspect.site.value, self.hand), key=lambda e: -e.cost)
         if self._runs == 0:
             self.trials = list(self._candidates(names))
         if self._runs < RUNS:
-            shapes = shapes_of(value)
+            shapes = shapes_of(value) if self.suspect.grown is None else [self.suspect.grown]
             self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, shapes)]
         self._runs += 1
 
@@ -113,11 +113,12 @@ class Table:
             if is_deep(error) and is_from_outside(error):
                 raise
             return False
-        if self.keeps_shape and shapes and shapes_of(made) != shapes:
+        values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
+        if values is None:
             return False
-        if not trial.values:
-            trial.raw = made
-        trial.values.append(flat(made))
+        if self._runs == 0:
+            trial.raw.append(made)
+        trial.values.append(values)
         return True
 
 
@@ -225,6 +226,11 @@ def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[st
     made, now = np.concatenate(suspect.made.values), np.concatenate(trial.values) if trial.values else np.zeros(0)
     if made.shape != now.shape or not np.all(np.isfinite(now)):
         return frozenset()
+    if suspect.feeds_back:
+        wanted = np.concatenate(suspect.expected) if suspect.expected else np.zeros(0)
+        scale = float(np.abs(wanted).max(initial=0.0))
+        same = wanted.shape == now.shape and np.abs(wanted - now).max(initial=0.0) <= 10 * experiment.tolerance * scale
+        return frozenset(suspect.names) if same else frozenset()
     moved, reach = suspect.jacobian @ (now - made), np.abs(suspect.jacobian) @ (np.abs(now) + np.abs(made))
     found, at = [], 0
     for name in suspect.names:
