@@ -119,7 +119,7 @@ class Cotangents:
         known, number, axes = found
         factor = simple_factor(number, self._sizes)
         amount = text(factor_markup(factor, self._view, alone=True))
-        return Meaning(known.kind, known.of, float(factor.value(self._sizes).real), axes, amount)
+        return Meaning(known.kind, known.of, float(factor.value(self._sizes).real), axes, amount, known.value)
 
     @cached_property
     def _identifier(self) -> Identifier:
@@ -265,15 +265,16 @@ class _Derivation:
             of_shape = {frozenset(filter(None, spelling.axes)): spelling for spelling in reversed(spelled)}
             for spelling in of_shape.values():
                 array, noise = arranged(found.values[value], spelling), found.noise.get(value, 0.0)
-                yield Known(kind, spelling.text, array, noise, names.tails, is_wanted)
+                yield Known(kind, spelling.text, array, noise, names.tails, is_wanted, value)
 
     def _parts(self, derived: Program, made: Evaluated, whole: Collection[str]) -> Iterator[Known]:
         """The values of the derivative that are no cotangents: terms and factors of one."""
         for equation in reversed(derived.equations):
             name = equation.out.name
-            of = self.names.get(derived.origins.get(name, ""), Names()).bound
+            origin = derived.origins.get(name, "")
+            of = self.names.get(origin, Names()).bound
             if of and name in made.values and name not in whole:
-                yield Known("part", of[0].text, made.values[name], made.noise.get(name, 0.0))
+                yield Known("part", of[0].text, made.values[name], made.noise.get(name, 0.0), value=origin)
 
     def _described(self, value: str) -> str:
         """What is said of a value without a name: what it goes into, an expression that gives it, or its line."""
@@ -345,4 +346,4 @@ def slopes(program: Program, forward: Mapping[str, Array]) -> Iterator[Known]:
             (slope,) = interpretation.run(derived, [flat, np.ones_like(flat)])
             name = program.labels.get(equation.out.name, "").strip("_")
             of = f"the {equation.function}" + (f" that makes {name}" if name else "")
-            yield Known("slope", of, slope.reshape(forward[read.name].shape))
+            yield Known("slope", of, slope.reshape(forward[read.name].shape), value=equation.out.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations, product
@@ -41,6 +41,8 @@ class Meaning:
         Axes of size 1 are not counted.
     amount : str
         The factor as it is written: ``1/B`` where B is the size of one dimension only.
+    value : str
+        The name of ``of`` in the program.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Meaning:
     factor: float = 1.0
     axes: tuple[int, ...] = ()
     amount: str = "1"
+    value: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -76,7 +79,7 @@ class Known:
 
     Attributes
     ----------
-    kind, of
+    kind, of, value
         As those of a `Meaning`.
     array : array
     noise : float
@@ -93,6 +96,7 @@ class Known:
     noise: float = 0.0
     tails: frozenset[str] = frozenset()
     is_wanted: bool = True
+    value: str = ""
 
 
 class Identifier:
@@ -103,7 +107,7 @@ class Identifier:
         for place, one in enumerate(known):
             array = np.squeeze(numeric(one.array))
             if array.ndim <= MOST_AXES and array.size and array.dtype.kind in "fiu" and np.isfinite(array).all():
-                plain = Known(one.kind, one.of, array.astype(np.float64), one.noise, one.tails, one.is_wanted)
+                plain = replace(one, array=array.astype(np.float64))
                 self._by_shape.setdefault(tuple(sorted(array.shape)), []).append((place, plain))
         self._marks = {
             shape: np.array([invariants(one.array) for _, one in found]) for shape, found in self._by_shape.items()
