@@ -19,7 +19,8 @@ from einbackprop.core.elementwise import is_boolean
 from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, Opaque, Program, Ref, operands
 from einbackprop.core.simplification import needed
 from einbackprop.core.spelling import CALL, INNER, Spelling
-from einbackprop.derivation.accumulation import vjp
+from einbackprop.derivation.accumulation import vjp, vjp_of_all
+from einbackprop.derivation.gradients import as_loss
 from einbackprop.derivation.guarding import has_nan, without_nan_here
 from einbackprop.diagnosis.evaluation import Array, Evaluated, evaluate
 from einbackprop.diagnosis.identification import Identifier, Kind, Known, Meaning, simple_factor, tail
@@ -97,7 +98,7 @@ class Cotangents:
     def called(self, name: str) -> tuple[Array, ...]:
         """The cotangents of all values that the user calls so, in the order in which they are made; the last part of a
         name is enough: ``W`` for ``self.W``."""
-        found = [one.array for one in self.known if one.kind == "cotangent" and tail(name) in one.tails]
+        found = [one.array for one in self.known if one.kind == "cotangent" and tail(name) in one.names]
         return tuple(found[::-1])
 
     def identify(self, array: Any, called: str = "") -> Meaning | None:
@@ -160,9 +161,9 @@ class Names:
     written: str = ""
 
     @property
-    def tails(self) -> frozenset[str]:
-        """The last parts of all names."""
-        return frozenset(map(tail, (*(spelling.text for spelling in self.bound), *self.read)))
+    def by_tail(self) -> dict[str, str]:
+        """All names by their last parts."""
+        return {tail(name): name for name in (*self.read, *(spelling.text for spelling in self.bound[::-1]))}
 
 
 def names_of(traced: Trace | Program) -> dict[str, Names]:
@@ -199,13 +200,14 @@ class _Derivation:
     def __init__(self, program: Program, names: Mapping[str, Names], arrays: Sequence[Any]) -> None:
         equations = needed(program.equations, [program.outputs[0].name])
         unread = [e.out for e in equations if isinstance(e, Opaque)]
-        self.inputs = [i.ref.name for i in program.inputs if np.dtype(i.dtype).kind == "f"]
-        self.loss = replace(
-            program, inputs=(*program.inputs, *map(Input, unread)), outputs=program.outputs[:1], output_units=(),
-            equations=tuple(e for e in equations if not isinstance(e, Opaque)), structure=0,
-        )  # fmt: skip
+        self.loss = as_loss(replace(
+            program, inputs=(*program.inputs, *(Input(out, str(program.constants[out.name].dtype)) for out in unread)),
+            equations=tuple(e for e in equations if not isinstance(e, Opaque)), outputs=program.outputs[:1],
+            output_units=program.output_units[:1], structure=0,
+        ))  # fmt: skip
         self.arrays = [*arrays, *(program.constants[out.name] for out in unread)]
-        self.primals = [*moving(self.loss, [*self.inputs, *(out.name for out in unread)], lost(equations))]
+        self.inputs = [i.ref.name for i in self.loss.inputs if np.dtype(i.dtype).kind == "f"]
+        self.primals = [*moving(self.loss, self.inputs, lost(equations))]
         self.made = self.loss.defining()
         self.indices = {i.ref.name: i.ref.indices for i in self.loss.inputs}
         self.indices |= {name: e.out.indices for name, e in self.made.items()}
@@ -226,7 +228,7 @@ class _Derivation:
 
     def cotangents(self, wrt: Collection[str] | None) -> Cotangents:
         """All that is known of the loss."""
-        derived = vjp(self.loss, self.primals)
+        derived = vjp_of_all(self.loss, self.primals)
         made = evaluate(derived, self.arrays)
         if any(ref.name in made.values and has_nan(made.values[ref.name]) for ref in derived.outputs):
             derived = without_nan_here(derived, self.loss, self.arrays)
@@ -265,7 +267,7 @@ class _Derivation:
             of_shape = {frozenset(filter(None, spelling.axes)): spelling for spelling in reversed(spelled)}
             for spelling in of_shape.values():
                 array, noise = arranged(found.values[value], spelling), found.noise.get(value, 0.0)
-                yield Known(kind, spelling.text, array, noise, names.tails, is_wanted, value)
+                yield Known(kind, spelling.text, array, noise, names.by_tail, is_wanted, value)
 
     def _parts(self, derived: Program, made: Evaluated, whole: Collection[str]) -> Iterator[Known]:
         """The values of the derivative that are no cotangents: terms and factors of one."""
@@ -299,12 +301,13 @@ def arranged(array: Array, spelling: Spelling) -> Array:
 
 
 def moving(program: Program, inputs: Collection[str], without: Collection[str]) -> Iterator[str]:
-    """The values of a program that inputs move, inputs included, and by which it can be differentiated."""
+    """The values by which a program can be differentiated: inputs, what they move, and arrays that it starts from."""
     moved = set(inputs)
     yield from (name for name in inputs if name not in without)
     for equation in program.equations:
-        name = equation.out.name
-        if not is_fixed(equation) and any(ref.name in moved for ref in operands(equation)):
+        name, read = equation.out.name, [ref.name for ref in operands(equation)]
+        starts = not read and bool(equation.out.indices)
+        if not is_fixed(equation) and (starts or any(one in moved for one in read)):
             moved.add(name)
             if name not in without:
                 yield name

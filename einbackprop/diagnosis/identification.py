@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import permutations, product
 from typing import Any, Literal
 
 import numpy as np
 
-from einbackprop.checking.naming import gradient_of, path_of
+from einbackprop.checking.naming import gradient_of
 from einbackprop.core.elementwise import numeric
 from einbackprop.core.program import Factor
+from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.evaluation import Array, widened
 
 Kind = Literal["cotangent", "forward", "slope", "part"]
@@ -84,8 +86,8 @@ class Known:
     array : array
     noise : float
         How much of it may be rounding.
-    tails : set of str
-        The last parts of its names: ``W`` of ``self.W``.
+    names : mapping of str to str
+        Its names by their last parts: ``self.W`` under ``W``.
     is_wanted : bool
         False for the gradient with respect to data: an array is that by chance, so that comes last.
     """
@@ -94,9 +96,14 @@ class Known:
     of: str
     array: Array
     noise: float = 0.0
-    tails: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
     is_wanted: bool = True
     value: str = ""
+
+    @cached_property
+    def is_zero(self) -> bool:
+        """Whether all of it may be rounding."""
+        return float(np.abs(self.array).max(initial=0)) <= self.noise
 
 
 class Identifier:
@@ -131,15 +138,16 @@ class Identifier:
         says_nothing = yours.size == 1 or float(np.ptp(yours)) <= close * float(np.abs(yours).max())
         found = []
         for place, known in self._candidates(yours, close, bool(names)):
-            is_named = known.kind == "cotangent" and bool(names & known.tails)
-            if says_nothing and not is_named:
+            is_named = known.kind == "cotangent" and not names.isdisjoint(known.names)
+            if (says_nothing or known.is_zero) and not is_named:
                 continue
             multiple = factor_of(yours, known.array, close, known.noise * noisy)
             if multiple is not None and (multiple[0] == 1 or not says_nothing):
                 factor, axes = multiple
                 turned = axes != tuple(sorted(axes))
                 key = (not is_named, not known.is_wanted, factor != 1, KINDS.index(known.kind), turned, place)
-                found.append((key, known, factor, axes))
+                said = min((known.names[name] for name in names & known.names.keys()), default=known.of)
+                found.append((key, replace(known, of=said if is_named else known.of), factor, axes))
         return min(found, key=lambda one: one[0])[1:] if found else None
 
     def _candidates(self, yours: Array, close: float, all_named: bool) -> Iterator[tuple[int, Known]]:
@@ -149,7 +157,7 @@ class Identifier:
             room = 4 * close * yours.size * np.array([1, 2])
             near = set(np.flatnonzero((np.abs(self._marks[shape] - invariants(yours)) <= room).all(axis=1)))
             for n, (place, known) in enumerate(self._by_shape[shape]):
-                if n in near or (all_named and float(np.abs(known.array).max()) <= known.noise):
+                if n in near or (all_named and known.is_zero):
                     yield place, known
 
 
@@ -178,21 +186,36 @@ def factor_of(
     return None
 
 
-@lru_cache(maxsize=4096)
 def meant(called: str) -> frozenset[str]:
-    """The last parts of names of which a name says that it is their gradient: ``W`` for ``dW`` and ``grads["W"]``."""
-    path = path_of(called) if called else None
-    if path is None:
-        return frozenset()
-    names = gradient_of(str(path[-1]))
-    return frozenset(names if len(path) > 1 else names[1:])
+    """The last parts of names of which a name says that it is their gradient: ``W`` for ``dW``, ``self.dW[0]`` and
+    ``grads["W"]``."""
+    name, is_entry = last_part(called)
+    names = gradient_of(name)
+    return frozenset(names if is_entry else names[1:])
+
+
+def tail(name: str) -> str:
+    """The last part of a name: ``W`` of ``self.W``, ``h`` of ``cache["h"][t]``."""
+    return last_part(name)[0]
 
 
 @lru_cache(maxsize=4096)
-def tail(name: str) -> str:
-    """The last part of a name: ``W`` of ``self.W``, ``h`` of ``cache["h"]``."""
-    path = path_of(name)
-    return str(path[-1]) if path else name
+def last_part(name: str) -> tuple[str, bool]:
+    """The last name in an expression, and whether it is an attribute or a key; all of it where there is none."""
+    try:
+        node: ast.AST = parse_python(name, mode="eval").body
+    except SyntaxError:
+        return name, False
+    while isinstance(node, ast.Subscript):
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            return node.slice.value, True
+        node = node.value
+    match node:
+        case ast.Name(one):
+            return one, False
+        case ast.Attribute(_, one):
+            return one, True
+    return name, False
 
 
 def simple_factor(number: float, sizes: Mapping[str, int]) -> Factor:
