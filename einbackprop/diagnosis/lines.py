@@ -102,7 +102,7 @@ class Told:
         source = line.source
         first = next((access for access in line.binds if access.value == formula.value), None)
         last = self._last.get((source.file, source.line, source.column, formula.name), first)
-        for access in (last, first):
+        for access in (first, last):
             found = self._identified(access, formula.name)
             if found is not None and tail(found.of) in meant(formula.name):
                 return found
