@@ -133,7 +133,7 @@ def test_a_line_of_a_loop_stands_once_and_its_sum_is_complete() -> None:
     found = said(lines)
     assert found[20] == ("dh[i] = hs[t][i] + later[i]", "∂L/∂hs[t]")
     assert found[21] == ("raw[i] = dh[i] (1 - hs[t][i]²)", "∂L/∂(what the tanh takes for hs[t])")
-    assert found[22] == ('grads["U"][i,j] += raw[i] X[t][j]', "∂L/∂U")
+    assert found[22] == ('grads["U"][i,b] += raw[i] X[t][b]', "∂L/∂U")
     assert found[23][1] == "∂L/∂W"
 
 

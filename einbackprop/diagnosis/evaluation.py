@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from einbackprop.core.elementwise import is_boolean, numeric
 from einbackprop.core.interpretation import compute, input_sizes, squeeze
-from einbackprop.core.program import Contract, Equation, Map, Opaque, Program, Sum, operands
+from einbackprop.core.program import Contract, Equation, Map, Opaque, Program, Ref, Sum, operands
 from einbackprop.core.progress import tick
 from einbackprop.errors import EinbackpropError
 
@@ -61,7 +61,7 @@ def evaluate(program: Program, arrays: Sequence[Any]) -> Evaluated:
     noise: dict[str, float] = {}
     for equation in program.equations:
         name = equation.out.name
-        if isinstance(equation, Opaque) or any(ref.name not in exact for ref in operands(equation)):
+        if isinstance(equation, Opaque) or not all(fits(exact.get(ref.name), ref, sizes) for ref in operands(equation)):
             continue
         tick()
         try:
@@ -73,6 +73,11 @@ def evaluate(program: Program, arrays: Sequence[Any]) -> Evaluated:
                 shaken[name] = shaken[name] * (1 + JITTER * rng.uniform(-1, 1, exact[name].shape))
             noise[name] = ROUNDING * float(np.abs(shaken[name] - exact[name]).max(initial=0))
     return Evaluated(exact, noise)
+
+
+def fits(array: Array | None, ref: Ref, sizes: Mapping[str, int]) -> bool:
+    """Whether an array is there, and of the sizes of its letters: a constant has those of the run."""
+    return array is not None and array.shape == tuple(sizes[i] for i in ref.indices)
 
 
 def widened(array: Any) -> Array:

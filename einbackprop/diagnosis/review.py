@@ -21,7 +21,7 @@ from einbackprop.capture.tracer import Trace
 from einbackprop.checking.records import Finding, Grade, Line
 from einbackprop.core.faults import contained
 from einbackprop.core.nesting import Path, get
-from einbackprop.core.program import Dimension, Input, Program, Source
+from einbackprop.core.program import Dimension, Input, Opaque, Program, Source
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
@@ -31,6 +31,7 @@ from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
 from einbackprop.diagnosis.proofs import proofs
 from einbackprop.errors import EinbackpropError
 
+Shape = tuple[int, ...]
 LARGEST = 20_000  # entries of all inputs together: beyond, the black box has taken long enough
 
 
@@ -123,30 +124,36 @@ def review(
     compared = Compared.of(traced, pair, states)
     if compared.cotangents.failure:
         return Review(note=f"lines are not judged: {compared.cotangents.failure}")
+    shapes = {name: np.shape(get(state, path)) for name, path in paths.items()}
+    return reviewed(traced, compared, states, values, shapes, wrong)
+
+
+def reviewed(
+    traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], values: Mapping[str, Any],
+    shapes: Mapping[str, Shape], wrong: Collection[str],
+) -> Review:  # fmt: skip
+    """What is said of a pair that could be compared; ``shapes`` are those that gradients should have."""
     cut = Forgiven(compared)
     found = contained("what guards of the loss explain", partial(forgiven, traced, compared, states, wrong), cut)
-    compared, left = found.compared, [name for name in wrong if name not in found.targets]
-    shapes = {name: np.shape(value) for name, value in values.items() if value is not None}
-    wanted = {name: np.shape(get(state, paths[name])) for name in left}
-    misshapen = [name for name in left if shapes.get(name) != wanted[name]]
+    compared, left = found.compared, set(wrong) - found.targets
+    misshapen = {name for name in left if values.get(name) is None or np.shape(values[name]) != shapes[name]}
+    doubted = compared.right & left - misshapen
     told = dict.fromkeys(found.targets, found.sentence)
-    read = Review(trace=traced, cotangents=compared.cotangents, forgiven=told, is_cut=found is cut)
-    doubted = compared.right.intersection(left).difference(misshapen)
-    if not compared.wrong.issubset(left) or not (found.targets or is_faithful(pair, compared, values)):
-        note = "lines are not judged: what was read does not show the same gradients as wrong"
-        return replace(read, note=note, doubted=doubted, forgiven={})
+    read = Review(trace=traced, cotangents=compared.cotangents, doubted=doubted, is_cut=found is cut)
+    if not compared.wrong <= left or not (told or is_faithful(compared, values)):
+        return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
     lines = contained("the lines", partial(lines_of_backward, traced, compared.cotangents), Lines())
-    said = {name: wanted[name] for name in misshapen if name not in compared.wrong}
+    said = {name: shapes[name] for name in values if name in misshapen - compared.wrong}
     saying = partial(about_shapes, compared, said, values, lines)
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
     doing("proving")
-    right = [name for name in values if name in compared.right and name not in (*misshapen, *left, *told)]
+    right = [name for name in values if name in compared.right - left - found.targets]
     frozen = tuple(dict.fromkeys(condition.said for condition in traced.conditions if condition.freezes and right))
     proving = partial(proofs, compared.pair, [] if frozen else right, states[0], assumed(traced.conditions))
     grades, assumptions = contained("the proof", proving, ({}, ()))
     return replace(
-        read, agrees=compared.wrong.union(misshapen) == set(left), doubted=doubted, read=lines, findings=findings,
-        grades=grades, assumptions=assumptions, frozen=frozen,
+        read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, grades=grades,
+        assumptions=assumptions, frozen=frozen,
     )  # fmt: skip
 
 
@@ -171,7 +178,11 @@ class Compared:
 
     @staticmethod
     def of(traced: Trace, pair: Pair, states: Sequence[Sequence[Any]]) -> Compared:
-        """Compare the gradients of a pair with what is derived from its loss, given the arrays of each state."""
+        """Compare the gradients of a pair with what is derived from its loss, given the arrays of each state.
+
+        What was not read has its value at the first one alone.
+        """
+        states = states[:1] if any(isinstance(e, Opaque) for e in pair.program.equations) else states
         parameters = {parameter for _, parameter in pair.targets.values()}
         read = replace(traced, program=pair.program)
         found = [(Cotangents.of(read, arrays, parameters), evaluated(pair.program, arrays)) for arrays in states]
@@ -193,15 +204,16 @@ def evaluated(program: Program, arrays: Sequence[Any]) -> Evaluated:
         return Evaluated()
 
 
-def is_faithful(pair: Pair, compared: Compared, values: Mapping[str, Any]) -> bool:
+def is_faithful(compared: Compared, values: Mapping[str, Any]) -> bool:
     """Whether the gradients have the values that the code gave, as it was read."""
-    for n, (name, _) in pair.targets.items():
-        yours, read = np.asarray(values[name]), compared.made.values.get(pair.program.outputs[n].name)
+    for n, (name, _) in compared.pair.targets.items():
+        value = compared.pair.program.outputs[n].name
+        yours, read = np.asarray(values[name]), compared.made.values.get(value)
         if read is None or read.size != yours.size:
             return False
         close = float(np.finfo(yours.dtype).eps) ** 0.5 if yours.dtype.kind == "f" else 0.0
         scale = max(CLOSE, close) * float(np.abs(read).max(initial=0))
-        noise = compared.made.noise.get(pair.program.outputs[n].name, 0.0)
+        noise = compared.made.noise.get(value, 0.0)
         if not np.allclose(yours.ravel(), read.ravel(), rtol=0, atol=max(scale, noise), equal_nan=True):
             return False
     return True
@@ -230,7 +242,7 @@ def forgiven(
 
 
 def about_shapes(
-    compared: Compared, wanted: Mapping[str, tuple[int, ...]], values: Mapping[str, Any], lines: Lines
+    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any], lines: Lines
 ) -> Iterator[Finding]:
     """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1.
 
