@@ -36,8 +36,9 @@ TRACING: ContextVar[bool] = ContextVar("TRACING", default=False)
 class Trace:
     """A program, and what its reader should know; its constants that were made from values of this run; the dtypes
     that NumPy gave its outputs; whether how arguments lie in memory may say what it computes; the conditions that went
-    as they did in this run; what each statement read and bound, in the order in which they ran; and the program with
-    each statement by itself, in which no idiom is named that goes over several."""
+    as they did in this run; what each statement read and bound, in the order in which they ran; the program with each
+    statement by itself, in which no idiom is named that goes over several; and, of a loss and its gradients, how many
+    of the statements ran for the loss."""
 
     program: Program
     notes: tuple[Note, ...]
@@ -47,6 +48,7 @@ class Trace:
     conditions: tuple[Condition, ...] = ()
     bindings: tuple[Binding, ...] = ()
     by_statement: Program | None = None
+    of_loss: int = 0
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -114,7 +116,8 @@ def record_pair(
     forward = session.run(loss)
     session.recorder.settle()
     session.identify()
-    return session.finished((forward, session.run(gradients)))
+    of_loss = session.runs
+    return replace(session.finished((forward, session.run(gradients))), of_loss=of_loss)
 
 
 class Session:
@@ -152,6 +155,11 @@ class Session:
             sys.settrace(traced)
             TRACING.reset(token)
             WATCHER.reset(watching)
+
+    @property
+    def runs(self) -> int:
+        """How many statements were run so far."""
+        return len(self._observer.runs)
 
     def identify(self) -> None:
         """What is returned from now on runs over the dimensions of arguments where it has their sizes."""

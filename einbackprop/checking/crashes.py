@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.nesting import get
-from ..diagnosis.sampling import free_dimensions
 from ..errors import CodeError, EinbackpropError, ScriptError, TraceError
 from .evaluation import place_of
+from .free_sizes import free_dimensions
 from .lines import reviewed
 from .mismatches import explained
 from .problems import Problem, targets_of, with_arrays

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..core.nesting import Path, get, leaves, rebuild, root
 from ..core.program import Dimension, Input, Program
-from ..diagnosis.sampling import distinct_sizes, drawn, free_dimensions
 from ..notation.steps import listed
-from .drawing import Role, draw, range_role
+from .drawing import Role, draw, range_role, role
+from .free_sizes import Array, distinct_sizes, free_dimensions
 
 Sizes = dict[str, int]
 Place = Callable[[Input], Path]
@@ -69,9 +69,28 @@ def resized(
             elif own.size and np.all(own == own.flat[0]):  # ones, or a buffer of zeros
                 array = np.full(shape, own.flat[0])
             else:
-                array = drawn(declared, own, sizes, rng, "data")
+                array = data_like(np.squeeze(own, declared.units), shape, rng)
             fresh[id(own)] = np.expand_dims(array, declared.units).astype(own.dtype)
     return rebuild(state, lambda array: fresh.get(id(array), array))
+
+
+def data_like(own: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Data of another shape that are of the same kind: labels stay labels, one-hot rows one-hot."""
+    if own.dtype.kind not in "fc":
+        return rng.choice(own.ravel(), shape)
+    kept = role(own)
+    if kept.kind == "kept" and own.size and np.ptp(own) > 0:
+        return redrawn(own, shape, rng)
+    return draw(np.ones(shape), Role("real") if kept.kind == "kept" else kept, rng)
+
+
+def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Whole numbers of another shape: one-hot rows stay one-hot, masks stay masks."""
+    for axis in range(plain.ndim):
+        if set(np.unique(plain)) == {0.0, 1.0} and np.all(plain.sum(axis=axis) == 1):
+            hot = rng.integers(0, shape[axis], [n for i, n in enumerate(shape) if i != axis])
+            return np.moveaxis(np.eye(shape[axis])[hot], -1, axis)
+    return rng.choice(plain.ravel(), shape)
 
 
 def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:

@@ -83,7 +83,7 @@ class Letters:
 
 def has_capital(letter: str) -> bool:
     """Whether a letter is a small one with a capital of its own, which stands for the size (a micro sign has none)."""
-    return letter.islower() and len(letter.upper()) == 1 and letter.upper().lower() == letter
+    return letter.islower() and len(letter.upper()) == 1 and letter.upper().lower() == letter != letter.upper()
 
 
 def merged(whole: Contract, parts: Mapping[str, Contract], letters: Letters) -> Contract:

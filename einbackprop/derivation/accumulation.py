@@ -83,6 +83,12 @@ def vjp(program: Program, wrt: Sequence[str] | None = None) -> Program:
     return simplify(Reverse(simplify(program, wrt or ()), wrt).run(keep_outputs=False))
 
 
+def vjp_of_all(program: Program, wrt: Sequence[str]) -> Program:
+    """As ``vjp``, with respect to any values of a program: views are not read through, so that what goes by way of a
+    view is its cotangent too."""
+    return simplify(Reverse(program, wrt).run(keep_outputs=False))
+
+
 def value_and_vjp(program: Program, wrt: Sequence[str] | None = None) -> Program:
     """As ``vjp``, with the outputs of ``program`` before the cotangents."""
     return simplify(Reverse(simplify(program, wrt or ()), wrt).run(keep_outputs=True))

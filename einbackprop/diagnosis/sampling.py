@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checking.drawing import Role, draw, parameter_role, role
+from ..checking.free_sizes import distinct_sizes, free_dimensions, whole_numbers
+from ..checking.resizing import redrawn
 from ..core.elementwise import numeric
 from ..core.interpretation import compute, squeeze
-from ..core.program import Bracket, Contract, Factor, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..core.program import Contract, Factor, Input, Opaque, Program, Sum, operands
 from ..core.progress import tick
 from ..errors import EinbackpropError
 
@@ -27,8 +28,6 @@ Values = dict[str, Array]
 CLOSE = 1e-8  # relative to the largest entry: rounding at values of order 1 is far below, a mistake far above
 JITTER = 1e-11
 ROUNDINGS = 1000  # a value that is off by less than this many times what the jitter changes is rounding: 1e-8 again
-SQUARE = ("symmetric", "definite", "orthogonal")
-SMALLEST = 3  # two samples are too few for a norm: its outputs are ±1 whatever goes in
 
 
 @dataclass
@@ -118,93 +117,10 @@ def sample(
 # Sizes
 
 
-def is_of_samples(letter: str, program: Program) -> bool:
-    """Whether a letter ranges over samples."""
-    return program.dimension(letter).letters.startswith("b")
-
-
-def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Collection[str]) -> set[str]:
-    """The first letters of the dimensions that may have any size.
-
-    A single unit stays single: ``np.mean`` over one output is right without a sum over outputs. A batch of one does
-    not: it hides a mistake.
-    """
-    tied: set[str] = set()
-    for equation in program.equations:
-        if isinstance(equation, Contract | Update):
-            tied |= {i for bracket in equation.brackets for i in tied_letters(bracket, program)}
-        if isinstance(equation, Opaque):
-            tied |= {i for ref in (equation.out, *operands(equation)) for i in ref.indices}
-        tied |= {i for ref in operands(equation) if ref.name in program.constants for i in ref.indices}
-    numbers = whole_numbers(program)
-    tied |= {i for d in program.dimensions if written_out(d.size, program, numbers) for i in d.letters}
-    for declared, array in zip(program.inputs, arrays, strict=True):
-        own = declared.ref.name in parameters
-        single = {i for i in declared.ref.indices if program.sizes[i] == 1 and (own or not is_of_samples(i, program))}
-        plain = squeeze(np.asarray(array), declared)
-        stays = parameter_role(plain).kind in SQUARE if own else not can_be_resized(np.asarray(array))
-        tied |= set(declared.ref.indices) if stays else single
-    return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}
-
-
-def written_out(size: int, program: Program, numbers: Collection[int]) -> bool:
-    """Whether a number in the program could be a size, as in ``/ len(X)`` or ``/ (n - 1)``: then the size must stay."""
-    likely = {size - 1, 2 * size, size * size} | {size * d.size for d in program.dimensions}
-    return size > 1 and (size in numbers or any(n in likely for n in numbers if n > 2))
-
-
 def has_size(program: Program) -> bool:
     """Whether some number of the program has a size of a dimension as a factor: ``0.7 / len(X)`` has."""
     numbers = whole_numbers(program)
     return any(number % d.size == 0 for d in program.dimensions if d.size > 2 for number in numbers)
-
-
-def whole_numbers(program: Program) -> set[int]:
-    """The numerators and denominators of the factors of a program, and of their squares."""
-    found: set[int] = set()
-    for equation in program.equations:
-        factors = [f for f, _ in equation.terms] if isinstance(equation, Sum) else [getattr(equation, "factor", None)]
-        for number in (f.number for f in factors if f is not None):
-            if isinstance(number, Fraction):
-                if number.denominator > 10_000:  # a root, perhaps
-                    number = (number * number).limit_denominator(10_000)
-                found |= {abs(number.numerator), number.denominator}
-    return found - {0, 1}
-
-
-def tied_letters(bracket: Bracket, program: Program) -> set[str]:
-    """The letters of a bracket whose sizes are not free: all but those of ``[i=j]`` over one dimension, and those that
-    say for which sample labels pick."""
-    left, right = bracket.left, bracket.right
-    if is_letter(left) and is_letter(right) and program.dimension(left.letters) is program.dimension(right.letters):
-        return set()
-    picked = {i for ref in picks((bracket,)) for i in ref.indices}
-    whole = all(not s.constant and (s.pick is None or not s.terms) for s in (left, right))
-    return set(bracket.letters) - (picked if whole else set())
-
-
-def is_letter(position: Position) -> bool:
-    """Whether a position is one letter as it stands."""
-    return position == Position.of(position.letters[:1]) if position.letters else False
-
-
-def can_be_resized(array: Array) -> bool:
-    """Whether an array of another size can be drawn that is data of the same kind."""
-    if role(array).kind in SQUARE:
-        return False
-    return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
-
-
-def distinct_sizes(program: Program, free: Collection[str], order: int = 1) -> dict[str, int]:
-    """A size for each dimension, all different; those that are tied keep theirs."""
-    sizes = program.sizes
-    taken = {d.size for d in program.dimensions if d.letters[0] not in free}
-    for dimension in program.dimensions[::order]:
-        if dimension.letters[0] in free:
-            size = next(n for n in range(SMALLEST, 10_000) if n not in taken)
-            taken.add(size)
-            sizes |= dict.fromkeys(dimension.letters, size)
-    return sizes
 
 
 # Draws
@@ -231,15 +147,6 @@ def drawn(
         kept = Role("real")
     like = plain.astype(np.float64) if plain.shape == shape else np.ones(shape)
     return draw(like, kept, rng)
-
-
-def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Whole numbers of another shape: one-hot rows stay one-hot, masks stay masks."""
-    for axis in range(plain.ndim):
-        if set(np.unique(plain)) == {0.0, 1.0} and np.all(plain.sum(axis=axis) == 1):
-            hot = rng.integers(0, shape[axis], [n for i, n in enumerate(shape) if i != axis])
-            return np.moveaxis(np.eye(shape[axis])[hot], -1, axis)
-    return rng.choice(plain.ravel(), shape)
 
 
 # Evaluation

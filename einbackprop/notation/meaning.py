@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checking.drawing import draw, range_role
 from ..checking.naming import gradient_of
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..core.simplification import needed
-from ..diagnosis.sampling import draw_samples
-from ..diagnosis.truth import Matching, Role, Truth, arrays_of
-from ..errors import EinbackpropError
+from ..diagnosis.cotangents import Cotangents
+from ..diagnosis.evaluation import evaluate
+from ..diagnosis.identification import Meaning
 
 SEED = 0
 MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds
@@ -45,22 +46,17 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
     arrays : sequence of arrays
         The inputs: labels, masks and the like stay what they are in the draws.
     """
+    rng = np.random.default_rng(SEED)
+    known = [np.asarray(array) for array in arrays]
+    fresh = [draw(array, range_role(array), rng) if array.dtype.kind == "f" else array for array in known]
     for seed, primal in starts(program):
         started = starting_from(program, seed, primal)
-        try:
-            truth = Truth(started)
-        except EinbackpropError:
-            continue
-        known = [np.asarray(array) for array in arrays]
-        shape = [program.sizes[i] for i in started.inputs[-1].ref.indices]
-        numbers = [i.ref.name for i in started.inputs if np.dtype(i.dtype).kind in "fc"]
-        samples = draw_samples(
-            started, truth.program, [*known, np.ones(shape)], numbers, np.random.default_rng(SEED)
-        )
-        roles = found_roles(started, truth, Matching(truth, samples), [s.yours for s in samples])
-        if roles:
-            said = {name: sentence(program, name, role) for name, role in roles.items()}
-            return Meanings(said, f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}")
+        given = rng.normal(size=[program.sizes[i] for i in started.inputs[-1].ref.indices])
+        for values in (fresh, known):
+            found = found_meanings(started, [*values, given])
+            if found:
+                said = {name: sentence(program, name, meaning) for name, meaning in found.items()}
+                return Meanings(said, f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}")
     return Meanings({})
 
 
@@ -119,25 +115,25 @@ def starting_from(program: Program, seed: str, primal: str) -> Program:
     )
 
 
-def found_roles(
-    program: Program, truth: Truth, matching: Matching, values: Sequence[Mapping[str, Any]]
-) -> dict[str, Role]:
+def found_meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> dict[str, Meaning]:
     """The named values after the seed that are cotangents."""
-    forward = {e.out.name for e in truth.forward.equations}
-    roles = {}
+    cotangents = Cotangents.of(program, arrays)
+    forward = {e.out.name for e in cotangents.program.equations}
+    made = {} if cotangents.failure else evaluate(program, arrays).values
+    meanings = {}
     for equation in program.equations:
         name = equation.out.name
-        if name in program.labels and name not in forward and values:
-            found = matching.roles(arrays_of(name, [dict(v) for v in values]))
-            if found and found[0].known.kind == "cotangent":
-                roles[name] = found[0]
-    return roles
+        if name in program.labels and name not in forward and name in made:
+            meaning = cotangents.identify(made[name], program.labels[name])
+            if meaning is not None and meaning.kind == "cotangent":
+                meanings[name] = meaning
+    return meanings
 
 
-def sentence(program: Program, name: str, role: Role) -> str:
+def sentence(program: Program, name: str, meaning: Meaning) -> str:
     """``is ∂L/∂W2``; of what goes into a function, which; and what the name says, if it says another."""
-    what = role.known.of
-    factor = "" if role.is_plain else "a multiple of "
+    what = meaning.value
+    factor = "" if meaning.is_plain else "a multiple of "
     said = [other for other in gradient_of(program.labels[name])[1:] if other]
     misled = next((other for other in said if other in program.labels.values() or other in inputs_of(program)), "")
     if what in program.labels or what in inputs_of(program):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..capture.bindings import Access
 from ..core.fusion import Letters, set_apart
@@ -11,8 +11,8 @@ from ..core.letters import letters_of, with_operands
 from ..core.program import ONE, Contract, Equation, Ref, Sum, Update
 from ..core.spelling import CALL, INNER, Spelling
 from ..notation.einsum_text import einsum_text
-from ..notation.index_notation import View, equation_text, right_hand_side
-from ..notation.markup import text
+from ..notation.index_notation import View, equation_markup, right_hand_side
+from ..notation.markup import Markup, text
 from ..notation.matrix_notation import matrix_text
 from .parts import BASE, through_window
 from .statements import Made
@@ -41,6 +41,8 @@ class Formula:
         Its name in the program.
     is_alias : bool
         Whether the statement does no more than give it another name.
+    markup : Markup
+        The equation for other formats than text.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Formula:
     meaning: str | None = None
     value: str = ""
     is_alias: bool = False
+    markup: Markup = field(default=(), repr=False, compare=False)
 
 
 def formulas(
@@ -141,7 +144,9 @@ class Writer:
         ordered = spelling.in_order
         others = {OUT: ordered} | ({BASE: ordered} if base is not None else {})
         view = self._view(equation, others, part)
-        return Formula(spelling.text, equation_text(own, view), einsum_text(own, view), matrix_form(own, view))
+        markup = equation_markup(own, view)
+        einsum, matrix = einsum_text(own, view), matrix_form(own, view)
+        return Formula(spelling.text, text(markup), einsum, matrix, markup=markup)
 
     def augmented(self, target: Access) -> Formula | None:
         """``target -= …``, where that is what the statement says."""
@@ -152,8 +157,8 @@ class Writer:
         indices = self._indices(target)
         left = View(names={OUT: target.spelling.text}, spellings={OUT: target.spelling})
         if operand is None:
-            name = text((left.ref(Ref(OUT, indices)),))
-            return Formula(target.spelling.text, f"{name} {statement.operator} {statement.operand}", None, None)
+            plain = left.ref(Ref(OUT, indices)), f" {statement.operator} {statement.operand}"
+            return Formula(target.spelling.text, text(plain), None, None, markup=plain)
         inner = self._made.equations.get(operand.value)
         equation = inner if inner is not None and operand.value not in self._spelled else Contract(
             Ref(operand.value, operand.letters), (Ref(operand.value, operand.letters),))  # fmt: skip
@@ -166,14 +171,15 @@ class Writer:
             if m not in spread:
                 spread[m] = self._letters.free(letter, used) if letter in letters_of(equation) else letter
                 used.add(spread[m])
-        name = text((left.ref(Ref(OUT, "".join(spread[m] for m in range(len(indices))))),))
+        name = left.ref(Ref(OUT, "".join(spread[m] for m in range(len(indices)))))
         equation = replace(equation, out=Ref(OUT, "".join(own[n] for axis in operand.spelling.axes for n in axis)))
         others = {OUT: operand.spelling.in_order}
         view = self._view(equation, others)
         equation = self._own(equation)
-        right = text(right_hand_side(equation, view.within(equation))[0])
-        shown = f"{name} {statement.operator} {right}"
-        return Formula(target.spelling.text, shown, einsum_text(equation, view), matrix_form(equation, view))
+        right = right_hand_side(equation, view.within(equation))[0]
+        markup = (name, f" {statement.operator} ", *right)
+        einsum, matrix = einsum_text(equation, view), matrix_form(equation, view)
+        return Formula(target.spelling.text, text(markup), einsum, matrix, markup=markup)
 
     def _indices(self, target: Access) -> str:
         own = self._made.equations.get(target.value)

@@ -114,6 +114,14 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     """The lines of a trace of these arguments."""
     program = trace.by_statement or trace.program
     meant = meanings(program, [nesting.get(tuple(arguments), declared.path) for declared in program.inputs])
+    with collecting() as faults:
+        found = read_with(trace, meant)
+    return replace(found, faults=tuple(faults))
+
+
+def read_with(trace: Trace, meant: Meanings) -> Reading:
+    """The lines of a trace, whose values mean what is given."""
+    program = trace.by_statement or trace.program
     shown = [b for b in trace.bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
     whole = list(statements(trace.bindings, program))
@@ -124,20 +132,19 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
     coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
     lines: list[Line] = []
-    faults: list[InternalFault] = []
     runs: dict[tuple[str, int, int], list[tuple[Made, Made]]] = {}
     for made, code in zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True):
         source = made.binding.source
         runs.setdefault((source.file, source.line, source.column), []).append((made, code))
     for group in runs.values():
         for made, code in group:
-            line = line_of(made, code, len(group), everywhere, letters, meant, faults)
+            line = line_of(made, code, len(group), everywhere, letters, meant)
             if line.formulas:
                 lines.append(line)
                 break
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line, line.source.column))
-    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions(), tuple(faults))
+    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions())
 
 
 def statements(bindings: Sequence[Binding], program: Program, as_code: bool = False) -> Iterator[Made]:
@@ -170,15 +177,11 @@ def kept_of_this_run(name: str, array: Any) -> Access:
     return Access(name, "", Spelling("(kept of this run)", axes, INNER), name, array=array)
 
 
-def line_of(
-    made: Made, code: Made, runs: int, view: View, letters: Letters, meant: Meanings, faults: list[InternalFault]
-) -> Line:  # fmt: skip
+def line_of(made: Made, code: Made, runs: int, view: View, letters: Letters, meant: Meanings) -> Line:
     """A line with the formulas of its values; one that cannot be written, by a mistake of ours, is left out."""
     source = made.binding.source
-    with collecting() as found:
-        part = f"a formula of line {source.line}"
-        shown = contained(part, lambda: tuple(formulas(made, code, view, letters, meant.of)), ())
-    faults += found
+    part = f"a formula of line {source.line}"
+    shown = contained(part, lambda: tuple(formulas(made, code, view, letters, meant.of)), ())
     binding = made.binding
     reads = (*(access for _, access in made.reads), *(access for access in binding.reads if not access.value))
     return Line(source, runs, shown, reads, (*binding.binds, *binding.changes), binding.plain)

@@ -1,0 +1,277 @@
+"""What reading the code adds to a check: proofs, guards, shapes, and the lines of the backward.
+
+The loss and the gradients are traced together, and the gradients compared with those that are derived from the loss.
+Mistakes are not looked for here. Where what was read and the black box disagree, the black box is right, and the report
+says so.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from einbackprop.capture.conditions import assumed
+from einbackprop.capture.statements import statements_of
+from einbackprop.capture.tracer import Trace
+from einbackprop.checking.records import Finding, Grade, Line
+from einbackprop.core.faults import contained
+from einbackprop.core.nesting import Path, get
+from einbackprop.core.program import Dimension, Input, Opaque, Program, Source
+from einbackprop.core.progress import doing
+from einbackprop.diagnosis.cotangents import Cotangents
+from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
+from einbackprop.diagnosis.guards import guards, sentence, without
+from einbackprop.diagnosis.lines import Lines, lines_of_backward
+from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
+from einbackprop.diagnosis.proofs import proofs
+from einbackprop.errors import EinbackpropError
+
+Shape = tuple[int, ...]
+LARGEST = 20_000  # entries of all inputs together: beyond, the black box has taken long enough
+
+
+@dataclass(frozen=True)
+class Review:
+    """What reading the code adds to a check.
+
+    Attributes
+    ----------
+    grades : mapping of target name to grade, of right gradients that were proved
+    assumptions : tuple of str
+        What the proofs rest on.
+    frozen : tuple of str
+        Numbers that lost the sizes that they are made of, so that nothing is proved for others.
+    note : str
+        Why there is nothing, if there is nothing.
+    agrees : bool
+        Whether the code, as it was read, shows the same gradients as wrong at the states that were given.
+    forgiven : mapping of target name to str
+        Gradients that are wrong only in what a guard of the loss changes, and what is to be said of them.
+    doubted : set of target names
+        Gradients that the black box calls wrong, and that are what is derived from the loss as it was read.
+    is_cut : bool
+        Whether an error of ours or the end of the time stopped it, so that it is not known what is forgiven.
+    findings : tuple of Finding
+        Of gradients of a wrong shape, and of those that are made and not returned.
+    read : Lines
+        The lines of the backward, without verdicts.
+    trace : Trace or None
+    cotangents : Cotangents
+        Of the loss, without the guards that are forgiven.
+    """
+
+    grades: Mapping[str, Grade] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    note: str = ""
+    agrees: bool = False
+    forgiven: Mapping[str, str] = field(default_factory=dict)
+    doubted: frozenset[str] = frozenset()
+    is_cut: bool = False
+    findings: tuple[Finding, ...] = ()
+    read: Lines = field(default=Lines(), repr=False)
+    trace: Trace | None = field(default=None, repr=False)
+    cotangents: Cotangents = field(default=Cotangents(), repr=False)
+
+    def lines(self, verdict_of: Callable[[str, int], str]) -> tuple[Line, ...]:
+        """The lines with the verdict of each file and line: right, wrong, follows or undecided."""
+        return self.read.judged(verdict_of)
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What the letters of the lines range over."""
+        return self.read.dimensions
+
+
+def review(
+    traced: Trace | EinbackpropError, state: Any, values: Mapping[str, Any], result: Any, paths: Mapping[str, Path],
+    place: Callable[[Input], Path], wrong: Collection[str], others: Sequence[Any] = (),
+) -> Review:  # fmt: skip
+    """What a traced loss and its gradients say of a check.
+
+    Parameters
+    ----------
+    traced : Trace or EinbackpropError
+        The loss and the gradients as one program, or why they cannot be read.
+    state
+        What they were traced with.
+    values : mapping
+        What was returned there for each target that has a plain verdict, leaves of ``result``.
+    paths : mapping
+        Where each target stands in the state.
+    place : callable
+        Where an input of the program stands in the state.
+    wrong : collection of str
+        The targets whose gradient the black box calls wrong.
+    others : sequence, optional
+        More states, at other sizes perhaps, at which some of these are wrong; what was read is run there too.
+    """
+    if isinstance(traced, EinbackpropError):
+        return Review(note=f"lines are not judged: {' '.join(str(traced).split())}")
+    try:
+        pair = matched(traced.program, values, result, paths, place)
+    except UnfollowedError as error:
+        return Review(note=f"lines are not judged: {error}")
+    states = [[np.asarray(get(one, path)) for path in pair.places] for one in (state, *others)]
+    if sum(array.size for array in states[0]) > LARGEST:
+        return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
+    doing("judging the lines")
+    compared = Compared.of(traced, pair, states)
+    if compared.cotangents.failure:
+        return Review(note=f"lines are not judged: {compared.cotangents.failure}")
+    shapes = {name: np.shape(get(state, path)) for name, path in paths.items()}
+    return reviewed(traced, compared, states, values, shapes, wrong)
+
+
+def reviewed(
+    traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], values: Mapping[str, Any],
+    shapes: Mapping[str, Shape], wrong: Collection[str],
+) -> Review:  # fmt: skip
+    """What is said of a pair that could be compared; ``shapes`` are those that gradients should have."""
+    cut = Forgiven(compared)
+    found = contained("what guards of the loss explain", partial(forgiven, traced, compared, states, wrong), cut)
+    compared, left = found.compared, set(wrong) - found.targets
+    misshapen = {name for name in left if values.get(name) is None or np.shape(values[name]) != shapes[name]}
+    doubted = compared.right & left - misshapen
+    told = dict.fromkeys(found.targets, found.sentence)
+    read = Review(trace=traced, cotangents=compared.cotangents, doubted=doubted, is_cut=found is cut)
+    if not compared.wrong <= left or not (told or is_faithful(compared, values)):
+        return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
+    lines = contained("the lines", partial(lines_of_backward, traced, compared.cotangents), Lines())
+    said = {name: shapes[name] for name in values if name in misshapen - compared.wrong}
+    saying = partial(about_shapes, compared, said, values, lines)
+    findings = contained("what is said of shapes", lambda: tuple(saying()), ())
+    doing("proving")
+    right = [name for name in values if name in compared.right - left - found.targets]
+    frozen = tuple(dict.fromkeys(condition.said for condition in traced.conditions if condition.freezes and right))
+    proving = partial(proofs, compared.pair, [] if frozen else right, states[0], assumed(traced.conditions))
+    grades, assumptions = contained("the proof", proving, ({}, ()))
+    return replace(
+        read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, grades=grades,
+        assumptions=assumptions, frozen=frozen,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A pair at some states, compared with what is derived from its loss.
+
+    Attributes
+    ----------
+    pair : Pair
+    cotangents, made : Cotangents and Evaluated
+        Of the loss, and of the pair, at the first state.
+    right, wrong : set of target names
+        Those whose gradient is the derived one at all states, and those whose is another somewhere.
+    """
+
+    pair: Pair
+    cotangents: Cotangents
+    made: Evaluated
+    right: frozenset[str] = frozenset()
+    wrong: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of(traced: Trace, pair: Pair, states: Sequence[Sequence[Any]]) -> Compared:
+        """Compare the gradients of a pair with what is derived from its loss, given the arrays of each state.
+
+        What was not read has its value at the first one alone.
+        """
+        states = states[:1] if any(isinstance(e, Opaque) for e in pair.program.equations) else states
+        parameters = {parameter for _, parameter in pair.targets.values()}
+        read = replace(traced, program=pair.program)
+        found = [(Cotangents.of(read, arrays, parameters), evaluated(pair.program, arrays)) for arrays in states]
+        right: set[str] = set()
+        wrong: set[str] = set()
+        for cotangents, made in found:
+            for n, (name, parameter) in pair.targets.items():
+                if parameter in cotangents.of_value:
+                    true, noise = cotangents.of_value[parameter], cotangents.noise[parameter]
+                    (right if made.agree(pair.program.outputs[n].name, true, noise) else wrong).add(name)
+        return Compared(pair, *found[0], frozenset(right - wrong), frozenset(wrong))
+
+
+def evaluated(program: Program, arrays: Sequence[Any]) -> Evaluated:
+    """The values of a program; none at sizes for which it was not read."""
+    try:
+        return evaluate(program, arrays)
+    except EinbackpropError:
+        return Evaluated()
+
+
+def is_faithful(compared: Compared, values: Mapping[str, Any]) -> bool:
+    """Whether the gradients have the values that the code gave, as it was read."""
+    for n, (name, _) in compared.pair.targets.items():
+        value = compared.pair.program.outputs[n].name
+        yours, read = np.asarray(values[name]), compared.made.values.get(value)
+        if read is None or read.size != yours.size:
+            return False
+        close = float(np.finfo(yours.dtype).eps) ** 0.5 if yours.dtype.kind == "f" else 0.0
+        scale = max(CLOSE, close) * float(np.abs(read).max(initial=0))
+        noise = compared.made.noise.get(value, 0.0)
+        if not np.allclose(yours.ravel(), read.ravel(), rtol=0, atol=max(scale, noise), equal_nan=True):
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class Forgiven:
+    """The code without the guards of its loss, the targets whose gradient is right then, and what to say of them."""
+
+    compared: Compared
+    targets: frozenset[str] = frozenset()
+    sentence: str = ""
+
+
+def forgiven(
+    traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], wrong: Collection[str]
+) -> Forgiven:
+    """Which gradients that the black box calls wrong are those of the loss without its guards."""
+    left_out = guards(compared.pair.program) if wrong else []
+    if not left_out:
+        return Forgiven(compared)
+    bare = replace(compared.pair, program=without(compared.pair.program, left_out))
+    again = Compared.of(traced, bare, states)
+    targets = again.right.intersection(wrong)
+    return Forgiven(again, targets, sentence(left_out)) if targets else Forgiven(compared)
+
+
+def about_shapes(
+    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any], lines: Lines
+) -> Iterator[Finding]:
+    """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1.
+
+    ``wanted`` has the shape that each of them should have.
+    """
+    program = compared.pair.program
+    sources = {name: source_of(program, n) for n, (name, _) in compared.pair.targets.items()}
+    for name, shape in wanted.items():
+        source, own = sources.get(name), np.shape(values.get(name, ()))
+        if values.get(name) is None:
+            for line, meanings in zip(lines.lines, lines.meanings, strict=True):
+                if any(meaning.text == f"∂L/∂{name}" for meaning in meanings):
+                    said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
+                    yield Finding(said, line.file, return_after(line))
+                    break
+        elif name in compared.right and source is not None:
+            said = f"the values are right, but the shape is {own}, and {name} has shape {shape}: "
+            said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
+            yield Finding(said, source.file, source.line)
+
+
+def source_of(program: Program, output: int) -> Source | None:
+    """Where an output was made."""
+    made = program.defining().get(program.outputs[output].name)
+    return None if made is None else made.source
+
+
+def return_after(line: Line) -> int:
+    """The line of the next return statement; the line itself where there is none."""
+    statements = statements_of(line.file)
+    after = range(line.line, statements.text.count("\n") + 2)
+    return next((n for n in after if isinstance(statements.at(n), ast.Return)), line.line)

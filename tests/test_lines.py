@@ -1,0 +1,165 @@
+"""The lines of a backward: each once, as `read` writes it, with what it gives and the verdict that is handed in."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from mutant_outcomes import module_of
+
+import einbackprop as eb
+from einbackprop.capture.tracer import record_pair
+from einbackprop.checking.records import Line
+from einbackprop.core.nesting import get
+from einbackprop.diagnosis.cotangents import Cotangents
+from einbackprop.diagnosis.lines import Lines, line_verdicts, lines_of_backward
+
+NETWORK = """\
+import numpy as np
+
+
+def forward(W, b, V, X):
+    h = np.tanh(X @ W + b)
+    return h, h @ V
+
+
+def loss(W, b, V, X, Y):
+    out = forward(W, b, V, X)[1]
+    return 0.5 * np.sum((out - Y) ** 2) / len(X)
+
+
+def gradients(W, b, V, X, Y):
+    h, out = forward(W, b, V, X)
+    dout = (out - Y) / len(X)
+    dV, dh = h.T @ dout, dout @ V.T
+    dz = dh * (1 - h**2); db = dz.sum(axis=0)
+    dW = X.T @ dz
+    return dW, db, dV
+"""
+LOOP = """\
+import numpy as np
+
+
+def loss(U, W, X):
+    hs = {-1: np.zeros(4)}
+    total = 0.0
+    for t in range(3):
+        hs[t] = np.tanh(U @ X[t] + W @ hs[t - 1])
+        total += 0.5 * np.sum(hs[t] ** 2)
+    return total
+
+
+def gradients(U, W, X):
+    hs = {-1: np.zeros(4)}
+    for t in range(3):
+        hs[t] = np.tanh(U @ X[t] + W @ hs[t - 1])
+    grads = {"U": np.zeros_like(U), "W": np.zeros_like(W)}
+    later = np.zeros(4)
+    for t in reversed(range(3)):
+        dh = hs[t] + later
+        raw = dh * (1 - hs[t] ** 2)
+        grads["U"] += np.outer(raw, X[t])
+        grads["W"] += np.outer(raw, hs[t - 1])
+        later = W.T @ raw
+    return grads["U"], grads["W"]
+"""
+SHAPES = ((3, 4), (4,), (4, 2), (5, 3), (5, 2))
+LOOP_SHAPES = ((4, 2), (4, 4), (3, 2))
+
+
+def lines_of(source: str, shapes: Sequence[tuple[int, ...]], name: str = "lined") -> Lines:
+    rng = np.random.default_rng(0)
+    module: Any = module_of(source, name)
+    arguments = tuple(rng.normal(size=shape) for shape in shapes)
+    trace = record_pair(module.loss, module.gradients, arguments)
+    return lines_of_backward(trace, Cotangents.of(trace, [get(arguments, i.path) for i in trace.program.inputs]))
+
+
+def said(lines: Lines) -> dict[int, tuple[str, str]]:
+    return {line.line: (line.equation, line.meaning) for line in lines.lines}
+
+
+def test_each_line_is_read_and_told_what_it_is() -> None:
+    assert said(lines_of(NETWORK, SHAPES)) == {
+        5: ("h[b,j] = tanh(Σ_i X[b,i] W[i,j] + b[j])", "h"),
+        6: ("return₂[b,k] = Σ_j h[b,j] V[j,k]", "out"),
+        16: ("dout[b,k] = 1/B (out[b,k] - Y[b,k])", "∂L/∂out"),
+        17: ("dV[j,k] = Σ_b h[b,j] dout[b,k]; dh[b,j] = Σ_k dout[b,k] V[j,k]", "∂L/∂V; ∂L/∂h"),
+        18: ("dz[b,j] = dh[b,j] (1 - h[b,j]²); db[j] = Σ_b dz[b,j]", "∂L/∂(what the tanh takes for h); ∂L/∂b"),
+        19: ("dW[i,j] = Σ_b X[b,i] dz[b,j]", "∂L/∂W"),
+    }
+
+
+def test_the_verdict_is_the_callers() -> None:
+    rng = np.random.default_rng(0)
+    module: Any = module_of(NETWORK, "judged")
+    arguments = tuple(rng.normal(size=shape) for shape in SHAPES)
+    trace = record_pair(module.loss, module.gradients, arguments)
+    asked = []
+
+    def verdict_of(file: str, line: int) -> str:
+        asked.append((file, line))
+        return "wrong" if line == 17 else "follows" if line > 17 else "right"
+
+    lines: tuple[Line, ...] = line_verdicts(trace, Cotangents.of(trace, arguments), verdict_of)
+    assert [line.verdict for line in lines] == ["right"] * 3 + ["wrong"] + ["follows"] * 2
+    assert asked == [(line.file, line.line) for line in lines]
+    assert lines[2].code == "dout = (out - Y) / len(X)"
+    assert lines[3].einsum == 'einsum("bj,bk->jk", h, dout); einsum("bk,jk->bj", dout, V)'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "meaning"),
+    [
+        ("/ len(X)\n    dV", "\n    dV", 16, "B ∂L/∂out"),
+        ("dV, dh = h.T @ dout", "dV, dh = dout.T @ h", 17, "∂L/∂V, transposed; ∂L/∂h"),
+        ("dW = X.T @ dz", "dW = X.T @ dh", 19, ""),
+        ("dW = X.T @ dz", "dW = -X.T @ dz", 19, "-∂L/∂W"),
+        ("dz = dh * (1 - h**2); db = dz.sum(axis=0)", "dz = dh * (1 - h**2); db = dh", 18,
+         "∂L/∂(what the tanh takes for h)"),
+        ("    dW = X.T @ dz", "    dh = dh * (1 - h**2)\n    dW = X.T @ dz", 19,
+         "∂L/∂(what the tanh takes for h), though its name says h"),
+    ],
+)  # fmt: skip
+def test_what_a_value_is_is_found_by_its_entries(before: str, after: str, line: int, meaning: str) -> None:
+    assert NETWORK.count(before) == 1
+    assert said(lines_of(NETWORK.replace(before, after), SHAPES))[line][1] == meaning
+
+
+def test_a_line_of_a_loop_stands_once_and_its_sum_is_complete() -> None:
+    lines = lines_of(LOOP, LOOP_SHAPES)
+    assert [line.line for line in lines.lines] == sorted({line.line for line in lines.lines})
+    found = said(lines)
+    assert found[20] == ("dh[i] = hs[t][i] + later[i]", "∂L/∂hs[t]")
+    assert found[21] == ("raw[i] = dh[i] (1 - hs[t][i]²)", "∂L/∂(what the tanh takes for hs[t])")
+    assert found[22] == ('grads["U"][i,b] += raw[i] X[t][b]', "∂L/∂U")
+    assert found[23][1] == "∂L/∂W"
+
+
+def test_lines_say_what_read_says() -> None:
+    """But for the letters, which are those of the loss."""
+    rng = np.random.default_rng(0)
+    module = module_of(NETWORK, "read")
+    reading = eb.read(module.gradients, *(rng.normal(size=shape) for shape in SHAPES))
+    read = [f.equation for line in reading.lines for f in line.formulas if not f.is_alias]
+    shown = [part for equation, _ in said(lines_of(NETWORK, SHAPES)).values() for part in equation.split("; ")]
+    letters = str.maketrans(dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "·"))
+    assert [equation.translate(letters) for equation in shown] == [equation.translate(letters) for equation in read]
+
+
+def test_every_letter_has_a_dimension_and_no_other_has() -> None:
+    for source, shapes in ((NETWORK, SHAPES), (LOOP, LOOP_SHAPES)):
+        lines = lines_of(source, shapes)
+        shown = {i for line in lines.lines for part in line.markup for i in getattr(part, "indices", "")}
+        assert shown <= {i for d in lines.dimensions for i in d.letters} <= shown | set("bijklm")
+        assert all(d.letters for d in lines.dimensions)
+
+
+def test_without_a_derivative_lines_are_read_all_the_same() -> None:
+    rng = np.random.default_rng(0)
+    module = SimpleNamespace(loss=lambda x: x**2, gradients=lambda x: 2 * x)
+    trace = record_pair(module.loss, module.gradients, (rng.normal(size=3),))
+    cotangents = Cotangents.of(trace, [rng.normal(size=3)])
+    (line,) = lines_of_backward(trace, cotangents).lines
+    assert (line.equation, line.meaning) == ("return[i] = 2 x[i]", "")
