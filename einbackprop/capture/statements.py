@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import linecache
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from ..core.syntax import parse_python
@@ -118,7 +121,24 @@ def statements_of_text(text: str) -> Statements:
     return Statements(text)
 
 
+EDITED: ContextVar[Mapping[str, str]] = ContextVar("EDITED")
+"""The texts that stand for those of files, while code with edits is read."""
+
+
+@contextlib.contextmanager
+def edited(texts: Mapping[str, str]) -> Iterator[None]:
+    """Take other texts for those of files."""
+    token = EDITED.set(texts)
+    try:
+        yield
+    finally:
+        EDITED.reset(token)
+
+
 def statements_of(file: str) -> Statements:
     """The statements of a file as it stands now, parsed once for each state of it."""
+    texts = EDITED.get(None)
+    if texts is not None and file in texts:
+        return statements_of_text(texts[file])
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))

@@ -33,12 +33,14 @@ from einbackprop.core import interpretation
 from einbackprop.core.choices import Choice
 from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.core.nesting import Path, duplicate, get
+from einbackprop.core.program import Program
 from einbackprop.core.progress import Progress, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
-from einbackprop.diagnosis.reviewing import Review
+from einbackprop.diagnosis.lines import lines_of_backward
+from einbackprop.diagnosis.review import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
@@ -161,15 +163,15 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
             decision = decide(problem, seed, seconds is not None)
         except CodeError as error:
             raise _with_reason(problem, error, seed) from error.__cause__
-        read, other = Review(), Elsewhere()
+        read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
-            read, other = _additions(problem, decision, decision.drawing.parameters, seed)
+            read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed)
         if decision.error is not None:
             told = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), ())
             raised = _with_reason(problem, decision.error, seed)
             file, line, _ = raised.place or (None, None, "")
             decision.findings += told or [Finding(raised.said, file, line, write=raised.write or None)]
-        return _report(problem, decision, read, other, faults, progress)
+        return _report(problem, decision, read, other, diagnosis, faults, progress)
 
 
 def _with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
@@ -178,83 +180,97 @@ def _with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
 
 def _additions(
     problem: Problem, decision: Decision, parameters: tuple[Path, ...], seed: int
-) -> tuple[Review, Elsewhere]:
+) -> tuple[Review, Elsewhere, Diagnosis]:
     """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
-    trial, read, other = _read(problem, decision.trial, seed)
+    states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
+    traced = None
+    if problem.pair is not None and not decision.trial.user.random:
+        traced = contained("the reading", partial(_traced, problem.pair, decision.trial.state), None)
+    trial, read, other = _read(problem, decision.trial, traced, states, seed)
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in trial.targets if t.name in doubted and contained(
         "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
     trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
-    states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
-    if trial.wrong and len(states) > 1 and not trial.user.random:
-        work = partial(_diagnosed, problem, trial, states, parameters, seed)
-        diagnosis = contained("the search for mistakes", work, Diagnosis())
-        about = tuple(item for item in read.findings if item.line is None)
-        read = replace(read, findings=(*about, *diagnosis.findings))
     decision.trial = trial
-    return read, other
-
-
-def _diagnosed(problem: Problem, trial: Trial, states: list[Any], paths: tuple[Path, ...], seed: int) -> Diagnosis:
-    """The mistakes behind wrong gradients."""
-    traced = _traced(problem.pair, trial.state) if problem.pair is not None else None
+    if not trial.wrong or len(states) < 2 or trial.user.random:
+        return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
+    case = partial(_case, problem, trial, program, states, parameters, seed)
+    work = partial(_diagnosed, case, seed)
+    return read, other, contained("the search for mistakes", work, Diagnosis())
+
+
+def _diagnosed(case: Callable[[], Case], seed: int) -> Diagnosis:
+    return diagnose(case(), seed)
+
+
+def _case(
+    problem: Problem, trial: Trial, program: Program | None, states: list[Any], paths: tuple[Path, ...], seed: int
+) -> Case:
+    """Wrong gradients as a case for the diagnosis."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     elsewhere = [with_arrays(other) for _, other in others]
-    case = Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere, identify_at(problem, traced))
-    return diagnose(case, seed)
 
+    def cotangents(state: Any) -> Cotangents:
+        if program is None:
+            return Cotangents()
+        return Cotangents.of(program, arrays_at(problem, program, state))
 
-def identify_at(problem: Problem, traced: Any) -> Any:
-    def identify(state):
+    def read() -> dict[tuple[str, int], Line]:
+        traced = None if problem.pair is None else _traced(problem.pair, trial.state)
         if not isinstance(traced, Trace):
-            return lambda value: None
-        arrays = [np.asarray(get(state, problem.place(d))) for d in traced.program.inputs]
-        arrays = [np.squeeze(a, d.units) for a, d in zip(arrays, traced.program.inputs)]
-        c = Cotangents.of(traced, arrays)
-        def of(value):
-            m = c.identify(value)
-            return m if m is not None and m.kind == "cotangent" and abs(m.factor - 1) < 1e-6 else None
-        return of
-    return identify
+            return {}
+        lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
+        return {(line.file, line.line): line for line in lines.lines}
+
+    return Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere, cotangents, read)
+
+
+def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
+    """The inputs of a program in a state."""
+    arrays = ((np.asarray(get(state, problem.place(declared))), declared.units) for declared in program.inputs)
+    return tuple(np.squeeze(array, units) for array, units in arrays)
 
 
 def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     """The mistake that makes the gradients raise."""
-    state, paths = decision.trial.state, tuple(target.path for target in decision.trial.targets)
-    user = decision.trial.user
-    drawing = Drawing(user.loss, user.loss, state, paths, np.random.default_rng(seed))
+    trial = decision.trial
+    paths = tuple(target.path for target in trial.targets)
+    drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
     states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
-    diagnosis = diagnose(Case(problem, user, states, paths, frozenset(t.name for t in user.targets)), seed)
-    return list(diagnosis.findings)
+    program = problem.forward(trial.state).program if problem.forward is not None else None
+    case = replace(_case(problem, trial, program, states, paths, seed), wrong=frozenset(t.name for t in trial.targets))
+    return list(diagnose(case, seed).findings)
 
 
 def _report(
-    problem: Problem, decision: Decision, read: Review, other: Elsewhere, faults: Sequence[InternalFault],
-    progress: Progress,
+    problem: Problem, decision: Decision, read: Review, other: Elsewhere, diagnosis: Diagnosis,
+    faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
     """All that was found."""
     drawn = decision.drawing if decision.draws is not None else None
     rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
-        decision.trial.gradients, read.lines, (*decision.findings, *read.findings),
+        decision.trial.gradients, read.lines(diagnosis.verdict_of),
+        (*decision.findings, *read.findings, *diagnosis.findings),
         (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
 
-def _read(problem: Problem, trial: Trial, seed: int) -> tuple[Trial, Review, Elsewhere]:
-    """Trace the code, look at other sizes, and judge the lines; the trial with what these add."""
+def _read(
+    problem: Problem, trial: Trial, traced: Trace | EinbackpropError | None, states: list[Any], seed: int
+) -> tuple[Trial, Review, Elsewhere]:
+    """Look at other sizes, and review the code as it was read; the trial with what these add."""
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
-    traced = contained("the reading", partial(_traced, problem.pair, trial.state), None)
     program = traced.program if isinstance(traced, Trace) else None
     work = partial(look, problem, trial, program, seed)
     other = contained("the check at other sizes", work, Elsewhere())
     read = Review(is_cut=True)
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
-        read = contained("the lines", partial(reviewed, problem, doubted, traced, seed), read)
+        read = contained("the lines", partial(reviewed, problem, doubted, traced, states), read)
     return replace(trial, added=_added(trial, read, other)), read, other
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.statements import edited
 from einbackprop.checking.answers import User
 from einbackprop.checking.problems import Problem, targets_of
-from einbackprop.checking.records import Finding
+from einbackprop.checking.records import Finding, Line
+from einbackprop.core.faults import contained
 from einbackprop.core.nesting import Path
 from einbackprop.core.progress import doing
-from einbackprop.diagnosis.experiments import Experiment
-from einbackprop.diagnosis.repair import Identify, Repair, Search
+from einbackprop.diagnosis.cotangents import Cotangents
+from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
+from einbackprop.diagnosis.identification import Meaning
+from einbackprop.diagnosis.localization import Localization
+from einbackprop.diagnosis.repair import Repair, Search
 from einbackprop.diagnosis.versions import Version
-from einbackprop.diagnosis.writing import written
+from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATES = 3
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,24 @@ class Diagnosis:
     repairs : tuple of Repair
     is_repaired : bool
         Whether everything is right with these.
+    follows : frozenset of places
+        The statements whose values are others once it is.
+    open : frozenset of places
+        Those that gradients depend on that are wrong still.
     """
 
     findings: tuple[Finding, ...] = ()
     repairs: tuple[Repair, ...] = ()
     is_repaired: bool = False
+    follows: frozenset[Place] = frozenset()
+    open: frozenset[Place] = frozenset()
+
+    def verdict_of(self, file: str, line: int) -> str:
+        """The verdict on a line of the user's."""
+        place = file, line
+        if any((item.file, item.line) == place for item in self.findings):
+            return "wrong"
+        return "follows" if place in self.follows else "undecided" if place in self.open else "right"
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,10 @@ class Case:
         What gradients are taken of.
     wrong : frozenset of str
         The gradients that are wrong by the black box.
-    identify : callable
+    cotangents : callable
+        The cotangents of the loss at a state, as far as it could be read.
+    read : callable
+        The lines of the backward, read anew.
     """
 
     problem: Problem
@@ -66,7 +88,8 @@ class Case:
     paths: tuple[Path, ...]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
-    identify: Callable[[Any], Identify] = field(default=lambda state: lambda value: None)
+    cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
+    read: Callable[[], Mapping[Place, Line]] = field(default=dict)
 
 
 def diagnose(case: Case, seed: int) -> Diagnosis:
@@ -76,10 +99,42 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if not experiments:
         return Diagnosis()
     version = Version(case.user.loss.world)
-    search = Search(experiments, version, case.identify(experiments[0].state))
-    repairs, _ = search.run()
-    findings = tuple(finding_of(repair) for repair in repairs)
-    return Diagnosis(findings, tuple(repairs), search.works(search.version))
+    cotangents = case.cotangents(experiments[0].state)
+
+    def identify(value: Array) -> Meaning | None:
+        meaning = cotangents.identify(value)
+        is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+        return meaning if is_plain else None
+
+    search = Search(experiments, version, identify)
+    repairs, localization = search.run()
+    findings = with_formulas([finding_of(repair) for repair in repairs], version, case)
+    left = Localization(experiments[0], search.version)
+    wrong = {suspect.site.place for suspect in left.suspects()} if left.wrong else set()
+    return Diagnosis(
+        findings, tuple(repairs), search.works(search.version), differing(localization, left), frozenset(wrong)
+    )
+
+
+def differing(before: Localization, after: Localization) -> frozenset[Place]:
+    """The statements that make other values after the repairs than before."""
+
+    def by_place(made: Sequence[Made]) -> dict[Place, list[Array]]:
+        found: dict[Place, list[Array]] = {}
+        for entry in made:
+            found.setdefault(entry.site.place, []).extend(entry.values)
+        return found
+
+    one, two = by_place(before.made), by_place(after.made)
+    return frozenset(place for place in one if not same(one[place], two.get(place, [])))
+
+
+def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    """Whether two statements made the same values, to rounding."""
+    if [a.shape for a in one] != [b.shape for b in other]:
+        return False
+    largest = max((float(np.abs(a).max(initial=0.0)) for a in one), default=0.0)
+    return all(np.allclose(a, b, rtol=0, atol=CLOSE * largest, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
@@ -95,6 +150,33 @@ def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
             yield Experiment(user, state, tuple(t.path for t in targets), rng)
         except (Raised, ScriptError):  # the code is not made for these sizes
             continue
+
+
+def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
+    """Findings with what their lines compute, and what they compute as they are to be written."""
+    writes: dict[str, list[tuple[int, str]]] = {}
+    for item in findings:
+        if item.file and item.line and item.write:
+            writes.setdefault(item.file, []).append((item.line, item.write))
+    texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
+    before = contained("the formulas of the lines", case.read, {})
+    with version.of_texts(texts).running(), edited(texts):
+        after = contained("the formulas of the lines as they are to be written", case.read, {})
+    found = []
+    for item in findings:
+        place = item.file or "", item.line or 0
+        one, two = before.get(place), after.get(place)
+        if one is not None:
+            item = replace(item, yours=formula(one), yours_markup=one.markup)
+        if two is not None and (one is None or formula(one) != formula(two)):
+            item = replace(item, expected=formula(two), expected_markup=two.markup)
+        found.append(item)
+    return tuple(found)
+
+
+def formula(line: Line) -> str:
+    """What a line computes: the equation, and the einsum where there is one."""
+    return "\n".join(filter(None, (line.equation, line.einsum)))
 
 
 def finding_of(repair: Repair) -> Finding:

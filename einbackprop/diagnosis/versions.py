@@ -24,7 +24,7 @@ from einbackprop.capture.recompilation import (
     nested,
     place_of,
 )
-from einbackprop.capture.statements import statements_of
+from einbackprop.capture.statements import statements_of, statements_of_text
 from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher
 from einbackprop.world import World
 from einbackprop.world.ownership import is_users
@@ -93,6 +93,13 @@ class Version:
         for definition in dict.fromkeys(change.definition for change in changes):
             some = {id(c.node): c.replacement for c in changes if c.definition == definition}
             trees[definition] = rebuilt(self.tree(definition), some)
+        return Version(self.world, trees, self._known)
+
+    def of_texts(self, texts: Mapping[str, str]) -> Version:
+        """The version of other texts of files, which have the same definitions."""
+        trees = dict(self.trees)
+        for file, text in texts.items():
+            trees |= {(file, n): tree for n, tree in enumerate(statements_of_text(text).tree.body)}
         return Version(self.world, trees, self._known)
 
     def tree(self, definition: Definition) -> ast.stmt:
