@@ -4,14 +4,29 @@ import re
 from collections.abc import Sequence
 
 from einbackprop.capture.failures import MismatchError
+from einbackprop.checking.evaluation import place_of
+from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.core.subscripts import parse
-from einbackprop.errors import SubscriptsError
+from einbackprop.errors import CodeError, EinbackpropError, SubscriptsError
 
 SIGNS = {
     "matmul": "·", "dot": "·", "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",
     "power": "**", "equal": "==",
 }  # fmt: skip
 PRODUCTS = ("matmul", "dot", "inner")
+
+
+def with_letters(problem: Problem, error: CodeError) -> CodeError:
+    """An error of the user's code, said in letters where it is about shapes: the code is read up to where it stops."""
+    if error.place is None or not isinstance(error.__cause__, ValueError) or problem.pair is None:
+        return error
+    try:
+        problem.pair(with_arrays(problem))
+    except EinbackpropError as stop:
+        letters = explained(stop)
+        if letters and place_of(stop.__cause__ or stop) == error.place:
+            return CodeError(error.what, error.place, f"{letters}.")
+    return error
 
 
 def explained(error: BaseException) -> str:

@@ -19,7 +19,6 @@ from .free_sizes import Array, distinct_sizes, free_dimensions
 
 Sizes = dict[str, int]
 Place = Callable[[Input], Path]
-EQUAL = (4, 16)  # what all sizes are where they are to be equal: as large as the largest, within these
 
 
 def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]) -> Sizes | None:
@@ -39,13 +38,6 @@ def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]
         return None
     sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
     return sizes if sizes != program.sizes else None
-
-
-def equal_sizes(program: Program, free: Collection[str] | None = None) -> Sizes:
-    """One size for all dimensions, or for those that are free, so that no shape stops anything."""
-    largest = max((d.size for d in program.dimensions), default=0)
-    size = min(max(largest, EQUAL[0]), EQUAL[1])
-    return {i: size if free is None or d.letters[0] in free else d.size for d in program.dimensions for i in d.letters}
 
 
 def resized(

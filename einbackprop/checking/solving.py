@@ -16,7 +16,6 @@ import numpy as np
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers
 from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
-from einbackprop.checking.crashes import with_reason
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
@@ -24,6 +23,7 @@ from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere
 from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
+from einbackprop.checking.mismatches import with_letters
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
@@ -162,20 +162,31 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
         try:
             decision = decide(problem, seed, seconds is not None)
         except CodeError as error:
-            raise _with_reason(problem, error, seed) from error.__cause__
+            raise _with_reason(problem, error) from error.__cause__
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
             read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed)
         if decision.error is not None:
-            told = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), ())
-            raised = _with_reason(problem, decision.error, seed)
-            file, line, _ = raised.place or (None, None, "")
-            decision.findings += told or [Finding(raised.said, file, line, write=raised.write or None)]
+            decision.findings += _about_crash(problem, decision, _with_reason(problem, decision.error), seed)
         return _report(problem, decision, read, other, diagnosis, faults, progress)
 
 
-def _with_reason(problem: Problem, error: CodeError, seed: int) -> CodeError:
-    return contained("the reason", partial(with_reason, problem, error, seed), error)
+def _with_reason(problem: Problem, error: CodeError) -> CodeError:
+    return contained("the reason", partial(with_letters, problem, error), error)
+
+
+def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: int) -> list[Finding]:
+    """The line at which the gradients stop, and the mistakes that make them."""
+    file, line, _ = error.place or (None, None, "")
+    found = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), [])
+    if not found:
+        return [Finding(error.said, file, line)]
+    here = [item for item in found if (item.file, item.line) == (file, line)]
+    said = error.said.removesuffix(".")
+    where = "here" if here else f"line {line}" if file in {item.file for item in found} else f"{file}, line {line}"
+    told = (here or found)[0]
+    message = f"{told.message} The code stops {where}: {said}."
+    return [replace(item, message=message) if item is told else item for item in found]
 
 
 def _additions(

@@ -236,7 +236,7 @@ class Localization:
         if jacobian is None or not np.all(np.isfinite(jacobian)):
             return suspect
         suspect.names, suspect.jacobian = names, jacobian
-        inverse = np.linalg.pinv(jacobian, rcond=1e-9)
+        inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
         rank = int(np.linalg.matrix_rank(jacobian, tol=1e-9 * float(np.abs(jacobian).max(initial=0.0))))
         suspect.is_unique = rank == made.entries
         suspect.roughness = LINEAR if self._is_linear(suspect) else CURVED
