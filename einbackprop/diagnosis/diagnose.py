@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from einbackprop.core.nesting import Path
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
-from einbackprop.diagnosis.identification import Meaning
+from einbackprop.diagnosis.identification import meant
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.repair import Repair, Search
 from einbackprop.diagnosis.versions import Version
@@ -99,14 +100,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if not experiments:
         return Diagnosis()
     version = Version(case.user.loss.world)
-    cotangents = case.cotangents(experiments[0].state)
-
-    def identify(value: Array) -> Meaning | None:
-        meaning = cotangents.identify(value)
-        is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
-        return meaning if is_plain else None
-
-    search = Search(experiments, version, identify)
+    roles = Roles(case.cotangents(experiments[0].state))
+    search = Search(experiments, version, roles)
     repairs, localization = search.run()
     findings = with_formulas([finding_of(repair) for repair in repairs], version, case)
     left = Localization(experiments[0], search.version)
@@ -114,6 +109,32 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     return Diagnosis(
         findings, tuple(repairs), search.works(search.version), differing(localization, left), frozenset(wrong)
     )
+
+
+class Roles:
+    """What values are gradients of, by the derivative of the loss as it was read."""
+
+    def __init__(self, cotangents: Cotangents) -> None:
+        self._cotangents = cotangents
+
+    def is_gradient(self, value: Array) -> bool:
+        """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
+        meaning = self._cotangents.identify(value)
+        return meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+
+    def promised(self, name: str, value: Array) -> bool | None:
+        """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
+        known = [array for of in meant(name) for array in self._cotangents.called(of)]
+        fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
+        return any(is_turned(value, array) for array in fitting) if fitting else None
+
+
+def is_turned(value: Array, other: Array) -> bool:
+    """Whether an array is another, whatever the order of its axes."""
+    one, two = np.squeeze(value), np.squeeze(other)
+    largest = float(np.abs(two).max(initial=0.0))
+    turned = (two.transpose(order) for order in permutations(range(two.ndim)))
+    return any(one.shape == t.shape and np.allclose(one, t, rtol=0, atol=CLOSE * largest) for t in turned)
 
 
 def differing(before: Localization, after: Localization) -> frozenset[Place]:
