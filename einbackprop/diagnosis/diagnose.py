@@ -19,8 +19,8 @@ from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
 from einbackprop.diagnosis.identification import meant
-from einbackprop.diagnosis.localization import Localization
-from einbackprop.diagnosis.repair import Repair, Search
+from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.repair import Repair, Search, value_of
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
@@ -103,7 +103,10 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     roles = Roles(case.cotangents(experiments[0].state))
     search = Search(experiments, version, roles)
     repairs, localization = search.run()
-    findings = with_formulas([finding_of(repair) for repair in repairs], version, case)
+    told = [finding_of(repair) for repair in repairs]
+    if search.unexplained is not None:
+        told.append(roles.about(search.unexplained))
+    findings = with_formulas(told, version, case)
     left = Localization(experiments[0], search.version)
     wrong = {suspect.site.place for suspect in left.suspects()} if left.wrong else set()
     return Diagnosis(
@@ -121,6 +124,21 @@ class Roles:
         """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
         meaning = self._cotangents.identify(value)
         return meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+
+    def about(self, suspect: Suspect) -> Finding:
+        """What is known of a statement that is wrong, and for which no edit was found."""
+        value, site = value_of(suspect), suspect.site
+        assert value is not None
+        name = site.target or "what is made here"
+        message = f"{name} is not what the gradients need, and no small edit of this line makes it that."
+        should = None
+        if suspect.shift is not None and suspect.is_unique:
+            should = self._cotangents.identify(value + suspect.shift.reshape(value.shape), site.target)
+        if should is not None and should.kind == "cotangent":
+            message = f"{name} should be {should.text}, and no small edit of this line makes it that."
+        elif self.promised(site.target, value) is False:
+            message = f"{name} is not the gradient that its name says, and no small edit of this line makes it that."
+        return Finding(message, *site.place)
 
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""

@@ -125,9 +125,12 @@ class Search:
     ----------
     runs : bool
         Whether what was tried last gave gradients of the right shapes.
+    unexplained : Suspect or None
+        A statement that is wrong, and for which no edit was found.
     """
 
     runs = False
+    unexplained: Suspect | None = None
 
     def __init__(self, experiments: Sequence[Experiment], version: Version, roles: Roles) -> None:
         self.experiments, self.version, self.roles = list(experiments), version, roles
@@ -142,8 +145,10 @@ class Search:
             first = first or localization
             if not localization.wrong:
                 break
-            repair = Round(self, localization, version).best()
+            search = Round(self, localization, version)
+            repair = search.best()
             if repair is None:
+                self.unexplained = search.likeliest()
                 break
             found.append(repair)
             version = version.changed([repair.change])
@@ -245,6 +250,14 @@ class Round:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
         known = suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
         return known and (not suspect.feeds_back or (suspect.is_unique and suspect.shift is not None))
+
+    def likeliest(self) -> Suspect | None:
+        """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
+        that should have made the gradient of something."""
+        own = [t.suspect for t in self.alone if not t.suspect.made.passes and value_of(t.suspect) is not None]
+        found = [s for s in own if self._likelihood(s) < 0]
+        measured = [s for s in own if s.shift is not None]
+        return min(found or measured[:1], key=lambda s: (self._likelihood(s), s.made.first), default=None)
 
     # One edit for everything
 
