@@ -9,7 +9,7 @@ them, the cheapest first. ::
     operands.py      another variable         layout.py      transposes, orders, shapes
     reductions.py    sums, means, axes        scaling.py     signs, factors, numbers, powers
     terms.py         a term                   pointwise.py   derivatives, functions, masks
-    indexing.py      indices, slices, ranges
+    indexing.py      indices, slices, ranges  compounds.py   terms and factors that take several arrays to write
     expressions.py   expression_edits: all of these, each once
     statements.py    statement_edits: =, +=, targets, places, guards, loops; insertions.py: a line that is missing
 

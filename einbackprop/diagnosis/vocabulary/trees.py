@@ -84,9 +84,11 @@ def negated(node: ast.expr) -> ast.expr:
 
 
 def multiplied(factor: ast.expr, node: ast.expr) -> ast.BinOp:
-    """A product with one factor more in front, as people write it: ``2 * reg * W`` for ``reg * W``."""
+    """A product with one factor more in front, after its number: ``2 * reg * W`` for ``2 * W``, and for ``reg * W``."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
         return ast.BinOp(multiplied(factor, node.left), node.op, node.right)
+    if held_number(node) is not None and held_number(factor) is None:
+        return binary(node, "*", factor)
     return binary(factor, "*", node)
 
 
@@ -184,7 +186,7 @@ def awkward(node: ast.AST) -> str:
                 case ast.Div() | ast.MatMult():
                     odd = is_negative(right) or two in (0, 1, -1)
                 case _:
-                    odd = isinstance(operator, ast.Pow) and two in (0, 1)
+                    odd = isinstance(operator, ast.Pow) and (one in (0, 1) or two in (0, 1))
             return f"{type(operator).__name__} {one} {two}" if odd else ""
     return ""
 
