@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from einbackprop.core.syntax import parse_python
-from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits
+from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, missing_updates, statement_edits
 
 N, D, H, C, T = 5, 6, 4, 3, 7
 
@@ -195,11 +195,12 @@ STATEMENTS = [
     ("dx[:, t, :] = Wxh.T @ draw", "dx[:, t - 1, :] = Wxh.T @ draw", LOOP, 5),
     ("dscores = probs\ndscores /= N", "dscores = probs", LAYERS, 5),
     ("dh[z <= 0] = 0\ndW1 = X.T @ dh", "dW1 = X.T @ dh", LAYERS, 30),
-    ("dW1 = X.T @ dh\ndW1 += reg * W1", "dW1 = X.T @ dh", LAYERS, 80),
+    ("dW1 = X.T @ dh\ndW1 += reg * W1", "dW1 = X.T @ dh", LAYERS, 100),
     ("dh_next = dh\ndy = hs[t]", "dy = hs[t]", LOOP, 400),
     ("", "dh *= h", LAYERS, 5),
     ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "if t >= 0:\n    dWhh += draw @ hs[t - 1].T", LOOP, 3),
-    ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "dWhh += draw @ hs[t - 1].T", LOOP, 200),
+    ("dscores[np.arange(N), y] -= 1\ndW2 = h.T @ dscores", "dW2 = h.T @ dscores", LAYERS, 30),
+    ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "dWhh += draw @ hs[t - 1].T", LOOP, 60),
     ("dWhh += draw @ hs[t - 1].T", "if t > 0:\n    dWhh += draw @ hs[t - 1].T", LOOP, 20),
     ("for t in reversed(range(T)):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 10),
     ("for t in range(T - 1):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 3),
@@ -286,6 +287,25 @@ def test_edits_of_statements_are_others_that_can_be_written_down(written: str, f
     assert ast.unparse(statement) not in edits
     for text in edits:
         parse_python(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "hand", "deep"),
+    [
+        ("dW1", "dW1 += reg * W1", LAYERS, False),
+        ("dscores", "dscores /= N", LAYERS, False),
+        ("dscores", "dscores[np.arange(N), y] -= 1", LAYERS, False),
+        ("dh", "dh[h <= 0] = 0", LAYERS, False),
+        ("dh", "dh *= 1 - h ** 2", LAYERS, False),
+        ("dh", "dh *= 2", LAYERS, False),
+        ("dh", "dh = -dh", LAYERS, False),
+        ("db1", "db1 = db1.T", replace(LAYERS, shapes={"db1": (H, 1)}), False),
+        ("dE", "np.add.at(dE, idx, rows)", OBJECT, False),
+        ("dWhh", "dWhh += draw @ hs[t - 1].T", replace(LOOP, wanted=(H, H)), True),
+    ],
+)
+def test_a_missing_line_is_among_those_that_can_be_missing(name: str, line: str, hand: Hand, deep: bool) -> None:
+    assert line in {ast.unparse(edit.statements[0]) for edit in missing_updates(name, hand, deep=deep)}
 
 
 def test_statements_have_the_place_of_the_one_they_stand_for() -> None:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -16,8 +17,8 @@ from einbackprop.world.ownership import is_users_class, is_users_function
 
 MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS = 28, 14, 8
 Shape = tuple[int, ...]
-ENTRIES = 12
-"""Entries of a list or an object that are looked at."""
+ENTRIES, MOST = 4, 24
+"""Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,13 @@ def reached(names: Mapping[str, Any], depth: int = 2) -> Iterator[tuple[str, Any
         yield name, held
         if depth and not isinstance(held, ModuleType | type | FunctionType):
             own = getattr(held, "__dict__", {})
-            parts = {f"{name}.{key}": part for key, part in own.items()}
+            parts = {f"{name}.{key}": part for key, part in islice(own.items(), MOST)}
             if isinstance(held, dict):
-                parts = {f"{name}[{key!r}]": part for key, part in held.items() if isinstance(key, str | int)}
-            elif isinstance(held, tuple | list) and len(held) <= ENTRIES:
-                parts = {f"{name}[{key}]": part for key, part in enumerate(held)}
-            yield from reached(dict(list(parts.items())[:ENTRIES]), depth - 1)
+                first = islice(held.items(), MOST)
+                parts = {f"{name}[{key!r}]": part for key, part in first if isinstance(key, str | int)}
+            elif isinstance(held, tuple | list):
+                parts = {f"{name}[{key}]": part for key, part in enumerate(islice(held, ENTRIES))}
+            yield from reached(parts, depth - 1)
 
 
 def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> Iterator[tuple[str, int]]:

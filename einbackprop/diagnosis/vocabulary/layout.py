@@ -181,7 +181,7 @@ def matrix_sides(expression: Expression, node: ast.expr) -> tuple[ast.expr, ast.
     """The two sides of a product of matrices, however it is written; None where a node is none."""
     if isinstance(node, ast.BinOp):
         return (node.left, node.right) if isinstance(node.op, ast.MatMult) else None
-    if not isinstance(node, ast.Call) or expression.called(node) not in ("dot", "matmul"):
+    if not isinstance(node, ast.Call) or expression.called(node) not in ("dot", "matmul", "outer"):
         return None
     if expression.is_numpy(node):
         return (node.args[0], node.args[1]) if len(node.args) == 2 else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.layout import matrix_sides
 from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
 from einbackprop.diagnosis.vocabulary.trees import (
     SIGNS,
@@ -151,11 +152,12 @@ def operator(expression: Expression) -> Iterator[Edit]:
             new = binary(node.left, other, node.right)
             yield expression.edit(place, new, cost, f"{other} is needed, not {own}")
     for place in expression.calls:
-        node = place.node
-        if expression.called(node) in ("dot", "matmul", "outer") and len(node.args) == 2:
-            for sign_, cost in (("*", 1.5), ("@", 1.9)):
-                new = binary(node.args[0], sign_, node.args[1])
-                yield expression.edit(place, new, cost, f"{sign_} is needed, not {expression.called(node)}")
+        sides = matrix_sides(expression, place.node)
+        for other, cost in (("*", 1.5), ("@", 1.9)):
+            if sides is None:
+                break
+            new = binary(sides[0], other, sides[1])
+            yield expression.edit(place, new, cost, f"{other} is needed, not {expression.called(place.node)}")
 
 
 def scalable(expression: Expression) -> Iterator[Place]:
