@@ -19,7 +19,7 @@ from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
-from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere
+from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
@@ -42,6 +42,9 @@ from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.lines import lines_of_backward
 from einbackprop.diagnosis.review import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
+
+MANY = 500
+"""Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
 
@@ -221,6 +224,8 @@ def _case(
     """Wrong gradients as a case for the diagnosis."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     elsewhere = [with_arrays(other) for _, other in others]
+    if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
+        states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
 
     def cotangents(state: Any) -> Cotangents:
         if program is None:
@@ -234,7 +239,7 @@ def _case(
         lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
         return {(line.file, line.line): line for line in lines.lines}
 
-    return Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere, cotangents, read)
+    return Case(problem, trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, read)
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:

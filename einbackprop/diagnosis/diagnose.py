@@ -14,7 +14,6 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.problems import Problem, targets_of
 from einbackprop.checking.records import Finding, Line
 from einbackprop.core.faults import contained
-from einbackprop.core.nesting import Path
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
@@ -73,8 +72,6 @@ class Case:
         Where the loss has slopes.
     elsewhere : sequence of nested arrays
         The same at other sizes.
-    paths : tuple of Path
-        What gradients are taken of.
     wrong : frozenset of str
         The gradients that are wrong by the black box.
     cotangents : callable
@@ -86,7 +83,6 @@ class Case:
     problem: Problem
     user: User
     states: Sequence[Any]
-    paths: tuple[Path, ...]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
     cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
@@ -179,16 +175,21 @@ def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
     """Experiments at some states: the first is one at which just the wrong gradients are wrong."""
     rng = np.random.default_rng(seed)
-    made = [Experiment(case.user, state, case.paths, rng) for state in case.states[:STATES]]
-    made.sort(key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
-    yield from made
-    for state in case.elsewhere:
-        try:
-            targets = targets_of(case.problem, state)
-            user = replace(case.user, targets=targets, unfit={}, _names={})
-            yield Experiment(user, state, tuple(t.path for t in targets), rng)
-        except (Raised, ScriptError):  # the code is not made for these sizes
-            continue
+    own = [made for state in case.states[:STATES] if (made := experiment_at(case, state, rng)) is not None]
+    yield from sorted(own, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
+    others = (experiment_at(case, state, rng) for state in case.elsewhere)
+    yield from (made for made in others if made is not None)
+
+
+def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
+    """An experiment at a state, of other sizes perhaps; None where the loss does not run there."""
+    try:
+        targets = targets_of(case.problem, state)
+        known = {target.name for target in case.user.targets}
+        user = replace(case.user, targets=[t for t in targets if t.name in known], unfit={}, _names={})
+        return Experiment(user, state, tuple(t.path for t in user.targets), rng)
+    except (Raised, ScriptError):  # the code is not made for these sizes
+        return None
 
 
 def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
