@@ -209,7 +209,7 @@ def _additions(
     if not trial.wrong or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
-    case = partial(_case, problem, trial, program, states, parameters, seed)
+    case = partial(_case, problem, trial, program, read, states, parameters, seed)
     work = partial(_diagnosed, case, seed)
     return read, other, contained("the search for mistakes", work, Diagnosis())
 
@@ -219,8 +219,9 @@ def _diagnosed(case: Callable[[], Case], seed: int) -> Diagnosis:
 
 
 def _case(
-    problem: Problem, trial: Trial, program: Program | None, states: list[Any], paths: tuple[Path, ...], seed: int
-) -> Case:
+    problem: Problem, trial: Trial, program: Program | None, review: Review, states: list[Any],
+    paths: tuple[Path, ...], seed: int,
+) -> Case:  # fmt: skip
     """Wrong gradients as a case for the diagnosis."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     elsewhere = [with_arrays(other) for _, other in others]
@@ -239,7 +240,8 @@ def _case(
         lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
         return {(line.file, line.line): line for line in lines.lines}
 
-    return Case(problem, trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, read)
+    lines = {(line.file, line.line): line for line in review.read.lines}
+    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, lines, read)
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
@@ -255,8 +257,8 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
     states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
     program = problem.forward(trial.state).program if problem.forward is not None else None
-    case = replace(_case(problem, trial, program, states, paths, seed), wrong=frozenset(t.name for t in trial.targets))
-    return list(diagnose(case, seed).findings)
+    case = _case(problem, trial, program, Review(), states, paths, seed)
+    return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
 
 
 def _report(

@@ -11,9 +11,9 @@ import numpy as np
 
 from einbackprop.capture.statements import edited
 from einbackprop.checking.answers import User
-from einbackprop.checking.problems import Problem, targets_of
 from einbackprop.checking.records import Finding, Line
 from einbackprop.core.faults import contained
+from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
@@ -65,7 +65,6 @@ class Case:
 
     Attributes
     ----------
-    problem : Problem
     user : User
         The functions as the black box ran them.
     states : sequence of nested arrays
@@ -76,16 +75,18 @@ class Case:
         The gradients that are wrong by the black box.
     cotangents : callable
         The cotangents of the loss at a state, as far as it could be read.
+    lines : mapping of place to Line
+        The lines of the backward, as far as they could be read.
     read : callable
-        The lines of the backward, read anew.
+        The same, read anew.
     """
 
-    problem: Problem
     user: User
     states: Sequence[Any]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
     cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
+    lines: Mapping[Place, Line] = field(default_factory=dict)
     read: Callable[[], Mapping[Place, Line]] = field(default=dict)
 
 
@@ -184,10 +185,9 @@ def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
 def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
     """An experiment at a state, of other sizes perhaps; None where the loss does not run there."""
     try:
-        targets = targets_of(case.problem, state)
-        known = {target.name for target in case.user.targets}
-        user = replace(case.user, targets=[t for t in targets if t.name in known], unfit={}, _names={})
-        return Experiment(user, state, tuple(t.path for t in user.targets), rng)
+        targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
+        user = replace(case.user, targets=targets, unfit={}, _names={})
+        return Experiment(user, state, tuple(t.path for t in targets), rng)
     except (Raised, ScriptError):  # the code is not made for these sizes
         return None
 
@@ -199,13 +199,12 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
         if item.file and item.line and item.write:
             writes.setdefault(item.file, []).append((item.line, item.write))
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
-    before = contained("the formulas of the lines", case.read, {})
     with version.of_texts(texts).running(), edited(texts):
         after = contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
         place = item.file or "", item.line or 0
-        one, two = before.get(place), after.get(place)
+        one, two = case.lines.get(place), after.get(place)
         if one is not None:
             item = replace(item, yours=formula(one), yours_markup=one.markup)
         if two is not None and (one is None or formula(one) != formula(two)):
