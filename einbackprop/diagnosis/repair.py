@@ -12,7 +12,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product
 from types import FrameType
 from typing import Protocol
 
@@ -60,6 +60,8 @@ OUTER = 0.05
 """The same for each function that is called around such a statement."""
 EXPLAINED = -0.3
 """The same on a statement that should have made one, as the gradients show."""
+SPOILING = 0.5
+"""The same on a statement that right gradients depend on as well."""
 KEPT, BROKEN = 0.8, -0.4
 """The same on a statement that makes, or does not make, the gradient that the name of its target promises."""
 
@@ -200,8 +202,7 @@ class Round:
         suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
-        likely = [t for t in self.alone if not self._is_remote(t.suspect)]
-        self.groups = [likely, [t for t in self.alone if t not in likely]]
+        self.groups = list(self._by_likelihood())
         if self._raises:
             self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
 
@@ -232,6 +233,15 @@ class Round:
             if frame is not None:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.literals)
+
+    def _by_likelihood(self) -> Iterator[list[Table]]:
+        """The statements that can be at fault for everything: first those that no right gradient depends on."""
+        for spoils, remote in product((False, True), repeat=2):
+            yield [t for t in self.alone if self._spoils(t.suspect) == spoils and self._is_remote(t.suspect) == remote]
+
+    def _spoils(self, suspect: Suspect) -> bool:
+        """Whether right gradients depend on a statement as well."""
+        return bool(suspect.reach - self.wrong)
 
     def _is_remote(self, suspect: Suspect) -> bool:
         """Whether a statement hands on what others made, or is of the forward, and nothing says that it is wrong."""
@@ -395,6 +405,9 @@ class Round:
         return self._settled[suspect.site]
 
     def _evidence(self, suspect: Suspect) -> float:
+        return self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
+
+    def _role(self, suspect: Suspect) -> float:
         value, roles = value_of(suspect), self.search.roles
         if value is None:
             return 0.0
