@@ -138,7 +138,7 @@ EXPRESSIONS = [
     ("dx_hat * ivar + 2 * dvar * xmu / N + dmu / N", "dx_hat * ivar + dvar * xmu / N + dmu / N", NORM, 250),
     ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * x_hat / N + dmu / N", NORM, 200),
     ("1 / np.sqrt(var + eps)", "1 / np.sqrt(var)", NORM, 200),
-    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 600),
+    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 800),
     ("x ** 2", "x", NORM, 200),
     ("x", "x ** 2", NORM, 5),
     ("ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0) - x_hat * np.sum(dx_hat * x_hat, axis=0))",

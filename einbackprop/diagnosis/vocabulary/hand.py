@@ -98,8 +98,7 @@ def hand_of(
     wanted : tuple of int, optional
         The shape of the value that the statement should make.
     """
-    spelled = spellings(code)
-    names = {**module, **variables}
+    spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = {text: value_of(node, names) for text, node in spelled.items()} | dict(reached(taken))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}

@@ -47,7 +47,7 @@ def named(expression: Expression) -> Iterator[Edit]:
     """A variable in the place of what is computed."""
     for place in expression.places:
         if isinstance(place.node, ast.BinOp | ast.Call | ast.UnaryOp) and held_number(place.node) is None:
-            for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+            for rank, (name, shape) in enumerate(expression.near(place)):
                 cost = 2.6 + NEAREST * rank + (0.0 if shape else 0.5)
                 yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
 

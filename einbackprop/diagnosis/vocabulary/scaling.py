@@ -50,7 +50,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
     for place in scalable(expression):
         cost = 0.0 if place.outer is None else 0.3 if place.is_term else 0.4 if is_in_sum(place) else 0.7
         yield from sizes_missing(expression, place, cost)
-        for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+        for rank, (name, shape) in enumerate(expression.near(place)):
             if fits(expression, place, name) and name != place.text:
                 more = cost + NEAREST * rank + (0.0 if shape else 0.4)
                 times, over = binary(place.node, "*", parsed(name)), binary(place.node, "/", parsed(name))

@@ -14,7 +14,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
     """A term more: an array at hand, times a number of the loss, or divided by a size."""
     for place in summable(expression):
         whole = place.is_term and place.outer is None
-        for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+        for rank, (name, shape) in enumerate(expression.near(place)):
             if name == place.text or (whole and not expression.hand.fits(name)):
                 continue
             cost = 1.5 + NEAREST * rank + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
