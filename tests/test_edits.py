@@ -176,7 +176,7 @@ COMPOUNDS = [
     ("dout - x_hat * np.mean(dout * x_hat, axis=0)", "dout", replace(NORM, wanted=(N, D)), 2000),
     ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 400),
     ("dscores * (probs - dscores)", "dscores", replace(LAYERS, wanted=(N, C)), 300),
-    ("h * (z == np.max(z))", "h", LAYERS, 150),
+    ("h * (z == np.max(z))", "h", LAYERS, 200),
     ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 5),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
 MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 14, 8, 10
@@ -107,7 +107,7 @@ def hand_of(
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
-    counts = {text for text, held in numbers.items() if held != 1 and held in lengths.values() and is_whole(held)}
+    counts = {text for text, held in numbers.items() if held in {*lengths.values()} - {1} and may_count(text, held)}
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: text not in spelled)[:MOST_SIZES]),
@@ -122,9 +122,10 @@ def hand_of(
 
 @lru_cache(maxsize=256)
 def spellings(code: ast.AST) -> dict[str, ast.expr]:
-    """What a function spells that may be a value: names, attributes, entries, lengths."""
+    """What a function reads that may be a value: names, attributes, entries, lengths; transposes are edits."""
     found = [node for node in ast.walk(code) if isinstance(node, OPERANDS) or is_length(node)]
-    return {ast.unparse(node): node for node in found if isinstance(node, ast.expr)}
+    read = [node for node in found if isinstance(node, ast.Name) or not is_written(node)]
+    return {ast.unparse(node): node for node in read if isinstance(node, ast.expr)}
 
 
 @lru_cache(maxsize=256)
@@ -132,6 +133,11 @@ def counters(code: ast.AST) -> frozenset[str]:
     """The names that the loops of a function bind: whatever their values, they count nothing."""
     targets = [node.target for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension)]
     return frozenset(name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def is_written(node: ast.AST) -> bool:
+    """Whether a node is written to, or a transpose."""
+    return isinstance(getattr(node, "ctx", None), ast.Store) or (isinstance(node, ast.Attribute) and node.attr == "T")
 
 
 def is_length(node: ast.AST) -> bool:
@@ -232,9 +238,9 @@ def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> dict[str, int]
     return found
 
 
-def is_whole(held: Any) -> bool:
-    """Whether a number is a whole one."""
-    return isinstance(held, int | np.integer)
+def may_count(text: str, held: Any) -> bool:
+    """Whether a number can be a size by its kind and its spelling: a whole one, and not an entry of something."""
+    return isinstance(held, int | np.integer) and isinstance(parsed(text), ast.Name | ast.Attribute)
 
 
 def is_array(held: Any) -> bool:
