@@ -61,7 +61,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
 def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
     """An array more as a factor or a divisor, together with a size: ``x * gamma / N``, ``x / (N * std)``."""
     place, hand = expression.places[0], expression.hand
-    for size in [size for size in hand.sizes if hand.is_count(size)][:FEW]:
+    for size in hand.sizes[:FEW]:
         for rank, name in enumerate(name for name in hand.shapes if hand.fits(name)):
             times = binary(binary(place.node, "*", parsed(name)), "/", parsed(size))
             over = binary(place.node, "/", binary(parsed(size), "*", parsed(name)))
