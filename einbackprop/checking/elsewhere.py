@@ -13,7 +13,8 @@ from ..core.program import Program
 from ..core.progress import in_time
 from ..errors import ScriptError
 from .answers import User
-from .problems import Problem
+from .free_sizes import distinct_sizes, free_dimensions
+from .problems import Problem, with_arrays
 from .resizing import hiding, other_sizes, resized, told
 from .trials import Trial, tried_once
 
@@ -87,6 +88,20 @@ def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
         return tried_once(problem, np.random.default_rng(seed), user)
     except ScriptError:
         return None
+
+
+def small_states(
+    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]], seed: int
+) -> Iterator[Any]:
+    """Two states at the smallest sizes that are all different, as far as the code leaves sizes free."""
+    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
+    parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
+    rng = np.random.default_rng(seed)
+    for _ in range(2):
+        made = resized(state, program, problem.place, sizes, parameters, rng)
+        if made is not None:
+            yield with_arrays(replace(problem, state=made))
 
 
 def problems_elsewhere(

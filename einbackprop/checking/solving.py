@@ -5,6 +5,7 @@ whole report. Then each part that reads the code, runs it at other sizes, proves
 by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
-from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere
+from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
@@ -42,6 +43,9 @@ from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.lines import lines_of_backward
 from einbackprop.diagnosis.review import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
+
+MANY = 500
+"""Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
 
@@ -183,7 +187,8 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
         return [Finding(error.said, file, line)]
     here = [item for item in found if (item.file, item.line) == (file, line)]
     said = error.said.removesuffix(".")
-    where = "here" if here else f"line {line}" if file in {item.file for item in found} else f"{file}, line {line}"
+    same = file in {item.file for item in found}
+    where = "here" if here else f"on line {line}" if same else f"on line {line} of {os.path.basename(file or '')}"
     told = (here or found)[0]
     message = f"{told.message} The code stops {where}: {said}."
     return [replace(item, message=message) if item is told else item for item in found]
@@ -206,7 +211,7 @@ def _additions(
     if not trial.wrong or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
-    case = partial(_case, problem, trial, program, states, parameters, seed)
+    case = partial(_case, problem, trial, program, read, states, parameters, seed)
     work = partial(_diagnosed, case, seed)
     return read, other, contained("the search for mistakes", work, Diagnosis())
 
@@ -216,11 +221,14 @@ def _diagnosed(case: Callable[[], Case], seed: int) -> Diagnosis:
 
 
 def _case(
-    problem: Problem, trial: Trial, program: Program | None, states: list[Any], paths: tuple[Path, ...], seed: int
-) -> Case:
+    problem: Problem, trial: Trial, program: Program | None, review: Review, states: list[Any],
+    paths: tuple[Path, ...], seed: int,
+) -> Case:  # fmt: skip
     """Wrong gradients as a case for the diagnosis."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     elsewhere = [with_arrays(other) for _, other in others]
+    if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
+        states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
 
     def cotangents(state: Any) -> Cotangents:
         if program is None:
@@ -234,7 +242,8 @@ def _case(
         lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
         return {(line.file, line.line): line for line in lines.lines}
 
-    return Case(problem, trial.user, states, paths, frozenset(trial.wrong), elsewhere, cotangents, read)
+    lines = {(line.file, line.line): line for line in review.read.lines}
+    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, lines, read)
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
@@ -250,8 +259,8 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
     states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
     program = problem.forward(trial.state).program if problem.forward is not None else None
-    case = replace(_case(problem, trial, program, states, paths, seed), wrong=frozenset(t.name for t in trial.targets))
-    return list(diagnose(case, seed).findings)
+    case = _case(problem, trial, program, Review(), states, paths, seed)
+    return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
 
 
 def _report(

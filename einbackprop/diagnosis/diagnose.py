@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from einbackprop.capture.statements import edited
 from einbackprop.checking.answers import User
-from einbackprop.checking.problems import Problem, targets_of
 from einbackprop.checking.records import Finding, Line
 from einbackprop.core.faults import contained
-from einbackprop.core.nesting import Path
+from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
-from einbackprop.diagnosis.identification import Meaning
-from einbackprop.diagnosis.localization import Localization
-from einbackprop.diagnosis.repair import Repair, Search
+from einbackprop.diagnosis.identification import meant
+from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.repair import Repair, Search, value_of
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
+from einbackprop.notation.steps import listed
 from einbackprop.world import Raised
 
 STATES = 3
@@ -65,30 +66,28 @@ class Case:
 
     Attributes
     ----------
-    problem : Problem
     user : User
         The functions as the black box ran them.
     states : sequence of nested arrays
         Where the loss has slopes.
     elsewhere : sequence of nested arrays
         The same at other sizes.
-    paths : tuple of Path
-        What gradients are taken of.
     wrong : frozenset of str
         The gradients that are wrong by the black box.
     cotangents : callable
         The cotangents of the loss at a state, as far as it could be read.
+    lines : mapping of place to Line
+        The lines of the backward, as far as they could be read.
     read : callable
-        The lines of the backward, read anew.
+        The same, read anew.
     """
 
-    problem: Problem
     user: User
     states: Sequence[Any]
-    paths: tuple[Path, ...]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
     cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
+    lines: Mapping[Place, Line] = field(default_factory=dict)
     read: Callable[[], Mapping[Place, Line]] = field(default=dict)
 
 
@@ -99,21 +98,60 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if not experiments:
         return Diagnosis()
     version = Version(case.user.loss.world)
-    cotangents = case.cotangents(experiments[0].state)
-
-    def identify(value: Array) -> Meaning | None:
-        meaning = cotangents.identify(value)
-        is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
-        return meaning if is_plain else None
-
-    search = Search(experiments, version, identify)
+    roles = Roles(case.cotangents(experiments[0].state))
+    search = Search(experiments, version, roles)
     repairs, localization = search.run()
-    findings = with_formulas([finding_of(repair) for repair in repairs], version, case)
+    is_repaired = search.works(search.version)
+    told = [finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends]
+    if search.unexplained is not None:
+        told.append(roles.about(search.unexplained))
+    findings = with_formulas(told, version, case)
     left = Localization(experiments[0], search.version)
     wrong = {suspect.site.place for suspect in left.suspects()} if left.wrong else set()
     return Diagnosis(
-        findings, tuple(repairs), search.works(search.version), differing(localization, left), frozenset(wrong)
+        findings, tuple(repairs), is_repaired, differing(localization, left), frozenset(wrong)
     )
+
+
+class Roles:
+    """What values are gradients of, by the derivative of the loss as it was read."""
+
+    def __init__(self, cotangents: Cotangents) -> None:
+        self._cotangents = cotangents
+
+    def is_gradient(self, value: Array) -> bool:
+        """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
+        meaning = self._cotangents.identify(value)
+        return meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+
+    def about(self, suspect: Suspect) -> Finding:
+        """What is known of a statement that is wrong, and for which no edit was found."""
+        value, site = value_of(suspect), suspect.site
+        assert value is not None
+        name = site.target or "what is made here"
+        message = f"{name} is not what the gradients need, and no small edit of this line makes it that."
+        should = None
+        if suspect.shift is not None and suspect.is_unique:
+            should = self._cotangents.identify(value + suspect.shift.reshape(value.shape), site.target)
+        if should is not None and should.kind == "cotangent":
+            message = f"{name} should be {should.text}, and no small edit of this line makes it that."
+        elif self.promised(site.target, value) is False:
+            message = f"{name} is not the gradient that its name says, and no small edit of this line makes it that."
+        return Finding(message, *site.place)
+
+    def promised(self, name: str, value: Array) -> bool | None:
+        """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
+        known = [array for of in meant(name) for array in self._cotangents.called(of)]
+        fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
+        return any(is_turned(value, array) for array in fitting) if fitting else None
+
+
+def is_turned(value: Array, other: Array) -> bool:
+    """Whether an array is another, whatever the order of its axes."""
+    one, two = np.squeeze(value), np.squeeze(other)
+    largest = float(np.abs(two).max(initial=0.0))
+    turned = (two.transpose(order) for order in permutations(range(two.ndim)))
+    return any(one.shape == t.shape and np.allclose(one, t, rtol=0, atol=CLOSE * largest) for t in turned)
 
 
 def differing(before: Localization, after: Localization) -> frozenset[Place]:
@@ -140,16 +178,20 @@ def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
     """Experiments at some states: the first is one at which just the wrong gradients are wrong."""
     rng = np.random.default_rng(seed)
-    made = [Experiment(case.user, state, case.paths, rng) for state in case.states[:STATES]]
-    made.sort(key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
-    yield from made
-    for state in case.elsewhere:
-        try:
-            targets = targets_of(case.problem, state)
-            user = replace(case.user, targets=targets, unfit={}, _names={})
-            yield Experiment(user, state, tuple(t.path for t in targets), rng)
-        except (Raised, ScriptError):  # the code is not made for these sizes
-            continue
+    own = [made for state in case.states[:STATES] if (made := experiment_at(case, state, rng)) is not None]
+    yield from sorted(own, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
+    others = (experiment_at(case, state, rng) for state in case.elsewhere)
+    yield from (made for made in others if made is not None)
+
+
+def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
+    """An experiment at a state, of other sizes perhaps; None where the loss does not run there."""
+    try:
+        targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
+        user = replace(case.user, targets=targets, unfit={}, _names={})
+        return Experiment(user, state, tuple(t.path for t in targets), rng)
+    except (Raised, ScriptError):  # the code is not made for these sizes
+        return None
 
 
 def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
@@ -159,13 +201,12 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
         if item.file and item.line and item.write:
             writes.setdefault(item.file, []).append((item.line, item.write))
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
-    before = contained("the formulas of the lines", case.read, {})
     with version.of_texts(texts).running(), edited(texts):
         after = contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
         place = item.file or "", item.line or 0
-        one, two = before.get(place), after.get(place)
+        one, two = case.lines.get(place), after.get(place)
         if one is not None:
             item = replace(item, yours=formula(one), yours_markup=one.markup)
         if two is not None and (one is None or formula(one) != formula(two)):
@@ -179,6 +220,9 @@ def formula(line: Line) -> str:
     return "\n".join(filter(None, (line.equation, line.einsum)))
 
 
-def finding_of(repair: Repair) -> Finding:
-    """A repair, in words."""
-    return Finding(f"{repair.edit.message}.", repair.site.file, repair.statement.lineno, write=written(repair))
+def finding_of(repair: Repair, is_repaired: bool) -> Finding:
+    """A repair in words, with the line to write; without one, if something is wrong still with all repairs together."""
+    place = repair.site.file, repair.statement.lineno
+    if is_repaired:
+        return Finding(f"{repair.edit.message}.", *place, write=written(repair))
+    return Finding(f"{repair.edit.message}: then {listed(sorted(repair.mends))} would be right.", *place)

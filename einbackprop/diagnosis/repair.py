@@ -9,10 +9,12 @@ on from there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import islice, product
 from types import FrameType
+from typing import Protocol
 
 import numpy as np
 
@@ -58,9 +60,20 @@ OUTER = 0.05
 """The same for each function that is called around such a statement."""
 EXPLAINED = -0.3
 """The same on a statement that should have made one, as the gradients show."""
+SPOILING = 0.5
+"""The same on a statement that right gradients depend on as well."""
+KEPT, BROKEN = 0.8, -0.4
+"""The same on a statement that makes, or does not make, the gradient that the name of its target promises."""
 
-Identify = Callable[[Array], object]
-"""What an array is the gradient of, as far as that is known; None if it is of nothing."""
+
+class Roles(Protocol):
+    """What values are gradients of, as far as that is known."""
+
+    def is_gradient(self, value: Array) -> bool:
+        """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
+
+    def promised(self, name: str, value: Array) -> bool | None:
+        """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +121,21 @@ class Search:
         Two or more states; at the first, just the wrong gradients are wrong.
     version : Version
         The user's source as it is.
-    identify : callable
+    roles : Roles
+
+    Attributes
+    ----------
+    runs : bool
+        Whether what was tried last gave gradients of the right shapes.
+    unexplained : Suspect or None
+        A statement that is wrong, and for which no edit was found.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], version: Version, identify: Identify) -> None:
-        self.experiments, self.version, self.identify = list(experiments), version, identify
+    runs = False
+    unexplained: Suspect | None = None
+
+    def __init__(self, experiments: Sequence[Experiment], version: Version, roles: Roles) -> None:
+        self.experiments, self.version, self.roles = list(experiments), version, roles
         self.first = self.experiments[0]
 
     def run(self) -> tuple[list[Repair], Localization]:
@@ -124,8 +147,10 @@ class Search:
             first = first or localization
             if not localization.wrong:
                 break
-            repair = Round(self, localization, version).best()
+            search = Round(self, localization, version)
+            repair = search.best()
             if repair is None:
+                self.unexplained = search.likeliest()
                 break
             found.append(repair)
             version = version.changed([repair.change])
@@ -134,9 +159,12 @@ class Search:
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""
+        self.runs = False
         try:
             with version.running():
-                right = all(not e.wrong(e.run()) for e in self.experiments)
+                first = self.first.run()
+                self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
+                right = not self.first.wrong(first) and all(not e.wrong(e.run()) for e in self.experiments[1:])
                 return right and self.first.keeps_loss()
         except ValueError:  # it does not compile there
             return False
@@ -163,6 +191,7 @@ class Round:
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
         self.fitting: list[Repair] = []
+        self._running: list[Repair] = []
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self.keeps_shape = self.wrong <= shaped
@@ -173,8 +202,7 @@ class Round:
         suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
-        likely = [t for t in self.alone if not self._is_remote(t.suspect)]
-        self.groups = [likely, [t for t in self.alone if t not in likely]]
+        self.groups = list(self._by_likelihood())
         if self._raises:
             self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
 
@@ -206,6 +234,15 @@ class Round:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.literals)
 
+    def _by_likelihood(self) -> Iterator[list[Table]]:
+        """The statements that can be at fault for everything: first those that no right gradient depends on."""
+        for spoils, remote in product((False, True), repeat=2):
+            yield [t for t in self.alone if self._spoils(t.suspect) == spoils and self._is_remote(t.suspect) == remote]
+
+    def _spoils(self, suspect: Suspect) -> bool:
+        """Whether right gradients depend on a statement as well."""
+        return bool(suspect.reach - self.wrong)
+
     def _is_remote(self, suspect: Suspect) -> bool:
         """Whether a statement hands on what others made, or is of the forward, and nothing says that it is wrong."""
         passes = suspect.made.passes or self.localization.is_forward(suspect.site)
@@ -223,6 +260,14 @@ class Round:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
         known = suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
         return known and (not suspect.feeds_back or (suspect.is_unique and suspect.shift is not None))
+
+    def likeliest(self) -> Suspect | None:
+        """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
+        that should have made the gradient of something."""
+        own = [t.suspect for t in self.alone if not t.suspect.made.passes and value_of(t.suspect) is not None]
+        found = [s for s in own if self._likelihood(s) < 0]
+        measured = [s for s in own if s.shift is not None]
+        return min(found or measured[:1], key=lambda s: (self._likelihood(s), s.made.first), default=None)
 
     # One edit for everything
 
@@ -257,7 +302,11 @@ class Round:
         return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
-        return self.search.works(self.version.changed([repair.change]))
+        """Whether an edit sets everything right; those with which code that raised goes on are remembered."""
+        works = self.search.works(self.version.changed([repair.change]))
+        if self._raises and self.search.runs:
+            self._running.append(repair)
+        return works
 
     def _partial(self) -> Repair | None:
         """The edit that sets most of the wrong gradients right, and none wrong."""
@@ -265,7 +314,7 @@ class Round:
             left = self.search.left(self.version.changed([repair.change]))
             if left is not None and left < self.wrong:
                 return repair
-        return None
+        return min(self._running, key=lambda r: r.cost, default=None)
 
     def _fitting(self, tables: Iterable[Table]) -> Iterator[Repair]:
         """The edits of expressions whose values some of the gradients need, and that spoil none."""
@@ -352,30 +401,56 @@ class Round:
     def _likelihood(self, suspect: Suspect) -> float:
         """What an edit on a statement costs more, or less, for what its value is and should be."""
         if suspect.site not in self._settled:
-            made, shapes = suspect.made, suspect.made.shapes
-            if len(made.values) != 1 or len(shapes[0]) != 1:
-                self._settled[suspect.site] = 0.0
-            else:
-                value = made.values[0].reshape(shapes[0][0])
-                identify = self.search.identify
-                should = None
-                if suspect.shift is not None and suspect.is_unique:
-                    should = identify(value + suspect.shift.reshape(value.shape))
-                is_settled = identify(value) is not None
-                self._settled[suspect.site] = EXPLAINED if should is not None else SETTLED if is_settled else 0.0
+            self._settled[suspect.site] = self._evidence(suspect)
         return self._settled[suspect.site]
+
+    def _evidence(self, suspect: Suspect) -> float:
+        return self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
+
+    def _role(self, suspect: Suspect) -> float:
+        value, roles = value_of(suspect), self.search.roles
+        if value is None:
+            return 0.0
+        promised = self._promised(suspect)
+        if promised is not None:
+            is_first = suspect.made.first <= self._first_broken
+            return KEPT if promised else BROKEN if is_first else 0.0
+        if suspect.shift is None or not suspect.is_unique:
+            should = False
+        else:
+            should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
+        return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
+
+    def _promised(self, suspect: Suspect) -> bool | None:
+        """Whether a statement makes what the name of its target says; None where it says nothing."""
+        value = value_of(suspect)
+        if value is None or suspect.made.passes:
+            return None
+        return self.search.roles.promised(suspect.site.target, value)
+
+    @cached_property
+    def _first_broken(self) -> int:
+        """When a statement first made what the name of its target does not say."""
+        broken = [t.suspect.made.first for t in (*self.alone, *self.others) if self._promised(t.suspect) is False]
+        return min(broken, default=0)
+
+
+def value_of(suspect: Suspect) -> Array | None:
+    """The array that a suspect made, if it made just one."""
+    made = suspect.made
+    return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
 
 
 def around(site: Site, version: Version) -> list[ast.stmt]:
     """The statements with a body that a statement stands in, within its function, the innermost first."""
-    outer: dict[int, ast.AST] = {}
-    for node in ast.walk(version.tree((site.file, site.definition))):
-        for child in ast.iter_child_nodes(node):
-            outer[id(child)] = node
+    outer = {
+        id(child): node for node in ast.walk(version.tree((site.file, site.definition)))
+        for child in ast.iter_child_nodes(node)
+    }  # fmt: skip
     found: list[ast.stmt] = []
-    node: ast.AST | None = outer.get(id(site.statement))
-    while node is not None and not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Module):
-        if isinstance(node, ast.stmt):
-            found.append(node)
-        node = outer.get(id(node))
+    at = outer.get(id(site.statement))
+    while at is not None and not isinstance(at, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Module):
+        if isinstance(at, ast.stmt):
+            found.append(at)
+        at = outer.get(id(at))
     return found

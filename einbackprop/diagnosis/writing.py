@@ -6,8 +6,8 @@ import ast
 import textwrap
 from collections.abc import Sequence
 
-from einbackprop.capture.statements import statements_of
-from einbackprop.checking.source_edits import Text, rewritten
+from einbackprop.capture.statements import statements_of, statements_of_text
+from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.repair import Repair, new_statements
 
@@ -25,14 +25,14 @@ def written(repair: Repair) -> str:
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
     if changed is None or len(new) != 1 or hasattr(new[0], "body"):
         return plain
-    text = Text(changed)
-    try:
-        found = [
-            node for node in ast.walk(parse_python(changed))
-            if isinstance(node, ast.stmt) and node.lineno == repair.statement.lineno
-        ]  # fmt: skip
-    except SyntaxError:
+    text, statements = Text(changed), statements_of_text(changed)
+    position = statements.position(repair.statement.lineno)
+    if position is None:
         return plain
+    found = [
+        node for node in ast.walk(statements.tree.body[position])
+        if isinstance(node, ast.stmt) and node.lineno == repair.statement.lineno
+    ]  # fmt: skip
     own = min(found, key=lambda node: ast.dump(node) != ast.dump(parse_python(plain).body[0]), default=None)
     if own is None:
         return plain
@@ -44,11 +44,17 @@ def written(repair: Repair) -> str:
 
 def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:
     """A file's text with statements, given by the lines on which they begin, written otherwise; None if they cannot."""
-    text = statements_of(file).text
-    replacements = []
+    statements = statements_of(file)
+    text, replacements = Text(statements.text), []
     for line, write in writes:
-        found = rewritten(text, line, write)
+        position = statements.position(line)
+        if position is None:
+            return None
+        tree = statements.tree.body[position]  # what is around it need not be parsed again and again
+        first = min([tree.lineno, *(d.lineno for d in getattr(tree, "decorator_list", ()))])
+        start, end = text.position(first, 0), text.span(tree)[1]
+        found = rewritten(text.text[start:end], line - first + 1, write)
         if found is None:
             return None
-        replacements += found
-    return Text(text).changed(replacements)
+        replacements += [Replacement(start + r.start, start + r.end, r.text) for r in found]
+    return text.changed(replacements)

@@ -9,9 +9,10 @@ them, the cheapest first. ::
     operands.py      another variable         layout.py      transposes, orders, shapes
     reductions.py    sums, means, axes        scaling.py     signs, factors, numbers, powers
     terms.py         a term                   pointwise.py   derivatives, functions, masks
-    indexing.py      indices, slices, ranges
+    indexing.py      indices, slices, ranges  compounds.py   terms and factors that take several arrays to write
     expressions.py   expression_edits: all of these, each once
-    statements.py    statement_edits: =, +=, targets, places, guards, loops; insertions.py: a line that is missing
+    statements.py    statement_edits: =, +=, targets, places, guards, loops
+    insertions.py    missing_updates: a line that is missing
 
 **A new kind of mistake** is a function in one of these files, named in the tuple ``KINDS`` at its end::
 
@@ -25,6 +26,7 @@ them, the cheapest first. ::
 from einbackprop.diagnosis.vocabulary.expression import Edit
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
 from einbackprop.diagnosis.vocabulary.hand import Hand, hand_of
+from einbackprop.diagnosis.vocabulary.insertions import missing_updates
 from einbackprop.diagnosis.vocabulary.statements import statement_edits
 
-__all__ = ["Edit", "Hand", "expression_edits", "hand_of", "statement_edits"]
+__all__ = ["Edit", "Hand", "expression_edits", "hand_of", "missing_updates", "statement_edits"]

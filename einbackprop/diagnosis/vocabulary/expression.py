@@ -188,6 +188,17 @@ class Expression:
         return [place for place in self.places if isinstance(place.node, OPERANDS)]
 
     @cached_property
+    def bound(self) -> list[str]:
+        """The names that comprehensions in it bind."""
+        names = [node for node in ast.walk(self.value) if isinstance(node, ast.Name)]
+        return [node.id for node in names if isinstance(node.ctx, ast.Store)]
+
+    @cached_property
+    def spelled(self) -> frozenset[str]:
+        """The operands as they are spelled."""
+        return frozenset(place.text for place in self.operands)
+
+    @cached_property
     def calls(self) -> list[Place]:
         """The places of calls, those in indices too."""
         return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.Call)]

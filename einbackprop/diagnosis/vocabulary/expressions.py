@@ -5,7 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, reductions, scaling, terms
+from einbackprop.diagnosis.vocabulary import (
+    compounds,
+    indexing,
+    layout,
+    operands,
+    pointwise,
+    reductions,
+    scaling,
+    terms,
+)
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, distinct
 from einbackprop.diagnosis.vocabulary.hand import Hand
 
@@ -14,7 +23,7 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 
 
-def expression_edits(value: ast.expr, hand: Hand) -> Iterator[Edit]:
+def expression_edits(value: ast.expr, hand: Hand, *, deep: bool = False) -> Iterator[Edit]:
     """An expression and what is at hand go in; expressions that may be meant come out, each once, in no order.
 
     Parameters
@@ -23,6 +32,9 @@ def expression_edits(value: ast.expr, hand: Hand) -> Iterator[Edit]:
         What one statement assigns or returns: one place of a returned tuple, one entry of a dict, one argument of a
         call, a right side of ``+=``. It is not changed; the edits share parts of it.
     hand : Hand
+    deep : bool
+        Give those instead that put together several arrays at hand: a term or a factor that is missing and that no one
+        name stands for. They are many, and all cost more than most of the others.
     """
     expression = Expression(value, hand)
-    yield from distinct((edit for kind in KINDS for edit in kind(expression)), value)
+    yield from distinct((edit for kind in (compounds.KINDS if deep else KINDS) for edit in kind(expression)), value)

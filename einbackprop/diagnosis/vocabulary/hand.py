@@ -6,17 +6,19 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
-from einbackprop.world.ownership import is_users_function
+from einbackprop.world.ownership import is_users_class, is_users_function
 
 MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS = 28, 14, 8
-ENTRIES = 12
-"""Entries of a list or an object that are looked at."""
+Shape = tuple[int, ...]
+ENTRIES, MOST = 4, 24
+"""Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +38,25 @@ class Hand:
     counts : frozenset of str
         Those of the sizes that are sizes of arrays: one divides by them, and seldom adds them.
     others : tuple of str
-        Values that are neither, such as a list, or the cache of a layer.
+        Values that are neither, such as a list, the cache of a layer, or a layer.
     numpy : str
         What the code calls NumPy.
     wanted : tuple of int or None
         The shape that the value should have, if it is known. What does not broadcast to it is not tried.
     """
 
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, Shape]
     sizes: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     literals: tuple[str, ...] = ()
     counts: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
     numpy: str = "np"
-    wanted: tuple[int, ...] | None = None
+    wanted: Shape | None = None
 
     def fits(self, name: str) -> bool:
         """Whether an array can be a factor or a term of the value that is wanted."""
-        if self.wanted is None:
-            return True
-        shape = self.shapes[name]
-        pairs = zip(reversed(shape), reversed(self.wanted), strict=False)
-        return len(shape) <= len(self.wanted) and all(mine in (1, size) for mine, size in pairs)
+        return self.wanted is None or broadcasts(self.shapes[name], self.wanted)
 
     def is_count(self, size: str) -> bool:
         """Whether a number is the size of an array."""
@@ -68,12 +66,22 @@ class Hand:
 MISSING = object()
 
 
+def broadcasts(shape: Shape, wanted: Shape) -> bool:
+    """Whether an array of a shape can be added to one of another, whose shape stays.
+
+    >>> broadcasts((4,), (5, 4)), broadcasts((5, 1), (5, 4)), broadcasts((5,), (5, 4))
+    (True, True, False)
+    """
+    pairs = zip(reversed(shape), reversed(wanted), strict=False)
+    return len(shape) <= len(wanted) and all(mine in (1, size) for mine, size in pairs)
+
+
 def hand_of(
     variables: Mapping[str, Any],
     module: Mapping[str, Any],
     code: ast.AST,
     literals: tuple[str, ...] = (),
-    wanted: tuple[int, ...] | None = None,
+    wanted: Shape | None = None,
 ) -> Hand:
     """What a statement can be made of, from the variables at it. Nothing of the user's is called.
 
@@ -105,7 +113,7 @@ def hand_of(
         tuple(text for text, held in every.items() if is_own_function(held))[:MOST_FUNCTIONS],
         literals,
         frozenset(text for text, held in numbers.items() if isinstance(held, int | np.integer) and held in lengths),
-        tuple(text for text, held in every.items() if isinstance(held, tuple | list | dict)),
+        tuple(text for text, held in every.items() if is_object(held)),
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
     )
@@ -169,15 +177,16 @@ def reached(names: Mapping[str, Any], depth: int = 2) -> Iterator[tuple[str, Any
         yield name, held
         if depth and not isinstance(held, ModuleType | type | FunctionType):
             own = getattr(held, "__dict__", {})
-            parts = {f"{name}.{key}": part for key, part in own.items()}
+            parts = {f"{name}.{key}": part for key, part in islice(own.items(), MOST)}
             if isinstance(held, dict):
-                parts = {f"{name}[{key!r}]": part for key, part in held.items() if isinstance(key, str | int)}
-            elif isinstance(held, tuple | list) and len(held) <= ENTRIES:
-                parts = {f"{name}[{key}]": part for key, part in enumerate(held)}
-            yield from reached(dict(list(parts.items())[:ENTRIES]), depth - 1)
+                first = islice(held.items(), MOST)
+                parts = {f"{name}[{key!r}]": part for key, part in first if isinstance(key, str | int)}
+            elif isinstance(held, tuple | list):
+                parts = {f"{name}[{key}]": part for key, part in enumerate(islice(held, ENTRIES))}
+            yield from reached(parts, depth - 1)
 
 
-def sizes_of(arrays: Mapping[str, tuple[int, ...]], near: Iterable[str]) -> Iterator[tuple[str, int]]:
+def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> Iterator[tuple[str, int]]:
     """The sizes of arrays by the shapes of the nearest that have them."""
     said: set[int] = set()
     for text in near:
@@ -195,6 +204,14 @@ def is_array(held: Any) -> bool:
 def is_real_number(held: Any) -> bool:
     """Whether a value is a number, True and False aside."""
     return isinstance(held, int | float | np.integer | np.floating) and not isinstance(held, bool)
+
+
+def is_object(held: Any) -> bool:
+    """Whether a value holds others: a list, a dict, a layer."""
+    if isinstance(held, tuple | list | dict):
+        return True
+    is_code = isinstance(held, ModuleType | type | FunctionType)
+    return not is_code and type(held).__dictoffset__ != 0 and is_users_class(type(held))
 
 
 def is_own_function(held: Any) -> bool:

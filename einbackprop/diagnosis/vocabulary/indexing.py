@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -20,6 +20,10 @@ def neighbour(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if is_index(place) or isinstance(place.parent, ast.Slice):
             for other, cost in neighbours(node):
+                new = subscript_text(place, other)
+                yield expression.edit(place, other, cost, f"{new} is needed, not {whole_text(place)}")
+        if isinstance(place.parent, ast.Slice):
+            for other, cost in multiples(node, expression.hand.sizes):
                 new = subscript_text(place, other)
                 yield expression.edit(place, other, cost, f"{new} is needed, not {whole_text(place)}")
 
@@ -119,19 +123,29 @@ def other_ranges(node: ast.Call) -> Iterator[ast.expr]:
 def neighbours(node: Any) -> Iterator[tuple[ast.expr, float]]:
     """An index moved by one and by two, and what each costs: ``t - 1`` and ``t + 1`` for ``t``."""
     held = held_number(node)
-    if isinstance(held, int):
-        yield from ((number(held + step), 1.2 + 0.3 * (abs(step) - 1)) for step in (-1, 1, -2, 2))
+    if held is not None and held == int(held):
+        yield from ((number(int(held) + step), 1.2 + 0.3 * (abs(step) - 1)) for step in (-1, 1, -2, 2))
         return
     base, moved = node, 0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
         step = held_number(node.right)
         if isinstance(step, int):
             base, moved = node.left, step if isinstance(node.op, ast.Add) else -step
-    if isinstance(base, ast.Name | ast.BinOp | ast.Attribute | ast.Subscript | ast.Call):
+    if isinstance(base, ast.Name | ast.BinOp | ast.UnaryOp | ast.Attribute | ast.Subscript | ast.Call):
         for step in (-1, 1, -2, 2):
             at = moved + step
             new = base if not at else binary(base, "+" if at > 0 else "-", number(abs(at)))
             yield new, 1.1 + 0.4 * (abs(step) - 1)
+
+
+def multiples(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float]]:
+    """A bound times a number, and what each costs: ``2 * H`` of an array that holds several, ``i * stride``."""
+    is_multiple = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+    base = node.right if is_multiple and isinstance(node, ast.BinOp) and held_number(node.left) is not None else node
+    if held_number(base) is None:
+        yield base, 1.4
+        yield from ((binary(base, "*", parsed(size)), 1.4) for size in sizes if size.isidentifier())
+        yield from ((binary(number(times), "*", base), 1.5) for times in (2, 3, 4))
 
 
 def is_index(place: Place) -> bool:

@@ -7,11 +7,57 @@ from collections.abc import Iterator
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit
+from einbackprop.diagnosis.vocabulary.expressions import expression_edits
 from einbackprop.diagnosis.vocabulary.hand import Hand
-from einbackprop.diagnosis.vocabulary.operands import NEAREST
-from einbackprop.diagnosis.vocabulary.trees import assignment, binary, number, parsed, subscript, with_context
+from einbackprop.diagnosis.vocabulary.operands import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.trees import (
+    assignment,
+    attribute,
+    binary,
+    call,
+    number,
+    parsed,
+    subscript,
+    written,
+)
 
-NEAR = 10
+NEAR, FEW = 10, 4
+IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+
+
+def missing_updates(name: str, hand: Hand, *, deep: bool = False) -> Iterator[Edit]:
+    """An array that is wrong, and what is at hand, go in; lines that may be missing come out: ``dW += reg * W``.
+
+    Parameters
+    ----------
+    name : str
+        How the array is spelled.
+    hand : Hand
+    deep : bool
+        Give those instead that put together several arrays at hand, as `expression_edits` does.
+
+    Yields
+    ------
+    Edit
+        Its ``statements`` are the line, to be put where the array is not yet read.
+    """
+    array = parsed(name)
+    for edit in expression_edits(array, hand, deep=deep):
+        assert edit.value is not None
+        line = update_of(array, edit.value)
+        yield Edit(edit.cost, f"a line is missing: {ast.unparse(line)}", statements=(line,))
+    for line, cost in () if deep else (*masked(name, hand), *scattered(name, hand)):
+        yield Edit(cost, f"a line is missing: {ast.unparse(line)}", statements=(line,))
+
+
+def update_of(array: ast.expr, value: ast.expr) -> ast.stmt:
+    """The statement that gives an array a value: ``dW += x`` where that is ``dW + x``."""
+    target = written(array)
+    if isinstance(value, ast.BinOp) and isinstance(value.op, IN_PLACE) and value.left is array:
+        return ast.AugAssign(target, value.op, value.right)
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult) and value.right is array:
+        return ast.AugAssign(target, value.op, value.left)
+    return assignment(target, value)
 
 
 def inserted(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -22,17 +68,17 @@ def inserted(statement: Any, hand: Hand) -> Iterator[Edit]:
     near = sorted(hand.shapes, key=lambda name: (name != target, name not in read))[:NEAR]
     for rank, name in enumerate(near):
         cost = NEAREST * rank - 0.4 * (name in read or name == target)
-        for new, more in updates(name, hand):
+        for new, more in (*updates(name, hand), *masked(name, hand), *scattered(name, hand)):
             order = (statement, new) if name == target else (new, statement)
             yield Edit(cost + more, f"a line is missing: {ast.unparse(new)}", statements=order)
 
 
 def updates(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
-    """What can be missing that changes an array, and what each costs."""
-    place, shape = with_context(parsed(name), ast.Store()), hand.shapes[name]
-    for size in [size for size in hand.sizes if hand.is_count(size)][:3]:
+    """Lines that change an array by one other, and what each costs."""
+    place, shape = written(parsed(name)), hand.shapes[name]
+    for size in [size for size in hand.sizes if hand.is_count(size)][:FEW]:
         yield ast.AugAssign(place, ast.Div(), parsed(size)), 2.5
-    scales = [size for size in (*hand.sizes, *hand.literals) if not hand.is_count(size)][:4]
+    scales = [size for size in (*hand.sizes, *hand.literals) if not hand.is_count(size)][:FEW]
     for rank, (other, theirs) in enumerate(hand.shapes.items()):
         if other == name or len(theirs) > len(shape):
             continue
@@ -41,27 +87,52 @@ def updates(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
         if theirs == shape:
             yield ast.AugAssign(place, ast.Add(), array), 2.9 + cost
             yield ast.AugAssign(place, ast.Sub(), array), 3.1 + cost
-            yield assignment(place, array), 3.2 + cost
+            yield assignment(place, array), 2.6 + 0.8 * unlikeness(name, other) + cost
             for scale in scales:
                 term = binary(parsed(scale), "*", array)
                 yield ast.AugAssign(place, ast.Add(), term), 2.9 + cost
                 yield ast.AugAssign(place, ast.Add(), binary(binary(number(2), "*", parsed(scale)), "*", array)), 3.1
-            off = ast.Compare(array, [ast.LtE()], [number(0)])
-            masked = with_context(subscript(parsed(name), off), ast.Store())
-            yield assignment(masked, number(0)), 2.8 + cost
+
+
+def masked(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
+    """Lines that set entries of an array to 0, by another of its shape: ``dh[h <= 0] = 0``."""
+    alike = [other for other, shape in hand.shapes.items() if other != name and shape == hand.shapes[name]]
+    for rank, other in enumerate(alike):
+        array = parsed(other)
+        below: list[ast.expr] = [ast.Compare(array, [kind], [number(0)]) for kind in (ast.LtE(), ast.Lt())]
+        for more, index in enumerate((*below, array, ast.UnaryOp(ast.Invert(), array))):
+            place = written(subscript(parsed(name), index))
+            yield assignment(place, number(0)), 2.8 + 0.1 * more + NEAREST * rank
+
+
+def scattered(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
+    """Lines that change the entries of an array that an index picks: ``dscores[np.arange(N), y] -= 1``."""
+    shape = hand.shapes[name]
+    counts = [size for size in hand.sizes if hand.is_count(size)][:FEW]
+    vectors = [other for other, theirs in hand.shapes.items() if len(theirs) == 1 and other != name][:FEW]
+    for rank, other in enumerate(vectors if len(shape) >= 2 else ()):
+        index, cost = parsed(other), 2.7 + NEAREST * rank
+        for count in counts if hand.shapes[other] == shape[:1] else ():
+            rows = call(attribute(parsed(hand.numpy), "arange"), [parsed(count)])
+            place = written(subscript(parsed(name), ast.Tuple([rows, index], ast.Load())))
+            yield ast.AugAssign(place, ast.Sub(), number(1)), cost
+            yield ast.AugAssign(place, ast.Add(), number(1)), cost + 0.3
+        for added in [text for text, theirs in hand.shapes.items() if theirs == (*hand.shapes[other], *shape[1:])]:
+            function = attribute(attribute(parsed(hand.numpy), "add"), "at")
+            yield ast.Expr(call(function, [parsed(name), index, parsed(added)])), cost + 0.2
 
 
 def guarded(statement: Any, hand: Hand) -> Iterator[Edit]:
     """A statement that is to run only in some rounds of a loop."""
     if isinstance(statement, ast.Return | ast.FunctionDef | ast.ClassDef):
         return
-    counters = [size for size in hand.sizes if size.isidentifier() and not hand.is_count(size)][:4]
+    counters = [size for size in hand.sizes if size.isidentifier() and not hand.is_count(size)][:FEW]
     for counter in counters:
         last = [ast.Compare(parsed(counter), [ast.Lt()], [binary(parsed(size), "-", number(1))])
                 for size in hand.sizes if hand.is_count(size)][:2]  # fmt: skip
         for test in (ast.Compare(parsed(counter), [ast.Gt()], [number(0)]), *last):
             message = f"this is to be done only if {ast.unparse(test)}"
-            yield Edit(2.9, message, statements=(ast.If(test, [statement], []),))
+            yield Edit(2.5, message, statements=(ast.If(test, [statement], []),))
 
 
 def written_to(statement: Any) -> str:

@@ -8,7 +8,17 @@ from itertools import combinations, permutations
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
-from einbackprop.diagnosis.vocabulary.trees import attribute, call, negated, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import (
+    PRODUCTS,
+    SUMS,
+    attribute,
+    call,
+    held_number,
+    negated,
+    number,
+    parsed,
+    subscript,
+)
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
 NEAR = 6
@@ -58,7 +68,9 @@ def reordered(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if isinstance(node.op, ast.MatMult | ast.Sub | ast.Div | ast.Pow):
             new: ast.expr = negated(node) if isinstance(node.op, ast.Sub) else ast.BinOp(node.right, node.op, node.left)
-            cost = 1.0 if isinstance(node.op, ast.Sub | ast.MatMult) else 1.7
+            cost = 1.0 if isinstance(node.op, ast.MatMult) else 1.7
+            if isinstance(node.op, ast.Sub):  # of 1 - h, the order is seldom what is wrong
+                cost = 0.85 if held_number(node.left) is None else 1.3
             yield expression.edit(place, new, cost, f"{ast.unparse(new)} is needed, not {place.text}")
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)
@@ -71,6 +83,23 @@ def reordered(expression: Expression) -> Iterator[Edit]:
         if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
             new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
             yield expression.edit(place, new, 1.0, f"{ast.unparse(new)} is needed, not {place.text}")
+
+
+def regrouped(expression: Expression) -> Iterator[Edit]:
+    """Parentheses elsewhere: ``(a - b) * c`` for ``a - b * c``, ``a / (b * c)`` for ``a / b * c``."""
+    for place in expression.products:
+        node = place.node
+        if isinstance(node.right, ast.BinOp) and strength(node.op) and strength(node.right.op):
+            new = ast.BinOp(ast.BinOp(node.left, node.op, node.right.left), node.right.op, node.right.right)
+            yield expression.edit(place, new, 1.6, f"{ast.unparse(new)} is needed: parentheses stand wrong")
+        if isinstance(node.left, ast.BinOp) and strength(node.op) and strength(node.left.op):
+            new = ast.BinOp(node.left.left, node.left.op, ast.BinOp(node.left.right, node.op, node.right))
+            yield expression.edit(place, new, 1.6, f"{ast.unparse(new)} is needed: parentheses stand wrong")
+
+
+def strength(operator: ast.operator) -> int:
+    """How much an operator binds: sums 1, products 2; 0 for others."""
+    return 1 if isinstance(operator, SUMS) else 2 if isinstance(operator, PRODUCTS) else 0
 
 
 def reordered_and_transposed(expression: Expression) -> Iterator[Edit]:
@@ -152,7 +181,7 @@ def matrix_sides(expression: Expression, node: ast.expr) -> tuple[ast.expr, ast.
     """The two sides of a product of matrices, however it is written; None where a node is none."""
     if isinstance(node, ast.BinOp):
         return (node.left, node.right) if isinstance(node.op, ast.MatMult) else None
-    if not isinstance(node, ast.Call) or expression.called(node) not in ("dot", "matmul"):
+    if not isinstance(node, ast.Call) or expression.called(node) not in ("dot", "matmul", "outer"):
         return None
     if expression.is_numpy(node):
         return (node.args[0], node.args[1]) if len(node.args) == 2 else None
@@ -197,5 +226,5 @@ def other_subscripts(text: str) -> Iterator[tuple[str, float]]:
 
 
 KINDS: tuple[Kind, ...] = (
-    transposed, not_transposed, reordered, reordered_and_transposed, einsum_letters, broadcast, reshaped,
+    transposed, not_transposed, reordered, regrouped, reordered_and_transposed, einsum_letters, broadcast, reshaped,
 )  # fmt: skip

@@ -84,15 +84,18 @@ def copied(expression: Expression) -> Iterator[Edit]:
 def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float]]:
     """The names that can stand in the place of an operand, and what each costs: alike in shape and name first."""
     hand, text, shape = expression.hand, place.text, expression.shape(place)
-    is_number = text in hand.sizes or held_number(place.node) is not None
-    pool = hand.others if text in hand.others else () if is_length(place) else hand.shapes
-    for rank, name in enumerate(pool):
-        apart = shape_cost(shape, hand.shapes.get(name)) + (1.2 if is_number else 0.0)
+    is_constant = held_number(place.node) is not None
+    is_number = text in hand.sizes or is_constant
+    is_base = isinstance(place.parent, ast.Subscript) and place.field == "value"
+    pool = (*expression.bound, *hand.shapes) if not is_length(place) else ()
+    for rank, name in enumerate((*hand.others, *pool) if text in hand.others else pool):
+        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number + 1.0 * (is_base and name.endswith("]"))
         if name != text:
             yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + NEAREST * rank
     for rank, name in enumerate((*hand.sizes, *hand.literals)):
         if name != text and text not in hand.others:
-            yield name, 1.1 + 0.4 * unlikeness(name, text) + (0.0 if is_number else 1.2) + NEAREST * rank
+            apart = 0.6 if is_constant else 0.4 * unlikeness(name, text) if is_number else 1.5
+            yield name, 1.1 + apart + NEAREST * rank
 
 
 def numbers(expression: Expression) -> list[Place]:

@@ -58,7 +58,8 @@ def kin(expression: Expression) -> Iterator[Edit]:
         for group in KIN:
             for other in group if called in group else ():
                 new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
-                cost = 1.0 if {called, other} in ({"sum", "mean"}, {"max", "min"}, {"argmax", "argmin"}) else 1.4
+                usual = (("mean", "sum"), ("max", "min"), ("min", "max"), ("argmax", "argmin"), ("argmin", "argmax"))
+                cost = 1.0 if (called, other) in usual else 1.15 if other == "mean" else 1.4
                 yield expression.edit(place, new, cost, f"{other} is needed, not {called}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.layout import matrix_sides
 from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
 from einbackprop.diagnosis.vocabulary.trees import (
     SIGNS,
@@ -55,7 +56,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
                 times, over = binary(place.node, "*", parsed(name)), binary(place.node, "/", parsed(name))
                 yield expression.edit(place, times, 1.5 + more, f"the factor {name} is missing")
                 yield expression.edit(place, over, 1.9 + more, f"the division by {name} is missing")
-        for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term else ()):
+        for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term or is_in_sum(place) else ()):
             square = binary(parsed(name), "**", number(2))
             for text, operator, more in (("factor", "*", 2.4), ("division by", "/", 2.5)):
                 new = binary(place.node, operator, square)
@@ -77,11 +78,11 @@ def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator
             (binary(node, "*", root), 2.8, f"the factor {ast.unparse(root)} is missing"),
         ):
             yield expression.edit(place, new, price + more, message)
-    for literal in dict.fromkeys(("2", "0.5", *hand.literals)):
+    for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2")):
         more = cost + (0.0 if literal == "2" else 0.2)
         new = multiplied(parsed(literal), node)
         yield expression.edit(place, new, 1.4 + more, f"the factor {literal} is missing")
-        if literal != "0.5":
+        if literal not in ("0.5", "-2"):
             yield expression.edit(place, binary(node, "/", parsed(literal)), 1.5 + more, f"the 1/{literal} is missing")
     counts = [size for size in hand.sizes if hand.is_count(size)][:4]
     for one, two in combinations(counts, 2) if place.outer is None else ():
@@ -114,10 +115,13 @@ def other_number(expression: Expression) -> Iterator[Edit]:
         held = held_number(place.node)
         assert held is not None
         halved = held // 2 if isinstance(held, int) and held % 2 == 0 else held / 2
-        near = {held * 2: 0.0, halved: 0.0, -held: 0.0, 1: 0.1, 2: 0.1, held - 1: 0.1, held + 1: 0.1, 0.5: 0.3, 0: 0.5}
-        for other, more in near.items():
+        usual = (held * 2, halved, -held, 1, 2, held - 1, held + 1, 0.5, 0)
+        for rank, other in enumerate(dict.fromkeys(usual)):
+            more = 0.03 * rank
             if other != held:
                 yield expression.edit(place, number(other), 1.4 + more, f"{other} is needed, not {held}")
+            if isinstance(held, float) and int(other) == other:
+                yield expression.edit(place, number(int(other)), 1.5 + more, f"{int(other)} is needed, not {held}")
 
 
 def power(expression: Expression) -> Iterator[Edit]:
@@ -148,18 +152,21 @@ def operator(expression: Expression) -> Iterator[Edit]:
             new = binary(node.left, other, node.right)
             yield expression.edit(place, new, cost, f"{other} is needed, not {own}")
     for place in expression.calls:
-        node = place.node
-        if expression.called(node) in ("dot", "matmul", "outer") and len(node.args) == 2:
-            for sign_, cost in (("*", 1.5), ("@", 1.9)):
-                new = binary(node.args[0], sign_, node.args[1])
-                yield expression.edit(place, new, cost, f"{sign_} is needed, not {expression.called(node)}")
+        sides = matrix_sides(expression, place.node)
+        for other, cost in (("*", 1.5), ("@", 1.9)):
+            if sides is None:
+                break
+            new = binary(sides[0], other, sides[1])
+            yield expression.edit(place, new, cost, f"{other} is needed, not {expression.called(place.node)}")
 
 
 def scalable(expression: Expression) -> Iterator[Place]:
     """The places where a factor may be missing: the outermost of each product, and what is summed or multiplied."""
     for place in expression.places:
         node = place.node
-        if not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Compare | ast.Slice):
+        if place.outer is None and held_number(node) is not None:
+            yield place
+        elif not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Compare | ast.Slice):
             product = isinstance(getattr(node, "op", None), ast.Mult | ast.Div) and place.is_factor
             if not (is_minus(node) or product or place.is_head) and not isinstance(place.parent, ast.Subscript):
                 yield place

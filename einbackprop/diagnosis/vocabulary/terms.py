@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import combinations_with_replacement, product
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
-from einbackprop.diagnosis.vocabulary.operands import NEAREST
-from einbackprop.diagnosis.vocabulary.reductions import reduction
-from einbackprop.diagnosis.vocabulary.trees import SUMS, attribute, binary, held_number, negated, number, parsed
-
-NEAR, NEAREST_FOUR = 12, 4
+from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
+from einbackprop.diagnosis.vocabulary.trees import SUMS, binary, held_number, negated, number, parsed
 
 
 def term_missing(expression: Expression) -> Iterator[Edit]:
@@ -35,39 +31,15 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, binary(one, "-", place.node), 1.7, f"1 - {place.text} is needed here")
 
 
-def product_missing(expression: Expression) -> Iterator[Edit]:
-    """A term more that is a product of two arrays at hand, one of matrices, or one with what is summed over an axis."""
-    place = expression.places[0]
-    hand = expression.hand
-    near = [name for name, shape in hand.shapes.items() if shape][: NEAR if hand.wanted is None else None]
-    if place.outer is not None or not is_summable(place):
-        return
-    for one, two in product(near, repeat=2):
-        first, second = hand.shapes[one], hand.shapes[two]
-        if one < two and first == second and hand.fits(one):
-            yield from plus(expression, place, binary(parsed(one), "*", parsed(two)), 2.8)
-        if len(first) == len(second) == 2:
-            for left, right in product(sides(one, first), sides(two, second)):
-                (a, (m, inner)), (b, (outer, n)) = left, right
-                if inner == outer and (hand.wanted is None or hand.wanted == (m, n)):
-                    yield from plus(expression, place, binary(a, "@", b), 3.0)
-
-
-def total_missing(expression: Expression) -> Iterator[Edit]:
-    """A sum over an axis less, of an array or of a product of two, as in a softmax; perhaps times one of them."""
-    inside = {place.text for place in expression.operands}
-    arrays = [name for name, shape in expression.hand.shapes.items() if shape]
-    near = sorted(arrays, key=lambda name: name not in inside)[:NEAREST_FOUR]
-    for place in summable(expression):
-        for one, two in combinations_with_replacement(near, 2):
-            if expression.hand.shapes[one] != expression.hand.shapes[two]:
-                continue
-            summed = parsed(one) if one == two else binary(parsed(one), "*", parsed(two))
-            for axis, kept in product((0, 1, -1), (False, True)):
-                total = reduction(expression, "sum", summed, axis, kept)
-                for term in (total, *(binary(parsed(name), "*", total) for name in {one, two} if place.outer is None)):
-                    new = binary(place.node, "-", term)
-                    yield expression.edit(place, new, 2.9, f"a term is missing: - {ast.unparse(term)}")
+def slope_missing(expression: Expression) -> Iterator[Edit]:
+    """``1 - h`` and ``1 - h ** 2`` in the place of 1."""
+    for place in (place for place in numbers(expression) if held_number(place.node) == 1):
+        for rank, name in enumerate(expression.hand.shapes):
+            square = binary(parsed(name), "**", number(2))
+            for sign, term, cost in (("-", parsed(name), 1.6), ("-", square, 1.8), ("+", parsed(name), 2.2)):
+                new = binary(place.node, sign, term)
+                message = f"a term is missing: {sign} {ast.unparse(term)}"
+                yield expression.edit(place, new, cost + NEAREST * rank, message)
 
 
 def term_too_many(expression: Expression) -> Iterator[Edit]:
@@ -102,11 +74,6 @@ def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, flo
     yield binary(number(2), "*", array), 0.7
 
 
-def sides(name: str, shape: tuple[int, ...]) -> list[tuple[ast.expr, tuple[int, ...]]]:
-    """A matrix and its transpose, with their shapes."""
-    return [(parsed(name), shape), (attribute(parsed(name), "T"), shape[::-1])]
-
-
 def summable(expression: Expression) -> Iterator[Place]:
     """The places where a term may be missing: the whole, a factor, an argument."""
     for place in expression.places:
@@ -122,4 +89,4 @@ def is_summable(place: Place) -> bool:
     return not several and (place.outer is None or not isinstance(getattr(node, "op", None), ast.Mult | ast.Div))
 
 
-KINDS: tuple[Kind, ...] = (term_missing, product_missing, total_missing, term_too_many)
+KINDS: tuple[Kind, ...] = (term_missing, slope_missing, term_too_many)

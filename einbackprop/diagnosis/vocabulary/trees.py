@@ -84,9 +84,11 @@ def negated(node: ast.expr) -> ast.expr:
 
 
 def multiplied(factor: ast.expr, node: ast.expr) -> ast.BinOp:
-    """A product with one factor more in front, as people write it: ``2 * reg * W`` for ``reg * W``."""
+    """A product with one factor more in front, after its number: ``2 * reg * W`` for ``2 * W``, and for ``reg * W``."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
         return ast.BinOp(multiplied(factor, node.left), node.op, node.right)
+    if held_number(node) is not None and held_number(factor) is None:
+        return binary(node, "*", factor)
     return binary(factor, "*", node)
 
 
@@ -118,6 +120,11 @@ def exchanged(node: Any, chosen: Mapping[int, ast.AST]) -> Any:
     return result
 
 
+def written(node: ast.expr) -> Any:
+    """What is read, as a target."""
+    return with_context(node, ast.Store())
+
+
 def with_context(node: Any, context: ast.expr_context) -> Any:
     """A target read instead of written to, or the other way round."""
     if isinstance(node, ast.Tuple | ast.List):
@@ -134,23 +141,25 @@ class Numbering:
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
-        self._seen: dict[int, tuple[Any, int, Counter[str]]] = {}
+        self._seen: dict[int, tuple[int, Counter[str]]] = {}
+        self._kept: list[ast.AST] = []  # so that no other node gets the id of one that was seen
 
     def of(self, node: Any) -> tuple[int, Counter[str]]:
         """The number of a tree, and what is in it that nobody writes, each with how often: ``--x``, ``x * 1``."""
+        found = self._seen.get(id(node))
+        if found is not None:
+            return found
+        if isinstance(node, ast.AST):
+            parts = [self.of(getattr(node, name, None)) for name in node._fields]
+            own = awkward(node)
+            found = self._number((type(node), *[n for n, _ in parts])), together(parts, own)
+            self._kept.append(node)
+            self._seen[id(node)] = found
+            return found
         if isinstance(node, list):
             parts = [self.of(item) for item in node]
-            return self._number(("list", *(n for n, _ in parts))), together(parts)
-        if not isinstance(node, ast.AST):
-            return self._number((type(node), repr(node))), NOTHING
-        if not node._fields:  # an operator or a context: Python makes one of each kind
-            return self._number(type(node)), NOTHING
-        found = self._seen.get(id(node))
-        if found is None:
-            parts = [self.of(getattr(node, name, None)) for name in node._fields]
-            key, odd, own = self._number((type(node), *(n for n, _ in parts))), together(parts), awkward(node)
-            found = self._seen[id(node)] = node, key, odd + Counter([own]) if own else odd
-        return found[1], found[2]
+            return self._number((list, *[n for n, _ in parts])), together(parts, "")
+        return self._number((type(node), node)), NOTHING
 
     def _number(self, key: Any) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
@@ -159,14 +168,18 @@ class Numbering:
 NOTHING: Counter[str] = Counter()
 
 
-def together(parts: Sequence[tuple[int, Counter[str]]]) -> Counter[str]:
-    """What nobody writes in any of several parts."""
+def together(parts: Sequence[tuple[int, Counter[str]]], own: str) -> Counter[str]:
+    """What nobody writes in any of several parts, and in what they are parts of."""
     odd = [some for _, some in parts if some]
+    if own:
+        odd.append(Counter([own]))
     return sum(odd, NOTHING) if odd else NOTHING
 
 
 def awkward(node: ast.AST) -> str:
     """What nobody writes, or what changes nothing, if a node by itself is that; else empty."""
+    if not isinstance(node, ast.BinOp | ast.UnaryOp | ast.Attribute):
+        return ""
     match node:
         case ast.UnaryOp(ast.USub(), operand):
             return "-" if is_minus(operand) or is_difference(operand) or held_number(operand) == 0 else ""
@@ -184,7 +197,7 @@ def awkward(node: ast.AST) -> str:
                 case ast.Div() | ast.MatMult():
                     odd = is_negative(right) or two in (0, 1, -1)
                 case _:
-                    odd = isinstance(operator, ast.Pow) and two in (0, 1)
+                    odd = isinstance(operator, ast.Pow) and (one in (0, 1) or two in (0, 1))
             return f"{type(operator).__name__} {one} {two}" if odd else ""
     return ""
 

@@ -1,0 +1,139 @@
+"""Edits by what takes several arrays at hand to write: a product, a product of matrices, a sum of products, as a term
+or a factor that is missing.
+
+Shapes are followed here, so that only what can be added to the value, or multiply it, is tried.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
+
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.hand import Shape, broadcasts
+from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides
+from einbackprop.diagnosis.vocabulary.operands import NEAREST
+from einbackprop.diagnosis.vocabulary.reductions import reduction
+from einbackprop.diagnosis.vocabulary.scaling import is_in_sum
+from einbackprop.diagnosis.vocabulary.terms import is_summable, summable
+from einbackprop.diagnosis.vocabulary.trees import attribute, binary, call, number, parsed
+
+FEW, MOST = 5, 14
+"""Arrays of which compounds are made; of which matrix products are, where the shape wanted tells them apart, all."""
+
+
+@dataclass(frozen=True)
+class Compound:
+    """An expression made of arrays at hand, its shape, and how far away or unusual it is."""
+
+    node: ast.expr
+    shape: Shape
+    cost: float
+
+
+def term_missing(expression: Expression) -> Iterator[Edit]:
+    """A term more that takes several arrays to write."""
+    found = [*compounds(expression)]
+    for place in summable(expression):
+        for compound in found:
+            if place.outer is None and expression.hand.wanted not in (None, compound.shape):
+                continue
+            cost = 2.6 + compound.cost + (0.0 if place.outer is None else 0.5)
+            for sign in "+-":
+                new = binary(place.node, sign, compound.node)
+                yield expression.edit(place, new, cost, f"a term is missing: {sign} {ast.unparse(compound.node)}")
+
+
+def factor_missing(expression: Expression) -> Iterator[Edit]:
+    """A factor more that takes several arrays to write, of the whole or of a term."""
+    found = [*compounds(expression), *masks(expression)]
+    for place in expression.places:
+        if (place.is_term or is_in_sum(place)) and is_summable(place):
+            for compound in found:
+                new = binary(place.node, "*", compound.node)
+                text = ast.unparse(compound.node)
+                yield expression.edit(place, new, 2.8 + compound.cost, f"the factor {text} is missing")
+
+
+def normalised(expression: Expression) -> Iterator[Edit]:
+    """What is divided by its own sum."""
+    place = expression.places[0]
+    for axis, kept in ((None, False), (-1, True), (1, True), (0, True), (0, False)):
+        total = reduction(expression, "sum", place.node, axis, kept)
+        new = binary(place.node, "/", total)
+        yield expression.edit(place, new, 2.5, f"the division by {ast.unparse(total)} is missing")
+
+
+def compounds(expression: Expression) -> Iterator[Compound]:
+    """Compounds that broadcast to the shape that is wanted, if one is."""
+    hand = expression.hand
+    limit = FEW if hand.wanted is None else None
+    near = sorted(hand.shapes, key=lambda name: name not in expression.spelled)[:limit]
+    arrays = [Compound(parsed(name), hand.shapes[name], NEAREST * rank) for rank, name in enumerate(near)]
+    made = [*matrix_products(expression, arrays), *sums(expression, arrays[:MOST])]
+    arrays = arrays[:MOST]
+    made += [*differences(arrays)]
+    made += [product_of(one, two) for one, two in combinations_with_replacement(arrays, 2) if one is not two]
+    made += [product_of(one, total) for total in sums(expression, arrays[:FEW]) for one in arrays[:FEW]]
+    yield from (compound for compound in made if hand.wanted is None or broadcasts(compound.shape, hand.wanted))
+
+
+def matrix_products(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
+    """Products of two, each as it is or transposed, where the sizes meet; written as the expression writes them."""
+    written = [place.node for place in (*expression.products, *expression.calls)]
+    like = next((node for node in written if matrix_sides(expression, node)), binary(number(1), "@", number(1)))
+    for one, two in product(arrays, repeat=2):
+        for left, right in product(turned(one), turned(two)):
+            if len(left.shape) >= 1 and len(right.shape) in (1, 2) and left.shape[-1] == right.shape[0]:
+                shape = (*left.shape[:-1], *right.shape[1:])
+                yield Compound(matrix_product(like, left.node, right.node), shape, 0.1 + left.cost + right.cost)
+
+
+def turned(array: Compound) -> list[Compound]:
+    """An array, and its transpose if it is a matrix."""
+    if len(array.shape) != 2:
+        return [array]
+    return [array, Compound(attribute(array.node, "T"), array.shape[::-1], array.cost)]
+
+
+def sums(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
+    """Sums and means over an axis, and sums over everything, of arrays and of products of two."""
+    pairs = combinations_with_replacement(arrays, 2)
+    for array in [one if one is two else product_of(one, two) for one, two in pairs if one.shape == two.shape]:
+        rank = len(array.shape)
+        yield Compound(reduction(expression, "sum", array.node, None, False), (), 0.3 + array.cost)
+        for name, axis, kept in product(("sum", "mean"), {0, rank - 1} if rank else (), (False, True)):
+            shape = tuple(1 if n == axis else size for n, size in enumerate(array.shape) if kept or n != axis)
+            said = -1 if axis and axis == rank - 1 else axis
+            yield Compound(reduction(expression, name, array.node, said, kept), shape, 0.3 + array.cost)
+
+
+def differences(arrays: list[Compound]) -> Iterator[Compound]:
+    """Differences of two of one shape, and of one and each."""
+    for one in arrays:
+        yield Compound(binary(number(1), "-", one.node), one.shape, 0.2 + one.cost)
+        for two in arrays:
+            if one is not two and one.shape == two.shape:
+                yield Compound(binary(one.node, "-", two.node), one.shape, 0.2 + one.cost + two.cost)
+
+
+def product_of(one: Compound, two: Compound) -> Compound:
+    """The product of two, entry by entry. Of shapes that do not broadcast, evaluating it will fail."""
+    longer = max(one.shape, two.shape, key=len)
+    return Compound(binary(one.node, "*", two.node), longer, 0.2 + one.cost + two.cost)
+
+
+def masks(expression: Expression) -> Iterator[Compound]:
+    """Where an array is equal to its greatest entry, to a number at hand or to another array, as in max pooling."""
+    hand = expression.hand
+    values = [name for name in hand.sizes if not hand.is_count(name)][:FEW]
+    for rank, (name, shape) in enumerate([*hand.shapes.items()][:MOST]):
+        array = parsed(name)
+        others = [parsed(other) for other in (*values, *[*hand.shapes][:FEW]) if other != name]
+        for other in [call(expression.function("max"), [array]), *others, number(0)]:
+            yield Compound(ast.Compare(array, [ast.Eq()], [other]), shape, NEAREST * rank)
+
+
+KINDS: tuple[Kind, ...] = (term_missing, factor_missing, normalised)
