@@ -138,7 +138,7 @@ EXPRESSIONS = [
     ("dx_hat * ivar + 2 * dvar * xmu / N + dmu / N", "dx_hat * ivar + dvar * xmu / N + dmu / N", NORM, 250),
     ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * x_hat / N + dmu / N", NORM, 200),
     ("1 / np.sqrt(var + eps)", "1 / np.sqrt(var)", NORM, 200),
-    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 600),
+    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 800),
     ("x ** 2", "x", NORM, 200),
     ("x", "x ** 2", NORM, 5),
     ("ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0) - x_hat * np.sum(dx_hat * x_hat, axis=0))",
@@ -170,13 +170,13 @@ EXPRESSIONS = [
 
 COMPOUNDS = [
     ("dh_next + Whh.T @ draw", "dh_next", replace(LOOP, wanted=(H, 1)), 400),
-    ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 300),
-    ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", replace(OBJECT, wanted=(2, T, T)), 1200),
-    ("dout - x_hat * np.mean(dout * x_hat, axis=0)", "dout", replace(NORM, wanted=(N, D)), 1300),
-    ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 300),
+    ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 400),
+    ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", replace(OBJECT, wanted=(2, T, T)), 1500),
+    ("dout - x_hat * np.mean(dout * x_hat, axis=0)", "dout", replace(NORM, wanted=(N, D)), 2000),
+    ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 400),
     ("dscores * (probs - dscores)", "dscores", replace(LAYERS, wanted=(N, C)), 300),
     ("h * (z == np.max(z))", "h", LAYERS, 150),
-    ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 10),
+    ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 5),
 ]  # fmt: skip
 
 STATEMENTS = [

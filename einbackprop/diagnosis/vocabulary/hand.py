@@ -15,7 +15,7 @@ import numpy as np
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS = 28, 14, 8
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 14, 8, 10
 Shape = tuple[int, ...]
 ENTRIES, MOST = 4, 24
 """Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
@@ -98,8 +98,7 @@ def hand_of(
     wanted : tuple of int, optional
         The shape of the value that the statement should make.
     """
-    spelled = spellings(code)
-    names = {**module, **variables}
+    spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = {text: value_of(node, names) for text, node in spelled.items()} | dict(reached(taken))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
@@ -113,7 +112,7 @@ def hand_of(
         tuple(text for text, held in every.items() if is_own_function(held))[:MOST_FUNCTIONS],
         literals,
         frozenset(text for text, held in numbers.items() if isinstance(held, int | np.integer) and held in lengths),
-        tuple(text for text, held in every.items() if is_object(held)),
+        tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
     )
