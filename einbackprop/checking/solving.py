@@ -290,7 +290,7 @@ def _read(
     read = Review(is_cut=True)
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
-        read = contained("the lines", partial(reviewed, problem, doubted, traced, states), read)
+        read = contained("the lines", partial(reviewed, problem, doubted, traced, [*states, *other.states]), read)
     return replace(trial, added=_added(trial, read, other)), read, other
 
 

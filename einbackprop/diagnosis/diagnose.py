@@ -176,12 +176,11 @@ def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 
 
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
-    """Experiments at some states: the first is one at which just the wrong gradients are wrong."""
+    """Experiments at some states: the first is one at which just the wrong gradients are wrong, of any sizes."""
     rng = np.random.default_rng(seed)
-    own = [made for state in case.states[:STATES] if (made := experiment_at(case, state, rng)) is not None]
-    yield from sorted(own, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
-    others = (experiment_at(case, state, rng) for state in case.elsewhere)
-    yield from (made for made in others if made is not None)
+    states = (*case.states[:STATES], *case.elsewhere)
+    made = [experiment for state in states if (experiment := experiment_at(case, state, rng)) is not None]
+    yield from sorted(made, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
 
 
 def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
