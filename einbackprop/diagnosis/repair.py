@@ -232,9 +232,11 @@ class Round:
                     table.run(None, frame, self.localization.literals)
 
     def _by_likelihood(self) -> Iterator[list[Table]]:
-        """The statements that can be at fault for everything: first those that no right gradient depends on."""
-        for spoils, remote in product((False, True), repeat=2):
-            yield [t for t in self.alone if self._spoils(t.suspect) == spoils and self._is_remote(t.suspect) == remote]
+        """The statements that can be at fault for everything: first those that no right gradient depends on, that make
+        something themselves, and of which it is known that they should have made the gradient of something."""
+        for own in product((False, True), repeat=3):
+            yield [t for t in self.alone if own == (
+                self._spoils(t.suspect), self._is_remote(t.suspect), self._likelihood(t.suspect) >= 0)]  # fmt: skip
 
     def _spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""
