@@ -256,9 +256,12 @@ def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt
             setattr(made, name, value)
         return [made]
 
-    (made,) = of(tree)
-    assert isinstance(made, ast.stmt)
-    return made
+    made = of(tree)
+    if len(made) != 1:  # at the top of a file, where one statement must stand
+        body = [part for part in made if isinstance(part, ast.stmt)]
+        made = [ast.fix_missing_locations(ast.copy_location(ast.If(ast.Constant(True), body, []), tree))]
+    assert isinstance(made[0], ast.stmt)
+    return made[0]
 
 
 def located(tree: ast.AST, at: ast.AST) -> ast.AST:
