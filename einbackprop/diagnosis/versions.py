@@ -62,6 +62,7 @@ class Version:
         self.world, self.trees = world, dict(trees or {})
         self._known: Definitions = {} if known is None else known
         self._watchers: list[Watcher] = []
+        self._failures: list[Exception] = []
         self._plain: dict[tuple[Definition, int], Codes] = {}
         self._hooked: dict[tuple[Definition, int], Codes] = {}
         self._sites: dict[Definition, tuple[Site, ...]] = {}
@@ -121,13 +122,16 @@ class Version:
 
     @contextlib.contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
-        """The same, with hooks that ask a watcher what statements are to make."""
+        """The same, with hooks that ask a watcher what statements are to make; what it raises is raised at the end."""
         self._watchers.append(watcher)
+        self._failures.clear()
         try:
             with recoded(self.world, self._hooked_code):
                 yield
         finally:
             self._watchers.pop()
+        if self._failures:
+            raise self._failures[0]
 
     def _code(self, own: CodeType) -> CodeType:
         definition = self._definition(own)
@@ -151,7 +155,7 @@ class Version:
             tree = hooker.hooked(self.tree(definition))
             codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree)
             self._sites.setdefault(definition, tuple(hooker.sites))
-            hook = Hook(self._sites[definition], self._watchers)
+            hook = Hook(self._sites[definition], self._watchers, self._failures)
             self._hooked[key] = {place: filled(code, hook) for place, code in codes.items()}
         return self._hooked[key].get(place_of(own), own)
 
