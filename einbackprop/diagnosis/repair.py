@@ -221,13 +221,12 @@ class Round:
         """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
         for table in tables:
             table.begin(limit)
-        together = [t for t in tables if not (t.suspect.feeds_back and t.suspect.shift is not None)]
-        self._run(Trying(together, self.localization.literals))
-        for table in tables:
-            shift = table.suspect.shift
-            if table not in together and shift is not None:  # as it is once what was made before is right
-                trying = Trying([table], self.localization.literals)
-                self._run(Both(trying, Shift({table.suspect.site: shift})))
+        repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
+        self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
+        for table in repeated:  # in the frames as they are once what was made before is right
+            assert table.suspect.shift is not None
+            trying = Trying([table], self.localization.literals)
+            self._run(Both(trying, Shift({table.suspect.site: table.suspect.shift})))
         for table in tables:
             frame = self._frames.get(table.suspect.site)
             if frame is not None:
@@ -258,8 +257,7 @@ class Round:
 
     def _is_measured(self, suspect: Suspect) -> bool:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
-        known = suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
-        return known and (not suspect.feeds_back or (suspect.is_unique and suspect.shift is not None))
+        return suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
 
     def likeliest(self) -> Suspect | None:
         """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
@@ -343,9 +341,8 @@ class Round:
         """The edits below some cost of which no value is known to fit, the likeliest first, each once."""
         found: list[Repair] = []
         for table in tables:
-            once = len(table.suspect.made.values) == 1
             for trial in self._distinct(table):
-                if trial.code is None or not once:
+                if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
                     found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
         for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand):
@@ -368,7 +365,7 @@ class Round:
         for trial in sorted(table.trials, key=lambda t: t.edit.cost):
             if trial.code is None:
                 yield trial
-            elif not self._is_measured(table.suspect):
+            elif not self._is_measured(table.suspect) or (table.suspect.is_repeated and not table.suspect.is_known):
                 key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
                 raw = trial.raw[0] if trial.raw else None
                 is_other = not self._raises or shapes_of(raw) != shapes_of(table.suspect.made.whole)
@@ -415,9 +412,8 @@ class Round:
         if promised is not None:
             is_first = suspect.made.first <= self._first_broken
             return KEPT if promised else BROKEN if is_first else 0.0
-        if suspect.shift is None or not suspect.is_unique:
-            should = False
-        else:
+        should = False
+        if suspect.shift is not None and suspect.is_unique:
             should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
         return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
 

@@ -58,6 +58,17 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, new, 2.8 + compound.cost, f"the factor {text} is missing")
 
 
+def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
+    """An array more as a factor or a divisor, together with a size: ``x * gamma / N``, ``x / (N * std)``."""
+    place, hand = expression.places[0], expression.hand
+    for size in hand.sizes[:FEW]:
+        for rank, name in enumerate(name for name in hand.shapes if hand.fits(name)):
+            times = binary(binary(place.node, "*", parsed(name)), "/", parsed(size))
+            over = binary(place.node, "/", binary(parsed(size), "*", parsed(name)))
+            for new, text in ((times, f"the factor {name} / {size}"), (over, f"the division by {size} * {name}")):
+                yield expression.edit(place, new, 2.8 + NEAREST * rank, f"{text} is missing")
+
+
 def normalised(expression: Expression) -> Iterator[Edit]:
     """What is divided by its own sum."""
     place = expression.places[0]
@@ -151,4 +162,4 @@ def masks(expression: Expression) -> Iterator[Compound]:
             yield Compound(ast.Compare(array, [ast.Eq()], [other]), shape, NEAREST * rank)
 
 
-KINDS: tuple[Kind, ...] = (term_missing, factor_missing, normalised)
+KINDS: tuple[Kind, ...] = (term_missing, factor_missing, factor_and_size_missing, normalised)

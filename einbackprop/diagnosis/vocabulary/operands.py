@@ -90,7 +90,8 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     is_object = text in hand.others
     pool = (*expression.bound, *hand.shapes, *hand.others) if not is_length(place) else ()
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
-        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number + 1.0 * (is_base and name.endswith("]"))
+        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number
+        apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
         apart += 0.0 if is_object else 0.6 * (name in hand.others)
         if name != text:
             yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + NEAREST * rank
