@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from library import CACHING_NET, COLUMNS, LAYERS_OF_THREE
+from library import CACHING_NET, COLUMNS, LAYERS_OF_THREE, line_of
 
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
@@ -83,8 +83,7 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
     assert wrong(report) == LAYERS_OF_THREE
     assert report.gradients[0].note == (
         "right only at sizes such as yours, which hide a mistake: wrong at i=3, j=4, b=5, k=6, l=2")
-    line = source[: source.index("(guess - truth) / n")].count("\n") + 1
-    assert [item.line for item in report.findings] == [line]
+    assert [(item.line, item.write) for item in report.findings] == [(line_of(source, "n = X"), "n = X.shape[1]")]
 
 
 def test_what_is_hidden_by_sizes_that_cannot_be_changed_is_no_more_than_right() -> None:
@@ -251,14 +250,18 @@ def test_messages_name_the_users_line(tmp_path: Path) -> None:
 
 
 def test_gradients_that_raise_are_wrong_and_it_is_said_where(tmp_path: Path) -> None:
-    for body, said in (("return w @ np.ones(3)", "w[i] · an array[j]: i (2) meets j (3)."),
-                       ("raise ValueError('no')", "ValueError: no"), ("return {}['k']", "KeyError: 'k'")):
+    for body, said in (("raise ValueError('no')", "ValueError: no"), ("return {}['k']", "KeyError: 'k'")):
         report = check_script(written(tmp_path, QUADRATIC + f"def g(w):\n    {body}\n"), "L(w)", "g(w)", ["w"])
         assert report.exit_code == 1
         assert [(g.name, g.verdict, g.note) for g in report.gradients] == [
             ("w", "wrong", "the gradients raise an exception where the loss runs")]
         assert [(f.line, f.message, f.write) for f in report.findings] == [(6, said, None)]
         assert str(report).endswith(f"! script.py, line 6: {body}\n    {said}")
+    report = check_script(written(tmp_path, QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n"), "L(w)", "g(w)", ["w"])
+    assert report.exit_code == 1
+    (finding,) = report.findings
+    assert (finding.line, finding.write) == (6, "return 2 * w")  # two mistakes in one line
+    assert "w[i] · an array[j]: i (2) meets j (3)." in finding.message
 
 
 @pytest.mark.parametrize(("before", "after", "told", "mistake", "write"), [

@@ -8,6 +8,7 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -168,7 +169,9 @@ class Compiler:
         if not self._is_harmless(value):
             return None
         tree = ast.Expression(mangled(value, self._site.inside))
-        return compile(tree, self._site.file, "eval", dont_inherit=True)
+        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return compile(tree, self._site.file, "eval", dont_inherit=True)
 
     def _is_harmless(self, node: ast.AST) -> bool:
         known = self._known.get(id(node))

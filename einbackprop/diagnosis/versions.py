@@ -10,6 +10,7 @@ import ast
 import contextlib
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -211,7 +212,9 @@ def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt
     file, _ = definition
     imports = imports_of(statements_of(file).tree)
     try:
-        old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
+        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
+            warnings.simplefilter("ignore", SyntaxWarning)
+            old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
     except (SyntaxError, RecursionError) as error:
         raise ValueError(str(error)) from error
     pairs = list(zip(nested(old), nested(new), strict=False))
