@@ -193,7 +193,8 @@ PARAMETERS = ("E", "W1", "b1", "gain", "shift", "W2", "b2", "W3", "b3")
 FORTY = Script("forty_steps", f"loss({', '.join(PARAMETERS)})", f"gradients({', '.join(PARAMETERS)})", PARAMETERS, {
     "a sign": Mistake("    dp = -hot / p / N", "    dp = hot / p / N"),
     "no mean": Mistake("    dp = -hot / p / N", "    dp = -hot / p"),
-    "a sum over columns": Mistake("    row = part.sum(axis=1, keepdims=True)", "    row = part.sum(axis=0, keepdims=True)"),
+    "a sum over columns": Mistake(
+        "    row = part.sum(axis=1, keepdims=True)", "    row = part.sum(axis=0, keepdims=True)"),
     "an operand of the softmax": Mistake("    cross = p * row", "    cross = part * row"),
     "no cross term": Mistake("    dscores = part - cross", "    dscores = part"),
     "no transpose": Mistake("    h2_columns = h2.T", "    h2_columns = h2.T[::-1]"),
