@@ -9,8 +9,8 @@ on from there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, product
 from types import FrameType
@@ -48,8 +48,6 @@ PUT = 150
 """Values that are put in the place of one statement's."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
-UNSEEN = 0.1
-"""What an edit costs more of which no value is known to fit."""
 SETTLED = 0.6
 """What an edit costs more on a statement that makes the gradient of a value already."""
 OF_LOSS = 0.8
@@ -234,9 +232,11 @@ class Round:
                     table.run(None, frame, self.localization.literals)
 
     def _by_likelihood(self) -> Iterator[list[Table]]:
-        """The statements that can be at fault for everything: first those that no right gradient depends on."""
-        for spoils, remote in product((False, True), repeat=2):
-            yield [t for t in self.alone if self._spoils(t.suspect) == spoils and self._is_remote(t.suspect) == remote]
+        """The statements that can be at fault for everything: first those that no right gradient depends on, that make
+        something themselves, and of which it is known that they should have made the gradient of something."""
+        for own in product((False, True), repeat=3):
+            yield [t for t in self.alone if own == (
+                self._spoils(t.suspect), self._is_remote(t.suspect), self._likelihood(t.suspect) >= 0)]  # fmt: skip
 
     def _spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""
@@ -279,7 +279,7 @@ class Round:
                     return found
             if several or limit == TIERS[-1]:
                 self._evaluate(self.others, limit)
-                self.fitting += self._fitting(self.others)
+                self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
                 found = self._partial()
                 if found is not None:
                     return found
@@ -292,11 +292,13 @@ class Round:
     def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
         """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
         self._evaluate(tables, limit)
-        fitting = list(self._fitting(tables))
-        self.fitting += fitting
-        alone = sorted((r for r in fitting if r.mends >= self.wrong), key=lambda r: r.cost)
-        found = next((r for r in islice(alone, LIKELY) if self._works(r)), None)
-        bound = found.cost if found else limit + UNSEEN
+        found, bound = None, limit
+        for way in (self._fitting, self._put):
+            repairs = sorted(way(tables, bound), key=lambda r: r.cost)
+            self.fitting += repairs
+            alone = (r for r in repairs if r.mends >= self.wrong and (found is None or r.cost < bound))
+            found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
+            bound = found.cost if found else limit
         return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
@@ -314,44 +316,47 @@ class Round:
                 return repair
         return min(self._running, key=lambda r: r.cost, default=None)
 
-    def _fitting(self, tables: Iterable[Table]) -> Iterator[Repair]:
-        """The edits of expressions whose values some of the gradients need, and that spoil none."""
+    def _fitting(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+        """The edits of expressions whose values some of the gradients need, by the Jacobian, and that spoil none."""
         for table in tables:
             suspect = table.suspect
-            if self._is_measured(suspect):
-                gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
-                for trial in table.trials:
-                    right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
-                    if right & self.wrong and suspect.reach - self.wrong <= right:
-                        yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
-            elif len(suspect.made.values) == 1:
-                yield from self._put(table)
+            if not self._is_measured(suspect):
+                continue
+            gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
+            for trial in table.trials:
+                right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
+                if right & self.wrong and suspect.reach - self.wrong <= right:
+                    yield self._repair(table, trial.edit, right & self.wrong)
 
-    def _put(self, table: Table) -> Iterator[Repair]:
-        """The same of a statement that runs once and whose Jacobian says too little: each value is put there."""
-        runnable = (trial for trial in self._distinct(table) if trial.code is not None)
-        for trial in islice(runnable, PUT):
-            if self.whole > 0:
-                self.whole -= 1
-                wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
-                if wrong < self.wrong:
-                    yield self._repair(table, trial.edit, self._likelihood(table.suspect), self.wrong - wrong)
+    def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+        """The same of statements that run once and whose Jacobian says too little: each value is put there and run."""
+        for table in tables:
+            if self._is_measured(table.suspect) or len(table.suspect.made.values) != 1:
+                continue
+            runnable = (trial for trial in self._distinct(table) if trial.code is not None)
+            for trial in islice(runnable, PUT):
+                repair = self._repair(table, trial.edit, frozenset())
+                if self.whole > 0 and repair.cost < bound:
+                    self.whole -= 1
+                    wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
+                    if wrong < self.wrong:
+                        yield replace(repair, mends=self.wrong - wrong)
 
     def _unseen(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
-        """The edits below some cost of which no value is known to fit, the likeliest first, each once."""
+        """The edits below some cost of which only the whole code can tell, the likeliest first, each once."""
         found: list[Repair] = []
         for table in tables:
             for trial in self._distinct(table):
                 if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
-                    found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
+                    found.append(self._repair(table, trial.edit, self.wrong))
         for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand):
                 change = Change((site.file, site.definition), statement, edit.statements)
-                found.append(Repair(site, edit, change, edit.cost + UNSEEN, self.wrong))
+                found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
             new = tuple(ast.dump(part) for part in new_statements(repair))
             key = id(repair.statement), new
-            if repair.cost > bound or self.whole <= 0:
+            if repair.cost >= bound or self.whole <= 0:
                 break
             if key not in self._tried:
                 self._tried.add(key)
@@ -385,8 +390,8 @@ class Round:
                     seen.add(id(statement))
                     yield statement, site, table.hand
 
-    def _repair(self, table: Table, edit: Edit, penalty: float, mends: frozenset[str]) -> Repair:
-        site = table.suspect.site
+    def _repair(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
+        site, penalty = table.suspect.site, self._likelihood(table.suspect)
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
         if self.localization.is_forward(site):

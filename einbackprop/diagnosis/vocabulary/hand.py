@@ -122,10 +122,13 @@ def hand_of(
 
 @lru_cache(maxsize=256)
 def spellings(code: ast.AST) -> dict[str, ast.expr]:
-    """What a function reads that may be a value: names, attributes, entries, lengths; transposes are edits."""
+    """What a function spells that may be a value: names, attributes, entries, lengths; transposes are edits.
+
+    What it only writes to counts too: where the line that read it has lost it, nothing reads it any more.
+    """
     found = [node for node in ast.walk(code) if isinstance(node, OPERANDS) or is_length(node)]
-    read = [node for node in found if isinstance(node, ast.Name) or not is_written(node)]
-    return {ast.unparse(node): node for node in read if isinstance(node, ast.expr)}
+    kept = [node for node in found if not (isinstance(node, ast.Attribute) and node.attr == "T")]
+    return {ast.unparse(node): node for node in kept if isinstance(node, ast.expr)}
 
 
 @lru_cache(maxsize=256)
@@ -133,11 +136,6 @@ def counters(code: ast.AST) -> frozenset[str]:
     """The names that the loops of a function bind: whatever their values, they count nothing."""
     targets = [node.target for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension)]
     return frozenset(name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-
-
-def is_written(node: ast.AST) -> bool:
-    """Whether a node is written to, or a transpose."""
-    return isinstance(getattr(node, "ctx", None), ast.Store) or (isinstance(node, ast.Attribute) and node.attr == "T")
 
 
 def is_length(node: ast.AST) -> bool:
