@@ -115,11 +115,20 @@ class Round:
             n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
             for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
-        suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
+        suspects = [Table(s, self.keeps_shape, self._wanted(s)) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
         groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]] if self._raises else self._by_likelihood()
         self.groups = [group for group in groups if group]
+
+    def _wanted(self, suspect: Suspect) -> tuple[int, ...] | None:
+        """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
+        before, shapes = self.localization.before, suspect.made.shapes
+        if before is None or len(suspect.reach) != 1 or len(shapes) != 1:
+            return None
+        (name,) = suspect.reach
+        is_whole = not self.experiment.has_shape(name, before) and list(shapes[0]) == shapes_of(before.get(name))
+        return self.experiment.truth[name].shape if is_whole else None
 
     def _stopped(self) -> Iterator[Table]:
         """The statements at which the code stops, in each of the functions that called one another there."""
