@@ -118,7 +118,7 @@ class Table:
                 raise
             return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
-        if values is None or (self.wanted is not None and np.shape(made) != self.wanted):
+        if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
             return False
         if self._runs == 0:
             trial.raw.append(made)
