@@ -202,6 +202,8 @@ class Round:
         for tier in TIERS:
             for tables in self.groups:
                 found = self._alone(tables, tier)
+                if found is None and tier is TIERS[0] and self._likelihood(tables[0].suspect) < 0:
+                    found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
                 if found is not None:
                     return found
             if several or tier is TIERS[-1]:
