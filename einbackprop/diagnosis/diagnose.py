@@ -18,8 +18,10 @@ from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
 from einbackprop.diagnosis.identification import meant
-from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.repair import Repair, Search, value_of
+from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.localization import Localization, Suspect, value_of
+from einbackprop.diagnosis.repair import Repair
+from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
@@ -97,11 +99,15 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     experiments = list(experiments_of(case, seed))
     if not experiments:
         return Diagnosis()
+    if not experiments[0].wrong(experiments[0].run()):  # the values are right, the shapes are not
+        for experiment in experiments:
+            experiment.strict = True
     version = Version(case.user.loss.world)
     roles = Roles(case.cotangents(experiments[0].state))
-    search = Search(experiments, version, roles)
+    judge = Judge(experiments, roles)
+    search = Search(judge, version)
     repairs, localization = search.run()
-    is_repaired = search.works(search.version)
+    is_repaired = judge.works(search.version)
     told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
     if search.unexplained is not None:
         told.append(roles.about(search.unexplained))

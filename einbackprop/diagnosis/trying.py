@@ -59,6 +59,8 @@ class Table:
     suspect : Suspect
     keeps_shape : bool
         Whether the value must have the shape that it has.
+    wanted : tuple of int, optional
+        The shape that it must have instead.
 
     Attributes
     ----------
@@ -68,8 +70,8 @@ class Table:
         What is at hand at the statement; None before it was run.
     """
 
-    def __init__(self, suspect: Suspect, keeps_shape: bool) -> None:
-        self.suspect, self.keeps_shape = suspect, keeps_shape
+    def __init__(self, suspect: Suspect, keeps_shape: bool, wanted: tuple[int, ...] | None = None) -> None:
+        self.suspect, self.keeps_shape, self.wanted = suspect, keeps_shape, wanted
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
         self._waiting: list[Edit] = []
@@ -85,7 +87,8 @@ class Table:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
         if self.hand is None:
-            wanted = self.suspect.grown or (np.shape(value) if self.keeps_shape and is_number(value) else None)
+            own = np.shape(value) if self.keeps_shape and is_number(value) else None
+            wanted = self.wanted or self.suspect.grown or own
             self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
             self._waiting = sorted(expression_edits(self.suspect.site.value, self.hand), key=lambda e: -e.cost)
         if self._runs == 0:
@@ -115,7 +118,7 @@ class Table:
                 raise
             return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
-        if values is None:
+        if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
             return False
         if self._runs == 0:
             trial.raw.append(made)

@@ -104,6 +104,18 @@ class Version:
             trees |= {(file, n): tree for n, tree in enumerate(statements_of_text(text).tree.body)}
         return Version(self.world, trees, self._known)
 
+    def around(self, site: Site) -> list[ast.stmt]:
+        """The statements with a body that a statement stands in, within its function, the innermost first."""
+        tree = self.tree((site.file, site.definition))
+        outer = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        found: list[ast.stmt] = []
+        at = outer.get(id(site.statement))
+        while at is not None and not isinstance(at, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            if isinstance(at, ast.stmt):
+                found.append(at)
+            at = outer.get(id(at))
+        return found
+
     def tree(self, definition: Definition) -> ast.stmt:
         """A definition in this version."""
         file, position = definition

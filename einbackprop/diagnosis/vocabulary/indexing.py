@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
-from einbackprop.diagnosis.vocabulary.operands import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.operands import unlikeness
 from einbackprop.diagnosis.vocabulary.trees import binary, call, held_number, negated, number, parsed, subscript
 
 SLICES = (":", "1:", ":-1", "::-1", "2:", ":-2")
@@ -21,11 +22,11 @@ def neighbour(expression: Expression) -> Iterator[Edit]:
         if is_index(place) or isinstance(place.parent, ast.Slice):
             for other, cost in neighbours(node):
                 new = subscript_text(place, other)
-                yield expression.edit(place, other, cost, f"{new} is needed, not {whole_text(place)}")
+                yield expression.edit(place, other, cost, "{} is needed, not {}", new, whole_text(place))
         if isinstance(place.parent, ast.Slice):
             for other, cost in multiples(node, expression.hand.sizes):
                 new = subscript_text(place, other)
-                yield expression.edit(place, other, cost, f"{new} is needed, not {whole_text(place)}")
+                yield expression.edit(place, other, cost, "{} is needed, not {}", new, whole_text(place))
 
 
 def other_index(expression: Expression) -> Iterator[Edit]:
@@ -36,20 +37,20 @@ def other_index(expression: Expression) -> Iterator[Edit]:
                 if name != place.text:
                     cost = 1.2 + 0.5 * unlikeness(name, place.text) + NEAREST * rank
                     index = "the index " if is_index(place) else ""
-                    message = f"{index}{name} is needed, not {place.text}"
-                    yield expression.edit(place, parsed(name), cost, message)
-            yield expression.edit(place, negated(place.node), 1.6, f"the sign of the index {place.text} is wrong")
+                    message = "{}{} is needed, not {}"
+                    yield expression.edit(place, parsed(name), cost, message, index, name, place)
+            yield expression.edit(place, negated(place.node), 1.6, "the sign of the index {} is wrong", place)
         elif isinstance(place.node, ast.Tuple):
             for one, two in combinations(range(len(place.node.elts)), 2):
                 items = [*place.node.elts]
                 items[one], items[two] = items[two], items[one]
                 new = ast.Tuple(items, ast.Load())
-                yield expression.edit(place, new, 1.4, f"{subscript_text(place, new)} is needed")
+                yield expression.edit(place, new, 1.4, "{} is needed", subscript_text(place, new))
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
             for text in expression.known:
                 key = parsed(text)
                 if isinstance(key, ast.Subscript) and ast.unparse(key.value) == ast.unparse(place.parent.value):
-                    yield expression.edit(place, key.slice, 1.4, f"the entry {ast.unparse(key.slice)} is needed")
+                    yield expression.edit(place, key.slice, 1.4, "the entry {} is needed", key.slice)
 
 
 def other_slice(expression: Expression) -> Iterator[Edit]:
@@ -60,10 +61,10 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
         for at, item in enumerate(items):
             for text in SLICES if isinstance(item, ast.Slice) else ():
                 new = subscript(node.value, joined([*items[:at], sliced(text), *items[at + 1 :]]))
-                yield expression.edit(place, new, 1.4, f"{ast.unparse(new)} is needed, not {place.text}")
+                yield expression.edit(place, new, 1.4, "{} is needed, not {}", new, place)
             if len(items) > 1:
                 new = subscript(node.value, joined([*items[:at], *items[at + 1 :]]))
-                yield expression.edit(place, new, 1.9, f"the index {ast.unparse(item)} is too much")
+                yield expression.edit(place, new, 1.9, "the index {} is too much", item)
 
 
 def index_too_many(expression: Expression) -> Iterator[Edit]:
@@ -71,7 +72,7 @@ def index_too_many(expression: Expression) -> Iterator[Edit]:
     for place in expression.places:
         node = place.node
         if isinstance(node, ast.Subscript) and held_key(node) is None:
-            yield expression.edit(place, node.value, 1.6, f"all of {ast.unparse(node.value)} is needed here")
+            yield expression.edit(place, node.value, 1.6, "all of {} is needed here", node.value)
 
 
 def index_missing(expression: Expression) -> Iterator[Edit]:
@@ -82,17 +83,17 @@ def index_missing(expression: Expression) -> Iterator[Edit]:
         shape = expression.shape(place) or ()
         for rank, name in enumerate(picks if shape else ()):
             new = subscript(place.node, parsed(name))
-            yield expression.edit(place, new, 2.3 + NEAREST * rank, f"the index is missing: {ast.unparse(new)}")
+            yield expression.edit(place, new, 2.3 + NEAREST * rank, "the index is missing: {}", new)
         for rank, name in enumerate(names[:4] if shape else ()):
             for new, more in ((subscript(place.node, parsed(name)), 0.0),
                               (subscript(place.node, joined([ast.Slice(), parsed(name)])), 0.2),
                               (subscript(place.node, binary(parsed(name), "-", number(1))), 0.5)):  # fmt: skip
                 cost = 1.9 + more + NEAREST * rank
-                yield expression.edit(place, new, cost, f"the index is missing: {ast.unparse(new)}")
+                yield expression.edit(place, new, cost, "the index is missing: {}", new)
         for text in SLICES[1:3] if shape else ():
             for at in range(len(shape)):
                 new = subscript(place.node, joined([*([ast.Slice()] * at), sliced(text)]))
-                yield expression.edit(place, new, 2.4, f"{ast.unparse(new)} is needed, not all of {place.text}")
+                yield expression.edit(place, new, 2.4, "{} is needed, not all of {}", new, place)
 
 
 def ranges(expression: Expression) -> Iterator[Edit]:
@@ -102,10 +103,10 @@ def ranges(expression: Expression) -> Iterator[Edit]:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in ("range", "reversed") and expression.hand.numpy:
             for other in other_ranges(node) if name == "range" else [node.args[0]]:
-                yield expression.edit(place, other, 1.3, f"{ast.unparse(other)} is needed, not {place.text}")
+                yield expression.edit(place, other, 1.3, "{} is needed, not {}", other, place)
             if name == "range":
                 back = call(parsed("reversed"), [node])
-                yield expression.edit(place, back, 1.4, f"the loop must run backwards: {ast.unparse(back)}")
+                yield expression.edit(place, back, 1.4, "the loop must run backwards: {}", back)
 
 
 def other_ranges(node: ast.Call) -> Iterator[ast.expr]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
-from einbackprop.diagnosis.vocabulary.hand import Hand
-from einbackprop.diagnosis.vocabulary.operands import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
+from einbackprop.diagnosis.vocabulary.operands import unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     assignment,
     attribute,

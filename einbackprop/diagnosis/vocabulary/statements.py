@@ -11,9 +11,9 @@ from typing import Any
 
 from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
-from einbackprop.diagnosis.vocabulary.hand import Hand
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
 from einbackprop.diagnosis.vocabulary.insertions import guarded, inserted
-from einbackprop.diagnosis.vocabulary.operands import NEAREST, shape_cost, unlikeness
+from einbackprop.diagnosis.vocabulary.operands import shape_cost, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     Numbering,
