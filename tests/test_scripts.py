@@ -257,7 +257,8 @@ def test_gradients_that_raise_are_wrong_and_it_is_said_where(tmp_path: Path) -> 
             ("w", "wrong", "the gradients raise an exception where the loss runs")]
         assert [(f.line, f.message, f.write) for f in report.findings] == [(6, said, None)]
         assert str(report).endswith(f"! script.py, line 6: {body}\n    {said}")
-    report = check_script(written(tmp_path, QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n"), "L(w)", "g(w)", ["w"])
+    source = QUADRATIC + "def g(w):\n    return w @ np.ones(3)\n"
+    report = check_script(written(tmp_path, source), "L(w)", "g(w)", ["w"])
     assert report.exit_code == 1
     (finding,) = report.findings
     assert (finding.line, finding.write) == (6, "return 2 * w")  # two mistakes in one line
@@ -272,7 +273,8 @@ def test_gradients_that_raise_are_wrong_and_it_is_said_where(tmp_path: Path) -> 
      "d_two[k,b] · one[j,b]: b (6) meets j (5).", "one must be transposed here",
      "dW2 = np.dot(d_two, one.T)"),
     ("* one * (1 - one)", "* two * (1 - two)",
-     "an array[j,b] * two[k,b]: j (5) meets k (4).", "one must stand here, not two", "d_one = np.dot(W2.T, d_two) * one * (1 - one)"),
+     "an array[j,b] * two[k,b]: j (5) meets k (4).", "one must stand here, not two",
+     "d_one = np.dot(W2.T, d_two) * one * (1 - one)"),
     ("np.dot(d_one, X.T)", "np.einsum('jb,jb->ji', d_one, X)", "", "", None),
     ("np.dot(d_one, X.T)", "np.einsum('jb,bi->ji', d_one, X)",
      "einsum('jb,bi->ji'): the letter b is 6 in d_one[j,b] and 3 in X[i,b].", "", None),

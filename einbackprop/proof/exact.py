@@ -256,6 +256,9 @@ def _extremum(equation: Extremum, values: dict[str, Array], sizes: Mapping[str, 
     out, ref = equation.out.indices, equation.operand
     over = "".join(i for i in dict.fromkeys(ref.indices) if i not in out)
     array = read(values[ref.name], ref, out + over, sizes)
+    if array.size and not equation.position_of and all(isinstance(x, bool | np.bool_) for x in array.flat):
+        decided = np.all if equation.kind == "min" else np.any
+        return np.asarray(decided(array.astype(bool), axis=tuple(range(len(out), array.ndim))), dtype=object)
     if equation.kind == "min":
         array = -array
     shape = [sizes[i] for i in over]
