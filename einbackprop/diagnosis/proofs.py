@@ -16,12 +16,10 @@ from einbackprop.core.simplification import needed, simplify
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.diagnosis.pairs import Pair
 from einbackprop.errors import DerivationError, UndecidedError
-from einbackprop.proof.comparison import NOTHING, Assumptions
+from einbackprop.proof.comparison import Comparison, Sums
 from einbackprop.proof.proving import Prover
-from einbackprop.proof.witness import is_fixed
 
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
-SEARCHED = 300  # equations: in longer programs no numbers are looked for at which a gradient that is right would differ
 
 
 def proofs(
@@ -48,21 +46,21 @@ def proofs(
     grades: dict[str, Grade] = {}
     rests: dict[str, None] = {}
     sums = sums_of_data(pair, arrays)
-    for assuming in (NOTHING, Assumptions(sums)) if sums else (NOTHING,):
+    for known in ((), sums) if sums else ((),):
         left = [one for one in pairs if one[1] not in grades]
-        prover = prover_of(program, derived, assuming) if left else None
+        prover = prover_of(program, derived, known) if left else None
         if prover is None:
             break
         for n, name, cotangent in left:
-            work = partial(graded, prover, program.outputs[n].name, cotangent, len(program.equations) <= SEARCHED)
-            grade, assumptions = contained(f"the proof of the gradient of {name}", work, (None, ()))
-            if grade is not None:
-                grades[name] = grade
-            rests |= dict.fromkeys(assumptions)
+            work = partial(prover.compare, program.outputs[n].name, cotangent, patience=PATIENCE)
+            found = contained(f"the proof of the gradient of {name}", work, Comparison("undecided"))
+            if found:
+                grades[name] = "proved"
+                rests |= dict.fromkeys(found.assumptions)
     return grades, (*rests, *conditions) if grades else ()
 
 
-def sums_of_data(pair: Pair, arrays: Sequence[Any]) -> tuple[tuple[Contract, int], ...]:
+def sums_of_data(pair: Pair, arrays: Sequence[Any]) -> Sums:
     """Arrays to which nothing is derived whose rows or columns sum to 1, as one-hot labels do."""
     parameters = {parameter for _, parameter in pair.targets.values()}
     known = []
@@ -77,17 +75,9 @@ def sums_of_data(pair: Pair, arrays: Sequence[Any]) -> tuple[tuple[Contract, int
     return tuple(known)
 
 
-def prover_of(program: Program, derived: Program, assuming: Assumptions) -> Prover | None:
+def prover_of(program: Program, derived: Program, sums: Sums) -> Prover | None:
     """A prover, if what is assumed can be stated."""
     try:
-        return Prover(program, derived, assuming=assuming)
+        return Prover(program, derived, sums=sums)
     except UndecidedError:
         return None
-
-
-def graded(prover: Prover, name: str, cotangent: str, search: bool) -> tuple[Grade | None, tuple[str, ...]]:
-    """How sure it is that a gradient is the derived one, at more sizes than those of the run; what that rests on."""
-    comparison = prover.compare(name, cotangent, search=search, patience=PATIENCE)
-    if comparison.verdict == "proved":
-        return "proved", comparison.assumptions
-    return ("exact" if comparison.exact and not any(map(is_fixed, prover.sides)) else None), ()

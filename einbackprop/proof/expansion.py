@@ -68,8 +68,6 @@ class Expansion:
         For a given value, its axes in the order in which the comparison takes them, where that is another.
     given : mapping
         Values that are not expanded, and what it rests on that they are so called.
-    zero_or_one, positive : frozenset of str
-        Inputs of which every entry is so, as they are called in the comparison.
     prefix : str
         Tells values that are taken as they are from those of another program that have the same name.
     """
@@ -80,8 +78,6 @@ class Expansion:
     called: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     given: Mapping[str, Mapping[str, None]] = field(default_factory=dict)
-    zero_or_one: frozenset[str] = frozenset()
-    positive: frozenset[str] = frozenset()
     prefix: str = ""
 
     def __post_init__(self) -> None:
@@ -138,7 +134,7 @@ class Expansion:
         slots = self.slots(name)
         given = self._inputs.get(name)
         called = self.called.get(name, self.prefix + name)
-        traits: dict[str, Any] = {"indicator": called in self.zero_or_one, "positive": called in self.positive}
+        traits: dict[str, Any] = {}
         if given is None and name in self.program.constants and name not in self.called:
             array = np.asarray(self.program.constants[name])
             if uniform(array):
@@ -149,7 +145,7 @@ class Expansion:
             traits = {"indicator": bool(np.isin(array, (0, 1)).all()), "positive": above}
         else:
             kind = np.dtype(given.dtype).kind if given else "f"
-        traits["indicator"] = traits["indicator"] or kind == "b"
+        traits["indicator"] = kind == "b" or traits.get("indicator", False)
         traits |= {"integer": kind in "iub", "real": kind != "c"}
         where = tuple(slots[k] for k in self.axes[name]) if name in self.axes else slots
         head = self._head(f"input {called} {len(slots)}", "input", called, where, **traits)
