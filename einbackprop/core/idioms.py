@@ -1,8 +1,8 @@
 """Spellings that people use for one function, found in a program and named: sigmoid, tanh, relu, softmax.
 
 A spelling is recognised by what it is, not by how it is written: what is made of x alone, entry by entry, is the
-sigmoid of x if it has the values of the sigmoid, whatever x is. The max that is subtracted in a softmax is recognised by its
-doing nothing: whatever is added to it leaves everything that is made of it the same.
+sigmoid of x if it has the values of the sigmoid, whatever x is. The max that is subtracted in a softmax is recognised
+by its doing nothing: whatever is added to it leaves everything that is made of it the same.
 """
 
 from __future__ import annotations
