@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
 from einbackprop.proof.comparison import Comparison, Sums, right_side
@@ -62,7 +66,7 @@ def expand(
 
 def same(
     program: Program, name: str, other: Program | None = None, other_name: str | None = None, *,
-    names: Mapping[str, str] | None = None, axes: Sequence[int] | None = None,
+    names: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None, sums: Sums = (),
 ) -> Comparison:  # fmt: skip
     """Compare two values, of one program or of two.
@@ -75,8 +79,6 @@ def same(
         The second; of the same program, or with the same name, where not given.
     names : mapping, optional
         For inputs of the other program that are called otherwise: its name, and the first program's.
-    axes : sequence of int, optional
-        For each axis of the first value, the axis of the second that goes with it.
     given : mapping, optional
         Values that are taken as they are: the other's name, and the first program's.
     sums : tuple of (Contract, number)
@@ -87,9 +89,25 @@ def same(
     Comparison
     """
     other, other_name = other or program, other_name or name
-    pairs = [(name, other_name, tuple(axes or ()))]
-    prover = Prover(program, other, names=names, given=given, sums=sums, linked=pairs)
-    return prover.compare(name, other_name, axes=axes)
+    pairs = [(name, other_name)]
+    prover = Prover(program, other, drawn_arrays(program, sums), names=names, given=given, sums=sums, linked=pairs)
+    return prover.compare(name, other_name)
+
+
+def drawn_arrays(program: Program, sums: Sums = (), seed: int = 0) -> list[NDArray[Any]]:
+    """Random numbers for the inputs of a program, at its own sizes, with the sums that are given."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for declared in program.inputs:
+        shape, kind = [program.sizes[i] for i in declared.ref.indices], np.dtype(declared.dtype).kind
+        whole = rng.integers(2 if kind == "b" else min(d.size for d in program.dimensions) or 1, size=shape)
+        array = rng.uniform(0.1, 1, size=shape) if kind == "f" else whole.astype(declared.dtype)
+        for contract, value in sums:
+            if contract.operands[0].name == declared.ref.name:
+                summed = [k for k, i in enumerate(contract.operands[0].indices) if i not in contract.out.indices]
+                array = array * (float(value) / array.sum(axis=tuple(summed), keepdims=True))
+        arrays.append(array)
+    return arrays
 
 
 def einsum_normal_form(contract: Contract, ones: Sequence[str] = ()) -> str:

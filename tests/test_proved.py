@@ -13,7 +13,7 @@ import numpy as np
 from drawn_programs import programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from normal_forms import same
+from normal_forms import drawn_arrays, same
 from rewrites import CHANGING, KEEPING, choose, with_equations
 
 from einbackprop.core import interpretation
@@ -163,7 +163,7 @@ def test_no_mutant_of_a_rewritten_program_survives(data: Any, drawn: Any, rewrit
     before, after = values(program, arrays), values(mutant, arrays)
     if before is None or after is None or not has_every_size(program):
         return
-    prover = Prover(program, mutant)
+    prover = Prover(program, mutant, drawn_arrays(program))
     for n, ref in enumerate(program.outputs):
         comparison = prover.compare(ref.name, ref.name)
         if differ(before[n], after[n]):

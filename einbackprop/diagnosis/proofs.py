@@ -72,7 +72,7 @@ def proofs(
     sums = sums_of_data(pair, arrays)
     for known in ((), sums) if sums else ((),):
         left = [one for one in pairs if one[1] not in grades]
-        prover = prover_of(program, derived, known) if left else None
+        prover = prover_of(program, derived, arrays, known) if left else None
         if prover is None:
             break
         for n, name, cotangent in left:
@@ -113,9 +113,9 @@ def sums_of_data(pair: Pair, arrays: Sequence[Any]) -> Sums:
     return tuple(known)
 
 
-def prover_of(program: Program, derived: Program, sums: Sums) -> Prover | None:
+def prover_of(program: Program, derived: Program, arrays: Sequence[Any], sums: Sums) -> Prover | None:
     """A prover, if what is assumed can be stated."""
     try:
-        return Prover(program, derived, sums=sums)
+        return Prover(program, derived, arrays, sums=sums)
     except UndecidedError:
         return None

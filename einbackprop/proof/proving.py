@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.interpretation import evaluate
 from ..core.letters import letters_of
 from ..core.program import Opaque, Program, operands
-from ..errors import UndecidedError
+from ..errors import EinbackpropError, UndecidedError
 from .canonical import Index, dimension_of, index
 from .comparison import EVERY_SIZE, Comparison, Sums, right_side
 from .correspondence import ONE_SIZE, indices_of, number_dimensions
-from .drawing import Both, Drawing
 from .expansion import Expansion
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
 
@@ -37,7 +37,7 @@ MOST_STEPS_BETWEEN = 40_000
 """The most steps of all comparisons of the values between: about as long as one patient comparison takes."""
 
 TOO_LARGE = "the formulas are too large to be written out"
-APART = "at random numbers they differ"
+APART = "they have other values"
 MOST_AXES = 4
 DIGITS = 9
 RELATIVE = 1e-6
@@ -51,50 +51,48 @@ class Prover:
     Parameters
     ----------
     program, other : Program
+    arrays : sequence of arrays, optional
+        Inputs of the first program at which its values are compared with the other's, before proofs are tried: values
+        that agree may be proved equal, others cannot. Without them, values are only compared written out.
     names : mapping, optional
         For inputs of the other program that are called otherwise: its name, and the first program's.
     given : mapping, optional
         Values that are taken as they are: the other's name, and the first program's.
     sums : tuple of (Contract, number)
         Sums of inputs of the first program that have a known value.
-    linked : sequence of (name, other name, axes)
-        Values whose axes are of the same dimensions; ``axes`` are the other's in the first's order, or empty.
+    linked : sequence of (name, other name)
+        Values whose axes are of the same dimensions.
     """
 
     def __init__(
-        self, program: Program, other: Program, *, names: Mapping[str, str] | None = None,
-        given: Mapping[str, str] | None = None, sums: Sums = (),
-        linked: Sequence[tuple[str, str, tuple[int, ...]]] = (),
+        self, program: Program, other: Program, arrays: Sequence[Any] = (), *, names: Mapping[str, str] | None = None,
+        given: Mapping[str, str] | None = None, sums: Sums = (), linked: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         self.sides = (program, other)
         self.sums = sums
         self.given = dict(given or {})
         self.called = {i.ref.name: i.ref.name for i in other.inputs} | dict(names or {})
-        letters = [(indices_of(program, a) or "", arranged(indices_of(other, b) or "", axes)) for a, b, axes in linked]
+        letters = [(indices_of(program, a) or "", indices_of(other, b) or "") for a, b in linked]
         self.numbering = number_dimensions(program, other, self.called | self.given, letters)
-        self.drawing = Drawing(program, other, self.called, self.numbering, sums)
+        self.arrays = arrays
         # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
         self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
         self.full = self.expansions({}, {}, QUICK)
-        self.drawn: Both | None = None
+        self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
         self.steps_left = 0
 
-    def compare(
-        self, name: str, other_name: str, *, axes: Sequence[int] | None = None, patience: tuple[int, int] = PATIENT
-    ) -> Comparison:
+    def compare(self, name: str, other_name: str, *, patience: tuple[int, int] = PATIENT) -> Comparison:
         """Compare a value of the first program with one of the other.
 
         Parameters
         ----------
         name, other_name : str
-        axes : sequence of int, optional
-            For each axis of the first value, the axis of the second that goes with it.
         patience : (int, int)
             The most terms and steps of the last attempt.
         """
-        order = tuple(axes or range(len(indices_of(self.sides[1], other_name) or "")))
+        order = tuple(range(len(indices_of(self.sides[1], other_name) or "")))
         if len(order) != len(indices_of(self.sides[0], name) or ""):
             return Comparison("undecided", reason=f"{name} and {other_name} have not the same number of axes")
         equal, reason = None, TOO_LARGE
@@ -102,7 +100,7 @@ class Prover:
             equal, reason = self.written_out(name, other_name, order, QUICK)
         if reason:
             self.look_for_partners()
-            if not self.plausible(name, other_name, order):
+            if not self.plausible(name, other_name):
                 return Comparison("undecided", reason=APART)
             self.steps_left = MOST_STEPS_BETWEEN
             equal = self.step_by_step(name, other_name, order)
@@ -210,15 +208,33 @@ class Prover:
         return len(found - standing), list(defining).index(name)
 
     def look_for_partners(self) -> None:
-        """Evaluate the programs once at random numbers, to see which values seem to be equal."""
+        """Evaluate the programs once, at random numbers or at those given, to see which values seem to be equal."""
         if self.partners is None:
             self.partners = []
             self.take_as_known(shared(*self.sides, self.numbering.first, self.numbering.second, self.called))
-            try:
-                self.drawn = self.drawing.values()
-            except UndecidedError:  # no numbers can be drawn for an input
-                return
-            self.partners = list(self.similar(self.drawn))
+            fresh = self.values(drawn=True)
+            self.seen = fresh if fresh and all(map(is_finite, arrays_of(fresh))) else self.values(drawn=False)
+            self.partners = list(self.similar(self.seen)) if self.seen else []
+
+    def values(self, *, drawn: bool) -> Both | None:
+        """All values of either program, floats among the inputs drawn afresh; None where some are complex."""
+        kept = {ref.name for contract, _ in self.sums for ref in contract.operands}
+        rng = np.random.default_rng(0)
+        given: dict[str, NDArray[Any]] = {}
+        for name, array in zip([i.ref.name for i in self.sides[0].inputs], self.arrays, strict=False):
+            plain: NDArray[Any] = np.asarray(array)
+            fresh = drawn and name not in kept
+            is_float = plain.dtype.kind == "f"
+            given[name] = plain if not is_float else rng.normal(size=plain.shape) if fresh else plain.astype(np.float64)
+        theirs = [given.get(self.called[i.ref.name]) for i in self.sides[1].inputs]
+        if not self.arrays or any(array is None for array in theirs):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                both = evaluate(self.sides[0], [*given.values()])[0], evaluate(self.sides[1], theirs)[0]
+        except EinbackpropError:  # at these numbers: a position beyond the end
+            return None
+        return both if all(array.dtype.kind in "biuf" for array in arrays_of(both)) else None
 
     def take_as_known(self, names: Iterable[str]) -> None:
         """Values that both programs make by the same equations stand as they are."""
@@ -227,23 +243,25 @@ class Prover:
             for known in self.known:
                 known.setdefault(name, (name, axes, {}))
 
-    def plausible(self, name: str, other_name: str, axes: tuple[int, ...]) -> bool:
-        """Whether two values agree at the random numbers where both are numbers, or none could be drawn."""
-        if self.drawn is None or self.given:
+    def plausible(self, name: str, other_name: str) -> bool:
+        """Whether two values agree at the numbers at which both were evaluated, if they were."""
+        if self.seen is None or self.given:
             return True
-        left, right = self.drawn[0][name].astype(float), self.drawn[1][other_name].astype(float).transpose(axes)
+        left, right = self.seen[0][name].astype(float), self.seen[1][other_name].astype(float)
+        if left.shape != right.shape:
+            return False
         known = np.isfinite(left) & np.isfinite(right)
         beside = max(RELATIVE * np.abs(left[known]).max(initial=0), NOISE)
         return np.allclose(left[known], right[known], RELATIVE, beside)
 
     def similar(self, values: Both) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
-        """Values that agree at random numbers with one of the first program: side, name, that one, how the axes go."""
+        """Values that agree with one of the first program: side, name, that one, how the axes go."""
         numbers = (self.numbering.first, self.numbering.second)
         seen: dict[Any, list[tuple[str, NDArray[Any], list[int]]]] = {}
         for side, program in enumerate(self.sides[: 1 if self.sides[0] is self.sides[1] else 2]):
             for equation in program.equations:
                 name, array = equation.out.name, values[side].get(equation.out.name)
-                if array is None or array.ndim > MOST_AXES or not np.isfinite(array).all():
+                if array is None or array.ndim > MOST_AXES or not is_finite(array):
                     continue
                 array = array.astype(float)
                 axes = [numbers[side][i] for i in equation.out.indices]
@@ -253,6 +271,16 @@ class Prover:
                     yield side, name, *match
                 elif side == 0:
                     alike.append((name, array, axes))
+
+
+def arrays_of(both: Both) -> Iterator[NDArray[Any]]:
+    """The values of two programs."""
+    return (array for side in both for array in side.values())
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether all entries are numbers."""
+    return bool(np.isfinite(array).all())
 
 
 def shared(
@@ -272,6 +300,7 @@ def shared(
 
 
 Known = tuple[str, tuple[int, ...], dict[str, None]]
+Both = tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]
 
 
 def matching(
@@ -305,11 +334,6 @@ def mentioned(monomials: Iterable[Monomial]) -> set[str]:
         heads |= new
         waiting += new
     return {head.name for head in heads if head.kind == "input"}
-
-
-def arranged(letters: str, axes: Sequence[int]) -> str:
-    """Letters in the order of axes."""
-    return "".join(letters[k] for k in axes) if axes else letters
 
 
 def counted_once(terms: Terms, context: Context) -> Terms:
