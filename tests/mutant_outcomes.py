@@ -1,34 +1,29 @@
 """What the check says of a mutant of a hand-written script, and what is so.
 
 `python tests/mutant_outcomes.py [script…]` prints the table: how many edits change a gradient; how many are called
-wrong for exactly the gradients that they change; how many have one finding, on the edited line; and of how many that
-finding's `expected` is what stood there before, or equal to it: its text, evaluated at the values that the original
-script had on that line, is what the original line gave.
+wrong for exactly the gradients that they change; how many have one finding, on the edited line; and of how many what
+the finding says to write, put there, makes every gradient right.
 """
 
 import argparse
 import ast
 import contextlib
 import copy
-import itertools
 import linecache
-import re
-import sys
 import time
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from formula_values import UnreadableError, formula_value, size_letters
 from library import GENERATED, Generated, exercise
-from mutants import Mutant, functions, mutants, pairs, statements
+from mutants import Mutant, mutants, pairs
 
-from einbackprop.capture.tracer import record_pair
+from einbackprop import check
 from einbackprop.checking.records import Finding
 from einbackprop.core import nesting
-from einbackprop.diagnosis.explaining import explain_mistakes
 
 STEP = 1e-6
 
@@ -89,116 +84,33 @@ def flat(nest: Any) -> list[Any]:
     return [x for item in nest for x in flat(item)] if isinstance(nest, list | tuple) else [nest]
 
 
-@dataclass(frozen=True)
-class LineRun:
-    """One run of a line of the original script: the values at hand, what the line gave, and what it passed to functions
-    of the script, by their parameters' names."""
-
-    line: int
-    values: dict[str, Any]
-    given: list[Any]
-    passed: dict[str, Any]
+# Repairs
 
 
-def line_runs(script: Generated, sizes: tuple[int, ...]) -> list[LineRun]:
-    """Every run of a line of the backward of the original script."""
-    module = module_of(script.source, "original")
-    arguments = module.build(np.random.default_rng(8), sizes)
-    tree = ast.parse(script.source)
-    made = {s.lineno: s for f in functions(tree, script.edited) for s in statements(f)}
-    runs: list[LineRun] = []
-    waiting: dict[Any, tuple[Any, dict[str, Any], dict[str, Any]]] = {}
+def with_writes(source: str, findings: Sequence[Finding]) -> str:
+    """The source with what findings say to write, each in the place of its statement; of a loop, of its first line."""
+    found = {f.line: f.write for f in findings if f.line is not None and f.write}
+    lines: list[str | None] = [*source.splitlines()]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and node.lineno in found:
+            end = node.body[0].lineno - 1 if hasattr(node, "body") else node.end_lineno
+            before = source.splitlines()[node.lineno - 1]
+            indent = before[: len(before) - len(before.lstrip())]
+            written = [indent + line for line in found[node.lineno].splitlines()]
+            lines[node.lineno - 1 : end] = ["\n".join(written), *[None] * (end - node.lineno)]
+    return "\n".join(line for line in lines if line is not None) + "\n"
 
-    def trace(frame: Any, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename != "original.py" or frame.f_code.co_name not in script.edited:
-            return trace
-        statement, values, passed = waiting.pop(frame, (None, {}, {}))
-        if isinstance(statement, ast.Return):
-            runs.append(LineRun(statement.lineno, values, copy.deepcopy(flat(argument)), passed))
-        elif statement is not None:
-            runs.append(LineRun(statement.lineno, values, [copy.deepcopy(assigned(statement, frame.f_locals))], passed))
-        if event == "line" and frame.f_lineno in made:
-            statement = made[frame.f_lineno]
-            passed = arguments_of_calls(statement, frame, tree)
-            waiting[frame] = statement, values_at(frame) | results_of_calls(statement, frame), passed
-        return trace
 
-    sys.settrace(trace)
+def is_repaired(script: Generated, mutant: Mutant, findings: Sequence[Finding]) -> bool:
+    """Whether every gradient is right, at equal and at distinct sizes, once everything is written as was said."""
+    if not findings or not all(f.write for f in findings):
+        return False
+    original = module_of(script.source, "original")
     try:
-        module.gradients(*arguments)
-    finally:
-        sys.settrace(None)
-    return runs
-
-
-def assigned(statement: Any, names: dict[str, Any]) -> Any:
-    """What a statement has put under a name or into an attribute."""
-    target = statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0]
-    target = target.value if isinstance(target, ast.Subscript) else target
-    return eval(ast.unparse(target), {}, dict(names))
-
-
-def values_at(frame: Any) -> dict[str, Any]:
-    """The variables of a function and of those that called it, attributes as `self.x`, and `ones`."""
-    values: dict[str, Any] = {}
-    while frame is not None and frame.f_code.co_filename == "original.py":
-        for name, value in frame.f_locals.items():
-            if isinstance(value, np.ndarray | float | int):
-                values.setdefault(name, np.array(value))
-            elif hasattr(value, "__dict__"):
-                inner = {f"{name}.{key}": np.array(v) for key, v in vars(value).items() if isinstance(v, np.ndarray)}
-                values = inner | values
-        frame = frame.f_back
-    return values
-
-
-def results_of_calls(statement: Any, frame: Any) -> dict[str, Any]:
-    """What the script's own functions give where a statement calls them: `run(net, X)`."""
-    found = {}
-    for node in ast.walk(statement.value):
-        if isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("np."):
-            result = eval(ast.unparse(node), frame.f_globals, dict(frame.f_locals))
-            if isinstance(result, np.ndarray):
-                found[ast.unparse(node)] = result
-    return found
-
-
-def arguments_of_calls(statement: Any, frame: Any, tree: ast.Module) -> dict[str, Any]:
-    """What a statement passes to the script's own functions."""
-    found = {}
-    for node in ast.walk(statement.value):
-        if isinstance(node, ast.Call):
-            for function in functions(tree, (ast.unparse(node.func).split(".")[-1],)):
-                parameters = [a.arg for a in function.args.args if a.arg != "self"]
-                for parameter, argument in zip(parameters, node.args, strict=False):
-                    value = eval(ast.unparse(argument), frame.f_globals, dict(frame.f_locals))
-                    if isinstance(value, np.ndarray):
-                        found[parameter] = value.copy()
-    return found
-
-
-def is_equal(expected: str | None, runs: list[LineRun], line: int) -> bool:
-    """Whether a formula gives what the original line gave, in a run of that line."""
-    return expected is not None and any(gives(expected, run) for run in runs if run.line == line)
-
-
-def gives(expected: str, run: LineRun) -> bool:
-    """Whether a formula gives one of the values that a line gave.
-
-    Where a size stands alone in it (``1/√J``), the formula does not say of what: then any size at hand may be meant.
-    """
-    lengths = sorted({n for array in run.values.values() for n in array.shape})
-    left = re.split(r"\[| = ", expected)[0]
-    for given in [run.passed[left]] if left in run.passed else run.given:
-        plain = np.squeeze(np.asarray(given, dtype=float))
-        with contextlib.suppress(UnreadableError, ValueError):
-            alone = sorted(size_letters(expected, run.values))
-            for chosen in itertools.product(lengths, repeat=len(alone)):
-                sizes = dict(zip(alone, chosen, strict=True))
-                value = np.squeeze(formula_value(expected, run.values, sizes))
-                if value.shape == plain.shape and np.allclose(value, plain, rtol=1e-9, atol=1e-12):
-                    return True
-    return False
+        module = module_of(with_writes(mutant.source, findings), "repaired")
+        return not any(wrong_parameters(script, module, original, s) for s in (script.equal, script.distinct))
+    except (FailedError, SyntaxError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -209,7 +121,7 @@ class Outcome:
     wrong: set[int]
     said: set[int]
     findings: tuple[Finding, ...]
-    equal: tuple[bool, ...]
+    is_repaired: bool
     seconds: float
 
     @property
@@ -234,11 +146,11 @@ class Outcome:
 
     @property
     def is_corrected(self) -> bool:
-        """Whether, besides, each finding expects what stood there before."""
-        return self.is_named and all(self.equal)
+        """Whether, besides, what is to be written there repairs everything."""
+        return self.is_named and self.is_repaired
 
 
-def judge(script: Generated, mutant: Mutant, runs: list[LineRun]) -> Outcome | None:
+def judge(script: Generated, mutant: Mutant) -> Outcome | None:
     """Check a mutant; None where it raises at equal sizes."""
     module, original = module_of(mutant.source, "mutant"), module_of(script.source, "original")
     try:
@@ -249,21 +161,17 @@ def judge(script: Generated, mutant: Mutant, runs: list[LineRun]) -> Outcome | N
         wrong |= wrong_parameters(script, module, original, script.distinct) or set()
     arguments = original.build(np.random.default_rng(1), script.equal)
     start = time.perf_counter()
-    trace = record_pair(module.loss, module.gradients, arguments)
-    program = trace.program
-    by_path = {i.path: i.ref.name for i in program.inputs}
-    outputs = flat(program.structure[1])
-    targets = {outputs[n]: by_path[path] for n, path in enumerate(script.wrt)}
-    arrays = [nesting.get(arguments, i.path) for i in program.inputs]
-    _, findings, verdicts, _ = explain_mistakes(program, targets, arrays, np.random.default_rng(2))
+    report = check(module.loss, module.gradients, *arguments, wrt=tuple(dict.fromkeys(p[0] for p in script.wrt)))
     seconds = time.perf_counter() - start
-    said = {n for n, path in enumerate(script.wrt) if verdicts[by_path[path]] == "wrong"}
-    equal = tuple(f.line is not None and is_equal(f.expected, runs, f.line) for f in findings)
-    return Outcome(mutant, wrong, said, findings, equal, seconds)
+    verdicts = [item.verdict for item in report.gradients]
+    assert len(verdicts) == len(script.wrt)
+    said = {n for n, verdict in enumerate(verdicts) if verdict == "wrong"}
+    found = tuple(f for f in report.findings if f.line is not None)
+    return Outcome(mutant, wrong, said, found, is_repaired(script, mutant, found), seconds)
 
 
 HEADER = (
-    f"{'script':<12} {'edits':>6} {'wrong':>6} {'called %':>8} {'named %':>8} {'expected %':>10} {'quiet':>9} "
+    f"{'script':<12} {'edits':>6} {'wrong':>6} {'called %':>8} {'named %':>8} {'repaired %':>10} {'quiet':>9} "
     f"{'pairs %':>12} {'slowest s':>9}"
 )
 
@@ -293,15 +201,14 @@ def show(outcome: Outcome) -> None:
     """Print what is not as it should be."""
     mutant = outcome.mutant
     print("   ", mutant.lines, mutant.edit, "|", sorted(outcome.wrong), sorted(outcome.said), outcome.lines)
-    for finding, equal in zip(outcome.findings[:3], outcome.equal, strict=False):
-        print("       ", finding.line, "equal" if equal else "not equal", finding.message[:150])
-        print("           ", (finding.expected or "-").split("\n")[0])
+    for finding in outcome.findings[:3]:
+        print("       ", finding.line, finding.message[:150])
+        print("           ", finding.write, "" if outcome.is_repaired else "(does not repair)")
 
 
 def outcomes_of(script: Generated, chosen: list[Mutant]) -> list[Outcome]:
     """The outcomes of the mutants that run."""
-    runs = line_runs(script, script.distinct)
-    return [o for o in (judge(script, mutant, runs) for mutant in chosen) if o is not None]
+    return [o for o in (judge(script, mutant) for mutant in chosen) if o is not None]
 
 
 def main() -> None:

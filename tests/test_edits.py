@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ LAYERS = Hand(
     sizes=("N", "reg", "X.shape[0]", "H"),
     functions=("sigmoid", "dsigmoid", "relu"),
     literals=("0.5",),
-    counts=frozenset({"N", "H"}),
+    counts=frozenset({"N", "H", "X.shape[0]"}),
 )  # fmt: skip
 
 # The backward pass of a batch norm, by names of the web.
@@ -138,7 +139,7 @@ EXPRESSIONS = [
     ("dx_hat * ivar + 2 * dvar * xmu / N + dmu / N", "dx_hat * ivar + dvar * xmu / N + dmu / N", NORM, 250),
     ("dx_hat * ivar + dvar * 2 * xmu / N + dmu / N", "dx_hat * ivar + dvar * 2 * x_hat / N + dmu / N", NORM, 200),
     ("1 / np.sqrt(var + eps)", "1 / np.sqrt(var)", NORM, 200),
-    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 600),
+    ("1 / np.sqrt(var + eps)", "1 / (var + eps)", NORM, 800),
     ("x ** 2", "x", NORM, 200),
     ("x", "x ** 2", NORM, 5),
     ("ivar / N * (N * dx_hat - np.sum(dx_hat, axis=0) - x_hat * np.sum(dx_hat * x_hat, axis=0))",
@@ -170,13 +171,13 @@ EXPRESSIONS = [
 
 COMPOUNDS = [
     ("dh_next + Whh.T @ draw", "dh_next", replace(LOOP, wanted=(H, 1)), 400),
-    ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 300),
-    ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", replace(OBJECT, wanted=(2, T, T)), 1200),
-    ("dout - x_hat * np.mean(dout * x_hat, axis=0)", "dout", replace(NORM, wanted=(N, D)), 1300),
-    ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 300),
+    ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 400),
+    ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", replace(OBJECT, wanted=(2, T, T)), 1500),
+    ("dout - x_hat * np.mean(dout * x_hat, axis=0)", "dout", replace(NORM, wanted=(N, D)), 2000),
+    ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 400),
     ("dscores * (probs - dscores)", "dscores", replace(LAYERS, wanted=(N, C)), 300),
-    ("h * (z == np.max(z))", "h", LAYERS, 150),
-    ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 10),
+    ("h * (z == np.max(z))", "h", LAYERS, 200),
+    ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 5),
 ]  # fmt: skip
 
 STATEMENTS = [
@@ -358,10 +359,10 @@ def scale(x: float) -> float:
 
 def test_a_hand_holds_what_a_frame_has() -> None:
     layer = SimpleNamespace(scale=0.5, W=np.ones((3, 4)), name="linear")
-    hidden = [np.ones((5, 3)), np.ones((5, 3))]
+    hidden = [np.ones((5, 3)) for _ in range(4)]
     cache = {"hs": hidden, "x": np.ones((5, 6))}
     arrays = {"dout": np.ones((5, 3)), "idx": np.arange(5)}
-    variables = {"self": layer, **arrays, "cache": cache, "N": 5, "hs": hidden, "t": 1}
+    variables = {"self": layer, **arrays, "cache": cache, "N": 5, "hs": hidden, "t": 3}
     module = {"xp": np, "scale": scale, "table": np.ones((9, 3)), "unnamed": np.ones(8), "other": 7}
     hand = hand_of(variables, module, parse_python(CODE).body[0], ("0.1",), (5, 3))
     expected = {
@@ -372,11 +373,19 @@ def test_a_hand_holds_what_a_frame_has() -> None:
     assert "unnamed" not in hand.shapes
     assert {"N", "t", "self.scale", "len(hs)", "len(dout)", "dout.shape[0]"} <= {*hand.sizes}
     assert "other" not in hand.sizes
-    assert {"N", "len(dout)"} <= hand.counts
+    assert {"N", "len(dout)", "dout.shape[0]"} <= hand.counts
+    assert "t" not in hand.counts  # though an array has an axis of its value
     assert "self.scale" not in hand.counts
     assert hand.functions == ("scale",)
     assert {"cache", "hs"} <= {*hand.others}
     assert (hand.literals, hand.numpy, hand.wanted) == (("0.1",), "xp", (5, 3))
+
+
+def test_a_hand_makes_no_entries() -> None:
+    made = defaultdict(list, x=np.ones(3))
+    code = parse_python("def f(made):\n    return made['x'] + made['y']").body[0]
+    assert hand_of({"made": made}, {}, code).shapes == {"made['x']": (3,)}
+    assert [*made] == ["x"]
 
 
 def test_a_hand_calls_nothing_of_the_users() -> None:

@@ -1,4 +1,4 @@
-"""Single edits of seven hand-written scripts, and pairs: what is called wrong, where, and what is expected there.
+"""Single edits of seven hand-written scripts, and pairs: what is called wrong, where, and what is to be written there.
 
 A sample of the edits, the same each time; `python tests/mutant_outcomes.py` looks at all of them.
 """
@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from formula_values import UnreadableError, formula_value
 from library import GENERATED, Generated, exercise
-from mutant_outcomes import Outcome, judge, line_runs, outcomes_of
+from mutant_outcomes import Outcome, is_repaired, judge, outcomes_of
 from mutants import Mutant, mutants, pairs
+
+from einbackprop.checking.records import Finding
 
 EVERY = {"columns": 41, "rows": 53, "class": 7, "batch norm": 71, "softmax": 17, "lstm": 79, "attention": 53}
 OWN = {script.name: script for script in GENERATED}
@@ -27,7 +28,9 @@ def outcomes(request: pytest.FixtureRequest) -> list[Outcome]:
 
 
 def told(found: list[Outcome]) -> str:
-    return "\n".join(f"{o.mutant.edit}: {sorted(o.wrong)} {sorted(o.said)} {o.lines} {o.equal}" for o in found)
+    return "\n".join(
+        f"{o.mutant.edit}: {sorted(o.wrong)} {sorted(o.said)} {[(f.line, f.write) for f in o.findings]}" for o in found
+    )
 
 
 def test_exactly_the_wrong_gradients_are_called_wrong(outcomes: list[Outcome]) -> None:
@@ -36,7 +39,7 @@ def test_exactly_the_wrong_gradients_are_called_wrong(outcomes: list[Outcome]) -
     assert not told([o for o in outcomes if not o.wrong and o.lines])
 
 
-def test_the_finding_is_on_the_edited_line_and_expects_what_stood_there(outcomes: list[Outcome]) -> None:
+def test_the_finding_is_on_the_edited_line_and_what_it_says_to_write_repairs(outcomes: list[Outcome]) -> None:
     wrong = [o for o in outcomes if o.wrong]
     missed = [o for o in wrong if not o.is_corrected]
     assert len(missed) <= 0.05 * len(wrong) + 1, told(missed)
@@ -69,25 +72,20 @@ def test_there_are_enough_edits() -> None:
 
 def test_a_correct_rewriting_is_called_right_and_a_wrong_one_wrong() -> None:
     script = OWN["columns"]
-    runs = line_runs(script, script.distinct)
     right = script.source.replace("* two * (1 - two)", "* (two - two**2)")
     wrong = script.source.replace("* two * (1 - two)", "* (two - two**3)")
     for source, gradients in ((right, set()), (wrong, {0, 1, 2, 3})):
-        outcome = judge(script, Mutant(source, (42,), ""), runs)
+        outcome = judge(script, Mutant(source, (42,), ""))
         assert outcome is not None
         assert outcome.wrong == gradients
         assert outcome.is_called_right
 
 
-def test_the_original_lines_are_what_formulas_are_held_against() -> None:
+def test_what_is_written_elsewhere_or_wrong_repairs_nothing() -> None:
     script = OWN["columns"]
-    (run,) = [r for r in line_runs(script, script.distinct) if r.line == 42]
-    good = "d_two[k,b] = Σ_l W3[l,k] d_guess[l,b] two[k,b] (1 - two[k,b])"
-    assert formula_value(good, run.values) == pytest.approx(run.given[0])
-    for other in ("1 - one[k,b]", "1 + two[k,b]", "two[k,b] - 1"):
-        worse = good.replace("1 - two[k,b]", other)
-        try:
-            value = formula_value(worse, run.values)
-        except UnreadableError:  # sizes do not meet
-            continue
-        assert value != pytest.approx(run.given[0])
+    mutant = Mutant(script.source.replace("* two * (1 - two)", "* (two - two**3)"), (42,), "")
+    right = script.source.splitlines()[41].strip()
+    assert is_repaired(script, mutant, [Finding("", "", 42, write=right)])
+    assert not is_repaired(script, mutant, [Finding("", "", 42, write=right.replace("1 -", "2 -"))])
+    assert not is_repaired(script, mutant, [Finding("", "", 41, write=right)])
+    assert not is_repaired(script, mutant, [Finding("", "", 42)])

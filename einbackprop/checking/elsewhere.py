@@ -37,6 +37,8 @@ class Elsewhere:
         Whether the sizes were the user's to choose, so that the code is meant to work at all of them.
     is_cut : bool
         Whether the time was over before all of them were tried.
+    states : tuple of nested arrays
+        At which some were wrong that are right at the user's sizes.
     """
 
     tried: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class Elsewhere:
     hides: tuple[str, ...] = ()
     certain: bool = False
     is_cut: bool = False
+    states: tuple[Any, ...] = ()
 
 
 def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> Elsewhere:
@@ -66,6 +69,7 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
         inputs = {d.ref.name: names[path] for d in program.inputs if (path := problem.place(d)) in names}
         hides = hiding(program, inputs)
     tried: list[str] = []
+    states: list[Any] = []
     wrong: dict[str, str] = {}
 
     def try_all() -> bool:
@@ -75,11 +79,13 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
                 break
             if there is not None:
                 tried.append(sizes)
-                wrong.update({name: sizes for name in there.wrong if name in right and name not in wrong})
+                new = {name: sizes for name in there.wrong if name in right and name not in wrong}
+                wrong.update(new)
+                states.extend([there.state] if new else ())
         return True
 
     done = in_time("trying other sizes", try_all, False)
-    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, is_cut=not done)
+    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, not done, tuple(states))
 
 
 def _tried(problem: Problem, user: User, seed: int) -> Trial | None:

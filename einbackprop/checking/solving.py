@@ -5,6 +5,7 @@ whole report. Then each part that reads the code, runs it at other sizes, proves
 by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -186,7 +187,8 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
         return [Finding(error.said, file, line)]
     here = [item for item in found if (item.file, item.line) == (file, line)]
     said = error.said.removesuffix(".")
-    where = "here" if here else f"line {line}" if file in {item.file for item in found} else f"{file}, line {line}"
+    same = file in {item.file for item in found}
+    where = "here" if here else f"on line {line}" if same else f"on line {line} of {os.path.basename(file or '')}"
     told = (here or found)[0]
     message = f"{told.message} The code stops {where}: {said}."
     return [replace(item, message=message) if item is told else item for item in found]
@@ -288,7 +290,7 @@ def _read(
     read = Review(is_cut=True)
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
-        read = contained("the lines", partial(reviewed, problem, doubted, traced, states), read)
+        read = contained("the lines", partial(reviewed, problem, doubted, traced, [*states, *other.states]), read)
     return replace(trial, added=_added(trial, read, other)), read, other
 
 

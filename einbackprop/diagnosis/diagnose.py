@@ -23,6 +23,7 @@ from einbackprop.diagnosis.repair import Repair, Search, value_of
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
+from einbackprop.notation.steps import listed
 from einbackprop.world import Raised
 
 STATES = 3
@@ -100,14 +101,15 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     roles = Roles(case.cotangents(experiments[0].state))
     search = Search(experiments, version, roles)
     repairs, localization = search.run()
-    told = [finding_of(repair) for repair in repairs]
+    is_repaired = search.works(search.version)
+    told = [finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends]
     if search.unexplained is not None:
         told.append(roles.about(search.unexplained))
     findings = with_formulas(told, version, case)
     left = Localization(experiments[0], search.version)
     wrong = {suspect.site.place for suspect in left.suspects()} if left.wrong else set()
     return Diagnosis(
-        findings, tuple(repairs), search.works(search.version), differing(localization, left), frozenset(wrong)
+        findings, tuple(repairs), is_repaired, differing(localization, left), frozenset(wrong)
     )
 
 
@@ -174,12 +176,11 @@ def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 
 
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
-    """Experiments at some states: the first is one at which just the wrong gradients are wrong."""
+    """Experiments at some states: the first is one at which just the wrong gradients are wrong, of any sizes."""
     rng = np.random.default_rng(seed)
-    own = [made for state in case.states[:STATES] if (made := experiment_at(case, state, rng)) is not None]
-    yield from sorted(own, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
-    others = (experiment_at(case, state, rng) for state in case.elsewhere)
-    yield from (made for made in others if made is not None)
+    states = (*case.states[:STATES], *case.elsewhere)
+    made = [experiment for state in states if (experiment := experiment_at(case, state, rng)) is not None]
+    yield from sorted(made, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
 
 
 def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
@@ -218,6 +219,9 @@ def formula(line: Line) -> str:
     return "\n".join(filter(None, (line.equation, line.einsum)))
 
 
-def finding_of(repair: Repair) -> Finding:
-    """A repair, in words."""
-    return Finding(f"{repair.edit.message}.", repair.site.file, repair.statement.lineno, write=written(repair))
+def finding_of(repair: Repair, is_repaired: bool) -> Finding:
+    """A repair in words, with the line to write; without one, if something is wrong still with all repairs together."""
+    place = repair.site.file, repair.statement.lineno
+    if is_repaired:
+        return Finding(f"{repair.edit.message}.", *place, write=written(repair))
+    return Finding(f"{repair.edit.message}: then {listed(sorted(repair.mends))} would be right.", *place)

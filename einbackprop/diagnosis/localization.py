@@ -54,8 +54,6 @@ class Suspect:
         Whether no other value would do as well.
     grown : tuple of int or None
         The shape that what it made must have, if that is another: what it made is broadcast to that.
-    feeds_back : bool
-        Whether what it makes in one run depends on what it made before.
     expected : list of array
         What it should have made, run after run, where that is known.
     roughness : float
@@ -70,7 +68,6 @@ class Suspect:
     is_unique: bool = False
     roughness: float = LINEAR
     grown: tuple[int, ...] | None = None
-    feeds_back: bool = False
     expected: list[Array] = field(default_factory=list)
 
     @property
@@ -82,6 +79,16 @@ class Suspect:
     def is_linear(self) -> bool:
         """Whether it is known exactly how the gradients depend on it."""
         return self.jacobian is not None and self.roughness == LINEAR
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it runs several times: what it reads then may depend on what it made before."""
+        return len(self.made.values) > 1
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what it should have made in each of its runs."""
+        return self.shift is not None and self.is_unique
 
     @property
     def is_excluded(self) -> bool:
@@ -248,9 +255,7 @@ class Localization:
         assert self.before is not None
         assert suspect.jacobian is not None
         by = 0.3 * self._nudge(suspect.made) / 1e-3
-        shift = self._shift(suspect, by)
-        moved = self.run(shift)
-        suspect.feeds_back = len(suspect.made.values) > 1 and not self._only_moved(suspect, shift, by)
+        moved = self.run(self._shift(suspect, by))
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in suspect.names):
             return False
         now, then = stacked(self.before, suspect.names), stacked(moved, suspect.names)
@@ -270,11 +275,6 @@ class Localization:
                 return None
             columns.append((stacked(moved, names) - now) / step)
         return np.array(columns).T if columns else None
-
-    def _only_moved(self, suspect: Suspect, shift: Shift, by: Array) -> bool:
-        """Whether what a statement made moved by what was added to it, and by nothing else."""
-        seen, own = np.concatenate(shift.seen[suspect.site]), np.concatenate(suspect.made.values)
-        return seen.shape == own.shape and bool(np.allclose(seen - by, own, rtol=1e-9, atol=1e-9 * self._usual))
 
     def _shift(self, suspect: Suspect, by: Array) -> Shift:
         grown = {} if suspect.grown is None else {suspect.site: suspect.grown}

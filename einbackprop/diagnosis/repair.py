@@ -9,10 +9,10 @@ on from there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product
 from types import FrameType
 from typing import Protocol
 
@@ -48,8 +48,6 @@ PUT = 150
 """Values that are put in the place of one statement's."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
-UNSEEN = 0.1
-"""What an edit costs more of which no value is known to fit."""
 SETTLED = 0.6
 """What an edit costs more on a statement that makes the gradient of a value already."""
 OF_LOSS = 0.8
@@ -60,6 +58,8 @@ OUTER = 0.05
 """The same for each function that is called around such a statement."""
 EXPLAINED = -0.3
 """The same on a statement that should have made one, as the gradients show."""
+SPOILING = 0.5
+"""The same on a statement that right gradients depend on as well."""
 KEPT, BROKEN = 0.8, -0.4
 """The same on a statement that makes, or does not make, the gradient that the name of its target promises."""
 
@@ -200,8 +200,7 @@ class Round:
         suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
-        likely = [t for t in self.alone if not self._is_remote(t.suspect)]
-        self.groups = [likely, [t for t in self.alone if t not in likely]]
+        self.groups = list(self._by_likelihood())
         if self._raises:
             self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
 
@@ -220,18 +219,28 @@ class Round:
         """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
         for table in tables:
             table.begin(limit)
-        together = [t for t in tables if not (t.suspect.feeds_back and t.suspect.shift is not None)]
-        self._run(Trying(together, self.localization.literals))
-        for table in tables:
-            shift = table.suspect.shift
-            if table not in together and shift is not None:  # as it is once what was made before is right
-                trying = Trying([table], self.localization.literals)
-                self._run(Both(trying, Shift({table.suspect.site: shift})))
+        repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
+        self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
+        for table in repeated:  # in the frames as they are once what was made before is right
+            assert table.suspect.shift is not None
+            trying = Trying([table], self.localization.literals)
+            self._run(Both(trying, Shift({table.suspect.site: table.suspect.shift})))
         for table in tables:
             frame = self._frames.get(table.suspect.site)
             if frame is not None:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.literals)
+
+    def _by_likelihood(self) -> Iterator[list[Table]]:
+        """The statements that can be at fault for everything: first those that no right gradient depends on, that make
+        something themselves, and of which it is known that they should have made the gradient of something."""
+        for own in product((False, True), repeat=3):
+            yield [t for t in self.alone if own == (
+                self._spoils(t.suspect), self._is_remote(t.suspect), self._likelihood(t.suspect) >= 0)]  # fmt: skip
+
+    def _spoils(self, suspect: Suspect) -> bool:
+        """Whether right gradients depend on a statement as well."""
+        return bool(suspect.reach - self.wrong)
 
     def _is_remote(self, suspect: Suspect) -> bool:
         """Whether a statement hands on what others made, or is of the forward, and nothing says that it is wrong."""
@@ -248,8 +257,7 @@ class Round:
 
     def _is_measured(self, suspect: Suspect) -> bool:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
-        known = suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
-        return known and (not suspect.feeds_back or (suspect.is_unique and suspect.shift is not None))
+        return suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
 
     def likeliest(self) -> Suspect | None:
         """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
@@ -271,7 +279,7 @@ class Round:
                     return found
             if several or limit == TIERS[-1]:
                 self._evaluate(self.others, limit)
-                self.fitting += self._fitting(self.others)
+                self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
                 found = self._partial()
                 if found is not None:
                     return found
@@ -284,11 +292,13 @@ class Round:
     def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
         """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
         self._evaluate(tables, limit)
-        fitting = list(self._fitting(tables))
-        self.fitting += fitting
-        alone = sorted((r for r in fitting if r.mends >= self.wrong), key=lambda r: r.cost)
-        found = next((r for r in islice(alone, LIKELY) if self._works(r)), None)
-        bound = found.cost if found else limit + UNSEEN
+        found, bound = None, limit
+        for way in (self._fitting, self._put):
+            repairs = sorted(way(tables, bound), key=lambda r: r.cost)
+            self.fitting += repairs
+            alone = (r for r in repairs if r.mends >= self.wrong and (found is None or r.cost < bound))
+            found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
+            bound = found.cost if found else limit
         return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
@@ -306,45 +316,47 @@ class Round:
                 return repair
         return min(self._running, key=lambda r: r.cost, default=None)
 
-    def _fitting(self, tables: Iterable[Table]) -> Iterator[Repair]:
-        """The edits of expressions whose values some of the gradients need, and that spoil none."""
+    def _fitting(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+        """The edits of expressions whose values some of the gradients need, by the Jacobian, and that spoil none."""
         for table in tables:
             suspect = table.suspect
-            if self._is_measured(suspect):
-                gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
-                for trial in table.trials:
-                    right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
-                    if right & self.wrong and suspect.reach - self.wrong <= right:
-                        yield self._repair(table, trial.edit, self._likelihood(suspect), right & self.wrong)
-            elif len(suspect.made.values) == 1:
-                yield from self._put(table)
+            if not self._is_measured(suspect):
+                continue
+            gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
+            for trial in table.trials:
+                right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
+                if right & self.wrong and suspect.reach - self.wrong <= right:
+                    yield self._repair(table, trial.edit, right & self.wrong)
 
-    def _put(self, table: Table) -> Iterator[Repair]:
-        """The same of a statement that runs once and whose Jacobian says too little: each value is put there."""
-        runnable = (trial for trial in self._distinct(table) if trial.code is not None)
-        for trial in islice(runnable, PUT):
-            if self.whole > 0:
-                self.whole -= 1
-                wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
-                if wrong < self.wrong:
-                    yield self._repair(table, trial.edit, self._likelihood(table.suspect), self.wrong - wrong)
+    def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+        """The same of statements that run once and whose Jacobian says too little: each value is put there and run."""
+        for table in tables:
+            if self._is_measured(table.suspect) or len(table.suspect.made.values) != 1:
+                continue
+            runnable = (trial for trial in self._distinct(table) if trial.code is not None)
+            for trial in islice(runnable, PUT):
+                repair = self._repair(table, trial.edit, frozenset())
+                if self.whole > 0 and repair.cost < bound:
+                    self.whole -= 1
+                    wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
+                    if wrong < self.wrong:
+                        yield replace(repair, mends=self.wrong - wrong)
 
     def _unseen(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
-        """The edits below some cost of which no value is known to fit, the likeliest first, each once."""
+        """The edits below some cost of which only the whole code can tell, the likeliest first, each once."""
         found: list[Repair] = []
         for table in tables:
-            once = len(table.suspect.made.values) == 1
             for trial in self._distinct(table):
-                if trial.code is None or not once:
-                    found.append(self._repair(table, trial.edit, UNSEEN, self.wrong))
+                if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
+                    found.append(self._repair(table, trial.edit, self.wrong))
         for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand):
                 change = Change((site.file, site.definition), statement, edit.statements)
-                found.append(Repair(site, edit, change, edit.cost + UNSEEN, self.wrong))
+                found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
             new = tuple(ast.dump(part) for part in new_statements(repair))
             key = id(repair.statement), new
-            if repair.cost > bound or self.whole <= 0:
+            if repair.cost >= bound or self.whole <= 0:
                 break
             if key not in self._tried:
                 self._tried.add(key)
@@ -358,7 +370,7 @@ class Round:
         for trial in sorted(table.trials, key=lambda t: t.edit.cost):
             if trial.code is None:
                 yield trial
-            elif not self._is_measured(table.suspect):
+            elif not self._is_measured(table.suspect) or (table.suspect.is_repeated and not table.suspect.is_known):
                 key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
                 raw = trial.raw[0] if trial.raw else None
                 is_other = not self._raises or shapes_of(raw) != shapes_of(table.suspect.made.whole)
@@ -378,8 +390,8 @@ class Round:
                     seen.add(id(statement))
                     yield statement, site, table.hand
 
-    def _repair(self, table: Table, edit: Edit, penalty: float, mends: frozenset[str]) -> Repair:
-        site = table.suspect.site
+    def _repair(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
+        site, penalty = table.suspect.site, self._likelihood(table.suspect)
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
         if self.localization.is_forward(site):
@@ -395,6 +407,9 @@ class Round:
         return self._settled[suspect.site]
 
     def _evidence(self, suspect: Suspect) -> float:
+        return self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
+
+    def _role(self, suspect: Suspect) -> float:
         value, roles = value_of(suspect), self.search.roles
         if value is None:
             return 0.0
@@ -402,9 +417,8 @@ class Round:
         if promised is not None:
             is_first = suspect.made.first <= self._first_broken
             return KEPT if promised else BROKEN if is_first else 0.0
-        if suspect.shift is None or not suspect.is_unique:
-            should = False
-        else:
+        should = False
+        if suspect.shift is not None and suspect.is_unique:
             should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
         return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
 

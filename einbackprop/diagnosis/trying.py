@@ -226,7 +226,7 @@ def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[st
     made, now = np.concatenate(suspect.made.values), np.concatenate(trial.values) if trial.values else np.zeros(0)
     if made.shape != now.shape or not np.all(np.isfinite(now)):
         return frozenset()
-    if suspect.feeds_back:
+    if suspect.is_repeated and suspect.is_known:
         wanted = np.concatenate(suspect.expected) if suspect.expected else np.zeros(0)
         scale = float(np.abs(wanted).max(initial=0.0))
         same = wanted.shape == now.shape and np.abs(wanted - now).max(initial=0.0) <= 10 * experiment.tolerance * scale

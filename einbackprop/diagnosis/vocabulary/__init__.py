@@ -2,7 +2,7 @@
 
 An expression or a statement and what is at hand go in (`Hand`: names with shapes, sizes, functions), and come out as
 edits, each with a cost: low where the mistake is usual and the edit small. Nothing is run here; whoever asks tries
-them, the cheapest first. ::
+them, the cheapest first, and where none fits the deep ones, which put together several arrays at hand. ::
 
     hand.py          hand_of(variables): what a statement can be made of
     expression.py    Expression: the places in one, and Edit

@@ -15,12 +15,13 @@ from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.hand import Shape, broadcasts
 from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides
 from einbackprop.diagnosis.vocabulary.operands import NEAREST
+from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_in_sum
 from einbackprop.diagnosis.vocabulary.terms import is_summable, summable
 from einbackprop.diagnosis.vocabulary.trees import attribute, binary, call, number, parsed
 
-FEW, MOST = 5, 14
+FEW, MOST, MOST_ALIKE = 5, 14, 8
 """Arrays of which compounds are made; of which matrix products are, where the shape wanted tells them apart, all."""
 
 
@@ -35,9 +36,9 @@ class Compound:
 
 def term_missing(expression: Expression) -> Iterator[Edit]:
     """A term more that takes several arrays to write."""
-    found = [*compounds(expression)]
+    found, more = [*compounds(expression)], [*slope_products(expression)]
     for place in summable(expression):
-        for compound in found:
+        for compound in (*found, *more) if place.outer is None else found:
             if place.outer is None and expression.hand.wanted not in (None, compound.shape):
                 continue
             cost = 2.6 + compound.cost + (0.0 if place.outer is None else 0.5)
@@ -48,13 +49,24 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
 
 def factor_missing(expression: Expression) -> Iterator[Edit]:
     """A factor more that takes several arrays to write, of the whole or of a term."""
-    found = [*compounds(expression), *masks(expression)]
+    found, more = [*compounds(expression), *masks(expression)], [*slope_products(expression)]
     for place in expression.places:
         if (place.is_term or is_in_sum(place)) and is_summable(place):
-            for compound in found:
+            for compound in (*found, *more) if place.outer is None else found:
                 new = binary(place.node, "*", compound.node)
                 text = ast.unparse(compound.node)
                 yield expression.edit(place, new, 2.8 + compound.cost, f"the factor {text} is missing")
+
+
+def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
+    """An array more as a factor or a divisor, together with a size: ``x * gamma / N``, ``x / (N * std)``."""
+    place, hand = expression.places[0], expression.hand
+    for size in hand.sizes[:FEW]:
+        for rank, name in enumerate(name for name in hand.shapes if hand.fits(name)):
+            times = binary(binary(place.node, "*", parsed(name)), "/", parsed(size))
+            over = binary(place.node, "/", binary(parsed(size), "*", parsed(name)))
+            for new, text in ((times, f"the factor {name} / {size}"), (over, f"the division by {size} * {name}")):
+                yield expression.edit(place, new, 2.8 + NEAREST * rank, f"{text} is missing")
 
 
 def normalised(expression: Expression) -> Iterator[Edit]:
@@ -78,6 +90,20 @@ def compounds(expression: Expression) -> Iterator[Compound]:
     made += [product_of(one, two) for one, two in combinations_with_replacement(arrays, 2) if one is not two]
     made += [product_of(one, total) for total in sums(expression, arrays[:FEW]) for one in arrays[:FEW]]
     yield from (compound for compound in made if hand.wanted is None or broadcasts(compound.shape, hand.wanted))
+
+
+def slope_products(expression: Expression) -> Iterator[Compound]:
+    """Products of one array or two and the derivative of a sigmoid, of tanh or of relu: ``dh * o * (1 - c ** 2)``."""
+    hand = expression.hand
+    alike = [name for name, shape in hand.shapes.items() if shape == hand.wanted][:MOST_ALIKE] if hand.wanted else []
+    pairs = [(one, two) for one, two in combinations_with_replacement(alike, 2)]
+    for rank, name in enumerate(alike):
+        for slope, _, more in slopes(expression, name):
+            for one, two in pairs if more == 0 else ():
+                first = parsed(one) if one == two else binary(parsed(one), "*", parsed(two))
+                cost = 0.3 + 0.2 * (one != two) + NEAREST * rank
+                if name not in (one, two):
+                    yield Compound(times(first, slope), hand.shapes[name], cost)
 
 
 def matrix_products(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
@@ -136,4 +162,4 @@ def masks(expression: Expression) -> Iterator[Compound]:
             yield Compound(ast.Compare(array, [ast.Eq()], [other]), shape, NEAREST * rank)
 
 
-KINDS: tuple[Kind, ...] = (term_missing, factor_missing, normalised)
+KINDS: tuple[Kind, ...] = (term_missing, factor_missing, factor_and_size_missing, normalised)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.vocabulary.hand import Hand
+from einbackprop.diagnosis.vocabulary.hand import Hand, Shape
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     PRODUCTS,
@@ -23,6 +23,8 @@ from einbackprop.diagnosis.vocabulary.trees import (
     shallow,
 )
 
+FEWEST, MOST_INSIDE = 6, 100
+"""How many arrays are tried at a place inside an expression, at least; and at all such places together, about."""
 DEEPER = 0.03
 """What an edit costs more for each level that it lies deeper in the expression."""
 NO_VALUES = frozenset({"axis", "axes", "keepdims", "dtype", "order", "out"})
@@ -207,6 +209,11 @@ class Expression:
     def products(self) -> list[Place]:
         """The places of a * b, a / b, a + b and the like."""
         return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.BinOp)]
+
+    def near(self, place: Place) -> list[tuple[str, Shape]]:
+        """The arrays to try at a place, with their shapes: all for the whole and its terms, fewer the more places."""
+        most = None if place.is_term else max(FEWEST, MOST_INSIDE // len(self.places))
+        return [*self.hand.shapes.items()][:most]
 
     def shape(self, place: Place) -> tuple[int, ...] | None:
         """The shape of what stands at a place, if it is an array at hand."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS = 28, 14, 8
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 14, 8, 10
 Shape = tuple[int, ...]
 ENTRIES, MOST = 4, 24
 """Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
@@ -60,10 +60,11 @@ class Hand:
 
     def is_count(self, size: str) -> bool:
         """Whether a number is the size of an array."""
-        return size in self.counts or "shape[" in size or size.startswith("len(") or size.endswith(".size")
+        return size in self.counts
 
 
 MISSING = object()
+KEYS = (str, int, float, tuple)
 
 
 def broadcasts(shape: Shape, wanted: Shape) -> bool:
@@ -83,7 +84,7 @@ def hand_of(
     literals: tuple[str, ...] = (),
     wanted: Shape | None = None,
 ) -> Hand:
-    """What a statement can be made of, from the variables at it. Nothing of the user's is called.
+    """The variables at a statement go in; what the statement can be made of comes out. Nothing of the user's is called.
 
     Parameters
     ----------
@@ -98,22 +99,22 @@ def hand_of(
     wanted : tuple of int, optional
         The shape of the value that the statement should make.
     """
-    spelled = spellings(code)
-    names = {**module, **variables}
+    spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
-    every = {text: value_of(node, names) for text, node in spelled.items()} | dict(reached(taken))
+    every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
     near = sorted(arrays, key=lambda text: text not in spelled)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
-    numbers |= {text: size for text, size in sizes_of(arrays, near) if size not in numbers.values()}
-    lengths = {size for text in near for size in arrays[text]}
+    lengths = sizes_of(arrays, near)
+    numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
+    counts = {text for text, held in numbers.items() if held in {*lengths.values()} - {1} and may_count(text, held)}
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: text not in spelled)[:MOST_SIZES]),
         tuple(text for text, held in every.items() if is_own_function(held))[:MOST_FUNCTIONS],
         literals,
-        frozenset(text for text, held in numbers.items() if isinstance(held, int | np.integer) and held in lengths),
-        tuple(text for text, held in every.items() if is_object(held)),
+        frozenset((counts | {text for text, node in spelled.items() if is_length(node)}) - counters(code)),
+        tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
     )
@@ -121,14 +122,28 @@ def hand_of(
 
 @lru_cache(maxsize=256)
 def spellings(code: ast.AST) -> dict[str, ast.expr]:
-    """What a function spells that may be a value: names, attributes, entries, lengths."""
+    """What a function spells that may be a value: names, attributes, entries, lengths; transposes are edits.
+
+    What it only writes to counts too: where the line that read it has lost it, nothing reads it any more.
+    """
     found = [node for node in ast.walk(code) if isinstance(node, OPERANDS) or is_length(node)]
-    return {ast.unparse(node): node for node in found if isinstance(node, ast.expr)}
+    kept = [node for node in found if not (isinstance(node, ast.Attribute) and node.attr == "T")]
+    return {ast.unparse(node): node for node in kept if isinstance(node, ast.expr)}
+
+
+@lru_cache(maxsize=256)
+def counters(code: ast.AST) -> frozenset[str]:
+    """The names that the loops of a function bind: whatever their values, they count nothing."""
+    targets = [node.target for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension)]
+    return frozenset(name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
 
 
 def is_length(node: ast.AST) -> bool:
-    """Whether a node is ``len(x)``."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
+    """Whether a node is ``len(x)``, ``x.shape[0]`` or ``x.size``."""
+    match node:
+        case ast.Call(ast.Name("len"), [_]) | ast.Attribute(_, "size") | ast.Subscript(ast.Attribute(_, "shape"), _):
+            return True
+    return False
 
 
 def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
@@ -142,7 +157,7 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
             held = value_of(inner, names)
             if isinstance(held, np.ndarray):
                 return getattr(held, name) if name in ("T", "shape", "size", "ndim") else MISSING
-            return getattr(held, "__dict__", {}).get(name, MISSING)
+            return attributes(held).get(name, MISSING)
         case ast.Subscript(inner, index):
             return entry(value_of(inner, names), value_of(index, names))
         case ast.Slice(lower, upper, step):
@@ -157,43 +172,73 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
             return MISSING if not both else one + two if isinstance(operator, ast.Add) else one - two
         case ast.Call(ast.Name("len"), [inner]):
             held = value_of(inner, names)
-            return len(held) if isinstance(held, tuple | list | dict) or np.ndim(held) else MISSING
+            return len(held) if type(held) in (tuple, list, dict) or np.ndim(held if is_array(held) else 0) else MISSING
     return MISSING
 
 
 def entry(held: Any, index: Any) -> Any:
-    """``held[index]`` of an array, a list, a tuple or a dict; MISSING where there is none."""
-    if index is MISSING or not isinstance(held, np.ndarray | list | tuple | dict):
-        return MISSING
+    """``held[index]`` of an array, a list, a tuple or a dict; MISSING where there is none. No key is made."""
     try:
-        return held[index]
-    except (IndexError, KeyError, TypeError, ValueError):
-        return MISSING
+        if isinstance(held, dict):
+            return dict.get(held, index, MISSING) if isinstance(index, KEYS) else MISSING
+        if type(held) in (list, tuple) or is_array(held):
+            return held[index]
+    except (IndexError, TypeError, ValueError):
+        pass
+    return MISSING
 
 
-def reached(names: Mapping[str, Any], depth: int = 2) -> Iterator[tuple[str, Any]]:
-    """Values with how they are spelled, what was bound last first: of variables, their entries and attributes."""
-    for name, held in reversed([*names.items()]):
+def attributes(held: Any) -> dict[str, Any]:
+    """What an object holds, without its properties and ``__getattr__``."""
+    try:
+        found = object.__getattribute__(held, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def reached(
+    variables: Mapping[str, Any], names: Mapping[str, Any], spelled: Mapping[str, ast.expr]
+) -> Iterator[tuple[str, Any]]:
+    """Variables, with what the code spells that begins with them and what they hold: what was bound last first."""
+    begun: dict[str, list[str]] = {}
+    for text, node in spelled.items():
+        first = next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), "")
+        begun.setdefault(first, []).append(text)
+    for name, held in reversed([*variables.items()]):
         yield name, held
-        if depth and not isinstance(held, ModuleType | type | FunctionType):
-            own = getattr(held, "__dict__", {})
-            parts = {f"{name}.{key}": part for key, part in islice(own.items(), MOST)}
-            if isinstance(held, dict):
-                first = islice(held.items(), MOST)
-                parts = {f"{name}[{key!r}]": part for key, part in first if isinstance(key, str | int)}
-            elif isinstance(held, tuple | list):
-                parts = {f"{name}[{key}]": part for key, part in enumerate(islice(held, ENTRIES))}
-            yield from reached(parts, depth - 1)
+        yield from ((text, value_of(spelled[text], names)) for text in begun.get(name, ()) if text != name)
+        yield from parts(name, held)
 
 
-def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """The sizes of arrays by the shapes of the nearest that have them."""
-    said: set[int] = set()
+def parts(name: str, held: Any, depth: int = 2) -> Iterator[tuple[str, Any]]:
+    """The attributes and entries of a value, as they are spelled, and those of each."""
+    if isinstance(held, ModuleType | type | FunctionType):
+        return
+    found = {f"{name}.{key}": part for key, part in islice(attributes(held).items(), MOST)}
+    if isinstance(held, dict):
+        found = {f"{name}[{key!r}]": part for key, part in islice(dict.items(held), MOST) if isinstance(key, str | int)}
+    elif type(held) in (tuple, list):
+        found = {f"{name}[{key}]": part for key, part in enumerate(held[:ENTRIES])}
+    for text, part in found.items():
+        yield text, part
+        if depth > 1:
+            yield from parts(text, part, depth - 1)
+
+
+def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> dict[str, int]:
+    """The sizes of arrays, each by the shape of the nearest that has it."""
+    found: dict[str, int] = {}
     for text in near:
         for axis, size in enumerate(arrays[text]):
-            if size not in said and text.isidentifier():
-                said.add(size)
-                yield f"{text}.shape[{axis}]", size
+            if size not in found.values() and text.isidentifier():
+                found[f"{text}.shape[{axis}]"] = size
+    return found
+
+
+def may_count(text: str, held: Any) -> bool:
+    """Whether a number can be a size by its kind and its spelling: a whole one, and not an entry of something."""
+    return isinstance(held, int | np.integer) and isinstance(parsed(text), ast.Name | ast.Attribute)
 
 
 def is_array(held: Any) -> bool:

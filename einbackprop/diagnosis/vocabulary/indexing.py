@@ -9,7 +9,7 @@ from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.operands import NEAREST, unlikeness
-from einbackprop.diagnosis.vocabulary.trees import binary, call, held_number, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import binary, call, held_number, negated, number, parsed, subscript
 
 SLICES = (":", "1:", ":-1", "::-1", "2:", ":-2")
 
@@ -38,6 +38,7 @@ def other_index(expression: Expression) -> Iterator[Edit]:
                     index = "the index " if is_index(place) else ""
                     message = f"{index}{name} is needed, not {place.text}"
                     yield expression.edit(place, parsed(name), cost, message)
+            yield expression.edit(place, negated(place.node), 1.6, f"the sign of the index {place.text} is wrong")
         elif isinstance(place.node, ast.Tuple):
             for one, two in combinations(range(len(place.node.elts)), 2):
                 items = [*place.node.elts]
@@ -140,11 +141,14 @@ def neighbours(node: Any) -> Iterator[tuple[ast.expr, float]]:
 
 def multiples(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float]]:
     """A bound times a number, and what each costs: ``2 * H`` of an array that holds several, ``i * stride``."""
-    is_multiple = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
-    base = node.right if is_multiple and isinstance(node, ast.BinOp) and held_number(node.left) is not None else node
+    names = [parsed(size) for size in sizes if size.isidentifier()]
+    base = node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and held_number(node.left) is not None:
+        base = node.right
+        yield from ((binary(binary(node.left, "*", name), "*", base), 1.6) for name in names)
+    yield base, 1.4
+    yield from ((binary(base, "*", name), 1.4) for name in names)
     if held_number(base) is None:
-        yield base, 1.4
-        yield from ((binary(base, "*", parsed(size)), 1.4) for size in sizes if size.isidentifier())
         yield from ((binary(number(times), "*", base), 1.5) for times in (2, 3, 4))
 
 

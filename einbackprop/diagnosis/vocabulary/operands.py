@@ -47,7 +47,7 @@ def named(expression: Expression) -> Iterator[Edit]:
     """A variable in the place of what is computed."""
     for place in expression.places:
         if isinstance(place.node, ast.BinOp | ast.Call | ast.UnaryOp) and held_number(place.node) is None:
-            for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+            for rank, (name, shape) in enumerate(expression.near(place)):
                 cost = 2.6 + NEAREST * rank + (0.0 if shape else 0.5)
                 yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
 
@@ -87,13 +87,16 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     is_constant = held_number(place.node) is not None
     is_number = text in hand.sizes or is_constant
     is_base = isinstance(place.parent, ast.Subscript) and place.field == "value"
-    pool = (*expression.bound, *hand.shapes) if not is_length(place) else ()
-    for rank, name in enumerate((*hand.others, *pool) if text in hand.others else pool):
-        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number + 1.0 * (is_base and name.endswith("]"))
+    is_object = text in hand.others
+    pool = (*expression.bound, *hand.shapes, *hand.others) if not is_length(place) else ()
+    for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
+        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number
+        apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
+        apart += 0.0 if is_object else 0.6 * (name in hand.others)
         if name != text:
             yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + NEAREST * rank
     for rank, name in enumerate((*hand.sizes, *hand.literals)):
-        if name != text and text not in hand.others:
+        if name != text and not is_object:
             apart = 0.6 if is_constant else 0.4 * unlikeness(name, text) if is_number else 1.5
             yield name, 1.1 + apart + NEAREST * rank
 

@@ -18,6 +18,8 @@ SLOPES = (
 )  # fmt: skip
 """Derivatives of pointwise functions by what they gave or took, with the function's name and what each costs more."""
 FUNCTIONS = {"sqrt": 0.0, "exp": 0.3, "log": 0.5, "abs": 0.6, "sign": 0.6, "tanh": 0.6, "square": 0.7, "cos": 0.8}
+USUAL = 0.6
+"""What the less usual derivatives cost more: they are tried for the whole and its terms only."""
 COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq)
 NEAR = 10
 
@@ -27,10 +29,11 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
     own = set(expression.known) & {place.text for place in expression.operands}
     for place in scalable(expression):
         cost = 1.5 if place.outer is None else 1.9 if place.is_term else 2.2
-        names = [name for name, shape in expression.hand.shapes.items() if shape]
-        names = names[: NEAR if place.is_term else NEAR // 2]
+        names = [name for name, shape in expression.near(place) if shape][:NEAR]
         for rank, name in enumerate(names):
             for slope, function, more in slopes(expression, name) if place.text != name or place.outer is None else ():
+                if more >= USUAL and not place.is_term:
+                    continue
                 new = times(place.node, slope)
                 price = cost + more + NEAREST * rank + (0.1 if name in own else 0.0)
                 text = slope_text(slope)

@@ -50,7 +50,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
     for place in scalable(expression):
         cost = 0.0 if place.outer is None else 0.3 if place.is_term else 0.4 if is_in_sum(place) else 0.7
         yield from sizes_missing(expression, place, cost)
-        for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+        for rank, (name, shape) in enumerate(expression.near(place)):
             if fits(expression, place, name) and name != place.text:
                 more = cost + NEAREST * rank + (0.0 if shape else 0.4)
                 times, over = binary(place.node, "*", parsed(name)), binary(place.node, "/", parsed(name))
@@ -164,7 +164,7 @@ def scalable(expression: Expression) -> Iterator[Place]:
     """The places where a factor may be missing: the outermost of each product, and what is summed or multiplied."""
     for place in expression.places:
         node = place.node
-        if place.outer is None and held_number(node) is not None:
+        if held_number(node) is not None and (place.outer is None or is_only_argument(place)):
             yield place
         elif not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Compare | ast.Slice):
             product = isinstance(getattr(node, "op", None), ast.Mult | ast.Div) and place.is_factor
@@ -175,6 +175,11 @@ def scalable(expression: Expression) -> Iterator[Place]:
 def fits(expression: Expression, place: Place, name: str) -> bool:
     """Whether an array can be a factor at a place: of what is wanted, if that is the whole or a term of it."""
     return not place.is_term or expression.hand.fits(name)
+
+
+def is_only_argument(place: Place) -> bool:
+    """Whether a place is that of ``x`` in ``f(x)``."""
+    return isinstance(place.parent, ast.Call) and len(place.parent.args) == 1
 
 
 def is_in_sum(place: Place) -> bool:

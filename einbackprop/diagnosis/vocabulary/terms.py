@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
-from einbackprop.diagnosis.vocabulary.trees import SUMS, binary, held_number, negated, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import SUMS, binary, call, held_number, negated, number, parsed
 
 
 def term_missing(expression: Expression) -> Iterator[Edit]:
     """A term more: an array at hand, times a number of the loss, or divided by a size."""
     for place in summable(expression):
         whole = place.is_term and place.outer is None
-        for rank, (name, shape) in enumerate(expression.hand.shapes.items()):
+        for rank, (name, shape) in enumerate(expression.near(place)):
             if name == place.text or (whole and not expression.hand.fits(name)):
                 continue
             cost = 1.5 + NEAREST * rank + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
@@ -63,7 +63,7 @@ def plus(expression: Expression, place: Place, term: ast.expr, cost: float) -> I
 
 
 def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, float]]:
-    """An array times a number of the loss, twice that, and divided by a size; what each costs more."""
+    """An array, or its sign, times a number, as regularisers have it, or divided by a size; what each costs more."""
     hand, array = expression.hand, parsed(name)
     for size in dict.fromkeys((*hand.sizes, *hand.literals)):
         if hand.is_count(size):
@@ -71,6 +71,7 @@ def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, flo
         else:
             yield binary(parsed(size), "*", array), 0.4
             yield binary(binary(number(2), "*", parsed(size)), "*", array), 0.6
+            yield binary(parsed(size), "*", call(expression.function("sign"), [array])), 1.0
     yield binary(number(2), "*", array), 0.7
 
 
