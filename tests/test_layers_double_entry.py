@@ -179,12 +179,17 @@ class Pair:
     def compared(self):
         """Each cotangent that is derived, compared with the written one."""
         outputs = [(a.name, b.name) for a, b in zip(self.derived.outputs, self.written.outputs, strict=True)]
-        known = {*self.derived.defining(), *self.derived.constants, *(i.ref.name for i in self.derived.inputs)}
-        runs = all(ref.name in known for equation in self.derived.equations for ref in operands(equation))
-        arrays = drawn_arrays(self.derived) if runs else ()  # entries of a max stand for themselves
+        runs = all(map(stands_alone, (self.derived, self.written)))  # where entries of a max stand for themselves, no
+        arrays = drawn_arrays(self.derived) if runs else ()
         prover = Prover(self.derived, self.written, arrays, names=self.names, given=self.given, linked=outputs)
         for a, b in outputs:
             yield prover.compare(a, b)
+
+
+def stands_alone(program):
+    """Whether a program defines all that it reads."""
+    known = {*program.defining(), *program.constants, *(i.ref.name for i in program.inputs)}
+    return all(ref.name in known for equation in program.equations for ref in operands(equation))
 
 
 def comparisons(case, vjp=None, derived=None):
