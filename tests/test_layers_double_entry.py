@@ -179,17 +179,20 @@ class Pair:
     def compared(self):
         """Each cotangent that is derived, compared with the written one."""
         outputs = [(a.name, b.name) for a, b in zip(self.derived.outputs, self.written.outputs, strict=True)]
-        runs = all(map(stands_alone, (self.derived, self.written)))  # where entries of a max stand for themselves, no
-        arrays = drawn_arrays(self.derived) if runs else ()
+        arrays = drawn_arrays(self.derived) if runs(self.derived) and runs(self.written) else ()
         prover = Prover(self.derived, self.written, arrays, names=self.names, given=self.given, linked=outputs)
         for a, b in outputs:
             yield prover.compare(a, b)
 
 
-def stands_alone(program):
-    """Whether a program defines all that it reads."""
-    known = {*program.defining(), *program.constants, *(i.ref.name for i in program.inputs)}
-    return all(ref.name in known for equation in program.equations for ref in operands(equation))
+def runs(program):
+    """Whether each value of a program is made before it is read."""
+    known = {*program.constants, *(i.ref.name for i in program.inputs)}
+    for equation in program.equations:
+        if not known.issuperset(ref.name for ref in operands(equation)):
+            return False
+        known.add(equation.out.name)
+    return True
 
 
 def comparisons(case, vjp=None, derived=None):
