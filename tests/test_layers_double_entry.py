@@ -31,7 +31,7 @@ from normal_forms import drawn_arrays
 from einbackprop.capture.tracer import trace
 from einbackprop.core import nesting
 from einbackprop.core.interpretation import run
-from einbackprop.core.program import Program, operands
+from einbackprop.core.program import Opaque, Program, operands
 from einbackprop.derivation.accumulation import vjp as derive_vjp
 from einbackprop.errors import ShapeError, TraceError
 from einbackprop.execution import einsum
@@ -191,7 +191,7 @@ def runs(program):
     for equation in program.equations:
         if not known.issuperset(ref.name for ref in operands(equation)):
             return False
-        known.add(equation.out.name)
+        known |= set() if isinstance(equation, Opaque) else {equation.out.name}
     return True
 
 

@@ -59,7 +59,7 @@ def test_right_gradients_are_proved() -> None:
     found = reviewed({}, ())
     assert found.agrees
     assert found.proofs.grades == {"W": "proved", "b": "proved"}
-    assert "every size is at least 1" in found.assumptions
+    assert "every size is at least 1" in found.proofs.assumptions
     assert [line.verdict for line in found.lines(lambda file, line: "right")] == ["right"] * 4
     assert [line.meaning for line in found.lines(lambda *_: "")] == ["p", "∂L/∂(what the sigmoid takes for p)",
                                                                      "∂L/∂b", "∂L/∂W"]  # fmt: skip
