@@ -189,6 +189,31 @@ ENTRIES = Script("entries", "loss(params, 0.05)", "gradients(params, 0.05)", ("p
     "a factor": Mistake("    d = 2 * (out - Y) / n", "    d = (out - Y) / n"),
     "a product": Mistake('    dz = (d @ params["W2"].T) * slope(h)', '    dz = (d @ params["W2"].T) * 2 * slope(h)'),
 })  # fmt: skip
+PARAMETERS = ("E", "W1", "b1", "gain", "shift", "W2", "b2", "W3", "b3")
+FORTY = Script("forty_steps", f"loss({', '.join(PARAMETERS)})", f"gradients({', '.join(PARAMETERS)})", PARAMETERS, {
+    "a sign": Mistake("    dp = -hot / p / N", "    dp = hot / p / N"),
+    "no mean": Mistake("    dp = -hot / p / N", "    dp = -hot / p"),
+    "a sum over columns": Mistake(
+        "    row = part.sum(axis=1, keepdims=True)", "    row = part.sum(axis=0, keepdims=True)"),
+    "an operand of the softmax": Mistake("    cross = p * row", "    cross = part * row"),
+    "no cross term": Mistake("    dscores = part - cross", "    dscores = part"),
+    "no transpose": Mistake("    h2_columns = h2.T", "    h2_columns = h2.T[::-1]"),
+    "another layer's values": Mistake("    db2 = da2.sum(axis=0)", "    db2 = dh2.sum(axis=0)"),
+    "a power": Mistake("    square = h2 ** 2", "    square = h2 ** 3"),
+    "a sum for a difference": Mistake("    slope = 1 - square", "    slope = 1 + square"),
+    "half of a penalty": Mistake("    decay = 2 * reg * W2", "    decay = reg * W2"),
+    "no penalty": Mistake("    dW2 = data + decay", "    dW2 = data"),
+    "a comparison": Mistake("    mask = a1 > 0", "    mask = a1 < 0"),
+    "no mask": Mistake("    da1 = dh1 * mask", "    da1 = dh1"),
+    "a mean for a sum": Mistake("    dgain = product.sum(axis=0)", "    dgain = product.mean(axis=0)"),
+    "no gain": Mistake("    dnormal = da1 * gain", "    dnormal = da1 * shift"),
+    "a square for a cube": Mistake("    cube = inv ** 3", "    cube = inv ** 2"),
+    "no factor of two": Mistake("    by_var = 2 * centred * dvar / N", "    by_var = centred * dvar / N"),
+    "no mean of the norm": Mistake("    dz = dcentred + dmean / N", "    dz = dcentred"),
+    "= for +=": Mistake("            dE[words[n, t]] += dwords[n, t]", "            dE[words[n, t]] = dwords[n, t]"),
+    "an index": Mistake("            dE[words[n, t]] += dwords[n, t]", "            dE[words[n, t]] += dwords[n, 0]"),
+    "what is returned": Mistake("    return dE, dW1, db1, dgain, dshift,", "    return dE, dW1, db1, dshift, dgain,"),
+})  # fmt: skip
 REPAIRED = {script.name: script for script in (LAYERS, RECURRENT, WORDS, ENTRIES)}
 
 

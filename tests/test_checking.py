@@ -651,7 +651,7 @@ def test_pooling_whose_windows_overlap_is_called_wrong_and_repaired() -> None:
     report = check(loss, gradient, K, X)
     assert report.exit_code == 1, str(report)
     (finding,) = (f for f in report.findings if f.line)
-    assert finding.write == "dA[h:h + 2, c] += mask * dP[h, c]"
+    assert finding.write == "dA[h : h + 2, c] += mask * dP[h, c]"
 
 
 def test_gradients_that_are_clipped_are_right_but_for_that() -> None:

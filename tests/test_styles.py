@@ -131,14 +131,6 @@ def test_what_is_added_for_its_own_sake_is_no_guard() -> None:
 
 # Mistakes in a loop: one round set right makes no gradient right
 
-SAID = {
-    "a term of the cell": "a term is missing: + dc_next.",
-    "an operand": "c must stand here, not c_new.",
-    "a gate": "",
-    "a term of the state": "a term is missing: + dh_next.",
-}
-
-
 @pytest.mark.parametrize("mistake", CELL.mistakes)
 def test_a_mistake_in_every_round_of_a_loop_is_told_once(mistake: str) -> None:
     text = CELL.wrong(mistake)
@@ -146,7 +138,7 @@ def test_a_mistake_in_every_round_of_a_loop_is_told_once(mistake: str) -> None:
     assert {g.verdict for g in report.gradients} == {"wrong"}
     findings = [finding for finding in report.findings if finding.line is not None]
     assert [finding.line for finding in findings] == [line_of(text, CELL.mistakes[mistake].after)]
-    assert SAID[mistake] in findings[0].message
+    assert findings[0].write == CELL.mistakes[mistake].before
 
 
 def test_a_cell_in_a_loop_is_right() -> None:
@@ -158,7 +150,7 @@ def test_a_cell_in_a_loop_is_right() -> None:
 def test_what_a_loop_overwrites_is_told(mistake: str) -> None:
     assert {g.verdict for g in CONTEXTS.report().gradients} == {"right"}
     (finding,) = [f for f in CONTEXTS.report(CONTEXTS.wrong(mistake)).findings if f.line is not None]
-    assert finding.message.startswith("= where += is needed")
+    assert "+= is needed" in finding.message
     assert finding.write == CONTEXTS.mistakes[mistake].before
 
 

@@ -248,8 +248,7 @@ def _case(
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
     """The inputs of a program in a state."""
-    arrays = ((np.asarray(get(state, problem.place(declared))), declared.units) for declared in program.inputs)
-    return tuple(np.squeeze(array, units) for array, units in arrays)
+    return tuple(np.asarray(get(state, problem.place(declared))) for declared in program.inputs)
 
 
 def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
@@ -18,8 +18,10 @@ from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
 from einbackprop.diagnosis.identification import meant
-from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.repair import Repair, Search, value_of
+from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.localization import Localization, Suspect, value_of
+from einbackprop.diagnosis.repair import Repair
+from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
@@ -97,12 +99,16 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     experiments = list(experiments_of(case, seed))
     if not experiments:
         return Diagnosis()
+    if not experiments[0].wrong(experiments[0].run()):  # the values are right, the shapes are not
+        for experiment in experiments:
+            experiment.strict = True
     version = Version(case.user.loss.world)
     roles = Roles(case.cotangents(experiments[0].state))
-    search = Search(experiments, version, roles)
+    judge = Judge(experiments, roles)
+    search = Search(judge, version)
     repairs, localization = search.run()
-    is_repaired = search.works(search.version)
-    told = [finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends]
+    is_repaired = judge.works(search.version)
+    told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
     if search.unexplained is not None:
         told.append(roles.about(search.unexplained))
     findings = with_formulas(told, version, case)
@@ -217,6 +223,16 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
 def formula(line: Line) -> str:
     """What a line computes: the equation, and the einsum where there is one."""
     return "\n".join(filter(None, (line.equation, line.einsum)))
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, those on one line as one: a later edit of a statement is written with the earlier ones in it."""
+    found: dict[tuple[str | None, int | None], Finding] = {}
+    for item in findings:
+        place = item.file, item.line
+        said = f"{found[place].message} " if place in found else ""
+        found[place] = replace(item, message=said + item.message)
+    return list(found.values())
 
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:

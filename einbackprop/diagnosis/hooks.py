@@ -184,11 +184,24 @@ class Hooker(ast.NodeTransformer):
 
 
 class Hook:
-    """What stands in hooked code: it finds the site and asks the watcher."""
+    """What stands in hooked code: it finds the site and asks the watcher.
 
-    def __init__(self, sites: tuple[Site, ...], watching: list[Watcher]) -> None:
-        self._sites, self._watching = sites, watching
+    Parameters
+    ----------
+    sites : tuple of Site
+    watching : list of Watcher
+        The last one is asked.
+    failures : list of Exception
+        Filled with what watchers raise, since the user's code may catch it, and seems to raise it.
+    """
+
+    def __init__(self, sites: tuple[Site, ...], watching: list[Watcher], failures: list[Exception]) -> None:
+        self._sites, self._watching, self._failures = sites, watching, failures
 
     def made(self, number: int, value: Any) -> Any:
         """A statement made a value."""
-        return self._watching[-1].made(self._sites[number], value, sys._getframe(1))
+        try:
+            return self._watching[-1].made(self._sites[number], value, sys._getframe(1))
+        except Exception as error:
+            self._failures.append(error)
+            raise

@@ -302,3 +302,9 @@ def broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(shape, other) == other
     except ValueError:
         return False
+
+
+def value_of(suspect: Suspect) -> Array | None:
+    """The array that a suspect made, if it made just one."""
+    made = suspect.made
+    return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None

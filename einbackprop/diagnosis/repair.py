@@ -1,9 +1,7 @@
-"""Program repair: the edits of the user's source after which every gradient is right.
+"""One round of the search for repairs: the likeliest edit that sets every gradient right, or most of them.
 
-In go experiments at several states; out come repairs, each one edit of one statement. Suspects come from
-`localization`, edits from `vocabulary`; the values that edits give are compared in `trying`, and what fits is run as a
-whole, at every state. Where no single edit does, the one that sets most gradients right is taken, and the search goes
-on from there.
+Suspects come from `localization`, edits from `vocabulary`; the values that edits give are compared in `trying`, and
+what fits is run as a whole, at every state (`judge`).
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, product
 from types import FrameType
-from typing import Protocol
 
 import numpy as np
 
@@ -22,7 +19,6 @@ from einbackprop.diagnosis.crashes import stopped
 from einbackprop.diagnosis.experiments import (
     Array,
     Both,
-    Experiment,
     Gradients,
     Made,
     Put,
@@ -31,15 +27,14 @@ from einbackprop.diagnosis.experiments import (
     shapes_of,
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
-from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
+from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, value_of
+from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
-MISTAKES = 4
-"""How many are looked for."""
-TIERS = (2.2, 9.9)
-"""Costs of edits: those above the first are tried where none below it is right."""
+TIERS = (Tier(0.0, 2.2), Tier(2.2, np.inf), Tier(0.0, np.inf, deep=True))
+"""Edits are tried in this order: the next where none of those before is right."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
@@ -62,16 +57,6 @@ SPOILING = 0.5
 """The same on a statement that right gradients depend on as well."""
 KEPT, BROKEN = 0.8, -0.4
 """The same on a statement that makes, or does not make, the gradient that the name of its target promises."""
-
-
-class Roles(Protocol):
-    """What values are gradients of, as far as that is known."""
-
-    def is_gradient(self, value: Array) -> bool:
-        """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
-
-    def promised(self, name: str, value: Array) -> bool | None:
-        """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,84 +95,18 @@ def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
     return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
 
 
-class Search:
-    """The search for repairs.
-
-    Parameters
-    ----------
-    experiments : sequence of Experiment
-        Two or more states; at the first, just the wrong gradients are wrong.
-    version : Version
-        The user's source as it is.
-    roles : Roles
-
-    Attributes
-    ----------
-    runs : bool
-        Whether what was tried last gave gradients of the right shapes.
-    unexplained : Suspect or None
-        A statement that is wrong, and for which no edit was found.
-    """
-
-    runs = False
-    unexplained: Suspect | None = None
-
-    def __init__(self, experiments: Sequence[Experiment], version: Version, roles: Roles) -> None:
-        self.experiments, self.version, self.roles = list(experiments), version, roles
-        self.first = self.experiments[0]
-
-    def run(self) -> tuple[list[Repair], Localization]:
-        """The repairs that together set everything right, or as much as was found; and the first localization."""
-        found: list[Repair] = []
-        version, first = self.version, None
-        while len(found) < MISTAKES:
-            localization = Localization(self.first, version)
-            first = first or localization
-            if not localization.wrong:
-                break
-            search = Round(self, localization, version)
-            repair = search.best()
-            if repair is None:
-                self.unexplained = search.likeliest()
-                break
-            found.append(repair)
-            version = version.changed([repair.change])
-        self.version = version
-        return found, first or Localization(self.first, version)
-
-    def works(self, version: Version) -> bool:
-        """Whether every gradient is right at every state."""
-        self.runs = False
-        try:
-            with version.running():
-                first = self.first.run()
-                self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
-                right = not self.first.wrong(first) and all(not e.wrong(e.run()) for e in self.experiments[1:])
-                return right and self.first.keeps_loss()
-        except ValueError:  # it does not compile there
-            return False
-
-    def left(self, version: Version) -> frozenset[str] | None:
-        """The gradients that are wrong at the first state; None if the loss is no longer what it was."""
-        try:
-            with version.running():
-                wrong = self.first.wrong(self.first.run())
-                return wrong if self.first.keeps_loss() else None
-        except ValueError:  # it does not compile there
-            return None
-
-
 class Round:
     """The search for one repair of one version."""
 
-    def __init__(self, search: Search, localization: Localization, version: Version) -> None:
-        self.search, self.localization, self.version = search, localization, version
+    def __init__(self, judge: Judge, localization: Localization, version: Version) -> None:
+        self.judge, self.localization, self.version = judge, localization, version
         self.wrong = localization.wrong
-        self.experiment = search.first
+        self.experiment = judge.first
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
         self._settled: dict[Site, float] = {}
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
+        self._edits: dict[int, list[Edit]] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         before = localization.before or {}
@@ -197,12 +116,20 @@ class Round:
             n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
             for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
-        suspects = [Table(s, self.keeps_shape) for s in localization.suspects()]
+        suspects = [Table(s, self.keeps_shape, self._wanted(s)) for s in localization.suspects()]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
-        self.groups = list(self._by_likelihood())
-        if self._raises:
-            self.groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]]
+        groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]] if self._raises else self._by_likelihood()
+        self.groups = [group for group in groups if group]
+
+    def _wanted(self, suspect: Suspect) -> tuple[int, ...] | None:
+        """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
+        before, shapes = self.localization.before, suspect.made.shapes
+        if before is None or len(suspect.reach) != 1 or len(shapes) != 1:
+            return None
+        (name,) = suspect.reach
+        is_whole = not self.experiment.has_shape(name, before) and list(shapes[0]) == shapes_of(before.get(name))
+        return self.experiment.truth[name].shape if is_whole else None
 
     def _stopped(self) -> Iterator[Table]:
         """The statements at which the code stops, in each of the functions that called one another there."""
@@ -215,10 +142,10 @@ class Round:
                 self._frames[site] = frame
                 yield Table(Suspect(Made(site, 0), self.wrong), False)
 
-    def _evaluate(self, tables: Sequence[Table], limit: float) -> None:
-        """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
+    def _evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
+        """Evaluate the edits of suspects, in the frames of the user's."""
         for table in tables:
-            table.begin(limit)
+            table.begin(tier)
         repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
         self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
         for table in repeated:  # in the frames as they are once what was made before is right
@@ -272,13 +199,15 @@ class Round:
     def best(self) -> Repair | None:
         """The likeliest edit that sets everything right, else the one that sets most right."""
         several = not self._raises and not any(t.suspect.shift is not None for t in self.alone)
-        for limit in TIERS:
+        for tier in TIERS:
             for tables in self.groups:
-                found = self._alone(tables, limit)
+                found = self._alone(tables, tier)
+                if found is None and tier is TIERS[0] and self._likelihood(tables[0].suspect) < 0:
+                    found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
                 if found is not None:
                     return found
-            if several or limit == TIERS[-1]:
-                self._evaluate(self.others, limit)
+            if several or tier is TIERS[-1]:
+                self._evaluate(self.others, tier)
                 self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
                 found = self._partial()
                 if found is not None:
@@ -289,29 +218,30 @@ class Round:
         with self.version.watched_by(watcher):
             return self.experiment.run()
 
-    def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
-        """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
-        self._evaluate(tables, limit)
-        found, bound = None, limit
+    def _alone(self, tables: Sequence[Table], tier: Tier) -> Repair | None:
+        """The likeliest edit of a tier that sets everything right."""
+        tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
+        self._evaluate(tables, tier)
+        found, bound = None, tier.limit
         for way in (self._fitting, self._put):
             repairs = sorted(way(tables, bound), key=lambda r: r.cost)
             self.fitting += repairs
             alone = (r for r in repairs if r.mends >= self.wrong and (found is None or r.cost < bound))
             found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
-            bound = found.cost if found else limit
+            bound = found.cost if found else tier.limit
         return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
         """Whether an edit sets everything right; those with which code that raised goes on are remembered."""
-        works = self.search.works(self.version.changed([repair.change]))
-        if self._raises and self.search.runs:
+        works = self.judge.works(self.version.changed([repair.change]))
+        if self._raises and self.judge.runs:
             self._running.append(repair)
         return works
 
     def _partial(self) -> Repair | None:
         """The edit that sets most of the wrong gradients right, and none wrong."""
         for repair in islice(sorted(self.fitting, key=lambda r: (-len(r.mends), r.cost)), LIKELY):
-            left = self.search.left(self.version.changed([repair.change]))
+            left = self.judge.left(self.version.changed([repair.change]))
             if left is not None and left < self.wrong:
                 return repair
         return min(self._running, key=lambda r: r.cost, default=None)
@@ -350,7 +280,9 @@ class Round:
                 if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
                     found.append(self._repair(table, trial.edit, self.wrong))
         for statement, site, hand in self._statements(tables):
-            for edit in statement_edits(statement, hand):
+            if id(statement) not in self._edits:
+                self._edits[id(statement)] = list(statement_edits(statement, hand))
+            for edit in self._edits[id(statement)]:
                 change = Change((site.file, site.definition), statement, edit.statements)
                 found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
@@ -385,7 +317,7 @@ class Round:
             if table.hand is None:
                 continue
             site = table.suspect.site
-            for statement in (site.statement, *around(site, self.version)):
+            for statement in (site.statement, *self.version.around(site)):
                 if id(statement) not in seen:
                     seen.add(id(statement))
                     yield statement, site, table.hand
@@ -410,7 +342,7 @@ class Round:
         return self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
 
     def _role(self, suspect: Suspect) -> float:
-        value, roles = value_of(suspect), self.search.roles
+        value, roles = value_of(suspect), self.judge.roles
         if value is None:
             return 0.0
         promised = self._promised(suspect)
@@ -427,31 +359,10 @@ class Round:
         value = value_of(suspect)
         if value is None or suspect.made.passes:
             return None
-        return self.search.roles.promised(suspect.site.target, value)
+        return self.judge.roles.promised(suspect.site.target, value)
 
     @cached_property
     def _first_broken(self) -> int:
         """When a statement first made what the name of its target does not say."""
         broken = [t.suspect.made.first for t in (*self.alone, *self.others) if self._promised(t.suspect) is False]
         return min(broken, default=0)
-
-
-def value_of(suspect: Suspect) -> Array | None:
-    """The array that a suspect made, if it made just one."""
-    made = suspect.made
-    return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
-
-
-def around(site: Site, version: Version) -> list[ast.stmt]:
-    """The statements with a body that a statement stands in, within its function, the innermost first."""
-    outer = {
-        id(child): node for node in ast.walk(version.tree((site.file, site.definition)))
-        for child in ast.iter_child_nodes(node)
-    }  # fmt: skip
-    found: list[ast.stmt] = []
-    at = outer.get(id(site.statement))
-    while at is not None and not isinstance(at, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Module):
-        if isinstance(at, ast.stmt):
-            found.append(at)
-        at = outer.get(id(at))
-    return found

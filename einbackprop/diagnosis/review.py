@@ -137,7 +137,7 @@ def reviewed(
     if not compared.wrong <= left or not (told or is_faithful(compared, values)):
         return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
     lines = contained("the lines", partial(lines_of_backward, traced, compared.cotangents), Lines())
-    said = {name: shapes[name] for name in values if name in misshapen - compared.wrong}
+    said = {name: shape for name, shape in shapes.items() if name in misshapen - compared.wrong}
     saying = partial(about_shapes, compared, said, values, lines)
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
     doing("proving")

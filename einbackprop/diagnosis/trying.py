@@ -8,6 +8,7 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -50,6 +51,15 @@ class Trial:
     raw: list[Any] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Tier:
+    """Edits whose cost is above one bound and at most another; deep ones put together several arrays at hand."""
+
+    above: float
+    limit: float
+    deep: bool = False
+
+
 class Table:
     """The edits of one statement's expression, evaluated the likeliest first.
 
@@ -58,6 +68,8 @@ class Table:
     suspect : Suspect
     keeps_shape : bool
         Whether the value must have the shape that it has.
+    wanted : tuple of int, optional
+        The shape that it must have instead.
 
     Attributes
     ----------
@@ -67,37 +79,39 @@ class Table:
         What is at hand at the statement; None before it was run.
     """
 
-    def __init__(self, suspect: Suspect, keeps_shape: bool) -> None:
-        self.suspect, self.keeps_shape = suspect, keeps_shape
+    def __init__(self, suspect: Suspect, keeps_shape: bool, wanted: tuple[int, ...] | None = None) -> None:
+        self.suspect, self.keeps_shape, self.wanted = suspect, keeps_shape, wanted
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
-        self._waiting: list[Edit] = []
+        self._tier = Tier(0.0, 0.0)
         self._seen: set[str] = set()
-        self._limit = 0.0
         self._runs = 0
 
-    def begin(self, limit: float) -> None:
-        """Begin a pass, of the edits whose cost is at most a limit and that were in no pass before."""
-        self.trials, self._runs, self._limit = [], 0, limit
+    def begin(self, tier: Tier) -> None:
+        """Begin a pass, of the edits of a tier."""
+        self.trials, self._runs, self._tier = [], 0, tier
 
     def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
         if self.hand is None:
-            wanted = self.suspect.grown or (np.shape(value) if self.keeps_shape and is_number(value) else None)
+            own = np.shape(value) if self.keeps_shape and is_number(value) else None
+            wanted = self.wanted or self.suspect.grown or own
             self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
-            self._waiting = sorted(expression_edits(self.suspect.site.value, self.hand), key=lambda e: -e.cost)
         if self._runs == 0:
-            self.trials = list(self._candidates(names))
+            self.trials = list(self._candidates(names, self.hand))
         if self._runs < RUNS:
             shapes = shapes_of(value) if self.suspect.grown is None else [self.suspect.grown]
             self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, shapes)]
         self._runs += 1
 
-    def _candidates(self, names: Mapping[str, Any]) -> Iterator[Trial]:
-        compiler = Compiler(self.suspect.site, names)
-        while self._waiting and self._waiting[-1].cost <= self._limit:
-            edit = self._waiting.pop()
+    def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
+        site, tier = self.suspect.site, self._tier
+        compiler = Compiler(site, names)
+        edits = expression_edits(
+            site.value, hand, statement=site.statement, above=tier.above, limit=tier.limit, deep=tier.deep
+        )
+        for edit in sorted(edits, key=lambda edit: edit.cost):
             assert edit.value is not None
             text = ast.dump(edit.value)
             if text not in self._seen:
@@ -114,7 +128,7 @@ class Table:
                 raise
             return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
-        if values is None:
+        if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
             return False
         if self._runs == 0:
             trial.raw.append(made)
@@ -168,7 +182,9 @@ class Compiler:
         if not self._is_harmless(value):
             return None
         tree = ast.Expression(mangled(value, self._site.inside))
-        return compile(tree, self._site.file, "eval", dont_inherit=True)
+        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return compile(tree, self._site.file, "eval", dont_inherit=True)
 
     def _is_harmless(self, node: ast.AST) -> bool:
         known = self._known.get(id(node))

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -62,6 +63,7 @@ class Version:
         self.world, self.trees = world, dict(trees or {})
         self._known: Definitions = {} if known is None else known
         self._watchers: list[Watcher] = []
+        self._failures: list[Exception] = []
         self._plain: dict[tuple[Definition, int], Codes] = {}
         self._hooked: dict[tuple[Definition, int], Codes] = {}
         self._sites: dict[Definition, tuple[Site, ...]] = {}
@@ -102,6 +104,18 @@ class Version:
             trees |= {(file, n): tree for n, tree in enumerate(statements_of_text(text).tree.body)}
         return Version(self.world, trees, self._known)
 
+    def around(self, site: Site) -> list[ast.stmt]:
+        """The statements with a body that a statement stands in, within its function, the innermost first."""
+        tree = self.tree((site.file, site.definition))
+        outer = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        found: list[ast.stmt] = []
+        at = outer.get(id(site.statement))
+        while at is not None and not isinstance(at, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            if isinstance(at, ast.stmt):
+                found.append(at)
+            at = outer.get(id(at))
+        return found
+
     def tree(self, definition: Definition) -> ast.stmt:
         """A definition in this version."""
         file, position = definition
@@ -121,13 +135,16 @@ class Version:
 
     @contextlib.contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
-        """The same, with hooks that ask a watcher what statements are to make."""
+        """The same, with hooks that ask a watcher what statements are to make; what it raises is raised at the end."""
         self._watchers.append(watcher)
+        self._failures.clear()
         try:
             with recoded(self.world, self._hooked_code):
                 yield
         finally:
             self._watchers.pop()
+        if self._failures:
+            raise self._failures[0]
 
     def _code(self, own: CodeType) -> CodeType:
         definition = self._definition(own)
@@ -151,7 +168,7 @@ class Version:
             tree = hooker.hooked(self.tree(definition))
             codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree)
             self._sites.setdefault(definition, tuple(hooker.sites))
-            hook = Hook(self._sites[definition], self._watchers)
+            hook = Hook(self._sites[definition], self._watchers, self._failures)
             self._hooked[key] = {place: filled(code, hook) for place, code in codes.items()}
         return self._hooked[key].get(place_of(own), own)
 
@@ -207,7 +224,9 @@ def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt
     file, _ = definition
     imports = imports_of(statements_of(file).tree)
     try:
-        old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
+        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
+            warnings.simplefilter("ignore", SyntaxWarning)
+            old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
     except (SyntaxError, RecursionError) as error:
         raise ValueError(str(error)) from error
     pairs = list(zip(nested(old), nested(new), strict=False))
@@ -256,9 +275,12 @@ def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt
             setattr(made, name, value)
         return [made]
 
-    (made,) = of(tree)
-    assert isinstance(made, ast.stmt)
-    return made
+    made = of(tree)
+    if len(made) != 1:  # at the top of a file, where one statement must stand
+        body = [part for part in made if isinstance(part, ast.stmt)]
+        made = [ast.fix_missing_locations(ast.copy_location(ast.If(ast.Constant(True), body, []), tree))]
+    assert isinstance(made[0], ast.stmt)
+    return made[0]
 
 
 def located(tree: ast.AST, at: ast.AST) -> ast.AST:

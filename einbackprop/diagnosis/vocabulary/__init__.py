@@ -20,7 +20,7 @@ them, the cheapest first, and where none fits the deep ones, which put together 
         \"""One over what stands there.\"""
         for place in expression.operands:
             new = binary(number(1), "/", place.node)
-            yield expression.edit(place, new, 2.0, f"1 / {place.text} is needed, not {place.text}")
+            yield expression.edit(place, new, 2.0, "1 / {} is needed, not {}", place, place)
 """
 
 from einbackprop.diagnosis.vocabulary.expression import Edit

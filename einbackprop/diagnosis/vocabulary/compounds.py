@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
-from einbackprop.diagnosis.vocabulary.hand import Shape, broadcasts
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, broadcasts
 from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides
-from einbackprop.diagnosis.vocabulary.operands import NEAREST
 from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_in_sum
@@ -44,7 +43,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
             cost = 2.6 + compound.cost + (0.0 if place.outer is None else 0.5)
             for sign in "+-":
                 new = binary(place.node, sign, compound.node)
-                yield expression.edit(place, new, cost, f"a term is missing: {sign} {ast.unparse(compound.node)}")
+                yield expression.edit(place, new, cost, "a term is missing: {} {}", sign, compound.node)
 
 
 def factor_missing(expression: Expression) -> Iterator[Edit]:
@@ -54,8 +53,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
         if (place.is_term or is_in_sum(place)) and is_summable(place):
             for compound in (*found, *more) if place.outer is None else found:
                 new = binary(place.node, "*", compound.node)
-                text = ast.unparse(compound.node)
-                yield expression.edit(place, new, 2.8 + compound.cost, f"the factor {text} is missing")
+                yield expression.edit(place, new, 2.8 + compound.cost, "the factor {} is missing", compound.node)
 
 
 def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
@@ -66,7 +64,7 @@ def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
             times = binary(binary(place.node, "*", parsed(name)), "/", parsed(size))
             over = binary(place.node, "/", binary(parsed(size), "*", parsed(name)))
             for new, text in ((times, f"the factor {name} / {size}"), (over, f"the division by {size} * {name}")):
-                yield expression.edit(place, new, 2.8 + NEAREST * rank, f"{text} is missing")
+                yield expression.edit(place, new, 2.8 + NEAREST * rank, "{} is missing", text)
 
 
 def normalised(expression: Expression) -> Iterator[Edit]:
@@ -75,7 +73,7 @@ def normalised(expression: Expression) -> Iterator[Edit]:
     for axis, kept in ((None, False), (-1, True), (1, True), (0, True), (0, False)):
         total = reduction(expression, "sum", place.node, axis, kept)
         new = binary(place.node, "/", total)
-        yield expression.edit(place, new, 2.5, f"the division by {ast.unparse(total)} is missing")
+        yield expression.edit(place, new, 2.5, "the division by {} is missing", total)
 
 
 def compounds(expression: Expression) -> Iterator[Compound]:

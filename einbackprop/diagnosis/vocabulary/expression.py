@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,12 @@ from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     PRODUCTS,
     SUMS,
-    Numbering,
     attribute,
+    awkward,
     exchanged,
     held_number,
+    is_odd,
+    is_same,
     parsed,
     shallow,
 )
@@ -36,29 +38,71 @@ REDUCTIONS = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True)
+LENGTHS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("zeros", "ones", "empty", "full"), (0, 1)),
+    **dict.fromkeys(("eye", "identity", "arange", "linspace", "rand", "randn", "range"), (0, 9)),
+    **dict.fromkeys(("reshape", "tile", "repeat", "broadcast_to", "resize", "pad", "transpose", "swapaxes", "moveaxis",
+                     "rollaxis", "expand_dims", "squeeze", "roll", "flip", "concatenate", "stack", "split"), (1, 9)),
+}  # fmt: skip
+"""Functions that take a shape, a number of times or an axis, from which argument to which; methods one earlier."""
+LENGTH_KEYWORDS = frozenset({"shape", "newshape", "size", "reps", "repeats", "num", "N", "M", "pad_width"})
+
+
+@dataclass(eq=False, slots=True)
 class Edit:
-    """An expression or a statement written otherwise.
+    """An expression or a statement written otherwise. Thousands are made and few looked at: the rest is made then.
 
     Attributes
     ----------
     cost : float
         How rare the mistake is, and how large the edit: small first.
-    message : str
-        What is wrong, with no full stop.
-    value : ast.expr or None
-        The expression that stands instead, of an edit of an expression.
+    wording : str
+        What is wrong, with no full stop, and with ``{}`` for each of its parts, if it has some.
+    node : ast.expr or None
+        What an edit of an expression puts in its place.
     statements : tuple of ast.stmt
         What stands instead of the statement, of an edit of a statement.
     removed : bool
         Whether nothing is to stand there.
+    parts : tuple
+        Of the message: code, places, texts, and functions that give a text.
+    place : Place or None
+        Where the node stands; None for the whole.
+    changes : mapping of int to ast.expr or None
+        What stands in several places instead, by the ``id`` of what stood there: the node is the expression before.
     """
 
     cost: float
-    message: str
-    value: ast.expr | None = None
+    wording: str
+    node: ast.expr | None = None
     statements: tuple[ast.stmt, ...] = ()
     removed: bool = False
+    parts: tuple[object, ...] = ()
+    place: Place | None = None
+    changes: Mapping[int, ast.expr] | None = None
+
+    @property
+    def message(self) -> str:
+        """What is wrong, with no full stop."""
+        return self.wording.format(*map(said, self.parts)) if self.parts else self.wording
+
+    @property
+    def value(self) -> ast.expr | None:
+        """The expression that stands instead, of an edit of an expression."""
+        if self.changes is not None:
+            self.node, self.changes = exchanged(self.node, self.changes), None
+        if self.place is not None and self.node is not None:
+            self.node, self.place = self.place.put(self.node), None
+        return self.node
+
+
+def said(part: object) -> str:
+    """A part of a message as text."""
+    if isinstance(part, Place):
+        return part.text
+    if isinstance(part, ast.AST):
+        return ast.unparse(part)
+    return str(part() if callable(part) else part)
 
 
 class Place:
@@ -125,30 +169,37 @@ class Expression:
     ----------
     value : ast.expr
     hand : Hand
+    statement : ast.stmt or None
+        The statement that it stands in, if that is known.
     places : list of Place
         Of the values in it. What is called, a module, an axis and an index are none.
     indices : list of Place
         Of what stands in brackets, as in ``x[t]``.
+    lengths : list of Place
+        Of what stands where a function takes a shape, a number of times or an axis, as in ``np.ones(N)``.
     """
 
-    def __init__(self, value: ast.expr, hand: Hand) -> None:
-        self.value, self.hand = value, hand
+    def __init__(self, value: ast.expr, hand: Hand, statement: ast.stmt | None = None) -> None:
+        self.value, self.hand, self.statement = value, hand, statement
         self.places: list[Place] = []
         self.indices: list[Place] = []
-        self._walk(Place(value, None, "", None), False)
+        self.lengths: list[Place] = []
+        self._walk(Place(value, None, "", None), self.places)
 
-    def _walk(self, place: Place, is_index: bool) -> None:
+    def _walk(self, place: Place, found: list[Place]) -> None:
         node = place.node
         if isinstance(node, ast.expr) and not isinstance(node, ast.Starred) and not is_method(place):
-            (self.indices if is_index else self.places).append(place)
+            found.append(place)
         is_entry = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and place.text in self.known
         if isinstance(node, ast.JoinedStr | ast.Lambda) or is_entry:
             return
         for field, part in ast.iter_fields(node):
             for index, item in enumerate(part) if isinstance(part, list) else [(None, part)]:
                 if self._is_value(place, field, item):
-                    below = Place(item, place, field, index)
-                    self._walk(below, is_index or (field == "slice" and isinstance(node, ast.Subscript)))
+                    is_index = field == "slice" and isinstance(node, ast.Subscript)
+                    is_length = found is self.places and self._takes_length(node, item, index)
+                    below = self.indices if is_index else self.lengths if is_length else found
+                    self._walk(Place(item, place, field, index), below)
 
     def _is_value(self, place: Place, field: str, item: Any) -> bool:
         """Whether a part of the node at a place is one of values, or leads to some."""
@@ -164,6 +215,17 @@ class Expression:
         if isinstance(node, ast.Attribute) and not (is_method(place) or node.attr in OF_ARRAYS):
             return False
         return not isinstance(getattr(item, "ctx", None), ast.Store) and field != "returns"
+
+    def _takes_length(self, node: Any, argument: ast.AST, index: int | None) -> bool:
+        """Whether a call takes a shape, a number of times or an axis in one of its arguments."""
+        if isinstance(argument, ast.keyword):
+            return argument.arg in LENGTH_KEYWORDS
+        if not isinstance(node, ast.Call) or argument is node.func or index is None:
+            return False
+        is_method = isinstance(node.func, ast.Attribute) and not self.is_of_numpy(node.func)
+        name = self.called(node) or getattr(node.func, "id", "")
+        first, end = LENGTHS.get(name, (0, 0))
+        return first - is_method <= index < end
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -202,13 +264,13 @@ class Expression:
 
     @cached_property
     def calls(self) -> list[Place]:
-        """The places of calls, those in indices too."""
-        return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.Call)]
+        """The places of calls, those in indices and in shapes too."""
+        return [place for place in (*self.places, *self.indices, *self.lengths) if isinstance(place.node, ast.Call)]
 
     @cached_property
     def products(self) -> list[Place]:
         """The places of a * b, a / b, a + b and the like."""
-        return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.BinOp)]
+        return [place for place in (*self.places, *self.indices, *self.lengths) if isinstance(place.node, ast.BinOp)]
 
     def near(self, place: Place) -> list[tuple[str, Shape]]:
         """The arrays to try at a place, with their shapes: all for the whole and its terms, fewer the more places."""
@@ -231,13 +293,35 @@ class Expression:
         """Whether a node is a call of a function of NumPy's, not of a method."""
         return isinstance(node, ast.Call) and self.is_of_numpy(node.func)
 
-    def edit(self, place: Place, new: ast.expr, cost: float, message: str) -> Edit:
+    def edit(self, place: Place, new: ast.expr, cost: float, wording: str, *parts: object) -> Edit:
         """The edit that puts a node at a place."""
-        return Edit(cost + DEEPER * place.depth, message, place.put(new))
+        return Edit(cost + DEEPER * place.depth, wording, new, parts=parts, place=place)
 
-    def everywhere(self, changes: dict[int, ast.expr], cost: float, message: str) -> Edit:
+    def everywhere(self, changes: Mapping[int, ast.expr], cost: float, wording: str, *parts: object) -> Edit:
         """The edit that puts nodes in the places of several, given by ``id``."""
-        return Edit(cost, message, exchanged(self.value, changes))
+        return Edit(cost, wording, self.value, parts=parts, changes=changes)
+
+    @cached_property
+    def own(self) -> frozenset[int]:
+        """The nodes of the expression, each by its ``id``."""
+        return frozenset(id(node) for node in ast.walk(self.value))
+
+    def is_sound(self, edit: Edit) -> bool:
+        """Whether an edit changes something, and adds nothing that nobody writes, such as ``--x`` and ``x * 1``."""
+        new, place = edit.node, edit.place
+        if place is None or new is None:
+            return True
+        if is_same(new, place.node) or is_odd(new, self.own):
+            return False
+        while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):
+            changed = shallow(place.parent)
+            setattr(changed, place.field, new)
+            if awkward(changed) not in ("", awkward(place.parent)):
+                return False
+            if not isinstance(changed, ast.UnaryOp):
+                break
+            new, place = changed, place.outer
+        return True
 
 
 Kind = Callable[[Expression], Iterable[Edit]]
@@ -254,16 +338,3 @@ def axes(expression: Expression, node: ast.Call) -> list[ast.expr]:
     found = node.args[at : at + 1] if expression.called(node) in REDUCTIONS else []
     parts = found[0].elts if found and isinstance(found[0], ast.Tuple) else found
     return found if all(type(held_number(part)) is int for part in parts) else []
-
-
-def distinct(edits: Iterable[Edit], value: ast.expr) -> Iterator[Edit]:
-    """The edits that differ from an expression and from one another, each at its lowest cost; none that is awkward."""
-    numbering = Numbering()
-    own, awkward = numbering.of(value)
-    best: dict[int, Edit] = {}
-    for edit in edits:
-        assert edit.value is not None
-        key, odd = numbering.of(edit.value)
-        if key != own and (not odd or odd <= awkward) and (key not in best or edit.cost < best[key].cost):
-            best[key] = edit
-    return iter(best.values())

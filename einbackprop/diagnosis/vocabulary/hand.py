@@ -15,8 +15,10 @@ import numpy as np
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 14, 8, 10
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 20, 8, 10
 Shape = tuple[int, ...]
+NEAREST, UNUSED = 0.01, 0.5
+"""What each step further away costs among the names at hand; how much less, one that nothing else reads."""
 ENTRIES, MOST = 4, 24
 """Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
 
@@ -43,6 +45,8 @@ class Hand:
         What the code calls NumPy.
     wanted : tuple of int or None
         The shape that the value should have, if it is known. What does not broadcast to it is not tried.
+    unused : frozenset of str
+        Names that the function binds and reads nowhere: one of them may be what was meant.
     """
 
     shapes: Mapping[str, Shape]
@@ -53,6 +57,11 @@ class Hand:
     others: tuple[str, ...] = ()
     numpy: str = "np"
     wanted: Shape | None = None
+    unused: frozenset[str] = frozenset()
+
+    def distance(self, name: str, rank: int) -> float:
+        """What an array costs that stands at a place among those at hand: little for one that is read nowhere."""
+        return NEAREST * rank - (UNUSED if name in self.unused else 0.0)
 
     def fits(self, name: str) -> bool:
         """Whether an array can be a factor or a term of the value that is wanted."""
@@ -117,6 +126,7 @@ def hand_of(
         tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
+        unread(code),
     )
 
 
@@ -129,6 +139,15 @@ def spellings(code: ast.AST) -> dict[str, ast.expr]:
     found = [node for node in ast.walk(code) if isinstance(node, OPERANDS) or is_length(node)]
     kept = [node for node in found if not (isinstance(node, ast.Attribute) and node.attr == "T")]
     return {ast.unparse(node): node for node in kept if isinstance(node, ast.expr)}
+
+
+@lru_cache(maxsize=256)
+def unread(code: ast.AST) -> frozenset[str]:
+    """The names that a function binds, its parameters too, and reads nowhere."""
+    names = [node for node in ast.walk(code) if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    bound = {node.id for node in names} | {node.arg for node in ast.walk(code) if isinstance(node, ast.arg)}
+    return frozenset(bound - read - counters(code))
 
 
 @lru_cache(maxsize=256)

@@ -22,26 +22,27 @@ from einbackprop.diagnosis.vocabulary.trees import (
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
 NEAR = 6
+TRANSPOSED = "{} must be transposed here: {}.T"
 
 
 def transposed(expression: Expression) -> Iterator[Edit]:
     """The transpose of an operand, of what a call makes, or of the whole; of several axes, the last two swapped."""
     for place in expression.places:
         shape = expression.shape(place)
-        compound = isinstance(place.node, ast.BinOp | ast.UnaryOp)
+        compound = isinstance(place.node, ast.BinOp | ast.UnaryOp | ast.Compare)
         if isinstance(place.node, ast.Constant | ast.Tuple) or is_transposed(place.parent) or len(shape or "ab") < 2:
             continue
         cost = 1.0 if in_matrix_product(expression, place) else 1.5 + 0.5 * compound
         text = f"({place.text})" if compound else place.text
         if shape is None or len(shape) == 2:
-            yield expression.edit(place, attribute(place.node, "T"), cost, f"{text} must be transposed here: {text}.T")
+            yield expression.edit(place, attribute(place.node, "T"), cost, TRANSPOSED, text, text)
         if shape is None or len(shape) > 2:
             swap = call(attribute(place.node, "swapaxes"), [number(-1), number(-2)])
-            yield expression.edit(place, swap, cost + 0.4, f"the last two axes of {text} must be swapped here")
+            yield expression.edit(place, swap, cost + 0.4, "the last two axes of {} must be swapped here", text)
         if shape is not None and len(shape) in (3, 4):
             for order in permutations(range(len(shape))):
                 turned = call(attribute(place.node, "transpose"), [number(n) for n in order])
-                yield expression.edit(place, turned, cost + 1.2, f"the axes of {text} must lie as {order} here")
+                yield expression.edit(place, turned, cost + 1.2, "the axes of {} must lie as {} here", text, order)
 
 
 def not_transposed(expression: Expression) -> Iterator[Edit]:
@@ -50,7 +51,7 @@ def not_transposed(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if is_transposed(node):
             inner = transposed_value(expression, node)
-            yield expression.edit(place, inner, 1.0, f"{ast.unparse(inner)} must not be transposed here")
+            yield expression.edit(place, inner, 1.0, "{} must not be transposed here", inner)
         orders = [arg for arg in getattr(node, "args", ()) if isinstance(arg, ast.Tuple)]
         listed = expression.called(node) == "transpose" and not expression.is_numpy(node) and len(node.args) > 2
         if expression.called(node) == "transpose" and (listed or orders):
@@ -58,8 +59,8 @@ def not_transposed(expression: Expression) -> Iterator[Edit]:
             for order in permutations(axes):
                 args = [*order] if listed else [a if a is not orders[0] else ast.Tuple([*order], ast.Load())
                                                 for a in node.args]  # fmt: skip
-                said = ", ".join(ast.unparse(axis) for axis in order)
-                yield expression.edit(place, ast.Call(node.func, args, []), 1.2, f"the axes must lie as {said} here")
+                new, said = ast.Call(node.func, args, []), ast.Tuple([*order], ast.Load())
+                yield expression.edit(place, new, 1.2, "the axes must lie as {} here", said)
 
 
 def reordered(expression: Expression) -> Iterator[Edit]:
@@ -71,7 +72,7 @@ def reordered(expression: Expression) -> Iterator[Edit]:
             cost = 1.0 if isinstance(node.op, ast.MatMult) else 1.7
             if isinstance(node.op, ast.Sub):  # of 1 - h, the order is seldom what is wrong
                 cost = 0.85 if held_number(node.left) is None else 1.3
-            yield expression.edit(place, new, cost, f"{ast.unparse(new)} is needed, not {place.text}")
+            yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)
         for one, two in combinations(range(len(node.args)), 2):
@@ -79,10 +80,10 @@ def reordered(expression: Expression) -> Iterator[Edit]:
             args[one], args[two] = args[two], args[one]
             if called not in COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in args):
                 new = ast.Call(node.func, args, node.keywords)
-                yield expression.edit(place, new, 1.1 + 0.2 * (two - one), f"{ast.unparse(new)} is needed")
+                yield expression.edit(place, new, 1.1 + 0.2 * (two - one), "{} is needed", new)
         if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
             new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
-            yield expression.edit(place, new, 1.0, f"{ast.unparse(new)} is needed, not {place.text}")
+            yield expression.edit(place, new, 1.0, "{} is needed, not {}", new, place)
 
 
 def regrouped(expression: Expression) -> Iterator[Edit]:
@@ -91,10 +92,10 @@ def regrouped(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if isinstance(node.right, ast.BinOp) and strength(node.op) and strength(node.right.op):
             new = ast.BinOp(ast.BinOp(node.left, node.op, node.right.left), node.right.op, node.right.right)
-            yield expression.edit(place, new, 1.6, f"{ast.unparse(new)} is needed: parentheses stand wrong")
+            yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)
         if isinstance(node.left, ast.BinOp) and strength(node.op) and strength(node.left.op):
             new = ast.BinOp(node.left.left, node.left.op, ast.BinOp(node.left.right, node.op, node.right))
-            yield expression.edit(place, new, 1.6, f"{ast.unparse(new)} is needed: parentheses stand wrong")
+            yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)
 
 
 def strength(operator: ast.operator) -> int:
@@ -108,10 +109,10 @@ def reordered_and_transposed(expression: Expression) -> Iterator[Edit]:
         sides = matrix_sides(expression, place.node)
         for left, right in flips(*sides[::-1]) if sides else ():
             new = matrix_product(place.node, left, right)
-            yield expression.edit(place, new, 1.7, f"{ast.unparse(new)} is needed, not {place.text}")
+            yield expression.edit(place, new, 1.7, "{} is needed, not {}", new, place)
         for left, right in flips(*sides)[-1:] if sides else ():
             new = matrix_product(place.node, left, right)
-            yield expression.edit(place, new, 1.5, f"{ast.unparse(new)} is needed, not {place.text}")
+            yield expression.edit(place, new, 1.5, "{} is needed, not {}", new, place)
 
 
 def einsum_letters(expression: Expression) -> Iterator[Edit]:
@@ -122,7 +123,7 @@ def einsum_letters(expression: Expression) -> Iterator[Edit]:
         if expression.called(node) == "einsum" and first is not None and isinstance(first.value, str):
             for text, cost in other_subscripts(first.value):
                 new = ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords)
-                yield expression.edit(place, new, cost, f"'{text}' is needed, not '{first.value}'")
+                yield expression.edit(place, new, cost, "'{}' is needed, not '{}'", text, first.value)
 
 
 def broadcast(expression: Expression) -> Iterator[Edit]:
@@ -138,12 +139,12 @@ def broadcast(expression: Expression) -> Iterator[Edit]:
                 index = ast.Tuple([*([every] * at), none, *([every] * (axes - at))], ast.Load())
                 new = subscript(place.node, index)
                 cost = 1.8 if shape is not None and axes == 1 else 2.5 + 0.1 * axes
-                yield expression.edit(place, new, cost, f"an axis is missing: {ast.unparse(new)}")
+                yield expression.edit(place, new, cost, "an axis is missing: {}", new)
         for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term or shape else ()):
             like = call(attribute(place.node, "reshape"), [attribute(parsed(name), "shape")])
             if name != place.text and shape != expression.hand.shapes[name]:
-                message = f"{place.text} must be reshaped to the shape of {name}"
-                yield expression.edit(place, like, 2.0 + 0.02 * rank, message)
+                message = "{} must be reshaped to the shape of {}"
+                yield expression.edit(place, like, 2.0 + 0.02 * rank, message, place, name)
 
 
 def reshaped(expression: Expression) -> Iterator[Edit]:
@@ -152,12 +153,12 @@ def reshaped(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if expression.called(node) in ("reshape", "ravel", "flatten", "squeeze"):
             inner = node.args[0] if expression.is_numpy(node) else node.func.value
-            yield expression.edit(place, inner, 1.8, f"{ast.unparse(inner)} must not be reshaped here")
+            yield expression.edit(place, inner, 1.8, "{} must not be reshaped here", inner)
         if expression.called(node) == "reshape":
             kept = node.args[:1] if expression.is_numpy(node) else []
             for rank, name in enumerate([*expression.hand.shapes][: 2 * NEAR]):
                 new = ast.Call(node.func, [*kept, attribute(parsed(name), "shape")], node.keywords)
-                yield expression.edit(place, new, 1.5 + 0.02 * rank, f"the shape must be that of {name} here")
+                yield expression.edit(place, new, 1.5 + 0.02 * rank, "the shape must be that of {} here", name)
 
 
 def is_transposed(node: ast.AST | None) -> bool:

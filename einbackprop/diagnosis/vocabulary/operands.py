@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
+from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
 
-NEAREST = 0.01
-"""What each step further away costs among the names at hand."""
+IDLE: Mapping[type[Any], tuple[int, ...]] = {
+    ast.Mult: (1,), ast.Div: (1,), ast.Pow: (1,), ast.FloorDiv: (1,), ast.Add: (0,), ast.Sub: (0,),
+}  # fmt: skip
+"""The number that says nothing at the right of an operator."""
 
 
 def replaced(expression: Expression) -> Iterator[Edit]:
     """Another operand in the place of one; of a number, another number."""
     for place in (*expression.operands, *numbers(expression)):
         for name, cost in names_for(expression, place):
-            yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
+            yield expression.edit(place, parsed(name), cost, "{} must stand here, not {}", name, place)
 
 
 def replaced_everywhere(expression: Expression) -> Iterator[Edit]:
@@ -26,7 +30,7 @@ def replaced_everywhere(expression: Expression) -> Iterator[Edit]:
     for places in same_text(expression).values():
         for name, cost in names_for(expression, places[0]) if len(places) > 1 else ():
             changes = {id(place.node): parsed(name) for place in places}
-            yield expression.everywhere(changes, cost + 0.1, f"{name} must stand here, not {places[0].text}")
+            yield expression.everywhere(changes, cost + 0.1, "{} must stand here, not {}", name, places[0])
 
 
 def replaced_and_transposed(expression: Expression) -> Iterator[Edit]:
@@ -40,7 +44,7 @@ def replaced_and_transposed(expression: Expression) -> Iterator[Edit]:
             if len(expression.hand.shapes.get(name, ())) == 2:
                 new = parsed(name) if is_transposed else attribute(parsed(name), "T")
                 text = name if is_transposed else f"{name}.T"
-                yield expression.edit(at, new, cost + 0.9, f"{text} must stand here, not {at.text}")
+                yield expression.edit(at, new, cost + 0.9, "{} must stand here, not {}", text, at)
 
 
 def named(expression: Expression) -> Iterator[Edit]:
@@ -49,14 +53,14 @@ def named(expression: Expression) -> Iterator[Edit]:
         if isinstance(place.node, ast.BinOp | ast.Call | ast.UnaryOp) and held_number(place.node) is None:
             for rank, (name, shape) in enumerate(expression.near(place)):
                 cost = 2.6 + NEAREST * rank + (0.0 if shape else 0.5)
-                yield expression.edit(place, parsed(name), cost, f"{name} must stand here, not {place.text}")
+                yield expression.edit(place, parsed(name), cost, "{} must stand here, not {}", name, place)
 
 
 def swapped(expression: Expression) -> Iterator[Edit]:
     """Two operands in each other's place."""
     for (one, first), (two, second) in combinations(same_text(expression).items(), 2):
         changes = {id(p.node): second[0].node for p in first} | {id(p.node): first[0].node for p in second}
-        yield expression.everywhere(changes, 1.6, f"{one} and {two} stand the wrong way round")
+        yield expression.everywhere(changes, 1.6, "{} and {} stand the wrong way round", one, two)
 
 
 def left_out(expression: Expression) -> Iterator[Edit]:
@@ -66,10 +70,10 @@ def left_out(expression: Expression) -> Iterator[Edit]:
         for keyword in node.keywords:
             rest = ast.Call(node.func, node.args, [k for k in node.keywords if k is not keyword])
             if keyword.arg not in ("axis", "keepdims", None):
-                yield expression.edit(place, rest, 1.9, f"{ast.unparse(keyword)} is too much here")
+                yield expression.edit(place, rest, 1.9, "{} is too much here", keyword)
         if len(node.args) > 1:
             rest = ast.Call(node.func, node.args[:-1], node.keywords)
-            yield expression.edit(place, rest, 2.8, f"the argument {ast.unparse(node.args[-1])} is too much")
+            yield expression.edit(place, rest, 2.8, "the argument {} is too much", node.args[-1])
 
 
 def copied(expression: Expression) -> Iterator[Edit]:
@@ -78,7 +82,7 @@ def copied(expression: Expression) -> Iterator[Edit]:
         if place.outer is None or place.is_argument:
             new = call(attribute(place.node, "copy"), [])
             cost = 1.6 if place.outer is None else 2.4
-            yield expression.edit(place, new, cost, f"a copy is needed here: {place.text}.copy()")
+            yield expression.edit(place, new, cost, "a copy is needed here: {}.copy()", place)
 
 
 def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float]]:
@@ -89,12 +93,16 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     is_base = isinstance(place.parent, ast.Subscript) and place.field == "value"
     is_object = text in hand.others
     pool = (*expression.bound, *hand.shapes, *hand.others) if not is_length(place) else ()
+    if is_idle(expression, place):
+        yield from ((size, 0.7 + 0.1 * (not hand.is_count(size)) + NEAREST * n) for n, size in enumerate(hand.sizes))
+        yield from ((name, 0.9 + hand.distance(name, n)) for n, name in enumerate(hand.shapes) if hand.fits(name))
+        return
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
         apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number
         apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
         apart += 0.0 if is_object else 0.6 * (name in hand.others)
         if name != text:
-            yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + NEAREST * rank
+            yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + hand.distance(name, rank)
     for rank, name in enumerate((*hand.sizes, *hand.literals)):
         if name != text and not is_object:
             apart = 0.6 if is_constant else 0.4 * unlikeness(name, text) if is_number else 1.5
@@ -105,6 +113,16 @@ def numbers(expression: Expression) -> list[Place]:
     """The places of numbers in an expression, a minus before one not counted."""
     return [place for place in expression.places if isinstance(place.node, ast.Constant)
             and held_number(place.node) is not None]  # fmt: skip
+
+
+def is_idle(expression: Expression, place: Place) -> bool:
+    """Whether a place is that of a number that says nothing: 1 as a factor, divisor or exponent, 0 as a term."""
+    above = place.parent or expression.statement
+    operator = getattr(above, "op", None)
+    if place.outer is None and not isinstance(above, ast.AugAssign):
+        return False
+    either = isinstance(operator, ast.Mult | ast.Add) or place.field != "left"
+    return either and held_number(place.node) in IDLE.get(type(operator), ())
 
 
 def is_length(place: Place) -> bool:
@@ -148,7 +166,9 @@ def unlikeness(one: str, two: str) -> float:
     shorter = min(len(one), len(two))
     start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
     end = next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
-    return 1 - 2 * (start + end) / (len(one) + len(two))
+    apart = 1 - 2 * (start + end) / (len(one) + len(two))
+    by_a_letter = shorter > 1 and max(len(one), len(two)) - start - end == 1
+    return min(apart, 0.25) if by_a_letter else apart
 
 
 KINDS: tuple[Kind, ...] = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import partial
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
-from einbackprop.diagnosis.vocabulary.operands import NEAREST
-from einbackprop.diagnosis.vocabulary.scaling import scalable
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
 from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, number, parsed
 
 SLOPES = (
@@ -26,7 +27,7 @@ NEAR = 10
 
 def derivative_missing(expression: Expression) -> Iterator[Edit]:
     """The derivative of a pointwise function as a factor more, from what it gave or took."""
-    own = set(expression.known) & {place.text for place in expression.operands}
+    own, hand = expression.known & expression.spelled, expression.hand
     for place in scalable(expression):
         cost = 1.5 if place.outer is None else 1.9 if place.is_term else 2.2
         names = [name for name, shape in expression.near(place) if shape][:NEAR]
@@ -34,15 +35,14 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
             for slope, function, more in slopes(expression, name) if place.text != name or place.outer is None else ():
                 if more >= USUAL and not place.is_term:
                     continue
-                new = times(place.node, slope)
-                price = cost + more + NEAREST * rank + (0.1 if name in own else 0.0)
-                text = slope_text(slope)
-                yield expression.edit(place, new, price, f"the derivative {function} is missing: multiply by {text}")
+                new, text = times(place.node, slope), partial(slope_text, slope)
+                price = cost + more + hand.distance(name, rank) + (0.1 if name in own else 0.0)
+                yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
         for rank, name in enumerate(names[: NEAR // 2]):
-            for function in expression.hand.functions:
-                new = binary(place.node, "*", call(parsed(function), [parsed(name)]))
-                message = f"the factor {function}({name}) is missing"
-                yield expression.edit(place, new, cost + 0.4 + NEAREST * rank, message)
+            for function in hand.functions:
+                factor = call(parsed(function), [parsed(name)])
+                new, price = binary(place.node, "*", factor), cost + 0.4 + NEAREST * rank
+                yield expression.edit(place, new, price, "the factor {} is missing", factor)
 
 
 def other_derivative(expression: Expression) -> Iterator[Edit]:
@@ -60,18 +60,17 @@ def other_derivative(expression: Expression) -> Iterator[Edit]:
             continue
         for name in near:
             for slope, function, more in slopes(expression, name):
-                message = f"{slope_text(slope)} is needed, not {place.text}"
-                if function and formula:
-                    message += f": the derivative {function}"
-                cost, parent = 1.6 + more + 0.2 * (not formula), place.parent
+                reason = f": the derivative {function}" if function and formula else ""
+                said = "{} is needed, not {}{}", partial(slope_text, slope), place, reason
+                cost, parent = 1.2 + more + 0.6 * (not formula), place.parent
                 if place.outer is not None and place.field == "right" and isinstance(parent.op, ast.Mult):
-                    yield expression.edit(place.outer, times(parent.left, slope), cost, message)
+                    yield expression.edit(place.outer, times(parent.left, slope), cost, *said)
                 else:
-                    yield expression.edit(place, slope, cost, message)
+                    yield expression.edit(place, slope, cost, *said)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and held_number(node.left) == 1:
-            right = ast.unparse(node.right)
-            yield expression.edit(place, node.right, 1.4, f"{right} is needed, not {place.text}")
-            yield expression.edit(place, binary(number(1), "+", node.right), 1.6, f"1 + {right} is needed")
+            right = node.right
+            yield expression.edit(place, node.right, 1.4, "{} is needed, not {}", right, place)
+            yield expression.edit(place, binary(number(1), "+", node.right), 1.6, "1 + {} is needed", right)
 
 
 def functions(expression: Expression) -> Iterator[Edit]:
@@ -81,10 +80,10 @@ def functions(expression: Expression) -> Iterator[Edit]:
         node = place.node
         function = ast.unparse(node.func)
         if len(node.args) == 1 and not isinstance(node.args[0], ast.Starred | ast.GeneratorExp):
-            yield expression.edit(place, node.args[0], 1.5, f"{function} is too much here")
+            yield expression.edit(place, node.args[0], 1.5, "{} is too much here", function)
         for other in hand.functions if function in hand.functions else ():
             new = ast.Call(parsed(other), node.args, node.keywords)
-            yield expression.edit(place, new, 1.3, f"{other} is needed, not {function}")
+            yield expression.edit(place, new, 1.3, "{} is needed, not {}", other, function)
     for place in expression.places:
         node = place.node
         if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict) or held_number(node) is not None:
@@ -92,10 +91,10 @@ def functions(expression: Expression) -> Iterator[Edit]:
         cost = 2.0 if place in expression.operands else 2.3
         for function in hand.functions:
             new = call(parsed(function), [node])
-            yield expression.edit(place, new, cost, f"{function} of {place.text} is needed")
+            yield expression.edit(place, new, cost, "{} of {} is needed", function, place)
         for function, more in FUNCTIONS.items():
             new = call(expression.function(function), [node])
-            yield expression.edit(place, new, cost + more, f"{function} of {place.text} is needed")
+            yield expression.edit(place, new, cost + more, "{} of {} is needed", function, place)
 
 
 def comparison(expression: Expression) -> Iterator[Edit]:
@@ -103,25 +102,25 @@ def comparison(expression: Expression) -> Iterator[Edit]:
     for place in (*expression.places, *expression.indices):
         node = place.node
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            left, right = ast.unparse(node.left), ast.unparse(node.comparators[0])
+            left, right = node.left, node.comparators[0]
             for kind in COMPARISONS if isinstance(node.ops[0], COMPARISONS) else ():
                 new: ast.expr = ast.Compare(node.left, [kind()], node.comparators)
                 cost = 1.1 if near_comparison(kind, type(node.ops[0])) else 1.4
-                yield expression.edit(place, new, cost, f"{left} {SIGNS[kind]} {right} is needed, not {place.text}")
+                yield expression.edit(place, new, cost, "{} {} {} is needed, not {}", left, SIGNS[kind], right, place)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
-            yield expression.edit(place, node.operand, 1.2, f"{ast.unparse(node.operand)} is needed, not its opposite")
+            yield expression.edit(place, node.operand, 1.2, "{} is needed, not its opposite", node.operand)
         elif isinstance(node, ast.BoolOp):
             other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
             yield expression.edit(place, ast.BoolOp(other, node.values), 1.4, "and stands for or, or or for and")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
             flipped = ast.BinOp(node.left, ast.BitOr() if isinstance(node.op, ast.BitAnd) else ast.BitAnd(), node.right)
-            yield expression.edit(place, flipped, 1.4, f"{ast.unparse(flipped)} is needed")
+            yield expression.edit(place, flipped, 1.4, "{} is needed", flipped)
         elif isinstance(node, ast.IfExp):
             new = ast.IfExp(node.test, node.orelse, node.body)
             yield expression.edit(place, new, 1.4, "the two cases stand the wrong way round")
         elif isinstance(node, ast.Name) and node.id in expression.hand.shapes:
             opposite = ast.UnaryOp(ast.Invert(), node)
-            yield expression.edit(place, opposite, 2.2, f"the opposite of {node.id} is needed: ~{node.id}")
+            yield expression.edit(place, opposite, 2.2, "the opposite of {} is needed: ~{}", node.id, node.id)
 
 
 def slopes(expression: Expression, name: str) -> Iterator[tuple[ast.expr, str, float]]:
@@ -141,13 +140,6 @@ def slope_text(slope: ast.expr) -> str:
     """A derivative as it stands as a factor."""
     text = ast.unparse(slope)
     return text if isinstance(slope, ast.Call) or isinstance(getattr(slope, "op", None), ast.Mult) else f"({text})"
-
-
-def is_slope(node: ast.BinOp) -> bool:
-    """Whether a node looks like a derivative of something: ``1 - x``, ``1 - x ** 2``, ``x * (1 - x)``."""
-    if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.BinOp):
-        return is_slope(node.right)
-    return isinstance(node.op, ast.Sub | ast.Add) and held_number(node.left) == 1
 
 
 def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:

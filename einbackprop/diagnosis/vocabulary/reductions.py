@@ -30,13 +30,13 @@ def other_axis(expression: Expression) -> Iterator[Edit]:
             assert axis is not None
             cost = 1.0 + 0.06 * rank
             new = with_axis(expression, node, parsed(text))
-            yield expression.edit(place, new, cost, f"axis {text} is needed, not {ast.unparse(axis)}")
+            yield expression.edit(place, new, cost, "axis {} is needed, not {}", text, axis)
         if axis is not None:
             yield expression.edit(place, with_axis(expression, node, None), 1.5, "the axis is too much: all is needed")
         elif expression.called(node) in REDUCTIONS:
             for text in AXES[:9]:
                 new = with_axis(expression, node, parsed(text))
-                yield expression.edit(place, new, 1.2, f"{expression.called(node)} over axis {text} only is needed")
+                yield expression.edit(place, new, 1.2, "{} over axis {} only is needed", expression.called(node), text)
 
 
 def keepdims(expression: Expression) -> Iterator[Edit]:
@@ -60,7 +60,7 @@ def kin(expression: Expression) -> Iterator[Edit]:
                 new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
                 usual = (("mean", "sum"), ("max", "min"), ("min", "max"), ("argmax", "argmin"), ("argmin", "argmax"))
                 cost = 1.0 if (called, other) in usual else 1.15 if other == "mean" else 1.4
-                yield expression.edit(place, new, cost, f"{other} is needed, not {called}")
+                yield expression.edit(place, new, cost, "{} is needed, not {}", other, called)
 
 
 def sum_missing(expression: Expression) -> Iterator[Edit]:
@@ -76,10 +76,10 @@ def sum_missing(expression: Expression) -> Iterator[Edit]:
             for kept in (False, True):
                 said = f"axis {axis}" + (", keepdims=True" if kept else "")
                 new = reduction(expression, "sum", node, axis, kept)
-                yield expression.edit(place, new, cost + more + 0.4 * kept, f"the sum over {said} is missing")
+                yield expression.edit(place, new, cost + more + 0.4 * kept, "the sum over {} is missing", said)
         for axis, more in MISSING_AXES[:2]:
             new = reduction(expression, "mean", node, axis, False)
-            yield expression.edit(place, new, cost + more + 0.7, f"the mean over axis {axis} is missing")
+            yield expression.edit(place, new, cost + more + 0.7, "the mean over axis {} is missing", axis)
         whole = reduction(expression, "sum", node, None, False)
         yield expression.edit(place, whole, cost + 0.6, "the sum over everything is missing")
 
@@ -90,7 +90,7 @@ def sum_too_many(expression: Expression) -> Iterator[Edit]:
         node, called = place.node, expression.called(place.node)
         if called in REDUCTIONS and not (expression.is_numpy(node) and not node.args):
             inner = node.args[0] if expression.is_numpy(node) else node.func.value
-            yield expression.edit(place, inner, 1.5, f"the {called} of {ast.unparse(inner)} is too much here")
+            yield expression.edit(place, inner, 1.5, "the {} of {} is too much here", called, inner)
 
 
 def reduction(expression: Expression, name: str, node: ast.expr, axis: int | None, kept: bool) -> ast.Call:

@@ -6,23 +6,28 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations
 
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.layout import matrix_sides
-from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
+from einbackprop.diagnosis.vocabulary.operands import numbers
+from einbackprop.diagnosis.vocabulary.reductions import is_reduced
 from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
     SIGNS,
     SUMS,
     binary,
     call,
     held_number,
     is_minus,
+    is_same,
     multiplied,
     negated,
     number,
     parsed,
 )
 
-NEAR = 8
+NEAR, FEW = 8, 4
+MEAN = "the 1/{} of the mean is missing"
 POWERS = (2, 3, 0.5, -0.5, -1, -1.5, -2, 1.5)
 INSTEAD = {"*": (("@", 1.3), ("/", 1.4)), "@": (("*", 1.3),), "/": (("*", 1.3), ("//", 2.4)), "//": (("/", 2.0),),
            "**": (("*", 1.8),), "+": (("*", 2.0),), "-": (("*", 2.0),)}  # fmt: skip
@@ -35,59 +40,127 @@ def sign(expression: Expression) -> Iterator[Edit]:
         if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Compare) or held_number(node) is not None:
             continue
         if is_minus(node):
-            yield expression.edit(place, node.operand, 0.9, f"the sign of {ast.unparse(node.operand)} is wrong")
+            yield expression.edit(place, node.operand, 0.9, "the sign of {} is wrong", node.operand)
         elif place.outer is None or place.is_argument or is_first_term(place):
             cost = 1.0 if place.outer is None else 1.5
-            what = place.text if len(place.text) < 40 else "this"
-            yield expression.edit(place, negated(node), cost, f"the sign of {what} is wrong")
+            yield expression.edit(place, negated(node), cost, "the sign of {} is wrong", place)
         if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
             flipped = ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
-            yield expression.edit(place, flipped, 1.0, f"the sign of {ast.unparse(node.right)} is wrong")
+            yield expression.edit(place, flipped, 1.0, "the sign of {} is wrong", node.right)
 
 
 def factor_missing(expression: Expression) -> Iterator[Edit]:
-    """A factor or a divisor more, of the whole, a term, or what stands in a product."""
-    for place in scalable(expression):
-        cost = 0.0 if place.outer is None else 0.3 if place.is_term else 0.4 if is_in_sum(place) else 0.7
-        yield from sizes_missing(expression, place, cost)
+    """A factor or a divisor more, of the whole, a term, what is summed, or what stands in a product; of a mask too."""
+    hand = expression.hand
+    for place in (*scalable(expression), *masks(expression)):
+        node, cost, is_mask = place.node, inward(expression, place), isinstance(place.node, ast.Compare)
+        if not is_mask:
+            yield from sizes_missing(expression, place, cost)
         for rank, (name, shape) in enumerate(expression.near(place)):
             if fits(expression, place, name) and name != place.text:
-                more = cost + NEAREST * rank + (0.0 if shape else 0.4)
-                times, over = binary(place.node, "*", parsed(name)), binary(place.node, "/", parsed(name))
-                yield expression.edit(place, times, 1.5 + more, f"the factor {name} is missing")
-                yield expression.edit(place, over, 1.9 + more, f"the division by {name} is missing")
-        for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term or is_in_sum(place) else ()):
+                more, array = cost + hand.distance(name, rank) + (0.0 if shape else 0.4), parsed(name)
+                price = 1.5 + more - 0.3 * (is_mask or holds_slope(node, array))
+                yield expression.edit(place, with_factor(node, array), price, "the factor {} is missing", name)
+                if not is_mask:
+                    over = binary(node, "/", array)
+                    yield expression.edit(place, over, 1.9 + more, "the division by {} is missing", name)
+        for rank, name in enumerate([*hand.shapes][:NEAR] if place.is_term or is_in_sum(place) else ()):
             square = binary(parsed(name), "**", number(2))
-            for text, operator, more in (("factor", "*", 2.4), ("division by", "/", 2.5)):
-                new = binary(place.node, operator, square)
-                message = f"the {text} {name} ** 2 is missing"
-                yield expression.edit(place, new, more + cost + NEAREST * rank, message)
+            for text, operator, more in (("factor", "*", 2.4), ("division by", "/", 2.5)) if not is_mask else ():
+                price = more + cost + hand.distance(name, rank)
+                new = binary(node, operator, square)
+                yield expression.edit(place, new, price, "the {} {} ** 2 is missing", text, name)
+
+
+def inward(expression: Expression, place: Place) -> float:
+    """What it costs more that a factor is missing further inside an expression: little in what is summed."""
+    if place.outer is None:
+        return 0.2 * (expression.called(place.node) in REDUCTIONS)
+    if place.is_term:
+        return 0.3
+    return 0.1 if is_reduced(expression, place) else 0.4 if is_in_sum(place) else 0.7
 
 
 def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator[Edit]:
     """A number more as a factor or a divisor: the sizes at hand, 2, and the numbers of the loss."""
     hand, node = expression.hand, place.node
     for rank, size in enumerate(hand.sizes):
-        is_count, more = hand.is_count(size), cost + NEAREST * rank
-        mean = f"the 1/{size} of the mean is missing" if is_count else f"the division by {size} is missing"
-        root = call(expression.function("sqrt"), [parsed(size)])
-        for new, price, message in (
-            (binary(node, "/", parsed(size)), 1.1 if is_count else 1.6, mean),
-            (multiplied(parsed(size), node), 1.7 if is_count else 1.4, f"the factor {size} is missing"),
-            (binary(node, "/", root), 2.1, f"the division by the square root of {size} is missing"),
-            (binary(node, "*", root), 2.8, f"the factor {ast.unparse(root)} is missing"),
+        is_count, more, scale = hand.is_count(size), cost + NEAREST * rank, parsed(size)
+        root = call(expression.function("sqrt"), [scale])
+        for new, price, wording in (
+            (binary(node, "/", scale), 1.1 if is_count else 1.6, MEAN if is_count else "the division by {} is missing"),
+            (multiplied(scale, node), 1.7 if is_count else 1.4, "the factor {} is missing"),
+            (binary(node, "/", root), 2.1, "the division by the square root of {} is missing"),
+            (binary(node, "*", root), 2.8, "the factor sqrt({}) is missing"),
         ):
-            yield expression.edit(place, new, price + more, message)
+            yield expression.edit(place, new, price + more, wording, size)
     for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2")):
         more = cost + (0.0 if literal == "2" else 0.2)
         new = multiplied(parsed(literal), node)
-        yield expression.edit(place, new, 1.4 + more, f"the factor {literal} is missing")
+        yield expression.edit(place, new, 1.4 + more, "the factor {} is missing", literal)
         if literal not in ("0.5", "-2"):
-            yield expression.edit(place, binary(node, "/", parsed(literal)), 1.5 + more, f"the 1/{literal} is missing")
-    counts = [size for size in hand.sizes if hand.is_count(size)][:4]
-    for one, two in combinations(counts, 2) if place.outer is None else ():
-        new = binary(node, "/", binary(parsed(one), "*", parsed(two)))
-        yield expression.edit(place, new, 2.4 + cost, f"the 1/({one} * {two}) of the mean is missing")
+            yield expression.edit(place, binary(node, "/", parsed(literal)), 1.5 + more, "the 1/{} is missing", literal)
+    if place.outer is None or place.is_term:
+        yield from halves_missing(expression, place, cost)
+
+
+def halves_missing(expression: Expression, place: Place, cost: float) -> Iterator[Edit]:
+    """A size together with 2, or with another, as the mean of squares has them: ``2 * x / N``, ``x / (2 * N)``."""
+    hand, node, two = expression.hand, place.node, number(2)
+    counts = [size for size in hand.sizes if hand.is_count(size)][:FEW]
+    wholes = dict.fromkeys(f"{name}.size" for name in [*dict.fromkeys((*expression.spelled, *hand.shapes))]
+                           if len(hand.shapes.get(name, ())) > 1)  # fmt: skip
+    for rank, size in enumerate((*counts, *[*wholes][:FEW])):
+        more, scale = cost + NEAREST * rank, parsed(size)
+        if size in wholes:
+            yield expression.edit(place, binary(node, "/", scale), 1.6 + more, MEAN, size)
+        for new, price, wording in (
+            (binary(multiplied(two, node), "/", scale), 1.5 + 0.3 * (size in wholes), "the factor 2 / {} is missing"),
+            (binary(node, "/", binary(two, "*", scale)), 1.8, "the factor 1 / (2 * {}) is missing"),
+            (binary(multiplied(scale, node), "/", two), 2.3, "the factor {} / 2 is missing"),
+        ):
+            yield expression.edit(place, new, price + more, wording, size)
+    for one, other in combinations(counts, 2) if place.outer is None else ():
+        new = binary(node, "/", binary(parsed(one), "*", parsed(other)))
+        yield expression.edit(place, new, 2.4 + cost, "the 1/({} * {}) of the mean is missing", one, other)
+
+
+def with_factor(node: ast.expr, factor: ast.expr) -> ast.expr:
+    """A product with one factor more, where people write it.
+
+    It comes before a mask and before ``1 - p``, of a factor p: ``d * p * (1 - p)``; and before a divisor.
+    """
+    if isinstance(node, ast.Compare) or (isinstance(node, ast.BinOp) and is_slope(node)):
+        return with_slope(node, factor)
+    if not isinstance(node, ast.BinOp):
+        return binary(node, "*", factor)
+    if isinstance(node.op, ast.Div):
+        above = factor if held_number(node.left) == 1 else with_factor(node.left, factor)
+        return binary(above, "/", node.right)
+    if isinstance(node.op, ast.Mult) and holds_slope(node.right, factor):
+        return binary(binary(node.left, "*", factor), "*", node.right)
+    return binary(node, "*", factor)
+
+
+def holds_slope(node: ast.expr, factor: ast.expr) -> bool:
+    """Whether a node, or the last factor of it, is ``1 - p``, of a factor p."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and not is_slope(node):
+        return holds_slope(node.right, factor)
+    return isinstance(node, ast.BinOp) and is_slope(node) and is_same(node.right, factor)
+
+
+def with_slope(node: ast.expr, factor: ast.expr) -> ast.expr:
+    """A factor, and then what a function's derivative is: ``d * (x > 0)``, ``d * h * (1 - h)``."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return binary(with_slope(node.left, factor), "*", node.right)
+    return binary(factor, "*", node)
+
+
+def is_slope(node: ast.BinOp) -> bool:
+    """Whether a node looks like a derivative of something: ``1 - x``, ``1 - x ** 2``, ``x * (1 - x)``."""
+    if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.BinOp):
+        return isinstance(node.left, OPERANDS) and is_slope(node.right)
+    return isinstance(node.op, ast.Sub | ast.Add) and held_number(node.left) == 1
 
 
 def factor_too_many(expression: Expression) -> Iterator[Edit]:
@@ -96,17 +169,16 @@ def factor_too_many(expression: Expression) -> Iterator[Edit]:
         node, operator = place.node, SIGNS.get(type(place.node.op), "")
         if operator not in ("*", "/", "@", "//"):
             continue
-        left, right = ast.unparse(node.left), ast.unparse(node.right)
-        what = f"the factor {right}" if operator in "*@" else f"the division by {right}"
-        yield expression.edit(place, node.left, 1.3, f"{what} is too much")
+        left, right = node.left, node.right
+        first, second = (0.3 * (held_number(side) is None) for side in (left, right))
+        what = "the factor {} is too much" if operator in "*@" else "the division by {} is too much"
+        yield expression.edit(place, left, 1.0 + second, what, right)
         if operator in ("*", "@"):
-            yield expression.edit(place, node.right, 1.4, f"the factor {left} is too much")
-        elif held_number(node.left) is None:
-            yield expression.edit(place, binary(number(1), "/", node.right), 2.2, f"the factor {left} is too much")
-        inner = node.left
-        if operator == "*" and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):
-            both = f"{ast.unparse(inner.right)} * {right}"
-            yield expression.edit(place, inner.left, 1.7, f"the factor {both} is too much")
+            yield expression.edit(place, right, 1.0 + first + 0.1 * bool(first), what, left)
+        elif held_number(left) is None:
+            yield expression.edit(place, binary(number(1), "/", right), 2.2, "the factor {} is too much", left)
+        if operator == "*" and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
+            yield expression.edit(place, left.left, 1.7, "the factor {} * {} is too much", left.right, right)
 
 
 def other_number(expression: Expression) -> Iterator[Edit]:
@@ -119,9 +191,9 @@ def other_number(expression: Expression) -> Iterator[Edit]:
         for rank, other in enumerate(dict.fromkeys(usual)):
             more = 0.03 * rank
             if other != held:
-                yield expression.edit(place, number(other), 1.4 + more, f"{other} is needed, not {held}")
+                yield expression.edit(place, number(other), 1.4 + more, "{} is needed, not {}", other, held)
             if isinstance(held, float) and int(other) == other:
-                yield expression.edit(place, number(int(other)), 1.5 + more, f"{int(other)} is needed, not {held}")
+                yield expression.edit(place, number(int(other)), 1.5 + more, "{} is needed, not {}", int(other), held)
 
 
 def power(expression: Expression) -> Iterator[Edit]:
@@ -129,11 +201,11 @@ def power(expression: Expression) -> Iterator[Edit]:
     for place in expression.products:
         node = place.node
         if isinstance(node.op, ast.Pow):
-            base, exponent = ast.unparse(node.left), ast.unparse(node.right)
-            yield expression.edit(place, node.left, 1.3, f"the power {exponent} of {base} is too much")
+            base, exponent = node.left, node.right
+            yield expression.edit(place, node.left, 1.3, "the power {} of {} is too much", exponent, base)
             for other in POWERS:
                 new = binary(node.left, "**", number(other))
-                yield expression.edit(place, new, 1.4, f"the exponent {other} is needed, not {exponent}")
+                yield expression.edit(place, new, 1.4, "the exponent {} is needed, not {}", other, exponent)
     for place in expression.places:
         node = place.node
         inverse = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
@@ -141,7 +213,7 @@ def power(expression: Expression) -> Iterator[Edit]:
             cost = 2.0 if place in expression.operands else 2.6
             for other in POWERS[:1] if not inverse else (0.5, -0.5, -1, -1.5, -2):
                 new = binary(node, "**", number(other))
-                yield expression.edit(place, new, cost, f"{place.text} must be to the power {other}")
+                yield expression.edit(place, new, cost, "{} must be to the power {}", place, other)
 
 
 def operator(expression: Expression) -> Iterator[Edit]:
@@ -150,14 +222,14 @@ def operator(expression: Expression) -> Iterator[Edit]:
         node, own = place.node, SIGNS.get(type(place.node.op), "")
         for other, cost in INSTEAD.get(own, ()):
             new = binary(node.left, other, node.right)
-            yield expression.edit(place, new, cost, f"{other} is needed, not {own}")
+            yield expression.edit(place, new, cost, "{} is needed, not {}", other, own)
     for place in expression.calls:
         sides = matrix_sides(expression, place.node)
         for other, cost in (("*", 1.5), ("@", 1.9)):
             if sides is None:
                 break
             new = binary(sides[0], other, sides[1])
-            yield expression.edit(place, new, cost, f"{other} is needed, not {expression.called(place.node)}")
+            yield expression.edit(place, new, cost, "{} is needed, not {}", other, expression.called(place.node))
 
 
 def scalable(expression: Expression) -> Iterator[Place]:
@@ -170,6 +242,13 @@ def scalable(expression: Expression) -> Iterator[Place]:
             product = isinstance(getattr(node, "op", None), ast.Mult | ast.Div) and place.is_factor
             if not (is_minus(node) or product or place.is_head) and not isinstance(place.parent, ast.Subscript):
                 yield place
+
+
+def masks(expression: Expression) -> Iterator[Place]:
+    """The places of comparisons that are used as numbers: the whole, a term, a side of a product."""
+    for place in expression.places:
+        if isinstance(place.node, ast.Compare) and (place.is_term or place.is_factor or is_in_sum(place)):
+            yield place
 
 
 def fits(expression: Expression, place: Place, name: str) -> bool:

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
-from einbackprop.diagnosis.vocabulary.operands import NEAREST, numbers
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.operands import numbers
 from einbackprop.diagnosis.vocabulary.trees import SUMS, binary, call, held_number, negated, number, parsed
 
 
@@ -17,7 +18,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
         for rank, (name, shape) in enumerate(expression.near(place)):
             if name == place.text or (whole and not expression.hand.fits(name)):
                 continue
-            cost = 1.5 + NEAREST * rank + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
+            cost = 1.5 + expression.hand.distance(name, rank) + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
             yield from plus(expression, place, parsed(name), cost)
             if whole:
                 for term, more in multiples(expression, name):
@@ -28,7 +29,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
         one = number(1)
         yield from plus(expression, place, one, 1.9)
         if held_number(place.node) is None:
-            yield expression.edit(place, binary(one, "-", place.node), 1.7, f"1 - {place.text} is needed here")
+            yield expression.edit(place, binary(one, "-", place.node), 1.7, "1 - {} is needed here", place)
 
 
 def slope_missing(expression: Expression) -> Iterator[Edit]:
@@ -38,8 +39,7 @@ def slope_missing(expression: Expression) -> Iterator[Edit]:
             square = binary(parsed(name), "**", number(2))
             for sign, term, cost in (("-", parsed(name), 1.6), ("-", square, 1.8), ("+", parsed(name), 2.2)):
                 new = binary(place.node, sign, term)
-                message = f"a term is missing: {sign} {ast.unparse(term)}"
-                yield expression.edit(place, new, cost + NEAREST * rank, message)
+                yield expression.edit(place, new, cost + NEAREST * rank, "a term is missing: {} {}", sign, term)
 
 
 def term_too_many(expression: Expression) -> Iterator[Edit]:
@@ -48,18 +48,17 @@ def term_too_many(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if isinstance(node.op, SUMS):
             left = node.right if isinstance(node.op, ast.Add) else negated(node.right)
-            right = f"{'+' if isinstance(node.op, ast.Add) else '-'} {ast.unparse(node.right)}"
-            yield expression.edit(place, node.left, 1.2, f"the term {right} is too much")
-            yield expression.edit(place, left, 1.4, f"the term {ast.unparse(node.left)} is too much")
-            yield expression.edit(place, node.right, 1.5, f"{ast.unparse(node.left)} is too much")
+            sign = "+" if isinstance(node.op, ast.Add) else "-"
+            yield expression.edit(place, node.left, 1.2, "the term {} {} is too much", sign, node.right)
+            yield expression.edit(place, left, 1.4, "the term {} is too much", node.left)
+            yield expression.edit(place, node.right, 1.5, "{} is too much", node.left)
 
 
 def plus(expression: Expression, place: Place, term: ast.expr, cost: float) -> Iterator[Edit]:
     """A term added, and subtracted."""
-    text = ast.unparse(term)
     for sign, more in (("+", 0.0), ("-", 0.05)):
         new = binary(place.node, sign, term)
-        yield expression.edit(place, new, cost + more, f"a term is missing: {sign} {text}")
+        yield expression.edit(place, new, cost + more, "a term is missing: {} {}", sign, term)
 
 
 def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, float]]:

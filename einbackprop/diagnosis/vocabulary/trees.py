@@ -6,7 +6,6 @@ Nothing here changes a node that was given. New trees share the parts that stay.
 from __future__ import annotations
 
 import ast
-import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -99,7 +98,9 @@ def assignment(target: ast.expr, value: ast.expr) -> ast.Assign:
 
 def shallow(node: Any) -> Any:
     """A node of its own with the same parts."""
-    return copy.copy(node)
+    result = node.__class__.__new__(node.__class__)  # copy.copy takes ten times as long
+    result.__dict__.update(node.__dict__)
+    return result
 
 
 def exchanged(node: Any, chosen: Mapping[int, ast.AST]) -> Any:
@@ -200,6 +201,39 @@ def awkward(node: ast.AST) -> str:
                     odd = isinstance(operator, ast.Pow) and (one in (0, 1) or two in (0, 1))
             return f"{type(operator).__name__} {one} {two}" if odd else ""
     return ""
+
+
+def is_same(one: Any, two: Any) -> bool:
+    """Whether two trees are equal."""
+    if one is two:
+        return True
+    if type(one) is not type(two):
+        return False
+    if isinstance(one, ast.AST):
+        return all(is_same(getattr(one, name, None), getattr(two, name, None)) for name in one._fields)
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(is_same, one, two))
+    return bool(one == two)
+
+
+def is_odd(node: ast.expr, known: frozenset[int]) -> bool:
+    """Whether there is something in a tree that nobody writes, apart from nodes that are known by their ``id``."""
+    if isinstance(node, ast.Name | ast.Constant) or id(node) in known:
+        return False
+    match node:
+        case ast.BinOp(left, _, right):
+            inner = [left, right]
+        case ast.UnaryOp(_, operand):
+            inner = [operand]
+        case ast.Call(function, arguments):
+            inner = [function, *arguments]
+        case ast.Attribute(value) | ast.Subscript(value):
+            inner = [value]
+        case ast.Compare(left, _, others):
+            inner = [left, *others]
+        case _:
+            inner = []
+    return bool(awkward(node)) or any(is_odd(part, known) for part in inner)
 
 
 def is_negative(node: ast.AST) -> bool:

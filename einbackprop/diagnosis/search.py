@@ -1,0 +1,50 @@
+"""Program repair: the edits of the user's source after which every gradient is right.
+
+In go experiments at several states; out come repairs, each one edit of one statement. Where no single edit sets
+everything right, the one that sets most gradients right is taken, and the search goes on from there.
+"""
+
+from __future__ import annotations
+
+from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.repair import Repair, Round
+from einbackprop.diagnosis.versions import Version
+
+MISTAKES = 4
+"""How many are looked for."""
+
+
+class Search:
+    """The search for repairs.
+
+    Parameters
+    ----------
+    judge : Judge
+    version : Version
+        The user's source as it is; once it has run, with all repairs.
+
+    Attributes
+    ----------
+    unexplained : Suspect or None
+        A statement that is wrong, and for which no edit was found.
+    """
+
+    def __init__(self, judge: Judge, version: Version) -> None:
+        self.judge, self.version = judge, version
+        self.unexplained: Suspect | None = None
+
+    def run(self) -> tuple[list[Repair], Localization]:
+        """The repairs that together set everything right, or as much as was found; and the first localization."""
+        found: list[Repair] = []
+        localization = first = Localization(self.judge.first, self.version)
+        while localization.wrong and len(found) < MISTAKES:
+            search = Round(self.judge, localization, self.version)
+            repair = search.best()
+            if repair is None:
+                self.unexplained = search.likeliest()
+                break
+            found.append(repair)
+            self.version = self.version.changed([repair.change])
+            localization = Localization(self.judge.first, self.version)
+        return found, first
