@@ -52,10 +52,18 @@ def other_index(expression: Expression) -> Iterator[Edit]:
                 new = ast.Tuple(items, ast.Load())
                 yield expression.edit(place, new, 1.4, "{} is needed", partial(subscript_text, place, new))
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
-            for text in expression.known:
-                key = parsed(text)
-                if isinstance(key, ast.Subscript) and ast.unparse(key.value) == ast.unparse(place.parent.value):
-                    yield expression.edit(place, key.slice, 1.4, "the entry {} is needed", key.slice)
+            for key, cost in other_keys(expression, place):
+                yield expression.edit(place, key, cost, "the entry {} is needed, not {}", key, place)
+
+
+def other_keys(expression: Expression, place: Place) -> Iterator[tuple[ast.expr, float]]:
+    """The keys of entries at hand, and what each costs: those of the same dict first, and those alike."""
+    for text in (*expression.hand.shapes, *expression.hand.others):
+        entry = parsed(text)
+        if isinstance(entry, ast.Subscript) and isinstance(entry.slice, ast.Constant):
+            is_own = is_same(entry.value, getattr(place.parent, "value", None))
+            apart = unlikeness(str(entry.slice.value), str(place.node.value))
+            yield entry.slice, 1.2 + 0.4 * apart + (0.0 if is_own else 0.4)
 
 
 def other_name(expression: Expression, place: Place) -> Iterator[Edit]:
