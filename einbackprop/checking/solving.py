@@ -40,6 +40,7 @@ from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
+from einbackprop.diagnosis.guards import guards
 from einbackprop.diagnosis.lines import lines_of_backward
 from einbackprop.diagnosis.review import Review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
@@ -243,7 +244,8 @@ def _case(
         return {(line.file, line.line): line for line in lines.lines}
 
     lines = {(line.file, line.line): line for line in review.read.lines}
-    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, lines, read)
+    guarded = program is not None and bool(guards(program))
+    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read)
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:

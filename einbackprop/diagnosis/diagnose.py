@@ -16,7 +16,7 @@ from einbackprop.core.faults import contained
 from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.experiments import CLOSE, Array, Experiment, Made
+from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.identification import meant
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization, Suspect, value_of
@@ -78,6 +78,8 @@ class Case:
         The gradients that are wrong by the black box.
     cotangents : callable
         The cotangents of the loss at a state, as far as it could be read.
+    is_guarded : bool
+        Whether the loss has guards, such as the 1e-8 of ``log(p + 1e-8)``, that gradients may leave out.
     lines : mapping of place to Line
         The lines of the backward, as far as they could be read.
     read : callable
@@ -89,6 +91,7 @@ class Case:
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
     cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
+    is_guarded: bool = False
     lines: Mapping[Place, Line] = field(default_factory=dict)
     read: Callable[[], Mapping[Place, Line]] = field(default=dict)
 
@@ -99,9 +102,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     experiments = list(experiments_of(case, seed))
     if not experiments:
         return Diagnosis()
-    if not experiments[0].wrong(experiments[0].run()):  # the values are right, the shapes are not
-        for experiment in experiments:
-            experiment.strict = True
+    sharpen(experiments, case)
     version = Version(case.user.loss.world)
     roles = Roles(case.cotangents(experiments[0].state))
     judge = Judge(experiments, roles)
@@ -187,6 +188,20 @@ def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
     states = (*case.states[:STATES], *case.elsewhere)
     made = [experiment for state in states if (experiment := experiment_at(case, state, rng)) is not None]
     yield from sorted(made, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
+
+
+def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
+    """Let experiments see what is wrong: a guard of the loss changes more than rounding, a small mistake less."""
+    first = experiments[0]
+    if case.is_guarded:
+        for experiment in experiments:
+            experiment.tolerance = max(experiment.tolerance, NARROW)
+    if not case.wrong <= first.wrong(first.run()) and not case.is_guarded and first.is_exact:
+        for experiment in experiments:
+            experiment.tolerance = EXACT
+    if not first.wrong(first.run()):  # the values are right, the shapes are not
+        for experiment in experiments:
+            experiment.strict = True
 
 
 def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:

@@ -202,7 +202,7 @@ class Round:
         """The likeliest edit that sets everything right, else the one that sets most right."""
         several = not self._raises and not any(t.suspect.shift is not None for t in self.alone)
         for tier in TIERS:
-            for tables in self.groups:
+            for tables in self.groups[:1] if tier.deep else self.groups:
                 found = self._alone(tables, tier)
                 if found is None and tier is TIERS[0] and self._likelihood(tables[0].suspect) < 0:
                     found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
