@@ -195,7 +195,7 @@ STATEMENTS = [
     ("dh[z <= 0] = 0", "dh[h <= 0] = 0", LAYERS, 20),
     ("dx[:, t, :] = Wxh.T @ draw", "dx[:, t - 1, :] = Wxh.T @ draw", LOOP, 5),
     ("dscores = probs\ndscores /= N", "dscores = probs", LAYERS, 5),
-    ("dh[z <= 0] = 0\ndW1 = X.T @ dh", "dW1 = X.T @ dh", LAYERS, 30),
+    ("dh[z <= 0] = 0\ndW1 = X.T @ dh", "dW1 = X.T @ dh", LAYERS, 60),
     ("dW1 = X.T @ dh\ndW1 += reg * W1", "dW1 = X.T @ dh", LAYERS, 100),
     ("dh_next = dh\ndy = hs[t]", "dy = hs[t]", LOOP, 400),
     ("", "dh *= h", LAYERS, 5),
@@ -204,7 +204,7 @@ STATEMENTS = [
     ("if t > 0:\n    dWhh += draw @ hs[t - 1].T", "dWhh += draw @ hs[t - 1].T", LOOP, 60),
     ("dWhh += draw @ hs[t - 1].T", "if t > 0:\n    dWhh += draw @ hs[t - 1].T", LOOP, 20),
     ("for t in reversed(range(T)):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 10),
-    ("for t in range(T - 1):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 3),
+    ("for t in range(T - 1):\n    dh = dh_next", "for t in range(T):\n    dh = dh_next", LOOP, 60),
     ("back(dh, z)", "back(z, dh)", LAYERS, 3),
     ("dh = dh * h", "dh *= h", LAYERS, 20),
 ]  # fmt: skip

@@ -29,12 +29,12 @@ from einbackprop.diagnosis.experiments import (
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, value_of
-from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
+from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
-TIERS = (2.2, 9.9)
-"""Costs of edits: those above the first are tried where none below it is right."""
+TIERS = (Tier(0.0, 2.2), Tier(2.2, np.inf), Tier(0.0, np.inf, deep=True))
+"""Edits are tried in this order: the next where none of those before is right."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
@@ -106,6 +106,7 @@ class Round:
         self._settled: dict[Site, float] = {}
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
+        self._edits: dict[int, list[Edit]] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         before = localization.before or {}
@@ -141,10 +142,10 @@ class Round:
                 self._frames[site] = frame
                 yield Table(Suspect(Made(site, 0), self.wrong), False)
 
-    def _evaluate(self, tables: Sequence[Table], limit: float) -> None:
-        """Evaluate the edits of suspects whose cost is at most a limit, in the frames of the user's."""
+    def _evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
+        """Evaluate the edits of suspects, in the frames of the user's."""
         for table in tables:
-            table.begin(limit)
+            table.begin(tier)
         repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
         self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
         for table in repeated:  # in the frames as they are once what was made before is right
@@ -198,13 +199,15 @@ class Round:
     def best(self) -> Repair | None:
         """The likeliest edit that sets everything right, else the one that sets most right."""
         several = not self._raises and not any(t.suspect.shift is not None for t in self.alone)
-        for limit in TIERS:
+        for tier in TIERS:
             for tables in self.groups:
-                found = self._alone(tables, limit)
+                found = self._alone(tables, tier)
+                if found is None and tier is TIERS[0] and self._likelihood(tables[0].suspect) < 0:
+                    found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
                 if found is not None:
                     return found
-            if several or limit == TIERS[-1]:
-                self._evaluate(self.others, limit)
+            if several or tier is TIERS[-1]:
+                self._evaluate(self.others, tier)
                 self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
                 found = self._partial()
                 if found is not None:
@@ -215,16 +218,17 @@ class Round:
         with self.version.watched_by(watcher):
             return self.experiment.run()
 
-    def _alone(self, tables: Sequence[Table], limit: float) -> Repair | None:
-        """The likeliest edit that sets everything right, of those whose own cost is at most a limit."""
-        self._evaluate(tables, limit)
-        found, bound = None, limit
+    def _alone(self, tables: Sequence[Table], tier: Tier) -> Repair | None:
+        """The likeliest edit of a tier that sets everything right."""
+        tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
+        self._evaluate(tables, tier)
+        found, bound = None, tier.limit
         for way in (self._fitting, self._put):
             repairs = sorted(way(tables, bound), key=lambda r: r.cost)
             self.fitting += repairs
             alone = (r for r in repairs if r.mends >= self.wrong and (found is None or r.cost < bound))
             found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
-            bound = found.cost if found else limit
+            bound = found.cost if found else tier.limit
         return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
@@ -276,7 +280,9 @@ class Round:
                 if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
                     found.append(self._repair(table, trial.edit, self.wrong))
         for statement, site, hand in self._statements(tables):
-            for edit in statement_edits(statement, hand):
+            if id(statement) not in self._edits:
+                self._edits[id(statement)] = list(statement_edits(statement, hand))
+            for edit in self._edits[id(statement)]:
                 change = Change((site.file, site.definition), statement, edit.statements)
                 found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):

@@ -50,6 +50,15 @@ class Trial:
     raw: list[Any] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Tier:
+    """Edits whose cost is above one bound and at most another; deep ones put together several arrays at hand."""
+
+    above: float
+    limit: float
+    deep: bool = False
+
+
 class Table:
     """The edits of one statement's expression, evaluated the likeliest first.
 
@@ -73,14 +82,13 @@ class Table:
         self.suspect, self.keeps_shape, self.wanted = suspect, keeps_shape, wanted
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
-        self._waiting: list[Edit] = []
+        self._tier = Tier(0.0, 0.0)
         self._seen: set[str] = set()
-        self._limit = 0.0
         self._runs = 0
 
-    def begin(self, limit: float) -> None:
-        """Begin a pass, of the edits whose cost is at most a limit and that were in no pass before."""
-        self.trials, self._runs, self._limit = [], 0, limit
+    def begin(self, tier: Tier) -> None:
+        """Begin a pass, of the edits of a tier."""
+        self.trials, self._runs, self._tier = [], 0, tier
 
     def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
         """The statement made a value, or raised: evaluate the edits of this pass."""
@@ -89,18 +97,20 @@ class Table:
             own = np.shape(value) if self.keeps_shape and is_number(value) else None
             wanted = self.wanted or self.suspect.grown or own
             self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
-            self._waiting = sorted(expression_edits(self.suspect.site.value, self.hand), key=lambda e: -e.cost)
         if self._runs == 0:
-            self.trials = list(self._candidates(names))
+            self.trials = list(self._candidates(names, self.hand))
         if self._runs < RUNS:
             shapes = shapes_of(value) if self.suspect.grown is None else [self.suspect.grown]
             self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, shapes)]
         self._runs += 1
 
-    def _candidates(self, names: Mapping[str, Any]) -> Iterator[Trial]:
-        compiler = Compiler(self.suspect.site, names)
-        while self._waiting and self._waiting[-1].cost <= self._limit:
-            edit = self._waiting.pop()
+    def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
+        site, tier = self.suspect.site, self._tier
+        compiler = Compiler(site, names)
+        edits = expression_edits(
+            site.value, hand, statement=site.statement, above=tier.above, limit=tier.limit, deep=tier.deep
+        )
+        for edit in sorted(edits, key=lambda edit: edit.cost):
             assert edit.value is not None
             text = ast.dump(edit.value)
             if text not in self._seen:

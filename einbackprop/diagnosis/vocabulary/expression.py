@@ -38,6 +38,16 @@ REDUCTIONS = frozenset((
 ))  # fmt: skip
 
 
+LENGTHS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("zeros", "ones", "empty", "full"), (0, 1)),
+    **dict.fromkeys(("eye", "identity", "arange", "linspace", "rand", "randn", "range"), (0, 9)),
+    **dict.fromkeys(("reshape", "tile", "repeat", "broadcast_to", "resize", "pad", "transpose", "swapaxes", "moveaxis",
+                     "rollaxis", "expand_dims", "squeeze", "roll", "flip", "concatenate", "stack", "split"), (1, 9)),
+}  # fmt: skip
+"""Functions that take a shape, a number of times or an axis, from which argument to which; methods one earlier."""
+LENGTH_KEYWORDS = frozenset({"shape", "newshape", "size", "reps", "repeats", "num", "N", "M", "pad_width"})
+
+
 @dataclass(eq=False, slots=True)
 class Edit:
     """An expression or a statement written otherwise. Thousands are made and few looked at: the rest is made then.
@@ -165,26 +175,31 @@ class Expression:
         Of the values in it. What is called, a module, an axis and an index are none.
     indices : list of Place
         Of what stands in brackets, as in ``x[t]``.
+    lengths : list of Place
+        Of what stands where a function takes a shape, a number of times or an axis, as in ``np.ones(N)``.
     """
 
     def __init__(self, value: ast.expr, hand: Hand, statement: ast.stmt | None = None) -> None:
         self.value, self.hand, self.statement = value, hand, statement
         self.places: list[Place] = []
         self.indices: list[Place] = []
-        self._walk(Place(value, None, "", None), False)
+        self.lengths: list[Place] = []
+        self._walk(Place(value, None, "", None), self.places)
 
-    def _walk(self, place: Place, is_index: bool) -> None:
+    def _walk(self, place: Place, found: list[Place]) -> None:
         node = place.node
         if isinstance(node, ast.expr) and not isinstance(node, ast.Starred) and not is_method(place):
-            (self.indices if is_index else self.places).append(place)
+            found.append(place)
         is_entry = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and place.text in self.known
         if isinstance(node, ast.JoinedStr | ast.Lambda) or is_entry:
             return
         for field, part in ast.iter_fields(node):
             for index, item in enumerate(part) if isinstance(part, list) else [(None, part)]:
                 if self._is_value(place, field, item):
-                    below = Place(item, place, field, index)
-                    self._walk(below, is_index or (field == "slice" and isinstance(node, ast.Subscript)))
+                    is_index = field == "slice" and isinstance(node, ast.Subscript)
+                    is_length = found is self.places and self._takes_length(node, item, index)
+                    below = self.indices if is_index else self.lengths if is_length else found
+                    self._walk(Place(item, place, field, index), below)
 
     def _is_value(self, place: Place, field: str, item: Any) -> bool:
         """Whether a part of the node at a place is one of values, or leads to some."""
@@ -200,6 +215,17 @@ class Expression:
         if isinstance(node, ast.Attribute) and not (is_method(place) or node.attr in OF_ARRAYS):
             return False
         return not isinstance(getattr(item, "ctx", None), ast.Store) and field != "returns"
+
+    def _takes_length(self, node: Any, argument: ast.AST, index: int | None) -> bool:
+        """Whether a call takes a shape, a number of times or an axis in one of its arguments."""
+        if isinstance(argument, ast.keyword):
+            return argument.arg in LENGTH_KEYWORDS
+        if not isinstance(node, ast.Call) or argument is node.func or index is None:
+            return False
+        is_method = isinstance(node.func, ast.Attribute) and not self.is_of_numpy(node.func)
+        name = self.called(node) or getattr(node.func, "id", "")
+        first, end = LENGTHS.get(name, (0, 0))
+        return first - is_method <= index < end
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -238,13 +264,13 @@ class Expression:
 
     @cached_property
     def calls(self) -> list[Place]:
-        """The places of calls, those in indices too."""
-        return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.Call)]
+        """The places of calls, those in indices and in shapes too."""
+        return [place for place in (*self.places, *self.indices, *self.lengths) if isinstance(place.node, ast.Call)]
 
     @cached_property
     def products(self) -> list[Place]:
         """The places of a * b, a / b, a + b and the like."""
-        return [place for place in (*self.places, *self.indices) if isinstance(place.node, ast.BinOp)]
+        return [place for place in (*self.places, *self.indices, *self.lengths) if isinstance(place.node, ast.BinOp)]
 
     def near(self, place: Place) -> list[tuple[str, Shape]]:
         """The arrays to try at a place, with their shapes: all for the whole and its terms, fewer the more places."""

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import unlikeness
-from einbackprop.diagnosis.vocabulary.trees import binary, call, held_number, negated, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
+    attribute,
+    binary,
+    call,
+    held_number,
+    is_same,
+    negated,
+    number,
+    parsed,
+    subscript,
+)
 
 SLICES = (":", "1:", ":-1", "::-1", "2:", ":-2")
 
@@ -21,36 +33,70 @@ def neighbour(expression: Expression) -> Iterator[Edit]:
         node = place.node
         if is_index(place) or isinstance(place.parent, ast.Slice):
             for other, cost in neighbours(node):
-                new = subscript_text(place, other)
-                yield expression.edit(place, other, cost, "{} is needed, not {}", new, whole_text(place))
+                yield expression.edit(place, other, cost, *instead(place, other))
         if isinstance(place.parent, ast.Slice):
             for other, cost in multiples(node, expression.hand.sizes):
-                new = subscript_text(place, other)
-                yield expression.edit(place, other, cost, "{} is needed, not {}", new, whole_text(place))
+                yield expression.edit(place, other, cost, *instead(place, other))
 
 
 def other_index(expression: Expression) -> Iterator[Edit]:
     """Another number at hand as an index, everywhere or here; two indices in the other order."""
     for place in expression.indices:
-        if isinstance(place.node, ast.Name):
-            for rank, name in enumerate((*expression.hand.sizes, *expression.hand.shapes)):
-                if name != place.text:
-                    cost = 1.2 + 0.5 * unlikeness(name, place.text) + NEAREST * rank
-                    index = "the index " if is_index(place) else ""
-                    message = "{}{} is needed, not {}"
-                    yield expression.edit(place, parsed(name), cost, message, index, name, place)
+        if isinstance(place.node, OPERANDS):
+            yield from other_name(expression, place)
             yield expression.edit(place, negated(place.node), 1.6, "the sign of the index {} is wrong", place)
         elif isinstance(place.node, ast.Tuple):
             for one, two in combinations(range(len(place.node.elts)), 2):
                 items = [*place.node.elts]
                 items[one], items[two] = items[two], items[one]
                 new = ast.Tuple(items, ast.Load())
-                yield expression.edit(place, new, 1.4, "{} is needed", subscript_text(place, new))
+                yield expression.edit(place, new, 1.4, "{} is needed", partial(subscript_text, place, new))
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
             for text in expression.known:
                 key = parsed(text)
                 if isinstance(key, ast.Subscript) and ast.unparse(key.value) == ast.unparse(place.parent.value):
                     yield expression.edit(place, key.slice, 1.4, "the entry {} is needed", key.slice)
+
+
+def other_name(expression: Expression, place: Place) -> Iterator[Edit]:
+    """Another number at hand, or array as an index, in the place of a name in brackets: surely, if that is neither."""
+    hand, text, bound = expression.hand, place.text, is_bound(place)
+    cannot = text in hand.others or (text in hand.shapes and bound)
+    index = "the index " if is_index(place) else ""
+    for rank, name in enumerate(hand.sizes if bound else (*hand.sizes, *hand.shapes)):
+        cost = 0.9 + 0.2 * unlikeness(name, text) if cannot else 1.2 + 0.5 * unlikeness(name, text)
+        if name != text:
+            words = "{}{} is needed, not {}", index, name, text
+            yield expression.edit(place, parsed(name), cost + NEAREST * rank, *words)
+
+
+def other_length(expression: Expression) -> Iterator[Edit]:
+    """Another size at hand, or the shape of another array, where a function takes a shape; a neighbouring number."""
+    hand = expression.hand
+    for place in expression.lengths:
+        node, text, held = place.node, place.text, held_number(place.node)
+        is_measured = getattr(place.parent, "attr", "") in ("shape", "size") or is_len(place.parent)
+        for rank, name in enumerate(hand.shapes if is_measured or is_shape(node) else ()):
+            new = attribute(parsed(name), "shape") if is_shape(node) else parsed(name)
+            cost = 1.6 if is_shape(node) else 1.2 + 0.5 * unlikeness(name, text)
+            yield expression.edit(place, new, cost + NEAREST * rank, "{} is needed, not {}", new, text)
+        if is_measured or is_shape(node) or not (isinstance(node, OPERANDS) or held is not None):
+            continue
+        for rank, size in enumerate(hand.sizes):
+            apart = 0.6 if held is not None else 0.4 * unlikeness(size, text)
+            yield expression.edit(place, parsed(size), 1.1 + apart + NEAREST * rank, "{} is needed, not {}", size, text)
+        for other, cost in neighbours(node) if held is not None else ():
+            yield expression.edit(place, other, cost + 0.2, "{} is needed, not {}", other, text)
+
+
+def is_len(node: ast.AST | None) -> bool:
+    """Whether a node is ``len(x)``."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
+
+
+def is_shape(node: ast.expr) -> bool:
+    """Whether a node is a whole shape: ``(N, D)``, ``x.shape``."""
+    return isinstance(node, ast.Tuple) or (isinstance(node, ast.Attribute) and node.attr == "shape")
 
 
 def other_slice(expression: Expression) -> Iterator[Edit]:
@@ -109,6 +155,19 @@ def ranges(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, back, 1.4, "the loop must run backwards: {}", back)
 
 
+def is_other_way(one: ast.expr, two: ast.expr) -> bool:
+    """Whether two loops run over the same, in the one direction or the other."""
+    return is_same(forwards(one), forwards(two))
+
+
+def forwards(node: ast.expr) -> ast.expr:
+    """What a loop runs over, whatever the direction."""
+    match node:
+        case ast.Call(ast.Name("reversed"), [inner]):
+            return inner
+    return node
+
+
 def other_ranges(node: ast.Call) -> Iterator[ast.expr]:
     """A range with one bound moved by one, and from the other end."""
     for at, bound in enumerate(node.args):
@@ -159,10 +218,23 @@ def is_index(place: Place) -> bool:
     return above is not None and isinstance(above.node, ast.Subscript) and held_key(above.node) is None
 
 
+def is_bound(place: Place) -> bool:
+    """Whether a place is in the bound of a slice."""
+    above = place.outer
+    while above is not None and isinstance(above.node, ast.BinOp | ast.UnaryOp):
+        above = above.outer
+    return above is not None and isinstance(above.node, ast.Slice)
+
+
 def held_key(node: ast.Subscript) -> str | None:
     """The key of an entry of a dict; None where the index is none."""
     key = node.slice.value if isinstance(node.slice, ast.Constant) else None
     return key if isinstance(key, str) else None
+
+
+def instead(place: Place, new: ast.expr) -> tuple[str, partial[str], partial[str]]:
+    """What is said of another index: the subscript with it, not the one that stands there."""
+    return "{} is needed, not {}", partial(subscript_text, place, new), partial(whole_text, place)
 
 
 def whole_text(place: Place) -> str:
@@ -201,4 +273,6 @@ def sliced(text: str) -> ast.expr:
     return node.slice
 
 
-KINDS: tuple[Kind, ...] = (neighbour, other_index, other_slice, index_too_many, index_missing, ranges)
+KINDS: tuple[Kind, ...] = (
+    neighbour, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import Edit
@@ -21,7 +22,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     written,
 )
 
-NEAR, FEW = 10, 4
+NEAR, FEW, MOST, LEAST = 6, 4, 60, 2.3
 IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 
@@ -45,9 +46,9 @@ def missing_updates(name: str, hand: Hand, *, deep: bool = False) -> Iterator[Ed
     for edit in expression_edits(array, hand, deep=deep):
         assert edit.value is not None
         line = update_of(array, edit.value)
-        yield Edit(edit.cost, f"a line is missing: {ast.unparse(line)}", statements=(line,))
+        yield Edit(edit.cost, "a line is missing: {}", statements=(line,), parts=(line,))
     for line, cost in () if deep else (*masked(name, hand), *scattered(name, hand)):
-        yield Edit(cost, f"a line is missing: {ast.unparse(line)}", statements=(line,))
+        yield Edit(cost, "a line is missing: {}", statements=(line,), parts=(line,))
 
 
 def update_of(array: ast.expr, value: ast.expr) -> ast.stmt:
@@ -60,17 +61,22 @@ def update_of(array: ast.expr, value: ast.expr) -> ast.stmt:
     return assignment(target, value)
 
 
-def inserted(statement: Any, hand: Hand) -> Iterator[Edit]:
-    """A statement more: after one that writes to the same variable, before any other."""
+def inserted(statement: Any, hand: Hand) -> list[Edit]:
+    """A statement more: after one that writes to the same variable, before any other; the likeliest."""
+    return nsmallest(MOST, insertions(statement, hand), key=lambda edit: edit.cost)
+
+
+def insertions(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Statements that may be missing after one that writes to the same variable, or before any other."""
     target = written_to(statement)
     read = {ast.unparse(node) for node in ast.walk(getattr(statement, "value", None) or ast.Pass())
             if isinstance(node, ast.Name | ast.Attribute | ast.Subscript)}  # fmt: skip
     near = sorted(hand.shapes, key=lambda name: (name != target, name not in read))[:NEAR]
     for rank, name in enumerate(near):
-        cost = NEAREST * rank - 0.4 * (name in read or name == target)
+        cost = NEAREST * rank - 0.2 * (name in read or name == target)
         for new, more in (*updates(name, hand), *masked(name, hand), *scattered(name, hand)):
             order = (statement, new) if name == target else (new, statement)
-            yield Edit(cost + more, f"a line is missing: {ast.unparse(new)}", statements=order)
+            yield Edit(max(LEAST, cost + more), "a line is missing: {}", statements=order, parts=(new,))
 
 
 def updates(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
@@ -87,11 +93,13 @@ def updates(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
         if theirs == shape:
             yield ast.AugAssign(place, ast.Add(), array), 2.9 + cost
             yield ast.AugAssign(place, ast.Sub(), array), 3.1 + cost
-            yield assignment(place, array), 2.6 + 0.8 * unlikeness(name, other) + cost
+            apart = unlikeness(name, other)
+            yield assignment(place, array), 2.6 + 0.8 * apart * (not name.startswith(other)) + cost
             for scale in scales:
                 term = binary(parsed(scale), "*", array)
-                yield ast.AugAssign(place, ast.Add(), term), 2.9 + cost
-                yield ast.AugAssign(place, ast.Add(), binary(binary(number(2), "*", parsed(scale)), "*", array)), 3.1
+                twice = binary(binary(number(2), "*", parsed(scale)), "*", array)
+                yield ast.AugAssign(place, ast.Add(), term), 2.6 + 0.6 * apart + cost
+                yield ast.AugAssign(place, ast.Add(), twice), 2.7 + 0.6 * apart + cost
 
 
 def masked(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
@@ -131,8 +139,8 @@ def guarded(statement: Any, hand: Hand) -> Iterator[Edit]:
         last = [ast.Compare(parsed(counter), [ast.Lt()], [binary(parsed(size), "-", number(1))])
                 for size in hand.sizes if hand.is_count(size)][:2]  # fmt: skip
         for test in (ast.Compare(parsed(counter), [ast.Gt()], [number(0)]), *last):
-            message = f"this is to be done only if {ast.unparse(test)}"
-            yield Edit(2.5, message, statements=(ast.If(test, [statement], []),))
+            words = "this is to be done only if {}"
+            yield Edit(2.5, words, statements=(ast.If(test, [statement], []),), parts=(test,))
 
 
 def written_to(statement: Any) -> str:

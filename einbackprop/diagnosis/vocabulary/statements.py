@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
+from math import inf
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
@@ -20,6 +21,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     assignment,
     attribute,
     call,
+    number,
     parsed,
     shallow,
     subscript,
@@ -33,11 +35,15 @@ TARGET_KINDS: tuple[Kind, ...] = (
     indexing.neighbour, indexing.other_index, indexing.other_slice, indexing.index_too_many, pointwise.comparison,
 )  # fmt: skip
 GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison)
-LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.ranges)
+LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.other_length, indexing.ranges)
+OTHER_RANGE = 1.4
+"""What it costs more that a loop runs over other rounds: that is rare."""
 CALL_KINDS: tuple[Kind, ...] = (layout.reordered, operands.left_out, pointwise.functions)
 
 
-def statement_edits(statement: ast.stmt, hand: Hand) -> Iterator[Edit]:
+def statement_edits(
+    statement: ast.stmt, hand: Hand, *, above: float = 0.0, limit: float = inf
+) -> Iterator[Edit]:
     """A statement and what is at hand go in; what may be meant instead comes out, each once, in no order.
 
     Parameters
@@ -46,13 +52,15 @@ def statement_edits(statement: ast.stmt, hand: Hand) -> Iterator[Edit]:
         It is not changed; the edits share parts of it. Of one with a body, the body stays.
     hand : Hand
         What is bound before the statement, and its target.
+    above, limit : float
+        Give those whose cost is above the one and at most the other.
     """
     numbering = Numbering()
     own, awkward = numbering.of(ast.Module([statement], []))
     kept = {id(node) for node in ast.walk(statement)}
     best: dict[int, Edit] = {}
     for kind in KINDS:
-        for edit in kind(statement, hand):
+        for edit in (edit for edit in kind(statement, hand) if above < edit.cost <= limit):
             for new in edit.statements:
                 if id(new) not in kept:
                     ast.copy_location(new, statement)
@@ -108,6 +116,7 @@ def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
                 place = with_context(subscript(array, index), ast.Store())
                 plain = ast.AugAssign(place, operator(), added)
                 yield one(2.2, f"{UPDATES[operator]} is needed here, not {name}.at", plain)
+                yield one(2.2, f"= is needed here, not {name}.at", assignment(place, added))
 
 
 def other_target(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -124,7 +133,7 @@ def other_target(statement: Any, hand: Hand) -> Iterator[Edit]:
             yield one(cost, f"{name} must be written to here, not {text}", with_target(statement, parsed(name)))
     for edit in values(with_context(target, ast.Load()), hand, TARGET_KINDS):
         if isinstance(edit.value, OPERANDS):
-            yield one(edit.cost, edit.message, with_target(statement, edit.value))
+            yield like(edit, with_target(statement, edit.value))
 
 
 def too_many(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -159,7 +168,7 @@ def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
             for at in range(len(value.elts) + 1):
                 items = [*value.elts[:at], parsed(name), *value.elts[at:]]
                 changed = with_value(statement, type(value)(items, value.ctx))
-                yield one(2.5 + NEAREST * rank, f"{name} is missing here", changed)
+                yield one(2.8 + NEAREST * rank, f"{name} is missing here", changed)
     if isinstance(value, ast.Dict):
         for message, items in swaps(value.values):
             yield one(1.2, message, with_value(statement, ast.Dict(value.keys, items)))
@@ -178,11 +187,17 @@ def swaps(items: Sequence[ast.expr]) -> Iterator[tuple[str, list[ast.expr]]]:
 
 
 def other_call(statement: Any, hand: Hand) -> Iterator[Edit]:
-    """A call with its arguments in another order, or of another function."""
+    """A call with its arguments in another order, or of another function; put at a list's other end."""
+    match statement:
+        case ast.Expr(ast.Call(ast.Attribute(items, "append"), [item])):
+            first = call(attribute(items, "insert"), [number(0), item])
+            yield one(1.5, "it belongs at the beginning of the list: insert(0, ...)", ast.Expr(first))
+        case ast.Expr(ast.Call(ast.Attribute(items, "insert"), [ast.Constant(0), item])):
+            yield one(1.5, "it belongs at the end of the list", ast.Expr(call(attribute(items, "append"), [item])))
     if isinstance(statement, ast.Expr):
         for edit in values(statement.value, hand, CALL_KINDS):
             if isinstance(edit.value, ast.Call):
-                yield one(edit.cost, edit.message, ast.Expr(edit.value))
+                yield like(edit, ast.Expr(edit.value))
 
 
 def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -190,23 +205,27 @@ def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
     if isinstance(statement, ast.If | ast.While):
         for edit in values(statement.test, hand, GUARD_KINDS):
             assert edit.value is not None
-            yield one(edit.cost + 0.1, edit.message, type(statement)(edit.value, statement.body, statement.orelse))
+            yield like(edit, type(statement)(edit.value, statement.body, statement.orelse), 0.1)
     if isinstance(statement, ast.For):
-        other: list[tuple[float, str, ast.expr | None]] = [
-            (e.cost, e.message, e.value) for e in values(statement.iter, hand, LOOP_KINDS)
-        ]
         back = call(parsed("reversed"), [statement.iter])
-        other.append((1.6, f"the loop must run backwards: {ast.unparse(back)}", back))
-        for cost, message, items in other:
+        backwards = Edit(1.6, "the loop must run backwards: {}", back, parts=(back,))
+        for edit in (*values(statement.iter, hand, LOOP_KINDS), backwards):
             changed = shallow(statement)
-            changed.iter = items
-            yield one(cost, message, changed)
+            changed.iter = edit.value
+            assert edit.value is not None
+            same = indexing.is_other_way(edit.value, statement.iter)
+            yield like(edit, changed, 0.0 if same else OTHER_RANGE)
+
+
+def like(edit: Edit, statement: ast.stmt, more: float = 0.0) -> Edit:
+    """The edit of a statement that an edit of an expression in it is."""
+    return Edit(edit.cost + more, edit.wording, statements=(statement,), parts=edit.parts)
 
 
 def values(value: ast.expr, hand: Hand, kinds: tuple[Kind, ...]) -> Iterator[Edit]:
     """The edits of an expression, of some kinds."""
     expression = Expression(value, hand)
-    return (edit for kind in kinds for edit in kind(expression))
+    return (edit for kind in kinds for edit in kind(expression) if expression.is_sound(edit))
 
 
 def with_value(statement: Any, value: ast.expr) -> Any:
