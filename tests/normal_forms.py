@@ -6,9 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
-from einbackprop.proof.comparison import NOTHING, Assumptions, Comparison, right_side
+from einbackprop.proof.comparison import Comparison, Sums, right_side
 from einbackprop.proof.expansion import Expansion
 from einbackprop.proof.polynomials import Context, Terms
 from einbackprop.proof.proving import Prover, declare
@@ -34,7 +38,7 @@ class Polynomial:
 
 
 def expand(
-    program: Program, name: str, *, given: Sequence[str] = (), assuming: Assumptions = NOTHING, most_terms: int = 2000
+    program: Program, name: str, *, given: Sequence[str] = (), sums: Sums = (), most_terms: int = 2000
 ) -> Polynomial:
     """The normal form of a value of a program.
 
@@ -45,7 +49,7 @@ def expand(
         An input, a constant, or what an equation defines.
     given : sequence of str
         Values that are taken as they are, as if they were inputs, and not expanded.
-    assuming : Assumptions
+    sums : tuple of (Contract, number)
     most_terms : int
         Beyond this, expanding ends.
 
@@ -56,15 +60,14 @@ def expand(
     """
     context = Context(sizes={k: d.size for k, d in enumerate(program.dimensions)}, most_terms=most_terms)
     expansion = Expansion(program, context, given={n: {} for n in given})
-    declare([expansion], assuming)
+    declare(expansion, sums)
     return Polynomial(expansion.value(name), tuple(expansion.rests(name)))
 
 
 def same(
     program: Program, name: str, other: Program | None = None, other_name: str | None = None, *,
-    names: Mapping[str, str] | None = None, axes: Sequence[int] | None = None,
-    given: Mapping[str, str] | None = None, assuming: Assumptions = NOTHING, factor: Factor | None = None,
-    search: bool = True, seed: int = 0,
+    names: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None, sums: Sums = (),
 ) -> Comparison:  # fmt: skip
     """Compare two values, of one program or of two.
 
@@ -76,27 +79,35 @@ def same(
         The second; of the same program, or with the same name, where not given.
     names : mapping, optional
         For inputs of the other program that are called otherwise: its name, and the first program's.
-    axes : sequence of int, optional
-        For each axis of the first value, the axis of the second that goes with it.
     given : mapping, optional
         Values that are taken as they are: the other's name, and the first program's.
-    assuming : Assumptions
-        About inputs, by the first program's names.
-    factor : Factor, optional
-        Compare the first with this factor times the second (letters of the first program).
-    search : bool
-        Where no proof is found, look for numbers at which they differ.
-    seed : int
-        Of the numbers that are drawn then.
+    sums : tuple of (Contract, number)
+        Sums of inputs of the first program that have a known value.
 
     Returns
     -------
     Comparison
     """
     other, other_name = other or program, other_name or name
-    pairs = [(name, other_name, tuple(axes or ()))]
-    prover = Prover(program, other, names=names, given=given, assuming=assuming, linked=pairs, seed=seed)
-    return prover.compare(name, other_name, axes=axes, factor=factor, search=search)
+    pairs = [(name, other_name)]
+    prover = Prover(program, other, drawn_arrays(program, sums), names=names, given=given, sums=sums, linked=pairs)
+    return prover.compare(name, other_name)
+
+
+def drawn_arrays(program: Program, sums: Sums = (), seed: int = 0) -> list[NDArray[Any]]:
+    """Random numbers for the inputs of a program, at its own sizes, with the sums that are given."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for declared in program.inputs:
+        shape, kind = [program.sizes[i] for i in declared.ref.indices], np.dtype(declared.dtype).kind
+        whole = rng.integers(2 if kind == "b" else min(d.size for d in program.dimensions) or 1, size=shape)
+        array = rng.uniform(0.1, 1, size=shape) if kind == "f" else whole.astype(declared.dtype)
+        for contract, value in sums:
+            if contract.operands[0].name == declared.ref.name:
+                summed = [k for k, i in enumerate(contract.operands[0].indices) if i not in contract.out.indices]
+                array = array * (float(value) / array.sum(axis=tuple(summed), keepdims=True))
+        arrays.append(array)
+    return arrays
 
 
 def einsum_normal_form(contract: Contract, ones: Sequence[str] = ()) -> str:

@@ -16,6 +16,7 @@ from size_structures import RIGHT_AT_SIX, RIGHT_OF_EVERY_SIZE
 
 import einbackprop as eb
 from einbackprop.capture.tracer import record
+from einbackprop.diagnosis.proofs import MOST_RUNS
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")
@@ -45,7 +46,7 @@ def checked(case: Case) -> eb.Report:
 
 def sure(report: eb.Report) -> bool:
     """Whether the gradient is said to be right for more than the numbers that were tried."""
-    return report.gradients[0].grade in ("proved", "exact")
+    return report.gradients[0].grade == "proved"
 
 
 def conditions(report: eb.Report) -> list[str]:
@@ -118,6 +119,16 @@ def test_a_frozen_size_is_named_with_its_line() -> None:
     case = Case("", "n = len(x)\nreturn (x ** 2).sum() / np.log(n)", "n = len(x)\nreturn 2 * x / np.log(n)")
     report = checked(case)
     assert report.gradients[0].grade == "close"
+
+
+@pytest.mark.parametrize(("rounds", "is_proved"), [(MOST_RUNS, True), (MOST_RUNS + 1, False)])
+def test_beyond_so_many_runs_of_a_statement_nothing_is_proved(rounds: int, is_proved: bool) -> None:
+    forward = f"h = x\nfor t in range({rounds}):\n    h = h / 2 + x\n"
+    back = f"d, g = 2 * h, 0 * x\nfor t in range({rounds}):\n    g = g + d\n    d = d / 2\nreturn g + d"
+    report = checked(Case("", f"{forward}return (h ** 2).sum()", forward + back))
+    assert report.ok
+    assert sure(report) is is_proved
+    assert (f"Nothing is proved: line 4 runs more than {MOST_RUNS} times." in report.assumptions) is not is_proved
 
 
 def test_positions_that_agree_by_chance_are_named() -> None:

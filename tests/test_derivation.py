@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_programs import programs
+from forward_mode import jvp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ from einbackprop.core.program import (
 from einbackprop.core.simplification import simplify
 from einbackprop.derivation import accumulation as derivation
 from einbackprop.derivation import differential
-from einbackprop.derivation.accumulation import jvp, value_and_vjp, vjp, vjp_of_contract
+from einbackprop.derivation.accumulation import value_and_vjp, vjp, vjp_of_contract
 from einbackprop.errors import DerivationError
 from einbackprop.notation.index_notation import equation_text
 

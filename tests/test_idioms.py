@@ -10,7 +10,6 @@ from einbackprop.capture.tracer import trace
 from einbackprop.core import interpretation
 from einbackprop.core.idioms import recognise
 from einbackprop.core.program import Contract, Extremum, Map, Program
-from einbackprop.core.quotients import Quotient, Quotients, plus, times
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 
@@ -296,15 +295,19 @@ def test_what_is_held_makes_no_difference_in_numbers() -> None:
 # The parts
 
 
-def test_polynomials_and_quotients_are_exact() -> None:
-    e, one = {1: 1}, {0: 1}
-    assert times(plus(e, one), plus(e, one, -1)) == {2: 1, 0: -1}
-    program = trace(lambda x: 1 / (1 + np.exp(-x)) - np.exp(x) / (1 + np.exp(x)), X)
-    zero = Quotients(program.defining()).of(program.outputs[0].name)
-    assert zero is not None
-    assert zero.top == {}
-    assert Quotient({1: 2, 2: 2}, {0: 2, 1: 2}).equals(Quotient({1: 1}, {0: 1}))
-    assert not Quotient({1: 2}, {0: 2, 1: 2}).equals(Quotient({1: 1}, {0: 1}))
+def test_a_number_that_may_not_show_makes_no_idiom() -> None:
+    for guard in (1e-3, 1e-8, 1e-16):
+        program = trace(lambda x, g=guard: 1 / (1 + np.exp(-x)) * (1 + np.exp(-x) * g / (g + np.exp(-x))), X)
+        assert "sigmoid" not in {e.function for e in program.equations[-1:] if isinstance(e, Map)}
+        program = trace(lambda x, g=guard: 1 / (1 + np.exp(-x)) + g, X)
+        assert not (isinstance(program.equations[-1], Map) and program.equations[-1].function == "sigmoid")
+
+
+def test_a_relu_within_other_values_is_no_relu_of_them() -> None:
+    program = trace(lambda x, y: np.maximum(x, 0) * y, X, 2 * X)
+    assert [e.function for e in program.equations if isinstance(e, Map)] == ["relu"]
+    program = trace(lambda x, y: y * (x > 0), X, 2 * X)
+    assert "relu" not in {e.function for e in program.equations if isinstance(e, Map)}
 
 
 def test_named_values_stay_and_unnamed_ones_go() -> None:

@@ -13,7 +13,7 @@ from einbackprop.capture.tracer import record_pair
 from einbackprop.checking.records import Line
 from einbackprop.core.nesting import get
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.lines import Lines, line_verdicts, lines_of_backward
+from einbackprop.diagnosis.lines import Lines, lines_of_backward
 
 NETWORK = """\
 import numpy as np
@@ -102,7 +102,7 @@ def test_the_verdict_is_the_callers() -> None:
         asked.append((file, line))
         return "wrong" if line == 17 else "follows" if line > 17 else "right"
 
-    lines: tuple[Line, ...] = line_verdicts(trace, Cotangents.of(trace, arguments), verdict_of)
+    lines: tuple[Line, ...] = lines_of_backward(trace, Cotangents.of(trace, arguments)).judged(verdict_of)
     assert [line.verdict for line in lines] == ["right"] * 3 + ["wrong"] + ["follows"] * 2
     assert asked == [(line.file, line.line) for line in lines]
     assert lines[2].code == "dout = (out - Y) / len(X)"

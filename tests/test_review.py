@@ -58,8 +58,8 @@ def reviewed(
 def test_right_gradients_are_proved() -> None:
     found = reviewed({}, ())
     assert found.agrees
-    assert found.grades == {"W": "proved", "b": "proved"}
-    assert "every size is at least 1" in found.assumptions
+    assert found.proofs.grades == {"W": "proved", "b": "proved"}
+    assert "every size is at least 1" in found.proofs.assumptions
     assert [line.verdict for line in found.lines(lambda file, line: "right")] == ["right"] * 4
     assert [line.meaning for line in found.lines(lambda *_: "")] == ["p", "∂L/∂(what the sigmoid takes for p)",
                                                                      "∂L/∂b", "∂L/∂W"]  # fmt: skip
@@ -68,18 +68,18 @@ def test_right_gradients_are_proved() -> None:
 
 def test_what_is_wrong_is_agreed_on_and_the_rest_proved() -> None:
     found = reviewed({"return X.T @ dz": "return X.T @ p"}, ["W"])
-    assert (found.agrees, found.grades, found.doubted, found.note) == (True, {"b": "proved"}, frozenset(), "")
+    assert (found.agrees, found.proofs.grades, found.doubted, found.note) == (True, {"b": "proved"}, frozenset(), "")
 
 
 def test_what_is_right_as_it_was_read_is_doubted_and_not_proved() -> None:
     found = reviewed({}, ["b"])
-    assert (found.agrees, found.doubted, found.grades) == (False, {"b"}, {"W": "proved"})
+    assert (found.agrees, found.doubted, found.proofs.grades) == (False, {"b"}, {"W": "proved"})
 
 
 def test_what_is_wrong_as_it_was_read_is_never_called_right() -> None:
     found = reviewed({"return X.T @ dz": "return X.T @ p"}, ())
     assert not found.agrees
-    assert (found.grades, found.read.lines) == ({}, ())
+    assert (found.proofs.grades, found.read.lines) == ({}, ())
     assert "lines are not judged" in found.note
 
 
@@ -98,7 +98,7 @@ def test_what_was_not_read_as_it_runs_proves_nothing() -> None:
         return result
 
     found = reviewed({}, (), change=other)
-    assert (found.agrees, found.grades) == (False, {})
+    assert (found.agrees, found.proofs.grades) == (False, {})
     assert "lines are not judged" in found.note
 
 
@@ -109,7 +109,7 @@ def test_a_guard_of_the_loss_that_gradients_leave_out_is_forgiven(guard: str) ->
     assert found.forgiven.keys() == {"W", "b"}
     said = f"right, but for the {float(guard):.3g} that the loss adds on line 6 before it takes the logarithm"
     assert found.forgiven["W"] == said
-    assert (found.agrees, found.grades, found.doubted) == (True, {}, frozenset())
+    assert (found.agrees, found.proofs.grades, found.doubted) == (True, {}, frozenset())
     assert "∂L/∂b" in [line.meaning for line in found.lines(lambda *_: "")]
     wrong = reviewed(guarded | {"return X.T @ dz": "return X.T @ p"}, ["W", "b"])
     assert wrong.forgiven.keys() == {"b"}
@@ -122,7 +122,7 @@ def test_a_shape_that_is_another_gets_its_line() -> None:
     assert finding.line == 12
     assert finding.message == (
         "the values are right, but the shape is (1, 4), and b has shape (4,): leave out keepdims=True.")
-    assert found.grades == {"W": "proved"}
+    assert found.proofs.grades == {"W": "proved"}
     assert reviewed({"db = dz.sum(axis=0)": "db = p.sum(axis=0, keepdims=True)"}, ["b"]).findings == ()
 
 
@@ -131,7 +131,7 @@ def test_a_gradient_that_is_made_and_not_returned_gets_its_line() -> None:
     (finding,) = found.findings
     assert (finding.line, finding.message) == (
         13, "the gradient of b is made on line 12, but it is not returned.")
-    assert found.grades == {"W": "proved"}
+    assert found.proofs.grades == {"W": "proved"}
 
 
 def test_what_cannot_be_read_is_said() -> None:
@@ -140,4 +140,4 @@ def test_what_cannot_be_read_is_said() -> None:
     large = reviewed({}, (), state=drawn(0, (90, 200, 30)))
     assert "20,000 entries" in large.note
     unread = reviewed({"np.log(p)": "np.log(np.cumprod(p, axis=0))"}, ["W", "b"])
-    assert "lines are not judged" in unread.note or not unread.grades
+    assert "lines are not judged" in unread.note or not unread.proofs.grades

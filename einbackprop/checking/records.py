@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # the black box makes findings, and knows no notation
     from ..notation.markup import Markup
 
 Verdict = Literal["right", "wrong", "kink", "undecided"]
-Grade = Literal["proved", "exact", "close"]
+Grade = Literal["proved", "close"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,8 @@ class Gradient:
         ``right``; ``wrong``; ``kink``: the loss has no derivative there; ``undecided``.
     grade
         How sure a right or wrong verdict is. ``proved``: one polynomial in index notation with what is
-        derived from the loss, pointwise functions as atoms, so equal for every size and value. ``exact``:
-        equal to that in exact arithmetic at drawn sizes and values. ``close``: equal to the reference
-        (complex step or differences), or not, by more than rounding explains, at the values drawn.
+        derived from the loss, pointwise functions as atoms, so equal for every size and value. ``close``: equal
+        to the reference (complex step or differences), or not, by more than rounding explains, at the values drawn.
     max_error
         The largest difference from the reference, relative to the reference's largest entry.
     roundings

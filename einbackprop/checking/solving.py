@@ -300,7 +300,7 @@ def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
         facts.name: Added(
             elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees, untried=other.is_cut,
             unread=read.is_cut, guard=read.forgiven.get(facts.name, ""), guard_changes=max(changes, default=0.0),
-            proof=read.grades.get(facts.name),
+            proof=read.proofs.grades.get(facts.name),
         )
         for facts in trial.facts
     }  # fmt: skip
@@ -353,10 +353,8 @@ def _about_time(progress: Progress) -> tuple[str, ...]:
 
 def _about_reading(read: Review) -> tuple[str, ...]:
     """What the proofs rest on, or why lines are not judged."""
-    rests = (f"Proofs rest on: {'; '.join(read.assumptions)}.",) if read.assumptions else ()
-    said = f"Nothing is proved for other sizes, since numbers stand for sizes here: {'; '.join(read.frozen)}."
-    told = (said,) if read.frozen else ()
-    return rests + told + ((read.note + ".",) if read.note else ())
+    rests = f"Proofs rest on: {'; '.join(read.proofs.assumptions)}." if read.proofs.assumptions else ""
+    return tuple(said for said in (rests, read.proofs.obstacle, read.note and f"{read.note}.") if said)
 
 
 def _assumptions(

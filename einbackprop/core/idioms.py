@@ -1,22 +1,36 @@
 """Spellings that people use for one function, found in a program and named: sigmoid, tanh, relu, softmax.
 
-A spelling is recognised by what it is, not by how it is written: a value that is made of ``exp(x)`` by arithmetic is a
-quotient of two polynomials in ``exp(x)``, and it is the sigmoid if that is ``e/(1 + e)``. The max that is subtracted in
-a softmax is recognised by its doing nothing: whatever is added to it leaves everything that is made of it the same.
+A spelling is recognised by what it is, not by how it is written: what is made of x alone, entry by entry, is the
+sigmoid of x if it has the values of the sigmoid, whatever x is. The max that is subtracted in a softmax is recognised
+by its doing nothing: whatever is added to it leaves everything that is made of it the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
+from typing import Any
 
-from .program import ONE, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
-from .quotients import Quotient, Quotients, relettered
+import numpy as np
+from numpy.typing import NDArray
+
+from . import elementwise
+from .program import Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
 from .shifting import does_nothing
 
-ABOVE = ("greater", "greater_equal")
-BELOW = ("less", "less_equal")
+Array = NDArray[Any]
+NAMED = ("sigmoid", "tanh", "relu")
+BENT = frozenset({
+    "exp", "sigmoid", "tanh", "maximum", "minimum", "abs", "where", "greater", "greater_equal", "less", "less_equal",
+})  # fmt: skip
+MOST = 12  # values one after another that one may be made of; what is longer is no idiom
+TINY = 1e-6  # a smaller number, as a guard, may not show in the values
+HALVES = np.array([0.04, 0.31, 0.72, 1.3, 2.9, 7.1, 19.3, 31.7])
+SAMPLES = np.concatenate([-HALVES, HALVES])
+VALUES = np.array([elementwise.evaluate(function, [SAMPLES]) for function in NAMED])
+SAME = 1e-14
 
 
 def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda equation: None) -> Program:
@@ -29,105 +43,123 @@ def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda e
         Equations for which it gives different things are no parts of one idiom, as statements are not where each is
         read by itself.
     """
-    groups: dict[Hashable, list[Equation]] = {}
-    for equation in program.equations:
-        groups.setdefault(apart(equation), []).append(equation)
-    found: dict[str, Equation] = {}
-    for group in groups.values():
-        made = {equation.out.name: equation for equation in group}
-        quotients = Quotients(made)
-        sides = (Quotients(made, 1), Quotients(made, -1))
-        found |= {equation.out.name: named(equation, made, quotients, sides) for equation in group}
-    equations = tuple(found[equation.out.name] for equation in program.equations)
+    groups: dict[Hashable, Spellings] = {}
+    equations = tuple(groups.setdefault(apart(e), Spellings()).named(e) for e in program.equations)
     equations = tuple(held(equation, equations, program) for equation in equations)
     return without_unused(replace(program, equations=equations), program.defining())
 
 
-def named(
-    equation: Equation, made: Mapping[str, Equation], quotients: Quotients, sides: tuple[Quotients, Quotients]
-) -> Equation:
-    """The equation as the function that it spells, if it is one."""
-    if isinstance(equation, Map) and equation.function in ("sigmoid", "tanh", "exp", "relu"):
-        return equation  # np.tanh may be a part of a sigmoid
-    spelled = (*of_exponentials(equation, quotients), *without_overflow(equation, sides), *relu(equation, made))
-    for function, argument in spelled:
-        quotients.name(equation.out.name)
-        return Map(equation.out, function, (argument,), None, equation.source)
-    return equation
+def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
+    """An operand of the equation for ``out``, in the letters with which ``out`` is used."""
+    table = dict(zip(out.indices, use.indices, strict=True))
+    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
 
 
-def of_exponentials(equation: Equation, quotients: Quotients) -> Iterator[tuple[str, Ref]]:
-    """Sigmoid and tanh: ``e/(1 + e)`` and ``(e² − 1)/(e² + 1)`` where e is the exp of the argument."""
-    found = quotients.of(equation.out.name)
-    if found is not None:
-        for argument, scale in found.arguments:
-            if found.equals(Quotient.sigmoid(argument, scale)):
-                yield "sigmoid", argument
-            elif found.equals(Quotient.tanh(argument, scale)):
-                yield "tanh", argument
+@dataclass
+class Spellings:
+    """Values that are made entry by entry, equation by equation.
+
+    Attributes
+    ----------
+    made : mapping of name to Equation
+        Those so far, as they are spelled.
+    numbers : set of names
+        Those that are one number everywhere.
+    sources : mapping of name to refs
+        The values of each of which alone one is made, in its letters, the nearest first.
+    bent : set of names
+        Those in which a function stands that an idiom may be made of.
+    spelled : set of names
+        Those that are a function with a name: ``1 - y`` of a sigmoid y is to be read so, not as another sigmoid. In
+        products and in ``where``, they may be parts of a spelling that does not overflow.
+    """
+
+    made: dict[str, Equation] = field(default_factory=dict)
+    numbers: set[str] = field(default_factory=set)
+    sources: dict[str, tuple[Ref, ...]] = field(default_factory=dict)
+    bent: set[str] = field(default_factory=set)
+    spelled: set[str] = field(default_factory=set)
+
+    def named(self, equation: Equation) -> Equation:
+        """The equation as the function that it spells, if it is one."""
+        name = equation.out.name
+        self.made[name] = equation
+        if not is_plain(equation):
+            return equation
+        read = [ref for ref in operands(equation) if ref.name not in self.numbers]
+        if not read:
+            self.numbers |= {name} if isinstance(equation, Contract) else set()
+            return equation
+        function = equation.function if isinstance(equation, Map) else ""
+        through = function == "where" or isinstance(equation, Contract)
+        made_of = [self._made_of(ref, through) for ref in read]
+        letters = sorted(set(equation.out.indices))
+        alone = (one for one in made_of[0] if sorted(one.indices) == letters and all(one in of for of in made_of))
+        self.sources[name] = tuple(islice(alone, MOST)) if len(letters) == len(equation.out.indices) else ()
+        if function in BENT or any(ref.name in self.bent for ref in read):
+            self.bent.add(name)
+        if name in self.bent and function not in (*NAMED, "exp"):
+            for ref in self.sources[name]:
+                spelled = self._function_of(equation, ref)
+                if spelled:
+                    self.spelled.add(name)
+                    return Map(equation.out, spelled, (ref,), None, equation.source)
+        return equation
+
+    def _made_of(self, ref: Ref, through: bool) -> tuple[Ref, ...]:
+        """A value that is read, and those of which alone it is made; of one that has a name, only where it is asked."""
+        if ref.name in self.spelled and not through:
+            return (ref,)
+        inner = self.made.get(ref.name)
+        return (ref, *(relettered(one, inner.out, ref) for one in self.sources.get(ref.name, ()) if inner))
+
+    def _function_of(self, equation: Equation, ref: Ref) -> str:
+        """Which function of a value an equation is, of those that have names."""
+        is_one = np.abs(self._values(equation.out, ref, {ref: SAMPLES}) - VALUES) <= SAME * (1 + np.abs(VALUES))
+        return next((function for function, same in zip(NAMED, is_one, strict=True) if same.all()), "")
+
+    def _values(self, use: Ref, ref: Ref, known: dict[Ref, Array]) -> Array:
+        """The values of what is made of another value alone, where that has the sampled ones."""
+        if use not in known:
+            equation = self.made[use.name]
+            read = [self._values(relettered(one, equation.out, use), ref, known) for one in operands(equation)]
+            with np.errstate(all="ignore"):
+                known[use] = value_of(equation, read)
+        return known[use]
 
 
-def without_overflow(equation: Equation, sides: tuple[Quotients, Quotients]) -> Iterator[tuple[str, Ref]]:
-    """``exp(min(x, 0)) / (1 + exp(-|x|))`` and the like: the same function of x on both sides of 0."""
-    if isinstance(equation, Contract):
-        right, left = (list(of_exponentials(equation, side)) for side in sides)
-        yield from (found for found in right if found in left)
-
-
-def relu(equation: Equation, made: Mapping[str, Equation]) -> Iterator[tuple[str, Ref]]:
-    """``where(x > 0, x, 0)``, ``where(x < 0, 0, x)``, ``x · (x > 0)``, ``max(x, 0)``, ``½(x + |x|)``."""
+def is_plain(equation: Equation) -> bool:
+    """Whether an equation takes its operands entry by entry, times numbers that would show."""
     match equation:
-        case Map(function="where", operands=(condition, yes, no)):
-            for value, other, relations in ((yes, no, ABOVE), (no, yes, BELOW)):
-                if is_number(other, 0, made) and compared_with_zero(condition, made) in [(value, r) for r in relations]:
-                    yield "relu", value
-        case Map(function="maximum", operands=(a, b)):
-            for value, other in ((a, b), (b, a)):
-                if is_number(other, 0, made) and set(value.indices) == set(equation.out.indices):
-                    yield "relu", value
-        case Contract(operands=(a, b), brackets=(), factor=factor) if factor == ONE:
-            for value, mask in ((a, b), (b, a)):
-                if compared_with_zero(mask, made) in [(value, r) for r in ABOVE] and is_whole(equation, value):
-                    yield "relu", value
-        case Contract(operands=(a,), brackets=(), factor=factor) if factor == Factor(Fraction(1, 2)):
-            inner = made.get(a.name)
-            if isinstance(inner, Sum) and [f for f, _ in inner.terms] == [ONE, ONE] and is_whole(equation, a):
-                terms = [relettered(term, inner.out, a) for _, term in inner.terms if term]
-                for value, size in (terms, terms[::-1]) if len(terms) == 2 else ():
-                    if absolute(size, made) == value:
-                        yield "relu", value
+        case Contract(brackets=(), factor=factor):
+            factors = [factor]
+        case Sum(terms=terms):
+            factors = [factor for factor, _ in terms]
+        case Map():
+            factors = []
+        case _:
+            return False
+    inner = {i for ref in operands(equation) for i in ref.indices}
+    return inner <= set(equation.out.indices) and all(map(shows, factors))
 
 
-def compared_with_zero(condition: Ref, made: Mapping[str, Equation]) -> tuple[Ref, str] | None:
-    """The x and the relation of ``x > 0``."""
-    test = made.get(condition.name)
-    if isinstance(test, Map) and test.function in (*ABOVE, *BELOW) and is_number(test.operands[1], 0, made):
-        return relettered(test.operands[0], test.out, condition), test.function
-    return None
+def shows(factor: Factor) -> bool:
+    """Whether a factor is a number of an ordinary size."""
+    number = factor.number
+    return not factor.sizes and isinstance(number, Fraction) and (not number or TINY <= abs(number) <= 1 / TINY)
 
 
-def absolute(ref: Ref, made: Mapping[str, Equation]) -> Ref | None:
-    """The x of ``|x|``."""
-    equation = made.get(ref.name)
-    if isinstance(equation, Map) and equation.function == "abs":
-        return relettered(equation.operands[0], equation.out, ref)
-    return None
-
-
-def is_number(ref: Ref, number: int, made: Mapping[str, Equation]) -> bool:
-    """Whether an operand is one number everywhere."""
-    equation = made.get(ref.name)
-    return (
-        isinstance(equation, Contract)
-        and not equation.operands
-        and not equation.brackets
-        and equation.factor == Factor(Fraction(number))
-    )
-
-
-def is_whole(equation: Equation, ref: Ref) -> bool:
-    """Whether an equation takes an operand entry by entry: nothing is summed, stretched or read on a diagonal."""
-    return sorted(ref.indices) == sorted(equation.out.indices) and len(set(ref.indices)) == len(ref.indices)
+def value_of(equation: Equation, read: list[Array]) -> Array:
+    """One value of numbers; all of them are numbers, or have one axis."""
+    match equation:
+        case Contract(factor=factor):
+            return np.asarray(np.prod(np.broadcast_arrays(float(factor.value({}).real), *read), axis=0))
+        case Sum(terms=terms):
+            values = iter(read)
+            return np.asarray(sum(float(f.value({}).real) * (1.0 if r is None else next(values)) for f, r in terms))
+        case Map(function=function, parameter=parameter):
+            return elementwise.evaluate(function, read, parameter)
+    raise AssertionError(equation)
 
 
 def held(equation: Equation, equations: tuple[Equation, ...], program: Program) -> Equation:

@@ -114,12 +114,6 @@ def tick() -> None:
         progress.show()
 
 
-def is_over() -> bool:
-    """Whether the time is over; never without a limit."""
-    progress = _current.get()
-    return progress is not None and progress.over
-
-
 def cut(part: str) -> None:
     """Remember that the end of the time has stopped a part."""
     progress = _current.get()

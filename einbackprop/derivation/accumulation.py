@@ -1,7 +1,7 @@
-"""Derivatives of programs, as programs of the same kinds: reverse mode (``vjp``) and forward mode (``jvp``).
+"""Derivatives of programs, as programs of the same kinds, by reverse mode.
 
-Each equation's differential is a sum of Contracts, each linear in one operand (module ``differential``). Forward
-mode reads them as they stand. Reverse mode transposes each by slot substitution:
+Each equation's differential is a sum of Contracts, each linear in one operand (module ``differential``). Reverse mode
+transposes each by slot substitution:
 
     z[i,b]  = Σ_j W[i,j] x[j,b]          'ij,jb->ib'
     dW[i,j] = Σ_b dz[i,b] x[j,b]         'ib,jb->ij'     dz stands where W stood, W's letters where z's stood
@@ -94,29 +94,6 @@ def value_and_vjp(program: Program, wrt: Sequence[str] | None = None) -> Program
     return simplify(Reverse(simplify(program, wrt or ()), wrt).run(keep_outputs=True))
 
 
-def jvp(program: Program, wrt: Sequence[str] | None = None) -> Program:
-    """Forward mode: the tangents of the outputs, given those of inputs.
-
-    Parameters
-    ----------
-    program : Program
-    wrt : sequence of str, optional
-        Names of inputs; all inputs of real or complex numbers by default.
-
-    Returns
-    -------
-    Program
-        Its inputs are those of ``program``, followed by one tangent for each of ``wrt``, named as the input with
-        ``_dot`` appended. Its outputs are the tangents of the outputs: zeros where no input reaches one.
-
-    Raises
-    ------
-    DerivationError
-        A name is no input, holds integers or booleans, or reaches an output through a line that could not be read.
-    """
-    return simplify(Forward(simplify(program), wrt).run())
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A contribution to a cotangent or tangent: a Contract that has no name yet.
@@ -130,7 +107,7 @@ class Part:
 
 
 class Derivation:
-    """What forward and reverse mode share: which values move, and sums of contributions."""
+    """Which values of a program move, and sums of contributions to a derivative."""
 
     def __init__(self, program: Program, wrt: Sequence[str] | None) -> None:
         self.program = program
@@ -294,37 +271,6 @@ class Reverse(Derivation):
         if term.conjugated:
             cotangent = work.conjugate(Ref(cotangent, work.indices[cotangent])).name
         return Part(vjp_of_contract(contract, term.slot, cotangent, ""), origin, origin)
-
-
-class Forward(Derivation):
-    """Forward mode: the equations from the first to the last, each differential as it stands."""
-
-    def run(self) -> Program:
-        """The program of the tangents."""
-        units = {i.ref.name: i.units for i in self.program.inputs}
-        for name in self.wrt:
-            if name not in units:
-                raise DerivationError(f"{name} is no input, so it has no tangent; the inputs are {', '.join(units)}")
-        inputs = [self.declare(f"{name}_dot", name, units[name]) for name in self.wrt]
-        tangents = {name: declared.ref.name for name, declared in zip(self.wrt, inputs, strict=True)}
-        for equation in self.program.equations:
-            name = equation.out.name
-            if name in self.moving:
-                parts = [
-                    Part(self.moved(term, tangents[term.moving.name]), name, term.moving.name)
-                    for term in differential(equation, self.moving, self.work)
-                ]
-                tangents[name] = self.settle(f"{name}_dot", name, parts)
-        names = [ref.name for ref in self.program.outputs]
-        outputs = [tangents.get(name) or self.settle(f"{name}_dot", name, []) for name in names]
-        derived = self.program_of(inputs, outputs, self.program.output_units)
-        return replace(derived, structure=self.program.structure)
-
-    def moved(self, term: Term, tangent: str) -> Contract:
-        """A term of a differential, with the tangent in the place of the operand that moves."""
-        refs, ref = list(term.contract.operands), Ref(tangent, term.moving.indices)
-        refs[term.slot] = self.work.conjugate(ref) if term.conjugated else ref
-        return replace(term.contract, operands=tuple(refs), source=None)
 
 
 def is_number(declared: Input) -> bool:

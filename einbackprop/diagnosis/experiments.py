@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 Gradients = dict[str, Any]
 CLOSE = 1e-6
 """How far a gradient may be from the true one, relative to its largest entry."""
+EXACT = 1e-9
+"""The same where the true one is known to rounding."""
 NARROW = 1e-3
 """The same where the code computes in float32."""
 FLOOR = 1e-10
@@ -63,12 +65,12 @@ class Experiment:
     def __init__(self, user: User, state: Any, paths: tuple[Path, ...], rng: np.random.Generator) -> None:
         self.user = user
         self.state = state if user.narrow else rebuild(state, widened)
-        self.tolerance = NARROW if user.narrow else CLOSE
         reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.slopes)
         self.truth = {
             t.name: np.array([reference.slope({t.path: unit(t.shape, at)}).value for at in np.ndindex(t.shape)])
             .reshape(t.shape) for t in user.targets
         }  # fmt: skip
+        self.tolerance = NARROW if user.narrow else EXACT if reference.analytic else CLOSE
         self.loss = reference.value
         self.largest = max((float(np.abs(g).max(initial=0.0)) for g in self.truth.values()), default=0.0)
 
@@ -224,6 +226,11 @@ class Made:
         return sum(value.size for value in self.values)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all of them are finite numbers."""
+        return all(bool(np.isfinite(value).all()) for value in self.values)
+
+    @property
     def largest(self) -> float:
         """The largest of them."""
         largest = max((float(np.abs(value).max(initial=0.0)) for value in self.values), default=0.0)
@@ -237,7 +244,7 @@ class Recording:
         self.made_by: dict[Site, Made] = {}
         self.fired = 0
         self._known: dict[int, Any] = {}
-        self._values: set[bytes] = set()
+        self.contents: set[bytes] = set()
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
@@ -249,8 +256,8 @@ class Recording:
         entry.values.append(flat(value))
         content = entry.values[-1].tobytes()
         views = bool(parts) and all(isinstance(p, np.ndarray) and id(root(p)) in self._known for p in parts)
-        entry.passes &= views or content in self._values
-        self._values.add(content)
+        entry.passes &= views or content in self.contents
+        self.contents.add(content)
         entry.shapes.append(tuple(np.shape(part) for part in parts))
         for part in parts:
             if isinstance(part, np.ndarray):

@@ -32,20 +32,23 @@ class Judge:
     ----------
     runs : bool
         Whether what was tried last gave gradients of the right shapes.
+    wrong : frozenset of str
+        The gradients that were wrong with it at the first state.
     """
 
     def __init__(self, experiments: Sequence[Experiment], roles: Roles) -> None:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
-        self.runs = False
+        self.runs, self.wrong = False, frozenset(self.first.truth)
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""
-        self.runs = False
+        self.runs, self.wrong = False, frozenset(self.first.truth)
         try:
             with version.running():
                 first = self.first.run()
                 self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
-                right = not self.first.wrong(first) and all(not e.wrong(e.run()) for e in self.experiments[1:])
+                self.wrong = self.first.wrong(first)
+                right = not self.wrong and all(not e.wrong(e.run()) for e in self.experiments[1:])
                 return right and self.first.keeps_loss()
         except ValueError:  # it does not compile there
             return False

@@ -32,23 +32,6 @@ class Lines:
         return tuple(replace(line, verdict=verdict_of(line.file, line.line)) for line in self.lines)
 
 
-def line_verdicts(
-    trace: Trace, cotangents: Cotangents, verdict_of: Callable[[str, int], str]
-) -> tuple[Line, ...]:
-    """The lines of the gradients of a traced pair, each once, with the verdict that the caller has for it.
-
-    Parameters
-    ----------
-    trace : Trace
-        Of a loss and its gradients.
-    cotangents : Cotangents
-        Of that loss.
-    verdict_of : callable
-        ``right``, ``wrong``, ``follows`` or ``undecided`` for a file and a line.
-    """
-    return lines_of_backward(trace, cotangents).judged(verdict_of)
-
-
 def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
     """The lines of the gradients of a traced pair; of a loop, the formulas of the first round."""
     bindings = trace.bindings[trace.of_loss :]

@@ -30,7 +30,7 @@ SMALL = 1e-4
 NEWTON = 4
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
-LINEAR, CURVED = 1e-6, 3e-2
+LINEAR, CURVED = 1e-8, 3e-2
 """How far gradients may be from what a Jacobian says, where they are linear in a value and where they are not."""
 
 
@@ -126,7 +126,7 @@ class Localization:
         watched = Recording()
         with self.version.watched_by(watched):
             experiment.keeps_loss()
-        self.in_loss = watched.made_by
+        self.in_loss, self._loss_values = watched.made_by, watched.contents
 
     @cached_property
     def deepest(self) -> int:
@@ -168,6 +168,10 @@ class Localization:
             self._trusted[site] = made is not None and self._moves_loss(made)
         return self._trusted[site]
 
+    def is_of_loss(self, made: Made) -> bool:
+        """Whether a statement computes again what the loss computes."""
+        return bool(made.values) and all(value.tobytes() in self._loss_values for value in made.values)
+
     def is_forward(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, where the loss runs it."""
         return site in self.in_loss and self.in_loss[site].first < self._last_trusted
@@ -203,10 +207,12 @@ class Localization:
 
         Where that is known, only those that can set every gradient right that depends on them.
         """
-        found = []
+        found: list[Suspect] = []
         for made in self.made:
             if self.is_trusted(made.site):
                 continue
+            if not made.is_finite:  # nothing is to be seen behind it
+                return [Suspect(made, self.wrong)]
             if self.before is None:
                 found.append(Suspect(made, self.wrong))
                 continue

@@ -116,7 +116,9 @@ class Round:
             n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
             for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
-        suspects = [Table(s, self.keeps_shape, self._wanted(s)) for s in localization.suspects()]
+        suspects = [
+            Table(s, self.keeps_shape and self._is_measured(s), self._wanted(s)) for s in localization.suspects()
+        ]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
         groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]] if self._raises else self._by_likelihood()
@@ -236,6 +238,8 @@ class Round:
         works = self.judge.works(self.version.changed([repair.change]))
         if self._raises and self.judge.runs:
             self._running.append(repair)
+        elif self.judge.wrong < self.wrong:
+            self.fitting.append(replace(repair, mends=self.wrong - self.judge.wrong))
         return works
 
     def _partial(self) -> Repair | None:
@@ -328,7 +332,8 @@ class Round:
         change = Change((site.file, site.definition), site.value, edit.value)
         if self.localization.is_forward(site):
             penalty += OF_LOSS
-        if table.suspect.made.passes and any(node is site.value for node in ast.walk(edit.value)):
+        is_first = self._is_first_broken(table.suspect)
+        if table.suspect.made.passes and not is_first and any(node is site.value for node in ast.walk(edit.value)):
             penalty += PASSED + OUTER * (self.localization.deepest - table.suspect.made.depth)
         return Repair(site, edit, change, edit.cost + penalty, mends)
 
@@ -346,9 +351,10 @@ class Round:
         if value is None:
             return 0.0
         promised = self._promised(suspect)
-        if promised is not None:
-            is_first = suspect.made.first <= self._first_broken
-            return KEPT if promised else BROKEN if is_first else 0.0
+        if promised is not None and not suspect.made.passes:
+            return KEPT if promised else BROKEN if self._is_first_broken(suspect) else 0.0
+        if self.localization.is_of_loss(suspect.made):
+            return KEPT
         should = False
         if suspect.shift is not None and suspect.is_unique:
             should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
@@ -357,12 +363,14 @@ class Round:
     def _promised(self, suspect: Suspect) -> bool | None:
         """Whether a statement makes what the name of its target says; None where it says nothing."""
         value = value_of(suspect)
-        if value is None or suspect.made.passes:
-            return None
-        return self.judge.roles.promised(suspect.site.target, value)
+        return None if value is None else self.judge.roles.promised(suspect.site.target, value)
+
+    def _is_first_broken(self, suspect: Suspect) -> bool:
+        """Whether a statement is the first whose value is not what the name of its target says."""
+        return suspect.made.first <= self._first_broken and self._promised(suspect) is False
 
     @cached_property
     def _first_broken(self) -> int:
-        """When a statement first made what the name of its target does not say."""
+        """When there is such a statement."""
         broken = [t.suspect.made.first for t in (*self.alone, *self.others) if self._promised(t.suspect) is False]
         return min(broken, default=0)

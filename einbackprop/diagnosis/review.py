@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.conditions import assumed
 from einbackprop.capture.statements import statements_of
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking.records import Finding, Grade, Line
+from einbackprop.checking.records import Finding, Line
 from einbackprop.core.faults import contained
 from einbackprop.core.nesting import Path, get
 from einbackprop.core.program import Dimension, Input, Opaque, Program, Source
@@ -28,7 +27,7 @@ from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
 from einbackprop.diagnosis.guards import guards, sentence, without
 from einbackprop.diagnosis.lines import Lines, lines_of_backward
 from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
-from einbackprop.diagnosis.proofs import proofs
+from einbackprop.diagnosis.proofs import Proofs, proofs
 from einbackprop.errors import EinbackpropError
 
 Shape = tuple[int, ...]
@@ -41,11 +40,8 @@ class Review:
 
     Attributes
     ----------
-    grades : mapping of target name to grade, of right gradients that were proved
-    assumptions : tuple of str
-        What the proofs rest on.
-    frozen : tuple of str
-        Numbers that lost the sizes that they are made of, so that nothing is proved for others.
+    proofs : Proofs
+        Of right gradients.
     note : str
         Why there is nothing, if there is nothing.
     agrees : bool
@@ -65,9 +61,7 @@ class Review:
         Of the loss, without the guards that are forgiven.
     """
 
-    grades: Mapping[str, Grade] = field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
-    frozen: tuple[str, ...] = ()
+    proofs: Proofs = field(default=Proofs(), repr=False)
     note: str = ""
     agrees: bool = False
     forgiven: Mapping[str, str] = field(default_factory=dict)
@@ -148,13 +142,10 @@ def reviewed(
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
     doing("proving")
     right = [name for name in values if name in compared.right - left - found.targets]
-    frozen = tuple(dict.fromkeys(condition.said for condition in traced.conditions if condition.freezes and right))
-    proving = partial(proofs, compared.pair, [] if frozen else right, states[0], assumed(traced.conditions))
-    grades, assumptions = contained("the proof", proving, ({}, ()))
+    proved = contained("the proof", partial(proofs, compared.pair, right, states[0], traced.conditions), Proofs())
     return replace(
-        read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, grades=grades,
-        assumptions=assumptions, frozen=frozen,
-    )  # fmt: skip
+        read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, proofs=proved
+    )
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,6 @@ def sign_known(terms: Terms) -> int:
     return 0
 
 
-def is_real(terms: Terms) -> bool:
-    """Whether no complex number is in it."""
-    return all(h.real for m in terms for (h, _), _ in m)
-
-
 def content(terms: Terms) -> Fraction:
     """The positive number that can be divided out, so that whole coefficients without a common divisor remain."""
     values = terms.values()
@@ -158,7 +153,7 @@ def zero(terms: Terms, context: Context) -> Terms:
     mirror = scale(terms, -1)
     atom = make_atom(
         "call", "zero", rows_of([terms]), [terms], context, mirror=rows_of([mirror]),
-        indicator=True, real=True, make=lambda arguments, _, c: zero(arguments[0], c), lead=settled,
+        indicator=True, make=lambda arguments, _, c: zero(arguments[0], c), lead=settled,
     )  # fmt: skip
     return monomial({atom: 1})
 
@@ -239,7 +234,7 @@ def positive_atom(terms: Terms, context: Context) -> Terms:
         return constant(span[0] > 0)
     atom = make_atom(
         "call", "positive", rows_of([terms]), [terms], context,
-        indicator=True, real=True, make=lambda arguments, _, c: positive(arguments[0], c),
+        indicator=True, make=lambda arguments, _, c: positive(arguments[0], c),
         reduce=_never_above if below_maximum(terms) > 0 else None,
     )  # fmt: skip
     return normalise({atom: 1}, context)

@@ -73,7 +73,6 @@ class Head:
     indicator: bool = False
     positive: bool = False
     integer: bool = False
-    real: bool = True
     make: Callable[..., Any] | None = None
     reduce: Callable[..., Any] | None = None
     lead: Any = None

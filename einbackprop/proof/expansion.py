@@ -32,7 +32,7 @@ from ..core.program import (
 from ..errors import UndecidedError
 from . import functions
 from .brackets import letter, positive, zero
-from .canonical import DIGEST_SIZE, Atom, Head, Index, index
+from .canonical import DIGEST_SIZE, Head, Index, index
 from .correspondence import indices_of
 from .polynomials import (
     ONE,
@@ -44,10 +44,8 @@ from .polynomials import (
     monomial,
     multiply,
     normalise,
-    scale,
     size,
     substitute,
-    without,
 )
 from .summation import total
 
@@ -68,8 +66,6 @@ class Expansion:
         For a given value, its axes in the order in which the comparison takes them, where that is another.
     given : mapping
         Values that are not expanded, and what it rests on that they are so called.
-    zero_or_one, positive : frozenset of str
-        Inputs of which every entry is so, as they are called in the comparison.
     prefix : str
         Tells values that are taken as they are from those of another program that have the same name.
     """
@@ -80,8 +76,6 @@ class Expansion:
     called: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     given: Mapping[str, Mapping[str, None]] = field(default_factory=dict)
-    zero_or_one: frozenset[str] = frozenset()
-    positive: frozenset[str] = frozenset()
     prefix: str = ""
 
     def __post_init__(self) -> None:
@@ -138,19 +132,17 @@ class Expansion:
         slots = self.slots(name)
         given = self._inputs.get(name)
         called = self.called.get(name, self.prefix + name)
-        traits: dict[str, Any] = {"indicator": called in self.zero_or_one, "positive": called in self.positive}
-        if given is None and name in self.program.constants and name not in self.called:
-            array = np.asarray(self.program.constants[name])
-            if uniform(array):
-                return self.number(exact(array.flat[0]))
-            called = blake2b(repr(array.shape).encode() + _bytes(array), digest_size=DIGEST_SIZE).hexdigest()
-            kind = array.dtype.kind
-            above = kind != "c" and bool((array > 0).all())
-            traits = {"indicator": bool(np.isin(array, (0, 1)).all()), "positive": above}
-        else:
-            kind = np.dtype(given.dtype).kind if given else "f"
-        traits["indicator"] = traits["indicator"] or kind == "b"
-        traits |= {"integer": kind in "iub", "real": kind != "c"}
+        fixed = given is None and name in self.program.constants and name not in self.called
+        array = np.asarray(self.program.constants[name]) if fixed else np.empty(0, given.dtype if given else float)
+        if array.dtype.kind not in "biuf":
+            raise UndecidedError(f"{name} holds {array.dtype}, no real numbers")
+        if uniform(array):
+            return self.number(exact(array.flat[0]))
+        traits = {"integer": array.dtype.kind in "iub", "indicator": array.dtype.kind == "b"}
+        if fixed:
+            content = repr(array.shape).encode() + array.astype(float).tobytes()
+            called = blake2b(content, digest_size=DIGEST_SIZE).hexdigest()
+            traits |= {"indicator": bool(np.isin(array, (0, 1)).all()), "positive": bool((array > 0).all())}
         where = tuple(slots[k] for k in self.axes[name]) if name in self.axes else slots
         head = self._head(f"input {called} {len(slots)}", "input", called, where, **traits)
         return monomial({(head, where): 1})
@@ -166,15 +158,11 @@ class Expansion:
         """A number; ∞ stands for one that is larger than all others."""
         if isinstance(number, Fraction):
             return functions.number(number, self.context)
-        if isinstance(number, complex):
-            real, imaginary = (self.number(exact(part)) for part in (number.real, number.imag))
-            head = self._head("imaginary unit", "number", "i", real=False, reduce=_imaginary)
-            return add(real, multiply(imaginary, monomial({(head, ()): 1}), self.context))
-        if isinf(number):
+        if isinstance(number, float) and isinf(number):
             self.context.note("an infinity is a number larger than all others, and no result is nan")
             head = self._head("infinity", "number", "inf", positive=True)
             return monomial({(head, ()): 1}, 1 if number > 0 else -1)
-        raise UndecidedError("a factor is not a number")
+        raise UndecidedError("a factor is not a real number")
 
     def factor(self, factor: Factor) -> Terms:
         """A number times powers of sizes."""
@@ -298,21 +286,4 @@ class Expansion:
 
 def uniform(array: NDArray[Any]) -> bool:
     """Whether an array is one number throughout."""
-    return array.size > 0 and array.dtype.kind in "biufc" and bool((array == array.flat[0]).all())
-
-
-def _bytes(array: NDArray[Any]) -> bytes:
-    if array.dtype.kind not in "biufc":
-        raise UndecidedError(f"a constant array of dtype {array.dtype}")
-    return np.ascontiguousarray(array, dtype=complex if array.dtype.kind == "c" else float).tobytes()
-
-
-def _imaginary(atoms: Product, atom: Atom, context: Context) -> Terms | None:
-    """``i² = -1``."""
-    power = atoms[atom]
-    if power != int(power):
-        raise UndecidedError("a root of the imaginary unit")
-    if 0 <= power < 2:
-        return None
-    rest = without(atoms, atom) | ({atom: 1} if power % 2 else {})
-    return scale(normalise(rest, context), -1 if power % 4 >= 2 else 1)
+    return array.size > 0 and bool((array == array.flat[0]).all())

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from ..core import elementwise
-from ..errors import UndecidedError
-from .brackets import NO_TIES, content, is_real, letter, orientation, positive, sign_known, zero
+from .brackets import NO_TIES, content, letter, orientation, positive, sign_known, zero
 from .canonical import Atom, Index
 from .identities import call, exp, log, power, sigmoid
 from .polynomials import (
@@ -51,18 +50,17 @@ def apply(function: str, arguments: Sequence[Terms], parameter: Fraction | None,
     """
     if function == "power" and parameter is not None:
         return power(arguments[0], parameter, context)
-    if function in RULES and (function not in OF_REAL_NUMBERS or all(map(is_real, arguments))):
+    if function in RULES:
         return RULES[function](context, *arguments)
     return opaque(function, arguments, context)
 
 
 def opaque(function: str, arguments: Sequence[Terms], context: Context) -> Terms:
     """The function as an atom."""
-    known = elementwise.lookup(function)
+    is_boolean = elementwise.lookup(function).boolean
     return call(
-        function, arguments, context, indicator=known.boolean, make=lambda again, _, c: apply(function, again, None, c),
-        **({"real": True} if known.real else {}),
-    )  # fmt: skip
+        function, arguments, context, indicator=is_boolean, make=lambda again, _, c: apply(function, again, None, c)
+    )
 
 
 def negated(terms: Terms) -> Terms:
@@ -163,23 +161,6 @@ def logarithm_to_base(base: int) -> Callable[[Context, Terms], Terms]:
     return lambda c, x: multiply(log(x, c), power(log(constant(base), c), Fraction(-1), c), c)
 
 
-def conjugate(context: Context, x: Terms) -> Terms:
-    """Of a product the product of the conjugates; of a real number itself."""
-    result: Terms = {}
-    for m, c in x.items():
-        real = {a: e for a, e in m if a[0].real}
-        part = monomial(real, c)
-        for atom, e in m:
-            if atom not in real:
-                if atom[0].name == "conj" or e != int(e):
-                    raise UndecidedError("the conjugate of a conjugate or of a root")
-                once = call("conj", [monomial({atom: 1})], context, real=False)
-                ((one, _),) = next(iter(once))
-                part = times({one: e}, part, context)
-        result = add(result, part)
-    return result
-
-
 def maximum(context: Context, a: Terms, b: Terms) -> Terms:
     """``b + relu(a - b)``."""
     return add(b, relu(context, minus(a, b)))
@@ -226,15 +207,10 @@ RULES: dict[str, Callable[..., Terms]] = {
     "logical_xor": exclusive,
     "logical_not": lambda c, x: negated(truth(c, x)),
     "truth": truth,
-    "conj": conjugate,
+    "conj": lambda c, x: x,
     "real": lambda c, x: x,
     "imag": lambda c, x: {},
 }
-OF_REAL_NUMBERS = frozenset({
-    "abs", "sign", "relu", "step", "maximum", "minimum", "greater", "less", "greater_equal", "less_equal", "real",
-    "imag", "pow", "hypot",
-})  # fmt: skip
-
 
 def extremum(kind: str, terms: Terms, over: Sequence[Index], context: Context) -> Terms:
     """Max or min over indices: what does not depend on them is taken out, and a positive number."""

@@ -19,7 +19,6 @@ from .brackets import (
     common,
     content,
     divide,
-    is_real,
     orientation,
     positive,
     sign_known,
@@ -105,8 +104,8 @@ def power_of_product(m: Monomial, c: Fraction, exponent: Fraction, context: Cont
     signs: Terms = ONE
     rest: Product = {}
     for atom, e in m:
-        even = e == int(e) and e % 2 == 0 and atom[0].real
-        if atom[0].positive or (e != int(e) and atom[0].real) or (even and (e * exponent) % 2 == 0):
+        even = e == int(e) and e % 2 == 0
+        if atom[0].positive or e != int(e) or (even and (e * exponent) % 2 == 0):
             kept[atom] = _short(e * exponent)
         elif even and e * exponent == int(e * exponent):
             kept[atom] = _short(e * exponent)
@@ -114,7 +113,7 @@ def power_of_product(m: Monomial, c: Fraction, exponent: Fraction, context: Cont
             signs = multiply(signs, add(scale(side, 2), constant(-1)), context)
         else:
             rest[atom] = e
-    if len(rest) == 1 and c > 0 and all(a[0].real and e == int(e) and e % 2 for a, e in rest.items()):
+    if len(rest) == 1 and c > 0 and all(e == int(e) and e % 2 for e in rest.values()):
         kept |= {a: _short(e * exponent) for a, e in rest.items()}
         rest = {}
     result = multiply(normalise(kept, context), number_power(abs(c), exponent, context), context)
@@ -255,7 +254,7 @@ def exp(argument: Terms, context: Context) -> Terms:
         if only is not None and e == 1 and only[0].name == "log":
             result = multiply(result, power(inside(only), c, context), context)
         else:
-            made = call("exp", [{m: Fraction(1)}], context, positive=is_real({m: c}), make=_exp_again)
+            made = call("exp", [{m: Fraction(1)}], context, positive=True, make=_exp_again)
             ((atom, _),) = next(iter(made))
             atoms[atom] = _short(c)
     return _without_vanishing(multiply(result, normalise(atoms, context), context))
@@ -281,9 +280,9 @@ def log(argument: Terms, context: Context) -> Terms:
     context.note(IN_DOMAIN)
     if len(argument) == 1:
         ((m, c),) = argument.items()
-        factors = {a: e for a, e in m if a[0].positive or (e != int(e) and a[0].real)}
+        factors = {a: e for a, e in m if a[0].positive or e != int(e)}
         rest = without(dict(m), *factors)
-        if len(rest) == 1 and c > 0 and all(a[0].real and e % 2 for a, e in rest.items()):
+        if len(rest) == 1 and c > 0 and all(e % 2 for e in rest.values()):
             factors, rest = factors | rest, {}
         number, inner = abs(c), monomial(rest, 1 if c > 0 else -1)
     else:
@@ -319,7 +318,7 @@ def sigmoid(argument: Terms, context: Context) -> Terms:
         return cases
     sign = orientation(argument, context)
     argument = scale(argument, sign)
-    made = call("sigmoid", [argument], context, positive=is_real(argument), reduce=_beside_exp, make=_sigmoid_again)
+    made = call("sigmoid", [argument], context, positive=True, reduce=_beside_exp, make=_sigmoid_again)
     ((atom, _),) = next(iter(made))
     if atom[0].lead is None:
         inner = atom[0].arguments[0]

@@ -270,7 +270,6 @@ def make_atom(
         heads = [head for a in inside for m in a for (head, _), _ in m]
         if kind == "sum":
             traits["positive"] = all(h.positive for h in heads)
-        traits.setdefault("real", all(h.real for h in heads))
         return Head(
             digest, kind, name, inside, dimensions[: naming.free], tuple(slots[i] for i in naming.order[naming.free :]),
             naming.symmetries, naming.orbits, **traits,

@@ -11,21 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
-from random import Random
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.interpretation import evaluate
 from ..core.letters import letters_of
-from ..core.program import Factor, Opaque, Program, operands
-from ..errors import UndecidedError
+from ..core.program import Opaque, Program, operands
+from ..errors import EinbackpropError, UndecidedError
 from .canonical import Index, dimension_of, index
-from .comparison import EVERY_SIZE, NOTHING, Assumptions, Comparison, right_side
+from .comparison import EVERY_SIZE, Comparison, Sums, right_side
 from .correspondence import ONE_SIZE, indices_of, number_dimensions
 from .expansion import Expansion
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
-from .witness import Both, Drawing, Pair, Witness
 
 MOST_OPENED = 24
 """How many of the values that were proved equal are written out again, one after another."""
@@ -38,13 +37,12 @@ MOST_STEPS_BETWEEN = 40_000
 """The most steps of all comparisons of the values between: about as long as one patient comparison takes."""
 
 TOO_LARGE = "the formulas are too large to be written out"
-FLOAT_DRAWS = 8
+APART = "they have other values"
 MOST_AXES = 4
 DIGITS = 9
 RELATIVE = 1e-6
 NOISE = 1e-9
 """What may remain of a sum that is 0, of numbers of size 1."""
-
 
 
 class Prover:
@@ -53,82 +51,65 @@ class Prover:
     Parameters
     ----------
     program, other : Program
+    arrays : sequence of arrays, optional
+        Inputs of the first program at which its values are compared with the other's, before proofs are tried: values
+        that agree may be proved equal, others cannot. Without them, values are only compared written out.
     names : mapping, optional
         For inputs of the other program that are called otherwise: its name, and the first program's.
     given : mapping, optional
         Values that are taken as they are: the other's name, and the first program's.
-    assuming : Assumptions
-        About inputs, by the first program's names.
-    linked : sequence of (name, other name, axes)
-        Values whose axes are of the same dimensions; ``axes`` are the other's in the first's order, or empty.
-    seed : int
-        Of random numbers.
+    sums : tuple of (Contract, number)
+        Sums of inputs of the first program that have a known value.
+    linked : sequence of (name, other name)
+        Values whose axes are of the same dimensions.
     """
 
     def __init__(
-        self, program: Program, other: Program, *, names: Mapping[str, str] | None = None,
-        given: Mapping[str, str] | None = None, assuming: Assumptions = NOTHING,
-        linked: Sequence[tuple[str, str, tuple[int, ...]]] = (), seed: int = 0,
+        self, program: Program, other: Program, arrays: Sequence[Any] = (), *, names: Mapping[str, str] | None = None,
+        given: Mapping[str, str] | None = None, sums: Sums = (), linked: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         self.sides = (program, other)
-        self.assuming = assuming
+        self.sums = sums
         self.given = dict(given or {})
         self.called = {i.ref.name: i.ref.name for i in other.inputs} | dict(names or {})
-        letters = [(indices_of(program, a) or "", arranged(indices_of(other, b) or "", axes)) for a, b, axes in linked]
+        letters = [(indices_of(program, a) or "", indices_of(other, b) or "") for a, b in linked]
         self.numbering = number_dimensions(program, other, self.called | self.given, letters)
-        self.drawing = Drawing(
-            program, other, self.called, self.numbering, Random(seed), assuming.zero_or_one, assuming.positive,
-            assuming.sums,
-        )  # fmt: skip
+        self.arrays = arrays
         # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
         self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
         self.full = self.expansions({}, {}, QUICK)
-        self.drawn: tuple[Both, dict[str, int]] | None = None
+        self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
         self.steps_left = 0
 
-    def compare(
-        self, name: str, other_name: str, *, axes: Sequence[int] | None = None, factor: Factor | None = None,
-        search: bool = True, patience: tuple[int, int] = PATIENT,
-    ) -> Comparison:  # fmt: skip
+    def compare(self, name: str, other_name: str, *, patience: tuple[int, int] = PATIENT) -> Comparison:
         """Compare a value of the first program with one of the other.
 
         Parameters
         ----------
         name, other_name : str
-        axes : sequence of int, optional
-            For each axis of the first value, the axis of the second that goes with it.
-        factor : Factor, optional
-            Compare the first with this factor times the second (letters of the first program).
-        search : bool
-            Where no proof is found, look for numbers at which they differ.
         patience : (int, int)
             The most terms and steps of the last attempt.
         """
-        order = tuple(axes or range(len(indices_of(self.sides[1], other_name) or "")))
+        order = tuple(range(len(indices_of(self.sides[1], other_name) or "")))
         if len(order) != len(indices_of(self.sides[0], name) or ""):
             return Comparison("undecided", reason=f"{name} and {other_name} have not the same number of axes")
-        said = self.assuming.sentences()
         equal, reason = None, TOO_LARGE
         if self.partners is None:
-            equal, reason = self.written_out(name, other_name, order, factor, QUICK)
+            equal, reason = self.written_out(name, other_name, order, QUICK)
         if reason:
+            self.look_for_partners()
+            if not self.plausible(name, other_name):
+                return Comparison("undecided", reason=APART)
             self.steps_left = MOST_STEPS_BETWEEN
-            equal = self.step_by_step(name, other_name, order, factor)
-        if equal is not None:
-            return Comparison("proved", (EVERY_SIZE, *said, *equal))
-        found = Witness()
-        if search and not self.given:
-            found = self.drawing.search(name, other_name, order, factor)
-            if found.differs:
-                return Comparison("different", said, witness=found)
-        if reason:
-            equal, reason = self.written_out(name, other_name, order, factor, patience)
-            if equal is not None:
-                return Comparison("proved", (EVERY_SIZE, *said, *equal))
-        reason = reason or found.reason or "no rule shows that they are equal"
-        return Comparison("undecided", said, reason, found.agrees)
+            equal = self.step_by_step(name, other_name, order)
+            if equal is None:
+                equal, reason = self.written_out(name, other_name, order, patience)
+        if equal is None:
+            return Comparison("undecided", reason=reason or "no rule shows that they are equal")
+        said = (f"{right_side(contract)} = {value}" for contract, value in self.sums)
+        return Comparison("proved", (EVERY_SIZE, *said, *equal))
 
     def expansions(
         self, ours: Mapping[str, Known], theirs: Mapping[str, Known], patience: tuple[int, int]
@@ -146,31 +127,28 @@ class Prover:
                 self.sides[side], context, numbers[side], called[side] | {n: cut[0] for n, cut in cuts.items()},
                 {n: cut[1] for n, cut in cuts.items()}, given, prefix="" if self.sides[0] is self.sides[side] else "2 ",
             ))  # fmt: skip
-        declare(made, self.assuming)
+        declare(made[0], self.sums)
         return made[0], made[1]
 
     def written_out(
-        self, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None, patience: tuple[int, int]
+        self, name: str, other_name: str, axes: tuple[int, ...], patience: tuple[int, int]
     ) -> tuple[list[str] | None, str]:
         """What the equality rests on, None if it is not seen; and why it was not, if formulas grew too large."""
         context = self.full[0].context
         context.steps, (context.most_terms, context.most_steps) = 0, patience
         try:
-            return self.proved(*self.full, name, other_name, axes, factor), ""
+            return self.proved(*self.full, name, other_name, axes), ""
         except UndecidedError as error:
             return None, str(error)
 
     def proved(
-        self, first: Expansion, second: Expansion, name: str, other_name: str, axes: tuple[int, ...],
-        factor: Factor | None = None,
-    ) -> list[str] | None:  # fmt: skip
+        self, first: Expansion, second: Expansion, name: str, other_name: str, axes: tuple[int, ...]
+    ) -> list[str] | None:
         """What the equality of two expanded values rests on, None if they have not one normal form."""
         left, right = first.value(name), second.value(other_name)
         slots = second.slots(other_name)
         if axes != tuple(range(len(axes))):
             right = rearranged(right, slots, axes, first.context)
-        if factor is not None:
-            right = first.scaled(right, factor)
         if any(a >> 32 != slots[k] >> 32 for a, k in zip(first.slots(name), axes, strict=True)):
             return None
         rests = [ONE_SIZE] if self.numbering.merged else []
@@ -181,13 +159,8 @@ class Prover:
             return None
         return list(dict.fromkeys([*rests, *first.rests(name), *second.rests(other_name)]))
 
-    def step_by_step(
-        self, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None
-    ) -> list[str] | None:
+    def step_by_step(self, name: str, other_name: str, axes: tuple[int, ...]) -> list[str] | None:
         """Prove the pair by way of the values that it is made from."""
-        self.look_for_partners()
-        if not self.plausible((name, other_name, axes, factor)):
-            return None
         needed = (reach(self.sides[0], name), reach(self.sides[1], other_name))
         for side, value, partner, order in self.partners or []:
             wanted = value in needed[side] and partner in needed[0] and (partner, value) != (name, other_name)
@@ -198,11 +171,9 @@ class Prover:
                 else:
                     self.known[side][value] = (partner, order, dict.fromkeys(rests))
                     self.known[0].setdefault(partner, (partner, tuple(range(len(order))), {}))
-        return self.with_cuts(1, name, other_name, axes, factor)
+        return self.with_cuts(1, name, other_name, axes)
 
-    def with_cuts(
-        self, side: int, name: str, other_name: str, axes: tuple[int, ...], factor: Factor | None = None
-    ) -> list[str] | None:  # fmt: skip
+    def with_cuts(self, side: int, name: str, other_name: str, axes: tuple[int, ...]) -> list[str] | None:
         """Compare values written in those that were proved equal; write out more of these while the forms differ."""
         open_ = {self.known[0].get(name, (name,))[0], self.known[side].get(other_name, (name,))[0]}
         for _ in range(MOST_OPENED):
@@ -210,7 +181,7 @@ class Prover:
             first, second = self.expansions(cuts[0], cuts[1], (QUICK[0], min(QUICK[1], self.steps_left)))
             second = second if side else first
             try:
-                rests = self.proved(first, second, name, other_name, axes, factor)
+                rests = self.proved(first, second, name, other_name, axes)
                 if rests is not None:
                     return rests
                 difference = [*first.value(name).items() ^ second.value(other_name).items()]
@@ -237,24 +208,33 @@ class Prover:
         return len(found - standing), list(defining).index(name)
 
     def look_for_partners(self) -> None:
-        """Evaluate the programs once at random numbers, to see which values seem to be equal."""
+        """Evaluate the programs once, at random numbers or at those given, to see which values seem to be equal."""
         if self.partners is None:
             self.partners = []
             self.take_as_known(shared(*self.sides, self.numbering.first, self.numbering.second, self.called))
-            try:
-                sizes = self.drawing.sizes()[0]
-                self.drawn = self.finite_floats(sizes), self.drawing.by_letter(sizes)[0]
-            except UndecidedError:  # no numbers can be drawn for an input
-                return
-            self.partners = list(self.similar(self.drawn[0]))
+            fresh = self.values(drawn=True)
+            self.seen = fresh if fresh and all(map(is_finite, arrays_of(fresh))) else self.values(drawn=False)
+            self.partners = list(self.similar(self.seen)) if self.seen else []
 
-    def finite_floats(self, sizes: Mapping[int, int]) -> Both:
-        """The values at random numbers; drawn again where a mask hides all of a row, and what follows is no number."""
-        for _ in range(FLOAT_DRAWS):
-            values = self.drawing.floats(sizes)
-            if all(np.isfinite(array.astype(float)).all() for side in values for array in side.values()):
-                break
-        return values
+    def values(self, *, drawn: bool) -> Both | None:
+        """All values of either program, floats among the inputs drawn afresh; None where some are complex."""
+        kept = {ref.name for contract, _ in self.sums for ref in contract.operands}
+        rng = np.random.default_rng(0)
+        given: dict[str, NDArray[Any]] = {}
+        for name, array in zip([i.ref.name for i in self.sides[0].inputs], self.arrays, strict=False):
+            plain: NDArray[Any] = np.asarray(array)
+            fresh = drawn and name not in kept
+            is_float = plain.dtype.kind == "f"
+            given[name] = plain if not is_float else rng.normal(size=plain.shape) if fresh else plain.astype(np.float64)
+        theirs = [given.get(self.called[i.ref.name]) for i in self.sides[1].inputs]
+        if not self.arrays or any(array is None for array in theirs):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                both = evaluate(self.sides[0], [*given.values()])[0], evaluate(self.sides[1], theirs)[0]
+        except EinbackpropError:  # at these numbers: a position beyond the end
+            return None
+        return both if all(array.dtype.kind in "biuf" for array in arrays_of(both)) else None
 
     def take_as_known(self, names: Iterable[str]) -> None:
         """Values that both programs make by the same equations stand as they are."""
@@ -263,22 +243,25 @@ class Prover:
             for known in self.known:
                 known.setdefault(name, (name, axes, {}))
 
-    def plausible(self, pair: Pair) -> bool:
-        """Whether two values agree at the random numbers, or none could be drawn."""
-        if self.drawn is None:
+    def plausible(self, name: str, other_name: str) -> bool:
+        """Whether two values agree at the numbers at which both were evaluated, if they were."""
+        if self.seen is None or self.given:
             return True
-        left, right = self.drawing.chosen(pair, *self.drawn)
-        beside = max(RELATIVE * np.abs(left).max(initial=0), NOISE)
-        return np.allclose(left, right, RELATIVE, beside, equal_nan=True)
+        left, right = self.seen[0][name].astype(float), self.seen[1][other_name].astype(float)
+        if left.shape != right.shape:
+            return False
+        known = np.isfinite(left) & np.isfinite(right)
+        beside = max(RELATIVE * np.abs(left[known]).max(initial=0), NOISE)
+        return np.allclose(left[known], right[known], RELATIVE, beside)
 
     def similar(self, values: Both) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
-        """Values that agree at random numbers with one of the first program: side, name, that one, how the axes go."""
+        """Values that agree with one of the first program: side, name, that one, how the axes go."""
         numbers = (self.numbering.first, self.numbering.second)
         seen: dict[Any, list[tuple[str, NDArray[Any], list[int]]]] = {}
         for side, program in enumerate(self.sides[: 1 if self.sides[0] is self.sides[1] else 2]):
             for equation in program.equations:
                 name, array = equation.out.name, values[side].get(equation.out.name)
-                if array is None or array.ndim > MOST_AXES or not np.isfinite(array).all():
+                if array is None or array.ndim > MOST_AXES or not is_finite(array):
                     continue
                 array = array.astype(float)
                 axes = [numbers[side][i] for i in equation.out.indices]
@@ -288,6 +271,16 @@ class Prover:
                     yield side, name, *match
                 elif side == 0:
                     alike.append((name, array, axes))
+
+
+def arrays_of(both: Both) -> Iterator[NDArray[Any]]:
+    """The values of two programs."""
+    return (array for side in both for array in side.values())
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether all entries are numbers."""
+    return bool(np.isfinite(array).all())
 
 
 def shared(
@@ -307,6 +300,7 @@ def shared(
 
 
 Known = tuple[str, tuple[int, ...], dict[str, None]]
+Both = tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]
 
 
 def matching(
@@ -342,11 +336,6 @@ def mentioned(monomials: Iterable[Monomial]) -> set[str]:
     return {head.name for head in heads if head.kind == "input"}
 
 
-def arranged(letters: str, axes: Sequence[int]) -> str:
-    """Letters in the order of axes."""
-    return "".join(letters[k] for k in axes) if axes else letters
-
-
 def counted_once(terms: Terms, context: Context) -> Terms:
     """The terms with 1 for the sizes that are 1."""
     once: Terms = {}
@@ -362,14 +351,11 @@ def rearranged(terms: Terms, slots: Sequence[Index], axes: Sequence[int], contex
     return substitute(terms, names, context)
 
 
-def declare(expansions: Sequence[Expansion], assuming: Assumptions) -> None:
-    """Tell expansions what is assumed about the inputs of the first."""
-    for expansion in expansions:
-        expansion.zero_or_one, expansion.positive = assuming.zero_or_one, assuming.positive
-    first = expansions[0]
-    for contract, value in assuming.sums:
-        terms = first.contract(contract)
+def declare(expansion: Expansion, sums: Sums) -> None:
+    """Tell the context of an expansion what sums of its inputs are."""
+    for contract, value in sums:
+        terms = expansion.contract(contract)
         heads = [head for m in terms for (head, _), e in m if head.kind == "sum" and e == 1]
         if len(terms) != 1 or len(heads) != 1 or len(next(iter(terms))) != 1:
             raise UndecidedError(f"{right_side(contract)} = {value} is no sum of one product over an index")
-        first.context.rules[heads[0].digest] = Fraction(value) / next(iter(terms.values()))
+        expansion.context.rules[heads[0].digest] = Fraction(value) / next(iter(terms.values()))

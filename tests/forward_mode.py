@@ -1,0 +1,64 @@
+"""Forward mode: what reverse mode is held against, made from the same differentials, read as they stand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from einbackprop.core.program import Contract, Program, Ref
+from einbackprop.core.simplification import simplify
+from einbackprop.derivation.accumulation import Derivation, Part
+from einbackprop.derivation.differential import Term, differential
+from einbackprop.errors import DerivationError
+
+
+def jvp(program: Program, wrt: Sequence[str] | None = None) -> Program:
+    """Forward mode: the tangents of the outputs, given those of inputs.
+
+    Parameters
+    ----------
+    program : Program
+    wrt : sequence of str, optional
+        Names of inputs; all inputs of real or complex numbers by default.
+
+    Returns
+    -------
+    Program
+        Its inputs are those of ``program``, followed by one tangent for each of ``wrt``, named as the input with
+        ``_dot`` appended. Its outputs are the tangents of the outputs: zeros where no input reaches one.
+
+    Raises
+    ------
+    DerivationError
+        A name is no input, holds integers or booleans, or reaches an output through a line that could not be read.
+    """
+    return simplify(Forward(simplify(program), wrt).run())
+
+
+class Forward(Derivation):
+    """Forward mode: the equations from the first to the last, each differential as it stands."""
+
+    def run(self) -> Program:
+        """The program of the tangents."""
+        units = {i.ref.name: i.units for i in self.program.inputs}
+        for name in self.wrt:
+            if name not in units:
+                raise DerivationError(f"{name} is no input, so it has no tangent; the inputs are {', '.join(units)}")
+        inputs = [self.declare(f"{name}_dot", name, units[name]) for name in self.wrt]
+        tangents = {name: declared.ref.name for name, declared in zip(self.wrt, inputs, strict=True)}
+        for equation in self.program.equations:
+            name = equation.out.name
+            if name in self.moving:
+                parts = [
+                    Part(self.moved(term, tangents[term.moving.name]), name, term.moving.name)
+                    for term in differential(equation, self.moving, self.work)
+                ]
+                tangents[name] = self.settle(f"{name}_dot", name, parts)
+        names = [ref.name for ref in self.program.outputs]
+        outputs = [tangents.get(name) or self.settle(f"{name}_dot", name, []) for name in names]
+        derived = self.program_of(inputs, outputs, self.program.output_units)
+        return replace(derived, structure=self.program.structure)
+
+    def moved(self, term: Term, tangent: str) -> Contract:
+        """A term of a differential, with the tangent in the place of the operand that moves."""
+        refs, ref = list(term.contract.operands), Ref(tangent, term.moving.indices)
+        refs[term.slot] = self.work.conjugate(ref) if term.conjugated else ref
+        return replace(term.contract, operands=tuple(refs), source=None)
