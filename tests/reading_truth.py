@@ -1,6 +1,7 @@
 """Whether what a reading prints is true: each form of a formula, read back from its text and evaluated with the values
 that its statement read, gives what the statement made."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,15 +35,23 @@ class Untrue(NamedTuple):
     reason: str
 
 
+KEEPING, KEEPERS = threading.Lock(), list[Any]()
+"""The functions that are running with values, in all threads."""
+
+
 def with_values(function: Callable[..., Result]) -> Callable[..., Result]:
     """A function whose traces keep what their statements read and made."""
 
     def keeping(*arguments: Any, **options: Any) -> Result:
-        before, Observer.keeps_values = Observer.keeps_values, True
+        with KEEPING:
+            KEEPERS.append(function)
+            Observer.keeps_values = True
         try:
             return function(*arguments, **options)
         finally:
-            Observer.keeps_values = before
+            with KEEPING:
+                KEEPERS.remove(function)
+                Observer.keeps_values = bool(KEEPERS)
 
     return keeping
 

@@ -123,13 +123,13 @@ def test_the_patch_applies_and_repairs(
 
 
 def test_a_mistake_in_another_file_is_in_that_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files(tmp_path, MAIN.replace("d @ w,", "d @ w.T,"), HELPER.replace("x.T  #", "d.T  #").replace("@ d)", "@ x)"))
+    files(tmp_path, MAIN.replace("d @ w,", "d @ w.T,"), HELPER.replace("x.T  #", "2 * x.T  #"))
     assert main(["check", str(tmp_path / "main.py"), *CHECK]) == 1
-    assert "! helper.py, line 6: dw = d.T @ x\n" in capsys.readouterr().out
+    assert "! helper.py, line 6: dw = 2 * x.T @ d\n" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "main.py"), *CHECK, "--diff"]) == 1
     patch = capsys.readouterr().out
     assert patch.startswith(f"To be applied in {tmp_path.resolve()}:\n--- ./helper.py\n+++ ./helper.py\n")
-    assert patch.endswith("\n+    dw = (x.T  # of rows\n+          @ d)\n     return dw\n")
+    assert "\n-    dw = (2 * x.T  # of rows\n+    dw = (x.T  # of rows\n           @ d)\n" in patch
     assert main(["check", str(tmp_path / "main.py"), *CHECK, "--json"]) == 1
     data = json.loads(capsys.readouterr().out)
     assert data["schema"] == 1

@@ -204,7 +204,7 @@ def last_part(name: str) -> tuple[str, bool]:
     """The last name in an expression, and whether it is an attribute or a key; all of it where there is none."""
     try:
         node: ast.AST = parse_python(name, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, UnicodeEncodeError):  # a key may be any text
         return name, False
     while isinstance(node, ast.Subscript):
         if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):

@@ -8,7 +8,6 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -19,7 +18,7 @@ import numpy as np
 from einbackprop.diagnosis.experiments import Array, Experiment, conformed, flat, is_number, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
-from einbackprop.diagnosis.versions import mangled
+from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
 from einbackprop.world.calls import is_from_outside
 
@@ -182,9 +181,7 @@ class Compiler:
         if not self._is_harmless(value):
             return None
         tree = ast.Expression(mangled(value, self._site.inside))
-        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return compile(tree, self._site.file, "eval", dont_inherit=True)
+        return compile(tree, self._site.file, "eval", dont_inherit=True)
 
     def _is_harmless(self, node: ast.AST) -> bool:
         known = self._known.get(id(node))
@@ -193,6 +190,7 @@ class Compiler:
         if isinstance(node, ast.expr | ast.keyword) and not hasattr(node, "lineno"):
             ast.copy_location(node, self._site.value)
         harmless = not isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr)
+        harmless &= not is_of_number(node)
         if isinstance(node, ast.Call):
             harmless = self._is_harmless_call(node.func)
         for child in ast.iter_child_nodes(node):

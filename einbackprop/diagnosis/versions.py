@@ -10,7 +10,6 @@ import ast
 import contextlib
 import copy
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -222,11 +221,11 @@ def is_current(code: CodeType, position: int) -> bool:
 def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt) -> Codes:
     """The codes of a changed definition, by what they are in the unchanged one. Raises ValueError where it is none."""
     file, _ = definition
+    if any(map(is_of_number, ast.walk(after))):
+        raise ValueError("a number has no entries and cannot be called")  # of which Python would warn the user
     imports = imports_of(statements_of(file).tree)
     try:
-        with warnings.catch_warnings():  # what an edit would be warned of is nothing to the user
-            warnings.simplefilter("ignore", SyntaxWarning)
-            old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
+        old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
     except (SyntaxError, RecursionError) as error:
         raise ValueError(str(error)) from error
     pairs = list(zip(nested(old), nested(new), strict=False))
@@ -234,6 +233,12 @@ def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt
         by_place = {place_of(code): code for code in nested(new)}
         pairs = [(one, by_place[place_of(one)]) for one in nested(old) if place_of(one) in by_place]
     return {place_of(one): two for one, two in pairs if one.co_freevars == two.co_freevars}
+
+
+def is_of_number(node: ast.AST) -> bool:
+    """Whether a node is an entry or a call of a number that is written down: ``2[t]``, ``2(t)``."""
+    inner = node.value if isinstance(node, ast.Subscript) else node.func if isinstance(node, ast.Call) else None
+    return isinstance(inner, ast.Constant) and isinstance(inner.value, int | float | complex)
 
 
 def pruned(before: ast.stmt, after: ast.stmt) -> tuple[ast.stmt, ast.stmt]:
