@@ -47,8 +47,9 @@ SETTLED = 0.6
 """What an edit costs more on a statement that makes the gradient of a value already."""
 OF_LOSS = 0.8
 """The same on a statement of the forward: it made what the loss does not depend on, such as a cache."""
-PASSED = 0.6
-"""The same of an edit around a value that was there before the statement: a name, the result of a call."""
+PASSED = 1.0
+"""The same of an edit of a value that was there before the statement, but for that of another name in its place."""
+OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
 OUTER = 0.05
 """The same for each function that is called around such a statement."""
 EXPLAINED = -0.3
@@ -191,10 +192,9 @@ class Round:
     def likeliest(self) -> Suspect | None:
         """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
         that should have made the gradient of something."""
-        own = [t.suspect for t in self.alone if not t.suspect.made.passes and value_of(t.suspect) is not None]
-        found = [s for s in own if self._likelihood(s) < 0]
-        measured = [s for s in own if s.shift is not None]
-        return min(found or measured[:1], key=lambda s: (self._likelihood(s), s.made.first), default=None)
+        own = [t.suspect for t in self.alone if t.suspect.is_known and not t.suspect.made.passes]
+        found = [s for s in own if value_of(s) is not None and self._likelihood(s) < 0]
+        return min(found, key=lambda s: (self._likelihood(s), s.made.first), default=None)
 
     # One edit for everything
 
@@ -332,8 +332,8 @@ class Round:
         change = Change((site.file, site.definition), site.value, edit.value)
         if self.localization.is_forward(site):
             penalty += OF_LOSS
-        is_first = self._is_first_broken(table.suspect)
-        if table.suspect.made.passes and not is_first and any(node is site.value for node in ast.walk(edit.value)):
+        exchanged = isinstance(edit.value, OPERANDS) and getattr(edit.value, "attr", "") != "T"
+        if table.suspect.made.passes and not exchanged and not self._is_first_broken(table.suspect):
             penalty += PASSED + OUTER * (self.localization.deepest - table.suspect.made.depth)
         return Repair(site, edit, change, edit.cost + penalty, mends)
 
