@@ -96,7 +96,7 @@ def value_and_vjp(program: Program, wrt: Sequence[str] | None = None) -> Program
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A contribution to a cotangent or tangent: a Contract that has no name yet.
+    """A contribution to a derivative: a Contract that has no name yet.
 
     ``origin`` is the value whose equation it comes from, ``by`` the value by which it came.
     """
@@ -134,7 +134,7 @@ class Derivation:
                 )
 
     def settle(self, name: str, of: str, parts: Sequence[Part]) -> str:
-        """Write the sum of the contributions to the cotangent or tangent of a value; return its name.
+        """Write the sum of the contributions to the derivative of a value; return its name.
 
         Of a value that is real, the real part: what complex values around it contribute besides is no slope of it.
         """
