@@ -27,7 +27,7 @@ GROWN = 64
 """The same of a value that should have had more axes."""
 SMALL = 1e-4
 """How far values are shifted, relative to the largest."""
-NEWTON = 4
+NEWTON = 5
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
 LINEAR, CURVED = 1e-8, 3e-2
@@ -221,7 +221,7 @@ class Localization:
                 found.append(Suspect(made, self.wrong))
             elif reach & self.wrong:
                 suspect = self.solved(Suspect(made, reach))
-                if suspect.is_excluded:
+                if suspect.jacobian is not None and suspect.shift is None:
                     suspect = next((s for s in self._grown(suspect) if s.shift is not None), suspect)
                 found.append(suspect)
         return found
@@ -268,14 +268,16 @@ class Localization:
         scale = float((np.abs(suspect.jacobian) @ np.abs(by)).max(initial=0.0))
         return bool(np.abs(then - now - suspect.jacobian @ by).max(initial=0.0) <= LINEAR * scale)
 
-    def _jacobian(self, suspect: Suspect, names: Sequence[str]) -> Array | None:
-        assert self.before is not None
-        made = suspect.made
-        now, step = stacked(self.before, names), SMALL * self._size(made)
+    def _jacobian(self, suspect: Suspect, names: Sequence[str], at: Array | None = None) -> Array | None:
+        """How gradients change with each entry of what a statement makes, or with what it makes shifted."""
+        made, before = suspect.made, self.before if at is None else self.run(self._shift(suspect, at))
+        if before is None:
+            return None
+        now, step = stacked(before, names), SMALL * self._size(made)
         columns = []
         for n in range(made.entries):
-            by = np.zeros(n + 1)
-            by[n] = step
+            by = np.zeros(made.entries) if at is None else at.copy()
+            by[n] += step
             moved = self.run(self._shift(suspect, by))
             if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
                 return None
@@ -290,9 +292,14 @@ class Localization:
         """The shift with which the gradients are right; None where there is none."""
         shift, names = np.zeros(suspect.made.entries), suspect.names
         now = self.before
-        for _ in range(NEWTON):
+        for n in range(NEWTON):
             if now is None or not all(self.experiment.has_shape(name, now) for name in names):
                 return None
+            if n and suspect.roughness == CURVED:
+                jacobian = self._jacobian(suspect, names, shift)
+                if jacobian is None or not np.all(np.isfinite(jacobian)):
+                    return None
+                inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
             shift = shift + inverse @ (stacked(self.experiment.truth, names) - stacked(now, names))
             watcher = self._shift(suspect, shift)
             now = self.run(watcher)

@@ -173,8 +173,10 @@ class Round:
         return bool(suspect.reach - self.wrong)
 
     def _is_remote(self, suspect: Suspect) -> bool:
-        """Whether a statement hands on what others made, or is of the forward, and nothing says that it is wrong."""
-        passes = suspect.made.passes or self.localization.is_forward(suspect.site)
+        """Whether a statement hands on what others made, or is of the forward, or no value of its was found that would
+        do, and nothing says that it is wrong."""
+        is_unsolved = suspect.jacobian is not None and suspect.shift is None
+        passes = suspect.made.passes or self.localization.is_forward(suspect.site) or is_unsolved
         return passes and not (suspect.is_linear and suspect.shift is not None)
 
     @property
