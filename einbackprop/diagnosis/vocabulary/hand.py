@@ -15,7 +15,7 @@ import numpy as np
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 28, 20, 8, 10
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 56, 20, 8, 10
 Shape = tuple[int, ...]
 NEAREST, UNUSED = 0.01, 0.5
 """What each step further away costs among the names at hand; how much less, one that nothing else reads."""
