@@ -10,6 +10,7 @@ them, the cheapest first, and where none fits the deep ones, which put together 
     reductions.py    sums, means, axes        scaling.py     signs, factors, numbers, powers
     terms.py         a term                   pointwise.py   derivatives, functions, masks
     indexing.py      indices, slices, ranges  compounds.py   terms and factors that take several arrays to write
+    phrases.py       terms and factors that other lines have
     expressions.py   expression_edits: all of these, each once
     statements.py    statement_edits: =, +=, targets, places, guards, loops
     insertions.py    missing_updates: a line that is missing

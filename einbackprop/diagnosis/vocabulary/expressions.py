@@ -11,6 +11,7 @@ from einbackprop.diagnosis.vocabulary import (
     indexing,
     layout,
     operands,
+    phrases,
     pointwise,
     reductions,
     scaling,
@@ -21,6 +22,7 @@ from einbackprop.diagnosis.vocabulary.hand import Hand
 
 KINDS: tuple[Kind, ...] = (
     *operands.KINDS, *layout.KINDS, *reductions.KINDS, *scaling.KINDS, *terms.KINDS, *pointwise.KINDS, *indexing.KINDS,
+    *phrases.KINDS,
 )  # fmt: skip
 
 

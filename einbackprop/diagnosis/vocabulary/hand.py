@@ -15,11 +15,11 @@ import numpy as np
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 56, 20, 8, 10
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 44, 20, 8, 10
 Shape = tuple[int, ...]
 NEAREST, UNUSED = 0.01, 0.5
 """What each step further away costs among the names at hand; how much less, one that nothing else reads."""
-ENTRIES, MOST = 4, 24
+ENTRIES, MOST, LONG = 4, 24, 60
 """Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
 
 
@@ -47,6 +47,8 @@ class Hand:
         The shape that the value should have, if it is known. What does not broadcast to it is not tried.
     unused : frozenset of str
         Names that the function binds and reads nowhere: one of them may be what was meant.
+    phrases : tuple of ast.expr
+        What the function has as terms and factors elsewhere, names aside.
     """
 
     shapes: Mapping[str, Shape]
@@ -58,6 +60,7 @@ class Hand:
     numpy: str = "np"
     wanted: Shape | None = None
     unused: frozenset[str] = frozenset()
+    phrases: tuple[ast.expr, ...] = ()
 
     def distance(self, name: str, rank: int) -> float:
         """What an array costs that stands at a place among those at hand: little for one that is read nowhere."""
@@ -92,6 +95,7 @@ def hand_of(
     code: ast.AST,
     literals: tuple[str, ...] = (),
     wanted: Shape | None = None,
+    statement: ast.stmt | None = None,
 ) -> Hand:
     """The variables at a statement go in; what the statement can be made of comes out. Nothing of the user's is called.
 
@@ -107,12 +111,23 @@ def hand_of(
         Numbers that stand in the loss.
     wanted : tuple of int, optional
         The shape of the value that the statement should make.
+    statement : ast.stmt, optional
+        The statement. What its neighbours spell comes first.
     """
     spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
-    near = sorted(arrays, key=lambda text: text not in spelled)[:MOST_ARRAYS]
+    lines, unused = lines_of(code), unread(code)
+    arrays |= {text: np.shape(held) for text, held in indexed_alike(spelled, arrays, names) if text not in arrays}
+    at = getattr(statement, "lineno", None)
+
+    def distance(text: str) -> tuple[bool, bool, bool, int]:
+        apart = min((abs(line - at) for line in lines.get(text, ())), default=0) if at is not None else 0
+        fits = wanted is None or broadcasts(arrays[text], wanted)
+        return text not in spelled, text not in unused, text not in spelled and not fits, apart
+
+    near = sorted(arrays, key=distance)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
@@ -126,7 +141,8 @@ def hand_of(
         tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
-        unread(code),
+        unused,
+        phrases(code),
     )
 
 
@@ -139,6 +155,49 @@ def spellings(code: ast.AST) -> dict[str, ast.expr]:
     found = [node for node in ast.walk(code) if isinstance(node, OPERANDS) or is_length(node)]
     kept = [node for node in found if not (isinstance(node, ast.Attribute) and node.attr == "T")]
     return {ast.unparse(node): node for node in kept if isinstance(node, ast.expr)}
+
+
+@lru_cache(maxsize=256)
+def lines_of(code: ast.AST) -> dict[str, list[int]]:
+    """The lines on which a function has each of what it spells."""
+    found: dict[str, list[int]] = {}
+    for node in ast.walk(code):
+        if isinstance(node, OPERANDS):
+            found.setdefault(ast.unparse(node), []).append(getattr(node, "lineno", 0))
+    return found
+
+
+@lru_cache(maxsize=256)
+def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
+    """The terms and factors in a function that are no names, each once."""
+    parents = [node for node in ast.walk(code) if isinstance(node, ast.BinOp)]
+    parts = [part for node in parents if not isinstance(node.op, ast.Pow) for part in (node.left, node.right)]
+    parts += [node.value for node in ast.walk(code) if isinstance(node, ast.Assign | ast.AugAssign | ast.Return)
+              and node.value is not None]  # fmt: skip
+    kept = [part for part in parts if isinstance(part, ast.Call | ast.BinOp | ast.Compare)]
+    return tuple({text: part for part in kept if len(text := ast.unparse(part)) < LONG}.values())
+
+
+def indexed_alike(
+    spelled: Mapping[str, ast.expr], arrays: Mapping[str, Shape], names: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """The entries of arrays that are indexed as the code indexes another of the same shape: ``dz[:, t]``."""
+    whole = [text for text in arrays if isinstance(parsed(text), ast.Name | ast.Attribute)]
+    pairs = [(node, base) for node in spelled.values() if isinstance(node, ast.Subscript)
+             and not isinstance(node.slice, ast.Constant) and (base := ast.unparse(node.value)) in arrays]  # fmt: skip
+    for node, base in pairs:
+        for other in whole:
+            if other != base and arrays[other] == arrays[base]:
+                text = f"{other}[{index_text(node)}]"
+                held = value_of(parsed(text), names)
+                if is_array(held):
+                    yield text, held
+
+
+def index_text(node: ast.Subscript) -> str:
+    """What stands in the brackets."""
+    text = ast.unparse(node)
+    return text[len(ast.unparse(node.value)) + 1 : -1]
 
 
 @lru_cache(maxsize=256)
