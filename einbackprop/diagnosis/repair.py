@@ -212,11 +212,22 @@ class Round:
                     return found
             if several or tier is TIERS[-1]:
                 self._evaluate(self.others, tier)
+                found = next((r for r in self._unseen(self._joint(), tier.limit) if self._works(r)), None)
+                if found is not None:
+                    return found
                 self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
                 found = self._partial()
                 if found is not None:
                     return found
         return None
+
+    def _joint(self) -> list[Table]:
+        """The statements of which no expression alone, but all together can be at fault: two places of a tuple."""
+        reach: dict[int, frozenset[str]] = {}
+        for table in self.others:
+            key = id(table.suspect.site.statement)
+            reach[key] = reach.get(key, frozenset()) | table.suspect.reach
+        return [t for t in self.others if self.wrong <= reach[id(t.suspect.site.statement)]]
 
     def _run(self, watcher: Watcher) -> Gradients | None:
         with self.version.watched_by(watcher):

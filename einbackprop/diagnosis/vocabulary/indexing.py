@@ -45,6 +45,8 @@ def other_index(expression: Expression) -> Iterator[Edit]:
         if isinstance(place.node, OPERANDS):
             yield from other_name(expression, place)
             yield expression.edit(place, negated(place.node), 1.6, "the sign of the index {} is wrong", place)
+        elif held_number(place.node) is not None:
+            yield from other_name(expression, place)
         elif isinstance(place.node, ast.Tuple):
             for one, two in combinations(range(len(place.node.elts)), 2):
                 items = [*place.node.elts]

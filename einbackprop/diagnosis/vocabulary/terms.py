@@ -18,7 +18,8 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
         for rank, (name, shape) in enumerate(expression.near(place)):
             if name == place.text or (whole and not expression.hand.fits(name)):
                 continue
-            cost = 1.5 + expression.hand.distance(name, rank) + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
+            again = 0.9 if any(other.is_term and other.text == name for other in expression.operands) else 0.0
+            cost = 1.5 + again + expression.hand.distance(name, rank) + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
             yield from plus(expression, place, parsed(name), cost)
             if whole:
                 for term, more in multiples(expression, name):
@@ -29,7 +30,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
         one = number(1)
         yield from plus(expression, place, one, 1.9)
         if held_number(place.node) is None:
-            yield expression.edit(place, binary(one, "-", place.node), 1.7, "1 - {} is needed here", place)
+            yield expression.edit(place, binary(one, "-", place.node), 2.1, "1 - {} is needed here", place)
 
 
 def slope_missing(expression: Expression) -> Iterator[Edit]:
