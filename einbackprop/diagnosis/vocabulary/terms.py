@@ -19,7 +19,8 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
             if name == place.text or (whole and not expression.hand.fits(name)):
                 continue
             again = 0.9 if any(other.is_term and other.text == name for other in expression.operands) else 0.0
-            cost = 1.5 + again + expression.hand.distance(name, rank) + (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
+            cost = 1.5 + again + expression.hand.distance(name, rank)
+            cost += (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
             yield from plus(expression, place, parsed(name), cost)
             if whole:
                 for term, more in multiples(expression, name):
