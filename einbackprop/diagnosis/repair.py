@@ -33,7 +33,7 @@ from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
-TIERS = (Tier(0.0, 2.2), Tier(2.2, np.inf), Tier(0.0, np.inf, deep=True))
+TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
 """Edits are tried in this order: the next where none of those before is right."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""

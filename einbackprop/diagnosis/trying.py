@@ -130,7 +130,8 @@ class Table:
                 raise
             return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
-        if values is None and self.suspect.is_known and self._runs == 0 and is_beside(made, shapes):
+        once = len(self.suspect.made.values) == 1
+        if values is None and self.suspect.is_known and once and is_beside(made, shapes):
             values, trial.is_wider = flat(made), True
         if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
             return False
@@ -278,6 +279,6 @@ def is_beside(made: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
 
 def is_expected(value: Any, suspect: Suspect, tolerance: float) -> bool:
     """Whether an array, broadcast, is what a suspect should have made."""
-    expected = np.concatenate(suspect.expected).reshape(suspect.made.shapes[0][0])
+    expected = suspect.expected[0].reshape(suspect.made.shapes[0][0])
     one, two = np.broadcast_arrays(np.asarray(value, dtype=np.float64), expected)
     return bool(np.abs(one - two).max(initial=0.0) <= 10 * tolerance * np.abs(two).max(initial=0.0))
