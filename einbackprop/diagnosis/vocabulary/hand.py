@@ -118,9 +118,8 @@ def hand_of(
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
-    lines, unused = lines_of(code), unread(code)
+    lines, unused, at = lines_of(code), unread(code), getattr(statement, "lineno", None)
     arrays |= {text: np.shape(held) for text, held in indexed_alike(spelled, arrays, names) if text not in arrays}
-    at = getattr(statement, "lineno", None)
 
     def distance(text: str) -> tuple[bool, bool, bool, int]:
         apart = min((abs(line - at) for line in lines.get(text, ())), default=0) if at is not None else 0
@@ -142,7 +141,7 @@ def hand_of(
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
         unused,
-        phrases(code),
+        tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
     )
 
 
