@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -120,13 +120,10 @@ def hand_of(
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
     lines, unused, at = lines_of(code), unread(code), getattr(statement, "lineno", None)
     arrays |= {text: np.shape(held) for text, held in indexed_alike(spelled, arrays, names) if text not in arrays}
-
-    def distance(text: str) -> tuple[bool, bool, bool, int]:
-        apart = min((abs(line - at) for line in lines.get(text, ())), default=0) if at is not None else 0
-        fits = wanted is None or broadcasts(arrays[text], wanted)
-        return text not in spelled, text not in unused, text not in spelled and not fits, apart
-
-    near = sorted(arrays, key=distance)[:MOST_ARRAYS]
+    apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
+    order = {text: (text not in spelled, text not in unused, is_far(text, spelled, arrays, wanted), apart[text])
+             for text in arrays}  # fmt: skip
+    near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
@@ -143,6 +140,11 @@ def hand_of(
         unused,
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
     )
+
+
+def is_far(text: str, spelled: Collection[str], arrays: Mapping[str, Shape], wanted: Shape | None) -> bool:
+    """Whether an array neither stands in the code nor fits what is wanted."""
+    return text not in spelled and wanted is not None and not broadcasts(arrays[text], wanted)
 
 
 @lru_cache(maxsize=256)
