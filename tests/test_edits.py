@@ -62,6 +62,11 @@ OBJECT = Hand(
     counts=frozenset({"n"}),
 )  # fmt: skip
 
+
+def value_of(text: str) -> ast.expr:
+    return parse_python(text, mode="eval").body
+
+
 EXPRESSIONS = [
     # what was meant, what was written, what is at hand, the rank by cost that it has at most
     ("X.T @ dh", "X @ dh", LAYERS, 5),
@@ -169,6 +174,19 @@ EXPRESSIONS = [
     ("rows[idx]", "rows", OBJECT, 400),
 ]  # fmt: skip
 
+EXPRESSIONS += [
+    ("dh * (z > 0)", "z > 0", LAYERS, 10),
+    ("dh / N", "dh / 1", LAYERS, 1),
+    ("2 * dh / N", "dh", LAYERS, 20),
+    ("dh / dh.size", "dh", LAYERS, 100),
+    ("dh * h * (1 - h)", "dh * (1 - h)", LAYERS, 30),
+    ("np.sum(dh * h, axis=0)", "np.sum(dh, axis=0)", LAYERS, 110),
+    ("np.zeros(N)", "np.zeros(H)", LAYERS, 40),
+    ("x[:, t:t + N]", "x[:, t:t + cache]", replace(LOOP, others=("cache",)), 12),
+    ("dy * h", "dy", replace(LOOP, unused=frozenset({"h"})), 10),
+    ("dh + draw @ Wxh.T", "dh", replace(LOOP, phrases=(value_of("draw @ Wxh.T"),)), 300),
+]  # fmt: skip
+
 COMPOUNDS = [
     ("dh_next + Whh.T @ draw", "dh_next", replace(LOOP, wanted=(H, 1)), 400),
     ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 400),
@@ -226,10 +244,6 @@ def joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 WRITTEN = st.recursive(NAMES, joined, max_leaves=4)
 ODD = ("--", "/ -1", "* 1 ", "/ 1 ", ".T.T", "not not", "~~")
-
-
-def value_of(text: str) -> ast.expr:
-    return parse_python(text, mode="eval").body
 
 
 def ranked(edits: list[Edit]) -> list[Edit]:
@@ -307,6 +321,35 @@ def test_edits_of_statements_are_others_that_can_be_written_down(written: str, f
 )
 def test_a_missing_line_is_among_those_that_can_be_missing(name: str, line: str, hand: Hand, deep: bool) -> None:
     assert line in {ast.unparse(edit.statements[0]) for edit in missing_updates(name, hand, deep=deep)}
+
+
+def test_a_one_that_says_nothing_is_replaced_first() -> None:
+    (statement,) = parse_python("dh /= 1").body
+    edits = ranked([*expression_edits(value_of("1"), LAYERS, statement=statement)])
+    assert edits[0].value is not None
+    assert ast.unparse(edits[0].value) == "N"
+    assert edits[0].cost < 1
+
+
+def test_a_shape_is_made_of_sizes_and_shapes_alone() -> None:
+    texts = {ast.unparse(edit.value) for edit in expression_edits(value_of("np.ones((N, H))"), LAYERS) if edit.value}
+    assert {"np.ones((N, N))", "np.ones(X.shape)"} <= texts
+    assert not {"np.ones((dh, H))", "np.ones((N * dh, H))", "np.ones(dh)"} & texts
+
+
+def test_edits_are_given_by_their_cost() -> None:
+    value = value_of("dh * h")
+    low, high = expression_edits(value, LAYERS, limit=2.2), expression_edits(value, LAYERS, above=2.2)
+    costs = [[edit.cost for edit in edits] for edits in (low, high, expression_edits(value, LAYERS))]
+    assert max(costs[0]) <= 2.2 < min(costs[1])
+    assert sorted(costs[0] + costs[1]) == sorted(costs[2])
+
+
+def test_a_range_is_seldom_wrong() -> None:
+    (loop,) = parse_python("for t in range(T):\n    dh = dh_next").body
+    edits = {ast.unparse(edit.statements[0]).split(":")[0]: edit for edit in statement_edits(loop, LOOP)
+             if edit.statements}  # fmt: skip
+    assert edits["for t in range(T - 1)"].cost >= 2.4 > edits["for t in reversed(range(T))"].cost
 
 
 def test_statements_have_the_place_of_the_one_they_stand_for() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -118,16 +118,12 @@ def hand_of(
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
-    lines, unused = lines_of(code), unread(code)
+    lines, unused, at = lines_of(code), unread(code), getattr(statement, "lineno", None)
     arrays |= {text: np.shape(held) for text, held in indexed_alike(spelled, arrays, names) if text not in arrays}
-    at = getattr(statement, "lineno", None)
-
-    def distance(text: str) -> tuple[bool, bool, bool, int]:
-        apart = min((abs(line - at) for line in lines.get(text, ())), default=0) if at is not None else 0
-        fits = wanted is None or broadcasts(arrays[text], wanted)
-        return text not in spelled, text not in unused, text not in spelled and not fits, apart
-
-    near = sorted(arrays, key=distance)[:MOST_ARRAYS]
+    apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
+    order = {text: (text not in spelled, text not in unused, is_far(text, spelled, arrays, wanted), apart[text])
+             for text in arrays}  # fmt: skip
+    near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
@@ -142,8 +138,13 @@ def hand_of(
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
         unused,
-        phrases(code),
+        tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
     )
+
+
+def is_far(text: str, spelled: Collection[str], arrays: Mapping[str, Shape], wanted: Shape | None) -> bool:
+    """Whether an array neither stands in the code nor fits what is wanted."""
+    return text not in spelled and wanted is not None and not broadcasts(arrays[text], wanted)
 
 
 @lru_cache(maxsize=256)

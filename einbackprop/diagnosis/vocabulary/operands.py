@@ -88,6 +88,8 @@ def copied(expression: Expression) -> Iterator[Edit]:
 def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float]]:
     """The names that can stand in the place of an operand, and what each costs: alike in shape and name first."""
     hand, text, shape = expression.hand, place.text, expression.shape(place)
+    if place.outer is None and hand.wanted is not None:
+        shape = hand.wanted
     is_constant = held_number(place.node) is not None
     is_number = text in hand.sizes or is_constant
     is_base = isinstance(place.parent, ast.Subscript) and place.field == "value"
@@ -98,9 +100,9 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
         yield from ((name, 0.9 + hand.distance(name, n)) for n, name in enumerate(hand.shapes) if hand.fits(name))
         return
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
-        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * is_number
+        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not is_base)
         apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
-        apart += 0.0 if is_object else 0.6 * (name in hand.others)
+        apart += 0.0 if is_object or (is_base and is_number) else 0.6 * (name in hand.others)
         if name != text:
             yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + hand.distance(name, rank)
     for rank, name in enumerate((*hand.sizes, *hand.literals)):

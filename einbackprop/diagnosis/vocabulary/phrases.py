@@ -48,7 +48,7 @@ def variants(expression: Expression, phrase: ast.expr) -> Iterator[tuple[ast.exp
         for name in sorted(alike, key=lambda name: unlikeness(name, text))[:LIKE]:
             names = {text: name, **followers(text, name, [other for other in found if other != text], [*shapes])}
             changes = {id(node): parsed(new) for old, new in names.items() for node in found[old]}
-            cost = 0.4 + 0.6 * unlikeness(name, text) - 0.2 * (len(names) > 1)
+            cost = 0.3 + 0.5 * unlikeness(name, text) - 0.1 * (len(names) > 1)
             yield exchanged(phrase, changes), cost
 
 

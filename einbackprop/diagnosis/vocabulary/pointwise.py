@@ -8,6 +8,7 @@ from functools import partial
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
 from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, number, parsed
 
@@ -43,6 +44,17 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
                 factor = call(parsed(function), [parsed(name)])
                 new, price = binary(place.node, "*", factor), cost + 0.4 + NEAREST * rank
                 yield expression.edit(place, new, price, "the factor {} is missing", factor)
+
+
+def derivative_for_one(expression: Expression) -> Iterator[Edit]:
+    """A derivative in the place of a 1 that says nothing, as in ``dh *= 1``."""
+    hand = expression.hand
+    for place in numbers(expression):
+        if is_idle(expression, place):
+            for rank, name in enumerate([name for name in hand.shapes if hand.fits(name)][:NEAR]):
+                for slope, function, more in slopes(expression, name):
+                    words = "the derivative {} is missing: multiply by {}", function, partial(slope_text, slope)
+                    yield expression.edit(place, slope, 1.1 + more + hand.distance(name, rank), *words)
 
 
 def other_derivative(expression: Expression) -> Iterator[Edit]:
@@ -148,4 +160,4 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
                           {ast.Eq, ast.NotEq}, {ast.Gt, ast.LtE}, {ast.Lt, ast.GtE})  # fmt: skip
 
 
-KINDS: tuple[Kind, ...] = (derivative_missing, other_derivative, functions, comparison)
+KINDS: tuple[Kind, ...] = (derivative_missing, derivative_for_one, other_derivative, functions, comparison)
