@@ -99,7 +99,8 @@ class Table:
         if self.hand is None:
             own = np.shape(value) if self.keeps_shape and is_number(value) else None
             wanted = self.wanted or self.suspect.grown or own
-            self.hand = hand_of(frame.f_locals, frame.f_globals, self.suspect.site.function, literals, wanted)
+            site = self.suspect.site
+            self.hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
         if self._runs == 0:
             self.trials = list(self._candidates(names, self.hand))
         if self._runs < RUNS:
