@@ -8,9 +8,9 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,7 @@ class Table:
     def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
+        names |= {name: on_copies(held) for name, held in names.items() if isinstance(held, FunctionType)}
         if self.hand is None:
             own = np.shape(value) if self.keeps_shape and is_number(value) else None
             wanted = self.wanted or self.suspect.grown or own
@@ -140,6 +141,17 @@ class Table:
             trial.raw.append(made)
         trial.values.append(values)
         return True
+
+
+def on_copies(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the user's that may write into its arguments, called with copies of arrays."""
+
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        named = {name: np.copy(a) if isinstance(a, np.ndarray) else a for name, a in keywords.items()}
+        return function(*given, **named)
+
+    return called
 
 
 class Trying:
