@@ -107,7 +107,6 @@ class Round:
         self._settled: dict[Site, float] = {}
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
-        self._edits: dict[int, list[Edit]] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         before = localization.before or {}
@@ -212,7 +211,7 @@ class Round:
                     return found
             if several or tier is TIERS[-1]:
                 self._evaluate(self.others, tier)
-                found = next((r for r in self._unseen(self._joint(), tier.limit) if self._works(r)), None)
+                found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
                 if found is not None:
                     return found
                 self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
@@ -237,14 +236,14 @@ class Round:
         """The likeliest edit of a tier that sets everything right."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
         self._evaluate(tables, tier)
-        found, bound = None, tier.limit
+        found, bound = None, np.inf
         for way in (self._fitting, self._put):
             repairs = sorted(way(tables, bound), key=lambda r: r.cost)
             self.fitting += repairs
-            alone = (r for r in repairs if r.mends >= self.wrong and (found is None or r.cost < bound))
+            alone = (r for r in repairs if r.mends >= self.wrong and r.cost < bound)
             found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
-            bound = found.cost if found else tier.limit
-        return next((r for r in self._unseen(tables, bound) if self._works(r)), found)
+            bound = found.cost if found else np.inf
+        return next((r for r in self._unseen(tables, tier, bound) if self._works(r)), found)
 
     def _works(self, repair: Repair) -> bool:
         """Whether an edit sets everything right; those with which code that raised goes on are remembered."""
@@ -289,17 +288,15 @@ class Round:
                     if wrong < self.wrong:
                         yield replace(repair, mends=self.wrong - wrong)
 
-    def _unseen(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
-        """The edits below some cost of which only the whole code can tell, the likeliest first, each once."""
+    def _unseen(self, tables: Sequence[Table], tier: Tier, bound: float) -> Iterator[Repair]:
+        """The edits of a tier of which only the whole code can tell, the likeliest first, each once."""
         found: list[Repair] = []
         for table in tables:
             for trial in self._distinct(table):
                 if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
                     found.append(self._repair(table, trial.edit, self.wrong))
         for statement, site, hand in self._statements(tables):
-            if id(statement) not in self._edits:
-                self._edits[id(statement)] = list(statement_edits(statement, hand))
-            for edit in self._edits[id(statement)]:
+            for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
                 change = Change((site.file, site.definition), statement, edit.statements)
                 found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
