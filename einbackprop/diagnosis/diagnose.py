@@ -150,6 +150,8 @@ class Roles:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
         known = [array for of in meant(name) for array in self._cotangents.called(of)]
         fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
+        if any(is_turned(value, array) for array in self._cotangents.called(name, "forward")):
+            return None  # ``self.x = x`` keeps x for the backward
         return any(is_turned(value, array) for array in fitting) if known else None
 
 
