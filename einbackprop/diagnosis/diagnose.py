@@ -155,6 +155,8 @@ class Roles:
         kept = [array for array in fitting if is_turned(value, array)]
         if kept and all(is_square(array) and not is_same(value, array) for array in kept):
             return None  # dV.T, or the gradient of another layout
+        if not kept and any(is_turned(value, a) for of in meant(name) for a in self._cotangents.taken_for(of)):
+            return None  # many call it ``dh``, though it is the gradient of z, as in ``h = tanh(z)``
         return bool(kept) if known else None
 
 
