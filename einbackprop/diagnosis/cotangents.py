@@ -101,13 +101,6 @@ class Cotangents:
         found = [one.array for one in self.known if one.kind == kind and tail(name) in one.names]
         return tuple(found[::-1])
 
-    def taken_for(self, name: str) -> tuple[Array, ...]:
-        """The cotangents of what pointwise functions took that gave the values that the user calls so."""
-        made = self.program.defining()
-        found = [made.get(one.value) for one in self.known if one.kind == "cotangent" and tail(name) in one.names]
-        read = [e.operands[0].name for e in found if isinstance(e, Map) and len(e.operands) == 1]
-        return tuple(self.of_value[value] for value in read if value in self.of_value)
-
     def identify(self, array: Any, called: str = "") -> Meaning | None:
         """What an array is, up to the order of axes, axes of size 1 and a factor; None of what is nothing known.
 

@@ -17,7 +17,7 @@ from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
-from einbackprop.diagnosis.identification import meant
+from einbackprop.diagnosis.identification import meant, tail
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization, Suspect, value_of
 from einbackprop.diagnosis.repair import Repair
@@ -104,7 +104,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         return Diagnosis()
     sharpen(experiments, case)
     version = Version(case.user.loss.world)
-    roles = Roles(case.cotangents(experiments[0].state))
+    roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
     judge = Judge(experiments, roles)
     search = Search(judge, version)
     repairs, localization = search.run()
@@ -121,10 +121,17 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
 
 
 class Roles:
-    """What values are gradients of, by the derivative of the loss as it was read."""
+    """What values are gradients of, by the derivative of the loss as it was read.
 
-    def __init__(self, cotangents: Cotangents) -> None:
-        self._cotangents = cotangents
+    Parameters
+    ----------
+    cotangents : Cotangents
+    truth : mapping of target name to array
+        What the gradients should be. A function of the loss may call a part of its path by the name of a parameter.
+    """
+
+    def __init__(self, cotangents: Cotangents, truth: Mapping[str, Array]) -> None:
+        self._cotangents, self._truth = cotangents, {tail(name): array for name, array in truth.items()}
 
     def is_gradient(self, value: Array) -> bool:
         """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
@@ -148,16 +155,22 @@ class Roles:
 
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
-        known = [array for of in meant(name) for array in self._cotangents.called(of)]
+        known = [self._truth[of] for of in meant(name) if of in self._truth]
+        known = known or [array for of in meant(name) for array in self._cotangents.called(of)]
         fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
         if any(is_turned(value, array) for array in self._cotangents.called(name, "forward")):
             return None  # ``self.x = x`` keeps x for the backward
         kept = [array for array in fitting if is_turned(value, array)]
         if kept and all(is_square(array) and not is_same(value, array) for array in kept):
             return None  # dV.T, or the gradient of another layout
-        if not kept and any(is_turned(value, a) for of in meant(name) for a in self._cotangents.taken_for(of)):
-            return None  # many call it ``dh``, though it is the gradient of z, as in ``h = tanh(z)``
-        return bool(kept) if known else None
+        return bool(kept) if known and (kept or not self._is_of_nameless(value)) else None
+
+    def _is_of_nameless(self, value: Array) -> bool:
+        """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""
+        meaning = self._cotangents.identify(value)
+        if meaning is None or meaning.kind != "cotangent" or abs(meaning.factor - 1) >= CLOSE:
+            return False
+        return not any(one.names for one in self._cotangents.known if one.value == meaning.value)
 
 
 def is_square(array: Array) -> bool:

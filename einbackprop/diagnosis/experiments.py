@@ -316,6 +316,11 @@ class Shift:
         return with_numbers(value, iter(parts))
 
 
+def copied(value: Any) -> Any:
+    """A value with copies of its arrays: what is written into one is not written into the other."""
+    return with_numbers(value, (np.copy(p) if isinstance(p, np.ndarray) else p for p in numbers(value)))
+
+
 class Put:
     """A watcher that puts other values in the place of those that one statement makes, run after run."""
 
@@ -324,7 +329,7 @@ class Put:
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
-        return next(self._values, value) if site is self._site else value
+        return copied(next(self._values, value)) if site is self._site else value
 
 
 class Both:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Array, Experiment, conformed, flat, is_number, shapes_of
+from einbackprop.diagnosis.experiments import Array, Experiment, conformed, copied, flat, is_number, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
@@ -138,7 +138,7 @@ class Table:
         if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
             return False
         if self._runs == 0:
-            trial.raw.append(made)
+            trial.raw.append(copied(made))
         trial.values.append(values)
         return True
 
