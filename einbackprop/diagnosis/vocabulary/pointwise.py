@@ -162,7 +162,7 @@ def comparison(expression: Expression) -> Iterator[Edit]:
 
 def slopes(expression: Expression, name: str) -> Iterator[tuple[ast.expr, str, float]]:
     """Derivatives that one writes with a variable, of which function each is, and what it costs more."""
-    for template, function, more in SLOPES:
+    for template, function, more in SLOPES if name not in expression.hand.masks else ():
         yield parsed(template.replace("np.", f"{expression.hand.numpy}.").format(name)), function, more
 
 
