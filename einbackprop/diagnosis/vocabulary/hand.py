@@ -284,7 +284,7 @@ def reached(
     for text, node in spelled.items():
         first = next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), "")
         begun.setdefault(first, []).append(text)
-    for name, held in reversed([*variables.items()]):
+    for name, held in reversed([item for item in variables.items() if item[0].strip("_")]):  # _ is thrown away
         yield name, held
         yield from ((text, value_of(spelled[text], names)) for text in begun.get(name, ()) if text != name)
         yield from parts(name, held)
