@@ -83,6 +83,15 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
     assert wrong(report) == LAYERS_OF_THREE
     assert report.gradients[0].note == (
         "right only at sizes such as yours, which hide a mistake: wrong at i=3, j=4, b=5, k=6, l=2")
+    assert len(report.findings) == 1
+    assert "shape[1]" in (report.findings[0].write or "")
+
+
+@pytest.mark.xfail(strict=True, reason="a wrong size with a name is put right where it is read (guess - truth) / "
+                                       "guess.shape[1], since that line makes the gradient of something")
+def test_a_size_that_is_wrong_is_put_right_where_it_is_named() -> None:
+    source = COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]")
+    report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")
     assert [(item.line, item.write) for item in report.findings] == [(line_of(source, "n = X"), "n = X.shape[1]")]
 
 
