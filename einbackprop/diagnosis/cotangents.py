@@ -95,10 +95,10 @@ class Cotangents:
             found = Cotangents(failure=" ".join(str(error).split()))
         return replace(found, arrays=tuple(arrays))
 
-    def called(self, name: str) -> tuple[Array, ...]:
-        """The cotangents of all values that the user calls so, in the order in which they are made; the last part of a
-        name is enough: ``W`` for ``self.W``."""
-        found = [one.array for one in self.known if one.kind == "cotangent" and tail(name) in one.names]
+    def called(self, name: str, kind: Kind = "cotangent") -> tuple[Array, ...]:
+        """The cotangents of all values that the user calls so, or the values themselves, in the order in which they are
+        made; the last part of a name is enough: ``W`` for ``self.W``."""
+        found = [one.array for one in self.known if one.kind == kind and tail(name) in one.names]
         return tuple(found[::-1])
 
     def identify(self, array: Any, called: str = "") -> Meaning | None:

@@ -158,8 +158,12 @@ class Roles:
         known = [self._truth[of] for of in meant(name) if of in self._truth]
         known = known or [array for of in meant(name) for array in self._cotangents.called(of)]
         fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
-        kept = any(is_turned(value, array) for array in fitting)
-        return kept if known and (kept or not self._is_of_nameless(value)) else None
+        if any(is_turned(value, array) for array in self._cotangents.called(name, "forward")):
+            return None  # ``self.x = x`` keeps x for the backward
+        kept = [array for array in fitting if is_turned(value, array)]
+        if kept and all(is_square(array) and not is_same(value, array) for array in kept):
+            return None  # dV.T, or the gradient of another layout
+        return bool(kept) if known and (kept or not self._is_of_nameless(value)) else None
 
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""
@@ -169,12 +173,21 @@ class Roles:
         return not any(one.names for one in self._cotangents.known if one.value == meaning.value)
 
 
+def is_square(array: Array) -> bool:
+    """Whether the axes of an array have one size, so that its shape does not say in which order they stand."""
+    return len(set(np.squeeze(array).shape)) == 1
+
+
+def is_same(value: Array, other: Array) -> bool:
+    """Whether an array is another, in the order of its axes."""
+    one, two = np.squeeze(value), np.squeeze(other)
+    return one.shape == two.shape and np.allclose(one, two, rtol=0, atol=CLOSE * float(np.abs(two).max(initial=0.0)))
+
+
 def is_turned(value: Array, other: Array) -> bool:
     """Whether an array is another, whatever the order of its axes."""
-    one, two = np.squeeze(value), np.squeeze(other)
-    largest = float(np.abs(two).max(initial=0.0))
-    turned = (two.transpose(order) for order in permutations(range(two.ndim)))
-    return any(one.shape == t.shape and np.allclose(one, t, rtol=0, atol=CLOSE * largest) for t in turned)
+    two = np.squeeze(other)
+    return any(is_same(value, two.transpose(order)) for order in permutations(range(two.ndim)))
 
 
 def differing(before: Localization, after: Localization) -> frozenset[Place]:
