@@ -124,7 +124,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
 
 
 def is_round(repair: Repair, before: Version, after: Version) -> bool:
-    """Whether a repair goes round the code that is wrong: the expression that called the gradients calls them no more."""
+    """Whether a repair goes round the code that is wrong: what called the gradients calls them no more."""
     definition = repair.change.definition
     one, two = (
         {ast.unparse(node.func) for node in ast.walk(version.tree(definition)) if isinstance(node, ast.Call)}
