@@ -235,7 +235,7 @@ def test_the_command_keeps_the_verdicts_exit_code(tmp_path: Path, capsys: pytest
     arguments = ["check", str(script), "--loss", "loss(W, x)", "--grads", "grads(W, x)", "--wrt", "W"]
     for module, name in (
         ("einbackprop.diagnosis.localization", "Localization.solved"), ("einbackprop.capture.assembly", "assemble"),
-        ("einbackprop.checking.texts", "followers"), ("einbackprop.diagnosis.repair", "Search.works"),
+        ("einbackprop.checking.texts", "followers"), ("einbackprop.diagnosis.judge", "Judge.works"),
     ):  # fmt: skip
         with planted(module, name, KeyError) as calls:
             assert main(arguments) == 1

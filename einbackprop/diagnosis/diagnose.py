@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -108,6 +109,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     judge = Judge(experiments, roles)
     search = Search(judge, version)
     repairs, localization = search.run()
+    if any(is_round(repair, version, search.version) for repair in repairs):
+        return Diagnosis(open=frozenset(made.site.place for made in localization.made))
     is_repaired = judge.works(search.version)
     told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
     if search.unexplained is not None:
@@ -118,6 +121,16 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     return Diagnosis(
         findings, tuple(repairs), is_repaired, differing(localization, left), frozenset(wrong)
     )
+
+
+def is_round(repair: Repair, before: Version, after: Version) -> bool:
+    """Whether a repair goes round the code that is wrong: what called the gradients calls them no more."""
+    definition = repair.change.definition
+    one, two = (
+        {ast.unparse(node.func) for node in ast.walk(version.tree(definition)) if isinstance(node, ast.Call)}
+        for version in (before, after)
+    )
+    return isinstance(before.tree(definition), ast.Expr) and bool(one) and not one & two
 
 
 class Roles:
@@ -274,7 +287,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     found: dict[tuple[str | None, int | None], Finding] = {}
     for item in findings:
         place = item.file, item.line
-        said = f"{found[place].message} " if place in found else ""
+        said = f"{found[place].message.removesuffix('.')}; " if place in found else ""
         found[place] = replace(item, message=said + item.message)
     return list(found.values())
 

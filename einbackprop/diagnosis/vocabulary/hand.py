@@ -130,7 +130,8 @@ def hand_of(
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
-    counts = {text for text, held in numbers.items() if held in {*lengths.values()} - {1} and may_count(text, held)}
+    counts = {text for text, held in numbers.items() if text in lengths
+              or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: text not in spelled)[:MOST_SIZES]),
@@ -288,7 +289,7 @@ def reached(
     for text, node in spelled.items():
         first = next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), "")
         begun.setdefault(first, []).append(text)
-    for name, held in reversed([*variables.items()]):
+    for name, held in reversed([item for item in variables.items() if item[0].strip("_")]):  # _ is thrown away
         yield name, held
         yield from ((text, value_of(spelled[text], names)) for text in begun.get(name, ()) if text != name)
         yield from parts(name, held)
