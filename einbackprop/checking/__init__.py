@@ -7,6 +7,6 @@ states, `answers` runs the gradients there, `certifying` and `analytic` the loss
 states into facts, `clipping` looks for what excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere`, `resizing` and `free_sizes` (other sizes), `lines` (the code as it is read; proofs).
-What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports`, `texts`, `pages`,
-`style`; `source_edits` and `patches` (lines to write as a patch). `solving` goes through all of it in this order.
+What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports`, `texts`,
+`pages`, `style`; `source_edits`, `patches` (lines to write as a patch). `solving` goes through all of it in this order.
 """
