@@ -272,7 +272,7 @@ def _report(
     drawn = decision.drawing if decision.draws is not None else None
     rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
-        decision.trial.gradients, read.lines(diagnosis.verdict_of),
+        decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
         (*decision.findings, *read.findings, *diagnosis.findings),
         (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
