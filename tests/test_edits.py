@@ -287,7 +287,8 @@ def test_edits_are_other_expressions_that_can_be_written_down(written: str, hand
     for edit, dump in zip(edits, dumps, strict=True):
         text = ast.unparse(edit)
         assert ast.dump(value_of(text)) == dump, text
-        assert not [odd for odd in ODD if odd in text and odd not in ast.unparse(value)], text
+        spelled = text.replace(" .", ".")  # ``1 .T`` is a number's attribute
+        assert not [odd for odd in ODD if odd in spelled and odd not in ast.unparse(value)], text
 
 
 @given(WRITTEN, st.sampled_from(("y = {}", "dh += {}", "return {}, h", "c['x'] = {}", "h[t] = {}", "f({}, h)",

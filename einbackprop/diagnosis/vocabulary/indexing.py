@@ -73,9 +73,11 @@ def other_name(expression: Expression, place: Place) -> Iterator[Edit]:
     hand, text, bound = expression.hand, place.text, is_bound(place)
     cannot = text in hand.others or (text in hand.shapes and bound)
     index = "the index " if is_index(place) else ""
+    compared = [place.parent.left, *place.parent.comparators] if isinstance(place.parent, ast.Compare) else []
+    useless = {text, *map(ast.unparse, compared)}  # nothing is compared with itself
     for rank, name in enumerate(hand.sizes if bound else (*hand.sizes, *hand.shapes)):
         cost = 0.9 + 0.2 * unlikeness(name, text) if cannot else 1.2 + 0.5 * unlikeness(name, text)
-        if name != text:
+        if name not in useless:
             words = "{}{} is needed, not {}", index, name, text
             yield expression.edit(place, parsed(name), cost + NEAREST * rank, *words)
 

@@ -21,6 +21,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     assignment,
     attribute,
     call,
+    held_number,
     number,
     parsed,
     shallow,
@@ -82,7 +83,7 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
         bound = 0.0 if ast.unparse(target) in hand.shapes or isinstance(target, ast.Subscript) else 0.8
         for added, cost in ((ast.Add(), 1.1), (ast.Sub(), 1.3)):
             message = f"{UPDATES[type(added)]} is needed here, not =: what was there is lost"
-            if isinstance(target, OPERANDS):
+            if isinstance(target, OPERANDS) and held_number(statement.value) != 0:  # with 0 it is no update
                 yield one(cost + bound, message, ast.AugAssign(target, added, statement.value))
     if isinstance(statement, ast.AugAssign):
         target, own = statement.target, UPDATES.get(type(statement.op), "")
@@ -101,7 +102,9 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
 def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
     """``np.add.at`` for ``x[i] += y``, where an index may stand twice; and the other way round."""
     target = getattr(statement, "target", None) or (getattr(statement, "targets", None) or [None])[0]
-    if isinstance(target, ast.Subscript) and not any(isinstance(n, ast.Slice) for n in ast.walk(target.slice)):
+    is_reset = isinstance(statement, ast.Assign) and held_number(statement.value) == 0
+    is_index = isinstance(target, ast.Subscript) and not any(isinstance(n, ast.Slice) for n in ast.walk(target.slice))
+    if isinstance(target, ast.Subscript) and is_index and not is_reset:
         for name, operator in AT.items():
             is_same = isinstance(statement, ast.AugAssign) and isinstance(statement.op, operator)
             function = attribute(attribute(parsed(hand.numpy), name), "at")
