@@ -382,5 +382,5 @@ class Round:
     @cached_property
     def _first_broken(self) -> int:
         """When there is such a statement."""
-        broken = [t.suspect.made.first for t in (*self.alone, *self.others) if self._promised(t.suspect) is False]
+        broken = [t.suspect.made.first for t in self.alone or self.others if self._promised(t.suspect) is False]
         return min(broken, default=0)
