@@ -9,13 +9,7 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 from einbackprop.core.program import Position, picks
 
-PASSED_ON = pytest.mark.xfail(strict=True, reason=(
-    "da1 = m dL/da1 does not keep what its name says, though it is right, and comes first: the update that only hands "
-    "dW1 on is written to, in the place of dW1"))
-BROKEN = [
-    pytest.param(name, mistake, marks=[PASSED_ON] if (name, mistake) == ("updates", "no decay") else [])
-    for name, script in STYLES.items() for mistake in script.mistakes
-]  # fmt: skip
+BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes]
 OFTEN = {"patches": "Nothing is proved: line 11 runs more than 16 times."}
 
 
