@@ -130,7 +130,7 @@ def hand_of(
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
-    counts = {text for text, held in numbers.items() if text in lengths
+    counts = {text for text, held in numbers.items() if lengths.get(text, 0) > 2  # a 2 is a 2 first
               or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
     return Hand(
         {text: arrays[text] for text in near},
