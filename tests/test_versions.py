@@ -13,7 +13,7 @@ from mutant_outcomes import module_of
 from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.experiments import Recording
 from einbackprop.diagnosis.hooks import Hooker, Site
-from einbackprop.diagnosis.versions import Change, Version
+from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.world import World
 
 # Statements of every kind: the body of `f(x)`, and what is bound there, in the order in which it is made
@@ -204,6 +204,15 @@ def test_statements_are_put_in_the_place_of_one_or_of_none() -> None:
         with version.changed([Change(definition, tree.body[1], new)]).running():
             assert call(3.0) == result
     assert call(3.0) == 4.0
+
+
+def test_what_stands_in_a_loop_keeps_its_line_when_something_is_written_before_the_loop() -> None:
+    tree = parse_python("def f(x):\n    for k in x:\n        x = x + k\n        y = x\n    return y\n").body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    loop = tree.body[0]
+    made = rebuilt(tree, {id(loop): (parse_python("x = 2 * x").body[0], loop)})
+    assert isinstance(made, ast.FunctionDef)
+    assert [node.lineno for node in ast.walk(made) if isinstance(node, ast.stmt)] == [1, 2, 2, 5, 3, 4]
 
 
 def test_two_changes_and_a_change_of_a_change() -> None:

@@ -289,10 +289,10 @@ def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt
 
 
 def located(tree: ast.AST, at: ast.AST) -> ast.AST:
-    """A copy of a tree that stands where another node stood."""
-    made = copy.deepcopy(tree)
-    for node in ast.walk(made):
-        if "lineno" in getattr(node, "_attributes", ()):
+    """A copy of a tree that stands where another node stood; what it has of that, as the body of a loop, stays."""
+    made, kept = copy.deepcopy(tree), {id(node) for node in ast.walk(at)}
+    for own, node in zip(ast.walk(tree), ast.walk(made), strict=True):
+        if "lineno" in getattr(node, "_attributes", ()) and not (id(own) in kept and hasattr(own, "lineno")):
             ast.copy_location(node, at)
     return made
 
