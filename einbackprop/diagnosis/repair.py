@@ -37,9 +37,9 @@ TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True)
 """Edits are tried in this order: the next where none of those before is right."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
-WHOLE = 1500
+WHOLE = 900
 """Edits with which the whole code is run, at most."""
-PUT = 150
+PUT = 100
 """Values that are put in the place of one statement's."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
@@ -328,8 +328,8 @@ class Round:
         """The statements that may be wrong in another way than by an expression, and those around them."""
         seen: set[int] = set()
         for table in tables:
-            if table.hand is None:
-                continue
+            if table.hand is None or isinstance(table.suspect.site.function, ast.Lambda):
+                continue  # the statement around a lambda is none of the lambda's
             site = table.suspect.site
             for statement in (site.statement, *self.version.around(site)):
                 if id(statement) not in seen:
