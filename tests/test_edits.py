@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import replace
+from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -279,7 +280,7 @@ def test_what_was_meant_is_among_the_edits_of_a_statement(meant: str, written: s
 def test_edits_are_other_expressions_that_can_be_written_down(written: str, hand: Hand, deep: bool) -> None:
     value = value_of(written)
     before = ast.dump(value, include_attributes=True)
-    edits = [edit.value for edit in expression_edits(value, hand, deep=deep)]
+    edits = [edit.value for edit in islice(expression_edits(value, hand, deep=deep), 0, 4000, 7)]  # they are many
     assert ast.dump(value, include_attributes=True) == before
     dumps = [ast.dump(edit) for edit in edits if edit is not None]
     assert len(dumps) == len(edits)
