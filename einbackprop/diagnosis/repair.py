@@ -37,9 +37,9 @@ TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True)
 """Edits are tried in this order: the next where none of those before is right."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
-WHOLE = 900
+WHOLE = 1500
 """Edits with which the whole code is run, at most."""
-PUT = 100
+PUT = 150
 """Values that are put in the place of one statement's."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
