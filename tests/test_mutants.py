@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from library import GENERATED, Generated, exercise
 from mutant_outcomes import Outcome, is_repaired, judge, outcomes_of
 from mutants import Mutant, mutants, pairs
@@ -22,7 +23,7 @@ def sample(script: Generated, every: int) -> list[Outcome]:
     return outcomes_of(script, mutants(script.source, script.edited)[3::every])
 
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"  # each script takes half a minute
+THOROUGH = settings.get_current_profile_name() == "thorough"  # each script takes half a minute
 
 
 @pytest.fixture(scope="module", params=OWN if THOROUGH else ["columns"])
@@ -60,7 +61,7 @@ NOT_NAMED = pytest.mark.xfail(strict=True, reason=(
     "that is nowhere near, and no single edit sets one gradient right alone"))
 
 
-@pytest.mark.skipif(not THOROUGH, reason="pairs take minutes: HYPOTHESIS_PROFILE=thorough")
+@pytest.mark.skipif(not THOROUGH, reason="pairs take minutes: --hypothesis-profile=thorough")
 @pytest.mark.parametrize("name", [pytest.param("columns", marks=NOT_NAMED), "softmax", "batch norm"])
 def test_of_two_edits_both_are_named(name: str) -> None:
     script = OWN[name]

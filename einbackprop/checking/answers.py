@@ -202,11 +202,12 @@ def _facts_of_answer(target: Target, matching: Matching) -> Facts:
         facts, complex_dtype=str(np.asarray(value).dtype) if np.iscomplexobj(value) else "",
         misshapen=shape if shape != wanted else None, transposed=shape != wanted and sorted(shape) == sorted(wanted),
         unsummed=bool(len(shape) > len(wanted) and np.prod(shape) > np.prod(wanted)),
-        broadcasts=shape != wanted and (_stretches(shape, wanted) or _stretches(wanted, shape)),
+        broadcasts=shape != wanted and (stretches(shape, wanted) or stretches(wanted, shape)),
     )  # fmt: skip
 
 
-def _stretches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+def stretches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
     try:
         return np.broadcast_shapes(shape, wanted) == wanted
     except ValueError:

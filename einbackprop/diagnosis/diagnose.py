@@ -18,9 +18,9 @@ from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
-from einbackprop.diagnosis.identification import meant, tail
+from einbackprop.diagnosis.identification import Meaning, meant, tail
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.localization import Localization, Suspect, value_of
+from einbackprop.diagnosis.localization import Localization, Suspect, needed_of, value_of
 from einbackprop.diagnosis.repair import Repair
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
@@ -40,18 +40,13 @@ class Diagnosis:
     Attributes
     ----------
     findings : tuple of Finding
-    repairs : tuple of Repair
-    is_repaired : bool
-        Whether everything is right with these.
     follows : frozenset of places
-        The statements whose values are others once it is.
+        The statements whose values are others with what is to be written.
     open : frozenset of places
         Those that gradients depend on that are wrong still.
     """
 
     findings: tuple[Finding, ...] = ()
-    repairs: tuple[Repair, ...] = ()
-    is_repaired: bool = False
     follows: frozenset[Place] = frozenset()
     open: frozenset[Place] = frozenset()
 
@@ -108,19 +103,16 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
     judge = Judge(experiments, roles)
     search = Search(judge, version)
-    repairs, localization = search.run()
+    repairs, before, after = search.run()
     if any(is_round(repair, version, search.version) for repair in repairs):
-        return Diagnosis(open=frozenset(made.site.place for made in localization.made))
+        return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
     told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
     if search.unexplained is not None:
         told.append(roles.about(search.unexplained))
     findings = with_formulas(told, version, case)
-    left = Localization(experiments[0], search.version)
-    wrong = {suspect.site.place for suspect in left.suspects()} if left.wrong else set()
-    return Diagnosis(
-        findings, tuple(repairs), is_repaired, differing(localization, left), frozenset(wrong)
-    )
+    wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
+    return Diagnosis(findings, differing(before, after), frozenset(wrong))
 
 
 def is_round(repair: Repair, before: Version, after: Version) -> bool:
@@ -148,8 +140,13 @@ class Roles:
 
     def is_gradient(self, value: Array) -> bool:
         """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
+        return self._gradient(value) is not None
+
+    def _gradient(self, value: Array) -> Meaning | None:
+        """What an array is the gradient of, without a factor."""
         meaning = self._cotangents.identify(value)
-        return meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+        is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+        return meaning if is_plain else None
 
     def about(self, suspect: Suspect) -> Finding:
         """What is known of a statement that is wrong, and for which no edit was found."""
@@ -157,9 +154,8 @@ class Roles:
         assert value is not None
         name = site.target or "what is made here"
         message = f"{name} is not what the gradients need, and no small edit of this line makes it that."
-        should = None
-        if suspect.shift is not None and suspect.is_unique:
-            should = self._cotangents.identify(value + suspect.shift.reshape(value.shape), site.target)
+        needed = needed_of(suspect)
+        should = None if needed is None else self._cotangents.identify(needed, site.target)
         if should is not None and should.kind == "cotangent":
             message = f"{name} should be {should.text}, and no small edit of this line makes it that."
         elif self.promised(site.target, value) is False:
@@ -180,8 +176,8 @@ class Roles:
 
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""
-        meaning = self._cotangents.identify(value)
-        if meaning is None or meaning.kind != "cotangent" or abs(meaning.factor - 1) >= CLOSE:
+        meaning = self._gradient(value)
+        if meaning is None:
             return False
         return not any(one.names for one in self._cotangents.known if one.value == meaning.value)
 

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Recording, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import Version
@@ -109,6 +110,8 @@ class Localization:
     ----------
     before : dict or None
         The gradients as they are.
+    raised : Exception or None
+        What the user's code raised.
     wrong : frozenset of str
     made : list of Made
         What statements made, in the order in which they ran first.
@@ -119,6 +122,7 @@ class Localization:
         recording = Recording()
         with version.watched_by(recording):
             self.before: Gradients | None = experiment.run()
+        self.raised = experiment.raised
         self.wrong = experiment.wrong(self.before)
         self.made = sorted(recording.made_by.values(), key=lambda made: made.first)
         self.fired = recording.fired
@@ -202,6 +206,7 @@ class Localization:
         assert self.before is not None
         return [n for n, own in self.before.items() if not self.experiment.alike(own, moved.get(n))]
 
+    @cached_property
     def suspects(self) -> list[Suspect]:
         """The statements that the wrong gradients depend on, in the order in which they ran.
 
@@ -233,7 +238,7 @@ class Localization:
             return
         own = made.shapes[0][0]
         for shape in sorted({s for other in self.made for shapes in other.shapes for s in shapes}, key=np.prod):
-            if shape != own and broadcasts(own, shape) and np.prod(shape) <= GROWN:
+            if shape != own and stretches(own, shape) and np.prod(shape) <= GROWN:
                 values = [np.broadcast_to(made.values[0].reshape(own), shape).ravel()]
                 larger = replace(made, values=values, shapes=[(shape,)])
                 yield self.solved(Suspect(larger, suspect.reach, grown=shape))
@@ -309,15 +314,15 @@ class Localization:
         return None
 
 
-def broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether an array of one shape can be broadcast to another."""
-    try:
-        return np.broadcast_shapes(shape, other) == other
-    except ValueError:
-        return False
-
-
 def value_of(suspect: Suspect) -> Array | None:
     """The array that a suspect made, if it made just one."""
     made = suspect.made
     return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
+
+
+def needed_of(suspect: Suspect) -> Array | None:
+    """The array that a suspect should have made, if it made just one and that is known."""
+    value = value_of(suspect)
+    if value is None or suspect.shift is None or not suspect.is_unique:
+        return None
+    return np.asarray(value + suspect.shift.reshape(value.shape))

@@ -22,13 +22,12 @@ from einbackprop.diagnosis.experiments import (
     Gradients,
     Made,
     Put,
-    Recording,
     Shift,
     shapes_of,
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, value_of
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, needed_of, value_of
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -111,13 +110,13 @@ class Round:
         self._running: list[Repair] = []
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
-        self.keeps_shape = self.wrong <= shaped
+        keeps_shape = self.wrong <= shaped
         self.gap: Mapping[str, Array] = {
             n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
             for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
         suspects = [
-            Table(s, self.keeps_shape and self._is_measured(s), self._wanted(s)) for s in localization.suspects()
+            Table(s, keeps_shape and self._is_measured(s), self._wanted(s)) for s in localization.suspects
         ]
         self.alone = [t for t in suspects if self._is_alone(t.suspect)]
         self.others = [t for t in suspects if not self._is_alone(t.suspect)]
@@ -135,11 +134,9 @@ class Round:
 
     def _stopped(self) -> Iterator[Table]:
         """The statements at which the code stops, in each of the functions that called one another there."""
-        with self.version.watched_by(Recording()):
-            self.experiment.run()
-        if self.experiment.raised is None:
+        if self.localization.raised is None:
             return
-        for site, frame in stopped(self.experiment.raised, self.version):
+        for site, frame in stopped(self.localization.raised, self.version):
             if not self.localization.is_trusted(site):
                 self._frames[site] = frame
                 yield Table(Suspect(Made(site, 0), self.wrong), False)
@@ -300,10 +297,9 @@ class Round:
                 change = Change((site.file, site.definition), statement, edit.statements)
                 found.append(Repair(site, edit, change, edit.cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
-            new = tuple(ast.dump(part) for part in new_statements(repair))
-            key = id(repair.statement), new
             if repair.cost >= bound or self.whole <= 0:
                 break
+            key = id(repair.statement), tuple(ast.dump(part) for part in new_statements(repair))
             if key not in self._tried:
                 self._tried.add(key)
                 self.whole -= 1
@@ -313,7 +309,7 @@ class Round:
         """The edits of a statement that cannot be judged by their values; of those with one value, the likeliest."""
         seen: set[bytes] = set()
         own = b"".join(v.tobytes() for v in table.suspect.made.values)
-        for trial in sorted(table.trials, key=lambda t: t.edit.cost):
+        for trial in table.trials:
             if trial.code is None:
                 yield trial
             elif not self._is_measured(table.suspect) or (table.suspect.is_repeated and not table.suspect.is_known):
@@ -350,11 +346,8 @@ class Round:
     def _likelihood(self, suspect: Suspect) -> float:
         """What an edit on a statement costs more, or less, for what its value is and should be."""
         if suspect.site not in self._settled:
-            self._settled[suspect.site] = self._evidence(suspect)
+            self._settled[suspect.site] = self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
         return self._settled[suspect.site]
-
-    def _evidence(self, suspect: Suspect) -> float:
-        return self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
 
     def _role(self, suspect: Suspect) -> float:
         value, roles = value_of(suspect), self.judge.roles
@@ -365,9 +358,8 @@ class Round:
             return KEPT if promised else BROKEN if self._is_first_broken(suspect) else 0.0
         if self.localization.is_of_loss(suspect.made):
             return KEPT
-        should = False
-        if suspect.shift is not None and suspect.is_unique and not suspect.made.passes:
-            should = roles.is_gradient(value + suspect.shift.reshape(value.shape))
+        needed = None if suspect.made.passes else needed_of(suspect)
+        should = needed is not None and roles.is_gradient(needed)
         return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
 
     def _promised(self, suspect: Suspect) -> bool | None:

@@ -34,8 +34,9 @@ class Search:
         self.judge, self.version = judge, version
         self.unexplained: Suspect | None = None
 
-    def run(self) -> tuple[list[Repair], Localization]:
-        """The repairs that together set everything right, or as much as was found; and the first localization."""
+    def run(self) -> tuple[list[Repair], Localization, Localization]:
+        """The repairs that together set everything right, or as much as was found; the localization before them, and
+        after them."""
         found: list[Repair] = []
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
@@ -47,4 +48,4 @@ class Search:
             found.append(repair)
             self.version = self.version.changed([repair.change])
             localization = Localization(self.judge.first, self.version)
-        return found, first
+        return found, first, localization
