@@ -15,15 +15,13 @@ from mutants import Mutant, mutants, pairs
 from einbackprop.checking.records import Finding
 
 EVERY = {"columns": 41, "rows": 53, "class": 7, "batch norm": 71, "softmax": 17, "lstm": 79, "attention": 53}
+THOROUGH = settings.get_current_profile_name() == "thorough"  # each script takes half a minute
 OWN = {script.name: script for script in GENERATED}
 
 
 def sample(script: Generated, every: int) -> list[Outcome]:
     """The outcomes of every n-th edit."""
-    return outcomes_of(script, mutants(script.source, script.edited)[3::every])
-
-
-THOROUGH = settings.get_current_profile_name() == "thorough"  # each script takes half a minute
+    return outcomes_of(script, mutants(script.source, script.edited)[3 :: every if THOROUGH else 2 * every])
 
 
 @pytest.fixture(scope="module", params=OWN if THOROUGH else ["columns"])
@@ -38,7 +36,7 @@ def told(found: list[Outcome]) -> str:
 
 
 def test_exactly_the_wrong_gradients_are_called_wrong(outcomes: list[Outcome]) -> None:
-    assert len(outcomes) >= 8
+    assert len(outcomes) >= 4
     assert not told([o for o in outcomes if not o.is_called_right])
     assert not told([o for o in outcomes if not o.wrong and o.lines])
 

@@ -30,10 +30,7 @@ def test_a_mistake_is_named_on_its_line(name: str) -> None:
     assert {g.name for g in report.gradients if g.verdict == "wrong"} == set(mutant.wrong)
     assert not any(g.grade == "proved" for g in report.gradients if g.verdict == "wrong")
     told = [f.line for f in report.findings if f.line is not None]
-    if name == "updated weight":  # the line that reads it can read what it was before as well
-        assert [(f.line, f.write) for f in report.findings] == [
-            (line + 1, "d_one = np.dot(theta[2].T, d_two) * one * (1 - one)")]
-    elif told:  # shapes alone, or code that cannot be traced, leave the black box alone
+    if told:  # shapes alone, or code that cannot be traced, leave the black box alone
         assert told == [line]
 
 
@@ -151,12 +148,6 @@ WRITTEN = {
 def test_what_to_write_is_said_in_the_users_numpy(before: str, after: str, write: str) -> None:
     (finding,) = COLUMNS.report(COLUMNS.text.replace(before, after)).findings
     assert finding.write == write
-
-
-def test_a_size_that_is_another_is_told_where_it_is_read() -> None:
-    (finding,) = COLUMNS.report(COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]")).findings
-    assert (finding.line, finding.write) == (33, "d_guess = (guess - truth) / guess.shape[1]")
-    assert "not n" in finding.message
 
 
 def test_code_that_cannot_be_read_is_checked_all_the_same() -> None:

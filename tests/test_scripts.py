@@ -87,8 +87,6 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
     assert "shape[1]" in (report.findings[0].write or "")
 
 
-@pytest.mark.xfail(strict=True, reason="a wrong size with a name is put right where it is read (guess - truth) / "
-                                       "guess.shape[1], since that line makes the gradient of something")
 def test_a_size_that_is_wrong_is_put_right_where_it_is_named() -> None:
     source = COLUMNS.text.replace("n = X.shape[1]", "n = X.shape[0]")
     report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")

@@ -65,6 +65,7 @@ def _in_parentheses(value: Any) -> str:
 def _escaping(operation: Callable[..., Any]) -> Callable[..., Any]:
     """What the plain number does where Python or NumPy ask for one."""
 
+    @asks_numpy
     def escaped(self: Size, *others: Any) -> Any:
         return operation(froze(self) if asked_by_others() else self.number, *map(plain, others))
 
@@ -75,6 +76,7 @@ def _escaping(operation: Callable[..., Any]) -> Callable[..., Any]:
 def _losing(operation: Callable[..., Any], said: str) -> Callable[..., Any]:
     """What the plain number does; that the result came from a size is remembered, and in words how."""
 
+    @asks_numpy
     def losing(self: Size, *others: Any) -> Any:
         if not all(map(is_number, others)):
             return NotImplemented

@@ -20,8 +20,8 @@ from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.identification import Meaning, meant, tail
 from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect, needed_of, value_of
-from einbackprop.diagnosis.repair import Repair
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.writing import edited_text, written

@@ -19,6 +19,7 @@ from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Recording, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import Version
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 
 STEPS = 400_000
 """Values that statements may make in all runs for one statement; as many steps as a few seconds have."""
@@ -45,6 +46,8 @@ class Suspect:
         What it made.
     reach : frozenset of str
         The gradients that depend on it.
+    is_fixed : bool
+        Whether what it made cannot be shifted.
     names : tuple of str
         The gradients that the rows of the Jacobian stand for: those that have the right shape.
     jacobian : array of (entries of gradients, entries of what it made), or None
@@ -63,6 +66,7 @@ class Suspect:
 
     made: Made
     reach: frozenset[str]
+    is_fixed: bool = False
     names: tuple[str, ...] = ()
     jacobian: Array | None = None
     shift: Array | None = None
@@ -130,7 +134,7 @@ class Localization:
         watched = Recording()
         with self.version.watched_by(watched):
             experiment.keeps_loss()
-        self.in_loss, self._loss_values = watched.made_by, watched.contents
+        self.in_loss = watched.made_by
 
     @cached_property
     def deepest(self) -> int:
@@ -145,7 +149,11 @@ class Localization:
 
     def _size(self, made: Made) -> float:
         """How large what a statement makes is; what is nothing but rounding is as large as others usually are."""
-        return made.largest if made.largest > ROUNDING * self._usual else self._usual
+        return self._usual if self.is_rounding(made) else made.largest
+
+    def is_rounding(self, made: Made) -> bool:
+        """Whether what a statement makes is nothing but rounding."""
+        return made.largest <= ROUNDING * self._usual
 
     def _nudge(self, made: Made) -> Array:
         """A small shift of all entries, each by an amount of its own."""
@@ -174,7 +182,13 @@ class Localization:
 
     def is_of_loss(self, made: Made) -> bool:
         """Whether a statement computes again what the loss computes."""
-        return bool(made.values) and all(value.tobytes() in self._loss_values for value in made.values)
+        return bool(made.values) and all(value.tobytes() in self._forward_values for value in made.values)
+
+    @cached_property
+    def _forward_values(self) -> frozenset[bytes]:
+        """What statements make before the loss is computed. One function may give the loss and its gradients."""
+        forward = (made for made in self.in_loss.values() if made.first <= self._last_trusted)
+        return frozenset(value.tobytes() for made in forward for value in made.values)
 
     def is_forward(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, where the loss runs it."""
@@ -182,8 +196,9 @@ class Localization:
 
     @cached_property
     def _last_trusted(self) -> int:
-        """When the loss made the last value that was not there before."""
-        return max((m.first for m in self.in_loss.values() if not m.passes and self.is_trusted(m.site)), default=0)
+        """When the loss made the last value that it depends on and that it did not have before."""
+        new = (m for m in self.in_loss.values() if not (m.passes or isinstance(m.site.value, OPERANDS)))
+        return next((m.first for m in sorted(new, key=lambda m: -m.first) if self.is_trusted(m.site)), 0)
 
     def _moves_loss(self, made: Made) -> bool:
         with self.version.watched_by(Shift({made.site: self._nudge(made)})):
@@ -208,28 +223,26 @@ class Localization:
 
     @cached_property
     def suspects(self) -> list[Suspect]:
-        """The statements that the wrong gradients depend on, in the order in which they ran.
-
-        Where that is known, only those that can set every gradient right that depends on them.
-        """
+        """The statements that the wrong gradients depend on, in the order in which they ran."""
         found: list[Suspect] = []
         for made in self.made:
             if self.is_trusted(made.site):
                 continue
             if not made.is_finite:  # nothing is to be seen behind it
-                return [Suspect(made, self.wrong)]
-            if self.before is None:
-                found.append(Suspect(made, self.wrong))
-                continue
-            reach = self.reach(made) if made.entries else None
-            if reach is None:
-                found.append(Suspect(made, self.wrong))
-            elif reach & self.wrong:
-                suspect = self.solved(Suspect(made, reach))
-                if suspect.jacobian is not None and suspect.shift is None:
-                    suspect = next((s for s in self._grown(suspect) if s.shift is not None), suspect)
-                found.append(suspect)
+                return [Suspect(made, self.wrong, is_fixed=True)]
+            reach = self.reach(made) if self.before is not None and made.entries else None
+            if reach is None or reach & self.wrong:
+                found.append(Suspect(made, self.wrong if reach is None else reach, is_fixed=reach is None))
         return found
+
+    def solved(self, suspect: Suspect) -> Suspect:
+        """A suspect with what it should have made, of another shape perhaps, if that can be found."""
+        if suspect.is_fixed:
+            return suspect
+        self._solve(suspect)
+        if suspect.jacobian is None or suspect.shift is not None:
+            return suspect
+        return next((s for s in self._grown(suspect) if s.shift is not None), suspect)
 
     def _grown(self, suspect: Suspect) -> Iterator[Suspect]:
         """A statement whose value should have had another shape: one to which it can be broadcast."""
@@ -241,10 +254,10 @@ class Localization:
             if shape != own and stretches(own, shape) and np.prod(shape) <= GROWN:
                 values = [np.broadcast_to(made.values[0].reshape(own), shape).ravel()]
                 larger = replace(made, values=values, shapes=[(shape,)])
-                yield self.solved(Suspect(larger, suspect.reach, grown=shape))
+                yield self._solve(Suspect(larger, suspect.reach, grown=shape))
 
-    def solved(self, suspect: Suspect) -> Suspect:
-        """A suspect with what it should have made, if that can be found."""
+    def _solve(self, suspect: Suspect) -> Suspect:
+        """The same, of the shape that it has."""
         assert self.before is not None
         made, reach = suspect.made, suspect.reach
         names = tuple(n for n in self.experiment.truth if self.experiment.has_shape(n, self.before) and n in reach)
@@ -316,7 +329,11 @@ class Localization:
 
 def value_of(suspect: Suspect) -> Array | None:
     """The array that a suspect made, if it made just one."""
-    made = suspect.made
+    return array_of(suspect.made)
+
+
+def array_of(made: Made) -> Array | None:
+    """The array that a statement made, if it made just one."""
     return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
 
 

@@ -7,8 +7,8 @@ what fits is run as a whole, at every state (`judge`).
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice, product
 from types import FrameType
@@ -27,9 +27,10 @@ from einbackprop.diagnosis.experiments import (
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, needed_of, value_of
+from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
-from einbackprop.diagnosis.versions import Change, Version, rebuilt
+from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
 TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
@@ -40,59 +41,11 @@ WHOLE = 1500
 """Edits with which the whole code is run, at most."""
 PUT = 150
 """Values that are put in the place of one statement's."""
+ALIKE = 12
+"""Edits that give one value of which each is run, where that value is right at the first state."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of each statement."""
-SETTLED = 0.6
-"""What an edit costs more on a statement that makes the gradient of a value already."""
-OF_LOSS = 0.8
-"""The same on a statement of the forward: it made what the loss does not depend on, such as a cache."""
-PASSED = 1.0
-"""The same of an edit of a value that was there before the statement, but for that of another name in its place."""
-OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
-OUTER = 0.05
-"""The same for each function that is called around such a statement."""
-EXPLAINED = -0.3
-"""The same on a statement that should have made one, as the gradients show."""
-SPOILING = 0.5
-"""The same on a statement that right gradients depend on as well."""
-KEPT, BROKEN = 0.8, -0.4
-"""The same on a statement that makes, or does not make, the gradient that the name of its target promises."""
-
-
-@dataclass(frozen=True, eq=False)
-class Repair:
-    """An edit of the user's source.
-
-    Attributes
-    ----------
-    site : Site
-        Where the edit is, or one of the sites in its statement.
-    edit : Edit
-    change : Change
-    cost : float
-        The edit's own, and how unlikely its place is.
-    mends : frozenset of str
-        The gradients that it sets right.
-    """
-
-    site: Site
-    edit: Edit
-    change: Change
-    cost: float
-    mends: frozenset[str] = frozenset()
-
-    @property
-    def statement(self) -> ast.stmt:
-        """The statement that is edited."""
-        return self.change.node if isinstance(self.change.node, ast.stmt) else self.site.statement
-
-
-def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
-    """What stands in the place of the statement that a repair edits."""
-    change = repair.change
-    if isinstance(change.replacement, tuple):
-        return change.replacement or (ast.Pass(),)
-    return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
+LOOPS = (ast.For, ast.While)
 
 
 class Round:
@@ -103,25 +56,52 @@ class Round:
         self.wrong = localization.wrong
         self.experiment = judge.first
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
-        self._settled: dict[Site, float] = {}
+        self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
-        keeps_shape = self.wrong <= shaped
+        self._keeps_shape = self.wrong <= shaped
         self.gap: Mapping[str, Array] = {
             n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
             for n, t in self.experiment.truth.items() if n in shaped
         }  # fmt: skip
-        suspects = [
-            Table(s, keeps_shape and self._is_measured(s), self._wanted(s)) for s in localization.suspects
-        ]
-        self.alone = [t for t in suspects if self._is_alone(t.suspect)]
-        self.others = [t for t in suspects if not self._is_alone(t.suspect)]
+
+    @cached_property
+    def groups(self) -> list[list[Table]]:
+        """The statements that can be at fault for everything, the likelier before the others."""
         groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]] if self._raises else self._by_likelihood()
-        self.groups = [group for group in groups if group]
+        return [group for group in groups if group]
+
+    @cached_property
+    def alone(self) -> list[Table]:
+        """The statements that can be at fault for everything, without those that make what is right."""
+        return [*self._covering(is_settled=False)]
+
+    @cached_property
+    def settled(self) -> list[Table]:
+        """Those that make what is right."""
+        return [*self._covering(is_settled=True)]
+
+    def _covering(self, is_settled: bool) -> Iterator[Table]:
+        for suspect in self.localization.suspects:
+            if self.wrong <= suspect.reach and (suspect.site in self.likelihood.settled) is is_settled:
+                table = self._table(suspect)
+                if not table.suspect.is_excluded:
+                    yield table
+
+    @cached_property
+    def others(self) -> list[Table]:
+        """The statements that can be at fault for a part."""
+        alone = {t.suspect.site for t in (*self.alone, *self.settled)}
+        return [self._table(s) for s in self.localization.suspects if s.site not in alone]
+
+    def _table(self, suspect: Suspect) -> Table:
+        """A suspect, with what it should have made, and its edits."""
+        solved = self.localization.solved(suspect)
+        return Table(solved, self._keeps_shape and self._is_measured(solved), self._wanted(solved))
 
     def _wanted(self, suspect: Suspect) -> tuple[int, ...] | None:
         """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
@@ -139,7 +119,7 @@ class Round:
         for site, frame in stopped(self.localization.raised, self.version):
             if not self.localization.is_trusted(site):
                 self._frames[site] = frame
-                yield Table(Suspect(Made(site, 0), self.wrong), False)
+                yield Table(Suspect(Made(site, 0, passes=False), self.wrong), False)
 
     def _evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
         """Evaluate the edits of suspects, in the frames of the user's."""
@@ -158,15 +138,12 @@ class Round:
                     table.run(None, frame, self.localization.literals)
 
     def _by_likelihood(self) -> Iterator[list[Table]]:
-        """The statements that can be at fault for everything: first those that no right gradient depends on, that make
-        something themselves, and of which it is known that they should have made the gradient of something."""
-        for own in product((False, True), repeat=3):
+        """First those that make a gradient of the wrong shape, that no right gradient depends on, that make something
+        themselves, and of which it is known that they should have made the gradient of something."""
+        for own in product((False, True), repeat=4):
             yield [t for t in self.alone if own == (
-                self._spoils(t.suspect), self._is_remote(t.suspect), self._likelihood(t.suspect) >= 0)]  # fmt: skip
-
-    def _spoils(self, suspect: Suspect) -> bool:
-        """Whether right gradients depend on a statement as well."""
-        return bool(suspect.reach - self.wrong)
+                t.wanted is None, self.likelihood.spoils(t.suspect), self._is_remote(t.suspect),
+                t.suspect.site not in self._broken)]  # fmt: skip
 
     def _is_remote(self, suspect: Suspect) -> bool:
         """Whether a statement hands on what others made, or is of the forward, or no value of its was found that would
@@ -179,10 +156,6 @@ class Round:
     def _raises(self) -> bool:
         return self.localization.before is None
 
-    def _is_alone(self, suspect: Suspect) -> bool:
-        """Whether a statement can be at fault for everything."""
-        return self.wrong <= suspect.reach and not suspect.is_excluded
-
     def _is_measured(self, suspect: Suspect) -> bool:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
         return suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
@@ -191,21 +164,23 @@ class Round:
         """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
         that should have made the gradient of something."""
         own = [t.suspect for t in self.alone if t.suspect.is_known and not t.suspect.made.passes]
-        found = [s for s in own if value_of(s) is not None and self._likelihood(s) < 0]
-        return min(found, key=lambda s: (self._likelihood(s), s.made.first), default=None)
+        return min((s for s in own if s.site in self._broken), key=lambda s: s.made.first, default=None)
 
     # One edit for everything
 
     def best(self) -> Repair | None:
         """The likeliest edit that sets everything right, else the one that sets most right."""
-        several = not self._raises and not any(t.suspect.shift is not None for t in self.alone)
+        several = not self._raises and not (are_solved(self.alone) or are_solved(self.settled))
         for tier in TIERS:
+            found = None
             for tables in self.groups[:1] if tier.deep else self.groups:
-                found = self._alone(tables, tier)
-                if found is None and tier is TIERS[0] and self._likelihood(tables[0].suspect) < 0:
+                found = self._alone(tables, tier, found)
+                if found is None and tier is TIERS[0] and tables[0].suspect.site in self._broken:
                     found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
-                if found is not None:
-                    return found
+            if not tier.deep and (found is None or found.cost > SETTLED + CHEAPEST):
+                found = self._alone(self.settled, tier, found)
+            if found is not None:
+                return found
             if several or tier is TIERS[-1]:
                 self._evaluate(self.others, tier)
                 found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
@@ -229,18 +204,31 @@ class Round:
         with self.version.watched_by(watcher):
             return self.experiment.run()
 
-    def _alone(self, tables: Sequence[Table], tier: Tier) -> Repair | None:
-        """The likeliest edit of a tier that sets everything right."""
+    def _alone(self, tables: Sequence[Table], tier: Tier, found: Repair | None = None) -> Repair | None:
+        """The likeliest edit of a tier that sets everything right, if it is likelier than what was found."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
+        bound = found.cost if found else np.inf
+        cheapest = min((self.likelihood.of_place(t.suspect) for t in tables), default=0.0)
+        tier = replace(tier, limit=min(tier.limit, bound - cheapest))
+        if tier.limit <= 0:
+            return found
         self._evaluate(tables, tier)
-        found, bound = None, np.inf
         for way in (self._fitting, self._put):
             repairs = sorted(way(tables, bound), key=lambda r: r.cost)
             self.fitting += repairs
-            alone = (r for r in repairs if r.mends >= self.wrong and r.cost < bound)
-            found = next((r for r in islice(alone, LIKELY) if self._works(r)), found)
+            found = self._likelier(islice((r for r in repairs if r.mends >= self.wrong), LIKELY), found)
             bound = found.cost if found else np.inf
-        return next((r for r in self._unseen(tables, tier, bound) if self._works(r)), found)
+        return self._likelier(self._unseen(tables, tier, bound), found)
+
+    def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
+        """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""
+        for repair in repairs:
+            if found is not None and repair.cost >= found.cost:
+                break
+            if self._works(repair):
+                cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self._broken)
+                found = replace(repair, cost=cost) if found is None or cost < found.cost else found
+        return found
 
     def _works(self, repair: Repair) -> bool:
         """Whether an edit sets everything right; those with which code that raised goes on are remembered."""
@@ -269,33 +257,38 @@ class Round:
             for trial in table.trials:
                 right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
                 if right & self.wrong and suspect.reach - self.wrong <= right:
-                    yield self._repair(table, trial.edit, right & self.wrong)
+                    yield self._edited(table, trial.edit, right & self.wrong)
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
         """The same of statements that run once and whose Jacobian says too little: each value is put there and run."""
         for table in tables:
-            if self._is_measured(table.suspect) or len(table.suspect.made.values) != 1:
+            if self._is_measured(table.suspect) or self._is_open(table.suspect):
                 continue
-            runnable = (trial for trial in self._distinct(table) if trial.code is not None)
-            for trial in islice(runnable, PUT):
-                repair = self._repair(table, trial.edit, frozenset())
-                if self.whole > 0 and repair.cost < bound:
+            runnable = (trials for trials in self._alike(table) if trials[0].code is not None)
+            for trials in islice(runnable, PUT):
+                repairs = [self._edited(table, trial.edit, frozenset()) for trial in trials]
+                if self.whole > 0 and repairs[0].cost < bound:
                     self.whole -= 1
-                    wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trial.raw)))
+                    wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trials[0].raw)))
                     if wrong < self.wrong:
-                        yield replace(repair, mends=self.wrong - wrong)
+                        yield from (replace(repair, mends=self.wrong - wrong) for repair in repairs)
 
     def _unseen(self, tables: Sequence[Table], tier: Tier, bound: float) -> Iterator[Repair]:
-        """The edits of a tier of which only the whole code can tell, the likeliest first, each once."""
+        """The edits of a tier of which only the whole code can tell, the likeliest first, each once; of those with one
+        value at the first state the likeliest, and the others if that is right there."""
         found: list[Repair] = []
+        alike: dict[Repair, list[Repair]] = {}
         for table in tables:
-            for trial in self._distinct(table):
-                if trial.code is None or table.suspect.is_repeated or not table.suspect.made.values:
-                    found.append(self._repair(table, trial.edit, self.wrong))
+            for trials in self._alike(table):
+                if trials[0].code is None or self._is_open(table.suspect):
+                    repairs = [self._edited(table, trial.edit, self.wrong) for trial in trials]
+                    found.append(repairs[0])
+                    alike[repairs[0]] = repairs[1:]
         for statement, site, hand in self._statements(tables):
             for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
                 change = Change((site.file, site.definition), statement, edit.statements)
-                found.append(Repair(site, edit, change, edit.cost, self.wrong))
+                cost = edit.cost + self.likelihood.of_forward(site)
+                found.append(Repair(site, edit, change, cost, self.wrong))
         for repair in sorted(found, key=lambda r: r.cost):
             if repair.cost >= bound or self.whole <= 0:
                 break
@@ -304,21 +297,32 @@ class Round:
                 self._tried.add(key)
                 self.whole -= 1
                 yield repair
+                if not self.judge.wrong:
+                    yield from alike.get(repair, [])[:ALIKE]
 
-    def _distinct(self, table: Table) -> Iterator[Trial]:
-        """The edits of a statement that cannot be judged by their values; of those with one value, the likeliest."""
-        seen: set[bytes] = set()
+    def _is_open(self, suspect: Suspect) -> bool:
+        """Whether no value can be put in the place of what a statement makes, since it makes several, or none."""
+        return len(suspect.made.values) != 1 or self._is_broken_off(suspect)
+
+    def _is_broken_off(self, suspect: Suspect) -> bool:
+        """Whether a statement in a loop was not run in every round: the code raised before."""
+        return self._raises and any(isinstance(s, LOOPS) for s in self.version.around(suspect.site))
+
+    def _alike(self, table: Table) -> list[list[Trial]]:
+        """The edits of a statement that cannot be judged by their values, those with one value together."""
+        found: dict[object, list[Trial]] = {}
         own = b"".join(v.tobytes() for v in table.suspect.made.values)
         for trial in table.trials:
-            if trial.code is None:
-                yield trial
+            if trial.code is None or self._is_broken_off(table.suspect):
+                found[trial] = [trial]
             elif not self._is_measured(table.suspect) or (table.suspect.is_repeated and not table.suspect.is_known):
                 key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
                 raw = trial.raw[0] if trial.raw else None
-                is_other = not self._raises or shapes_of(raw) != shapes_of(table.suspect.made.whole)
-                if key not in seen and key != own and is_other:
-                    seen.add(key)
-                    yield trial
+                own_shapes = shapes_of(table.suspect.made.whole)
+                is_other = not self._raises or own_shapes == [()] or shapes_of(raw) != own_shapes
+                if key != own and is_other:
+                    found.setdefault(key, []).append(trial)
+        return [*found.values()]
 
     def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
         """The statements that may be wrong in another way than by an expression, and those around them."""
@@ -332,47 +336,21 @@ class Round:
                     seen.add(id(statement))
                     yield statement, site, table.hand
 
-    def _repair(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
-        site, penalty = table.suspect.site, self._likelihood(table.suspect)
+    def _edited(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
+        """The edit of the expression of a suspect."""
+        site = table.suspect.site
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
-        if self.localization.is_forward(site):
-            penalty += OF_LOSS
-        exchanged = isinstance(edit.value, OPERANDS) and getattr(edit.value, "attr", "") != "T"
-        if table.suspect.made.passes and not exchanged and not self._is_first_broken(table.suspect):
-            penalty += PASSED + OUTER * (self.localization.deepest - table.suspect.made.depth)
-        return Repair(site, edit, change, edit.cost + penalty, mends)
-
-    def _likelihood(self, suspect: Suspect) -> float:
-        """What an edit on a statement costs more, or less, for what its value is and should be."""
-        if suspect.site not in self._settled:
-            self._settled[suspect.site] = self._role(suspect) + (SPOILING if self._spoils(suspect) else 0.0)
-        return self._settled[suspect.site]
-
-    def _role(self, suspect: Suspect) -> float:
-        value, roles = value_of(suspect), self.judge.roles
-        if value is None:
-            return 0.0
-        promised = self._promised(suspect)
-        if promised is not None and not suspect.made.passes:
-            return KEPT if promised else BROKEN if self._is_first_broken(suspect) else 0.0
-        if self.localization.is_of_loss(suspect.made):
-            return KEPT
-        needed = None if suspect.made.passes else needed_of(suspect)
-        should = needed is not None and roles.is_gradient(needed)
-        return EXPLAINED if should else SETTLED if roles.is_gradient(value) else 0.0
-
-    def _promised(self, suspect: Suspect) -> bool | None:
-        """Whether a statement makes what the name of its target says; None where it says nothing."""
-        value = value_of(suspect)
-        return None if value is None else self.judge.roles.promised(suspect.site.target, value)
-
-    def _is_first_broken(self, suspect: Suspect) -> bool:
-        """Whether a statement is the first whose value is not what the name of its target says."""
-        return suspect.made.first <= self._first_broken and self._promised(suspect) is False
+        cost = edit.cost + self.likelihood.of_edit(table.suspect, edit.value, site in self._broken)
+        return Repair(site, edit, change, cost, mends)
 
     @cached_property
-    def _first_broken(self) -> int:
-        """When there is such a statement."""
-        broken = [t.suspect.made.first for t in self.alone or self.others if self._promised(t.suspect) is False]
-        return min(broken, default=0)
+    def _broken(self) -> frozenset[Site]:
+        """The statements that do not make a gradient that they should make."""
+        tables = self.alone or self.others
+        return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))
+
+
+def are_solved(tables: Sequence[Table]) -> bool:
+    """Whether a value was found for one of some statements with which everything is right."""
+    return any(table.suspect.shift is not None for table in tables)

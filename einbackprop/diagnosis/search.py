@@ -7,8 +7,9 @@ everything right, the one that sets most gradients right is taken, and the searc
 from __future__ import annotations
 
 from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.repair import Repair, Round
+from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.versions import Version
 
 MISTAKES = 4

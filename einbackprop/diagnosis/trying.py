@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Array, Experiment, conformed, copied, flat, is_number, shapes_of
+from einbackprop.diagnosis.experiments import (
+    Array,
+    Experiment,
+    conformed,
+    copied,
+    flat,
+    is_number,
+    numbers,
+    plain,
+    shapes_of,
+)
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
@@ -24,6 +34,8 @@ from einbackprop.world.calls import is_from_outside
 
 RUNS = 60
 """Runs of a statement in which edits are evaluated."""
+MOST_ENTRIES = 1_000_000
+"""Entries of a value that an edit may give."""
 IN_PLACE = frozenset({"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "setfield", "byteswap"})
 METHODS = frozenset(dir(np.ndarray)) - IN_PLACE
 IMPURE = frozenset({"next", "print", "input", "open", "exec", "eval", "iter", "setattr", "delattr"})
@@ -131,11 +143,13 @@ class Table:
             if is_deep(error) and is_from_outside(error):
                 raise
             return False
+        if sum(np.size(part) for part in numbers(made)) > MOST_ENTRIES:
+            return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
         once = len(self.suspect.made.values) == 1
         if values is None and self.suspect.is_known and once and is_beside(made, shapes):
             values, trial.is_wider = flat(made), True
-        if values is None or (self.wanted is not None and shapes_of(made) != [self.wanted]):
+        if values is None or (self.wanted is not None and [*map(plain, shapes_of(made))] != [plain(self.wanted)]):
             return False
         if self._runs == 0:
             trial.raw.append(copied(made))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from einbackprop.capture.statements import statements_of, statements_of_text
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.core.syntax import parse_python
-from einbackprop.diagnosis.repair import Repair, new_statements
+from einbackprop.diagnosis.likelihood import Repair, new_statements
 
 
 def code_of(statement: ast.stmt) -> str:

@@ -42,7 +42,8 @@ LENGTHS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(("zeros", "ones", "empty", "full"), (0, 1)),
     **dict.fromkeys(("eye", "identity", "arange", "linspace", "rand", "randn", "range"), (0, 9)),
     **dict.fromkeys(("reshape", "tile", "repeat", "broadcast_to", "resize", "pad", "transpose", "swapaxes", "moveaxis",
-                     "rollaxis", "expand_dims", "squeeze", "roll", "flip", "concatenate", "stack", "split"), (1, 9)),
+                     "rollaxis", "expand_dims", "squeeze", "roll", "flip", "unravel_index",
+                     "ravel_multi_index", "concatenate", "stack", "split"), (1, 9)),
 }  # fmt: skip
 """Functions that take a shape, a number of times or an axis, from which argument to which; methods one earlier."""
 LENGTH_KEYWORDS = frozenset({"shape", "newshape", "size", "reps", "repeats", "num", "N", "M", "pad_width"})
@@ -258,6 +259,11 @@ class Expression:
         return [node.id for node in names if isinstance(node.ctx, ast.Store)]
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """All names in it."""
+        return frozenset(node.id for node in ast.walk(self.value) if isinstance(node, ast.Name))
+
+    @cached_property
     def spelled(self) -> frozenset[str]:
         """The operands as they are spelled."""
         return frozenset(place.text for place in self.operands)
@@ -302,6 +308,13 @@ class Expression:
         return Edit(cost, wording, self.value, parts=parts, changes=changes)
 
     @cached_property
+    def target(self) -> str:
+        """What the statement binds, if that is one thing."""
+        targets: Any = getattr(self.statement, "targets", ())
+        is_whole = len(targets) == 1 and getattr(self.statement, "value", None) is self.value
+        return ast.unparse(targets[0]) if is_whole else ""
+
+    @cached_property
     def own(self) -> frozenset[int]:
         """The nodes of the expression, each by its ``id``."""
         return frozenset(id(node) for node in ast.walk(self.value))
@@ -313,6 +326,8 @@ class Expression:
             return True
         if is_same(new, place.node) or is_odd(new, self.own):
             return False
+        if place.outer is None and isinstance(new, OPERANDS) and ast.unparse(new) == self.target:
+            return False  # x = x
         while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):
             changed = shallow(place.parent)
             setattr(changed, place.field, new)

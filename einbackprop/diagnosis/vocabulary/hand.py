@@ -134,7 +134,7 @@ def hand_of(
               or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
     return Hand(
         {text: arrays[text] for text in near},
-        tuple(sorted(numbers, key=lambda text: text not in spelled)[:MOST_SIZES]),
+        tuple(sorted(numbers, key=lambda text: (text not in spelled, text not in divisors(code)))[:MOST_SIZES]),
         tuple(text for text, held in every.items() if is_own_function(held))[:MOST_FUNCTIONS],
         literals,
         frozenset((counts | {text for text, node in spelled.items() if is_length(node)}) - counters(code)),
@@ -187,13 +187,13 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
 def indexed_alike(
     spelled: Mapping[str, ast.expr], arrays: Mapping[str, Shape], names: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """The entries of arrays that are indexed as the code indexes another of the same shape: ``dz[:, t]``."""
+    """The entries of arrays that are indexed as the code indexes another with as many axes: ``dz[:, t]``."""
     whole = [text for text in arrays if isinstance(parsed(text), ast.Name | ast.Attribute)]
     pairs = [(node, base) for node in spelled.values() if isinstance(node, ast.Subscript)
              and not isinstance(node.slice, ast.Constant) and (base := ast.unparse(node.value)) in arrays]  # fmt: skip
     for node, base in pairs:
         for other in whole:
-            if other != base and arrays[other] == arrays[base]:
+            if other != base and len(arrays[other]) == len(arrays[base]):
                 text = f"{other}[{index_text(node)}]"
                 held = value_of(parsed(text), names)
                 if is_array(held):
@@ -213,6 +213,13 @@ def unread(code: ast.AST) -> frozenset[str]:
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     bound = {node.id for node in names} | {node.arg for node in ast.walk(code) if isinstance(node, ast.arg)}
     return frozenset(bound - read - counters(code))
+
+
+@lru_cache(maxsize=256)
+def divisors(code: ast.AST) -> frozenset[str]:
+    """What a function divides by."""
+    nodes = [node for node in ast.walk(code) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
+    return frozenset(ast.unparse(node.right) for node in nodes)
 
 
 @lru_cache(maxsize=256)

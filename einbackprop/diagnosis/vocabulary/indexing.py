@@ -13,6 +13,7 @@ from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
+    SUMS,
     attribute,
     binary,
     call,
@@ -34,9 +35,27 @@ def neighbour(expression: Expression) -> Iterator[Edit]:
         if is_index(place) or isinstance(place.parent, ast.Slice):
             for other, cost in neighbours(node):
                 yield expression.edit(place, other, cost, *instead(place, other))
-        if isinstance(place.parent, ast.Slice):
-            for other, cost in multiples(node, expression.hand.sizes):
-                yield expression.edit(place, other, cost, *instead(place, other))
+
+
+def amount(expression: Expression) -> Iterator[Edit]:
+    """A sign, or a factor or a term that is missing or too much, in the bound of a slice, an index, a shape."""
+    for place in (*expression.indices, *expression.lengths):
+        node, is_length = place.node, place in expression.lengths
+        if isinstance(node, ast.Slice | ast.Tuple | ast.List | ast.Constant) and held_number(node) is None:
+            continue
+        operator = getattr(place.parent, "op", None)
+        found = [*flipped(node)]
+        if operator is None or isinstance(operator, SUMS):
+            found += multiples(node, expression.hand.sizes)
+        if operator is None:
+            found += sums(node, expression.hand.sizes)
+        if isinstance(place.parent, ast.Slice) and place.field == "upper" and place.parent.lower is not None:
+            found.append((binary(node, "+", place.parent.lower), 1.3))
+        for other, cost in found:
+            names = {part.id for part in ast.walk(other) if isinstance(part, ast.Name)}
+            cost += 0.2 * is_length + 0.1 * (not names <= expression.names)
+            said = ("{} is needed, not {}", other, place.text) if is_length else instead(place, other)
+            yield expression.edit(place, other, cost, *said)
 
 
 def other_index(expression: Expression) -> Iterator[Edit]:
@@ -208,7 +227,7 @@ def neighbours(node: Any) -> Iterator[tuple[ast.expr, float]]:
         for step in (-1, 1, -2, 2):
             at = moved + step
             new = base if not at else binary(base, "+" if at > 0 else "-", number(abs(at)))
-            yield new, 1.1 + 0.4 * (abs(step) - 1)
+            yield new, 1.1 + 0.6 * (abs(step) - 1)
 
 
 def multiples(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float]]:
@@ -222,6 +241,19 @@ def multiples(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, 
     yield from ((binary(base, "*", name), 1.4) for name in names)
     if held_number(base) is None:
         yield from ((binary(number(times), "*", base), 1.5) for times in (2, 3, 4))
+
+
+def sums(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float]]:
+    """An index with a number at hand added, or subtracted, and what each costs: ``i * s + H`` for ``i * s``."""
+    names = [parsed(size) for size in sizes if size.isidentifier()]
+    for sign, more in (("+", 0.0), ("-", 0.1)):
+        yield from ((binary(node, sign, name), 1.4 + more) for name in names)
+
+
+def flipped(node: ast.expr) -> Iterator[tuple[ast.expr, float]]:
+    """An index with the sign of its last term changed, and what that costs."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
+        yield binary(node.left, "-" if isinstance(node.op, ast.Add) else "+", node.right), 0.9
 
 
 def is_index(place: Place) -> bool:
@@ -286,5 +318,5 @@ def sliced(text: str) -> ast.expr:
 
 
 KINDS: tuple[Kind, ...] = (
-    neighbour, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
+    neighbour, amount, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
 )  # fmt: skip

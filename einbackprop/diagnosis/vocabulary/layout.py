@@ -14,6 +14,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     attribute,
     call,
     held_number,
+    is_same,
     negated,
     number,
     parsed,
@@ -52,7 +53,7 @@ def not_transposed(expression: Expression) -> Iterator[Edit]:
         if is_transposed(node):
             inner = transposed_value(expression, node)
             yield expression.edit(place, inner, 1.0, "{} must not be transposed here", inner)
-        orders = [arg for arg in getattr(node, "args", ()) if isinstance(arg, ast.Tuple)]
+        orders = [arg for arg in node.args if isinstance(arg, ast.Tuple)] if isinstance(node, ast.Call) else []
         listed = expression.called(node) == "transpose" and not expression.is_numpy(node) and len(node.args) > 2
         if expression.called(node) == "transpose" and (listed or orders):
             axes = node.args if listed else orders[0].elts
@@ -71,7 +72,7 @@ def reordered(expression: Expression) -> Iterator[Edit]:
             new: ast.expr = negated(node) if isinstance(node.op, ast.Sub) else ast.BinOp(node.right, node.op, node.left)
             cost = 1.0 if isinstance(node.op, ast.MatMult) else 1.7
             if isinstance(node.op, ast.Sub):  # of 1 - h, the order is seldom what is wrong
-                cost = 0.85 if held_number(node.left) is None else 1.3
+                cost = 1.3 if held_number(node.left) is not None else 0.75 if is_phrase(expression, new) else 0.85
             yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)
@@ -84,6 +85,11 @@ def reordered(expression: Expression) -> Iterator[Edit]:
         if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
             new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
             yield expression.edit(place, new, 1.0, "{} is needed, not {}", new, place)
+
+
+def is_phrase(expression: Expression, node: ast.expr) -> bool:
+    """Whether the function has an expression elsewhere."""
+    return any(is_same(node, phrase) for phrase in expression.hand.phrases)
 
 
 def regrouped(expression: Expression) -> Iterator[Edit]:

@@ -46,7 +46,7 @@ def sign(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, negated(node), cost, "the sign of {} is wrong", place)
         if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
             flipped = ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
-            yield expression.edit(place, flipped, 1.0, "the sign of {} is wrong", node.right)
+            yield expression.edit(place, flipped, 0.9, "the sign of {} is wrong", node.right)
 
 
 def factor_missing(expression: Expression) -> Iterator[Edit]:
@@ -94,6 +94,9 @@ def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator
             (binary(node, "*", root), 2.8, "the factor sqrt({}) is missing"),
         ):
             yield expression.edit(place, new, price + more, wording, size)
+        if not is_count:
+            twice = multiplied(number(2), multiplied(scale, node))
+            yield expression.edit(place, twice, 1.7 + more, "the factor 2 * {} is missing", size)
     for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2")):
         more = cost + (0.0 if literal == "2" else 0.2)
         new = multiplied(parsed(literal), node)
@@ -210,7 +213,7 @@ def power(expression: Expression) -> Iterator[Edit]:
         node = place.node
         inverse = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
         if place in expression.operands or inverse or isinstance(node, ast.Call):
-            cost = 2.0 if place in expression.operands else 2.6
+            cost = 1.8 if place in expression.operands else 2.4
             for other in POWERS[:1] if not inverse else (0.5, -0.5, -1, -1.5, -2):
                 new = binary(node, "**", number(other))
                 yield expression.edit(place, new, cost, "{} must be to the power {}", place, other)

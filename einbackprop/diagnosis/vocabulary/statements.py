@@ -150,7 +150,7 @@ def too_many(statement: Any, hand: Hand) -> Iterator[Edit]:
         read = {ast.unparse(node) for node in ast.walk(statement.value) if isinstance(node, OPERANDS)}
         named = [ast.unparse(target) for target in statement.targets]
         is_kept = any(isinstance(target, ast.Subscript) for target in statement.targets)
-        cost = 1.7 if any(name in read for name in named) else 2.0 if is_kept else 2.6
+        cost = 1.3 if any(name in read for name in named) else 2.0 if is_kept else 2.6
     yield Edit(cost, "this statement is too much", removed=True)
     if isinstance(statement, ast.If):
         yield Edit(1.9, "this condition is too much", statements=(*statement.body,))
@@ -178,7 +178,7 @@ def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
     target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     if isinstance(target, ast.Tuple):
         for message, items in swaps(target.elts):
-            yield one(1.3, message, with_target(statement, ast.Tuple(items, ast.Load())))
+            yield one(1.7, message, with_target(statement, ast.Tuple(items, ast.Load())))
 
 
 def swaps(items: Sequence[ast.expr]) -> Iterator[tuple[str, list[ast.expr]]]:

@@ -16,7 +16,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
     for place in summable(expression):
         whole = place.is_term and place.outer is None
         for rank, (name, shape) in enumerate(expression.near(place)):
-            if name == place.text or (whole and not expression.hand.fits(name)):
+            if name in (place.text, expression.target) or (whole and not expression.hand.fits(name)):
                 continue
             again = 0.9 if any(other.is_term and other.text == name for other in expression.operands) else 0.0
             cost = 1.5 + again + expression.hand.distance(name, rank)

@@ -1,0 +1,176 @@
+"""How likely edits are: where people make mistakes, and what else is right or wrong with an edit.
+
+Costs are added: the edit's own (`vocabulary`), that of its place, and that of what the other statements make with it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from einbackprop.diagnosis.experiments import CLOSE, Array, Recording
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.judge import Judge
+from einbackprop.diagnosis.localization import Localization, Suspect, array_of, needed_of, value_of
+from einbackprop.diagnosis.versions import Change, Version, rebuilt
+from einbackprop.diagnosis.vocabulary import Edit
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+
+KEPT, SETTLED = 0.8, 0.6
+"""What an edit costs more on a statement that makes what the loss makes as well, or the gradient that its name says;
+and on one that makes the gradient of some value."""
+CHEAPEST = 0.7
+"""What every edit costs."""
+SPOILING = 0.5
+"""The same on a statement that right gradients depend on, and of an edit with which such a statement makes what is
+wrong."""
+UNMENDED = 0.5
+"""What an edit costs more for each statement that still does not make a gradient that it should make."""
+OF_LOSS = 1.2
+"""The same on a statement of the forward: it made what the loss does not depend on, such as a cache."""
+ALIAS, PASSED = 0.1, 1.0
+"""The same of an edit of a value that was there before the statement, but for that of another name in its place: in
+``dz = dh``, where nobody writes that if it is right, and elsewhere."""
+OUTER = 0.05
+"""The same for each function that is called around such a statement."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """An edit of the user's source.
+
+    Attributes
+    ----------
+    site : Site
+        Where the edit is, or one of the sites in its statement.
+    edit : Edit
+    change : Change
+    cost : float
+        The edit's own, and how unlikely its place is.
+    mends : frozenset of str
+        The gradients that it sets right.
+    """
+
+    site: Site
+    edit: Edit
+    change: Change
+    cost: float
+    mends: frozenset[str] = frozenset()
+
+    @property
+    def statement(self) -> ast.stmt:
+        """The statement that is edited."""
+        return self.change.node if isinstance(self.change.node, ast.stmt) else self.site.statement
+
+
+def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
+    """What stands in the place of the statement that a repair edits."""
+    change = repair.change
+    if isinstance(change.replacement, tuple):
+        return change.replacement or (ast.Pass(),)
+    return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
+
+
+class Likelihood:
+    """What edits of one version cost more, for their places and for what comes of them.
+
+    Parameters
+    ----------
+    judge : Judge
+    localization : Localization
+    """
+
+    def __init__(self, judge: Judge, localization: Localization) -> None:
+        self._roles, self._experiment, self._localization = judge.roles, judge.first, localization
+
+    def of_place(self, suspect: Suspect) -> float:
+        """What every edit of a statement costs more, for what it makes."""
+        _, cost = self.settled.get(suspect.site, (None, 0.0))
+        return SPOILING * self.spoils(suspect) + cost
+
+    def of_forward(self, site: Site) -> float:
+        """What an edit of a statement costs more that runs before the loss is computed."""
+        return OF_LOSS * self._localization.is_forward(site)
+
+    def of_edit(self, suspect: Suspect, new: ast.expr, is_broken: bool) -> float:
+        """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
+        site, made = suspect.site, suspect.made
+        cost = self.of_place(suspect) + self.of_forward(site)
+        is_call = any(isinstance(node, ast.Call) for node in ast.walk(new))
+        is_other = isinstance(new, OPERANDS) and getattr(new, "attr", "") != "T" and not is_call
+        if not made.passes or is_other or is_broken:
+            return cost
+        is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name)
+        return cost + (ALIAS if is_alias else PASSED + OUTER * (self._localization.deepest - made.depth))
+
+    def spoils(self, suspect: Suspect) -> bool:
+        """Whether right gradients depend on a statement as well."""
+        return bool(suspect.reach - self._localization.wrong)
+
+    def strain(self, repair: Repair, version: Version, broken: Collection[Site]) -> float:
+        """How unlikely an edit is for what the other statements make with it, though every gradient is right: something
+        else than what was right, or still not the gradients that they should make.
+
+        Parameters
+        ----------
+        repair : Repair
+        version : Version
+            With it.
+        broken : collection of Site
+            The statements that do not make a gradient that they should make.
+        """
+        seen = Recording()
+        with version.watched_by(seen):
+            self._experiment.run()
+        now = {key_of(site): value for site, made in seen.made_by.items() if (value := array_of(made)) is not None}
+        others = {key_of(site): array for site, (array, _) in self.settled.items()
+                  if site.statement is not repair.statement}  # fmt: skip
+        spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
+        left = (site for site in broken if (value := now.get(key_of(site))) is not None
+                and not self._is_right(site, value))  # fmt: skip
+        return SPOILING * spoiled + UNMENDED * len([*left])
+
+    @cached_property
+    def settled(self) -> dict[Site, tuple[Array, float]]:
+        """The statements that make what is right, which is what the loss makes as well, or the gradient of a value;
+        with that, and how unlikely it is that they are at fault."""
+        found: dict[Site, tuple[Array, float]] = {}
+        for made in self._localization.made:
+            value, is_idle = array_of(made), made.passes or self._localization.is_rounding(made)
+            if value is None or is_idle or self._localization.is_trusted(made.site):
+                continue
+            is_kept = self._localization.is_of_loss(made) or self._roles.promised(made.site.target, value)
+            if is_kept or self._is_right(made.site, value):
+                found[made.site] = value, KEPT if is_kept else SETTLED
+        return found
+
+    def _is_right(self, site: Site, value: Array) -> bool:
+        """Whether a value is the gradient that the name of its target says, or one of any value if that says none."""
+        promised = self._roles.promised(site.target, value)
+        return self._roles.is_gradient(value) if promised is None else promised
+
+    def is_broken(self, suspect: Suspect) -> bool:
+        """Whether a statement is wrong, by what it reads or by itself: it does not make the gradient that the name of
+        its target says, or should have made one."""
+        value = value_of(suspect)
+        if value is None or suspect.site in self.settled:
+            return False
+        if self._roles.promised(suspect.site.target, value) is False:
+            return True
+        needed = None if suspect.made.passes else needed_of(suspect)
+        return needed is not None and self._roles.is_gradient(needed)
+
+
+def key_of(site: Site) -> tuple[str, int, int, str]:
+    """What a site is known by in another version."""
+    return site.file, site.statement.lineno, site.statement.col_offset, site.target
+
+
+def has_entries(array: Array, other: Array) -> bool:
+    """Whether two arrays have the same entries, to rounding, in whatever order."""
+    one, two = np.sort(array, axis=None), np.sort(other, axis=None)
+    return one.shape == two.shape and bool(np.allclose(one, two, rtol=0, atol=CLOSE * np.abs(one).max(initial=0.0)))
