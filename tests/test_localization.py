@@ -107,7 +107,7 @@ def localized(
     for site, entry in recording.made_by.items():
         made.setdefault(site.target, entry.values)
     with np.errstate(all="ignore"):  # as in a check
-        return localization, {s.site.target: s for s in localization.suspects}, made
+        return localization, {s.site.target: localization.solved(s) for s in localization.suspects}, made
 
 
 def network(changes: dict[str, str]) -> tuple[Localization, dict[str, Suspect], Any]:
