@@ -16,6 +16,7 @@ from mutant_outcomes import module_of, with_writes
 from einbackprop import check
 from einbackprop.checking.records import Finding
 from einbackprop.checking.reports import Report
+from einbackprop.diagnosis.experiments import EndlessError, limited
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
@@ -231,3 +232,58 @@ def test_writes_are_put_in_the_place_of_whole_statements() -> None:
     assert with_writes(source, writes) == (
         "def f(x):\n    y = x\n    z = y\n    for k in y:\n        y += k\n    return y\n")
     assert with_writes(source, [Finding("", "", 2)]) == source
+
+
+OUTER = """\
+import numpy as np
+
+
+def loss(W, x, t):
+    return 0.5 * np.sum((W @ x - t) ** 2)
+
+
+def gradients(W, x, t):
+    d = W @ x - t
+    dW = d @ x
+    return dW
+"""
+
+
+def test_what_does_not_set_a_gradient_right_is_not_said_to() -> None:
+    module: Any = module_of(OUTER, "outer")
+    rng = np.random.default_rng(2)
+    report = check(module.loss, module.gradients, rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=4))
+    assert not report
+    assert "would be right" not in str(report)
+    assert len(found_in(report)) == 1
+
+
+DOT = """\
+import numpy as np
+
+
+def loss(a, b):
+    return 0.5 * np.dot(a, b) ** 2
+
+
+def gradients(a, b):
+    s = np.outer(a, b)
+    return s * b
+"""
+
+
+def test_a_value_that_has_the_shape_of_a_wrong_gradient_by_chance_may_get_another() -> None:
+    module: Any = module_of(DOT, "dot")
+    (finding,) = found_in(check(module.loss, module.gradients, np.array([0.3, 1.1, -0.4]), np.array([0.7, 0.2, 0.9])))
+    assert (finding.line, finding.write) == (9, "s = np.dot(a, b)")
+
+
+def test_code_that_does_not_end_is_stopped() -> None:
+    def runs(n: int) -> int:
+        while n > 0:
+            n += 1
+        return n
+
+    with limited(10_000) as ran, pytest.raises(EndlessError):
+        runs(1)
+    assert 9_000 < ran() < 20_000

@@ -6,7 +6,9 @@ whether they are right. Nothing is read but what the functions return and what t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -20,6 +22,7 @@ from einbackprop.core.nesting import Path, duplicate, rebuild, root
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
+from einbackprop.world.ownership import is_users
 
 Array = NDArray[np.float64]
 Gradients = dict[str, Any]
@@ -133,6 +136,35 @@ class Experiment:
         """Whether a gradient has the shape of what it is the gradient of."""
         value = gradients.get(name)
         return value is not None and self.fits(value, self.truth[name])
+
+
+class EndlessError(Exception):
+    """The code runs far more lines than it did before it was edited."""
+
+
+@contextlib.contextmanager
+def limited(lines: float) -> Iterator[Callable[[], int]]:
+    """Let the user's code run so many lines, then raise `EndlessError` in it; what is given tells how many it has run.
+
+    Where a debugger or a measure of coverage traces the code, there is no limit.
+    """
+    ran = 0
+
+    def line(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal ran
+        ran += event == "line"
+        if ran > lines:
+            raise EndlessError("the loop does not end")
+        return line
+
+    if sys.gettrace() is not None:
+        yield lambda: 0
+        return
+    sys.settrace(lambda frame, event, _: line if is_users(frame.f_code.co_filename) else None)
+    try:
+        yield lambda: ran
+    finally:
+        sys.settrace(None)
 
 
 def plain(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from einbackprop.diagnosis.experiments import Array, Experiment
+import numpy as np
+
+from einbackprop.diagnosis.experiments import Array, Experiment, limited
 from einbackprop.diagnosis.versions import Version
+
+MORE, MOST = 20, 100_000
+"""How many times the lines, and how many lines besides, edited code may run, of all states together."""
 
 
 class Roles(Protocol):
@@ -39,12 +45,19 @@ class Judge:
     def __init__(self, experiments: Sequence[Experiment], roles: Roles) -> None:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
         self.runs, self.wrong = False, frozenset(self.first.truth)
+        self._lines = max(map(lines_of, self.experiments))
+
+    @contextlib.contextmanager
+    def running(self, version: Version) -> Iterator[None]:
+        """Run a version, for as many lines as an edit may need. Raises ValueError if it does not compile there."""
+        with version.running(), limited(self._lines):
+            yield
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""
         self.runs, self.wrong = False, frozenset(self.first.truth)
         try:
-            with version.running():
+            with self.running(version):
                 first = self.first.run()
                 self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
                 self.wrong = self.first.wrong(first)
@@ -56,8 +69,15 @@ class Judge:
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""
         try:
-            with version.running():
+            with self.running(version):
                 wrong = self.first.wrong(self.first.run())
                 return wrong if self.first.keeps_loss() else None
         except ValueError:  # it does not compile there
             return None
+
+
+def lines_of(experiment: Experiment) -> int:
+    """How many lines the gradients may run with an edit: far more than they run without."""
+    with limited(np.inf) as ran:
+        experiment.run()
+    return MORE * ran() + MOST

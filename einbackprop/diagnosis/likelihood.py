@@ -1,4 +1,4 @@
-"""How likely edits are: where people make mistakes, and what else is right or wrong with an edit.
+"""The costs of edits: an edit and what statements make go in, a number that is small for a likely edit comes out.
 
 Costs are added: the edit's own (`vocabulary`), that of its place, and that of what the other statements make with it.
 """
@@ -23,20 +23,20 @@ from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 KEPT, SETTLED = 0.8, 0.6
 """What an edit costs more on a statement that makes what the loss makes as well, or the gradient that its name says;
 and on one that makes the gradient of some value."""
-CHEAPEST = 0.7
-"""What every edit costs."""
 SPOILING = 0.5
-"""The same on a statement that right gradients depend on, and of an edit with which such a statement makes what is
-wrong."""
+"""What an edit costs more on a statement that right gradients depend on, and one with which a statement that made what
+is right makes something else."""
 UNMENDED = 0.5
 """What an edit costs more for each statement that still does not make a gradient that it should make."""
 OF_LOSS = 1.2
-"""The same on a statement of the forward: it made what the loss does not depend on, such as a cache."""
+"""What an edit costs more on a statement of the forward: it made what the loss does not depend on, such as a cache."""
 ALIAS, PASSED = 0.1, 1.0
-"""The same of an edit of a value that was there before the statement, but for that of another name in its place: in
+"""What an edit costs more of a value that was there before the statement, but for that of another name in its place: in
 ``dz = dh``, where nobody writes that if it is right, and elsewhere."""
 OUTER = 0.05
-"""The same for each function that is called around such a statement."""
+"""What an edit costs more for each function that is called by the one that it is in."""
+CHEAPEST = 0.7
+"""What every edit costs at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +50,9 @@ class Repair:
     edit : Edit
     change : Change
     cost : float
-        The edit's own, and how unlikely its place is.
+        The edit's own, that of its place, and, once it was run, that of what other statements make with it.
     mends : frozenset of str
-        The gradients that it sets right.
+        The gradients that it sets right; before it was run, those that it may set right.
     """
 
     site: Site
@@ -96,16 +96,16 @@ class Likelihood:
         """What an edit of a statement costs more that runs before the loss is computed."""
         return OF_LOSS * self._localization.is_forward(site)
 
-    def of_edit(self, suspect: Suspect, new: ast.expr, is_broken: bool) -> float:
+    def of_edit(self, suspect: Suspect, new: ast.expr) -> float:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
         site, made = suspect.site, suspect.made
-        cost = self.of_place(suspect) + self.of_forward(site)
+        cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
         is_call = any(isinstance(node, ast.Call) for node in ast.walk(new))
         is_other = isinstance(new, OPERANDS) and getattr(new, "attr", "") != "T" and not is_call
-        if not made.passes or is_other or is_broken:
+        if not made.passes or is_other:
             return cost
         is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name)
-        return cost + (ALIAS if is_alias else PASSED + OUTER * (self._localization.deepest - made.depth))
+        return cost + (ALIAS if is_alias else PASSED)
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""

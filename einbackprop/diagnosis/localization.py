@@ -1,4 +1,4 @@
-"""Fault localization: which statement can be at fault, and what it should have made.
+"""Fault localization: runs of the gradients go in; statements that can be at fault come out, and what each should make.
 
 A statement can be at fault alone if there is a value that it could have made instead, with which every gradient is
 right. Gradients are linear in most of what a backward makes, so that this value is found by shifting the entries of
@@ -257,7 +257,7 @@ class Localization:
                 yield self._solve(Suspect(larger, suspect.reach, grown=shape))
 
     def _solve(self, suspect: Suspect) -> Suspect:
-        """The same, of the shape that it has."""
+        """Fill in a suspect's Jacobian and, if there is one, the shift with which the gradients are right."""
         assert self.before is not None
         made, reach = suspect.made, suspect.reach
         names = tuple(n for n in self.experiment.truth if self.experiment.has_shape(n, self.before) and n in reach)

@@ -23,6 +23,7 @@ from einbackprop.diagnosis.experiments import (
     Made,
     Put,
     Shift,
+    flat,
     shapes_of,
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
@@ -44,7 +45,7 @@ PUT = 150
 ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
 LIKELY = 40
-"""Edits whose values fit that are tried as a whole, the likeliest of each statement."""
+"""Edits whose values fit that are tried as a whole, the likeliest of a group of statements."""
 LOOPS = (ast.For, ast.While)
 
 
@@ -109,7 +110,7 @@ class Round:
         if before is None or len(suspect.reach) != 1 or len(shapes) != 1:
             return None
         (name,) = suspect.reach
-        is_whole = not self.experiment.has_shape(name, before) and list(shapes[0]) == shapes_of(before.get(name))
+        is_whole = not self.experiment.has_shape(name, before) and is_handed_on(suspect.made, before.get(name))
         return self.experiment.truth[name].shape if is_whole else None
 
     def _stopped(self) -> Iterator[Table]:
@@ -182,15 +183,19 @@ class Round:
             if found is not None:
                 return found
             if several or tier is TIERS[-1]:
-                self._evaluate(self.others, tier)
-                found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
-                if found is not None:
-                    return found
-                self.fitting += [*self._fitting(self.others, np.inf), *self._put(self.others, np.inf)]
-                found = self._partial()
+                found = self._of_several(tier)
                 if found is not None:
                     return found
         return None
+
+    def _of_several(self, tier: Tier) -> Repair | None:
+        """The edit of a statement that is at fault for a part: with which everything is right, else most."""
+        self._evaluate(self.others, tier)
+        found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
+        if found is not None:
+            return found
+        self.fitting += [*self._fitting(self.others), *self._put(self.others, np.inf)]
+        return self._partial()
 
     def _joint(self) -> list[Table]:
         """The statements of which no expression alone, but all together can be at fault: two places of a tuple."""
@@ -213,12 +218,15 @@ class Round:
         if tier.limit <= 0:
             return found
         self._evaluate(tables, tier)
-        for way in (self._fitting, self._put):
-            repairs = sorted(way(tables, bound), key=lambda r: r.cost)
-            self.fitting += repairs
-            found = self._likelier(islice((r for r in repairs if r.mends >= self.wrong), LIKELY), found)
-            bound = found.cost if found else np.inf
-        return self._likelier(self._unseen(tables, tier, bound), found)
+        found = self._likeliest(self._fitting(tables), found)
+        found = self._likeliest(self._put(tables, found.cost if found else np.inf), found)
+        return self._likelier(self._unseen(tables, tier, found.cost if found else np.inf), found)
+
+    def _likeliest(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
+        """The likeliest of some edits whose values fit, in no order, and of one that was found."""
+        ordered = sorted(repairs, key=lambda r: r.cost)
+        self.fitting += ordered
+        return self._likelier(islice((r for r in ordered if r.mends >= self.wrong), LIKELY), found)
 
     def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""
@@ -234,7 +242,7 @@ class Round:
         """Whether an edit sets everything right; those with which code that raised goes on are remembered."""
         works = self.judge.works(self.version.changed([repair.change]))
         if self._raises and self.judge.runs:
-            self._running.append(repair)
+            self._running.append(replace(repair, mends=self.wrong - self.judge.wrong))
         elif self.judge.wrong < self.wrong:
             self.fitting.append(replace(repair, mends=self.wrong - self.judge.wrong))
         return works
@@ -247,7 +255,7 @@ class Round:
                 return repair
         return min(self._running, key=lambda r: r.cost, default=None)
 
-    def _fitting(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
+    def _fitting(self, tables: Sequence[Table]) -> Iterator[Repair]:
         """The edits of expressions whose values some of the gradients need, by the Jacobian, and that spoil none."""
         for table in tables:
             suspect = table.suspect
@@ -260,7 +268,7 @@ class Round:
                     yield self._edited(table, trial.edit, right & self.wrong)
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
-        """The same of statements that run once and whose Jacobian says too little: each value is put there and run."""
+        """The edits of statements that run once and whose Jacobian says too little: each value is put there and run."""
         for table in tables:
             if self._is_measured(table.suspect) or self._is_open(table.suspect):
                 continue
@@ -341,7 +349,7 @@ class Round:
         site = table.suspect.site
         assert edit.value is not None
         change = Change((site.file, site.definition), site.value, edit.value)
-        cost = edit.cost + self.likelihood.of_edit(table.suspect, edit.value, site in self._broken)
+        cost = edit.cost + self.likelihood.of_edit(table.suspect, edit.value)
         return Repair(site, edit, change, cost, mends)
 
     @cached_property
@@ -349,6 +357,12 @@ class Round:
         """The statements that do not make a gradient that they should make."""
         tables = self.alone or self.others
         return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))
+
+
+def is_handed_on(made: Made, gradient: object) -> bool:
+    """Whether what a statement made is what is returned as a gradient."""
+    is_alike = list(made.shapes[0]) == shapes_of(gradient)
+    return is_alike and np.array_equal(made.values[0], flat(gradient), equal_nan=True)
 
 
 def are_solved(tables: Sequence[Table]) -> bool:

@@ -73,6 +73,13 @@ class Hand:
         """Whether an array can be a factor or a term of the value that is wanted."""
         return self.wanted is None or broadcasts(self.shapes[name], self.wanted)
 
+    def columns(self, name: str) -> Iterator[str]:
+        """An array with one axis more, where that makes it a factor of the value that is wanted: ``m[:, None]``."""
+        own, wanted = self.shapes[name], self.wanted or ()
+        for at in range(1, len(wanted)) if own and len(own) + 1 == len(wanted) else ():
+            if broadcasts((*own[:at], 1, *own[at:]), wanted):
+                yield f"{name}[{', '.join([':'] * at + ['None'] + [':'] * (len(own) - at))}]"
+
     def is_count(self, size: str) -> bool:
         """Whether a number is the size of an array."""
         return size in self.counts

@@ -25,6 +25,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     subscript,
 )
 
+FEW = 8
 SLICES = (":", "1:", ":-1", "::-1", "2:", ":-2")
 
 
@@ -47,6 +48,9 @@ def amount(expression: Expression) -> Iterator[Edit]:
         found = [*flipped(node)]
         if operator is None or isinstance(operator, SUMS):
             found += multiples(node, expression.hand.sizes)
+        if is_length and isinstance(place.parent, ast.Tuple | ast.List | ast.Call):
+            counts = [parsed(size) for size in expression.hand.sizes if size.isidentifier()][:FEW]
+            found += ((binary(binary(node, "*", one), "*", two), 1.7) for one, two in combinations(counts, 2))
         if operator is None:
             found += sums(node, expression.hand.sizes)
         if isinstance(place.parent, ast.Slice) and place.field == "upper" and place.parent.lower is not None:

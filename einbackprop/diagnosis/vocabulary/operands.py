@@ -98,10 +98,8 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     if is_idle(expression, place):
         yield from ((size, 0.7 + 0.1 * (not hand.is_count(size)) + NEAREST * n) for n, size in enumerate(hand.sizes))
         yield from ((name, 0.9 + hand.distance(name, n)) for n, name in enumerate(hand.shapes) if hand.fits(name))
-        for rank, (name, own) in enumerate(hand.shapes.items()):
-            if own and own == (hand.wanted or ())[:-1]:
-                column = f"{name}[:, None]" if len(own) == 1 else f"{name}[..., None]"
-                yield column, 1.1 + hand.distance(name, rank)
+        yield from ((column, 1.1 + hand.distance(name, n)) for n, name in enumerate(hand.shapes)
+                    for column in hand.columns(name))  # fmt: skip
         return
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
         apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not is_base)

@@ -18,6 +18,7 @@ SLOPES = (
     ("1 - {0}", "of the sigmoid, in part,", 0.4), ("np.cos({0})", "of the sine", 0.9),
     ("np.exp({0})", "of the exponential", 0.5), ("np.sign({0})", "of the absolute value", 0.8),
     ("1 - np.tanh({0}) ** 2", "of tanh", 0.6), ("2 * {0}", "of the square", 0.7), ("{0} * (1 - {0} ** 2)", "", 1.6),
+    ("-1 / {0} ** 2", "of the reciprocal", 0.7), ("0.5 / {0}", "of the square root", 0.8),
 )  # fmt: skip
 """Derivatives of pointwise functions by what they gave or took, with the function's name and what each costs more."""
 FUNCTIONS = {"sqrt": 0.0, "exp": 0.3, "log": 0.5, "abs": 0.6, "sign": 0.6, "tanh": 0.6, "square": 0.7, "cos": 0.8}

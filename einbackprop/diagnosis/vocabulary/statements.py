@@ -80,7 +80,7 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
     """``+=`` or ``-=`` for ``=``; ``=`` or another sign for ``+=``; a new array for one changed in place."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
-        bound = 0.0 if ast.unparse(target) in hand.shapes or isinstance(target, ast.Subscript) else 0.8
+        bound = 0.0 if ast.unparse(target) in (*hand.shapes, *hand.sizes) or isinstance(target, ast.Subscript) else 0.8
         for added, cost in ((ast.Add(), 1.1), (ast.Sub(), 1.3)):
             message = f"{UPDATES[type(added)]} is needed here, not =: what was there is lost"
             if isinstance(target, OPERANDS) and held_number(statement.value) != 0:  # with 0 it is no update
@@ -90,7 +90,7 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
         for operator, sign in UPDATES.items():
             new: ast.stmt = ast.AugAssign(target, operator(), statement.value)
             pair = {own, sign} in ({"+=", "-="}, {"*=", "/="})
-            yield one(1.0 if pair else 1.8, f"{sign} is needed here, not {own}", new)
+            yield one(0.85 if pair else 1.8, f"{sign} is needed here, not {own}", new)
         message = f"= is needed here, not {own}: nothing is to be kept of what was there"
         yield one(1.2, message, assignment(target, statement.value))
         fresh = ast.BinOp(with_context(target, ast.Load()), statement.op, statement.value)

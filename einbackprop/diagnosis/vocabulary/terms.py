@@ -29,7 +29,7 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
             cost = (2.4 if expression.hand.is_count(size) else 1.8) + NEAREST * rank
             yield from plus(expression, place, parsed(size), cost)
         one = number(1)
-        yield from plus(expression, place, one, 1.9)
+        yield from plus(expression, place, one, 1.6)
         if held_number(place.node) is None:
             yield expression.edit(place, binary(one, "-", place.node), 2.1, "1 - {} is needed here", place)
 
