@@ -24,6 +24,7 @@ from einbackprop.diagnosis.experiments import (
     Put,
     Shift,
     flat,
+    numbers,
     shapes_of,
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
@@ -73,7 +74,7 @@ class Round:
     @cached_property
     def groups(self) -> list[list[Table]]:
         """The statements that can be at fault for everything, the likelier before the others."""
-        groups = [[*self._stopped()], self.alone[: -UPSTREAM - 1 : -1]] if self._raises else self._by_likelihood()
+        groups = [[*self._stopped(), *self.alone[: -UPSTREAM - 1 : -1]]] if self._raises else self._by_likelihood()
         return [group for group in groups if group]
 
     @cached_property
@@ -120,7 +121,8 @@ class Round:
         for site, frame in stopped(self.localization.raised, self.version):
             if not self.localization.is_trusted(site):
                 self._frames[site] = frame
-                yield Table(Suspect(Made(site, 0, passes=False), self.wrong), False)
+                made = Made(site, 0, passes=False, depth=self.localization.deepest)
+                yield Table(Suspect(made, self.wrong), False)
 
     def _evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
         """Evaluate the edits of suspects, in the frames of the user's."""
@@ -324,11 +326,12 @@ class Round:
             if trial.code is None or self._is_broken_off(table.suspect):
                 found[trial] = [trial]
             elif not self._is_measured(table.suspect) or (table.suspect.is_repeated and not table.suspect.is_known):
-                key = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
+                content = b"".join(v.tobytes() for v in trial.values) or repr(trial.raw).encode()
                 raw = trial.raw[0] if trial.raw else None
-                own_shapes = shapes_of(table.suspect.made.whole)
-                is_other = not self._raises or own_shapes == [()] or shapes_of(raw) != own_shapes
-                if key != own and is_other:
+                shapes, own_shapes = shapes_of(raw), shapes_of(table.suspect.made.whole)
+                is_other = not self._raises or own_shapes == [()] or shapes != own_shapes
+                key = content, *shapes, *(np.asarray(part).dtype.kind for part in numbers(raw))
+                if is_other and (content != own or shapes != own_shapes):
                     found.setdefault(key, []).append(trial)
         return [*found.values()]
 
