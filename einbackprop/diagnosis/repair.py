@@ -79,7 +79,8 @@ class Round:
 
     @cached_property
     def alone(self) -> list[Table]:
-        """The statements that can be at fault for everything, without those that make what is right."""
+        """The statements that can be at fault for everything, without those that make what is right; but what is right
+        may be added where it should be subtracted."""
         return [*self._covering(is_settled=False)]
 
     @cached_property
@@ -89,7 +90,8 @@ class Round:
 
     def _covering(self, is_settled: bool) -> Iterator[Table]:
         for suspect in self.localization.suspects:
-            if self.wrong <= suspect.reach and (suspect.site in self.likelihood.settled) is is_settled:
+            is_right = suspect.site in self.likelihood.settled and not is_update(suspect.site)
+            if self.wrong <= suspect.reach and is_right is is_settled:
                 table = self._table(suspect)
                 if not table.suspect.is_excluded:
                     yield table
@@ -178,7 +180,7 @@ class Round:
             found = None
             for tables in self.groups[:1] if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
-                if found is None and tier is TIERS[0] and tables[0].suspect.site in self._broken:
+                if found is None and tier is TIERS[0] and tables[0].suspect.site in self._broken and are_solved(tables):
                     found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
             if not tier.deep and (found is None or found.cost > SETTLED + CHEAPEST):
                 found = self._alone(self.settled, tier, found)
@@ -215,7 +217,8 @@ class Round:
         """The likeliest edit of a tier that sets everything right, if it is likelier than what was found."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
         bound = found.cost if found else np.inf
-        cheapest = min((self.likelihood.of_place(t.suspect) for t in tables), default=0.0)
+        places = (0.0 if is_update(t.suspect.site) else self.likelihood.of_place(t.suspect) for t in tables)
+        cheapest = min(places, default=0.0)
         tier = replace(tier, limit=min(tier.limit, bound - cheapest))
         if tier.limit <= 0:
             return found
@@ -360,6 +363,11 @@ class Round:
         """The statements that do not make a gradient that they should make."""
         tables = self.alone or self.others
         return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))
+
+
+def is_update(site: Site) -> bool:
+    """Whether a statement is ``a += value`` or the like, which may be wrong though the value is right."""
+    return isinstance(site.statement, ast.AugAssign)
 
 
 def is_handed_on(made: Made, gradient: object) -> bool:
