@@ -14,7 +14,7 @@ from einbackprop.capture.tracer import record, record_pair
 from einbackprop.core.interpretation import compute, evaluate
 from einbackprop.core.nesting import get
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.identification import Meaning
+from einbackprop.diagnosis.evaluation import Meaning
 
 RNG = np.random.default_rng(0)
 COLUMNS = """

@@ -25,8 +25,8 @@ from einbackprop.errors import ArgumentError, BackendError, DtypeError, ShapeErr
 from einbackprop.plans import native, native_functions, native_groups
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
-from einbackprop.plans.native_exponentials import doubles, singles
 from einbackprop.plans.native_functions import SCALARS
+from einbackprop.plans.native_numba import doubles, singles
 
 Arrays = list[np.ndarray]
 

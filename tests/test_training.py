@@ -22,7 +22,7 @@ from einbackprop.errors import DataError, GradientError, OptionError
 from einbackprop.networks import gpt
 from einbackprop.plans.gradients import value_and_grad
 from einbackprop.shell.command import main
-from einbackprop.training import curves, loop, progress, runs, verification
+from einbackprop.training import curves, loop, runs
 from einbackprop.training import digits as digits_module
 from einbackprop.training.characters import (
     TextSettings,
@@ -33,10 +33,9 @@ from einbackprop.training.characters import (
     text_task,
     windows,
 )
+from einbackprop.training.curves import Moment
 from einbackprop.training.digits import DigitsSettings, digits, digits_task, jittered, split
-from einbackprop.training.loop import Training, rate, start
-from einbackprop.training.progress import Moment
-from einbackprop.training.task import measured
+from einbackprop.training.loop import Training, measured, rate, start
 
 ROOT = Path(__file__).parent.parent
 MLP = ["train", "digits", "--network", "mlp", "--hidden", "6", "--epochs", "1"]
@@ -240,7 +239,7 @@ def tasks():
 
 @pytest.mark.parametrize(("name", "arrays"), [("mlp", 6), ("conv", 6), ("text", 16)])
 def test_gradients_are_verified(name, arrays):
-    assert verification.verify(tasks()[name]()) == arrays
+    assert loop.verify(tasks()[name]()) == arrays
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 1 + 1e-7])
@@ -255,20 +254,20 @@ def test_a_gradient_with_one_wrong_entry_is_refused(place, factor, monkeypatch):
 
         return gradient
 
-    monkeypatch.setattr(verification, "value_and_grad", spoiled)
-    monkeypatch.setattr(verification, "compiled", lambda gradient, *arguments: gradient)
+    monkeypatch.setattr(loop, "value_and_grad", spoiled)
+    monkeypatch.setattr(loop, "compiled", lambda gradient, *arguments: gradient)
     name = nesting.label("parameters", place).replace("[", r"\[").replace("]", r"\]")
     with pytest.raises(GradientError, match=f"the gradient by {name} is wrong: along a direction "):
-        verification.verify(tasks()["mlp"]())
+        loop.verify(tasks()["mlp"]())
 
 
 def test_a_compiled_function_that_differs_is_refused(monkeypatch):
     def spoiled(gradient, *arguments):
         return lambda *given: (0.0, nesting.rebuild(gradient(*given)[1], lambda array: 1.01 * array))
 
-    monkeypatch.setattr(verification, "compiled", spoiled)
+    monkeypatch.setattr(loop, "compiled", spoiled)
     with pytest.raises(GradientError, match="is wrong"):
-        verification.verify(tasks()["mlp"]())
+        loop.verify(tasks()["mlp"]())
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -288,15 +287,15 @@ def test_a_moment_in_words():
 
 def test_nothing_is_shown_where_there_is_no_terminal():
     stream = StringIO()
-    with progress.progress(9, stream) as shown:
+    with curves.progress(9, stream) as shown:
         shown(MOMENT)
     assert stream.getvalue() == ""
 
 
 def test_a_plain_line_is_written_over_and_gone_in_the_end(monkeypatch):
-    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    monkeypatch.setattr(curves, "find_spec", lambda name: None)
     stream = Terminal()
-    with progress.progress(9, stream) as shown:
+    with curves.progress(9, stream) as shown:
         shown(MOMENT)
     line = f"3/9  {MOMENT.words()}"
     assert stream.getvalue() == f"\r{line}\r{' ' * len(line)}\r"
@@ -307,7 +306,7 @@ def test_rich_shows_the_same(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
-    with progress.progress(9, stream) as shown:
+    with curves.progress(9, stream) as shown:
         shown(MOMENT)
     assert MOMENT.words() in stream.getvalue()
     assert "3/9" in stream.getvalue()

@@ -16,7 +16,7 @@ from verdict_cases import CASES, Case
 
 import einbackprop as eb
 from einbackprop.checking import certifying, verdicts
-from einbackprop.checking.trials import SLIGHT
+from einbackprop.checking.answers import SLIGHT
 from einbackprop.checking.verdicts import TABLE, Added, Facts, Row
 from einbackprop.core.progress import Progress
 
@@ -163,7 +163,7 @@ def test_the_black_box_imports_the_world_and_the_core_alone() -> None:
             folder, _, rest = module.partition(".")
             assert folder in ("world", "core", "errors", "checking"), f"{name} imports {module}"
             left += [rest] if folder == "checking" and rest not in seen else []
-    assert {"verdicts", "comparing", "trials", "answers"} <= seen
+    assert {"verdicts", "comparing", "certifying", "answers"} <= seen
 
 
 def imports_of(file: Path) -> Iterator[str]:

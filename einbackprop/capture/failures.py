@@ -21,7 +21,7 @@ from .statements import statements_of
 Describe = Callable[[View], str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 OWN = str(Path(__file__).parent.parent)
-THIN = ("tracer.py", "traced.py", "namespace.py", "stand_ins.py", "calls.py", "copies.py", "library.py", "modules.py")
+THIN = ("tracer.py", "traced.py", "namespace.py", "calls.py", "copies.py", "library.py", "modules.py")
 """Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
 DEEP = 50
 """Calls of the user's inside one another, after which it is theirs if there are too many."""

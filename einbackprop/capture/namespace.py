@@ -18,13 +18,13 @@ import numpy as np
 from numpy.lib import stride_tricks
 
 from . import creation
+from .joining import strided
 from .memory import is_traced
 from .pointwise import cast
 from .recorder import Recorder
 from .rules import unwrap
 from .selections import Selection
 from .sizes import frozen, is_measured, plain, product_of_sizes, rounds
-from .windows import strided
 
 Make = Callable[..., Any]
 LISTS = frozenset({

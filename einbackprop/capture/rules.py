@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, picking, rarer, reductions, windows, writing
+from . import contractions, creation, joining, layout, picking, rarer, reductions, writing
 from .memory import is_traced, require_plain
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
@@ -344,7 +344,7 @@ RULES: dict[Any, Rule] = {
     np.einsum: lambda r, v, *operands, optimize=False: contractions.einsum(r, operands, v),
     np.convolve: lambda r, v, a, v_, mode="full": contractions.convolved(r, a, v_, mode, False, v),
     np.correlate: lambda r, v, a, v_, mode="valid": contractions.convolved(r, a, v_, mode, True, v),
-    sliding_window_view: lambda r, v, x, window_shape, axis=None: windows.sliding(r, x, window_shape, axis, v),
+    sliding_window_view: lambda r, v, x, window_shape, axis=None: joining.sliding(r, x, window_shape, axis, v),
     np.where: _where, np.isin: _isin, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
     np.nan_to_num: _nan_to_num, np.real: _real, np.imag: _imag, np.fix: lambda r, v, x: np.trunc(x),
     np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: in_numbers(_rot90),

@@ -1,9 +1,14 @@
-"""What the way through the code depended on: its conditions, its expressions of sizes, and the positions it named."""
+"""What the way through the code depended on: its conditions, its expressions of sizes, and the positions it named.
+
+NumPy may give views at some sizes only: a reshape is a view or a copy, as the strides at hand allow. With an axis of
+size 1 a transpose is contiguous, and a reshape of it a view; with two entries there it is a copy. Where a write comes
+after that, and the array on the other side is read, the sizes at hand decide what it holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
@@ -11,10 +16,70 @@ from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .expressions import of_axis
-from .sharing import Decisions
+from .memory import Buffer, View
 from .sizes import axes_of, froze, is_measured, key_of, named_axis, plain, terms_of, told
 from .terms import Terms, added, axes_in, rooted, settled
 from .terms import key as terms_key
+
+
+@dataclass(slots=True, eq=False)
+class Decision:
+    """A view or a copy, whichever these sizes gave.
+
+    Attributes
+    ----------
+    sides : tuple of Buffer
+        The memory of the array and of its reshape, which is the same one for a view.
+    axes : tuple of Axis
+        The dimensions that decided; none where the order in memory did alone.
+    source : Source or None
+    written : set of Buffer
+        What was written into since.
+    """
+
+    sides: tuple[Buffer, Buffer]
+    axes: tuple[Axis, ...]
+    source: Source | None
+    written: set[Buffer] = field(default_factory=set)
+
+
+class Decisions:
+    """The decisions of one trace, as long as it is not known that they matter.
+
+    Attributes
+    ----------
+    mattered : bool
+        Whether how an argument lies in memory may say what an array holds that was read.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Buffer, list[Decision]] = {}
+        self.mattered = False
+
+    def decided(self, array: View, made: View, axes: tuple[Axis, ...], is_view: bool) -> None:
+        """A reshape was a view, or a copy; of a view, only axes with one entry could have made it one."""
+        deciding = tuple(axis for axis in axes if not axis.root().literal and (axis.size < 2 or not is_view))
+        if len(array.axes) > 1:
+            decision = Decision((array.buffer.root, made.buffer.root), deciding, array.recorder.source())
+            for side in set(decision.sides):
+                self._open.setdefault(side, []).append(decision)
+
+    def written(self, array: View) -> None:
+        """An array was written into."""
+        here = array.buffer.root
+        for decision in self._open.get(here, ()):
+            decision.written.add(here)
+
+    def read(self, array: View) -> list[Meeting]:
+        """The conditions on sizes on which it depends what an array holds that is read."""
+        here = array.buffer.root
+        known = [decision for decision in self._open.get(here, ()) if decision.written]
+        met = [decision for decision in known if len(set(decision.sides)) == 1 or decision.written - {here}]
+        if met:
+            self.mattered = True
+            self._open[here] = [decision for decision in self._open[here] if decision not in met]
+        return [Meeting("sizes", decision.source, True, decision.axes) for decision in met if decision.axes]
+
 
 HELD = frozenset({"rounds", "sizes", "taken", "caught", "given", "counted", "frozen"})
 """Kinds of conditions under which source has the sizes of this run."""

@@ -2,9 +2,9 @@
 
 What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient).
 The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` and `drawing` make
-states, `answers` runs the gradients there, `certifying` and `analytic` the loss (complex step and differences),
-`roughness` measures rounding in narrow dtypes, `comparing` compares the two at one state, `trials` gathers that of all
-states into facts, `clipping` looks for what excuses a difference.
+states, `certifying` and `analytic` run the loss there (complex step and differences), `roughness` measures rounding
+in narrow dtypes, `comparing` compares the two at one state, `answers` runs the gradients and gathers that of all states
+into facts; `deciding` also looks for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere`, `resizing` and `free_sizes` (other sizes), `lines` (the code as it is read; proofs).
 What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports`, `texts`,

@@ -12,11 +12,10 @@ from ..core.nesting import get
 from ..core.program import Program
 from ..core.progress import in_time
 from ..errors import ScriptError
-from .answers import User
+from .answers import Trial, User, tried_once
 from .free_sizes import distinct_sizes, free_dimensions
 from .problems import Problem, with_arrays
 from .resizing import hiding, other_sizes, resized, told
-from .trials import Trial, tried_once
 
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
 from einbackprop.checking import joint, naming
-from einbackprop.checking.evaluation import called
 from einbackprop.checking.layers import Backward, Layer, Taken, Traced, layer_problem
-from einbackprop.checking.problems import Problem, at_targets
+from einbackprop.checking.problems import Problem, at_targets, called
 from einbackprop.core.choices import Choice, parameters, position_of
 from einbackprop.core.nesting import Path, get
 from einbackprop.errors import OptionError, ScriptError

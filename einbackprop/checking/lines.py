@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from einbackprop.capture.tracer import Trace
+from einbackprop.checking.answers import Trial
 from einbackprop.checking.problems import Problem
-from einbackprop.checking.trials import Trial
 from einbackprop.core.nesting import duplicate
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import EinbackpropError

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 
 from einbackprop.capture.failures import MismatchError
-from einbackprop.checking.evaluation import place_of
-from einbackprop.checking.problems import Problem, with_arrays
+from einbackprop.checking.problems import Problem, place_of, with_arrays
 from einbackprop.core.subscripts import parse
 from einbackprop.errors import CodeError, EinbackpropError, SubscriptsError
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers
+from einbackprop.checking.answers import History, Trial
 from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
@@ -28,7 +29,6 @@ from einbackprop.checking.mismatches import with_letters
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
-from einbackprop.checking.trials import History, Trial
 from einbackprop.checking.verdicts import Added
 from einbackprop.core import interpretation
 from einbackprop.core.choices import Choice

@@ -20,10 +20,18 @@ from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, 
 from einbackprop.core.simplification import needed
 from einbackprop.core.spelling import CALL, INNER, Spelling
 from einbackprop.derivation.accumulation import vjp, vjp_of_all
-from einbackprop.derivation.gradients import as_loss
-from einbackprop.derivation.guarding import has_nan, without_nan_here
-from einbackprop.diagnosis.evaluation import Array, Evaluated, evaluate
-from einbackprop.diagnosis.identification import Identifier, Kind, Known, Meaning, simple_factor, tail
+from einbackprop.derivation.gradients import as_loss, has_nan, without_nan_here
+from einbackprop.diagnosis.evaluation import (
+    Array,
+    Evaluated,
+    Identifier,
+    Kind,
+    Known,
+    Meaning,
+    evaluate,
+    simple_factor,
+    tail,
+)
 from einbackprop.errors import DerivationError, EinbackpropError
 from einbackprop.notation.factors import factor_markup
 from einbackprop.notation.markup import text

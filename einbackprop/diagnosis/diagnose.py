@@ -17,8 +17,8 @@ from einbackprop.core.faults import contained
 from einbackprop.core.nesting import get
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
+from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
-from einbackprop.diagnosis.identification import Meaning, meant, tail
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect, needed_of, value_of

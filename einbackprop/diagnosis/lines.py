@@ -10,8 +10,7 @@ from einbackprop.capture.tracer import Trace
 from einbackprop.checking.records import Line
 from einbackprop.core.program import Dimension
 from einbackprop.diagnosis.cotangents import Cotangents, arranged
-from einbackprop.diagnosis.evaluation import Array, evaluate
-from einbackprop.diagnosis.identification import Meaning, meant, tail
+from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail
 from einbackprop.notation.einsum_text import MARK
 from einbackprop.notation.markup import Markup, text
 from einbackprop.notation.meaning import Meanings

@@ -20,8 +20,7 @@ from ..checking.naming import gradient_of
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..core.simplification import needed
 from ..diagnosis.cotangents import Cotangents
-from ..diagnosis.evaluation import evaluate
-from ..diagnosis.identification import Meaning
+from ..diagnosis.evaluation import Meaning, evaluate
 
 SEED = 0
 MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds

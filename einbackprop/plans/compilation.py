@@ -15,17 +15,15 @@ from ..core import nesting
 from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..core.simplification import needed
-from ..derivation.gradients import as_loss, with_arrays
-from ..derivation.guarding import may_meet_infinity, without_nan
+from ..derivation.gradients import as_loss, may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .cache import Running
 from .dtypes import value_dtypes, weak_values
 from .gradients import Gradient, number_dtypes
-from .interface import Interface, squeezed
+from .interface import Interface, Orders, orders_of, require_orders, squeezed
 from .labels import label_ranges, test_of
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
-from .orders import Orders, orders_of, require_orders
 
 
 def compile(

@@ -1,9 +1,15 @@
-"""``grad`` and ``value_and_grad``: the gradient of a Python function as a function, by a plan that is kept."""
+"""``grad`` and ``value_and_grad``: the gradient of a Python function as a function, by a plan that is kept.
+
+The softmax under a mask, ``e = mask · exp(min(x - top, 0))`` with ``top = max(x where mask else -inf)``, has a plain
+derivative. Where the mask is, x does not exceed its maximum and ``min`` does nothing; where it is not, e is 0 whatever
+``min`` gives. So ``min`` is differentiated as the choice ``x - top where mask else 0`` (there is no kink where x is the
+maximum), and what is added to ``top`` leaves the softmax as it is: no derivative flows into it.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +18,134 @@ import numpy as np
 from ..capture.tracer import record
 from ..core import nesting
 from ..core.choices import Choice, positions_of
-from ..core.program import Program
+from ..core.program import ONE, Contract, Equation, Extremum, Map, Program, Ref, Sum, operands
+from ..core.shifting import does_nothing, without_numbers
 from ..derivation.accumulation import value_and_vjp, vjp
-from ..derivation.gradients import Wrt, as_loss, forward_of, names_of, nested, numbered, with_arrays
-from ..derivation.guarding import has_nan, where_nan, without_infinite_factors
+from ..derivation.gradients import (
+    Wrt,
+    as_loss,
+    forward_of,
+    has_nan,
+    names_of,
+    nested,
+    numbered,
+    where_nan,
+    with_arrays,
+    without_infinite_factors,
+)
 from .cache import Plans, key_of
 from .dtypes import value_dtypes, weak_values
-from .masking import differentiated_under_masks
 from .preparation import paired
+
+Made = Mapping[str, Equation]
+
+
+def differentiated_under_masks(program: Program, derive: Callable[[Program], Program]) -> Program:
+    """What ``derive`` makes of a program in which the masks are told; it computes what the program computes."""
+    clips = {e.out.name: e for e in program.equations if isinstance(e, Map) and e.function == "minimum"}
+    told = {name: found for name, clip in clips.items() if (found := choice(clip, program)) is not None}
+    if not told:
+        return derive(program)
+    held = {top for _, top in told.values()}
+    identity = [
+        Sum(e.out, ((ONE, e.operands[0]),)) if e.out.name in told and isinstance(e, Map) else e
+        for e in program.equations
+    ]  # for what is added to the maximum, min does nothing
+    equations: list[Equation] = []
+    for equation in program.equations:
+        if isinstance(equation, Extremum) and equation.out.name in held:
+            equation = replace(equation, held=does_nothing(equation.out, identity, program.outputs))
+        equations.append(told[equation.out.name][0] if equation.out.name in told else equation)
+    derived = derive(replace(program, equations=tuple(equations)))
+    return replace(derived, equations=tuple(clips.get(e.out.name, e) for e in derived.equations))
+
+
+def choice(clip: Map, program: Program) -> tuple[Map, str] | None:
+    """``min(x - top, 0)`` as a choice by the mask, and the name of top, if it is that."""
+    made = program.defining()
+    (difference, zero), out = clip.operands, clip.out.indices
+    if number(zero, made) != 0 or set(difference.indices) != set(out):
+        return None
+    total = made.get(difference.name)
+    if not isinstance(total, Sum) or len(total.terms) != 2:
+        return None
+    table = dict(zip(total.out.indices, difference.indices, strict=True))
+    if [factor for factor, _ in total.terms] not in ([ONE, -ONE], [-ONE, ONE]):
+        return None
+    x, top = (relettered(ref, table) for _, ref in sorted(total.terms, key=lambda term: term[0] != ONE))
+    if x is None or top is None:
+        return None
+    found = masked_maximum(spread_of(top, made), x, made)
+    masks = {i.ref.name for i in program.inputs if np.dtype(i.dtype).kind == "b"}
+    if found is None or found[0].name not in masks or not is_masked(clip.out, found[0], program):
+        return None
+    return Map(clip.out, "where", (found[0], difference, zero), None, clip.source), found[1]
+
+
+def masked_maximum(top: Ref, x: Ref, made: Made) -> tuple[Ref, str] | None:
+    """The mask, and the name of the maximum, if it is that of ``x where mask else -inf``."""
+    extremum = made.get(top.name)
+    if not isinstance(extremum, Extremum) or extremum.kind != "max" or extremum.position_of:
+        return None
+    chosen = made.get(extremum.operand.name)
+    if not isinstance(chosen, Map) or chosen.function != "where" or number(chosen.operands[2], made) != -np.inf:
+        return None
+    mask, value, _ = chosen.operands
+    table = dict(zip(chosen.out.indices, extremum.operand.indices, strict=True))
+    outer = dict(zip(extremum.out.indices, top.indices, strict=True))
+    mask, value = (Ref(r.name, "".join(outer.get(table[i], table[i]) for i in r.indices)) for r in (mask, value))
+    return (mask, top.name) if value == x and len(set(x.indices)) == len(x.indices) else None
+
+
+def is_masked(clip: Ref, mask: Ref, program: Program) -> bool:
+    """Whether a value is read by nothing but an exp, which is read by nothing but products with the mask."""
+    readers = [e for e in program.equations if clip.name in [ref.name for ref in operands(e)]]
+    if len(readers) != 1 or clip.name in [ref.name for ref in program.outputs]:
+        return False
+    (exp,) = readers
+    if not isinstance(exp, Map) or exp.function != "exp" or exp.out.name in [ref.name for ref in program.outputs]:
+        return False
+    for equation in program.equations:
+        uses = [ref for ref in operands(equation) if ref.name == exp.out.name]
+        if uses:
+            table = dict(zip(exp.operands[0].indices, clip.indices, strict=True))
+            back = {i: table.get(j, j) for i, j in zip(uses[0].indices, exp.out.indices, strict=True)}
+            masks = [r for r in operands(equation) if r.name == mask.name]
+            shown = [Ref(r.name, "".join(back.get(i, i) for i in r.indices)) for r in masks]
+            if not isinstance(equation, Contract) or len(uses) != 1 or mask not in shown:
+                return False
+    return True
+
+
+def spread_of(ref: Ref, made: Made) -> Ref:
+    """What a value is a copy of along letters that it lacks, in the letters of a use; else the value."""
+    equation = made.get(ref.name)
+    if isinstance(equation, Contract):
+        numbers = {name: e.factor for name, e in made.items() if is_number(e) and isinstance(e, Contract)}
+        bare = without_numbers(equation, numbers)
+        if isinstance(bare, Contract) and len(bare.operands) == 1 and not bare.brackets and bare.factor == ONE:
+            found = relettered(bare.operands[0], dict(zip(equation.out.indices, ref.indices, strict=True)))
+            return found or ref
+    return ref
+
+
+def relettered(ref: Ref | None, table: Mapping[str, str]) -> Ref | None:
+    """A value in other letters, if each of its letters has one."""
+    if ref is None or not set(ref.indices) <= set(table):
+        return None
+    return Ref(ref.name, "".join(table[i] for i in ref.indices))
+
+
+def is_number(equation: Equation | None) -> bool:
+    """Whether a value is one number everywhere."""
+    return isinstance(equation, Contract) and not equation.operands and not equation.brackets
+
+
+def number(ref: Ref, made: Made) -> object:
+    """The number that a value is, if it is one."""
+    equation = made.get(ref.name)
+    return equation.factor.number if isinstance(equation, Contract) and is_number(equation) else None
+
 
 PLANS = Plans(256)
 """The plans of gradients, the least recently used going first."""

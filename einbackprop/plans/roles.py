@@ -1,12 +1,94 @@
-"""The roles of letters in a product of two arrays, and where such a product can be written."""
+"""The roles of letters in a product of two arrays, and where such a product can be written.
+
+BLAS is told for each operand whether it lies by rows or by columns, and is not equally fast at all four. A product
+whose order is free, rows first or columns first, is laid so that those that read it, be it through elementwise
+equations, are as fast as they can be.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
+from typing import TypeGuard
 
-from .orientation import slowness
-from .views import View, has_unit_stride, is_joined
-from .workspace import Slot, Workspace
+from ..core.program import Contract, Equation, Ref, operands
+from .views import View, has_unit_stride, is_joined, memory_order
+from .workspace import Slot, Workspace, is_elementwise
+
+SMALL = 1 << 20
+"""Rows times columns times what is summed, up to which OpenBLAS multiplies matrices as they lie."""
+SLOW = 0.5
+"""By how much a small product takes longer whose left operand lies by rows and whose right one by columns."""
+TURNED = 0.05
+"""By how much a large one takes longer whose left operand lies by columns."""
+MANY = 24
+"""Values that are followed through elementwise equations, at most."""
+
+
+def slowness(work: Workspace, name: str, order: str) -> float:
+    """How much longer the products take that read a value, if it lies in that order: in multiplications."""
+    out = work.outs[name].indices
+    if sorted(out) != sorted(order) or len(set(out)) != len(out):
+        return 0.0
+    return sum(excess(work, reader, ref, dense) for reader, ref, dense in uses(work, name, out.index(order[-1])))
+
+
+def uses(work: Workspace, name: str, axis: int) -> Iterator[tuple[Contract, Ref, str]]:
+    """The products that read a value, or what is made of it entry by entry; their operand, and its dense letter."""
+    waiting, seen = [(name, axis)], {name}
+    while waiting:
+        name, axis = waiting.pop()
+        for reader in work.readers.get(name, ()):
+            for ref in operands(reader):
+                if ref.name != name or len(set(ref.indices)) != len(ref.indices):
+                    continue
+                out, dense = reader.out, ref.indices[axis]
+                if is_elementwise(reader) and set(out.indices) == set(ref.indices):
+                    if out.name not in seen and len(seen) < MANY:
+                        seen.add(out.name)
+                        waiting.append((out.name, out.indices.index(dense)))
+                elif is_matrix_product(reader):
+                    yield reader, ref, dense
+
+
+def is_matrix_product(equation: Equation) -> TypeGuard[Contract]:
+    """Whether it is a product of two values, without brackets."""
+    if not isinstance(equation, Contract) or equation.brackets or len(equation.operands) != 2:
+        return False
+    return equation.operands[0].name != equation.operands[1].name
+
+
+def excess(work: Workspace, product: Contract, ref: Ref, dense: str) -> float:
+    """The multiplications that a product seems to do more than where BLAS is at its best."""
+    (left, right), kept = product.operands, product.out.indices
+    letters = {*left.indices, *right.indices}
+    own = [i for i in kept if (i in left.indices) != (i in right.indices)]
+    summed = letters - set(kept)
+    if not own or not summed:
+        return 0.0
+    if own[0] in right.indices:
+        left, right = right, left
+    first, second = (dense if side == ref else dense_letter(work, side) for side in (left, right))
+    multiplications = prod(work.shape(letters))
+    if prod(work.shape(summed | set(own))) <= SMALL:
+        return SLOW * multiplications * (first in summed and second in summed)
+    return TURNED * multiplications * (first != "" and first not in summed)
+
+
+def dense_letter(work: Workspace, side: Ref) -> str:
+    """The letter along which an operand lies densely; none if it will lie as serves best."""
+    if side.name in work.values:
+        return memory_order(work.values[side.name].named(side.indices))[-1:]
+    made = work.defining.get(side.name)
+    free = made is not None and is_matrix_product(made) and not batch_of(made)
+    return "" if free else side.indices[-1:]
+
+
+def batch_of(product: Contract) -> set[str]:
+    """The letters of both operands and of the result."""
+    left, right = product.operands
+    return {*left.indices} & {*right.indices} & {*product.out.indices}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, right_hand_side
 from ..notation.markup import Markup, text
 from ..notation.matrix_notation import matrix_text
-from .parts import BASE, through_window
-from .statements import Made
+from .statements import BASE, Made, through_window
 
 MATRIX_SIGNS = frozenset("·ᵀ⊙")
 OUT = "\0out"

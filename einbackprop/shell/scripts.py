@@ -19,9 +19,8 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, record
-from einbackprop.checking.evaluation import GRADIENTS, describe, place_of
 from einbackprop.checking.pages import MARK
-from einbackprop.checking.problems import Problem
+from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import Report
 from einbackprop.checking.resizing import told
 from einbackprop.checking.solving import solve
@@ -33,8 +32,7 @@ from einbackprop.derivation.gradients import as_loss, nested_by_path
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.expressions import Namespace, Reach, compiled, of_values, path_of, reach_of
-from einbackprop.shell.questions import Question, problem_of
+from einbackprop.shell.questions import Namespace, Question, Reach, compiled, of_values, path_of, problem_of, reach_of
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000

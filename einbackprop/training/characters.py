@@ -13,7 +13,7 @@ from einbackprop.core.files import opened, reason
 from einbackprop.errors import DataError, OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters, gpt, gpt_loss, initialize_gpt
-from einbackprop.training.task import Batches, Task, number, require_bounds
+from einbackprop.training.loop import Batches, Task, number, require_bounds
 
 LARGEST = 100_000_000  # bytes of a text
 WINDOWS = 128  # so many are measured at a time

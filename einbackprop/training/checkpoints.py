@@ -25,8 +25,7 @@ from einbackprop.core.files import opened, reason, replace_file, target_of
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import CheckpointError, EinbackpropError
 from einbackprop.layers.layer import Array
-from einbackprop.training.loop import Snapshot, start
-from einbackprop.training.task import Task
+from einbackprop.training.loop import Snapshot, Task, start
 
 FORMAT = "einbackprop checkpoint 1"
 DESCRIPTION = "checkpoint.json"

@@ -26,7 +26,7 @@ from einbackprop.networks import (
     mlp,
     mlp_loss,
 )
-from einbackprop.training.task import Task, number, require_bounds
+from einbackprop.training.loop import Task, number, require_bounds
 
 SIDE = 8
 CLASSES = 10

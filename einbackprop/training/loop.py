@@ -1,23 +1,108 @@
-"""The loop: a batch, its gradient, a step of AdamW.
+"""A task, what a network is trained to do, and the loop: a batch, its gradient, a step of AdamW.
 
-Where a training is left it can go on, and ends as if it had not stopped, to the last bit.
+Every gradient of a task is held against the loss itself, once, before it is trained with. Where a training is left it
+can go on, and ends as if it had not stopped, to the last bit.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core import nesting
-from einbackprop.errors import OptionError
+from einbackprop.core.visible import shown
+from einbackprop.errors import GradientError, OptionError
 from einbackprop.layers.layer import Array
+from einbackprop.layers.losses import cross_entropy
 from einbackprop.networks import Parameters
 from einbackprop.optimisers import State, adamw, start_adamw
 from einbackprop.plans.compilation import compile as compiled
 from einbackprop.plans.gradients import value_and_grad
-from einbackprop.training.task import Task, measured
+
+Batches = Sequence[tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do.
+
+    Attributes
+    ----------
+    name, unit
+        ``digits`` of ``images``.
+    settings
+        A dataclass of numbers and words, with `learning_rate`, `decay` and `seed`: all that the task was made from.
+    items
+        How many units a step takes.
+    steps, period
+        How many steps there are, and after how many something is measured and kept.
+    initialize
+        Draws the parameters.
+    loss
+        Of parameters and a batch: one number.
+    forward
+        Of parameters and inputs: the logits, with the classes first.
+    batch
+        The arrays of a step's number. What is drawn for them depends on the seed and on that number alone, so that a
+        training can go on where it was left.
+    trained, held
+        Inputs and labels of one shape that are measured after each period: some that are trained on, some held out.
+    test
+        All that is held out, for the end. Nothing is chosen by it.
+    """
+
+    name: str
+    unit: str
+    settings: Any
+    items: int
+    steps: int
+    period: int
+    initialize: Callable[[np.random.Generator], Parameters]
+    loss: Callable[..., Any]
+    forward: Callable[[Parameters, Array], Array]
+    batch: Callable[[int], tuple[Array, ...]]
+    trained: Batches
+    held: Batches
+    test: Batches
+
+
+def measured(forward: Callable[[Parameters, Array], Array], parameters: Parameters, batches: Batches) -> Array:
+    """Return the mean cross-entropy of batches of inputs and labels, and how often the likeliest class is the label."""
+    loss, right, count = 0.0, 0, 0
+    for inputs, label in batches:
+        z = forward(parameters, inputs)
+        loss += float(cross_entropy(z, label)) * len(label)
+        right += int(np.sum(np.argmax(z, axis=0) == label))
+        count += len(label)
+    return np.array([loss / count, right / count])
+
+
+def number(default: Any, least: float, most: float | None = None, limit: float = math.inf) -> Any:
+    """A field of settings that is a number, or a tuple of numbers, between bounds; no machine goes to the limit."""
+    return field(default=default, metadata={"least": least, "most": most, "limit": limit})
+
+
+def require_bounds(settings: Any) -> None:
+    """Refuse numbers outside their bounds, by the name of their option.
+
+    Raises
+    ------
+    OptionError
+    """
+    for item in fields(settings):
+        if "least" not in item.metadata:
+            continue
+        option = f"--{item.name.replace('_', '-')}"
+        value, least, most = getattr(settings, item.name), item.metadata["least"], item.metadata["most"]
+        for one in value if isinstance(value, tuple) else (value,):
+            if not (least <= one and (most is None or one <= most)):  # nan is neither
+                bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+                raise OptionError(f"{option} is {shown(one)}, but must be {bounds}")
+            if one > item.metadata["limit"]:
+                raise OptionError(f"{option} is {shown(one)}, but can be at most {item.metadata['limit']}")
+
 
 RISING = 20  # the rate rises for one of so many steps
 
@@ -146,3 +231,52 @@ class Training:
 def count(parameters: Any) -> int:
     """Return how many numbers the parameters are."""
     return sum(array.size for _, array in nesting.leaves(parameters))
+
+
+STEP = 1e-30
+WIDE, NARROW = 1e-9, 1e-3  # of the size of what is compared: float64 to the loss, float32 to float64
+NUDGE = 0.05  # biases start at 0, where relu of a blank corner has a kink
+
+
+def verify(task: Task) -> int:
+    """Compare each gradient with the slope of the loss, and return how many there are.
+
+    In float64 a complex step along a random direction in each array, L'(w)·v = Im L(w + ihv) / h (Squire and Trapp,
+    1998), sees any entry that is wrong, and shares no code with what derives gradients. The compiled float32 function
+    that training runs is then held against the float64 one.
+
+    Raises
+    ------
+    GradientError
+        If one is wrong.
+    """
+    rng = np.random.default_rng([task.settings.seed, 3])
+    start = task.initialize(rng)
+    narrow = narrowed(nesting.rebuild(start, lambda array: array + NUDGE * rng.standard_normal(array.shape)))
+    batch = task.batch(0)
+    parameters, data = widened(narrow), [widened(array) for array in batch]
+    gradient = value_and_grad(task.loss)(parameters, *data)[1]
+    trained = compiled(value_and_grad(task.loss), narrow, *batch)(narrow, *batch)[1]
+
+    places = list(nesting.leaves(parameters))
+    for path, array in places:
+        direction = rng.standard_normal(array.shape)
+        moved = nesting.replaced(parameters, path, array + 1j * STEP * direction)
+        slope = task.loss(moved, *data).imag / STEP
+        terms = nesting.get(gradient, path) * direction
+        require_close(path, slope, np.sum(terms), WIDE * np.sum(abs(terms)))
+        wide, used = nesting.get(gradient, path), nesting.get(trained, path)
+        require_close(path, 0.0, np.linalg.norm(wide - used), NARROW * np.linalg.norm(wide))
+    return len(places)
+
+
+def widened(value: Any) -> Any:
+    """The same numbers in float64; integers as they are."""
+    return nesting.rebuild(value, lambda array: array.astype(float) if array.dtype.kind == "f" else array)
+
+
+def require_close(path: nesting.Path, expected: Any, found: Any, tolerance: Any) -> None:
+    """Refuse a gradient that is off."""
+    if not abs(found - expected) <= tolerance:
+        name = nesting.label("parameters", path)
+        raise GradientError(f"the gradient by {name} is wrong: along a direction {found}, expected {expected}")

@@ -14,10 +14,8 @@ from einbackprop.errors import CheckpointError, OptionError
 from einbackprop.notation.console import say
 from einbackprop.training import characters, checkpoints, curves, digits
 from einbackprop.training.checkpoints import Checkpoint
-from einbackprop.training.loop import Snapshot, Training, count, start
-from einbackprop.training.progress import Moment, Shown, progress
-from einbackprop.training.task import Task, measured
-from einbackprop.training.verification import verify
+from einbackprop.training.curves import Moment, Shown, progress
+from einbackprop.training.loop import Snapshot, Task, Training, count, measured, start, verify
 
 INTERVAL = 0.1  # seconds from one moment that is shown to the next
 SMOOTHED = 50  # a mean of so many losses is shown

@@ -29,8 +29,7 @@ from einbackprop.plans.compilation import compile as compiled
 from einbackprop.plans.gradients import value_and_grad
 from einbackprop.training.characters import TextSettings, text_of, text_task
 from einbackprop.training.digits import DEFAULTS, DigitsSettings, digits_task
-from einbackprop.training.loop import start
-from einbackprop.training.task import Task
+from einbackprop.training.loop import Task, start
 
 ROUNDS = 21
 SECONDS = 0.01  # one timing lasts about this long
