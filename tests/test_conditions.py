@@ -16,7 +16,7 @@ from size_structures import RIGHT_AT_SIX, RIGHT_OF_EVERY_SIZE
 
 import einbackprop as eb
 from einbackprop.capture.tracer import record
-from einbackprop.diagnosis.proofs import MOST_RUNS
+from einbackprop.diagnosis.review import MOST_RUNS
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")

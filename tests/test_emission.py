@@ -39,7 +39,7 @@ from einbackprop.core.program import (
 )
 from einbackprop.derivation.accumulation import value_and_vjp, vjp
 from einbackprop.derivation.gradients import derive
-from einbackprop.emission.identifiers import identifier
+from einbackprop.emission.literals import identifier
 from einbackprop.emission.writing import source, wrapped
 from einbackprop.errors import NotationError
 from einbackprop.plans.gradients import grad

@@ -8,7 +8,7 @@ import pytest
 
 import einbackprop as eb
 from einbackprop.checking import naming
-from einbackprop.checking.joint import loss_place, without
+from einbackprop.checking.functions import loss_place, without
 from einbackprop.errors import ScriptError
 from einbackprop.shell.command import main
 

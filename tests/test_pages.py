@@ -13,9 +13,8 @@ import pytest
 from library import COLUMNS
 
 from einbackprop.checking import style, texts
-from einbackprop.checking.pages import page
 from einbackprop.checking.records import Finding, Gradient, Line
-from einbackprop.checking.reports import Report
+from einbackprop.checking.reports import Report, page
 from einbackprop.checking.solving import check
 from einbackprop.notation.display import READABLE, contrast, hue, readable_colour
 from einbackprop.shell.command import main

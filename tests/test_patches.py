@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from einbackprop.checking.patches import patch_of
 from einbackprop.checking.records import Finding
-from einbackprop.checking.source_edits import Text, rewritten
+from einbackprop.checking.source_edits import Text, patch_of, rewritten
 from einbackprop.shell.command import main
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from ..core.dimensions import Axis
 from ..core.program import multiply
 from . import expressions, terms
-from .comparing import compared, is_negative, is_not_zero
+from .conditions import WATCHER, asked_by_others
+from .expressions import compared, is_negative, is_not_zero
 from .failures import asks_numpy
 from .sizes import (
     UNTOLD,
@@ -34,7 +35,6 @@ from .sizes import (
     terms_of,
     told,
 )
-from .watching import WATCHER, asked_by_others
 
 LONGEST = 40  # of the words for a number that was lost
 

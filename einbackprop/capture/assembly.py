@@ -34,11 +34,11 @@ from ..core.program import (
     multiply,
     operands,
 )
+from .arguments import Returned
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Run, bound_by
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
-from .returning import Returned
 from .samples import Sight, dimension_of_samples
 from .sized import Sized
 from .sizes import told

@@ -10,7 +10,7 @@ from weakref import ref
 from ..core.program import Source
 from ..core.spelling import Spelling
 from .memory import At, Slice, View, Window
-from .sites import Statement
+from .probes import Statement
 
 if TYPE_CHECKING:
     from .recorder import Recorder

@@ -1,19 +1,25 @@
 """What a trace met on its way: conditions on values and on sizes, each in the user's words with its line.
 
 A trace follows one way through the code. What is proved of it holds where the conditions on that way go as they went.
+The watcher of the trace that is going on is told of them, if the user's code has asked.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..core.dimensions import Axis
 from ..core.program import Source
 from ..core.syntax import parse_python
+from ..world.ownership import PACKAGE, is_users
+from .terms import Terms
 
 Kind = Literal["values", "sizes", "rounds", "taken", "caught", "given", "written", "divides", "counted", "frozen"]
 SHOWN = 60  # characters of a line that are shown
@@ -157,3 +163,29 @@ def assumed(met: Sequence[Condition]) -> tuple[str, ...]:
     rest = [c for c in met if not c.freezes][LISTED - 1 :]
     lines = sorted({c.source.line for c in rest if c.source})
     return (*told[: LISTED - 1], f"{len(rest)} more conditions went as here, in lines {', '.join(map(str, lines))}")
+
+
+class Watcher(Protocol):
+    """What is told of how sizes are used: the recorder of the trace that is going on."""
+
+    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
+        """A condition was met."""
+
+    def prints(self) -> bool:
+        """Whether the statement that is being run only prints."""
+
+    def expression(self, of: tuple[Terms, ...], size: int, made: Terms | None, parts: tuple[Axis, ...]) -> Axis:
+        """The axis whose size is an expression of others."""
+
+
+WATCHER: ContextVar[Watcher | None] = ContextVar("WATCHER", default=None)
+
+
+@functools.cache
+def _is_ours(file: str) -> bool:
+    return file.startswith(str(PACKAGE)) and not is_users(file)
+
+
+def asked_by_others() -> bool:
+    """Whether what called the caller is code of the user's, or of NumPy's or Python's on its behalf."""
+    return not _is_ours(sys._getframe(2).f_code.co_filename)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.spelling import CALL, CHAIN, INNER, LITERAL, NAME
-from .sites import Read, Site, Statement, Target
+from .probes import Read, Site, Statement, Target
 from .statements import Statements
 
 PROBES = ("enters", "opens", "starts", "round", "read", "made", "operand", "returned", "ends", "caught")

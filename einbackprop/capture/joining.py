@@ -15,8 +15,8 @@ import numpy as np
 from ..core.dimensions import Axis
 from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
 from .arithmetic import evenly, size_of
-from .comparing import goes_without_saying
 from .creation import axis_of_size
+from .expressions import goes_without_saying
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder

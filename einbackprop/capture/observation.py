@@ -15,10 +15,9 @@ from ..core.spelling import CALL, INNER
 from ..world.ownership import is_users
 from .bindings import Held, Run, Seen
 from .memory import View, is_traced
-from .probes import FAR, Probes, entries, items_of, name_of_key
+from .probes import FAR, Probes, Read, Statement, entries, items_of, name_of_key
 from .recompilation import with_probes
 from .recorder import Recorder
-from .sites import Read, Statement
 from .sizes import named_axis
 from .statements import statements_of
 

@@ -1,9 +1,13 @@
-"""Probes: what the calls in the code of a function of the user's tell of it while it runs."""
+"""Probes: what the calls in the code of a function of the user's tell of it while it runs.
+
+A site says what a probe stands for: a statement, what it binds, or an expression that it reads.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +15,104 @@ import numpy as np
 
 from .arithmetic import Measured
 from .memory import is_traced
-from .sites import Read, Site, Statement, Target
 from .sizes import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a statement binds.
+
+    Attributes
+    ----------
+    text : str
+        As it stands in the code.
+    label : str
+        What a person calls it: the name, the attribute, the name of the container.
+    path : tuple of int
+        Where it stands in the tuple on the left.
+    name : bool
+        Whether it is a plain name.
+    base, key : int
+        The reads of what an entry or an attribute belongs to, and of the entry's key; -1 where there is none.
+    last : bool
+        Whether it is the last entry of a list, which ``append`` adds.
+    """
+
+    text: str
+    label: str
+    path: tuple[int, ...] = ()
+    name: bool = True
+    base: int = -1
+    key: int = -1
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A statement of the user's: where it stands, what it says, and what it binds.
+
+    Attributes
+    ----------
+    kind : str
+        The class of its syntax tree: ``Assign``, ``AugAssign``, ``Return``, ``For``, …
+    operator : str
+        Of an augmented assignment: ``-=``.
+    operand : str
+        What stands on the right of an augmented assignment.
+    loops : tuple of int
+        The places of the loops around it among the sites of its function.
+    """
+
+    file: str
+    function: str
+    line: int
+    column: int
+    code: str
+    kind: str
+    targets: tuple[Target, ...] = ()
+    operator: str = ""
+    operand: str = ""
+    loops: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """An expression that is read.
+
+    Attributes
+    ----------
+    text : str
+        As it stands in the code, in parentheses where an index could not follow it.
+    rank : int
+        As that of a ``Spelling``.
+    label : str
+        What a person calls it, where it has a name.
+    whole : bool
+        Whether what a container holds is read with it.
+    bound : str
+        The name that it binds, as ``(n := x)`` does.
+    kept : bool
+        Whether it is what a target belongs to, or a key.
+    owner, key : str and int
+        Of an entry that is picked by what a comprehension or a lambda binds: what it belongs to, and the read of its
+        key.
+    inner : bool
+        Whether a longer expression goes on with it, as ``x.T`` does with ``x``.
+    """
+
+    text: str
+    rank: int
+    label: str = ""
+    whole: bool = False
+    bound: str = ""
+    kept: bool = False
+    owner: str = ""
+    key: int = -1
+    inner: bool = False
+
+
+Site = Statement | Read
+
 
 if TYPE_CHECKING:
     from .bindings import Run
@@ -67,7 +167,7 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
 
 
 class Probes:
-    """What the probes in the code of one file call; ``sites`` says what their numbers stand for."""
+    """What the probes in the code of one file call; its ``sites`` say what their numbers stand for."""
 
     def __init__(self, observer: Observer, sites: tuple[Site, ...]) -> None:
         self._observer, self._sites = observer, sites

@@ -13,7 +13,7 @@ from types import CodeType
 
 from ..core.syntax import ONE_AT_A_TIME, parse_python
 from .instrumentation import MARK, Prober
-from .sites import Site
+from .probes import Site
 from .statements import statements_of, statements_of_text
 
 FUTURE = 0x1FE0000  # the flags of a code's `from __future__` imports

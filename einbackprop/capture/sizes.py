@@ -12,7 +12,7 @@ import numpy as np
 from ..core.dimensions import Axis
 from ..core.program import Number, exact
 from . import terms
-from .watching import WATCHER
+from .conditions import WATCHER
 
 Powers = terms.Powers
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..errors import TraceError
 from .arithmetic import lost, size_of
+from .conditions import asked_by_others
 from .dispatch import apply_function, apply_ufunc
 from .indexing import get_item
 from .memory import View, is_traced, require_plain, settled
 from .pointwise import cast
 from .selections import Selection
 from .sizes import deeper, product_of_sizes, rounds
-from .watching import asked_by_others
 from .writing import set_item, write_flat
 
 METHODS = frozenset({

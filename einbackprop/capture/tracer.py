@@ -22,19 +22,17 @@ from ..core.program import Program
 from ..errors import EinbackpropError, TraceError
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
-from .arguments import Arguments
+from .arguments import Arguments, Returned
 from .assembly import Lettering, assemble
 from .bindings import Binding
-from .conditions import Condition, assumed
+from .conditions import WATCHER, Condition, assumed
 from .failures import failed, located
 from .memory import View, is_traced
 from .namespace import Function, Module, builtins_for, math_for, numpy_for
 from .observation import Observer
 from .recorder import Note, Recorder
-from .returning import Returned
 from .traced import Traced
 from .verification import verified
-from .watching import WATCHER
 
 
 class StandIns:

@@ -1,20 +1,203 @@
-"""The report of a check: as data, as text, as JSON, as a page."""
+"""The report of a check: as data, as text, as JSON, and as one page of HTML, the user's code beside its formulas.
 
+The page needs no script, and nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
 import json
-from collections.abc import Sequence
+import linecache
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from einbackprop.checking import texts
-from einbackprop.checking.pages import page, part_of_page
 from einbackprop.checking.records import Finding, Grade, Gradient, Line, Verdict
+from einbackprop.checking.style import DARK, LETTERS_DARK, LETTERS_LIGHT, LIGHT, STYLE
 from einbackprop.checking.texts import wrapped
 from einbackprop.core.faults import InternalFault, collecting, contained
 from einbackprop.core.program import Dimension
-from einbackprop.core.visible import in_json, visible
+from einbackprop.core.visible import in_html, in_json, visible
 from einbackprop.errors import GradientError
-from einbackprop.notation.display import on_terminal
+from einbackprop.notation.display import on_terminal, readable_colour
+from einbackprop.notation.markup import Markup, mathml
+
+MARK = '<meta name="generator" content="einbackprop"/>'
+"""What shows that a page is one of ours."""
+
+BETWEEN = 4  # lines of the user's file between two that were judged: so many are shown, more are left out
+GAP = '<div class="line gap"><span class="number">⋮</span></div>'
+SIGNS = {"right": "✓", "proved": "✓", "wrong": "✗", "follows": "↳", "kink": "?", "undecided": "?"}
+
+
+def page(
+    gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
+    dimensions: Sequence[Dimension], faults: Sequence[InternalFault] = (),
+) -> str:  # fmt: skip
+    """The whole page, well-formed as XML too."""
+    title = in_html(f"{texts.headline(gradients)} · einbackprop")
+    part = part_of_page(gradients, lines, findings, assumptions, dimensions, faults)
+    return (
+        '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
+        f"{MARK}"
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        '<meta name="color-scheme" content="light dark"/>'
+        f"<title>{title}</title></head>\n<body>{part}"
+        "</body></html>\n"
+    )
+
+
+def part_of_page(
+    gradients: Sequence[Gradient], lines: Sequence[Line], findings: Sequence[Finding], assumptions: Sequence[str],
+    dimensions: Sequence[Dimension], faults: Sequence[InternalFault] = (),
+) -> str:  # fmt: skip
+    """What stands in the page, with its style, as a notebook shows it."""
+    letters = [letter for d in dimensions for letter in d.letters]
+    general = [item for item in findings if item.line is None]
+    rests = "".join(f"<li>{in_html(text)}</li>" for text in assumptions)
+    with collecting() as met:
+        rows = contained("the lines on the page", lambda: list(listings(lines, findings)), [])
+        shown = [
+            contained("the style of the page", partial(style, letters), ""), '<article class="einbackprop-report">',
+            header(gradients), *(f'<p class="remark">{in_html(item.message)}</p>' for item in general),
+            contained("the letters on the page", partial(legend, dimensions), ""), *rows,
+        ]  # fmt: skip
+    failed = "".join(f'<p class="remark">{in_html(str(fault))}</p>' for fault in (*faults, *met))
+    foot = f"<footer><h2>What this rests on</h2><ul>{rests}</ul></footer>" if rests else ""
+    return "".join([*shown, failed, foot, "</article>"])
+
+
+def style(letters: Sequence[str]) -> str:
+    """The style, with a colour for each letter in a light and in a dark scheme."""
+
+    def colours(background: str, scheme: str) -> str:
+        named = (f"--of-{letter}:{readable_colour(letter, background)}" for letter in letters)
+        return scheme + ";".join(named)
+
+    light, dark = colours(LETTERS_LIGHT, LIGHT), colours(LETTERS_DARK, DARK)
+    root = ".einbackprop-report"
+    return (
+        f"<style>{root}{{{light}}}@media (prefers-color-scheme:dark){{{root}{{{dark}}}}}{STYLE}</style>"
+    )
+
+
+def header(gradients: Sequence[Gradient]) -> str:
+    """The verdict on all, and on each."""
+    verdict, _, rest = texts.headline(gradients).partition(": ")
+    kind = verdict if verdict in SIGNS else "undecided"
+    rows = "".join(gradient_row(item) for item in gradients)
+    notes = "".join(f'<p class="note">{in_html(note)}</p>' for note in texts.notes(gradients))
+    named = f" {in_html(rest)}" if rest else ""
+    return (
+        f'<header><h1 class="{kind}"><span class="sign">{SIGNS[kind]}</span> {in_html(verdict)}'
+        f"<small>{named}</small></h1><table>{rows}</table>{notes}</header>"
+    )
+
+
+def gradient_row(item: Gradient) -> str:
+    """A gradient: its name, shape and verdict, and how far it is off."""
+    word = texts.verdict_text(item)
+    return (
+        f'<tr class="{item.verdict}"><th scope="row"><code>{in_html(item.name)}</code></th>'
+        f"<td>{in_html(texts.shape_text(item))}</td><td><b>{SIGNS[item.verdict]} {word}</b></td>"
+        f"<td>{in_html(texts.error_text(item))}</td></tr>"
+    )
+
+
+def legend(dimensions: Sequence[Dimension]) -> str:
+    """What each letter ranges over."""
+    parts = []
+    for d in dimensions:
+        letters = ", ".join(f'<i style="color:{colour(letter)}">{in_html(letter)}</i>' for letter in d.letters)
+        parts.append(f"<span>{letters} = {d.size}{in_html(f' ({d.name})' if d.name else '')}</span>")
+    return f'<p class="letters">{" ".join(parts)}</p>' if parts else ""
+
+
+def colour(letter: str) -> str:
+    """The colour of a letter, which the style defines for either scheme."""
+    return f"var(--of-{letter})"
+
+
+def listings(lines: Sequence[Line], findings: Sequence[Finding]) -> Iterator[str]:
+    """The lines of each file, every mistake under its line."""
+    told = [item for item in findings if item.line is not None]
+    files = dict.fromkeys([line.file for line in lines] + [item.file or "" for item in told])
+    names = texts.names_of(files)
+    for file in files:
+        judged = {line.line: line for line in lines if line.file == file}
+        mistakes = [item for item in told if item.file == file]
+        numbers = sorted({*judged, *(item.line for item in mistakes if item.line is not None)})
+        shown = with_between(numbers)
+        indent = indentation(file, shown)
+        rows: list[str] = []
+        for number in shown:
+            here = [item for item in mistakes if item.line == number]
+            rows.append(GAP if number is None else line_row(file, number, judged.get(number), here, indent))
+            rows += [mistake(item) for item in here if number is not None]
+        yield f'<section><h2>{in_html(names[file])}</h2><div class="lines">{"".join(rows)}</div></section>'
+
+
+def with_between(numbers: Sequence[int]) -> list[int | None]:
+    """The lines that are shown: those that were judged, and the few that stand between two; None for more of them."""
+    shown: list[int | None] = list(numbers[:1])
+    for before, number in itertools.pairwise(numbers):
+        few = number - before - 1 <= BETWEEN
+        shown += [*range(before + 1, number), number] if few else [None, number]
+    return shown
+
+
+def indentation(file: str, numbers: Sequence[int | None]) -> int:
+    """How far all the lines that are shown stand to the right."""
+    lines = [linecache.getline(file, number).expandtabs() for number in numbers if number is not None]
+    return min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+
+
+def line_row(file: str, number: int, line: Line | None, mistakes: Sequence[Finding], indent: int) -> str:
+    """A line of the user's code, its formula beside it, and what it is."""
+    code = linecache.getline(file, number).expandtabs().rstrip()[indent:] or (line.code if line else "")
+    if line is None:
+        return code_row(number, code, "wrong" if mistakes else "other", "", "")
+    told = any(item.yours for item in mistakes)  # the mistake below has the formula
+    meaning = line.meaning if "∂" in line.meaning else ""  # what a line of the forward is its name says
+    shown = "" if told else formula(line.markup, line.equation)
+    return code_row(number, code, "wrong" if mistakes else line.verdict, shown, meaning)
+
+
+def code_row(number: int, code: str, verdict: str, shown: str, meaning: str) -> str:
+    """One row: the number, the code, the formula with its meaning."""
+    title = f' title="{verdict}"' if verdict in SIGNS else ""
+    sign = f'<span class="sign"{title}>{SIGNS.get(verdict, "")}</span>'
+    said = f'<span class="meaning">{in_html(meaning)}</span>' if meaning else ""
+    math = f'<div class="math">{shown}{said}</div>' if shown or said else ""
+    return (
+        f'<div class="line {verdict}"><span class="number">{number}{sign}</span>'
+        f"<code>{in_html(code)}</code>{math}</div>"
+    )
+
+
+def mistake(item: Finding) -> str:
+    """What is wrong on the line above, and what to write instead."""
+    rows = []
+    if item.write:
+        rows.append(f'<dt>write</dt><dd class="write"><code>{in_html(item.write)}</code></dd>')
+    for name, text, markup in (
+        ("yours", item.yours, item.yours_markup), ("expected", item.expected, item.expected_markup)
+    ):  # fmt: skip
+        if text:
+            equation, _, einsum = text.partition("\n")
+            code = f"<code>{in_html(einsum)}</code>" if einsum else ""
+            rows.append(f'<dt>{name}</dt><dd class="{name}">{formula(markup, equation)}{code}</dd>')
+    listed = f"<dl>{''.join(rows)}</dl>" if rows else ""
+    return f'<div class="mistake" role="note"><p>{in_html(item.message)}</p>{listed}</div>'
+
+
+def formula(markup: Markup, equation: str) -> str:
+    """A formula as MathML, or as text where there is no markup."""
+    plain = f"<code>{in_html(equation)}</code>"
+    return contained("a formula on the page", partial(mathml, markup, colour), plain) if markup else plain
+
 
 SCHEMA = 1
 """The version of the JSON: it grows when a field goes, or means something else; fields may be added within one."""

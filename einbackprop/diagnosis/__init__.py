@@ -10,5 +10,5 @@ Program repair: `vocabulary` has the edits that people's mistakes call for, `try
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
 mistake; `writing` puts an edit into the text.
 What is read: `cotangents` are the gradients of everything in the loss (`evaluation`), `lines` the formulas of the
-backward, `review` compares and proves (`pairs`, `proofs`, `guards`).
+backward, `review` compares and proves (`pairs`, `guards`).
 """

@@ -29,7 +29,7 @@ from ..core.program import (
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
 from ..errors import ShapeError
-from .identifiers import Identifiers
+from .literals import Identifiers
 
 Dtype = np.dtype[Any]
 

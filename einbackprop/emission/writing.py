@@ -21,8 +21,7 @@ from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
 from ..notation.numerals import code
 from . import unpacking
-from .identifiers import RESERVED, Identifiers
-from .literals import comment, literal
+from .literals import RESERVED, Identifiers, comment, literal
 from .scope import Scope, swapped_widths, value_dtypes
 from .statements import write
 

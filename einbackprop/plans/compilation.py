@@ -21,9 +21,9 @@ from .cache import Running
 from .dtypes import value_dtypes, weak_values
 from .gradients import Gradient, number_dtypes
 from .interface import Interface, Orders, orders_of, require_orders, squeezed
-from .labels import label_ranges, test_of
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
+from .picking import label_ranges, test_of
 
 
 def compile(

@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 
 from . import pointwise
-from .copies import Copy
 from .views import View, has_unit_stride, is_joined, memory_order
-from .workspace import Slot, Workspace
+from .workspace import Copy, Slot, Workspace
 
 CALL = 400.0
 """Nanoseconds that one more call costs."""

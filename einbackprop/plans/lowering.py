@@ -17,16 +17,14 @@ from ..notation.index_notation import equation_text
 from . import placing, pointwise, reductions, regions
 from .assembly import Loop, Source, Step, compiled
 from .contractions import contract, scatter_into
-from .dtypes import value_dtypes, weak_values
+from .dtypes import value_dtypes, weak_values, widened
 from .interface import Interface
-from .labels import computed_ranges
 from .patterns import at_positions, axes_of, form_of
-from .picking import is_scattered
+from .picking import computed_ranges, is_scattered
 from .preparation import prepared
 from .regions import Region
 from .sharing import share
 from .views import View
-from .widening import widened
 from .workspace import Workspace, number_of
 
 

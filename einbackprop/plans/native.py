@@ -22,11 +22,11 @@ from . import native_numba, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes
 from .interface import Interface
-from .labels import computed_ranges
 from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
+from .picking import computed_ranges
 from .placing import Stacks
 from .views import Root, View
 from .workspace import Workspace

@@ -16,9 +16,8 @@ from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, P
 from .assembly import safe
 from .contractions import kind_of
 from .native_functions import converted, expression, number
-from .native_groups import Group, kinds_of
+from .native_groups import Group, Nest, kinds_of, nests_of
 from .native_kernel import Kernel, Stored, dense_steps, kind
-from .native_nests import Nest, nests_of
 from .views import Dtype, View, is_dense
 from .workspace import Workspace, number_of
 

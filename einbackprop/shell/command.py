@@ -322,7 +322,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _show_patch(report: "Report") -> None:
     """Print the patch alone; the verdicts, and what could not be put into it, go to standard error."""
-    from einbackprop.checking.patches import patch_of
+    from einbackprop.checking.source_edits import patch_of
 
     patch = patch_of(report.findings)
     say_exactly(patch.text, patch.data)

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, record, record_pair
-from einbackprop.checking import joint, naming
+from einbackprop.checking import naming
+from einbackprop.checking.functions import gradients_in, loss_in, loss_place
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
@@ -248,8 +249,8 @@ def _both(question: Question, names: Namespace, script: str) -> Problem:
     """The problem of one expression that gives a loss and its gradients."""
     copied = _copied(question, names, script, {"--both": question.both})
     both, source = copied.functions[0], copied.reach.sources[0]
-    place = joint.loss_place(called(Runner(copied.world, both), copied.state, "--both"), source)
-    loss, grads = joint.loss_in(both, place), joint.gradients_in(both, place)
+    place = loss_place(called(Runner(copied.world, both), copied.state, "--both"), source)
+    loss, grads = loss_in(both, place), gradients_in(both, place)
     return _problem(copied, loss, grads, source, naming.AllBut(source, place))
 
 

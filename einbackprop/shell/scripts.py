@@ -19,10 +19,9 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, record
-from einbackprop.checking.pages import MARK
+from einbackprop.checking.elsewhere import told
 from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
-from einbackprop.checking.reports import Report
-from einbackprop.checking.resizing import told
+from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
 from einbackprop.core.files import opened, reason, replace_file, require_replaceable
 from einbackprop.core.syntax import parse_python

@@ -18,9 +18,8 @@ import numpy as np
 from ..core.progress import tick
 from . import arrays, builtin, classes, library, modules, others
 from .calls import attempt, give_own_classes
-from .mentions import DYNAMIC, mentioned
 from .namespaces import Names, Namespace, is_dunder, name_refusal
-from .ownership import is_users_class, is_users_function, is_users_module
+from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
 from .refusals import Refused
 from .snapshots import EMPTY, Snapshot, content_of
 

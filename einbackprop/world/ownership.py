@@ -1,4 +1,4 @@
-"""Whose code something is: the user's, ours, Python's, or an installed package's."""
+"""Whose code something is, the user's, ours, Python's, or an installed package's, and which names it can look up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import sys
 import sysconfig
 from pathlib import Path
-from types import FunctionType, ModuleType, NoneType
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 import numpy as np
@@ -78,3 +78,26 @@ def is_active(kind: Any) -> bool:
     values = [member._value_ for member in kind.__members__.values()]
     return any(isinstance(m, FunctionType) and is_users_function(m) for m in methods) or not all(
         isinstance(value, int | float | complex | str | bytes | NoneType) for value in values)  # fmt: skip
+
+
+DYNAMIC = frozenset({"globals", "vars", "eval", "exec", "locals", "__dict__", "__globals__"})
+"""Names by which code gets at a namespace as a whole."""
+
+
+@functools.lru_cache(maxsize=8192)
+def mentioned(code: CodeType) -> frozenset[str]:
+    """The names of globals and attributes in some code, and in the code inside it; words in strings count too.
+
+    ``getattr(module, "x")`` mentions x.
+    """
+    found: set[str] = set()
+    pending = [code]
+    while pending:
+        inner = pending.pop()
+        found.update(inner.co_names)
+        for constant in inner.co_consts:
+            if isinstance(constant, CodeType):
+                pending.append(constant)
+            elif isinstance(constant, str) and constant.isidentifier():
+                found.add(constant)
+    return frozenset(found)
