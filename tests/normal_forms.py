@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
-from einbackprop.proof.comparison import Comparison, Sums, right_side
+from einbackprop.proof.correspondence import Comparison, Sums, right_side
 from einbackprop.proof.expansion import Expansion
 from einbackprop.proof.polynomials import Context, Terms
 from einbackprop.proof.proving import Prover, declare

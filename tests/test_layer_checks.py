@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import einbackprop as eb
-from einbackprop.checking.gradient_places import is_gradient_of
+from einbackprop.checking.matching import is_gradient_of
 from einbackprop.checking.reports import Report
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.command import main

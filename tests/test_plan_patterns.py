@@ -18,7 +18,7 @@ from einbackprop.core.program import Program
 from einbackprop.derivation.accumulation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
-from einbackprop.plans import blocks, contractions, spreading, windowing
+from einbackprop.plans import blocks, contractions, products, spreading
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.plans.preparation import paired
 from einbackprop.plans.stacking import Stacking
@@ -51,7 +51,7 @@ def convolutions(draw: Any) -> tuple[Program, list[np.ndarray]]:
 def blocks_of(cached: int, added: float) -> Iterator[None]:
     """Small arrays are taken as large ones; ``added`` is what adding to a place costs."""
     with (
-        patch.multiple(blocks, LONG=0, CACHED=cached), patch.object(windowing, "NARROW", 1),
+        patch.multiple(blocks, LONG=0, CACHED=cached), patch.object(products, "NARROW", 1),
         patch.object(contractions, "FILLED", 0), patch.object(spreading, "ADDED", added),
     ):  # fmt: skip
         yield

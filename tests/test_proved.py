@@ -32,7 +32,7 @@ from einbackprop.core.program import (
 )
 from einbackprop.errors import EinbackpropError
 from einbackprop.proof.brackets import LABELS_IN_RANGE
-from einbackprop.proof.comparison import Comparison
+from einbackprop.proof.correspondence import Comparison
 from einbackprop.proof.proving import Prover
 
 MANY = 4 * settings.default.max_examples if settings.default else 200

@@ -16,7 +16,7 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace, record, record_pair
 from einbackprop.checking.drawing import role
-from einbackprop.checking.gradient_places import Where, collected, places_of
+from einbackprop.checking.matching import Where, collected, places_of
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
 from einbackprop.core.nesting import Number, Path, duplicate, get, label, leaves
 from einbackprop.core.visible import shown

@@ -1,4 +1,9 @@
-"""Which of the arrays that a gradients function returned is the gradient of what."""
+"""Which of the arrays that a gradients function returned is the gradient of what.
+
+After a backward has run, gradients are in what it returned, or left on objects under names such as ``dW``.
+"""
+
+from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -8,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking import naming
-from einbackprop.core.nesting import Path, label, leaves
+from einbackprop.core.nesting import Path, get, label, leaves
+from einbackprop.core.visible import shown
+from einbackprop.errors import ScriptError
 
 Found = list[tuple[Path, Any]]
 
@@ -145,3 +152,134 @@ def _is_plain_list(result: Any) -> bool:
     if not isinstance(result, (list, tuple)):
         return False
     return all(isinstance(item, (int, float)) or _is_plain_list(item) for item in result)
+
+
+Where = dict[str, tuple[bool, Path]]
+"""By target name: whether the gradient was left in the state, and its path there, or in what was returned."""
+
+WORDS = frozenset({"grad", "grads", "gradient", "gradients", "d", "g"})
+"""What a holder of gradients is called, or a gradient beside its ``data``."""
+
+
+def places_of(
+    returned: Any, state: Any, targets: Sequence[Target], source: Any, label: Callable[[Path], str]
+) -> Where:
+    """Find the gradient of each target.
+
+    Parameters
+    ----------
+    returned, state
+        What backward returned, and the state that it left behind.
+    source
+        The function whose return statement gives names.
+    label
+        Writes a path in the state as the user would.
+
+    Returns
+    -------
+    dict
+        Empty where what was returned has them all.
+
+    Raises
+    ------
+    ScriptError
+        There is none for a target, or there are several that differ.
+    """
+    whole = _matched(returned, targets, source)
+    is_whole = not whole.unclear and all(target.name in whole.values for target in targets)
+    if is_whole and _is_named(returned, targets, source):
+        return {}
+    left = {target.name: place for target in targets if (place := _left(state, target, targets, label)) is not None}
+    if not left and (is_whole or (whole.values and not whole.unclear)):
+        return {}  # the check says which are missing
+    others = [target for target in targets if target.name not in left]
+    matching = _matched(returned, others, source) if others else Matching()
+    paths = {id(leaf): path for path, leaf in leaves(returned)}
+    values = {} if matching.unclear else matching.values
+    absent = [target.name for target in others if id(values.get(target.name, values)) not in paths]
+    if absent and is_whole:
+        return {}
+    if absent:
+        raise ScriptError(_not_found(absent, returned))
+    where: Where = {name: (True, place) for name, place in left.items()}
+    return where | {name: (False, paths[id(value)]) for name, value in values.items()}
+
+
+def collected(returned: Any, state: Any, where: Where) -> Any:
+    """The gradients by target name, or what was returned, where that is all."""
+    if not where:
+        return returned
+    return {name: get(state if is_left else returned, path) for name, (is_left, path) in where.items()}
+
+
+def _matched(returned: Any, targets: Sequence[Target], source: Any) -> Matching:
+    if returned is None:
+        return Matching(unclear=True)
+    return match(returned, targets, lambda count: naming.returned(source, count), lambda: np.nan)
+
+
+def _is_named(returned: Any, targets: Sequence[Target], source: Any) -> bool:
+    """Whether what was returned has names, and a gradient of each target among them."""
+    found = list(leaves(returned))
+    if any(isinstance(step, str) for path, _ in found for step in path):
+        return True
+    names = naming.returned(source, len(found)) or ()
+    known = {name for spelled in names for name in naming.gradient_of(spelled)}
+    return all(target.name in known for target in targets)
+
+
+def _left(state: Any, target: Target, targets: Sequence[Target], label: Callable[[Path], str]) -> Path | None:
+    """The one place in the state that is called the gradient of a target; None where there is none.
+
+    A holder of the same name with other steps is taken if no other has just the target's steps.
+    """
+    own = {other.path for other in targets}
+    found = [(path, leaf) for path, leaf in leaves(state) if path not in own]
+    arrays = {path: leaf for path, leaf in found if isinstance(leaf, np.ndarray | np.floating)}
+    for is_strict in (True, False):
+        called = [path for path in arrays if is_gradient_of(path, target.path, is_strict)]
+        fitting = [path for path in called if np.shape(arrays[path]) == target.shape] or (called if is_strict else [])
+        if len({id(arrays[path]) for path in fitting}) > 1:
+            raise ScriptError(f"the gradient of {target.name} may be {' or '.join(map(label, fitting))}: --grads says "
+                              "which, or grads= in Python")
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def is_gradient_of(path: Path, target: Path, is_strict: bool = True) -> bool:
+    """Whether a path is spelled as that of the gradient of what is at another: alike but for ``d``, ``grad``.
+
+    Unless it must be so strictly, the word ``grads`` may stand where the target has another word.
+
+    >>> is_gradient_of(("net", "dW"), ("net", "W")), is_gradient_of(("net", "grads", "W"), ("net", "W"))
+    (True, True)
+    >>> is_gradient_of(("net", "W", "grad"), ("net", "W", "data"), is_strict=False)
+    True
+    """
+    return path != target and _is_spelled_so(path, target, is_strict)
+
+
+def _is_spelled_so(path: Path, target: Path, is_strict: bool) -> bool:
+    if not path or not target:
+        return not path and not target
+    step, wanted = path[0], target[0]
+    plain = step.lstrip("_") if isinstance(step, str) else step
+    alike = step == wanted or (isinstance(plain, str) and wanted in naming.gradient_of(plain))
+    if alike and _is_spelled_so(path[1:], target[1:], is_strict):
+        return True
+    if isinstance(plain, str) and plain.lower() in WORDS:
+        if _is_spelled_so(path[1:], target, is_strict):
+            return True
+        return not is_strict and isinstance(wanted, str) and _is_spelled_so(path[1:], target[1:], is_strict)
+    return False
+
+
+def _not_found(names: Sequence[str], returned: Any) -> str:
+    """What is missing, what there is, and what to do."""
+    count = sum(1 for _, leaf in leaves(returned) if isinstance(leaf, np.ndarray | np.number | float))
+    arrays = "1 array" if count == 1 else f"{count} arrays"
+    what = "nothing" if returned is None else arrays if count else shown(returned)
+    name = names[-1].rpartition(".")[2]
+    return (f"no gradient was found for {', '.join(names)}: backward returned {what}, and left none under a name such "
+            f"as d{name}; --grads says where it is, or grads= in Python")

@@ -22,9 +22,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..core.fingerprints import fingerprint
 from ..core.program import ONE, Contract, Factor, Input, Map, Program, Ref, Sum, operands
-from ..core.simplification import is_view, plus, seen_through, simplify
+from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
 from ..core.workspace import Workspace, is_complex
 from ..errors import DerivationError
 from .differential import Term, differential, flows

@@ -31,7 +31,7 @@ from einbackprop.diagnosis.guards import guards, sentence, without
 from einbackprop.diagnosis.lines import Lines, lines_of_backward
 from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
 from einbackprop.errors import DerivationError, EinbackpropError, UndecidedError
-from einbackprop.proof.comparison import Comparison, Sums
+from einbackprop.proof.correspondence import Comparison, Sums
 from einbackprop.proof.proving import Prover
 
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second

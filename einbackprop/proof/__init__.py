@@ -5,5 +5,5 @@ and value comes out, with what that rests on.
 equation, of atoms in one normal form: `polynomials` multiplies and renames, `canonical` names the indices of an atom,
 `summation` sums over them, `brackets` are the zeros and ones of positions and comparisons, `functions` are pointwise
 ones, by the laws of powers, exponentials and logarithms in `identities`. Equal forms are a proof. `proving` proves long
-programs by way of values between, those that have the same numbers; `comparison` is what was found.
+programs by way of values between, those that have the same numbers.
 """

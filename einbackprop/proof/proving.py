@@ -21,8 +21,7 @@ from ..core.letters import letters_of
 from ..core.program import Opaque, Program, operands
 from ..errors import EinbackpropError, UndecidedError
 from .canonical import Index, dimension_of, index
-from .comparison import EVERY_SIZE, Comparison, Sums, right_side
-from .correspondence import ONE_SIZE, indices_of, number_dimensions
+from .correspondence import EVERY_SIZE, ONE_SIZE, Comparison, Sums, indices_of, number_dimensions, right_side
 from .expansion import Expansion
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
 
