@@ -12,12 +12,10 @@ import numpy as np
 from ..core import nesting
 from ..core.nesting import DEEPEST, too_deep
 from ..core.program import Contract
-from .arithmetic import size_of
+from . import arithmetic, pointwise, sizes
 from .memory import View, is_traced, laid_out, require_plain
-from .pointwise import lift
 from .recorder import Recorder
 from .selections import Selection
-from .sizes import is_measured
 
 PLAIN = (np.ndarray, nesting.Number, np.memmap)
 KINDS = "fiucb"
@@ -86,7 +84,7 @@ class Arguments:
         if position not in self._sizes:
             axis = self.recorder.dimensions.new(number, self._labels[position])
             axis.place = self._labels[position]
-            self._sizes[position] = size_of(axis)
+            self._sizes[position] = arithmetic.size_of(axis)
         return self._sizes[position]
 
 
@@ -117,7 +115,7 @@ class Returned:
         if type(value) is Selection:
             value = value.picked()
         if is_output(value):
-            array = lift(self.recorder, value)
+            array = pointwise.lift(self.recorder, value)
             with self.recorder.on_the_line_of(array.buffer.name):
                 name, units = in_order(self.recorder, array)
             if self.identifies:
@@ -139,7 +137,7 @@ class Returned:
 
 def is_output(value: Any) -> bool:
     """Whether it is an array or a number."""
-    if is_traced(value) or is_measured(value):
+    if is_traced(value) or sizes.is_measured(value):
         return True
     if isinstance(value, np.ndarray):
         return value.dtype.kind in KINDS

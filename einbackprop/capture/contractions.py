@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position
-from .arithmetic import size_of
-from .creation import identity
-from .layout import transposed
+from . import arithmetic, creation, layout
 from .memory import View, follows, is_traced
 from .pointwise import is_scalar, lift, product, unread
 from .recorder import Indexed, Recorder
@@ -131,11 +129,11 @@ def einsum(recorder: Recorder, arguments: Sequence[Any], value: Any) -> Any:
         if isinstance(value, np.ndarray) and np.may_share_memory(value, array.value):
             order = [output.index(letter) for letter in terms[0]]
             follows(made, array, lambda: einsum(recorder, arguments, value).buffer.name,
-                    lambda: transposed(made, order, array.value))  # fmt: skip
+                    lambda: layout.transposed(made, order, array.value))  # fmt: skip
     elif len(given) == 1 and is_traced(given[0]) and len(terms[0]) == 2 and len(output) == len(set(terms[0])) == 1:
         whole: Any = given[0]
         line: Any = made
-        on_it = np.not_equal(identity(recorder, whole.shape[0], None, 0, np.eye(len(value))), 0)
+        on_it = np.not_equal(creation.identity(recorder, whole.shape[0], None, 0, np.eye(len(value))), 0)
 
         def back() -> Any:
             return np.where(on_it, line[:, None], whole)
@@ -178,7 +176,7 @@ def convolved(recorder: Recorder, a: Any, v: Any, mode: str, flipped: bool, valu
         "full": 0, "same": (m - 1) // 2, "valid": m - 1}[mode]  # fmt: skip
     way = ("windows", mode, flipped)
     places = [recorder.dimensions.axis(s), recorder.dimensions.axis(r)]
-    most, least = size_of(places[0]), size_of(places[1])
+    most, least = arithmetic.size_of(places[0]), arithmetic.size_of(places[1])
     count = {"full": most + least - 1, "same": most, "valid": most - least + 1}[mode]
     p = recorder.dimensions.letter(recorder.sized_as(recorder.dimensions.derived(way, places, len(value)), count))
     if flipped:

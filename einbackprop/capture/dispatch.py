@@ -11,14 +11,12 @@ import numpy as np
 
 from ..core.signals import frames_of, handler_codes
 from ..errors import TraceError
-from . import contractions
+from . import contractions, rarer, writing
 from .failures import MismatchError, asks_numpy
 from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
-from .rarer import at_places
 from .recorder import Recorder
 from .rules import ABOUT_SHAPES, ABOUT_VALUES, OMITTED, REDUCTIONS, RULES, WRITES, unwrap
-from .writing import add_at, assign
 
 LOST = "the trace is lost here: a result is written into a plain array. Make it by np.zeros in the traced code"
 WITHOUT_MEANING = frozenset({"casting", "subok"})
@@ -114,9 +112,9 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     if not is_traced(inputs[0]):
         raise TraceError(LOST)
     if ufunc not in (np.add, np.subtract):
-        at_places(recorder, ufunc, inputs[0], *inputs[1:])
+        rarer.at_places(recorder, ufunc, inputs[0], *inputs[1:])
         return
-    add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
+    writing.add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
     recorder.ordered |= recorder.viewed
     require_followed(inputs[0])
 
@@ -131,7 +129,7 @@ def write_out(recorder: Recorder, out: Any, result: Any) -> Any:
     if not isinstance(out.value, np.ndarray):
         return result
     np.copyto(out.value, result.value if is_traced(result) else result, casting="same_kind")
-    assign(recorder, out, result)
+    writing.assign(recorder, out, result)
     recorder.ordered |= recorder.viewed
     require_followed(out)
     return out

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
-from .arithmetic import lost, size_of
-from .creation import as_array
+from . import arithmetic, creation
 from .failures import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
 from .pointwise import lift
@@ -45,7 +44,7 @@ def counted(recorder: Recorder, array: View, items: Key, value: Any) -> Any:
     if name not in recorder.sized:
         return value
     if name not in recorder.counts or array.window != (None,) or any(map(is_traced, items)):
-        return lost(value, f"an entry of np.arange({recorder.sized[name].answer.partition(' is ')[0]})")
+        return arithmetic.lost(value, f"an entry of np.arange({recorder.sized[name].answer.partition(' is ')[0]})")
     (begin, step), place = recorder.counts[name], items[0]
     found = begin + step * (place if plain(place) >= 0 else extent_along(recorder, array, 0) + place)
     return found.like(value) if is_measured(found) else value
@@ -102,7 +101,7 @@ def entry(recorder: Recorder, item: Any) -> Any:
     if type(item) is Selection:
         return item.picked()
     if isinstance(item, range | list):
-        return lift(recorder, as_array(recorder, list(item), None if len(item) else int, copy=False))
+        return lift(recorder, creation.as_array(recorder, list(item), None if len(item) else int, copy=False))
     if type(item) in (bool, np.bool_):
         return lift(recorder, np.array(item))
     if type(item) is np.ndarray:
@@ -242,7 +241,7 @@ def extent_along(recorder: Recorder, array: View, n: int) -> Any:
     """How many entries an axis has, as a size that remembers its letters."""
     stored = recorder.axes[recorder.current(array.buffer)]
     parts = [stored[i] if (w := array.window[i]) is None or isinstance(w, At) else w.axis for i in array.axes[n]]
-    return product_of_sizes(map(size_of, parts)) if parts else np.shape(array.value)[n]
+    return product_of_sizes(map(arithmetic.size_of, parts)) if parts else np.shape(array.value)[n]
 
 
 def extents(item: slice, size: Any, wanted: range) -> tuple[Any, Any]:

@@ -10,10 +10,8 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Position, Ref
-from .arithmetic import evenly, size_of
-from .creation import axis_of_size
+from . import arithmetic, creation, pointwise
 from .memory import At, Slice, View, follows
-from .pointwise import lift
 from .recorder import Indexed, Recorder
 from .sizes import is_measured, named_axis, plain, product_of_sizes, sized_axis
 
@@ -126,7 +124,7 @@ def with_the_rest(array: Any, wanted: list[Any]) -> list[Any]:
     others = product_of_sizes(n for n in wanted if plain(n) != -1)
     if len(wanted) == 1 or not plain(others):
         return wanted
-    return [evenly(array.size, others) if type(n) is int and n == -1 else n for n in wanted]
+    return [arithmetic.evenly(array.size, others) if type(n) is int and n == -1 else n for n in wanted]
 
 
 def claim_sizes(recorder: Recorder, made: Any, wanted: Sequence[Any]) -> None:
@@ -240,7 +238,7 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     axis = recorder.dimensions.axis(whole)
     sizes = tuple(size for size, _ in wanted)
     parts = [sized_axis(said) or part_of_split(recorder, axis, n, sizes, said) for n, (_, said) in enumerate(wanted)]
-    recorder.claim(size_of(axis), product_of_sizes(said for _, said in wanted))
+    recorder.claim(arithmetic.size_of(axis), product_of_sizes(said for _, said in wanted))
     new = recorder.letters(parts)
     bracket = Bracket(Position.of(whole), "=", recorder.joined(new))
     ref = holder.ref
@@ -260,7 +258,7 @@ def part_of_split(recorder: Recorder, whole: Axis, n: int, sizes: tuple[int, ...
 
 def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> Any:
     """``np.broadcast_to``: the letters that were not there are new."""
-    x = recorder.read(lift(recorder, a))
+    x = recorder.read(pointwise.lift(recorder, a))
     axes = []
     for j, size in enumerate(np.shape(value)):
         i = j - (np.ndim(value) - len(x.axes))
@@ -271,7 +269,7 @@ def stretched(recorder: Recorder, a: Any, shape: Sequence[Any], value: Any) -> A
                 recorder.dimensions.axis(letter).unit = True
             own = ""
         if not own and (size != 1 or named is not None):
-            own = recorder.dimensions.letter(axis_of_size(recorder, shape[j]))
+            own = recorder.dimensions.letter(creation.axis_of_size(recorder, shape[j]))
         axes.append(own)
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
 
@@ -285,5 +283,7 @@ def meshed(r: Recorder, v: Any, *xi: Any, indexing: str = "xy", copy: bool = Tru
     """``np.meshgrid``."""
     rank = len(xi)
     order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
-    made = [np.reshape(lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)]
+    made = [
+        np.reshape(pointwise.lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)
+    ]
     return made if sparse else [a.copy() for a in stretched_together(r, v, *made)]

@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import stride_tricks
 
-from . import creation
-from .joining import strided
+from . import creation, joining, pointwise
 from .memory import is_traced
-from .pointwise import cast
 from .recorder import Recorder
 from .rules import unwrap
 from .selections import Selection
@@ -110,7 +108,7 @@ class Casting(type):
             size = first if issubclass(cls.plain_type, float | np.floating) else math.trunc(first)
             return size.like(cls.plain_type(size.number)) if is_measured(size) else cls.plain_type(size)
         if isinstance(first, list | tuple) and creation.has_traced(first):
-            return cast(cls.recorder, creation.as_array(cls.recorder, first, None, False), cls.plain_type)
+            return pointwise.cast(cls.recorder, creation.as_array(cls.recorder, first, None, False), cls.plain_type)
         made = cls.plain_type(*map(frozen, arguments), **keywords)
         return creation.given_out(cls.recorder, made)
 
@@ -145,7 +143,7 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
 
     def as_strided(x: Any, shape: Any = None, strides: Any = None, **keywords: Any) -> Any:
         value = stride_tricks.as_strided(unwrap(x), unwrap(shape), unwrap(strides), **keywords)
-        return strided(recorder, x, shape, strides, value.copy()) if is_traced(x) else value
+        return joining.strided(recorder, x, shape, strides, value.copy()) if is_traced(x) else value
 
     tricks = Module(stride_tricks, {"as_strided": as_strided}, wrapped)
     return Module(

@@ -13,13 +13,11 @@ import numpy as np
 from ..core.program import Source
 from ..core.spelling import CALL, INNER
 from ..world.ownership import is_users
+from . import recompilation, sizes, statements
 from .bindings import Held, Run, Seen
 from .memory import View, is_traced
 from .probes import FAR, Probes, Read, Statement, entries, items_of, name_of_key
-from .recompilation import with_probes
 from .recorder import Recorder
-from .sizes import named_axis
-from .statements import statements_of
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 SHOWN = 4  # entries of a container that a statement makes which are bound by it
@@ -67,7 +65,7 @@ class Observer:
         """A code of the user's with probes; where its source is not to be had, its lines are watched instead."""
         if not is_users(code.co_filename):
             return code
-        made = with_probes(code, lambda file, sites: Probes(self, sites))
+        made = recompilation.with_probes(code, lambda file, sites: Probes(self, sites))
         if made is None:
             sys.settrace(self.on_call)
         return code if made is None else made
@@ -108,7 +106,7 @@ class Observer:
             return None
         file, line = frame.f_code.co_filename, frame.f_lineno
         run_before = self._lines.get((file, line), 1) - 1
-        return Source(file, line, statements_of(file).code(line), frame.f_code.co_name, run_before)
+        return Source(file, line, statements.statements_of(file).code(line), frame.f_code.co_name, run_before)
 
     def enter(self, frame: FrameType) -> Frame:
         """A function begins."""
@@ -122,8 +120,8 @@ class Observer:
         """A statement is run once more."""
         number = self._counts.get(statement, 0)
         self._counts[statement] = number + 1
-        caller = frame.caller
-        helper = statements_of(statement.file).is_one_return(frame.code.co_firstlineno) and caller is not None
+        caller, text = frame.caller, statements.statements_of(statement.file)
+        helper = text.is_one_return(frame.code.co_firstlineno) and caller is not None
         source = Source(
             statement.file, statement.line, statement.code, statement.function, number,
             caller.source if helper and caller is not None else None, statement.column,
@@ -218,7 +216,7 @@ class Observer:
             elif name is not None and depth < self._depths.get(name, sys.maxsize):
                 self._depths[name] = depth
                 recorder.names[name] = label
-        elif (axis := named_axis(value)) is not None:
+        elif (axis := sizes.named_axis(value)) is not None:
             if not entry:
                 axis.root().name = axis.root().name or label
         elif items := items_of(value):

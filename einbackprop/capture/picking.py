@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
-from . import joining
+from . import creation, joining, memory
 from .conditions import Meeting
-from .creation import filled_like
-from .memory import is_traced
 from .pointwise import lift, unread
 from .recorder import Recorder
 from .sizes import frozen, named_axis, plain
@@ -28,7 +26,7 @@ def plain_indices(indices: Any) -> Any:
     """Index arrays without a trace."""
     if isinstance(indices, list | tuple):
         return [plain_indices(i) for i in indices]
-    return indices.value if is_traced(indices) else plain(indices)
+    return indices.value if memory.is_traced(indices) else plain(indices)
 
 
 def taken(r: Recorder, v: Any, a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
@@ -83,7 +81,7 @@ def inserted(r: Recorder, v: Any, arr: Any, obj: Any, values: Any, axis: Any = N
     place, lead = int(frozen(obj)) % (np.shape(array.value)[i] + 1), joining.along(i)
     one = v[(*lead, slice(place, place + 1))]
     shape = None if np.shape(array.value)[i] else one.shape  # no entry is there whose dimensions it could have
-    filler = filled_like(r, array[(*lead, slice(0, 1))], shape, values, one)
+    filler = creation.filled_like(r, array[(*lead, slice(0, 1))], shape, values, one)
     before, after = array[(*lead, slice(None, place))], array[(*lead, slice(place, None))]
     return joining.concatenated(r, [before, filler, after], i, v)
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from . import joining, picking
-from .memory import is_traced
+from . import joining, memory, picking
 from .pointwise import lift, unread
 from .recorder import Recorder
 from .sizes import plain, rounds
@@ -37,7 +36,7 @@ def compressed(r: Recorder, v: Any, condition: Any, a: Any, axis: Any = None) ->
     is_number = not np.ndim(plain_value(a))  # to NumPy it is a vector of one
     array: Any = lift(r, np.ravel(a) if axis is None or is_number else a)
     i = (axis or 0) % len(array.axes)
-    if is_traced(condition):
+    if memory.is_traced(condition):
         short = np.size(condition.value) < np.shape(array.value)[i]
         return unread(r, [a, condition], "np.compress by few is not read", v) if short else array[
             (*joining.along(i), np.not_equal(condition, 0))]  # fmt: skip
@@ -110,7 +109,7 @@ def at_places(r: Recorder, ufunc: np.ufunc, array: Any, key: Any, *operands: Any
     if len(np.unique(spots)) == np.size(spots):
         set_item(r, array, key, ufunc(array[key], *operands))
         return
-    if np.size(spots) > FEW or any(is_traced(part) for part in (key if isinstance(key, tuple) else (key,))):
+    if np.size(spots) > FEW or any(memory.is_traced(part) for part in (key if isinstance(key, tuple) else (key,))):
         raise TraceError(f"np.{ufunc.__name__}.at is read where no place is named twice, or few places by numbers")
     spread = [np.broadcast_to(lift(r, operand), np.shape(spots)) for operand in operands]
     for index in np.ndindex(np.shape(spots)):
@@ -122,4 +121,4 @@ def plain_key(key: Any) -> Any:
     """A key without traces and sizes."""
     if isinstance(key, tuple):
         return tuple(map(plain_key, key))
-    return key.value if is_traced(key) else plain(key)
+    return key.value if memory.is_traced(key) else plain(key)

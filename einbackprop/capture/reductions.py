@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..core.program import Bracket, Contract, Extremum, Factor, Position
-from .memory import is_traced
+from . import memory, sizes
 from .pointwise import add, apply_map, is_boolean, lift, product, unread
 from .recorder import Indexed, Recorder
-from .sizes import product_of_sizes
 
 
 def positive_axes(axis: Any, rank: int) -> list[int]:
@@ -40,7 +39,7 @@ def total(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any, fac
 
 def count(a: Any, axis: Any) -> Any:
     """How many entries a reduction runs over, as a size that remembers its letters."""
-    return product_of_sizes(a.shape[i] for i in positive_axes(axis, len(a.axes)))
+    return sizes.product_of_sizes(a.shape[i] for i in positive_axes(axis, len(a.axes)))
 
 
 def mean(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any) -> Any:
@@ -151,7 +150,7 @@ def log_sum_exp(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: An
 
 def running_sum(recorder: Recorder, a: Any, axis: Any, value: Any) -> Any:
     """``np.cumsum`` along one axis: the sum over all positions up to this one."""
-    x = recorder.read(lift(recorder, a if np.ndim(a.value if is_traced(a) else a) else np.reshape(a, -1)))
+    x = recorder.read(lift(recorder, a if np.ndim(a.value if memory.is_traced(a) else a) else np.reshape(a, -1)))
     if axis is None:
         x, axis = Indexed(x.ref, ["".join(x.axes)]), 0
     i = positive_axes(axis, len(x.axes))[0]

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, picking, rarer, reductions, writing
-from .memory import is_traced, require_plain
+from . import contractions, creation, joining, layout, memory, picking, rarer, reductions, writing
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
 from .reductions import masked
@@ -28,7 +27,7 @@ OMITTED: Any = np._NoValue  # NumPy passes it for a keyword that was not given
 
 def unwrap(value: Any, level: int = 0) -> Any:
     """The plain arrays and numbers of an argument; a ValueError where it is nested deeper than NumPy takes it."""
-    if is_traced(value):
+    if memory.is_traced(value):
         return value.value
     if isinstance(value, tuple | list):
         made = [unwrap(item, deeper(level)) for item in value]
@@ -36,7 +35,7 @@ def unwrap(value: Any, level: int = 0) -> Any:
     if isinstance(value, dict):
         return {key: unwrap(item, deeper(level)) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        require_plain(type(value))
+        memory.require_plain(type(value))
     return plain(value)
 
 
@@ -171,7 +170,7 @@ def _isin(r: Recorder, v: Any, element: Any, test_elements: Any, assume_unique: 
           kind: Any = None) -> Any:  # fmt: skip
     """One comparison for each of a few plain numbers."""
     numbers = np.ravel(unwrap(test_elements))
-    if is_traced(test_elements) or not 0 < len(numbers) <= FEW:
+    if memory.is_traced(test_elements) or not 0 < len(numbers) <= FEW:
         return picking.kept(r, v)
     equal = [np.equal(element, number) for number in numbers.tolist()]
     found = functools.reduce(np.logical_or, equal)

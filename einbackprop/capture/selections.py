@@ -10,11 +10,8 @@ import numpy as np
 
 from ..core.program import Contract, Map
 from ..errors import TraceError
-from .failures import asks_numpy
-from .memory import is_traced, same_value
-from .pointwise import is_scalar
+from . import failures, memory, pointwise, sizes
 from .recorder import Recorder
-from .sizes import deeper, plain
 
 
 def positions(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
@@ -27,7 +24,7 @@ def positions(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
 
 def same_mask(a: Any, b: Any) -> bool:
     """Whether two masks are one value, or the same comparison of the same values."""
-    if same_value(a, b):
+    if memory.same_value(a, b):
         return True
     if any(a.window) or any(b.window):
         return False
@@ -135,7 +132,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Any:
         return iter(self.picked())
 
-    @asks_numpy
+    @failures.asks_numpy
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.pop("out", ())
         if method == "__call__" and not keywords and ufunc is not np.matmul and all(map(self._fits, inputs)):
@@ -147,15 +144,17 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
             return out[0]
         return made
 
-    @asks_numpy
+    @failures.asks_numpy
     def _fits(self, operand: Any) -> bool:
         """Whether an operand combines with the whole array as it does with the entries."""
         if type(operand) is Selection:
             return same_mask(operand.mask, self.mask) and operand.whole.ndim == self.whole.ndim
-        rank = 0 if is_scalar(operand) else np.ndim(operand.value if is_traced(operand) else plain(operand))
+        rank = 0 if pointwise.is_scalar(operand) else np.ndim(
+            operand.value if memory.is_traced(operand) else sizes.plain(operand)
+        )
         return bool(rank <= self.whole.ndim - self.mask.ndim)
 
-    @asks_numpy
+    @failures.asks_numpy
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         if function in (np.sum, np.mean) and set(keywords) <= {"axis"} and type(arguments[0]) is Selection:
             return getattr(self, function.__name__)(*arguments[1:], **keywords)
@@ -167,5 +166,5 @@ def decayed(value: Any, level: int = 0) -> Any:
     if type(value) is Selection:
         return value.picked()
     if isinstance(value, list | tuple):
-        return type(value)([decayed(item, deeper(level)) for item in value])
+        return type(value)([decayed(item, sizes.deeper(level)) for item in value])
     return value

@@ -7,9 +7,7 @@ from fractions import Fraction
 
 from ..core.dimensions import Axis
 from ..core.sizes import Place, Quotient, Size
-from . import terms
-from .arithmetic import size_of
-from .conditions import sentence
+from . import arithmetic, conditions, terms
 from .sizes import axes_of, key_of, terms_of, told
 from .way import Way
 
@@ -57,7 +55,7 @@ class Sized:
 
     def expressions(self, order: Iterable[Axis]) -> dict[str, Size]:
         """What the sizes of letters are that no input has."""
-        made = {self.chosen[axis][0]: self._expression(terms_of(size_of(axis)))
+        made = {self.chosen[axis][0]: self._expression(terms_of(arithmetic.size_of(axis)))
                 for axis in order if axis not in self.given and not axis.literal}  # fmt: skip
         return {letter: size for letter, size in made.items() if size is not None and size.letters}
 
@@ -66,7 +64,7 @@ class Sized:
         claims: list[tuple[Size, Size, str]] = []
         held: dict[str, str] = {}
         for first, second, met in self.way.claims.values():
-            reason = sentence("written", met.source, [met.answer])
+            reason = conditions.sentence("written", met.source, [met.answer])
             a, b = self._expression(first), self._expression(second)
             is_letter = a is not None and a.terms == ((Fraction(1), (a.letters,)),)
             if a is not None and b is not None and a.letters + b.letters and not (is_letter and not b.letters):
@@ -81,13 +79,13 @@ class Sized:
         places: dict[tuple[str, int], Place] = {}
         held: dict[str, str] = {}
         for whole, place, source, alone in self.way.positions():
-            reason = sentence("frozen", source, [f"{told(place)} is {place.number}"])
+            reason = conditions.sentence("frozen", source, [f"{told(place)} is {place.number}"])
             size = self._expression(terms_of(place)) if alone else None
             if whole in self.chosen and size is not None:
-                found, end = terms_of(place) or {}, terms_of(size_of(whole)) or {}
+                found, end = terms_of(place) or {}, terms_of(arithmetic.size_of(whole)) or {}
                 within = terms.always({}, found, strictly=False) and terms.always(found, end, strictly=False)
                 places[self.chosen[whole][0], int(place.number)] = Place(size, reason, within)
-            elif not alone or key_of(place) != key_of(size_of(whole)):
+            elif not alone or key_of(place) != key_of(arithmetic.size_of(whole)):
                 sources = {source for axis in (*axes_of(place), whole) for source in axis.sources()}
                 held |= {self.chosen[axis][0]: reason for axis in self.given if axis in sources}
         return places, held

@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from .arithmetic import lost, size_of
+from . import arithmetic, dispatch, indexing, pointwise, writing
 from .conditions import asked_by_others
-from .dispatch import apply_function, apply_ufunc
-from .indexing import get_item
 from .memory import View, is_traced, require_plain, settled
-from .pointwise import cast
 from .selections import Selection
 from .sizes import deeper, product_of_sizes, rounds
-from .writing import set_item, write_flat
 
 METHODS = frozenset({
     "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "cumsum", "diagonal", "dot", "max",
@@ -47,12 +43,12 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if any(type(i) is Selection for i in (*inputs, *keywords.get("out", ()))):
             return NotImplemented  # a selection knows what to do
-        return apply_ufunc(self.recorder, ufunc, method, inputs, keywords)
+        return dispatch.apply_ufunc(self.recorder, ufunc, method, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         if Selection in types:
             return NotImplemented
-        return apply_function(self.recorder, function, arguments, keywords)
+        return dispatch.apply_function(self.recorder, function, arguments, keywords)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TraceError(LOST)
@@ -66,7 +62,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         sizes = []
         for axis, size in zip(self.axes, np.shape(self.value), strict=True):
             parts = [stored[i] if self.window[i] is None else self.window[i].axis for i in axis]  # type: ignore[union-attr]
-            sizes.append(product_of_sizes(map(size_of, parts)) if parts else size)
+            sizes.append(product_of_sizes(map(arithmetic.size_of, parts)) if parts else size)
         return tuple(sizes)
 
     @property
@@ -100,7 +96,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         plain_array, shape = np.asarray(self.value), self.shape
         if plain_array.flags.c_contiguous:
             return tuple(product_of_sizes([self.itemsize, *shape[n + 1 :]]) for n in range(len(shape)))
-        return tuple(lost(stride, "a stride") for stride in plain_array.strides)
+        return tuple(arithmetic.lost(stride, "a stride") for stride in plain_array.strides)
 
     @property
     def T(self) -> Any:  # noqa: N802  # as NumPy calls it
@@ -170,7 +166,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         value = own.astype(plain_dtype, order=order, copy=copy)
         if value is self.value:
             return self
-        return settled(cast(self.recorder, self, plain_dtype), value, ())
+        return settled(pointwise.cast(self.recorder, self, plain_dtype), value, ())
 
     def copy(self, order: Any = "C") -> Any:
         """The same values in memory of their own."""
@@ -217,10 +213,10 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return [part.tolist() for part in self] if self.axes else self.item()
 
     def __getitem__(self, key: Any) -> Any:
-        return get_item(self.recorder, self, key)
+        return indexing.get_item(self.recorder, self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        set_item(self.recorder, self, key, value)
+        writing.set_item(self.recorder, self, key, value)
 
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
@@ -312,7 +308,7 @@ class Flat(np.lib.mixins.NDArrayOperatorsMixin):
         return self.copy()[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        write_flat(self.array, key, value)
+        writing.write_flat(self.array, key, value)
 
     def __len__(self) -> int:
         return int(rounds(self.array.size))

@@ -22,17 +22,16 @@ from ..core.program import Program
 from ..errors import EinbackpropError, TraceError
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
+from . import failures, verification
 from .arguments import Arguments, Returned
 from .assembly import Lettering, assemble
 from .bindings import Binding
 from .conditions import WATCHER, Condition, assumed
-from .failures import failed, located
 from .memory import View, is_traced
 from .namespace import Function, Module, builtins_for, math_for, numpy_for
 from .observation import Observer
 from .recorder import Note, Recorder
 from .traced import Traced
-from .verification import verified
 
 
 class StandIns:
@@ -208,10 +207,10 @@ class Session:
             return self._returned.nest(finite(result, function))
         except Raised as raised:
             if isinstance(raised.error, EinbackpropError):
-                raise located(raised.error) from raised.error.__cause__
-            raise failed(raised.error, self._described) from raised.error
+                raise failures.located(raised.error) from raised.error.__cause__
+            raise failures.failed(raised.error, self._described) from raised.error
         except EinbackpropError as error:
-            raise located(error) from error.__cause__
+            raise failures.located(error) from error.__cause__
         finally:
             sys.settrace(traced)
             TRACING.reset(token)
@@ -236,7 +235,7 @@ class Session:
     def finished(self, structure: Any) -> Trace:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
-        program, misread = verified(made.program, made.known)
+        program, misread = verification.verified(made.program, made.known)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
         notes = made.notes + misread + tuple(of_sizes(conditions))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
 from ..errors import TraceError
+from . import layout, picking, sizes
 from .failures import asks_numpy
 from .indexing import (
     Key,
@@ -22,13 +23,10 @@ from .indexing import (
     view_of,
     without_masks,
 )
-from .layout import reshaped
 from .memory import UNFOLLOWED, Buffer, View, is_traced, require_followed, same_value
-from .picking import grid_along
 from .pointwise import cast, is_scalar, is_zero, lift
 from .recorder import Indexed, Recorder
 from .selections import Selection, same_mask
-from .sizes import plain
 
 Added = tuple[Factor, Ref | None]
 
@@ -76,7 +74,7 @@ def write_item(recorder: Recorder, array: View, key: Any, new: Any) -> None:
 
 def plain_value(new: Any) -> Any:
     """The plain entries of what is written."""
-    return new.value if is_traced(new) or type(new) is Selection else plain(new)
+    return new.value if is_traced(new) or type(new) is Selection else sizes.plain(new)
 
 
 def same_view(a: View, b: View) -> bool:
@@ -373,9 +371,9 @@ def put(recorder: Recorder, _: Any, a: Any, ind: Any, v: Any) -> None:
 def put_along_axis(recorder: Recorder, _: Any, arr: Any, indices: Any, values: Any, axis: Any) -> None:
     """``np.put_along_axis``."""
     if axis is None:
-        set_item(recorder, reshaped(recorder, arr, (-1,), arr.value.reshape(-1)), (indices,), values)
+        set_item(recorder, layout.reshaped(recorder, arr, (-1,), arr.value.reshape(-1)), (indices,), values)
         return
-    set_item(recorder, arr, grid_along(recorder, np.shape(arr.value), indices, axis % len(arr.axes)), values)
+    set_item(recorder, arr, picking.grid_along(recorder, np.shape(arr.value), indices, axis % len(arr.axes)), values)
 
 
 def copy_to(recorder: Recorder, _: Any, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.interpretation import squeeze
+from ..core import interpretation, progress
 from ..core.nesting import Path, get, leaves, rebuild, root
 from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Position, Program, Sum, Update, operands, picks
-from ..core.progress import in_time
 from ..errors import ScriptError
 from ..notation.steps import listed
 from .answers import Trial, User, tried_once
@@ -52,7 +51,7 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
     for declared, array in zip(program.inputs, arrays, strict=True):
         own = declared.ref.name in parameters
         single = {i for i in declared.ref.indices if program.sizes[i] == 1 and (own or not is_of_samples(i, program))}
-        plain = squeeze(np.asarray(array), declared)
+        plain = interpretation.squeeze(np.asarray(array), declared)
         stays = parameter_role(plain).kind in SQUARE if own else not can_be_resized(np.asarray(array))
         tied |= set(declared.ref.indices) if stays else single
     return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}
@@ -295,7 +294,7 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
                 states.extend([there.state] if new else ())
         return True
 
-    done = in_time("trying other sizes", try_all, False)
+    done = progress.in_time("trying other sizes", try_all, False)
     return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, not done, tuple(states))
 
 

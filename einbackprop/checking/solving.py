@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking import answers
+from einbackprop.checking import answers, functions, mismatches
 from einbackprop.checking.answers import History, Trial
 from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
-from einbackprop.checking.functions import both_problem, layer_problem_of, pair_problem
 from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
-from einbackprop.checking.mismatches import with_letters
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
@@ -97,9 +95,9 @@ def check(
     (False, 'W', 'wrong')
     """
     if callable(gradients):
-        problem = pair_problem(loss, gradients, arguments, wrt)
+        problem = functions.pair_problem(loss, gradients, arguments, wrt)
     else:
-        problem = both_problem(loss, (gradients, *arguments), wrt)
+        problem = functions.both_problem(loss, (gradients, *arguments), wrt)
     return solve(problem, seconds=seconds)
 
 
@@ -157,7 +155,7 @@ def check_layer(
     >>> [(item.name, item.verdict) for item in report.gradients]
     [('x', 'wrong'), ('W', 'right')]
     """
-    return solve(layer_problem_of(forward, backward, arguments, wrt, grads, cotangent), seconds=seconds)
+    return solve(functions.layer_problem_of(forward, backward, arguments, wrt, grads, cotangent), seconds=seconds)
 
 
 @np.errstate(all="ignore")
@@ -177,7 +175,7 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:
-    return contained("the reason", partial(with_letters, problem, error), error)
+    return contained("the reason", partial(mismatches.with_letters, problem, error), error)
 
 
 def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: int) -> list[Finding]:

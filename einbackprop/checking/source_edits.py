@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from einbackprop.checking.records import Finding
-from einbackprop.core.files import opened, reason
-from einbackprop.core.syntax import parse_python
+from einbackprop.core import files, syntax
 from einbackprop.core.visible import visible
 
 OPERATORS: dict[type[ast.AST], str] = {
@@ -97,7 +96,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     """
     source = Text(text)
     try:
-        tree, wanted = parse_python(text), _statements(write)
+        tree, wanted = syntax.parse_python(text), _statements(write)
     except (SyntaxError, ValueError):
         return None
     found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
@@ -119,7 +118,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
 
 def _statements(write: str) -> list[ast.stmt]:
     body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
-    return parse_python(body).body
+    return syntax.parse_python(body).body
 
 
 def _has_body(node: ast.AST) -> bool:
@@ -135,7 +134,7 @@ def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
 def _says(text: str, number: int, wanted: ast.stmt) -> bool:
     """Whether the statement of a text, by its number in a walk, is the wanted one, and there are as many as before."""
     try:
-        found = [node for node in ast.walk(parse_python(text)) if isinstance(node, ast.stmt)]
+        found = [node for node in ast.walk(syntax.parse_python(text)) if isinstance(node, ast.stmt)]
     except (SyntaxError, ValueError):
         return False
     return number < len(found) and _plain(found[number]) == _plain(wanted)
@@ -334,12 +333,12 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
 def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     """The patch of one file."""
     try:
-        with opened(file) as stream:
+        with files.opened(file) as stream:
             data = stream.read()
         encoding = encoding_of(data)
         before = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
-        return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
+        return Patch("", b"", (f"{visible(name)} cannot be read: {files.reason(error)}",))
     replacements: list[Replacement] = []
     left_out = []
     for item in findings:

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import elementwise
+from . import elementwise, shifting
 from .program import Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
-from .shifting import does_nothing
 
 Array = NDArray[Any]
 NAMED = ("sigmoid", "tanh", "relu")
@@ -165,7 +164,7 @@ def value_of(equation: Equation, read: list[Array]) -> Array:
 def held(equation: Equation, equations: tuple[Equation, ...], program: Program) -> Equation:
     """A max or min that nothing depends on, marked so that no derivative flows into it."""
     if isinstance(equation, Extremum) and not equation.position_of and not equation.held:
-        return replace(equation, held=does_nothing(equation.out, equations, program.outputs))
+        return replace(equation, held=shifting.does_nothing(equation.out, equations, program.outputs))
     return equation
 
 

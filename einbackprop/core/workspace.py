@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import elementwise
-from .dimensions import FLOW_LETTERS, OTHER_LETTERS
+from . import dimensions, elementwise
 from .program import Contract, Dimension, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update
 
 
@@ -82,7 +81,7 @@ class Workspace:
             if candidate not in used:
                 return candidate
         everywhere = "".join(d.letters for d in self.dimensions)
-        new = next(i for i in FLOW_LETTERS + OTHER_LETTERS if i not in everywhere)
+        new = next(i for i in dimensions.FLOW_LETTERS + dimensions.OTHER_LETTERS if i not in everywhere)
         self.dimensions[place] = Dimension(dimension.letters + new, dimension.size, dimension.name)
         return new
 

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..capture.tracer import trace
-from ..capture.verification import combinations
-from ..core import nesting
+from ..capture import tracer, verification
+from ..core import interpretation, nesting
 from ..core.choices import Choice, positions_of
-from ..core.interpretation import evaluate
 from ..core.program import Contract, Equation, Factor, Map, Program, Ref
 from ..errors import DerivationError
 from .accumulation import vjp
@@ -40,13 +38,13 @@ def without_nan_here(program: Program, forward: Program, arrays: Sequence[Any]) 
     The factors that are not finite here count as 0 wherever they are not.
     """
     steep = any(isinstance(e, Map) and e.function in SINGULAR for e in program.equations)
-    if not steep or sum(combinations(e, program.sizes) for e in program.equations) > WORK:
+    if not steep or sum(verification.combinations(e, program.sizes) for e in program.equations) > WORK:
         return program
     with np.errstate(all="ignore"):
-        values, _ = evaluate(program, arrays)
+        values, _ = interpretation.evaluate(program, arrays)
         if not any(has_nan(values[ref.name]) for ref in program.outputs):
             return program
-        losses = evaluate(forward, arrays)[0]
+        losses = interpretation.evaluate(forward, arrays)[0]
     if not all(np.isfinite(losses[ref.name]).all() for ref in forward.outputs):
         return program  # the nan is the user's own
     poles = {name for name, value in values.items() if value.dtype.kind in "fc" and not np.isfinite(value).all()}
@@ -177,7 +175,7 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
 
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:
     """The loss as a program with one scalar output."""
-    return as_loss(trace(loss, *arguments))
+    return as_loss(tracer.trace(loss, *arguments))
 
 
 def as_loss(forward: Program) -> Program:

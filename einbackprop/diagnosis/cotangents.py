@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace
-from einbackprop.core import interpretation
-from einbackprop.core.elementwise import is_boolean
+from einbackprop.core import elementwise, interpretation, simplification
 from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, Opaque, Program, Ref, operands
-from einbackprop.core.simplification import needed
 from einbackprop.core.spelling import CALL, INNER, Spelling
-from einbackprop.derivation.accumulation import vjp, vjp_of_all
-from einbackprop.derivation.gradients import as_loss, has_nan, without_nan_here
+from einbackprop.derivation import accumulation, gradients
 from einbackprop.diagnosis.evaluation import (
     Array,
     Evaluated,
@@ -33,8 +30,7 @@ from einbackprop.diagnosis.evaluation import (
     tail,
 )
 from einbackprop.errors import DerivationError, EinbackpropError
-from einbackprop.notation.factors import factor_markup
-from einbackprop.notation.markup import text
+from einbackprop.notation import factors, markup
 from einbackprop.notation.view import View
 
 LONGEST = 40
@@ -127,7 +123,7 @@ class Cotangents:
             return None
         known, number, axes = found
         factor = simple_factor(number, self._sizes)
-        amount = text(factor_markup(factor, self._view, alone=True))
+        amount = markup.text(factors.factor_markup(factor, self._view, alone=True))
         return Meaning(known.kind, known.of, float(factor.value(self._sizes).real), axes, amount, known.value)
 
     @cached_property
@@ -206,9 +202,9 @@ class _Derivation:
     """The derivative of the loss of a program by all its values, evaluated."""
 
     def __init__(self, program: Program, names: Mapping[str, Names], arrays: Sequence[Any]) -> None:
-        equations = needed(program.equations, [program.outputs[0].name])
+        equations = simplification.needed(program.equations, [program.outputs[0].name])
         unread = [e.out for e in equations if isinstance(e, Opaque)]
-        self.loss = as_loss(replace(
+        self.loss = gradients.as_loss(replace(
             program, inputs=(*program.inputs, *(Input(out, str(program.constants[out.name].dtype)) for out in unread)),
             equations=tuple(e for e in equations if not isinstance(e, Opaque)), outputs=program.outputs[:1],
             output_units=program.output_units[:1], structure=0,
@@ -236,10 +232,10 @@ class _Derivation:
 
     def cotangents(self, wrt: Collection[str] | None) -> Cotangents:
         """All that is known of the loss."""
-        derived = vjp_of_all(self.loss, self.primals)
+        derived = accumulation.vjp_of_all(self.loss, self.primals)
         made = evaluate(derived, self.arrays)
-        if any(ref.name in made.values and has_nan(made.values[ref.name]) for ref in derived.outputs):
-            derived = without_nan_here(derived, self.loss, self.arrays)
+        if any(ref.name in made.values and gradients.has_nan(made.values[ref.name]) for ref in derived.outputs):
+            derived = gradients.without_nan_here(derived, self.loss, self.arrays)
             made = evaluate(derived, self.arrays)
         forward = evaluate(self.loss, self.arrays)
         names = {p: r.name for p, r in zip(self.primals, derived.outputs, strict=True) if r.name in made.values}
@@ -327,7 +323,7 @@ def is_fixed(equation: Equation) -> bool:
         case Extremum():
             return bool(equation.position_of)
         case Map():
-            return is_boolean(equation.function)
+            return elementwise.is_boolean(equation.function)
     return False
 
 
@@ -343,14 +339,14 @@ def lost(equations: Sequence[Equation]) -> set[str]:
 def slopes(program: Program, forward: Mapping[str, Array]) -> Iterator[Known]:
     """The derivative of each pointwise function of one value, at the values that it was applied to."""
     for equation in reversed(program.equations):
-        if not isinstance(equation, Map) or len(equation.operands) > 1 or is_boolean(equation.function):
+        if not isinstance(equation, Map) or len(equation.operands) > 1 or elementwise.is_boolean(equation.function):
             continue
         read = equation.operands[0]
         if read.name in forward and forward[read.name].dtype.kind == "f":
             alone = Map(Ref("y", "i"), equation.function, (Ref("x", "i"),), equation.parameter)
             size = Dimension("i", forward[read.name].size)
             try:
-                derived = vjp(Program((Input(Ref("x", "i")),), (alone,), (alone.out,), (size,)), ["x"])
+                derived = accumulation.vjp(Program((Input(Ref("x", "i")),), (alone,), (alone.out,), (size,)), ["x"])
             except DerivationError:
                 continue
             flat = forward[read.name].ravel()

@@ -13,9 +13,8 @@ import numpy as np
 from einbackprop.capture.statements import edited
 from einbackprop.checking.answers import User
 from einbackprop.checking.records import Finding, Line
-from einbackprop.core.faults import contained
+from einbackprop.core import faults, progress
 from einbackprop.core.nesting import get
-from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
@@ -94,7 +93,7 @@ class Case:
 
 def diagnose(case: Case, seed: int) -> Diagnosis:
     """The mistakes in a backward: each on its line, with a line to write where one was found that repairs."""
-    doing("looking for the mistakes")
+    progress.doing("looking for the mistakes")
     experiments = list(experiments_of(case, seed))
     if not experiments:
         return Diagnosis()
@@ -260,7 +259,7 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
             writes.setdefault(item.file, []).append((item.line, item.write))
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
     with version.of_texts(texts).running(), edited(texts):
-        after = contained("the formulas of the lines as they are to be written", case.read, {})
+        after = faults.contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
         place = item.file or "", item.line or 0

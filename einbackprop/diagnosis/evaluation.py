@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.checking.naming import gradient_of
+from einbackprop.core import progress, syntax
 from einbackprop.core.elementwise import is_boolean, numeric
 from einbackprop.core.interpretation import compute, input_sizes, squeeze
 from einbackprop.core.program import Contract, Equation, Factor, Map, Opaque, Program, Ref, Sum, operands
-from einbackprop.core.progress import tick
-from einbackprop.core.syntax import parse_python
 from einbackprop.errors import EinbackpropError
 
 Array = NDArray[Any]
@@ -72,7 +71,7 @@ def evaluate(program: Program, arrays: Sequence[Any]) -> Evaluated:
         name = equation.out.name
         if isinstance(equation, Opaque) or not all(fits(exact.get(ref.name), ref, sizes) for ref in operands(equation)):
             continue
-        tick()
+        progress.tick()
         try:
             exact[name], shaken[name] = compute(equation, exact, sizes), compute(equation, shaken, sizes)
         except EinbackpropError:  # positions beyond the end, by values of this state
@@ -294,7 +293,7 @@ def tail(name: str) -> str:
 def last_part(name: str) -> tuple[str, bool]:
     """The last name in an expression, and whether it is an attribute or a key; all of it where there is none."""
     try:
-        node: ast.AST = parse_python(name, mode="eval").body
+        node: ast.AST = syntax.parse_python(name, mode="eval").body
     except (SyntaxError, UnicodeEncodeError):  # a key may be any text
         return name, False
     while isinstance(node, ast.Subscript):

@@ -19,11 +19,10 @@ from einbackprop.capture.conditions import Condition, assumed
 from einbackprop.capture.statements import statements_of
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking.records import Finding, Grade, Line
+from einbackprop.core import progress, simplification
 from einbackprop.core.faults import contained
 from einbackprop.core.nesting import Path, get
 from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source
-from einbackprop.core.progress import doing
-from einbackprop.core.simplification import needed, simplify
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
@@ -67,14 +66,15 @@ def proofs(
     """
     if not right:
         return Proofs()
-    program = simplify(pair.program)  # the forward runs twice
+    program = simplification.simplify(pair.program)  # the forward runs twice
     obstacle = why_not(program.equations, conditions)
     if obstacle:
         return Proofs(obstacle=obstacle)
     loss = program.outputs[0]
     forward = replace(
-        program, equations=tuple(needed(program.equations, [loss.name])), outputs=(loss,), output_units=(), structure=0
-    )
+        program, equations=tuple(simplification.needed(program.equations, [loss.name])), outputs=(loss,),
+        output_units=(), structure=0,
+    )  # fmt: skip
     chosen = {n: target for n, target in pair.targets.items() if target[0] in right}
     try:
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
@@ -219,7 +219,7 @@ def review(
     states = [[np.asarray(get(one, path)) for path in pair.places] for one in (state, *others)]
     if sum(array.size for array in states[0]) > LARGEST:
         return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
-    doing("judging the lines")
+    progress.doing("judging the lines")
     compared = Compared.of(traced, pair, states)
     if compared.cotangents.failure:
         return Review(note=f"lines are not judged: {compared.cotangents.failure}")
@@ -245,7 +245,7 @@ def reviewed(
     said = {name: shape for name, shape in shapes.items() if name in misshapen - compared.wrong}
     saying = partial(about_shapes, compared, said, values, lines)
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
-    doing("proving")
+    progress.doing("proving")
     right = [name for name in values if name in compared.right - left - found.targets]
     proved = contained("the proof", partial(proofs, compared.pair, right, states[0], traced.conditions), Proofs())
     return replace(

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
-from ..notation import numerals
-from ..notation.factors import is_negative
+from ..notation import factors, numerals
 from .indexing import Scatter, Term, equated, gather, scatter
 from .scope import Dtype, Scope
 
@@ -197,7 +196,7 @@ def total(equation: Sum, scope: Scope) -> str:
     else:
         pairs = list(equation.terms)
     for factor, ref in pairs:
-        negative = is_negative(factor)
+        negative = factors.is_negative(factor)
         size = -factor if negative else factor
         term = scaled(next(spread), size, scope) if ref is not None else number_term(size, scope)
         parts.append((" - " if negative else " + ") + term)

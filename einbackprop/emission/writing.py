@@ -20,10 +20,9 @@ from ..core.visible import shown
 from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
 from ..notation.numerals import code
-from . import unpacking
+from . import statements, unpacking
 from .literals import RESERVED, Identifiers, comment, literal
 from .scope import Scope, swapped_widths, value_dtypes
-from .statements import write
 
 WIDTH = 100
 INDENT = "    "
@@ -152,7 +151,7 @@ def equations(program: Program, scope: Scope) -> list[str]:
             lines += [f"# {comment(equation_text(forward, view))}"] if forward is not None else []
         before = origin
         scope.lines, scope.vectors = [], []
-        write(equation, scope)
+        statements.write(equation, scope)
         lines += scope.vectors
         said = "# " + comment(equation_text(equation, view))
         *first, last = scope.lines or [""]

@@ -34,13 +34,11 @@ from ..emission.writing import inlined
 from ..errors import SubscriptsError
 from ..layers import CATALOGUE
 from ..layers.layer import Layer
+from . import einsum_text, matrix_notation, numerals
 from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
-from .einsum_text import MARK, einsum_line
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
-from .matrix_notation import matrix_form, transpose_reason
-from .numerals import nearest_float
 from .steps import ELLIPSIS, derivation, listed
 
 OPERANDS = "ABCDEFGHJKMNPQRSTUVWXY"
@@ -211,13 +209,13 @@ def code_rows(contract: Contract, view: View) -> list[Row]:
     name = view.ref(contract.out).name
     left: Markup = (Ref(name),)
     rows: list[Row] = []
-    line = einsum_line(contract, view)
+    line = einsum_text.einsum_line(contract, view)
     if line is not None:
-        unpasteable = f"{MARK.strip(' #')} {line.reason}" if line.reason else ""
+        unpasteable = f"{einsum_text.MARK.strip(' #')} {line.reason}" if line.reason else ""
         rows.append(Row(left, note=closed_note(contract) or unpasteable, code=line.text.replace(ELLIPSIS, "...")))
-    form = None if ELLIPSIS in letters_of(contract) else matrix_form(contract, view)
+    form = None if ELLIPSIS in letters_of(contract) else matrix_notation.matrix_form(contract, view)
     if form is not None and (line is not None or any(link.transposed for link in form.chain)):
-        rows.append(Row(left, form.markup, transpose_reason(contract, view) or ""))
+        rows.append(Row(left, form.markup, matrix_notation.transpose_reason(contract, view) or ""))
     return rows
 
 
@@ -328,5 +326,5 @@ def slopes(equation: Equation | None, view: View) -> str:
 
 def power_slope(p: Fraction) -> str:
     """The derivative of a power with its exponent worked out: ``2 * x``, ``3 * x**2``, ``-2 * x**(-3)``."""
-    number, less = (str(q if q.denominator < 10 else nearest_float(q)) for q in (p, p - 1))
+    number, less = (str(q if q.denominator < 10 else numerals.nearest_float(q)) for q in (p, p - 1))
     return f"{number} * x" if less == "1" else f"{number} * x**{less if less.isdigit() else f'({less})'}"

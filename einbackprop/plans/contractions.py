@@ -10,13 +10,11 @@ from math import prod
 
 import numpy as np
 
-from ..core.elementwise import numeric
-from ..core.interpretation import product_kind
+from ..core import elementwise, interpretation
 from ..core.program import Contract, Position, picks
-from . import patterns, pointwise, products, reductions, spreading
+from . import patterns, pointwise, preparation, products, reductions, spreading
 from .dtypes import beside_numbers
 from .patterns import Pattern, axes_of
-from .preparation import path_of
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 
@@ -55,7 +53,7 @@ def kind_of(work: Workspace, equation: Contract, dtype: Dtype) -> Dtype:
     kinds = list((dtypes | beside_numbers(equation, dtypes | picked(work, equation), work.weak)).values())
     if not kinds:
         return dtype
-    return product_kind([numeric(np.empty(0, kind)) for kind in kinds])
+    return interpretation.product_kind([elementwise.numeric(np.empty(0, kind)) for kind in kinds])
 
 
 def picked(work: Workspace, equation: Contract) -> dict[str, Dtype]:
@@ -142,7 +140,7 @@ def multiplied(work: Workspace, views: Sequence[View], kept: str, slot: Slot) ->
 
 def order_of(work: Workspace, views: Sequence[View], kept: str) -> list[tuple[int, ...]]:
     """The positions of the operands of each step; the result of one goes to the end."""
-    return [(0, 1)] if len(views) == 2 else path_of([view.term for view in views], kept, work.sizes)
+    return [(0, 1)] if len(views) == 2 else preparation.path_of([view.term for view in views], kept, work.sizes)
 
 
 def written(

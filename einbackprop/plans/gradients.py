@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..capture.tracer import record
-from ..core import nesting
+from ..core import nesting, shifting
 from ..core.choices import Choice, positions_of
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Program, Ref, Sum, operands
-from ..core.shifting import does_nothing, without_numbers
 from ..derivation.accumulation import value_and_vjp, vjp
 from ..derivation.gradients import (
     Wrt,
@@ -33,9 +32,8 @@ from ..derivation.gradients import (
     with_arrays,
     without_infinite_factors,
 )
+from . import dtypes, preparation
 from .cache import Plans, key_of
-from .dtypes import value_dtypes, weak_values
-from .preparation import paired
 
 Made = Mapping[str, Equation]
 
@@ -54,7 +52,7 @@ def differentiated_under_masks(program: Program, derive: Callable[[Program], Pro
     equations: list[Equation] = []
     for equation in program.equations:
         if isinstance(equation, Extremum) and equation.out.name in held:
-            equation = replace(equation, held=does_nothing(equation.out, identity, program.outputs))
+            equation = replace(equation, held=shifting.does_nothing(equation.out, identity, program.outputs))
         equations.append(told[equation.out.name][0] if equation.out.name in told else equation)
     derived = derive(replace(program, equations=tuple(equations)))
     return replace(derived, equations=tuple(clips.get(e.out.name, e) for e in derived.equations))
@@ -122,7 +120,7 @@ def spread_of(ref: Ref, made: Made) -> Ref:
     equation = made.get(ref.name)
     if isinstance(equation, Contract):
         numbers = {name: e.factor for name, e in made.items() if is_number(e) and isinstance(e, Contract)}
-        bare = without_numbers(equation, numbers)
+        bare = shifting.without_numbers(equation, numbers)
         if isinstance(bare, Contract) and len(bare.operands) == 1 and not bare.brackets and bare.factor == ONE:
             found = relettered(bare.operands[0], dict(zip(equation.out.indices, ref.indices, strict=True)))
             return found or ref
@@ -180,7 +178,7 @@ class Gradient:
         """The gradient of a loss that has been read."""
         names = names_of(forward, self.wrt)
         derive = value_and_vjp if self.with_value else vjp
-        program = differentiated_under_masks(paired(forward), lambda forward: derive(forward, names))
+        program = differentiated_under_masks(preparation.paired(forward), lambda forward: derive(forward, names))
         if self.guarded:
             program = without_infinite_factors(program)
         return nested(program, arguments, self.wrt, first=int(self.with_value))
@@ -245,8 +243,8 @@ def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[An
     """The dtypes of those gradients that have another one than what they belong to: of masks and numbers alone."""
     chosen = gradient.wrt if isinstance(gradient.wrt, tuple) else (gradient.wrt,)
     inputs = [i for i in program.inputs if i.path and i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
-    weak = weak_values(program)
-    found = value_dtypes(program, weak)
+    weak = dtypes.weak_values(program)
+    found = dtypes.value_dtypes(program, weak)
     named = {int(gradient.with_value) + n: np.dtype(i.dtype) for n, i in enumerate(inputs)}
     outs = {n: program.outputs[n].name for n in named}
     return {n: named[n] for n, out in outs.items() if out in weak or found[out] != named[n]}

@@ -14,16 +14,11 @@ from ..core import interpretation
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
-from . import placing, pointwise, reductions, regions
+from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions, sharing
 from .assembly import Loop, Source, Step, compiled
-from .contractions import contract, scatter_into
 from .dtypes import value_dtypes, weak_values, widened
 from .interface import Interface
-from .patterns import at_positions, axes_of, form_of
-from .picking import computed_ranges, is_scattered
-from .preparation import prepared
 from .regions import Region
-from .sharing import share
 from .views import View
 from .workspace import Workspace, number_of
 
@@ -100,14 +95,14 @@ def ready(
     """The program prepared for these dtypes, its values that are made of numbers alone, and its interface."""
     weak = weak_values(program)
     program, dtypes, interface = widened(program, dtypes, interface or Interface.of(program))
-    return prepared(program, dtypes, interface.positions), weak, interface
+    return preparation.prepared(program, dtypes, interface.positions), weak, interface
 
 
 def planned(program: Program, weak: frozenset[str], *, reuse: bool, interface: Interface) -> Plan:
     """The plan of a program that has been prepared."""
     lowering = Lowering(program, weak, reuse=reuse)
     lowering.orders, lowering.positions = interface.orders, interface.positions
-    lowering.ranges = computed_ranges(program) if interface.strict else {}
+    lowering.ranges = picking.computed_ranges(program) if interface.strict else {}
     lowering.run()
     return lowering.plan(interface)
 
@@ -253,7 +248,7 @@ class Lowering:
             case Sum() if out.name in self.stacks.sums:
                 return self.stacks.made[out.name]
             case Contract():
-                return contract(work, equation)
+                return contractions.contract(work, equation)
             case Sum():
                 return self.total(equation)
             case Map():
@@ -278,13 +273,13 @@ class Lowering:
         view = pointwise.add_terms(work, replace(equation, terms=terms)).transposed(equation.out.indices)
         work.waiting = ()
         place = view.named(equation.out.indices).transposed(ref.indices).named(late.out.indices)
-        scatter_into(work, late, number_of(factor, self.program.sizes), place)
+        contractions.scatter_into(work, late, number_of(factor, self.program.sizes), place)
         return view
 
     def plan(self, interface: Interface) -> Plan:
         """The plan that the steps make."""
         outputs = [self.output(number) for number in range(len(self.program.outputs))]
-        share(self.work.assembly)
+        sharing.share(self.work.assembly)
         source = Source(self.work.assembly, outputs)
         texts = [source.view(view) for view in outputs]
         constants = self.work.assembly.constants
@@ -319,7 +314,7 @@ class Lowering:
 def is_late(equation: Equation, following: Equation, work: Workspace) -> TypeGuard[Contract]:
     """Whether a product is nothing but a scattered term of the sum that follows it."""
     name = equation.out.name
-    if not isinstance(following, Sum) or not is_scattered(equation) or work.readers.get(name) != [following]:
+    if not isinstance(following, Sum) or not picking.is_scattered(equation) or work.readers.get(name) != [following]:
         return False
     others = [ref for _, ref in following.terms if ref is not None and ref.name != name]
     same = [ref for _, ref in following.terms if ref is not None and ref.name == name]
@@ -350,12 +345,12 @@ def update(work: Workspace, equation: Update) -> View:
             "write", "copyto({out}, {0}, 'unsafe', {1})", value.spread(order), mask.spread(order), out=target
         )
         return target
-    places = {bracket.left.letters: form_of(work, bracket.right) for bracket in equation.brackets}
-    forms = [places.get(i) or form for i, form in zip(base.term, axes_of(base.term), strict=True)]
+    places = {bracket.left.letters: patterns.form_of(work, bracket.right) for bracket in equation.brackets}
+    forms = [places.get(i) or form for i, form in zip(base.term, patterns.axes_of(base.term), strict=True)]
     letters = "".join(dict.fromkeys("".join(form.letters for form in forms) + value.term))
     if any(i not in "".join(form.letters for form in forms) for i in letters) or 0 in work.shape(letters):
         return updated_by_index(work, equation, dtype) if 0 not in work.shape(letters) else target
-    region = at_positions(work, target, forms, letters)
+    region = patterns.at_positions(work, target, forms, letters)
     work.assembly.emit("write", "copyto({out}, {0}, 'unsafe')", value.spread(letters), out=region)
     return target
 

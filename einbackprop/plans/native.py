@@ -18,7 +18,7 @@ import numpy as np
 from ..core.letters import letters_of
 from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
-from . import native_numba, routines
+from . import native_numba, picking, routines
 from .assembly import Source, compiled
 from .dtypes import value_dtypes
 from .interface import Interface
@@ -26,7 +26,6 @@ from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Item, equations_of, scheduled
 from .native_kernel import Kernel
 from .native_loops import Writer
-from .picking import computed_ranges
 from .placing import Stacks
 from .views import Root, View
 from .workspace import Workspace
@@ -82,7 +81,7 @@ def lower_natively(
         What the loops refer to: ``names_of("numba")``.
     """
     program, weak, interface = ready(program, dtypes, interface)
-    if interface.strict and computed_ranges(program):  # loops do not look at what they compute
+    if interface.strict and picking.computed_ranges(program):  # loops do not look at what they compute
         return planned(program, weak, reuse=reuse, interface=interface)
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
     items = scheduled(work, Stacks(program, work.dtypes).sums)

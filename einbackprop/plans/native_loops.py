@@ -13,8 +13,7 @@ import numpy as np
 
 from ..core.interpretation import whole
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Position, Ref, Sum, operands
-from .assembly import safe
-from .contractions import kind_of
+from . import assembly, contractions
 from .native_functions import converted, expression, number
 from .native_groups import Group, Nest, kinds_of, nests_of
 from .native_kernel import Kernel, Stored, dense_steps, kind
@@ -73,7 +72,7 @@ class Writer:
         after: dict[int, list[str]] = {}
         inner: list[str] = []
         for equation in nest.members:
-            comment = f"# {safe(self.texts[equation.out.name])}"
+            comment = f"# {assembly.safe(self.texts[equation.out.name])}"
             if equation.out.name in nest.pointwise:
                 inner += [comment, *self.pointwise(equation)]
             else:
@@ -322,7 +321,7 @@ class Writer:
         dtype = self.work.dtypes[equation.out.name]
         match equation:
             case Contract():
-                return kind(kind_of(self.work, equation, dtype))
+                return kind(contractions.kind_of(self.work, equation, dtype))
             case Extremum(_, operand):
                 return self.kind_of_value(operand)
             case _:

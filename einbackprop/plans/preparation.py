@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 import opt_einsum
 
-from ..core import interpretation
-from ..core.fusion import fuse
+from ..core import fusion, interpretation
 from ..core.program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
 from ..core.subscripts import Subscripts
-from .algebra import simplified
-from .einsum_lowering import contraction_order
-from .picking import with_picks_placed, without_certain_picks
-from .stacking import stacked
+from . import algebra, einsum_lowering, picking, stacking
 
 LARGEST = 1 << 20
 """Constants of more entries are computed in each run."""
@@ -29,8 +25,8 @@ def prepared(program: Program, dtypes: Sequence[Any] = (), positions: Collection
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    program = with_picks_placed(stacked(fuse(program, is_better_together)))
-    return simplified(without_certain_picks(program, positions))
+    program = picking.with_picks_placed(stacking.stacked(fusion.fuse(program, is_better_together)))
+    return algebra.simplified(picking.without_certain_picks(program, positions))
 
 
 def folded(program: Program) -> Program:
@@ -147,7 +143,7 @@ def path_of(terms: Sequence[str], kept: str, sizes: dict[str, int]) -> list[tupl
     names = {letter: opt_einsum.get_symbol(n) for n, letter in enumerate(letters)}
     named = tuple("".join(names[i] for i in term) for term in terms)
     out = "".join(names[i] for i in kept if any(i in term for term in terms))
-    return contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})
+    return einsum_lowering.contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})
 
 
 def free(name: str, taken: set[str]) -> str:

@@ -30,10 +30,9 @@ from ..core.program import (
     operands,
 )
 from ..errors import UndecidedError
-from . import functions
+from . import correspondence, functions, summation
 from .brackets import letter, positive, zero
 from .canonical import DIGEST_SIZE, Head, Index, index
-from .correspondence import indices_of
 from .polynomials import (
     ONE,
     Context,
@@ -47,7 +46,6 @@ from .polynomials import (
     size,
     substitute,
 )
-from .summation import total
 
 
 @dataclass
@@ -117,7 +115,7 @@ class Expansion:
     def slots(self, name: str) -> tuple[Index, ...]:
         """The indices of a value's axes, numbered from 0."""
         if name not in self._slots:
-            letters = indices_of(self.program, name)
+            letters = correspondence.indices_of(self.program, name)
             if letters is None:
                 raise UndecidedError(f"there is no value {name}")
             self._slots[name] = tuple(index(self.dimensions[i], k) for k, i in enumerate(letters))
@@ -222,7 +220,7 @@ class Expansion:
             product = multiply(product, self.bracket(bracket, names), self.context)
         for ref in equation.operands:
             product = multiply(product, self.read(ref, names), self.context)
-        result = total(product, [names[i] for i in letters if i not in out], self.context)
+        result = summation.total(product, [names[i] for i in letters if i not in out], self.context)
         for k, i in enumerate(out):
             if out.index(i) != k:
                 again = index(self.dimensions[i], k)
@@ -281,7 +279,7 @@ class Expansion:
             mask = functions.truth(self.context, self.read(equation.mask, goals))
             region = multiply(region, mask, self.context)
         new = functions.minus(self.read(equation.value, inside | fresh), base)
-        return add(base, total(multiply(region, new, self.context), fresh.values(), self.context))
+        return add(base, summation.total(multiply(region, new, self.context), fresh.values(), self.context))
 
 
 def uniform(array: NDArray[Any]) -> bool:

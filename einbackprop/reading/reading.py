@@ -19,9 +19,8 @@ from ..core.fusion import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.spelling import INNER, Spelling
 from ..core.visible import visible
-from ..notation.einsum_text import MARK
+from ..notation import einsum_text, markup
 from ..notation.index_notation import View
-from ..notation.markup import NO_BREAK_SPACE
 from ..notation.meaning import Meanings, meanings
 from .formulas import Formula, formulas
 from .statements import Made
@@ -238,21 +237,21 @@ def line_text(line: Line) -> str:
 
 def unbroken(equation: str) -> str:
     """An equation that stays on one row, if it can."""
-    return equation.replace(" ", NO_BREAK_SPACE) if len(equation) < WIDTH - 12 else equation
+    return equation.replace(" ", markup.NO_BREAK_SPACE) if len(equation) < WIDTH - 12 else equation
 
 
 def as_code(line: str) -> str:
     """A line with einsum that is still Python where it is broken: not in a string, and within parentheses."""
-    line = STRING.sub(lambda string: string[0].replace(" ", NO_BREAK_SPACE), line)
+    line = STRING.sub(lambda string: string[0].replace(" ", markup.NO_BREAK_SPACE), line)
     rows = [STRING.sub("", row) for row in wrapped(line)]
     depths = accumulate(sum((c in "([{") - (c in ")]}") for c in row) for row in rows[:-1])
-    return line if all(depths) or MARK in line else f"({line})"
+    return line if all(depths) or einsum_text.MARK in line else f"({line})"
 
 
 def wrapped(line: str) -> list[str]:
     """A line broken at spaces, so that it fits."""
     rows = wrap(line, WIDTH - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    return [row.replace(NO_BREAK_SPACE, " ") for row in rows]
+    return [row.replace(markup.NO_BREAK_SPACE, " ") for row in rows]
 
 
 def note_text(note: Note) -> str:

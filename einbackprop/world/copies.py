@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.progress import tick
-from . import arrays, builtin, classes, library, modules, others
-from .calls import attempt, give_own_classes
+from . import arrays, builtin, calls, classes, library, modules, others
 from .namespaces import Names, Namespace, is_dunder, name_refusal
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
 from .refusals import Refused
@@ -128,7 +127,7 @@ class World:
         if strict:
             for namespace in self.namespaces.values():
                 namespace.names["__warningregistry__"] = NO_REGISTRY
-        return attempt(self._with_own_errors, function, arguments)
+        return calls.attempt(self._with_own_errors, function, arguments)
 
     def _with_own_errors(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         for variable in self.variables:
@@ -138,7 +137,7 @@ class World:
         try:
             return function(*arguments)
         except Exception as error:
-            give_own_classes(error, self._originals)
+            calls.give_own_classes(error, self._originals)
             raise
 
     def restore(self, *, random: bool = True) -> None:

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import arrays, modules, others
-from .ownership import MADE_IN_PYTHON, is_users_function
+from . import arrays, modules, others, ownership
 from .refusals import Refused
 from .snapshots import EMPTY, GENERATORS, slots_of
 
@@ -86,7 +85,7 @@ def is_settled(world: World, value: Any) -> bool:
     if not type(value).__module__.startswith("einbackprop."):
         return False
     held = [*getattr(value, "__dict__", {}).values(), *(item for _, item in slots_of(value))]
-    return not any(isinstance(item, types.FunctionType) and is_users_function(item) for item in held)
+    return not any(isinstance(item, types.FunctionType) and ownership.is_users_function(item) for item in held)
 
 
 def is_sentinel(value: Any) -> bool:
@@ -98,7 +97,7 @@ def is_sentinel(value: Any) -> bool:
 
 def empty(world: World, kind: Any, value: Any) -> Any:
     """An object of a class that is to be filled; None where only the class itself knows how to make one."""
-    base = next(b for b in kind.__mro__ if not b.__flags__ & MADE_IN_PYTHON)
+    base = next(b for b in kind.__mro__ if not b.__flags__ & ownership.MADE_IN_PYTHON)
     if base is object:
         try:
             return object.__new__(kind) if is_plain(kind) else None
@@ -162,7 +161,7 @@ def by_protocol(world: World, value: Any) -> Any:
     Of a user's function that was compiled, the function.
     """
     inner = getattr(value, "py_func", None) or getattr(value, "__wrapped__", None)
-    if isinstance(inner, types.FunctionType) and is_users_function(inner):
+    if isinstance(inner, types.FunctionType) and ownership.is_users_function(inner):
         return world.shell(inner)
     try:
         return copy.deepcopy(value)
