@@ -276,9 +276,7 @@ class Measured(Size):
 
 def size_of(axis: Axis) -> Any:
     """The size of one axis; a plain number where it is one that stands in the code."""
-    if axis.root().literal:
-        return axis.size
-    return Measured(axis.size, Fraction(1), ((axis, Fraction(1)),))
+    return axis.size if axis.root().literal else Measured(axis.size, Fraction(1), ((axis, Fraction(1)),))
 
 
 

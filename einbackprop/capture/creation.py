@@ -121,9 +121,9 @@ def counting(recorder: Recorder, bounds: Sequence[Any], value: Any) -> Any:
 
 def has_traced(values: Any, level: int = 0) -> bool:
     """Whether a nested list holds a traced array; a ValueError where it is nested deeper than NumPy takes it."""
-    if is_traced(values) or type(values) is Selection:
-        return True
-    return isinstance(values, list | tuple) and any(has_traced(value, deeper(level)) for value in values)
+    return is_traced(values) or type(values) is Selection or (
+        isinstance(values, list | tuple) and any(has_traced(value, deeper(level)) for value in values)
+    )
 
 
 def plain_nested(values: Any) -> Any:

@@ -237,9 +237,7 @@ def number_of_rounds(*bounds: Any) -> Any:
     if not any(map(is_measured, bounds)):
         return None
     start, stop, step = (*((0, *bounds) if len(bounds) == 1 else bounds), 1)[:3]
-    if plain(step) in (1, -1):
-        return (stop - start) * step
-    return next(filter(is_measured, bounds))
+    return (stop - start) * step if plain(step) in (1, -1) else next(filter(is_measured, bounds))
 
 
 def makers(recorder: Recorder) -> dict[str, Any]:
@@ -308,8 +306,7 @@ def liking(recorder: Recorder, function: Any) -> Make:
     def make(a: Any, *rest: Any, **keywords: Any) -> Any:
         if "dtype" in keywords:
             keywords["dtype"] = real_dtype(keywords["dtype"])
-        a = creation.as_array(recorder, a, None, False)
-        return function(a, *map(real_dtype, rest), **keywords)
+        return function(creation.as_array(recorder, a, None, False), *map(real_dtype, rest), **keywords)
 
     return make
 

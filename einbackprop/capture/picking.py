@@ -54,8 +54,7 @@ def taken_along_axis(r: Recorder, v: Any, arr: Any, indices: Any, axis: Any = -1
     if axis is None:
         return lift(r, np.ravel(arr))[(indices,)]
     array = lift(r, arr)
-    i = axis % len(array.axes)
-    return array[grid_along(r, np.shape(array.value), indices, i)]
+    return array[grid_along(r, np.shape(array.value), indices, axis % len(array.axes))]
 
 
 def in_order(r: Recorder, v: Any, a: Any, axis: Any = -1, kind: Any = None) -> Any:

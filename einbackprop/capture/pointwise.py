@@ -200,6 +200,4 @@ def cast(recorder: Recorder, array: View, dtype: Any) -> Any:
         return apply_map(recorder, "trunc", [array], value)
     if kind == "b" and before != "b":
         return apply_map(recorder, "not_equal", [array, 0], value)
-    if kind != "c" and before == "c":
-        return apply_map(recorder, "real", [array], value)
-    return array.copied(value)
+    return apply_map(recorder, "real", [array], value) if kind != "c" and before == "c" else array.copied(value)

@@ -170,9 +170,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
 
     def copy(self, order: Any = "C") -> Any:
         """The same values in memory of their own."""
-        if not isinstance(self.value, np.ndarray):
-            return self.copied(self.value)
-        return np.copy(self, order)
+        return self.copied(self.value) if not isinstance(self.value, np.ndarray) else np.copy(self, order)
 
     def view(self, *kinds: Any, **keywords: Any) -> Any:
         """The same array once more: what is written to one is written to both. As another kind it is refused."""
@@ -221,8 +219,7 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
             raise TypeError("iteration over a 0-d array")
-        count = rounds(self.shape[0])
-        return (self[i] for i in range(count))
+        return (self[i] for i in range(rounds(self.shape[0])))
 
     def __len__(self) -> int:
         if not self.axes:

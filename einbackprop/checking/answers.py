@@ -239,17 +239,13 @@ def same(first: Any, second: Any) -> bool:
     mine = [(path, leaf) for path, leaf in leaves(first) if _is_numeric(leaf)]
     theirs = [(path, leaf) for path, leaf in leaves(second) if _is_numeric(leaf)]
     return len(mine) == len(theirs) and all(
-        path == other and np.array_equal(leaf, copied, equal_nan=_is_inexact(leaf))
+        path == other and np.array_equal(leaf, copied, equal_nan=np.asarray(leaf).dtype.kind in "fc")
         for (path, leaf), (other, copied) in zip(mine, theirs, strict=True)
     )
 
 
 def _is_numeric(leaf: Any) -> bool:
     return isinstance(leaf, (np.ndarray, np.generic, int, float))
-
-
-def _is_inexact(leaf: Any) -> bool:
-    return np.asarray(leaf).dtype.kind in "fc"
 
 
 History = list[tuple[Draw, Outcome]]

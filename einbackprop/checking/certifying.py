@@ -98,8 +98,7 @@ class Reference:
     @property
     def coarse(self) -> float:
         """The eps of a dtype narrower than float64 that rounds inside the loss; that of float64 where there is none."""
-        eps = float(np.finfo(float).eps)
-        return max((self.last, *self.narrow[-1:])) if self._narrow else eps
+        return max((self.last, *self.narrow[-1:])) if self._narrow else float(np.finfo(float).eps)
 
     @cached_property
     def _plain(self) -> tuple[float, float]:

@@ -140,7 +140,7 @@ def spread(shape: tuple[int, ...]) -> float:
 def _structure(values: np.ndarray) -> Role | None:
     """What the entries are to each other, where nothing but intention makes them so."""
     plain = values.astype(np.float64)
-    slack = _slack(values)
+    slack = 1e-5 if values.dtype.itemsize < 8 else 1e-9
     if values.ndim == 1 and len(values) > 2 and np.all(np.diff(plain) > 0):
         return Role("increasing", scale=scale_of(values[-1:] - values[:1]))
     if values.min() >= 0:
@@ -150,21 +150,14 @@ def _structure(values: np.ndarray) -> Role | None:
     if values.ndim == 2 and 1 < values.shape[0] == values.shape[1]:
         largest = float(np.abs(plain).max())
         if np.allclose(plain, plain.T, rtol=0, atol=0.01 * slack * largest):
-            return Role("definite" if _is_definite(plain / largest) else "symmetric", scale=_one_scale(values))
+            kind: Kind = "definite" if np.linalg.eigvalsh(plain / largest).min() > 0 else "symmetric"
+            return Role(kind, scale=float(np.max(scale_of(values))))
         if np.allclose(plain.T @ plain, np.eye(len(plain)), rtol=0, atol=slack):
             return Role("orthogonal")
     for axis in reversed(range(values.ndim)):
         if values.shape[axis] > 1 and np.allclose((plain * plain).sum(axis=axis), 1, rtol=0, atol=slack):
             return Role("unit", axis)
     return None
-
-
-def _is_definite(values: np.ndarray) -> bool:
-    return bool(np.linalg.eigvalsh(values).min() > 0)
-
-
-def _one_scale(values: np.ndarray) -> float:
-    return float(np.max(scale_of(values)))
 
 
 def _fitting(scale: Any, shape: tuple[int, ...]) -> Any:
@@ -174,7 +167,3 @@ def _fitting(scale: Any, shape: tuple[int, ...]) -> Any:
 
 def _bounded(values: np.ndarray) -> Kind:
     return "fraction" if values.max() < 1 and values.max() > 1 / ORDINARY else "positive"
-
-
-def _slack(values: np.ndarray) -> float:
-    return 1e-5 if values.dtype.itemsize < 8 else 1e-9

@@ -72,13 +72,10 @@ def without(result: Any, place: Place) -> Any:
     """What was returned but for the loss: the other one of a pair, else a tuple or a dict of the others."""
     if isinstance(result, dict):
         left = {key: value for key, value in result.items() if key != place}
-        return next(iter(left.values())) if len(left) == 1 and _is_nest(*left.values()) else left
+        first = next(iter(left.values()), None)
+        return first if len(left) == 1 and isinstance(first, dict | list | tuple) else left
     others = tuple(item for n, item in enumerate(result) if n != place)
     return others[0] if len(others) == 1 else others
-
-
-def _is_nest(value: Any) -> bool:
-    return isinstance(value, dict | list | tuple)
 
 
 def _is_number(value: Any) -> bool:
@@ -226,11 +223,9 @@ def _unbound(function: Any, owner: Any = None) -> tuple[Any, Any]:
     if not isinstance(function, FunctionType | MethodType | type) and callable(function):
         inner = type(function).__call__
         function = MethodType(inner, function) if isinstance(inner, FunctionType) else function
-    if not isinstance(function, MethodType) or isinstance(function.__self__, type):
-        return function, None
-    if owner is not None and function.__self__ is not owner:
-        return function, None
-    return function.__func__, function.__self__
+    bound = isinstance(function, MethodType) and not isinstance(function.__self__, type)
+    is_owners = bound and (owner is None or function.__self__ is owner)
+    return (function.__func__, function.__self__) if is_owners else (function, None)
 
 
 def _free(backward: Any, known: Sequence[str]) -> tuple[str, ...]:

@@ -176,8 +176,7 @@ def cotangent_of(result: Any, taken: Taken, rng: np.random.Generator) -> Any:
     """Draw a cotangent: an array of the shape of the one output, or nested as the several are, None for others."""
     if taken.cotangents == ((),):
         return _drawn(get(result, taken.outputs[0]), rng)
-    kept = result[:-1] if taken.has_cache else result
-    return _nested(kept, rng)
+    return _nested(result[:-1] if taken.has_cache else result, rng)
 
 
 def with_cotangent(state: State, key: Any, cotangent: Any) -> State:

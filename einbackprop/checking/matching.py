@@ -149,9 +149,9 @@ def _is_loss(first: tuple[Path, Any], loss: Callable[[], float]) -> bool:
 
 
 def _is_plain_list(result: Any) -> bool:
-    if not isinstance(result, (list, tuple)):
-        return False
-    return all(isinstance(item, (int, float)) or _is_plain_list(item) for item in result)
+    return isinstance(result, (list, tuple)) and all(
+        isinstance(item, (int, float)) or _is_plain_list(item) for item in result
+    )
 
 
 Where = dict[str, tuple[bool, Path]]

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking import answers, functions, mismatches
+from einbackprop.checking import answers, comparing, functions, mismatches
 from einbackprop.checking.answers import History, Trial
-from einbackprop.checking.comparing import DIRECTIONS, ENTRIES, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
@@ -230,9 +229,7 @@ def _case(
         states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
 
     def cotangents(state: Any) -> Cotangents:
-        if program is None:
-            return Cotangents()
-        return Cotangents.of(program, arrays_at(problem, program, state))
+        return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
 
     def read() -> dict[tuple[str, int], Line]:
         traced = None if problem.pair is None else _traced(problem.pair, trial.state)
@@ -379,9 +376,9 @@ def _assumptions(
         return tuple(texts)
     method = " or ".join(sorted(set(methods)))
     entries = "every entry"
-    if any(int(np.prod(target.shape)) > ENTRIES for target in targets):
-        entries = (f"every entry; of arrays above {ENTRIES} entries {SAMPLED} of them and "
-                   f"{DIRECTIONS} random directions through all")
+    if any(int(np.prod(target.shape)) > comparing.ENTRIES for target in targets):
+        entries = (f"every entry; of arrays above {comparing.ENTRIES} entries {comparing.SAMPLED} of them and "
+                   f"{comparing.DIRECTIONS} random directions through all")
     checked = ", itself checked by differences" if "complex step" in methods else ""
     texts.append(f"Reference: {method} of the loss{checked}; {entries}. Tolerance: rounding, "
                  "measured in your own code.")

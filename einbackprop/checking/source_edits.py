@@ -108,7 +108,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     for replacements in sorted(ways, key=lambda way: (*_cost(source, way), way)):
         if _says(source.changed(replacements), number, wanted[0]):
             return list(replacements)
-    if _has_body(old):
+    if any(isinstance(getattr(old, name, None), list) for name in BODIES):
         return None
     start, end = source.span(old)
     indent = source.text[source.position(line, 0):start]
@@ -119,10 +119,6 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
 def _statements(write: str) -> list[ast.stmt]:
     body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
     return syntax.parse_python(body).body
-
-
-def _has_body(node: ast.AST) -> bool:
-    return any(isinstance(getattr(node, name, None), list) for name in BODIES)
 
 
 def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
@@ -349,17 +345,13 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
             replacements += [r for r in made if r not in replacements]
     after = before
     for start, end, text in sorted(replacements, reverse=True):
-        after = after[:start] + text.replace("\n", _newline(before)) + after[end:]
+        after = after[:start] + text.replace("\n", "\r\n" if "\r\n" in before else "\n") + after[end:]
     if not name.isprintable():
         return Patch("", b"", (f"{visible(name)}: no patch names such a file",))
     shown = "./" + Path(name).as_posix() + ("\t" if " " in name else "")  # as diff ends a name with a space
     mark = "\ufeff" if encoding == "utf-8-sig" else ""
     patch = _unified(mark + before, mark + after, shown)
     return Patch(patch, patch.encode("utf-8" if mark else encoding), tuple(left_out))
-
-
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _unified(before: str, after: str, name: str) -> str:

@@ -112,11 +112,6 @@ def statement(
     return lookup(function).partials[slot]
 
 
-def is_real(function: str) -> bool:
-    """Whether its values are real for complex operands too."""
-    return lookup(function).real
-
-
 def is_boolean(function: str) -> bool:
     """Whether its values are True and False."""
     return lookup(function).boolean

@@ -122,9 +122,7 @@ def inside(value: Any) -> list[tuple[Hashable, Any]] | None:
         return [(Key(key) if type(key) is int else key, inner) for key, inner in value.items()]
     if isinstance(value, (list, tuple)) or _holds_objects(value):
         return list(enumerate(value))
-    if _is_record(value):
-        return [(Attribute(name), inner) for name, inner in vars(value).items()]
-    return None
+    return [(Attribute(name), inner) for name, inner in vars(value).items()] if _is_record(value) else None
 
 
 def _holds_objects(value: Any) -> bool:

@@ -230,9 +230,8 @@ class Rewriting:
         """Whether a view is read where it is used. A multiple that has a name or several uses is computed once."""
         if self.only_constants or not view.operands:
             return not view.operands
-        if view.factor == ONE or shown_whole(view) is None:
-            return True
-        return self.uses[view.out.name] <= 1 and is_temporary(view.out.name)
+        is_one_of_few = self.uses[view.out.name] <= 1 and is_temporary(view.out.name)
+        return view.factor == ONE or shown_whole(view) is None or is_one_of_few
 
     def rename(self, equation: Equation) -> Equation:
         """Read the first of equal values."""
@@ -273,9 +272,7 @@ class Rewriting:
     def through(self, factor: Factor, ref: Ref) -> tuple[Factor, Ref | None]:
         """A factor and an operand, or what that is a view of: None where it is a constant."""
         view = self.views.get(ref.name)
-        if view is None:
-            return factor, ref
-        return factor * view.factor, seen_through(view, ref)
+        return (factor, ref) if view is None else (factor * view.factor, seen_through(view, ref))
 
     def plain(self, ref: Ref) -> Ref:
         """An operand, or what it is a transposed view of."""

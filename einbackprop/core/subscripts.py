@@ -54,8 +54,7 @@ class Subscripts:
     @property
     def letters(self) -> str:
         """Every letter once, in order of appearance."""
-        everything = "".join(self.inputs) + self.output
-        return "".join(dict.fromkeys(everything.replace(ELLIPSIS, "")))
+        return "".join(dict.fromkeys(("".join(self.inputs) + self.output).replace(ELLIPSIS, "")))
 
     @property
     def has_ellipsis(self) -> bool:
@@ -135,9 +134,7 @@ def _problem(token: str, ellipsis: bool, arrow: bool) -> str | None:
         return "expected '...': a '.' must be part of an ellipsis"
     if token in "->":
         return f"expected '->', found {token!r} alone"
-    if not is_index(token):
-        return f"expected a letter, ',', '->' or '...', found {token!r}"
-    return None
+    return f"expected a letter, ',', '->' or '...', found {token!r}" if not is_index(token) else None
 
 
 def _require_plain(text: str, inputs: list[list[tuple[int, str]]], output: list[tuple[int, str]]) -> None:

@@ -90,8 +90,7 @@ class Workspace:
         if ref.name not in self.complex_values:
             return ref
         letters = "".join(dict.fromkeys(ref.indices))
-        conjugate = self.write(f"conj_{ref.name}", letters, "", lambda out: Map(out, "conj", (ref,)))
-        return conjugate
+        return self.write(f"conj_{ref.name}", letters, "", lambda out: Map(out, "conj", (ref,)))
 
 
 def is_complex(equation: Equation, complex_values: set[str]) -> bool:
@@ -105,7 +104,7 @@ def is_complex(equation: Equation, complex_values: set[str]) -> bool:
                 for factor, ref in terms
             )
         case Map(_, function, refs):
-            return not elementwise.is_real(function) and any(ref.name in complex_values for ref in refs)
+            return not elementwise.lookup(function).real and any(ref.name in complex_values for ref in refs)
         case Update(_, base, value):
             return base.name in complex_values or value.name in complex_values
         case Extremum(_, operand):

@@ -176,9 +176,9 @@ class Roles:
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""
         meaning = self._gradient(value)
-        if meaning is None:
-            return False
-        return not any(one.names for one in self._cotangents.known if one.value == meaning.value)
+        return meaning is not None and not any(
+            one.names for one in self._cotangents.known if one.value == meaning.value
+        )
 
 
 def is_square(array: Array) -> bool:

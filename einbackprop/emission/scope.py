@@ -146,9 +146,7 @@ class Scope:
 
     def shape(self, letters: str) -> str:
         """A shape: ``(K, B)``; of one letter its size alone."""
-        if len(letters) == 1:
-            return self.size(letters)
-        return f"({', '.join(self.size(i) for i in letters)})"
+        return self.size(letters) if len(letters) == 1 else f"({', '.join(self.size(i) for i in letters)})"
 
     def write(self, line: str) -> None:
         """Add a statement."""

@@ -319,9 +319,7 @@ def array_code(array: NDArray[Any]) -> str:
 
 def elements(array: NDArray[Any]) -> str:
     """Nested lists of numbers, every digit written."""
-    if array.ndim == 0:
-        return element(array[()])
-    return f"[{', '.join(elements(item) for item in array)}]"
+    return element(array[()]) if array.ndim == 0 else f"[{', '.join(elements(item) for item in array)}]"
 
 
 def element(value: Any) -> str:

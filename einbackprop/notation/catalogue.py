@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
-from einbackprop.core.syntax import parse_python
-from einbackprop.core.visible import in_html, shown
+from einbackprop.core import syntax, visible
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
@@ -49,7 +48,7 @@ class LayerExplanation:
     @property
     def html(self) -> str:
         """The explanation as HTML."""
-        return f"<h4>{in_html(self.layer.name)}</h4><pre>{in_html(str(self))}</pre>"
+        return f"<h4>{visible.in_html(self.layer.name)}</h4><pre>{visible.in_html(str(self))}</pre>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html}
@@ -72,7 +71,7 @@ def functions_of(layer: Layer) -> list[Callable[..., Any]]:
 def code_of(function: Callable[..., Any]) -> str:
     """The source of a function without its decorators and its docstring."""
     lines = inspect.getsource(inspect.unwrap(function)).splitlines()
-    (definition,) = parse_python("\n".join(lines)).body
+    (definition,) = syntax.parse_python("\n".join(lines)).body
     assert isinstance(definition, ast.FunctionDef)
     docstring = definition.body[0]
     return "\n".join(lines[definition.lineno - 1 : docstring.lineno - 1] + lines[docstring.end_lineno :])
@@ -91,7 +90,7 @@ def layer_named(name: str) -> Layer:
         return CATALOGUE[known[plain(name)]]
     close = get_close_matches(plain(name), known, 1)
     hint = f"did you mean {known[close[0]]!r}?" if close else "`einbackprop explain` alone lists them"
-    raise ScriptError(f"the catalogue has no layer {shown(name)}: {hint}")
+    raise ScriptError(f"the catalogue has no layer {visible.shown(name)}: {hint}")
 
 
 def layer_of(what: Any) -> Layer:
@@ -110,7 +109,7 @@ def layer_of(what: Any) -> Layer:
     if isinstance(what, ModuleType) and hasattr(what, "LAYERS"):
         names = ", ".join(layer.name for layer in what.LAYERS)
         raise ScriptError(f"{what.__name__} is a file of layers: explain one of {names}")
-    called = getattr(what, "__qualname__", None) or shown(what)
+    called = getattr(what, "__qualname__", None) or visible.shown(what)
     raise ScriptError(
         f"{called} cannot be explained: give subscripts such as 'ij,jb->ib', an equation, a program, or a layer of "
         "einbackprop.layers; eb.read shows a function of your own"

@@ -12,8 +12,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any, overload
 
-from ..core import elementwise
-from ..core.letters import letters_of, relettered
+from ..core import elementwise, letters
 from ..core.program import (
     Contract,
     Dimension,
@@ -190,7 +189,7 @@ def explain_contract(contract: Contract, view: View) -> Explanation:
 
 def ellipsis_note(contract: Contract) -> str:
     """What an ellipsis stands for, where there is one."""
-    if ELLIPSIS not in letters_of(contract):
+    if ELLIPSIS not in letters.letters_of(contract):
         return ""
     return (
         f"{ELLIPSIS} stands for any number of axes; read it as one letter. Where an operand has fewer of them, or size "
@@ -213,7 +212,7 @@ def code_rows(contract: Contract, view: View) -> list[Row]:
     if line is not None:
         unpasteable = f"{einsum_text.MARK.strip(' #')} {line.reason}" if line.reason else ""
         rows.append(Row(left, note=closed_note(contract) or unpasteable, code=line.text.replace(ELLIPSIS, "...")))
-    form = None if ELLIPSIS in letters_of(contract) else matrix_notation.matrix_form(contract, view)
+    form = None if ELLIPSIS in letters.letters_of(contract) else matrix_notation.matrix_form(contract, view)
     if form is not None and (line is not None or any(link.transposed for link in form.chain)):
         rows.append(Row(left, form.markup, matrix_notation.transpose_reason(contract, view) or ""))
     return rows
@@ -255,7 +254,7 @@ def adding_section(contract: Contract, name: str, view: View) -> Section:
     slots = [n for n, ref in enumerate(contract.operands) if ref.name == name]
     cotangent, shown = f"d{view.ref(contract.out).name}", view.ref(contract.operands[slots[0]]).name
     first = contract.operands[slots[0]].indices
-    derived = [relettered(vjp_of_contract(contract, slot, cotangent, f"d{shown}"), first) for slot in slots]
+    derived = [letters.relettered(vjp_of_contract(contract, slot, cotangent, f"d{shown}"), first) for slot in slots]
     parts = [right_hand_side(term, view)[0] for term in derived]
     rows = [Row((Ref(f"d{shown}", first),), joined(parts, " + "), "a change of it comes in at each place")]
     products = [sorted((ref.name, ref.indices) for ref in operands(term)) for term in derived]
@@ -268,7 +267,7 @@ def adding_section(contract: Contract, name: str, view: View) -> Section:
 def vjp_of_equation(equation: Equation) -> Program:
     """A program of one equation and its derivative, each letter of size 2."""
     refs = {ref.name: ref for ref in operands(equation)}
-    dimensions = tuple(Dimension(letter, 2) for letter in letters_of(equation))
+    dimensions = tuple(Dimension(letter, 2) for letter in letters.letters_of(equation))
     inputs = tuple(Input(ref) for ref in refs.values())
     forward = Program(inputs, (equation,), (equation.out,), dimensions)
     derived = vjp(forward)

@@ -96,9 +96,7 @@ def within_parentheses(inside: Markup, level: Level, loosest: Level) -> Markup:
 def expression(ref: Ref, view: View) -> tuple[Markup, Level]:
     """An operand by its name, or as its own equation's right-hand side, and how tightly that binds."""
     equation = view.inline.get(ref.name)
-    if equation is None:
-        return named(ref, view), "atom"
-    return inlined(view.placed(equation, ref.indices), view)
+    return (named(ref, view), "atom") if equation is None else inlined(view.placed(equation, ref.indices), view)
 
 
 def inlined(equation: Equation, view: View) -> tuple[Markup, Level]:

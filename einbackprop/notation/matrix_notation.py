@@ -170,9 +170,7 @@ def form_of(out: str, operands: Operands) -> MatrixForm | None:
         return None if unit is None else MatrixForm((*before[: None if unit else -1], *unit), atomic=True)
     ways = (elementwise, diagonal, rows_and_columns, matrix_product, masked, batched)
     form = next((found for way in ways if (found := way(out, arrays)) is not None), None)
-    if form is None or not before:
-        return form
-    return replace(form, markup=before + form.markup)
+    return form if form is None or not before else replace(form, markup=before + form.markup)
 
 
 def units(out: str) -> Markup | None:
@@ -299,9 +297,7 @@ def batched(out: str, operands: Operands) -> MatrixForm | None:
 
     inner = Operands(tuple(replace(link, indices=without(link.indices)) for link in operands.terms), operands.shown)
     form = form_of(without(out), inner)
-    if form is None:
-        return None
-    return replace(form, batch=batch)
+    return None if form is None else replace(form, batch=batch)
 
 
 def transpose_reason(contract: Contract, view: View = PLAIN) -> str | None:

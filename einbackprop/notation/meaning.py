@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checking.drawing import draw, range_role
-from ..checking.naming import gradient_of
+from ..checking import drawing, naming
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..core.simplification import needed
 from ..diagnosis.cotangents import Cotangents
@@ -47,7 +46,9 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
     """
     rng = np.random.default_rng(SEED)
     known = [np.asarray(array) for array in arrays]
-    fresh = [draw(array, range_role(array), rng) if array.dtype.kind == "f" else array for array in known]
+    fresh = [
+        drawing.draw(array, drawing.range_role(array), rng) if array.dtype.kind == "f" else array for array in known
+    ]
     for seed, primal in starts(program):
         started = starting_from(program, seed, primal)
         given = rng.normal(size=[program.sizes[i] for i in started.inputs[-1].ref.indices])
@@ -73,7 +74,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
                 if other != name and other in program.labels
                 and [program.dimension(i) for i in made[other].out.indices] == dimensions
             ]  # fmt: skip
-            meant = {said.casefold() for said in gradient_of(program.labels[name])[1:]}
+            meant = {said.casefold() for said in naming.gradient_of(program.labels[name])[1:]}
             fitting.sort(key=lambda other: program.labels[other].casefold() in meant)
             return [(name, other) for other in fitting[: -MOST_STARTS - 1 : -1]]
     return []
@@ -97,7 +98,7 @@ def finished(program: Program, name: str) -> str:
 def is_called_gradient(called: str, program: Program) -> bool:
     """Whether a name says that it is a gradient: of another name, or by its spelling (``d_out``, ``delta2``)."""
     known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
-    of = [name.casefold() for name in gradient_of(called)[1:]]
+    of = [name.casefold() for name in naming.gradient_of(called)[1:]]
     return bool(known & set(of)) or GRADIENT.match(called) is not None
 
 
@@ -133,7 +134,7 @@ def sentence(program: Program, name: str, meaning: Meaning) -> str:
     """``is ∂L/∂W2``; of what goes into a function, which; and what the name says, if it says another."""
     what = meaning.value
     factor = "" if meaning.is_plain else "a multiple of "
-    said = [other for other in gradient_of(program.labels[name])[1:] if other]
+    said = [other for other in naming.gradient_of(program.labels[name])[1:] if other]
     misled = next((other for other in said if other in program.labels.values() or other in inputs_of(program)), "")
     if what in program.labels or what in inputs_of(program):
         shown = label(program, what)

@@ -30,9 +30,7 @@ def number_text(number: Number) -> str:
     if exact.denominator == 1 and len(str(exact.numerator)) <= LONGEST_INTEGER:
         return str(exact.numerator)
     as_float = nearest_float(exact)
-    if math.isfinite(as_float) and Fraction(as_float) == exact:
-        return repr(as_float)
-    return str(exact)
+    return repr(as_float) if math.isfinite(as_float) and Fraction(as_float) == exact else str(exact)
 
 
 def nearest_float(number: Fraction) -> float:

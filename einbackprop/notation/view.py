@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..core.elementwise import is_boolean
+from ..core import elementwise, subscripts
 from ..core.letters import letters_of, rename_letters
 from ..core.program import Bracket, Contract, Equation, Map, Position, Program, Ref, Update, operands
 from ..core.spelling import Spelling
-from ..core.subscripts import fresh_letters
 from .markup import Entry, Size
 
 DEEPEST = 24
@@ -80,7 +79,9 @@ class View:
         labels = Counter(program.labels.values())
         values = {i.ref.name for i in program.inputs} | set(program.defining()) | set(program.constants)
         clear = {n: label for n, label in program.labels.items() if labels[label] == 1 and label not in values}
-        conditions = {e.out.name for e in program.equations if isinstance(e, Map) and is_boolean(e.function)}
+        conditions = {
+            e.out.name for e in program.equations if isinstance(e, Map) and elementwise.is_boolean(e.function)
+        }
         conditions |= {i.ref.name for i in program.inputs if i.dtype == "bool"}
         conditions |= {name for name, array in program.constants.items() if array.dtype == bool}
         return View(
@@ -168,7 +169,7 @@ class View:
         spare: list[str] = [new for new in (*str(self.alike.get(first, "")), *given) if new not in used]
         if spare:
             return spare[0]
-        fresh = next(fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
+        fresh = next(subscripts.fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
         self.given[fresh] = first
         return fresh
 

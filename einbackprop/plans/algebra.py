@@ -31,8 +31,7 @@ def simplified(program: Program) -> Program:
     equations = with_masks_once(with_products_reused(equations), booleans)
     equations = with_sums_of_products(without_unused(equations, kept), kept)
     equations = with_like_terms_joined(equations, kept)
-    equations = with_numbers_moved(equations, kept, program.sizes)
-    return replace(program, equations=tuple(equations))
+    return replace(program, equations=tuple(with_numbers_moved(equations, kept, program.sizes)))
 
 
 def readers_of(equations: Sequence[Equation], kept: set[str]) -> Counter[str]:

@@ -73,9 +73,7 @@ def blocks_of(wide: View, other: View, batch: str) -> Blocks | None:
     blocks = Blocks(loops, "", rows, columns, summed)
     blocks.cut(wide)
     lonely = is_matrix(wide, blocks.columns, blocks.summed)  # without the loops, it need not be copied
-    if lonely or not is_matrix(other, rows, blocks.summed) or not blocks.every:
-        return None
-    return blocks
+    return None if lonely or not is_matrix(other, rows, blocks.summed) or not blocks.every else blocks
 
 
 def is_matrix(view: View, rows: str, columns: str) -> bool:

@@ -11,10 +11,9 @@ import numpy as np
 
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, parameter_names, record
-from ..core import nesting
+from ..core import nesting, simplification
 from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
-from ..core.simplification import needed
 from ..derivation.gradients import as_loss, may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .cache import Running
@@ -175,7 +174,9 @@ def require_readable(program: Program) -> None:
 def require_lasting(read: Trace, program: Program) -> None:
     """Refuse a program with positions that the examples' values decided; warn of branches that they decided."""
     outputs = {ref.name for ref in program.outputs}
-    used = {ref.name for equation in needed(program.equations, outputs) for ref in operands(equation)} | outputs
+    used = outputs.union(
+        ref.name for equation in simplification.needed(program.equations, outputs) for ref in operands(equation)
+    )
     for name, note in read.frozen.items():
         if name in used:
             raise ArgumentError(f"{told(note)}. They must not stay so: compile what comes before, and what comes after")

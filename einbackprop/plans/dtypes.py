@@ -58,9 +58,7 @@ def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozens
 def joined(kind: Dtype, strong: Iterable[Dtype]) -> Dtype:
     """The dtype of a number beside arrays: theirs, unless it is of another kind."""
     inexact = [dtype for dtype in strong if dtype.kind in "fc"]
-    if not inexact:
-        return kind
-    return np.result_type(*inexact, 1j if kind.kind == "c" else 1.0)
+    return kind if not inexact else np.result_type(*inexact, 1j if kind.kind == "c" else 1.0)
 
 
 def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tuple[Program, list[Dtype], Interface]:

@@ -171,8 +171,7 @@ class Gradient:
     def program(self, arguments: tuple[Any, ...]) -> Program:
         """The loss read anew, and its gradient: outputs nested as the arguments are."""
         arguments = with_arrays(arguments, self.wrt)
-        forward = forward_of(self.loss, arguments)
-        return self.derived(forward, arguments)
+        return self.derived(forward_of(self.loss, arguments), arguments)
 
     def derived(self, forward: Program, arguments: tuple[Any, ...]) -> Program:
         """The gradient of a loss that has been read."""

@@ -233,9 +233,7 @@ def contract_pair(case: Case, left: Array, right: Array, output: str) -> Kernel:
 def _alone(case: Case, array: Array, other: Array, output: str) -> Array:
     """An operand after its diagonals, and its sums over letters that nothing else has."""
     term = letters_needed(array.term, (other.term, output))
-    if term == array.term:
-        return array
-    return contract_one(case, array, term, copy=False).result
+    return array if term == array.term else contract_one(case, array, term, copy=False).result
 
 
 def _loop_letters(group: str, output: str) -> str:

@@ -70,9 +70,7 @@ def cost(views: list[View], own: str, summed: str) -> float:
     if any(fits(v, own, summed) for v in views):
         return 0.0
     copying = CALL + view.size * COPIED
-    if not is_joined(view, summed):
-        return copying
-    return min(copying, view.count(own[:-1]) * SLICE)
+    return copying if not is_joined(view, summed) else min(copying, view.count(own[:-1]) * SLICE)
 
 
 def rearranged(work: Workspace, view: View, batch: str, summed: str) -> View:

@@ -252,7 +252,7 @@ class Lowering:
             case Sum():
                 return self.total(equation)
             case Map():
-                self.quiet &= pointwise.is_quiet(equation)
+                self.quiet &= equation.function in pointwise.QUIET
                 return pointwise.pointwise(work, equation).transposed(out.indices)
             case Extremum():
                 return reductions.extremum(work, equation)
@@ -307,8 +307,7 @@ class Lowering:
             out = work.allocate(ref.indices, view.dtype, ref.name)
             work.assembly.emit("copy", "copyto({out}, {0})", view, out=out)
             view = out
-        units = self.program.output_units[number] if self.program.output_units else ()
-        return view.with_units(units)
+        return view.with_units(self.program.output_units[number] if self.program.output_units else ())
 
 
 def is_late(equation: Equation, following: Equation, work: Workspace) -> TypeGuard[Contract]:

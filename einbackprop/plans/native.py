@@ -23,7 +23,7 @@ from .assembly import Source, compiled
 from .dtypes import value_dtypes
 from .interface import Interface
 from .lowering import Lowering, Plan, planned, ready
-from .native_groups import FEW, Group, Item, equations_of, scheduled
+from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
@@ -84,7 +84,7 @@ def lower_natively(
     if interface.strict and picking.computed_ranges(program):  # loops do not look at what they compute
         return planned(program, weak, reuse=reuse, interface=interface)
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
-    items = scheduled(work, Stacks(program, work.dtypes).sums)
+    items = Grouping(work, Stacks(program, work.dtypes).sums).schedule(program.equations)
     program = replace(program, equations=tuple(equations_of(items)))
     lowering = NativeLowering(program, weak, items, names, reuse=reuse)
     lowering.run()

@@ -91,9 +91,7 @@ POWERS: dict[Number | None, str] = {
 
 def is_slow(equation: Map) -> bool:
     """Whether a loop calls a function for each entry."""
-    if equation.function == "power":
-        return equation.parameter not in POWERS
-    return equation.function in SLOW
+    return equation.parameter not in POWERS if equation.function == "power" else equation.function in SLOW
 
 
 def expression(equation: Map, out: str, kinds: Sequence[str], *, at_once: bool = True) -> str | None:
@@ -145,9 +143,7 @@ def number(value: Number | int, kind: str) -> str:
     """A number of a kind."""
     if kind == "bool_":
         return str(bool(value))
-    if kind == "int64_":
-        return str(int(value.real))
-    return f"{kind}({float(value.real)!r})"
+    return str(int(value.real)) if kind == "int64_" else f"{kind}({float(value.real)!r})"
 
 
 def converted(text: str, kind: str, to: str) -> str:

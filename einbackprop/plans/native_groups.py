@@ -68,7 +68,7 @@ Item = Equation | Group
 
 
 class Grouping:
-    """What is known of a program while its equations are put into groups."""
+    """What is known of a program while its equations are put into groups; only small ``stacks`` can be in any."""
 
     def __init__(self, work: Workspace, stacks: set[str]) -> None:
         self.work = work
@@ -116,9 +116,10 @@ class Grouping:
 
     def is_view(self, equation: Equation) -> bool:
         """Whether it costs nothing as a plan has it."""
-        if not isinstance(equation, Contract) or len(equation.operands) != 1 or equation.brackets:
-            return False
-        return not self.summed(equation) and equation.factor.value(self.sizes) == 1
+        return (
+            isinstance(equation, Contract) and len(equation.operands) == 1 and not equation.brackets
+            and not self.summed(equation) and equation.factor.value(self.sizes) == 1
+        )  # fmt: skip
 
     def summed(self, equation: Equation) -> set[str]:
         """The letters that an equation sums over."""
@@ -235,11 +236,6 @@ def kinds_of(work: Workspace, equation: Map) -> list[str]:
     """The kinds in which a function takes its operands."""
     beside = beside_numbers(equation, work.dtypes, work.weak)
     return [KINDS[beside.get(ref.name, work.dtypes[ref.name]).name] for ref in equation.operands]
-
-
-def scheduled(work: Workspace, stacks: set[str]) -> list[Item]:
-    """The equations of a program, those in groups that are worth it. Of ``stacks`` only small ones can be in any."""
-    return Grouping(work, stacks).schedule(work.program.equations)
 
 
 def equations_of(items: Sequence[Item]) -> list[Equation]:

@@ -173,9 +173,7 @@ class Writer:
         if factor != 1 and out != "int64_":
             wide = converted(total, accumulator, "float64_")
             return converted(f"{wide} * {number(factor, 'float64_')}", "float64_", out)
-        if factor != 1:
-            return f"{total} * {number(factor, 'int64_')}"
-        return converted(total, accumulator, out)
+        return f"{total} * {number(factor, 'int64_')}" if factor != 1 else converted(total, accumulator, out)
 
     # values
 

@@ -200,8 +200,7 @@ def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str
 def _scaled(work: Workspace, view: View, number: Number, still: Sequence[View]) -> View:
     """A term times a number, in memory of its own or in place."""
     if view.root.kind == "constant" and not view.term:
-        value = work.assembly.constants[view.root.name][()] * number
-        return work.number(value, view.dtype)
+        return work.number(work.assembly.constants[view.root.name][()] * number, view.dtype)
     place = target(work, Slot(view.dtype), view.term, [view], still)
     return apply(work, "multiply", [view, work.number(number, view.dtype)], place)
 
@@ -280,9 +279,7 @@ def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
     if p in (Fraction(2), Fraction(3), Fraction(4)):
         out = target(work, slot, equation.out.indices, [x], [x] if p == 3 else [])
         apply(work, "multiply", [x, x], out)
-        if p == 2:
-            return out
-        return apply(work, "multiply", [out, x if p == 3 else out], out)
+        return out if p == 2 else apply(work, "multiply", [out, x if p == 3 else out], out)
     if p not in (Fraction(1, 2), Fraction(-1, 2), Fraction(-1), Fraction(-2)):
         return None
     out = target(work, slot, equation.out.indices, [x])
@@ -294,8 +291,7 @@ def _power(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
         apply(work, "multiply", [x, x], out)
     if p == Fraction(1, 2):
         return out
-    below = x if p == -1 else out
-    return reciprocal(work, below, out)
+    return reciprocal(work, x if p == -1 else out, out)
 
 
 def reciprocal(work: Workspace, view: View, out: View) -> View:
@@ -345,13 +341,7 @@ def condition(work: Workspace, views: Sequence[View], equation: Map, slot: Slot)
         function, views = "greater", [first, work.number(0, kind)]
     elif function == "truth":
         function, views = "not_equal", [first, work.number(0, kind)]
-    out = work.open(slot, work.order_of(slot.name, letters, views))
-    return apply(work, function, views, out)
-
-
-def is_quiet(equation: Map) -> bool:
-    """Whether NumPy has nothing to warn about, whatever the numbers."""
-    return equation.function in QUIET
+    return apply(work, function, views, work.open(slot, work.order_of(slot.name, letters, views)))
 
 
 INTEGERS = {"f": "int32", "d": "int64"}

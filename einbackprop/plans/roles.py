@@ -54,9 +54,10 @@ def uses(work: Workspace, name: str, axis: int) -> Iterator[tuple[Contract, Ref,
 
 def is_matrix_product(equation: Equation) -> TypeGuard[Contract]:
     """Whether it is a product of two values, without brackets."""
-    if not isinstance(equation, Contract) or equation.brackets or len(equation.operands) != 2:
-        return False
-    return equation.operands[0].name != equation.operands[1].name
+    return (
+        isinstance(equation, Contract) and not equation.brackets and len(equation.operands) == 2
+        and equation.operands[0].name != equation.operands[1].name
+    )  # fmt: skip
 
 
 def excess(work: Workspace, product: Contract, ref: Ref, dense: str) -> float:
@@ -121,6 +122,5 @@ def destination(work: Workspace, roles: Matrices, slot: Slot) -> View | None:
 
 def takes(out: View, roles: Matrices) -> bool:
     """Whether matrices can be written where they belong: rows and columns lie together, and one of them densely."""
-    if not is_joined(out, roles.rows) or not is_joined(out, roles.columns):
-        return False
-    return has_unit_stride(out, roles.rows[-1:] + roles.columns[-1:])
+    joined = is_joined(out, roles.rows) and is_joined(out, roles.columns)
+    return joined and has_unit_stride(out, roles.rows[-1:] + roles.columns[-1:])

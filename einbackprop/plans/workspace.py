@@ -212,9 +212,7 @@ class Workspace:
 
     def open(self, slot: Slot, order: str) -> View:
         """The memory of a slot, with the letters in that order (as they lie in memory if it is new)."""
-        if slot.into is not None:
-            return slot.into.transposed(order)
-        return self.allocate(order, slot.dtype, slot.name)
+        return slot.into.transposed(order) if slot.into is not None else self.allocate(order, slot.dtype, slot.name)
 
     def number(self, value: Number, dtype: Dtype) -> View:
         """A number as a constant without axes, which ufuncs take faster than Python's."""

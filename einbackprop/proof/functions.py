@@ -50,9 +50,7 @@ def apply(function: str, arguments: Sequence[Terms], parameter: Fraction | None,
     """
     if function == "power" and parameter is not None:
         return power(arguments[0], parameter, context)
-    if function in RULES:
-        return RULES[function](context, *arguments)
-    return opaque(function, arguments, context)
+    return RULES[function](context, *arguments) if function in RULES else opaque(function, arguments, context)
 
 
 def opaque(function: str, arguments: Sequence[Terms], context: Context) -> Terms:

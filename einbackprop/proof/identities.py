@@ -52,8 +52,7 @@ IN_DOMAIN = "roots and logarithms are taken of positive numbers only"
 
 def call(name: str, arguments: Sequence[Terms], context: Context, **traits: Any) -> Terms:
     """A function of formulas, as an atom that nothing more is known of than its traits."""
-    atom = make_atom("call", name, rows_of(arguments), arguments, context, **traits)
-    return monomial({atom: 1})
+    return monomial({make_atom("call", name, rows_of(arguments), arguments, context, **traits): 1})
 
 
 # Powers
@@ -208,8 +207,7 @@ def degree_of(head: Head) -> Exponent:
     if head.kind == "size" or head.kind == "number":
         return 0
     if head.kind == "sum":
-        inner = next(iter(head.arguments[0]))
-        return sum((e * degree_of(h) for (h, _), e in inner), Fraction(0))
+        return sum((e * degree_of(h) for (h, _), e in next(iter(head.arguments[0]))), Fraction(0))
     return 1
 
 

@@ -30,9 +30,7 @@ def is_users(file: str) -> bool:
     """
     if file.startswith(READABLE):
         return file != CHECKS  # what it refuses is said of the line that asked
-    if file.endswith(COMPILED):
-        return False
-    return not file.startswith((*OURS, *LIBRARY))
+    return not file.endswith(COMPILED) and not file.startswith((*OURS, *LIBRARY))
 
 
 def is_users_module(module: Any) -> bool:
