@@ -34,6 +34,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.workspace import free_name
 from .arguments import Returned
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Run, bound_by
@@ -161,12 +162,12 @@ def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]
     for name in dict.fromkeys([*inputs, *values]):
         label = identifier(recorder.names.get(name, ""))
         if label:
-            chosen[name] = distinct(label, taken)
+            chosen[name] = free_name(label, taken)
     count = 0
     for name in values:
         if name not in chosen:
             count += 1
-            chosen[name] = distinct(f"t{count}", taken)
+            chosen[name] = free_name(f"t{count}", taken)
     return chosen
 
 
@@ -174,16 +175,6 @@ def identifier(label: str) -> str:
     """The label as a Python name that is no keyword."""
     plain = re.sub(r"\W+", "_", label).strip("_")
     return plain + "_" if keyword.iskeyword(plain) else "_" + plain if plain[:1].isdigit() else plain
-
-
-def distinct(label: str, taken: set[str]) -> str:
-    """The label, with a number if it is taken; it is taken from now on."""
-    name, n = label, 1
-    while name in taken:
-        n += 1
-        name = f"{label}_{n}"
-    taken.add(name)
-    return name
 
 
 class Lettering:

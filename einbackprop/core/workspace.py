@@ -10,6 +10,16 @@ from . import dimensions, elementwise
 from .program import Contract, Dimension, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update
 
 
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, with a number appended where it is taken; it is taken from now on."""
+    count, free = 1, name
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken.add(free)
+    return free
+
+
 class Workspace:
     """Equations written after those of a program, and what is known of each value.
 
@@ -59,12 +69,7 @@ class Workspace:
 
     def fresh(self, name: str) -> str:
         """The name, with a number appended where it is taken."""
-        count, free = 1, name
-        while free in self.taken:
-            count += 1
-            free = f"{name}_{count}"
-        self.taken.add(free)
-        return free
+        return free_name(name, self.taken)
 
     def distinct(self, indices: str) -> str:
         """The same axes with no letter twice: a repeated one is replaced by another of its dimension."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.visible import escape_of, shown, visible
+from ..core.workspace import free_name
 from ..errors import NotationError
 from ..notation.console import plain, spelled
 
@@ -55,13 +56,7 @@ class Identifiers:
 
     def take(self, name: str) -> str:
         """An identifier like the name that was not given out before."""
-        base = identifier(name)
-        found, count = base, 1
-        while found in self.taken:
-            count += 1
-            found = f"{base}_{count}"
-        self.taken.add(found)
-        return found
+        return free_name(identifier(name), self.taken)
 
 
 PLAIN = (str, bytes, int, float, complex)

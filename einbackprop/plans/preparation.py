@@ -12,6 +12,7 @@ import opt_einsum
 from ..core import fusion, interpretation
 from ..core.program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
 from ..core.subscripts import Subscripts
+from ..core.workspace import free_name
 from . import algebra, einsum_lowering, picking, stacking
 
 LARGEST = 1 << 20
@@ -131,7 +132,7 @@ def in_pairs(equation: Equation, sizes: dict[str, int], taken: set[str]) -> list
             break
         needed = {i for ref in left for i in ref.indices} | set(kept)
         letters = "".join(dict.fromkeys(i for ref in chosen for i in ref.indices if i in needed))
-        name = free(f"{equation.out.name}_part", taken)
+        name = free_name(f"{equation.out.name}_part", taken)
         made.append(Contract(Ref(name, letters), chosen, source=equation.source))
         left.append(Ref(name, letters))
     return made
@@ -144,13 +145,3 @@ def path_of(terms: Sequence[str], kept: str, sizes: dict[str, int]) -> list[tupl
     named = tuple("".join(names[i] for i in term) for term in terms)
     out = "".join(names[i] for i in kept if any(i in term for term in terms))
     return einsum_lowering.contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})
-
-
-def free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken."""
-    count, chosen = 1, name
-    while chosen in taken:
-        count += 1
-        chosen = f"{name}_{count}"
-    taken.add(chosen)
-    return chosen

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from ..core.letters import letters_of
 from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
+from ..core.workspace import free_name
 
 FEWEST = 4
 """Products that are worth putting together."""
@@ -84,7 +85,9 @@ class Stacking:
         for parts in groups.values():
             terms = {part.out.name for part in parts}
             rest = tuple(term for term in equation.terms if term[1] is None or term[1].name not in terms)
-            out = replace(equation.out, name=self.free(f"{equation.out.name}_stacked")) if rest else equation.out
+            out = equation.out
+            if rest:
+                out = replace(out, name=free_name(f"{out.name}_stacked", self.taken))
             found = self.added(parts, out)
             if found:
                 return [*found, *([replace(equation, terms=(*rest, (ONE, out)))] * bool(rest))]
@@ -145,7 +148,7 @@ class Stacking:
             parts = sorted(parts, key=lambda part: stack.names.index(part.operands[slot].name))
             first = parts[0]
             _, refs = self.stacked_operands(parts, stack.letter)
-            whole = Ref(self.free(f"{first.out.name}_every"), stack.letter + first.out.indices)
+            whole = Ref(free_name(f"{first.out.name}_every", self.taken), stack.letter + first.out.indices)
             for n, part in enumerate(parts):
                 at = Bracket(Position.of(stack.letter), "=", Position(constant=n))
                 replaced[part.out.name] = [replace(part, operands=(whole,), brackets=(at,), factor=ONE)]
@@ -180,22 +183,14 @@ class Stacking:
 
     def new_stack(self, names: tuple[str, ...], indices: str, letter: str) -> tuple[Stack, list[Equation]]:
         """A stack, and the equations that put its arrays beside one another."""
-        out = Ref(self.free(f"{names[0]}_stack"), letter + indices)
+        out = Ref(free_name(f"{names[0]}_stack", self.taken), letter + indices)
         places: list[Contract] = []
         for n, name in enumerate(names):
             at = Bracket(Position.of(letter), "=", Position(constant=n))
-            places.append(Contract(replace(out, name=self.free(f"{name}_placed")), (Ref(name, indices),), (at,)))
+            place = replace(out, name=free_name(f"{name}_placed", self.taken))
+            places.append(Contract(place, (Ref(name, indices),), (at,)))
         stack = self.stacks[frozenset(names)] = Stack(out, letter, names)
         return stack, [*places, Sum(out, tuple((ONE, place.out) for place in places))]
-
-    def free(self, name: str) -> str:
-        """The name, with a number where it is taken."""
-        count, chosen = 1, name
-        while chosen in self.taken:
-            count += 1
-            chosen = f"{name}_{count}"
-        self.taken.add(chosen)
-        return chosen
 
 
 def kind_of(part: Contract) -> object:
