@@ -40,8 +40,7 @@ from .arithmetic import size_of
 from .bindings import Binding, Resolver, Run, bound_by
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
-from .samples import Sight, dimension_of_samples
-from .sized import Sized
+from .sized import Sight, Sized, dimension_of_samples
 from .sizes import told
 
 

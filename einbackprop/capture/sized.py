@@ -1,11 +1,21 @@
-"""Sizes and positions that are made of the sizes of arguments, as expressions in the letters of those."""
+"""What is known of sizes in the end: which are expressions of others, and which is that of the samples.
+
+Sizes and positions that are made of the sizes of arguments are expressions in the letters of those. Which dimension the
+samples are is found by what is done with it, not by its size or its place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from ..core.dimensions import Axis
+import numpy as np
+
+from ..core.dimensions import BATCH_NAMES, TIME_NAMES, Axis
+from ..core.program import Contract, Equation, Sum, operands
 from ..core.sizes import Place, Quotient, Size
 from . import arithmetic, conditions, terms
 from .sizes import axes_of, key_of, terms_of, told
@@ -89,3 +99,110 @@ class Sized:
                 sources = {source for axis in (*axes_of(place), whole) for source in axis.sources()}
                 held |= {self.chosen[axis][0]: reason for axis in self.given if axis in sources}
         return places, held
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What there is to look at: equations in provisional letters, the stored axes of every value, the arguments.
+
+    ``order`` holds the dimensions in the order of the data, ``concrete`` what values were.
+    """
+
+    equations: Sequence[Equation]
+    values: Mapping[str, Sequence[Axis]]
+    inputs: Sequence[str]
+    axis: Callable[[str], Axis]
+    order: Sequence[Axis]
+    concrete: Mapping[str, Any]
+
+    def dimensions(self, name: str) -> frozenset[Axis]:
+        """The dimensions of a value, without units."""
+        return frozenset(axis.root() for axis in self.values[name] if not axis.is_unit)
+
+    def is_counting(self, name: str) -> bool:
+        """Whether an argument holds whole numbers: labels."""
+        return name in self.concrete and np.asarray(self.concrete[name]).dtype.kind in "iu"
+
+
+def dimension_of_samples(sight: Sight) -> Axis | None:
+    """The dimension that ``b`` stands for.
+
+    It is the one that the user's word for a size says. Else samples are what labels are given for; else what goes
+    through the computation from value to value while the features change. A dimension that an argument maps to itself
+    (a recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
+    """
+    for names in (sight.inputs, sight.values):
+        for name in names:
+            for axis in sight.values[name]:
+                if axis.root().name in BATCH_NAMES and not axis.is_unit:
+                    return axis.root()
+    features = broadcast_along(sight) | meeting_themselves(sight)
+    features |= {axis for axis in sight.order if axis.name in TIME_NAMES}
+    for name in sight.inputs:
+        if sight.is_counting(name) and sight.values[name]:
+            first = sight.values[name][0].root()
+            if first not in features and not first.is_unit:
+                return first
+    for others in (contracted_shapes(sight), set()):
+        scores = carried(sight, others, features)
+        ranked = sorted(scores, key=scores.__getitem__, reverse=True)
+        if ranked and (len(ranked) == 1 or scores[ranked[0]] > scores[ranked[1]]):
+            return ranked[0]
+    return None
+
+
+def broadcast_along(sight: Sight) -> set[Axis]:
+    """The dimensions of arguments of one axis that are stretched over a wider array: biases, scales."""
+    found: set[Axis] = set()
+    vectors = {n for n in sight.inputs if len(sight.dimensions(n)) == 1 and not sight.is_counting(n)}
+    for equation in sight.equations:
+        if isinstance(equation, Sum) or (isinstance(equation, Contract) and not equation.brackets):
+            for ref in operands(equation):
+                if ref.name in vectors and sight.dimensions(ref.name) < sight.dimensions(equation.out.name):
+                    found |= sight.dimensions(ref.name)
+    return found
+
+
+def meeting_themselves(sight: Sight) -> set[Axis]:
+    """The dimensions that an argument has twice: it maps them to themselves."""
+    counts = (Counter(axis.root() for axis in sight.values[name]) for name in sight.inputs)
+    return {axis for count in counts for axis, times in count.items() if times > 1}
+
+
+def contracted_shapes(sight: Sight) -> set[frozenset[Axis]]:
+    """The dimensions of arguments that stand in products that are summed: weights, and what they are applied to."""
+    return {
+        sight.dimensions(ref.name)
+        for equation in sight.equations
+        if isinstance(equation, Contract) and len(equation.operands) > 1
+        for ref in equation.operands
+        if ref.name in sight.inputs and set(ref.indices) - set(equation.out.indices)
+    }
+
+
+def carried(
+    sight: Sight, others: set[frozenset[Axis]], features: set[Axis]
+) -> dict[Axis, tuple[int, int, int]]:
+    """For each dimension but the features: with how many sets of others it goes in computed values of several
+    dimensions, in how many values, and how many numbers are divided by its size, as a loss is. Outer products, and what
+    is shaped as ``others``, do not count."""
+    kinds: dict[Axis, set[frozenset[Axis]]] = {}
+    counts: Counter[Axis] = Counter()
+    for equation in sight.equations:
+        dimensions = sight.dimensions(equation.out.name)
+        if len(dimensions) > 1 and dimensions not in others and not is_outer(equation):
+            counts.update(dimensions)
+            for axis in dimensions:
+                kinds.setdefault(axis, set()).add(dimensions)
+    means = Counter(
+        sight.axis(letter).root()
+        for equation in sight.equations if isinstance(equation, Contract) and not equation.out.indices
+        for letter, power in equation.factor.sizes if power < 0
+    )  # fmt: skip
+    chosen = [axis for axis in sight.order if axis in kinds and axis not in features]
+    return {axis: (len(kinds[axis]), counts[axis], means[axis]) for axis in chosen}
+
+
+def is_outer(equation: Equation) -> bool:
+    """Whether it is the outer product of two vectors: the gradient of a weight from one sample."""
+    return isinstance(equation, Contract) and sorted(len(ref.indices) for ref in equation.operands) == [1, 1]

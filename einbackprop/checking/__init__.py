@@ -6,7 +6,7 @@ states, `certifying` and `analytic` run the loss there (complex step and differe
 in narrow dtypes, `comparing` compares the two at one state, `answers` runs the gradients and gathers that of all states
 into facts; `deciding` also looks for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
-What can add facts: `elsewhere` (other sizes), `lines` (the code as it is read; proofs).
+What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves.
 What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports` (pages
 too), `texts`, `style`; `source_edits` (lines to write as a patch). `solving` goes through all of it in this order.
 """

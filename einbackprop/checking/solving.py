@@ -21,7 +21,6 @@ from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.drawing import WORDS
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
-from einbackprop.checking.lines import reviewed
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.records import Finding, Gradient, Line
@@ -39,7 +38,7 @@ from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.guards import guards
 from einbackprop.diagnosis.lines import lines_of_backward
-from einbackprop.diagnosis.review import Review
+from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
 MANY = 500
@@ -383,3 +382,18 @@ def _assumptions(
     texts.append(f"Reference: {method} of the loss{checked}; {entries}. Tolerance: rounding, "
                  "measured in your own code.")
     return tuple(texts)
+
+
+def reviewed(problem: Problem, trial: Trial, traced: Trace | EinbackpropError, others: Sequence[Any]) -> Review:
+    """Review the code, where it can be read; of gradients without a plain verdict nothing is said.
+
+    ``others`` are more states, at which it is run as it was read.
+    """
+    user, state = trial.user, trial.state
+    plain = {item.name for item in trial.gradients if item.verdict in ("right", "wrong")}
+    if user.random or not plain:
+        return Review()
+    result = user.gradients(duplicate(state))
+    values = {name: value for name, value in user.matched(result, state).values.items() if name in plain}
+    paths = {target.name: target.path for target in trial.targets}
+    return review(traced, state, values, result, paths, problem.place, trial.wrong, others)

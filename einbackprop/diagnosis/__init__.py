@@ -8,7 +8,7 @@ values written down, shifted or replaced; `localization` finds the statements th
 should have made; `crashes` finds those at which gradients stop.
 Program repair: `vocabulary` has the edits that people's mistakes call for, `trying` evaluates them in the user's
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
-mistake; `writing` puts an edit into the text.
+mistake.
 What is read: `cotangents` are the gradients of everything in the loss (`evaluation`), `lines` the formulas of the
 backward, `review` compares and proves (`pairs`, `guards`).
 """

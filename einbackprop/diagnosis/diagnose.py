@@ -1,8 +1,12 @@
-"""From wrong gradients to findings: the statement where each mistake was made, and what to write instead."""
+"""From wrong gradients to findings: the statement where each mistake was made, and what to write instead.
+
+A repair is written in the user's own text: the statement with the edit, and nothing else changed.
+"""
 
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -10,20 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.statements import edited
+from einbackprop.capture.statements import edited, statements_of, statements_of_text
 from einbackprop.checking.answers import User
 from einbackprop.checking.records import Finding, Line
+from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.core import faults, progress
 from einbackprop.core.nesting import get
+from einbackprop.core.syntax import parse_python
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.likelihood import Repair, new_statements
 from einbackprop.diagnosis.localization import Localization, Suspect, needed_of, value_of
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
-from einbackprop.diagnosis.writing import edited_text, written
 from einbackprop.errors import ScriptError
 from einbackprop.notation.steps import listed
 from einbackprop.world import Raised
@@ -293,3 +298,51 @@ def finding_of(repair: Repair, is_repaired: bool) -> Finding:
     if is_repaired:
         return Finding(f"{repair.edit.message}.", *place, write=written(repair))
     return Finding(f"{repair.edit.message}: then {listed(sorted(repair.mends))} would be right.", *place)
+
+
+def code_of(statement: ast.stmt) -> str:
+    """A statement as code; of one with a body its first line."""
+    text = ast.unparse(statement)
+    return text.splitlines()[0] if hasattr(statement, "body") else text
+
+
+def written(repair: Repair) -> str:
+    """What to write instead, in the user's spelling: comments, spacing and line breaks are kept."""
+    new = new_statements(repair)
+    plain = "\n".join(code_of(ast.fix_missing_locations(statement)) for statement in new)
+    changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
+    if changed is None or len(new) != 1 or hasattr(new[0], "body"):
+        return plain
+    text, statements = Text(changed), statements_of_text(changed)
+    position = statements.position(repair.statement.lineno)
+    if position is None:
+        return plain
+    found = [
+        node for node in ast.walk(statements.tree.body[position])
+        if isinstance(node, ast.stmt) and node.lineno == repair.statement.lineno
+    ]  # fmt: skip
+    own = min(found, key=lambda node: ast.dump(node) != ast.dump(parse_python(plain).body[0]), default=None)
+    if own is None:
+        return plain
+    start, end = text.span(own)
+    first = text.position(own.lineno, 0)
+    lead = text.text[first:start]
+    return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
+
+
+def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:
+    """A file's text with statements, given by the lines on which they begin, written otherwise; None if they cannot."""
+    statements = statements_of(file)
+    text, replacements = Text(statements.text), []
+    for line, write in writes:
+        position = statements.position(line)
+        if position is None:
+            return None
+        tree = statements.tree.body[position]  # what is around it need not be parsed again and again
+        first = min([tree.lineno, *(d.lineno for d in getattr(tree, "decorator_list", ()))])
+        start, end = text.position(first, 0), text.span(tree)[1]
+        found = rewritten(text.text[start:end], line - first + 1, write)
+        if found is None:
+            return None
+        replacements += [Replacement(start + r.start, start + r.end, r.text) for r in found]
+    return text.changed(replacements)

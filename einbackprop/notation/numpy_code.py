@@ -28,8 +28,21 @@ from ..core.program import (
     Update,
     operands,
 )
-from .arrays import Arrays, UnwritableError, table_of
-from .code import ADDED, ATOM, COMPARED, MULTIPLIED, RAISED, SIGNED, Code, meeting, negated, together
+from .arrays import (
+    ADDED,
+    ATOM,
+    COMPARED,
+    MULTIPLIED,
+    RAISED,
+    SIGNED,
+    Arrays,
+    Code,
+    UnwritableError,
+    meeting,
+    negated,
+    table_of,
+    together,
+)
 from .factors import is_negative
 from .numerals import code as number_code
 

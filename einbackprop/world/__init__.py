@@ -8,8 +8,7 @@ is the only place where user code is called, and keeps files and processes as th
 is written to, not for a moment; nothing is swapped in any module.
 """
 
-from .calls import Raised, attempt, told
+from .calls import Raised, Runner, attempt, told
 from .copies import World
-from .runners import Runner
 
 __all__ = ["Raised", "Runner", "World", "attempt", "told"]

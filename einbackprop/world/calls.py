@@ -18,7 +18,7 @@ from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import dropwhile
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -180,3 +180,33 @@ def is_outside(frame: FrameType) -> bool:
     """Whether a frame runs the user's code in the user's own world."""
     file = frame.f_code.co_filename
     return MARK not in frame.f_builtins and is_users(file) and not file.startswith(OURS[0])
+
+
+if TYPE_CHECKING:
+    from .copies import World
+
+
+class Runner:
+    """A copied function of a state: each call begins with everything as it was when it was copied.
+
+    Parameters
+    ----------
+    world : World
+    function : callable
+        Takes the state.
+    """
+
+    def __init__(self, world: World, function: Callable[[Any], Any]) -> None:
+        self.world, self.function = world, function
+
+    def __call__(self, state: Any) -> Any:
+        """Run it."""
+        return self.world.call(self.function, state)
+
+    def goes_on(self, state: Any) -> Any:
+        """Run it with the random numbers that follow those of the call before."""
+        return self.world.call(self.function, state, random=False)
+
+    def strictly(self, state: Any) -> Any:
+        """Run it so that an imaginary part that would be lost is an error."""
+        return self.world.call(self.function, state, strict=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.progress import tick
 from . import arrays, builtin, calls, classes, library, modules, others
-from .namespaces import Names, Namespace, is_dunder, name_refusal
+from .builtin import Namespace, is_dunder, name_refusal
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
 from .refusals import Refused
 from .snapshots import EMPTY, Snapshot, content_of
@@ -70,7 +70,7 @@ class World:
         self,
         array: Callable[[Any], Any] | None = None,
         stand_in: Callable[[Any], Any] | None = None,
-        builtins: Names | None = None,
+        builtins: modules.Names | None = None,
         once: bool = False,
         code: Callable[[CodeType], CodeType] | None = None,
     ) -> None:
@@ -164,9 +164,9 @@ class World:
             for put, name in places:
                 put(name, function)
 
-    def names_of(self, original: Names) -> Names:
+    def names_of(self, original: modules.Names) -> modules.Names:
         """The copy of a namespace of the user's, with what its copied functions mention."""
-        names: Names = self.of(original)
+        names: modules.Names = self.of(original)
         return names
 
     def found(self, value: Any) -> Any:
@@ -346,7 +346,7 @@ class World:
         self.restore_with(self._private[-1].restore)
         return self._private[-1]
 
-    def namespace(self, names: Names) -> Namespace:
+    def namespace(self, names: modules.Names) -> Namespace:
         """The copy of the globals of one of the user's modules."""
         if id(names) not in self.namespaces:
             module = modules.Copied(str(names.get("__name__")), self, names)
@@ -384,7 +384,7 @@ class World:
             if name not in namespace.held:
                 self.look_up(namespace, name)
 
-    def named(self, names: Names, name: str) -> Any:
+    def named(self, names: modules.Names, name: str) -> Any:
         """The copy of one global of a namespace, which the code asks for while it runs."""
         return self._finished(lambda: self.look_up(self.namespace(names), name))
 
