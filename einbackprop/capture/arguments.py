@@ -1,7 +1,5 @@
 """The arguments of a trace, which of their arrays is which input of the program, and what the function returned."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A trace follows one way through the code. What is proved of it holds where the c
 The watcher of the trace that is going on is told of them, if the user's code has asked.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import linecache

@@ -1,7 +1,5 @@
 """How arrays that the user's code makes are read: zeros, ones, identities, and lists that become arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What happens when NumPy asks a traced array: it is done on plain arrays, and a rule writes it down."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """What is said where the user's code, or the reading of it, fails: one message with the user's line and arrays."""
 
-from __future__ import annotations
-
 import inspect
 import linecache
 import re

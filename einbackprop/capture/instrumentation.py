@@ -4,8 +4,6 @@ what it binds.
 Every node keeps its place in the source, so that tracebacks and positions are those of the user's file.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

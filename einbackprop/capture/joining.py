@@ -3,8 +3,6 @@
 Each part that is joined goes to its place, ``[p = s + offset]``; a window slides over an array as ``[h = 2y + r]``.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise

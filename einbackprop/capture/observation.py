@@ -1,7 +1,5 @@
 """Watching the user's code while it runs: which statement makes a value, and what it is called there."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass, field
 from types import CodeType, FrameType

@@ -1,7 +1,5 @@
 """How ufuncs are written down: sums, products and pointwise functions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

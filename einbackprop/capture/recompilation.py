@@ -3,8 +3,6 @@
 The probes are constants of the code, so that no namespace of the user's has a name more.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 from collections.abc import Callable, Iterator

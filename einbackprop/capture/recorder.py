@@ -1,7 +1,5 @@
 """What a trace writes down: the equations so far, and which axes of which values are one dimension."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

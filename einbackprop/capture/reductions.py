@@ -1,7 +1,5 @@
 """How sums, means, norms and extrema are written down."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

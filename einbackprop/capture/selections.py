@@ -1,8 +1,6 @@
 """``x[mask]``: the entries where a mask holds. Their number depends on the values, so the whole array is kept beside
 the mask, for as long as what is done with them can be done with the whole array; else the positions are kept."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -4,8 +4,6 @@ Sizes and positions that are made of the sizes of arguments are expressions in t
 samples are is found by what is done with it, not by its size or its place.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The statements of the user's source text: where they stand, and their code."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

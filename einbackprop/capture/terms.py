@@ -4,8 +4,6 @@ What several terms make is the size of an axis of its own, which is one axis whe
 letter in factors and dimensions, and a plain 5 is not taken for the ``n - 1`` that it happens to equal.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable
 from fractions import Fraction

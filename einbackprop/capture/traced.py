@@ -1,7 +1,5 @@
 """The array that stands in for the user's: NumPy's operations on it are written down, and done as well."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

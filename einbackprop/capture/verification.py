@@ -4,8 +4,6 @@ Each equation is evaluated on the values that its operands had in the trace. Whe
 value is kept as it was, as one that could not be read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

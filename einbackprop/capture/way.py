@@ -5,8 +5,6 @@ size 1 a transpose is contiguous, and a reshape of it a view; with two entries t
 after that, and the array on the other side is read, the sizes at hand decide what it holds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 After a backward has run, gradients are in what it returned, or left on objects under names such as ``dW``.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 The page needs no script, and nothing from elsewhere.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import linecache

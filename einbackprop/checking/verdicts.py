@@ -4,8 +4,6 @@ The black box finds `Facts`; what reads the code, proves, or runs it at other si
 nothing else. ``conclude`` applies the first row of `TABLE` all of whose facts hold. NOTES.md shows the table.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Which arguments a gradient is asked of: positions, or their names."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Files: written whole or not at all, never over what is none of ours, and read only where they are what they seem."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

@@ -5,8 +5,6 @@ sigmoid of x if it has the values of the sigmoid, whatever x is. The max that is
 by its doing nothing: whatever is added to it leaves everything that is made of it the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction

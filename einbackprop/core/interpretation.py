@@ -1,7 +1,5 @@
 """Evaluate a program as it stands: plain, slow, obviously right. The oracle for everything faster."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any

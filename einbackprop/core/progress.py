@@ -5,8 +5,6 @@ through ``except Exception`` as an interrupt does, and `faults.contained` ends t
 says what comes next: on a terminal that is shown after two seconds, in one line that is erased at the end.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time

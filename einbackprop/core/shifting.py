@@ -5,8 +5,6 @@ Let c be added to m, the same c wherever the entry of m is the same. ``x − m``
 by ``exp(−c)``, so is the sum of those over letters that m lacks, and in the quotient of the two the factor is gone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction

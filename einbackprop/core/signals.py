@@ -1,7 +1,5 @@
 """Signal handlers: the code of those that are installed, by which what they raise is known."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from types import CodeType, FrameType

@@ -1,7 +1,5 @@
 """Python source as a syntax tree."""
 
-from __future__ import annotations
-
 import ast
 import threading
 from typing import Literal, overload

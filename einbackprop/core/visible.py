@@ -4,8 +4,6 @@ Names, keys, file names, messages and code come from the user, or from a file th
 characters would drive a terminal, and their bidirectional ones show a line in another order than it runs in.
 """
 
-from __future__ import annotations
-
 from html import escape
 from typing import Any
 

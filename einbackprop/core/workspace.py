@@ -1,7 +1,5 @@
 """A program that is being written: its equations so far, and names that are still free."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

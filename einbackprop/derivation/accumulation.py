@@ -13,8 +13,6 @@ where they depend on an input that was declared complex, and nowhere else: a pro
 and complex step goes through its derivative.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -8,8 +8,6 @@ The forward derivative reads these lines as they stand; the reverse derivative t
 This is the only place that knows the kinds of equation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction

@@ -4,8 +4,6 @@
 where it is a letter of the output. What fits neither stays a pattern of zeros and ones.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

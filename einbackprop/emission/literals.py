@@ -3,8 +3,6 @@
 This is the only way on which a key, an attribute or a name gets into source.
 """
 
-from __future__ import annotations
-
 import builtins
 import io
 import keyword

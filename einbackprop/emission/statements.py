@@ -1,7 +1,5 @@
 """Statements: one equation as lines of NumPy."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np

@@ -4,8 +4,6 @@ What the console's encoding cannot show has a plain spelling: ``Σ_j W_ij x_jb``
 nothing that costs, for the command line needs it for ``--help`` too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

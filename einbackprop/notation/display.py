@@ -1,7 +1,5 @@
 """Display: rows of formulas with notes, on a terminal, in a notebook, in LaTeX. A letter has one colour everywhere."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

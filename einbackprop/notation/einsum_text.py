@@ -4,8 +4,6 @@
 writes whole programs that run.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum

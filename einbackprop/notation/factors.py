@@ -1,7 +1,5 @@
 """Factors and sizes as markup: ``1/(2B)``, ``2√B``."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 from ..core.program import ONE, Factor, Number

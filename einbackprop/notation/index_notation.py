@@ -3,8 +3,6 @@
 An equation becomes markup once, here; ``markup`` turns that into text, LaTeX or MathML.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction

@@ -5,8 +5,6 @@ for what it must be the gradient of, the last value of the forward of its dimens
 every cotangent is derived, and the user's values are compared with them at drawn values.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

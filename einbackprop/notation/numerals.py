@@ -1,7 +1,5 @@
 """Numbers as text: exactly, as people write them, and as Python has them."""
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 

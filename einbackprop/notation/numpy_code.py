@@ -5,8 +5,6 @@ meet as NumPy has it, from the last axis: one that lacks an axis gets it as ``[:
 order is transposed. Sizes are read off an array of the same line that has the letter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction

@@ -4,8 +4,6 @@ What derivation writes repeats itself: ``mask · de · t`` where ``e = mask · t
 number that a small factor could take along, ``dp t + c t t`` that is read as ``(dp + c t) (t e)``.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ of the constants, and the bound ``dot`` methods. ``run``, which it returns, is w
 are all it has to make. A buffer's memory serves others before its first step and after its last one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

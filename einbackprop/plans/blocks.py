@@ -5,8 +5,6 @@ together in memory. Copied as a whole the windows are nine times the image, and 
 for one sample at a time they stay in cache.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import prod
 

@@ -1,7 +1,5 @@
 """Plans that are kept: one for each program, shared by threads."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence

@@ -3,8 +3,6 @@
 A running sum, up to a position or from one on, is made by ``cumsum``, not by a triangle of ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

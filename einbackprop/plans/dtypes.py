@@ -3,8 +3,6 @@
 Whole numbers of few bits, such as images have, are wide ones where they are added or multiplied: they never wrap.
 """
 
-from __future__ import annotations
-
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ enters three products, one forward and two backward, and in all of them its lett
 or two: so a copy is kept for the next that wants it, and a cotangent is copied to the order in which its primal lies.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ A small program becomes one function, which checks its arguments too. In a large
 along them become loops that go over memory once, and products of matrices stay with BLAS.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec

@@ -4,8 +4,6 @@
 An expression does for nan and inf what ``elementwise.evaluate`` does. What is not here is left to NumPy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

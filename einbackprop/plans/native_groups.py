@@ -6,8 +6,6 @@ after the group. A small program is one group without rows. Those equations of a
 one makes what the next has at hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations

@@ -1,7 +1,5 @@
 """A function of loops in the making: its parameters, the memory that it reads and writes, its source."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod

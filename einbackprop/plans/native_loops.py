@@ -4,8 +4,6 @@ Every array is one axis of entries in a loop, wherever it lies: sizes and stride
 taken in float64 and rounded once at its end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import prod
 

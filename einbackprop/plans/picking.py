@@ -8,8 +8,6 @@ A bracket ``[k = y_b]`` holds nowhere where a label is no position, and its term
 what a compiled function is given is looked at in each call.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ None is added to another: each is written to its place in one piece of memory. W
 its own would be, the equation that makes the array writes it there at once, and nothing is copied.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass

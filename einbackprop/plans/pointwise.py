@@ -5,8 +5,6 @@ another along its columns costs 4 to 20 times as much. Choices by a mask, ``wher
 of the numbers, which are lost nowhere: nan, -0, inf.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """Preparing a program for lowering: constants computed, products of products put together."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any

@@ -24,8 +24,6 @@ of t alone, and what belongs to one y, ``c[y:y+r, i, t, z]``, lies together: a m
 y too. So there is one product for each y.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import prod
 

@@ -1,7 +1,5 @@
 """Sums and extrema over letters of one array."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..core.program import Extremum

@@ -6,8 +6,6 @@ the last write stay in the cache. A `Region` is a set of such equations: each en
 letters of the blocks, the same entry of what they read. Sums over those letters are added up from block to block.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product

@@ -5,8 +5,6 @@ whose order is free, rows first or columns first, is laid so that those that rea
 equations, are as fast as they can be.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod

@@ -7,8 +7,6 @@ The first pass over a place waits for main memory, unless it computes for as lon
 own, which stays in cache, and exp is the first to write to the place.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from math import prod

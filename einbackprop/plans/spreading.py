@@ -6,8 +6,6 @@ where there is no such y. That costs copies of d, and a little more arithmetic; 
 are so absorbed is a matter of cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations

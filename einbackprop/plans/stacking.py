@@ -11,8 +11,6 @@ products of the slices of one array, ``a₃[i] = Σ_j W[i,j] x[3,j]``. Operands 
 already; where they are made in their places (``placing``), nothing is copied.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

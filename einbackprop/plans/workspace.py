@@ -1,7 +1,5 @@
 """The workspace of a lowering: each value's view, its memory, and what later equations want of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction

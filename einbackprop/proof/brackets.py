@@ -4,8 +4,6 @@ A letter in a bracket is an atom like any other, the *letter* of an index: its v
 between letters and one between data are both a question about one formula: is it zero, is it positive?
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import product

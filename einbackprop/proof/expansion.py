@@ -1,7 +1,5 @@
 """The values of a program as terms in canonical form, equation by equation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -6,8 +6,6 @@ terms of q the leading term of q is replaced, so that q·q⁻¹ is 1 however it 
 where, say, a denominator is not 0 is noted in the context.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from math import floor

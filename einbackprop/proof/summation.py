@@ -1,7 +1,5 @@
 """Sums over indices in canonical form: what brackets determine is carried out, the rest falls into linked pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 

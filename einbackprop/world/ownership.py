@@ -1,7 +1,5 @@
 """Whose code something is, the user's, ours, Python's, or an installed package's, and which names it can look up."""
 
-from __future__ import annotations
-
 import enum
 import functools
 import sys

@@ -1,7 +1,5 @@
 """What stands where something cannot be copied: a refusal that names it, once the code uses it."""
 
-from __future__ import annotations
-
 from typing import Any, NoReturn
 
 from ..errors import RefusedError
