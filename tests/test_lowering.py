@@ -20,9 +20,8 @@ from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import RangeError
 from einbackprop.plans import pointwise, reductions, regions, roles
 from einbackprop.plans.assembly import Step
-from einbackprop.plans.cache import Plans, Running
 from einbackprop.plans.compilation import compile
-from einbackprop.plans.gradients import Gradient
+from einbackprop.plans.gradients import Gradient, Plans, Running
 from einbackprop.plans.lowering import Plan, lower
 
 Arrays = list[np.ndarray]

@@ -16,9 +16,8 @@ from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..derivation.gradients import as_loss, may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .cache import Running
 from .dtypes import value_dtypes, weak_values
-from .gradients import Gradient, number_dtypes
+from .gradients import Gradient, Running, number_dtypes
 from .interface import Interface, Orders, orders_of, require_orders, squeezed
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
