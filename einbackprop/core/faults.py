@@ -4,22 +4,24 @@
 an ``InternalFault`` of the ``collecting`` block around it, and the caller goes on with what it has.
 With EINBACKPROP_TRACEBACK=1 in the environment the error is raised instead: so it is in every test, and so a user sees
 what to report.
+
+What a handler of a signal raises is no error of ours: it is known by the code of the handlers that are installed.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
-from typing import TypeVar
+from types import CodeType, FrameType
+from typing import Any, TypeVar
 
 from . import progress
 from .progress import OutOfTimeError
-from .signals import frames_of, handler_codes
 
 SWITCH = "EINBACKPROP_TRACEBACK"
 PACKAGE = Path(__file__).parent.parent
@@ -95,3 +97,25 @@ def fault_of(part: str, error: Exception) -> InternalFault:
     return InternalFault(part, type(error).__name__, lines[0][:200] if lines else "", place)
 
 
+def handler_codes() -> frozenset[CodeType]:
+    """The code of the signal handlers that are installed now."""
+    found = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        if not callable(handler):  # the default, or none
+            continue
+        while (inner := getattr(handler, "func", None) or getattr(handler, "__func__", None)) is not None:
+            handler = inner  # behind a partial, or a bound method
+        method: Any = vars(type(handler)).get("__call__")
+        code = getattr(handler, "__code__", None) or getattr(method, "__code__", None)
+        if code is not None:
+            found.add(code)
+    return frozenset(found)
+
+
+def frames_of(error: BaseException) -> Iterator[FrameType]:
+    """The frames that an exception went through, from the outside in."""
+    step = error.__traceback__
+    while step is not None:
+        yield step.tb_frame
+        step = step.tb_next
