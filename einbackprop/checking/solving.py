@@ -6,7 +6,7 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -258,6 +258,14 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
 
 
+def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings of the review and of the diagnosis: those on one line as one, in the review's words."""
+    said = {(item.file, item.line): item.message for item in read}
+    places = {(item.file, item.line) for item in found}
+    yield from (item for item in read if (item.file, item.line) not in places)
+    yield from (replace(item, message=said.get((item.file, item.line), item.message)) for item in found)
+
+
 def _report(
     problem: Problem, decision: Decision, read: Review, other: Elsewhere, diagnosis: Diagnosis,
     faults: Sequence[InternalFault], progress: Progress,
@@ -267,7 +275,7 @@ def _report(
     rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
         decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
-        (*decision.findings, *read.findings, *diagnosis.findings),
+        (*decision.findings, *_once(read.findings, diagnosis.findings)),
         (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
