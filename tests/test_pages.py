@@ -62,11 +62,12 @@ def test_code_stands_as_far_left_as_it_can() -> None:
     assert min(len(code) - len(code.lstrip()) for code in codes if code) == 0
 
 
-def test_a_line_whose_shape_is_wrong_is_marked_and_keeps_its_formula() -> None:
+def test_a_line_whose_shape_is_wrong_is_marked_with_its_formula_and_the_right_one() -> None:
     root = parsed(report_of("bias sum keeps an axis").to_html())
     assert rows(root, "wrong") == ["38"]
-    (line,) = (e for e in root.iter(f"{XHTML}div") if e.get("class") == "line wrong")
-    assert len(list(line.iter(f"{MATH}math"))) == 1
+    (mistake,) = (e for e in root.iter() if e.get("class") == "mistake")
+    assert len(list(mistake.iter(f"{MATH}math"))) == 2
+    assert "db2 = d_two.sum(axis=1)" in "".join(mistake.itertext())
 
 
 def test_a_right_page() -> None:
