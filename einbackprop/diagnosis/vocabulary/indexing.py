@@ -153,7 +153,9 @@ def index_too_many(expression: Expression) -> Iterator[Edit]:
     for place in expression.places:
         node = place.node
         if isinstance(node, ast.Subscript) and held_key(node) is None:
-            yield expression.edit(place, node.value, 1.6, "all of {} is needed here", node.value)
+            is_axis = any(isinstance(item, ast.Constant) and item.value is None for item in entries(node.slice))
+            words = "the axis in {} is too much" if is_axis else "all of {} is needed here"
+            yield expression.edit(place, node.value, 1.0 if is_axis else 1.6, words, node if is_axis else node.value)
 
 
 def index_missing(expression: Expression) -> Iterator[Edit]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kind, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, is_length
 from einbackprop.diagnosis.vocabulary.layout import matrix_sides
 from einbackprop.diagnosis.vocabulary.operands import numbers
 from einbackprop.diagnosis.vocabulary.reductions import is_reduced
@@ -38,6 +38,8 @@ def sign(expression: Expression) -> Iterator[Edit]:
     for place in expression.places:
         node = place.node
         if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Compare) or held_number(node) is not None:
+            continue
+        if is_length(node):  # no size is negative
             continue
         if is_minus(node):
             yield expression.edit(place, node.operand, 0.9, "the sign of {} is wrong", node.operand)
