@@ -255,6 +255,8 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
             held = value_of(inner, names)
             if isinstance(held, np.ndarray):
                 return getattr(held, name) if name in ("T", "shape", "size", "ndim") else MISSING
+            if isinstance(held, ModuleType):  # all of its names would import what it imports when asked for
+                return getattr(held, name, MISSING)
             return attributes(held).get(name, MISSING)
         case ast.Subscript(inner, index):
             return entry(value_of(inner, names), value_of(index, names))
