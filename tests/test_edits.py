@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from dataclasses import replace
 from itertools import islice
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -444,3 +444,20 @@ def test_a_hand_calls_nothing_of_the_users() -> None:
 
     code = parse_python("def f(layer):\n    return layer.x + layer.y[0]").body[0]
     assert not hand_of({"layer": Layer()}, {}, code).shapes
+
+
+def test_of_a_module_only_what_the_code_spells_is_looked_up() -> None:
+    asked: list[str] = []
+
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> float:
+            asked.append(name)
+            return 3.0
+
+        @property
+        def __dict__(self) -> dict[str, float]:  # type: ignore[override]
+            return {"heavy": self.heavy}
+
+    made = hand_of({"m": Lazy("m"), "x": np.ones(3)}, {}, ast.parse("def f(x):\n    return x * m.scale").body[0])
+    assert "m.scale" in made.sizes
+    assert "heavy" not in asked

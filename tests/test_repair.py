@@ -108,10 +108,10 @@ def test_a_backward_of_forty_steps_is_right() -> None:
     assert report.findings == ()
 
 
-FORTIETH = list(FORTY.mistakes) if THOROUGH else list(FORTY.mistakes)[::4]
+SAMPLED = list(FORTY.mistakes) if THOROUGH else list(FORTY.mistakes)[::4]
 
 
-@pytest.mark.parametrize("mistake", FORTIETH)
+@pytest.mark.parametrize("mistake", SAMPLED)
 def test_of_forty_steps_one_mistake_is_found_on_its_line(mistake: str, tmp_path: Path) -> None:
     text = FORTY.wrong(mistake)
     (finding,) = found_in(FORTY.report(text))

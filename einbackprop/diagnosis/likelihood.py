@@ -130,9 +130,8 @@ class Likelihood:
         others = {key_of(site): array for site, (array, _) in self.settled.items()
                   if site.statement is not repair.statement}  # fmt: skip
         spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
-        left = (site for site in broken if (value := now.get(key_of(site))) is not None
-                and not self._is_right(site, value))  # fmt: skip
-        return SPOILING * spoiled + UNMENDED * len([*left])
+        left = sum(not self._is_right(site, now[key_of(site)]) for site in broken if key_of(site) in now)
+        return SPOILING * spoiled + UNMENDED * left
 
     @cached_property
     def settled(self) -> dict[Site, tuple[Array, float]]:
@@ -143,9 +142,10 @@ class Likelihood:
             value, is_idle = array_of(made), made.passes or self._localization.is_rounding(made)
             if value is None or is_idle or self._localization.is_trusted(made.site):
                 continue
-            is_kept = self._localization.is_of_loss(made) or self._roles.promised(made.site.target, value)
-            if is_kept or self._is_right(made.site, value):
-                found[made.site] = value, KEPT if is_kept else SETTLED
+            if self._localization.is_of_loss(made) or (promised := self._roles.promised(made.site.target, value)):
+                found[made.site] = value, KEPT
+            elif promised is None and self._roles.is_gradient(value):
+                found[made.site] = value, SETTLED
         return found
 
     def _is_right(self, site: Site, value: Array) -> bool:

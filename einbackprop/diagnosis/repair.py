@@ -61,6 +61,7 @@ class Round:
         self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._frames: dict[Site, FrameType] = {}
+        self._tables: dict[Site, Table] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         before = localization.before or {}
@@ -103,9 +104,12 @@ class Round:
         return [self._table(s) for s in self.localization.suspects if s.site not in alone]
 
     def _table(self, suspect: Suspect) -> Table:
-        """A suspect, with what it should have made, and its edits."""
-        solved = self.localization.solved(suspect)
-        return Table(solved, self._keeps_shape and self._is_measured(solved), self._wanted(solved))
+        """A suspect, with what it should have made, which is solved once, and its edits."""
+        if suspect.site not in self._tables:
+            solved = self.localization.solved(suspect)
+            keeps_shape = self._keeps_shape and self._is_measured(solved)
+            self._tables[suspect.site] = Table(solved, keeps_shape, self._wanted(solved))
+        return self._tables[suspect.site]
 
     def _wanted(self, suspect: Suspect) -> tuple[int, ...] | None:
         """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
@@ -182,7 +186,7 @@ class Round:
                 found = self._alone(tables, tier, found)
                 if found is None and tier is TIERS[0] and tables[0].suspect.site in self._broken and are_solved(tables):
                     found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
-            if not tier.deep and (found is None or found.cost > SETTLED + CHEAPEST):
+            if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
                 found = self._alone(self.settled, tier, found)
             if found is not None:
                 return found
@@ -216,16 +220,15 @@ class Round:
     def _alone(self, tables: Sequence[Table], tier: Tier, found: Repair | None = None) -> Repair | None:
         """The likeliest edit of a tier that sets everything right, if it is likelier than what was found."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
-        bound = found.cost if found else np.inf
         places = (0.0 if is_update(t.suspect.site) else self.likelihood.of_place(t.suspect) for t in tables)
         cheapest = min(places, default=0.0)
-        tier = replace(tier, limit=min(tier.limit, bound - cheapest))
+        tier = replace(tier, limit=min(tier.limit, cost_of(found) - cheapest))
         if tier.limit <= 0:
             return found
         self._evaluate(tables, tier)
         found = self._likeliest(self._fitting(tables), found)
-        found = self._likeliest(self._put(tables, found.cost if found else np.inf), found)
-        return self._likelier(self._unseen(tables, tier, found.cost if found else np.inf), found)
+        found = self._likeliest(self._put(tables, cost_of(found)), found)
+        return self._likelier(self._unseen(tables, tier, cost_of(found)), found)
 
     def _likeliest(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest of some edits whose values fit, in no order, and of one that was found."""
@@ -236,11 +239,11 @@ class Round:
     def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""
         for repair in repairs:
-            if found is not None and repair.cost >= found.cost:
+            if repair.cost >= cost_of(found):
                 break
             if self._works(repair):
                 cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self._broken)
-                found = replace(repair, cost=cost) if found is None or cost < found.cost else found
+                found = replace(repair, cost=cost) if cost < cost_of(found) else found
         return found
 
     def _works(self, repair: Repair) -> bool:
@@ -363,6 +366,11 @@ class Round:
         """The statements that do not make a gradient that they should make."""
         tables = self.alone or self.others
         return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))
+
+
+def cost_of(found: Repair | None) -> float:
+    """The cost of a repair; of none, more than that of any."""
+    return found.cost if found is not None else np.inf
 
 
 def is_update(site: Site) -> bool:

@@ -17,6 +17,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     attribute,
     binary,
     call,
+    flipped,
     held_number,
     is_same,
     negated,
@@ -40,26 +41,32 @@ def neighbour(expression: Expression) -> Iterator[Edit]:
 
 def amount(expression: Expression) -> Iterator[Edit]:
     """A sign, or a factor or a term that is missing or too much, in the bound of a slice, an index, a shape."""
-    for place in (*expression.indices, *expression.lengths):
-        node, is_length = place.node, place in expression.lengths
-        if isinstance(node, ast.Slice | ast.Tuple | ast.List | ast.Constant) and held_number(node) is None:
-            continue
-        operator = getattr(place.parent, "op", None)
-        found = [*flipped(node)]
-        if operator is None or isinstance(operator, SUMS):
-            found += multiples(node, expression.hand.sizes)
-        if is_length and isinstance(place.parent, ast.Tuple | ast.List | ast.Call):
-            counts = [parsed(size) for size in expression.hand.sizes if size.isidentifier()][:FEW]
-            found += ((binary(binary(node, "*", one), "*", two), 1.7) for one, two in combinations(counts, 2))
-        if operator is None:
-            found += sums(node, expression.hand.sizes)
-        if isinstance(place.parent, ast.Slice) and place.field == "upper" and place.parent.lower is not None:
-            found.append((binary(node, "+", place.parent.lower), 1.3))
-        for other, cost in found:
-            names = {part.id for part in ast.walk(other) if isinstance(part, ast.Name)}
-            cost += 0.2 * is_length + 0.1 * (not names <= expression.names)
-            said = ("{} is needed, not {}", other, place.text) if is_length else instead(place, other)
-            yield expression.edit(place, other, cost, *said)
+    for places, more in ((expression.indices, 0.0), (expression.lengths, 0.2)):
+        for place in places:
+            for other, cost in amounts(place, expression.hand.sizes, is_length=more > 0):
+                names = {part.id for part in ast.walk(other) if isinstance(part, ast.Name)}
+                price = cost + more + 0.1 * (not names <= expression.names)
+                said = ("{} is needed, not {}", other, place.text) if more else instead(place, other)
+                yield expression.edit(place, other, price, *said)
+
+
+def amounts(place: Place, sizes: Sequence[str], is_length: bool) -> Iterator[tuple[ast.expr, float]]:
+    """What may be meant by a number that is computed at a place, and what each costs."""
+    node, above = place.node, place.parent
+    if isinstance(node, ast.Slice | ast.Tuple | ast.List | ast.Constant) and held_number(node) is None:
+        return
+    if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
+        yield flipped(node), 0.9
+    operator = getattr(above, "op", None)
+    if operator is None or isinstance(operator, SUMS):
+        yield from multiples(node, sizes)
+    if is_length and isinstance(above, ast.Tuple | ast.List | ast.Call):
+        counts = [parsed(size) for size in sizes if size.isidentifier()][:FEW]
+        yield from ((binary(binary(node, "*", one), "*", two), 1.7) for one, two in combinations(counts, 2))
+    if operator is None:
+        yield from sums(node, sizes)
+    if isinstance(above, ast.Slice) and place.field == "upper" and above.lower is not None:
+        yield binary(node, "+", above.lower), 1.3
 
 
 def other_index(expression: Expression) -> Iterator[Edit]:
@@ -254,12 +261,6 @@ def sums(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float
     names = [parsed(size) for size in sizes if size.isidentifier()]
     for sign, more in (("+", 0.0), ("-", 0.1)):
         yield from ((binary(node, sign, name), 1.4 + more) for name in names)
-
-
-def flipped(node: ast.expr) -> Iterator[tuple[ast.expr, float]]:
-    """An index with the sign of its last term changed, and what that costs."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
-        yield binary(node.left, "-" if isinstance(node.op, ast.Add) else "+", node.right), 0.9
 
 
 def is_index(place: Place) -> bool:

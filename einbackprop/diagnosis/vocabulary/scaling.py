@@ -17,6 +17,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     SUMS,
     binary,
     call,
+    flipped,
     held_number,
     is_minus,
     is_same,
@@ -47,8 +48,7 @@ def sign(expression: Expression) -> Iterator[Edit]:
             cost = 1.0 if place.outer is None else 1.5
             yield expression.edit(place, negated(node), cost, "the sign of {} is wrong", place)
         if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
-            flipped = ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
-            yield expression.edit(place, flipped, 0.9, "the sign of {} is wrong", node.right)
+            yield expression.edit(place, flipped(node), 0.9, "the sign of {} is wrong", node.right)
 
 
 def factor_missing(expression: Expression) -> Iterator[Edit]:

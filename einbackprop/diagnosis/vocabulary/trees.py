@@ -82,6 +82,11 @@ def negated(node: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.USub(), node)
 
 
+def flipped(node: ast.BinOp) -> ast.BinOp:
+    """A sum or a difference with the sign of its last term changed."""
+    return ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
+
+
 def multiplied(factor: ast.expr, node: ast.expr) -> ast.BinOp:
     """A product with one factor more in front, after its number: ``2 * reg * W`` for ``2 * W``, and for ``reg * W``."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
