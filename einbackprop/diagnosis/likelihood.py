@@ -18,7 +18,7 @@ from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization, Suspect, array_of, needed_of, value_of
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, held_number
 
 KEPT, SETTLED = 0.8, 0.6
 """What an edit costs more on a statement that makes what the loss makes as well, or the gradient that its name says;
@@ -30,9 +30,9 @@ UNMENDED = 0.5
 """What an edit costs more for each statement that still does not make a gradient that it should make."""
 OF_LOSS = 1.2
 """What an edit costs more on a statement of the forward: it made what the loss does not depend on, such as a cache."""
-ALIAS, PASSED = 0.1, 1.0
-"""What an edit costs more of a value that was there before the statement, but for that of another name in its place: in
-``dz = dh``, where nobody writes that if it is right, and elsewhere."""
+IDLE, ALIAS, PASSED = -0.4, -0.2, 1.0
+"""What an edit costs more of a value that was there before the statement, but for that of another name in its place:
+less in ``dz = dz`` or ``slope = 1`` and in ``dz = dh``, which few people write if it is right, and more elsewhere."""
 OUTER = 0.05
 """What an edit costs more for each function that is called by the one that it is in."""
 CHEAPEST = 0.7
@@ -93,8 +93,21 @@ class Likelihood:
         return SPOILING * self.spoils(suspect) + cost
 
     def of_forward(self, site: Site) -> float:
-        """What an edit of a statement costs more that runs before the loss is computed."""
-        return OF_LOSS * self._localization.is_forward(site)
+        """What an edit of a statement of the forward costs more."""
+        return OF_LOSS * self.is_forward(site)
+
+    def is_forward(self, site: Site) -> bool:
+        """Whether a statement runs before the loss is computed, and before the first gradient of a value is: a function
+        that gives both may compute the loss at its end."""
+        first = self._localization.in_loss[site].first if self._localization.is_forward(site) else np.inf
+        return first < self._first_gradient
+
+    @cached_property
+    def _first_gradient(self) -> float:
+        """When the loss's code makes the gradient of a value first, if it does; of a loop the first round is asked."""
+        own = (made for made in self._localization.in_loss.values() if not made.passes and made.shapes)
+        arrays = {m.first: m.values[0].reshape(m.shapes[0][0]) for m in own if len(m.shapes[0]) == 1}
+        return next((first for first in sorted(arrays) if self._roles.is_gradient(arrays[first])), np.inf)
 
     def of_edit(self, suspect: Suspect, new: ast.expr) -> float:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
@@ -102,10 +115,12 @@ class Likelihood:
         cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
         is_call = any(isinstance(node, ast.Call) for node in ast.walk(new))
         is_other = isinstance(new, OPERANDS) and getattr(new, "attr", "") != "T" and not is_call
-        if not made.passes or is_other:
+        is_bound = isinstance(site.statement, ast.Assign)
+        if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
+            return cost + IDLE
+        if not made.passes or is_other or isinstance(made.whole, int | float):
             return cost
-        is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name)
-        return cost + (ALIAS if is_alias else PASSED)
+        return cost + (ALIAS if is_bound and isinstance(site.value, ast.Name) else PASSED)
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""

@@ -19,6 +19,7 @@ from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Recording, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import Version
+from einbackprop.diagnosis.vocabulary.hand import is_length
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 
 STEPS = 400_000
@@ -162,11 +163,15 @@ class Localization:
 
     @cached_property
     def literals(self) -> tuple[str, ...]:
-        """The numbers that stand in the code of the loss."""
+        """The numbers that stand in the code of the loss, and the roots of numbers, spelled as they are there."""
         functions = {id(site.function): site.function for site in self.in_loss}
-        nodes = (node for function in functions.values() for node in ast.walk(function))
+        nodes = [node for function in functions.values() for node in ast.walk(function)]
         values = [node.value for node in nodes if isinstance(node, ast.Constant)]
-        return tuple(dict.fromkeys(repr(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)))
+        numbers = [repr(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        calls = (node for node in nodes if isinstance(node, ast.Call) and len(node.args) == 1)
+        roots = [ast.unparse(c) for c in calls if getattr(c.func, "attr", getattr(c.func, "id", "")) == "sqrt"
+                 and (isinstance(c.args[0], ast.Name | ast.Attribute) or is_length(c.args[0]))]  # fmt: skip
+        return tuple(dict.fromkeys([*numbers, *roots]))
 
     def run(self, shift: Shift) -> Gradients | None:
         """The gradients with something added to what statements make."""

@@ -158,7 +158,7 @@ class Round:
         """Whether a statement hands on what others made, or is of the forward, or no value of its was found that would
         do, and nothing says that it is wrong."""
         is_unsolved = suspect.jacobian is not None and suspect.shift is None
-        passes = suspect.made.passes or self.localization.is_forward(suspect.site) or is_unsolved
+        passes = suspect.made.passes or self.likelihood.is_forward(suspect.site) or is_unsolved
         return passes and not (suspect.is_linear and suspect.shift is not None)
 
     @property
@@ -305,8 +305,9 @@ class Round:
                 change = Change((site.file, site.definition), statement, edit.statements)
                 cost = edit.cost + self.likelihood.of_forward(site)
                 found.append(Repair(site, edit, change, cost, self.wrong))
+        least = self.whole // 2  # some are left for the edits of the next statements, and those that cost more
         for repair in sorted(found, key=lambda r: r.cost):
-            if repair.cost >= bound or self.whole <= 0:
+            if repair.cost >= bound or self.whole <= least:
                 break
             key = id(repair.statement), tuple(ast.dump(part) for part in new_statements(repair))
             if key not in self._tried:

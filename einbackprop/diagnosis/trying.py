@@ -8,9 +8,10 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
+import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
+from einbackprop.diagnosis.vocabulary.hand import MISSING, attributes, is_array, value_of
 from einbackprop.world.calls import is_from_outside
+from einbackprop.world.ownership import is_users_class
 
 RUNS = 60
 """Runs of a statement in which edits are evaluated."""
@@ -38,6 +41,7 @@ MOST_ENTRIES = 1_000_000
 """Entries of a value that an edit may give."""
 IN_PLACE = frozenset({"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "setfield", "byteswap"})
 METHODS = frozenset(dir(np.ndarray)) - IN_PLACE
+WRITING = ("STORE_ATTR", "STORE_SUBSCR", "STORE_SLICE", "STORE_GLOBAL", "STORE_DEREF", "DELETE", "YIELD", "IMPORT")
 IMPURE = frozenset({"next", "print", "input", "open", "exec", "eval", "iter", "setattr", "delattr"})
 
 
@@ -237,9 +241,38 @@ class Compiler:
                 called = self._names.get(name)
                 makes_object = isinstance(called, type) and not issubclass(called, int | float | np.generic)
                 return name not in IMPURE and not makes_object
-            case ast.Attribute(_, name):
+            case ast.Attribute(inner, name):
+                held = value_of(inner, self._names)
+                method = getattr(type(held), name, None)
+                if isinstance(method, FunctionType) and is_users_class(type(held)):
+                    return is_pure(method, held)
+                if held is not MISSING and not hasattr(type(held), name) and name not in attributes(held):
+                    return True  # it raises
                 return name in METHODS or is_of_library(function, self._names)
         return False
+
+
+def is_pure(function: FunctionType, held: object, checked: frozenset[object] = frozenset()) -> bool:
+    """Whether a method, or a function that one calls, surely changes nothing.
+
+    That is so where its code writes to no attribute, entry or global, nothing in place, and every name in it is one of
+    NumPy's, a number or array of the object's, or that of code of which the same is true.
+    """
+    own, code = type(held), function.__code__
+    checked = checked | {function}
+    for step in dis.get_instructions(code):
+        if step.opname.startswith(WRITING) or (step.opname == "BINARY_OP" and step.argrepr.endswith("=")):
+            return False
+    called = [vars(kind).get("__call__") for kind in own.__mro__]
+    for name in code.co_names:
+        member, value = getattr(own, name, None), attributes(held).get(name, function.__globals__.get(name))
+        if isinstance(member, FunctionType) or isinstance(value, FunctionType):
+            called.append(member or value)
+        elif not (is_array(value) or is_number(value) or isinstance(value, ModuleType)
+                  or (value is None and hasattr(np, name)) or name in METHODS):  # fmt: skip
+            return False
+    own_code = (each for each in called if isinstance(each, FunctionType) and each not in checked)
+    return "random" not in code.co_names and all(is_pure(each, held, checked) for each in own_code)
 
 
 def is_deep(error: Exception) -> bool:

@@ -328,6 +328,8 @@ class Expression:
             return False
         if place.outer is None and isinstance(new, OPERANDS) and ast.unparse(new) == self.target:
             return False  # x = x
+        if isinstance(new, ast.BinOp | ast.UnaryOp | ast.Compare) and place.text in self.hand.others:
+            return False  # no arithmetic with lists and layers
         while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):
             changed = shallow(place.parent)
             setattr(changed, place.field, new)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, permutations
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -34,9 +35,9 @@ class Hand:
     sizes : tuple of str
         Numbers: ``N``, ``X.shape[0]``, ``len(X)``, ``self.eps``.
     functions : tuple of str
-        The user's own functions.
+        The user's own functions, and methods that are derivatives by their names, such as ``self.activation.prime``.
     literals : tuple of str
-        Numbers that stand in the loss.
+        Numbers that stand in the loss, and roots of numbers.
     counts : frozenset of str
         Those of the sizes that are sizes of arrays: one divides by them, and seldom adds them.
     others : tuple of str
@@ -46,7 +47,7 @@ class Hand:
     wanted : tuple of int or None
         The shape that the value should have, if it is known. What does not broadcast to it is not tried.
     unused : frozenset of str
-        Names that the function binds and reads nowhere: one of them may be what was meant.
+        Names that the function binds and reads nowhere, and their entries: one of them may be what was meant.
     phrases : tuple of ast.expr
         What the function has as terms and factors elsewhere, names aside.
     masks : frozenset of str
@@ -86,6 +87,9 @@ class Hand:
 
 
 MISSING = object()
+FEW = 4
+"""Counters of loops that are tried as the index of an array."""
+DERIVATIVE = re.compile(r"grad|deriv|prime|slope|^d_?[a-z]*$")
 KEYS = (str, int, float, tuple)
 
 
@@ -128,8 +132,10 @@ def hand_of(
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
-    lines, unused, at = lines_of(code), unread(code), getattr(statement, "lineno", None)
-    arrays |= {text: np.shape(held) for text, held in indexed_alike(spelled, arrays, names) if text not in arrays}
+    counted = dict(by_counters(code, arrays, names))
+    lines, unused, at = lines_of(code), unread(code) | counted.keys(), getattr(statement, "lineno", None)
+    indexed = (*indexed_alike(spelled, arrays, names), *counted.items())
+    arrays |= {text: np.shape(held) for text, held in indexed if text not in arrays}
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
     order = {text: (text not in spelled, text not in unused, is_far(text, spelled, arrays, wanted), apart[text])
              for text in arrays}  # fmt: skip
@@ -142,9 +148,9 @@ def hand_of(
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: (text not in spelled, text not in divisors(code)))[:MOST_SIZES]),
-        tuple(text for text, held in every.items() if is_own_function(held))[:MOST_FUNCTIONS],
+        (*derivatives(every), *(text for text, held in every.items() if is_own_function(held)))[:MOST_FUNCTIONS],
         literals,
-        frozenset((counts | {text for text, node in spelled.items() if is_length(node)}) - counters(code)),
+        frozenset((counts | {text for text, node in spelled.items() if is_length(node)}).difference(counters(code))),
         tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
@@ -207,6 +213,18 @@ def indexed_alike(
                     yield text, held
 
 
+def by_counters(code: ast.AST, arrays: Mapping[str, Shape], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The entries, by the counters of loops, of arrays that the function reads nowhere: ``d_out[i, j, f]``."""
+    counts = [name for name in counters(code) if isinstance(names.get(name), int | np.integer)]
+    for array in unread(code) & arrays.keys():
+        rank = len(arrays[array])
+        for index in permutations(counts[:FEW], rank) if 0 < rank <= len(counts) else ():
+            text = f"{array}[{', '.join(index)}]"
+            held = value_of(parsed(text), names)
+            if held is not MISSING:
+                yield text, held
+
+
 def index_text(node: ast.Subscript) -> str:
     """What stands in the brackets."""
     text = ast.unparse(node)
@@ -219,7 +237,7 @@ def unread(code: ast.AST) -> frozenset[str]:
     names = [node for node in ast.walk(code) if isinstance(node, ast.Name)]
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     bound = {node.id for node in names} | {node.arg for node in ast.walk(code) if isinstance(node, ast.arg)}
-    return frozenset(bound - read - counters(code))
+    return frozenset(bound.difference(read, counters(code)))
 
 
 @lru_cache(maxsize=256)
@@ -230,10 +248,11 @@ def divisors(code: ast.AST) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def counters(code: ast.AST) -> frozenset[str]:
-    """The names that the loops of a function bind: whatever their values, they count nothing."""
+def counters(code: ast.AST) -> tuple[str, ...]:
+    """The names that the loops of a function bind, from outside in: whatever their values, they count nothing."""
     targets = [node.target for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension)]
-    return frozenset(name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+    names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return tuple(dict.fromkeys(names))
 
 
 def is_length(node: ast.AST) -> bool:
@@ -268,7 +287,7 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
             return MISSING if any(value is MISSING for value in values) else tuple(values)
         case ast.BinOp(left, ast.Add() | ast.Sub() as operator, right):
             one, two = value_of(left, names), value_of(right, names)
-            both = isinstance(one, int) and isinstance(two, int)
+            both = isinstance(one, int | np.integer) and isinstance(two, int | np.integer)
             return MISSING if not both else one + two if isinstance(operator, ast.Add) else one - two
         case ast.Call(ast.Name("len"), [inner]):
             held = value_of(inner, names)
@@ -357,6 +376,15 @@ def is_object(held: Any) -> bool:
         return True
     is_code = isinstance(held, ModuleType | type | FunctionType)
     return not is_code and type(held).__dictoffset__ != 0 and is_users_class(type(held))
+
+
+def derivatives(every: Mapping[str, Any]) -> Iterator[str]:
+    """The methods of the user's objects that take one array and are called derivatives: ``self.activation.prime``."""
+    for text, held in every.items():
+        for kind in type(held).__mro__ if is_object(held) and is_users_class(type(held)) else ():
+            for name, method in vars(kind).items():
+                if isinstance(method, FunctionType) and method.__code__.co_argcount == 2 and DERIVATIVE.search(name):
+                    yield f"{text}.{name}"
 
 
 def is_own_function(held: Any) -> bool:

@@ -71,11 +71,11 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
                 new, price = with_factor(node, parsed(column)), 1.7 + cost + hand.distance(name, rank)
                 yield expression.edit(place, new, price, "the factor {} is missing", column)
         for rank, name in enumerate([*hand.shapes][:NEAR] if place.is_term or is_in_sum(place) else ()):
-            square = binary(parsed(name), "**", number(2))
-            for text, operator, more in (("factor", "*", 2.4), ("division by", "/", 2.5)) if not is_mask else ():
+            usual = (("factor", "*", 2, 2.4), ("division by", "/", 2, 2.5), ("division by", "/", 3, 2.7))
+            for text, operator, exponent, more in usual if not is_mask else ():
                 price = more + cost + hand.distance(name, rank)
-                new = binary(node, operator, square)
-                yield expression.edit(place, new, price, "the {} {} ** 2 is missing", text, name)
+                new = binary(node, operator, binary(parsed(name), "**", number(exponent)))
+                yield expression.edit(place, new, price, "the {} {} ** {} is missing", text, name, exponent)
 
 
 def inward(expression: Expression, place: Place) -> float:
@@ -90,21 +90,23 @@ def inward(expression: Expression, place: Place) -> float:
 def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator[Edit]:
     """A number more as a factor or a divisor: the sizes at hand, 2, and the numbers of the loss."""
     hand, node = expression.hand, place.node
+    of_root = 2.1 - 0.5 * any("(" in literal for literal in hand.literals)
     for rank, size in enumerate(hand.sizes):
-        is_count, more, scale = hand.is_count(size), cost + NEAREST * rank, parsed(size)
+        is_count, more, scale = hand.is_count(size), cost + hand.distance(size, rank), parsed(size)
         root = call(expression.function("sqrt"), [scale])
         for new, price, wording in (
             (binary(node, "/", scale), 1.1 if is_count else 1.6, MEAN if is_count else "the division by {} is missing"),
             (multiplied(scale, node), 1.7 if is_count else 1.4, "the factor {} is missing"),
-            (binary(node, "/", root), 2.1, "the division by the square root of {} is missing"),
-            (binary(node, "*", root), 2.8, "the factor sqrt({}) is missing"),
+            (binary(node, "/", root), of_root, "the division by the square root of {} is missing"),
+            (binary(node, "*", root), of_root + 0.7, "the factor sqrt({}) is missing"),
         ):
             yield expression.edit(place, new, price + more, wording, size)
         if not is_count:
             twice = multiplied(number(2), multiplied(scale, node))
             yield expression.edit(place, twice, 1.7 + more, "the factor 2 * {} is missing", size)
-    for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2")):
-        more = cost + (0.0 if literal == "2" else 0.2)
+    slopes = (f"{n} * {literal}" for literal in hand.literals if "." in literal for n in (2, 3))
+    for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2", *slopes)):
+        more = cost + (0.0 if literal == "2" or "(" in literal else 0.2)
         new = multiplied(parsed(literal), node)
         yield expression.edit(place, new, 1.4 + more, "the factor {} is missing", literal)
         if literal not in ("0.5", "-2"):
@@ -197,8 +199,9 @@ def other_number(expression: Expression) -> Iterator[Edit]:
         assert held is not None
         halved = held // 2 if isinstance(held, int) and held % 2 == 0 else held / 2
         usual = (held * 2, halved, -held, 1, 2, held - 1, held + 1, 0.5, 0)
+        is_complement = place.field == "left" and isinstance(getattr(place.parent, "op", None), ast.Sub)
         for rank, other in enumerate(dict.fromkeys(usual)):
-            more = 0.03 * rank
+            more = 0.03 * rank - 0.2 * (other == 1 and is_complement)  # 1 - x
             if other != held:
                 yield expression.edit(place, number(other), 1.4 + more, "{} is needed, not {}", other, held)
             if isinstance(held, float) and int(other) == other:
@@ -245,7 +248,7 @@ def scalable(expression: Expression) -> Iterator[Place]:
     """The places where a factor may be missing: the outermost of each product, and what is summed or multiplied."""
     for place in expression.places:
         node = place.node
-        if held_number(node) is not None and (place.outer is None or is_only_argument(place)):
+        if held_number(node) is not None and (place.outer is None or is_only_argument(place) or is_case(place)):
             yield place
         elif not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Compare | ast.Slice):
             product = isinstance(getattr(node, "op", None), ast.Mult | ast.Div) and place.is_factor
@@ -268,6 +271,11 @@ def fits(expression: Expression, place: Place, name: str) -> bool:
 def is_only_argument(place: Place) -> bool:
     """Whether a place is that of ``x`` in ``f(x)``."""
     return isinstance(place.parent, ast.Call) and len(place.parent.args) == 1
+
+
+def is_case(place: Place) -> bool:
+    """Whether a place is that of ``a`` or ``b`` in ``a if condition else b``."""
+    return isinstance(place.parent, ast.IfExp) and place.field != "test"
 
 
 def is_in_sum(place: Place) -> bool:
