@@ -46,6 +46,7 @@ class Judge:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
         self.runs, self.wrong = False, frozenset(self.first.truth)
         self._lines = max(map(lines_of, self.experiments))
+        self._errors = [repr(e.raised) for e in self.experiments]
 
     @contextlib.contextmanager
     def running(self, version: Version) -> Iterator[None]:
@@ -61,10 +62,16 @@ class Judge:
                 first = self.first.run()
                 self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
                 self.wrong = self.first.wrong(first)
-                right = not self.wrong and all(not e.wrong(e.run()) for e in self.experiments[1:])
+                right = not self.wrong and all(map(self._is_right, self.experiments[1:], self._errors[1:]))
                 return right and self.first.keeps_loss()
         except ValueError:  # it does not compile there
             return False
+
+    def _is_right(self, experiment: Experiment, error: str) -> bool:
+        """Whether every gradient is right at another state, or that says nothing: where the code raises as it did
+        before, it may have sizes that the code does not take."""
+        is_right = not experiment.wrong(experiment.run())
+        return is_right or (experiment.raised is not None and repr(experiment.raised) == error)
 
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""

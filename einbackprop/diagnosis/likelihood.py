@@ -120,7 +120,7 @@ class Likelihood:
             return cost + IDLE
         if not made.passes or is_other or isinstance(made.whole, int | float):
             return cost
-        return cost + (ALIAS if is_bound and isinstance(site.value, ast.Name) else PASSED)
+        return cost + (ALIAS if is_bound and isinstance(site.value, ast.Name | ast.Attribute) else PASSED)
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""

@@ -191,7 +191,7 @@ class Round:
             if found is not None:
                 return found
             if several or tier is TIERS[-1]:
-                found = self._of_several(tier)
+                found = self._of_several(tier if several else TIERS[0])
                 if found is not None:
                     return found
         return None

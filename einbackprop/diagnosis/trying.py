@@ -246,9 +246,9 @@ class Compiler:
                 method = getattr(type(held), name, None)
                 if isinstance(method, FunctionType) and is_users_class(type(held)):
                     return is_pure(method, held)
-                if held is not MISSING and not hasattr(type(held), name) and name not in attributes(held):
-                    return True  # it raises
-                return name in METHODS or is_of_library(function, self._names)
+                if name in METHODS or is_of_library(function, self._names):
+                    return True
+                return held is not MISSING and method is None and name not in attributes(held)  # it raises
         return False
 
 

@@ -299,12 +299,17 @@ def located(tree: ast.AST, at: ast.AST) -> ast.AST:
 
 def mangled(tree: ast.expr, inside: str) -> ast.expr:
     """An expression in which ``__x`` is what it is in the body of a class."""
-    if not inside.strip("_"):
+    if not inside.strip("_") or not any(map(private_part, ast.walk(tree))):
         return tree
     made = copy.deepcopy(tree)
     for node in ast.walk(made):
-        for name in ("id", "attr"):
-            text = getattr(node, name, "")
-            if text.startswith("__") and not text.endswith("__"):
-                setattr(node, name, f"_{inside.lstrip('_')}{text}")
+        if name := private_part(node):
+            setattr(node, name, f"_{inside.lstrip('_')}{getattr(node, name)}")
     return made
+
+
+def private_part(node: ast.AST) -> str:
+    """The field of a node that holds a name such as ``__x``; none if no field does."""
+    name = "id" if isinstance(node, ast.Name) else "attr" if isinstance(node, ast.Attribute) else ""
+    text = getattr(node, name, "") if name else ""
+    return name if text.startswith("__") and not text.endswith("__") else ""

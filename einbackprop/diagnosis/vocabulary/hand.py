@@ -145,10 +145,11 @@ def hand_of(
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
     counts = {text for text, held in numbers.items() if lengths.get(text, 0) > 2  # a 2 is a 2 first
               or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
+    own = (text for text, held in every.items() if is_own_function(held))
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: (text not in spelled, text not in divisors(code)))[:MOST_SIZES]),
-        (*derivatives(every), *(text for text, held in every.items() if is_own_function(held)))[:MOST_FUNCTIONS],
+        tuple(dict.fromkeys((*derivatives(every), *own)))[:MOST_FUNCTIONS],
         literals,
         frozenset((counts | {text for text, node in spelled.items() if is_length(node)}).difference(counters(code))),
         tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],

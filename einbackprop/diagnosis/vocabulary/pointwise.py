@@ -11,7 +11,7 @@ from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
-from einbackprop.diagnosis.vocabulary.trees import SIGNS, binary, call, held_number, is_same, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, SIGNS, binary, call, held_number, is_same, number, parsed
 
 SLOPES = (
     ("{0} * (1 - {0})", "of the sigmoid", 0.0), ("1 - {0} ** 2", "of tanh", 0.0), ("{0} > 0", "of relu", 0.0),
@@ -41,11 +41,19 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
                 new, text = times(place.node, slope), partial(slope_text, slope)
                 price = cost + more + hand.distance(name, rank) + (0.1 if name in own else 0.0)
                 yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
-        for rank, name in enumerate(names[: NEAR // 2]):
+        taken = [name for name in arguments(expression) if name in hand.shapes]
+        for rank, name in enumerate(dict.fromkeys([*names[: NEAR // 2], *taken])):
             for function in hand.functions:
                 factor = call(parsed(function), [parsed(name)])
                 new, price = binary(place.node, "*", factor), cost + 0.4 + NEAREST * rank
                 yield expression.edit(place, new, price, "the factor {} is missing", factor)
+
+
+def arguments(expression: Expression) -> Iterator[str]:
+    """What functions take elsewhere in the code, one array each: the derivative may be taken there as well."""
+    for phrase in expression.hand.phrases:
+        if isinstance(phrase, ast.Call) and len(phrase.args) == 1 and isinstance(phrase.args[0], OPERANDS):
+            yield ast.unparse(phrase.args[0])
 
 
 def derivative_for_one(expression: Expression) -> Iterator[Edit]:
