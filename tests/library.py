@@ -214,7 +214,15 @@ FORTY = Script("forty_steps", f"loss({', '.join(PARAMETERS)})", f"gradients({', 
     "an index": Mistake("            dE[words[n, t]] += dwords[n, t]", "            dE[words[n, t]] += dwords[n, 0]"),
     "what is returned": Mistake("    return dE, dW1, db1, dgain, dshift,", "    return dE, dW1, db1, dshift, dgain,"),
 })  # fmt: skip
-REPAIRED = {script.name: script for script in (LAYERS, RECURRENT, WORDS, ENTRIES)}
+GATES = Script("gates", "cost(W, F, x, t)", "gradients(W, F, x, t)", ("W", "F"), {
+    "a derivative": Mistake("        d_z = d_h * self.act.prime(self.z)", "        d_z = d_h"),
+    "a root": Mistake("        scale = 1 / np.sqrt(width)", "        scale = 1"),
+    "an entry": Mistake("                self.dF[f] += d_out[i, f] * window", "                self.dF[f] += window"),
+    "a number": Mistake("        bend = 1 + 3 * 0.0447 * self.h**2", "        bend = 1 + self.h**2"),
+    "a sign of an update": Mistake("        self.dW += scale * np.outer(d_z, x)",
+                                   "        self.dW -= scale * np.outer(d_z, x)"),
+})  # fmt: skip
+REPAIRED = {script.name: script for script in (LAYERS, RECURRENT, WORDS, ENTRIES, GATES)}
 
 
 # Scripts with every single edit

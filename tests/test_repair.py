@@ -17,6 +17,7 @@ from einbackprop import check
 from einbackprop.checking.records import Finding
 from einbackprop.checking.reports import Report
 from einbackprop.diagnosis.experiments import EndlessError, limited
+from einbackprop.diagnosis.trying import is_pure
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
@@ -287,3 +288,51 @@ def test_code_that_does_not_end_is_stopped() -> None:
     with limited(10_000) as ran, pytest.raises(EndlessError):
         runs(1)
     assert 9_000 < ran() < 20_000
+
+
+class Methods:
+    """Methods that change nothing but what they make themselves, and others."""
+
+    def __init__(self) -> None:
+        self.scale, self.log = np.ones(3), [1.0]
+
+    def slope(self, z: np.ndarray) -> np.ndarray:
+        return self.scale * (1 - np.tanh(z) ** 2)
+
+    def through(self, z: np.ndarray) -> np.ndarray:
+        return self.slope(z).sum(axis=0)
+
+    def counts(self, z: np.ndarray) -> np.ndarray:
+        self.scale = z
+        return z
+
+    def writes(self, z: np.ndarray) -> np.ndarray:
+        self.scale[0] = 0.0
+        return z
+
+    def in_place(self, z: np.ndarray) -> np.ndarray:
+        scale = self.scale
+        scale *= 2
+        return scale
+
+    def appends(self, z: np.ndarray) -> np.ndarray:
+        self.log.append(z)
+        return z
+
+    def through_another(self, z: np.ndarray) -> np.ndarray:
+        return self.counts(z) + 1
+
+    def draws(self, z: np.ndarray) -> np.ndarray:
+        return z + np.random.rand(3)
+
+    def tells(self, z: np.ndarray) -> np.ndarray:
+        print(z)
+        return z
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("slope", True), ("through", True), ("counts", False), ("writes", False), ("in_place", False), ("appends", False),
+    ("through_another", False), ("draws", False), ("tells", False),
+])  # fmt: skip
+def test_a_method_is_evaluated_in_place_only_if_it_changes_nothing(name: str, expected: bool) -> None:
+    assert is_pure(getattr(Methods, name), Methods()) is expected

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import partial, reduce
 
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.reductions import reduction
@@ -41,9 +41,9 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
                 new, text = times(place.node, slope), partial(slope_text, slope)
                 price = cost + more + hand.distance(name, rank) + (0.1 if name in own else 0.0)
                 yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
-        taken = [name for name in arguments(expression) if name in hand.shapes]
-        for rank, name in enumerate(dict.fromkeys([*names[: NEAR // 2], *taken])):
-            for function in hand.functions:
+        first = {*names[: NEAR // 2], *arguments(expression)}
+        for rank, name in enumerate(hand.shapes):
+            for function in hand.functions if name in first else methods(expression, place, name):
                 factor = call(parsed(function), [parsed(name)])
                 new, price = binary(place.node, "*", factor), cost + 0.4 + NEAREST * rank
                 yield expression.edit(place, new, price, "the factor {} is missing", factor)
@@ -54,6 +54,12 @@ def arguments(expression: Expression) -> Iterator[str]:
     for phrase in expression.hand.phrases:
         if isinstance(phrase, ast.Call) and len(phrase.args) == 1 and isinstance(phrase.args[0], OPERANDS):
             yield ast.unparse(phrase.args[0])
+
+
+def methods(expression: Expression, place: Place, name: str) -> Iterator[str]:
+    """The derivatives that are methods, which may be taken of any array: the layer that took it is known."""
+    if place.is_term and expression.hand.fits(name):
+        yield from (function for function in expression.hand.functions if "." in function)
 
 
 def derivative_for_one(expression: Expression) -> Iterator[Edit]:
