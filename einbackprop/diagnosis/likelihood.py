@@ -12,13 +12,14 @@ from functools import cached_property
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import CLOSE, Array, Recording
+from einbackprop.diagnosis.experiments import CLOSE, Array
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization, Suspect, array_of, needed_of, value_of
+from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same
 
 KEPT, SETTLED = 0.8, 0.6
 """What an edit costs more on a statement that makes what the loss makes as well, or the gradient that its name says;
@@ -31,8 +32,8 @@ UNMENDED = 0.5
 OF_LOSS = 1.2
 """What an edit costs more on a statement of the forward: it made what the loss does not depend on, such as a cache."""
 ALIAS, PASSED = 0.1, 1.0
-"""What an edit costs more of a value that was there before the statement, but for that of another name in its place: in
-``dz = dh``, where nobody writes that if it is right, and elsewhere."""
+"""What an edit costs more of a value that was there before the statement, but for that of another name in its place, or
+in a call's: in ``dz = dh``, where nobody writes that if it is right, and elsewhere."""
 OUTER = 0.05
 """What an edit costs more for each function that is called by the one that it is in."""
 CHEAPEST = 0.7
@@ -100,9 +101,7 @@ class Likelihood:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
         site, made = suspect.site, suspect.made
         cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
-        is_call = any(isinstance(node, ast.Call) for node in ast.walk(new))
-        is_other = isinstance(new, OPERANDS) and getattr(new, "attr", "") != "T" and not is_call
-        if not made.passes or is_other:
+        if not made.passes or all(map(is_named, others_in_call(site.value, new) or [new])):
             return cost
         is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name)
         return cost + (ALIAS if is_alias else PASSED)
@@ -126,7 +125,8 @@ class Likelihood:
         seen = Recording()
         with version.watched_by(seen):
             self._experiment.run()
-        now = {key_of(site): value for site, made in seen.made_by.items() if (value := array_of(made)) is not None}
+        now = {key_of(made.site): value for made in seen.made_by.values()
+               if not made.site.is_passed and (value := array_of(made)) is not None}  # fmt: skip
         others = {key_of(site): array for site, (array, _) in self.settled.items()
                   if site.statement is not repair.statement}  # fmt: skip
         spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
@@ -163,6 +163,27 @@ class Likelihood:
             return True
         needed = None if suspect.made.passes else needed_of(suspect)
         return needed is not None and self._roles.is_gradient(needed)
+
+
+def is_named(node: ast.expr) -> bool:
+    """Whether an expression is a name, an attribute or an entry, and not what is computed of one."""
+    is_call = any(isinstance(part, ast.Call) for part in ast.walk(node))
+    return isinstance(node, OPERANDS) and getattr(node, "attr", "") != "T" and not is_call
+
+
+def others_in_call(old: ast.expr, new: ast.expr) -> list[ast.expr]:
+    """What a call is given that another call of the same function, or of a layer's same method, is not given there."""
+    if not isinstance(old, ast.Call) or not isinstance(new, ast.Call):
+        return []
+    one, two = given(old), given(new)
+    is_alike = len(one) == len(two) and getattr(old.func, "attr", "") == getattr(new.func, "attr", "")
+    return [b for a, b in zip(one, two, strict=True) if not is_same(a, b)] if is_alike else []
+
+
+def given(node: ast.Call) -> list[ast.expr]:
+    """What a call is given: the object whose method is called, or the function, and the arguments."""
+    called = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    return [called, *node.args, *(keyword.value for keyword in node.keywords)]
 
 
 def key_of(site: Site) -> tuple[str, int, int, str]:
