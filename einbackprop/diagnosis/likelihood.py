@@ -35,7 +35,8 @@ ALIAS, PASSED = 0.1, 1.0
 """What an edit costs more of a value that was there before the statement, but for that of another name in its place, or
 in a call's: in ``dz = dh``, where nobody writes that if it is right, and elsewhere."""
 OUTER = 0.05
-"""What an edit costs more for each function that is called by the one that it is in."""
+"""What an edit costs more for each function that is called by the one that it is in, and of what is only
+passed to one."""
 CHEAPEST = 0.7
 """What every edit costs at least."""
 
@@ -103,8 +104,8 @@ class Likelihood:
         cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
         if not made.passes or all(map(is_named, others_in_call(site.value, new) or [new])):
             return cost
-        is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name)
-        return cost + (ALIAS if is_alias else PASSED)
+        is_alias = isinstance(site.statement, ast.Assign) and isinstance(site.value, ast.Name) and not site.is_passed
+        return cost + (ALIAS if is_alias else PASSED) + OUTER * site.is_passed
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""
