@@ -336,3 +336,29 @@ class Methods:
 ])  # fmt: skip
 def test_a_method_is_evaluated_in_place_only_if_it_changes_nothing(name: str, expected: bool) -> None:
     assert is_pure(getattr(Methods, name), Methods()) is expected
+
+
+GUARDED = """\
+import numpy as np
+
+
+def loss(W, X, Y):
+    p = 1 / (1 + np.exp(-X @ W))
+    return -np.sum(Y * np.log(p + 1e-12) + (1 - Y) * np.log(1 - p + 1e-12)) + 1e-5 * np.sum(W**2)
+
+
+def gradients(W, X, Y):
+    p = 1 / (1 + np.exp(-X @ W))
+    d = p - Y
+    dW = X.T @ d + 1e-5 * W
+    return dW
+"""
+
+
+def test_a_mistake_that_changes_less_than_a_guard_may_is_found() -> None:
+    module = module_of(GUARDED, "guarded_and_small")
+    rng = np.random.default_rng(0)
+    report = check(module.loss, module.gradients, rng.normal(size=3), rng.normal(size=(5, 3)), np.eye(5)[0])
+    (finding,) = found_in(report)
+    assert finding.line == line_of(GUARDED, "dW = X.T")
+    assert finding.write == "dW = X.T @ d + 2e-05 * W"

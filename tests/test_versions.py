@@ -11,8 +11,8 @@ import pytest
 from mutant_outcomes import module_of
 
 from einbackprop.core.syntax import parse_python
-from einbackprop.diagnosis.experiments import Recording
 from einbackprop.diagnosis.hooks import Hooker, Site
+from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.world import World
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from einbackprop.checking.answers import User
 from einbackprop.checking.certifying import Reference, unit, widened
-from einbackprop.core.nesting import Path, duplicate, rebuild, root
+from einbackprop.core.nesting import Path, duplicate, rebuild
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
@@ -268,44 +268,6 @@ class Made:
         """The largest of them."""
         largest = max((float(np.abs(value).max(initial=0.0)) for value in self.values), default=0.0)
         return largest if np.isfinite(largest) else 0.0
-
-
-class Recording:
-    """A watcher that writes down what every statement makes."""
-
-    def __init__(self) -> None:
-        self.made_by: dict[Site, Made] = {}
-        self.fired = 0
-        self._known: dict[int, Any] = {}
-        self.contents: set[bytes] = set()
-
-    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
-        """A statement made a value."""
-        self.fired += 1
-        if site not in self.made_by:
-            self.made_by[site] = Made(site, self.fired, depth=depth_of(frame), whole=value)
-        entry = self.made_by[site]
-        parts = list(numbers(value))
-        entry.values.append(flat(value))
-        content = entry.values[-1].tobytes()
-        views = bool(parts) and all(isinstance(p, np.ndarray) and id(root(p)) in self._known for p in parts)
-        entry.passes &= views or content in self.contents
-        self.contents.add(content)
-        entry.shapes.append(tuple(np.shape(part) for part in parts))
-        for part in parts:
-            if isinstance(part, np.ndarray):
-                entry.entangled |= part.base is not None or id(part) in self._known
-                self._known[id(part)] = part
-                self._known[id(root(part))] = root(part)
-        return value
-
-
-def depth_of(frame: FrameType | None) -> int:
-    """How many functions are called in one another."""
-    depth = 0
-    while frame is not None:
-        depth, frame = depth + 1, frame.f_back
-    return depth
 
 
 class Shift:

@@ -1,20 +1,30 @@
 """Hooks: calls around the values that statements make.
 
-In goes the tree of a definition; out comes one in which ``d = W.T @ e`` is ``d = hook(7, W.T @ e)``. What the hook does
-is up to a ``Watcher``: write the value down, put another in its place, or evaluate other expressions in the frame that
-stands there.
+In goes the tree of a definition; out comes one in which ``d = W.T @ e`` is ``d = hook(7, W.T @ e)``. What is passed to
+a function that may be the user's has a hook as well, as ``e`` in ``d = layer.backward(e)``: what such a function does
+with it, and leaves in its attributes, is more than what it returns. What the hook does is up to a ``Watcher``: write
+the value down, put another in its place, or evaluate other expressions in the frame that stands there.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+import numpy as np
+
 from einbackprop.capture.instrumentation import MARK
+from einbackprop.capture.recompilation import imports_of
+from einbackprop.world.ownership import is_users_module
+
+LIBRARY = frozenset(dir(builtins))
+METHODS = frozenset(dir(np.ndarray))
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +45,8 @@ class Site:
         The innermost class, by whose name ``__x`` is mangled; empty if there is none.
     target : str
         The name, attribute or entry that is bound, or the key or keyword that it stands under.
+    is_passed : bool
+        Whether it is an argument of a call inside the value of a statement.
     """
 
     file: str
@@ -44,6 +56,7 @@ class Site:
     function: ast.AST
     inside: str
     target: str
+    is_passed: bool = False
 
     @property
     def place(self) -> tuple[str, int]:
@@ -66,6 +79,8 @@ class Hooker(ast.NodeTransformer):
     file : str
     place : int
         Which of the statements at the top of the file it is.
+    library : collection of str
+        The names that stand for modules and functions of a library: what these are given has no hook.
 
     Attributes
     ----------
@@ -73,9 +88,9 @@ class Hooker(ast.NodeTransformer):
         What the numbers in the hooks stand for; their nodes are of the tree without hooks.
     """
 
-    def __init__(self, file: str, place: int) -> None:
+    def __init__(self, file: str, place: int, library: Collection[str] = LIBRARY) -> None:
         self.sites: list[Site] = []
-        self._file, self._place = file, place
+        self._file, self._place, self._library = file, place, library
         self._own: dict[int, Any] = {}
         self._statement: ast.stmt = ast.Pass()
         self._function: ast.AST = ast.Pass()
@@ -152,8 +167,27 @@ class Hooker(ast.NodeTransformer):
             return node
         return self.generic_visit(node)  # type: ignore[return-value]
 
-    def _argument(self, node: ast.expr, target: str = "") -> ast.expr:
-        return node if isinstance(node, ast.Constant | ast.Starred) else self._around(node, target)
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """``layer.backward(value)`` inside another expression: what is passed."""
+        if self._is_of_library(node.func):
+            return self.generic_visit(node)  # type: ignore[return-value]
+        node.func = self.visit(node.func)
+        node.args = [self._argument(part, is_passed=True) for part in node.args]
+        for keyword in node.keywords:
+            keyword.value = self._argument(keyword.value, is_passed=True)
+        return node
+
+    def _is_of_library(self, function: ast.expr) -> bool:
+        """Whether what is called is surely none of the user's: a function of a module, or a method of an array."""
+        is_method = isinstance(function, ast.Attribute) and function.attr in METHODS
+        while isinstance(function, ast.Attribute):
+            function = function.value
+        return is_method or (isinstance(function, ast.Name) and function.id in self._library)
+
+    def _argument(self, node: ast.expr, target: str = "", is_passed: bool = False) -> ast.expr:
+        if isinstance(node, ast.Constant | ast.Starred):
+            return self.generic_visit(node)  # type: ignore[return-value]
+        return self._around(node, target, is_passed)
 
     def _values(self, node: ast.expr, target: ast.expr | None) -> ast.expr:
         """The value of a statement, those of a tuple, list or dict that is written down one by one."""
@@ -169,11 +203,11 @@ class Hooker(ast.NodeTransformer):
             return node
         return self._around(node, ast.unparse(target) if target is not None else "")
 
-    def _around(self, node: ast.expr, target: str) -> ast.expr:
+    def _around(self, node: ast.expr, target: str, is_passed: bool = False) -> ast.expr:
         """A call of the hook around a value."""
         own = self._own[id(node)]
         self.sites.append(
-            Site(self._file, self._place, self._statement, own, self._function, self._inside, target)
+            Site(self._file, self._place, self._statement, own, self._function, self._inside, target, is_passed)
         )
         # Python warns where a string is called, but not where a conditional expression is.
         hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + "made"), ast.Constant(None))
@@ -181,6 +215,19 @@ class Hooker(ast.NodeTransformer):
         for part in (hook, *ast.walk(hook), made.args[0], made):
             ast.copy_location(part, node)
         return made
+
+
+def library_of(tree: ast.Module) -> frozenset[str]:
+    """The names in a file that stand for Python's own functions, and for modules that are not the user's or what is in
+    them."""
+    found = set(LIBRARY)
+    for node in imports_of(tree):
+        whole = getattr(node, "module", None)
+        for alias in getattr(node, "names", ()):
+            module = sys.modules.get(whole or alias.name)
+            if module is not None and not getattr(node, "level", 0) and not is_users_module(module):
+                found.add(alias.asname or alias.name.split(".")[0])
+    return frozenset(found)
 
 
 class Hook:

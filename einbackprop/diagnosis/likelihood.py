@@ -12,13 +12,14 @@ from functools import cached_property
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import CLOSE, Array, Recording
+from einbackprop.diagnosis.experiments import CLOSE, Array
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization, Suspect, array_of, needed_of, value_of
+from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS, held_number
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, held_number, is_same
 
 KEPT, SETTLED = 0.8, 0.6
 """What an edit costs more on a statement that makes what the loss makes as well, or the gradient that its name says;
@@ -31,10 +32,12 @@ UNMENDED = 0.5
 OF_LOSS = 1.2
 """What an edit costs more on a statement of the forward: it made what the loss does not depend on, such as a cache."""
 IDLE, ALIAS, PASSED = -0.4, -0.2, 1.0
-"""What an edit costs more of a value that was there before the statement, but for that of another name in its place:
-less in ``dz = dz`` or ``slope = 1`` and in ``dz = dh``, which few people write if it is right, and more elsewhere."""
+"""What an edit costs more of a value that was there before the statement, but for that of another name in its place, or
+in a call's: less in ``dz = dz`` or ``slope = 1`` and in ``dz = dh``, which few people write if it is right, and more
+elsewhere."""
 OUTER = 0.05
-"""What an edit costs more for each function that is called by the one that it is in."""
+"""What an edit costs more for each function that is called by the one that it is in, and of what is only
+passed to one."""
 CHEAPEST = 0.7
 """What every edit costs at least."""
 
@@ -113,14 +116,14 @@ class Likelihood:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
         site, made = suspect.site, suspect.made
         cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
-        is_call = any(isinstance(node, ast.Call) for node in ast.walk(new))
-        is_other = isinstance(new, OPERANDS) and getattr(new, "attr", "") != "T" and not is_call
-        is_bound = isinstance(site.statement, ast.Assign)
+        is_bound = isinstance(site.statement, ast.Assign) and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE
-        if not made.passes or is_other or isinstance(made.whole, int | float):
+        is_number = isinstance(made.whole, int | float)
+        if not made.passes or is_number or all(map(is_named, others_in_call(site.value, new) or [new])):
             return cost
-        return cost + (ALIAS if is_bound and isinstance(site.value, ast.Name | ast.Attribute) else PASSED)
+        is_alias = is_bound and isinstance(site.value, ast.Name | ast.Attribute)
+        return cost + (ALIAS if is_alias else PASSED) + OUTER * site.is_passed
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""
@@ -141,7 +144,8 @@ class Likelihood:
         seen = Recording()
         with version.watched_by(seen):
             self._experiment.run()
-        now = {key_of(site): value for site, made in seen.made_by.items() if (value := array_of(made)) is not None}
+        now = {key_of(made.site): value for made in seen.made_by.values()
+               if not made.site.is_passed and (value := array_of(made)) is not None}  # fmt: skip
         others = {key_of(site): array for site, (array, _) in self.settled.items()
                   if site.statement is not repair.statement}  # fmt: skip
         spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
@@ -178,6 +182,27 @@ class Likelihood:
             return True
         needed = None if suspect.made.passes else needed_of(suspect)
         return needed is not None and self._roles.is_gradient(needed)
+
+
+def is_named(node: ast.expr) -> bool:
+    """Whether an expression is a name, an attribute or an entry, and not what is computed of one."""
+    is_call = any(isinstance(part, ast.Call) for part in ast.walk(node))
+    return isinstance(node, OPERANDS) and getattr(node, "attr", "") != "T" and not is_call
+
+
+def others_in_call(old: ast.expr, new: ast.expr) -> list[ast.expr]:
+    """What a call is given that another call of the same function, or of a layer's same method, is not given there."""
+    if not isinstance(old, ast.Call) or not isinstance(new, ast.Call):
+        return []
+    one, two = given(old), given(new)
+    is_alike = len(one) == len(two) and getattr(old.func, "attr", "") == getattr(new.func, "attr", "")
+    return [b for a, b in zip(one, two, strict=True) if not is_same(a, b)] if is_alike else []
+
+
+def given(node: ast.Call) -> list[ast.expr]:
+    """What a call is given: the object whose method is called, or the function, and the arguments."""
+    called = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    return [called, *node.args, *(keyword.value for keyword in node.keywords)]
 
 
 def key_of(site: Site) -> tuple[str, int, int, str]:

@@ -16,8 +16,9 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.checking.answers import stretches
-from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Recording, Shift, stacked
+from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.hand import is_length
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
@@ -129,7 +130,7 @@ class Localization:
             self.before: Gradients | None = experiment.run()
         self.raised = experiment.raised
         self.wrong = experiment.wrong(self.before)
-        self.made = sorted(recording.made_by.values(), key=lambda made: made.first)
+        self.made, self._handed = recording.by_statements(), recording.handed
         self.fired = recording.fired
         self._trusted: dict[Site, bool] = {}
         watched = Recording()
@@ -199,6 +200,10 @@ class Localization:
         """Whether a statement runs before the loss is computed, where the loss runs it."""
         return site in self.in_loss and self.in_loss[site].first < self._last_trusted
 
+    def _is_of_forward(self, site: Site) -> bool:
+        """Whether something is passed to what computes the loss, once more perhaps."""
+        return site.is_passed and self.is_forward(self._handed[site])
+
     @cached_property
     def _last_trusted(self) -> int:
         """When the loss made the last value that it depends on and that it did not have before."""
@@ -231,11 +236,13 @@ class Localization:
         """The statements that the wrong gradients depend on, in the order in which they ran."""
         found: list[Suspect] = []
         for made in self.made:
-            if self.is_trusted(made.site):
+            if self.is_trusted(made.site) or self._is_of_forward(made.site):
                 continue
             if not made.is_finite:  # nothing is to be seen behind it
                 return [Suspect(made, self.wrong, is_fixed=True)]
             reach = self.reach(made) if self.before is not None and made.entries else None
+            if reach is None and made.site.is_passed:
+                continue  # the statement that it stands in is open as well
             if reach is None or reach & self.wrong:
                 found.append(Suspect(made, self.wrong if reach is None else reach, is_fixed=reach is None))
         return found

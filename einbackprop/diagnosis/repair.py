@@ -94,14 +94,16 @@ class Round:
             is_right = suspect.site in self.likelihood.settled and not is_update(suspect.site)
             if self.wrong <= suspect.reach and is_right is is_settled:
                 table = self._table(suspect)
-                if not table.suspect.is_excluded:
+                is_idle = suspect.site.is_passed and table.suspect.shift is None
+                if not table.suspect.is_excluded and not is_idle:
                     yield table
 
     @cached_property
     def others(self) -> list[Table]:
         """The statements that can be at fault for a part."""
         alone = {t.suspect.site for t in (*self.alone, *self.settled)}
-        return [self._table(s) for s in self.localization.suspects if s.site not in alone]
+        tables = [self._table(s) for s in self.localization.suspects if s.site not in alone]
+        return [t for t in tables if t.suspect.is_linear or not t.suspect.site.is_passed]
 
     def _table(self, suspect: Suspect) -> Table:
         """A suspect, with what it should have made, which is solved once, and its edits."""

@@ -25,7 +25,7 @@ from einbackprop.capture.recompilation import (
     place_of,
 )
 from einbackprop.capture.statements import statements_of, statements_of_text
-from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher
+from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
 from einbackprop.world import World
 from einbackprop.world.ownership import is_users
 
@@ -65,15 +65,23 @@ class Version:
         self._failures: list[Exception] = []
         self._plain: dict[tuple[Definition, int], Codes] = {}
         self._hooked: dict[tuple[Definition, int], Codes] = {}
+        self._given: dict[int, tuple[CodeType, CodeType]] = {}  # which holds the codes, so that no other has their id
         self._sites: dict[Definition, tuple[Site, ...]] = {}
+        self._libraries: dict[str, frozenset[str]] = {}
 
     def sites(self, definition: Definition) -> tuple[Site, ...]:
         """The hooks of a definition."""
         if definition not in self._sites:
-            hooker = Hooker(*definition)
+            hooker = Hooker(*definition, self._library(definition[0]))
             hooker.hooked(self.tree(definition))
             self._sites[definition] = tuple(hooker.sites)
         return self._sites[definition]
+
+    def _library(self, file: str) -> frozenset[str]:
+        """The names of libraries in a file, looked up once."""
+        if file not in self._libraries:
+            self._libraries[file] = library_of(statements_of(file).tree)
+        return self._libraries[file]
 
     def definition_of(self, code: CodeType) -> Definition | None:
         """The definition that a code with hooks is part of, or one without."""
@@ -157,13 +165,19 @@ class Version:
         return self._plain[key].get(place_of(own), own)
 
     def _hooked_code(self, own: CodeType) -> CodeType:
+        """The code with hooks of one without, looked up once: gradients run so a thousand times."""
+        if id(own) not in self._given:
+            self._given[id(own)] = own, self._with_hooks(own)
+        return self._given[id(own)][1]
+
+    def _with_hooks(self, own: CodeType) -> CodeType:
         definition = self._definition(own)
         if definition is None:
             return own
         key = definition, own.co_flags
         if key not in self._hooked:
             file, position = definition
-            hooker = Hooker(file, position)
+            hooker = Hooker(file, position, self._library(file))
             tree = hooker.hooked(self.tree(definition))
             codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree)
             self._sites.setdefault(definition, tuple(hooker.sites))

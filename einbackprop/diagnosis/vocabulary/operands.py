@@ -60,7 +60,8 @@ def swapped(expression: Expression) -> Iterator[Edit]:
     """Two operands in each other's place."""
     for (one, first), (two, second) in combinations(same_text(expression).items(), 2):
         changes = {id(p.node): second[0].node for p in first} | {id(p.node): first[0].node for p in second}
-        yield expression.everywhere(changes, 1.6, "{} and {} stand the wrong way round", one, two)
+        cost = 1.6 if len(changes) == 2 else 1.7
+        yield expression.everywhere(changes, cost, "{} and {} stand the wrong way round", one, two)
 
 
 def left_out(expression: Expression) -> Iterator[Edit]:

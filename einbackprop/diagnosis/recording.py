@@ -1,0 +1,76 @@
+"""What each statement made, and what it passed to user code, in one run: statements run under a hook go in."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.nesting import root
+from einbackprop.diagnosis.experiments import Made, flat, numbers
+from einbackprop.diagnosis.hooks import Site
+
+
+class Recording:
+    """A watcher that writes down what every statement makes.
+
+    Attributes
+    ----------
+    handed : dict of Site to Site
+        The arguments that user code was called with, and the first statement that ran there.
+    """
+
+    def __init__(self) -> None:
+        self.made_by: dict[Site, Made] = {}
+        self.handed: dict[Site, Site] = {}
+        self.fired = 0
+        self._open: list[tuple[Site, int]] = []
+        self._known: dict[int, Any] = {}
+        self.contents: set[bytes] = set()
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """A statement made a value."""
+        self.fired += 1
+        depth = depth_of(frame)
+        for other, outer in self._open:
+            if outer < depth:
+                self.handed.setdefault(other, site)
+        self._open = [one for one in self._open if site.is_passed and one[1] == depth]
+        if site.is_passed:
+            self._open.append((site, depth))
+        if site not in self.made_by:
+            self.made_by[site] = Made(site, self.fired, depth=depth, whole=value)
+        entry = self.made_by[site]
+        parts = list(numbers(value))
+        entry.values.append(flat(value))
+        content = entry.values[-1].tobytes()
+        views = bool(parts) and all(isinstance(p, np.ndarray) and id(root(p)) in self._known for p in parts)
+        entry.passes &= views or content in self.contents
+        entry.shapes.append(tuple(np.shape(part) for part in parts))
+        for part in parts:
+            if isinstance(part, np.ndarray):
+                entry.entangled |= part.base is not None or id(part) in self._known
+                if not site.is_passed:
+                    self._known[id(part)] = part
+                    self._known[id(root(part))] = root(part)
+        if not site.is_passed:  # what is only passed is made by no statement
+            self.contents.add(content)
+        return value
+
+    def by_statements(self) -> list[Made]:
+        """What statements made, and the floats that they passed to user code, in the order in which they ran first."""
+        kept = [made for made in self.made_by.values() if not made.site.is_passed or self._is_handed(made)]
+        return sorted(kept, key=lambda made: made.first)
+
+    def _is_handed(self, made: Made) -> bool:
+        kinds = [np.asarray(part).dtype.kind for part in numbers(made.whole)]
+        return made.site in self.handed and "f" in kinds
+
+
+def depth_of(frame: FrameType | None) -> int:
+    """How many functions are called in one another."""
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
