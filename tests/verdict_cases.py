@@ -86,6 +86,14 @@ add("differs, random", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X)
 add("differs, random", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X, until=EXCUSES)
 add("differs, redrawn", lambda w, X: stretched(w, X) + np.random.rand(), lambda w, X: 2 * w, w[:2], UNIT, until=EXCUSES)
 add("differs, random", squares, lambda W, X: squares_gradient(W, X) + np.random.rand(3, 2), W, X)
+
+
+def unwritten_gradient(W: Any, X: Any) -> Any:
+    """As memory that nothing was written to: another value each time, whatever the random state."""
+    return squares_gradient(W, X) + np.random.default_rng().random((3, 2))
+
+
+add("differs, unsettled", squares, unwritten_gradient, W, X)
 add("differs, unexcused", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, until=EXCUSES)
 
 

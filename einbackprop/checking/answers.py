@@ -41,6 +41,7 @@ class User:
     source: Any
     targets: Sequence[Target]
     random: bool = False
+    unsettled: bool = False
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
     slopes: Mapping[Path, float] = field(default_factory=dict)
@@ -148,10 +149,16 @@ def rehearse(
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
     random = [name for name, one, two in (("loss", first_loss, second_loss), ("gradients", result, again))
               if not same(one, two)]
-    user = User(loss, gradients, source, targets, random=bool(random), narrow=narrow, narrow_loss=narrow)
+    unsettled = random == ["gradients"] and not same(result, called(gradients, state, "the gradients"))
+    user = User(loss, gradients, source, targets, bool(random), unsettled, narrow, narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
-    if random:
+    if unsettled:
+        user.findings.append(Finding(
+            "the gradients answered differently when asked twice with the same values, and the loss did not: is memory "
+            "read that nothing was written to, as that of np.empty?"
+        ))
+    elif random:
         asked = " and the ".join(random)
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "
@@ -328,5 +335,6 @@ def facts_of(user: User, target: Target, history: History, empty: str = "") -> F
         target.name, target.shape, agrees=agrees, differs=differs, kink=worst.get("kink"),
         uncertain=worst.get("uncertain"), slight=off < SLIGHT, tiny=off < TINY,
         redrawn=any(outcome.found == "differs" and draw.data_redrawn for draw, outcome in history),
-        random=user.random, empty=empty if agrees and agrees.yours == agrees.expected == 0 else "",
+        random=user.random, unsettled=user.unsettled,
+        empty=empty if agrees and agrees.yours == agrees.expected == 0 else "",
     )  # fmt: skip

@@ -38,6 +38,8 @@ class Facts:
         It agrees at the user's data, and differs where the data are drawn.
     random
         The functions answer differently when asked twice.
+    unsettled
+        The gradients answer differently when asked twice, from the same random state too, and the loss does not.
     stale
         It changes with values that the loss does not read, left from an earlier run of the user's code.
     unexcused
@@ -68,6 +70,7 @@ class Facts:
     tiny: bool = False
     redrawn: bool = False
     random: bool = False
+    unsettled: bool = False
     stale: bool = False
     unexcused: bool = False
     clipped: bool = False
@@ -141,6 +144,9 @@ TABLE = (
         "the gradient has the shape of what it is the gradient of"),
     Row(("misshapen",), "wrong", "close", SHAPE),
     # it differs: what excuses that comes first, and what is not known to be none
+    Row(("differs", "unsettled"), "wrong", "close", "it differs from the reference, and each time that it is computed "
+        "from the same values, while the loss stays the same: memory is read that nothing was written to, as that of "
+        "np.empty, or random numbers that the loss does not read"),
     Row(("differs", "redrawn"), "undecided", "", "right with your data, not with redrawn data: either your data hide a "
         "mistake, or the gradient relies on something about them"),
     Row(("differs", "random"), "undecided", "", "it differs from the reference, but the functions draw random numbers "
