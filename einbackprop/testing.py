@@ -41,7 +41,7 @@ def assert_gradients_match(
     >>> from hypothesis import given, settings
     >>> from einbackprop.network import backward, forward, initialize, squared_loss
     >>> from einbackprop.strategies import layer_sizes
-    >>> @settings(max_examples=20, deadline=None)
+    >>> @settings(max_examples=10, deadline=None)
     ... @given(layer_sizes())
     ... def test_backward(sizes):
     ...     parameters, X, Y = initialize(*sizes)

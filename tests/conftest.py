@@ -9,6 +9,7 @@ that its statements had (`reading_truth`), all else against the equation itself 
 """
 
 import functools
+import gc
 import os
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
@@ -74,6 +75,13 @@ def what_is_printed_is_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(View, "within", printed().recording(View.within))
         yield
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the collector, which took an eighth of the time, looks at what tests make alone."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -73,7 +73,7 @@ def outcome(drawn: Drawn, everywhere: bool) -> str:
 
 def test_drawn_programs_are_numpys_or_refused() -> None:
     """Every way to make an array, every way to write, every layout: never a difference that is not told."""
-    seeds = range(4000) if THOROUGH else range(160)
+    seeds = range(4000) if THOROUGH else range(80)
     outcomes: Counter[str] = Counter()
     for seed in seeds:
         drawn = draw(seed)

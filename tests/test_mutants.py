@@ -19,14 +19,18 @@ THOROUGH = settings.get_current_profile_name() == "thorough"  # each script take
 OWN = {script.name: script for script in GENERATED}
 
 
-def sample(script: Generated, every: int) -> list[Outcome]:
-    """The outcomes of every n-th edit."""
-    return outcomes_of(script, mutants(script.source, script.edited)[3 :: every if THOROUGH else 2 * every])
+def sample(script: Generated, every: int, start: int) -> list[Outcome]:
+    """The outcomes of every n-th edit; from the start, of every other one of these alone, unless all are looked at.
+
+    The very first, of which the cost's derivative loses a term, has no repair, and its search takes half a minute.
+    """
+    chosen = slice(3, None, every) if THOROUGH else slice(3 + start * every, None, 2 * every)
+    return outcomes_of(script, mutants(script.source, script.edited)[chosen])
 
 
 @pytest.fixture(scope="module", params=OWN if THOROUGH else ["columns"])
 def outcomes(request: pytest.FixtureRequest) -> list[Outcome]:
-    return sample(OWN[request.param], EVERY[request.param])
+    return sample(OWN[request.param], EVERY[request.param], 1)
 
 
 def told(found: list[Outcome]) -> str:
@@ -72,7 +76,8 @@ def test_of_two_edits_both_are_named(name: str) -> None:
 @pytest.mark.skipif("EINBACKPROP_EXERCISE" not in os.environ, reason="EINBACKPROP_EXERCISE names no script")
 def test_edits_of_the_exercise() -> None:
     script = exercise(Path(os.environ["EINBACKPROP_EXERCISE"]))
-    found = sample(script, 41)
+    found = sample(script, 41, 2)  # the edits that are not tried of `columns`, which is like it
+    assert len(found) >= 4
     assert not told([o for o in found if not o.is_called_right])
     wrong = [o for o in found if o.wrong]
     assert len([o for o in wrong if o.is_corrected]) >= 0.95 * len(wrong) - 1

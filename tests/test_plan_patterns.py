@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lowering import checked, typed
 
@@ -24,6 +24,7 @@ from einbackprop.plans.preparation import paired
 from einbackprop.plans.stacking import Stacking
 
 Shape = tuple[int, ...]
+FEWER = settings(max_examples=settings.default.max_examples * 2 // 5)
 
 
 def loss_of(layer: Any, *arguments: Any, **options: int) -> Program:
@@ -224,6 +225,7 @@ def backwards_too(W: Any, U: Any, bias: Any, x: Any, h: Any) -> Any:
     st.tuples(st.integers(1, 7), *[st.integers(1, 3)] * 3), st.sampled_from(["float64", "float32"]), st.booleans(),
     st.sampled_from([recurrence_loss, backwards_too]),
 )  # fmt: skip
+@FEWER
 def test_recurrences(sizes: tuple[int, ...], dtype: str, reuse: bool, loss: Any) -> None:
     arguments = arguments_of(sizes)
     checked(*typed(value_and_vjp(trace(loss, *arguments)), arguments, dtype), reuse=reuse)

@@ -18,6 +18,7 @@ from einbackprop.capture.tracer import record, trace
 from einbackprop.core import interpretation, nesting
 from einbackprop.core.program import Contract, Opaque, Program, Update, operands
 
+THOROUGH = settings.get_current_profile_name() == "thorough"
 Function = Callable[..., Any]
 OLD_CLIP = pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.1.0", reason="no keyword min yet")
 
@@ -793,7 +794,7 @@ def test_the_rest_of_the_table(function: Function) -> None:
 
 @pytest.mark.parametrize("fixture", [*FIXTURES, *CONTROLS], ids=lambda f: f.name)
 def test_wild_code_is_read_completely(fixture: Fixture) -> None:
-    for drawn in fixture.strata:
+    for drawn in fixture.strata if THOROUGH else fixture.strata[:1]:  # at equal sizes the next test records it
         for function in (fixture.loss, fixture.gradients):
             check(function, *fixture.arguments(np.random.default_rng(0), sizes=drawn))
 

@@ -41,6 +41,9 @@ from .program import (
     operands,
 )
 
+Keys = dict[int, tuple[Equation, str]]
+"""The fingerprints of equations by their ids, with the equations, which keeps the ids theirs."""
+
 MOST_ARRANGEMENTS = 120
 """How many orders of operands of one name are tried, to see that two Contracts are equal."""
 
@@ -95,8 +98,9 @@ def simplify(program: Program, keep: Collection[str] = ()) -> Program:
     """
     fixed = {*keep, *(ref.name for ref in program.outputs)}
     equations = needed(program.equations, fixed)
-    equations = settled(equations, program, fixed, only_constants=True)  # so that views find what to take over
-    equations = settled(equations, program, fixed, only_constants=False)
+    keys: Keys = {}
+    equations = settled(equations, program, fixed, keys, only_constants=True)  # so that views find what to take over
+    equations = settled(equations, program, fixed, keys, only_constants=False)
     used = {ref.name for equation in equations for ref in operands(equation)} | fixed
     present = used | {equation.out.name for equation in equations}
     return replace(
@@ -109,14 +113,14 @@ def simplify(program: Program, keep: Collection[str] = ()) -> Program:
 
 
 def settled(
-    equations: Sequence[Equation], program: Program, fixed: Collection[str], *, only_constants: bool
+    equations: Sequence[Equation], program: Program, fixed: Collection[str], keys: Keys, *, only_constants: bool
 ) -> list[Equation]:
     """The rules applied until nothing changes."""
     before: list[Equation] = []
     after = list(equations)
     while not are_same(after, before):
         before = after
-        rewritten = Rewriting(program, fixed, before, only_constants=only_constants).run()
+        rewritten = Rewriting(program, fixed, before, keys, only_constants=only_constants).run()
         after = needed(absorbed(needed(rewritten, fixed), program, fixed), fixed)
     return after
 
@@ -188,8 +192,10 @@ class Rewriting:
     """One pass over the equations in their order: views are read through, equal equations computed once."""
 
     def __init__(
-        self, program: Program, fixed: Collection[str], equations: Sequence[Equation], *, only_constants: bool
-    ) -> None:
+        self, program: Program, fixed: Collection[str], equations: Sequence[Equation], keys: Keys, *,
+        only_constants: bool,
+    ) -> None:  # fmt: skip
+        self.keys = keys
         self.equations = equations
         self.only_constants = only_constants
         self.uses = Counter(ref.name for equation in equations for ref in operands(equation))
@@ -212,7 +218,7 @@ class Rewriting:
         if isinstance(equation, Opaque):  # its value is its own
             yield equation
             return
-        key = fingerprint(equation, self.dimension)
+        key = self.key(equation)
         first = self.seen.setdefault(key, out.name)
         plain_view = is_view(equation) and equation.operands and equation.factor == ONE  # to be read, in the end
         if first != out.name and out.name not in self.fixed and not plain_view:
@@ -225,6 +231,13 @@ class Rewriting:
         if isinstance(equation, Map) and equation.function == "power" and equation.parameter == Fraction(1, 2):
             self.roots[out.name] = equation
         yield equation
+
+    def key(self, equation: Equation) -> str:
+        """The fingerprint of an equation, which most passes leave as it is."""
+        known = self.keys.get(id(equation))
+        if known is None:
+            known = self.keys[id(equation)] = equation, fingerprint(equation, self.dimension)
+        return known[1]
 
     def is_to_read(self, view: Contract) -> bool:
         """Whether a view is read where it is used. A multiple that has a name or several uses is computed once."""
@@ -258,6 +271,8 @@ class Rewriting:
 
     def contract_of_views(self, equation: Contract) -> Contract:
         """A Contract that reads what its operands are views of; a letter that is left in none of them is counted."""
+        if not equation.factor.sizes and not any(ref.name in self.views for ref in operands(equation)):
+            return equation
         factor, refs = equation.factor, []
         for operand in equation.operands:
             factor, ref = self.through(factor, operand)
