@@ -30,7 +30,7 @@ from einbackprop.diagnosis.experiments import (
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, array_of
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -196,6 +196,27 @@ class Round:
                 found = self._of_several(tier if several else TIERS[0])
                 if found is not None:
                     return found
+            if tier is TIERS[0] and (found := self._of_own_value()) is not None:
+                return found
+        return None
+
+    def _of_own_value(self) -> Repair | None:
+        """The edit of a statement with which it makes the gradient that its name says, which it does not yet: where two
+        mistakes lie on one way, neither of them alone sets a gradient right."""
+        for made in self.localization.made if not self._raises else ():
+            value, name = array_of(made), made.site.target
+            is_broken = value is not None and self.judge.roles.promised(name, value) is False
+            if not is_broken or self.localization.is_trusted(made.site):
+                continue
+            table = Table(Suspect(made, frozenset()), False)
+            self._evaluate([table], TIERS[0])
+            arrays = [t for t in table.trials if t.raw and isinstance(t.raw[0], np.ndarray)]
+            fitting = [t for t in arrays if self.judge.roles.promised(name, t.raw[0])]
+            for trial in sorted(fitting, key=lambda trial: trial.edit.cost)[:ALIKE]:
+                repair = self._edited(table, trial.edit, frozenset())
+                left = self.judge.left(self.version.changed([repair.change]))
+                if left is not None and left <= self.wrong:
+                    return repair
         return None
 
     def _of_several(self, tier: Tier) -> Repair | None:
