@@ -37,8 +37,7 @@ from einbackprop.errors import ShapeError, TraceError
 from einbackprop.execution import einsum
 from einbackprop.layers import CATALOGUE, attention, convolution, recurrence
 from einbackprop.layers.windows import scatter
-from einbackprop.proof.correspondence import Comparison
-from einbackprop.proof.proving import Prover
+from einbackprop.proof.proving import Comparison, Prover
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 FEW = settings(max_examples=max(3, settings.default.max_examples // 50 * 3))

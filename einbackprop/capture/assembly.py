@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, choose_letters
+from ..core.letters import free_name
 from ..core.program import (
     Bracket,
     Contract,
@@ -34,7 +35,6 @@ from ..core.program import (
     multiply,
     operands,
 )
-from ..core.workspace import free_name
 from .arguments import Returned
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Run, bound_by

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from ..core.program import Source
-from ..core.spelling import Spelling
+from ..core.source import Spelling
 from .memory import At, Slice, View, Window
 from .probes import Statement
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.faults import frames_of, handler_codes
+from ..core.progress import frames_of, handler_codes
 from ..errors import TraceError
 from . import contractions, rarer, writing
 from .failures import MismatchError, asks_numpy

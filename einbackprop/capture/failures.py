@@ -10,17 +10,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core.source import statements_of
 from ..errors import EinbackpropError, TraceError
 from ..world import told
 from ..world.ownership import is_users
 from .memory import View, is_traced
-from .statements import statements_of
 
 Describe = Callable[[View], str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 OWN = str(Path(__file__).parent.parent)
 THIN = ("tracer.py", "traced.py", "namespace.py", "calls.py", "copies.py", "library.py", "modules.py")
 """Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
+PRODUCTS = ("matmul", "dot", "inner")
 DEEP = 50
 """Calls of the user's inside one another, after which it is theirs if there are too many."""
 ASKING: set[CodeType] = set()
@@ -133,21 +134,23 @@ def mismatch(error: MismatchError, describe: Describe) -> str:
         error.operands, shapes, strict=True)]  # fmt: skip
     shown = [f"{name} {'has ' if n == 0 else ''}shape {shape}" for n, (name, shape) in enumerate(
         zip(names, shapes, strict=True)) if shape]  # fmt: skip
-    return f"{', '.join(shown)}: {meeting(error, shapes, names) or error}"
+    said: object = error
+    if (axes := meeting(error)) is not None:
+        (i, j), (first, second) = axes, (name.partition("[")[0] for name in names)
+        said = f"axis {i + 1} of {first} has size {shapes[0][i]}, axis {j + 1} of {second} {shapes[1][j]}"
+    return f"{', '.join(shown)}: {said}"
 
 
-def meeting(error: MismatchError, shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> str:
-    """Which axes of two arrays should have one size."""
-    if len(shapes) != 2 or not all(shapes):
-        return ""
-    left, right = shapes
-    first, second = (name.partition("[")[0] for name in names)
-    if error.function in ("matmul", "dot"):
-        i, j = len(left) - 1, max(len(right) - 2, 0)
+def meeting(error: MismatchError) -> tuple[int, int] | None:
+    """The two axes, one of each array, that should have one size."""
+    if len(error.shapes) != 2 or not all(error.shapes):
+        return None
+    left, right = error.shapes
+    if error.function in PRODUCTS:
+        i, j = len(left) - 1, len(right) - 1 if error.function == "inner" else max(len(right) - 2, 0)
         if left[i] != right[j]:
-            return f"axis {i + 1} of {first} has size {left[i]}, axis {j + 1} of {second} {right[j]}"
+            return i, j
     for n in range(1, min(len(left), len(right)) + 1):
         if left[-n] != right[-n] and 1 not in (left[-n], right[-n]):
-            i, j = len(left) - n + 1, len(right) - n + 1
-            return f"axis {i} of {first} has size {left[-n]}, axis {j} of {second} {right[-n]}"
-    return ""
+            return len(left) - n, len(right) - n
+    return None

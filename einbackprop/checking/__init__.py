@@ -7,6 +7,6 @@ in narrow dtypes, `comparing` compares the two at one state, `answers` runs the 
 into facts; `deciding` also looks for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves.
-What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `records`, `reports` (pages
-too), `texts`, `style`; `source_edits` (lines to write as a patch). `solving` goes through all of it in this order.
+What is said: `mismatches` (shapes that do not meet), and what `diagnosis` finds; `reports` (pages too), `texts`;
+`source_edits` (lines to write as a patch). `solving` goes through all of it in this order.
 """

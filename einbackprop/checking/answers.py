@@ -18,9 +18,8 @@ from einbackprop.checking.comparing import ENTRIES, Outcome, Returned, compare
 from einbackprop.checking.draws import Draw, Drawing, depends
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
-from einbackprop.checking.records import Finding, Gradient
 from einbackprop.checking.roughness import HALF, SINGLE, mentions_half, narrow_noise
-from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Facts, conclude
+from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Facts, Finding, Gradient, conclude
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.core.progress import doing
 from einbackprop.errors import ScriptError

@@ -17,8 +17,7 @@ from einbackprop.capture.tracer import Trace, parameter_names, record, record_pa
 from einbackprop.checking import naming
 from einbackprop.checking.layers import Backward, Layer, Taken, Traced, layer_problem
 from einbackprop.checking.problems import Problem, at_targets, called
-from einbackprop.core.choices import Choice, parameters, position_of
-from einbackprop.core.nesting import Path, get
+from einbackprop.core.nesting import Choice, Path, get, parameters, position_of
 from einbackprop.core.visible import shown
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.world import Runner, World

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from einbackprop.capture.failures import MismatchError
+from einbackprop.capture.failures import MismatchError, meeting
 from einbackprop.checking.problems import Problem, place_of, with_arrays
 from einbackprop.core.subscripts import parse
 from einbackprop.errors import CodeError, EinbackpropError, SubscriptsError
@@ -12,7 +12,6 @@ SIGNS = {
     "matmul": "·", "dot": "·", "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",
     "power": "**", "equal": "==",
 }  # fmt: skip
-PRODUCTS = ("matmul", "dot", "inner")
 
 
 def with_letters(problem: Problem, error: CodeError) -> CodeError:
@@ -41,28 +40,13 @@ def explained(error: BaseException) -> str:
         return ""
     if cause.subscripts:
         return _of_einsum(cause)
-    axes = _meeting(cause)
+    axes = meeting(cause)
     if axes is None:
         return ""
     (i, j), sign = axes, SIGNS.get(cause.function, ",")
     left, right = cause.described
     between = sign if sign == "," else f" {sign}"
     return f"{left}{between} {right}: {_axis(cause, 0, i)} meets {_axis(cause, 1, j)}"
-
-
-def _meeting(error: MismatchError) -> tuple[int, int] | None:
-    """The two axes, one of each array, that should have one size."""
-    if len(error.shapes) != 2 or not all(error.shapes):
-        return None
-    left, right = error.shapes
-    if error.function in PRODUCTS:
-        i, j = len(left) - 1, len(right) - 1 if error.function == "inner" else max(len(right) - 2, 0)
-        if left[i] != right[j]:
-            return i, j
-    for n in range(1, min(len(left), len(right)) + 1):
-        if left[-n] != right[-n] and 1 not in (left[-n], right[-n]):
-            return len(left) - n, len(right) - n
-    return None
 
 
 def _of_einsum(error: MismatchError) -> str:

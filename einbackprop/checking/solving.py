@@ -23,15 +23,12 @@ from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
-from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
-from einbackprop.checking.verdicts import Added
+from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
-from einbackprop.core.choices import Choice
-from einbackprop.core.faults import InternalFault, collecting, contained
-from einbackprop.core.nesting import Path, duplicate, get
+from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
-from einbackprop.core.progress import Progress, doing, limited
+from einbackprop.core.progress import InternalFault, Progress, collecting, contained, doing, limited
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import as_loss
 from einbackprop.diagnosis.cotangents import Cotangents

@@ -14,7 +14,7 @@ from functools import cache, reduce
 
 from ..errors import FunctionError
 from .program import Number, exact, multiply
-from .syntax import parse_python
+from .source import parse_python
 
 CONSTANTS = {"ln2": math.log(2), "ln10": math.log(10)}
 

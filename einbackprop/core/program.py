@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .sizes import Place, Size
+from .dimensions import Place, Size
 
 Number = Fraction | float | complex
 """A Fraction wherever the number is finite and real, so that sums of factors are exact."""

@@ -22,9 +22,8 @@ import numpy as np
 
 from ..core.program import ONE, Contract, Factor, Input, Map, Program, Ref, Sum, operands
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
-from ..core.workspace import Workspace, is_complex
 from ..errors import DerivationError
-from .differential import Term, differential, flows
+from .differential import Term, Workspace, differential, flows, is_complex
 
 
 def vjp_of_contract(equation: Contract, slot: int, cotangent: str, name: str) -> Contract:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..capture import tracer, verification
 from ..core import interpretation, nesting
-from ..core.choices import Choice, positions_of
+from ..core.nesting import Choice, positions_of
 from ..core.program import Contract, Equation, Factor, Map, Program, Ref
 from ..errors import DerivationError
 from .accumulation import vjp

@@ -16,7 +16,7 @@ import numpy as np
 from einbackprop.capture.tracer import Trace
 from einbackprop.core import elementwise, interpretation, simplification
 from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, Opaque, Program, Ref, operands
-from einbackprop.core.spelling import CALL, INNER, Spelling
+from einbackprop.core.source import CALL, INNER, Spelling
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.diagnosis.evaluation import (
     Array,
@@ -30,7 +30,7 @@ from einbackprop.diagnosis.evaluation import (
     tail,
 )
 from einbackprop.errors import DerivationError, EinbackpropError
-from einbackprop.notation import factors, markup
+from einbackprop.notation import markup, numbers
 from einbackprop.notation.view import View
 
 LONGEST = 40
@@ -123,7 +123,7 @@ class Cotangents:
             return None
         known, number, axes = found
         factor = simple_factor(number, self._sizes)
-        amount = markup.text(factors.factor_markup(factor, self._view, alone=True))
+        amount = markup.text(numbers.factor_markup(factor, self._view, alone=True))
         return Meaning(known.kind, known.of, float(factor.value(self._sizes).real), axes, amount, known.value)
 
     @cached_property

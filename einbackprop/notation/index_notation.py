@@ -25,9 +25,8 @@ from ..core.program import (
 )
 from ..core.visible import one_line
 from ..errors import NotationError
-from .factors import factor_markup, is_atomic, is_negative
 from .markup import Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
-from .numerals import nearest_float, short
+from .numbers import factor_markup, is_atomic, is_negative, nearest_float, short
 from .view import View as View
 
 Level = Literal["whole", "sum", "signed", "product", "power", "atom"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ..core import elementwise, subscripts
 from ..core.letters import letters_of, rename_letters
 from ..core.program import Bracket, Contract, Equation, Map, Position, Program, Ref, Update, operands
-from ..core.spelling import Spelling
+from ..core.source import Spelling
 from .markup import Entry, Size
 
 DEEPEST = 24

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.faults import frames_of, handler_codes
+from ..core.progress import frames_of, handler_codes
 from ..errors import RefusedError
 from .ownership import OURS, is_users
 
