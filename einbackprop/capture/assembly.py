@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, choose_letters
-from ..core.letters import free_name
+from ..core.letters import free_name, letters_of
 from ..core.program import (
     Bracket,
     Contract,
@@ -30,14 +30,12 @@ from ..core.program import (
     Source,
     Sum,
     Update,
-    equation_letters,
     exact,
     multiply,
     operands,
 )
-from .arguments import Returned
 from .arithmetic import size_of
-from .bindings import Binding, Resolver, Run, bound_by
+from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .sized import Sight, Sized, dimension_of_samples
@@ -188,7 +186,7 @@ class Lettering:
         self.order = self._flow(inputs)
         needs = dict.fromkeys(self.order, 1)
         for equation in equations:
-            counts = Counter(map(self.axis, equation_letters(equation)))
+            counts = Counter(map(self.axis, letters_of(equation)))
             for axis, count in counts.items():
                 needs[axis] = max(needs.get(axis, 1), count)
         for axes in values.values():
@@ -213,7 +211,7 @@ class Lettering:
         """The dimensions in the order in which the data flow: what is summed over comes before what it makes."""
         order: dict[Axis, None] = {}
         for equation in self.equations:
-            letters = equation_letters(equation)
+            letters = letters_of(equation)
             kept = [i for i in letters if i in equation.out.indices]
             for letter in [i for i in letters if i not in equation.out.indices] + kept:
                 order.setdefault(self.axis(letter))
@@ -287,7 +285,7 @@ class Lettering:
                 mine = self.chosen[self.axis(letter)]  # another dimension's where two that the forward tells apart met
                 if letter not in table and final in mine and final not in table.values():
                     table[letter] = final
-        for letter in equation_letters(equation):
+        for letter in letters_of(equation):
             if letter not in table:
                 axis = self.axis(letter)
                 table[letter] = "" if axis.is_unit else next(

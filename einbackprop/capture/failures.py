@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core.source import statements_of
-from ..errors import EinbackpropError, TraceError
+from ..core.subscripts import parse
+from ..errors import EinbackpropError, SubscriptsError, TraceError
 from ..world import told
 from ..world.ownership import is_users
 from .memory import View, is_traced
@@ -21,6 +22,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 OWN = str(Path(__file__).parent.parent)
 THIN = ("tracer.py", "traced.py", "namespace.py", "calls.py", "copies.py", "library.py", "modules.py")
 """Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
+SIGNS = {
+    "matmul": "·", "dot": "·", "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",
+    "power": "**", "equal": "==",
+}  # fmt: skip
 PRODUCTS = ("matmul", "dot", "inner")
 DEEP = 50
 """Calls of the user's inside one another, after which it is theirs if there are too many."""
@@ -154,3 +159,52 @@ def meeting(error: MismatchError) -> tuple[int, int] | None:
         if left[-n] != right[-n] and 1 not in (left[-n], right[-n]):
             return len(left) - n, len(right) - n
     return None
+
+
+def explained(error: BaseException) -> str:
+    """Say which letters do not meet: ``W3[l,k] · d[l,b]: k (4) meets l (2)``; empty where it is about no letters.
+
+    Parameters
+    ----------
+    error
+        What stopped a trace, or what it came from.
+    """
+    cause = error if isinstance(error, MismatchError) else error.__cause__
+    if not isinstance(cause, MismatchError) or not cause.described:
+        return ""
+    if cause.subscripts:
+        return of_einsum(cause)
+    axes = meeting(cause)
+    if axes is None:
+        return ""
+    (i, j), sign = axes, SIGNS.get(cause.function, ",")
+    left, right = cause.described
+    between = sign if sign == "," else f" {sign}"
+    return f"{left}{between} {right}: {axis_of(cause, 0, i)} meets {axis_of(cause, 1, j)}"
+
+
+def of_einsum(error: MismatchError) -> str:
+    """The letter of the user's own subscripts that has two sizes."""
+    try:
+        terms = parse(error.subscripts).inputs
+    except SubscriptsError:
+        return ""
+    seen: dict[str, int] = {}
+    for n, (letters, shape) in enumerate(zip(terms, error.shapes, strict=False)):
+        for letter, size in zip(letters, shape, strict=False):
+            first = seen.setdefault(letter, n)
+            before = error.shapes[first][terms[first].index(letter)]
+            if before != size:
+                return (f"einsum('{error.subscripts}'): the letter {letter} is {before} in {error.described[first]} "
+                        f"and {size} in {error.described[n]}")
+    return ""
+
+
+def axis_of(error: MismatchError, operand: int, axis: int) -> str:
+    """``k (4)``: the letter of an axis and its size; ``axis 2 of x (4)`` where it has no letter."""
+    size = error.shapes[operand][axis]
+    letters = re.search(r"\[(.*)\]$", error.described[operand])
+    named: Sequence[str] = letters.group(1).split(",") if letters else ()
+    if axis < len(named):
+        return f"{named[axis]} ({size})"
+    return f"axis {axis + 1} of {error.described[operand]} ({size})"

@@ -1,4 +1,7 @@
-"""How sums, means, norms and extrema are written down."""
+"""How sums, means, norms and extrema are written down.
+
+What has NumPy's names and order of parameters, behind what NumPy answered, is a rule as it stands.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -48,7 +51,8 @@ def mean(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any) -> A
     return total(recorder, a, axis, keepdims, value, recorder.factor(1 / count(a, axis)))
 
 
-def variance(recorder: Recorder, a: Any, axis: Any, keepdims: bool, ddof: Any, value: Any) -> Any:
+def variance(recorder: Recorder, value: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
+             keepdims: bool = False) -> Any:  # fmt: skip
     """The mean of the squared differences from the mean."""
     a = lift(recorder, a)
     plain = np.asarray(a.value)
@@ -63,28 +67,31 @@ def variance(recorder: Recorder, a: Any, axis: Any, keepdims: bool, ddof: Any, v
     return total(recorder, square, axis, keepdims, value, recorder.factor(1 / (n - ddof if ddof else n)))
 
 
-def deviation(recorder: Recorder, a: Any, axis: Any, keepdims: bool, ddof: Any, value: Any) -> Any:
+def deviation(recorder: Recorder, value: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
+              keepdims: bool = False) -> Any:  # fmt: skip
     """The root of the variance."""
-    var = variance(recorder, a, axis, keepdims, ddof, np.asarray(value) ** 2)
+    var = variance(recorder, np.asarray(value) ** 2, a, axis, ddof=ddof, keepdims=keepdims)
     return apply_map(recorder, "power", [var], value, Fraction(1, 2))
 
 
-def norm(recorder: Recorder, a: Any, order: Any, axis: Any, keepdims: bool, value: Any) -> Any:
+def norm(
+    recorder: Recorder, value: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Any:
     """The Euclidean norm (of all entries, or along axes), the 1-norm and the maximum norm of vectors."""
-    a = lift(recorder, a)
+    a = lift(recorder, x)
     plain = np.asarray(a.value)
     over = tuple(positive_axes(axis, plain.ndim))
-    is_vector = len(over) == 1 or (axis is None and order is None)
+    is_vector = len(over) == 1 or (axis is None and ord is None)
     size = np.abs(plain)
-    if (order is None or (order == 2 and is_vector) or (order == "fro" and len(over) == 2)) and plain.dtype.kind != "c":
+    if (ord is None or (ord == 2 and is_vector) or (ord == "fro" and len(over) == 2)) and plain.dtype.kind != "c":
         squares = np.sum(size**2, over, keepdims=keepdims)
         square = apply_map(recorder, "power", [a], size**2, Fraction(2))
         return apply_map(recorder, "power", [total(recorder, square, over, keepdims, squares)], value, Fraction(1, 2))
-    if order == 1 and is_vector:
+    if ord == 1 and is_vector:
         return total(recorder, apply_map(recorder, "abs", [a], size), over, keepdims, value)
-    if order == np.inf and is_vector:
+    if ord == np.inf and is_vector:
         return extremum(recorder, apply_map(recorder, "abs", [a], size), "max", over, keepdims, value)
-    return unread(recorder, [a], f"np.linalg.norm with ord={order!r} is not read", value)
+    return unread(recorder, [a], f"np.linalg.norm with ord={ord!r} is not read", value)
 
 
 def extremum(recorder: Recorder, a: Any, kind: Any, axis: Any, keepdims: bool, value: Any, held: bool = False) -> Any:
@@ -98,7 +105,9 @@ def extremum(recorder: Recorder, a: Any, kind: Any, axis: Any, keepdims: bool, v
     )
 
 
-def position(recorder: Recorder, a: Any, kind: Any, axis: Any, keepdims: bool, value: Any) -> Any:
+def position(
+    kind: Any, recorder: Recorder, value: Any, a: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
     """Where along one axis the extreme value is first reached; along all, where in C order."""
     a = lift(recorder, a)
     x = recorder.read(a)
@@ -112,7 +121,9 @@ def position(recorder: Recorder, a: Any, kind: Any, axis: Any, keepdims: bool, v
     return recorder.define(axes, lambda out, source: Extremum(out, ref, kind, letter, source=source), value)
 
 
-def holds(recorder: Recorder, a: Any, everywhere: bool, axis: Any, keepdims: bool, value: Any) -> Any:
+def holds(
+    everywhere: bool, recorder: Recorder, value: Any, a: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
     """``np.all`` and ``np.any``: the min and max of 0 and 1."""
     a = lift(recorder, a)
     truth = a if is_boolean(a) else apply_map(recorder, "not_equal", [a, 0], np.asarray(a.value) != 0)
@@ -121,7 +132,7 @@ def holds(recorder: Recorder, a: Any, everywhere: bool, axis: Any, keepdims: boo
     return extremum(recorder, truth, "min" if everywhere else "max", axis, keepdims, value)
 
 
-def multiplied(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any) -> Any:
+def multiplied(recorder: Recorder, value: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """``np.prod``: the product of the slices along each axis, one factor an entry."""
     a = lift(recorder, a)
     result: Any = a
@@ -137,7 +148,7 @@ def multiplied(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any
     return lift(recorder, result).copied(value)
 
 
-def log_sum_exp(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: Any) -> Any:
+def log_sum_exp(recorder: Recorder, value: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """``np.logaddexp.reduce``: with the max taken out, which nothing depends on."""
     a = lift(recorder, a)
     over = tuple(positive_axes(axis, len(a.axes)))
@@ -146,7 +157,7 @@ def log_sum_exp(recorder: Recorder, a: Any, axis: Any, keepdims: bool, value: An
     return result if keepdims else np.squeeze(result, axis=over)
 
 
-def running_sum(recorder: Recorder, a: Any, axis: Any, value: Any) -> Any:
+def running_sum(recorder: Recorder, value: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
     """``np.cumsum`` along one axis: the sum over all positions up to this one."""
     x = recorder.read(lift(recorder, a if np.ndim(a.value if memory.is_traced(a) else a) else np.reshape(a, -1)))
     if axis is None:
@@ -159,7 +170,9 @@ def running_sum(recorder: Recorder, a: Any, axis: Any, value: Any) -> Any:
     return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), (bracket,), source=source), value)
 
 
-def average(recorder: Recorder, a: Any, weights: Any, axis: Any, keepdims: bool, value: Any) -> Any:
+def average(
+    recorder: Recorder, value: Any, a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
+) -> Any:
     """``np.average``: a mean, weighted if weights are given."""
     if weights is None:
         return mean(recorder, a, axis, keepdims, value)
@@ -186,7 +199,7 @@ def trace_of(recorder: Recorder, a: Any, value: Any) -> Any:
     return recorder.define(x.axes[2:], lambda out, source: Contract(out, (x.ref,), source=source), value)
 
 
-def diagonal(recorder: Recorder, a: Any, offset: int, axis1: int, axis2: int, value: Any) -> Any:
+def diagonal(recorder: Recorder, value: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """``np.diagonal``: ``x[i,i]``; off the diagonal of a rectangle, of the largest square that is in it."""
     array: Any = lift(recorder, a)
     first, second = (int(i) % len(array.axes) for i in (axis1, axis2))

@@ -20,7 +20,7 @@ from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Position
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import Trial, User, tried_once
-from .drawing import Role, draw, parameter_role, range_role, role
+from .draws import Role, draw, parameter_role, range_role, role
 from .problems import Problem, with_arrays
 
 Array = NDArray[Any]

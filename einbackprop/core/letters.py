@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from math import prod
 from operator import mul
 
 from .program import (
@@ -43,6 +44,11 @@ def letters_of(equation: Equation) -> str:
     brackets = equation.brackets if isinstance(equation, Contract | Update) else ()
     runs = [equation.out.indices, *(ref.indices for ref in operands(equation)), *(b.letters for b in brackets)]
     return "".join(dict.fromkeys("".join(runs)))
+
+
+def combinations(equation: Equation, sizes: Mapping[str, int]) -> int:
+    """How many combinations of letters an equation runs over."""
+    return prod(sizes[letter] for letter in letters_of(equation))
 
 
 def relettered(equation: Equation, indices: str) -> Equation:

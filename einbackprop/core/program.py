@@ -389,11 +389,3 @@ def picks(brackets: tuple[Bracket, ...]) -> Iterator[Ref]:
         for side in (bracket.left, bracket.right):
             if side.pick is not None:
                 yield side.pick
-
-
-def equation_letters(equation: Equation) -> str:
-    """Every letter of an equation, once: those of the result first."""
-    letters = equation.out.indices + "".join(ref.indices for ref in operands(equation))
-    if isinstance(equation, Contract | Update):
-        letters += "".join(bracket.letters for bracket in equation.brackets)
-    return "".join(dict.fromkeys(letters))

@@ -272,3 +272,13 @@ class Reverse(Derivation):
 def is_number(declared: Input) -> bool:
     """Whether an input holds real or complex numbers (object arrays hold exact ones)."""
     return np.dtype(declared.dtype).kind in "fcO"
+
+
+def as_loss(forward: Program) -> Program:
+    """The program, if it has one scalar output."""
+    if len(forward.outputs) != 1 or forward.outputs[0].indices:
+        shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
+        raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
+    if any(forward.output_units):
+        forward = replace(forward, output_units=())  # a loss of shape (1, 1) is one number too
+    return forward

@@ -18,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..core import dimensions, elementwise
-from ..core.formulas import Call, Formula, Product
+from ..core.elementwise import Call, Formula, Product
 from ..core.letters import free_name
 from ..core.program import (
     ONE,

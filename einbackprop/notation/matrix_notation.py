@@ -15,7 +15,7 @@ from ..core.letters import letters_of, summed
 from ..core.program import ONE, Contract, Map, Ref, Sum, operands
 from .index_notation import CUT, PLAIN, View, joined, operand
 from .markup import Markup, Raised, Root, Words, text
-from .numbers import factor_markup
+from .view import factor_markup
 
 ORDINALS = ("first", "second", "third", *(f"{n}th" for n in range(4, 65)))
 

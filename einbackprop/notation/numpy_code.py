@@ -41,8 +41,8 @@ from .arrays import (
     table_of,
     together,
 )
-from .numbers import code as number_code
-from .numbers import is_negative
+from .view import code as number_code
+from .view import is_negative
 
 OPERATORS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 RELATIONS = {"=": "==", "≠": "!=", "<": "<", "≤": "<="}

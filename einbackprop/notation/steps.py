@@ -21,7 +21,7 @@ from ..core.subscripts import fresh_letters
 from ..core.visible import listed
 from .index_notation import View, bracket_markup, joined
 from .markup import Markup, Partial, Summation, text
-from .numbers import factor_markup
+from .view import factor_markup
 
 ELLIPSIS = "…"
 SECOND = "nmdpqrstuvwcefgh"

@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 
 from ..capture.tracer import record
 from ..core import idioms, nesting
+from ..core.interpretation import has_nan
 from ..core.nesting import Choice, positions_of
 from ..core.program import ONE, Contract, Equation, Extremum, Input, Map, Program, Ref, Sum, operands
-from ..derivation.accumulation import value_and_vjp, vjp
+from ..derivation.accumulation import as_loss, value_and_vjp, vjp
 from ..derivation.gradients import (
     Wrt,
-    as_loss,
     forward_of,
-    has_nan,
     names_of,
     nested,
     numbered,
