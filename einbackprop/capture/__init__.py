@@ -2,7 +2,7 @@
 
 ``tracer`` runs a private copy of the function (``world/``), whose ``np`` and ``math`` are stand-ins (``namespace``)
 and whose arrays are ``traced``. What is called goes by ``dispatch`` to the ``rules`` of a family (``pointwise``,
-``contractions``, ``reductions``, ``indexing``, ``writing``, ``joining``, ``creation``, …), which write equations into
+``contractions``, ``layout``, ``indexing``, ``writing``, ``joining``, ``creation``, …), which write equations into
 the ``recorder``; ``memory`` says what is a view of what.
 
 Sizes stay expressions of letters (``arithmetic``, ``terms``, ``sizes``); what the run depended on besides is written

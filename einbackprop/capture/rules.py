@@ -14,10 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, memory, picking, reductions, writing
+from . import contractions, creation, joining, layout, memory, picking, writing
+from .contractions import masked
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
-from .reductions import masked
 from .sizes import deeper, in_numbers, plain
 
 Rule = Callable[..., Any]
@@ -47,14 +47,14 @@ def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ke
     a = masked(lift(r, a), where, 0)
     a = a if dtype is None else cast(r, a, dtype)
     if is_scalar(initial) and initial == 0:
-        return reductions.total(r, a, axis, keepdims, v)
-    return reductions.total(r, a, axis, keepdims, np.asarray(v) - unwrap(initial)) + initial
+        return contractions.total(r, a, axis, keepdims, v)
+    return contractions.total(r, a, axis, keepdims, np.asarray(v) - unwrap(initial)) + initial
 
 
 def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
           where: Any = True) -> Any:  # fmt: skip
     if where is True:
-        return reductions.mean(r, a, axis, keepdims, v)
+        return contractions.mean(r, a, axis, keepdims, v)
     mask = np.broadcast_to(where, np.shape(unwrap(a)))
     sums = {"axis": axis, "keepdims": keepdims}
     return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
@@ -76,11 +76,11 @@ def _extremum(kind: str) -> Rule:
         a = masked(a, where, initial)
         plain_a = np.asarray(unwrap(a))
         if initial is OMITTED:
-            return reductions.extremum(r, a, kind, axis, keepdims, v)
+            return contractions.extremum(r, a, kind, axis, keepdims, v)
         if not plain_a.size:
             return creation.filled(r, np.shape(v), initial, v)
         inner = getattr(plain_a, kind)(axis=axis, keepdims=keepdims)
-        return bound(reductions.extremum(r, a, kind, axis, keepdims, inner), initial)
+        return bound(contractions.extremum(r, a, kind, axis, keepdims, inner), initial)
 
     return rule
 
@@ -88,14 +88,14 @@ def _extremum(kind: str) -> Rule:
 def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
     if offset or len(set(np.shape(unwrap(a))[:2])) > 1:
         return np.sum(np.diagonal(a, offset), axis=-1)
-    return reductions.trace_of(r, a, v)
+    return layout.trace_of(r, a, v)
 
 
 def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
     if np.ndim(unwrap(v_)) == 1 and k == 0:
         return creation.diagonal_matrix(r, v_, v)
     if np.ndim(unwrap(v_)) == 2:
-        return reductions.diagonal(r, v, v_, k)
+        return layout.diagonal(r, v, v_, k)
     return unread(r, [v_], "np.diag off the diagonal is not read", v)
 
 
@@ -277,14 +277,14 @@ ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2
 
 RULES: dict[Any, Rule] = {
     np.nansum: _without_nan(np.sum), np.nanmean: _without_nan(np.mean),
-    np.sum: _sum, np.mean: _mean, np.prod: reductions.multiplied, np.ptp: _ptp,
-    np.var: reductions.variance, np.std: reductions.deviation, np.cumsum: reductions.running_sum,
+    np.sum: _sum, np.mean: _mean, np.prod: contractions.multiplied, np.ptp: _ptp,
+    np.var: contractions.variance, np.std: contractions.deviation, np.cumsum: contractions.running_sum,
     np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
-    np.argmax: partial(reductions.position, "max"), np.argmin: partial(reductions.position, "min"),
-    np.all: partial(reductions.holds, True), np.any: partial(reductions.holds, False),
-    np.average: reductions.average, np.linalg.norm: reductions.norm, np.count_nonzero: _count_nonzero,
+    np.argmax: partial(contractions.position, "max"), np.argmin: partial(contractions.position, "min"),
+    np.all: partial(contractions.holds, True), np.any: partial(contractions.holds, False),
+    np.average: contractions.average, np.linalg.norm: contractions.norm, np.count_nonzero: _count_nonzero,
     np.trace: in_numbers(_trace), np.linalg.trace: in_numbers(_trace), np.diff: in_numbers(_diff),
-    np.diagonal: in_numbers(reductions.diagonal), np.diag: in_numbers(_diag),
+    np.diagonal: in_numbers(layout.diagonal), np.diag: in_numbers(_diag),
     np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
     np.inner: lambda r, v, a, b: contractions.inner(r, a, b, v),
@@ -344,9 +344,9 @@ WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, 
 """Functions that write into their first argument: the rule itself does that, on the traced array and the plain one."""
 
 REDUCTIONS: dict[np.ufunc, Rule] = {
-    np.add: _sum, np.maximum: _extremum("max"), np.minimum: _extremum("min"), np.multiply: reductions.multiplied,
-    np.logical_and: partial(reductions.holds, True), np.logical_or: partial(reductions.holds, False),
-    np.logaddexp: reductions.log_sum_exp,
+    np.add: _sum, np.maximum: _extremum("max"), np.minimum: _extremum("min"), np.multiply: contractions.multiplied,
+    np.logical_and: partial(contractions.holds, True), np.logical_or: partial(contractions.holds, False),
+    np.logaddexp: contractions.log_sum_exp,
 }  # fmt: skip
 
 

@@ -5,20 +5,21 @@ A trial is what was found at drawn states, and the facts that all draws give tog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import naming
+from einbackprop.checking.analytic import HALF, SINGLE, narrow_noise
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, number, rounded, salts
 from einbackprop.checking.comparing import ENTRIES, Outcome, Returned, compare
 from einbackprop.checking.draws import Draw, Drawing, Function, value
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
-from einbackprop.checking.roughness import HALF, SINGLE, mentions_half, narrow_noise
 from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Facts, Finding, Gradient, conclude
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.core.progress import doing
@@ -250,6 +251,7 @@ def _is_numeric(leaf: Any) -> bool:
 History = list[tuple[Draw, Outcome]]
 SLIGHT = 1e-3  # relative to the largest entry: differences that a guard in the loss may explain
 TINY = 1e-6
+_HALVES = frozenset(("float16", "half", "e", "f2", "<f2", "=f2"))
 ROUNDINGS = 64.0  # a change of the loss by fewer is none
 
 
@@ -356,3 +358,18 @@ def depends(loss: Function, state: Any, path: Path, others: Sequence[Path]) -> b
 def move(array: Any, rng: np.random.Generator) -> None:
     """Add something to each entry, as large as the array's entries are."""
     array += (np.abs(array).max(initial=0.0) or 1.0) * rng.uniform(0.1, 0.5, array.shape)
+
+
+def mentions_half(functions: Iterable[FunctionType]) -> bool:
+    """Whether the code of functions has a name of float16 in it."""
+    return any(not _HALVES.isdisjoint(_names_in(function.__code__)) for function in functions)
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """The names and texts in some code, and in the code inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _names_in(constant)

@@ -30,9 +30,8 @@ import numpy as np
 from ..core.progress import frames_of, handler_codes
 from ..errors import RefusedError
 from .modules import Names, held, leave, nothing
-from .others import Silent
+from .others import Refused, Silent
 from .ownership import OURS, is_users
-from .refusals import Refused
 from .snapshots import content_of, put_entries_back
 
 if TYPE_CHECKING:

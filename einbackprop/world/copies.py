@@ -18,8 +18,8 @@ import numpy as np
 from ..core.progress import tick
 from . import calls, classes, library, modules, others
 from .calls import Namespace, is_dunder, name_refusal
+from .others import Refused
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
-from .refusals import Refused
 from .snapshots import EMPTY, Snapshot, content_of
 
 STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum))

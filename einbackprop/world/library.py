@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import modules, others, ownership
-from .refusals import Refused
+from .others import Refused
 from .snapshots import EMPTY, GENERATORS, slots_of
 
 if TYPE_CHECKING:
