@@ -13,18 +13,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, choose_letters
-from ..core.letters import free_name, letters_of
+from ..core.letters import free_name, letters_of, rebuilt
 from ..core.program import (
-    Bracket,
     Contract,
     Dimension,
     Equation,
-    Extremum,
     Factor,
     Input,
-    Map,
-    Opaque,
-    Position,
     Program,
     Ref,
     Source,
@@ -326,33 +321,10 @@ class Renaming:
         def ref(old: Ref) -> Ref:
             return Ref(self.names[old.name], "".join(table[i] for i in old.indices))
 
-        def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
-            new = (Bracket(position(b.left), b.relation, position(b.right)) for b in old)
-            return tuple(b for b in new if b.left != b.right)
-
-        def position(old: Position) -> Position:
-            terms = tuple((self.factor(f), table[i]) for f, i in old.terms if table[i])
-            return Position(terms, old.constant, ref(old.pick) if old.pick else None)
-
-        out = ref(equation.out)
-        match equation:
-            case Contract():
-                return Contract(
-                    out, tuple(map(ref, equation.operands)), brackets(equation.brackets), self.factor(equation.factor),
-                    equation.source,
-                )  # fmt: skip
-            case Sum():
-                terms = tuple((self.factor(f), r and ref(r)) for f, r in equation.terms)
-                return Sum(out, terms, equation.source)
-            case Map() | Opaque():
-                return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
-            case Extremum():
-                over = table.get(equation.position_of, "")
-                return replace(equation, out=out, operand=ref(equation.operand), position_of=over)
-            case Update():
-                mask = ref(equation.mask) if equation.mask else None
-                return replace(equation, out=out, base=ref(equation.base), value=ref(equation.value),
-                               brackets=brackets(equation.brackets), mask=mask)  # fmt: skip
+        made = rebuilt(equation, ref(equation.out), ref, self.factor, lambda letter: table.get(letter, ""))
+        if isinstance(made, Contract | Update):
+            return replace(made, brackets=tuple(b for b in made.brackets if b.left != b.right))
+        return made
 
     def _lose(self, axis: Axis) -> None:
         """A size that is no axis's becomes the number that it is here."""

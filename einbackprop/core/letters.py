@@ -66,60 +66,67 @@ def rename_letters(equation: Equation, table: Mapping[str, str]) -> Equation:
     """The equation with letters replaced, all at once."""
     mapping = str.maketrans(dict(table))
 
+    def letter(old: str) -> str:
+        return old.translate(mapping)
+
     def ref(old: Ref) -> Ref:
-        return Ref(old.name, old.indices.translate(mapping))
+        return Ref(old.name, letter(old.indices))
 
     def factor(old: Factor) -> Factor:
         if not old.sizes:
             return old
-        renamed = [Factor(sizes=((i.translate(mapping), p),)) for i, p in old.sizes]  # two may be one letter now
+        renamed = [Factor(sizes=((letter(i), p),)) for i, p in old.sizes]  # two may be one letter now
         return reduce(mul, renamed, Factor(old.number))
 
-    def position(old: Position) -> Position:
-        terms = tuple((factor(f), i.translate(mapping)) for f, i in old.terms)
-        return Position(terms, old.constant, old.pick and ref(old.pick))
-
-    def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
-        return tuple(Bracket(position(b.left), b.relation, position(b.right)) for b in old)
-
-    out = ref(equation.out)
-    match equation:
-        case Contract():
-            scale, where = factor(equation.factor), brackets(equation.brackets)
-            return replace(equation, out=out, operands=tuple(map(ref, equation.operands)), brackets=where, factor=scale)
-        case Sum(_, terms):
-            return replace(equation, out=out, terms=tuple((factor(f), r and ref(r)) for f, r in terms))
-        case Map() | Opaque():
-            return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
-        case Extremum(_, old, _, along):
-            return replace(equation, out=out, operand=ref(old), position_of=along.translate(mapping))
-        case Update(_, base, value, old_brackets, mask):
-            where, limit = brackets(old_brackets), mask and ref(mask)
-            return replace(equation, out=out, base=ref(base), value=ref(value), brackets=where, mask=limit)
+    return rebuilt(equation, ref(equation.out), ref, factor, letter)
 
 
 def with_operands(equation: Equation, changed: Callable[[Ref], Ref]) -> Equation:
     """The equation with something else in the place of each value that it reads, the arrays that brackets pick by and
     masks included."""
+    return rebuilt(equation, equation.out, changed)
 
-    def position(old: Position) -> Position:
-        return replace(old, pick=changed(old.pick)) if old.pick is not None else old
+
+def same_factor(factor: Factor) -> Factor:
+    """The factor as it is."""
+    return factor
+
+
+def rebuilt(
+    equation: Equation, out: Ref, ref: Callable[[Ref], Ref], factor: Callable[[Factor], Factor] = same_factor,
+    letter: Callable[[str], str] = str,
+) -> Equation:  # fmt: skip
+    """The equation with another result, and other values, factors and single letters in the place of each."""
 
     def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
-        return tuple(Bracket(position(b.left), b.relation, position(b.right)) for b in old)
+        return tuple(rebuilt_bracket(bracket, ref, factor, letter) for bracket in old)
 
     match equation:
-        case Contract(_, refs, where):
-            return replace(equation, operands=tuple(map(changed, refs)), brackets=brackets(where))
+        case Contract(_, refs, where, scale):
+            values = tuple(map(ref, refs))
+            return replace(equation, out=out, operands=values, brackets=brackets(where), factor=factor(scale))
         case Sum(_, terms):
-            return replace(equation, terms=tuple((f, r and changed(r)) for f, r in terms))
-        case Map(_, _, refs) | Opaque(_, refs):
-            return replace(equation, operands=tuple(map(changed, refs)))
-        case Extremum(_, old):
-            return replace(equation, operand=changed(old))
+            return replace(equation, out=out, terms=tuple((factor(f), r and ref(r)) for f, r in terms))
+        case Map() | Opaque():
+            return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
+        case Extremum(_, old, _, along):
+            return replace(equation, out=out, operand=ref(old), position_of=letter(along))
         case Update(_, base, value, where, mask):
-            limit = mask and changed(mask)
-            return replace(equation, base=changed(base), value=changed(value), brackets=brackets(where), mask=limit)
+            limit = mask and ref(mask)
+            return replace(equation, out=out, base=ref(base), value=ref(value), brackets=brackets(where), mask=limit)
+
+
+def rebuilt_bracket(
+    bracket: Bracket, ref: Callable[[Ref], Ref], factor: Callable[[Factor], Factor] = same_factor,
+    letter: Callable[[str], str] = str,
+) -> Bracket:  # fmt: skip
+    """The bracket with other arrays to pick by, factors and letters; what gets no letter is left out."""
+
+    def position(old: Position) -> Position:
+        terms = tuple((factor(f), new) for f, i in old.terms if (new := letter(i)))
+        return Position(terms, old.constant, old.pick and ref(old.pick))
+
+    return Bracket(position(bracket.left), bracket.relation, position(bracket.right))
 
 
 def fuse(
