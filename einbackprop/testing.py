@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from einbackprop.checking.solving import check
-from einbackprop.core.choices import Choice
+from einbackprop.core.nesting import Choice
 
 
 def assert_gradients_match(

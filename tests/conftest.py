@@ -2,7 +2,7 @@
 
 `pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough.
 
-Errors of ours are raised in all tests but those of `einbackprop.core.faults`, which take the switch away.
+Errors of ours are raised in all tests but those of `einbackprop.core.progress`, which take the switch away.
 
 Each equation, einsum line and matrix form that any test prints must be true. What is read is held against the values
 that its statements had (`reading_truth`), all else against the equation itself (`printed_truth`).

@@ -29,7 +29,7 @@ from einbackprop.core.program import (
     Sum,
     Update,
 )
-from einbackprop.notation.numerals import VULGAR
+from einbackprop.notation.markup import VULGAR
 
 RESERVED = re.compile(r"(Σ|max|min|argmax|argmin)(_.*)?|inf|nan|of|at|where|elsewhere|held|no|not|[½⅓⅔¼¾]", re.DOTALL)
 NUMBER = re.compile(r"[½⅓⅔¼¾]|\([^()]*j\)|(?:nan|inf)\b|\d+/\d+|\d+(?:\.\d+)?(?:e[+-]?\d+)?")

@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from einbackprop.core.program import Contract, Extremum, Factor, Input, Map, Opaque, Position, Program, Ref, Sum, Update
-from einbackprop.proof.correspondence import indices_of
+from einbackprop.proof.indices import indices_of
 
 Where = dict[str, int]
 ZERO = Factor(Fraction(0))

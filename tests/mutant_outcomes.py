@@ -22,7 +22,7 @@ from library import GENERATED, Generated, exercise
 from mutants import Mutant, mutants, pairs
 
 from einbackprop import check
-from einbackprop.checking.records import Finding
+from einbackprop.checking.verdicts import Finding
 from einbackprop.core import nesting
 
 STEP = 1e-6

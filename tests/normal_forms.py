@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
-from einbackprop.proof.correspondence import Comparison, Sums, right_side
 from einbackprop.proof.expansion import Expansion
 from einbackprop.proof.polynomials import Context, Terms
-from einbackprop.proof.proving import Prover, declare
+from einbackprop.proof.proving import Comparison, Prover, Sums, declare, right_side
 
 
 @dataclass(frozen=True, slots=True)

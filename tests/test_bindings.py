@@ -380,14 +380,15 @@ def test_a_file_that_was_changed_since_is_not_taken_for_the_code() -> None:
 
 def test_every_statement_of_python_can_have_probes() -> None:
     """Each module of the package and of its tests, compiled with probes, warns of nothing and keeps its places."""
-    from einbackprop.capture import instrumentation, recompilation, statements
+    from einbackprop.capture import instrumentation, observation
+    from einbackprop.core import source
 
-    for module in (instrumentation, recompilation, statements, binding_programs):
+    for module in (instrumentation, observation, source, binding_programs):
         text = inspect.getsource(module)
         for position, node in enumerate(ast.parse(text).body):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                made = recompilation.probed(f"{module.__name__}.py", text, position, 0)
+                made = observation.probed(f"{module.__name__}.py", text, position, 0)
             assert set(made.codes) == set(made.plain)
             lines = {line for code in made.codes.values() for _, _, line in code.co_lines() if line}
             assert lines <= set(range((node.lineno - 20), (node.end_lineno or 0) + 1)) | {0}

@@ -10,7 +10,7 @@ from library import line_of
 from mutant_outcomes import module_of, with_writes
 
 from einbackprop import check
-from einbackprop.checking.records import Finding
+from einbackprop.checking.verdicts import Finding
 
 LAYERS = """\
 import numpy as np

@@ -11,10 +11,10 @@ import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
 from hypothesis import settings
 
-from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 from einbackprop.checking.texts import WIDTH, ranges
+from einbackprop.checking.verdicts import Finding, Gradient, Line
 from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
 from einbackprop.notation.display import ESCAPE, painted

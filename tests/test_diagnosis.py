@@ -9,8 +9,8 @@ from library import GENERATED
 from mutant_outcomes import module_of
 
 from einbackprop import check
-from einbackprop.checking.records import Finding
 from einbackprop.checking.reports import Report
+from einbackprop.checking.verdicts import Finding
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 SCRIPT = """\

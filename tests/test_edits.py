@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.source import parse_python
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, missing_updates, statement_edits
 
 N, D, H, C, T = 5, 6, 4, 3, 7

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from einbackprop.core import elementwise
-from einbackprop.core.elementwise import FUNCTIONS, derivative, evaluate
-from einbackprop.core.formulas import parse
+from einbackprop.core.elementwise import FUNCTIONS, derivative, evaluate, parse
 from einbackprop.core.interpretation import run
 from einbackprop.core.program import Dimension, Input, Map, Program, Ref
 from einbackprop.derivation.accumulation import vjp

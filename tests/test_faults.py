@@ -19,12 +19,12 @@ from hypothesis import settings
 
 import einbackprop as eb
 from einbackprop.checking.reports import Report
-from einbackprop.core import faults
-from einbackprop.core.faults import InternalFault, collecting, contained
+from einbackprop.core import progress
+from einbackprop.core.progress import InternalFault, collecting, contained
 from einbackprop.shell.command import main
 
 HERE = Path(__file__).parent
-PACKAGE = Path(faults.__file__).parent.parent
+PACKAGE = Path(progress.__file__).parent.parent
 FOLDERS = ("capture", "core", "derivation", "diagnosis", "notation", "proof")
 KINDS = (KeyError, RecursionError, ZeroDivisionError, AssertionError)
 IS_THOROUGH = settings.default is settings.get_profile("thorough")
@@ -35,7 +35,7 @@ W, V, X, T = (rng.normal(size=shape) for shape in ((3, 4), (4, 2), (5, 3), (5, 2
 
 @pytest.fixture
 def switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(faults.SWITCH)
+    monkeypatch.delenv(progress.SWITCH)
 
 
 def forward(W: Any, V: Any, X: Any) -> Any:
@@ -82,14 +82,14 @@ def test_the_switch_is_on_in_every_test_and_its_processes() -> None:
     assert contained("a part", lambda: 1, 2) == 1
     with pytest.raises(KeyError):
         contained("a part", lambda: dict[str, int]()["x"], 2)
-    code = "from einbackprop.core.faults import contained; contained('a part', lambda: {}['x'], 2)"
+    code = "from einbackprop.core.progress import contained; contained('a part', lambda: {}['x'], 2)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "KeyError: 'x'" in done.stderr
 
 
 def test_only_the_tests_of_the_switch_turn_it_off() -> None:
     texts = {file.name: file.read_text(encoding="utf-8") for file in HERE.rglob("*.py")}
-    named = {name for name, text in texts.items() if faults.SWITCH in text or "faults.SWITCH" in text}
+    named = {name for name, text in texts.items() if progress.SWITCH in text or "progress.SWITCH" in text}
     assert named <= {"conftest.py", "test_command.py", "test_faults.py"}
 
 
@@ -104,7 +104,7 @@ def test_nothing_else_catches_everything() -> None:
                     if {"", "Exception", "BaseException"} & set(caught):
                         found[f"{folder}/{file.name}"] = len(node.body)
     assert all(count <= 4 for count in found.values())
-    assert "core/faults.py" in found
+    assert "core/progress.py" in found
     ours = {name for name in found if name.split("/")[0] in ("proof", "notation", "derivation", "reading")}
     assert not ours
 
@@ -112,7 +112,7 @@ def test_nothing_else_catches_everything() -> None:
 @pytest.mark.usefixtures("switched_off")
 def test_what_is_said_of_an_error_of_ours() -> None:
     with collecting() as found:
-        assert contained("the proof", lambda: faults.fault_of("x", None), "less") == "less"  # type: ignore[arg-type]
+        assert contained("the proof", lambda: progress.fault_of("x", None), "less") == "less"  # type: ignore[arg-type]
     assert [(f.part, f.kind) for f in found] == [("the proof", "AttributeError")]
     said = InternalFault("the proof", "KeyError", "'x'", "proof/proving.py:123")
     assert str(said) == (
@@ -152,7 +152,7 @@ def places() -> list[tuple[str, str]]:
     found = []
     for folder in FOLDERS:
         for file in sorted((PACKAGE / folder).rglob("*.py")):
-            if file.stem in ("faults", "progress", "nesting", "choices", "order", "__init__", "statements"):
+            if file.stem in ("progress", "nesting", "source", "__init__"):
                 continue
             module = ".".join(["einbackprop", *file.relative_to(PACKAGE).with_suffix("").parts])
             for node in ast.parse(file.read_text(encoding="utf-8")).body:

@@ -37,8 +37,7 @@ from einbackprop.errors import ShapeError, TraceError
 from einbackprop.execution import einsum
 from einbackprop.layers import CATALOGUE, attention, convolution, recurrence
 from einbackprop.layers.windows import scatter
-from einbackprop.proof.correspondence import Comparison
-from einbackprop.proof.proving import Prover
+from einbackprop.proof.proving import Comparison, Prover
 
 EVERY = pytest.mark.parametrize("name", CATALOGUE)
 THOROUGH = settings.get_current_profile_name() == "thorough"

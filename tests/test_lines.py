@@ -10,7 +10,7 @@ from mutant_outcomes import module_of
 
 import einbackprop as eb
 from einbackprop.capture.tracer import record_pair
-from einbackprop.checking.records import Line
+from einbackprop.checking.verdicts import Line
 from einbackprop.core.nesting import get
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.lines import Lines, lines_of_backward

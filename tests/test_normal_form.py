@@ -17,7 +17,7 @@ from rewrites import CHANGING, KEEPING
 from einbackprop.core import interpretation
 from einbackprop.core.program import Contract, Dimension, Factor, Input, Map, Program, Ref
 from einbackprop.errors import UndecidedError
-from einbackprop.proof import brackets, canonical, identities
+from einbackprop.proof import brackets, identities, indices
 from einbackprop.proof.polynomials import ONE as ONE_TERM
 from einbackprop.proof.polynomials import ONE_ENTRY
 
@@ -107,7 +107,7 @@ def symmetric_where_they_are_not(exchanges, slots):
 BROKEN = [
     (brackets, "_within", shifts_are_in_range, "q[b] = Σ_c x[b,c] y[b]\nr[k] = Σ_lb [l=k+1] z[k] x[b,b]"),
     (identities, "power_of_product", squares_have_their_own_root, "s[b] = power(x[b]; 2)\nr[b] = power(s[b]; ½)"),
-    (canonical, "_close", symmetric_where_they_are_not, "s[k,l] = Σ_j x[k,j] y[j,l]\nr[k,l] = s[l,k]"),
+    (indices, "_close", symmetric_where_they_are_not, "s[k,l] = Σ_j x[k,j] y[j,l]\nr[k,l] = s[l,k]"),
 ]
 
 

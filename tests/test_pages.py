@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from library import COLUMNS
 
-from einbackprop.checking import style, texts
-from einbackprop.checking.records import Finding, Gradient, Line
+from einbackprop.checking import reports, texts
 from einbackprop.checking.reports import Report, page
 from einbackprop.checking.solving import check
+from einbackprop.checking.verdicts import Finding, Gradient, Line
 from einbackprop.notation.display import READABLE, contrast, hue, readable_colour
 from einbackprop.shell.command import main
 
@@ -96,7 +96,7 @@ def test_what_the_user_wrote_is_shown_and_not_run() -> None:
     assert "<script" not in html
 
 
-SCHEMES = {"light": (style.LETTERS_LIGHT, style.LIGHT), "dark": (style.LETTERS_DARK, style.DARK)}
+SCHEMES = {"light": (reports.LETTERS_LIGHT, reports.LIGHT), "dark": (reports.LETTERS_DARK, reports.DARK)}
 
 
 @pytest.mark.parametrize(("background", "scheme"), SCHEMES.values(), ids=SCHEMES)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from einbackprop.checking.records import Finding
 from einbackprop.checking.source_edits import Text, patch_of, rewritten
+from einbackprop.checking.verdicts import Finding
 from einbackprop.shell.command import main
 
 

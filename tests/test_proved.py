@@ -32,8 +32,7 @@ from einbackprop.core.program import (
 )
 from einbackprop.errors import EinbackpropError
 from einbackprop.proof.brackets import LABELS_IN_RANGE
-from einbackprop.proof.correspondence import Comparison
-from einbackprop.proof.proving import Prover
+from einbackprop.proof.proving import Comparison, Prover
 
 MANY = 4 * settings.default.max_examples if settings.default else 200
 RELATIVE = 1e-7  # rounding at values of order 1 is a billion times smaller

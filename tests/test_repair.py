@@ -14,8 +14,8 @@ from library import FORTY, LAYERS, RECURRENT, REPAIRED, Script, line_of
 from mutant_outcomes import module_of, with_writes
 
 from einbackprop import check
-from einbackprop.checking.records import Finding
 from einbackprop.checking.reports import Report
+from einbackprop.checking.verdicts import Finding
 from einbackprop.diagnosis.experiments import EndlessError, limited
 from einbackprop.diagnosis.trying import is_pure
 

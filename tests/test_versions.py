@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mutant_outcomes import module_of
 
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.source import parse_python
 from einbackprop.diagnosis.hooks import Hooker, Site
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Change, Version, rebuilt

@@ -26,7 +26,7 @@ from einbackprop.errors import CodeError, EinbackpropError, TraceError
 from einbackprop.notation.view import View
 from einbackprop.reading import reading
 from einbackprop.world import Raised, World, attempt
-from einbackprop.world.arrays import WHOLE
+from einbackprop.world.others import WHOLE
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 NUMPY = [*vars(np), "einbackprop_count"]

@@ -2,12 +2,12 @@
 
 ``tracer`` runs a private copy of the function (``world/``), whose ``np`` and ``math`` are stand-ins (``namespace``)
 and whose arrays are ``traced``. What is called goes by ``dispatch`` to the ``rules`` of a family (``pointwise``,
-``contractions``, ``reductions``, ``indexing``, ``writing``, ``joining``, ``creation``, …), which write equations into
+``contractions``, ``layout``, ``indexing``, ``writing``, ``joining``, ``creation``, …), which write equations into
 the ``recorder``; ``memory`` says what is a view of what.
 
 Sizes stay expressions of letters (``arithmetic``, ``terms``, ``sizes``); what the run depended on besides is written
 down (``way``, ``conditions``). Which statement runs, what it reads under which name and what it binds is told by
-``probes``: ``instrumentation`` puts them into the syntax tree, ``recompilation`` compiles it, ``observation`` listens,
-and ``bindings`` holds what was seen. ``assembly`` gives final names and letters, ``verification`` holds each value
-against the run, ``failures`` words what went wrong.
+``probes``: ``instrumentation`` puts them into the syntax tree, ``observation`` compiles it and listens, and
+``bindings`` holds what was seen. ``assembly`` gives final names and letters, ``tracer`` holds each value against the
+run, ``failures`` words what went wrong.
 """

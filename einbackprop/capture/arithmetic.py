@@ -13,19 +13,21 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import multiply
-from . import expressions, terms
+from . import sizes, terms
 from .conditions import WATCHER, asked_by_others
-from .expressions import compared, is_negative, is_not_zero
 from .failures import asks_numpy
 from .sizes import (
     UNTOLD,
     Powers,
     Size,
     axes_of,
+    compared,
     froze,
     frozen,
     given,
     is_measured,
+    is_negative,
+    is_not_zero,
     is_number,
     key_of,
     measure,
@@ -327,7 +329,7 @@ def of_terms(found: terms.Terms, number: Any) -> Any:
     """A sum of products of sizes as a number: of several terms, the size of an axis of its own."""
     if set(found) <= {terms.NONE}:
         return number
-    made = expressions.as_product(found)
+    made = sizes.as_product(found)
     return Measured(number, sum=found) if made is None else Measured(number, made[0], tuple(made[1]))
 
 
@@ -346,13 +348,13 @@ def evenly(a: Any, b: Any) -> Any:
     if not is_measured(a) or x is None or not y or plain(a) % plain(b):
         return a // b
     said = "a whole number" if key_of(b) == key_of(1) else f"a multiple of {told(b)}"
-    found = expressions.evenly(x, y, f"{told(a)} is {said}")
+    found = sizes.evenly(x, y, f"{told(a)} is {said}")
     return a // b if found is None else of_terms(found, plain(a) // plain(b))
 
 
 def _of_floor(a: terms.Terms | None, b: terms.Terms | None, sign: int, number: Any, said: str, *of: Any) -> Any:
     """``sign · a // b`` as a number."""
-    found = expressions.floor(a, b) if a is not None and b else None
+    found = sizes.floor(a, b) if a is not None and b else None
     return lost(number, said, *of) if found is None else of_terms({m: sign * x for m, x in found.items()}, number)
 
 

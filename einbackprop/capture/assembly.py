@@ -13,31 +13,24 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, choose_letters
+from ..core.letters import free_name, letters_of, rebuilt
 from ..core.program import (
-    Bracket,
     Contract,
     Dimension,
     Equation,
-    Extremum,
     Factor,
     Input,
-    Map,
-    Opaque,
-    Position,
     Program,
     Ref,
     Source,
     Sum,
     Update,
-    equation_letters,
     exact,
     multiply,
     operands,
 )
-from ..core.workspace import free_name
-from .arguments import Returned
 from .arithmetic import size_of
-from .bindings import Binding, Resolver, Run, bound_by
+from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
 from .recorder import Note, Recorder
 from .sized import Sight, Sized, dimension_of_samples
@@ -188,7 +181,7 @@ class Lettering:
         self.order = self._flow(inputs)
         needs = dict.fromkeys(self.order, 1)
         for equation in equations:
-            counts = Counter(map(self.axis, equation_letters(equation)))
+            counts = Counter(map(self.axis, letters_of(equation)))
             for axis, count in counts.items():
                 needs[axis] = max(needs.get(axis, 1), count)
         for axes in values.values():
@@ -213,7 +206,7 @@ class Lettering:
         """The dimensions in the order in which the data flow: what is summed over comes before what it makes."""
         order: dict[Axis, None] = {}
         for equation in self.equations:
-            letters = equation_letters(equation)
+            letters = letters_of(equation)
             kept = [i for i in letters if i in equation.out.indices]
             for letter in [i for i in letters if i not in equation.out.indices] + kept:
                 order.setdefault(self.axis(letter))
@@ -287,7 +280,7 @@ class Lettering:
                 mine = self.chosen[self.axis(letter)]  # another dimension's where two that the forward tells apart met
                 if letter not in table and final in mine and final not in table.values():
                     table[letter] = final
-        for letter in equation_letters(equation):
+        for letter in letters_of(equation):
             if letter not in table:
                 axis = self.axis(letter)
                 table[letter] = "" if axis.is_unit else next(
@@ -328,33 +321,10 @@ class Renaming:
         def ref(old: Ref) -> Ref:
             return Ref(self.names[old.name], "".join(table[i] for i in old.indices))
 
-        def brackets(old: tuple[Bracket, ...]) -> tuple[Bracket, ...]:
-            new = (Bracket(position(b.left), b.relation, position(b.right)) for b in old)
-            return tuple(b for b in new if b.left != b.right)
-
-        def position(old: Position) -> Position:
-            terms = tuple((self.factor(f), table[i]) for f, i in old.terms if table[i])
-            return Position(terms, old.constant, ref(old.pick) if old.pick else None)
-
-        out = ref(equation.out)
-        match equation:
-            case Contract():
-                return Contract(
-                    out, tuple(map(ref, equation.operands)), brackets(equation.brackets), self.factor(equation.factor),
-                    equation.source,
-                )  # fmt: skip
-            case Sum():
-                terms = tuple((self.factor(f), r and ref(r)) for f, r in equation.terms)
-                return Sum(out, terms, equation.source)
-            case Map() | Opaque():
-                return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
-            case Extremum():
-                over = table.get(equation.position_of, "")
-                return replace(equation, out=out, operand=ref(equation.operand), position_of=over)
-            case Update():
-                mask = ref(equation.mask) if equation.mask else None
-                return replace(equation, out=out, base=ref(equation.base), value=ref(equation.value),
-                               brackets=brackets(equation.brackets), mask=mask)  # fmt: skip
+        made = rebuilt(equation, ref(equation.out), ref, self.factor, lambda letter: table.get(letter, ""))
+        if isinstance(made, Contract | Update):
+            return replace(made, brackets=tuple(b for b in made.brackets if b.left != b.right))
+        return made
 
     def _lose(self, axis: Axis) -> None:
         """A size that is no axis's becomes the number that it is here."""

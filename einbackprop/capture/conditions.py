@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from ..core.dimensions import Axis
 from ..core.program import Source
-from ..core.syntax import parse_python
+from ..core.source import parse_python
 from ..world.ownership import PACKAGE, is_users
 from .terms import Terms
 

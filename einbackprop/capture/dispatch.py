@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.faults import frames_of, handler_codes
+from ..core.progress import frames_of, handler_codes
 from ..errors import TraceError
-from . import contractions, rarer, writing
+from . import contractions, picking, writing
 from .failures import MismatchError, asks_numpy
 from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
@@ -110,7 +110,7 @@ def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
     if not is_traced(inputs[0]):
         raise TraceError(LOST)
     if ufunc not in (np.add, np.subtract):
-        rarer.at_places(recorder, ufunc, inputs[0], *inputs[1:])
+        picking.at_places(recorder, ufunc, inputs[0], *inputs[1:])
         return
     writing.add_at(recorder, inputs[0], inputs[1], inputs[2], 1 if ufunc is np.add else -1)
     recorder.ordered |= recorder.viewed

@@ -10,17 +10,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import EinbackpropError, TraceError
+from ..core.source import statements_of
+from ..core.subscripts import parse
+from ..errors import EinbackpropError, SubscriptsError, TraceError
 from ..world import told
 from ..world.ownership import is_users
 from .memory import View, is_traced
-from .statements import statements_of
 
 Describe = Callable[[View], str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 OWN = str(Path(__file__).parent.parent)
 THIN = ("tracer.py", "traced.py", "namespace.py", "calls.py", "copies.py", "library.py", "modules.py")
 """Files whose functions do no more than call the user's code, ask NumPy, or pass what they are given to a rule."""
+SIGNS = {
+    "matmul": "·", "dot": "·", "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",
+    "power": "**", "equal": "==",
+}  # fmt: skip
+PRODUCTS = ("matmul", "dot", "inner")
 DEEP = 50
 """Calls of the user's inside one another, after which it is theirs if there are too many."""
 ASKING: set[CodeType] = set()
@@ -133,21 +139,72 @@ def mismatch(error: MismatchError, describe: Describe) -> str:
         error.operands, shapes, strict=True)]  # fmt: skip
     shown = [f"{name} {'has ' if n == 0 else ''}shape {shape}" for n, (name, shape) in enumerate(
         zip(names, shapes, strict=True)) if shape]  # fmt: skip
-    return f"{', '.join(shown)}: {meeting(error, shapes, names) or error}"
+    said: object = error
+    if (axes := meeting(error)) is not None:
+        (i, j), (first, second) = axes, (name.partition("[")[0] for name in names)
+        said = f"axis {i + 1} of {first} has size {shapes[0][i]}, axis {j + 1} of {second} {shapes[1][j]}"
+    return f"{', '.join(shown)}: {said}"
 
 
-def meeting(error: MismatchError, shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> str:
-    """Which axes of two arrays should have one size."""
-    if len(shapes) != 2 or not all(shapes):
-        return ""
-    left, right = shapes
-    first, second = (name.partition("[")[0] for name in names)
-    if error.function in ("matmul", "dot"):
-        i, j = len(left) - 1, max(len(right) - 2, 0)
+def meeting(error: MismatchError) -> tuple[int, int] | None:
+    """The two axes, one of each array, that should have one size."""
+    if len(error.shapes) != 2 or not all(error.shapes):
+        return None
+    left, right = error.shapes
+    if error.function in PRODUCTS:
+        i, j = len(left) - 1, len(right) - 1 if error.function == "inner" else max(len(right) - 2, 0)
         if left[i] != right[j]:
-            return f"axis {i + 1} of {first} has size {left[i]}, axis {j + 1} of {second} {right[j]}"
+            return i, j
     for n in range(1, min(len(left), len(right)) + 1):
         if left[-n] != right[-n] and 1 not in (left[-n], right[-n]):
-            i, j = len(left) - n + 1, len(right) - n + 1
-            return f"axis {i} of {first} has size {left[-n]}, axis {j} of {second} {right[-n]}"
+            return len(left) - n, len(right) - n
+    return None
+
+
+def explained(error: BaseException) -> str:
+    """Say which letters do not meet: ``W3[l,k] · d[l,b]: k (4) meets l (2)``; empty where it is about no letters.
+
+    Parameters
+    ----------
+    error
+        What stopped a trace, or what it came from.
+    """
+    cause = error if isinstance(error, MismatchError) else error.__cause__
+    if not isinstance(cause, MismatchError) or not cause.described:
+        return ""
+    if cause.subscripts:
+        return of_einsum(cause)
+    axes = meeting(cause)
+    if axes is None:
+        return ""
+    (i, j), sign = axes, SIGNS.get(cause.function, ",")
+    left, right = cause.described
+    between = sign if sign == "," else f" {sign}"
+    return f"{left}{between} {right}: {axis_of(cause, 0, i)} meets {axis_of(cause, 1, j)}"
+
+
+def of_einsum(error: MismatchError) -> str:
+    """The letter of the user's own subscripts that has two sizes."""
+    try:
+        terms = parse(error.subscripts).inputs
+    except SubscriptsError:
+        return ""
+    seen: dict[str, int] = {}
+    for n, (letters, shape) in enumerate(zip(terms, error.shapes, strict=False)):
+        for letter, size in zip(letters, shape, strict=False):
+            first = seen.setdefault(letter, n)
+            before = error.shapes[first][terms[first].index(letter)]
+            if before != size:
+                return (f"einsum('{error.subscripts}'): the letter {letter} is {before} in {error.described[first]} "
+                        f"and {size} in {error.described[n]}")
     return ""
+
+
+def axis_of(error: MismatchError, operand: int, axis: int) -> str:
+    """``k (4)``: the letter of an axis and its size; ``axis 2 of x (4)`` where it has no letter."""
+    size = error.shapes[operand][axis]
+    letters = re.search(r"\[(.*)\]$", error.described[operand])
+    named: Sequence[str] = letters.group(1).split(",") if letters else ()
+    if axis < len(named):
+        return f"{named[axis]} ({size})"
+    return f"axis {axis + 1} of {error.described[operand]} ({size})"

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.spelling import CALL, CHAIN, INNER, LITERAL, NAME
+from ..core.source import CALL, CHAIN, INNER, LITERAL, NAME, Statements
 from .probes import Read, Site, Statement, Target
-from .statements import Statements
 
 PROBES = ("enters", "opens", "starts", "round", "read", "made", "operand", "returned", "ends", "caught")
 """What a probe tells; each is a method of the observer."""

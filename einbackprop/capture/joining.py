@@ -14,11 +14,10 @@ from ..core.dimensions import Axis
 from ..core.program import ONE, Bracket, Contract, Factor, Position, Ref, Source, Sum
 from .arithmetic import evenly, size_of
 from .creation import axis_of_size
-from .expressions import goes_without_saying
 from .memory import View, is_traced
 from .pointwise import is_scalar, lift, unread
 from .recorder import Indexed, Recorder
-from .sizes import frozen, is_measured, named_axis, plain, told
+from .sizes import frozen, goes_without_saying, is_measured, named_axis, plain, told
 
 
 def concatenated(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How reshapes and transposes are read: as another arrangement of the same letters, where that is possible."""
+"""How reshapes, transposes and diagonals are read: where possible as another arrangement of the same letters."""
 
 from __future__ import annotations
 
@@ -287,3 +287,38 @@ def meshed(r: Recorder, v: Any, *xi: Any, indexing: str = "xy", copy: bool = Tru
         np.reshape(pointwise.lift(r, x), [-1 if order[j] == i else 1 for j in range(rank)]) for i, x in enumerate(xi)
     ]
     return made if sparse else [a.copy() for a in stretched_together(r, v, *made)]
+
+
+def trace_of(recorder: Recorder, a: Any, value: Any) -> Any:
+    """``np.trace``: the diagonal, summed."""
+    x = recorder.read(pointwise.lift(recorder, a))
+    joined_axes(recorder, x, 0, 1)
+    return recorder.define(x.axes[2:], lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def diagonal(recorder: Recorder, value: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """``np.diagonal``: ``x[i,i]``; off the diagonal of a rectangle, of the largest square that is in it."""
+    array: Any = pointwise.lift(recorder, a)
+    first, second = (int(i) % len(array.axes) for i in (axis1, axis2))
+    size = int(np.shape(value)[-1])
+    if not size:
+        return pointwise.unread(recorder, [array], "a diagonal without entries is not read", value)
+    shape = np.shape(array.value)
+    if (shape[first], shape[second]) != (size, size):
+        window = [slice(None)] * len(shape)
+        window[first] = slice(max(0, -offset), max(0, -offset) + size)
+        window[second] = slice(max(0, offset), max(0, offset) + size)
+        array = array[tuple(window)]
+    x = recorder.read(array)
+    joined_axes(recorder, x, first, second)
+    axes = [axis for i, axis in enumerate(x.axes) if i not in (first, second)] + [x.axes[first]]
+    return recorder.define(axes, lambda out, source: Contract(out, (x.ref,), source=source), value)
+
+
+def joined_axes(recorder: Recorder, x: Indexed, first: int, second: int) -> None:
+    """Give two axes of one array one letter."""
+    recorder.flatten(x, first)
+    recorder.flatten(x, second)
+    if x.axes[first] and x.axes[second]:
+        recorder.unify(x.axes[first], x.axes[second])
+        x.rename(x.axes[second], x.axes[first])

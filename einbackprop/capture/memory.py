@@ -12,7 +12,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.dimensions import Axis
-from ..core.nesting import unlike_arrays
+from ..core.nesting import root, unlike_arrays
 from ..errors import TraceError
 
 if TYPE_CHECKING:
@@ -159,20 +159,13 @@ class Living:
     def add(self, array: View) -> None:
         """Take note of a traced array."""
         if isinstance(array.value, np.ndarray):
-            self._arrays.setdefault(id(owner(array.value)), []).append(ref(array))
+            self._arrays.setdefault(id(root(array.value)), []).append(ref(array))
 
     def sharing(self, array: View) -> list[View]:
         """The arrays that NumPy has in the same memory."""
-        key = id(owner(array.value))
+        key = id(root(array.value))
         self._arrays[key] = kept = [found for found in self._arrays.get(key, []) if found() is not None]
         return [other for other in (found() for found in kept) if other is not None]
-
-
-def owner(value: Any) -> Any:
-    """The array whose memory a plain array is a view of."""
-    while isinstance(value.base, np.ndarray):
-        value = value.base
-    return value
 
 
 def overlap(first: Any, second: Any) -> bool:

@@ -1,6 +1,13 @@
-"""Watching the user's code while it runs: which statement makes a value, and what it is called there."""
+"""Watching the user's code while it runs: which statement makes a value, and what it is called there.
 
+The code of a function is compiled again from its source with probes in it. The probes are constants of the code, so
+that no namespace of the user's has a name more.
+"""
+
+import ast
+import functools
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -9,12 +16,13 @@ from weakref import ref
 import numpy as np
 
 from ..core.program import Source
-from ..core.spelling import CALL, INNER
+from ..core.source import CALL, INNER, ONE_AT_A_TIME, parse_python, statements_of, statements_of_text
 from ..world.ownership import is_users
-from . import recompilation, sizes, statements
+from . import sizes
 from .bindings import Held, Run, Seen
+from .instrumentation import MARK, Prober
 from .memory import View, is_traced
-from .probes import FAR, Probes, Read, Statement, entries, items_of, name_of_key
+from .probes import FAR, Probes, Read, Site, Statement, entries, items_of, name_of_key
 from .recorder import Recorder
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
@@ -63,7 +71,7 @@ class Observer:
         """A code of the user's with probes; where its source is not to be had, its lines are watched instead."""
         if not is_users(code.co_filename):
             return code
-        made = recompilation.with_probes(code, lambda file, sites: Probes(self, sites))
+        made = with_probes(code, lambda file, sites: Probes(self, sites))
         if made is None:
             sys.settrace(self.on_call)
         return code if made is None else made
@@ -104,7 +112,7 @@ class Observer:
             return None
         file, line = frame.f_code.co_filename, frame.f_lineno
         run_before = self._lines.get((file, line), 1) - 1
-        return Source(file, line, statements.statements_of(file).code(line), frame.f_code.co_name, run_before)
+        return Source(file, line, statements_of(file).code(line), frame.f_code.co_name, run_before)
 
     def enter(self, frame: FrameType) -> Frame:
         """A function begins."""
@@ -118,7 +126,7 @@ class Observer:
         """A statement is run once more."""
         number = self._counts.get(statement, 0)
         self._counts[statement] = number + 1
-        caller, text = frame.caller, statements.statements_of(statement.file)
+        caller, text = frame.caller, statements_of(statement.file)
         helper = text.is_one_return(frame.code.co_firstlineno) and caller is not None
         source = Source(
             statement.file, statement.line, statement.code, statement.function, number,
@@ -227,3 +235,112 @@ class Observer:
     def _is_argument(self, value: Any) -> bool:
         """Whether a value is an argument, which has its name already."""
         return is_traced(value) and not any(value.window) and value.buffer.name in self.named
+
+
+FUTURE = 0x1FE0000  # the flags of a code's `from __future__` imports
+REWRITTEN = "@py"  # how the names begin that pytest adds to the asserts of a test
+Place = tuple[str, int, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The codes of one definition with marks where probes are to stand, and what the numbers in them stand for."""
+
+    codes: dict[Place, CodeType]
+    plain: dict[Place, CodeType]
+    sites: tuple[Site, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def probed(file: str, text: str, position: int, flags: int) -> Probed:
+    """A definition at the top of a file, compiled as it stands and with probes."""
+    statements = statements_of_text(text)
+    prober = Prober(statements, file)
+    node = parse_python(text).body[position]  # a tree of its own, since it is changed
+    imports = imports_of(statements.tree)  # what a module imports is compiled in another way
+    plain = by_place(compiled([*imports, statements.tree.body[position]], file, flags))
+    return Probed(by_place(compiled([*imports, prober.visit(node)], file, flags)), plain, tuple(prober.sites))
+
+
+def imports_of(node: ast.AST) -> list[ast.stmt]:
+    """The imports of a module, those in its functions and classes aside."""
+    found: list[ast.stmt] = []
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.Import | ast.ImportFrom):
+            found.append(part)
+        elif isinstance(part, ast.stmt | ast.ExceptHandler) and not isinstance(part, ast.FunctionDef | ast.ClassDef):
+            found += imports_of(part)
+    return found
+
+
+def compiled(body: list[ast.stmt], file: str, flags: int) -> CodeType:
+    """The code of some statements of a module."""
+    with ONE_AT_A_TIME:
+        made: CodeType = compile(ast.Module(body, []), file, "exec", flags & FUTURE, dont_inherit=True)
+        return made
+
+
+def by_place(code: CodeType) -> dict[Place, CodeType]:
+    """The codes in a code, by their places."""
+    return {place_of(inner): inner for inner in nested(code)}
+
+
+def place_of(code: CodeType) -> Place:
+    """What tells a code from others of its file: of two lambdas on a line, where their bodies begin."""
+    first = (0, 0)
+    if code.co_name == "<lambda>":
+        first = min(((line, column) for line, _, column, _ in code.co_positions() if line and column), default=first)
+    return code.co_qualname, code.co_firstlineno, first
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """The codes in a code, itself aside."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from nested(constant)
+
+
+def is_same(code: CodeType, other: CodeType) -> bool:
+    """Whether two codes do the same: the file may have been changed since it was read."""
+    if code.co_code != other.co_code or code.co_names != other.co_names or len(code.co_consts) != len(other.co_consts):
+        return False
+    return all(
+        is_same(one, two) if isinstance(one, CodeType) and isinstance(two, CodeType) else repr(one) == repr(two)
+        for one, two in zip(code.co_consts, other.co_consts, strict=True)
+    )
+
+
+def with_probes(code: CodeType, told: Callable[[str, tuple[Site, ...]], object]) -> CodeType | None:
+    """A code with probes in it; None where its source is not to be had.
+
+    Parameters
+    ----------
+    code : CodeType
+    told : callable
+        The object whose methods the probes are, for a file and the sites of its probes.
+    """
+    file, statements = code.co_filename, statements_of(code.co_filename)
+    position = statements.position(code.co_firstlineno)
+    if position is None:
+        return None
+    try:
+        found = probed(file, statements.text, position, code.co_flags)
+    except (SyntaxError, RecursionError):  # too deep for Python, with a probe at each step of it
+        return None
+    place = place_of(code)
+    plain, made = found.plain.get(place), found.codes.get(place)
+    rewritten = any(name.startswith(REWRITTEN) for name in (*code.co_names, *code.co_varnames))
+    if plain is None or made is None or not (rewritten or is_same(plain, code)) or made.co_freevars != code.co_freevars:
+        return None
+    return filled(made, told(file, found.sites))
+
+
+def filled(code: CodeType, methods: object) -> CodeType:
+    """A code with probes in the place of their marks."""
+    constants = tuple(
+        filled(c, methods) if isinstance(c, CodeType)
+        else getattr(methods, c.removeprefix(MARK)) if isinstance(c, str) and c.startswith(MARK) else c
+        for c in code.co_consts
+    )  # fmt: skip
+    return code.replace(co_consts=constants)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dimensions import Axis, Dimensions
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source, equation_letters
+from ..core.letters import letters_of
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source
 from ..core.progress import tick
 from .arithmetic import size_of
 from .conditions import Kind
@@ -304,7 +305,7 @@ class Recorder(Way):
 
     def settle(self) -> None:
         """What was written down so far is the forward: its dimensions are what later ones are held against."""
-        letters = {letter for equation in self.made.values() for letter in equation_letters(equation)}
+        letters = {letter for equation in self.made.values() for letter in letters_of(equation)}
         self.dimensions.settle(map(self.dimensions.axis, letters))
 
     # Aligning

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, memory, picking, rarer, reductions, writing
+from . import contractions, creation, joining, layout, memory, picking, writing
+from .contractions import masked
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
-from .reductions import masked
 from .sizes import deeper, in_numbers, plain
 
 Rule = Callable[..., Any]
@@ -47,14 +47,14 @@ def _sum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ke
     a = masked(lift(r, a), where, 0)
     a = a if dtype is None else cast(r, a, dtype)
     if is_scalar(initial) and initial == 0:
-        return reductions.total(r, a, axis, keepdims, v)
-    return reductions.total(r, a, axis, keepdims, np.asarray(v) - unwrap(initial)) + initial
+        return contractions.total(r, a, axis, keepdims, v)
+    return contractions.total(r, a, axis, keepdims, np.asarray(v) - unwrap(initial)) + initial
 
 
 def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
           where: Any = True) -> Any:  # fmt: skip
     if where is True:
-        return reductions.mean(r, a, axis, keepdims, v)
+        return contractions.mean(r, a, axis, keepdims, v)
     mask = np.broadcast_to(where, np.shape(unwrap(a)))
     sums = {"axis": axis, "keepdims": keepdims}
     return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
@@ -68,16 +68,6 @@ def _without_nan(function: Rule) -> Rule:
     return rule
 
 
-def _var(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
-         keepdims: bool = False) -> Any:  # fmt: skip
-    return reductions.variance(r, a, axis, keepdims, ddof, v)
-
-
-def _std(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0,
-         keepdims: bool = False) -> Any:  # fmt: skip
-    return reductions.deviation(r, a, axis, keepdims, ddof, v)
-
-
 def _extremum(kind: str) -> Rule:
     bound = np.maximum if kind == "max" else np.minimum
 
@@ -86,64 +76,26 @@ def _extremum(kind: str) -> Rule:
         a = masked(a, where, initial)
         plain_a = np.asarray(unwrap(a))
         if initial is OMITTED:
-            return reductions.extremum(r, a, kind, axis, keepdims, v)
+            return contractions.extremum(r, a, kind, axis, keepdims, v)
         if not plain_a.size:
             return creation.filled(r, np.shape(v), initial, v)
         inner = getattr(plain_a, kind)(axis=axis, keepdims=keepdims)
-        return bound(reductions.extremum(r, a, kind, axis, keepdims, inner), initial)
+        return bound(contractions.extremum(r, a, kind, axis, keepdims, inner), initial)
 
     return rule
-
-
-def _position(kind: str) -> Rule:
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return reductions.position(r, a, kind, axis, keepdims, v)
-
-    return rule
-
-
-def _holds(everywhere: bool) -> Rule:
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return reductions.holds(r, a, everywhere, axis, keepdims, v)
-
-    return rule
-
-
-def _prod(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.multiplied(r, a, axis, keepdims, v)
-
-
-def _log_sum_exp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.log_sum_exp(r, a, axis, keepdims, v)
-
-
-def _cumsum(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    return reductions.running_sum(r, a, axis, v)
-
-
-def _norm(r: Recorder, v: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    return reductions.norm(r, x, ord, axis, keepdims, v)
-
-
-def _average(r: Recorder, v: Any, a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
-    return reductions.average(r, a, weights, axis, keepdims, v)
 
 
 def _trace(r: Recorder, v: Any, a: Any, offset: int = 0) -> Any:
     if offset or len(set(np.shape(unwrap(a))[:2])) > 1:
         return np.sum(np.diagonal(a, offset), axis=-1)
-    return reductions.trace_of(r, a, v)
-
-
-def _diagonal(r: Recorder, v: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    return reductions.diagonal(r, a, offset, axis1, axis2, v)
+    return layout.trace_of(r, a, v)
 
 
 def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
     if np.ndim(unwrap(v_)) == 1 and k == 0:
         return creation.diagonal_matrix(r, v_, v)
     if np.ndim(unwrap(v_)) == 2:
-        return reductions.diagonal(r, v_, k, 0, 1, v)
+        return layout.diagonal(r, v, v_, k)
     return unread(r, [v_], "np.diag off the diagonal is not read", v)
 
 
@@ -325,12 +277,14 @@ ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2
 
 RULES: dict[Any, Rule] = {
     np.nansum: _without_nan(np.sum), np.nanmean: _without_nan(np.mean),
-    np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std, np.prod: _prod, np.ptp: _ptp,
+    np.sum: _sum, np.mean: _mean, np.prod: contractions.multiplied, np.ptp: _ptp,
+    np.var: contractions.variance, np.std: contractions.deviation, np.cumsum: contractions.running_sum,
     np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
-    np.argmax: _position("max"), np.argmin: _position("min"), np.all: _holds(True), np.any: _holds(False),
-    np.average: _average, np.linalg.norm: _norm, np.cumsum: _cumsum, np.count_nonzero: _count_nonzero,
+    np.argmax: partial(contractions.position, "max"), np.argmin: partial(contractions.position, "min"),
+    np.all: partial(contractions.holds, True), np.any: partial(contractions.holds, False),
+    np.average: contractions.average, np.linalg.norm: contractions.norm, np.count_nonzero: _count_nonzero,
     np.trace: in_numbers(_trace), np.linalg.trace: in_numbers(_trace), np.diff: in_numbers(_diff),
-    np.diagonal: in_numbers(_diagonal), np.diag: in_numbers(_diag),
+    np.diagonal: in_numbers(layout.diagonal), np.diag: in_numbers(_diag),
     np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
     np.inner: lambda r, v, a, b: contractions.inner(r, a, b, v),
@@ -380,18 +334,19 @@ RULES: dict[Any, Rule] = {
     np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
     np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
     np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,
-    np.fill_diagonal: writing.fill_diagonal, np.put: writing.put, np.place: rarer.place,
-    np.extract: rarer.extracted, np.compress: rarer.compressed, np.resize: rarer.resized,
-    np.atleast_3d: rarer.with_three_axes, np.partition: rarer.partitioned, np.piecewise: rarer.piecewise,
-    np.apply_along_axis: rarer.along_an_axis,
+    np.fill_diagonal: writing.fill_diagonal, np.put: writing.put, np.place: picking.place,
+    np.extract: picking.extracted, np.compress: picking.compressed, np.resize: picking.resized,
+    np.atleast_3d: picking.with_three_axes, np.partition: picking.partitioned, np.piecewise: picking.piecewise,
+    np.apply_along_axis: picking.along_an_axis,
 }  # fmt: skip
 
 WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, np.put, np.place})
 """Functions that write into their first argument: the rule itself does that, on the traced array and the plain one."""
 
 REDUCTIONS: dict[np.ufunc, Rule] = {
-    np.add: _sum, np.maximum: _extremum("max"), np.minimum: _extremum("min"), np.multiply: _prod,
-    np.logical_and: _holds(True), np.logical_or: _holds(False), np.logaddexp: _log_sum_exp,
+    np.add: _sum, np.maximum: _extremum("max"), np.minimum: _extremum("min"), np.multiply: contractions.multiplied,
+    np.logical_and: partial(contractions.holds, True), np.logical_or: partial(contractions.holds, False),
+    np.logaddexp: contractions.log_sum_exp,
 }  # fmt: skip
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dimensions import BATCH_NAMES, TIME_NAMES, Axis
+from ..core.dimensions import BATCH_NAMES, TIME_NAMES, Axis, Place, Quotient, Size
 from ..core.program import Contract, Equation, Sum, operands
-from ..core.sizes import Place, Quotient, Size
 from . import arithmetic, conditions, terms
 from .sizes import axes_of, key_of, terms_of, told
 from .way import Way

@@ -13,9 +13,8 @@ from ..core.dimensions import Axis, Dimensions
 from ..core.program import Source
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
-from .expressions import of_axis
 from .memory import Buffer, View
-from .sizes import axes_of, froze, is_measured, key_of, named_axis, plain, terms_of, told
+from .sizes import axes_of, froze, is_measured, key_of, named_axis, of_axis, plain, terms_of, told
 from .terms import Terms, added, axes_in, rooted, settled
 from .terms import key as terms_key
 

@@ -1,19 +1,26 @@
-"""Arrays that go through a user's NumPy code and carry what plain arrays would lose there.
+"""Arrays that go through a user's NumPy code and carry what plain arrays would lose there, and how much rounding moves.
 
-`AnalyticArray` is for the complex step: the real parts are the values of the real code, the
-imaginary parts an infinitesimal direction. NumPy's complex functions do most of it; those that
-are not analytic (abs, norm, var, comparisons, conj, ...) are replaced by the analytic function
-that equals them on the real line. There is no derivative of anything in this file.
+`AnalyticArray` is for the complex step: the real parts are the values of the real code, the imaginary parts an
+infinitesimal direction. NumPy's complex functions do most of it; those that are not analytic (abs, norm, var,
+comparisons, conj, ...) are replaced by the analytic function that equals them on the real line. There is no derivative
+of anything in this file.
 
-`noisy` makes classes of arrays in which every inexact operation errs a little more than it must:
-what comes out tells how far rounding alone can move a result (Monte Carlo arithmetic, Parker 1997).
+`noisy` makes classes of arrays in which every inexact operation errs a little more than it must: what comes out tells
+how far rounding alone can move a result (Monte Carlo arithmetic, Parker 1997). Disturbances of a few eps of float64
+vanish in a float32 buffer, and its rounding with them. So for `narrow_noise` values are moved by many roundings of the
+narrow dtype, in equal steps: what is smooth leaves nothing in differences of high order, noise does (Moré and Wild,
+Estimating computational noise, 2011).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from math import comb
 from typing import Any
 
 import numpy as np
+
+from ..core.nesting import Convert, Number, duplicate_array, rebuild
 
 Ufunc = Callable[..., Any]
 
@@ -45,9 +52,7 @@ _EXACT = _words(
 class WatchedArray(np.ndarray):
     """An array whose every result stays in its class, 0-d results included."""
 
-    def __array_ufunc__(
-        self, ufunc: np.ufunc, method: Any, *inputs: Any, out: Any = None, **kwargs: Any
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: Any, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is not None and out[0] is inputs[0] and np.ndim(out[0]) == 0:
             out = None  # `total += x` on what NumPy would have made an immutable scalar
         if np.dtype(kwargs.get("dtype") or bool).kind == "f":
@@ -189,9 +194,7 @@ def disturbed(values: Any, salt: int, amplification: float) -> Any:
     """
     values = np.asarray(values)
     if values.dtype.kind == "c":
-        return disturbed(values.real, salt, amplification) + 1j * disturbed(
-            values.imag, salt, amplification
-        )
+        return disturbed(values.real, salt, amplification) + 1j * disturbed(values.imag, salt, amplification)
     if values.dtype.kind != "f":
         return values
     size = amplification * np.finfo(values.dtype).eps
@@ -245,14 +248,9 @@ def _logaddexp(a: Any, b: Any) -> Any:
 
 
 def _variance(
-    x: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: float = 0,
-    keepdims: Any = False,
+    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = False,
     correction: Any = None,
-) -> Any:
+) -> Any:  # fmt: skip
     centred = x - x.mean(axis=axis, keepdims=True)
     total = (centred * centred).sum(axis=axis, keepdims=keepdims not in (False, np._NoValue))
     return total / (x.size / max(total.size, 1) - (ddof if correction is None else correction))
@@ -317,3 +315,85 @@ _REPLACED_FUNCTIONS: dict[Any, Ufunc] = {
     np.isreal: lambda x: np.ones(np.shape(x), dtype=bool),
     np.real_if_close: lambda x, tol=100: x,
 }
+
+
+POINTS = (-2, -1, 1, 2)
+SINGLE = float(np.finfo(np.float32).eps)
+HALF = float(np.finfo(np.float16).eps)
+STEPS = {SINGLE: 2.0**-20, HALF: 2.0**-8}  # several roundings, and small enough that powers of it are nothing
+ORDERS = (3, 4)
+PLAIN = 16.0  # noise above that many roundings of the wide dtype is of a narrow one
+
+
+def noise(runs: np.ndarray) -> np.ndarray:
+    """Take values at equally spaced points, along the first axis; return the standard deviation of their noise."""
+    found = np.full(runs.shape[1:], np.inf)
+    for order in ORDERS:
+        differences = np.abs(np.diff(runs, n=order, axis=0)).max(axis=0)
+        found = np.minimum(found, differences / comb(2 * order, order) ** 0.5)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def moved(state: Any, step: float, rng: np.random.Generator, first: Convert = duplicate_array) -> Iterator[Any]:
+    """Copies of a state whose real numbers are moved by multiples of a relative step, integers and labels as they are.
+
+    The multiples are `POINTS`, the direction is one; `first` copies an array.
+    """
+    seed = int(rng.integers(2**63))
+    for point in POINTS:
+        yield rebuild(state, _Shift(point * step, np.random.default_rng(seed), first))
+
+
+@dataclass
+class _Shift:
+    """Copies an array and moves it along the next direction."""
+
+    step: float
+    directions: np.random.Generator
+    first: Convert
+
+    def __call__(self, array: np.ndarray) -> Any:
+        values = np.asarray(array)
+        speed = self.directions.uniform(-1.0, 1.0, values.shape)
+        copied = self.first(array)
+        if values.dtype.kind != "f" or np.all(values == np.rint(values)):
+            return copied
+        copied *= 1 + self.step * speed
+        return float(copied) if type(array) is Number else copied
+
+
+def narrow_noise(
+    function: Callable[[Any], np.ndarray | None], state: Any, value: np.ndarray, plain: np.ndarray,
+    rng: np.random.Generator, dtype_eps: float = SINGLE, first: Convert = duplicate_array,
+) -> np.ndarray:  # fmt: skip
+    """Return how noisy a function's values are if that is more than plain rounding explains, else zeros.
+
+    Parameters
+    ----------
+    function
+        Takes a state, which it may change; returns an array, or None where it does not run.
+    state, value
+        A state, and the function's value there.
+    plain
+        What one rounding of every operation, in the dtypes of their results, does to the value.
+    rng
+        Draws the directions in which the state is moved.
+    dtype_eps
+        Of the narrow dtype that is looked for.
+    first
+        Copies an array of the state.
+    """
+    floor = PLAIN * np.maximum(plain, float(np.finfo(float).eps) * np.abs(value))
+    nothing = np.zeros(np.shape(value))
+    sizes: list[np.ndarray] = []
+    for _ in range(3):
+        runs = [function(other) for other in moved(state, STEPS[dtype_eps], rng, first)]
+        if any(run is None or np.shape(run) != np.shape(value) for run in runs):
+            return nothing
+        rows = [*runs[:2], value, *runs[2:]]
+        sizes.append(noise(np.array(rows, dtype=np.float64)))
+        quiet = [not np.any(size > floor) for size in sizes]
+        if (quiet[-1] and np.ndim(value)) or quiet.count(True) == 2:
+            return nothing
+    second, largest = np.sort(sizes, axis=0)[-2:]  # a kink is crossed in one direction or the other, noise is in all
+    return np.where(second > floor, largest, 0.0)

@@ -5,22 +5,22 @@ A trial is what was found at drawn states, and the facts that all draws give tog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import naming
+from einbackprop.checking.analytic import HALF, SINGLE, narrow_noise
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, number, rounded, salts
 from einbackprop.checking.comparing import ENTRIES, Outcome, Returned, compare
-from einbackprop.checking.draws import Draw, Drawing, depends
+from einbackprop.checking.draws import Draw, Drawing, Function, value
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
-from einbackprop.checking.records import Finding, Gradient
-from einbackprop.checking.roughness import HALF, SINGLE, mentions_half, narrow_noise
-from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Facts, conclude
+from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Facts, Finding, Gradient, conclude
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.core.progress import doing
 from einbackprop.errors import ScriptError
@@ -258,6 +258,8 @@ def _is_numeric(leaf: Any) -> bool:
 History = list[tuple[Draw, Outcome]]
 SLIGHT = 1e-3  # relative to the largest entry: differences that a guard in the loss may explain
 TINY = 1e-6
+_HALVES = frozenset(("float16", "half", "e", "f2", "<f2", "=f2"))
+ROUNDINGS = 64.0  # a change of the loss by fewer is none
 
 
 @dataclass(frozen=True)
@@ -338,3 +340,44 @@ def facts_of(user: User, target: Target, history: History, empty: str = "") -> F
         random=user.random, unsettled=user.unsettled,
         empty=empty if agrees and agrees.yours == agrees.expected == 0 else "",
     )  # fmt: skip
+
+
+def depends(loss: Function, state: Any, path: Path, others: Sequence[Path]) -> bool:
+    """Whether the loss changes with one array of the state; True where it cannot be told.
+
+    The others are moved first: at zeros no layer depends on the one before it.
+    """
+    rng = np.random.default_rng(0)
+    base = Drawing.copied(state)
+    for other in others:
+        move(get(base, other), rng)
+    moved = Drawing.copied(base)
+    move(get(moved, path), rng)
+    change = value(loss, moved) - value(loss, base)
+    if not np.isfinite(change) or change == 0:
+        return change != 0
+    try:  # a bias in front of a batch norm changes the loss by rounding alone
+        rounding = Reference(loss, base, (path,), rng).rounding
+    except ScriptError:
+        return True
+    return abs(change) > ROUNDINGS * rounding
+
+
+def move(array: Any, rng: np.random.Generator) -> None:
+    """Add something to each entry, as large as the array's entries are."""
+    array += (np.abs(array).max(initial=0.0) or 1.0) * rng.uniform(0.1, 0.5, array.shape)
+
+
+def mentions_half(functions: Iterable[FunctionType]) -> bool:
+    """Whether the code of functions has a name of float16 in it."""
+    return any(not _HALVES.isdisjoint(_names_in(function.__code__)) for function in functions)
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """The names and texts in some code, and in the code inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _names_in(constant)

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
-from einbackprop.checking.roughness import SINGLE, narrow_noise
+from einbackprop.checking.analytic import SINGLE, AnalyticArray, RoundedArray, bare, disturbed, narrow_noise, noisy
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError

@@ -25,8 +25,7 @@ from .answers import History, Trial, User, compare_all, facts_of
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, targets_of, with_arrays
-from .records import Finding
-from .verdicts import Facts, conclude
+from .verdicts import Facts, Finding, conclude
 
 
 class Unclipped(Runner):

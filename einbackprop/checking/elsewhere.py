@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ..core import interpretation, progress
 from ..core.nesting import Path, get, leaves, rebuild, root
 from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..core.visible import listed
 from ..errors import ScriptError
-from ..notation.steps import listed
 from .answers import Trial, User, tried_once
-from .drawing import Role, draw, parameter_role, range_role, role
+from .draws import Role, draw, parameter_role, range_role, role
 from .problems import Problem, with_arrays
 
 Array = NDArray[Any]

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.failures import explained
 from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
 from einbackprop.checking import naming
 from einbackprop.checking.layers import Backward, Layer, Taken, Traced, layer_problem
-from einbackprop.checking.problems import Problem, at_targets, called
-from einbackprop.core.choices import Choice, parameters, position_of
-from einbackprop.core.nesting import Path, get
+from einbackprop.checking.problems import Problem, at_targets, called, place_of, with_arrays
+from einbackprop.core.nesting import Choice, Path, get, parameters, position_of
 from einbackprop.core.visible import shown
-from einbackprop.errors import OptionError, ScriptError
+from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError
 from einbackprop.world import Runner, World
 
 Place = int | str
@@ -287,3 +287,16 @@ def _give(name: str, known: Sequence[str], cotangents: Sequence[str], caches: Se
 
 def _cotangent(path: Path) -> Give:
     return lambda state, result, key: get(state[key], path)
+
+
+def with_letters(problem: Problem, error: CodeError) -> CodeError:
+    """An error of the user's code, said in letters where it is about shapes: the code is read up to where it stops."""
+    if error.place is None or not isinstance(error.__cause__, ValueError) or problem.pair is None:
+        return error
+    try:
+        problem.pair(with_arrays(problem))
+    except EinbackpropError as stop:
+        letters = explained(stop)
+        if letters and place_of(stop.__cause__ or stop) == error.place:
+            return CodeError(error.what, error.place, f"{letters}.")
+    return error

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, record, record_pair
-from einbackprop.checking.drawing import role
+from einbackprop.checking.draws import role
 from einbackprop.checking.matching import Where, collected, places_of
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
 from einbackprop.core.nesting import Number, Path, duplicate, get, label, leaves

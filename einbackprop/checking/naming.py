@@ -14,9 +14,8 @@ from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from einbackprop.core.choices import parameters
-from einbackprop.core.nesting import Attribute, Path
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.nesting import Attribute, Path, parameters
+from einbackprop.core.source import parse_python
 
 Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]

@@ -15,25 +15,20 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking import answers, comparing, functions, mismatches
+from einbackprop.checking import answers, comparing, functions
 from einbackprop.checking.answers import History, Trial
 from einbackprop.checking.deciding import Decision, decide
-from einbackprop.checking.drawing import WORDS
-from einbackprop.checking.draws import Drawing
+from einbackprop.checking.draws import WORDS, Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
-from einbackprop.checking.records import Finding, Gradient, Line
 from einbackprop.checking.reports import Report
-from einbackprop.checking.verdicts import Added
+from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
-from einbackprop.core.choices import Choice
-from einbackprop.core.faults import InternalFault, collecting, contained
-from einbackprop.core.nesting import Path, duplicate, get
+from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
-from einbackprop.core.progress import Progress, doing, limited
-from einbackprop.derivation.accumulation import vjp
-from einbackprop.derivation.gradients import as_loss
+from einbackprop.core.progress import InternalFault, Progress, collecting, contained, doing, limited
+from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.guards import guards
@@ -173,7 +168,7 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Repo
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:
-    return contained("the reason", partial(mismatches.with_letters, problem, error), error)
+    return contained("the reason", partial(functions.with_letters, problem, error), error)
 
 
 def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: int) -> list[Finding]:
@@ -209,12 +204,7 @@ def _additions(
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
     case = partial(_case, problem, trial, program, read, states, parameters, seed)
-    work = partial(_diagnosed, case, seed)
-    return read, other, contained("the search for mistakes", work, Diagnosis())
-
-
-def _diagnosed(case: Callable[[], Case], seed: int) -> Diagnosis:
-    return diagnose(case(), seed)
+    return read, other, contained("the search for mistakes", lambda: diagnose(case(), seed), Diagnosis())
 
 
 def _case(
@@ -330,8 +320,7 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
         derived = vjp(forward, [places[target.path]])
     except (TraceError, DerivationError):  # what cannot be derived there says nothing
         return False
-    arrays = [np.asarray(get(states[0], problem.place(declared))) for declared in derived.inputs]
-    expected = np.asarray(interpretation.run(derived, arrays)[0]).reshape(target.shape)
+    expected = np.asarray(interpretation.run(derived, arrays_at(problem, derived, states[0]))[0]).reshape(target.shape)
     yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
     off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
     return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))

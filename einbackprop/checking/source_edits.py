@@ -21,8 +21,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from einbackprop.checking.records import Finding
-from einbackprop.core import files, syntax
+from einbackprop.checking.verdicts import Finding
+from einbackprop.core import files
+from einbackprop.core.source import parse_python
 from einbackprop.core.visible import visible
 
 OPERATORS: dict[type[ast.AST], str] = {
@@ -96,7 +97,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     """
     source = Text(text)
     try:
-        tree, wanted = syntax.parse_python(text), _statements(write)
+        tree, wanted = parse_python(text), _statements(write)
     except (SyntaxError, ValueError):
         return None
     found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
@@ -118,7 +119,7 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
 
 def _statements(write: str) -> list[ast.stmt]:
     body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
-    return syntax.parse_python(body).body
+    return parse_python(body).body
 
 
 def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
@@ -130,7 +131,7 @@ def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
 def _says(text: str, number: int, wanted: ast.stmt) -> bool:
     """Whether the statement of a text, by its number in a walk, is the wanted one, and there are as many as before."""
     try:
-        found = [node for node in ast.walk(syntax.parse_python(text)) if isinstance(node, ast.stmt)]
+        found = [node for node in ast.walk(parse_python(text)) if isinstance(node, ast.stmt)]
     except (SyntaxError, ValueError):
         return False
     return number < len(found) and _plain(found[number]) == _plain(wanted)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core.program import Dimension
 from ..core.visible import visible
 from ..notation.display import painted
-from .records import Finding, Gradient, Line, Verdict
+from .verdicts import Finding, Gradient, Line, Verdict
 
 WIDTH = 100
 COLOURS = {"wrong": "31;1", "right": "32", "proved": "32", "kink": "33", "undecided": "33", "!": "31;1", "+": "32"}

@@ -246,3 +246,9 @@ def update(equation: Update, values: Values, sizes: Mapping[str, int]) -> Array:
     except ValueError as error:
         raise ShapeError(f"what is written into {equation.out.name} does not fit: {error}") from error
     return result
+
+
+def has_nan(array: NDArray[Any]) -> bool:
+    """Whether some entry is nan. (A sum is nan where an entry is, and rarely else.)"""
+    with np.errstate(all="ignore"):
+        return bool(np.isnan(np.sum(array)) and np.isnan(array).any())

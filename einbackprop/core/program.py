@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .sizes import Place, Size
+from .dimensions import Place, Size
 
 Number = Fraction | float | complex
 """A Fraction wherever the number is finite and real, so that sums of factors are exact."""
@@ -389,11 +389,3 @@ def picks(brackets: tuple[Bracket, ...]) -> Iterator[Ref]:
         for side in (bracket.left, bracket.right):
             if side.pick is not None:
                 yield side.pick
-
-
-def equation_letters(equation: Equation) -> str:
-    """Every letter of an equation, once: those of the result first."""
-    letters = equation.out.indices + "".join(ref.indices for ref in operands(equation))
-    if isinstance(equation, Contract | Update):
-        letters += "".join(bracket.letters for bracket in equation.brackets)
-    return "".join(dict.fromkeys(letters))

@@ -16,23 +16,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice, permutations, product
 from typing import TypeGuard
 
-from .letters import letters_of, rename_letters
+from .letters import letters_of, rebuilt_bracket, rename_letters, with_operands
 from .program import (
     ONE,
-    Bracket,
     Contract,
     Equation,
-    Extremum,
     Factor,
     Map,
     Opaque,
-    Position,
     Program,
     Ref,
     Sum,
@@ -250,7 +247,7 @@ class Rewriting:
         """Read the first of equal values."""
         if not any(ref.name in self.same for ref in operands(equation)):
             return equation
-        return with_refs(equation, lambda ref: Ref(self.same.get(ref.name, ref.name), ref.indices))
+        return with_operands(equation, lambda ref: Ref(self.same.get(ref.name, ref.name), ref.indices))
 
     def read_views(self, equation: Equation) -> Equation:
         """Read what the equation's operands are views of."""
@@ -263,11 +260,11 @@ class Rewriting:
             case Map():
                 return self.power_of_root(replace(equation, operands=tuple(map(self.plain, equation.operands))))
             case Update(_, base):  # the axes of the result stand as those of the base
-                return with_refs(equation, lambda ref: ref if ref == base else self.plain(ref))
+                return with_operands(equation, lambda ref: ref if ref == base else self.plain(ref))
             case Opaque():
                 return equation
             case _:
-                return with_refs(equation, self.plain)
+                return with_operands(equation, self.plain)
 
     def contract_of_views(self, equation: Contract) -> Contract:
         """A Contract that reads what its operands are views of; a letter that is left in none of them is counted."""
@@ -277,7 +274,7 @@ class Rewriting:
         for operand in equation.operands:
             factor, ref = self.through(factor, operand)
             refs += [] if ref is None else [ref]
-        brackets = tuple(with_picks(bracket, self.plain) for bracket in equation.brackets)
+        brackets = tuple(rebuilt_bracket(bracket, self.plain) for bracket in equation.brackets)
         rewritten = replace(equation, operands=tuple(refs), brackets=brackets)
         lost = letters_read(equation) - letters_read(rewritten) - set(equation.out.indices)
         for letter in sorted(lost):
@@ -366,34 +363,6 @@ def plus(a: Factor, b: Factor) -> Factor:
     if isinstance(a.number, Fraction) and isinstance(b.number, Fraction):
         return Factor(a.number + b.number, a.sizes)
     return Factor(exact(complex(a.number) + complex(b.number)), a.sizes)
-
-
-def with_refs(equation: Equation, change: Callable[[Ref], Ref]) -> Equation:
-    """The equation with each value that it reads replaced."""
-    match equation:
-        case Contract(_, refs, brackets):
-            picked = tuple(with_picks(bracket, change) for bracket in brackets)
-            return replace(equation, operands=tuple(map(change, refs)), brackets=picked)
-        case Sum(_, terms):
-            return replace(equation, terms=tuple((factor, ref and change(ref)) for factor, ref in terms))
-        case Map(_, _, refs) | Opaque(_, refs):
-            return replace(equation, operands=tuple(map(change, refs)))
-        case Extremum(_, operand):
-            return replace(equation, operand=change(operand))
-        case Update(_, base, value, brackets, mask):
-            picked = tuple(with_picks(bracket, change) for bracket in brackets)
-            return replace(
-                equation, base=change(base), value=change(value), brackets=picked, mask=mask and change(mask)
-            )
-
-
-def with_picks(bracket: Bracket, change: Callable[[Ref], Ref]) -> Bracket:
-    """The bracket with the arrays that it picks by replaced."""
-
-    def side(position: Position) -> Position:
-        return replace(position, pick=position.pick and change(position.pick))
-
-    return replace(bracket, left=side(bracket.left), right=side(bracket.right))
 
 
 def letters_read(equation: Contract) -> set[str]:

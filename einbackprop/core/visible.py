@@ -4,6 +4,7 @@ Names, keys, file names, messages and code come from the user, or from a file th
 characters would drive a terminal, and their bidirectional ones show a line in another order than it runs in.
 """
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -65,3 +66,8 @@ def shown(value: Any) -> str:
     except Exception:  # the user's code
         told = ""
     return shortened(visible(str(told))) if told else f"<{visible(type(value).__name__)}>"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``n``, ``n and m``, ``n, m and d``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

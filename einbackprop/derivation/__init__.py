@@ -1,4 +1,8 @@
-"""The differential of each kind of equation, reverse accumulation, and the gradient of a loss."""
+"""The differential of each kind of equation, reverse accumulation, and the gradient of a loss.
+
+A program goes in, a program of the same kinds comes out: `differential` has the terms of each equation, `accumulation`
+adds up their transposes from the last line to the first, `gradients` derives a Python function and nests the result.
+"""
 
 from .accumulation import value_and_vjp, vjp
 

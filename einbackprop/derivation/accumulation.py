@@ -22,9 +22,8 @@ import numpy as np
 
 from ..core.program import ONE, Contract, Factor, Input, Map, Program, Ref, Sum, operands
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
-from ..core.workspace import Workspace, is_complex
 from ..errors import DerivationError
-from .differential import Term, differential, flows
+from .differential import Term, Workspace, differential, flows, is_complex
 
 
 def vjp_of_contract(equation: Contract, slot: int, cotangent: str, name: str) -> Contract:
@@ -273,3 +272,13 @@ class Reverse(Derivation):
 def is_number(declared: Input) -> bool:
     """Whether an input holds real or complex numbers (object arrays hold exact ones)."""
     return np.dtype(declared.dtype).kind in "fcO"
+
+
+def as_loss(forward: Program) -> Program:
+    """The program, if it has one scalar output."""
+    if len(forward.outputs) != 1 or forward.outputs[0].indices:
+        shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
+        raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
+    if any(forward.output_units):
+        forward = replace(forward, output_units=())  # a loss of shape (1, 1) is one number too
+    return forward

@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..capture import tracer, verification
+from ..capture import tracer
 from ..core import interpretation, nesting
-from ..core.choices import Choice, positions_of
+from ..core.interpretation import has_nan
+from ..core.letters import combinations
+from ..core.nesting import Choice, positions_of
 from ..core.program import Contract, Equation, Factor, Map, Program, Ref
 from ..errors import DerivationError
-from .accumulation import vjp
+from .accumulation import as_loss, vjp
 
 WORK = 2_000_000  # combinations of letters that are run over to see whether a gradient is nan
 SELECTING = frozenset({"where", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
@@ -38,7 +39,7 @@ def without_nan_here(program: Program, forward: Program, arrays: Sequence[Any]) 
     The factors that are not finite here count as 0 wherever they are not.
     """
     steep = any(isinstance(e, Map) and e.function in SINGULAR for e in program.equations)
-    if not steep or sum(verification.combinations(e, program.sizes) for e in program.equations) > WORK:
+    if not steep or sum(combinations(e, program.sizes) for e in program.equations) > WORK:
         return program
     with np.errstate(all="ignore"):
         values, _ = interpretation.evaluate(program, arrays)
@@ -77,12 +78,6 @@ def without_infinite_factors(program: Program, among: Container[str] | None = No
         equations.append(equation)
         letters[equation.out.name] = equation.out.indices
     return replace(program, equations=tuple(equations))
-
-
-def has_nan(array: NDArray[Any]) -> bool:
-    """Whether some entry is nan. (A sum is nan where an entry is, and rarely else.)"""
-    with np.errstate(all="ignore"):
-        return bool(np.isnan(np.sum(array)) and np.isnan(array).any())
 
 
 def where_nan(found: Any, finite: Any) -> Any:
@@ -176,16 +171,6 @@ def with_arrays(arguments: tuple[Any, ...], wrt: Wrt) -> tuple[Any, ...]:
 def forward_of(loss: Callable[..., Any], arguments: Sequence[Any]) -> Program:
     """The loss as a program with one scalar output."""
     return as_loss(tracer.trace(loss, *arguments))
-
-
-def as_loss(forward: Program) -> Program:
-    """The program, if it has one scalar output."""
-    if len(forward.outputs) != 1 or forward.outputs[0].indices:
-        shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
-        raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")
-    if any(forward.output_units):
-        forward = replace(forward, output_units=())  # a loss of shape (1, 1) is one number too
-    return forward
 
 
 def names_of(program: Program, wrt: Wrt) -> list[str]:

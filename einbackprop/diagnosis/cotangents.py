@@ -16,7 +16,7 @@ import numpy as np
 from einbackprop.capture.tracer import Trace
 from einbackprop.core import elementwise, interpretation, simplification
 from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, Opaque, Program, Ref, operands
-from einbackprop.core.spelling import CALL, INNER, Spelling
+from einbackprop.core.source import CALL, INNER, Spelling
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.diagnosis.evaluation import (
     Array,
@@ -30,8 +30,8 @@ from einbackprop.diagnosis.evaluation import (
     tail,
 )
 from einbackprop.errors import DerivationError, EinbackpropError
-from einbackprop.notation import factors, markup
-from einbackprop.notation.view import View
+from einbackprop.notation import markup
+from einbackprop.notation.view import View, factor_markup
 
 LONGEST = 40
 """Signs of an expression that stands for a value without a name."""
@@ -123,7 +123,7 @@ class Cotangents:
             return None
         known, number, axes = found
         factor = simple_factor(number, self._sizes)
-        amount = markup.text(factors.factor_markup(factor, self._view, alone=True))
+        amount = markup.text(factor_markup(factor, self._view, alone=True))
         return Meaning(known.kind, known.of, float(factor.value(self._sizes).real), axes, amount, known.value)
 
     @cached_property
@@ -204,7 +204,7 @@ class _Derivation:
     def __init__(self, program: Program, names: Mapping[str, Names], arrays: Sequence[Any]) -> None:
         equations = simplification.needed(program.equations, [program.outputs[0].name])
         unread = [e.out for e in equations if isinstance(e, Opaque)]
-        self.loss = gradients.as_loss(replace(
+        self.loss = accumulation.as_loss(replace(
             program, inputs=(*program.inputs, *(Input(out, str(program.constants[out.name].dtype)) for out in unread)),
             equations=tuple(e for e in equations if not isinstance(e, Opaque)), outputs=program.outputs[:1],
             output_units=program.output_units[:1], structure=0,
@@ -234,7 +234,7 @@ class _Derivation:
         """All that is known of the loss."""
         derived = accumulation.vjp_of_all(self.loss, self.primals)
         made = evaluate(derived, self.arrays)
-        if any(ref.name in made.values and gradients.has_nan(made.values[ref.name]) for ref in derived.outputs):
+        if any(ref.name in made.values and interpretation.has_nan(made.values[ref.name]) for ref in derived.outputs):
             derived = gradients.without_nan_here(derived, self.loss, self.arrays)
             made = evaluate(derived, self.arrays)
         forward = evaluate(self.loss, self.arrays)

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.statements import edited, statements_of, statements_of_text
 from einbackprop.checking.answers import User
-from einbackprop.checking.records import Finding, Line
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
-from einbackprop.core import faults, progress
+from einbackprop.checking.verdicts import Finding, Line
+from einbackprop.core import progress
 from einbackprop.core.nesting import get
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.source import edited, parse_python, statements_of, statements_of_text
+from einbackprop.core.visible import listed
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
@@ -30,7 +30,6 @@ from einbackprop.diagnosis.localization import Localization, Suspect, needed_of,
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.versions import Version
 from einbackprop.errors import ScriptError
-from einbackprop.notation.steps import listed
 from einbackprop.world import Raised
 
 STATES = 3
@@ -267,7 +266,7 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
             writes.setdefault(item.file, []).append((item.line, item.write))
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
     with version.of_texts(texts).running(), edited(texts):
-        after = faults.contained("the formulas of the lines as they are to be written", case.read, {})
+        after = progress.contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
         place = item.file or "", item.line or 0

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.checking.naming import gradient_of
-from einbackprop.core import progress, syntax
+from einbackprop.core import progress
 from einbackprop.core.elementwise import is_boolean, numeric
 from einbackprop.core.interpretation import compute, input_sizes, squeeze
 from einbackprop.core.program import Contract, Equation, Factor, Map, Opaque, Program, Ref, Sum, operands
+from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 
 Array = NDArray[Any]
@@ -293,7 +294,7 @@ def tail(name: str) -> str:
 def last_part(name: str) -> tuple[str, bool]:
     """The last name in an expression, and whether it is an attribute or a key; all of it where there is none."""
     try:
-        node: ast.AST = syntax.parse_python(name, mode="eval").body
+        node: ast.AST = parse_python(name, mode="eval").body
     except (SyntaxError, UnicodeEncodeError):  # a key may be any text
         return name, False
     while isinstance(node, ast.Subscript):

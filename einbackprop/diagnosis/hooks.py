@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from einbackprop.capture.instrumentation import MARK
-from einbackprop.capture.recompilation import imports_of
+from einbackprop.capture.observation import imports_of
 from einbackprop.world.ownership import is_users_module
 
 LIBRARY = frozenset(dir(builtins))

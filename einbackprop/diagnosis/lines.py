@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from einbackprop.capture.bindings import Access, Binding
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking.records import Line
+from einbackprop.checking.verdicts import Line
 from einbackprop.core.program import Dimension
 from einbackprop.diagnosis.cotangents import Cotangents, arranged
 from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail

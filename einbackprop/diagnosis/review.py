@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.conditions import Condition, assumed
-from einbackprop.capture.statements import statements_of
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking.records import Finding, Grade, Line
+from einbackprop.checking.verdicts import Finding, Grade, Line
 from einbackprop.core import progress, simplification
-from einbackprop.core.faults import contained
 from einbackprop.core.nesting import Path, get
 from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source
+from einbackprop.core.progress import contained
+from einbackprop.core.source import statements_of
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
@@ -30,8 +30,7 @@ from einbackprop.diagnosis.guards import guards, sentence, without
 from einbackprop.diagnosis.lines import Lines, lines_of_backward
 from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
 from einbackprop.errors import DerivationError, EinbackpropError, UndecidedError
-from einbackprop.proof.correspondence import Comparison, Sums
-from einbackprop.proof.proving import Prover
+from einbackprop.proof.proving import Comparison, Prover, Sums
 
 PATIENCE = (1000, 6000)  # terms and steps of a proof: about half a second
 MOST_RUNS = 16

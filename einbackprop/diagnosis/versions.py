@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
-from einbackprop.capture.recompilation import (
+from einbackprop.capture.observation import (
     REWRITTEN,
     by_place,
     compiled,
@@ -24,7 +24,7 @@ from einbackprop.capture.recompilation import (
     nested,
     place_of,
 )
-from einbackprop.capture.statements import statements_of, statements_of_text
+from einbackprop.core.source import statements_of, statements_of_text
 from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
 from einbackprop.world import World
 from einbackprop.world.ownership import is_users

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.letters import free_name
 from ..core.visible import escape_of, shown, visible
-from ..core.workspace import free_name
 from ..errors import NotationError
 from ..notation.console import plain, spelled
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
-from ..notation import factors, numerals
+from ..notation import view
 from .indexing import Scatter, Term, equated, gather, scatter
 from .scope import Dtype, Scope
 
@@ -54,12 +54,12 @@ def scaled(expression: str, factor: Factor, scope: Scope) -> str:
 def size_power(letter: str, power: int | Fraction, scope: Scope) -> str:
     """A positive power of a size."""
     size = scope.size(letter)
-    return size if power == 1 else f"{size}**{numerals.code(Fraction(power))}"
+    return size if power == 1 else f"{size}**{view.code(Fraction(power))}"
 
 
 def number_code(number: Number) -> str:
     """A number as an expression that binds tightly."""
-    code = numerals.code(number)
+    code = view.code(number)
     return f"({code})" if code.startswith("-") else code
 
 
@@ -75,7 +75,7 @@ def write_contract(equation: Contract, scope: Scope) -> None:
         terms.append(pattern(bracket, kind, names, scope))
     letters = way.letters if way else out
     if not terms and way is None:
-        filled = f"np.full({scope.shape(out)}, {numerals.code(equation.factor.number)})"
+        filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)})"
         deliver(equation, scaled(filled, Factor(Fraction(1), equation.factor.sizes), scope), way, scope)
         return
     present = {i for _, run in terms for i in run}
@@ -188,13 +188,13 @@ def total(equation: Sum, scope: Scope) -> str:
     parts: list[str] = []
     if not refs:
         first, *others = equation.terms or [(Factor(Fraction(0)), None)]
-        filled = f"np.full({scope.shape(letters)}, {numerals.code(first[0].number)})"
+        filled = f"np.full({scope.shape(letters)}, {view.code(first[0].number)})"
         parts.append(" + " + scaled(filled, Factor(Fraction(1), first[0].sizes), scope))
         pairs = list(others)
     else:
         pairs = list(equation.terms)
     for factor, ref in pairs:
-        negative = factors.is_negative(factor)
+        negative = view.is_negative(factor)
         size = -factor if negative else factor
         term = scaled(next(spread), size, scope) if ref is not None else number_term(size, scope)
         parts.append((" - " if negative else " + ") + term)
@@ -205,7 +205,7 @@ def total(equation: Sum, scope: Scope) -> str:
 def number_term(factor: Factor, scope: Scope) -> str:
     """A factor on its own. One over a size of 0 is inf, which Python's own division would refuse."""
     under = [size_power(i, -p, scope) for i, p in factor.sizes if p < 0]
-    number = numerals.code(factor.number)
+    number = view.code(factor.number)
     over = " * ".join([number, *(size_power(i, p, scope) for i, p in factor.sizes if p > 0)])
     return f"np.divide({over}, {' * '.join(under)})" if under else over
 

@@ -19,7 +19,7 @@ from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
 from ..core.visible import shown
 from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
-from ..notation.numerals import code
+from ..notation.view import code
 from . import statements, unpacking
 from .literals import RESERVED, Identifiers, comment, literal
 from .scope import Scope, swapped_widths, value_dtypes

@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
-from einbackprop.core import syntax, visible
+from einbackprop.core import visible
+from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
@@ -71,7 +72,7 @@ def functions_of(layer: Layer) -> list[Callable[..., Any]]:
 def code_of(function: Callable[..., Any]) -> str:
     """The source of a function without its decorators and its docstring."""
     lines = inspect.getsource(inspect.unwrap(function)).splitlines()
-    (definition,) = syntax.parse_python("\n".join(lines)).body
+    (definition,) = parse_python("\n".join(lines)).body
     assert isinstance(definition, ast.FunctionDef)
     docstring = definition.body[0]
     return "\n".join(lines[definition.lineno - 1 : docstring.lineno - 1] + lines[docstring.end_lineno :])

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from ..core.visible import json_escape, visible
@@ -94,9 +94,16 @@ def say(text: str, *, end: str = "\n", escape: Callable[[str], str] | None = Non
     """
     if sys.stdout is None:
         raise OptionError("standard output cannot be written to: it is closed")
-    try:
+    with writing():
         sys.stdout.write(spelled(text + end, sys.stdout.encoding, escape))
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Something is written to standard output. Raises OptionError where that cannot be."""
+    try:
+        yield
     except BrokenPipeError:
         abandon(sys.stdout)
     except (OSError, ValueError) as error:  # ValueError: it was closed
@@ -118,15 +125,9 @@ def say_exactly(text: str, data: bytes) -> None:
     if stream is None or sys.stdout.isatty():
         say(visible(text, keep="\n"), end="")
         return
-    try:
+    with writing():
         stream.write(data)
         stream.flush()
-    except BrokenPipeError:
-        abandon(sys.stdout)
-    except (OSError, ValueError) as error:
-        abandon(sys.stdout)
-        why = getattr(error, "strerror", None) or error
-        raise OptionError(f"standard output cannot be written to: {why}") from error
 
 
 def is_unicode() -> bool:

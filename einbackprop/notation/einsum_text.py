@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
 from .arrays import Line, UnwritableError
-from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Power, Quotient, Raised, Root, text
 from .numpy_code import Writer
+from .view import factor_markup
 
 MARK = "  # not to be pasted: "
 

@@ -28,17 +28,19 @@ from ..core.program import (
     operands,
 )
 from ..core.subscripts import parse
+from ..core.visible import listed
 from ..derivation.accumulation import vjp, vjp_of_contract
 from ..emission.writing import inlined
 from ..errors import SubscriptsError
 from ..layers import CATALOGUE
 from ..layers.layer import Layer
-from . import einsum_text, matrix_notation, numerals
+from . import einsum_text, matrix_notation
 from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
-from .steps import ELLIPSIS, derivation, listed
+from .steps import ELLIPSIS, derivation
+from .view import nearest_float
 
 OPERANDS = "ABCDEFGHJKMNPQRSTUVWXY"
 
@@ -325,5 +327,5 @@ def slopes(equation: Equation | None, view: View) -> str:
 
 def power_slope(p: Fraction) -> str:
     """The derivative of a power with its exponent worked out: ``2 * x``, ``3 * x**2``, ``-2 * x**(-3)``."""
-    number, less = (str(q if q.denominator < 10 else numerals.nearest_float(q)) for q in (p, p - 1))
+    number, less = (str(q if q.denominator < 10 else nearest_float(q)) for q in (p, p - 1))
     return f"{number} * x" if less == "1" else f"{number} * x**{less if less.isdigit() else f'({less})'}"

@@ -25,10 +25,9 @@ from ..core.program import (
 )
 from ..core.visible import one_line
 from ..errors import NotationError
-from .factors import factor_markup, is_atomic, is_negative
 from .markup import Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
-from .numerals import nearest_float, short
 from .view import View as View
+from .view import factor_markup, is_atomic, is_negative, nearest_float, short
 
 Level = Literal["whole", "sum", "signed", "product", "power", "atom"]
 LEVELS: tuple[Level, ...] = ("whole", "sum", "signed", "product", "power", "atom")

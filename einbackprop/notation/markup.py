@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ..core.program import Ref
 from ..core.visible import in_html, visible
-from .numerals import VULGAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ Part = str | Letter | Size | Ref | Summation | Reduction | Partial | Words | Rai
 Markup = tuple[Part, ...]
 """A formula. A plain string in it is operators, numbers and spaces, to be shown as it stands."""
 
+VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 Paint = Callable[[str], str]

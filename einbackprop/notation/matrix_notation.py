@@ -13,9 +13,9 @@ from typing import Literal
 
 from ..core.letters import letters_of, summed
 from ..core.program import ONE, Contract, Map, Ref, Sum, operands
-from .factors import factor_markup
 from .index_notation import CUT, PLAIN, View, joined, operand
 from .markup import Markup, Raised, Root, Words, text
+from .view import factor_markup
 
 ORDINALS = ("first", "second", "third", *(f"{n}th" for n in range(4, 65)))
 

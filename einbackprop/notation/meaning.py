@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checking import drawing, naming
+from ..checking import draws, naming
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..core.simplification import needed
 from ..diagnosis.cotangents import Cotangents
@@ -45,7 +45,7 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
     rng = np.random.default_rng(SEED)
     known = [np.asarray(array) for array in arrays]
     fresh = [
-        drawing.draw(array, drawing.range_role(array), rng) if array.dtype.kind == "f" else array for array in known
+        draws.draw(array, draws.range_role(array), rng) if array.dtype.kind == "f" else array for array in known
     ]
     for seed, primal in starts(program):
         started = starting_from(program, seed, primal)

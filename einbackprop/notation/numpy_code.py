@@ -41,8 +41,8 @@ from .arrays import (
     table_of,
     together,
 )
-from .factors import is_negative
-from .numerals import code as number_code
+from .view import code as number_code
+from .view import is_negative
 
 OPERATORS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 RELATIONS = {"=": "==", "≠": "!=", "<": "<", "≤": "<="}

@@ -18,9 +18,10 @@ from itertools import chain
 from ..core.letters import letters_of
 from ..core.program import Bracket, Contract, Factor, Position, Ref
 from ..core.subscripts import fresh_letters
-from .factors import factor_markup
+from ..core.visible import listed
 from .index_notation import View, bracket_markup, joined
 from .markup import Markup, Partial, Summation, text
+from .view import factor_markup
 
 ELLIPSIS = "…"
 SECOND = "nmdpqrstuvwcefgh"
@@ -233,8 +234,3 @@ def collapsible(expression: Expression) -> Iterator[tuple[Delta, str, str]]:
                 if gone.letters in expression.bound:
                     yield bracket, gone.letters, kept.letters
                     break
-
-
-def listed(names: Sequence[str]) -> str:
-    """``n``, ``n and m``, ``n, m and d``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -14,7 +14,8 @@ from ..capture.tracer import Trace, parameter_names, record
 from ..core import nesting, simplification
 from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
-from ..derivation.gradients import as_loss, may_meet_infinity, with_arrays, without_nan
+from ..derivation.accumulation import as_loss
+from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .dtypes import value_dtypes, weak_values
 from .gradients import Gradient, Running, number_dtypes

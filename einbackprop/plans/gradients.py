@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..capture.tracer import record
-from ..core import nesting, shifting
-from ..core.choices import Choice, positions_of
+from ..core import idioms, nesting
+from ..core.interpretation import has_nan
+from ..core.nesting import Choice, positions_of
 from ..core.program import ONE, Contract, Equation, Extremum, Input, Map, Program, Ref, Sum, operands
-from ..derivation.accumulation import value_and_vjp, vjp
+from ..derivation.accumulation import as_loss, value_and_vjp, vjp
 from ..derivation.gradients import (
     Wrt,
-    as_loss,
     forward_of,
-    has_nan,
     names_of,
     nested,
     numbered,
@@ -143,7 +142,7 @@ def differentiated_under_masks(program: Program, derive: Callable[[Program], Pro
     equations: list[Equation] = []
     for equation in program.equations:
         if isinstance(equation, Extremum) and equation.out.name in held:
-            equation = replace(equation, held=shifting.does_nothing(equation.out, identity, program.outputs))
+            equation = replace(equation, held=idioms.does_nothing(equation.out, identity, program.outputs))
         equations.append(told[equation.out.name][0] if equation.out.name in told else equation)
     derived = derive(replace(program, equations=tuple(equations)))
     return replace(derived, equations=tuple(clips.get(e.out.name, e) for e in derived.equations))
@@ -211,7 +210,7 @@ def spread_of(ref: Ref, made: Made) -> Ref:
     equation = made.get(ref.name)
     if isinstance(equation, Contract):
         numbers = {name: e.factor for name, e in made.items() if is_number(e) and isinstance(e, Contract)}
-        bare = shifting.without_numbers(equation, numbers)
+        bare = idioms.without_numbers(equation, numbers)
         if isinstance(bare, Contract) and len(bare.operands) == 1 and not bare.brackets and bare.factor == ONE:
             found = relettered(bare.operands[0], dict(zip(equation.out.indices, ref.indices, strict=True)))
             return found or ref

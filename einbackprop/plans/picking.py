@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from ..core.fusion import Letters, merged
+from ..core.letters import Letters, merged
 from ..core.program import (
     ONE,
     Bracket,

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import opt_einsum
 
-from ..core import fusion, interpretation
+from ..core import interpretation
+from ..core.letters import free_name, fuse
 from ..core.program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
 from ..core.subscripts import Subscripts
-from ..core.workspace import free_name
 from . import algebra, einsum_lowering, picking, stacking
 
 LARGEST = 1 << 20
@@ -24,7 +24,7 @@ def prepared(program: Program, dtypes: Sequence[Any] = (), positions: Collection
         program = replace(program, inputs=inputs)
     program = folded(program)
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    program = picking.with_picks_placed(stacking.stacked(fusion.fuse(program, is_better_together)))
+    program = picking.with_picks_placed(stacking.stacked(fuse(program, is_better_together)))
     return algebra.simplified(picking.without_certain_picks(program, positions))
 
 

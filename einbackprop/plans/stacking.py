@@ -15,9 +15,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.letters import letters_of
+from ..core.letters import free_name, letters_of
 from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
-from ..core.workspace import free_name
 
 FEWEST = 4
 """Products that are worth putting together."""

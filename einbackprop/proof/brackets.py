@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import product
 from math import gcd, lcm
 
-from .canonical import Atom, Head, Index, dimension_of
+from .indices import Atom, Head, Index, dimension_of
 from .polynomials import (
     ONE,
     ONE_ENTRY,

@@ -28,9 +28,9 @@ from ..core.program import (
     operands,
 )
 from ..errors import UndecidedError
-from . import correspondence, functions, summation
+from . import functions, summation
 from .brackets import letter, positive, zero
-from .canonical import DIGEST_SIZE, Head, Index, index
+from .indices import DIGEST_SIZE, Head, Index, index, indices_of
 from .polynomials import (
     ONE,
     Context,
@@ -113,7 +113,7 @@ class Expansion:
     def slots(self, name: str) -> tuple[Index, ...]:
         """The indices of a value's axes, numbered from 0."""
         if name not in self._slots:
-            letters = correspondence.indices_of(self.program, name)
+            letters = indices_of(self.program, name)
             if letters is None:
                 raise UndecidedError(f"there is no value {name}")
             self._slots[name] = tuple(index(self.dimensions[i], k) for k, i in enumerate(letters))

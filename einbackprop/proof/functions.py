@@ -11,8 +11,8 @@ from fractions import Fraction
 
 from ..core import elementwise
 from .brackets import NO_TIES, content, letter, orientation, positive, sign_known, zero
-from .canonical import Atom, Index
 from .identities import call, exp, log, power, sigmoid
+from .indices import Atom, Index
 from .polynomials import (
     ONE,
     Context,

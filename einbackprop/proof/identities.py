@@ -21,7 +21,7 @@ from .brackets import (
     positive,
     sign_known,
 )
-from .canonical import Atom, Exponent, Head
+from .indices import Atom, Exponent, Head
 from .polynomials import (
     ONE,
     Context,

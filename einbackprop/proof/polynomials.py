@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.progress import tick
 from ..errors import UndecidedError
-from .canonical import Atom, Exponent, Head, Index, Row, dimension_of, index, name_indices
+from .indices import Atom, Exponent, Head, Index, Row, dimension_of, index, name_indices
 
 Monomial = frozenset[tuple[Atom, Exponent]]
 Terms = dict[Monomial, Fraction]

@@ -8,21 +8,21 @@ equal first, each in terms of those before it, and then stand as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.interpretation import evaluate
 from ..core.letters import letters_of
-from ..core.program import Opaque, Program, operands
+from ..core.program import Contract, Opaque, Program, operands
 from ..errors import EinbackpropError, UndecidedError
-from .canonical import Index, dimension_of, index
-from .correspondence import EVERY_SIZE, ONE_SIZE, Comparison, Sums, indices_of, number_dimensions, right_side
+from ..notation.index_notation import equation_text
 from .expansion import Expansion
+from .indices import Index, dimension_of, index, indices_of, number_dimensions
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
 
 MOST_OPENED = 24
@@ -42,6 +42,33 @@ DIGITS = 9
 RELATIVE = 1e-6
 NOISE = 1e-9
 """What may remain of a sum that is 0, of numbers of size 1."""
+
+ONE_SIZE = "dimensions that the second formula takes as one have one size"
+EVERY_SIZE = "every size is at least 1"
+Sums = tuple[tuple[Contract, Fraction | int], ...]
+"""Sums of an input that have a known value: ``(Contract(Ref("s", "b"), (Ref("Y", "kb"),)), 1)``: Σ_k Y[k,b] is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was found when two values were compared.
+
+    Attributes
+    ----------
+    verdict : 'proved' or 'undecided'
+        ``proved``: one normal form, so that they are equal for every size and value.
+    assumptions : tuple of str
+        What the proof rests on.
+    reason : str
+        Why there is none.
+    """
+
+    verdict: Literal["proved", "undecided"]
+    assumptions: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.verdict == "proved"
 
 
 class Prover:
@@ -270,6 +297,11 @@ class Prover:
                     yield side, name, *match
                 elif side == 0:
                     alike.append((name, array, axes))
+
+
+def right_side(equation: Contract) -> str:
+    """What stands after the equals sign: ``Σ_k Y[k,b]``."""
+    return equation_text(equation).split(" = ", 1)[1]
 
 
 def arrays_of(both: Both) -> Iterator[NDArray[Any]]:

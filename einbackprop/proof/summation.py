@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from ..errors import UndecidedError
 from .brackets import determined, moved
-from .canonical import Atom, Index, Row, dimension_of, index
+from .indices import Atom, Index, Row, dimension_of, index
 from .polynomials import (
     ONE_ENTRY,
     Context,

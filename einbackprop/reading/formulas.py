@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..capture.bindings import Access
-from ..core.fusion import Letters, set_apart
-from ..core.letters import letters_of, with_operands
+from ..core.letters import Letters, letters_of, set_apart, with_operands
 from ..core.program import ONE, Contract, Equation, Ref, Sum, Update
-from ..core.spelling import CALL, INNER, Spelling
+from ..core.source import CALL, INNER, Spelling
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, right_hand_side
 from ..notation.markup import Markup, text

@@ -14,10 +14,10 @@ from ..capture.bindings import Access, Binding
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, record
 from ..core import nesting
-from ..core.faults import InternalFault, collecting, contained
-from ..core.fusion import Letters, fuse
+from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
-from ..core.spelling import INNER, Spelling
+from ..core.progress import InternalFault, collecting, contained
+from ..core.source import INNER, Spelling
 from ..core.visible import visible
 from ..notation import einsum_text, markup
 from ..notation.index_notation import View

@@ -15,7 +15,7 @@ from ..capture.bindings import Access, Binding
 from ..capture.probes import SUBSCRIPTS
 from ..core.letters import relettered, with_operands
 from ..core.program import Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Sum, Update, operands, picks
-from ..core.spelling import CALL, INNER, Spelling
+from ..core.source import CALL, INNER, Spelling
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from einbackprop.notation.console import complain, is_unicode, say, say_exactly,
 
 if TYPE_CHECKING:
     from einbackprop.checking.reports import Report
-    from einbackprop.core.faults import InternalFault
+    from einbackprop.core.progress import InternalFault
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     """Run a subcommand: its exit code, 2 for what the user can set right, 4 for a mistake of ours."""
-    from einbackprop.core.faults import collecting, contained
+    from einbackprop.core.progress import collecting, contained
 
     def work() -> int:
         try:

@@ -21,7 +21,7 @@ from einbackprop.checking.functions import gradients_in, loss_in, loss_place
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.world import Runner, World

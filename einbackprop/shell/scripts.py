@@ -23,8 +23,9 @@ from einbackprop.checking.elsewhere import told
 from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
-from einbackprop.core import syntax, visible
+from einbackprop.core import visible
 from einbackprop.core.files import opened, reason, replace_file, require_replaceable
+from einbackprop.core.source import parse_python
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
@@ -111,7 +112,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
     with run(script, setup, seed) as names:
         roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
-        forward = gradients.as_loss(_traced(reach, names).program)
+        forward = accumulation.as_loss(_traced(reach, names).program)
         order = list(reach.state)
         chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
         wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
@@ -249,7 +250,7 @@ def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
     code = compiled(setup, "--setup", "exec")
-    used = {node.id for node in ast.walk(syntax.parse_python(setup))
+    used = {node.id for node in ast.walk(parse_python(setup))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
     if len(letters) > len(_SIZES):

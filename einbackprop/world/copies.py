@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..core.progress import tick
-from . import arrays, builtin, calls, classes, library, modules, others
-from .builtin import Namespace, is_dunder, name_refusal
+from . import calls, classes, library, modules, others
+from .calls import Namespace, is_dunder, name_refusal
+from .others import Refused
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
-from .refusals import Refused
 from .snapshots import EMPTY, Snapshot, content_of
 
 STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum))
@@ -93,7 +93,7 @@ class World:
         self.memories: dict[int, Any] = {}  # of arrays of which only a part was copied so far
         self.standing, self.with_subclasses = modules.standing(), False
         self._snapshot = Snapshot()
-        self.builtins = builtin.builtins_of(self, builtins or {})
+        self.builtins = calls.builtins_of(self, builtins or {})
 
     # Use
 
@@ -187,7 +187,7 @@ class World:
         if id(value) in self._made:
             return self._made[id(value)]
         if kind is np.ndarray or (self.array is not None and issubclass(kind, np.ndarray)):
-            return self.keep(value, arrays.copied(self, value))
+            return self.keep(value, others.ndarray(self, value))
         made = self._by_kind(kind, value)
         return made if made is value else self.keep(value, made)
 
@@ -355,7 +355,7 @@ class World:
             self._made[id(names)] = self._made[id(made.names)] = made.names
             for name in filter(is_dunder, list(names)):
                 made.set(name, names[name])
-            if builtin.are_usual(names.get("__builtins__")):
+            if calls.are_usual(names.get("__builtins__")):
                 made.set("__builtins__", self.builtins)
             self._snapshot.add_restore(made.restore)
             self.fill(lambda: self._look_up(made, self._mentioned))

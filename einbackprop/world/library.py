@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import arrays, modules, others, ownership
-from .refusals import Refused
+from . import modules, others, ownership
+from .others import Refused
 from .snapshots import EMPTY, GENERATORS, slots_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def empty(world: World, kind: Any, value: Any) -> Any:
     if issubclass(base, BaseException):
         return base.__new__(kind, *world.inner(value.args))
     if base is np.ndarray:
-        return world.shell(np.asarray(value)).view(kind) if not value.dtype.hasobject else arrays.objects(world, value)
+        return world.shell(np.asarray(value)).view(kind) if not value.dtype.hasobject else others.objects(world, value)
     if base in CONTAINERS:
         made: Any = base.__new__(kind)
         fill = CONTAINERS[base]

@@ -27,8 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..errors import RefusedError
-from .others import Silent
-from .refusals import Refused
+from .others import Refused, Silent
 from .snapshots import GENERATORS
 
 if TYPE_CHECKING:

@@ -1,7 +1,12 @@
-"""Copies of what the standard library and NumPy make, which have an inside of their own."""
+"""Copies of what the standard library and NumPy make, which have an inside of their own.
+
+Arrays are copied in the same layout: what looks at one memory looks at one memory. Where something cannot be copied
+stands a refusal that names it, once the code uses it.
+"""
 
 from __future__ import annotations
 
+import array
 import contextvars
 import copy
 import functools
@@ -12,10 +17,13 @@ import random
 import threading
 import types
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
+from ..core.nesting import duplicate_array
+from ..errors import RefusedError
 from .ownership import is_users_function
 
 if TYPE_CHECKING:
@@ -232,3 +240,144 @@ class Silent(io.TextIOBase):
         """Whether it can be written to."""
         return True
 
+
+if TYPE_CHECKING:
+    from .copies import World
+
+WHOLE = 1 << 26  # bytes: of a larger memory only the part that is looked at is copied
+BUFFERS = (bytearray, array.array)
+
+
+def ndarray(world: World, array: Any) -> Any:
+    """A copy of an array: a view where the array is one."""
+    if array.dtype.hasobject:
+        return objects(world, array)
+    if world.array is not None:
+        return world.array(array)
+    made = viewed(world, array)
+    if not array.flags.writeable:
+        world.fill(lambda: made.setflags(write=False), late=True)
+    return made
+
+
+def viewed(world: World, array: Any) -> Any:
+    """The copy, of memory of its own only where the array has that."""
+    owner, holder = owner_of(array)
+    if array.size == 0 or owner.dtype.hasobject:
+        return duplicate_array(array)
+    if isinstance(holder, BUFFERS):
+        memory, start = np.frombuffer(world.shell(holder), np.uint8), byte_bounds(np.frombuffer(holder, np.uint8))[0]
+    elif owner is array:
+        part = world.memories.get(id(owner))
+        if part is None:
+            return duplicate_array(array)
+        part[...] = bytes_of(owner)
+        memory, start = part, byte_bounds(owner)[0]
+    else:
+        memory, start = memory_of(world, owner, array), byte_bounds(owner)[0]
+    if memory is None:
+        return duplicate_array(array)
+    offset = array.__array_interface__["data"][0] - start
+    return np.ndarray(array.shape, array.dtype, buffer=memory, offset=offset, strides=array.strides)
+
+
+def owner_of(array: Any) -> tuple[Any, Any]:
+    """The array whose memory an array looks at, and what else holds that memory."""
+    while True:
+        base = array.base
+        if isinstance(base, memoryview):
+            base = base.obj
+        if type(base).__name__ == "DummyArray":  # what `as_strided` leaves
+            base = base.base
+        if not isinstance(base, np.ndarray):
+            return array, base
+        array = base
+
+
+def bytes_of(owner: Any) -> Any:
+    """The memory of an array as bytes, in its order; None if there are gaps in it."""
+    flat = np.asarray(owner).ravel(order="K")
+    return flat.view(np.uint8) if np.may_share_memory(flat, owner) else None
+
+
+def memory_of(world: World, owner: Any, array: Any) -> Any:
+    """A copy of the memory of an owner: all of it, or, where that is large, what an array looks at."""
+    content = bytes_of(owner)
+    if content is None:
+        return None
+    if (owner.nbytes <= max(WHOLE, 8 * array.nbytes) and type(owner) is np.ndarray) or world.found(owner) is not None:
+        made = world.shell(owner)
+        if isinstance(made, np.ndarray):
+            return np.asarray(bytes_of(made))
+    try:
+        memory = world.memories.get(id(owner))
+        if memory is None:
+            memory = world.memories[id(owner)] = np.empty(owner.nbytes, np.uint8)  # costs nothing until it is written
+            world.keep_alive(owner)
+    except MemoryError:
+        return None
+    low, high = (end - byte_bounds(owner)[0] for end in byte_bounds(array))
+    memory[low:high] = content[low:high]
+    part, start = memory[low:high], memory[low:high].copy()
+    world.restore_with(lambda: np.copyto(part, start))
+    return memory
+
+
+def objects(world: World, array: Any) -> Any:
+    """A copy of an array of objects, or of records that hold objects."""
+    made = duplicate_array(array)
+    world.fill(lambda: fill_objects(world, array, made))
+    return made
+
+
+def fill_objects(world: World, array: Any, made: Any) -> None:
+    """Give an array copies of its objects."""
+    for name in array.dtype.names or ():
+        if array.dtype[name].hasobject:
+            fill_objects(world, array[name], made[name])
+    if array.dtype == object:
+        for index in np.ndindex(array.shape):
+            made[index] = world.shell(array[index])
+
+
+USES = (
+    "__call__", "__iter__", "__next__", "__len__", "__getitem__", "__setitem__", "__contains__", "__enter__",
+    "__exit__", "__await__", "__aiter__", "__anext__", "__bool__", "__array__", "__index__", "__float__", "__add__",
+    "__radd__", "__mul__", "__rmul__", "__sub__", "__rsub__", "__matmul__", "__rmatmul__",
+    "__truediv__", "__rtruediv__", "__floordiv__", "__rfloordiv__", "__mod__", "__rmod__", "__pow__", "__rpow__",
+    "__neg__", "__abs__", "__lt__", "__le__", "__gt__", "__ge__", "__int__",
+)  # fmt: skip
+
+
+class Refused:
+    """Stands for an object that cannot be copied, and says so when it is used.
+
+    Parameters
+    ----------
+    what, why
+        The kind of the object, and why a run of the code must not have it: parts of one sentence.
+    """
+
+    __slots__ = ("_einbackprop_name", "_einbackprop_what", "_einbackprop_why")
+
+    def __init__(self, what: str, why: str) -> None:
+        self._einbackprop_name, self._einbackprop_what, self._einbackprop_why = "", what, why
+
+    def called(self, name: str) -> None:
+        """Tell how the user calls it; the first name stays."""
+        self._einbackprop_name = self._einbackprop_name or name
+
+    def refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise the refusal."""
+        name = self._einbackprop_name
+        subject = f"{name} is {self._einbackprop_what}" if name else f"the code uses {self._einbackprop_what}"
+        raise RefusedError(f"{subject}: {self._einbackprop_why}")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):  # asked by Python and NumPy of anything
+            raise AttributeError(name)
+        self.refuse()
+
+
+for use in USES:
+    setattr(Refused, use, Refused.refuse)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from einbackprop.core.syntax import parse_python
+from einbackprop.core.source import parse_python
 
 OPERANDS = (ast.Name, ast.Attribute, ast.Subscript)
 PRODUCTS = (ast.Mult, ast.Div, ast.MatMult)

@@ -1,14 +1,46 @@
-"""The statements of the user's source text: where they stand, and their code."""
+"""The user's source text: its syntax tree, its statements with their code and places, and how its expressions spell
+values.
+"""
+
+from __future__ import annotations
 
 import ast
 import contextlib
 import functools
 import linecache
+import threading
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
 
-from ..core.syntax import parse_python
+ONE_AT_A_TIME = threading.RLock()
+
+
+@overload
+def parse_python(text: str) -> ast.Module: ...
+
+
+@overload
+def parse_python(text: str, mode: Literal["eval"]) -> ast.Expression: ...
+
+
+@overload
+def parse_python(text: str, mode: Literal["exec", "eval"]) -> ast.AST: ...
+
+
+def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> ast.AST:
+    """The syntax tree of some source, as ``ast.parse`` gives it.
+
+    CPython counts the depth of a tree for all threads together: two that parse at once may fail with a SystemError.
+
+    Raises
+    ------
+    SyntaxError
+    """
+    with ONE_AT_A_TIME:
+        return ast.parse(text, mode=mode)
+
 
 OPERATORS = {
     ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.MatMult: "@=", ast.Pow: "**=", ast.FloorDiv: "//=",
@@ -140,3 +172,48 @@ def statements_of(file: str) -> Statements:
         return statements_of_text(texts[file])
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))
+
+
+NAME, CHAIN, INNER, CALL, LITERAL = range(5)
+"""How near an expression is to a name of its statement: the ranks of a ``Spelling``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """An expression of the user's code that holds a value.
+
+    Attributes
+    ----------
+    text : str
+        As it stands in the code: ``grads["W"]``, ``self.h``, ``softmax(s)``.
+    axes : tuple of tuples of int
+        For each axis of what the expression gives, the places of its letters among those of the value: one as a rule,
+        none for an axis of size 1, several for axes that a reshape has merged.
+    rank : int
+        How near it is to a name of the statement: 0 for a name, 1 for attributes and entries of names, 2 for what a
+        comprehension, a lambda or a helper calls something, 3 for a call and any other expression, 4 for a list.
+    """
+
+    text: str
+    axes: tuple[tuple[int, ...], ...]
+    rank: int = 0
+
+    def letters(self, indices: str) -> tuple[str, ...]:
+        """The letters of each axis, for the letters of the value."""
+        return tuple("".join(indices[n] for n in axis) for axis in self.axes)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The axes of size 1 without a letter."""
+        return tuple(n for n, axis in enumerate(self.axes) if not axis)
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether an axis carries several letters."""
+        return any(len(axis) > 1 for axis in self.axes)
+
+    @property
+    def in_order(self) -> Spelling:
+        """The expression of the same value with its letters in the order of the axes."""
+        places = iter(range(sum(map(len, self.axes))))
+        return replace(self, axes=tuple(tuple(next(places) for _ in axis) for axis in self.axes))
