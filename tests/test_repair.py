@@ -189,6 +189,52 @@ def test_of_two_mistakes_both_are_named_and_together_repaired() -> None:
     assert len(missed) <= 0.15 * len(PAIRS), missed
 
 
+CHAIN = """\
+import numpy as np
+
+
+def loss(W, b, X, Y):
+    S = X @ W + b
+    E = np.exp(S - S.max(axis=1, keepdims=True))
+    p = E / E.sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(X)), Y]).mean() + 0.1 * np.sum(W**2)
+
+
+def gradients(W, b, X, Y):
+    n = len(X)
+    d = np.exp(X @ W + b)
+    d /= d.sum(axis=1, keepdims=True)
+    d[np.arange(n), Y] -= 1
+    d /= n
+    dW = X.T @ d
+    dW += 0.2 * W
+    db = d.sum(axis=0)
+    return dW, db
+"""
+ON_ONE_WAY = [
+    (("d[np.arange(n), Y] -= 1", "d[np.arange(n), Y] += 1"), ("d /= n", "d /= 1")),
+    (("d[np.arange(n), Y] -= 1", "d[np.arange(n), Y] -= 2.0"), ("d /= n", "d *= n")),
+    (("db = d.sum(axis=0)", "db = d.sum(axis=1)"), ("return dW, db", "return dW, dW")),
+    (("db = d.sum(axis=0)", "db = d.mean(axis=0)"), ("dW += 0.2 * W", "dW = 0.2 * W")),
+]
+
+
+@pytest.mark.parametrize("edits", ON_ONE_WAY, ids=lambda edits: edits[1][1])
+def test_two_mistakes_on_one_way_are_named_and_together_repaired(edits: tuple[tuple[str, str], ...]) -> None:
+    text = CHAIN
+    for before, after in edits:
+        text = text.replace(before, after)
+
+    def checked(source: str) -> Report:
+        module, rng = module_of(source, "chain"), np.random.default_rng(2)
+        arguments = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(5, 3)), np.array([0, 3, 1, 1, 2])
+        return check(module.loss, module.gradients, *arguments, wrt=(0, 1))
+
+    found = found_in(checked(text))
+    assert {f.line for f in found} == {line_of(text, after) for _, after in edits}
+    assert checked(with_writes(text, found))
+
+
 TWO = [("a helper", "an axis"), ("an operand", "a size")]
 
 

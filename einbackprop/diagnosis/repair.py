@@ -30,7 +30,7 @@ from einbackprop.diagnosis.experiments import (
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect, array_of
+from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -132,7 +132,7 @@ class Round:
                 made = Made(site, 0, passes=False, depth=self.localization.deepest)
                 yield Table(Suspect(made, self.wrong), False)
 
-    def _evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
+    def evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
         """Evaluate the edits of suspects, in the frames of the user's."""
         for table in tables:
             table.begin(tier)
@@ -179,10 +179,10 @@ class Round:
 
     # One edit for everything
 
-    def best(self) -> Repair | None:
+    def best(self, tiers: Sequence[Tier]) -> Repair | None:
         """The likeliest edit that sets everything right, else the one that sets most right."""
         several = not self._raises and not (are_solved(self.alone) or are_solved(self.settled))
-        for tier in TIERS:
+        for tier in tiers:
             found = None
             for tables in self.groups[:1] if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
@@ -196,32 +196,11 @@ class Round:
                 found = self._of_several(tier if several else TIERS[0])
                 if found is not None:
                     return found
-            if tier is TIERS[0] and (found := self._of_own_value()) is not None:
-                return found
-        return None
-
-    def _of_own_value(self) -> Repair | None:
-        """The edit of a statement with which it makes the gradient that its name says, which it does not yet: where two
-        mistakes lie on one way, neither of them alone sets a gradient right."""
-        for made in self.localization.made if not self._raises else ():
-            value, name = array_of(made), made.site.target
-            is_broken = value is not None and self.judge.roles.promised(name, value) is False
-            if not is_broken or self.localization.is_trusted(made.site):
-                continue
-            table = Table(Suspect(made, frozenset()), False)
-            self._evaluate([table], TIERS[0])
-            arrays = [t for t in table.trials if t.raw and isinstance(t.raw[0], np.ndarray)]
-            fitting = [t for t in arrays if self.judge.roles.promised(name, t.raw[0])]
-            for trial in sorted(fitting, key=lambda trial: trial.edit.cost)[:ALIKE]:
-                repair = self._edited(table, trial.edit, frozenset())
-                left = self.judge.left(self.version.changed([repair.change]))
-                if left is not None and left <= self.wrong:
-                    return repair
         return None
 
     def _of_several(self, tier: Tier) -> Repair | None:
         """The edit of a statement that is at fault for a part: with which everything is right, else most."""
-        self._evaluate(self.others, tier)
+        self.evaluate(self.others, tier)
         found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
         if found is not None:
             return found
@@ -248,7 +227,7 @@ class Round:
         tier = replace(tier, limit=min(tier.limit, cost_of(found) - cheapest))
         if tier.limit <= 0:
             return found
-        self._evaluate(tables, tier)
+        self.evaluate(tables, tier)
         found = self._likeliest(self._fitting(tables), found)
         found = self._likeliest(self._put(tables, cost_of(found)), found)
         return self._likelier(self._unseen(tables, tier, cost_of(found)), found)
@@ -296,7 +275,7 @@ class Round:
             for trial in table.trials:
                 right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
                 if right & self.wrong and suspect.reach - self.wrong <= right:
-                    yield self._edited(table, trial.edit, right & self.wrong)
+                    yield self.edited(table, trial.edit, right & self.wrong)
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
         """The edits of statements that run once and whose Jacobian says too little: each value is put there and run."""
@@ -305,7 +284,7 @@ class Round:
                 continue
             runnable = (trials for trials in self._alike(table) if trials[0].code is not None)
             for trials in islice(runnable, PUT):
-                repairs = [self._edited(table, trial.edit, frozenset()) for trial in trials]
+                repairs = [self.edited(table, trial.edit, frozenset()) for trial in trials]
                 if self.whole > 0 and repairs[0].cost < bound:
                     self.whole -= 1
                     wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trials[0].raw)))
@@ -320,10 +299,10 @@ class Round:
         for table in tables:
             for trials in self._alike(table):
                 if trials[0].code is None or self._is_open(table.suspect):
-                    repairs = [self._edited(table, trial.edit, self.wrong) for trial in trials]
+                    repairs = [self.edited(table, trial.edit, self.wrong) for trial in trials]
                     found.append(repairs[0])
                     alike[repairs[0]] = repairs[1:]
-        for statement, site, hand in self._statements(tables):
+        for statement, site, hand in self.statements(tables):
             for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
                 change = Change((site.file, site.definition), statement, edit.statements)
                 cost = edit.cost + self.likelihood.of_forward(site)
@@ -365,7 +344,7 @@ class Round:
                     found.setdefault(key, []).append(trial)
         return [*found.values()]
 
-    def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
+    def statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
         """The statements that may be wrong in another way than by an expression, and those around them."""
         seen: set[int] = set()
         for table in tables:
@@ -377,7 +356,7 @@ class Round:
                     seen.add(id(statement))
                     yield statement, site, table.hand
 
-    def _edited(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
+    def edited(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
         """The edit of the expression of a suspect."""
         site = table.suspect.site
         assert edit.value is not None

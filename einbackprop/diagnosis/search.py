@@ -6,10 +6,11 @@ everything right, the one that sets most gradients right is taken, and the searc
 
 from __future__ import annotations
 
+from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.repair import Round
+from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.versions import Version
 
 MISTAKES = 4
@@ -39,14 +40,25 @@ class Search:
         """The repairs that together set everything right, or as much as was found; the localization before them, and
         after them."""
         found: list[Repair] = []
+        given = self.version
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
-            repair = search.best()
+            repair = search.best(TIERS[:1])
+            if repair is None and localization.before is not None:
+                repair = of_own_value(search)
+            repair = repair or search.best(TIERS[1:])
+            if repair is None and localization.before is not None:
+                repair = of_two(search)
             if repair is None:
                 self.unexplained = search.likeliest()
                 break
             found.append(repair)
             self.version = self.version.changed([repair.change])
             localization = Localization(self.judge.first, self.version)
+        for repair in found[:-1] if not localization.wrong else ():
+            rest = [other for other in found if other is not repair]
+            version = given.changed([other.change for other in rest])
+            if self.judge.works(version):  # what came after made it needless
+                found, self.version = rest, version
         return found, first, localization
