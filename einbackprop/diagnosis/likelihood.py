@@ -119,11 +119,13 @@ class Likelihood:
         is_bound = isinstance(site.statement, ast.Assign) and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE
-        is_number = isinstance(made.whole, int | float)
-        if not made.passes or is_number or all(map(is_named, others_in_call(site.value, new) or [new])):
+        if not made.passes or all(map(is_named, others_in_call(site.value, new) or [new])):
             return cost
-        is_alias = is_bound and isinstance(site.value, ast.Name | ast.Attribute)
-        return cost + (ALIAS if is_alias else PASSED) + OUTER * site.is_passed
+        is_taken = getattr(site.value, "attr", "") == site.target  # ``gamma = self.gamma``
+        if is_bound and isinstance(site.value, ast.Name | ast.Attribute) and not is_taken:
+            return cost + ALIAS
+        is_number = isinstance(made.whole, int | float)
+        return cost + PASSED * (not is_number) + OUTER * site.is_passed
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""

@@ -187,14 +187,19 @@ class Localization:
         return self._trusted[site]
 
     def is_of_loss(self, made: Made) -> bool:
-        """Whether a statement computes again what the loss computes."""
-        return bool(made.values) and all(value.tobytes() in self._forward_values for value in made.values)
+        """Whether a statement computes again what another computes for the loss."""
+        own = {made.site}
+        return bool(made.values) and all(self._forward_values.get(v.tobytes(), own) - own for v in made.values)
 
     @cached_property
-    def _forward_values(self) -> frozenset[bytes]:
-        """What statements make before the loss is computed. One function may give the loss and its gradients."""
-        forward = (made for made in self.in_loss.values() if made.first <= self._last_trusted)
-        return frozenset(value.tobytes() for made in forward for value in made.values)
+    def _forward_values(self) -> dict[bytes, set[Site]]:
+        """What statements make before the loss is computed, and which. One function may give the loss and its
+        gradients."""
+        found: dict[bytes, set[Site]] = {}
+        for made in self.in_loss.values():
+            for value in made.values if made.first <= self._last_trusted else ():
+                found.setdefault(value.tobytes(), set()).add(made.site)
+        return found
 
     def is_forward(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, where the loss runs it."""

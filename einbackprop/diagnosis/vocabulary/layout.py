@@ -71,8 +71,9 @@ def reordered(expression: Expression) -> Iterator[Edit]:
         if isinstance(node.op, ast.MatMult | ast.Sub | ast.Div | ast.Pow):
             new: ast.expr = negated(node) if isinstance(node.op, ast.Sub) else ast.BinOp(node.right, node.op, node.left)
             cost = 1.0 if isinstance(node.op, ast.MatMult) else 1.7
-            if isinstance(node.op, ast.Sub):  # of 1 - h, the order is seldom what is wrong
-                cost = 1.3 if held_number(node.left) is not None else 0.8 if is_phrase(expression, new) else 0.9
+            if isinstance(node.op, ast.Sub):  # of 1 - h, the order is seldom what is wrong, of h - 1 more often
+                is_likely = held_number(node.right) is not None or is_phrase(expression, new)
+                cost = 1.3 if held_number(node.left) is not None else 0.8 if is_likely else 0.9
             yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)

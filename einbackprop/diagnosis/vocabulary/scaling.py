@@ -199,9 +199,9 @@ def other_number(expression: Expression) -> Iterator[Edit]:
         assert held is not None
         halved = held // 2 if isinstance(held, int) and held % 2 == 0 else held / 2
         usual = (held * 2, halved, -held, 1, 2, held - 1, held + 1, 0.5, 0)
-        is_complement = place.field == "left" and isinstance(getattr(place.parent, "op", None), ast.Sub)
+        is_complement = isinstance(getattr(place.parent, "op", None), ast.Sub)
         for rank, other in enumerate(dict.fromkeys(usual)):
-            more = 0.03 * rank - 0.2 * (other == 1 and is_complement)  # 1 - x
+            more = 0.03 * rank - 0.2 * (other == 1 and is_complement)  # 1 - x, p - 1
             if other != held:
                 yield expression.edit(place, number(other), 1.4 + more, "{} is needed, not {}", other, held)
             if isinstance(held, float) and int(other) == other:
