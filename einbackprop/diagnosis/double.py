@@ -23,9 +23,9 @@ EACH, RUNS = 24, 2000
 
 
 def of_own_value(search: Round) -> Repair | None:
-    """The edit of a statement with which it makes the gradient that its name says, which it does not yet."""
-    roles = search.judge.roles
-    for made in search.localization.made:
+    """The edit of a statement that no gradient depends on, with which it makes the gradient that its name says."""
+    roles, seen = search.judge.roles, {suspect.site for suspect in search.localization.suspects}
+    for made in (made for made in search.localization.made if made.site not in seen):
         value, name = array_of(made), made.site.target
         is_broken = value is not None and roles.promised(name, value) is False
         if not is_broken or search.localization.is_trusted(made.site):
