@@ -107,21 +107,25 @@ class Likelihood:
 
     @cached_property
     def _first_gradient(self) -> float:
-        """When the loss's code makes the gradient of a value first, if it does; of a loop the first round is asked."""
-        own = (made for made in self._localization.in_loss.values() if not made.passes and made.shapes)
-        arrays = {m.first: m.values[0].reshape(m.shapes[0][0]) for m in own if len(m.shapes[0]) == 1}
-        return next((first for first in sorted(arrays) if self._roles.is_gradient(arrays[first])), np.inf)
+        """When the loss's code makes the gradient of a value that it does not need itself, if it does; of a loop the
+        first round is asked."""
+        own = [m for m in self._localization.in_loss.values() if not m.passes and [*map(len, m.shapes[:1])] == [1]]
+        for made in sorted(own, key=lambda made: made.first):
+            is_gradient = self._roles.is_gradient(made.values[0].reshape(made.shapes[0][0]))
+            if is_gradient and not self._localization.is_trusted(made.site):
+                return made.first
+        return np.inf
 
     def of_edit(self, suspect: Suspect, new: ast.expr) -> float:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
         site, made = suspect.site, suspect.made
         cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
-        is_bound = isinstance(site.statement, ast.Assign) and not site.is_passed
+        is_bound = isinstance(site.statement, ast.Assign) and site.target.isidentifier() and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE
         if not made.passes or all(map(is_named, others_in_call(site.value, new) or [new])):
             return cost
-        is_taken = getattr(site.value, "attr", "") == site.target  # ``gamma = self.gamma``
+        is_taken = getattr(site.value, "attr", "") in (site.target, "T")  # ``gamma = self.gamma``
         if is_bound and isinstance(site.value, ast.Name | ast.Attribute) and not is_taken:
             return cost + ALIAS
         is_number = isinstance(made.whole, int | float)

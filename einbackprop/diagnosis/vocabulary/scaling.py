@@ -90,10 +90,11 @@ def inward(expression: Expression, place: Place) -> float:
 def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator[Edit]:
     """A number more as a factor or a divisor: the sizes at hand, 2, and the numbers of the loss."""
     hand, node = expression.hand, place.node
-    of_root = 2.1 - 0.5 * any("(" in literal for literal in hand.literals)
+    has_root = any("(" in literal for literal in hand.literals)
     for rank, size in enumerate(hand.sizes):
         is_count, more, scale = hand.is_count(size), cost + hand.distance(size, rank), parsed(size)
         root = call(expression.function("sqrt"), [scale])
+        of_root = 1.6 if has_root and size in hand.unused else 2.1
         for new, price, wording in (
             (binary(node, "/", scale), 1.1 if is_count else 1.6, MEAN if is_count else "the division by {} is missing"),
             (multiplied(scale, node), 1.7 if is_count else 1.4, "the factor {} is missing"),
