@@ -201,6 +201,10 @@ class Hooker(ast.NodeTransformer):
             keys = [ast.unparse(key) if key is not None else "" for key in node.keys]
             node.values = [self._argument(part, key) for part, key in zip(node.values, keys, strict=True)]
             return node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+            for keyword in node.keywords:
+                keyword.value = self._argument(keyword.value, keyword.arg or "")
+            return node
         return self._around(node, ast.unparse(target) if target is not None else "")
 
     def _around(self, node: ast.expr, target: str, is_passed: bool = False) -> ast.expr:
