@@ -98,8 +98,10 @@ def regrouped(expression: Expression) -> Iterator[Edit]:
     for place in expression.products:
         node = place.node
         if isinstance(node.right, ast.BinOp) and strength(node.op) and strength(node.right.op):
-            new = ast.BinOp(ast.BinOp(node.left, node.op, node.right.left), node.right.op, node.right.right)
-            yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)
+            inner: ast.expr = ast.BinOp(node.left, node.op, node.right.left)
+            for side in [inner] + [negated(inner)] * isinstance(node.op, ast.Sub):
+                new = ast.BinOp(side, node.right.op, node.right.right)
+                yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)
         if isinstance(node.left, ast.BinOp) and strength(node.op) and strength(node.left.op):
             new = ast.BinOp(node.left.left, node.left.op, ast.BinOp(node.left.right, node.op, node.right))
             yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)

@@ -30,6 +30,9 @@ def said_elsewhere(expression: Expression) -> Iterator[Edit]:
                 price = cost + 0.2 * (place.outer is not None)
                 new = with_factor(place.node, variant)
                 yield expression.edit(place, new, price, "the factor {} is missing", variant)
+                if variant is phrase:
+                    over = binary(place.node, "/", phrase)
+                    yield expression.edit(place, over, price + 0.1, "the division by {} is missing", phrase)
                 if place.outer is None and not is_long:
                     plus, minus = (binary(place.node, sign, variant) for sign in "+-")
                     yield expression.edit(place, plus, price + 0.1, "a term is missing: + {}", variant)
