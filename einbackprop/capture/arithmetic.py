@@ -90,6 +90,11 @@ def _losing(operation: Callable[..., Any], said: str) -> Callable[..., Any]:
 
 
 
+def _operator(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator between sizes and numbers; what else there is knows itself what to do."""
+    return lambda self, other: operation(self, other) if is_number(other) else NotImplemented
+
+
 def _reflected(operation: Callable[..., Any]) -> Callable[..., Any]:
     """The same on the right of an operator."""
     return lambda self, other: operation(other, self) if is_number(other) else NotImplemented
@@ -148,29 +153,6 @@ class Measured(Size):
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Any:
-        return _combined(self, other, -1) if is_number(other) else NotImplemented
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _combined(other, self, -1) if is_number(other) else NotImplemented
-
-    def __add__(self, other: Any) -> Any:
-        return _added(self, other, 1) if is_number(other) else NotImplemented
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Any:
-        return _added(self, other, -1) if is_number(other) else NotImplemented
-
-    def __rsub__(self, other: Any) -> Any:
-        return _added(other, self, -1) if is_number(other) else NotImplemented
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _divided(self, other) if is_number(other) else NotImplemented
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _divided(other, self) if is_number(other) else NotImplemented
-
     def __pow__(self, other: Any) -> Any:
         if not is_number(other):
             return NotImplemented
@@ -179,12 +161,6 @@ class Measured(Size):
         if is_product and not is_measured(other) and isinstance(power, Fraction):
             return Measured(number, Fraction(1), tuple((a, p * power) for a, p in self.powers))
         return lost(number, f"{_in_parentheses(self)}**{_in_parentheses(other)}", self, other)
-
-    def __mod__(self, other: Any) -> Any:
-        return _remainder(self, other) if is_number(other) else NotImplemented
-
-    def __divmod__(self, other: Any) -> Any:
-        return (_divided(self, other), _remainder(self, other)) if is_number(other) else NotImplemented
 
     def __rshift__(self, other: Any) -> Any:
         return _divided(self, 2 ** plain(other)) if type(other) is int else _shifted_right(self, other)
@@ -244,6 +220,15 @@ class Measured(Size):
     def __reduce__(self) -> Any:
         return type(self.number), (given(self),)
 
+    __add__ = __radd__ = _operator(lambda a, b: _added(a, b, 1))
+    __sub__ = _operator(lambda a, b: _added(a, b, -1))
+    __rsub__ = _reflected(lambda a, b: _added(a, b, -1))
+    __truediv__ = _operator(lambda a, b: _combined(a, b, -1))
+    __rtruediv__ = _reflected(lambda a, b: _combined(a, b, -1))
+    __floordiv__ = _operator(lambda a, b: _divided(a, b))
+    __rfloordiv__ = _reflected(lambda a, b: _divided(a, b))
+    __mod__ = _operator(lambda a, b: _remainder(a, b))
+    __divmod__ = _operator(lambda a, b: (_divided(a, b), _remainder(a, b)))
     __rmod__ = _reflected(lambda a, b: _remainder(a, b))
     __rdivmod__ = _reflected(lambda a, b: (_divided(a, b), _remainder(a, b)))
     __rpow__ = _losing(lambda a, b: b**a, "{1}**{0}")

@@ -1,6 +1,6 @@
 """How ufuncs are written down: sums, products and pointwise functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -66,26 +66,14 @@ def pointwise(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value:
     """Write down one call of a ufunc; ``value`` is its result in this run."""
     if ufunc in OF_BOOLEANS and all(map(is_boolean, inputs)):
         return apply_map(recorder, OF_BOOLEANS[ufunc], inputs, value)
-    if ufunc in (np.add, np.subtract):
-        return add(recorder, inputs[0], inputs[1], -1 if ufunc is np.subtract else 1, value)
-    if ufunc is np.negative:
-        return scaled(recorder, inputs[0], Factor(Fraction(-1)), value)
-    if ufunc is np.positive:
-        return lift(recorder, inputs[0]).copied(value)
-    if ufunc is np.multiply:
-        return product(recorder, inputs[0], inputs[1], value)
-    if ufunc is np.true_divide:
-        return quotient(recorder, inputs[0], inputs[1], value)
-    if ufunc in (np.power, np.float_power):
-        return power(recorder, inputs[0], inputs[1], value)
+    if ufunc in WRITTEN:
+        return WRITTEN[ufunc](recorder, value, *inputs)
     if ufunc is np.reciprocal and np.asarray(value).dtype.kind in "iu":
         return apply_map(recorder, "floor_divide", [1, inputs[0]], value)
     if ufunc in POWERS:
         return apply_map(recorder, "power", inputs, value, POWERS[ufunc])
     if ufunc in SCALED:
         return scaled(recorder, inputs[0], Factor.of(SCALED[ufunc]), value)
-    if ufunc is np.heaviside:
-        return heaviside(recorder, inputs[0], inputs[1], value)
     if ufunc is np.conjugate:
         return apply_map(recorder, "conj", inputs, value) if np.iscomplexobj(value) else lift(
             recorder, inputs[0]).copied(value)  # fmt: skip
@@ -199,3 +187,17 @@ def cast(recorder: Recorder, array: View, dtype: Any) -> Any:
     if kind == "b" and before != "b":
         return apply_map(recorder, "not_equal", [array, 0], value)
     return apply_map(recorder, "real", [array], value) if kind != "c" and before == "c" else array.copied(value)
+
+
+WRITTEN: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: lambda r, v, a, b: add(r, a, b, 1, v),
+    np.subtract: lambda r, v, a, b: add(r, a, b, -1, v),
+    np.negative: lambda r, v, a: scaled(r, a, Factor(Fraction(-1)), v),
+    np.positive: lambda r, v, a: lift(r, a).copied(v),
+    np.multiply: lambda r, v, a, b: product(r, a, b, v),
+    np.true_divide: lambda r, v, a, b: quotient(r, a, b, v),
+    np.power: lambda r, v, a, b: power(r, a, b, v),
+    np.float_power: lambda r, v, a, b: power(r, a, b, v),
+    np.heaviside: lambda r, v, a, b: heaviside(r, a, b, v),
+}
+"""What is written down in a way of its own, not as one function of each entry."""

@@ -99,10 +99,6 @@ def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
     return unread(r, [v_], "np.diag off the diagonal is not read", v)
 
 
-def _ptp(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
-
-
 # Pointwise functions
 
 
@@ -159,10 +155,6 @@ def _imag(r: Recorder, v: Any, val: Any) -> Any:
     return creation.filled_like(r, val, None, 0, v)
 
 
-def _count_nonzero(r: Recorder, v: Any, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
-
-
 def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         lead = joining.along(axis % np.ndim(unwrap(a)))
@@ -171,10 +163,6 @@ def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:
 
 
 # Layout
-
-
-def _copy(r: Recorder, v: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
-    return lift(r, a).copied(v)
 
 
 def _reshape(r: Recorder, v: Any, a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None,
@@ -227,10 +215,6 @@ def _hstack(r: Recorder, v: Any, tup: Any) -> Any:
     return joining.concatenated(r, [np.atleast_1d(a) for a in tup], 0 if flat else 1, v)
 
 
-def _vstack(r: Recorder, v: Any, tup: Any) -> Any:
-    return joining.concatenated(r, [np.atleast_2d(a) for a in tup], 0, v)
-
-
 def _dstack(r: Recorder, v: Any, tup: Any) -> Any:
     arrays = [a if np.ndim(unwrap(a)) > 2 else np.atleast_2d(a)[:, :, None] if np.ndim(unwrap(a)) > 1
               else np.atleast_1d(a)[None, :, None] for a in (lift(r, a) for a in tup)]  # fmt: skip
@@ -247,25 +231,12 @@ def _split(r: Recorder, v: Any, ary: Any, indices_or_sections: Any, axis: int = 
     return joining.parts_of(lift(r, ary), indices_or_sections, axis, even)
 
 
-def _hsplit(r: Recorder, v: Any, ary: Any, indices_or_sections: Any) -> Any:
-    return joining.parts_of(lift(r, ary), indices_or_sections, 1 if np.ndim(unwrap(ary)) > 1 else 0)
-
-
-def _pad(r: Recorder, v: Any, array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    return joining.padded(r, array, unwrap(pad_width), mode, constant_values, v)
-
-
 def _like(number: Any) -> Rule:
     def rule(r: Recorder, v: Any, a: Any, dtype: Any = None, order: str = "K", subok: bool = True,
              shape: Any = None) -> Any:  # fmt: skip
         return creation.filled_like(r, a, shape, number, v)
 
     return rule
-
-
-def _full_like(r: Recorder, v: Any, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
-               shape: Any = None) -> Any:  # fmt: skip
-    return creation.filled_like(r, a, shape, fill_value, v)
 
 
 ABOUT_SHAPES = frozenset({np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast,
@@ -277,12 +248,16 @@ ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2
 
 RULES: dict[Any, Rule] = {
     np.nansum: _without_nan(np.sum), np.nanmean: _without_nan(np.mean),
-    np.sum: _sum, np.mean: _mean, np.prod: contractions.multiplied, np.ptp: _ptp,
+    np.sum: _sum, np.mean: _mean, np.prod: contractions.multiplied,
+    np.ptp: lambda r, v, a, axis=None, *, keepdims=False: (
+        np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)),
     np.var: contractions.variance, np.std: contractions.deviation, np.cumsum: contractions.running_sum,
     np.max: _extremum("max"), np.min: _extremum("min"), np.amax: _extremum("max"), np.amin: _extremum("min"),
     np.argmax: partial(contractions.position, "max"), np.argmin: partial(contractions.position, "min"),
     np.all: partial(contractions.holds, True), np.any: partial(contractions.holds, False),
-    np.average: contractions.average, np.linalg.norm: contractions.norm, np.count_nonzero: _count_nonzero,
+    np.average: contractions.average, np.linalg.norm: contractions.norm,
+    np.count_nonzero: lambda r, v, a, axis=None, *, keepdims=False: (
+        np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)),
     np.trace: in_numbers(_trace), np.linalg.trace: in_numbers(_trace), np.diff: in_numbers(_diff),
     np.diagonal: in_numbers(layout.diagonal), np.diag: in_numbers(_diag),
     np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
@@ -300,7 +275,8 @@ RULES: dict[Any, Rule] = {
     sliding_window_view: lambda r, v, x, window_shape, axis=None: joining.sliding(r, x, window_shape, axis, v),
     np.where: _where, np.isin: _isin, np.clip: _clip, np.round: _round, np.around: _round, np.select: _select,
     np.nan_to_num: _nan_to_num, np.real: _real, np.imag: _imag, np.fix: lambda r, v, x: np.trunc(x),
-    np.copy: _copy, np.reshape: _reshape, np.ravel: _ravel, np.rot90: in_numbers(_rot90),
+    np.copy: lambda r, v, a, order="K", subok=False: lift(r, a).copied(v),
+    np.reshape: _reshape, np.ravel: _ravel, np.rot90: in_numbers(_rot90),
     np.transpose: lambda r, v, a, axes=None: layout.transposed(lift(r, a), axes, v),
     np.matrix_transpose: lambda r, v, x: layout.swapped(lift(r, x), -1, -2, v),
     np.swapaxes: lambda r, v, a, axis1, axis2: layout.swapped(lift(r, a), axis1, axis2, v),
@@ -314,10 +290,15 @@ RULES: dict[Any, Rule] = {
     np.concatenate: lambda r, v, arrays, axis=0: joining.concatenated(r, arrays, axis, v),
     np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),
     np.stack: lambda r, v, arrays, axis=0: joining.stacked(r, arrays, axis, v),
-    np.hstack: _hstack, np.vstack: _vstack, np.dstack: _dstack, np.column_stack: _column_stack,
-    np.split: _split, np.array_split: partial(_split, even=False), np.hsplit: _hsplit,
+    np.vstack: lambda r, v, tup: joining.concatenated(r, [np.atleast_2d(a) for a in tup], 0, v),
+    np.hstack: _hstack, np.dstack: _dstack, np.column_stack: _column_stack,
+    np.split: _split, np.array_split: partial(_split, even=False),
+    np.hsplit: lambda r, v, ary, indices_or_sections: (
+        joining.parts_of(lift(r, ary), indices_or_sections, 1 if np.ndim(unwrap(ary)) > 1 else 0)),
     np.vsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 0),
-    np.pad: in_numbers(_pad), np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
+    np.pad: in_numbers(lambda r, v, array, pad_width, mode="constant", *, constant_values=0: (
+        joining.padded(r, array, unwrap(pad_width), mode, constant_values, v))),
+    np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
     np.fliplr: lambda r, v, m: joining.flipped(lift(r, m), 1),
     np.flipud: lambda r, v, m: joining.flipped(lift(r, m), 0),
     np.roll: lambda r, v, a, shift, axis=None: joining.rolled(r, a, shift, axis, v),
@@ -332,7 +313,9 @@ RULES: dict[Any, Rule] = {
     np.argwhere: picking.kept, np.nonzero: picking.kept, np.flatnonzero: picking.kept, np.argsort: picking.kept,
     np.argpartition: picking.kept, np.searchsorted: picking.kept, np.unique: picking.kept,
     np.lexsort: picking.kept, np.digitize: picking.kept, np.isclose: picking.kept,
-    np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1), np.full_like: _full_like,
+    np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
+    np.full_like: lambda r, v, a, fill_value, dtype=None, order="K", subok=True, shape=None: (
+        creation.filled_like(r, a, shape, fill_value, v)),
     np.put_along_axis: writing.put_along_axis, np.copyto: writing.copy_to, np.putmask: writing.put_mask,
     np.fill_diagonal: writing.fill_diagonal, np.put: writing.put, np.place: picking.place,
     np.extract: picking.extracted, np.compress: picking.compressed, np.resize: picking.resized,

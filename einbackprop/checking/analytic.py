@@ -235,10 +235,6 @@ def _minimum(a: Any, b: Any) -> Any:
     return np.where((_real(a) <= _real(b)) | np.isnan(_real(a)), a, b)
 
 
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    return _minimum(_maximum(x, low), high)
-
-
 def _logaddexp(a: Any, b: Any) -> Any:
     high, low = _maximum(a, b), np.where(_real(a) >= _real(b), b, a)
     tail = np.exp(low - high)
@@ -254,14 +250,6 @@ def _variance(
     centred = x - x.mean(axis=axis, keepdims=True)
     total = (centred * centred).sum(axis=axis, keepdims=keepdims not in (False, np._NoValue))
     return total / (x.size / max(total.size, 1) - (ddof if correction is None else correction))
-
-
-def _hypot(a: Any, b: Any) -> Any:
-    return np.sqrt(a * a + b * b)
-
-
-def _vecdot(a: Any, b: Any, **kwargs: Any) -> Any:
-    return np.sum(a * b, axis=-1)
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -290,10 +278,6 @@ def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
     return np.sum(size**order, axis=axis, keepdims=keepdims) ** (1 / order)
 
 
-def _vdot(a: Any, b: Any) -> Any:
-    return np.sum(np.ravel(a) * np.ravel(b))
-
-
 _REPLACED: dict[str, Ufunc] = {
     "absolute": _absolute,
     "fabs": _absolute,
@@ -301,14 +285,14 @@ _REPLACED: dict[str, Ufunc] = {
     "minimum": _minimum,
     "fmax": _maximum,
     "fmin": _minimum,
-    "clip": _clip,
+    "clip": lambda x, low, high: _minimum(_maximum(x, low), high),
     "logaddexp": _logaddexp,
-    "hypot": _hypot,
-    "vecdot": _vecdot,
+    "hypot": lambda a, b: np.sqrt(a * a + b * b),
+    "vecdot": lambda a, b, **kwargs: np.sum(a * b, axis=-1),
 }
 _REPLACED_FUNCTIONS: dict[Any, Ufunc] = {
     np.linalg.norm: _norm,
-    np.vdot: _vdot,
+    np.vdot: lambda a, b: np.sum(np.ravel(a) * np.ravel(b)),
     np.iscomplexobj: lambda x: False,
     np.isrealobj: lambda x: True,
     np.iscomplex: lambda x: np.zeros(np.shape(x), dtype=bool),

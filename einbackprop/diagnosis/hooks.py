@@ -129,33 +129,14 @@ class Hooker(ast.NodeTransformer):
         node.body = self._around(node.body, "")
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
-        """``a = value``, ``a, b = values``."""
-        node.value = self._values(node.value, node.targets[0])
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
-        """``a: T = value``."""
+    def _valued(self, node: Any) -> Any:
+        """``a = value``, ``a, b = values``, ``a: T = value``, ``a += value``, ``return value``, ``yield value``."""
         if node.value is not None:
-            node.value = self._values(node.value, node.target)
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            node.value = self._values(node.value, target)
         return node
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AugAssign:
-        """``a += value``."""
-        node.value = self._values(node.value, node.target)
-        return node
-
-    def visit_Return(self, node: ast.Return) -> ast.Return:
-        """``return value``, ``return a, b``."""
-        if node.value is not None:
-            node.value = self._values(node.value, None)
-        return node
-
-    def visit_Yield(self, node: ast.Yield) -> ast.Yield:
-        """``yield value``."""
-        if node.value is not None:
-            node.value = self._values(node.value, None)
-        return node
+    visit_Assign = visit_AnnAssign = visit_AugAssign = visit_Return = visit_Yield = _valued  # noqa: N815
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         """``grads.append(value)``, ``np.add.at(target, index, value)``: what is passed."""

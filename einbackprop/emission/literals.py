@@ -9,7 +9,7 @@ import keyword
 import math
 import tokenize
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -109,15 +109,20 @@ def plain_of(value: Any) -> Any:
     raise NotationError(f"the key {shown(value)} of an argument cannot be written as a literal")
 
 
+EXACT: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    int: lambda value: int.__add__(value, 0),
+    float: lambda value: float.__add__(value, 0),
+    complex: lambda value: complex.__add__(value, 0),
+}
+
+
 def exactly(kind: type, value: Any) -> Any:
     """The value without what a class of its own adds, by no method of that class."""
     if type(value) is kind:
         return value
-    if kind is str:
-        return str.__str__(value)
-    if kind is bytes:
-        return bytes.__getitem__(value, slice(None))
-    return {int: int.__add__, float: float.__add__, complex: complex.__add__}[kind](value, 0)
+    return EXACT[kind](value)
 
 
 def quoted(text: str) -> str:

@@ -250,14 +250,10 @@ def exp(argument: Terms, context: Context) -> Terms:
         if only is not None and e == 1 and only[0].name == "log":
             result = multiply(result, power(inside(only), c, context), context)
         else:
-            made = call("exp", [{m: Fraction(1)}], context, positive=True, make=_exp_again)
+            made = call("exp", [{m: Fraction(1)}], context, positive=True, make=lambda again, _, c: exp(again[0], c))
             ((atom, _),) = next(iter(made))
             atoms[atom] = _short(c)
     return _without_vanishing(multiply(result, normalise(atoms, context), context))
-
-
-def _exp_again(arguments: Sequence[Terms], _: object, context: Context) -> Terms:
-    return exp(arguments[0], context)
 
 
 def _without_vanishing(terms: Terms) -> Terms:
@@ -314,17 +310,16 @@ def sigmoid(argument: Terms, context: Context) -> Terms:
         return cases
     sign = orientation(argument, context)
     argument = scale(argument, sign)
-    made = call("sigmoid", [argument], context, positive=True, reduce=_beside_exp, make=_sigmoid_again)
+    made = call(
+        "sigmoid", [argument], context, positive=True, reduce=_beside_exp,
+        make=lambda again, _, c: sigmoid(again[0], c),
+    )  # fmt: skip
     ((atom, _),) = next(iter(made))
     if atom[0].lead is None:
         inner = atom[0].arguments[0]
         lead = max(inner, key=_weight)
         atom[0].lead = (exp({lead: Fraction(1)}, context), inner[lead])
     return made if sign > 0 else add(ONE, scale(made, -1))
-
-
-def _sigmoid_again(arguments: Sequence[Terms], _: object, context: Context) -> Terms:
-    return sigmoid(arguments[0], context)
 
 
 def _beside_exp(atoms: Product, atom: Atom, context: Context) -> Terms | None:

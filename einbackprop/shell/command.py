@@ -6,7 +6,7 @@ Everything that costs is imported when a subcommand runs, so that ``--help`` is 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -104,170 +104,6 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = _Parser(
-        prog="einbackprop",
-        description="Hand-written NumPy gradients, read and checked in index notation.",
-    )
-    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
-    subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
-    _add_check(subcommands)
-    _add_read(subcommands)
-    _add_derive(subcommands)
-    _add_explain(subcommands)
-    _add_example(subcommands)
-    _add_train(subcommands)
-    return parser
-
-
-def _add_check(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    check = subcommands.add_parser(
-        "check",
-        help="judge the gradients of a script",
-        description=_CHECK,
-        epilog=_CHECK_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    check.add_argument("script", metavar="SCRIPT", help="the Python file")
-    _add_expressions(check)
-    check.add_argument(
-        "--wrt", required=True, action="append", metavar="NAME",
-        help="what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated",
-    )
-    _add_setting(check)
-    check.add_argument(
-        "--seconds", type=_seconds, metavar="N",
-        help="end after about so long, with what there is: what was not compared by then is undecided",
-    )
-    shown = check.add_mutually_exclusive_group()
-    shown.add_argument("--json", action="store_true", help="print the report as JSON")
-    shown.add_argument(
-        "--diff", action="store_true", help="print a patch of all that is to be written, for patch -p0 or git apply"
-    )
-    check.add_argument("--html", metavar="FILE", help="write the report as a page too")
-    _add_force(check)
-    check.set_defaults(run=_check)
-
-
-def _add_expressions(check: argparse.ArgumentParser) -> None:
-    asked = (
-        ("--loss", "the loss, one number"),
-        ("--grads", "the gradients; with --backward, where they are after it, as in 'returned, layer.dW'"),
-        ("--both", "the loss and its gradients together: (loss, grads), or loss, dW, db"),
-        ("--forward", "the output of a layer, several, or (output, cache)"),
-        ("--backward", "its backward; it can read dout, the cotangent, which is drawn, and forward's out and cache"),
-    )
-    for option, what in asked:
-        check.add_argument(option, default="", metavar="EXPRESSION", help=what)
-    check.add_argument("--cotangent", default="dout", metavar="NAME", help="another name for dout")
-
-
-def _add_setting(subcommand: argparse.ArgumentParser) -> None:
-    subcommand.add_argument(
-        "--setup", default="", metavar="STATEMENTS",
-        help="run after the script; single letters without a value become sizes",
-    )
-    subcommand.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides all draws")
-
-
-def _add_read(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    read = subcommands.add_parser(
-        "read",
-        help="show every line that an expression runs, in index notation",
-        description="Show every line that EXPRESSION runs, in index notation and as einsum.",
-    )
-    read.add_argument("script", metavar="SCRIPT", help="the Python file")
-    read.add_argument("expression", metavar="EXPRESSION", help="such as backward(activations, Y, parameters)")
-    _add_setting(read)
-    read.set_defaults(run=_read)
-
-
-def _add_derive(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    derive = subcommands.add_parser(
-        "derive",
-        help="write the gradient of a loss as readable source",
-        description="Write the gradient of LOSS as Python, one einsum a line, each under the line it comes from.",
-    )
-    derive.add_argument("script", metavar="SCRIPT", help="the Python file")
-    derive.add_argument("--loss", required=True, metavar="EXPRESSION", help="the loss, one number")
-    derive.add_argument(
-        "--wrt", required=True, action="append", metavar="NAME",
-        help="what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated",
-    )
-    _add_setting(derive)
-    derive.set_defaults(run=_derive)
-
-
-def _add_explain(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    explain = subcommands.add_parser(
-        "explain",
-        help="why a backward formula is what it is: of an einsum, or of a layer of the catalogue",
-        description="Derive the backward of 'ij,jb->ib', or show a layer of the catalogue. Alone: list the catalogue.",
-    )
-    explain.add_argument("what", metavar="SUBSCRIPTS|LAYER", nargs="?", help="'ij,jb->ib', or the name of a layer")
-    explain.add_argument("--names", metavar="W,x", help="what to call the operands")
-    explain.add_argument("--result", metavar="z", help="what to call the result")
-    explain.set_defaults(run=_explain)
-
-
-def _add_example(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    example = subcommands.add_parser(
-        "example",
-        help="write an example script to try the others on",
-        description="Write the example script into this directory. Break a line of it and check it.",
-    )
-    example.add_argument("name", nargs="?", default="mynet.py", metavar="NAME", help="mynet.py")
-    _add_force(example)
-    example.set_defaults(run=_example)
-
-
-def _add_train(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    train = subcommands.add_parser(
-        "train",
-        help="train a network of the catalogue's layers on real data",
-        description="Train a network that is put together of the catalogue's layers, by gradients that are derived.",
-    )
-    data = train.add_subparsers(title="data", required=True, metavar="DATA")
-    digits = data.add_parser(
-        "digits", help="1797 handwritten digits", description="Train on handwritten digits; a fifth is held out.",
-        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    digits.add_argument("--network", choices=("mlp", "conv"), help="conv unless given")
-    digits.add_argument("--hidden", type=_numbers, metavar="N,N", help="units of the mlp's hidden layers: 256,128")
-    digits.add_argument("--channels", type=_numbers, metavar="N,N", help="channels of the two convolutions: 16,32")
-    digits.add_argument("--epochs", type=int, metavar="N", help="how often each image is seen: 80, and 150 for the mlp")
-    _add_training(digits)
-    digits.set_defaults(run=_train_digits)
-    text = data.add_parser(
-        "text", help="a text, as characters", description="Train a small GPT on a text; the last fifth is held out.",
-        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    text.add_argument("file", metavar="FILE", nargs="?", help="a text in UTF-8; Python's own help texts unless given")
-    text.add_argument("--context", type=int, metavar="N", help="how many characters the network sees: 64")
-    text.add_argument("--features", type=int, metavar="N", help="64, a multiple of the heads")
-    text.add_argument("--heads", type=int, metavar="N", help="4")
-    text.add_argument("--blocks", type=int, metavar="N", help="2")
-    text.add_argument("--steps", type=int, metavar="N", help="3000")
-    _add_training(text)
-    text.set_defaults(run=_train_text)
-
-
-def _add_training(subcommand: argparse.ArgumentParser) -> None:
-    subcommand.add_argument("--batch", type=int, metavar="N", help="how many samples a step takes")
-    subcommand.add_argument("--learning-rate", type=float, metavar="R", help="the largest of AdamW")
-    subcommand.add_argument("--decay", type=float, metavar="R", help="of the weights, times the rate")
-    subcommand.add_argument("--seed", type=int, metavar="N", help="decides all draws: 0")
-    subcommand.add_argument("--check", action="store_true", help="verify every gradient first")
-    subcommand.add_argument("--plot", metavar="FILE", help="draw loss and accuracy: .png, .svg or .pdf")
-    subcommand.add_argument("--save", metavar="FILE", help="write checkpoints, also when interrupted")
-    subcommand.add_argument("--load", metavar="FILE", help="go on from a checkpoint, with its settings")
-    _add_force(subcommand)
-
-
-def _add_force(subcommand: argparse.ArgumentParser) -> None:
-    subcommand.add_argument("--force", action="store_true", help="replace files that einbackprop did not write")
-
-
 def _seed(text: str) -> int:
     try:
         seed = int(text)
@@ -293,6 +129,157 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a list of numbers such as 256,128") from None
+
+
+_Options = Mapping[str, Mapping[str, Any]]
+"""Arguments and options by name, each with what ``add_argument`` takes."""
+
+_FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
+_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
+_EXPRESSIONS: _Options = {
+    option: {"default": "", "metavar": "EXPRESSION", "help": what}
+    for option, what in (
+        ("--loss", "the loss, one number"),
+        ("--grads", "the gradients; with --backward, where they are after it, as in 'returned, layer.dW'"),
+        ("--both", "the loss and its gradients together: (loss, grads), or loss, dW, db"),
+        ("--forward", "the output of a layer, several, or (output, cache)"),
+        ("--backward", "its backward; it can read dout, the cotangent, which is drawn, and forward's out and cache"),
+    )
+}
+_SETTING: _Options = {
+    "--setup": {"default": "", "metavar": "STATEMENTS",
+                "help": "run after the script; single letters without a value become sizes"},
+    "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "decides all draws"},
+}  # fmt: skip
+_CHECKED: _Options = {
+    **_SCRIPT, **_EXPRESSIONS,
+    "--cotangent": {"default": "dout", "metavar": "NAME", "help": "another name for dout"},
+    "--wrt": {"required": True, "action": "append", "metavar": "NAME",
+              "help": "what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated"},
+    **_SETTING,
+    "--seconds": {"type": _seconds, "metavar": "N", "help":
+                  "end after about so long, with what there is: what was not compared by then is undecided"},
+}  # fmt: skip
+_SHOWN: _Options = {
+    "--json": {"action": "store_true", "help": "print the report as JSON"},
+    "--diff": {"action": "store_true",
+               "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
+}  # fmt: skip
+_READ_OPTIONS: _Options = {
+    **_SCRIPT,
+    "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
+    **_SETTING,
+}
+_DERIVED: _Options = {
+    **_SCRIPT,
+    "--loss": {"required": True, "metavar": "EXPRESSION", "help": "the loss, one number"},
+    "--wrt": {"required": True, "action": "append", "metavar": "NAME",
+              "help": "what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated"},
+    **_SETTING,
+}  # fmt: skip
+_EXPLAINED: _Options = {
+    "what": {"metavar": "SUBSCRIPTS|LAYER", "nargs": "?", "help": "'ij,jb->ib', or the name of a layer"},
+    "--names": {"metavar": "W,x", "help": "what to call the operands"},
+    "--result": {"metavar": "z", "help": "what to call the result"},
+}
+_WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
+_OF_TRAINING: _Options = {
+    "--batch": {"type": int, "metavar": "N", "help": "how many samples a step takes"},
+    "--learning-rate": {"type": float, "metavar": "R", "help": "the largest of AdamW"},
+    "--decay": {"type": float, "metavar": "R", "help": "of the weights, times the rate"},
+    "--seed": {"type": int, "metavar": "N", "help": "decides all draws: 0"},
+    "--check": {"action": "store_true", "help": "verify every gradient first"},
+    "--plot": {"metavar": "FILE", "help": "draw loss and accuracy: .png, .svg or .pdf"},
+    "--save": {"metavar": "FILE", "help": "write checkpoints, also when interrupted"},
+    "--load": {"metavar": "FILE", "help": "go on from a checkpoint, with its settings"},
+    **_FORCE,
+}
+_OF_DIGITS: _Options = {
+    "--network": {"choices": ("mlp", "conv"), "help": "conv unless given"},
+    "--hidden": {"type": _numbers, "metavar": "N,N", "help": "units of the mlp's hidden layers: 256,128"},
+    "--channels": {"type": _numbers, "metavar": "N,N", "help": "channels of the two convolutions: 16,32"},
+    "--epochs": {"type": int, "metavar": "N", "help": "how often each image is seen: 80, and 150 for the mlp"},
+    **_OF_TRAINING,
+}
+_OF_TEXT: _Options = {
+    "file": {"metavar": "FILE", "nargs": "?", "help": "a text in UTF-8; Python's own help texts unless given"},
+    "--context": {"type": int, "metavar": "N", "help": "how many characters the network sees: 64"},
+    "--features": {"type": int, "metavar": "N", "help": "64, a multiple of the heads"},
+    "--heads": {"type": int, "metavar": "N", "help": "4"},
+    "--blocks": {"type": int, "metavar": "N", "help": "2"},
+    "--steps": {"type": int, "metavar": "N", "help": "3000"},
+    **_OF_TRAINING,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = _Parser(
+        prog="einbackprop",
+        description="Hand-written NumPy gradients, read and checked in index notation.",
+    )
+    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
+    subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
+    check = _add(
+        subcommands, "check", _check, _CHECKED,
+        help="judge the gradients of a script",
+        description=_CHECK,
+        epilog=_CHECK_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    _add_options(check.add_mutually_exclusive_group(), _SHOWN)
+    _add_options(check, {"--html": {"metavar": "FILE", "help": "write the report as a page too"}, **_FORCE})
+    _add(
+        subcommands, "read", _read, _READ_OPTIONS,
+        help="show every line that an expression runs, in index notation",
+        description="Show every line that EXPRESSION runs, in index notation and as einsum.",
+    )  # fmt: skip
+    _add(
+        subcommands, "derive", _derive, _DERIVED,
+        help="write the gradient of a loss as readable source",
+        description="Write the gradient of LOSS as Python, one einsum a line, each under the line it comes from.",
+    )  # fmt: skip
+    _add(
+        subcommands, "explain", _explain, _EXPLAINED,
+        help="why a backward formula is what it is: of an einsum, or of a layer of the catalogue",
+        description="Derive the backward of 'ij,jb->ib', or show a layer of the catalogue. Alone: list the catalogue.",
+    )  # fmt: skip
+    _add(
+        subcommands, "example", _example, _WRITTEN,
+        help="write an example script to try the others on",
+        description="Write the example script into this directory. Break a line of it and check it.",
+    )  # fmt: skip
+    train = subcommands.add_parser(
+        "train",
+        help="train a network of the catalogue's layers on real data",
+        description="Train a network that is put together of the catalogue's layers, by gradients that are derived.",
+    )
+    data = train.add_subparsers(title="data", required=True, metavar="DATA")
+    _add(
+        data, "digits", _train_digits, _OF_DIGITS,
+        help="1797 handwritten digits", description="Train on handwritten digits; a fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    _add(
+        data, "text", _train_text, _OF_TEXT,
+        help="a text, as characters", description="Train a small GPT on a text; the last fifth is held out.",
+        epilog=_TRAIN_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    return parser
+
+
+def _add(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Callable[..., int],
+         options: _Options, **about: Any) -> argparse.ArgumentParser:  # fmt: skip
+    """A subcommand, what it runs and its options."""
+    made = subcommands.add_parser(name, **about)
+    made.set_defaults(run=run)
+    _add_options(made, options)
+    return made
+
+
+def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
+    """Options, or arguments, in the order in which the help lists them."""
+    for name, option in options.items():
+        to.add_argument(name, **option)
 
 
 def _check(options: argparse.Namespace) -> int:
