@@ -155,7 +155,8 @@ class Likelihood:
         others = {key_of(site): array for site, (array, _) in self.settled.items()
                   if site.statement is not repair.statement}  # fmt: skip
         spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
-        left = sum(not self._is_right(site, now[key_of(site)]) for site in broken if key_of(site) in now)
+        made = (site for site in broken if key_of(site) in now and not site.is_passed)
+        left = sum(not self._is_right(site, now[key_of(site)]) for site in made)
         return SPOILING * spoiled + UNMENDED * left
 
     @cached_property

@@ -197,7 +197,7 @@ class Localization:
         gradients."""
         found: dict[bytes, set[Site]] = {}
         for made in self.in_loss.values():
-            for value in made.values if made.first <= self._last_trusted else ():
+            for value in made.values if made.first <= self._last_trusted and not made.site.is_passed else ():
                 found.setdefault(value.tobytes(), set()).add(made.site)
         return found
 
