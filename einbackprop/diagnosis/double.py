@@ -7,6 +7,7 @@ have made is not known, since it is solved through the other mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations, islice
 
 import numpy as np
@@ -15,8 +16,6 @@ from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Suspect, array_of
 from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
 from einbackprop.diagnosis.trying import Table
-from einbackprop.diagnosis.versions import Change
-from einbackprop.diagnosis.vocabulary import statement_edits
 
 EACH, RUNS = 24, 2000
 """Edits of one statement, and pairs of edits with which the whole code is run, at most."""
@@ -25,7 +24,9 @@ EACH, RUNS = 24, 2000
 def of_own_value(search: Round) -> Repair | None:
     """The edit of a statement that no gradient depends on, with which it makes the gradient that its name says."""
     roles, seen = search.judge.roles, {suspect.site for suspect in search.localization.suspects}
-    for made in (made for made in search.localization.made if made.site not in seen):
+    for made in search.localization.made if search.localization.before is not None else ():
+        if made.site in seen:
+            continue
         value, name = array_of(made), made.site.target
         is_broken = value is not None and roles.promised(name, value) is False
         if not is_broken or search.localization.is_trusted(made.site):
@@ -44,11 +45,12 @@ def of_own_value(search: Round) -> Repair | None:
 
 def of_two(search: Round) -> Repair | None:
     """The first of the two likeliest edits, of two statements, that set everything right together."""
-    repairs = likeliest_of_each(likely(search))
+    repairs = likeliest_of_each(likely(search)) if search.localization.before is not None else []
     pairs = [(one, other) for one, other in combinations(repairs, 2) if one.statement is not other.statement]
     for pair in islice(sorted(pairs, key=lambda pair: pair[0].cost + pair[1].cost), RUNS):
         if search.judge.works(search.version.changed([repair.change for repair in pair])):
-            return min(pair, key=lambda repair: repair.site.place)
+            first = min(pair, key=lambda repair: repair.site.place)
+            return replace(first, mends=frozenset())  # alone it mends nothing
     return None
 
 
@@ -59,10 +61,7 @@ def likely(search: Round) -> Iterator[Repair]:
     search.evaluate(tables, TIERS[0])
     for table in tables:
         yield from (search.edited(table, trial.edit, frozenset()) for trial in table.trials)
-    for statement, site, hand in search.statements(tables):
-        for edit in statement_edits(statement, hand, limit=TIERS[0].limit):
-            change = Change((site.file, site.definition), statement, edit.statements)
-            yield Repair(site, edit, change, edit.cost + search.likelihood.of_forward(site))
+    yield from search.rewritten(tables, TIERS[0])
 
 
 def likeliest_of_each(repairs: Iterable[Repair]) -> list[Repair]:

@@ -102,15 +102,16 @@ class Likelihood:
     def is_forward(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, and before the first gradient of a value is: a function
         that gives both may compute the loss at its end."""
-        first = self._localization.in_loss[site].first if self._localization.is_forward(site) else np.inf
+        first = self._localization.in_loss[site].first if self._localization.is_before_loss(site) else np.inf
         return first < self._first_gradient
 
     @cached_property
     def _first_gradient(self) -> float:
         """When the loss's code makes the gradient of a value that it does not need itself, if it does; of a loop the
         first round is asked."""
-        own = [m for m in self._localization.in_loss.values() if not m.passes and [*map(len, m.shapes[:1])] == [1]]
-        for made in sorted(own, key=lambda made: made.first):
+        for made in sorted(self._localization.in_loss.values(), key=lambda made: made.first):
+            if made.passes or not made.shapes or len(made.shapes[0]) != 1:
+                continue
             is_gradient = self._roles.is_gradient(made.values[0].reshape(made.shapes[0][0]))
             if is_gradient and not self._localization.is_trusted(made.site):
                 return made.first

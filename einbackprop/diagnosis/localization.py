@@ -201,13 +201,13 @@ class Localization:
                 found.setdefault(value.tobytes(), set()).add(made.site)
         return found
 
-    def is_forward(self, site: Site) -> bool:
+    def is_before_loss(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, where the loss runs it."""
         return site in self.in_loss and self.in_loss[site].first < self._last_trusted
 
     def _is_of_forward(self, site: Site) -> bool:
         """Whether something is passed to what computes the loss, once more perhaps."""
-        return site.is_passed and self.is_forward(self._handed[site])
+        return site.is_passed and self.is_before_loss(self._handed[site])
 
     @cached_property
     def _last_trusted(self) -> int:

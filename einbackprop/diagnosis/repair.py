@@ -302,11 +302,7 @@ class Round:
                     repairs = [self.edited(table, trial.edit, self.wrong) for trial in trials]
                     found.append(repairs[0])
                     alike[repairs[0]] = repairs[1:]
-        for statement, site, hand in self.statements(tables):
-            for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
-                change = Change((site.file, site.definition), statement, edit.statements)
-                cost = edit.cost + self.likelihood.of_forward(site)
-                found.append(Repair(site, edit, change, cost, self.wrong))
+        found += self.rewritten(tables, tier)
         least = self.whole // 2  # some are left for the edits of the next statements, and those that cost more
         for repair in sorted(found, key=lambda r: r.cost):
             if repair.cost >= bound or self.whole <= least:
@@ -344,7 +340,14 @@ class Round:
                     found.setdefault(key, []).append(trial)
         return [*found.values()]
 
-    def statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
+    def rewritten(self, tables: Sequence[Table], tier: Tier) -> Iterator[Repair]:
+        """The edits of whole statements, of which only the whole code can tell."""
+        for statement, site, hand in self._statements(tables):
+            for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
+                change = Change((site.file, site.definition), statement, edit.statements)
+                yield Repair(site, edit, change, edit.cost + self.likelihood.of_forward(site), self.wrong)
+
+    def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
         """The statements that may be wrong in another way than by an expression, and those around them."""
         seen: set[int] = set()
         for table in tables:

@@ -44,12 +44,7 @@ class Search:
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
-            repair = search.best(TIERS[:1])
-            if repair is None and localization.before is not None:
-                repair = of_own_value(search)
-            repair = repair or search.best(TIERS[1:])
-            if repair is None and localization.before is not None:
-                repair = of_two(search)
+            repair = search.best(TIERS[:1]) or of_own_value(search) or search.best(TIERS[1:]) or of_two(search)
             if repair is None:
                 self.unexplained = search.likeliest()
                 break

@@ -30,7 +30,7 @@ NEAR = 10
 
 def derivative_missing(expression: Expression) -> Iterator[Edit]:
     """The derivative of a pointwise function as a factor more, from what it gave or took."""
-    own, hand = expression.known & expression.spelled, expression.hand
+    own, hand, taken = expression.known & expression.spelled, expression.hand, {*arguments(expression)}
     for place in scalable(expression):
         cost = 1.5 if place.outer is None else 1.9 if place.is_term else 2.2
         names = [name for name, shape in expression.near(place) if shape][:NEAR]
@@ -41,7 +41,7 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
                 new, text = times(place.node, slope), partial(slope_text, slope)
                 price = cost + more + hand.distance(name, rank) + (0.1 if name in own else 0.0)
                 yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
-        first = {*names[: NEAR // 2], *arguments(expression)}
+        first = {*names[: NEAR // 2], *taken}
         for rank, name in enumerate(hand.shapes):
             for function in hand.functions if name in first else methods(expression, place, name):
                 factor = call(parsed(function), [parsed(name)])
