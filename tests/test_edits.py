@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from einbackprop.core.source import parse_python
-from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, missing_updates, statement_edits
+from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits, values_at_hand
 
 N, D, H, C, T = 5, 6, 4, 3, 7
 
@@ -307,22 +307,31 @@ def test_edits_of_statements_are_others_that_can_be_written_down(written: str, f
 
 
 @pytest.mark.parametrize(
-    ("name", "line", "hand", "deep"),
+    ("line", "statement"),
     [
-        ("dW1", "dW1 += reg * W1", LAYERS, False),
-        ("dscores", "dscores /= N", LAYERS, False),
-        ("dscores", "dscores[np.arange(N), y] -= 1", LAYERS, False),
-        ("dh", "dh[h <= 0] = 0", LAYERS, False),
-        ("dh", "dh *= 1 - h ** 2", LAYERS, False),
-        ("dh", "dh *= 2", LAYERS, False),
-        ("dh", "dh = -dh", LAYERS, False),
-        ("db1", "db1 = db1.T", replace(LAYERS, shapes={"db1": (H, 1)}), False),
-        ("dE", "np.add.at(dE, idx, rows)", OBJECT, False),
-        ("dWhh", "dWhh += draw @ hs[t - 1].T", replace(LOOP, wanted=(H, H)), True),
+        ("dW1 += reg * W1", "dW1 = X.T @ dh"),
+        ("dh[h <= 0] = 0", "dh = dh * 2"),
+        ("dh *= h", "dh = dh * 2"),
     ],
 )
-def test_a_missing_line_is_among_those_that_can_be_missing(name: str, line: str, hand: Hand, deep: bool) -> None:
-    assert line in {ast.unparse(edit.statements[0]) for edit in missing_updates(name, hand, deep=deep)}
+def test_a_line_more_is_among_the_edits_of_the_one_before_it(line: str, statement: str) -> None:
+    (tree,) = parse_python(statement).body
+    added = [ast.unparse(edit.statements[1]) for edit in statement_edits(tree, LAYERS) if len(edit.statements) == 2]
+    assert line in added
+
+
+@pytest.mark.parametrize(
+    ("value", "hand"),
+    [
+        ("draw @ hs[t - 1].T", replace(LOOP, wanted=(H, H))),
+        ("X.T @ dh", replace(LAYERS, wanted=LAYERS.shapes["W1"])),
+        ("np.zeros_like(W1)", replace(LAYERS, wanted=LAYERS.shapes["W1"])),
+        ("dh * (1 - h ** 2)", replace(LAYERS, wanted=LAYERS.shapes["h"])),
+        ("np.sum(dh * h, axis=0)", replace(LAYERS, wanted=LAYERS.shapes["h"][1:])),
+    ],
+)
+def test_what_a_missing_line_makes_is_made_of_what_is_at_hand(value: str, hand: Hand) -> None:
+    assert value in {ast.unparse(made) for made, _ in values_at_hand(hand)}
 
 
 def test_a_one_that_says_nothing_is_replaced_first() -> None:

@@ -16,12 +16,7 @@ from einbackprop.diagnosis.versions import Version
 
 def stopped(error: BaseException, version: Version) -> Iterator[tuple[Site, FrameType]]:
     """The expressions that were being evaluated in each function of the user's, the innermost function first."""
-    frames: list[tuple[FrameType, int]] = []
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        frames.append((trace.tb_frame, trace.tb_lineno))
-        trace = trace.tb_next
-    for frame, line in reversed(frames):
+    for frame, line in frames_of(error):
         definition = version.definition_of(frame.f_code)
         if definition is None:
             continue
@@ -30,6 +25,16 @@ def stopped(error: BaseException, version: Version) -> Iterator[tuple[Site, Fram
         inner = [s for s in under if holds(s.function, frame.f_code.co_firstlineno)]
         shortest = min((length(s.statement) for s in inner), default=0)
         yield from ((s, frame) for s in inner if length(s.statement) == shortest)
+
+
+def frames_of(error: BaseException) -> list[tuple[FrameType, int]]:
+    """The frames in which an exception was raised, and the line in each, the innermost first."""
+    frames: list[tuple[FrameType, int]] = []
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    return frames[::-1]
 
 
 def holds(function: ast.AST, line: int) -> bool:

@@ -152,18 +152,20 @@ class Roles:
         return meaning if is_plain else None
 
     def about(self, suspect: Suspect) -> Finding:
-        """What is known of a statement that is wrong, and for which no edit was found."""
+        """What is known of a statement that is wrong, or missing, and for which no edit was found."""
         value, site = value_of(suspect), suspect.site
-        assert value is not None
-        name = site.target or "what is made here"
-        message = f"{name} is not what the gradients need, and no small edit of this line makes it that."
-        needed = needed_of(suspect)
+        name, needed = site.target or "what is made here", needed_of(suspect)
         should = None if needed is None else self._cotangents.identify(needed, site.target)
-        if should is not None and should.kind == "cotangent":
-            message = f"{name} should be {should.text}, and no small edit of this line makes it that."
-        elif self.promised(site.target, value) is False:
-            message = f"{name} is not the gradient that its name says, and no small edit of this line makes it that."
-        return Finding(message, *site.place)
+        is_gradient = should is not None and should.kind == "cotangent"
+        if suspect.is_missing:
+            return Finding(f"a line that makes {name} is missing before this one" + (
+                f": it should be {should.text}." if should is not None and is_gradient else "."), *site.place)
+        said = f"{name} is not what the gradients need"
+        if should is not None and is_gradient:
+            said = f"{name} should be {should.text}"
+        elif value is not None and self.promised(site.target, value) is False:
+            said = f"{name} is not the gradient that its name says"
+        return Finding(f"{said}, and no small edit of this line makes it that.", *site.place)
 
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
@@ -271,12 +273,17 @@ def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> 
     for item in findings:
         place = item.file or "", item.line or 0
         one, two = case.lines.get(place), after.get(place)
-        if one is not None:
+        if one is not None and not is_line_more(item):
             item = replace(item, yours=formula(one), yours_markup=one.markup)
         if two is not None and (one is None or formula(one) != formula(two)):
             item = replace(item, expected=formula(two), expected_markup=two.markup)
         found.append(item)
     return tuple(found)
+
+
+def is_line_more(finding: Finding) -> bool:
+    """Whether a finding has lines to write for one line."""
+    return finding.write is not None and len(statements_of_text(finding.write).tree.body) > 1
 
 
 def formula(line: Line) -> str:
@@ -311,7 +318,7 @@ def code_of(statement: ast.stmt) -> str:
 def written(repair: Repair) -> str:
     """What to write instead, in the user's spelling: comments, spacing and line breaks are kept."""
     new = new_statements(repair)
-    plain = "\n".join(code_of(ast.fix_missing_locations(statement)) for statement in new)
+    plain = "\n".join(own_text(repair, part) or code_of(ast.fix_missing_locations(part)) for part in new)
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
     if changed is None or len(new) != 1 or hasattr(new[0], "body"):
         return plain
@@ -330,6 +337,15 @@ def written(repair: Repair) -> str:
     first = text.position(own.lineno, 0)
     lead = text.text[first:start]
     return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
+
+
+def own_text(repair: Repair, part: ast.stmt) -> str | None:
+    """A statement that a repair keeps beside a new one, as the user wrote it; None for one that is new."""
+    statements = statements_of(repair.site.file)
+    own = statements.at(repair.statement.lineno)
+    if own is None or hasattr(own, "body") or ast.dump(own) != ast.dump(part):
+        return None
+    return textwrap.dedent(" " * own.col_offset + Text(statements.text).of(own))
 
 
 def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:

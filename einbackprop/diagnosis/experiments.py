@@ -306,7 +306,7 @@ class Shift:
             if delta.size < size:
                 delta = np.concatenate([delta, np.zeros(size - delta.size)])
             parts.append(shifted(part, delta))
-            self.seen[site].append(np.asarray(parts[-1], dtype=np.float64).ravel())
+            self.seen[site].append(np.array(parts[-1], dtype=np.float64).ravel())  # it may be written to
         return with_numbers(value, iter(parts))
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.checking.answers import stretches
-from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, Made, Shift, stacked
+from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Version
@@ -34,6 +34,7 @@ SMALL = 1e-4
 NEWTON = 5
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
+Shape = tuple[int, ...]
 LINEAR, CURVED = 1e-8, 3e-2
 """How far gradients may be from what a Jacobian says, where they are linear in a value and where they are not."""
 
@@ -62,6 +63,8 @@ class Suspect:
         The shape that what it made must have, if that is another: what it made is broadcast to that.
     expected : list of array
         What it should have made, run after run, where that is known.
+    is_missing : bool
+        Whether it stands for a statement that is missing.
     roughness : float
         How far the gradients may be from what the Jacobian says, relative to their largest entries.
     """
@@ -76,6 +79,7 @@ class Suspect:
     roughness: float = LINEAR
     grown: tuple[int, ...] | None = None
     expected: list[Array] = field(default_factory=list)
+    is_missing: bool = False
 
     @property
     def site(self) -> Site:
@@ -111,6 +115,8 @@ class Localization:
     experiment : Experiment
     version : Version
         Of the user's source.
+    hole : tuple of (Site, shape), optional
+        A statement that stands for one that is missing, and the shape to which what it makes is broadcast.
 
     Attributes
     ----------
@@ -121,12 +127,16 @@ class Localization:
     wrong : frozenset of str
     made : list of Made
         What statements made, in the order in which they ran first.
+    hole : Suspect or None
+        The statement that stands for a missing one, if it is known what that should make.
     """
 
-    def __init__(self, experiment: Experiment, version: Version) -> None:
+    def __init__(self, experiment: Experiment, version: Version, hole: tuple[Site, Shape] | None = None) -> None:
         self.experiment, self.version = experiment, version
         recording = Recording()
-        with version.watched_by(recording):
+        shapes = {} if hole is None else dict([hole])
+        given = Shift(dict.fromkeys(shapes, np.zeros(0)), shapes)
+        with version.watched_by(Both(recording, given)):
             self.before: Gradients | None = experiment.run()
         self.raised = experiment.raised
         self.wrong = experiment.wrong(self.before)
@@ -137,6 +147,7 @@ class Localization:
         with self.version.watched_by(watched):
             experiment.keeps_loss()
         self.in_loss = watched.made_by
+        self.hole = None if hole is None else self._hole(*hole, given.seen[hole[0]])
 
     @cached_property
     def deepest(self) -> int:
@@ -272,6 +283,16 @@ class Localization:
                 values = [np.broadcast_to(made.values[0].reshape(own), shape).ravel()]
                 larger = replace(made, values=values, shapes=[(shape,)])
                 yield self._solve(Suspect(larger, suspect.reach, grown=shape))
+
+    def _hole(self, site: Site, shape: Shape, values: Sequence[Array]) -> Suspect | None:
+        """A statement that stands for one that is missing, if it can be found what that should make."""
+        if self.before is None or not values:
+            return None
+        made = Made(site, 0, list(values), [(shape,)] * len(values), passes=False)
+        moved = self.run(Shift({site: self._nudge(made)}, {site: shape}))
+        reach = frozenset() if moved is None else frozenset(self._differing(moved))
+        suspect = self._solve(Suspect(made, reach, grown=shape, is_missing=True)) if reach & self.wrong else None
+        return suspect if suspect is not None and suspect.shift is not None else None
 
     def _solve(self, suspect: Suspect) -> Suspect:
         """Fill in a suspect's Jacobian and, if there is one, the shift with which the gradients are right."""

@@ -51,7 +51,15 @@ LOOPS = (ast.For, ast.While)
 
 
 class Round:
-    """The search for one repair of one version."""
+    """The search for one repair of one version.
+
+    Attributes
+    ----------
+    hole : Suspect or None
+        A statement that is missing, once that is known.
+    is_lost : bool
+        Whether the code stops at a name that nothing binds.
+    """
 
     def __init__(self, judge: Judge, localization: Localization, version: Version) -> None:
         self.judge, self.localization, self.version = judge, localization, version
@@ -64,6 +72,8 @@ class Round:
         self._tables: dict[Site, Table] = {}
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
+        self.hole: Suspect | None = None
+        self.is_lost = False
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self._keeps_shape = self.wrong <= shaped
@@ -95,7 +105,7 @@ class Round:
             if self.wrong <= suspect.reach and is_right is is_settled:
                 table = self._table(suspect)
                 is_idle = suspect.site.is_passed and table.suspect.shift is None
-                if not table.suspect.is_excluded and not is_idle:
+                if not (table.suspect.is_excluded and not is_part(suspect.site)) and not is_idle:
                     yield table
 
     @cached_property
@@ -382,6 +392,12 @@ def cost_of(found: Repair | None) -> float:
 def is_update(site: Site) -> bool:
     """Whether a statement is ``a += value`` or the like, which may be wrong though the value is right."""
     return isinstance(site.statement, ast.AugAssign)
+
+
+def is_part(site: Site) -> bool:
+    """Whether a statement writes to a part of an array, as ``dx[i] = value``: what is wrong may be the rest of it."""
+    targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
+    return isinstance(targets[0], ast.Subscript) and not isinstance(targets[0].slice, ast.Constant)
 
 
 def is_handed_on(made: Made, gradient: object) -> bool:

@@ -10,6 +10,7 @@ from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.omissions import of_lost_update, of_omission
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.versions import Version
 
@@ -44,9 +45,10 @@ class Search:
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
-            repair = search.best(TIERS[:1]) or of_own_value(search) or search.best(TIERS[1:]) or of_two(search)
-            if repair is None:
-                self.unexplained = search.likeliest()
+            repair = found_by(search)
+            is_partial = repair is not None and repair.mends < localization.wrong
+            if repair is None or (is_partial and (search.hole or search.is_lost)):
+                self.unexplained = search.hole or (None if search.is_lost else search.likeliest())
                 break
             found.append(repair)
             self.version = self.version.changed([repair.change])
@@ -57,3 +59,12 @@ class Search:
             if self.judge.works(version):  # what came after made it needless
                 found, self.version = rest, version
         return found, first, localization
+
+
+def found_by(search: Round) -> Repair | None:
+    """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
+    missing, what is rare is not tried."""
+    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
+    if found is not None or search.hole is not None or search.is_lost:
+        return found
+    return search.best(TIERS[1:]) or of_lost_update(search) or of_two(search)

@@ -67,6 +67,7 @@ class Version:
         self._hooked: dict[tuple[Definition, int], Codes] = {}
         self._given: dict[int, tuple[CodeType, CodeType]] = {}  # which holds the codes, so that no other has their id
         self._sites: dict[Definition, tuple[Site, ...]] = {}
+        self._outer: dict[Definition, dict[int, ast.AST]] = {}
         self._libraries: dict[str, frozenset[str]] = {}
 
     def sites(self, definition: Definition) -> tuple[Site, ...]:
@@ -113,8 +114,7 @@ class Version:
 
     def around(self, site: Site) -> list[ast.stmt]:
         """The statements with a body that a statement stands in, within its function, the innermost first."""
-        tree = self.tree((site.file, site.definition))
-        outer = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        outer = self._parents((site.file, site.definition))
         found: list[ast.stmt] = []
         at = outer.get(id(site.statement))
         while at is not None and not isinstance(at, ast.FunctionDef | ast.ClassDef | ast.Lambda):
@@ -122,6 +122,13 @@ class Version:
                 found.append(at)
             at = outer.get(id(at))
         return found
+
+    def _parents(self, definition: Definition) -> dict[int, ast.AST]:
+        """The node that each node of a definition is a part of, by identity, looked up once."""
+        if definition not in self._outer:
+            nodes = ast.walk(self.tree(definition))
+            self._outer[definition] = {id(child): node for node in nodes for child in ast.iter_child_nodes(node)}
+        return self._outer[definition]
 
     def tree(self, definition: Definition) -> ast.stmt:
         """A definition in this version."""

@@ -13,7 +13,7 @@ them, the cheapest first, and where none fits the deep ones, which put together 
     phrases.py       terms and factors that other lines have
     expressions.py   expression_edits: all of these, each once
     statements.py    statement_edits: =, +=, targets, places, guards, loops
-    insertions.py    missing_updates: a line that is missing
+    insertions.py    values_at_hand: what a line that is missing makes
 
 **A new kind of mistake** is a function in one of these files, named in the tuple ``KINDS`` at its end::
 
@@ -27,7 +27,7 @@ them, the cheapest first, and where none fits the deep ones, which put together 
 from einbackprop.diagnosis.vocabulary.expression import Edit
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
 from einbackprop.diagnosis.vocabulary.hand import Hand, hand_of
-from einbackprop.diagnosis.vocabulary.insertions import missing_updates
+from einbackprop.diagnosis.vocabulary.insertions import bare_values, values_at_hand
 from einbackprop.diagnosis.vocabulary.statements import statement_edits
 
-__all__ = ["Edit", "Hand", "expression_edits", "hand_of", "missing_updates", "statement_edits"]
+__all__ = ["Edit", "Hand", "bare_values", "expression_edits", "hand_of", "statement_edits", "values_at_hand"]

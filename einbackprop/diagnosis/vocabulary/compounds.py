@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
+from math import prod
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, broadcasts
@@ -18,7 +19,7 @@ from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_in_sum
 from einbackprop.diagnosis.vocabulary.terms import is_summable, summable
-from einbackprop.diagnosis.vocabulary.trees import attribute, binary, call, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import attribute, binary, call, number, parsed, subscript
 
 FEW, MOST, MOST_ALIKE = 5, 14, 8
 """Arrays of which compounds are made; of which matrix products are, where the shape wanted tells them apart, all."""
@@ -74,6 +75,43 @@ def normalised(expression: Expression) -> Iterator[Edit]:
         total = reduction(expression, "sum", place.node, axis, kept)
         new = binary(place.node, "/", total)
         yield expression.edit(place, new, 2.5, "the division by {} is missing", total)
+
+
+def reshaped_products(expression: Expression) -> Iterator[Compound]:
+    """Arrays with more axes as matrices, products of those, and products that become one: ``(dout @
+    w.T).reshape(x.shape)``."""
+    hand = expression.hand
+    arrays = [Compound(parsed(name), shape, NEAREST * rank) for rank, (name, shape) in enumerate(hand.shapes.items())]
+    plain = [array for array in arrays if len(array.shape) == 2]
+    pairs = combinations_with_replacement(plain[:MOST_ALIKE], 2)
+    plain += [product_of(one, two) for one, two in pairs if one is not two and one.shape == two.shape]
+    like = [array for array in arrays if array.shape == hand.wanted and len(array.shape) > 2][:1]
+    for one in arrays:
+        for flat in flattened(one):
+            plain.append(flat)
+            yield flat
+        if len(one.shape) == 4:  # channels last, as a norm over images has them
+            last_axis = call(attribute(one.node, "transpose"), [number(axis) for axis in (0, 2, 3, 1)])
+            channels = subscript(attribute(one.node, "shape"), number(1))
+            node = call(attribute(last_axis, "reshape"), [number(-1), channels])
+            yield Compound(node, (prod(one.shape) // one.shape[1], one.shape[1]), 0.3 + one.cost)
+    for compound in matrix_products(expression, plain):
+        if hand.wanted is None or broadcasts(compound.shape, hand.wanted):
+            yield compound
+        elif like and prod(compound.shape) == prod(hand.wanted):
+            node = call(attribute(compound.node, "reshape"), [attribute(like[0].node, "shape")])
+            yield Compound(node, hand.wanted, 0.2 + compound.cost)
+
+
+def flattened(array: Compound) -> Iterator[Compound]:
+    """An array with more axes than two as a matrix: its first axis, or its last, by the others."""
+    shape = array.shape
+    if len(shape) <= 2:
+        return
+    first, last = (subscript(attribute(array.node, "shape"), number(axis)) for axis in (0, -1))
+    for arguments, made in (([first, number(-1)], (shape[0], prod(shape[1:]))),
+                            ([number(-1), last], (prod(shape[:-1]), shape[-1]))):  # fmt: skip
+        yield Compound(call(attribute(array.node, "reshape"), arguments), made, 0.2 + array.cost)
 
 
 def compounds(expression: Expression) -> Iterator[Compound]:
@@ -132,6 +170,10 @@ def sums(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
             shape = tuple(1 if n == axis else size for n, size in enumerate(array.shape) if kept or n != axis)
             said = -1 if axis and axis == rank - 1 else axis
             yield Compound(reduction(expression, name, array.node, said, kept), shape, 0.3 + array.cost)
+        for left in range(rank) if rank > 2 else ():
+            axes = ast.Tuple([number(axis) for axis in range(rank) if axis != left], ast.Load())
+            total = call(expression.function("sum"), [array.node], axis=axes)
+            yield Compound(total, (array.shape[left],), 0.4 + array.cost)
 
 
 def differences(arrays: list[Compound]) -> Iterator[Compound]:

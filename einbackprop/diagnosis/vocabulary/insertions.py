@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from typing import Any
 
-from einbackprop.diagnosis.vocabulary.expression import Edit
+from einbackprop.diagnosis.vocabulary.compounds import (
+    Compound,
+    compounds,
+    flattened,
+    reshaped_products,
+    slope_products,
+)
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
 from einbackprop.diagnosis.vocabulary.operands import unlikeness
@@ -23,42 +30,52 @@ from einbackprop.diagnosis.vocabulary.trees import (
 )
 
 NEAR, FEW, MOST, LEAST = 6, 4, 60, 2.3
+NEAREST_ONES, USUAL = 14, 2.4
+"""Arrays of which edits are made, and what those cost at most."""
 IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 
-def missing_updates(name: str, hand: Hand, *, deep: bool = False) -> Iterator[Edit]:
-    """An array that is wrong, and what is at hand, go in; lines that may be missing come out: ``dW += reg * W``.
+def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
+    """What is at hand goes in; what a line that is missing may make of it comes out, and what each costs.
 
-    Parameters
-    ----------
-    name : str
-        How the array is spelled.
-    hand : Hand
-    deep : bool
-        Give those instead that put together several arrays at hand, as `expression_edits` does.
-
-    Yields
-    ------
-    Edit
-        Its ``statements`` are the line, to be put where the array is not yet read.
+    That is an array, an array with one edit (its transpose, a sum of it, its product with another), zeros of its shape,
+    and what takes several arrays to write.
     """
-    array = parsed(name)
-    for edit in expression_edits(array, hand, deep=deep):
-        assert edit.value is not None
-        line = update_of(array, edit.value)
-        yield Edit(edit.cost, "a line is missing: {}", statements=(line,), parts=(line,))
-    for line, cost in () if deep else (*masked(name, hand), *scattered(name, hand)):
-        yield Edit(cost, "a line is missing: {}", statements=(line,), parts=(line,))
+    zeros = attribute(parsed(hand.numpy), "zeros_like")
+    for rank, (name, shape) in enumerate(hand.shapes.items()):
+        array, cost = parsed(name), NEAREST * rank
+        yield array, 0.6 + cost
+        if hand.wanted in (None, shape):
+            yield call(zeros, [array]), 0.5 + cost
+        for edit in expression_edits(array, hand, limit=USUAL) if rank < NEAREST_ONES else ():
+            assert edit.value is not None
+            yield edit.value, edit.cost + cost
+    counts = [parsed(size) for size in hand.sizes if hand.is_count(size)][:FEW]
+    expression = Expression(next(filter(is_product, hand.phrases), number(1)), hand)
+    for compound in (*compounds(expression), *slope_products(expression), *reshaped_products(expression)):
+        yield compound.node, 1.2 + compound.cost
+        yield from ((binary(compound.node, "/", size), 1.8 + compound.cost) for size in counts)
+        biases = (array for array, shape in hand.shapes.items() if shape == compound.shape[-1:])
+        if is_product(compound.node) and hand.wanted == compound.shape:
+            yield from ((binary(compound.node, "+", parsed(array)), 1.6 + compound.cost) for array in biases)
 
 
-def update_of(array: ast.expr, value: ast.expr) -> ast.stmt:
-    """The statement that gives an array a value: ``dW += x`` where that is ``dW + x``."""
-    target = written(array)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, IN_PLACE) and value.left is array:
-        return ast.AugAssign(target, value.op, value.right)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult) and value.right is array:
-        return ast.AugAssign(target, value.op, value.left)
-    return assignment(target, value)
+def bare_values(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
+    """What a line that is missing may bind as it is, and what each costs: sizes, objects, arrays, and
+    those as masks and as matrices."""
+    for rank, name in enumerate(hand.sizes):
+        yield parsed(name), 0.6 + NEAREST * rank
+    for rank, name in enumerate((*hand.others, *hand.shapes, "{}", "[]")):
+        yield parsed(name), 0.7 + NEAREST * rank
+    for rank, (name, shape) in enumerate(hand.shapes.items()):
+        yield ast.Compare(parsed(name), [ast.Gt()], [number(0)]), 0.8 + NEAREST * rank
+        yield from ((flat.node, 0.8 + NEAREST * rank) for flat in flattened(Compound(parsed(name), shape, 0.0)))
+
+
+def is_product(node: ast.expr) -> bool:
+    """Whether an expression is a product of matrices."""
+    called = getattr(getattr(node, "func", None), "attr", "")
+    return called in ("dot", "matmul") or isinstance(getattr(node, "op", None), ast.MatMult)
 
 
 def inserted(statement: Any, hand: Hand) -> list[Edit]:
@@ -103,7 +120,7 @@ def updates(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
 
 
 def masked(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
-    """Lines that set entries of an array to 0, by another of its shape: ``dh[h <= 0] = 0``."""
+    """Lines that set entries of an array to 0 or 1, by another of its shape: ``dh[h <= 0] = 0``."""
     alike = [other for other, shape in hand.shapes.items() if other != name and shape == hand.shapes[name]]
     for rank, other in enumerate(alike):
         array = parsed(other)
@@ -111,6 +128,8 @@ def masked(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
         for more, index in enumerate((*below, array, ast.UnaryOp(ast.Invert(), array))):
             place = written(subscript(parsed(name), index))
             yield assignment(place, number(0)), 2.8 + 0.1 * more + NEAREST * rank
+        above = written(subscript(parsed(name), ast.Compare(array, [ast.Gt()], [number(0)])))
+        yield assignment(above, number(1)), 2.9 + NEAREST * rank
 
 
 def scattered(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:

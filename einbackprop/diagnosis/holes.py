@@ -1,0 +1,217 @@
+"""Where a line may be missing: a search goes in, the places come out, and what is to be bound there.
+
+That is before a statement which reads a name that nothing was bound to, or which reads ``None`` or hands it on; and
+after a statement that makes only a part of what it should, in the loops there too.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from einbackprop.diagnosis.blocks import (
+    LOOPS,
+    NESTED,
+    blocks_of,
+    bound_by,
+    indices_in,
+    names_in,
+    read_by,
+    statement_at,
+    until_read,
+)
+from einbackprop.diagnosis.crashes import frames_of
+from einbackprop.diagnosis.evaluation import meant, tail
+from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.versions import Change, Definition, Version
+from einbackprop.diagnosis.vocabulary.hand import MISSING, counters, is_object, value_of
+from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
+    assignment,
+    is_minus,
+    negated,
+    parsed,
+    subscript,
+    written,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Hole:
+    """A line that is missing before a statement.
+
+    Attributes
+    ----------
+    definition : Definition
+    statement : ast.stmt
+    target : ast.expr
+        What is to be bound: a name, an attribute or an entry.
+    is_update : bool
+        Whether something is to be added to it.
+    is_after : bool
+        Whether the line is missing after the statement instead, which is the last in a loop.
+    frame : FrameType or None
+        Where the code stops since it is missing.
+    """
+
+    definition: Definition
+    statement: ast.stmt
+    target: ast.expr
+    is_update: bool = False
+    is_after: bool = False
+    frame: FrameType | None = None
+
+    def filled(self, value: ast.expr) -> Change:
+        """The line that binds it to a value, or adds one to it, before the statement."""
+        target = written(self.target)
+        is_sum = self.is_update and not is_minus(value)
+        line: ast.stmt = assignment(target, value)
+        if self.is_update:
+            line = ast.AugAssign(target, ast.Add() if is_sum else ast.Sub(), value if is_sum else negated(value))
+        own = self.statement
+        return Change(self.definition, own, (own, line) if self.is_after else (line, own))
+
+
+def holes(localization: Localization, wrong: frozenset[str]) -> Iterator[Hole]:
+    """The values that are missing, as far as the run shows."""
+    if localization.raised is not None:
+        yield from unbound(localization.raised, localization.version)
+        return
+    absent = {name for name in wrong if (localization.before or {}).get(name) is None}
+    for made in reversed(localization.made) if absent else ():
+        site = made.site
+        if made.whole is None and isinstance(site.value, OPERANDS) and not isinstance(site.function, ast.Lambda):
+            yield Hole((site.file, site.definition), site.statement, site.value)
+        elif type(made.whole) is dict and isinstance(site.statement, ast.Return) and isinstance(site.value, ast.Name):
+            for name in sorted(absent):
+                entry = subscript(site.value, ast.Constant(key_for(name, made.whole)))
+                yield Hole((site.file, site.definition), site.statement, entry)
+
+
+def unbound(error: BaseException, version: Version) -> Iterator[Hole]:
+    """What the statements at which the code stops read that nothing was bound to, or that is None."""
+    for frame, line in frames_of(error):
+        definition = version.definition_of(frame.f_code)
+        statement = None if definition is None else statement_at(version.tree(definition), line)
+        if definition is None or statement is None:
+            continue
+        names = {**vars(builtins), **frame.f_globals, **frame.f_locals}
+        for node in read_by(statement):
+            if is_missing(node, names):
+                yield Hole(definition, statement, node, frame=frame)
+
+
+def is_missing(node: ast.expr, names: Mapping[str, Any]) -> bool:
+    """Whether a name, an attribute or an entry is bound to nothing, or to None."""
+    held = value_of(node, names)
+    if held is None or isinstance(node, ast.Name):
+        return held is None or held is MISSING
+    if held is not MISSING or not isinstance(node, ast.Attribute | ast.Subscript):
+        return False
+    base = value_of(node.value, names)
+    if isinstance(node, ast.Subscript):
+        return isinstance(base, dict) and isinstance(node.slice, ast.Constant)
+    return is_object(base) and not hasattr(type(base), node.attr)
+
+
+def key_for(name: str, held: Mapping[Any, Any]) -> str:
+    """The key under which a gradient belongs in a dict, after those of the others: ``dW1`` beside ``dW2``."""
+    own = tail(name)
+    for key in held:
+        for other in meant(key) if isinstance(key, str) else ():
+            if key.endswith(other) and len(key) > len(other):
+                return f"{key.removesuffix(other)}{own}"
+    return own
+
+
+def places(version: Version, hole: Hole) -> Iterator[Hole]:
+    """A hole before the statement that needs it, before the loops around that, and further up where the statements
+    between write to something that is at hand."""
+    yield hole
+    blocks = blocks_of(version.tree(hole.definition), hole.statement)
+    for block, at in blocks:
+        if isinstance(block[at], LOOPS) and block[at] is not hole.statement:
+            yield replace(hole, statement=block[at])
+    block, at = blocks[0] if blocks else ([], 0)
+    for statement in reversed(block[:at]):
+        if isinstance(statement, ast.AugAssign | ast.Expr | ast.Assign | ast.For | ast.If):
+            yield replace(hole, statement=statement)
+
+
+def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
+    """Where something may be added to what a statement makes: before it is read, and in the loops between, to one entry
+    in each round."""
+    site, shapes = suspect.site, suspect.made.shapes[0]
+    bound = bound_at(version, suspect)
+    if bound is None or len(shapes) != 1:
+        return
+    target, following = bound
+    definition = site.file, site.definition
+    after = until_read(following, ast.unparse(target))
+    yield from (Hole(definition, statement, target, is_update=True) for statement in reversed(after))
+    for index in indices_in(site.function, target):
+        if isinstance(index, ast.Tuple | ast.Compare) and not names_in(index) & set(counters(site.function)):
+            entry = subscript(target, index)
+            yield from (Hole(definition, each, entry, is_update=True) for each in reversed(after))
+    for loop in (statement for statement in after if isinstance(statement, LOOPS)):
+        for body in bodies_of(loop):
+            for place in (*entries(target, len(shapes[0]), loop, site.function), target):
+                yield Hole(definition, body[-1], place, is_update=True, is_after=True)
+
+
+def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:
+    """Where a value that a loop reads, and that is bound before it, may be bound anew in each round."""
+    bound = bound_at(version, suspect)
+    target, following = bound if bound is not None else (None, [])
+    for loop in (statement for statement in following if isinstance(statement, LOOPS)):
+        if isinstance(target, ast.Name) and target.id in names_in(loop) - bound_by(loop):
+            yield Hole((suspect.site.file, suspect.site.definition), loop.body[-1], target, is_after=True)
+
+
+def bound_at(version: Version, suspect: Suspect) -> tuple[ast.expr, list[ast.stmt]] | None:
+    """What a statement binds, and the statements after it in its block."""
+    site = suspect.site
+    blocks = blocks_of(version.tree((site.file, site.definition)), site.statement)
+    is_return = isinstance(site.statement, ast.Return | ast.Expr) or isinstance(site.function, ast.Lambda)
+    if is_return or site.is_passed or not blocks:
+        return None
+    try:
+        target = parsed(site.target)
+    except (SyntaxError, ValueError):
+        return None
+    block, at = blocks[0]
+    return (target, block[at + 1 :]) if isinstance(target, OPERANDS) else None
+
+
+def bodies_of(loop: ast.stmt) -> list[list[ast.stmt]]:
+    """The blocks of a loop, and of the loops and conditions in it, the innermost first."""
+    return [node.body for node in ast.walk(loop) if isinstance(node, NESTED)][::-1]
+
+
+def entries(target: ast.expr, rank: int, loop: ast.stmt, function: ast.AST) -> list[ast.expr]:
+    """The entries of an array that a loop may write to: by indices that the function has, and by its counters."""
+    spelled = indices_in(function, target)
+    counts = [ast.Name(name, ast.Load()) for name in counters(loop)]
+    single = [index for index in (*counts, *spelled) if not isinstance(index, ast.Tuple | ast.Slice | ast.Constant)]
+    every = ast.Slice()
+    sliced = [ast.Tuple([*[every] * axis, index], ast.Load()) if axis else index
+              for index in single for axis in reversed(range(rank))]  # fmt: skip
+    inside = [index for index in (*spelled, *sliced) if names_in(index) & names_in(loop)]
+    return [subscript(target, index) for index in {ast.unparse(index): index for index in inside}.values()]
+
+
+def earlier(version: Version, hole: Hole, value: ast.expr) -> Hole:
+    """A hole as far up in its block as what it is filled with is made, but beside what is returned with it."""
+    block, at = next(iter(blocks_of(version.tree(hole.definition), hole.statement)), ([hole.statement], 0))
+    if not isinstance(hole.statement, ast.Return):
+        return hole
+    needed, beside = names_in(value) | names_in(hole.target), names_in(hole.statement)
+    first = at
+    while first and not needed & bound_by(block[first - 1]):
+        first -= 1
+    made = (n for n in range(first, at) if beside & bound_by(block[n]))
+    return replace(hole, statement=block[next(made, first)])

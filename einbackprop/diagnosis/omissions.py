@@ -1,0 +1,177 @@
+"""Faults of omission: a search goes in, the line that is missing comes out.
+
+Where a line may be missing (`holes`), a hole is made: a number, broadcast to each shape that there is until the code
+runs to its end. What should stand in it is solved for as for any suspect (`localization`), and made of what is at hand
+there. Names that nothing binds, and that cannot be solved for, are bound as elsewhere (`lost_names`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from einbackprop.diagnosis.experiments import Both, Shift
+from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.localization import LARGEST, Localization, Suspect
+from einbackprop.diagnosis.lost_names import lines_elsewhere, lines_of_values, lost_names
+from einbackprop.diagnosis.repair import LIKELY, Round
+from einbackprop.diagnosis.trying import Compiler, Table, Tier, Trial, Trying, fits
+from einbackprop.diagnosis.versions import Change, Version
+from einbackprop.diagnosis.vocabulary import Edit, Hand, values_at_hand
+from einbackprop.diagnosis.vocabulary.hand import is_array
+from einbackprop.diagnosis.vocabulary.trees import number
+
+SHAPES, PLACES, SUSPECTS, UPDATES = 24, 6, 4, 24
+"""Shapes that a hole is given, places where it is made, statements after which, and lines after each, at most."""
+MISSING_LINE = "a line is missing: {}"
+COST = 1.0
+"""What a line that is missing costs more than the value in it."""
+
+
+def of_omission(search: Round) -> Repair | None:
+    """The line that is missing, with which everything is right, or more than before: where nothing is bound, and where
+    zeros are all that a gradient is made of.
+
+    Where a value is missing and no line was found, the search remembers what it should be (`Round.hole`).
+    """
+    for first in holes(search.localization, search.wrong):
+        around = list(islice(places(search.version, first), PLACES))
+        found = next(filter(None, (of_lost_name(search, hole) for hole in around)), None)
+        found = found or next(filter(None, (filled(search, hole) for hole in around)), None)
+        if found is not None:
+            return found
+    before = search.localization.before or {}
+    if any(before.get(name) is None or np.any(before[name]) for name in search.wrong):
+        return None
+    return of_updates(search, (table.suspect for table in search.alone if table.suspect.shift is not None))
+
+
+def of_lost_update(search: Round) -> Repair | None:
+    """The line that is missing after a statement that makes only a part of what it should, or only the first of what
+    the rounds of a loop read."""
+    lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
+    found = (filled(search, hole) for hole in islice(lost, PLACES))
+    known = (table.suspect for table in search.alone if table.suspect.is_known)
+    return next((repair for repair in found if repair is not None), None) or of_updates(search, known)
+
+
+def of_updates(search: Round, suspects: Iterable[Suspect]) -> Repair | None:
+    """The line that adds what is missing to what one of some statements makes."""
+    places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in islice(suspects, SUSPECTS))
+    found = (filled(search, hole) for some in places_after for hole in some)
+    return next((repair for repair in found if repair is not None), None)
+
+
+def of_lost_name(search: Round, hole: Hole) -> Repair | None:
+    """The line that binds a name that nothing in its function binds, with which everything is right."""
+    names = lost_names(search.version, hole)
+    if not names:
+        return None
+    search.is_lost = True
+    site = search.version.sites(hole.definition)[0]
+    for line in (*lines_elsewhere(hole), *lines_of_values(names, hole, search.version)):
+        change = Change(hole.definition, hole.statement, (line, hole.statement))
+        repair = repair_of(search, site, Edit(COST, MISSING_LINE), change)
+        if repair is not None and repair.mends == search.wrong:
+            return repair
+    return None
+
+
+def localized(search: Round, hole: Hole) -> Localization | None:
+    """The localization of a version with a hole, for which it is known what should stand there; None if that cannot be
+    found."""
+    version = search.version.changed([hole.filled(number(1.0))])
+    site = site_of(version, hole)
+    every = (*search.localization.made, *search.localization.in_loss.values())
+    made = {shape for each in every for shapes in each.shapes for shape in shapes}
+    made |= {np.shape(held) for held in hole.frame.f_locals.values() if is_array(held)} if hole.frame else set()
+    made |= {shape for one in made if len(one) > 2 for shape in ((one[0], prod(one[1:])), (prod(one[:-1]), one[-1]))}
+    own = [search.experiment.truth[name].shape for name in sorted(search.wrong)]
+    others = sorted((shape for shape in made if prod(shape) <= LARGEST), key=prod)
+    if site is None:
+        return None
+    for shape in islice(dict.fromkeys([*own, *others]), SHAPES):
+        try:
+            localization = Localization(search.experiment, version, (site, shape))
+        except ValueError:  # it does not compile there
+            return None
+        if localization.hole is not None:
+            return localization
+    return None
+
+
+def site_of(version: Version, hole: Hole) -> Site | None:
+    """The site of a hole, in a version that has it."""
+    target, line = ast.unparse(hole.target), hole.statement.lineno
+    return next((site for site in version.sites(hole.definition) if site.target == target
+                 and site.statement.lineno == line and isinstance(site.value, ast.Constant)), None)  # fmt: skip
+
+
+def filled(search: Round, hole: Hole) -> Repair | None:
+    """The likeliest line that makes what is missing, as far as that sets everything right, or more than before."""
+    localization = localized(search, hole)
+    if localization is None or localization.hole is None:
+        return None
+    best: Repair | None = None
+    for edit in fitting(search, localization, localization.hole):
+        assert edit.value is not None
+        change = earlier(search.version, hole, edit.value).filled(edit.value)
+        repair = repair_of(search, localization.hole.site, edit, change)
+        if repair is None:
+            repair = repair_of(search, localization.hole.site, edit, hole.filled(edit.value))
+        if repair is not None and repair.mends == search.wrong:
+            return repair
+        best = best or repair
+    before = search.localization.before or {}
+    if best is None and not hole.is_update and all(before.get(name) is None for name in search.wrong):
+        search.hole = search.hole or localization.hole
+    return best
+
+
+def fitting(search: Round, localization: Localization, suspect: Suspect) -> list[Edit]:
+    """What a hole can be filled with, as far as its Jacobian tells, the likeliest first."""
+    assert suspect.grown is not None and suspect.shift is not None and localization.before is not None  # noqa: PT018
+    table = Filling(suspect, True)
+    table.begin(Tier(-np.inf, np.inf))
+    right = Shift({suspect.site: suspect.shift}, {suspect.site: suspect.grown})
+    with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
+        search.experiment.run()
+    truth, before = search.experiment.truth, localization.before
+    gap = {n: truth[n] - np.asarray(before[n], dtype=np.float64).reshape(truth[n].shape) for n in suspect.names}
+    wanted = suspect.reach & localization.wrong
+    found = [trial.edit for trial in table.trials if fits(search.experiment, trial, suspect, gap) >= wanted]
+    return sorted(found, key=lambda edit: edit.cost)[:LIKELY]
+
+
+def repair_of(search: Round, site: Site, edit: Edit, change: Change) -> Repair | None:
+    """A line that is put in, as a repair; None where nothing is right with it that was not before."""
+    version = search.version.changed([change])
+    left = frozenset() if search.judge.works(version) else search.judge.left(version)
+    if left is None or not left < search.wrong:
+        return None
+    assert isinstance(change.replacement, tuple)
+    line = next(part for part in change.replacement if part is not change.node)
+    said = replace(edit, parts=(line,), statements=change.replacement)
+    return Repair(site, said, change, edit.cost, search.wrong - left)
+
+
+class Filling(Table):
+    """What a hole may be filled with, evaluated where it is."""
+
+    def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
+        compiler, seen = Compiler(self.suspect.site, names), set[str]()
+        for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
+            text = ast.unparse(value)
+            if text not in seen:
+                seen.add(text)
+                code = compiler.code(value)
+                if code is not None:
+                    yield Trial(Edit(COST + cost, MISSING_LINE, value), code)

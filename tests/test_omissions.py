@@ -1,0 +1,200 @@
+"""Lines that are missing: each line of some backwards is taken out in turn, and what is to be written puts one back."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from mutant_outcomes import module_of, with_writes
+
+from einbackprop import check
+from einbackprop.checking.reports import Report
+
+NETWORK = """\
+import numpy as np
+
+
+def loss(W1, b1, W2, b2, X, y, reg):
+    h = np.maximum(0, X @ W1 + b1)
+    s = h @ W2 + b2
+    s = s - s.max(axis=1, keepdims=True)
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).mean() + reg * (np.sum(W1 * W1) + np.sum(W2 * W2))
+
+
+def gradients(W1, b1, W2, b2, X, y, reg):
+    grads = {}
+    N = X.shape[0]
+    h = np.maximum(0, X @ W1 + b1)
+    s = h @ W2 + b2
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    ds = p.copy()
+    ds[np.arange(N), y] -= 1
+    ds /= N
+    grads["W2"] = h.T @ ds
+    grads["b2"] = ds.sum(axis=0)
+    dh = ds @ W2.T
+    dh[h <= 0] = 0
+    grads["W1"] = X.T @ dh
+    grads["b1"] = dh.sum(axis=0)
+    grads["W2"] += 2 * reg * W2
+    grads["W1"] += 2 * reg * W1
+    return grads
+"""
+RECURRENT = """\
+import numpy as np
+
+
+def loss(Wx, Wh, b, x, R):
+    h = np.zeros((x.shape[1], Wh.shape[0]))
+    total = 0.0
+    for t in range(len(x)):
+        h = np.tanh(x[t] @ Wx + h @ Wh + b)
+        total += np.sum(h * R[t])
+    return total
+
+
+def gradients(Wx, Wh, b, x, R):
+    T, N, D = x.shape
+    hs = {-1: np.zeros((N, Wh.shape[0]))}
+    for t in range(T):
+        hs[t] = np.tanh(x[t] @ Wx + hs[t - 1] @ Wh + b)
+    dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+    dnext = np.zeros_like(hs[0])
+    for t in reversed(range(T)):
+        dh = R[t] + dnext
+        da = dh * (1 - hs[t] ** 2)
+        dWx += x[t].T @ da
+        dWh += hs[t - 1].T @ da
+        db += da.sum(axis=0)
+        dnext = da @ Wh.T
+    return dWx, dWh, db
+"""
+HINGE = """\
+import numpy as np
+
+
+def loss(W, X, y):
+    s = X @ W
+    return np.sum(np.maximum(0, s - s[np.arange(len(y)), y][:, None] + 1)) / len(y)
+
+
+def gradients(W, X, y):
+    dW = np.zeros(W.shape)
+    for i in range(len(X)):
+        s = X[i] @ W
+        for j in range(W.shape[1]):
+            if j != y[i] and s[j] - s[y[i]] + 1 > 0:
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    dW /= len(X)
+    return dW
+"""
+LAYER = """\
+import numpy as np
+
+
+def loss(x, w, b, R):
+    return np.sum((x.reshape(len(x), -1) @ w + b) ** 2 * R)
+
+
+def gradients(x, w, b, R):
+    dx, dw, db = None, None, None
+    flat = x.reshape(len(x), -1)
+    out = flat @ w + b
+    dout = 2 * out * R
+    dx = (dout @ w.T).reshape(x.shape)
+    dw = flat.T @ dout
+    db = dout.sum(axis=0)
+    return dx, dw, db
+"""
+ARC = """\
+import numpy as np
+
+
+def loss(x, R):
+    return np.sum(np.arctan(x) * R)
+
+
+def gradients(x, R):
+    dx, dR = None, None
+    dx = R / (1 + x**2)
+    dR = np.arctan(x)
+    return dx, dR
+"""
+rng = np.random.default_rng(0)
+ARGUMENTS = {
+    NETWORK: (*map(rng.standard_normal, ((4, 6), 6, (6, 3), 3, (5, 4))), np.array([0, 2, 1, 1, 0]), 0.3),
+    RECURRENT: tuple(map(rng.standard_normal, ((3, 4), (4, 4), 4, (4, 2, 3), (4, 2, 4)))),
+    HINGE: (*map(rng.standard_normal, ((4, 3), (5, 4))), np.array([0, 2, 1, 1, 0])),
+    LAYER: tuple(map(rng.standard_normal, ((4, 2, 3), (6, 5), 5, (4, 5)))),
+    ARC: tuple(map(rng.standard_normal, ((3, 4), (3, 4)))),
+}
+WRT = {NETWORK: (0, 1, 2, 3), RECURRENT: (0, 1, 2), HINGE: (0,), LAYER: (0, 1, 2), ARC: (0, 1)}
+THOROUGH = settings.get_current_profile_name() == "thorough"
+LINES = [(source, line) for source in (NETWORK, RECURRENT, HINGE, LAYER)
+         for line in source.split("def gradients")[1].splitlines()[1:-1]
+         if not line.strip().startswith(("for", "if", "dx, dw, db = None", "hs[t]"))]  # fmt: skip
+
+
+UNKNOWN = ("hs = {-1: np.zeros((N, Wh.shape[0]))}", "s = X[i] @ W")
+"""Lines of which no other can be made: a dict with a state in it, and a value that only decides."""
+
+
+def without(source: str, line: str) -> str:
+    loss, gradients = source.split("def gradients")
+    return f"{loss}def gradients{gradients.replace(line + chr(10), '', 1)}"
+
+
+def checked(source: str, of: str) -> Report:
+    module = module_of(source, "omission")
+    return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=WRT[of])
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [(source, line) for source, line in LINES if line.strip() not in UNKNOWN][:: 1 if THOROUGH else 6],
+)
+def test_a_line_that_was_taken_out_is_put_back_or_made_up_for(source: str, line: str) -> None:
+    report = checked(without(source, line), source)
+    assert "wrong" in {item.verdict for item in report.gradients}
+    assert all(item.write for item in report.findings if item.line)
+    mended = with_writes(without(source, line), report.findings)
+    assert {item.verdict for item in checked(mended, source).gradients} == {"right"}
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "write"),
+    [
+        (NETWORK, "    h = np.maximum(0, X @ W1 + b1)", "h = np.maximum(0, X @ W1 + b1)\ns = h @ W2 + b2"),
+        (NETWORK, "    N = X.shape[0]", "N = ds.shape[0]\nds[np.arange(N), y] -= 1"),
+        (LAYER, "    db = dout.sum(axis=0)", "db = dout.sum(axis=0)\ndx = (dout @ w.T).reshape(x.shape)"),
+        (RECURRENT, "        dnext = da @ Wh.T", "db += da.sum(axis=0)\ndnext = da @ Wh.T"),
+        (HINGE, "                dW[:, j] += X[i]", "dW[:, y[i]] -= X[i]\ndW[:, j] += X[i]"),
+    ],
+)
+def test_the_line_is_the_one_that_people_would_write(source: str, line: str, write: str) -> None:
+    (found,) = [item for item in checked(without(source, line), source).findings if item.line]
+    assert found.write == write
+    assert found.message.startswith("a line is missing: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "was", "now", "said"),
+    [
+        (HINGE, "        s = X[i] @ W\n", "", "NameError: name 's' is not defined"),
+        (ARC, "    dx = R / (1 + x**2)\n", "", "a line that makes dx is missing before this one: it should be ∂L/∂x."),
+    ],
+)
+def test_where_no_line_can_be_made_it_is_said_where_one_is_missing(source: str, was: str, now: str, said: str) -> None:
+    loss, gradients = source.split("def gradients")
+    (found,) = [item for item in checked(f"{loss}def gradients{gradients.replace(was, now)}", source).findings
+                if item.line]  # fmt: skip
+    assert found.message.startswith(said)
+    assert found.write is None
+
+
+def test_with_a_second_mistake_the_line_is_found_all_the_same() -> None:
+    twice = without(NETWORK, '    grads["b1"] = dh.sum(axis=0)').replace("dh = ds @ W2.T", "dh = -ds @ W2.T")
+    report = checked(twice, NETWORK)
+    mended = with_writes(twice, report.findings)
+    assert len([item for item in report.findings if item.line]) == 2
+    assert {item.verdict for item in checked(mended, NETWORK).gradients} == {"right"}
