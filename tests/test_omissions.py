@@ -88,6 +88,38 @@ def gradients(W, X, y):
     dW /= len(X)
     return dW
 """
+GATES = """\
+import numpy as np
+
+
+def loss(a, x, c):
+    i, o = np.hsplit(1 / (1 + np.exp(-(x @ a))), 2)
+    return np.sum(o * np.tanh(i * c))
+
+
+def gradients(a, x, c):
+    H = c.shape[1]
+    s = 1 / (1 + np.exp(-(x @ a)))
+    t = np.tanh(s[:, :H] * c)
+    d = s * (1 - s)
+    d[:, :H] *= s[:, H:] * (1 - t**2) * c
+    d[:, H:] *= t
+    return x.T @ d
+"""
+EMBEDDING = """\
+import numpy as np
+
+
+def loss(E, ids, R):
+    return np.sum(E[ids] ** 2 * R)
+
+
+def gradients(E, ids, R):
+    rows = 2 * E[ids] * R
+    dE = np.zeros_like(E)
+    np.add.at(dE, ids, rows)
+    return dE
+"""
 LAYER = """\
 import numpy as np
 
@@ -126,9 +158,12 @@ ARGUMENTS = {
     RECURRENT: tuple(map(rng.standard_normal, ((3, 4), (4, 4), 4, (4, 2, 3), (4, 2, 4)))),
     HINGE: (*map(rng.standard_normal, ((4, 3), (5, 4))), np.array([0, 2, 1, 1, 0])),
     LAYER: tuple(map(rng.standard_normal, ((4, 2, 3), (6, 5), 5, (4, 5)))),
+    GATES: tuple(map(rng.standard_normal, ((3, 8), (5, 3), (5, 4)))),
+    EMBEDDING: (rng.standard_normal((6, 3)), np.array([[0, 2], [5, 2]]), rng.standard_normal((2, 2, 3))),
     ARC: tuple(map(rng.standard_normal, ((3, 4), (3, 4)))),
 }
-WRT = {NETWORK: (0, 1, 2, 3), RECURRENT: (0, 1, 2), HINGE: (0,), LAYER: (0, 1, 2), ARC: (0, 1)}
+COUNTS = {NETWORK: 4, RECURRENT: 3, HINGE: 1, LAYER: 3, ARC: 2, GATES: 1, EMBEDDING: 1}
+"""How many arrays there are gradients of: the first."""
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LINES = [(source, line) for source in (NETWORK, RECURRENT, HINGE, LAYER)
          for line in source.split("def gradients")[1].splitlines()[1:-1]
@@ -146,7 +181,7 @@ def without(source: str, line: str) -> str:
 
 def checked(source: str, of: str) -> Report:
     module = module_of(source, "omission")
-    return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=WRT[of])
+    return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=tuple(range(COUNTS[of])))
 
 
 @pytest.mark.parametrize(
@@ -167,8 +202,9 @@ def test_a_line_that_was_taken_out_is_put_back_or_made_up_for(source: str, line:
         (NETWORK, "    h = np.maximum(0, X @ W1 + b1)", "h = np.maximum(0, X @ W1 + b1)\ns = h @ W2 + b2"),
         (NETWORK, "    N = X.shape[0]", "N = ds.shape[0]\nds[np.arange(N), y] -= 1"),
         (LAYER, "    db = dout.sum(axis=0)", "db = dout.sum(axis=0)\ndx = (dout @ w.T).reshape(x.shape)"),
-        (RECURRENT, "        dnext = da @ Wh.T", "db += da.sum(axis=0)\ndnext = da @ Wh.T"),
         (HINGE, "                dW[:, j] += X[i]", "dW[:, y[i]] -= X[i]\ndW[:, j] += X[i]"),
+        (GATES, "    d[:, H:] *= t", "d[:, H:] *= t\nreturn x.T @ d"),
+        (EMBEDDING, "    np.add.at(dE, ids, rows)", "np.add.at(dE, ids, rows)\nreturn dE"),
     ],
 )
 def test_the_line_is_the_one_that_people_would_write(source: str, line: str, write: str) -> None:
@@ -198,3 +234,12 @@ def test_with_a_second_mistake_the_line_is_found_all_the_same() -> None:
     mended = with_writes(twice, report.findings)
     assert len([item for item in report.findings if item.line]) == 2
     assert {item.verdict for item in checked(mended, NETWORK).gradients} == {"right"}
+
+
+def test_a_gradient_that_is_none_alone_is_missing_and_found() -> None:
+    def without_line(x, R):
+        dx = None
+        return dx
+
+    report = check(lambda x, R: np.sum(np.maximum(0, x) * R), without_line, *ARGUMENTS[ARC], wrt=0)
+    assert [item.write for item in report.findings if item.line] == ["dx = R * (x > 0)\nreturn dx"]

@@ -11,7 +11,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from einbackprop.diagnosis.blocks import (
     LOOPS,
@@ -50,8 +50,8 @@ class Hole:
     statement : ast.stmt
     target : ast.expr
         What is to be bound: a name, an attribute or an entry.
-    is_update : bool
-        Whether something is to be added to it.
+    does : '=', '+=' or '*='
+        What the line does with it.
     is_after : bool
         Whether the line is missing after the statement instead, which is the last in a loop.
     frame : FrameType or None
@@ -61,19 +61,25 @@ class Hole:
     definition: Definition
     statement: ast.stmt
     target: ast.expr
-    is_update: bool = False
+    does: Literal["=", "+=", "*="] = "="
     is_after: bool = False
     frame: FrameType | None = None
 
     def filled(self, value: ast.expr) -> Change:
         """The line that binds it to a value, or adds one to it, before the statement."""
         target = written(self.target)
-        is_sum = self.is_update and not is_minus(value)
         line: ast.stmt = assignment(target, value)
-        if self.is_update:
-            line = ast.AugAssign(target, ast.Add() if is_sum else ast.Sub(), value if is_sum else negated(value))
-        own = self.statement
-        return Change(self.definition, own, (own, line) if self.is_after else (line, own))
+        if self.does == "*=":
+            line = ast.AugAssign(target, ast.Mult(), value)
+        elif self.does == "+=" and is_minus(value):
+            line = ast.AugAssign(target, ast.Sub(), negated(value))
+        elif self.does == "+=":
+            line = ast.AugAssign(target, ast.Add(), value)
+        return Change(self.definition, self.statement, self.beside(line))
+
+    def beside(self, line: ast.stmt) -> tuple[ast.stmt, ...]:
+        """A line with the statement that it stands before, or after."""
+        return (self.statement, line) if self.is_after else (line, self.statement)
 
 
 def holes(localization: Localization, wrong: frozenset[str]) -> Iterator[Hole]:
@@ -151,16 +157,20 @@ def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
         return
     target, following = bound
     definition = site.file, site.definition
+    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+        target = target.value  # other parts of the array may be what is wrong
     after = until_read(following, ast.unparse(target))
-    yield from (Hole(definition, statement, target, is_update=True) for statement in reversed(after))
-    for index in indices_in(site.function, target):
-        if isinstance(index, ast.Tuple | ast.Compare) and not names_in(index) & set(counters(site.function)):
-            entry = subscript(target, index)
-            yield from (Hole(definition, each, entry, is_update=True) for each in reversed(after))
+    ends = {id(statement): statement for statement in (*after[-1:], *after[:1])}.values()
+    parts = [subscript(target, index) for index in indices_in(site.function, target)
+             if isinstance(index, ast.Tuple | ast.Compare | ast.Slice)
+             and not names_in(index) & set(counters(site.function))]  # fmt: skip
+    yield from (Hole(definition, statement, target, "+=") for statement in ends)
+    yield from (Hole(definition, statement, part, "*=") for part in (target, *parts) for statement in after[-1:])
+    yield from (Hole(definition, statement, part, "+=") for part in parts for statement in ends)
     for loop in (statement for statement in after if isinstance(statement, LOOPS)):
         for body in bodies_of(loop):
             for place in (*entries(target, len(shapes[0]), loop, site.function), target):
-                yield Hole(definition, body[-1], place, is_update=True, is_after=True)
+                yield Hole(definition, body[-1], place, "+=", is_after=True)
 
 
 def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:

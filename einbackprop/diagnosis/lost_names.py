@@ -18,7 +18,17 @@ from einbackprop.diagnosis.evaluation import meant
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand, bare_values, hand_of
-from einbackprop.diagnosis.vocabulary.trees import assignment, attribute, call, number, parsed, subscript, written
+from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
+    assignment,
+    attribute,
+    call,
+    number,
+    parsed,
+    subscript,
+    with_context,
+    written,
+)
 
 VALUES = 80
 """Values that are tried though nothing is known of what is missing."""
@@ -38,10 +48,16 @@ def lost_names(version: Version, hole: Hole) -> list[str]:
 
 
 def lines_elsewhere(hole: Hole) -> Iterator[ast.stmt]:
-    """The statements with which other functions of the file bind the name."""
+    """The statements with which other functions of the file bind the name, and those that take apart what others put
+    together: ``x, w = cache`` where there is ``cache = x, w``."""
     for node in ast.walk(statements_of(hole.definition[0]).tree):
-        if isinstance(node, ast.Assign) and any(names_in(hole.target) <= names_in(target) for target in node.targets):
+        if not isinstance(node, ast.Assign):
+            continue
+        if any(names_in(hole.target) <= names_in(target) for target in node.targets):
             yield node
+        items = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else []
+        if names_in(hole.target) <= names_in(node.value) and items and all(isinstance(i, OPERANDS) for i in items):
+            yield assignment(written(node.value), with_context(node.targets[0], ast.Load()))
 
 
 def lines_of_values(names: Sequence[str], hole: Hole, version: Version) -> Iterator[ast.stmt]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from math import prod
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from einbackprop.diagnosis.trying import Compiler, Table, Tier, Trial, Trying, f
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, values_at_hand
 from einbackprop.diagnosis.vocabulary.hand import is_array
+from einbackprop.diagnosis.vocabulary.insertions import scattered
 from einbackprop.diagnosis.vocabulary.trees import number
 
 SHAPES, PLACES, SUSPECTS, UPDATES = 24, 6, 4, 24
@@ -59,7 +61,7 @@ def of_lost_update(search: Round) -> Repair | None:
     the rounds of a loop read."""
     lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
     found = (filled(search, hole) for hole in islice(lost, PLACES))
-    known = (table.suspect for table in search.alone if table.suspect.is_known)
+    known = (table.suspect for table in search.alone if table.suspect.shift is not None)
     return next((repair for repair in found if repair is not None), None) or of_updates(search, known)
 
 
@@ -121,34 +123,54 @@ def filled(search: Round, hole: Hole) -> Repair | None:
     if localization is None or localization.hole is None:
         return None
     best: Repair | None = None
-    for edit in fitting(search, localization, localization.hole):
+    table = evaluated(search, localization)
+    for edit in fitting(search, localization, table):
         assert edit.value is not None
-        change = earlier(search.version, hole, edit.value).filled(edit.value)
-        repair = repair_of(search, localization.hole.site, edit, change)
-        if repair is None:
-            repair = repair_of(search, localization.hole.site, edit, hole.filled(edit.value))
+        moved, own = earlier(search.version, hole, edit.value).filled(edit.value), hole.filled(edit.value)
+        repair = repair_of(search, table.suspect.site, edit, moved) or repair_of(search, table.suspect.site, edit, own)
         if repair is not None and repair.mends == search.wrong:
             return repair
         best = best or repair
+    best = best or scattered_line(search, hole, table)
     before = search.localization.before or {}
-    if best is None and not hole.is_update and all(before.get(name) is None for name in search.wrong):
+    if best is None and hole.does == "=" and all(before.get(name) is None for name in search.wrong):
         search.hole = search.hole or localization.hole
     return best
 
 
-def fitting(search: Round, localization: Localization, suspect: Suspect) -> list[Edit]:
-    """What a hole can be filled with, as far as its Jacobian tells, the likeliest first."""
-    assert suspect.grown is not None and suspect.shift is not None and localization.before is not None  # noqa: PT018
-    table = Filling(suspect, True)
+def evaluated(search: Round, localization: Localization) -> Filling:
+    """What a hole can be filled with, evaluated where it is once it holds what it should."""
+    suspect = localization.hole
+    assert suspect is not None and suspect.grown is not None and suspect.shift is not None  # noqa: PT018
+    table = Filling(suspect, search.known)
     table.begin(Tier(-np.inf, np.inf))
     right = Shift({suspect.site: suspect.shift}, {suspect.site: suspect.grown})
     with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
         search.experiment.run()
-    truth, before = search.experiment.truth, localization.before
+    return table
+
+
+def fitting(search: Round, localization: Localization, table: Filling) -> list[Edit]:
+    """What a hole can be filled with, as far as its Jacobian tells, the likeliest first."""
+    suspect, truth, before = table.suspect, search.experiment.truth, localization.before
+    assert before is not None
     gap = {n: truth[n] - np.asarray(before[n], dtype=np.float64).reshape(truth[n].shape) for n in suspect.names}
     wanted = suspect.reach & localization.wrong
     found = [trial.edit for trial in table.trials if fits(search.experiment, trial, suspect, gap) >= wanted]
     return sorted(found, key=lambda edit: edit.cost)[:LIKELY]
+
+
+def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
+    """The line that adds to the entries of an array that an index picks, with which everything is right."""
+    name = ast.unparse(hole.target)
+    if hole.does != "+=" or table.hand is None or name not in table.hand.shapes:
+        return None
+    for line, cost in scattered(name, table.hand):
+        change = Change(hole.definition, hole.statement, hole.beside(line))
+        repair = repair_of(search, table.suspect.site, Edit(COST + cost, MISSING_LINE), change)
+        if repair is not None and repair.mends == search.wrong:
+            return repair
+    return None
 
 
 def repair_of(search: Round, site: Site, edit: Edit, change: Change) -> Repair | None:
@@ -164,14 +186,27 @@ def repair_of(search: Round, site: Site, edit: Edit, change: Change) -> Repair |
 
 
 class Filling(Table):
-    """What a hole may be filled with, evaluated where it is."""
+    """What a hole may be filled with, evaluated where it is.
+
+    Parameters
+    ----------
+    suspect : Suspect
+    known : dict
+        What was made for other holes of the same hands, which is made once.
+    """
+
+    def __init__(self, suspect: Suspect, known: dict[object, list[tuple[ast.expr, float, CodeType]]]) -> None:
+        super().__init__(suspect, True)
+        self._known = known
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
-        compiler, seen = Compiler(self.suspect.site, names), set[str]()
-        for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
-            text = ast.unparse(value)
-            if text not in seen:
-                seen.add(text)
-                code = compiler.code(value)
-                if code is not None:
-                    yield Trial(Edit(COST + cost, MISSING_LINE, value), code)
+        function = self.suspect.site.function
+        key = getattr(function, "lineno", 0), tuple(hand.shapes.items()), hand.sizes, hand.wanted
+        if key not in self._known:
+            compiler, made = Compiler(self.suspect.site, names), dict[str, tuple[ast.expr, float, CodeType]]()
+            for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
+                text = ast.unparse(value)
+                if text not in made and (code := compiler.code(value)) is not None:
+                    made[text] = value, cost, code
+            self._known[key] = [*made.values()]
+        yield from (Trial(Edit(COST + cost, MISSING_LINE, value), code) for value, cost, code in self._known[key])

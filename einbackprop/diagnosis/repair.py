@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice, product
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class Round:
         A statement that is missing, once that is known.
     is_lost : bool
         Whether the code stops at a name that nothing binds.
+    known : dict
+        What was found out for one missing line and can be used for another.
     """
 
     def __init__(self, judge: Judge, localization: Localization, version: Version) -> None:
@@ -74,6 +77,7 @@ class Round:
         self._running: list[Repair] = []
         self.hole: Suspect | None = None
         self.is_lost = False
+        self.known: dict[object, Any] = {}
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self._keeps_shape = self.wrong <= shaped

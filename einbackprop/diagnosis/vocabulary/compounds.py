@@ -162,8 +162,11 @@ def turned(array: Compound) -> list[Compound]:
 
 def sums(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
     """Sums and means over an axis, and sums over everything, of arrays and of products of two."""
-    pairs = combinations_with_replacement(arrays, 2)
-    for array in [one if one is two else product_of(one, two) for one, two in pairs if one.shape == two.shape]:
+    pairs = [pair for pair in combinations_with_replacement(arrays, 2) if pair[0].shape == pair[1].shape]
+    near = {id(array) for array in arrays[:MOST_ALIKE]}
+    added = [Compound(binary(one.node, "+", two.node), one.shape, 0.3 + one.cost + two.cost)
+             for one, two in pairs if one is not two and {id(one), id(two)} <= near]  # fmt: skip
+    for array in (*added, *(one if one is two else product_of(one, two) for one, two in pairs)):
         rank = len(array.shape)
         yield Compound(reduction(expression, "sum", array.node, None, False), (), 0.3 + array.cost)
         for name, axis, kept in product(("sum", "mean"), {0, rank - 1} if rank else (), (False, True)):
@@ -174,6 +177,9 @@ def sums(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:
             axes = ast.Tuple([number(axis) for axis in range(rank) if axis != left], ast.Load())
             total = call(expression.function("sum"), [array.node], axis=axes)
             yield Compound(total, (array.shape[left],), 0.4 + array.cost)
+            shape = tuple(size if axis == left else 1 for axis, size in enumerate(array.shape))
+            total = call(expression.function("sum"), [array.node], axis=axes, keepdims=ast.Constant(True))
+            yield Compound(total, shape, 0.4 + array.cost)
 
 
 def differences(arrays: list[Compound]) -> Iterator[Compound]:

@@ -23,6 +23,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     attribute,
     binary,
     call,
+    negated,
     number,
     parsed,
     subscript,
@@ -54,6 +55,7 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
     expression = Expression(next(filter(is_product, hand.phrases), number(1)), hand)
     for compound in (*compounds(expression), *slope_products(expression), *reshaped_products(expression)):
         yield compound.node, 1.2 + compound.cost
+        yield negated(compound.node), 1.5 + compound.cost
         yield from ((binary(compound.node, "/", size), 1.8 + compound.cost) for size in counts)
         biases = (array for array, shape in hand.shapes.items() if shape == compound.shape[-1:])
         if is_product(compound.node) and hand.wanted == compound.shape:
@@ -144,9 +146,12 @@ def scattered(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
             place = written(subscript(parsed(name), ast.Tuple([rows, index], ast.Load())))
             yield ast.AugAssign(place, ast.Sub(), number(1)), cost
             yield ast.AugAssign(place, ast.Add(), number(1)), cost + 0.3
-        for added in [text for text, theirs in hand.shapes.items() if theirs == (*hand.shapes[other], *shape[1:])]:
-            function = attribute(attribute(parsed(hand.numpy), "add"), "at")
-            yield ast.Expr(call(function, [parsed(name), index, parsed(added)])), cost + 0.2
+    function = attribute(attribute(parsed(hand.numpy), "add"), "at")
+    for rank, (index_name, own) in enumerate(hand.shapes.items()):
+        wanted = (*own, *shape[1:])
+        for added in [text for text, theirs in hand.shapes.items() if own and theirs == wanted and text != index_name]:
+            line = call(function, [parsed(name), parsed(index_name), parsed(added)])
+            yield ast.Expr(line), 2.9 + NEAREST * rank
 
 
 def guarded(statement: Any, hand: Hand) -> Iterator[Edit]:

@@ -154,6 +154,16 @@ def broadcast(expression: Expression) -> Iterator[Edit]:
             if name != place.text and shape != expression.hand.shapes[name]:
                 message = "{} must be reshaped to the shape of {}"
                 yield expression.edit(place, like, 2.0 + 0.02 * rank, message, place, name)
+                if len(expression.hand.shapes[name]) == 4 and len(shape or (0, 0)) == 2:
+                    images = channels_first(place.node, parsed(name))
+                    yield expression.edit(place, images, 2.1 + 0.02 * rank, message, place, name)
+
+
+def channels_first(matrix: ast.expr, like: ast.expr) -> ast.expr:
+    """A matrix whose columns are channels, as the images that have the shape of others."""
+    lengths = [subscript(attribute(like, "shape"), number(axis)) for axis in (0, 2, 3, 1)]
+    images = call(attribute(matrix, "reshape"), lengths)
+    return call(attribute(images, "transpose"), [number(axis) for axis in (0, 3, 1, 2)])
 
 
 def reshaped(expression: Expression) -> Iterator[Edit]:
