@@ -411,3 +411,32 @@ def test_a_mistake_that_changes_less_than_a_guard_may_is_found() -> None:
     (finding,) = found_in(report)
     assert finding.line == line_of(GUARDED, "dW = X.T")
     assert finding.write == "dW = X.T @ d + 2e-05 * W"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "write"),
+    [
+        ("(x > 0).astype(int) * d", "d * (1 - np.tanh(x) ** 2)"),
+        ("1 / np.cosh(d) ** 2", "d * (1 - np.tanh(x) ** 2)"),
+    ],
+)
+def test_a_line_that_makes_something_else_is_made_anew_of_what_is_at_hand(wrong: str, write: str) -> None:
+    source = f"""\
+import numpy as np
+
+
+def loss(x, W, Y):
+    return np.sum((np.tanh(x) @ W - Y) ** 2)
+
+
+def gradients(x, W, Y):
+    d = 2 * (np.tanh(x) @ W - Y) @ W.T
+    dx = {wrong}
+    return dx
+"""
+    module = module_of(source, "anew")
+    arguments = [np.random.default_rng(0).standard_normal(shape) for shape in ((5, 4), (4, 3), (5, 3))]
+    (found,) = [item for item in check(module.loss, module.gradients, *arguments).findings if item.line]
+    assert (found.line, found.write, found.message) == (10, f"dx = {write}", f"{write} is needed here.")
+
+

@@ -453,6 +453,8 @@ def test_items(seed: int, shape: tuple[int, ...], data: Any) -> None:
     x = array(seed, shape)
     check(lambda x: x[key], x)
     check(lambda x: (x * 2)[key] + x[key], x)
+    tuples = tuple(tuple(part.tolist()) if isinstance(part, np.ndarray) and part.ndim == 1 else part for part in key)
+    check(lambda x: x[tuples], x)  # in a key a tuple is what a list is
 
 
 @settings(max_examples=examples(150))

@@ -131,8 +131,9 @@ def distinct_notes(notes: Iterable[Note]) -> Iterator[Note]:
 def conflict_notes(recorder: Recorder, lettering: Lettering, names: Mapping[str, str]) -> Iterator[Note]:
     """What a backward says against the dimensions of the forward."""
     for conflict in recorder.conflicts:
-        if all(conflict_letter in recorder.homes for conflict_letter in (conflict.first, conflict.second)):
-            places = [place(recorder, lettering, names, letter) for letter in (conflict.first, conflict.second)]
+        both = conflict.first, conflict.second
+        if all(one in recorder.homes and lettering.axis(one) in lettering.chosen for one in both):  # 1 has no letter
+            places = [place(recorder, lettering, names, letter) for letter in both]
             size = lettering.axis(conflict.first).size
             reason = f"they meet here, but have nothing in common except their size, {size}"
             yield Note(f"{places[0]}, {places[1]}: {reason}", conflict.source)

@@ -55,7 +55,7 @@ def value_at(array: View, key: Any) -> Any:
     """What the user's own key gives: whether that is an array, and how it lies in memory, depends on how it is written.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
-    if any(type(part) is Selection or isinstance(part, list | range) for part in parts):
+    if any(type(part) is Selection or isinstance(part, list | range | tuple) for part in parts):
         parts = [entry(array.recorder, part) for part in parts]
     return array.value[tuple(map(concrete_key, parts))]
 
@@ -97,10 +97,10 @@ def normalise(recorder: Recorder, array: View, key: Any) -> Key:
 
 @asks_numpy
 def entry(recorder: Recorder, item: Any) -> Any:
-    """A list or range of integers as an array; one integer as an int; a traced array as it is."""
+    """A list, tuple or range of integers as an array; one integer as an int; a traced array as it is."""
     if type(item) is Selection:
         return item.picked()
-    if isinstance(item, range | list):
+    if isinstance(item, range | list | tuple):
         return lift(recorder, creation.as_array(recorder, list(item), None if len(item) else int, copy=False))
     if type(item) in (bool, np.bool_):
         return lift(recorder, np.array(item))

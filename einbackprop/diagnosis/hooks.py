@@ -63,6 +63,17 @@ class Site:
         """The file, and the line on which the statement begins."""
         return self.file, self.statement.lineno
 
+    @property
+    def is_update(self) -> bool:
+        """Whether the statement is ``a += value`` or the like, which may be wrong though the value is right."""
+        return isinstance(self.statement, ast.AugAssign)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the statement writes to a part of an array, as ``dx[i] = value``: the rest of it may be wrong."""
+        targets = getattr(self.statement, "targets", [getattr(self.statement, "target", None)])
+        return isinstance(targets[0], ast.Subscript) and not isinstance(targets[0].slice, ast.Constant)
+
 
 class Watcher(Protocol):
     """What happens to the values that statements make."""

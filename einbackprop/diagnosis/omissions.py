@@ -72,6 +72,13 @@ def of_updates(search: Round, suspects: Iterable[Suspect]) -> Repair | None:
     return next((repair for repair in found if repair is not None), None)
 
 
+def of_whole_value(search: Round) -> Repair | None:
+    """A statement that makes something else of what is at hand, where it is known what it should make."""
+    tables = [Filling(table.suspect, search.known) for table in search.alone
+              if table.suspect.is_known and not table.suspect.made.passes][:SUSPECTS]  # fmt: skip
+    return search.likeliest_of(tables)
+
+
 def of_lost_name(search: Round, hole: Hole) -> Repair | None:
     """The line that binds a name that nothing in its function binds, with which everything is right."""
     names = lost_names(search.version, hole)
@@ -209,4 +216,6 @@ class Filling(Table):
                 if text not in made and (code := compiler.code(value)) is not None:
                     made[text] = value, cost, code
             self._known[key] = [*made.values()]
-        yield from (Trial(Edit(COST + cost, MISSING_LINE, value), code) for value, cost, code in self._known[key])
+        said = MISSING_LINE if self.suspect.is_missing else "{} is needed here"
+        for value, cost, code in self._known[key]:
+            yield Trial(Edit(COST + cost, said, value, parts=(value,)), code)

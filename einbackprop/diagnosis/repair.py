@@ -105,11 +105,11 @@ class Round:
 
     def _covering(self, is_settled: bool) -> Iterator[Table]:
         for suspect in self.localization.suspects:
-            is_right = suspect.site in self.likelihood.settled and not is_update(suspect.site)
+            is_right = suspect.site in self.likelihood.settled and not suspect.site.is_update
             if self.wrong <= suspect.reach and is_right is is_settled:
                 table = self._table(suspect)
                 is_idle = suspect.site.is_passed and table.suspect.shift is None
-                if not (table.suspect.is_excluded and not is_part(suspect.site)) and not is_idle:
+                if not (table.suspect.is_excluded and not suspect.site.is_part) and not is_idle:
                     yield table
 
     @cached_property
@@ -236,7 +236,7 @@ class Round:
     def _alone(self, tables: Sequence[Table], tier: Tier, found: Repair | None = None) -> Repair | None:
         """The likeliest edit of a tier that sets everything right, if it is likelier than what was found."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
-        places = (0.0 if is_update(t.suspect.site) else self.likelihood.of_place(t.suspect) for t in tables)
+        places = (0.0 if t.suspect.site.is_update else self.likelihood.of_place(t.suspect) for t in tables)
         cheapest = min(places, default=0.0)
         tier = replace(tier, limit=min(tier.limit, cost_of(found) - cheapest))
         if tier.limit <= 0:
@@ -245,6 +245,11 @@ class Round:
         found = self._likeliest(self._fitting(tables), found)
         found = self._likeliest(self._put(tables, cost_of(found)), found)
         return self._likelier(self._unseen(tables, tier, cost_of(found)), found)
+
+    def likeliest_of(self, tables: Sequence[Table]) -> Repair | None:
+        """The likeliest edit of some statements that sets everything right, as far as it is known what they make."""
+        self.evaluate(tables, TIERS[-1])
+        return self._likeliest(self._fitting(tables), None)
 
     def _likeliest(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest of some edits whose values fit, in no order, and of one that was found."""
@@ -391,17 +396,6 @@ class Round:
 def cost_of(found: Repair | None) -> float:
     """The cost of a repair; of none, more than that of any."""
     return found.cost if found is not None else np.inf
-
-
-def is_update(site: Site) -> bool:
-    """Whether a statement is ``a += value`` or the like, which may be wrong though the value is right."""
-    return isinstance(site.statement, ast.AugAssign)
-
-
-def is_part(site: Site) -> bool:
-    """Whether a statement writes to a part of an array, as ``dx[i] = value``: what is wrong may be the rest of it."""
-    targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
-    return isinstance(targets[0], ast.Subscript) and not isinstance(targets[0].slice, ast.Constant)
 
 
 def is_handed_on(made: Made, gradient: object) -> bool:

@@ -10,7 +10,7 @@ from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.omissions import of_lost_update, of_omission
+from einbackprop.diagnosis.omissions import of_lost_update, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.versions import Version
 
@@ -67,4 +67,4 @@ def found_by(search: Round) -> Repair | None:
     found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    return search.best(TIERS[1:]) or of_lost_update(search) or of_two(search)
+    return search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search) or of_two(search)
