@@ -6,7 +6,7 @@ import pytest
 from einbackprop.capture.tracer import Trace, record, record_pair, trace
 from einbackprop.core import interpretation
 from einbackprop.core.dimensions import Axis, Dimensions, choose_letters
-from einbackprop.core.program import Program
+from einbackprop.core.program import Opaque, Program
 from einbackprop.errors import TraceError
 from einbackprop.notation.index_notation import View, equation_text
 
@@ -296,3 +296,17 @@ def test_more_dimensions_than_letters() -> None:
 
 def test_a_trace_says_nothing_of_conflicts_without_a_forward() -> None:
     assert not conflicts(record(gradients_untransposed, SQUARE))
+
+
+def test_two_axes_of_size_1_that_meet_are_units_both_where_one_of_them_is_stretched() -> None:
+    def loss(V: np.ndarray, b: np.ndarray, y: np.ndarray) -> np.floating:
+        return np.sum((V @ b - y) ** 2)
+
+    def gradients(V: np.ndarray, b: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        e = V @ b - y
+        h = np.append(np.zeros((1, 4)), b.T, axis=0)
+        ba = (1 - h[-1].reshape(4, 1) ** 2) * np.dot(e, V).T
+        return e * h[-1].reshape(1, 4), ba
+
+    found = record_pair(loss, gradients, (draw(1, 4), draw(4, 1), draw(1, 1)))
+    assert not any(isinstance(equation, Opaque) for equation in found.program.equations)

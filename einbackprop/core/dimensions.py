@@ -56,6 +56,9 @@ class Axis:
         Where the user's code finds its size: ``len(x)``, ``X.shape[1]``.
     literal : bool
         Its size is a number that stands in the code.
+    met : tuple of Axis
+        Others that one letter stands for in an equation though the forward tells them from it: if one is a unit, all
+        are.
     """
 
     size: int
@@ -70,12 +73,13 @@ class Axis:
     parts: tuple[Axis, ...] = field(default=(), repr=False)
     place: str = ""
     literal: bool = False
+    met: tuple[Axis, ...] = field(default=(), repr=False)
 
     @property
     def is_unit(self) -> bool:
         """Whether its dimension is only a unit axis of the layout."""
         root = self.root()
-        return root.unit and root.size == 1
+        return root.size == 1 and (root.unit or any(axis.root().unit for axis in root.met))
 
     def sources(self) -> set[Axis]:
         """The dimensions that its size is made of in the end; itself where it is made of none."""
@@ -147,12 +151,14 @@ class Dimensions:
         if a is b:
             return True
         if a.settled and b.settled:
+            a.met, b.met = (*a.met, b), (*b.met, a)
             return False
         if b.settled:
             a, b = b, a
         b.parent = a
         a.name, a.hint, a.place = a.name or b.name, a.hint or b.hint, a.place or b.place
         a.unit, a.opened, a.literal = a.unit or b.unit, a.opened or b.opened, a.literal and b.literal
+        a.met += b.met
         known = [axis for axis in (a, b) if axis.parts and a not in {part.root() for part in axis.parts}]
         if known:
             a.made, a.quotient, a.parts = known[0].made, known[0].quotient, known[0].parts
