@@ -243,3 +243,8 @@ def test_a_gradient_that_is_none_alone_is_missing_and_found() -> None:
 
     report = check(lambda x, R: np.sum(np.maximum(0, x) * R), without_line, *ARGUMENTS[ARC], wrt=0)
     assert [item.write for item in report.findings if item.line] == ["dx = R * (x > 0)\nreturn dx"]
+
+
+def test_a_name_that_is_misspelled_is_another_and_no_line_is_missing() -> None:
+    report = checked(NETWORK.replace("dh = ds @ W2.T", "dh = dss @ W2.T"), NETWORK)
+    assert [item.write for item in report.findings if item.line] == ["dh = ds @ W2.T"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import root
-from einbackprop.diagnosis.experiments import Made, flat, numbers
+from einbackprop.diagnosis.experiments import Made, flat, numbers, shapes_of
 from einbackprop.diagnosis.hooks import Site
 
 
@@ -74,3 +74,9 @@ def depth_of(frame: FrameType | None) -> int:
     while frame is not None:
         depth, frame = depth + 1, frame.f_back
     return depth
+
+
+def is_handed_on(made: Made, gradient: object) -> bool:
+    """Whether what a statement made is what is returned as a gradient."""
+    is_alike = list(made.shapes[0]) == shapes_of(gradient)
+    return is_alike and np.array_equal(made.values[0], flat(gradient), equal_nan=True)

@@ -24,7 +24,6 @@ from einbackprop.diagnosis.experiments import (
     Made,
     Put,
     Shift,
-    flat,
     numbers,
     shapes_of,
 )
@@ -32,6 +31,7 @@ from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
+from einbackprop.diagnosis.recording import is_handed_on
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -396,12 +396,6 @@ class Round:
 def cost_of(found: Repair | None) -> float:
     """The cost of a repair; of none, more than that of any."""
     return found.cost if found is not None else np.inf
-
-
-def is_handed_on(made: Made, gradient: object) -> bool:
-    """Whether what a statement made is what is returned as a gradient."""
-    is_alike = list(made.shapes[0]) == shapes_of(gradient)
-    return is_alike and np.array_equal(made.values[0], flat(gradient), equal_nan=True)
 
 
 def are_solved(tables: Sequence[Table]) -> bool:
