@@ -470,3 +470,10 @@ def test_of_a_module_only_what_the_code_spells_is_looked_up() -> None:
     made = hand_of({"m": Lazy("m"), "x": np.ones(3)}, {}, ast.parse("def f(x):\n    return x * m.scale").body[0])
     assert "m.scale" in made.sizes
     assert "heavy" not in asked
+
+
+def test_a_number_is_half_as_large_at_all_its_places() -> None:
+    hand = Hand({"padded": (N, D), "x": (N, H)}, sizes=("pad", "n"))
+    edits = expression_edits(value_of("padded[:, pad:pad + n]"), hand)
+    texts = {ast.unparse(edit.value) for edit in edits if edit.value}
+    assert "padded[:, pad // 2:pad // 2 + n]" in texts

@@ -50,6 +50,20 @@ def amount(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, other, price, *said)
 
 
+def amount_everywhere(expression: Expression) -> Iterator[Edit]:
+    """Half, twice, or one more or less than a number at all its places in brackets: ``x[p // 2:-(p // 2)]``."""
+    found: dict[str, list[Place]] = {}
+    for place in expression.indices:
+        if isinstance(place.node, ast.Name | ast.Attribute):
+            found.setdefault(place.text, []).append(place)
+    for places in found.values():
+        node = places[0].node
+        others = (*neighbours(node), (binary(node, "//", number(2)), 1.4), (binary(number(2), "*", node), 1.4))
+        for other, cost in others if len(places) > 1 else ():
+            changes = {id(place.node): other for place in places}
+            yield expression.everywhere(changes, cost + 0.3, "{} is needed, not {}", other, places[0])
+
+
 def amounts(place: Place, sizes: Sequence[str], is_length: bool) -> Iterator[tuple[ast.expr, float]]:
     """What may be meant by a number that is computed at a place, and what each costs."""
     node, above = place.node, place.parent
@@ -325,5 +339,5 @@ def sliced(text: str) -> ast.expr:
 
 
 KINDS: tuple[Kind, ...] = (
-    neighbour, amount, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
+    neighbour, amount, amount_everywhere, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
 )  # fmt: skip
