@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -29,6 +29,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.simplification import needed
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
@@ -67,7 +68,8 @@ def assemble(
         The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
-    equations = needed(recorder, returned.names, bound_by(recorder, runs))
+    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied
+    equations = needed(recorder.equations, returned.names, bound.__contains__)
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
     values = {name: axes for name, axes in recorder.axes.items() if name in kept}
@@ -105,17 +107,6 @@ def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
         if name in kept:
             equal = any(recorder.constants[name].astype(kind).tobytes() in fixed for kind in (int, float))
             yield replace(met, kind="frozen") if equal else met
-
-
-def needed(recorder: Recorder, outputs: Sequence[str], bound: Set[str]) -> list[Equation]:
-    """The equations without those that nothing uses and no statement binds."""
-    used = set(outputs)
-    kept: list[Equation] = []
-    for name, equation in reversed(recorder.made.items()):
-        if name in used or ((name in recorder.names or name in bound) and name not in recorder.implied):
-            kept.append(equation)
-            used.update(ref.name for ref in operands(equation))
-    return kept[::-1]
 
 
 def distinct_notes(notes: Iterable[Note]) -> Iterator[Note]:

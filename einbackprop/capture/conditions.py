@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..core.collecting import grouped
 from ..core.dimensions import Axis
 from ..core.program import Source
 from ..core.source import parse_python
@@ -70,12 +71,12 @@ class Meeting:
 
 def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
     """What was met, each line once."""
-    groups: dict[tuple[Any, ...], list[Meeting]] = {}
-    for met in meetings:
+
+    def key_of(met: Meeting) -> tuple[Any, ...]:
         answer = met.answer if met.kind in ("frozen", "given", "caught", "written", "divides") else ""
-        key = (met.kind, met.source and (met.source.file, met.source.line), answer)
-        groups.setdefault(key, []).append(met)
-    for group in groups.values():
+        return met.kind, met.source and (met.source.file, met.source.line), answer
+
+    for group in grouped((key_of(met), met) for met in meetings).values():
         source = group[0].source
         yield Condition(group[0].kind, sentence(group[0].kind, source, [met.answer for met in group]), source)
 

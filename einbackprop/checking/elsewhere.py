@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import interpretation, progress
+from ..core.collecting import grouped
 from ..core.nesting import Path, get, leaves, rebuild, root
-from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Program, Sum, Update, operands, picks
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import Trial, User, tried_once
@@ -80,16 +81,11 @@ def tied_letters(bracket: Bracket, program: Program) -> set[str]:
     """The letters of a bracket whose sizes are not free: all but those of ``[i=j]`` over one dimension, and those that
     say for which sample labels pick."""
     left, right = bracket.left, bracket.right
-    if is_letter(left) and is_letter(right) and program.dimension(left.letters) is program.dimension(right.letters):
+    if left.is_letter and right.is_letter and program.dimension(left.letters) is program.dimension(right.letters):
         return set()
     picked = {i for ref in picks((bracket,)) for i in ref.indices}
     whole = all(not s.constant and (s.pick is None or not s.terms) for s in (left, right))
     return set(bracket.letters) - (picked if whole else set())
-
-
-def is_letter(position: Position) -> bool:
-    """Whether a position is one letter as it stands."""
-    return position == Position.of(position.letters[:1]) if position.letters else False
 
 
 def can_be_resized(array: Array) -> bool:
@@ -187,9 +183,7 @@ def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:
 
 def told(sizes: Mapping[str, int]) -> str:
     """``i=j=4, b=5``: sizes in words."""
-    letters: dict[int, list[str]] = {}
-    for letter, size in sizes.items():
-        letters.setdefault(size, []).append(letter)
+    letters = grouped((size, letter) for letter, size in sizes.items())
     return ", ".join(f"{'='.join(same)}={size}" for size, same in letters.items())
 
 

@@ -31,8 +31,7 @@ from einbackprop.core.progress import InternalFault, Progress, collecting, conta
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
-from einbackprop.diagnosis.guards import guards
-from einbackprop.diagnosis.lines import lines_of_backward
+from einbackprop.diagnosis.lines import guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 

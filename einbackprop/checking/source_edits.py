@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from einbackprop.checking.verdicts import Finding
-from einbackprop.core import files
+from einbackprop.core.collecting import grouped
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import visible
+from einbackprop.core.visible import opened, reason, visible
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.FloorDiv: "//",
@@ -311,10 +311,9 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
         Where it is to be applied; the current one unless given. Where files are not under it, the patch begins with the
         folder in which it can be.
     """
-    told: dict[str, list[Finding]] = {}
-    for item in findings:
-        if item.write and item.file and item.line:
-            told.setdefault(os.path.realpath(item.file), []).append(item)
+    told = grouped(
+        (os.path.realpath(item.file), item) for item in findings if item.write and item.file and item.line
+    )
     top = os.path.realpath(folder or os.curdir)
     apart = any(os.path.relpath(file, top).startswith(os.pardir) for file in told)
     if apart:
@@ -330,12 +329,12 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
 def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     """The patch of one file."""
     try:
-        with files.opened(file) as stream:
+        with opened(file) as stream:
             data = stream.read()
         encoding = encoding_of(data)
         before = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
-        return Patch("", b"", (f"{visible(name)} cannot be read: {files.reason(error)}",))
+        return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
     replacements: list[Replacement] = []
     left_out = []
     for item in findings:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import elementwise
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from .simplification import needed
 
 Array = NDArray[Any]
 NAMED = ("sigmoid", "tanh", "relu")
@@ -169,14 +170,9 @@ def held(equation: Equation, equations: tuple[Equation, ...], program: Program) 
 def without_unused(program: Program, made: Mapping[str, Equation]) -> Program:
     """The program without unnamed values that were used before, and that nothing uses now."""
     used_before = {ref.name for equation in made.values() for ref in operands(equation)}
-    used = {ref.name for ref in program.outputs}
-    kept = []
-    for equation in reversed(program.equations):
-        name = equation.out.name
-        if name in used or name not in used_before or name in program.labels:
-            kept.append(equation)
-            used.update(ref.name for ref in operands(equation))
-    return replace(program, equations=tuple(reversed(kept)))
+    outputs = {ref.name for ref in program.outputs}
+    kept = needed(program.equations, outputs, lambda name: name not in used_before or name in program.labels)
+    return replace(program, equations=tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -267,5 +263,4 @@ def picks_one(equation: Contract) -> bool:
 
 def says_one_place(bracket: Bracket, summed: Sequence[str]) -> bool:
     """Whether a bracket gives a summed letter its one value, such as ``[k = y[n]]``."""
-    is_letter = bracket.left.terms == ((ONE, bracket.left.letters),) and not bracket.left.constant
-    return bracket.relation == "=" and is_letter and not set(bracket.right.letters) & set(summed)
+    return bracket.relation == "=" and bracket.left.is_letter and not set(bracket.right.letters) & set(summed)

@@ -9,6 +9,7 @@ import copy
 import enum
 import inspect
 import random
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -166,11 +167,8 @@ def too_deep(value: Any) -> ArgumentError:
 
 def _shared_roots(value: Any) -> frozenset[int]:
     """The memories that two or more different arrays look at."""
-    lookers: dict[int, set[int]] = {}
-    for _, leaf in leaves(value):
-        if isinstance(leaf, np.ndarray):
-            lookers.setdefault(id(root(leaf)), set()).add(id(leaf))
-    return frozenset(owner for owner, arrays in lookers.items() if len(arrays) > 1)
+    lookers = {(id(root(leaf)), id(leaf)) for _, leaf in leaves(value) if isinstance(leaf, np.ndarray)}
+    return frozenset(owner for owner, count in Counter(owner for owner, _ in lookers).items() if count > 1)
 
 
 class _Rebuilding:

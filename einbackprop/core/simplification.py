@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice, permutations, product
@@ -129,12 +129,14 @@ def are_same(after: Sequence[Equation], before: Sequence[Equation]) -> bool:
     )
 
 
-def needed(equations: Sequence[Equation], outputs: Collection[str]) -> list[Equation]:
-    """The equations that the outputs depend on, in the same order."""
+def needed(
+    equations: Sequence[Equation], outputs: Collection[str], also: Callable[[str], bool] = lambda name: False
+) -> list[Equation]:
+    """The equations that the outputs depend on, and the values that are kept ``also``, in the same order."""
     wanted = set(outputs)
     kept = []
     for equation in reversed(equations):
-        if equation.out.name in wanted:
+        if equation.out.name in wanted or also(equation.out.name):
             kept.append(equation)
             wanted |= {ref.name for ref in operands(equation)}
     return kept[::-1]

@@ -18,6 +18,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core import progress
+from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import get
 from einbackprop.core.source import edited, parse_python, statements_of, statements_of_text
 from einbackprop.core.visible import listed
@@ -262,10 +263,9 @@ def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experimen
 
 def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
     """Findings with what their lines compute, and what they compute as they are to be written."""
-    writes: dict[str, list[tuple[int, str]]] = {}
-    for item in findings:
-        if item.file and item.line and item.write:
-            writes.setdefault(item.file, []).append((item.line, item.write))
+    writes = grouped(
+        (item.file, (item.line, item.write)) for item in findings if item.file and item.line and item.write
+    )
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
     with version.of_texts(texts).running(), edited(texts):
         after = progress.contained("the formulas of the lines as they are to be written", case.read, {})

@@ -9,23 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.interpretation import whole
-from ..core.program import ONE, Bracket, Position, Ref
+from ..core.program import Position, Ref
 from .scope import Scope
 
 Term = tuple[str, str]
 """An expression and its letters, one an axis."""
-
-
-def equated(bracket: Bracket) -> list[tuple[str, Position]]:
-    """The ways in which a bracket says where a letter is: ``p`` and ``2s+r``."""
-    if bracket.relation != "=":
-        return []
-    ways = []
-    for letter, where in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
-        single = len(letter.terms) == 1 and letter.terms[0][0] == ONE and not letter.constant and letter.pick is None
-        if single and letter.letters not in where.letters:
-            ways.append((letter.letters, where))
-    return ways
 
 
 def affine(position: Position, scope: Scope) -> list[tuple[int, str]] | None:

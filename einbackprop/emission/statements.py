@@ -7,7 +7,7 @@ import numpy as np
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
 from ..notation import view
-from .indexing import Scatter, Term, equated, gather, scatter
+from .indexing import Scatter, Term, gather, scatter
 from .scope import Dtype, Scope
 
 
@@ -106,7 +106,7 @@ def gathered(terms: list[Term], brackets: list[Bracket], out: str, scope: Scope)
     remaining = list(brackets)
     for bracket in brackets:
         others = "".join(b.letters for b in remaining if b is not bracket)
-        for letter, position in equated(bracket):
+        for letter, position in bracket.solved():
             using = [n for n, (_, run) in enumerate(terms) if letter in run]
             if letter in out or letter in others or not using:
                 continue
@@ -127,7 +127,7 @@ def scattering(
         return None, brackets
     for bracket in brackets:
         others = "".join(b.letters for b in brackets if b is not bracket)
-        for letter, position in equated(bracket):
+        for letter, position in bracket.solved():
             if letter in out and letter not in used and letter not in others:
                 way = scatter(out, letter, position, scope)
                 if way is not None:
@@ -141,10 +141,7 @@ def pattern(bracket: Bracket, kind: Dtype, names: list[str], scope: Scope) -> Te
         scope.freeze()
     dtype = scope.dtype(kind, names)
     letters = bracket.letters
-    plain = len(bracket.left.terms) == len(bracket.right.terms) == 1 and all(
-        side.letters == letter and side.terms[0][0] == Factor() and not side.constant and side.pick is None
-        for side, letter in ((bracket.left, letters[:1]), (bracket.right, letters[1:]))
-    )
+    plain = bracket.left.is_letter and bracket.right.is_letter and len(letters) == 2
     triangle = plain and bracket.relation in ("≤", "<")
     letters = letters[::-1] if triangle else letters
     name = scope.identifiers.take(f"pattern_{letters}" if letters else "pattern")

@@ -12,7 +12,9 @@ from math import prod
 
 import numpy as np
 
+from ..core.collecting import grouped
 from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
+from ..core.simplification import needed
 
 Equations = list[Equation]
 
@@ -27,7 +29,7 @@ def simplified(program: Program) -> Program:
     equations = with_like_terms_joined(equations, kept)
     equations = with_factors_taken_out(equations, kept)
     equations = with_masks_once(with_products_reused(equations), booleans)
-    equations = with_sums_of_products(without_unused(equations, kept), kept)
+    equations = with_sums_of_products(needed(equations, kept), kept)
     equations = with_like_terms_joined(equations, kept)
     return replace(program, equations=tuple(with_numbers_moved(equations, kept, program.sizes)))
 
@@ -37,16 +39,6 @@ def readers_of(equations: Sequence[Equation], kept: set[str]) -> Counter[str]:
     uses = Counter(ref.name for equation in equations for ref in operands(equation))
     uses.update([*kept, *kept])
     return uses
-
-
-def without_unused(equations: Sequence[Equation], kept: set[str]) -> Equations:
-    """The equations that outputs depend on."""
-    needed, left = set(kept), []
-    for equation in reversed(equations):
-        if equation.out.name in needed:
-            left.append(equation)
-            needed.update(ref.name for ref in operands(equation))
-    return left[::-1]
 
 
 def is_product(equation: Equation | None) -> bool:
@@ -73,10 +65,7 @@ def inverse(factor: Factor) -> Factor:
 
 def with_numbers_moved(equations: Sequence[Equation], kept: set[str], sizes: Mapping[str, int]) -> Equations:
     """Numbers in products go on to the products that read them, where a smaller operand may take them along."""
-    readers: dict[str, Equations] = {}
-    for equation in equations:
-        for ref in operands(equation):
-            readers.setdefault(ref.name, []).append(equation)
+    readers = grouped((ref.name, equation) for equation in equations for ref in operands(equation))
     moved: dict[str, Factor] = {}
     changed = []
     for equation in equations:
@@ -192,11 +181,8 @@ def with_sums_of_products(equations: Sequence[Equation], kept: set[str]) -> Equa
     place = {equation.out.name: n for n, equation in enumerate(equations)}
     last = {ref.name: n for n, equation in enumerate(equations) for ref in operands(equation)}
     last.update(dict.fromkeys(kept, len(equations)))
-    products: dict[str, list[Contract]] = {}
-    for equation in equations:
-        if isinstance(equation, Contract) and is_product(equation) and len(equation.operands) == 2:
-            for name in {ref.name for ref in equation.operands} if equation.factor == ONE else ():
-                products.setdefault(name, []).append(equation)
+    pairs = [e for e in equations if isinstance(e, Contract) and is_product(e) and len(e.operands) == 2]
+    products = grouped((name, e) for e in pairs if e.factor == ONE for name in {ref.name for ref in e.operands})
     for reader in equations:
         for use in reader.operands if isinstance(reader, Contract) else ():
             total = made.get(use.name)
@@ -257,7 +243,7 @@ def with_like_terms_joined(equations: Sequence[Equation], kept: set[str]) -> Equ
                 terms[key if joined else n] = joined or (factor, ref)
             equation = replace(equation, terms=tuple(terms.values()))
         changed.append(equation)
-    return without_unused(changed, kept)
+    return needed(changed, kept)
 
 
 def without_multiples(factor: Factor, ref: Ref | None, made: Mapping[str, Equation]) -> tuple[Factor, Ref | None]:
@@ -306,7 +292,7 @@ def with_factors_taken_out(equations: Sequence[Equation], kept: set[str]) -> Equ
                 moved = Ref(common.name, "".join(table[i] for i in common.indices))
                 made[equation.out.name] = replace(current, operands=(*current.operands, moved))
                 divide(total, common, made)
-    return without_unused([made[equation.out.name] for equation in equations], kept)
+    return needed([made[equation.out.name] for equation in equations], kept)
 
 
 def common_factor(total: Sum, made: Mapping[str, Equation], uses: Counter[str]) -> Ref | None:

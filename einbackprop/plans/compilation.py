@@ -17,12 +17,12 @@ from ..core.program import Opaque, Program, operands
 from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .dtypes import value_dtypes, weak_values
 from .gradients import Gradient, Running, number_dtypes
 from .interface import Interface, Orders, orders_of, require_orders, squeezed
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .picking import label_ranges, test_of
+from .preparation import value_dtypes, weak_values
 
 
 def compile(

@@ -11,8 +11,8 @@ import numpy as np
 from ..core import elementwise, interpretation
 from ..core.program import Contract, Position, picks
 from . import patterns, pointwise, preparation, products, reductions, spreading
-from .dtypes import beside_numbers
 from .patterns import Pattern, axes_of
+from .preparation import beside_numbers
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 

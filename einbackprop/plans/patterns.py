@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.collecting import summed
 from ..core.interpretation import whole
 from ..core.program import Bracket, Contract, Position, Ref, Relation
 from .views import View
@@ -41,9 +42,7 @@ class Form:
         return dict(self.terms).get(letter, 0)
 
     def plus(self, other: Form, times: int = 1) -> Form:
-        terms = dict(self.terms)
-        for letter, c in other.terms:
-            terms[letter] = terms.get(letter, 0) + times * c
+        terms = summed((*self.terms, *((letter, times * c) for letter, c in other.terms)))
         return Form.of(terms, self.constant + times * other.constant)
 
     def substituted(self, letter: str, form: Form) -> Form:

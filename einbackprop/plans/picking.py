@@ -132,7 +132,7 @@ def without_certain(equation: Equation, positions: Collection[str]) -> Equation:
         rest = [ref.indices for ref in (*equation.operands, equation.out)]
         rest += [other.letters for other in left if other is not bracket]
         elsewhere = set("".join(rest))
-        alone = place == Position.of(place.letters) and len(place.letters) == 1 and place.letters not in elsewhere
+        alone = place.is_letter and place.letters not in elsewhere
         labelled = bracket.relation == "=" and bracket.right == Position((), 0, pick)
         if alone and labelled and pick is not None and pick.name in positions and set(pick.indices) <= elsewhere:
             left.remove(bracket)

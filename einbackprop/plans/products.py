@@ -29,8 +29,7 @@ from math import prod
 
 from . import blocks, pointwise, reductions
 from .blocks import half_of, is_matrix, overlap
-from .layouts import COPIED, SLICE, rearranged, with_common_sum
-from .roles import Matrices, destination
+from .roles import COPIED, SLICE, Matrices, destination, rearranged, with_common_sum
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Slot, Workspace
 

@@ -250,12 +250,8 @@ def slices_of(program: Program) -> dict[frozenset[str], Stack]:
 
 def counted(brackets: Sequence[Bracket]) -> tuple[str, int] | None:
     """The letter and the number of ``[t=3]``, where that is the only bracket."""
-    if len(brackets) != 1 or brackets[0].relation != "=":
-        return None
-    for side, other in ((brackets[0].left, brackets[0].right), (brackets[0].right, brackets[0].left)):
-        if side == Position.of(side.letters) and len(side.letters) == 1 and other == Position(constant=other.constant):
-            return side.letters, other.constant
-    return None
+    ways = brackets[0].solved() if len(brackets) == 1 else []
+    return next(((i, place.constant) for i, place in ways if place == Position(constant=place.constant)), None)
 
 
 def in_order(equations: Iterable[Equation], outputs: set[str]) -> list[Equation]:

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..core.collecting import grouped
 from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
-from .dtypes import beside_numbers
+from .preparation import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
 
 
@@ -65,7 +66,7 @@ class Workspace:
     at : int
         The number of the equation that is being lowered.
     copies : dict of str to list of Copy
-        Copies that were made of a view: see ``layouts``.
+        Copies that were made of a view: see ``roles``.
     orders : dict of letters to str
         How the first product of these letters lies in memory.
     home : callable
@@ -92,12 +93,9 @@ class Workspace:
         self.at = -1
         self.fresh = set() if reuse else {ref.name for ref in program.outputs}
         self.last: dict[str, int] = {}
-        self.readers: dict[str, list[Equation]] = {}
+        self.readers = grouped((ref.name, equation) for equation in program.equations for ref in operands(equation))
         self.defining = program.defining()
         self.outs = {equation.out.name: equation.out for equation in program.equations}
-        for equation in program.equations:
-            for ref in operands(equation):
-                self.readers.setdefault(ref.name, []).append(equation)
         self.made = 0
         self.parts: dict[tuple[str, int], str] = {}
         self.waiting: Sequence[View] = ()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import summed
 from ..core.program import (
     Bracket,
     Contract,
@@ -162,10 +163,7 @@ class Expansion:
 
     def factor(self, factor: Factor) -> Terms:
         """A number times powers of sizes."""
-        powers: Product = {}
-        for i, power in factor.sizes:
-            atom = (size(self.dimensions[i], self.context), ())
-            powers[atom] = powers.get(atom, 0) + power
+        powers: Product = summed(((size(self.dimensions[i], self.context), ()), power) for i, power in factor.sizes)
         return multiply(self.number(factor.number), normalise(powers, self.context), self.context)
 
     def scaled(self, terms: Terms, factor: Factor) -> Terms:

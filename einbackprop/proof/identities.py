@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
+from ..core.collecting import summed
 from ..errors import UndecidedError
 from .brackets import (
     by_cases,
@@ -28,7 +29,6 @@ from .polynomials import (
     Monomial,
     Product,
     Terms,
-    accumulate,
     add,
     constant,
     inside,
@@ -186,12 +186,8 @@ def _odds(base: Terms) -> tuple[Terms, Terms] | None:
     if len(set(base.values())) != 1 or not all(h.name == "exp" for m in base for (h, _), _ in m):
         return None
     first, second = sorted(base, key=lambda m: sorted((h.digest, str(e)) for (h, _), e in m))
-    logs: Terms = {}
-    for m, sign in ((second, 1), (first, -1)):
-        for atom, e in m:
-            (inner,) = inside(atom).keys()
-            accumulate(logs, inner, Fraction(e * sign))
-    return {first: base[first]}, logs
+    logs = ((next(iter(inside(atom))), Fraction(e * sign)) for m, sign in ((second, 1), (first, -1)) for atom, e in m)
+    return {first: base[first]}, summed(logs)
 
 
 def _weight(m: Monomial) -> tuple[Fraction, object]:

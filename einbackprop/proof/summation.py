@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from ..core.collecting import summed
 from ..errors import UndecidedError
 from .brackets import determined, moved
 from .indices import Atom, Index, Row, dimension_of, index
 from .polynomials import (
     ONE_ENTRY,
     Context,
+    Monomial,
     Product,
     Terms,
-    accumulate,
     add,
     inside,
     make_atom,
@@ -32,7 +33,7 @@ MOST_COPIES = 6
 
 def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
     """The sum over some indices."""
-    result: Terms = {}
+    found: list[tuple[Monomial, Fraction]] = []
     work = [(m, c, frozenset(over)) for m, c in terms.items()]
     while work:
         m, c, bound = work.pop()
@@ -43,9 +44,8 @@ def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
             rest, bound = simpler
             work += [(k, c * e, bound) for k, e in rest.items()]
         else:
-            for k, e in pieces(atoms, bound, context).items():
-                accumulate(result, k, c * e)
-    return result
+            found += [(k, c * e) for k, e in pieces(atoms, bound, context).items()]
+    return summed(found)
 
 
 def open_sums(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Product, frozenset[Index]]:

@@ -20,17 +20,17 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
+from einbackprop.checking.problems import GRADIENTS, Problem, describe, of_values, place_of
 from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
-from einbackprop.core.files import opened, reason, replace_file, require_replaceable
 from einbackprop.core.source import parse_python
+from einbackprop.core.visible import opened, reason, replace_file, require_replaceable
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.questions import Namespace, Question, Reach, compiled, of_values, path_of, problem_of, reach_of
+from einbackprop.shell.questions import Namespace, Question, Reach, compiled, path_of, problem_of, reach_of
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
@@ -121,8 +121,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
 
 def _traced(reach: Reach, names: Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
-    order = tuple(reach.state)
-    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order)
+    return record(of_values(reach.functions[0], reach.state), tuple(reach.state.values()), tuple(reach.state))
 
 
 @contextlib.contextmanager

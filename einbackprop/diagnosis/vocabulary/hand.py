@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
@@ -180,11 +181,9 @@ def spellings(code: ast.AST) -> dict[str, ast.expr]:
 @lru_cache(maxsize=256)
 def lines_of(code: ast.AST) -> dict[str, list[int]]:
     """The lines on which a function has each of what it spells."""
-    found: dict[str, list[int]] = {}
-    for node in ast.walk(code):
-        if isinstance(node, OPERANDS):
-            found.setdefault(ast.unparse(node), []).append(getattr(node, "lineno", 0))
-    return found
+    return grouped(
+        (ast.unparse(node), getattr(node, "lineno", 0)) for node in ast.walk(code) if isinstance(node, OPERANDS)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -321,10 +320,10 @@ def reached(
     variables: Mapping[str, Any], names: Mapping[str, Any], spelled: Mapping[str, ast.expr]
 ) -> Iterator[tuple[str, Any]]:
     """Variables, with what the code spells that begins with them and what they hold: what was bound last first."""
-    begun: dict[str, list[str]] = {}
-    for text, node in spelled.items():
-        first = next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), "")
-        begun.setdefault(first, []).append(text)
+    begun = grouped(
+        (next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), ""), text)
+        for text, node in spelled.items()
+    )
     for name, held in reversed([item for item in variables.items() if item[0].strip("_")]):  # _ is thrown away
         yield name, held
         yield from ((text, value_of(spelled[text], names)) for text in begun.get(name, ()) if text != name)
