@@ -46,21 +46,12 @@ def matmul(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
     return contracted(recorder, [x, y], batch + [axis for axis in (rows, columns) if axis is not None], value)
 
 
-def dot(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
-    """``np.dot``: the last axis of a with the last but one of b; nothing broadcasts."""
+def dot(recorder: Recorder, a: Any, b: Any, value: Any, place: int = 2) -> Any:
+    """``np.dot``: the last axis of a with the last but one of b, of ``np.inner`` the last one; nothing broadcasts."""
     if rank_of(a) == 0 or rank_of(b) == 0:
         return product(recorder, a, b, value)
     x, y = recorder.read(lift(recorder, a)), recorder.read(lift(recorder, b))
-    summed_together(recorder, x, len(x.axes) - 1, y, max(len(y.axes) - 2, 0))
-    return contracted(recorder, [x, y], x.axes + y.axes, value)
-
-
-def inner(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
-    """``np.inner``: the last axes of both."""
-    if rank_of(a) == 0 or rank_of(b) == 0:
-        return product(recorder, a, b, value)
-    x, y = recorder.read(lift(recorder, a)), recorder.read(lift(recorder, b))
-    summed_together(recorder, x, len(x.axes) - 1, y, len(y.axes) - 1)
+    summed_together(recorder, x, len(x.axes) - 1, y, max(len(y.axes) - place, 0))
     return contracted(recorder, [x, y], x.axes + y.axes, value)
 
 

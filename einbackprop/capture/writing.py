@@ -9,7 +9,7 @@ import numpy as np
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
 from ..errors import TraceError
 from . import layout, picking, sizes
-from .failures import asks_numpy
+from .conditions import asks_numpy
 from .indexing import (
     Key,
     basic_part,
@@ -24,9 +24,8 @@ from .indexing import (
     without_masks,
 )
 from .memory import UNFOLLOWED, Buffer, View, is_traced, require_followed, same_value
-from .pointwise import cast, is_scalar, is_zero, lift
+from .pointwise import Selection, cast, is_scalar, is_zero, lift, same_mask
 from .recorder import Indexed, Recorder
-from .selections import Selection, same_mask
 
 Added = tuple[Factor, Ref | None]
 

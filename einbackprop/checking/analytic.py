@@ -128,8 +128,7 @@ class AnalyticArray(WatchedArray):
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep the direction where a float is asked for; an integer or bool has none."""
-        kind = np.dtype(dtype).kind
-        return self.copy() if kind in "fc" else _real(bare(self)).astype(dtype)
+        return self.copy() if np.dtype(dtype).kind in "fc" else _real(bare(self)).astype(dtype)
 
     def var(self, *arguments: Any, **options: Any) -> Any:
         """Mean square about the mean, without NumPy's conjugate."""

@@ -95,11 +95,11 @@ def can_be_resized(array: Array) -> bool:
     return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
 
 
-def distinct_sizes(program: Program, free: Collection[str], order: int = 1) -> dict[str, int]:
+def distinct_sizes(program: Program, free: Collection[str]) -> dict[str, int]:
     """A size for each dimension, all different; those that are tied keep theirs."""
     sizes = program.sizes
     taken = {d.size for d in program.dimensions if d.letters[0] not in free}
-    for dimension in program.dimensions[::order]:
+    for dimension in program.dimensions:
         if dimension.letters[0] in free:
             size = next(n for n in range(SMALLEST, 10_000) if n not in taken)
             taken.add(size)
@@ -329,8 +329,7 @@ def problems_elsewhere(
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     sizes = other_sizes(program, arrays, parameters)
     if sizes is not None:
-        rng = np.random.default_rng(seed)
-        state = resized(state, program, problem.place, sizes, parameters, rng)
+        state = resized(state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
         if state is not None:
             changed = {d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}
             yield told(changed), replace(problem, state=state)

@@ -98,8 +98,7 @@ def layer_problem(problem: Problem, layer: Layer, names: tuple[str, ...], seed: 
         Forward raises or returns no array of floats, or a gradient is not found.
     """
     world = problem.loss.world
-    own = with_arrays(problem)
-    result = called(Runner(world, layer.forward), own, "forward")
+    result = called(Runner(world, layer.forward), with_arrays(problem), "forward")
     taken = taken_apart(result, layer.has_cache(result))
     if not layer.is_used:
         _require_number(result, taken)

@@ -286,11 +286,6 @@ def _needs(node: ast.expr, text: str) -> bool:
     return not isinstance(node, ATOMS) and not (isinstance(node, ast.Tuple) and text.startswith("("))
 
 
-def encoding_of(data: bytes) -> str:
-    """The encoding of a source file, as Python reads it. Raises SyntaxError where it says an unknown one."""
-    return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
-
-
 class Patch(NamedTuple):
     """A patch as text and in the encodings of its files, empty where there is nothing to write; and what could not be
     put into it.
@@ -331,7 +326,7 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     try:
         with opened(file) as stream:
             data = stream.read()
-        encoding = encoding_of(data)
+        encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
         before = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
         return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
@@ -343,9 +338,8 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
             left_out.append(f"{visible(name)}, line {item.line}: no patch for it; write {visible(item.write or '')}")
         else:
             replacements += [r for r in made if r not in replacements]
-    after = before
-    for start, end, text in sorted(replacements, reverse=True):
-        after = after[:start] + text.replace("\n", "\r\n" if "\r\n" in before else "\n") + after[end:]
+    newline = "\r\n" if "\r\n" in before else "\n"
+    after = Text(before).changed([r._replace(text=r.text.replace("\n", newline)) for r in replacements])
     if not name.isprintable():
         return Patch("", b"", (f"{visible(name)}: no patch names such a file",))
     shown = "./" + Path(name).as_posix() + ("\t" if " " in name else "")  # as diff ends a name with a space

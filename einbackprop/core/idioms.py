@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import elementwise
+from .letters import moved
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
 from .simplification import needed
 
@@ -45,12 +46,6 @@ def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda e
     equations = tuple(groups.setdefault(apart(e), Spellings()).named(e) for e in program.equations)
     equations = tuple(held(equation, equations, program) for equation in equations)
     return without_unused(replace(program, equations=equations), program.defining())
-
-
-def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
-    """An operand of the equation for ``out``, in the letters with which ``out`` is used."""
-    table = dict(zip(out.indices, use.indices, strict=True))
-    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
 
 
 @dataclass
@@ -109,7 +104,7 @@ class Spellings:
         if ref.name in self.spelled and not through:
             return (ref,)
         inner = self.made.get(ref.name)
-        return (ref, *(relettered(one, inner.out, ref) for one in self.sources.get(ref.name, ()) if inner))
+        return (ref, *(moved(one, inner.out.indices, ref.indices) for one in self.sources.get(ref.name, ()) if inner))
 
     def _function_of(self, equation: Equation, ref: Ref) -> str:
         """Which function of a value an equation is, of those that have names."""
@@ -120,7 +115,8 @@ class Spellings:
         """The values of what is made of another value alone, where that has the sampled ones."""
         if use not in known:
             equation = self.made[use.name]
-            read = [self._values(relettered(one, equation.out, use), ref, known) for one in operands(equation)]
+            own = (moved(one, equation.out.indices, use.indices) for one in operands(equation))
+            read = [self._values(one, ref, known) for one in own]
             with np.errstate(all="ignore"):
                 known[use] = value_of(equation, read)
         return known[use]

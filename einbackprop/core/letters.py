@@ -51,6 +51,12 @@ def combinations(equation: Equation, sizes: Mapping[str, int]) -> int:
     return prod(sizes[letter] for letter in letters_of(equation))
 
 
+def moved(ref: Ref, old: str, new: str) -> Ref:
+    """A value where letters have become others, one by one; letters that are none of the old ones stay."""
+    table = dict(zip(old, new, strict=True))
+    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
+
+
 def relettered(equation: Equation, indices: str) -> Equation:
     """The equation with other letters on its output; summed letters make way for them."""
     table = {old: new for old, new in zip(equation.out.indices, indices, strict=True) if old != new}

@@ -43,6 +43,15 @@ class Number(np.ndarray):
     """A 0-d array that stands for a Python number until the user's code is called."""
 
 
+def attributes_of(value: Any) -> dict[str, Any]:
+    """What an object or a module holds under names of its own; no code of the user's is run."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield every value that is no container, with its path, from left to right.
 
@@ -84,6 +93,27 @@ def replaced(value: Any, path: Path, leaf: Any) -> Any:
     else:
         changed[step] = inner
     return changed
+
+
+def mapped(function: Callable[..., Any], first: Any, *others: Any) -> Any:
+    """Apply a function to the arrays that stand at the same place in nested lists, tuples and dicts.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If one has fewer places than another.
+
+    Examples
+    --------
+    >>> mapped(lambda a, b: a - b, {"W": [3, 4]}, {"W": [1, 1]})
+    {'W': [2, 3]}
+    """
+    if isinstance(first, dict):
+        return {key: mapped(function, value, *(other[key] for other in others)) for key, value in first.items()}
+    if isinstance(first, list | tuple):
+        items = [mapped(function, *values) for values in zip(first, *others, strict=True)]
+        return items if isinstance(first, list) else tuple(items)
+    return function(first, *others)
 
 
 def rebuild(value: Any, convert: Convert) -> Any:

@@ -22,7 +22,7 @@ from fractions import Fraction
 from itertools import groupby, islice, permutations, product
 from typing import TypeGuard
 
-from .letters import letters_of, rebuilt_bracket, rename_letters, with_operands
+from .letters import letters_of, moved, rebuilt_bracket, rename_letters, with_operands
 from .program import (
     ONE,
     Contract,
@@ -156,9 +156,7 @@ def absorbed(equations: Sequence[Equation], program: Program, fixed: Collection[
                     replace(before, factor=before.factor * equation.factor) if isinstance(before, Contract) else before
                 )
                 del made[shown.name]
-                letters = dict(zip(shown.indices, before.out.indices, strict=True))
-                out = Ref(equation.out.name, "".join(letters[i] for i in equation.out.indices))
-                equation = replace(scaled, out=out)
+                equation = replace(scaled, out=moved(equation.out, shown.indices, before.out.indices))
         made[equation.out.name] = equation
     return list(made.values())
 
@@ -217,8 +215,7 @@ class Rewriting:
         if isinstance(equation, Opaque):  # its value is its own
             yield equation
             return
-        key = self.key(equation)
-        first = self.seen.setdefault(key, out.name)
+        first = self.seen.setdefault(self.key(equation), out.name)
         plain_view = is_view(equation) and equation.operands and equation.factor == ONE  # to be read, in the end
         if first != out.name and out.name not in self.fixed and not plain_view:
             self.same[out.name] = first
@@ -301,8 +298,7 @@ class Rewriting:
         root = self.roots.get(equation.operands[0].name)
         if equation.function != "power" or root is None or not isinstance(exponent, Fraction) or exponent % 2:
             return equation
-        letters = dict(zip(root.out.indices, equation.operands[0].indices, strict=True))
-        under = Ref(root.operands[0].name, "".join(letters[i] for i in root.operands[0].indices))
+        under = moved(root.operands[0], root.out.indices, equation.operands[0].indices)
         if exponent == 2:
             return Contract(equation.out, (under,), source=equation.source)
         return replace(equation, operands=(under,), parameter=exponent / 2)
@@ -317,11 +313,7 @@ class Rewriting:
 
 def seen_through(view: Contract, ref: Ref) -> Ref | None:
     """What a view shows, with the letters with which the view is read. None if it is a constant."""
-    if not view.operands:
-        return None
-    letters = dict(zip(view.out.indices, ref.indices, strict=True))
-    (shown,) = view.operands
-    return Ref(shown.name, "".join(letters[i] for i in shown.indices))
+    return moved(view.operands[0], view.out.indices, ref.indices) if view.operands else None
 
 
 def is_view(equation: Equation) -> TypeGuard[Contract]:

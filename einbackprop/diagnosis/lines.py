@@ -19,6 +19,7 @@ from einbackprop.capture.bindings import Access, Binding
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking.verdicts import Line
 from einbackprop.core.collecting import grouped
+from einbackprop.core.letters import free_name
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import (
     Bracket,
@@ -168,10 +169,7 @@ def with_axes_of_inputs(program: Program, targets: Mapping[int, tuple[str, str]]
         if any(program.sizes[i] != 1 for i in apart):  # another shape, not another spelling of the same
             continue
         brackets = tuple(Bracket(Position.of(i), "=", Position()) for i in apart)
-        name = f"{out.name}_as_{parameter}"
-        while name in taken:
-            name += "_"
-        taken.add(name)
+        name = free_name(f"{out.name}_as_{parameter}", taken)
         source = made[out.name].source if out.name in made else None
         equations.append(Contract(Ref(name, letters), (out,), brackets, source=source))
         outputs[n], units[n] = Ref(name, letters), declared.units

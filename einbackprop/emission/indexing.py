@@ -37,8 +37,7 @@ def slice_text(step: int, start: int, count: int, size: int) -> str | None:
 
 def part(letter: str, step: int, start: int, count: str, scope: Scope) -> str | None:
     """The slice along a letter that another letter counts, with bounds that are right at every size."""
-    many = scope.traced_size(count)
-    text = slice_text(step, start, many, scope.traced_size(letter))
+    text = slice_text(step, start, scope.traced_size(count), scope.traced_size(letter))
     whole, counted = scope.sized(letter), scope.sized(count)
     if text is None or whole is None or counted is None:
         return text

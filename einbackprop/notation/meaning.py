@@ -100,8 +100,7 @@ def is_called_gradient(called: str, program: Program) -> bool:
 
 def starting_from(program: Program, seed: str, primal: str) -> Program:
     """The program with the seed as an input and ``Σ primal · seed`` as its loss: the seed is the primal's cotangent."""
-    made = program.defining()
-    indices = made[primal].out.indices
+    indices = program.defining()[primal].out.indices
     loss = Contract(Ref("loss of the seed"), (Ref(primal, indices), Ref(seed, indices)))
     position = next(n for n, e in enumerate(program.equations) if e.out.name == seed)
     kept = (*program.equations[:position], loss, *program.equations[position + 1 :])

@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from ..core.collecting import grouped
+from ..core.letters import moved
 from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
 from ..core.simplification import needed
 
@@ -66,20 +67,20 @@ def inverse(factor: Factor) -> Factor:
 def with_numbers_moved(equations: Sequence[Equation], kept: set[str], sizes: Mapping[str, int]) -> Equations:
     """Numbers in products go on to the products that read them, where a smaller operand may take them along."""
     readers = grouped((ref.name, equation) for equation in equations for ref in operands(equation))
-    moved: dict[str, Factor] = {}
+    taken: dict[str, Factor] = {}
     changed = []
     for equation in equations:
         if isinstance(equation, Contract):
             factor = equation.factor
             for ref in equation.operands:
-                factor = factor * moved.get(ref.name, ONE)
+                factor = factor * taken.get(ref.name, ONE)
             equation = replace(equation, factor=factor)
             size = size_of(equation.out, sizes)
             name = equation.out.name
             goes_on = name not in kept and is_product(equation) and equation.factor != ONE
             goes_on = goes_on and all(size_of(ref, sizes) == size for ref in equation.operands)
             if goes_on and all(takes_along(reader, name, size, sizes) for reader in readers.get(name, [])):
-                moved[name] = equation.factor
+                taken[name] = equation.factor
                 equation = replace(equation, factor=ONE)
         changed.append(equation)
     return changed
@@ -127,8 +128,7 @@ def masks_of(ref: Ref, within: Mapping[str, tuple[str, set[Ref]]], booleans: set
     if ref.name in booleans:
         return {ref}
     indices, masks = within.get(ref.name, ("", set()))
-    table = dict(zip(indices, ref.indices, strict=False))
-    return {Ref(mask.name, "".join(table[i] for i in mask.indices)) for mask in masks}
+    return {moved(mask, indices, ref.indices) for mask in masks}
 
 
 def with_products_reused(equations: Sequence[Equation]) -> Equations:
@@ -270,8 +270,7 @@ def added(
 
 def in_letters(product: Contract, ref: Ref) -> list[Ref]:
     """The operands of a product in the letters of a place where it is used."""
-    table = dict(zip(product.out.indices, ref.indices, strict=True))
-    return [Ref(r.name, "".join(table[i] for i in r.indices)) for r in product.operands]
+    return [moved(r, product.out.indices, ref.indices) for r in product.operands]
 
 
 def with_factors_taken_out(equations: Sequence[Equation], kept: set[str]) -> Equations:
@@ -288,9 +287,8 @@ def with_factors_taken_out(equations: Sequence[Equation], kept: set[str]) -> Equ
             common = common_factor(total, made, uses)
             current = made[equation.out.name]
             if common is not None and isinstance(current, Contract) and current.operands[position] == ref:
-                table = dict(zip(total.out.indices, ref.indices, strict=True))
-                moved = Ref(common.name, "".join(table[i] for i in common.indices))
-                made[equation.out.name] = replace(current, operands=(*current.operands, moved))
+                more = moved(common, total.out.indices, ref.indices)
+                made[equation.out.name] = replace(current, operands=(*current.operands, more))
                 divide(total, common, made)
     return needed([made[equation.out.name] for equation in equations], kept)
 

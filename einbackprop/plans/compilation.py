@@ -18,11 +18,10 @@ from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from .gradients import Gradient, Running, number_dtypes
-from .interface import Interface, Orders, orders_of, require_orders, squeezed
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .picking import label_ranges, test_of
-from .preparation import value_dtypes, weak_values
+from .preparation import Interface, Orders, orders_of, require_orders, squeezed, value_dtypes, weak_values
 
 
 def compile(

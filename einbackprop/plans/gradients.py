@@ -341,9 +341,4 @@ def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[An
 
 def filled(structure: Any, outputs: Sequence[Any]) -> Any:
     """The structure with each output in its place."""
-    if isinstance(structure, list | tuple):
-        items = [filled(item, outputs) for item in structure]
-        return items if isinstance(structure, list) else tuple(items)
-    if isinstance(structure, dict):
-        return {key: filled(item, outputs) for key, item in structure.items()}
-    return outputs[structure] if isinstance(structure, int) else structure
+    return nesting.mapped(lambda place: outputs[place] if isinstance(place, int) else place, structure)

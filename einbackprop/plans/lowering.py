@@ -16,8 +16,7 @@ from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
 from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions
 from .assembly import Loop, Source, Step, compiled
-from .interface import Interface
-from .preparation import value_dtypes, weak_values, widened
+from .preparation import Interface, value_dtypes, weak_values, widened
 from .regions import Region
 from .views import View
 from .workspace import Workspace, number_of

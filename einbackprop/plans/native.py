@@ -18,13 +18,12 @@ from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
 from . import native_numba, picking, routines
 from .assembly import Source, compiled
-from .interface import Interface
 from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
-from .preparation import value_dtypes
+from .preparation import Interface, value_dtypes
 from .views import Root, View
 from .workspace import Workspace
 

@@ -60,6 +60,11 @@ class Form:
         ends = [(c * (sizes[i] - 1), 0) for i, c in self.terms]
         return self.constant + sum(min(e) for e in ends), self.constant + sum(max(e) for e in ends)
 
+    def leaves(self, sizes: dict[str, int], length: int) -> bool:
+        """Whether some positions are outside an axis of this length."""
+        low, high = self.bounds(sizes)
+        return low < 0 or high >= length
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -145,9 +150,7 @@ class Pattern:
             if abs(c) == 1:
                 others = condition.form.plus(Form(((letter, c),)), -1)
                 solution = Form.of({i: -c * k for i, k in others.terms}, -c * others.constant)
-                low, high = solution.bounds(sizes)
-                inside = low >= 0 and high < sizes[letter]
-                effort: float = 0 if inside else 1 if len(solution.terms) <= 1 else 2
+                effort: float = 0 if not solution.leaves(sizes, sizes[letter]) else 1 if len(solution.terms) <= 1 else 2
                 written = any(form.coefficient(letter) for form in self.out)
                 if effort == 2 and self.may_leave(letter):
                     effort = 1.5
@@ -192,8 +195,7 @@ class Pattern:
 
     def leaves(self, shape: Sequence[int]) -> bool:
         """Whether something is written outside an array of this shape, that is, left out."""
-        ends = [form.bounds(self.work.sizes) for form in self.out]
-        return any(low < 0 or high >= length for (low, high), length in zip(ends, shape, strict=True))
+        return any(form.leaves(self.work.sizes, length) for form, length in zip(self.out, shape, strict=True))
 
     def pad(self, letter: str, solution: Form) -> bool:
         """Surround what is read along a letter by zeros, so that it is read within its bounds."""

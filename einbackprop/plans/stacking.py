@@ -97,8 +97,7 @@ class Stacking:
         if len(parts) < FEWEST or not is_matrix_product(first) or shared:
             return []
         parts = self.sorted_parts(parts)
-        letter = self.letter(parts)
-        before, refs = self.stacked_operands(parts, letter)
+        before, refs = self.stacked_operands(parts, self.letter(parts))
         return [*before, replace(first, out=out, operands=refs)]
 
     def sorted_parts(self, parts: Sequence[Contract]) -> Sequence[Contract]:

@@ -232,16 +232,9 @@ def prototype(shape: Sequence[int], dtype: Dtype) -> Array:
     return as_strided(np.empty(1, dtype), tuple(shape), tuple(reversed(strides)))
 
 
-def aligned_order(out: View) -> str:
-    """The letters of what is written, in the order in which it lies."""
-    from_memory = sorted(range(len(out.term)), key=lambda n: -abs(out.array.strides[n]))
-    return "".join(out.term[n] for n in from_memory)
-
-
 def memory_order(view: View) -> str:
     """The letters as they lie in memory, the outermost first."""
-    places = {letter: n for n, letter in enumerate(view.term)}
-    return "".join(sorted(view.term, key=lambda i: (-abs(view.stride(i)), places[i])))
+    return "".join(view.term[n] for n in sorted(range(len(view.term)), key=lambda n: -abs(view.array.strides[n])))
 
 
 def is_joined(view: View, letters: str) -> bool:

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..core.collecting import grouped
+from ..core.letters import moved
 from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
 from .preparation import beside_numbers
@@ -281,10 +282,9 @@ class Workspace:
         made = self.defining.get(ref.name)
         if made is None or depth == 0 or not is_elementwise(made) or len(set(made.out.indices)) < len(ref.indices):
             return None  # a diagonal says nothing of the order
-        table = dict(zip(made.out.indices, ref.indices, strict=True))
         for other in operands(made):
             if set(other.indices) == set(made.out.indices) and len(other.indices) == len(set(other.indices)):
-                order = self.lying(Ref(other.name, "".join(table[i] for i in other.indices)), depth - 1)
+                order = self.lying(moved(other, made.out.indices, ref.indices), depth - 1)
                 if order is not None:
                     return order
         return None

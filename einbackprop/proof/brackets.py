@@ -59,14 +59,9 @@ def is_integer(terms: Terms) -> bool:
     )
 
 
-def is_positive(m: Monomial) -> bool:
-    """Whether a product is known to be positive, whatever the values are."""
-    return all(h.positive for (h, _), _ in m)
-
-
 def sign_known(terms: Terms) -> int:
     """1 or -1 where the value is known to be positive or negative, else 0."""
-    if terms and all(is_positive(m) for m in terms):
+    if terms and all(h.positive for m in terms for (h, _), _ in m):
         signs = {c > 0 for c in terms.values()}
         if len(signs) == 1:
             return 1 if signs.pop() else -1
@@ -128,8 +123,7 @@ def zero(terms: Terms, context: Context) -> Terms:
     """1 where the value is 0, else 0."""
     if not terms or (len(terms) == 1 and not next(iter(terms))):
         return constant(not terms)
-    factors = common(terms, lambda h: h.positive)
-    terms = divide(terms, factors, content(terms), context)
+    terms = divide(terms, common(terms, lambda h: h.positive), content(terms), context)
     cases = by_cases(lambda x: zero(x, context), terms, context)
     if cases is not None:
         return cases
@@ -207,8 +201,7 @@ def positive(terms: Terms, context: Context, *, tie: bool = True) -> Terms:
     known = sign_known(terms)
     if known or not terms:
         return constant(known > 0)
-    factors = common(terms, lambda h: h.positive)
-    terms = divide(terms, factors, content(terms), context)
+    terms = divide(terms, common(terms, lambda h: h.positive), content(terms), context)
     cases = by_cases(lambda x: positive(x, context, tie=tie), terms, context)
     if cases is not None:
         return cases

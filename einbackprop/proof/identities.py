@@ -335,8 +335,7 @@ def _beside_exp(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     argument = inside(atom)
     if power_of >= 1:
         less = exp(scale(argument, -1), context)
-        kept = normalise(dict(rest), context)
-        return add(kept, scale(times(atoms, less, context), -1))
+        return add(normalise(dict(rest), context), scale(times(atoms, less, context), -1))
     more = exp(argument, context)
     return add(times(rest, more, context), scale(times(atoms, more, context), -1))
 

@@ -73,8 +73,7 @@ def determine(atoms: Product, bound: frozenset[Index], context: Context) -> tupl
         if atom[0].name == "delta":
             i, k = atom[1] if atom[1][0] in bound else atom[1][::-1]
             if i in bound:
-                rest = rename(without(atoms, atom).items(), {i: k}, context)
-                return rest, bound - {i}
+                return rename(without(atoms, atom).items(), {i: k}, context), bound - {i}
     return None if bound.isdisjoint(_in_brackets(atoms)) else _simplify_brackets(atoms, bound, context)
 
 

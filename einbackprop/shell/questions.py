@@ -160,7 +160,7 @@ def _reachable(codes: list[types.CodeType], names: Namespace) -> set[str]:
             value = names.get(name)
             inner = _codes(value)
             codes += inner
-            if not inner and not _is_fixed(value):
+            if not inner and not isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc)):
                 reached.add(name)
                 codes += _codes(type(value))
     return {name for name in reached if name in names and not name.startswith("__")}
@@ -176,10 +176,6 @@ def _codes(value: Any) -> list[types.CodeType]:
                      for member in members]
         return [item.__code__ for item in functions if isinstance(item, types.FunctionType)]
     return []
-
-
-def _is_fixed(value: Any) -> bool:
-    return isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc))
 
 
 OUTPUT, CACHE, RETURNED = "out", "cache", "returned"

@@ -281,8 +281,7 @@ def train_text(file: str | None, given: Given, options: Options) -> int:
 
     def closing(snapshot: Snapshot) -> None:
         say(f"a 3-gram model with add-one smoothing has a loss of {characters.ngram_loss(text):.4f} there")
-        rng = np.random.default_rng([settings.seed, 4])
-        drawn = characters.sample(snapshot.parameters, text, 400, rng)
+        drawn = characters.sample(snapshot.parameters, text, 400, np.random.default_rng([settings.seed, 4]))
         say(f"a sample:\n{visible(drawn, keep=NEW_LINE)}")
 
     return run(task, characters.description(settings, text), options, checkpoint, closing)

@@ -15,6 +15,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     PRODUCTS,
     SUMS,
+    altered,
     attribute,
     awkward,
     exchanged,
@@ -22,7 +23,6 @@ from einbackprop.diagnosis.vocabulary.trees import (
     is_odd,
     is_same,
     parsed,
-    shallow,
 )
 
 FEWEST, MOST_INSIDE = 6, 100
@@ -151,14 +151,11 @@ class Place:
         place: Place = self
         made: Any = new
         while place.outer is not None:
-            node = shallow(place.outer.node)
-            if place.index is None:
-                setattr(node, place.field, made)
-            else:
-                items = list(getattr(node, place.field))
+            if place.index is not None:
+                items = list(getattr(place.parent, place.field))
                 items[place.index] = made
-                setattr(node, place.field, items)
-            made, place = node, place.outer
+                made = items
+            made, place = altered(place.parent, **{place.field: made}), place.outer
         result: ast.expr = made
         return result
 
@@ -331,8 +328,7 @@ class Expression:
         if isinstance(new, ast.BinOp | ast.UnaryOp | ast.Compare) and place.text in self.hand.others:
             return False  # no arithmetic with lists and layers
         while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):
-            changed = shallow(place.parent)
-            setattr(changed, place.field, new)
+            changed = altered(place.parent, **{place.field: new})
             if awkward(changed) not in ("", awkward(place.parent)):
                 return False
             if not isinstance(changed, ast.UnaryOp):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.collecting import grouped
+from einbackprop.core.nesting import attributes_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
@@ -276,7 +277,7 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
                 return getattr(held, name) if name in ("T", "shape", "size", "ndim") else MISSING
             if isinstance(held, ModuleType):  # all of its names would import what it imports when asked for
                 return getattr(held, name, MISSING)
-            return attributes(held).get(name, MISSING)
+            return attributes_of(held).get(name, MISSING)
         case ast.Subscript(inner, index):
             return entry(value_of(inner, names), value_of(index, names))
         case ast.Slice(lower, upper, step):
@@ -307,15 +308,6 @@ def entry(held: Any, index: Any) -> Any:
     return MISSING
 
 
-def attributes(held: Any) -> dict[str, Any]:
-    """What an object holds, without its properties and ``__getattr__``."""
-    try:
-        found = object.__getattribute__(held, "__dict__")
-    except AttributeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def reached(
     variables: Mapping[str, Any], names: Mapping[str, Any], spelled: Mapping[str, ast.expr]
 ) -> Iterator[tuple[str, Any]]:
@@ -334,7 +326,7 @@ def parts(name: str, held: Any, depth: int = 2) -> Iterator[tuple[str, Any]]:
     """The attributes and entries of a value, as they are spelled, and those of each."""
     if isinstance(held, ModuleType | type | FunctionType):
         return
-    found = {f"{name}.{key}": part for key, part in islice(attributes(held).items(), MOST)}
+    found = {f"{name}.{key}": part for key, part in islice(attributes_of(held).items(), MOST)}
     if isinstance(held, dict):
         found = {f"{name}[{key!r}]": part for key, part in islice(dict.items(held), MOST) if isinstance(key, str | int)}
     elif type(held) in (tuple, list):
