@@ -15,14 +15,8 @@ import numpy as np
 from ..core.program import Bracket, Contract, Extremum, Factor, Position
 from . import arithmetic, creation, layout, sizes
 from .memory import View, follows, is_traced
-from .pointwise import add, apply_map, is_boolean, is_scalar, lift, product, unread
+from .pointwise import add, apply_map, contracted, is_boolean, is_scalar, lift, product, unread
 from .recorder import Indexed, Recorder
-
-
-def contracted(recorder: Recorder, operands: Sequence[Indexed], axes: Sequence[str], value: Any) -> Any:
-    """The product of operands, summed over every letter that the result lacks."""
-    refs = tuple(x.ref for x in operands)
-    return recorder.define(axes, lambda out, source: Contract(out, refs, source=source), value)
 
 
 def summed_together(recorder: Recorder, x: Indexed, i: int, y: Indexed, j: int) -> None:

@@ -15,7 +15,7 @@ from ..core.program import ONE, Contract, Factor, Map, Ref, Sum
 from ..errors import TraceError
 from . import conditions, memory, sizes
 from .memory import View, is_traced
-from .recorder import Recorder
+from .recorder import Indexed, Recorder
 from .sizes import is_measured, plain, rational
 
 MAPS = {
@@ -135,14 +135,19 @@ def add(recorder: Recorder, a: Any, b: Any, sign: int, value: Any) -> Any:
     return recorder.define(axes, lambda out, source: Sum(out, tuple(terms), source), value)
 
 
+def contracted(recorder: Recorder, operands: Sequence[Indexed], axes: Sequence[str], value: Any) -> Any:
+    """The product of operands, summed over every letter that the result lacks."""
+    refs = tuple(x.ref for x in operands)
+    return recorder.define(axes, lambda out, source: Contract(out, refs, source=source), value)
+
+
 def product(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
     """``a · b``, pointwise."""
     for x, other in ((a, b), (b, a)):
         if is_scalar(x):
             return scaled(recorder, other, recorder.factor(x), value)
     read, axes = recorder.broadcast([lift(recorder, a), lift(recorder, b)])
-    refs = tuple(x.ref for x in read)
-    return recorder.define(axes, lambda out, source: Contract(out, refs, source=source), value)
+    return contracted(recorder, read, axes, value)
 
 
 def quotient(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Source, Sum, Update
 from ..errors import TraceError
 from . import layout, picking, sizes
 from .conditions import asks_numpy
@@ -136,7 +136,7 @@ def align(recorder: Recorder, goal: Indexed, source: Indexed) -> None:
         elif own and not letters and recorder.size(own) == 1:
             without_letters(recorder, source, len(source.axes) - i)
         elif own:
-            divide(recorder, source, len(source.axes) - i, letters)
+            layout.divide(recorder, source, len(source.axes) - i, letters)
 
 
 def without_letters(recorder: Recorder, source: Indexed, i: int) -> None:
@@ -150,16 +150,6 @@ def without_letters(recorder: Recorder, source: Indexed, i: int) -> None:
         for root in roots:
             root.unit = True
     source.axes[i] = ""
-
-
-def divide(recorder: Recorder, source: Indexed, i: int, letters: str) -> None:
-    """Write one axis of the source in several letters: ``[p = h·E + e]``."""
-    recorder.own_letter(source, i)
-    whole, ref = source.axes[i], source.ref
-    bracket = Bracket(Position.of(whole), "=", recorder.joined(letters))
-    kept = "".join(letter for letter in dict.fromkeys(ref.indices) if letter != whole) + letters
-    name = recorder.emit(kept, lambda out, line: Contract(out, (ref,), (bracket,), source=line))
-    source.ref, source.axes[i] = Ref(name, kept), letters
 
 
 def write_through(recorder: Recorder, buffer: Buffer) -> None:

@@ -15,14 +15,13 @@ The rules, each exact as mathematics:
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice, permutations, product
 from typing import TypeGuard
 
-from .letters import letters_of, moved, rebuilt_bracket, rename_letters, with_operands
+from .letters import letters_of, moved, rebuilt_bracket, rename_letters, uses_of, with_operands
 from .program import (
     ONE,
     Contract,
@@ -144,7 +143,7 @@ def needed(
 
 def absorbed(equations: Sequence[Equation], program: Program, fixed: Collection[str]) -> list[Equation]:
     """Let a view of a value that nothing else uses take over its equation, with the letters of that."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     made: dict[str, Equation] = {}
     for equation in equations:
         shown = shown_whole(equation)
@@ -195,7 +194,7 @@ class Rewriting:
         self.keys = keys
         self.equations = equations
         self.only_constants = only_constants
-        self.uses = Counter(ref.name for equation in equations for ref in operands(equation))
+        self.uses = uses_of(equations)
         self.dimension = {letter: n for n, d in enumerate(program.dimensions) for letter in d.letters}
         self.size_letter = {letter: d.letters[0] for d in program.dimensions for letter in d.letters}
         self.fixed = fixed

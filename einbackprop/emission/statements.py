@@ -161,20 +161,18 @@ def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Sco
     """Assign the value of a contraction, or write it into zeros."""
     name, indices = scope.names[equation.out.name], equation.out.indices
     distinct = "".join(dict.fromkeys(indices))
-    if distinct != indices:
-        kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
-        scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
-        scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
-    elif way is None or not way.index:
+    index = way.index if way else ""
+    if distinct == indices and not index:
         scope.write(f"{name} = {expression}")
+        return
+    kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
+    scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
+    if distinct != indices:
+        scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
+    elif way and way.adds:
+        scope.write(f"np.add.at({name}, {f'({index})' if len(indices) > 1 else index}, {expression})")
     else:
-        kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
-        scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
-        if way.adds:
-            index = f"({way.index})" if len(indices) > 1 else way.index
-            scope.write(f"np.add.at({name}, {index}, {expression})")
-        else:
-            scope.write(f"{name}[{way.index}] = {expression}")
+        scope.write(f"{name}[{index}] = {expression}")
 
 
 def total(equation: Sum, scope: Scope) -> str:

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from ..core.collecting import grouped
-from ..core.letters import moved
+from ..core.letters import moved, uses_of
 from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
 from ..core.simplification import needed
 
@@ -37,9 +37,7 @@ def simplified(program: Program) -> Program:
 
 def readers_of(equations: Sequence[Equation], kept: set[str]) -> Counter[str]:
     """How often each value is read; being an output counts twice."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
-    uses.update([*kept, *kept])
-    return uses
+    return uses_of(equations) + Counter([*kept, *kept])
 
 
 def is_product(equation: Equation | None) -> bool:

@@ -8,14 +8,13 @@ A bracket ``[k = y_b]`` holds nowhere where a label is no position, and its term
 what a compiled function is given is looked at in each call.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
 import numpy as np
 
-from ..core.letters import Letters, merged
+from ..core.letters import Letters, merged, uses_of
 from ..core.program import (
     ONE,
     Bracket,
@@ -164,7 +163,7 @@ def distinct(ref: Ref) -> bool:
 def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) -> list[Equation]:
     """Picks from sums that nothing else reads, as sums of picks."""
     made = {equation.out.name: equation for equation in equations}
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     taken = taken | made.keys()
     changed: list[Equation] = []
     gone = set()
@@ -227,7 +226,7 @@ def inlined(equations: Sequence[Equation], kept: set[str], letters: Letters) -> 
 
 def late(equations: Sequence[Equation], kept: set[str]) -> list[Equation]:
     """Picks that one sum reads, and nothing else, right before it."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     made = {e.out.name: e for e in equations if is_scattered(e) and uses[e.out.name] == 1 and e.out.name not in kept}
     moved = {
         ref.name: equation.out.name

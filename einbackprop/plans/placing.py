@@ -12,14 +12,14 @@ buffer of its own, which stays in cache, and exp is the first to write to the pl
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
 from ..core.collecting import grouped
-from ..core.program import ONE, Contract, Program, Ref, Sum, operands
+from ..core.letters import uses_of
+from ..core.program import ONE, Contract, Program, Ref, Sum
 from . import patterns
 from .assembly import Assembly, Step
 from .patterns import Form
@@ -71,8 +71,7 @@ class Stacks:
         self.homes: dict[str, Place] = {}
         self.made: dict[str, View] = {}
         defining = program.defining()
-        uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-        uses.update(ref.name for ref in program.outputs)
+        uses = uses_of(program.equations, program.outputs)
         outputs = {ref.name for ref in program.outputs}
         for equation in program.equations:
             parts = places_of(equation, defining, uses, program.sizes) if isinstance(equation, Sum) else {}

@@ -11,11 +11,11 @@ products of the slices of one array, ``a₃[i] = Σ_j W[i,j] x[3,j]``. Operands 
 already; where they are made in their places (``placing``), nothing is copied.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.letters import free_name, letters_of
+from ..core.letters import free_name, letters_of, uses_of
 from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
 
 FEWEST = 4
@@ -48,8 +48,7 @@ class Stacking:
         self.program = program
         self.defining = program.defining()
         self.dimensions = list(program.dimensions)
-        self.uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-        self.uses.update(ref.name for ref in program.outputs)
+        self.uses = uses_of(program.equations, program.outputs)
         self.taken = {*self.defining, *program.constants, *(i.ref.name for i in program.inputs)}
         self.slices = slices_of(program)
         self.stacks = dict(self.slices)
