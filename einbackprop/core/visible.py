@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,6 +97,15 @@ class RefusedError(OSError):
         super().__init__(0, why)
 
 
+@contextlib.contextmanager
+def reported_as(kind: type[Exception], words: str) -> Iterator[None]:
+    """Within it, what goes wrong with a file is an error of ours: the words, and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{words}: {reason(error)}") from error
+
+
 def reason(error: BaseException) -> str:
     """What an error says of a file, in one line, without the file's name."""
     return one_line(str(getattr(error, "strerror", None) or error)).removeprefix("[Errno 0] ") or type(error).__name__
@@ -148,13 +157,10 @@ def target_of(file: str | Path) -> Path:
         What is there is no plain file, a link leads in a circle, or there is no such directory.
     """
     try:
-        if not os.path.lexists(file):
+        try:
+            target = Path(os.path.realpath(file, strict=os.path.lexists(file)))
+        except FileNotFoundError:  # a link to what is not there yet
             target = Path(os.path.realpath(file))
-        else:
-            try:
-                target = Path(os.path.realpath(file, strict=True))
-            except FileNotFoundError:  # a link to what is not there yet
-                target = Path(os.path.realpath(file))
     except ValueError as error:
         raise RefusedError(str(error)) from error
     if not target.parent.is_dir():

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Protocol, TextIO, TypeVar
 
 import numpy as np
 
-from einbackprop.core.visible import reason, replace_file, require_replaceable, visible
+from einbackprop.core.visible import replace_file, reported_as, require_replaceable, visible
 from einbackprop.errors import CheckpointError, OptionError
 from einbackprop.notation.console import say, show
 from einbackprop.training import characters, checkpoints, digits
@@ -44,10 +44,8 @@ def require_drawable(file: str, force: bool = False) -> None:
     """
     if Path(file).suffix.lower() not in SUFFIXES:
         raise OptionError(f"--plot is {file}, but must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    try:
+    with reported_as(OptionError, f"--plot: {file} cannot be written"):
         require_replaceable(file, lambda ends: MARK.encode() in ends, "a picture of einbackprop", force)
-    except OSError as error:
-        raise OptionError(f"--plot: {file} cannot be written: {reason(error)}") from error
     if not find_spec("matplotlib"):
         raise OptionError("--plot needs matplotlib, which is not installed: pip install 'einbackprop[viz]'")
 
@@ -88,10 +86,8 @@ def draw(file: str, snapshot: Snapshot, title: str) -> None:
         suffix = Path(file).suffix.lower()
         figure.savefig(stream, format=suffix[1:], dpi=150, metadata={MARKED[suffix]: MARK})
 
-    try:
+    with reported_as(OptionError, f"--plot: {file} cannot be written"):
         replace_file(file, write)
-    except OSError as error:
-        raise OptionError(f"--plot: {file} cannot be written: {reason(error)}") from error
 
 
 @dataclass(frozen=True)
