@@ -141,17 +141,10 @@ def place(recorder: Recorder, lettering: Lettering, names: Mapping[str, str], le
 def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
     """The user's names, told apart by a number where one stands for several values; ``t1``, ``t2``, … without one."""
     taken: set[str] = set()
-    chosen: dict[str, str] = {}
-    for name in dict.fromkeys([*inputs, *values]):
-        label = identifier(recorder.names.get(name, ""))
-        if label:
-            chosen[name] = free_name(label, taken)
-    count = 0
-    for name in values:
-        if name not in chosen:
-            count += 1
-            chosen[name] = free_name(f"t{count}", taken)
-    return chosen
+    labels = {name: identifier(recorder.names.get(name, "")) for name in dict.fromkeys([*inputs, *values])}
+    chosen = {name: free_name(label, taken) for name, label in labels.items() if label}
+    unnamed = [name for name in dict.fromkeys(values) if name not in chosen]
+    return chosen | {name: free_name(f"t{count}", taken) for count, name in enumerate(unnamed, 1)}
 
 
 def identifier(label: str) -> str:
@@ -172,8 +165,7 @@ class Lettering:
         self.order = self._flow(inputs)
         needs = dict.fromkeys(self.order, 1)
         for equation in equations:
-            counts = Counter(map(self.axis, letters_of(equation)))
-            for axis, count in counts.items():
+            for axis, count in Counter(map(self.axis, letters_of(equation))).items():
                 needs[axis] = max(needs.get(axis, 1), count)
         for axes in values.values():
             for axis, count in Counter(axis.root() for axis in axes).items():

@@ -100,8 +100,7 @@ def sentence(kind: Kind, source: Source | None, answers: Sequence[Any]) -> str:
         case "values" | "sizes":
             return f"{where} {taken(code, answers)}{'' if kind == 'values' else ' at these sizes'}"
         case "rounds":
-            counts = list(dict.fromkeys(answers))
-            return f"{where} goes through {' and '.join(map(str, counts))} rounds"
+            return f"{where} goes through {' and '.join(map(str, dict.fromkeys(answers)))} rounds"
         case "caught":
             return f"{where} raised {answers[0]}, which was caught"
         case "frozen" | "given" | "written" | "divides" | "counted":

@@ -138,8 +138,7 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool, level: int
     if has_traced(values):
         return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False, deeper(level))
                          for v in values])
-    value = np.array(plain_nested(values), dtype=dtype)
-    return given_out(recorder, value)
+    return given_out(recorder, np.array(plain_nested(values), dtype=dtype))
 
 
 def taken_as(recorder: Recorder, array: View, value: Any) -> Any:

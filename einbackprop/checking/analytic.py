@@ -373,8 +373,7 @@ def narrow_noise(
         runs = [function(other) for other in moved(state, STEPS[dtype_eps], rng, first)]
         if any(run is None or np.shape(run) != np.shape(value) for run in runs):
             return nothing
-        rows = [*runs[:2], value, *runs[2:]]
-        sizes.append(noise(np.array(rows, dtype=np.float64)))
+        sizes.append(noise(np.array([*runs[:2], value, *runs[2:]], dtype=np.float64)))
         quiet = [not np.any(size > floor) for size in sizes]
         if (quiet[-1] and np.ndim(value)) or quiet.count(True) == 2:
             return nothing

@@ -277,8 +277,7 @@ def _read(
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
     program = traced.program if isinstance(traced, Trace) else None
-    work = partial(look, problem, trial, program, seed)
-    other = contained("the check at other sizes", work, Elsewhere())
+    other = contained("the check at other sizes", partial(look, problem, trial, program, seed), Elsewhere())
     read = Review(is_cut=True)
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -211,9 +212,7 @@ def without_numbers(equation: Equation, numbers: Mapping[str, Factor]) -> Equati
     """A product with what is one number everywhere in its factor: ``top[b] ones[k]`` is top[b], for each k."""
     if not isinstance(equation, Contract):
         return equation
-    factor = equation.factor
-    for ref in equation.operands:
-        factor = factor * numbers.get(ref.name, ONE)
+    factor = prod((numbers.get(ref.name, ONE) for ref in equation.operands), start=equation.factor)
     kept = tuple(ref for ref in equation.operands if ref.name not in numbers)
     summed = {i for ref in equation.operands for i in ref.indices} - set(equation.out.indices)
     if not summed <= {i for ref in kept for i in ref.indices}:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice, permutations, product
+from math import prod
 from typing import TypeGuard
 
 from .letters import letters_of, moved, rebuilt_bracket, rename_letters, uses_of, with_operands
@@ -275,8 +276,7 @@ class Rewriting:
         brackets = tuple(rebuilt_bracket(bracket, self.plain) for bracket in equation.brackets)
         rewritten = replace(equation, operands=tuple(refs), brackets=brackets)
         lost = letters_read(equation) - letters_read(rewritten) - set(equation.out.indices)
-        for letter in sorted(lost):
-            factor = factor * Factor.of(1, **{letter: 1})
+        factor = prod((Factor.of(1, **{letter: 1}) for letter in sorted(lost)), start=factor)
         return replace(rewritten, factor=self.over_size(factor))
 
     def through(self, factor: Factor, ref: Ref) -> tuple[Factor, Ref | None]:
@@ -304,10 +304,8 @@ class Rewriting:
 
     def over_size(self, factor: Factor) -> Factor:
         """The factor with one letter for the size of each dimension, so that powers of one size meet."""
-        powers = Factor(factor.number)
-        for letter, power in factor.sizes:
-            powers = powers * Factor.of(1, **{self.size_letter.get(letter, letter): power})
-        return powers
+        powers = (Factor.of(1, **{self.size_letter.get(letter, letter): power}) for letter, power in factor.sizes)
+        return prod(powers, start=Factor(factor.number))
 
 
 def seen_through(view: Contract, ref: Ref) -> Ref | None:

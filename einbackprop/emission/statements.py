@@ -71,8 +71,7 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     terms: list[Term] = [(operand(ref, kind, names, scope), ref.indices) for ref in equation.operands]
     terms, brackets = gathered(terms, list(equation.brackets), out, scope)
     way, brackets = scattering(equation, terms, brackets, out, scope)
-    for bracket in brackets:
-        terms.append(pattern(bracket, kind, names, scope))
+    terms += [pattern(bracket, kind, names, scope) for bracket in brackets]
     letters = way.letters if way else out
     if not terms and way is None:
         filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)})"

@@ -69,9 +69,7 @@ def with_numbers_moved(equations: Sequence[Equation], kept: set[str], sizes: Map
     changed = []
     for equation in equations:
         if isinstance(equation, Contract):
-            factor = equation.factor
-            for ref in equation.operands:
-                factor = factor * taken.get(ref.name, ONE)
+            factor = prod((taken.get(ref.name, ONE) for ref in equation.operands), start=equation.factor)
             equation = replace(equation, factor=factor)
             size = size_of(equation.out, sizes)
             name = equation.out.name

@@ -149,11 +149,7 @@ class Compiled(Running):
         """The function's results."""
         if len(arguments) != self.count:
             raise ArgumentError(f"the function was compiled for {self.count} arguments, not for {len(arguments)}")
-        try:
-            run = self.local.run
-        except AttributeError:
-            run = self.local.run = self.plan.make()
-        found = run(*arguments)
+        found = super().__call__(*arguments)
         if self.orders:
             require_orders(self.orders, arguments)
         return found if self.make_spare is None else without_nan(found, self.first, lambda: self.spare(*arguments))

@@ -161,8 +161,7 @@ class NativeLowering(Lowering):
         work, out = self.work, equation.out
         work.assembly.equation = self.texts[out.name]
         view = work.values[out.name] if out.name in kept else None
-        steps = prod(work.shape(letters_of(equation)))
-        flops = steps * max(1, len(list(operands(equation))))
+        flops = prod(work.shape(letters_of(equation))) * max(1, len(list(operands(equation))))
         work.assembly.emit(f"in {name}", "", out=view, flops=flops)
 
     def plan(self, interface: Interface) -> Plan:

@@ -246,9 +246,8 @@ class Pattern:
         letters = condition.letters
         shape = self.work.shape(letters)
         grid = dict(zip(letters, np.ogrid[tuple(slice(n) for n in shape)], strict=True))
-        base: Any = np.full([1] * len(letters), condition.form.constant, np.int64)
-        for letter, c in condition.form.terms:
-            base = base + c * grid[letter]
+        constant: Any = np.full([1] * len(letters), condition.form.constant, np.int64)
+        base = sum((c * grid[letter] for letter, c in condition.form.terms), start=constant)
         test = Test(condition.relation, base, tuple(sign for sign, _ in condition.picks), shape)
         if not condition.picks:
             view = self.work.assembly.constant(test(), letters)
@@ -271,9 +270,8 @@ class Test:
     shape: tuple[int, ...]
 
     def __call__(self, *picks: np.ndarray) -> np.ndarray:
-        total = self.base
-        for sign, pick in zip(self.signs, picks, strict=True):
-            total = total + sign * pick.astype(np.int64)
+        parts = (sign * pick.astype(np.int64) for sign, pick in zip(self.signs, picks, strict=True))
+        total = sum(parts, start=self.base)
         holds = {"=": np.equal, "≠": np.not_equal, "<": np.less, "≤": np.less_equal}[self.relation](total, 0)
         return np.broadcast_to(holds, self.shape).astype(np.int64)
 

@@ -290,9 +290,7 @@ def paired(program: Program) -> Program:
     each product of two has two transposes of the same cost, and shares what is above and below it.
     """
     taken = {*program.defining(), *program.constants, *(i.ref.name for i in program.inputs)}
-    equations: list[Equation] = []
-    for equation in program.equations:
-        equations += in_pairs(equation, program.sizes, taken)
+    equations = (made for equation in program.equations for made in in_pairs(equation, program.sizes, taken))
     return replace(program, equations=tuple(equations))
 
 

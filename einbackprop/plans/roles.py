@@ -57,11 +57,10 @@ def with_common_sum(work: Workspace, left: View, right: View, batch: str, summed
     orders = ["".join(i for i in memory_order(view) if i in summed) for views in known for view in views]
     hints = [work.orders.get(frozenset(view.term), "") for view, _ in sides]
     orders += ["".join(i for i in hint if i in summed) for hint in hints if hint]
-    costs = {}
-    for order in dict.fromkeys(orders):
-        pairs = zip(known, sides, strict=True)
-        costs[order] = sum(cost(views, own, order) for views, (_, own) in pairs)
-    order = min(costs, key=lambda order: costs[order])
+    order = min(
+        dict.fromkeys(orders),
+        key=lambda order: sum(cost(views, own, order) for views, (_, own) in zip(known, sides, strict=True)),
+    )
     chosen = []
     for views, (view, own) in zip(known, sides, strict=True):
         found = next((v for v in views if fits(v, own, order)), None)

@@ -59,10 +59,8 @@ class Stacking:
 
     def run(self) -> Program:
         """Every equation, those that were put together gone, in an order in which they can be evaluated."""
-        made: list[Equation] = []
-        for equation in self.program.equations:
-            made += self.rewritten(equation) if isinstance(equation, Sum) else [equation]
-        made = self.of_slices(made)
+        parts = (self.rewritten(e) if isinstance(e, Sum) else [e] for e in self.program.equations)
+        made = self.of_slices([equation for part in parts for equation in part])
         ordered = in_order(made, {ref.name for ref in self.program.outputs})
         return replace(self.program, equations=tuple(ordered), dimensions=tuple(self.dimensions))
 

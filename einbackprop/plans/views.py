@@ -243,6 +243,16 @@ def is_joined(view: View, letters: str) -> bool:
     return all(view.stride(a) == view.stride(b) * view.length(b) for a, b in pairwise(long))
 
 
+def inner_group(view: View, letters: str) -> str:
+    """The last of the letters that lie together."""
+    group = letters[-1:]
+    for letter in reversed(letters[:-1]):
+        if not is_joined(view, letter + group):
+            break
+        group = letter + group
+    return group
+
+
 def is_dense(view: View) -> bool:
     """Whether it covers a piece of memory, each entry once, in the order of some permutation of its letters."""
     return is_joined(view, memory_order(view)) and has_unit_stride(view, view.term)

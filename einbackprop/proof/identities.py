@@ -78,8 +78,7 @@ def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
         number = -number
     outer = multiply(number_power(number, exponent, context), power_of_product(
         frozenset(factors.items()), Fraction(1), exponent, context), context)
-    inner = divide(base, factors, number, context)
-    return multiply(outer, power_of_sum(inner, exponent, context), context)
+    return multiply(outer, power_of_sum(divide(base, factors, number, context), exponent, context), context)
 
 
 def of_exponentials_by_cases(base: Terms, exponent: Fraction, context: Context) -> Terms | None:

@@ -128,8 +128,7 @@ class Place:
         """Whether it is the whole, or a term of it, whatever its sign."""
         if self.outer is None:
             return True
-        operator = getattr(self.parent, "op", None)
-        return isinstance(operator, (*SUMS, ast.USub)) and self.outer.is_term
+        return isinstance(getattr(self.parent, "op", None), (*SUMS, ast.USub)) and self.outer.is_term
 
     @cached_property
     def is_factor(self) -> bool:

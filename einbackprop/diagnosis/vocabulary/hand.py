@@ -228,8 +228,7 @@ def by_counters(code: ast.AST, arrays: Mapping[str, Shape], names: Mapping[str, 
 
 def index_text(node: ast.Subscript) -> str:
     """What stands in the brackets."""
-    text = ast.unparse(node)
-    return text[len(ast.unparse(node.value)) + 1 : -1]
+    return ast.unparse(node)[len(ast.unparse(node.value)) + 1 : -1]
 
 
 @lru_cache(maxsize=256)
