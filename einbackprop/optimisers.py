@@ -7,34 +7,14 @@ Parameters are nested lists, tuples and dicts of arrays. Nothing is written to: 
              s ← β2 s + (1 - β2) g²          n counts the steps from 1
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from einbackprop.core.nesting import mapped
+
 Nested = Any
 State = dict[str, Any]
-
-
-def mapped(function: Callable[..., Any], first: Nested, *others: Nested) -> Nested:
-    """Apply a function to the arrays that stand at the same place in nested lists, tuples and dicts.
-
-    Raises
-    ------
-    ValueError, KeyError
-        If one has fewer places than another.
-
-    Examples
-    --------
-    >>> mapped(lambda a, b: a - b, {"W": [3, 4]}, {"W": [1, 1]})
-    {'W': [2, 3]}
-    """
-    if isinstance(first, dict):
-        return {key: mapped(function, value, *(other[key] for other in others)) for key, value in first.items()}
-    if isinstance(first, list | tuple):
-        items = [mapped(function, *values) for values in zip(first, *others, strict=True)]
-        return items if isinstance(first, list) else tuple(items)
-    return function(first, *others)
 
 
 def start_sgd(parameters: Nested) -> State:
@@ -63,8 +43,7 @@ def sgd(
     """
     rate = float(rate)  # a number of NumPy's would widen float32
     velocity = mapped(lambda v, g: momentum * v + g, state["velocity"], gradients)
-    moved = mapped(lambda w, v: w - rate * v, parameters, velocity)
-    return moved, {"velocity": velocity}
+    return mapped(lambda w, v: w - rate * v, parameters, velocity), {"velocity": velocity}
 
 
 def start_adamw(parameters: Nested) -> State:

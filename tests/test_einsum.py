@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from einbackprop.core.subscripts import parse
 from einbackprop.errors import DtypeError, ShapeError, SubscriptsError
 from einbackprop.plans import execution
-from einbackprop.plans.einsum_lowering import contraction_order, lower
-from einbackprop.plans.execution import PLANS_KEPT, einsum
+from einbackprop.plans.execution import PLANS_KEPT, contraction_order, einsum, lower
 
 DTYPES = ["f8", "f4", "c16", "c8", "f2", "g", "G", "i8", "i1", "u2", "?", "O"]
 

@@ -22,8 +22,8 @@ from einbackprop.errors import DataError, GradientError, OptionError
 from einbackprop.networks import gpt
 from einbackprop.plans.gradients import value_and_grad
 from einbackprop.shell.command import main
-from einbackprop.training import curves, loop, runs
 from einbackprop.training import digits as digits_module
+from einbackprop.training import loop, runs
 from einbackprop.training.characters import (
     TextSettings,
     encoded,
@@ -33,9 +33,9 @@ from einbackprop.training.characters import (
     text_task,
     windows,
 )
-from einbackprop.training.curves import Moment
 from einbackprop.training.digits import DigitsSettings, digits, digits_task, jittered, split
 from einbackprop.training.loop import Training, measured, rate, start
+from einbackprop.training.runs import Moment
 
 ROOT = Path(__file__).parent.parent
 MLP = ["train", "digits", "--network", "mlp", "--hidden", "6", "--epochs", "1"]
@@ -287,15 +287,15 @@ def test_a_moment_in_words():
 
 def test_nothing_is_shown_where_there_is_no_terminal():
     stream = StringIO()
-    with curves.progress(9, stream) as shown:
+    with runs.progress(9, stream) as shown:
         shown(MOMENT)
     assert stream.getvalue() == ""
 
 
 def test_a_plain_line_is_written_over_and_gone_in_the_end(monkeypatch):
-    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    monkeypatch.setattr(runs, "find_spec", lambda name: None)
     stream = Terminal()
-    with curves.progress(9, stream) as shown:
+    with runs.progress(9, stream) as shown:
         shown(MOMENT)
     line = f"3/9  {MOMENT.words()}"
     assert stream.getvalue() == f"\r{line}\r{' ' * len(line)}\r"
@@ -306,7 +306,7 @@ def test_rich_shows_the_same(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
-    with curves.progress(9, stream) as shown:
+    with runs.progress(9, stream) as shown:
         shown(MOMENT)
     assert MOMENT.words() in stream.getvalue()
     assert "3/9" in stream.getvalue()
@@ -434,7 +434,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(message, here, monkeypatch, capsys):
-    monkeypatch.setattr(curves, "find_spec", lambda name: True)  # where matplotlib is not installed, that is said first
+    monkeypatch.setattr(runs, "find_spec", lambda name: True)  # where matplotlib is not installed, that is said first
     (here / "empty").write_bytes(b"")
     (here / "notes.png").write_bytes(b"not a picture")
     (here / "short").write_bytes(b"text")
@@ -472,7 +472,7 @@ def test_what_a_checkpoint_was_not_made_with_is_refused(here, capsys):
 
 
 def test_curves_without_matplotlib_are_refused_before_the_training(here, monkeypatch, capsys):
-    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    monkeypatch.setattr(runs, "find_spec", lambda name: None)
     assert main([*MLP, "--plot", "a.png"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

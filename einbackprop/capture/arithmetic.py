@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.collecting import summed
 from ..core.dimensions import Axis
 from ..core.program import multiply
 from . import sizes, terms
-from .conditions import WATCHER, asked_by_others
-from .failures import asks_numpy
+from .conditions import WATCHER, asked_by_others, asks_numpy
 from .sizes import (
     UNTOLD,
     Powers,
@@ -292,10 +292,7 @@ def _combined(a: Any, b: Any, sign: int) -> Any:
 
 
 def _product(number: Any, x: Fraction, x_powers: Powers, y: Fraction, y_powers: Powers, sign: int) -> Any:
-    total = dict(x_powers)
-    for axis, power in y_powers:
-        total[axis] = total.get(axis, Fraction(0)) + sign * power
-    kept = tuple((axis, power) for axis, power in total.items() if power)
+    kept = tuple(summed((*x_powers, *((axis, sign * power) for axis, power in y_powers))).items())
     return Measured(number, multiply(x, y if sign > 0 else 1 / y), kept) if kept else number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -29,6 +29,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.simplification import needed
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
@@ -67,7 +68,8 @@ def assemble(
         The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
-    equations = needed(recorder, returned.names, bound_by(recorder, runs))
+    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied
+    equations = needed(recorder.equations, returned.names, bound.__contains__)
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
     values = {name: axes for name, axes in recorder.axes.items() if name in kept}
@@ -107,17 +109,6 @@ def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
             yield replace(met, kind="frozen") if equal else met
 
 
-def needed(recorder: Recorder, outputs: Sequence[str], bound: Set[str]) -> list[Equation]:
-    """The equations without those that nothing uses and no statement binds."""
-    used = set(outputs)
-    kept: list[Equation] = []
-    for name, equation in reversed(recorder.made.items()):
-        if name in used or ((name in recorder.names or name in bound) and name not in recorder.implied):
-            kept.append(equation)
-            used.update(ref.name for ref in operands(equation))
-    return kept[::-1]
-
-
 def distinct_notes(notes: Iterable[Note]) -> Iterator[Note]:
     """Each thing that is said of a line once."""
     said = set()
@@ -151,17 +142,10 @@ def place(recorder: Recorder, lettering: Lettering, names: Mapping[str, str], le
 def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
     """The user's names, told apart by a number where one stands for several values; ``t1``, ``t2``, … without one."""
     taken: set[str] = set()
-    chosen: dict[str, str] = {}
-    for name in dict.fromkeys([*inputs, *values]):
-        label = identifier(recorder.names.get(name, ""))
-        if label:
-            chosen[name] = free_name(label, taken)
-    count = 0
-    for name in values:
-        if name not in chosen:
-            count += 1
-            chosen[name] = free_name(f"t{count}", taken)
-    return chosen
+    labels = {name: identifier(recorder.names.get(name, "")) for name in dict.fromkeys([*inputs, *values])}
+    chosen = {name: free_name(label, taken) for name, label in labels.items() if label}
+    unnamed = [name for name in dict.fromkeys(values) if name not in chosen]
+    return chosen | {name: free_name(f"t{count}", taken) for count, name in enumerate(unnamed, 1)}
 
 
 def identifier(label: str) -> str:
@@ -182,8 +166,7 @@ class Lettering:
         self.order = self._flow(inputs)
         needs = dict.fromkeys(self.order, 1)
         for equation in equations:
-            counts = Counter(map(self.axis, letters_of(equation)))
-            for axis, count in counts.items():
+            for axis, count in Counter(map(self.axis, letters_of(equation))).items():
                 needs[axis] = max(needs.get(axis, 1), count)
         for axes in values.values():
             for axis, count in Counter(axis.root() for axis in axes).items():

@@ -18,9 +18,9 @@ from ..core.program import Contract, Source
 from ..core.source import Spelling
 from . import arithmetic, pointwise, sizes
 from .memory import At, Slice, View, Window, is_traced, laid_out, require_plain
+from .pointwise import Selection
 from .probes import Statement
 from .recorder import Recorder
-from .selections import Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,8 @@ import numpy as np
 from ..core.program import Bracket, Contract, Extremum, Factor, Position
 from . import arithmetic, creation, layout, sizes
 from .memory import View, follows, is_traced
-from .pointwise import add, apply_map, is_boolean, is_scalar, lift, product, unread
+from .pointwise import add, apply_map, contracted, is_boolean, is_scalar, lift, product, unread
 from .recorder import Indexed, Recorder
-
-
-def contracted(recorder: Recorder, operands: Sequence[Indexed], axes: Sequence[str], value: Any) -> Any:
-    """The product of operands, summed over every letter that the result lacks."""
-    refs = tuple(x.ref for x in operands)
-    return recorder.define(axes, lambda out, source: Contract(out, refs, source=source), value)
 
 
 def summed_together(recorder: Recorder, x: Indexed, i: int, y: Indexed, j: int) -> None:
@@ -46,21 +40,12 @@ def matmul(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
     return contracted(recorder, [x, y], batch + [axis for axis in (rows, columns) if axis is not None], value)
 
 
-def dot(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
-    """``np.dot``: the last axis of a with the last but one of b; nothing broadcasts."""
+def dot(recorder: Recorder, a: Any, b: Any, value: Any, place: int = 2) -> Any:
+    """``np.dot``: the last axis of a with the last but one of b, of ``np.inner`` the last one; nothing broadcasts."""
     if rank_of(a) == 0 or rank_of(b) == 0:
         return product(recorder, a, b, value)
     x, y = recorder.read(lift(recorder, a)), recorder.read(lift(recorder, b))
-    summed_together(recorder, x, len(x.axes) - 1, y, max(len(y.axes) - 2, 0))
-    return contracted(recorder, [x, y], x.axes + y.axes, value)
-
-
-def inner(recorder: Recorder, a: Any, b: Any, value: Any) -> Any:
-    """``np.inner``: the last axes of both."""
-    if rank_of(a) == 0 or rank_of(b) == 0:
-        return product(recorder, a, b, value)
-    x, y = recorder.read(lift(recorder, a)), recorder.read(lift(recorder, b))
-    summed_together(recorder, x, len(x.axes) - 1, y, len(y.axes) - 1)
+    summed_together(recorder, x, len(x.axes) - 1, y, max(len(y.axes) - place, 0))
     return contracted(recorder, [x, y], x.axes + y.axes, value)
 
 

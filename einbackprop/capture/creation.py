@@ -7,12 +7,10 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
-from .conditions import Kind, Meeting
-from .failures import asks_numpy
+from .conditions import Kind, Meeting, asks_numpy
 from .memory import View, is_traced
-from .pointwise import cast, is_scalar, lift, unread
+from .pointwise import Selection, cast, is_scalar, lift, unread
 from .recorder import Recorder
-from .selections import Selection
 from .sizes import as_number, axes_of, deeper, frozen, is_measured, key_of, plain, sized_axis
 
 FEW = 2  # numbers: so few say of each other what more do not, as that all are 0 or 1
@@ -140,8 +138,7 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool, level: int
     if has_traced(values):
         return np.stack([lift(recorder, v) if is_scalar(v) else as_array(recorder, v, dtype, False, deeper(level))
                          for v in values])
-    value = np.array(plain_nested(values) if isinstance(values, list | tuple) else frozen(values), dtype=dtype)
-    return given_out(recorder, value)
+    return given_out(recorder, np.array(plain_nested(values), dtype=dtype))
 
 
 def taken_as(recorder: Recorder, array: View, value: Any) -> Any:

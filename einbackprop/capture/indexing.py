@@ -9,11 +9,10 @@ import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
 from . import arithmetic, creation
-from .failures import asks_numpy
+from .conditions import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
-from .pointwise import lift
+from .pointwise import Selection, lift, positions
 from .recorder import Indexed, Recorder
-from .selections import Selection, positions
 from .sizes import as_number, axes_of, frozen, is_measured, plain, product_of_sizes
 
 Key = list[Any]

@@ -70,8 +70,7 @@ class Prober(ast.NodeTransformer):
         first = node.body[0]
         documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
         body = self.block(node.body[documented:])
-        begins = self._tell("enters", at=node.body[0])
-        node.body = [*node.body[:documented], begins, *body]
+        node.body = [*node.body[:documented], self._tell("enters", at=node.body[0]), *body]
         self._function, self._inner, self._loops = before
         return node
 
@@ -263,11 +262,10 @@ class Prober(ast.NodeTransformer):
         """What an attribute or an entry belongs to: of a container, only that one entry is read."""
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             return self._read(replace(self._spec(node, whole=False), inner=True), node, node)
-        made = self.visit(node)
+        made: ast.expr = self.visit(node)
         last = self.sites[-1] if self.sites else None
         if isinstance(last, Read) and isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
             self.sites[-1] = replace(last, inner=True)
-        assert isinstance(made, ast.expr)
         return made
 
     def visit_Call(self, node: ast.Call) -> ast.expr:

@@ -70,8 +70,7 @@ def placed(
     refs = []
     for x, position in zip(read, positions, strict=True):
         bracket = Bracket(Position.of(axes[i]), "=", position)
-        own = x.ref
-        name = recorder.emit("".join(axes), placing(own, bracket))
+        name = recorder.emit("".join(axes), placing(x.ref, bracket))
         refs.append(Ref(name, "".join(axes)))
     if len(refs) == 1:
         return recorder.define(axes, lambda out, source: Contract(out, tuple(refs), source=source), value)

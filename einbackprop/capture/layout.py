@@ -234,18 +234,24 @@ def split_axis(recorder: Recorder, x: Indexed, letters: str, wanted: Sequence[tu
     """Split an axis in letters of its own: the same dimension splits the same way each time."""
     holder = Indexed(x.ref, [letters])
     recorder.flatten(holder, 0)
-    whole = holder.axes[0]
-    axis = recorder.dimensions.axis(whole)
+    axis = recorder.dimensions.axis(holder.axes[0])
     sizes = tuple(size for size, _ in wanted)
     parts = [sized_axis(said) or part_of_split(recorder, axis, n, sizes, said) for n, (_, said) in enumerate(wanted)]
     recorder.claim(arithmetic.size_of(axis), product_of_sizes(said for _, said in wanted))
     new = recorder.letters(parts)
-    bracket = Bracket(Position.of(whole), "=", recorder.joined(new))
-    ref = holder.ref
-    kept = "".join(i for i in dict.fromkeys(ref.indices) if i != whole) + new
-    made = recorder.emit(kept, lambda out, source: Contract(out, (ref,), (bracket,), source=source))
-    x.ref = Ref(made, kept)
+    divide(recorder, holder, 0, new)
+    x.ref = holder.ref
     return list(new)
+
+
+def divide(recorder: Recorder, source: Indexed, i: int, letters: str) -> None:
+    """Write one axis of the source in several letters: ``[p = h·E + e]``."""
+    recorder.own_letter(source, i)
+    whole, ref = source.axes[i], source.ref
+    bracket = Bracket(Position.of(whole), "=", recorder.joined(letters))
+    kept = "".join(letter for letter in dict.fromkeys(ref.indices) if letter != whole) + letters
+    name = recorder.emit(kept, lambda out, line: Contract(out, (ref,), (bracket,), source=line))
+    source.ref, source.axes[i] = Ref(name, kept), letters
 
 
 def part_of_split(recorder: Recorder, whole: Axis, n: int, sizes: tuple[int, ...], said: Any) -> Axis:

@@ -19,9 +19,9 @@ from numpy.lib import stride_tricks
 
 from . import creation, joining, pointwise
 from .memory import is_traced
+from .pointwise import Selection
 from .recorder import Recorder
 from .rules import unwrap
-from .selections import Selection
 from .sizes import frozen, is_measured, plain, product_of_sizes, rounds
 
 Make = Callable[..., Any]

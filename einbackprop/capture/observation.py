@@ -56,7 +56,7 @@ class Observer:
     keeps_values = False
 
     def __init__(self) -> None:
-        self.recorder: Recorder | None = None
+        self.recorder: Recorder  # which is made for it
         self.named: set[str] = set()  # the arguments, which have their names already
         self.runs: list[Run] = []
         self.frames: dict[int, Frame] = {}
@@ -133,13 +133,12 @@ class Observer:
             caller.source if helper and caller is not None else None, statement.column,
         )  # fmt: skip
         rounds = tuple((loop, frame.rounds.get(loop, 0)) for loop in statement.loops)
-        assert self.recorder is not None
         frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants))
         self.runs.append(frame.run)
 
     def raised(self, error: BaseException | None) -> None:
         """An exception that numbers can cause: where the code goes on, it was caught, and that is a condition."""
-        if isinstance(error, OF_NUMBERS) and error is not self._error and self.recorder is not None:
+        if isinstance(error, OF_NUMBERS) and error is not self._error:
             self._error = error
             self.recorder.met("caught", type(error).__name__)
 
@@ -147,7 +146,6 @@ class Observer:
 
     def held(self, array: View) -> Held:
         """What a traced array is now."""
-        assert self.recorder is not None
         copy = np.array(array.value) if self.keeps_values else None
         return Held(self.recorder.current(array.buffer), array.window, array.axes, copy)
 
@@ -159,7 +157,6 @@ class Observer:
 
     def bound(self, run: Run, text: str, value: Any, rank: int = 0) -> None:
         """A statement bound a value, or a container of values."""
-        assert self.recorder is not None
         if is_traced(value):
             if any(value.window):
                 self.recorder.read(value)
@@ -171,7 +168,6 @@ class Observer:
 
     def changed(self, run: Run) -> None:
         """A statement has ended: what it wrote into is bound by it."""
-        assert self.recorder is not None
         bound = {seen.text for seen in run.binds}
         told: set[tuple[str, Any]] = set()
         for seen, array in sorted(run.live, key=lambda pair: (pair[0].rank, len(pair[0].text))):
@@ -196,7 +192,6 @@ class Observer:
 
     def _constant(self, run: Run, read: Read, value: Any) -> None:
         """A plain array or list that a statement read, where it has become a constant of the program."""
-        assert self.recorder is not None
         name = self.recorder.constant_of(value, run.constants)
         if name is not None:
             rank, copy = np.ndim(value), np.array(value) if self.keeps_values else None
@@ -211,7 +206,6 @@ class Observer:
         An argument keeps its own name; as an ``entry`` of a container, it is labelled so beside.
         """
         recorder = self.recorder
-        assert recorder is not None
         if not label.strip("_") or depth > DEEPEST:
             return  # `_, b = weights`: a name for what is not needed says nothing
         if is_traced(value):

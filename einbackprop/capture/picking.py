@@ -14,6 +14,7 @@ from ..core.program import Bracket, Contract, Position, Ref
 from ..errors import TraceError
 from . import creation, joining, memory
 from .conditions import Meeting
+from .indexing import concrete_key
 from .pointwise import lift, unread
 from .recorder import Recorder
 from .sizes import frozen, named_axis, plain, rounds
@@ -28,19 +29,12 @@ def kept(r: Recorder, v: Any, *arguments: Any, **keywords: Any) -> Any:
     return r.kept(np.asarray(v), message).copied(v)
 
 
-def plain_indices(indices: Any) -> Any:
-    """Index arrays without a trace."""
-    if isinstance(indices, list | tuple):
-        return [plain_indices(i) for i in indices]
-    return indices.value if memory.is_traced(indices) else plain(indices)
-
-
 def taken(r: Recorder, v: Any, a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
     """``np.take``."""
     if mode != "raise":
         return unread(r, [a], f"np.take with mode={mode!r} is not read", v)
     array = np.ravel(a) if axis is None else a
-    return lift(r, array)[(*joining.along((axis or 0) % np.ndim(plain_indices(array))), indices)]
+    return lift(r, array)[(*joining.along((axis or 0) % np.ndim(concrete_key(array))), indices)]
 
 
 def grid_along(r: Recorder, shape: Any, indices: Any, axis: int) -> tuple[Any, ...]:
@@ -74,13 +68,13 @@ def deleted(r: Recorder, v: Any, arr: Any, obj: Any, axis: Any = None) -> Any:
     """``np.delete``: the other entries."""
     array = lift(r, np.ravel(arr) if axis is None else arr)
     i = (axis or 0) % len(array.axes)
-    return joining.taken(array, np.delete(np.arange(np.shape(array.value)[i]), plain_indices(obj)), i)
+    return joining.taken(array, np.delete(np.arange(np.shape(array.value)[i]), concrete_key(obj)), i)
 
 
 def inserted(r: Recorder, v: Any, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """``np.insert`` of one number along one axis."""
     array: Any = lift(r, arr)
-    if np.ndim(plain_indices(obj)) or np.ndim(plain_indices(values)) or axis is None:
+    if np.ndim(concrete_key(obj)) or np.ndim(concrete_key(values)) or axis is None:
         return unread(r, [array], "np.insert of more than one number along one axis is not read", v)
     i = axis % len(array.axes)
     place, lead = int(frozen(obj)) % (np.shape(array.value)[i] + 1), joining.along(i)
@@ -238,7 +232,7 @@ def piecewise(r: Recorder, v: Any, x: Any, condlist: Any, funclist: Any, *rest: 
 def at_places(r: Recorder, ufunc: np.ufunc, array: Any, key: Any, *operands: Any) -> None:
     """``np.multiply.at`` and the like: one write where the places are distinct, else one after another."""
     shape = np.shape(array.value)
-    spots = np.arange(prod(shape)).reshape(shape)[plain_key(key)]
+    spots = np.arange(prod(shape)).reshape(shape)[concrete_key(key)]
     if len(np.unique(spots)) == np.size(spots):
         set_item(r, array, key, ufunc(array[key], *operands))
         return
@@ -248,10 +242,3 @@ def at_places(r: Recorder, ufunc: np.ufunc, array: Any, key: Any, *operands: Any
     for index in np.ndindex(np.shape(spots)):
         where = tuple(map(int, np.unravel_index(int(spots[index]), shape)))
         set_item(r, array, where, ufunc(array[where], *(operand[index] for operand in spread)))
-
-
-def plain_key(key: Any) -> Any:
-    """A key without traces and sizes."""
-    if isinstance(key, tuple):
-        return tuple(map(plain_key, key))
-    return key.value if memory.is_traced(key) else plain(key)

@@ -6,13 +6,14 @@ A site says what a probe stands for: a statement, what it binds, or an expressio
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.nesting import attributes_of
 from .arithmetic import Measured
 from .memory import is_traced
 from .sizes import plain
@@ -157,15 +158,6 @@ def entry_text(text: str, key: int | str) -> str:
     return f'{text}["{key}"]' if plain else f"{text}[{key!r}]"
 
 
-def attributes_of(value: Any) -> Mapping[str, Any]:
-    """The attributes that an object has of its own; no code of the user's is run."""
-    try:
-        found = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
-
-
 class Probes:
     """What the probes in the code of one file call; its ``sites`` say what their numbers stand for."""
 
@@ -175,6 +167,12 @@ class Probes:
     def _frame(self, frame: FrameType) -> Frame:
         known = self._observer.frames.get(id(frame))
         return known if known is not None and known.code is frame.f_code else self._observer.enter(frame)
+
+    def _run(self, frame: FrameType) -> Run:
+        """The statement that is being run in a frame."""
+        run = self._frame(frame).run
+        assert run is not None
+        return run
 
     def _statement(self, site: int) -> Statement:
         found = self._sites[site]
@@ -197,8 +195,7 @@ class Probes:
         frame, statement = self._frame(sys._getframe(1)), self._statement(site)
         self._observer.start(statement, frame)
         if statement.kind in ("For", "While"):
-            assert frame.run is not None
-            frame.rounds[site], frame.loops[site] = -1, frame.run
+            frame.rounds[site], frame.loops[site] = -1, self._run(sys._getframe(1))
 
     def round(self, site: int, *names: Any) -> None:
         """The body of a loop begins."""
@@ -250,15 +247,12 @@ class Probes:
 
     def made(self, site: int, value: Any) -> Any:
         """The right-hand side of an assignment."""
-        run = self._frame(sys._getframe(1)).run
-        assert run is not None
-        run.made = value
+        self._run(sys._getframe(1)).made = value
         return value
 
     def operand(self, site: int, value: Any) -> Any:
         """The right-hand side of an augmented assignment."""
-        run = self._frame(sys._getframe(1)).run
-        assert run is not None
+        run = self._run(sys._getframe(1))
         for target in run.statement.targets:
             before = None if target.name else self._entry(run, target, run.values.get(target.base))
             if before is not None and is_traced(before):
@@ -292,9 +286,7 @@ class Probes:
 
     def ends(self, site: int, *names: Any) -> None:
         """A statement has been run: what it bound."""
-        frame = self._frame(sys._getframe(1))
-        run = frame.run
-        assert run is not None
+        frame, run = self._frame(sys._getframe(1)), self._run(sys._getframe(1))
         given = iter(names)
         for target in run.statement.targets:
             base = run.values.get(target.base)
@@ -318,7 +310,7 @@ class Probes:
             return base[-1] if type(base) is list and base else None
         if run.statement.operator:
             if target.key < 0:
-                return attributes_of(base).get(target.label)
+                return dict.get(attributes_of(base), target.label)
             key = run.values.get(target.key)
             if type(base) is dict:
                 return base.get(key)

@@ -286,8 +286,7 @@ class Recorder(Way):
 
     def window_letters(self, array: View) -> tuple[str, dict[int, str], tuple[Bracket, ...]]:
         """Letters on the whole buffer, letters of the window by stored axis, and the brackets between the two."""
-        stored = self.axes[self.current(array.buffer)]
-        base = self.letters(stored)
+        base = self.letters(self.axes[self.current(array.buffer)])
         out: dict[int, str] = {}
         brackets = []
         for i, (letter, window) in enumerate(zip(base, array.window, strict=True)):

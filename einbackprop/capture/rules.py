@@ -262,7 +262,7 @@ RULES: dict[Any, Rule] = {
     np.diagonal: in_numbers(layout.diagonal), np.diag: in_numbers(_diag),
     np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
-    np.inner: lambda r, v, a, b: contractions.inner(r, a, b, v),
+    np.inner: lambda r, v, a, b: contractions.dot(r, a, b, v, 1),
     np.outer: lambda r, v, a, b: contractions.outer(r, a, b, v),
     np.linalg.outer: lambda r, v, x1, x2: contractions.outer(r, x1, x2, v),
     np.linalg.multi_dot: lambda r, v, arrays: contractions.in_turn(r, arrays, v),

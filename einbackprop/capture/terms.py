@@ -8,6 +8,7 @@ import math
 from collections.abc import Hashable
 from fractions import Fraction
 
+from ..core.collecting import summed
 from ..core.dimensions import Axis, Sizes
 from ..core.program import Number, multiply
 
@@ -19,27 +20,17 @@ NONE: Monomial = frozenset()
 
 def product(a: Monomial, b: Monomial) -> Monomial:
     """The product of two monomials."""
-    powers = dict(a)
-    for axis, power in b:
-        powers[axis] = powers.get(axis, Fraction(0)) + power
-    return frozenset((axis, power) for axis, power in powers.items() if power)
+    return frozenset(summed((*a, *b)).items())
 
 
 def times(a: Terms, b: Terms) -> dict[Monomial, Fraction]:
     """The product of two sums."""
-    total: dict[Monomial, Fraction] = {}
-    for m, x in a.items():
-        for n, y in b.items():
-            total[product(m, n)] = total.get(product(m, n), Fraction(0)) + x * y
-    return {m: x for m, x in total.items() if x}
+    return summed((product(m, n), x * y) for m, x in a.items() for n, y in b.items())
 
 
 def added(a: Terms, b: Terms, sign: int = 1) -> dict[Monomial, Fraction]:
     """The sum, or the difference."""
-    total = dict(a)
-    for m, x in b.items():
-        total[m] = total.get(m, Fraction(0)) + sign * x
-    return {m: x for m, x in total.items() if x}
+    return summed((*a.items(), *((m, sign * x) for m, x in b.items())))
 
 
 def inverse(terms: Terms) -> dict[Monomial, Fraction] | None:
@@ -64,49 +55,40 @@ def of_monomial(coefficient: Fraction, powers: tuple[tuple[Axis, Fraction], ...]
 
 def unfolded(coefficient: Number, powers: Powers) -> tuple[Number, Powers]:
     """A product of sizes without those that are products themselves, such as ``n // 2`` where n is even."""
-    total: dict[Axis, Fraction] = {}
+    parts: list[tuple[Axis, Fraction]] = []
     for axis, power in powers:
         root = axis.root()
         if root.made is not None and len(root.made) == 1 and power.denominator == 1:
             ((monomial, number),) = root.made.items()
             coefficient = multiply(coefficient, number ** int(power))
-            parts = [(part.root(), p * power) for part, p in monomial]
+            parts += [(part.root(), p * power) for part, p in monomial]
         else:
-            parts = [(root, power)]
-        for part, p in parts:
-            total[part] = total.get(part, Fraction(0)) + p
-    return coefficient, tuple((axis, power) for axis, power in total.items() if power)
+            parts.append((root, power))
+    return coefficient, tuple(summed(parts).items())
 
 
 def rooted(terms: Terms) -> dict[Monomial, Fraction]:
     """The same in what the axes have become since."""
-    total: dict[Monomial, Fraction] = {}
-    for monomial, x in terms.items():
-        powers: Monomial = NONE
-        for axis, power in monomial:
-            powers = product(powers, frozenset([(axis.root(), power)]))
-        total[powers] = total.get(powers, Fraction(0)) + x
-    return total
+    return summed(
+        (frozenset(summed((axis.root(), power) for axis, power in monomial).items()), x)
+        for monomial, x in terms.items()
+    )
 
 
 def unrolled(terms: Terms) -> dict[Monomial, Fraction]:
     """The same with sizes that are sums themselves written out."""
-    total: dict[Monomial, Fraction] = {}
-    for monomial, x in terms.items():
-        total = added(total, of_monomial(x, tuple(monomial)))
-    return total
+    return summed(term for monomial, x in terms.items() for term in of_monomial(x, tuple(monomial)).items())
 
 
 def settled(terms: Terms, known: set[Axis]) -> dict[Monomial, Fraction]:
     """The same with the sizes of some axes as the numbers that they are."""
-    total: dict[Monomial, Fraction] = {}
+    parts: list[tuple[Monomial, Fraction]] = []
     for monomial, x in terms.items():
         there = {axis: power for axis, power in monomial if axis in known and power.denominator == 1 and axis.size}
         for axis, power in there.items():
             x *= Fraction(axis.size) ** int(power)
-        rest = frozenset((axis, power) for axis, power in monomial if axis not in there)
-        total[rest] = total.get(rest, Fraction(0)) + x
-    return {monomial: x for monomial, x in total.items() if x}
+        parts.append((frozenset((axis, power) for axis, power in monomial if axis not in there), x))
+    return summed(parts)
 
 
 def value(terms: Terms) -> Fraction | None:

@@ -9,7 +9,7 @@ from ..errors import TraceError
 from . import arithmetic, dispatch, indexing, pointwise, writing
 from .conditions import asked_by_others
 from .memory import View, is_traced, require_plain, settled
-from .selections import Selection
+from .pointwise import Selection
 from .sizes import deeper, product_of_sizes, rounds
 
 METHODS = frozenset({

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Source, Sum, Update
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Source, Sum, Update
 from ..errors import TraceError
 from . import layout, picking, sizes
-from .failures import asks_numpy
+from .conditions import asks_numpy
 from .indexing import (
     Key,
     basic_part,
@@ -24,9 +24,8 @@ from .indexing import (
     without_masks,
 )
 from .memory import UNFOLLOWED, Buffer, View, is_traced, require_followed, same_value
-from .pointwise import cast, is_scalar, is_zero, lift
+from .pointwise import Selection, cast, is_scalar, is_zero, lift, same_mask
 from .recorder import Indexed, Recorder
-from .selections import Selection, same_mask
 
 Added = tuple[Factor, Ref | None]
 
@@ -137,7 +136,7 @@ def align(recorder: Recorder, goal: Indexed, source: Indexed) -> None:
         elif own and not letters and recorder.size(own) == 1:
             without_letters(recorder, source, len(source.axes) - i)
         elif own:
-            divide(recorder, source, len(source.axes) - i, letters)
+            layout.divide(recorder, source, len(source.axes) - i, letters)
 
 
 def without_letters(recorder: Recorder, source: Indexed, i: int) -> None:
@@ -151,16 +150,6 @@ def without_letters(recorder: Recorder, source: Indexed, i: int) -> None:
         for root in roots:
             root.unit = True
     source.axes[i] = ""
-
-
-def divide(recorder: Recorder, source: Indexed, i: int, letters: str) -> None:
-    """Write one axis of the source in several letters: ``[p = h·E + e]``."""
-    recorder.own_letter(source, i)
-    whole, ref = source.axes[i], source.ref
-    bracket = Bracket(Position.of(whole), "=", recorder.joined(letters))
-    kept = "".join(letter for letter in dict.fromkeys(ref.indices) if letter != whole) + letters
-    name = recorder.emit(kept, lambda out, line: Contract(out, (ref,), (bracket,), source=line))
-    source.ref, source.axes[i] = Ref(name, kept), letters
 
 
 def write_through(recorder: Recorder, buffer: Buffer) -> None:

@@ -128,8 +128,7 @@ class AnalyticArray(WatchedArray):
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep the direction where a float is asked for; an integer or bool has none."""
-        kind = np.dtype(dtype).kind
-        return self.copy() if kind in "fc" else _real(bare(self)).astype(dtype)
+        return self.copy() if np.dtype(dtype).kind in "fc" else _real(bare(self)).astype(dtype)
 
     def var(self, *arguments: Any, **options: Any) -> Any:
         """Mean square about the mean, without NumPy's conjugate."""
@@ -374,8 +373,7 @@ def narrow_noise(
         runs = [function(other) for other in moved(state, STEPS[dtype_eps], rng, first)]
         if any(run is None or np.shape(run) != np.shape(value) for run in runs):
             return nothing
-        rows = [*runs[:2], value, *runs[2:]]
-        sizes.append(noise(np.array(rows, dtype=np.float64)))
+        sizes.append(noise(np.array([*runs[:2], value, *runs[2:]], dtype=np.float64)))
         quiet = [not np.any(size > floor) for size in sizes]
         if (quiet[-1] and np.ndim(value)) or quiet.count(True) == 2:
             return nothing

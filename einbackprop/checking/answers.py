@@ -118,8 +118,7 @@ class User:
 
     def _disturbed(self, state: Any, salt: int) -> Matching | None:
         try:
-            result = self.gradients(rebuild(state, lambda array: rounded(array, salt)))
-            return self.matched(result, state)
+            return self.matched(self.gradients(rebuild(state, lambda array: rounded(array, salt))), state)
         except (Raised, ScriptError):  # the user's code may refuse array subclasses
             return None
 

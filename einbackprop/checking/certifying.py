@@ -223,15 +223,11 @@ class Reference:
     def _value(self, state: Any) -> float:
         try:
             return number(self.loss(state)).real
-        except (Raised, ScriptError):  # the user's code may assert something about its values
+        except (Raised, ScriptError):  # the user's code may assert something, or refuse array subclasses
             return np.nan
 
     def _noisy_value(self, salt: int) -> float:
-        state = rebuild(self.state, lambda array: rounded(widened(array), salt))
-        try:
-            return number(self.loss(state)).real
-        except (Raised, ScriptError):  # the user's code may refuse array subclasses
-            return np.nan
+        return self._value(rebuild(self.state, lambda array: rounded(widened(array), salt)))
 
     def _complex_step(self, directions: Directions, kind: type[AnalyticArray]) -> float:
         step = STEP * self._size(directions)

@@ -204,8 +204,7 @@ def _stale(
     for path in drawing.idle if accused else ():
         if np.any(get(drawing.own, path)):  # a buffer of zeros is a clean one
             state = history[min(accused)][0][0].state
-            other = drawing.with_idle_redrawn(state, [path])
-            stale[path] = trial.user.differing(state, other) & accused
+            stale[path] = trial.user.differing(state, drawing.with_idle_redrawn(state, [path])) & accused
     doubted = set().union(*stale.values())
     if not doubted:
         return set(), []

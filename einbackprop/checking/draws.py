@@ -4,7 +4,7 @@ A gradient that is right only for the values at hand is wrong; one that is right
 right for such labels. So what an array is to the code is read off its values, and kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -233,9 +233,7 @@ class Drawing:
     def with_idle_redrawn(self, state: Any, paths: list[Path]) -> Any:
         """Return a copy of a state with other values in arrays that the loss does not depend on."""
         copied = self.copied(state)
-        for path in paths:
-            leaf = get(copied, path)
-            leaf[...] = draw(leaf, Role("real"), self.rng)
+        self._fill(copied, paths, [Role("real")] * len(paths))
         return copied
 
     def _first_that_works(self) -> Callable[[Any], None]:
@@ -247,10 +245,10 @@ class Drawing:
         large = [replace(item, scale=float(np.abs(array).max(initial=0.0)) or 1.0)
                  for item, array in zip(within, arrays, strict=True)]
         ways: list[tuple[str, Callable[[Any], None]]] = [
-            (_words(free), lambda state: self._fill(state, free)),
-            (_words(within), lambda state: self._fill(state, within)),
-            (f"{_words(large)}, as large as yours", lambda state: self._fill(state, large)),
-            ("positive", lambda state: self._fill(state, [_POSITIVE] * len(free))),
+            (_words(free), lambda state: self._fill(state, self.parameters, free)),
+            (_words(within), lambda state: self._fill(state, self.parameters, within)),
+            (f"{_words(large)}, as large as yours", lambda state: self._fill(state, self.parameters, large)),
+            ("positive", lambda state: self._fill(state, self.parameters, [_POSITIVE] * len(free))),
             ("near your own values", self._nudge),
         ]
         open_ = [i for i, (a, b) in enumerate(zip(free, within, strict=True)) if a.kind != b.kind]
@@ -326,8 +324,8 @@ class Drawing:
             values.append(value(self.functions[0], copied))
         return values[1] - values[0]
 
-    def _fill(self, state: Any, roles: list[Role]) -> None:
-        for path, kept in zip(self.parameters, roles, strict=True):
+    def _fill(self, state: Any, paths: Collection[Path], roles: Collection[Role]) -> None:
+        for path, kept in zip(paths, roles, strict=True):
             leaf = get(state, path)
             leaf[...] = draw(leaf, kept, self.rng)
 
@@ -338,9 +336,7 @@ class Drawing:
 
     def _fresh(self, data: dict[Path, Role]) -> Any:
         state = self.copied(self.own)
-        for path, kept in data.items():
-            leaf = get(state, path)
-            leaf[...] = draw(leaf, kept, self.rng)
+        self._fill(state, data, data.values())
         self._draw_parameters(state)
         return state
 
@@ -370,8 +366,7 @@ class Drawing:
             met.add(id(root(leaf)))
             kept = role(leaf)
             state = self.copied(base)
-            probe = get(state, path)
-            probe[...] = draw(leaf, Role("positive") if kept.kind == "kept" else kept, self.rng)
+            get(state, path)[...] = draw(leaf, Role("positive") if kept.kind == "kept" else kept, self.rng)
             if value(self.functions[0], state) == before:
                 self.idle.append(path)
             elif kept.kind == "kept":

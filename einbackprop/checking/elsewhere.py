@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import interpretation, progress
+from ..core.collecting import grouped
 from ..core.nesting import Path, get, leaves, rebuild, root
-from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Position, Program, Sum, Update, operands, picks
+from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Program, Sum, Update, operands, picks
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import Trial, User, tried_once
@@ -80,16 +81,11 @@ def tied_letters(bracket: Bracket, program: Program) -> set[str]:
     """The letters of a bracket whose sizes are not free: all but those of ``[i=j]`` over one dimension, and those that
     say for which sample labels pick."""
     left, right = bracket.left, bracket.right
-    if is_letter(left) and is_letter(right) and program.dimension(left.letters) is program.dimension(right.letters):
+    if left.is_letter and right.is_letter and program.dimension(left.letters) is program.dimension(right.letters):
         return set()
     picked = {i for ref in picks((bracket,)) for i in ref.indices}
     whole = all(not s.constant and (s.pick is None or not s.terms) for s in (left, right))
     return set(bracket.letters) - (picked if whole else set())
-
-
-def is_letter(position: Position) -> bool:
-    """Whether a position is one letter as it stands."""
-    return position == Position.of(position.letters[:1]) if position.letters else False
 
 
 def can_be_resized(array: Array) -> bool:
@@ -99,11 +95,11 @@ def can_be_resized(array: Array) -> bool:
     return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
 
 
-def distinct_sizes(program: Program, free: Collection[str], order: int = 1) -> dict[str, int]:
+def distinct_sizes(program: Program, free: Collection[str]) -> dict[str, int]:
     """A size for each dimension, all different; those that are tied keep theirs."""
     sizes = program.sizes
     taken = {d.size for d in program.dimensions if d.letters[0] not in free}
-    for dimension in program.dimensions[::order]:
+    for dimension in program.dimensions:
         if dimension.letters[0] in free:
             size = next(n for n in range(SMALLEST, 10_000) if n not in taken)
             taken.add(size)
@@ -187,9 +183,7 @@ def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:
 
 def told(sizes: Mapping[str, int]) -> str:
     """``i=j=4, b=5``: sizes in words."""
-    letters: dict[int, list[str]] = {}
-    for letter, size in sizes.items():
-        letters.setdefault(size, []).append(letter)
+    letters = grouped((size, letter) for letter, size in sizes.items())
     return ", ".join(f"{'='.join(same)}={size}" for size, same in letters.items())
 
 
@@ -335,8 +329,7 @@ def problems_elsewhere(
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     sizes = other_sizes(program, arrays, parameters)
     if sizes is not None:
-        rng = np.random.default_rng(seed)
-        state = resized(state, program, problem.place, sizes, parameters, rng)
+        state = resized(state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
         if state is not None:
             changed = {d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}
             yield told(changed), replace(problem, state=state)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.failures import explained
-from einbackprop.capture.tracer import Trace, parameter_names, record, record_pair
+from einbackprop.capture.conditions import explained
+from einbackprop.capture.tracer import parameter_names
 from einbackprop.checking import naming
-from einbackprop.checking.layers import Backward, Layer, Taken, Traced, layer_problem
-from einbackprop.checking.problems import Problem, at_targets, called, place_of, with_arrays
+from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem
+from einbackprop.checking.problems import Problem, at_targets, called, place_of, traces, with_arrays
 from einbackprop.core.nesting import Choice, Path, get, parameters, position_of
 from einbackprop.core.visible import shown
 from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError
@@ -117,19 +117,17 @@ def _problem(
     loss_source: Any, gradients_source: Any, named: Any,
 ) -> Problem:  # fmt: skip
     """The problem of two copied functions; `named` is the one whose parameters name the arguments."""
-    names = parameter_names(named, len(state))
 
-    def forward(state: Any) -> Trace:
-        world.restore()
-        return record(loss, tuple(state), names)
+    def loss_at(state: Any) -> Any:
+        return loss(*state)
 
-    def pair(state: Any) -> Trace:
-        world.restore()
-        return record_pair(loss, gradients, tuple(state), names)
+    def gradients_at(state: Any) -> Any:
+        return gradients(*state)
 
+    forward, pair = traces(world, loss_at, gradients_at, parameter_names(named, len(state)))
     return Problem(
-        loss=Runner(world, lambda state: loss(*state)),
-        gradients=Runner(world, lambda state: gradients(*state)),
+        loss=Runner(world, loss_at),
+        gradients=Runner(world, gradients_at),
         state=state,
         roots=roots,
         labels=dict(enumerate(parameters(named)[: len(state)])),
@@ -211,11 +209,7 @@ def layer_problem_of(
     names = (*parameter_names(forward, count), name)
     base = _problem(world, own_forward, own_backward, state, roots, forward, grads if grads is not None else backward,
                     forward)
-
-    def traces(function: Callable[[Any], Any], state: Any) -> Traced:
-        return lambda *values: function(list(values)), tuple(state), names
-
-    return layer_problem(base, layer, traces)
+    return layer_problem(base, layer, names)
 
 
 def _unbound(function: Any, owner: Any = None) -> tuple[Any, Any]:

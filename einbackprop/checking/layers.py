@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record, record_pair
 from einbackprop.checking.draws import role
 from einbackprop.checking.matching import Where, collected, places_of
-from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
+from einbackprop.checking.problems import Problem, called, targets_of, traces, with_arrays
 from einbackprop.core.nesting import Number, Path, duplicate, get, label, leaves
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
@@ -69,12 +68,6 @@ class Layer:
     is_used: bool = True
 
 
-Traced = tuple[Callable[..., Any], tuple[Any, ...], tuple[str, ...]]
-"""A function of the state as one of its values, those values, and their names."""
-
-Traces = Callable[[Callable[[State], Any], State], Traced]
-
-
 class Repeated(Runner):
     """A runner that draws the same random numbers each time.
 
@@ -86,7 +79,7 @@ class Repeated(Runner):
         return self(state)
 
 
-def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0) -> Problem:
+def layer_problem(problem: Problem, layer: Layer, names: tuple[str, ...], seed: int = 0) -> Problem:
     """The problem whose loss and gradients are a layer's, with the cotangent in its state.
 
     Parameters
@@ -94,8 +87,8 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
     problem
         Its state has no cotangent yet; its functions are not looked at, but for their world.
     layer
-    traces
-        How a function of the state is traced.
+    names
+        What the values of the state are called, the cotangent too.
     seed
         Decides the cotangent.
 
@@ -105,8 +98,7 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
         Forward raises or returns no array of floats, or a gradient is not found.
     """
     world = problem.loss.world
-    own = with_arrays(problem)
-    result = called(Runner(world, layer.forward), own, "forward")
+    result = called(Runner(world, layer.forward), with_arrays(problem), "forward")
     taken = taken_apart(result, layer.has_cache(result))
     if not layer.is_used:
         _require_number(result, taken)
@@ -128,17 +120,9 @@ def layer_problem(problem: Problem, layer: Layer, traces: Traces, seed: int = 0)
     def gradients(state: State) -> Any:
         return collected(returned(state), state, where)
 
-    def traced(state: State) -> Trace:
-        world.restore()
-        return record(*traces(loss, state))
-
-    def pair(state: State) -> Trace:
-        world.restore()
-        one, values, names = traces(loss, state)
-        return record_pair(one, traces(gradients, state)[0], values, names)
-
+    forward_of, pair = traces(world, loss, gradients, names)
     return replace(
-        complete, loss=Repeated(world, loss), gradients=Repeated(world, gradients), forward=traced, pair=pair,
+        complete, loss=Repeated(world, loss), gradients=Repeated(world, gradients), forward=forward_of, pair=pair,
         notes=tuple(_told(layer, taken, where, complete)),
     )  # fmt: skip
 

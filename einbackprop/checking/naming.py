@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from einbackprop.core.nesting import Attribute, Path, parameters
+from einbackprop.core.nesting import Attribute, Path, attributes_of, parameters
 from einbackprop.core.source import parse_python
 
 Definition = ast.FunctionDef | ast.Lambda
@@ -216,14 +216,8 @@ def _member(value: Any, step: Any) -> Any:
         except (LookupError, TypeError):
             return None
     member = inspect.getattr_static(value, step, None)
-    is_method = isinstance(member, FunctionType) and not isinstance(value, type) and step not in vars_of(value)
+    is_method = isinstance(member, FunctionType) and not isinstance(value, type) and step not in attributes_of(value)
     return MethodType(member, value) if is_method else member
-
-
-def vars_of(value: Any) -> dict[str, Any]:
-    """The names that an object or a module holds itself."""
-    held = getattr(value, "__dict__", None)
-    return held if isinstance(held, dict) else {}
 
 
 def _code(function: Any) -> CodeType | None:

@@ -31,8 +31,7 @@ from einbackprop.core.progress import InternalFault, Progress, collecting, conta
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
-from einbackprop.diagnosis.guards import guards
-from einbackprop.diagnosis.lines import lines_of_backward
+from einbackprop.diagnosis.lines import guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
@@ -278,8 +277,7 @@ def _read(
     if problem.pair is None or trial.user.random:
         return trial, Review(), Elsewhere()
     program = traced.program if isinstance(traced, Trace) else None
-    work = partial(look, problem, trial, program, seed)
-    other = contained("the check at other sizes", work, Elsewhere())
+    other = contained("the check at other sizes", partial(look, problem, trial, program, seed), Elsewhere())
     read = Review(is_cut=True)
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))

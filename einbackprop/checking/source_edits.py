@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from einbackprop.checking.verdicts import Finding
-from einbackprop.core import files
+from einbackprop.core.collecting import grouped
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import visible
+from einbackprop.core.visible import opened, reason, visible
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.FloorDiv: "//",
@@ -286,11 +286,6 @@ def _needs(node: ast.expr, text: str) -> bool:
     return not isinstance(node, ATOMS) and not (isinstance(node, ast.Tuple) and text.startswith("("))
 
 
-def encoding_of(data: bytes) -> str:
-    """The encoding of a source file, as Python reads it. Raises SyntaxError where it says an unknown one."""
-    return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
-
-
 class Patch(NamedTuple):
     """A patch as text and in the encodings of its files, empty where there is nothing to write; and what could not be
     put into it.
@@ -311,10 +306,9 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
         Where it is to be applied; the current one unless given. Where files are not under it, the patch begins with the
         folder in which it can be.
     """
-    told: dict[str, list[Finding]] = {}
-    for item in findings:
-        if item.write and item.file and item.line:
-            told.setdefault(os.path.realpath(item.file), []).append(item)
+    told = grouped(
+        (os.path.realpath(item.file), item) for item in findings if item.write and item.file and item.line
+    )
     top = os.path.realpath(folder or os.curdir)
     apart = any(os.path.relpath(file, top).startswith(os.pardir) for file in told)
     if apart:
@@ -330,12 +324,12 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
 def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     """The patch of one file."""
     try:
-        with files.opened(file) as stream:
+        with opened(file) as stream:
             data = stream.read()
-        encoding = encoding_of(data)
+        encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
         before = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
-        return Patch("", b"", (f"{visible(name)} cannot be read: {files.reason(error)}",))
+        return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
     replacements: list[Replacement] = []
     left_out = []
     for item in findings:
@@ -344,9 +338,8 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
             left_out.append(f"{visible(name)}, line {item.line}: no patch for it; write {visible(item.write or '')}")
         else:
             replacements += [r for r in made if r not in replacements]
-    after = before
-    for start, end, text in sorted(replacements, reverse=True):
-        after = after[:start] + text.replace("\n", "\r\n" if "\r\n" in before else "\n") + after[end:]
+    newline = "\r\n" if "\r\n" in before else "\n"
+    after = Text(before).changed([r._replace(text=r.text.replace("\n", newline)) for r in replacements])
     if not name.isprintable():
         return Patch("", b"", (f"{visible(name)}: no patch names such a file",))
     shown = "./" + Path(name).as_posix() + ("\t" if " " in name else "")  # as diff ends a name with a space

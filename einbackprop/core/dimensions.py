@@ -234,10 +234,10 @@ class Size:
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The number that it is."""
-        total = Fraction(0)
-        for number, product in self.terms:
-            total += number * prod(sizes[f] if isinstance(f, str) else f.value(sizes) for f in product)
-        return floor(total)
+        return floor(sum(
+            number * prod(sizes[f] if isinstance(f, str) else f.value(sizes) for f in product)
+            for number, product in self.terms
+        ))
 
     def code(self, size: Callable[[str], str]) -> str:
         """It as Python, with a variable for the size of each letter."""

@@ -9,13 +9,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import elementwise
+from .letters import moved
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from .simplification import needed
 
 Array = NDArray[Any]
 NAMED = ("sigmoid", "tanh", "relu")
@@ -44,12 +47,6 @@ def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda e
     equations = tuple(groups.setdefault(apart(e), Spellings()).named(e) for e in program.equations)
     equations = tuple(held(equation, equations, program) for equation in equations)
     return without_unused(replace(program, equations=equations), program.defining())
-
-
-def relettered(ref: Ref, out: Ref, use: Ref) -> Ref:
-    """An operand of the equation for ``out``, in the letters with which ``out`` is used."""
-    table = dict(zip(out.indices, use.indices, strict=True))
-    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
 
 
 @dataclass
@@ -108,7 +105,7 @@ class Spellings:
         if ref.name in self.spelled and not through:
             return (ref,)
         inner = self.made.get(ref.name)
-        return (ref, *(relettered(one, inner.out, ref) for one in self.sources.get(ref.name, ()) if inner))
+        return (ref, *(moved(one, inner.out.indices, ref.indices) for one in self.sources.get(ref.name, ()) if inner))
 
     def _function_of(self, equation: Equation, ref: Ref) -> str:
         """Which function of a value an equation is, of those that have names."""
@@ -119,7 +116,8 @@ class Spellings:
         """The values of what is made of another value alone, where that has the sampled ones."""
         if use not in known:
             equation = self.made[use.name]
-            read = [self._values(relettered(one, equation.out, use), ref, known) for one in operands(equation)]
+            own = (moved(one, equation.out.indices, use.indices) for one in operands(equation))
+            read = [self._values(one, ref, known) for one in own]
             with np.errstate(all="ignore"):
                 known[use] = value_of(equation, read)
         return known[use]
@@ -169,14 +167,9 @@ def held(equation: Equation, equations: tuple[Equation, ...], program: Program) 
 def without_unused(program: Program, made: Mapping[str, Equation]) -> Program:
     """The program without unnamed values that were used before, and that nothing uses now."""
     used_before = {ref.name for equation in made.values() for ref in operands(equation)}
-    used = {ref.name for ref in program.outputs}
-    kept = []
-    for equation in reversed(program.equations):
-        name = equation.out.name
-        if name in used or name not in used_before or name in program.labels:
-            kept.append(equation)
-            used.update(ref.name for ref in operands(equation))
-    return replace(program, equations=tuple(reversed(kept)))
+    outputs = {ref.name for ref in program.outputs}
+    kept = needed(program.equations, outputs, lambda name: name not in used_before or name in program.labels)
+    return replace(program, equations=tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -219,9 +212,7 @@ def without_numbers(equation: Equation, numbers: Mapping[str, Factor]) -> Equati
     """A product with what is one number everywhere in its factor: ``top[b] ones[k]`` is top[b], for each k."""
     if not isinstance(equation, Contract):
         return equation
-    factor = equation.factor
-    for ref in equation.operands:
-        factor = factor * numbers.get(ref.name, ONE)
+    factor = prod((numbers.get(ref.name, ONE) for ref in equation.operands), start=equation.factor)
     kept = tuple(ref for ref in equation.operands if ref.name not in numbers)
     summed = {i for ref in equation.operands for i in ref.indices} - set(equation.out.indices)
     if not summed <= {i for ref in kept for i in ref.indices}:
@@ -267,5 +258,4 @@ def picks_one(equation: Contract) -> bool:
 
 def says_one_place(bracket: Bracket, summed: Sequence[str]) -> bool:
     """Whether a bracket gives a summed letter its one value, such as ``[k = y[n]]``."""
-    is_letter = bracket.left.terms == ((ONE, bracket.left.letters),) and not bracket.left.constant
-    return bracket.relation == "=" and is_letter and not set(bracket.right.letters) & set(summed)
+    return bracket.relation == "=" and bracket.left.is_letter and not set(bracket.right.letters) & set(summed)

@@ -103,10 +103,10 @@ def compute(equation: Equation, values: Values, sizes: Mapping[str, int]) -> Arr
         case Contract():
             return contract(equation, values, sizes)
         case Sum(out, terms):
-            total: Any = 0
-            for factor, ref in terms:
-                term: Any = 1 if ref is None else numeric(read(values[ref.name], ref, out.indices, sizes))
-                total = total + scale(term, factor, sizes)
+            total = sum(
+                scale(1 if ref is None else numeric(read(values[ref.name], ref, out.indices, sizes)), factor, sizes)
+                for factor, ref in terms
+            )
             return fill(np.asarray(total), out, sizes)
         case Map(out, function, refs, parameter):
             aligned = [read(values[ref.name], ref, out.indices, sizes) for ref in refs]
@@ -125,8 +125,7 @@ def read(array: Array, ref: Ref, letters: str, sizes: Mapping[str, int]) -> Arra
     if own != ref.indices:  # a repeated letter: the diagonal
         array = array[tuple(np.arange(sizes[i]).reshape([-1 if j == i else 1 for j in own]) for i in ref.indices)]
     order = [own.index(i) for i in letters if i in own]
-    shape = [sizes[i] if i in own else 1 for i in letters]
-    return array.transpose(order).reshape(shape)
+    return array.transpose(order).reshape([sizes[i] if i in own else 1 for i in letters])
 
 
 def fill(array: Array, out: Ref, sizes: Mapping[str, int]) -> Array:
@@ -186,8 +185,7 @@ def holds(bracket: Bracket, values: Values, sizes: Mapping[str, int]) -> Array:
     left = place(bracket.left, bracket.letters, values, sizes)
     right = place(bracket.right, bracket.letters, values, sizes)
     relation = {"=": np.equal, "≠": np.not_equal, "<": np.less, "≤": np.less_equal}[bracket.relation]
-    shape = [sizes[i] for i in bracket.letters]
-    return np.broadcast_to(relation(left, right), shape).astype(np.int64)
+    return np.broadcast_to(relation(left, right), [sizes[i] for i in bracket.letters]).astype(np.int64)
 
 
 def place(position: Position, letters: str, values: Values, sizes: Mapping[str, int]) -> Array:

@@ -7,8 +7,9 @@ and deriving keep steps apart (``t = W·x``, then ``y = t·m``); reading puts to
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from math import prod
@@ -49,6 +50,17 @@ def letters_of(equation: Equation) -> str:
 def combinations(equation: Equation, sizes: Mapping[str, int]) -> int:
     """How many combinations of letters an equation runs over."""
     return prod(sizes[letter] for letter in letters_of(equation))
+
+
+def uses_of(equations: Iterable[Equation], outputs: Iterable[Ref] = ()) -> Counter[str]:
+    """How often each value is read by equations, and is one of the outputs."""
+    return Counter(ref.name for ref in itertools.chain(*map(operands, equations), outputs))
+
+
+def moved(ref: Ref, old: str, new: str) -> Ref:
+    """A value where letters have become others, one by one; letters that are none of the old ones stay."""
+    table = dict(zip(old, new, strict=True))
+    return Ref(ref.name, "".join(table.get(i, i) for i in ref.indices))
 
 
 def relettered(equation: Equation, indices: str) -> Equation:
@@ -148,8 +160,7 @@ def fuse(
     Program
         The same outputs; the values that were put into others are gone.
     """
-    uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-    uses.update(ref.name for ref in program.outputs)
+    uses = uses_of(program.equations, program.outputs)
     letters = letters or Letters(program.dimensions)
     made: dict[str, Equation] = {}
     for equation in program.equations:

@@ -9,6 +9,7 @@ import copy
 import enum
 import inspect
 import random
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -40,6 +41,15 @@ class Key(int):
 
 class Number(np.ndarray):
     """A 0-d array that stands for a Python number until the user's code is called."""
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """What an object or a module holds under names of its own; no code of the user's is run."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -83,6 +93,27 @@ def replaced(value: Any, path: Path, leaf: Any) -> Any:
     else:
         changed[step] = inner
     return changed
+
+
+def mapped(function: Callable[..., Any], first: Any, *others: Any) -> Any:
+    """Apply a function to the arrays that stand at the same place in nested lists, tuples and dicts.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If one has fewer places than another.
+
+    Examples
+    --------
+    >>> mapped(lambda a, b: a - b, {"W": [3, 4]}, {"W": [1, 1]})
+    {'W': [2, 3]}
+    """
+    if isinstance(first, dict):
+        return {key: mapped(function, value, *(other[key] for other in others)) for key, value in first.items()}
+    if isinstance(first, list | tuple):
+        items = [mapped(function, *values) for values in zip(first, *others, strict=True)]
+        return items if isinstance(first, list) else tuple(items)
+    return function(first, *others)
 
 
 def rebuild(value: Any, convert: Convert) -> Any:
@@ -166,11 +197,8 @@ def too_deep(value: Any) -> ArgumentError:
 
 def _shared_roots(value: Any) -> frozenset[int]:
     """The memories that two or more different arrays look at."""
-    lookers: dict[int, set[int]] = {}
-    for _, leaf in leaves(value):
-        if isinstance(leaf, np.ndarray):
-            lookers.setdefault(id(root(leaf)), set()).add(id(leaf))
-    return frozenset(owner for owner, arrays in lookers.items() if len(arrays) > 1)
+    lookers = {(id(root(leaf)), id(leaf)) for _, leaf in leaves(value) if isinstance(leaf, np.ndarray)}
+    return frozenset(owner for owner, count in Counter(owner for owner, _ in lookers).items() if count > 1)
 
 
 class _Rebuilding:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .collecting import summed
 from .dimensions import Place, Size
 
 Number = Fraction | float | complex
@@ -44,10 +45,7 @@ class Factor:
         return Factor(exact(number), tuple(sorted((i, p) for i, p in sizes.items() if p)))
 
     def __mul__(self, other: Factor) -> Factor:
-        powers = dict(self.sizes)
-        for letter, power in other.sizes:
-            powers[letter] = powers.get(letter, 0) + power
-        return Factor.of(multiply(self.number, other.number), **powers)
+        return Factor.of(multiply(self.number, other.number), **summed((*self.sizes, *other.sizes)))
 
     def __neg__(self) -> Factor:
         return Factor(-self.number, self.sizes)
@@ -127,6 +125,11 @@ class Position:
         picked = self.pick.indices if self.pick else ""
         return "".join(dict.fromkeys("".join(letter for _, letter in self.terms) + picked))
 
+    @property
+    def is_letter(self) -> bool:
+        """Whether it is one letter as it stands."""
+        return self == Position.of(self.letters[:1])
+
 
 Relation = Literal["=", "≠", "<", "≤"]
 
@@ -143,6 +146,11 @@ class Bracket:
     def letters(self) -> str:
         """Every letter in it, once each, in order."""
         return "".join(dict.fromkeys(self.left.letters + self.right.letters))
+
+    def solved(self) -> list[tuple[str, Position]]:
+        """The ways in which it says where a letter is: ``p`` and ``2s+r``."""
+        sides = ((self.left, self.right), (self.right, self.left)) if self.relation == "=" else ()
+        return [(one.letters, other) for one, other in sides if one.is_letter and one.letters not in other.letters]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ The rules, each exact as mathematics:
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice, permutations, product
+from math import prod
 from typing import TypeGuard
 
-from .letters import letters_of, rebuilt_bracket, rename_letters, with_operands
+from .letters import letters_of, moved, rebuilt_bracket, rename_letters, uses_of, with_operands
 from .program import (
     ONE,
     Contract,
@@ -129,12 +129,14 @@ def are_same(after: Sequence[Equation], before: Sequence[Equation]) -> bool:
     )
 
 
-def needed(equations: Sequence[Equation], outputs: Collection[str]) -> list[Equation]:
-    """The equations that the outputs depend on, in the same order."""
+def needed(
+    equations: Sequence[Equation], outputs: Collection[str], also: Callable[[str], bool] = lambda name: False
+) -> list[Equation]:
+    """The equations that the outputs depend on, and the values that are kept ``also``, in the same order."""
     wanted = set(outputs)
     kept = []
     for equation in reversed(equations):
-        if equation.out.name in wanted:
+        if equation.out.name in wanted or also(equation.out.name):
             kept.append(equation)
             wanted |= {ref.name for ref in operands(equation)}
     return kept[::-1]
@@ -142,7 +144,7 @@ def needed(equations: Sequence[Equation], outputs: Collection[str]) -> list[Equa
 
 def absorbed(equations: Sequence[Equation], program: Program, fixed: Collection[str]) -> list[Equation]:
     """Let a view of a value that nothing else uses take over its equation, with the letters of that."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     made: dict[str, Equation] = {}
     for equation in equations:
         shown = shown_whole(equation)
@@ -154,9 +156,7 @@ def absorbed(equations: Sequence[Equation], program: Program, fixed: Collection[
                     replace(before, factor=before.factor * equation.factor) if isinstance(before, Contract) else before
                 )
                 del made[shown.name]
-                letters = dict(zip(shown.indices, before.out.indices, strict=True))
-                out = Ref(equation.out.name, "".join(letters[i] for i in equation.out.indices))
-                equation = replace(scaled, out=out)
+                equation = replace(scaled, out=moved(equation.out, shown.indices, before.out.indices))
         made[equation.out.name] = equation
     return list(made.values())
 
@@ -195,7 +195,7 @@ class Rewriting:
         self.keys = keys
         self.equations = equations
         self.only_constants = only_constants
-        self.uses = Counter(ref.name for equation in equations for ref in operands(equation))
+        self.uses = uses_of(equations)
         self.dimension = {letter: n for n, d in enumerate(program.dimensions) for letter in d.letters}
         self.size_letter = {letter: d.letters[0] for d in program.dimensions for letter in d.letters}
         self.fixed = fixed
@@ -215,8 +215,7 @@ class Rewriting:
         if isinstance(equation, Opaque):  # its value is its own
             yield equation
             return
-        key = self.key(equation)
-        first = self.seen.setdefault(key, out.name)
+        first = self.seen.setdefault(self.key(equation), out.name)
         plain_view = is_view(equation) and equation.operands and equation.factor == ONE  # to be read, in the end
         if first != out.name and out.name not in self.fixed and not plain_view:
             self.same[out.name] = first
@@ -277,8 +276,7 @@ class Rewriting:
         brackets = tuple(rebuilt_bracket(bracket, self.plain) for bracket in equation.brackets)
         rewritten = replace(equation, operands=tuple(refs), brackets=brackets)
         lost = letters_read(equation) - letters_read(rewritten) - set(equation.out.indices)
-        for letter in sorted(lost):
-            factor = factor * Factor.of(1, **{letter: 1})
+        factor = prod((Factor.of(1, **{letter: 1}) for letter in sorted(lost)), start=factor)
         return replace(rewritten, factor=self.over_size(factor))
 
     def through(self, factor: Factor, ref: Ref) -> tuple[Factor, Ref | None]:
@@ -299,27 +297,20 @@ class Rewriting:
         root = self.roots.get(equation.operands[0].name)
         if equation.function != "power" or root is None or not isinstance(exponent, Fraction) or exponent % 2:
             return equation
-        letters = dict(zip(root.out.indices, equation.operands[0].indices, strict=True))
-        under = Ref(root.operands[0].name, "".join(letters[i] for i in root.operands[0].indices))
+        under = moved(root.operands[0], root.out.indices, equation.operands[0].indices)
         if exponent == 2:
             return Contract(equation.out, (under,), source=equation.source)
         return replace(equation, operands=(under,), parameter=exponent / 2)
 
     def over_size(self, factor: Factor) -> Factor:
         """The factor with one letter for the size of each dimension, so that powers of one size meet."""
-        powers = Factor(factor.number)
-        for letter, power in factor.sizes:
-            powers = powers * Factor.of(1, **{self.size_letter.get(letter, letter): power})
-        return powers
+        powers = (Factor.of(1, **{self.size_letter.get(letter, letter): power}) for letter, power in factor.sizes)
+        return prod(powers, start=Factor(factor.number))
 
 
 def seen_through(view: Contract, ref: Ref) -> Ref | None:
     """What a view shows, with the letters with which the view is read. None if it is a constant."""
-    if not view.operands:
-        return None
-    letters = dict(zip(view.out.indices, ref.indices, strict=True))
-    (shown,) = view.operands
-    return Ref(shown.name, "".join(letters[i] for i in shown.indices))
+    return moved(view.operands[0], view.out.indices, ref.indices) if view.operands else None
 
 
 def is_view(equation: Equation) -> TypeGuard[Contract]:

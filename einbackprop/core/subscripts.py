@@ -305,8 +305,7 @@ def expand_ellipsis(subscripts: Subscripts, shapes: Sequence[Shape]) -> tuple[Su
         terms.append(term.replace(ELLIPSIS, "".join(letters[start + n] for n in kept)))
         kept_part = tuple(part[n] for n in kept)
         kept_shapes.append((*shape[:at], *kept_part, *shape[at + len(part) :]) if at >= 0 else shape)
-    output = subscripts.output.replace(ELLIPSIS, letters)
-    return Subscripts(tuple(terms), output), tuple(kept_shapes)
+    return Subscripts(tuple(terms), subscripts.output.replace(ELLIPSIS, letters)), tuple(kept_shapes)
 
 
 def _hidden_shape(subscripts: Subscripts, number: int, shape: Shape) -> Shape:

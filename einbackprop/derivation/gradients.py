@@ -82,16 +82,12 @@ def without_infinite_factors(program: Program, among: Container[str] | None = No
 
 def where_nan(found: Any, finite: Any) -> Any:
     """Nested gradients, with what another of the same nesting holds where an entry is nan."""
-    match found:
-        case list() | tuple():
-            items = [where_nan(*pair) for pair in zip(found, finite, strict=True)]
-            return items if isinstance(found, list) else tuple(items)
-        case dict():
-            return {key: where_nan(value, finite[key]) for key, value in found.items()}
-        case None:
-            return None
-    chosen = np.where(np.isnan(found), finite, found)
-    return chosen if isinstance(found, np.ndarray) else chosen[()]
+
+    def chosen(one: Any, other: Any) -> Any:
+        made = None if one is None else np.where(np.isnan(one), other, one)
+        return made if made is None or isinstance(one, np.ndarray) else made[()]
+
+    return nesting.mapped(chosen, found, finite)
 
 
 def arrays_in(found: Any) -> Iterator[Any]:

@@ -10,5 +10,5 @@ Program repair: `vocabulary` has the edits that people's mistakes call for, `try
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
 mistake, and to two on one way (`double`).
 What is read: `cotangents` are the gradients of everything in the loss (`evaluation`), `lines` the formulas of the
-backward, `review` compares and proves (`pairs`, `guards`).
+backward and the guards of the loss, `review` compares and proves.
 """

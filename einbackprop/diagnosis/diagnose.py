@@ -18,6 +18,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core import progress
+from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import get
 from einbackprop.core.source import edited, parse_python, statements_of, statements_of_text
 from einbackprop.core.visible import listed
@@ -175,7 +176,7 @@ class Roles:
         if any(is_turned(value, array) for array in self._cotangents.called(name, "forward")):
             return None  # ``self.x = x`` keeps x for the backward
         kept = [array for array in fitting if is_turned(value, array)]
-        if kept and all(is_square(array) and not is_same(value, array) for array in kept):
+        if kept and all(len(set(np.squeeze(array).shape)) == 1 and not is_same(value, array) for array in kept):
             return None  # dV.T, or the gradient of another layout
         return bool(kept) if known and (kept or not self._is_of_nameless(value)) else None
 
@@ -185,11 +186,6 @@ class Roles:
         return meaning is not None and not any(
             one.names for one in self._cotangents.known if one.value == meaning.value
         )
-
-
-def is_square(array: Array) -> bool:
-    """Whether the axes of an array have one size, so that its shape does not say in which order they stand."""
-    return len(set(np.squeeze(array).shape)) == 1
 
 
 def is_same(value: Array, other: Array) -> bool:
@@ -262,10 +258,9 @@ def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experimen
 
 def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
     """Findings with what their lines compute, and what they compute as they are to be written."""
-    writes: dict[str, list[tuple[int, str]]] = {}
-    for item in findings:
-        if item.file and item.line and item.write:
-            writes.setdefault(item.file, []).append((item.line, item.write))
+    writes = grouped(
+        (item.file, (item.line, item.write)) for item in findings if item.file and item.line and item.write
+    )
     texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
     with version.of_texts(texts).running(), edited(texts):
         after = progress.contained("the formulas of the lines as they are to be written", case.read, {})
@@ -334,8 +329,7 @@ def written(repair: Repair) -> str:
     if own is None:
         return plain
     start, end = text.span(own)
-    first = text.position(own.lineno, 0)
-    lead = text.text[first:start]
+    lead = text.text[text.position(own.lineno, 0):start]
     return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
 
 

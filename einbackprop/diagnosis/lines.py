@@ -1,14 +1,39 @@
-"""The lines of a backward: what each computes, as `read` writes it, which gradient that is, and its verdict."""
+"""What reading the code adds: a loss and its gradients as one program, its guards, and the lines of the backward.
+
+Which output of that program is the gradient of which input is known. A line of the backward is what `read` writes of
+it, which gradient that is, and its verdict.
+
+Guards are small numbers that a loss adds so that it never takes the logarithm of 0, and that gradients leave out:
+``-log(p + 1e-7)`` is written for the screen, and ``p - y`` is the gradient of ``-log(p)``: people mean it so. Such a
+gradient is not accused; what was left out is said, and by how much it matters at the values drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
 
 from einbackprop.capture.bindings import Access, Binding
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking.verdicts import Line
-from einbackprop.core.program import Dimension
+from einbackprop.core.collecting import grouped
+from einbackprop.core.letters import free_name
+from einbackprop.core.nesting import Path, get, leaves
+from einbackprop.core.program import (
+    Bracket,
+    Contract,
+    Dimension,
+    Equation,
+    Input,
+    Map,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    operands,
+)
 from einbackprop.diagnosis.cotangents import Cotangents, arranged
 from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail
 from einbackprop.notation.einsum_text import MARK
@@ -16,6 +41,148 @@ from einbackprop.notation.markup import Markup, text
 from einbackprop.notation.meaning import Meanings
 from einbackprop.reading import reading
 from einbackprop.reading.formulas import Formula
+
+LARGEST = Fraction(1, 10_000)
+LOGARITHMS = ("log", "log2", "log10")
+
+
+def guards(program: Program) -> list[Sum]:
+    """The sums that add a small number to what only logarithms are taken of."""
+    users = grouped((ref.name, equation) for equation in program.equations for ref in operands(equation))
+    sums = [equation for equation in program.equations if isinstance(equation, Sum) and added(equation)]
+    return [equation for equation in sums if set(map(name_of, users.get(equation.out.name, ()))) == {"log"}]
+
+
+def name_of(equation: Equation) -> str:
+    """The pointwise function that an equation applies; every logarithm is one."""
+    function = equation.function if isinstance(equation, Map) else ""
+    return "log" if function in LOGARITHMS else function
+
+
+def added(equation: Sum) -> Fraction:
+    """The small number that a sum adds; 0 if it adds none."""
+    for factor, ref in equation.terms:
+        number = factor.number
+        if ref is None and not factor.sizes and isinstance(number, Fraction) and 0 < number <= LARGEST:
+            return number
+    return Fraction(0)
+
+
+def without(program: Program, left_out: list[Sum]) -> Program:
+    """The program that does not add these numbers."""
+    names = {equation.out.name for equation in left_out}
+
+    def bare(equation: Equation) -> Equation:
+        if not isinstance(equation, Sum) or equation.out.name not in names:
+            return equation
+        small = added(equation)
+        kept = tuple((f, ref) for f, ref in equation.terms if ref is not None or f.sizes or f.number != small)
+        return replace(equation, terms=kept)
+
+    return replace(program, equations=tuple(map(bare, program.equations)))
+
+
+def sentence(left_out: list[Sum]) -> str:
+    """What a right gradient leaves out: ``right, but for the 1e-07 that the loss adds on line 85``."""
+    numbers = dict.fromkeys(f"{float(added(equation)):.3g}" for equation in left_out)
+    lines = dict.fromkeys(equation.source.line for equation in left_out if equation.source is not None)
+    where = f" on line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}" if lines else ""
+    return f"right, but for the {' and '.join(numbers)} that the loss adds{where} before it takes the logarithm"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A traced pair.
+
+    Attributes
+    ----------
+    program : Program
+        Its first output is the loss.
+    targets : mapping of an output's number to the target's name and the input's
+    places : tuple of paths
+        Where the program's inputs stand in the state.
+    """
+
+    program: Program
+    targets: Mapping[int, tuple[str, str]]
+    places: tuple[Path, ...]
+
+
+class UnfollowedError(Exception):
+    """What a trace does not show, in words for the user."""
+
+
+def matched(
+    program: Program, values: Mapping[str, Any], result: Any, paths: Mapping[str, Path], place: Callable[[Input], Path]
+) -> Pair:
+    """Find the program's output and input for each target.
+
+    Parameters
+    ----------
+    program : Program
+    values : mapping
+        What was returned for each target, leaves of ``result``.
+    paths : mapping
+        Where each target stands in the state.
+    place : callable
+        Where an input of the program stands in the state.
+
+    Raises
+    ------
+    UnfollowedError
+        There is none.
+    """
+    places = tuple(place(declared) for declared in program.inputs)
+    by_place = {path: declared.ref.name for path, declared in zip(places, program.inputs, strict=True)}
+    structure = program.structure[1]
+    at = grouped((id(leaf), path) for path, leaf in leaves(result))
+    targets = {}
+    for name, value in values.items():
+        if paths[name] not in by_place:
+            raise UnfollowedError(f"{name} is a number, or stands at two places; an array of its own can be followed")
+        if value is not None and at.get(id(value)):
+            number = get(structure, at[id(value)].pop(0))  # one array may be returned twice
+            targets[int(number)] = (name, by_place[paths[name]])
+    if not targets:
+        raise UnfollowedError("no gradient that was returned could be followed")
+    return Pair(with_axes_of_inputs(program, targets), targets, places)
+
+
+def with_axes_of_inputs(program: Program, targets: Mapping[int, tuple[str, str]]) -> Program:
+    """The program with its gradients written in the axes of what they are gradients of.
+
+    An axis of size 1 may be a letter in the one and none in the other: a reshape to 1 channel makes an axis of nothing.
+    """
+    inputs = {declared.ref.name: declared for declared in program.inputs}
+    made, taken = program.defining(), {*program.defining(), *inputs}
+    outputs, labels = list(program.outputs), dict(program.labels)
+    units = list(program.output_units or ((),) * len(outputs))
+    equations = list(program.equations)
+    for n, (_, parameter) in targets.items():
+        out, declared = outputs[n], inputs[parameter]
+        own = axes_of(out.indices, units[n])
+        wanted = axes_of(declared.ref.indices, declared.units)
+        if len(own) != len(wanted) or [i == "" for i in own] == [k == "" for k in wanted]:
+            continue
+        letters = "".join((i or k) if k else "" for i, k in zip(own, wanted, strict=True))
+        apart = [i or k for i, k in zip(own, wanted, strict=True) if (i == "") != (k == "")]
+        if any(program.sizes[i] != 1 for i in apart):  # another shape, not another spelling of the same
+            continue
+        brackets = tuple(Bracket(Position.of(i), "=", Position()) for i in apart)
+        name = free_name(f"{out.name}_as_{parameter}", taken)
+        source = made[out.name].source if out.name in made else None
+        equations.append(Contract(Ref(name, letters), (out,), brackets, source=source))
+        outputs[n], units[n] = Ref(name, letters), declared.units
+        labels |= {name: labels[out.name]} if out.name in labels else {}
+    return replace(
+        program, equations=tuple(equations), outputs=tuple(outputs), output_units=tuple(units), labels=labels
+    )
+
+
+def axes_of(letters: str, units: Sequence[int]) -> list[str]:
+    """The letter of each axis, and none for those of size 1 that have none."""
+    rest = iter(letters)
+    return ["" if n in units else next(rest) for n in range(len(letters) + len(units))]
 
 
 @dataclass(frozen=True)
@@ -36,11 +203,10 @@ def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
     bindings = trace.bindings[trace.of_loss :]
     read = reading.read_with(replace(trace, bindings=bindings), Meanings({}))
     told = Told(cotangents, bindings, evaluate(trace.by_statement or trace.program, cotangents.arrays).values)
-    places: dict[tuple[str, int], list[tuple[reading.Line, Formula]]] = {}
-    for line in read.lines:
-        for formula in line.formulas:
-            if not formula.is_alias:
-                places.setdefault((line.source.file, line.source.line), []).append((line, formula))
+    places = grouped(
+        ((line.source.file, line.source.line), (line, formula))
+        for line in read.lines for formula in line.formulas if not formula.is_alias
+    )  # fmt: skip
     found = [line_of(made, told) for made in places.values()]
     lines = tuple(line for line, _ in found)
     return Lines(lines, tuple(meanings for _, meanings in found), tuple(shown(read.dimensions, lines)))

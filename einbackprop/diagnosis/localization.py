@@ -170,8 +170,7 @@ class Localization:
 
     def _nudge(self, made: Made) -> Array:
         """A small shift of all entries, each by an amount of its own."""
-        rng = np.random.default_rng(0)
-        return np.asarray(1e-3 * self._size(made) * (0.5 + rng.random(made.entries)))
+        return np.asarray(1e-3 * self._size(made) * (0.5 + np.random.default_rng(0).random(made.entries)))
 
     @cached_property
     def literals(self) -> tuple[str, ...]:
@@ -216,10 +215,6 @@ class Localization:
         """Whether a statement runs before the loss is computed, where the loss runs it."""
         return site in self.in_loss and self.in_loss[site].first < self._last_trusted
 
-    def _is_of_forward(self, site: Site) -> bool:
-        """Whether something is passed to what computes the loss, once more perhaps."""
-        return site.is_passed and self.is_before_loss(self._handed[site])
-
     @cached_property
     def _last_trusted(self) -> int:
         """When the loss made the last value that it depends on and that it did not have before."""
@@ -252,7 +247,7 @@ class Localization:
         """The statements that the wrong gradients depend on, in the order in which they ran."""
         found: list[Suspect] = []
         for made in self.made:
-            if self.is_trusted(made.site) or self._is_of_forward(made.site):
+            if self.is_trusted(made.site) or (made.site.is_passed and self.is_before_loss(self._handed[made.site])):
                 continue
             if not made.is_finite:  # nothing is to be seen behind it
                 return [Suspect(made, self.wrong, is_fixed=True)]

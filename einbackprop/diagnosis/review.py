@@ -8,6 +8,7 @@ says so. A proof says what it rests on.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,9 +27,16 @@ from einbackprop.core.source import statements_of
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
-from einbackprop.diagnosis.guards import guards, sentence, without
-from einbackprop.diagnosis.lines import Lines, lines_of_backward
-from einbackprop.diagnosis.pairs import Pair, UnfollowedError, matched
+from einbackprop.diagnosis.lines import (
+    Lines,
+    Pair,
+    UnfollowedError,
+    guards,
+    lines_of_backward,
+    matched,
+    sentence,
+    without,
+)
 from einbackprop.errors import DerivationError, EinbackpropError, UndecidedError
 from einbackprop.proof.proving import Comparison, Prover, Sums
 
@@ -102,12 +110,9 @@ def why_not(equations: Iterable[Equation], conditions: Iterable[Condition]) -> s
     frozen = dict.fromkeys(condition.said for condition in conditions if condition.freezes)
     if frozen:
         return f"Nothing is proved for other sizes, since numbers stand for sizes here: {'; '.join(frozen)}."
-    runs: dict[Source, set[int]] = {}
-    for equation in equations:
-        if equation.source is not None:
-            place = equation.source.shown
-            runs.setdefault(replace(place, call=0), set()).add(place.call)
-    often = next((place for place, calls in runs.items() if len(calls) > MOST_RUNS), None)
+    places = dict.fromkeys(equation.source.shown for equation in equations if equation.source is not None)
+    runs = Counter(replace(place, call=0) for place in places)
+    often = next((place for place, count in runs.items() if count > MOST_RUNS), None)
     return f"Nothing is proved: line {often.line} runs more than {MOST_RUNS} times." if often else ""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.nesting import attributes_of
 from einbackprop.diagnosis.experiments import (
     Array,
     Experiment,
@@ -31,7 +32,7 @@ from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
-from einbackprop.diagnosis.vocabulary.hand import MISSING, attributes, is_array, value_of
+from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, value_of
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
@@ -248,7 +249,7 @@ class Compiler:
                     return is_pure(method, held)
                 if name in METHODS or is_of_library(function, self._names):
                     return True
-                return held is not MISSING and method is None and name not in attributes(held)  # it raises
+                return held is not MISSING and method is None and name not in attributes_of(held)  # it raises
         return False
 
 
@@ -265,7 +266,7 @@ def is_pure(function: FunctionType, held: object, checked: frozenset[object] = f
             return False
     called = [vars(kind).get("__call__") for kind in own.__mro__]
     for name in code.co_names:
-        member, value = getattr(own, name, None), attributes(held).get(name, function.__globals__.get(name))
+        member, value = getattr(own, name, None), attributes_of(held).get(name, function.__globals__.get(name))
         if isinstance(member, FunctionType) or isinstance(value, FunctionType):
             called.append(member or value)
         elif not (is_array(value) or is_number(value) or isinstance(value, ModuleType)

@@ -26,6 +26,7 @@ from einbackprop.capture.observation import (
 )
 from einbackprop.core.source import statements_of, statements_of_text
 from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
+from einbackprop.diagnosis.vocabulary.trees import altered
 from einbackprop.world import World
 from einbackprop.world.ownership import is_users
 
@@ -294,12 +295,7 @@ def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt
                 (new_value,) = of(value)
                 if new_value is not value:
                     changed[name] = new_value
-        if not changed:
-            return [node]
-        made = copy.copy(node)
-        for name, value in changed.items():
-            setattr(made, name, value)
-        return [made]
+        return [altered(node, **changed) if changed else node]
 
     made = of(tree)
     if len(made) != 1:  # at the top of a file, where one statement must stand

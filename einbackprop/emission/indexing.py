@@ -9,23 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.interpretation import whole
-from ..core.program import ONE, Bracket, Position, Ref
+from ..core.program import Position, Ref
 from .scope import Scope
 
 Term = tuple[str, str]
 """An expression and its letters, one an axis."""
-
-
-def equated(bracket: Bracket) -> list[tuple[str, Position]]:
-    """The ways in which a bracket says where a letter is: ``p`` and ``2s+r``."""
-    if bracket.relation != "=":
-        return []
-    ways = []
-    for letter, where in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
-        single = len(letter.terms) == 1 and letter.terms[0][0] == ONE and not letter.constant and letter.pick is None
-        if single and letter.letters not in where.letters:
-            ways.append((letter.letters, where))
-    return ways
 
 
 def affine(position: Position, scope: Scope) -> list[tuple[int, str]] | None:
@@ -49,8 +37,7 @@ def slice_text(step: int, start: int, count: int, size: int) -> str | None:
 
 def part(letter: str, step: int, start: int, count: str, scope: Scope) -> str | None:
     """The slice along a letter that another letter counts, with bounds that are right at every size."""
-    many = scope.traced_size(count)
-    text = slice_text(step, start, many, scope.traced_size(letter))
+    text = slice_text(step, start, scope.traced_size(count), scope.traced_size(letter))
     whole, counted = scope.sized(letter), scope.sized(count)
     if text is None or whole is None or counted is None:
         return text

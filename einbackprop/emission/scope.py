@@ -197,8 +197,7 @@ class Scope:
 
     def ones(self, letter: str, kind: Dtype, names: Sequence[str]) -> str:
         """A vector of ones along a letter, made once."""
-        dimension = self.program.dimension(letter).letters
-        key = (dimension, kind, self.swapped_kind(names))
+        key = (self.program.dimension(letter).letters, kind, self.swapped_kind(names))
         if key not in self.made_ones:
             self.made_ones[key] = self.identifiers.take(f"ones_{letter}")
             dtype = self.dtype(kind, names)
@@ -314,10 +313,8 @@ def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, in
                 total: Any = np.ones(1, kind) if refs or brackets else 1
                 return np.asarray(scale(total, factor, sizes)).dtype
             case Sum(_, terms):
-                total = 0
-                for factor, ref in terms:
-                    total = total + scale(1 if ref is None else numeric(sample(ref)), factor, sizes)
-                return np.asarray(total).dtype
+                scaled = (scale(1 if ref is None else numeric(sample(ref)), factor, sizes) for factor, ref in terms)
+                return np.asarray(sum(scaled)).dtype
             case Map(_, function, refs, parameter):
                 return elementwise.evaluate(function, [sample(ref) for ref in refs], parameter).dtype
             case Extremum():

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
 from ..notation import view
-from .indexing import Scatter, Term, equated, gather, scatter
+from .indexing import Scatter, Term, gather, scatter
 from .scope import Dtype, Scope
 
 
@@ -71,8 +71,7 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     terms: list[Term] = [(operand(ref, kind, names, scope), ref.indices) for ref in equation.operands]
     terms, brackets = gathered(terms, list(equation.brackets), out, scope)
     way, brackets = scattering(equation, terms, brackets, out, scope)
-    for bracket in brackets:
-        terms.append(pattern(bracket, kind, names, scope))
+    terms += [pattern(bracket, kind, names, scope) for bracket in brackets]
     letters = way.letters if way else out
     if not terms and way is None:
         filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)})"
@@ -106,7 +105,7 @@ def gathered(terms: list[Term], brackets: list[Bracket], out: str, scope: Scope)
     remaining = list(brackets)
     for bracket in brackets:
         others = "".join(b.letters for b in remaining if b is not bracket)
-        for letter, position in equated(bracket):
+        for letter, position in bracket.solved():
             using = [n for n, (_, run) in enumerate(terms) if letter in run]
             if letter in out or letter in others or not using:
                 continue
@@ -127,7 +126,7 @@ def scattering(
         return None, brackets
     for bracket in brackets:
         others = "".join(b.letters for b in brackets if b is not bracket)
-        for letter, position in equated(bracket):
+        for letter, position in bracket.solved():
             if letter in out and letter not in used and letter not in others:
                 way = scatter(out, letter, position, scope)
                 if way is not None:
@@ -141,10 +140,7 @@ def pattern(bracket: Bracket, kind: Dtype, names: list[str], scope: Scope) -> Te
         scope.freeze()
     dtype = scope.dtype(kind, names)
     letters = bracket.letters
-    plain = len(bracket.left.terms) == len(bracket.right.terms) == 1 and all(
-        side.letters == letter and side.terms[0][0] == Factor() and not side.constant and side.pick is None
-        for side, letter in ((bracket.left, letters[:1]), (bracket.right, letters[1:]))
-    )
+    plain = bracket.left.is_letter and bracket.right.is_letter and len(letters) == 2
     triangle = plain and bracket.relation in ("≤", "<")
     letters = letters[::-1] if triangle else letters
     name = scope.identifiers.take(f"pattern_{letters}" if letters else "pattern")
@@ -164,20 +160,18 @@ def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Sco
     """Assign the value of a contraction, or write it into zeros."""
     name, indices = scope.names[equation.out.name], equation.out.indices
     distinct = "".join(dict.fromkeys(indices))
-    if distinct != indices:
-        kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
-        scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
-        scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
-    elif way is None or not way.index:
+    index = way.index if way else ""
+    if distinct == indices and not index:
         scope.write(f"{name} = {expression}")
+        return
+    kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
+    scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
+    if distinct != indices:
+        scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
+    elif way and way.adds:
+        scope.write(f"np.add.at({name}, {f'({index})' if len(indices) > 1 else index}, {expression})")
     else:
-        kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
-        scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
-        if way.adds:
-            index = f"({way.index})" if len(indices) > 1 else way.index
-            scope.write(f"np.add.at({name}, {index}, {expression})")
-        else:
-            scope.write(f"{name}[{way.index}] = {expression}")
+        scope.write(f"{name}[{index}] = {expression}")
 
 
 def total(equation: Sum, scope: Scope) -> str:

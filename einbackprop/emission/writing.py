@@ -7,7 +7,6 @@ was derived from. ``statements`` writes the lines; here is the function around t
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.letters import uses_of
 from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
 from ..core.visible import shown
 from ..errors import NotationError
@@ -165,8 +165,7 @@ def equations(program: Program, scope: Scope) -> list[str]:
 
 def inlined(program: Program) -> dict[str, Equation]:
     """Sums such as ``1 - h`` that one product reads, and that may stand in its einsum."""
-    uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-    uses.update(ref.name for ref in program.outputs)
+    uses = uses_of(program.equations, program.outputs)
     products = [e for e in program.equations if isinstance(e, Contract) and len(e.operands) > 1 and not e.brackets]
     read = {ref.name for equation in products for ref in equation.operands if uses[ref.name] == 1}
     return {

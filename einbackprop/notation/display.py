@@ -130,10 +130,8 @@ def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
     ]
     fitting = [width(body) for body in bodies if width(body) <= WIDTH - NOTE_AT_LEAST - 3]
     column = max(fitting, default=INDENT) + 3
-    lines: list[str] = []
-    for row, body in zip(rows, bodies, strict=True):
-        lines += row_lines(visible(row.note, keep="\n"), body, column, INDENT)
-    return lines
+    notes = [visible(row.note, keep="\n") for row in rows]
+    return [line for pair in zip(notes, bodies, strict=True) for line in row_lines(*pair, column, INDENT)]
 
 
 def row_lines(note: str, body: str, column: int, indent: int) -> list[str]:

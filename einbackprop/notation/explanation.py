@@ -207,8 +207,7 @@ def forward_row(contract: Contract, view: View) -> Row:
 
 def code_rows(contract: Contract, view: View) -> list[Row]:
     """The einsum of a contraction, and its matrix notation with the reason of each transpose."""
-    name = view.ref(contract.out).name
-    left: Markup = (Ref(name),)
+    left: Markup = (Ref(view.ref(contract.out).name),)
     rows: list[Row] = []
     line = einsum_text.einsum_line(contract, view)
     if line is not None:

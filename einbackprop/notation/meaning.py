@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checking import draws, naming
+from ..core.collecting import grouped
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
 from ..core.simplification import needed
 from ..diagnosis.cotangents import Cotangents
@@ -80,10 +81,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
 
 def finished(program: Program, name: str) -> str:
     """A value once it is what its name says: ``dscores /= N`` after ``dscores[range(N), y] -= 1``."""
-    users: dict[str, set[str]] = {}
-    for equation in program.equations:
-        for ref in operands(equation):
-            users.setdefault(ref.name, set()).add(equation.out.name)
+    users = grouped({(ref.name, equation.out.name) for equation in program.equations for ref in operands(equation)})
     returned = {ref.name for ref in program.outputs}
     while name not in returned and len(users.get(name, ())) == 1:
         (again,) = users[name]
@@ -102,8 +100,7 @@ def is_called_gradient(called: str, program: Program) -> bool:
 
 def starting_from(program: Program, seed: str, primal: str) -> Program:
     """The program with the seed as an input and ``Σ primal · seed`` as its loss: the seed is the primal's cotangent."""
-    made = program.defining()
-    indices = made[primal].out.indices
+    indices = program.defining()[primal].out.indices
     loss = Contract(Ref("loss of the seed"), (Ref(primal, indices), Ref(seed, indices)))
     position = next(n for n, e in enumerate(program.equations) if e.out.name == seed)
     kept = (*program.equations[:position], loss, *program.equations[position + 1 :])

@@ -168,8 +168,7 @@ class Writer(Arrays):
                 return replace(self.power(first, parameter), letters=present)
             case "power":
                 return Code(f"{first.at(ATOM)}**{number_code(parameter or 0)}", RAISED, present)
-        call = CALLS.get(name, f"np.{name}({{}})")
-        text = call.format(", ".join(part.text for part in parts))
+        text = CALLS.get(name, f"np.{name}({{}})").format(", ".join(part.text for part in parts))
         both = name == "where" and parts[1].boolean and parts[2].boolean
         return Code(text, ATOM, present, both or is_boolean(name))
 

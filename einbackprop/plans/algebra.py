@@ -12,7 +12,10 @@ from math import prod
 
 import numpy as np
 
+from ..core.collecting import grouped
+from ..core.letters import moved, uses_of
 from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Sum, operands
+from ..core.simplification import needed
 
 Equations = list[Equation]
 
@@ -27,26 +30,14 @@ def simplified(program: Program) -> Program:
     equations = with_like_terms_joined(equations, kept)
     equations = with_factors_taken_out(equations, kept)
     equations = with_masks_once(with_products_reused(equations), booleans)
-    equations = with_sums_of_products(without_unused(equations, kept), kept)
+    equations = with_sums_of_products(needed(equations, kept), kept)
     equations = with_like_terms_joined(equations, kept)
     return replace(program, equations=tuple(with_numbers_moved(equations, kept, program.sizes)))
 
 
 def readers_of(equations: Sequence[Equation], kept: set[str]) -> Counter[str]:
     """How often each value is read; being an output counts twice."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
-    uses.update([*kept, *kept])
-    return uses
-
-
-def without_unused(equations: Sequence[Equation], kept: set[str]) -> Equations:
-    """The equations that outputs depend on."""
-    needed, left = set(kept), []
-    for equation in reversed(equations):
-        if equation.out.name in needed:
-            left.append(equation)
-            needed.update(ref.name for ref in operands(equation))
-    return left[::-1]
+    return uses_of(equations) + Counter([*kept, *kept])
 
 
 def is_product(equation: Equation | None) -> bool:
@@ -73,24 +64,19 @@ def inverse(factor: Factor) -> Factor:
 
 def with_numbers_moved(equations: Sequence[Equation], kept: set[str], sizes: Mapping[str, int]) -> Equations:
     """Numbers in products go on to the products that read them, where a smaller operand may take them along."""
-    readers: dict[str, Equations] = {}
-    for equation in equations:
-        for ref in operands(equation):
-            readers.setdefault(ref.name, []).append(equation)
-    moved: dict[str, Factor] = {}
+    readers = grouped((ref.name, equation) for equation in equations for ref in operands(equation))
+    taken: dict[str, Factor] = {}
     changed = []
     for equation in equations:
         if isinstance(equation, Contract):
-            factor = equation.factor
-            for ref in equation.operands:
-                factor = factor * moved.get(ref.name, ONE)
+            factor = prod((taken.get(ref.name, ONE) for ref in equation.operands), start=equation.factor)
             equation = replace(equation, factor=factor)
             size = size_of(equation.out, sizes)
             name = equation.out.name
             goes_on = name not in kept and is_product(equation) and equation.factor != ONE
             goes_on = goes_on and all(size_of(ref, sizes) == size for ref in equation.operands)
             if goes_on and all(takes_along(reader, name, size, sizes) for reader in readers.get(name, [])):
-                moved[name] = equation.factor
+                taken[name] = equation.factor
                 equation = replace(equation, factor=ONE)
         changed.append(equation)
     return changed
@@ -138,8 +124,7 @@ def masks_of(ref: Ref, within: Mapping[str, tuple[str, set[Ref]]], booleans: set
     if ref.name in booleans:
         return {ref}
     indices, masks = within.get(ref.name, ("", set()))
-    table = dict(zip(indices, ref.indices, strict=False))
-    return {Ref(mask.name, "".join(table[i] for i in mask.indices)) for mask in masks}
+    return {moved(mask, indices, ref.indices) for mask in masks}
 
 
 def with_products_reused(equations: Sequence[Equation]) -> Equations:
@@ -192,11 +177,8 @@ def with_sums_of_products(equations: Sequence[Equation], kept: set[str]) -> Equa
     place = {equation.out.name: n for n, equation in enumerate(equations)}
     last = {ref.name: n for n, equation in enumerate(equations) for ref in operands(equation)}
     last.update(dict.fromkeys(kept, len(equations)))
-    products: dict[str, list[Contract]] = {}
-    for equation in equations:
-        if isinstance(equation, Contract) and is_product(equation) and len(equation.operands) == 2:
-            for name in {ref.name for ref in equation.operands} if equation.factor == ONE else ():
-                products.setdefault(name, []).append(equation)
+    pairs = [e for e in equations if isinstance(e, Contract) and is_product(e) and len(e.operands) == 2]
+    products = grouped((name, e) for e in pairs if e.factor == ONE for name in {ref.name for ref in e.operands})
     for reader in equations:
         for use in reader.operands if isinstance(reader, Contract) else ():
             total = made.get(use.name)
@@ -257,7 +239,7 @@ def with_like_terms_joined(equations: Sequence[Equation], kept: set[str]) -> Equ
                 terms[key if joined else n] = joined or (factor, ref)
             equation = replace(equation, terms=tuple(terms.values()))
         changed.append(equation)
-    return without_unused(changed, kept)
+    return needed(changed, kept)
 
 
 def without_multiples(factor: Factor, ref: Ref | None, made: Mapping[str, Equation]) -> tuple[Factor, Ref | None]:
@@ -284,8 +266,7 @@ def added(
 
 def in_letters(product: Contract, ref: Ref) -> list[Ref]:
     """The operands of a product in the letters of a place where it is used."""
-    table = dict(zip(product.out.indices, ref.indices, strict=True))
-    return [Ref(r.name, "".join(table[i] for i in r.indices)) for r in product.operands]
+    return [moved(r, product.out.indices, ref.indices) for r in product.operands]
 
 
 def with_factors_taken_out(equations: Sequence[Equation], kept: set[str]) -> Equations:
@@ -302,11 +283,10 @@ def with_factors_taken_out(equations: Sequence[Equation], kept: set[str]) -> Equ
             common = common_factor(total, made, uses)
             current = made[equation.out.name]
             if common is not None and isinstance(current, Contract) and current.operands[position] == ref:
-                table = dict(zip(total.out.indices, ref.indices, strict=True))
-                moved = Ref(common.name, "".join(table[i] for i in common.indices))
-                made[equation.out.name] = replace(current, operands=(*current.operands, moved))
+                more = moved(common, total.out.indices, ref.indices)
+                made[equation.out.name] = replace(current, operands=(*current.operands, more))
                 divide(total, common, made)
-    return without_unused([made[equation.out.name] for equation in equations], kept)
+    return needed([made[equation.out.name] for equation in equations], kept)
 
 
 def common_factor(total: Sum, made: Mapping[str, Equation], uses: Counter[str]) -> Ref | None:

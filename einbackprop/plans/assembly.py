@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import grouped
 from ..core.visible import visible
 from . import routines
 from .views import Dtype, Root, View
@@ -170,18 +171,10 @@ def packed(spans: Mapping[Root, tuple[int, int]], order: Sequence[Root]) -> tupl
 
 def spans_of(steps: Sequence[Step], outputs: Iterable[View]) -> dict[Root, tuple[int, int]]:
     """The first and the last step at which each buffer is needed: through a whole loop, if outside of it too."""
-    used: dict[Root, list[int]] = {}
-    for number, step in enumerate(steps):
-        for view in step.views:
-            if view.root.kind == "buffer":
-                used.setdefault(view.root, []).append(number)
-    for view in outputs:
-        if view.root.kind == "buffer":
-            used.setdefault(view.root, [0]).append(len(steps))
-    loops: dict[Loop, list[int]] = {}
-    for number, step in enumerate(steps):
-        if step.loop is not None:
-            loops.setdefault(step.loop, []).append(number)
+    needed = [*((view.root, n) for n, step in enumerate(steps) for view in step.views),
+              *((view.root, len(steps)) for view in outputs)]  # fmt: skip
+    used = grouped((root, number) for root, number in needed if root.kind == "buffer")
+    loops = grouped((step.loop, number) for number, step in enumerate(steps) if step.loop is not None)
     spans = {}
     for root, numbers in used.items():
         first, last = min(numbers), max(numbers)

@@ -17,12 +17,11 @@ from ..core.program import Opaque, Program, operands
 from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .dtypes import value_dtypes, weak_values
 from .gradients import Gradient, Running, number_dtypes
-from .interface import Interface, Orders, orders_of, require_orders, squeezed
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .picking import label_ranges, test_of
+from .preparation import Interface, Orders, orders_of, require_orders, squeezed, value_dtypes, weak_values
 
 
 def compile(
@@ -150,11 +149,7 @@ class Compiled(Running):
         """The function's results."""
         if len(arguments) != self.count:
             raise ArgumentError(f"the function was compiled for {self.count} arguments, not for {len(arguments)}")
-        try:
-            run = self.local.run
-        except AttributeError:
-            run = self.local.run = self.plan.make()
-        found = run(*arguments)
+        found = super().__call__(*arguments)
         if self.orders:
             require_orders(self.orders, arguments)
         return found if self.make_spare is None else without_nan(found, self.first, lambda: self.spare(*arguments))

@@ -11,8 +11,8 @@ import numpy as np
 from ..core import elementwise, interpretation
 from ..core.program import Contract, Position, picks
 from . import patterns, pointwise, preparation, products, reductions, spreading
-from .dtypes import beside_numbers
 from .patterns import Pattern, axes_of
+from .preparation import beside_numbers
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 
@@ -63,8 +63,7 @@ def converted(work: Workspace, pattern: Pattern, number: int, kind: Dtype) -> Vi
     """An operand as a view in the dtype of the product."""
     reading = pattern.readings[number]
     if reading.view.dtype != kind:
-        cast = work.converted(reading.view, kind)
-        reading = patterns.Reading(cast, reading.axes)
+        reading = patterns.Reading(work.converted(reading.view, kind), reading.axes)
     return patterns.viewed(work, reading)
 
 
@@ -208,8 +207,7 @@ def scatter_into(work: Workspace, equation: Contract, factor: Number, out: View)
     views = [converted(work, pattern, n, kind) for n in range(len(pattern.readings))]
     letters = equation.out.indices.replace(pattern.out[axis].letters, "")
     kept = "".join(dict.fromkeys(letters + pick.letters))
-    made = scaled_product(work, views, kept, Slot(out.dtype), kind, factor)
-    scattered(work, pattern, made, out)
+    scattered(work, pattern, scaled_product(work, views, kept, Slot(out.dtype), kind, factor), out)
 
 
 def is_spread(

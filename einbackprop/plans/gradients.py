@@ -36,7 +36,7 @@ from ..derivation.gradients import (
     with_arrays,
     without_infinite_factors,
 )
-from . import dtypes, preparation
+from . import preparation
 from .lowering import Plan, lower
 
 SMALL = 16
@@ -332,8 +332,8 @@ def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[An
     """The dtypes of those gradients that have another one than what they belong to: of masks and numbers alone."""
     chosen = gradient.wrt if isinstance(gradient.wrt, tuple) else (gradient.wrt,)
     inputs = [i for i in program.inputs if i.path and i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
-    weak = dtypes.weak_values(program)
-    found = dtypes.value_dtypes(program, weak)
+    weak = preparation.weak_values(program)
+    found = preparation.value_dtypes(program, weak)
     named = {int(gradient.with_value) + n: np.dtype(i.dtype) for n, i in enumerate(inputs)}
     outs = {n: program.outputs[n].name for n in named}
     return {n: named[n] for n, out in outs.items() if out in weak or found[out] != named[n]}
@@ -341,9 +341,4 @@ def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[An
 
 def filled(structure: Any, outputs: Sequence[Any]) -> Any:
     """The structure with each output in its place."""
-    if isinstance(structure, list | tuple):
-        items = [filled(item, outputs) for item in structure]
-        return items if isinstance(structure, list) else tuple(items)
-    if isinstance(structure, dict):
-        return {key: filled(item, outputs) for key, item in structure.items()}
-    return outputs[structure] if isinstance(structure, int) else structure
+    return nesting.mapped(lambda place: outputs[place] if isinstance(place, int) else place, structure)

@@ -14,10 +14,9 @@ from ..core import interpretation
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
-from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions, sharing
+from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions
 from .assembly import Loop, Source, Step, compiled
-from .dtypes import value_dtypes, weak_values, widened
-from .interface import Interface
+from .preparation import Interface, value_dtypes, weak_values, widened
 from .regions import Region
 from .views import View
 from .workspace import Workspace, number_of
@@ -279,7 +278,7 @@ class Lowering:
     def plan(self, interface: Interface) -> Plan:
         """The plan that the steps make."""
         outputs = [self.output(number) for number in range(len(self.program.outputs))]
-        sharing.share(self.work.assembly)
+        placing.share(self.work.assembly)
         source = Source(self.work.assembly, outputs)
         texts = [source.view(view) for view in outputs]
         constants = self.work.assembly.constants

@@ -18,13 +18,12 @@ from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
 from . import native_numba, picking, routines
 from .assembly import Source, compiled
-from .dtypes import value_dtypes
-from .interface import Interface
 from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
+from .preparation import Interface, value_dtypes
 from .views import Root, View
 from .workspace import Workspace
 
@@ -162,8 +161,7 @@ class NativeLowering(Lowering):
         work, out = self.work, equation.out
         work.assembly.equation = self.texts[out.name]
         view = work.values[out.name] if out.name in kept else None
-        steps = prod(work.shape(letters_of(equation)))
-        flops = steps * max(1, len(list(operands(equation))))
+        flops = prod(work.shape(letters_of(equation))) * max(1, len(list(operands(equation))))
         work.assembly.emit(f"in {name}", "", out=view, flops=flops)
 
     def plan(self, interface: Interface) -> Plan:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.collecting import summed
 from ..core.interpretation import whole
 from ..core.program import Bracket, Contract, Position, Ref, Relation
 from .views import View
@@ -41,9 +42,7 @@ class Form:
         return dict(self.terms).get(letter, 0)
 
     def plus(self, other: Form, times: int = 1) -> Form:
-        terms = dict(self.terms)
-        for letter, c in other.terms:
-            terms[letter] = terms.get(letter, 0) + times * c
+        terms = summed((*self.terms, *((letter, times * c) for letter, c in other.terms)))
         return Form.of(terms, self.constant + times * other.constant)
 
     def substituted(self, letter: str, form: Form) -> Form:
@@ -60,6 +59,11 @@ class Form:
         """The least and the greatest position."""
         ends = [(c * (sizes[i] - 1), 0) for i, c in self.terms]
         return self.constant + sum(min(e) for e in ends), self.constant + sum(max(e) for e in ends)
+
+    def leaves(self, sizes: dict[str, int], length: int) -> bool:
+        """Whether some positions are outside an axis of this length."""
+        low, high = self.bounds(sizes)
+        return low < 0 or high >= length
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,7 @@ class Pattern:
             if abs(c) == 1:
                 others = condition.form.plus(Form(((letter, c),)), -1)
                 solution = Form.of({i: -c * k for i, k in others.terms}, -c * others.constant)
-                low, high = solution.bounds(sizes)
-                inside = low >= 0 and high < sizes[letter]
-                effort: float = 0 if inside else 1 if len(solution.terms) <= 1 else 2
+                effort: float = 0 if not solution.leaves(sizes, sizes[letter]) else 1 if len(solution.terms) <= 1 else 2
                 written = any(form.coefficient(letter) for form in self.out)
                 if effort == 2 and self.may_leave(letter):
                     effort = 1.5
@@ -193,8 +195,7 @@ class Pattern:
 
     def leaves(self, shape: Sequence[int]) -> bool:
         """Whether something is written outside an array of this shape, that is, left out."""
-        ends = [form.bounds(self.work.sizes) for form in self.out]
-        return any(low < 0 or high >= length for (low, high), length in zip(ends, shape, strict=True))
+        return any(form.leaves(self.work.sizes, length) for form, length in zip(self.out, shape, strict=True))
 
     def pad(self, letter: str, solution: Form) -> bool:
         """Surround what is read along a letter by zeros, so that it is read within its bounds."""
@@ -245,9 +246,8 @@ class Pattern:
         letters = condition.letters
         shape = self.work.shape(letters)
         grid = dict(zip(letters, np.ogrid[tuple(slice(n) for n in shape)], strict=True))
-        base: Any = np.full([1] * len(letters), condition.form.constant, np.int64)
-        for letter, c in condition.form.terms:
-            base = base + c * grid[letter]
+        constant: Any = np.full([1] * len(letters), condition.form.constant, np.int64)
+        base = sum((c * grid[letter] for letter, c in condition.form.terms), start=constant)
         test = Test(condition.relation, base, tuple(sign for sign, _ in condition.picks), shape)
         if not condition.picks:
             view = self.work.assembly.constant(test(), letters)
@@ -270,9 +270,8 @@ class Test:
     shape: tuple[int, ...]
 
     def __call__(self, *picks: np.ndarray) -> np.ndarray:
-        total = self.base
-        for sign, pick in zip(self.signs, picks, strict=True):
-            total = total + sign * pick.astype(np.int64)
+        parts = (sign * pick.astype(np.int64) for sign, pick in zip(self.signs, picks, strict=True))
+        total = sum(parts, start=self.base)
         holds = {"=": np.equal, "≠": np.not_equal, "<": np.less, "≤": np.less_equal}[self.relation](total, 0)
         return np.broadcast_to(holds, self.shape).astype(np.int64)
 

@@ -8,14 +8,13 @@ A bracket ``[k = y_b]`` holds nowhere where a label is no position, and its term
 what a compiled function is given is looked at in each call.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
 import numpy as np
 
-from ..core.letters import Letters, merged
+from ..core.letters import Letters, merged, uses_of
 from ..core.program import (
     ONE,
     Bracket,
@@ -132,7 +131,7 @@ def without_certain(equation: Equation, positions: Collection[str]) -> Equation:
         rest = [ref.indices for ref in (*equation.operands, equation.out)]
         rest += [other.letters for other in left if other is not bracket]
         elsewhere = set("".join(rest))
-        alone = place == Position.of(place.letters) and len(place.letters) == 1 and place.letters not in elsewhere
+        alone = place.is_letter and place.letters not in elsewhere
         labelled = bracket.relation == "=" and bracket.right == Position((), 0, pick)
         if alone and labelled and pick is not None and pick.name in positions and set(pick.indices) <= elsewhere:
             left.remove(bracket)
@@ -164,7 +163,7 @@ def distinct(ref: Ref) -> bool:
 def distributed(equations: Sequence[Equation], kept: set[str], taken: set[str]) -> list[Equation]:
     """Picks from sums that nothing else reads, as sums of picks."""
     made = {equation.out.name: equation for equation in equations}
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     taken = taken | made.keys()
     changed: list[Equation] = []
     gone = set()
@@ -227,7 +226,7 @@ def inlined(equations: Sequence[Equation], kept: set[str], letters: Letters) -> 
 
 def late(equations: Sequence[Equation], kept: set[str]) -> list[Equation]:
     """Picks that one sum reads, and nothing else, right before it."""
-    uses = Counter(ref.name for equation in equations for ref in operands(equation))
+    uses = uses_of(equations)
     made = {e.out.name: e for e in equations if is_scattered(e) and uses[e.out.name] == 1 and e.out.name not in kept}
     moved = {
         ref.name: equation.out.name

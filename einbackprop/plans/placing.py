@@ -1,19 +1,29 @@
-"""Stacks: arrays that are put beside one another, ``y[t,i] = Σ_n x_n[i] [t=n]``, are made where they belong.
+"""Arrays that are put beside one another are made where they belong, and so is what they are made of.
 
-``np.stack`` and ``np.concatenate``, and the gradients of slices, are sums of arrays that go to places of their own.
-None is added to another: each is written to its place in one piece of memory. Where that place is as dense as memory of
-its own would be, the equation that makes the array writes it there at once, and nothing is copied.
+A stack, ``y[t,i] = Σ_n x_n[i] [t=n]``: ``np.stack`` and ``np.concatenate``, and the gradients of slices, are sums of
+arrays that go to places of their own. None is added to another: each is written to its place in one piece of memory.
+Where that place is as dense as memory of its own would be, the equation that makes the array writes it there at once,
+and nothing is copied.
+
+In a loop, ``e = exp(x - top)`` and ``p = e / total`` are made for some rows at a time, and p goes to its place in an
+array of all rows. There is room for e at that place until p is written: less memory is walked over, and more of it
+stays in cache. The first pass over a place waits for main memory, unless it computes for as long: so ``x - top`` has a
+buffer of its own, which stays in cache, and exp is the first to write to the place.
 """
 
-from collections import Counter
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 
-from ..core.program import ONE, Contract, Program, Ref, Sum, operands
+from ..core.collecting import grouped
+from ..core.letters import uses_of
+from ..core.program import ONE, Contract, Program, Ref, Sum
 from . import patterns
+from .assembly import Assembly, Step
 from .patterns import Form
-from .views import Dtype, View, has_unit_stride, is_joined
+from .views import Dtype, Root, View, has_unit_stride, is_joined, memory_order
 from .workspace import Workspace
 
 
@@ -61,8 +71,7 @@ class Stacks:
         self.homes: dict[str, Place] = {}
         self.made: dict[str, View] = {}
         defining = program.defining()
-        uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-        uses.update(ref.name for ref in program.outputs)
+        uses = uses_of(program.equations, program.outputs)
         outputs = {ref.name for ref in program.outputs}
         for equation in program.equations:
             parts = places_of(equation, defining, uses, program.sizes) if isinstance(equation, Sum) else {}
@@ -113,11 +122,10 @@ def position(part: Contract, sizes: dict[str, int]) -> tuple[Form, ...] | None:
     (ref,) = part.operands
     solved: dict[str, Form] = {}
     for bracket in part.brackets:
-        for side, other in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
-            alone = len(side.terms) == 1 and side.terms[0][0] == ONE and not side.constant and side.pick is None
-            if bracket.relation == "=" and alone and other.pick is None and side.letters not in ref.indices:
+        for letter, other in bracket.solved():
+            if other.pick is None and letter not in ref.indices:
                 if len(other.terms) <= 1 and all(factor == ONE for factor, _ in other.terms):
-                    solved[side.letters] = Form(tuple((i, 1) for _, i in other.terms), other.constant)
+                    solved[letter] = Form(tuple((i, 1) for _, i in other.terms), other.constant)
                 break
     forms = tuple(solved.get(i) or Form(((i, 1),)) for i in part.out.indices)
     letters = "".join(form.letters for form in forms)
@@ -172,3 +180,84 @@ def put(work: Workspace, stacks: Stacks, place: Place) -> View:
     if not is_there:
         work.assembly.emit("copy", "copyto({out}, {0})", view.transposed(found.term), out=found)
     return stacks.made[place.stack]
+
+
+LONG = {"exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "tanh", "sin", "cos", "sinh", "cosh"}
+"""Functions that compute for longer than it takes to write their values to main memory."""
+
+
+def share(assembly: Assembly) -> None:
+    """Put buffers of loops at the places of what is made of them."""
+    uses = grouped((root, n) for n, step in enumerate(assembly.steps) for root in {view.root for view in step.views})
+    made: dict[int, list[Step]] = {}
+    apart: list[Root] = []
+    for number in reversed(range(len(assembly.steps))):
+        step = assembly.steps[number]
+        place = step.views[-1] if step.views else None
+        if step.word != "elementwise" or step.loop is None or place is None or step.out is not place.root:
+            continue
+        if place.root.kind != "part" or uses[place.root][0] != number:
+            continue
+        for view in step.views[:-1]:
+            if is_free(assembly, view, number, uses) and lies_alike(view, place, step):
+                view.root.kind = "part"
+                order = memory_order(view)
+                at = definition(assembly, place.root, made)
+                text = Step("block", f"{view.root.name} = {{0}}", (place.transposed(order),), None, 0, 0, "", step.loop)
+                made.setdefault(at, []).append(text)
+                apart.append(view.root)
+                break
+    for root in apart:
+        begin_apart(assembly, root, uses[root])
+    if made:
+        assembly.steps = [s for n, step in enumerate(assembly.steps) for s in (step, *made.get(n, ()))]
+
+
+def begin_apart(assembly: Assembly, root: Root, uses: list[int]) -> None:
+    """Give what is made at a place before the first long function of it a buffer of its own."""
+    long = next((n for n in uses if is_long_in_place(assembly.steps[n], root)), None)
+    if long is None:
+        return
+    own = assembly.root(root.shape, root.dtype)
+    for number in [n for n in uses if n <= long]:
+        step = assembly.steps[number]
+        views = tuple(elsewhere(view, root, own) if view.root is root else view for view in step.views)
+        if number == long:
+            views = (*views[:-1], step.views[-1])
+        assembly.steps[number] = replace(step, views=views, out=views[-1].root if step.out is not None else None)
+
+
+def is_long_in_place(step: Step, root: Root) -> bool:
+    """Whether a step writes a function that takes long over all of what it reads."""
+    whole = bool(step.views) and step.views[-1].size == prod(root.shape)
+    return whole and step.template.partition("(")[0] in LONG and step.out is root is step.views[0].root
+
+
+def elsewhere(view: View, root: Root, own: Root) -> View:
+    """The same view of other memory."""
+    return replace(view, text=re.sub(rf"\b{root.name}\b", own.name, view.text), root=own)
+
+
+def is_free(assembly: Assembly, view: View, number: int, uses: dict[Root, list[int]]) -> bool:
+    """Whether a buffer is used in one loop only, for the last time in this step."""
+    loop = assembly.steps[number].loop
+    own = uses[view.root]
+    return view.root.kind == "buffer" and own[-1] == number and all(assembly.steps[n].loop is loop for n in own)
+
+
+def lies_alike(view: View, place: View, step: Step) -> bool:
+    """Whether a view of all of a buffer has each entry where the place has it, and the step reads it so only."""
+    order = memory_order(view)
+    if view.dtype != place.dtype or sorted(view.term) != sorted(place.term) or len(set(order)) != len(order):
+        return False
+    lying, there = view.transposed(order).array, place.transposed(order).array
+    alone = sum(other.root is view.root for other in step.views) == 1
+    same = lying.shape == there.shape == view.root.shape and lying.strides == there.strides
+    return alone and same and bool(there.flags.c_contiguous)
+
+
+def definition(assembly: Assembly, root: Root, made: dict[int, list[Step]]) -> int:
+    """The number of the step after which a part is there."""
+    start = f"{root.name} = "
+    every = ((n, [step, *made.get(n, ())]) for n, step in enumerate(assembly.steps))
+    return next(n for n, steps in every if any(step.template.startswith(start) for step in steps))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import elementwise
 from ..core.program import Map, Ref, Sum
-from .views import Dtype, View, aligned_order, memory_order
+from .views import Dtype, View, memory_order
 from .workspace import Number, Slot, Workspace, number_of
 
 UFUNCS = {
@@ -61,7 +61,7 @@ def target(work: Workspace, slot: Slot, letters: str, operands: Sequence[View], 
 
 def apply(work: Workspace, function: str, operands: Sequence[View], out: View, *, flops: int = 1) -> View:
     """Write a call of a ufunc."""
-    order = aligned_order(out)
+    order = memory_order(out)
     places = ", ".join(f"{{{n}}}" for n in range(len(operands)))
     spread = [filled_out(work, view, out).spread(order) for view in operands]
     if function in KEYWORD:
@@ -75,7 +75,7 @@ def filled_out(work: Workspace, view: View, out: View) -> View:
     """An operand with every letter of a small result: a ufunc that broadcasts takes as long to begin as three calls."""
     if not view.term or set(view.term) == set(out.term) or out.size > SMALL or view.dtype != out.dtype:
         return view
-    order = aligned_order(out)
+    order = memory_order(out)
     if view.root.kind == "constant" and view.text == view.root.name:
         shape = tuple(out.length(i) for i in order)
         axes = [view.term.index(i) for i in order if i in view.term]
@@ -105,8 +105,7 @@ def product(work: Workspace, operands: Sequence[View], letters: str, slot: Slot,
         constant = work.number(scale, slot.dtype)
         smallest = views.pop() if len(views) > 1 and views[-1].size < views[0].size else None
         if smallest is not None:
-            own = Slot(slot.dtype)
-            place = target(work, own, smallest.term, [smallest], views)
+            place = target(work, Slot(slot.dtype), smallest.term, [smallest], views)
             views.append(apply(work, "multiply", [smallest, constant], place))
         else:
             views.append(constant)
@@ -138,7 +137,7 @@ def copied(work: Workspace, view: View, letters: str, slot: Slot) -> View:
     out = slot.into
     if out is None:
         out = work.allocate(work.order_of(slot.name, letters, [view]), slot.dtype, slot.name)
-    order = aligned_order(out)
+    order = memory_order(out)
     work.assembly.emit("copy", "copyto({out}, {0})", view.spread(order), out=out.transposed(order))
     return out
 
@@ -164,8 +163,7 @@ def _rank(ref: Ref | None, letters: str, work: Workspace) -> tuple[int, int]:
     """Full terms first, and among them what may be written over."""
     if ref is None:
         return (2, 0)
-    spare = work.is_spare(work.values[ref.name])
-    return (0 if set(ref.indices) == set(letters) else 1, 0 if spare else 1)
+    return (0 if set(ref.indices) == set(letters) else 1, 0 if work.is_spare(work.values[ref.name]) else 1)
 
 
 def _added(work: Workspace, terms: list[tuple[bool, Number, View]], letters: str, slot: Slot) -> View:
@@ -311,7 +309,7 @@ def _where(work: Workspace, views: Sequence[View], equation: Map, slot: Slot) ->
         return selected(work, mask, base, other, out, wanted=base is yes)
     if base is yes:
         mask = apply(work, "logical_not", [mask], work.allocate(memory_order(mask), mask.dtype))
-    order = aligned_order(out)
+    order = memory_order(out)
     arranged = out.transposed(order)
     if out.root is not base.root:
         work.assembly.emit("copy", "copyto({out}, {0})", base.spread(order), out=arranged)
@@ -376,7 +374,7 @@ def selected(work: Workspace, mask: View, base: View, other: View, out: View, *,
 
 def by_bits(work: Workspace, operation: str, left: View, right: View, out: View) -> None:
     """Write a call of a ufunc on bits."""
-    order = aligned_order(out)
+    order = memory_order(out)
     call = f"bitwise_{operation}({{0}}, {{1}}, {{out}})"
     work.assembly.emit("bits", call, left.spread(order), right.spread(order), out=out.transposed(order), flops=out.size)
 

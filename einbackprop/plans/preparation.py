@@ -1,17 +1,202 @@
-"""Preparing a program for lowering: constants computed, products of products put together."""
+"""A program before it is lowered: how the source of its plan takes arguments and returns results, the dtype of every
+value, constants computed, products of products put together.
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+How arguments lie in memory matters to some compiled functions: a reshape gives a view of one array and a copy of
+another, and what is written to it is written to the argument or not.
+
+Constants have no dtype of their own: float32 stays float32 beside ½. Whole numbers of few bits, such as images have,
+are wide ones where they are added or multiplied: they never wrap.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import opt_einsum
 
-from ..core import interpretation
+from ..core import interpretation, nesting
+from ..core.elementwise import is_narrow, numeric
 from ..core.letters import free_name, fuse
-from ..core.program import ONE, Contract, Equation, Map, Opaque, Position, Program, Ref, operands
+from ..core.nesting import Path
+from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update, operands
 from ..core.subscripts import Subscripts
-from . import algebra, einsum_lowering, picking, stacking
+from ..emission.scope import value_dtype
+from ..errors import ShapeError
+from . import algebra, execution, picking, stacking
+from .views import Dtype
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How the source takes arguments and returns results.
+
+    Attributes
+    ----------
+    head : str
+        The parameters.
+    opening : sequence of str
+        The lines that make ``x0``, ``x1``, … from them, one an input of the program.
+    returned : callable
+        The expression that is returned, given those of the outputs.
+    names : mapping of str to object
+        What these texts refer to.
+    taking : sequence of str
+        The lines of the opening that take arguments apart, without those that look at the arrays.
+    admitted : str
+        The expression that gives the arrays, from what can be taken for them, and refuses what cannot.
+    orders : mapping of int to tuple of int
+        The axes of an input in the order in which they lie in memory, the outermost first, where that is another than
+        in C. The plan is right whatever they are, and fast where they are so.
+    positions : mapping of str to int
+        The inputs of labels that the opening has found to be at least 0 and less than this.
+    real : bool
+        Whether some output is a float though no input need be one.
+    strict : bool
+        Whether a label that is no position is refused, rather than picks nothing.
+    """
+
+    head: str
+    opening: Sequence[str]
+    returned: Callable[[Sequence[str]], str]
+    names: Mapping[str, Any]
+    taking: Sequence[str] = ()
+    admitted: str = ""
+    orders: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    positions: Mapping[str, int] = field(default_factory=dict)
+    real: bool = False
+    strict: bool = False
+
+    @staticmethod
+    def of(program: Program) -> Interface:
+        """The input arrays one after another; the outputs as a tuple."""
+        head = ", ".join(f"x{n}" for n in range(len(program.inputs)))
+        return Interface(head, squeezed(program), lambda texts: f"({''.join(f'{t}, ' for t in texts)})", {})
+
+
+def squeezed(program: Program) -> list[str]:
+    """The lines that drop the inputs' axes of size 1 that have no letter."""
+    sizes = program.sizes
+    return [
+        f"x{n} = x{n}.reshape({tuple(sizes[i] for i in declared.ref.indices)})"
+        for n, declared in enumerate(program.inputs)
+        if declared.units
+    ]
+
+
+Orders = Mapping[Path, tuple[int, ...]]
+
+
+def strides_of(array: Any) -> tuple[int, ...]:
+    """The strides of the axes that have several entries."""
+    array = np.asarray(array)
+    return tuple(step for step, size in zip(array.strides, array.shape, strict=True) if size > 1)
+
+
+def orders_of(program: Program, arguments: tuple[Any, ...]) -> Orders:
+    """The strides of the arrays among the examples."""
+    return {tuple(i.path): strides_of(nesting.get(arguments, i.path)) for i in program.inputs}
+
+
+def require_orders(orders: Orders, arguments: tuple[Any, ...]) -> None:
+    """Refuse arguments that lie in memory in another way than the examples did."""
+    for path, strides in orders.items():
+        found = strides_of(nesting.get(arguments, path))
+        if found != strides:
+            raise ShapeError(
+                f"an argument has strides {found}, but the function was compiled for strides {strides}, and writes "
+                "into a view or a copy of it, whichever NumPy gives for that. Compile again for this layout"
+            )
+
+
+def weak_values(program: Program) -> frozenset[str]:
+    """The values made of nothing but numbers in the program and of masks: they take the dtype of what they are used
+    with."""
+    known = value_dtypes(program, frozenset())
+    weak: set[str] = set()
+    for equation in program.equations:
+        names = [ref.name for ref in operands(equation)]
+        number = isinstance(equation, Contract) and not equation.operands  # where its brackets are 1
+        made_of_numbers = bool(names) and not isinstance(equation, Opaque) and all(
+            name in weak or known[name].kind == "b" for name in names
+        )
+        if number or (made_of_numbers and known[equation.out.name].kind != "b"):
+            weak.add(equation.out.name)
+    return frozenset(weak)
+
+
+def value_dtypes(program: Program, weak: frozenset[str]) -> dict[str, Dtype]:
+    """The dtype of every value, given those of the inputs and constants."""
+    known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
+    known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
+    for equation in program.equations:
+        beside = beside_numbers(equation, known, weak)
+        known[equation.out.name] = value_dtype(equation, {**known, **beside}, program.sizes)
+    return known
+
+
+def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozenset[str]) -> dict[str, Dtype]:
+    """The dtypes that the weak operands of an equation take in it."""
+    refs = list(operands(equation))
+    if isinstance(equation, Map) and equation.function == "where":
+        refs = refs[1:]  # a condition says nothing about numbers
+    names = {ref.name for ref in refs}
+    strong = [known[name] for name in names - weak]
+    return {name: joined(known[name], strong) for name in names & weak if strong}
+
+
+def joined(kind: Dtype, strong: Iterable[Dtype]) -> Dtype:
+    """The dtype of a number beside arrays: theirs, unless it is of another kind."""
+    inexact = [dtype for dtype in strong if dtype.kind in "fc"]
+    return kind if not inexact else np.result_type(*inexact, 1j if kind.kind == "c" else 1.0)
+
+
+def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tuple[Program, list[Dtype], Interface]:
+    """The program, the dtypes of its inputs and its interface with narrow whole numbers as wide ones.
+
+    Beside floats they become floats as in a product with them, else int64; where the code makes floats of them, all
+    whole numbers do. Positions stay as they are.
+    """
+    own = [np.dtype(d) for d in dtypes] if dtypes else [np.dtype(declared.dtype) for declared in program.inputs]
+    names = {ref.name for equation in program.equations for ref in numbers_of(equation)}
+    picks = {ref.name for equation in program.equations for ref in operands(equation)} - names
+    floats = [dtype for dtype in own if dtype.kind in "fc"]
+    if interface.real and not floats and not picks:
+        floats = [np.dtype(np.float64)]
+    wide = list(own)
+    lines: list[str] = []
+    constants: dict[str, Any] = {}
+    for n, declared in enumerate(program.inputs):
+        is_whole = own[n].kind in "iu" and interface.real and bool(floats)
+        if declared.ref.name in names and (is_narrow(own[n]) or is_whole):
+            wide[n] = np.result_type(own[n], *floats) if floats else np.dtype(np.int64)
+            constants[f"wide{n}"] = wide[n]
+            lines.append(f"x{n} = x{n}.astype(wide{n})")
+    arrays = {
+        name: numeric(np.asarray(array)) if name in names and is_narrow(np.asarray(array).dtype) else array
+        for name, array in program.constants.items()
+    }
+    found = ChainMap(constants, interface.names)  # type: ignore[arg-type]  # it gets more as results are written
+    taking = () if lines else interface.taking
+    opened = replace(interface, opening=(*interface.opening, *lines), names=found, taking=taking)
+    return replace(program, constants=arrays), wide, opened
+
+
+def numbers_of(equation: Equation) -> Iterator[Ref]:
+    """What an equation reads as numbers, not as positions."""
+    match equation:
+        case Contract() | Map():
+            yield from equation.operands
+        case Sum():
+            yield from (term for _, term in equation.terms if term is not None)
+        case Extremum():
+            yield equation.operand
+        case Update():
+            yield from (equation.base, equation.value)
+
 
 LARGEST = 1 << 20
 """Constants of more entries are computed in each run."""
@@ -80,8 +265,7 @@ def is_overlapping(equation: Contract) -> bool:
     """Whether it is a product of two that is added up at places that overlap: ``y[l] = … [l=a+r]``."""
     for bracket in equation.brackets:
         place, other = sorted((bracket.left, bracket.right), key=lambda side: len(side.terms))
-        alone = place == Position.of(place.letters) and len(place.letters) == 1
-        if bracket.relation != "=" or not alone or place.letters not in equation.out.indices:
+        if bracket.relation != "=" or not place.is_letter or place.letters not in equation.out.indices:
             return False
         if len(other.terms) < 2 or other.pick is not None:
             return False
@@ -106,9 +290,7 @@ def paired(program: Program) -> Program:
     each product of two has two transposes of the same cost, and shares what is above and below it.
     """
     taken = {*program.defining(), *program.constants, *(i.ref.name for i in program.inputs)}
-    equations: list[Equation] = []
-    for equation in program.equations:
-        equations += in_pairs(equation, program.sizes, taken)
+    equations = (made for equation in program.equations for made in in_pairs(equation, program.sizes, taken))
     return replace(program, equations=tuple(equations))
 
 
@@ -142,4 +324,4 @@ def path_of(terms: Sequence[str], kept: str, sizes: dict[str, int]) -> list[tupl
     names = {letter: opt_einsum.get_symbol(n) for n, letter in enumerate(letters)}
     named = tuple("".join(names[i] for i in term) for term in terms)
     out = "".join(names[i] for i in kept if any(i in term for term in terms))
-    return einsum_lowering.contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})
+    return execution.contraction_order(Subscripts(named, out), {names[i]: sizes[i] for i in letters})

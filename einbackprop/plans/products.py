@@ -29,9 +29,8 @@ from math import prod
 
 from . import blocks, pointwise, reductions
 from .blocks import half_of, is_matrix, overlap
-from .layouts import COPIED, SLICE, rearranged, with_common_sum
-from .roles import Matrices, destination
-from .views import View, has_unit_stride, is_joined, memory_order
+from .roles import COPIED, SLICE, Matrices, destination, rearranged, with_common_sum
+from .views import View, has_unit_stride, inner_group, is_joined, memory_order
 from .workspace import Slot, Workspace
 
 NARROW = 16
@@ -144,11 +143,7 @@ def arranged(work: Workspace, left: View, right: View, batch: str) -> tuple[View
 
 def with_group(work: Workspace, view: View, batch: str, letters: str, summed: str) -> tuple[View, str, str]:
     """A view, those of its letters that lie together as one axis, and those that have to be looped over."""
-    group = letters[-1:]
-    for letter in reversed(letters[:-1]):
-        if not is_joined(view, letter + group):
-            break
-        group = letter + group
+    group = inner_group(view, letters)
     loops = letters[: len(letters) - len(group)]
     slices = view.count(loops) if loops else 0
     poor = not has_unit_stride(view, group[-1:] + summed[-1:]) and view.size > 1

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.program import Extremum
 from . import pointwise
-from .views import View, has_unit_stride, is_joined, memory_order
+from .views import View, has_unit_stride, inner_group, is_joined, memory_order
 from .workspace import Slot, Workspace
 
 LONG = 4096
@@ -34,16 +34,6 @@ def sum_over(work: Workspace, view: View, kept: str, slot: Slot) -> View:
             between = sum_over(work, view, "".join(i for i in lying if i not in part), Slot(view.dtype))
             return sum_over(work, between, kept, slot)
     return reduced(work, view, rest, slot)
-
-
-def inner_group(view: View, summed: str) -> str:
-    """The last of the letters that lie together."""
-    group = summed[-1]
-    for letter in reversed(summed[:-1]):
-        if not is_joined(view, letter + group):
-            break
-        group = letter + group
-    return group
 
 
 def with_ones(work: Workspace, view: View, rest: str, summed: str, out: View) -> View:

@@ -128,11 +128,8 @@ class Region:
 def moved_letters(equation: Contract, number: int) -> str:
     """The letters of a bracket but for those by which it picks: along these a block must have everything."""
     bracket = equation.brackets[number]
-    letters = ""
-    for side in (bracket.left, bracket.right):
-        for coefficient, letter in side.terms:
-            letters += letter + "".join(i for i, _ in coefficient.sizes)
-    return letters
+    terms = [*bracket.left.terms, *bracket.right.terms]
+    return "".join(letter + "".join(i for i, _ in coefficient.sizes) for coefficient, letter in terms)
 
 
 def is_large_product(equation: Contract, batch: set[str]) -> bool:

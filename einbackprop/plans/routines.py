@@ -34,8 +34,7 @@ def affine(array: Array, shape: tuple[int, ...], steps: Sequence[Sequence[int]],
     )
     if any(start >= length for start, length in zip(starts, array.shape, strict=True)):
         array = as_strided(array, tuple(start + 1 for start in starts), array.strides)
-    corner = array[tuple(slice(start, None) for start in starts)]
-    return as_strided(corner, shape, strides)
+    return as_strided(array[tuple(slice(start, None) for start in starts)], shape, strides)
 
 
 def memory(nbytes: int) -> Array:

@@ -63,18 +63,12 @@ def short_letters(work: Workspace, pattern: Pattern, letters: str, out: View) ->
         rest = "".join(i for i in letters if i not in over)
         joined = [(f, n) for f, n in zip(forms, out.array.shape, strict=True) if len(f.terms) > 1]
         injective = patterns.is_injective(pattern.out, out.array.shape, rest, work.sizes)
-        if injective and not any(leaving(work, form, length) for form, length in joined):
+        if injective and not any(form.leaves(work.sizes, length) for form, length in joined):
             break
         if any(len(form.terms) > 1 and form.coefficient(letter) for form in pattern.out):
             over += letter
             forms = [form.substituted(letter, Form()) for form in forms]
     return over
-
-
-def leaving(work: Workspace, form: Form, length: int) -> bool:
-    """Whether some positions are outside an axis."""
-    low, high = form.bounds(work.sizes)
-    return low < 0 or high >= length
 
 
 def overlapping(
@@ -100,7 +94,7 @@ def inside(work: Workspace, forms: Sequence[Form], shape: Sequence[int]) -> dict
     """For each letter that leaves its axis, one that does not; None if nothing is left."""
     moved: dict[str, Form] = {}
     for form, length in zip(forms, shape, strict=True):
-        if leaving(work, form, length):
+        if form.leaves(work.sizes, length):
             numbers = form.within(work.sizes, length) if form.terms else range(0)
             if not numbers:
                 return None

@@ -11,11 +11,11 @@ products of the slices of one array, ``a₃[i] = Σ_j W[i,j] x[3,j]``. Operands 
 already; where they are made in their places (``placing``), nothing is copied.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.letters import free_name, letters_of
+from ..core.letters import free_name, letters_of, uses_of
 from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Position, Program, Ref, Sum, operands
 
 FEWEST = 4
@@ -48,8 +48,7 @@ class Stacking:
         self.program = program
         self.defining = program.defining()
         self.dimensions = list(program.dimensions)
-        self.uses = Counter(ref.name for equation in program.equations for ref in operands(equation))
-        self.uses.update(ref.name for ref in program.outputs)
+        self.uses = uses_of(program.equations, program.outputs)
         self.taken = {*self.defining, *program.constants, *(i.ref.name for i in program.inputs)}
         self.slices = slices_of(program)
         self.stacks = dict(self.slices)
@@ -60,10 +59,8 @@ class Stacking:
 
     def run(self) -> Program:
         """Every equation, those that were put together gone, in an order in which they can be evaluated."""
-        made: list[Equation] = []
-        for equation in self.program.equations:
-            made += self.rewritten(equation) if isinstance(equation, Sum) else [equation]
-        made = self.of_slices(made)
+        parts = (self.rewritten(e) if isinstance(e, Sum) else [e] for e in self.program.equations)
+        made = self.of_slices([equation for part in parts for equation in part])
         ordered = in_order(made, {ref.name for ref in self.program.outputs})
         return replace(self.program, equations=tuple(ordered), dimensions=tuple(self.dimensions))
 
@@ -97,8 +94,7 @@ class Stacking:
         if len(parts) < FEWEST or not is_matrix_product(first) or shared:
             return []
         parts = self.sorted_parts(parts)
-        letter = self.letter(parts)
-        before, refs = self.stacked_operands(parts, letter)
+        before, refs = self.stacked_operands(parts, self.letter(parts))
         return [*before, replace(first, out=out, operands=refs)]
 
     def sorted_parts(self, parts: Sequence[Contract]) -> Sequence[Contract]:
@@ -250,12 +246,8 @@ def slices_of(program: Program) -> dict[frozenset[str], Stack]:
 
 def counted(brackets: Sequence[Bracket]) -> tuple[str, int] | None:
     """The letter and the number of ``[t=3]``, where that is the only bracket."""
-    if len(brackets) != 1 or brackets[0].relation != "=":
-        return None
-    for side, other in ((brackets[0].left, brackets[0].right), (brackets[0].right, brackets[0].left)):
-        if side == Position.of(side.letters) and len(side.letters) == 1 and other == Position(constant=other.constant):
-            return side.letters, other.constant
-    return None
+    ways = brackets[0].solved() if len(brackets) == 1 else []
+    return next(((i, place.constant) for i, place in ways if place == Position(constant=place.constant)), None)
 
 
 def in_order(equations: Iterable[Equation], outputs: set[str]) -> list[Equation]:

@@ -232,22 +232,25 @@ def prototype(shape: Sequence[int], dtype: Dtype) -> Array:
     return as_strided(np.empty(1, dtype), tuple(shape), tuple(reversed(strides)))
 
 
-def aligned_order(out: View) -> str:
-    """The letters of what is written, in the order in which it lies."""
-    from_memory = sorted(range(len(out.term)), key=lambda n: -abs(out.array.strides[n]))
-    return "".join(out.term[n] for n in from_memory)
-
-
 def memory_order(view: View) -> str:
     """The letters as they lie in memory, the outermost first."""
-    places = {letter: n for n, letter in enumerate(view.term)}
-    return "".join(sorted(view.term, key=lambda i: (-abs(view.stride(i)), places[i])))
+    return "".join(view.term[n] for n in sorted(range(len(view.term)), key=lambda n: -abs(view.array.strides[n])))
 
 
 def is_joined(view: View, letters: str) -> bool:
     """Whether letters, in that order, lie beside each other in memory, as one axis does."""
     long = [i for i in letters if view.length(i) != 1]
     return all(view.stride(a) == view.stride(b) * view.length(b) for a, b in pairwise(long))
+
+
+def inner_group(view: View, letters: str) -> str:
+    """The last of the letters that lie together."""
+    group = letters[-1:]
+    for letter in reversed(letters[:-1]):
+        if not is_joined(view, letter + group):
+            break
+        group = letter + group
+    return group
 
 
 def is_dense(view: View) -> bool:

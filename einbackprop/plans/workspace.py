@@ -6,9 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..core.collecting import grouped
+from ..core.letters import moved
 from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
-from .dtypes import beside_numbers
+from .preparation import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
 
 
@@ -65,7 +67,7 @@ class Workspace:
     at : int
         The number of the equation that is being lowered.
     copies : dict of str to list of Copy
-        Copies that were made of a view: see ``layouts``.
+        Copies that were made of a view: see ``roles``.
     orders : dict of letters to str
         How the first product of these letters lies in memory.
     home : callable
@@ -92,12 +94,9 @@ class Workspace:
         self.at = -1
         self.fresh = set() if reuse else {ref.name for ref in program.outputs}
         self.last: dict[str, int] = {}
-        self.readers: dict[str, list[Equation]] = {}
+        self.readers = grouped((ref.name, equation) for equation in program.equations for ref in operands(equation))
         self.defining = program.defining()
         self.outs = {equation.out.name: equation.out for equation in program.equations}
-        for equation in program.equations:
-            for ref in operands(equation):
-                self.readers.setdefault(ref.name, []).append(equation)
         self.made = 0
         self.parts: dict[tuple[str, int], str] = {}
         self.waiting: Sequence[View] = ()
@@ -283,10 +282,9 @@ class Workspace:
         made = self.defining.get(ref.name)
         if made is None or depth == 0 or not is_elementwise(made) or len(set(made.out.indices)) < len(ref.indices):
             return None  # a diagonal says nothing of the order
-        table = dict(zip(made.out.indices, ref.indices, strict=True))
         for other in operands(made):
             if set(other.indices) == set(made.out.indices) and len(other.indices) == len(set(other.indices)):
-                order = self.lying(Ref(other.name, "".join(table[i] for i in other.indices)), depth - 1)
+                order = self.lying(moved(other, made.out.indices, ref.indices), depth - 1)
                 if order is not None:
                     return order
         return None

@@ -9,6 +9,8 @@ from fractions import Fraction
 from itertools import product
 from math import gcd, lcm
 
+from einbackprop.core.collecting import grouped, summed
+
 from .indices import Atom, Head, Index, dimension_of
 from .polynomials import (
     ONE,
@@ -17,7 +19,6 @@ from .polynomials import (
     Monomial,
     Product,
     Terms,
-    accumulate,
     add,
     constant,
     inside,
@@ -58,14 +59,9 @@ def is_integer(terms: Terms) -> bool:
     )
 
 
-def is_positive(m: Monomial) -> bool:
-    """Whether a product is known to be positive, whatever the values are."""
-    return all(h.positive for (h, _), _ in m)
-
-
 def sign_known(terms: Terms) -> int:
     """1 or -1 where the value is known to be positive or negative, else 0."""
-    if terms and all(is_positive(m) for m in terms):
+    if terms and all(h.positive for m in terms for (h, _), _ in m):
         signs = {c > 0 for c in terms.values()}
         if len(signs) == 1:
             return 1 if signs.pop() else -1
@@ -98,10 +94,8 @@ def divide(terms: Terms, factors: Product, number: Fraction, context: Context) -
 
 def orientation(terms: Terms, context: Context) -> int:
     """1 or -1: the sign that a formula is asked about with, the same for it and the opposite for minus it."""
-    shapes: dict[object, list[Fraction]] = {}
-    for m, c in terms.items():
-        shapes.setdefault(tuple(sorted([(h.digest, str(e)) for (h, _), e in m])), []).append(c)
-    for shape in sorted(shapes, reverse=True):  # type: ignore[type-var]
+    shapes = grouped((tuple(sorted([(h.digest, str(e)) for (h, _), e in m])), c) for m, c in terms.items())
+    for shape in sorted(shapes, reverse=True):
         values = sorted(shapes[shape])
         opposite = sorted(-c for c in values)
         if values != opposite:
@@ -118,9 +112,7 @@ def by_cases(function: Callable[[Terms], Terms], terms: Terms, context: Context)
         return None
     case = min(cases, key=lambda a: (a[0].digest, a[1]))
     off = {m: c for m, c in terms.items() if case not in dict(m)}
-    on: Terms = {}
-    for m, c in terms.items():
-        accumulate(on, frozenset(without(dict(m), case).items()), c)
+    on = summed((frozenset(without(dict(m), case).items()), c) for m, c in terms.items())
     both = monomial({case: 1})
     return add(
         multiply(both, function(on), context), multiply(add(ONE, scale(both, -1)), function(off), context)
@@ -131,8 +123,7 @@ def zero(terms: Terms, context: Context) -> Terms:
     """1 where the value is 0, else 0."""
     if not terms or (len(terms) == 1 and not next(iter(terms))):
         return constant(not terms)
-    factors = common(terms, lambda h: h.positive)
-    terms = divide(terms, factors, content(terms), context)
+    terms = divide(terms, common(terms, lambda h: h.positive), content(terms), context)
     cases = by_cases(lambda x: zero(x, context), terms, context)
     if cases is not None:
         return cases
@@ -210,8 +201,7 @@ def positive(terms: Terms, context: Context, *, tie: bool = True) -> Terms:
     known = sign_known(terms)
     if known or not terms:
         return constant(known > 0)
-    factors = common(terms, lambda h: h.positive)
-    terms = divide(terms, factors, content(terms), context)
+    terms = divide(terms, common(terms, lambda h: h.positive), content(terms), context)
     cases = by_cases(lambda x: positive(x, context, tie=tie), terms, context)
     if cases is not None:
         return cases
@@ -265,10 +255,8 @@ def _never_above(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     for at in product(*[[i for i in atom[1] if dimension_of(i) == dimension_of(k)] for k in bound]):
         one = substitute(inner, dict(zip(bound, at, strict=True)), context)
         one = times(without(dict(m), largest), scale(one, terms[m]), context)
-        gap: Terms = {}
-        for k, c in add({k: c for k, c in terms.items() if k != m}, one).items():
-            accumulate(gap, frozenset(pair for pair in k if pair[0] not in ones), c)
-        if not gap:
+        gap = add({k: c for k, c in terms.items() if k != m}, one)
+        if not summed((frozenset(without(dict(k), *ones).items()), c) for k, c in gap.items()):
             return {}
     return None
 

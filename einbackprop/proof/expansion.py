@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import summed
 from ..core.program import (
     Bracket,
     Contract,
@@ -162,10 +163,7 @@ class Expansion:
 
     def factor(self, factor: Factor) -> Terms:
         """A number times powers of sizes."""
-        powers: Product = {}
-        for i, power in factor.sizes:
-            atom = (size(self.dimensions[i], self.context), ())
-            powers[atom] = powers.get(atom, 0) + power
+        powers: Product = summed(((size(self.dimensions[i], self.context), ()), power) for i, power in factor.sizes)
         return multiply(self.number(factor.number), normalise(powers, self.context), self.context)
 
     def scaled(self, terms: Terms, factor: Factor) -> Terms:
@@ -174,8 +172,7 @@ class Expansion:
 
     def read(self, ref: Ref, names: Mapping[str, Index]) -> Terms:
         """A value where it is used, with the given indices for its letters."""
-        slots = self.slots(ref.name)
-        mapping = {slot: names[i] for slot, i in zip(slots, ref.indices, strict=True)}
+        mapping = {slot: names[i] for slot, i in zip(self.slots(ref.name), ref.indices, strict=True)}
         return substitute(self.value(ref.name), mapping, self.context)
 
     def names(self, letters: str, out: str) -> dict[str, Index]:
@@ -221,8 +218,7 @@ class Expansion:
         result = summation.total(product, [names[i] for i in letters if i not in out], self.context)
         for k, i in enumerate(out):
             if out.index(i) != k:
-                again = index(self.dimensions[i], k)
-                result = multiply(result, self.equal(names[i], again), self.context)
+                result = multiply(result, self.equal(names[i], index(self.dimensions[i], k)), self.context)
         return result
 
     def equal(self, i: Index, k: Index) -> Terms:
@@ -256,8 +252,7 @@ class Expansion:
         over = [names[i] for i in letters if i not in equation.out.indices]
         terms = self.read(equation.operand, names)
         if equation.position_of:
-            along = names[equation.position_of]
-            return functions.position(equation.kind, terms, over, along, self.context)
+            return functions.position(equation.kind, terms, over, names[equation.position_of], self.context)
         return functions.extremum(equation.kind, terms, over, self.context)
 
     def update(self, equation: Update) -> Terms:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
+from ..core.collecting import summed
 from ..errors import UndecidedError
 from .brackets import (
     by_cases,
@@ -28,7 +29,6 @@ from .polynomials import (
     Monomial,
     Product,
     Terms,
-    accumulate,
     add,
     constant,
     inside,
@@ -78,8 +78,7 @@ def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
         number = -number
     outer = multiply(number_power(number, exponent, context), power_of_product(
         frozenset(factors.items()), Fraction(1), exponent, context), context)
-    inner = divide(base, factors, number, context)
-    return multiply(outer, power_of_sum(inner, exponent, context), context)
+    return multiply(outer, power_of_sum(divide(base, factors, number, context), exponent, context), context)
 
 
 def of_exponentials_by_cases(base: Terms, exponent: Fraction, context: Context) -> Terms | None:
@@ -186,12 +185,8 @@ def _odds(base: Terms) -> tuple[Terms, Terms] | None:
     if len(set(base.values())) != 1 or not all(h.name == "exp" for m in base for (h, _), _ in m):
         return None
     first, second = sorted(base, key=lambda m: sorted((h.digest, str(e)) for (h, _), e in m))
-    logs: Terms = {}
-    for m, sign in ((second, 1), (first, -1)):
-        for atom, e in m:
-            (inner,) = inside(atom).keys()
-            accumulate(logs, inner, Fraction(e * sign))
-    return {first: base[first]}, logs
+    logs = ((next(iter(inside(atom))), Fraction(e * sign)) for m, sign in ((second, 1), (first, -1)) for atom, e in m)
+    return {first: base[first]}, summed(logs)
 
 
 def _weight(m: Monomial) -> tuple[Fraction, object]:
@@ -339,8 +334,7 @@ def _beside_exp(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     argument = inside(atom)
     if power_of >= 1:
         less = exp(scale(argument, -1), context)
-        kept = normalise(dict(rest), context)
-        return add(kept, scale(times(atoms, less, context), -1))
+        return add(normalise(dict(rest), context), scale(times(atoms, less, context), -1))
     more = exp(argument, context)
     return add(times(rest, more, context), scale(times(atoms, more, context), -1))
 

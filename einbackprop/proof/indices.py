@@ -18,6 +18,7 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
+from ..core.collecting import grouped
 from ..core.program import Program, operands
 from ..errors import UndecidedError
 
@@ -169,9 +170,7 @@ class _Search:
         out to be the image of the best one, all of the branch is the image of one that was explored.
         """
         colours = _refine(self.rows, colours)
-        cells: dict[int, list[Index]] = {}
-        for i, colour in colours.items():
-            cells.setdefault(colour, []).append(i)
+        cells = grouped((colour, i) for i, colour in colours.items())
         tied = [(len(cell), colour) for colour, cell in cells.items() if len(cell) > 1]
         if not tied:
             return self.leaf(tuple(sorted(colours, key=colours.__getitem__)), path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from ..core.collecting import summed
 from ..core.progress import tick
 from ..errors import UndecidedError
 from .indices import Atom, Exponent, Head, Index, Row, dimension_of, index, name_indices
@@ -101,20 +102,7 @@ def monomial(atoms: Mapping[Atom, Exponent], number: Fraction | int = 1) -> Term
 
 def add(*summands: Terms) -> Terms:
     """The sum; terms that cancel are dropped."""
-    total: Terms = {}
-    for terms in summands:
-        for m, c in terms.items():
-            accumulate(total, m, c)
-    return total
-
-
-def accumulate(total: Terms, m: Monomial, c: Fraction) -> None:
-    """Add one term in place."""
-    new = total.get(m, 0) + c
-    if new:
-        total[m] = Fraction(new)
-    else:
-        total.pop(m, None)
+    return summed(term for terms in summands for term in terms.items())
 
 
 def scale(terms: Terms, number: Fraction | int) -> Terms:
@@ -134,18 +122,11 @@ def multiply(a: Terms, b: Terms, context: Context) -> Terms:
         return a if b == ONE else b
     if len(a) * len(b) > context.most_terms:
         raise UndecidedError(f"a product has over {context.most_terms} terms")
-    total: Terms = {}
-    for m, c in a.items():
-        for n, d in b.items():
-            if not m or not n:
-                accumulate(total, m or n, c * d)
-                continue
-            atoms = dict(m)
-            for atom, exponent in n:
-                atoms[atom] = atoms.get(atom, 0) + exponent
-            for k, e in normalise(atoms, context).items():
-                accumulate(total, k, c * d * e)
-    return total
+
+    def product(m: Monomial, n: Monomial) -> Terms:
+        return normalise(summed((*m, *n)), context) if m and n else {m or n: Fraction(1)}
+
+    return summed((k, c * d * e) for m, c in a.items() for n, d in b.items() for k, e in product(m, n).items())
 
 
 def whole_power(terms: Terms, exponent: int, context: Context) -> Terms:
@@ -187,37 +168,27 @@ def without(atoms: Mapping[Atom, Exponent], *left_out: Atom) -> Product:
 
 def times(atoms: Mapping[Atom, Exponent], terms: Terms, context: Context) -> Terms:
     """A product of atoms times terms."""
-    total: Terms = {}
-    for m, c in terms.items():
-        product = dict(atoms)
-        for atom, exponent in m:
-            product[atom] = product.get(atom, 0) + exponent
-        for k, e in normalise(product, context).items():
-            accumulate(total, k, c * e)
-    return total
+    return summed(
+        (k, c * e) for m, c in terms.items() for k, e in normalise(summed((*atoms.items(), *m)), context).items()
+    )
 
 
 def substitute(terms: Terms, mapping: Mapping[Index, Index], context: Context) -> Terms:
     """The terms with their indices renamed; two may be given one name, which reads a diagonal."""
-    total: Terms = {}
-    for m, c in terms.items():
-        for k, e in rename(m, mapping, context).items():
-            accumulate(total, k, c * e)
-    return total
+    return summed((k, c * e) for m, c in terms.items() for k, e in rename(m, mapping, context).items())
 
 
 def rename(m: Iterable[tuple[Atom, Exponent]], mapping: Mapping[Index, Index], context: Context) -> Terms:
     """One product with its indices renamed."""
-    atoms: Product = {}
+    atoms: list[tuple[Atom, Exponent]] = []
     rebuilt: list[Terms] = []
     for (head, where), exponent in m:
         new = tuple([mapping.get(i, i) for i in where])
         if head.arguments and len(set(new)) < len(new) and len(set(where)) == len(where):
             rebuilt.append(rebuild(head, new, exponent, context))
             continue
-        atom = head.at(new)
-        atoms[atom] = atoms.get(atom, 0) + exponent
-    result = normalise(atoms, context)
+        atoms.append((head.at(new), exponent))
+    result = normalise(summed(atoms), context)
     for factor in rebuilt:
         result = multiply(result, factor, context)
     return result

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import summed
 from ..core.interpretation import evaluate
 from ..core.letters import letters_of
 from ..core.program import Contract, Opaque, Program, operands
@@ -23,7 +24,7 @@ from ..errors import EinbackpropError, UndecidedError
 from ..notation.index_notation import equation_text
 from .expansion import Expansion
 from .indices import Index, dimension_of, index, indices_of, number_dimensions
-from .polynomials import ONE_ENTRY, Context, Monomial, Terms, accumulate, substitute
+from .polynomials import ONE_ENTRY, Context, Monomial, Terms, substitute, without
 
 MOST_OPENED = 24
 """How many of the values that were proved equal are written out again, one after another."""
@@ -369,11 +370,9 @@ def mentioned(monomials: Iterable[Monomial]) -> set[str]:
 
 def counted_once(terms: Terms, context: Context) -> Terms:
     """The terms with 1 for the sizes that are 1."""
-    once: Terms = {}
-    for m, c in terms.items():
-        kept = [(a, e) for a, e in m if a[0].kind != "size" or context.sizes.get(int(a[0].name)) != 1]
-        accumulate(once, frozenset(kept), c)
-    return once
+    heads = {atom for m in terms for atom, _ in m if atom[0].kind == "size"}
+    ones = [atom for atom in heads if context.sizes.get(int(atom[0].name)) == 1]
+    return summed((frozenset(without(dict(m), *ones).items()), c) for m, c in terms.items())
 
 
 def rearranged(terms: Terms, slots: Sequence[Index], axes: Sequence[int], context: Context) -> Terms:

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from ..core.collecting import summed
 from ..errors import UndecidedError
 from .brackets import determined, moved
 from .indices import Atom, Index, Row, dimension_of, index
 from .polynomials import (
     ONE_ENTRY,
     Context,
+    Monomial,
     Product,
     Terms,
-    accumulate,
     add,
     inside,
     make_atom,
@@ -32,7 +33,7 @@ MOST_COPIES = 6
 
 def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
     """The sum over some indices."""
-    result: Terms = {}
+    found: list[tuple[Monomial, Fraction]] = []
     work = [(m, c, frozenset(over)) for m, c in terms.items()]
     while work:
         m, c, bound = work.pop()
@@ -43,9 +44,8 @@ def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
             rest, bound = simpler
             work += [(k, c * e, bound) for k, e in rest.items()]
         else:
-            for k, e in pieces(atoms, bound, context).items():
-                accumulate(result, k, c * e)
-    return result
+            found += [(k, c * e) for k, e in pieces(atoms, bound, context).items()]
+    return summed(found)
 
 
 def open_sums(atoms: Product, bound: frozenset[Index], context: Context) -> tuple[Product, frozenset[Index]]:
@@ -73,8 +73,7 @@ def determine(atoms: Product, bound: frozenset[Index], context: Context) -> tupl
         if atom[0].name == "delta":
             i, k = atom[1] if atom[1][0] in bound else atom[1][::-1]
             if i in bound:
-                rest = rename(without(atoms, atom).items(), {i: k}, context)
-                return rest, bound - {i}
+                return rename(without(atoms, atom).items(), {i: k}, context), bound - {i}
     return None if bound.isdisjoint(_in_brackets(atoms)) else _simplify_brackets(atoms, bound, context)
 
 

@@ -171,8 +171,7 @@ class Writer:
                 used.add(spread[m])
         name = left.ref(Ref(OUT, "".join(spread[m] for m in range(len(indices)))))
         equation = replace(equation, out=Ref(OUT, "".join(own[n] for axis in operand.spelling.axes for n in axis)))
-        others = {OUT: operand.spelling.in_order}
-        view = self._view(equation, others)
+        view = self._view(equation, {OUT: operand.spelling.in_order})
         equation = self._own(equation)
         right = right_hand_side(equation, view.within(equation))[0]
         markup = (name, f" {statement.operator} ", *right)

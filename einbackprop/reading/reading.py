@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from operator import attrgetter
 from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
@@ -14,6 +15,7 @@ from ..capture.bindings import Access, Binding
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, record
 from ..core import nesting
+from ..core.collecting import grouped
 from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.progress import InternalFault, collecting, contained
@@ -131,11 +133,9 @@ def read_with(trace: Trace, meant: Meanings) -> Reading:
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
     coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
     lines: list[Line] = []
-    runs: dict[tuple[str, int, int], list[tuple[Made, Made]]] = {}
-    for made, code in zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True):
-        source = made.binding.source
-        runs.setdefault((source.file, source.line, source.column), []).append((made, code))
-    for group in runs.values():
+    both = zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True)
+    place_of = attrgetter("file", "line", "column")
+    for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         for made, code in group:
             line = line_of(made, code, len(group), everywhere, letters, meant)
             if line.formulas:
@@ -155,11 +155,8 @@ def statements(bindings: Sequence[Binding], program: Program, as_code: bool = Fa
             equations.setdefault(equation.source.shown, {})[equation.out.name] = equation
             for ref in operands(equation):
                 readers.setdefault(ref.name, set()).add(equation.source.shown)
-    helpers: dict[Source, list[Binding]] = {}
+    helpers = grouped((one.source.shown, one) for one in bindings if one.source.caller is not None)
     kept = {name: kept_of_this_run(name, array) for name, array in program.constants.items()}
-    for binding in bindings:
-        if binding.source.caller is not None:
-            helpers.setdefault(binding.source.shown, []).append(binding)
     for binding in bindings:
         source = binding.source
         if source.caller is None:

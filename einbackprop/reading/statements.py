@@ -5,7 +5,6 @@ A write into a part of an array is written in the letters of that part: all that
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,7 +12,7 @@ from itertools import pairwise
 
 from ..capture.bindings import Access, Binding
 from ..capture.probes import SUBSCRIPTS
-from ..core.letters import relettered, with_operands
+from ..core.letters import relettered, uses_of, with_operands
 from ..core.program import Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Sum, Update, operands, picks
 from ..core.source import CALL, INNER, Spelling
 
@@ -52,7 +51,7 @@ class Made:
             goes_on = access is not None and access.inner and after is not None and after.value == access.value
             if access is not None and access.spelling.rank < INNER and not goes_on:
                 reads.setdefault(access.value, []).append(access)
-        uses = Counter(ref.name for equation in self.equations.values() for ref in operands(equation))
+        uses = uses_of(self.equations.values())
         several = {
             value: iter(found) for value, found in reads.items()
             if len({access.spelling.text for access in found}) > 1 and uses[value] == len(found)

@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record, record_pair
 from einbackprop.checking import naming
 from einbackprop.checking.functions import gradients_in, loss_in, loss_place
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
-from einbackprop.checking.problems import Problem, at_targets, called, describe
+from einbackprop.checking.problems import Problem, at_targets, called, describe, traces
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened, shown
@@ -79,11 +78,6 @@ def reach_of(
     state = {name: names[name] for name in order}
 
     return Reach(sources, tuple(evaluation(source, names) for source in sources), state)
-
-
-def of_values(function: Callable[[Mapping[str, Any]], Any], order: tuple[str, ...]) -> Callable[..., Any]:
-    """A function of the state as one of its values."""
-    return lambda *values: function(dict(zip(order, values, strict=True)))
 
 
 def compiled(source: str, option: str, mode: Literal["exec", "eval"]) -> types.CodeType:
@@ -166,7 +160,7 @@ def _reachable(codes: list[types.CodeType], names: Namespace) -> set[str]:
             value = names.get(name)
             inner = _codes(value)
             codes += inner
-            if not inner and not _is_fixed(value):
+            if not inner and not isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc)):
                 reached.add(name)
                 codes += _codes(type(value))
     return {name for name in reached if name in names and not name.startswith("__")}
@@ -182,10 +176,6 @@ def _codes(value: Any) -> list[types.CodeType]:
                      for member in members]
         return [item.__code__ for item in functions if isinstance(item, types.FunctionType)]
     return []
-
-
-def _is_fixed(value: Any) -> bool:
-    return isinstance(value, (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc))
 
 
 OUTPUT, CACHE, RETURNED = "out", "cache", "returned"
@@ -286,7 +276,7 @@ def _layer(question: Question, names: Namespace, script: str, seed: int) -> Prob
                   question.cotangent, question.cotangent in read)
     order = (*copied.state, question.cotangent)
     base = _problem(copied, forward, forward, copied.reach.sources[0], copied.reach.sources[-1], order)
-    return layer_problem(base, layer, lambda run, state: (of_values(run, order), tuple(state.values()), order), seed)
+    return layer_problem(base, layer, order, seed)
 
 
 def _copied(
@@ -311,19 +301,9 @@ def _problem(
 ) -> Problem:  # fmt: skip
     """The problem of two functions of the state, which is what the expressions can reach of the script's data."""
     order, world = order or tuple(copied.state), copied.world
-    loss_of, grads_of = of_values(loss, order), of_values(grads, order)
-
-    def forward(state: Namespace) -> Trace:
-        world.restore()
-        return record(loss_of, tuple(state.values()), order)
-
-    def pair(state: Namespace) -> Trace:
-        world.restore()
-        return record_pair(loss_of, grads_of, tuple(state.values()), order)
-
     return Problem(
         Runner(world, loss), Runner(world, grads), copied.state, copied.roots, {name: name for name in order},
         loss_source, grads_source,
-        forward, pair,
+        *traces(world, loss, grads, order),
         at_targets(copied.state, copied.roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:])),
     )  # fmt: skip

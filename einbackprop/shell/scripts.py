@@ -20,17 +20,17 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
+from einbackprop.checking.problems import GRADIENTS, Problem, describe, of_values, place_of
 from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
-from einbackprop.core.files import opened, reason, replace_file, require_replaceable
 from einbackprop.core.source import parse_python
+from einbackprop.core.visible import opened, replace_file, reported_as, require_replaceable
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.questions import Namespace, Question, Reach, compiled, of_values, path_of, problem_of, reach_of
+from einbackprop.shell.questions import Namespace, Question, Reach, compiled, path_of, problem_of, reach_of
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
@@ -121,8 +121,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
 
 def _traced(reach: Reach, names: Namespace) -> Trace:
     """The trace of the one expression, its data as arguments under their own names."""
-    order = tuple(reach.state)
-    return record(of_values(reach.functions[0], order), tuple(reach.state.values()), order)
+    return record(of_values(reach.functions[0], reach.state), tuple(reach.state.values()), tuple(reach.state))
 
 
 @contextlib.contextmanager
@@ -164,28 +163,21 @@ def write_example(name: str, directory: str = ".", force: bool = False) -> FileP
     text = importlib.resources.files("einbackprop.shell.examples").joinpath(name).read_text("utf-8")
     if os.path.lexists(target) and not force:
         raise ScriptError(f"{target} is there already: move it away or delete it first, or give --force")
-    try:
+    with reported_as(ScriptError, f"{target} cannot be written"):
         replace_file(target, lambda stream: stream.write(text.encode()))
-    except OSError as error:
-        raise ScriptError(f"{target} cannot be written: {reason(error)}") from error
     return target
 
 
 def write_page(report: Report, file: str, force: bool = False) -> None:
     """Write a report as a page. Raises ScriptError if it cannot be written, or, unforced, if there is no such page."""
-    try:
+    with reported_as(ScriptError, f"--html: {file} cannot be written"):
         require_replaceable(file, lambda ends: MARK.encode() in ends, "a page of einbackprop", force)
         replace_file(file, lambda stream: stream.write(report.to_html().encode()))
-    except OSError as error:
-        raise ScriptError(f"--html: {file} cannot be written: {reason(error)}") from error
 
 
 def _compiled(script: str) -> types.CodeType:
-    try:
-        with opened(script, LARGEST_SCRIPT) as file:
-            source = file.read()
-    except OSError as error:
-        raise ScriptError(f"{script}: {reason(error)}") from error
+    with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
+        source = file.read()
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:

@@ -21,8 +21,7 @@ from typing import IO, Any, BinaryIO, TypeVar
 import numpy as np
 
 from einbackprop.core import nesting
-from einbackprop.core.files import opened, reason, replace_file, target_of
-from einbackprop.core.visible import shortened, shown
+from einbackprop.core.visible import opened, reason, replace_file, reported_as, shortened, shown, target_of
 from einbackprop.errors import CheckpointError, EinbackpropError
 from einbackprop.layers.layer import Array
 from einbackprop.training.loop import Snapshot, Task, start
@@ -102,10 +101,8 @@ def save(file: str, task: Task, snapshot: Snapshot) -> None:
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
 
-    try:
+    with reported_as(CheckpointError, f"{file} cannot be saved"):
         replace_file(file, write)
-    except OSError as error:
-        raise CheckpointError(f"{file} cannot be saved: {reason(error)}") from error
 
 
 def load(file: str) -> Checkpoint:
@@ -252,10 +249,8 @@ def require_free(file: str, loaded: str | None, force: bool = False) -> None:
     ------
     CheckpointError
     """
-    try:
+    with reported_as(CheckpointError, f"--save: {file} cannot be written"):
         target = target_of(file)
-    except OSError as error:
-        raise CheckpointError(f"--save: {file} cannot be written: {reason(error)}") from error
     try:
         with tempfile.TemporaryFile(dir=target.parent):  # rights alone do not tell
             pass

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.nesting import attributes_of
 from . import modules, others, ownership
 from .others import Refused
 from .snapshots import EMPTY, GENERATORS, slots_of
@@ -80,19 +81,24 @@ def instance(world: World, value: Any) -> Any:
     return made
 
 
+def held_by(value: Any) -> Iterator[Any]:
+    """What the attributes and the slots of an object hold."""
+    yield from attributes_of(value).values()
+    yield from (item for _, item in slots_of(value))
+
+
 def is_settled(world: World, value: Any) -> bool:
     """Whether an object is of this package, and holds nothing of the user's: such objects do not change."""
     if not type(value).__module__.startswith("einbackprop."):
         return False
-    held = [*getattr(value, "__dict__", {}).values(), *(item for _, item in slots_of(value))]
-    return not any(isinstance(item, types.FunctionType) and ownership.is_users_function(item) for item in held)
+    functions = [item for item in held_by(value) if isinstance(item, types.FunctionType)]
+    return not any(map(ownership.is_users_function, functions))
 
 
 def is_sentinel(value: Any) -> bool:
     """Whether an object is a name of an installed module that holds nothing: it is known by its identity."""
     names = vars(sys.modules.get(type(value).__module__, types)).values()
-    held = [*getattr(value, "__dict__", {}).values(), *(item for _, item in slots_of(value))]
-    return all(type(item) in ATOMS for item in held) and any(item is value for item in names)
+    return all(type(item) in ATOMS for item in held_by(value)) and any(item is value for item in names)
 
 
 def empty(world: World, kind: Any, value: Any) -> Any:
@@ -140,12 +146,8 @@ def is_plain(kind: type) -> bool:
 
 def fill_attributes(world: World, value: Any, made: Any) -> None:
     """Give a copy the attributes of the original, without asking the class."""
-    try:
-        attributes = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        attributes = {}
-    own = object.__getattribute__(made, "__dict__") if attributes else {}
-    for name, item in attributes.items():
+    own = attributes_of(made)
+    for name, item in attributes_of(value).items():
         own[name] = held = world.shell(item)
         if type(held) is Refused:
             held.called(f".{name}")
@@ -303,20 +305,23 @@ def accessor(world: World, value: property) -> Any:
 
 RULES: dict[type, Rule] = {
     list: container, collections.deque: container, set: container, dict: mapping, collections.OrderedDict: mapping,
-    collections.defaultdict: mapping, tuple: sequence, frozenset: sequence, types.MethodType: others.method,
-    types.BuiltinFunctionType: builtin, types.CellType: others.cell, functools.partial: partial,
+    collections.defaultdict: mapping, tuple: sequence, frozenset: sequence,
+    types.MethodType: lambda world, value: world.method(value), types.BuiltinFunctionType: builtin,
+    types.CellType: lambda world, value: world.cell(value), functools.partial: partial,
     functools._lru_cache_wrapper: cached, classmethod: wrapped, staticmethod: wrapped, property: accessor,
-    threading.local: others.local, logging.Logger: others.muted, logging.RootLogger: others.muted,
-    io.StringIO: others.text, io.BytesIO: others.text, memoryview: others.view_of_memory,
+    threading.local: others.attributes_alone, logging.Logger: others.muted, logging.RootLogger: others.muted,
+    io.StringIO: others.text, io.BytesIO: others.text,
+    memoryview: lambda world, value: memoryview(world.shell(value.obj)),
     type(threading.Lock()): others.new, type(threading.RLock()): others.new, np.flatiter: others.flat,
     type(np.sum): modules.replaced, type(np.random.seed): modules.replaced, np.ufunc: others.universal,
-    types.SimpleNamespace: others.simple, types.MappingProxyType: others.proxy, contextvars.Context: others.context,
+    types.MappingProxyType: lambda world, value: types.MappingProxyType(world.shell(dict(value))),
+    types.SimpleNamespace: others.attributes_alone, contextvars.Context: others.context,
     contextvars.ContextVar: others.variable, types.GenericAlias: others.generic,
     weakref.ProxyType: others.weak_proxy, weakref.CallableProxyType: others.weak_proxy,
     type({}.keys()): others.view_of_dict, type({}.values()): others.view_of_dict,
     type({}.items()): others.view_of_dict, type(functools.cmp_to_key(min)): others.key_function,
     bytearray: others.copied, array.array: others.copied, np.random.Generator: others.copied,
-    np.random.RandomState: others.copied, random.Random: others.copied, random.SystemRandom: others.itself,
+    np.random.RandomState: others.copied, random.Random: others.copied, random.SystemRandom: lambda world, value: value,
     **{kind: others.copied for kind in vars(np.random).values()
        if isinstance(kind, type) and issubclass(kind, np.random.BitGenerator) and kind is not np.random.BitGenerator},
 }  # fmt: skip

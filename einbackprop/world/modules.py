@@ -115,7 +115,7 @@ def real_module(module: ModuleType) -> ModuleType:
 def own_names(module: Private) -> Names:
     """What is ours in a stand-in; made when it is first asked for, as copies of random generators cost time."""
     if module._einbackprop_own is None:
-        make = OWN.get(real_module(module).__name__, plain_names)
+        make = OWN.get(real_module(module).__name__, idle())
         made = make(module._einbackprop_world, module._einbackprop_source)
         object.__setattr__(module, "_einbackprop_own", made)
         for value in made.values():
@@ -148,11 +148,6 @@ def refusing(what: str) -> Refused:
     """What refuses to be called."""
     why = "the code is run many times here, on values that are not yours. Take it out of these functions"
     return Refused(what, why)
-
-
-def numpy_names(world: World, _: ModuleType) -> Names:
-    """NumPy without settings that outlast a run."""
-    return {"set_printoptions": nothing, "seterrcall": nothing}
 
 
 def random_names(world: World, source: Any) -> Names:
@@ -219,11 +214,7 @@ def logging_names(world: World, _: ModuleType) -> Names:
     """``logging`` that says nothing."""
     silent = ("debug", "info", "warning", "error", "critical", "exception", "log", "basicConfig", "disable",
               "captureWarnings", "shutdown")  # fmt: skip
-
-    def logger(name: str | None = None) -> Any:
-        return world.of(logging.getLogger(name))
-
-    return {**dict.fromkeys(silent, nothing), "getLogger": logger}
+    return {**dict.fromkeys(silent, nothing), "getLogger": lambda name=None: world.of(logging.getLogger(name))}
 
 
 def os_names(world: World, _: ModuleType) -> Names:
@@ -281,8 +272,7 @@ def threading_names(world: World, _: ModuleType) -> Names:
             with contextlib.suppress(Exception):  # Python itself would print it
                 self._einbackprop_context.run(super().run)
 
-    names = dict.fromkeys(("settrace", "setprofile", "stack_size"), nothing)
-    return {**names, "Thread": Thread}
+    return {**dict.fromkeys(("settrace", "setprofile", "stack_size"), nothing), "Thread": Thread}
 
 
 def idle(*names: str) -> Callable[[World, ModuleType], Names]:
@@ -328,13 +318,8 @@ def pickle_names(world: World, _: ModuleType) -> Names:
     return {"dumps": dumps, "loads": loads, "Pickler": Pickler, "Unpickler": Unpickler}
 
 
-def plain_names(world: World, _: ModuleType) -> Names:
-    """Nothing of our own: what matters are the generators that the functions of the module belong to."""
-    return {}
-
-
 OWN: dict[str, Callable[[World, ModuleType], Names]] = {
-    "numpy": numpy_names, "numpy.random": random_names, "numpy.random.mtrand": random_names,
+    "numpy": idle("set_printoptions", "seterrcall"), "numpy.random": random_names, "numpy.random.mtrand": random_names,
     "sys": sys_names, "warnings": warnings_names, "logging": logging_names, "os": os_names,
     "importlib": importlib_names, "pickle": pickle_names, "contextlib": contextlib_names, "io": io_names,
     "gc": idle("disable", "enable", "freeze", "unfreeze", "set_threshold", "set_debug"),

@@ -99,8 +99,8 @@ def generic(world: World, value: types.GenericAlias) -> Any:
     return types.GenericAlias(origin, tuple(arguments)) if origin is not value.__origin__ else value
 
 
-def local(world: World, value: Any) -> Any:
-    """Values of this thread alone."""
+def attributes_alone(world: World, value: Any) -> Any:
+    """What has attributes alone: a namespace, or the values of this thread."""
     made = type(value)()
     world.fill(lambda: vars(made).update({name: world.shell(item) for name, item in vars(value).items()}))
     return made
@@ -121,21 +121,6 @@ def text(world: World, value: Any) -> Any:
     return made
 
 
-def view_of_memory(world: World, value: memoryview) -> Any:
-    """A view of a copy's memory."""
-    return memoryview(world.shell(value.obj))
-
-
-def cell(world: World, value: types.CellType) -> Any:
-    """A variable of an outer function."""
-    return world.cell(value)
-
-
-def method(world: World, value: types.MethodType) -> Any:
-    """A bound method over copies."""
-    return world.method(value)
-
-
 def new(world: World, value: Any) -> Any:
     """Another lock, which nobody holds."""
     return threading.RLock() if type(value) is type(threading.RLock()) else threading.Lock()
@@ -144,23 +129,6 @@ def new(world: World, value: Any) -> Any:
 def copied(world: World, value: Any) -> Any:
     """A copy by the copy protocol of a class of Python's or NumPy's own."""
     return copy.deepcopy(value)
-
-
-def proxy(world: World, value: types.MappingProxyType[Any, Any]) -> Any:
-    """A view of a copy of a dict."""
-    return types.MappingProxyType(world.shell(dict(value)))
-
-
-def itself(world: World, value: Any) -> Any:
-    """What cannot change, but may have a stand-in."""
-    return value
-
-
-def simple(world: World, value: types.SimpleNamespace) -> Any:
-    """Attributes alone."""
-    made = types.SimpleNamespace()
-    world.fill(lambda: vars(made).update({name: world.shell(item) for name, item in vars(value).items()}))
-    return made
 
 
 def random_generator(world: World, kind: Any, value: Any) -> Any:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.nesting import attributes_of
+
 Restore = Callable[[], None]
 GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 EMPTY = object()
@@ -117,12 +119,8 @@ class Snapshot:
             self._restores.append(lambda: setattr(made, "__defaults__", defaults))  # its code may have been edited
         if isinstance(made, ModuleType):  # of the user's, its names are kept; of ours, nothing is
             return
-        try:
-            attributes = object.__getattribute__(made, "__dict__")
-        except AttributeError:
-            attributes = None
-        if isinstance(attributes, dict):
-            self._attributes.append((attributes, dict(attributes)))
+        attributes = attributes_of(made)
+        self._attributes.append((attributes, dict(attributes)))
         if slots := slots_of(made):
             self._restores.append(lambda: put_slots_back(made, slots))
 

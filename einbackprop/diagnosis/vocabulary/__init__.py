@@ -8,9 +8,8 @@ them, the cheapest first, and where none fits the deep ones, which put together 
     expression.py    Expression: the places in one, and Edit
     operands.py      another variable         layout.py      transposes, orders, shapes
     reductions.py    sums, means, axes        scaling.py     signs, factors, numbers, powers
-    terms.py         a term                   pointwise.py   derivatives, functions, masks
+    terms.py         terms, and as elsewhere  pointwise.py   derivatives, functions, masks
     indexing.py      indices, slices, ranges  compounds.py   terms and factors that take several arrays to write
-    phrases.py       terms and factors that other lines have
     expressions.py   expression_edits: all of these, each once
     statements.py    statement_edits: =, +=, targets, places, guards, loops
     insertions.py    values_at_hand: what a line that is missing makes

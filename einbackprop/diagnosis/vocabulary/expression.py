@@ -15,6 +15,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     PRODUCTS,
     SUMS,
+    altered,
     attribute,
     awkward,
     exchanged,
@@ -22,7 +23,6 @@ from einbackprop.diagnosis.vocabulary.trees import (
     is_odd,
     is_same,
     parsed,
-    shallow,
 )
 
 FEWEST, MOST_INSIDE = 6, 100
@@ -128,8 +128,7 @@ class Place:
         """Whether it is the whole, or a term of it, whatever its sign."""
         if self.outer is None:
             return True
-        operator = getattr(self.parent, "op", None)
-        return isinstance(operator, (*SUMS, ast.USub)) and self.outer.is_term
+        return isinstance(getattr(self.parent, "op", None), (*SUMS, ast.USub)) and self.outer.is_term
 
     @cached_property
     def is_factor(self) -> bool:
@@ -151,14 +150,11 @@ class Place:
         place: Place = self
         made: Any = new
         while place.outer is not None:
-            node = shallow(place.outer.node)
-            if place.index is None:
-                setattr(node, place.field, made)
-            else:
-                items = list(getattr(node, place.field))
+            if place.index is not None:
+                items = list(getattr(place.parent, place.field))
                 items[place.index] = made
-                setattr(node, place.field, items)
-            made, place = node, place.outer
+                made = items
+            made, place = altered(place.parent, **{place.field: made}), place.outer
         result: ast.expr = made
         return result
 
@@ -331,8 +327,7 @@ class Expression:
         if isinstance(new, ast.BinOp | ast.UnaryOp | ast.Compare) and place.text in self.hand.others:
             return False  # no arithmetic with lists and layers
         while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):
-            changed = shallow(place.parent)
-            setattr(changed, place.field, new)
+            changed = altered(place.parent, **{place.field: new})
             if awkward(changed) not in ("", awkward(place.parent)):
                 return False
             if not isinstance(changed, ast.UnaryOp):

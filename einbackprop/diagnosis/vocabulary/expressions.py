@@ -11,7 +11,6 @@ from einbackprop.diagnosis.vocabulary import (
     indexing,
     layout,
     operands,
-    phrases,
     pointwise,
     reductions,
     scaling,
@@ -22,7 +21,6 @@ from einbackprop.diagnosis.vocabulary.hand import Hand
 
 KINDS: tuple[Kind, ...] = (
     *operands.KINDS, *layout.KINDS, *reductions.KINDS, *scaling.KINDS, *terms.KINDS, *pointwise.KINDS, *indexing.KINDS,
-    *phrases.KINDS,
 )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.collecting import grouped
+from einbackprop.core.nesting import attributes_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
@@ -180,11 +182,9 @@ def spellings(code: ast.AST) -> dict[str, ast.expr]:
 @lru_cache(maxsize=256)
 def lines_of(code: ast.AST) -> dict[str, list[int]]:
     """The lines on which a function has each of what it spells."""
-    found: dict[str, list[int]] = {}
-    for node in ast.walk(code):
-        if isinstance(node, OPERANDS):
-            found.setdefault(ast.unparse(node), []).append(getattr(node, "lineno", 0))
-    return found
+    return grouped(
+        (ast.unparse(node), getattr(node, "lineno", 0)) for node in ast.walk(code) if isinstance(node, OPERANDS)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -228,8 +228,7 @@ def by_counters(code: ast.AST, arrays: Mapping[str, Shape], names: Mapping[str, 
 
 def index_text(node: ast.Subscript) -> str:
     """What stands in the brackets."""
-    text = ast.unparse(node)
-    return text[len(ast.unparse(node.value)) + 1 : -1]
+    return ast.unparse(node)[len(ast.unparse(node.value)) + 1 : -1]
 
 
 @lru_cache(maxsize=256)
@@ -277,7 +276,7 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
                 return getattr(held, name) if name in ("T", "shape", "size", "ndim") else MISSING
             if isinstance(held, ModuleType):  # all of its names would import what it imports when asked for
                 return getattr(held, name, MISSING)
-            return attributes(held).get(name, MISSING)
+            return attributes_of(held).get(name, MISSING)
         case ast.Subscript(inner, index):
             return entry(value_of(inner, names), value_of(index, names))
         case ast.Slice(lower, upper, step):
@@ -308,23 +307,14 @@ def entry(held: Any, index: Any) -> Any:
     return MISSING
 
 
-def attributes(held: Any) -> dict[str, Any]:
-    """What an object holds, without its properties and ``__getattr__``."""
-    try:
-        found = object.__getattribute__(held, "__dict__")
-    except AttributeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def reached(
     variables: Mapping[str, Any], names: Mapping[str, Any], spelled: Mapping[str, ast.expr]
 ) -> Iterator[tuple[str, Any]]:
     """Variables, with what the code spells that begins with them and what they hold: what was bound last first."""
-    begun: dict[str, list[str]] = {}
-    for text, node in spelled.items():
-        first = next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), "")
-        begun.setdefault(first, []).append(text)
+    begun = grouped(
+        (next((part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in variables), ""), text)
+        for text, node in spelled.items()
+    )
     for name, held in reversed([item for item in variables.items() if item[0].strip("_")]):  # _ is thrown away
         yield name, held
         yield from ((text, value_of(spelled[text], names)) for text in begun.get(name, ()) if text != name)
@@ -335,7 +325,7 @@ def parts(name: str, held: Any, depth: int = 2) -> Iterator[tuple[str, Any]]:
     """The attributes and entries of a value, as they are spelled, and those of each."""
     if isinstance(held, ModuleType | type | FunctionType):
         return
-    found = {f"{name}.{key}": part for key, part in islice(attributes(held).items(), MOST)}
+    found = {f"{name}.{key}": part for key, part in islice(attributes_of(held).items(), MOST)}
     if isinstance(held, dict):
         found = {f"{name}[{key!r}]": part for key, part in islice(dict.items(held), MOST) if isinstance(key, str | int)}
     elif type(held) in (tuple, list):

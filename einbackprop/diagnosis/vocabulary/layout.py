@@ -56,8 +56,7 @@ def not_transposed(expression: Expression) -> Iterator[Edit]:
         orders = [arg for arg in node.args if isinstance(arg, ast.Tuple)] if isinstance(node, ast.Call) else []
         listed = expression.called(node) == "transpose" and not expression.is_numpy(node) and len(node.args) > 2
         if expression.called(node) == "transpose" and (listed or orders):
-            axes = node.args if listed else orders[0].elts
-            for order in permutations(axes):
+            for order in permutations(node.args if listed else orders[0].elts):
                 args = [*order] if listed else [a if a is not orders[0] else ast.Tuple([*order], ast.Load())
                                                 for a in node.args]  # fmt: skip
                 new, said = ast.Call(node.func, args, []), ast.Tuple([*order], ast.Load())

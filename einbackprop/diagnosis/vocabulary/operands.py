@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
+from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
@@ -138,10 +139,7 @@ def is_length(place: Place) -> bool:
 
 def same_text(expression: Expression) -> dict[str, list[Place]]:
     """The operands by how they are spelled."""
-    found: dict[str, list[Place]] = {}
-    for place in expression.operands:
-        found.setdefault(place.text, []).append(place)
-    return found
+    return grouped((place.text, place) for place in expression.operands)
 
 
 def in_matrix_product(expression: Expression, place: Place) -> bool:

@@ -44,7 +44,7 @@ def sign(expression: Expression) -> Iterator[Edit]:
             continue
         if is_minus(node):
             yield expression.edit(place, node.operand, 0.9, "the sign of {} is wrong", node.operand)
-        elif place.outer is None or place.is_argument or is_first_term(place):
+        elif place.outer is None or place.is_argument or (is_in_sum(place) and place.field == "left"):
             cost = 1.0 if place.outer is None else 1.5
             yield expression.edit(place, negated(node), cost, "the sign of {} is wrong", place)
         if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
@@ -282,11 +282,6 @@ def is_case(place: Place) -> bool:
 def is_in_sum(place: Place) -> bool:
     """Whether a place is a term of some sum."""
     return isinstance(getattr(place.parent, "op", None), SUMS)
-
-
-def is_first_term(place: Place) -> bool:
-    """Whether a place is ``a`` in ``a + b``."""
-    return is_in_sum(place) and place.field == "left"
 
 
 KINDS: tuple[Kind, ...] = (sign, factor_missing, factor_too_many, other_number, power, operator)

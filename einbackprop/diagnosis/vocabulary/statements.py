@@ -18,13 +18,13 @@ from einbackprop.diagnosis.vocabulary.operands import shape_cost, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     Numbering,
+    altered,
     assignment,
     attribute,
     call,
     held_number,
     number,
     parsed,
-    shallow,
     subscript,
     with_context,
 )
@@ -166,15 +166,15 @@ def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
     value = getattr(statement, "value", None)
     if isinstance(value, ast.Tuple | ast.List):
         for message, items in swaps(value.elts):
-            yield one(1.2, message, with_value(statement, type(value)(items, value.ctx)))
+            yield one(1.2, message, altered(statement, value=type(value)(items, value.ctx)))
         for rank, name in enumerate(hand.shapes):
             for at in range(len(value.elts) + 1):
                 items = [*value.elts[:at], parsed(name), *value.elts[at:]]
-                changed = with_value(statement, type(value)(items, value.ctx))
+                changed = altered(statement, value=type(value)(items, value.ctx))
                 yield one(2.8 + NEAREST * rank, f"{name} is missing here", changed)
     if isinstance(value, ast.Dict):
         for message, items in swaps(value.values):
-            yield one(1.2, message, with_value(statement, ast.Dict(value.keys, items)))
+            yield one(1.2, message, altered(statement, value=ast.Dict(value.keys, items)))
     target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     if isinstance(target, ast.Tuple):
         for message, items in swaps(target.elts):
@@ -213,11 +213,9 @@ def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
         back = call(parsed("reversed"), [statement.iter])
         backwards = Edit(1.6, "the loop must run backwards: {}", back, parts=(back,))
         for edit in (*values(statement.iter, hand, LOOP_KINDS), backwards):
-            changed = shallow(statement)
-            changed.iter = edit.value
             assert edit.value is not None
             same = indexing.is_other_way(edit.value, statement.iter)
-            yield like(edit, changed, 0.0 if same else OTHER_RANGE)
+            yield like(edit, altered(statement, iter=edit.value), 0.0 if same else OTHER_RANGE)
 
 
 def like(edit: Edit, statement: ast.stmt, more: float = 0.0) -> Edit:
@@ -231,21 +229,10 @@ def values(value: ast.expr, hand: Hand, kinds: tuple[Kind, ...]) -> Iterator[Edi
     return (edit for kind in kinds for edit in kind(expression) if expression.is_sound(edit))
 
 
-def with_value(statement: Any, value: ast.expr) -> Any:
-    """A statement with another value."""
-    changed = shallow(statement)
-    changed.value = value
-    return changed
-
-
 def with_target(statement: Any, target: ast.expr) -> Any:
     """An assignment to something else."""
-    changed, stored = shallow(statement), with_context(target, ast.Store())
-    if isinstance(statement, ast.Assign):
-        changed.targets = [stored]
-    else:
-        changed.target = stored
-    return changed
+    stored = with_context(target, ast.Store())
+    return altered(statement, **({"targets": [stored]} if isinstance(statement, ast.Assign) else {"target": stored}))
 
 
 KINDS: tuple[StatementKind, ...] = (

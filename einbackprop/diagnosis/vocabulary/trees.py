@@ -101,10 +101,10 @@ def assignment(target: ast.expr, value: ast.expr) -> ast.Assign:
     return ast.Assign([target], value, lineno=1)
 
 
-def shallow(node: Any) -> Any:
-    """A node of its own with the same parts."""
+def altered(node: Any, **fields: Any) -> Any:
+    """A node of its own with the same parts, but for some fields."""
     result = node.__class__.__new__(node.__class__)  # copy.copy takes ten times as long
-    result.__dict__.update(node.__dict__)
+    result.__dict__.update(node.__dict__, **fields)
     return result
 
 
@@ -118,12 +118,7 @@ def exchanged(node: Any, chosen: Mapping[int, ast.AST]) -> Any:
     if not isinstance(node, ast.AST):
         return node
     changed = {name: exchanged(part, chosen) for name, part in ast.iter_fields(node)}
-    if all(part is getattr(node, name) for name, part in changed.items()):
-        return node
-    result = shallow(node)
-    for name, part in changed.items():
-        setattr(result, name, part)
-    return result
+    return node if all(part is getattr(node, name) for name, part in changed.items()) else altered(node, **changed)
 
 
 def written(node: ast.expr) -> Any:
@@ -135,11 +130,7 @@ def with_context(node: Any, context: ast.expr_context) -> Any:
     """A target read instead of written to, or the other way round."""
     if isinstance(node, ast.Tuple | ast.List):
         return type(node)([with_context(item, context) for item in node.elts], context)
-    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-        return node
-    result = shallow(node)
-    result.ctx = context
-    return result
+    return altered(node, ctx=context) if isinstance(node, OPERANDS) else node
 
 
 class Numbering:
@@ -157,8 +148,7 @@ class Numbering:
             return found
         if isinstance(node, ast.AST):
             parts = [self.of(getattr(node, name, None)) for name in node._fields]
-            own = awkward(node)
-            found = self._number((type(node), *[n for n, _ in parts])), together(parts, own)
+            found = self._number((type(node), *[n for n, _ in parts])), together(parts, awkward(node))
             self._kept.append(node)
             self._seen[id(node)] = found
             return found
