@@ -41,6 +41,8 @@ UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
 """Edits with which the whole code is run, at most."""
+PARTS = 400
+"""The same that are left for the edits of those that are at fault for a part."""
 PUT = 150
 """Values that are put in the place of one statement's."""
 ALIKE = 12
@@ -202,11 +204,19 @@ class Round:
                 found = self._alone(self.settled, tier, found)
             if found is not None:
                 return found
-            if several or tier is TIERS[-1]:
-                found = self._of_several(tier if several else TIERS[0])
+            if several:
+                found = self._of_several(tier)
                 if found is not None:
                     return found
         return None
+
+    def of_parts(self) -> Repair | None:
+        """The edit of a statement that is at fault for a part, where it seemed that one could be for everything: there
+        may be a value of the forward's, or of what is passed on, that makes up for several mistakes."""
+        if self._raises:
+            return None
+        self.whole = max(self.whole, PARTS)  # those before may have taken all
+        return self._of_several(TIERS[0]) or self._of_several(TIERS[1])
 
     def _of_several(self, tier: Tier) -> Repair | None:
         """The edit of a statement that is at fault for a part: with which everything is right, else most."""

@@ -12,6 +12,7 @@ from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
 from einbackprop.diagnosis.omissions import of_lost_update, of_omission
 from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
 
 MISTAKES = 4
@@ -64,7 +65,7 @@ class Search:
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
-    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
+    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search) or of_unused(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    return search.best(TIERS[1:]) or of_lost_update(search) or of_two(search)
+    return search.best(TIERS[1:]) or of_lost_update(search) or search.of_parts() or of_two(search)
