@@ -21,7 +21,8 @@ from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, flat
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Suspect, array_of
-from einbackprop.diagnosis.repair import ALIKE, TIERS, Round, is_update
+from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
+from einbackprop.diagnosis.tables import is_update
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand
@@ -29,11 +30,13 @@ from einbackprop.diagnosis.vocabulary import Hand
 FIRSTS, SECONDS, PASSING = 40, 120, 16
 """Edits of one statement that are tried as the first, and as the second of two, at most; and of one that hands on what
 others made."""
-EVALUATED = 60_000
+ALL = 400
+"""Edits that are tried as the first, at most."""
+EVALUATED = 40_000
 """Edits that are evaluated as the second, at most."""
 CHANGED = 60
 """Edits of whole statements that are tried as the first, at most: each is compiled."""
-EACH, RUNS = 24, 1000
+EACH, RUNS = 24, 700
 """Edits of one statement, and pairs of edits with which the whole code is run, at most, of those that no values
 tell about."""
 NEAR = 1e-3
@@ -147,7 +150,7 @@ def firsts(search: Round, tables: Sequence[Table]) -> Iterator[First]:
     for repair in search.rewritten(tables, TIERS[0]):
         found.setdefault(id(repair.statement), []).append(First(repair))
     for statement, some in found.items():
-        most = PASSING if statement in passing else FIRSTS
+        most = PASSING if statement in passing else min(FIRSTS, max(PASSING, ALL // len(found)))
         yield from sorted(some, key=lambda first: first.repair.cost)[:most]
 
 

@@ -23,7 +23,6 @@ from einbackprop.diagnosis.experiments import (
     Made,
     Put,
     Shift,
-    flat,
     numbers,
     shapes_of,
 )
@@ -31,6 +30,7 @@ from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
+from einbackprop.diagnosis.tables import are_solved, is_handed_on, is_part, is_update, joint
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
@@ -210,6 +210,10 @@ class Round:
                     return found
         return None
 
+    def among(self, suspects: Iterable[Suspect]) -> Repair | None:
+        """The likeliest edit that sets everything right, of one of some statements."""
+        return self._alone([self._table(suspect) for suspect in suspects if self.wrong <= suspect.reach], TIERS[0])
+
     def of_parts(self) -> Repair | None:
         """The edit of a statement that is at fault for a part, where it seemed that one could be for everything: there
         may be a value of the forward's, or of what is passed on, that makes up for several mistakes."""
@@ -221,19 +225,11 @@ class Round:
     def _of_several(self, tier: Tier) -> Repair | None:
         """The edit of a statement that is at fault for a part: with which everything is right, else most."""
         self.evaluate(self.others, tier)
-        found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
+        found = next((r for r in self._unseen(joint(self.others, self.wrong), tier, np.inf) if self._works(r)), None)
         if found is not None:
             return found
         self.fitting += [*self._fitting(self.others), *self._put(self.others, np.inf)]
         return self._partial()
-
-    def _joint(self) -> list[Table]:
-        """The statements of which no expression alone, but all together can be at fault: two places of a tuple."""
-        reach: dict[int, frozenset[str]] = {}
-        for table in self.others:
-            key = id(table.suspect.site.statement)
-            reach[key] = reach.get(key, frozenset()) | table.suspect.reach
-        return [t for t in self.others if self.wrong <= reach[id(t.suspect.site.statement)]]
 
     def _run(self, watcher: Watcher) -> Gradients | None:
         with self.version.watched_by(watcher):
@@ -397,25 +393,3 @@ class Round:
 def cost_of(found: Repair | None) -> float:
     """The cost of a repair; of none, more than that of any."""
     return found.cost if found is not None else np.inf
-
-
-def is_update(site: Site) -> bool:
-    """Whether a statement is ``a += value`` or the like, which may be wrong though the value is right."""
-    return isinstance(site.statement, ast.AugAssign)
-
-
-def is_part(site: Site) -> bool:
-    """Whether a statement writes to a part of an array, as ``dx[i] = value``: what is wrong may be the rest of it."""
-    targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
-    return isinstance(targets[0], ast.Subscript) and not isinstance(targets[0].slice, ast.Constant)
-
-
-def is_handed_on(made: Made, gradient: object) -> bool:
-    """Whether what a statement made is what is returned as a gradient."""
-    is_alike = list(made.shapes[0]) == shapes_of(gradient)
-    return is_alike and np.array_equal(made.values[0], flat(gradient), equal_nan=True)
-
-
-def are_solved(tables: Sequence[Table]) -> bool:
-    """Whether a value was found for one of some statements with which everything is right."""
-    return any(table.suspect.shift is not None for table in tables)

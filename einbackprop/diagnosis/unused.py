@@ -11,15 +11,18 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from einbackprop.diagnosis.double import root_of
-from einbackprop.diagnosis.experiments import flat
-from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.likelihood import Repair, key_of
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.repair import TIERS, Round
-from einbackprop.diagnosis.trying import Table
+from einbackprop.diagnosis.trying import Table, Tier
 
-LEADS = 3
+LEADS = 6
 """Edits behind which a mistake is looked for, at most."""
+RARER = Tier(-np.inf, 4.0)
+"""What is tried instead of a variable that is handed on: anything that nothing reads may be."""
 
 
 def of_unused(search: Round) -> Repair | None:
@@ -27,6 +30,7 @@ def of_unused(search: Round) -> Repair | None:
     right."""
     names = unused(search) if search.localization.before is not None else {}
     leads = sorted(reading(search, names), key=lambda repair: repair.cost) if names else []
+    seen = {key_of(suspect.site) for suspect in search.localization.suspects if not suspect.is_fixed}
     for lead in leads[:LEADS]:
         version = search.version.changed([lead.change])
         try:
@@ -35,7 +39,8 @@ def of_unused(search: Round) -> Repair | None:
             continue
         if behind.before is None or not behind.wrong <= search.wrong:
             continue
-        found = Round(search.judge, behind, version).best(TIERS[:1])
+        hidden = [suspect for suspect in behind.suspects if key_of(suspect.site) not in seen]
+        found = Round(search.judge, behind, version).among(hidden)
         if found is not None and found.mends >= behind.wrong:
             return replace(lead, mends=frozenset())  # alone it mends nothing
     return None
@@ -62,7 +67,8 @@ def reading(search: Round, names: dict[int, set[str]]) -> Iterator[Repair]:
     """The likely edits of what gradients depend on that read a name that nothing reads, in the place of something else,
     one for each value."""
     tables = [Table(s, False) for s in search.localization.suspects if names.get(id(s.site.function))]
-    search.evaluate(tables, TIERS[0])
+    search.evaluate([table for table in tables if not is_variable(table)], TIERS[0])
+    search.evaluate([table for table in tables if is_variable(table)], RARER)
     for table in tables:
         own, seen = names[id(table.suspect.site.function)], set[bytes]()
         before, largest = names_in(table.suspect.site.value), size_of(table.suspect.site.value)
@@ -71,18 +77,14 @@ def reading(search: Round, names: dict[int, set[str]]) -> Iterator[Repair]:
             if value is None or not (names_in(value) - before) & own or size_of(value) > largest:
                 continue
             content = b"".join(v.tobytes() for v in trial.values)
-            if content not in seen and trial.raw and not has_other_size(search, table, trial.raw[0]):
+            if content not in seen and trial.raw:
                 seen.add(content)
                 yield search.edited(table, trial.edit, frozenset())
 
 
-def has_other_size(search: Round, table: Table, value: object) -> bool:
-    """Whether what is returned as a gradient would have more or fewer entries than that."""
-    reach = table.suspect.reach
-    if len(reach) != 1 or not isinstance(table.suspect.site.statement, ast.Return):
-        return False
-    (name,) = reach
-    return flat(value).size != search.experiment.truth[name].size
+def is_variable(table: Table) -> bool:
+    """Whether a statement hands on a variable as it is."""
+    return isinstance(table.suspect.site.value, ast.Name)
 
 
 def names_in(node: ast.AST) -> set[str]:
