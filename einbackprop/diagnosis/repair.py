@@ -70,6 +70,7 @@ class Round:
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
         self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
+        self._parts: set[Tier] = set()  # those of which edits for a part were tried
         self._frames: dict[Site, FrameType] = {}
         self._tables: dict[Site, Table] = {}
         self.fitting: list[Repair] = []
@@ -205,6 +206,7 @@ class Round:
             if found is not None:
                 return found
             if several:
+                self._parts.add(tier)
                 found = self._of_several(tier)
                 if found is not None:
                     return found
@@ -220,7 +222,8 @@ class Round:
         if self._raises:
             return None
         self.whole = max(self.whole, PARTS)  # those before may have taken all
-        return self._of_several(TIERS[0]) or self._of_several(TIERS[1])
+        tiers = (tier for tier in TIERS[:2] if tier not in self._parts)
+        return next(filter(None, map(self._of_several, tiers)), None)
 
     def _of_several(self, tier: Tier) -> Repair | None:
         """The edit of a statement that is at fault for a part: with which everything is right, else most."""

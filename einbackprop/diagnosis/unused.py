@@ -19,7 +19,7 @@ from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Table, Tier
 
-LEADS = 6
+LEADS = 4
 """Edits behind which a mistake is looked for, at most."""
 RARER = Tier(-np.inf, 4.0)
 """What is tried instead of a variable that is handed on: anything that nothing reads may be."""
