@@ -36,7 +36,7 @@ EVALUATED = 40_000
 """Edits that are evaluated as the second, at most."""
 CHANGED = 60
 """Edits of whole statements that are tried as the first, at most: each is compiled."""
-EACH, RUNS = 24, 700
+EACH, RUNS = 24, 1000
 """Edits of one statement, and pairs of edits with which the whole code is run, at most, of those that no values
 tell about."""
 NEAR = 1e-3
@@ -278,8 +278,8 @@ def with_values(search: Round, edits: Sequence[First], seconds: Sequence[Second]
 
 
 def without_values(repairs: Sequence[Repair], known: set[Site]) -> list[Pair]:
-    """The pairs of edits that cannot be told by the values of the later one: first those that are likeliest among the
-    edits of their statements, since nothing says which statements are wrong."""
+    """The pairs of edits that cannot be told by the values of the later one: in turn two of the likeliest, and one of
+    those that are likeliest among the edits of their statements, since nothing says which statements are wrong."""
     found: dict[int, list[Repair]] = {}
     for repair in sorted(repairs, key=lambda repair: repair.cost):
         found.setdefault(id(repair.statement), []).append(repair)
@@ -290,7 +290,10 @@ def without_values(repairs: Sequence[Repair], known: set[Site]) -> list[Pair]:
         is_told &= isinstance(other.change.replacement, ast.expr)
         if one.statement is not other.statement and not is_told:
             pairs.append((rare + rarer, (one, other)))
-    return [pair for _, pair in sorted(pairs, key=lambda each: each[0])]
+    by_statement = iter([pair for _, pair in sorted(pairs, key=lambda each: each[0])])
+    ordered = iter(sorted((pair for _, pair in pairs), key=cost_of_pair))
+    turns = zip(ordered, ordered, by_statement, strict=False)
+    return list(dict.fromkeys(pair for turn in turns for pair in turn))
 
 
 def root_of(target: str) -> str:
