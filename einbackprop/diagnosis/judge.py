@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Array, Experiment, limited
+from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, limited
+from einbackprop.diagnosis.hooks import Watcher
 from einbackprop.diagnosis.versions import Version
 
 MORE, MOST = 20, 100_000
@@ -53,6 +54,14 @@ class Judge:
         """Run a version, for as many lines as an edit may need. Raises ValueError if it does not compile there."""
         with version.running(), limited(self._lines):
             yield
+
+    def gradients(self, version: Version, watcher: Watcher) -> Gradients | None:
+        """The gradients of a version at the first state, watched; None where they raise, or it does not compile."""
+        try:
+            with version.watched_by(watcher), limited(self._lines):
+                return self.first.run()
+        except ValueError:  # it does not compile there
+            return None
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""

@@ -32,7 +32,7 @@ from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
 from einbackprop.diagnosis.recording import is_handed_on
-from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, fits
+from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
@@ -42,6 +42,8 @@ UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
 """Edits with which the whole code is run, at most."""
+PARTS = 400
+"""The same that are left for the edits of those that are at fault for a part."""
 PUT = 150
 """Values that are put in the place of one statement's."""
 ALIKE = 12
@@ -71,6 +73,7 @@ class Round:
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
         self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
+        self._parts: set[Tier] = set()  # those of which edits for a part were tried
         self._frames: dict[Site, FrameType] = {}
         self._tables: dict[Site, Table] = {}
         self.fitting: list[Repair] = []
@@ -206,28 +209,34 @@ class Round:
                 found = self._alone(self.settled, tier, found)
             if found is not None:
                 return found
-            if several or tier is TIERS[-1]:
-                found = self._of_several(tier if several else TIERS[0])
+            if several:
+                self._parts.add(tier)
+                found = self._of_several(tier)
                 if found is not None:
                     return found
         return None
 
+    def among(self, suspects: Iterable[Suspect]) -> Repair | None:
+        """The likeliest edit that sets everything right, of one of some statements."""
+        return self._alone([self._table(suspect) for suspect in suspects if self.wrong <= suspect.reach], TIERS[0])
+
+    def of_parts(self) -> Repair | None:
+        """The edit of a statement that is at fault for a part, where it seemed that one could be for everything: there
+        may be a value of the forward's, or of what is passed on, that makes up for several mistakes."""
+        if self._raises:
+            return None
+        self.whole = max(self.whole, PARTS)  # those before may have taken all
+        tiers = (tier for tier in TIERS[:2] if tier not in self._parts)
+        return next(filter(None, map(self._of_several, tiers)), None)
+
     def _of_several(self, tier: Tier) -> Repair | None:
         """The edit of a statement that is at fault for a part: with which everything is right, else most."""
         self.evaluate(self.others, tier)
-        found = next((r for r in self._unseen(self._joint(), tier, np.inf) if self._works(r)), None)
+        found = next((r for r in self._unseen(joint(self.others, self.wrong), tier, np.inf) if self._works(r)), None)
         if found is not None:
             return found
         self.fitting += [*self._fitting(self.others), *self._put(self.others, np.inf)]
         return self._partial()
-
-    def _joint(self) -> list[Table]:
-        """The statements of which no expression alone, but all together can be at fault: two places of a tuple."""
-        reach: dict[int, frozenset[str]] = {}
-        for table in self.others:
-            key = id(table.suspect.site.statement)
-            reach[key] = reach.get(key, frozenset()) | table.suspect.reach
-        return [t for t in self.others if self.wrong <= reach[id(t.suspect.site.statement)]]
 
     def _run(self, watcher: Watcher) -> Gradients | None:
         with self.version.watched_by(watcher):
@@ -396,8 +405,3 @@ class Round:
 def cost_of(found: Repair | None) -> float:
     """The cost of a repair; of none, more than that of any."""
     return found.cost if found is not None else np.inf
-
-
-def are_solved(tables: Sequence[Table]) -> bool:
-    """Whether a value was found for one of some statements with which everything is right."""
-    return any(table.suspect.shift is not None for table in tables)

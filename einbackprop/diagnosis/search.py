@@ -14,6 +14,7 @@ from einbackprop.diagnosis.localization import Localization, Suspect
 from einbackprop.diagnosis.lost_names import is_read_once
 from einbackprop.diagnosis.omissions import of_lost_update, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
 
 MISTAKES = 4
@@ -69,10 +70,11 @@ def found_by(search: Round) -> Repair | None:
     misspelled = search.best(TIERS[:1]) if has_name_once(search.localization) else None
     if misspelled is not None and misspelled.mends >= search.wrong:
         return misspelled
-    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
+    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search) or of_unused(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    return search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search) or of_two(search)
+    found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
+    return found or search.of_parts() or of_two(search)
 
 
 def has_name_once(localization: Localization) -> bool:

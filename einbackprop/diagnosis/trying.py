@@ -173,6 +173,20 @@ def on_copies(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+def are_solved(tables: Sequence[Table]) -> bool:
+    """Whether a value was found for one of some statements with which everything is right."""
+    return any(table.suspect.shift is not None for table in tables)
+
+
+def joint(tables: Sequence[Table], wrong: frozenset[str]) -> list[Table]:
+    """The statements of which no expression alone, but all together can be at fault: two places of a tuple."""
+    reach: dict[int, frozenset[str]] = {}
+    for table in tables:
+        key = id(table.suspect.site.statement)
+        reach[key] = reach.get(key, frozenset()) | table.suspect.reach
+    return [table for table in tables if wrong <= reach[id(table.suspect.site.statement)]]
+
+
 class Trying:
     """A watcher that evaluates edits of some statements.
 
