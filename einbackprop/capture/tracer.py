@@ -281,6 +281,32 @@ def finite(result: Any, function: Callable[..., Any]) -> Any:
     return result
 
 
+def of_values(function: Callable[[Any], Any], state: Any) -> Callable[..., Any]:
+    """A function of such a state, by name or by position, as one of its values."""
+    if isinstance(state, Mapping):
+        names = tuple(state)
+        return lambda *values: function(dict(zip(names, values, strict=True)))
+    return lambda *values: function(list(values))
+
+
+def traces(
+    world: World, loss: Callable[[Any], Any], gradients: Callable[[Any], Any], names: tuple[str, ...]
+) -> tuple[Callable[[Any], Trace], Callable[[Any], Trace]]:
+    """How a loss alone is traced at a state, whose values have names, and how it is together with its gradients."""
+
+    def values_at(state: Any) -> tuple[Any, ...]:
+        world.restore()
+        return tuple(state.values() if isinstance(state, Mapping) else state)
+
+    def forward(state: Any) -> Trace:
+        return record(of_values(loss, state), values_at(state), names)
+
+    def pair(state: Any) -> Trace:
+        return record_pair(of_values(loss, state), of_values(gradients, state), values_at(state), names)
+
+    return forward, pair
+
+
 def parameter_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     """What a function calls its arguments."""
     try:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.capture.tracer import traces
 from einbackprop.checking.draws import role
 from einbackprop.checking.matching import Where, collected, places_of
-from einbackprop.checking.problems import Problem, called, targets_of, traces, with_arrays
+from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
 from einbackprop.core.nesting import Number, Path, duplicate, get, label, leaves
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError

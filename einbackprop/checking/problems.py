@@ -8,18 +8,20 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record, record_pair
 from einbackprop.checking import naming
 from einbackprop.checking.matching import Target
 from einbackprop.core.nesting import Attribute, Number, Path, duplicate, get, label, leaves, replaced, unlike_arrays
 from einbackprop.core.program import Input
 from einbackprop.errors import CodeError, RefusedError, ScriptError
-from einbackprop.world import Raised, Runner, World, told
+from einbackprop.world import Raised, Runner, told
 from einbackprop.world.ownership import is_users
+
+if TYPE_CHECKING:
+    from einbackprop.capture.tracer import Trace
 
 GRADIENTS = "the gradients"
 
@@ -112,32 +114,6 @@ class Problem:
     def label(self, path: Path) -> str:
         """Write a path in the state as the user would."""
         return label(self.labels.get(path[0], f"argument {path[0]}"), path[1:])
-
-
-def of_values(function: Callable[[Any], Any], state: Any) -> Callable[..., Any]:
-    """A function of such a state, by name or by position, as one of its values."""
-    if isinstance(state, Mapping):
-        names = tuple(state)
-        return lambda *values: function(dict(zip(names, values, strict=True)))
-    return lambda *values: function(list(values))
-
-
-def traces(
-    world: World, loss: Callable[[Any], Any], gradients: Callable[[Any], Any], names: tuple[str, ...]
-) -> tuple[Callable[[Any], Trace], Callable[[Any], Trace]]:
-    """How a loss alone is traced at a state, whose values have names, and how it is together with its gradients."""
-
-    def values_at(state: Any) -> tuple[Any, ...]:
-        world.restore()
-        return tuple(state.values() if isinstance(state, Mapping) else state)
-
-    def forward(state: Any) -> Trace:
-        return record(of_values(loss, state), values_at(state), names)
-
-    def pair(state: Any) -> Trace:
-        return record_pair(of_values(loss, state), of_values(gradients, state), values_at(state), names)
-
-    return forward, pair
 
 
 def at_targets(state: Any, roots: tuple[Path, ...], place: Callable[[Input], Path]) -> Callable[[Input], Path]:

@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from einbackprop.capture.tracer import traces
 from einbackprop.checking import naming
 from einbackprop.checking.functions import gradients_in, loss_in, loss_place
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
-from einbackprop.checking.problems import Problem, at_targets, called, describe, traces
+from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened, shown

@@ -18,9 +18,9 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from einbackprop.capture.tracer import Trace, record
+from einbackprop.capture.tracer import Trace, of_values, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, describe, of_values, place_of
+from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
