@@ -139,11 +139,17 @@ def _packings(function: Any, name: str, count: int) -> Iterator[Names]:
         nodes = ast.walk(definition) if definition else ()
         functions += [callee for node in nodes if (callee := _callee(current, node))]
     for file in sorted(files):
-        for node in ast.walk(_tree("".join(linecache.getlines(file)))):
-            if isinstance(node, ast.Assign) and any(_is_name(t, name) for t in node.targets):
+        for node in _assignments("".join(linecache.getlines(file))):
+            if any(_is_name(t, name) for t in node.targets):
                 names = _names(node.value, count)
                 if names:
                     yield names
+
+
+@lru_cache(maxsize=64)
+def _assignments(text: str) -> tuple[ast.Assign, ...]:
+    """The assignments in a text, looked up once: each name of a target is looked for among them."""
+    return tuple(node for node in ast.walk(_tree(text)) if isinstance(node, ast.Assign))
 
 
 def _returns(function: Any, seen: set[Any]) -> Iterator[ast.expr]:

@@ -31,7 +31,8 @@ GROWN = 64
 """The same of a value that should have had more axes."""
 SMALL = 1e-4
 """How far values are shifted, relative to the largest."""
-NEWTON = 5
+NEWTON, SLOW = 5, 2
+"""Steps of Newton's method at most, and those that may leave more than half of what is off."""
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
 Shape = tuple[int, ...]
@@ -342,16 +343,20 @@ class Localization:
     def _newton(self, suspect: Suspect, inverse: Array) -> Array | None:
         """The shift with which the gradients are right; None where there is none."""
         shift, names = np.zeros(suspect.made.entries), suspect.names
-        now = self.before
+        now, last, slow = self.before, np.inf, 0
         for n in range(NEWTON):
             if now is None or not all(self.experiment.has_shape(name, now) for name in names):
+                return None
+            left = stacked(self.experiment.truth, names) - stacked(now, names)
+            slow, last = slow + bool(np.abs(left).max(initial=0.0) > last / 2), float(np.abs(left).max(initial=0.0))
+            if slow == SLOW:
                 return None
             if n and suspect.roughness == CURVED:
                 jacobian = self._jacobian(suspect, names, shift)
                 if jacobian is None or not np.all(np.isfinite(jacobian)):
                     return None
                 inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
-            shift = shift + inverse @ (stacked(self.experiment.truth, names) - stacked(now, names))
+            shift = shift + inverse @ left
             watcher = self._shift(suspect, shift)
             now = self.run(watcher)
             if not self.experiment.wrong(now) & set(names):
