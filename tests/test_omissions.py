@@ -248,3 +248,25 @@ def test_a_gradient_that_is_none_alone_is_missing_and_found() -> None:
 def test_a_name_that_is_misspelled_is_another_and_no_line_is_missing() -> None:
     report = checked(NETWORK.replace("dh = ds @ W2.T", "dh = dss @ W2.T"), NETWORK)
     assert [item.write for item in report.findings if item.line] == ["dh = ds @ W2.T"]
+
+
+def test_a_loop_that_would_wait_for_what_is_missing_is_stopped() -> None:
+    source = """\
+import numpy as np
+
+
+def loss(x, R):
+    return 2 * np.sum(x * R)
+
+
+def gradients(x, R):
+    dx, rest = np.zeros_like(x), R
+    while np.abs(rest).max() > 1e-12:
+        dx += rest
+        rest = rest * factor
+    return dx
+"""
+    module = module_of(source, "waiting")
+    report = check(module.loss, module.gradients, *ARGUMENTS[ARC], wrt=0)
+    assert [item.verdict for item in report.gradients] == ["wrong"]
+    assert "NameError: name 'factor' is not defined" in str(report)

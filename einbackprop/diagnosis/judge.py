@@ -41,24 +41,26 @@ class Judge:
         Whether what was tried last gave gradients of the right shapes.
     wrong : frozenset of str
         The gradients that were wrong with it at the first state.
+    lines : int
+        How many lines gradients may run with an edit.
     """
 
     def __init__(self, experiments: Sequence[Experiment], roles: Roles) -> None:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
         self.runs, self.wrong = False, frozenset(self.first.truth)
-        self._lines = max(map(lines_of, self.experiments))
+        self.lines = max(map(lines_of, self.experiments))
         self._errors = [repr(e.raised) for e in self.experiments]
 
     @contextlib.contextmanager
     def running(self, version: Version) -> Iterator[None]:
         """Run a version, for as many lines as an edit may need. Raises ValueError if it does not compile there."""
-        with version.running(), limited(self._lines):
+        with version.running(), limited(self.lines):
             yield
 
     def gradients(self, version: Version, watcher: Watcher) -> Gradients | None:
         """The gradients of a version at the first state, watched; None where they raise, or it does not compile."""
         try:
-            with version.watched_by(watcher), limited(self._lines):
+            with version.watched_by(watcher), limited(self.lines):
                 return self.first.run()
         except ValueError:  # it does not compile there
             return None

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.experiments import Both, Shift
+from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -91,6 +91,8 @@ def of_lost_name(search: Round, hole: Hole) -> Repair | None:
         repair = repair_of(search, site, Edit(COST, MISSING_LINE), change)
         if repair is not None and repair.mends == search.wrong:
             return repair
+        if isinstance(search.experiment.raised, EndlessError):  # others may not end either, which takes long
+            break
     return None
 
 
@@ -109,12 +111,22 @@ def localized(search: Round, hole: Hole) -> Localization | None:
         return None
     for shape in islice(dict.fromkeys([*own, *others]), SHAPES):
         try:
+            if not ends(search, version, Shift({site: np.zeros(0)}, {site: shape})):
+                if isinstance(search.experiment.raised, EndlessError):
+                    return None
+                continue
             localization = Localization(search.experiment, version, (site, shape))
         except ValueError:  # it does not compile there
             return None
         if localization.hole is not None:
             return localization
     return None
+
+
+def ends(search: Round, version: Version, watcher: Shift) -> bool:
+    """Whether the gradients come to their end with a hole: a loop may wait for what is missing."""
+    with version.watched_by(watcher), limited(search.judge.lines):
+        return search.experiment.run() is not None
 
 
 def site_of(version: Version, hole: Hole) -> Site | None:
