@@ -245,9 +245,13 @@ def test_a_gradient_that_is_none_alone_is_missing_and_found() -> None:
     assert [item.write for item in report.findings if item.line] == ["dx = R * (x > 0)\nreturn dx"]
 
 
-def test_a_name_that_is_misspelled_is_another_and_no_line_is_missing() -> None:
-    report = checked(NETWORK.replace("dh = ds @ W2.T", "dh = dss @ W2.T"), NETWORK)
-    assert [item.write for item in report.findings if item.line] == ["dh = ds @ W2.T"]
+@pytest.mark.parametrize(
+    ("was", "now"), [("dh = ds @ W2.T", "dh = dss @ W2.T"), ("ds /= N", "ds /= n"), ("h.T @ ds", "dh.T @ ds")]
+)
+def test_a_name_that_is_misspelled_is_another_and_no_line_is_missing(was: str, now: str) -> None:
+    report = checked(NETWORK.replace(was, now), NETWORK)
+    (found,) = [item.write for item in report.findings if item.line]
+    assert found in [line.strip() for line in NETWORK.splitlines() if was in line]
 
 
 def test_a_loop_that_would_wait_for_what_is_missing_is_stopped() -> None:
@@ -270,3 +274,36 @@ def gradients(x, R):
     report = check(module.loss, module.gradients, *ARGUMENTS[ARC], wrt=0)
     assert [item.verdict for item in report.gradients] == ["wrong"]
     assert "NameError: name 'factor' is not defined" in str(report)
+
+
+def test_two_lines_that_are_missing_at_one_place_are_written_together() -> None:
+    twice = without(without(NETWORK, '    grads["b1"] = dh.sum(axis=0)'), '    grads["b2"] = ds.sum(axis=0)')
+    (found,) = [item for item in checked(twice, NETWORK).findings if item.line]
+    assert found.write is not None
+    assert {*found.write.split("\n")} == {
+        "grads['b1'] = dh.sum(axis=0)", "grads['b2'] = ds.sum(axis=0)", "return grads",
+    }  # fmt: skip
+    assert {item.verdict for item in checked(with_writes(twice, [found]), NETWORK).gradients} == {"right"}
+
+
+def test_a_line_that_is_right_at_these_values_alone_is_not_written() -> None:
+    source = """\
+import numpy as np
+
+
+def loss(W, x):
+    return np.sum((W * x) ** 2)
+
+
+def gradients(W, x):
+    for i in range(len(W)):
+        dW[i] = 2 * W[i] * x[i] ** 2
+    return dW
+"""
+    module = module_of(source, "buffer")
+    rng = np.random.default_rng(0)
+    report = check(module.loss, module.gradients, rng.standard_normal((4, 3)), rng.standard_normal((4, 3)))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    mended = module_of(with_writes(source, [found]), "mended")
+    assert {item.verdict for item in check(mended.loss, mended.gradients, *ARGUMENTS[ARC]).gradients} == {"right"}

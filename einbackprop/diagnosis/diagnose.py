@@ -287,13 +287,27 @@ def formula(line: Line) -> str:
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those on one line as one: a later edit of a statement is written with the earlier ones in it."""
+    """The findings, those on one line as one: a later edit of a statement is written with the earlier ones in it, and
+    lines that are missing at one place are written together."""
     found: dict[tuple[str | None, int | None], Finding] = {}
     for item in findings:
         place = item.file, item.line
         said = f"{found[place].message.removesuffix('.')}; " if place in found else ""
-        found[place] = replace(item, message=said + item.message)
+        before = found[place].write if place in found else None
+        found[place] = replace(item, message=said + item.message, write=written_together(before, item.write))
     return list(found.values())
+
+
+def written_together(before: str | None, write: str | None) -> str | None:
+    """What is to be written for two findings of one line: both lines that are missing before it, or after it."""
+    if before is None or write is None:
+        return write
+    one, two = before.split("\n"), write.split("\n")
+    kept = next((n for n in range(min(len(one), len(two)) - 1, 0, -1) if one[-n:] == two[-n:]), 0)
+    if kept:
+        return "\n".join([*one[:-kept], *two])
+    kept = next((n for n in range(min(len(one), len(two)) - 1, 0, -1) if one[:n] == two[:n]), 0)
+    return "\n".join([*one, *two[kept:]]) if kept else write
 
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:

@@ -25,6 +25,7 @@ from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand
+from einbackprop.world.calls import is_from_outside
 
 FIRSTS, SECONDS, PASSING = 40, 120, 16
 """Edits of one statement that are tried as the first, and as the second of two, at most; and of one that hands on what
@@ -131,7 +132,12 @@ class First:
         """A statement made a value: what the edit makes stands in its place."""
         if self.code is None or site is not self.repair.site:
             return value
-        return eval(self.code, {**frame.f_globals, **frame.f_locals})  # what it raises, the user's code raises
+        try:
+            return eval(self.code, {**frame.f_globals, **frame.f_locals})
+        except Exception as error:  # in another round, or where a function of the user's is called with other arrays
+            if is_from_outside(error):
+                raise
+            return value
 
 
 def firsts(search: Round, tables: Sequence[Table]) -> Iterator[First]:

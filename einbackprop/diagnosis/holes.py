@@ -92,7 +92,7 @@ def holes(localization: Localization, wrong: frozenset[str]) -> Iterator[Hole]:
         site = made.site
         if made.whole is None and isinstance(site.value, OPERANDS) and not isinstance(site.function, ast.Lambda):
             yield Hole((site.file, site.definition), site.statement, site.value)
-        elif type(made.whole) is dict and isinstance(site.statement, ast.Return) and isinstance(site.value, ast.Name):
+        elif type(made.whole) is dict and isinstance(site.statement, ast.Return) and isinstance(site.value, OPERANDS):
             for name in sorted(absent):
                 entry = subscript(site.value, ast.Constant(key_for(name, made.whole)))
                 yield Hole((site.file, site.definition), site.statement, entry)

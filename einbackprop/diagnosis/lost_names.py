@@ -47,13 +47,6 @@ def lost_names(version: Version, hole: Hole) -> list[str]:
     return list(lost) if hole.target.id in lost else []
 
 
-def is_read_once(version: Version, hole: Hole) -> bool:
-    """Whether a hole is at a name that its function has nowhere else."""
-    function = function_of(version.tree(hole.definition), hole.statement)
-    own = [node for node in ast.walk(function or ast.Pass()) if isinstance(node, ast.Name)]
-    return isinstance(hole.target, ast.Name) and [node.id for node in own].count(hole.target.id) == 1
-
-
 def lines_elsewhere(hole: Hole) -> Iterator[ast.stmt]:
     """The statements with which other functions of the file bind the name, and those that take apart what others put
     together: ``x, w = cache`` where there is ``cache = x, w``."""

@@ -73,9 +73,9 @@ def of_updates(search: Round, suspects: Iterable[Suspect]) -> Repair | None:
 
 
 def of_whole_value(search: Round) -> Repair | None:
-    """A statement that makes something else of what is at hand, where it is known what it should make."""
+    """A statement that makes something else of what is at hand, where there is a value that it should make."""
     tables = [Filling(table.suspect, search.known) for table in search.alone
-              if table.suspect.is_known and not table.suspect.made.passes][:SUSPECTS]  # fmt: skip
+              if table.suspect.shift is not None and not table.suspect.made.passes][:SUSPECTS]  # fmt: skip
     return search.likeliest_of(tables)
 
 
@@ -195,8 +195,9 @@ def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
 def repair_of(search: Round, site: Site, edit: Edit, change: Change) -> Repair | None:
     """A line that is put in, as a repair; None where nothing is right with it that was not before."""
     version = search.version.changed([change])
-    left = frozenset() if search.judge.works(version) else search.judge.left(version)
-    if left is None or not left < search.wrong:
+    works = search.judge.works(version)
+    left = frozenset() if works else search.judge.left(version)
+    if left is None or not left < search.wrong or not (left or works):  # right at the first state alone is wrong
         return None
     assert isinstance(change.replacement, tuple)
     line = next(part for part in change.replacement if part is not change.node)

@@ -223,8 +223,8 @@ class Round:
     def of_parts(self) -> Repair | None:
         """The edit of a statement that is at fault for a part, where it seemed that one could be for everything: there
         may be a value of the forward's, or of what is passed on, that makes up for several mistakes."""
-        if self._raises:
-            return None
+        if self._raises:  # an edit with which the code goes on
+            return self._partial()
         self.whole = max(self.whole, PARTS)  # those before may have taken all
         tiers = (tier for tier in TIERS[:2] if tier not in self._parts)
         return next(filter(None, map(self._of_several, tiers)), None)

@@ -7,11 +7,9 @@ everything right, the one that sets most gradients right is taken, and the searc
 from __future__ import annotations
 
 from einbackprop.diagnosis.double import of_own_value, of_two
-from einbackprop.diagnosis.holes import holes
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization, Suspect
-from einbackprop.diagnosis.lost_names import is_read_once
 from einbackprop.diagnosis.omissions import of_lost_update, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.unused import of_unused
@@ -67,17 +65,12 @@ class Search:
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
-    misspelled = search.best(TIERS[:1]) if has_name_once(search.localization) else None
+    is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
+    misspelled = search.best(TIERS[:1]) if is_unbound else None
     if misspelled is not None and misspelled.mends >= search.wrong:
         return misspelled
-    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search) or of_unused(search)
+    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
-    return found or search.of_parts() or of_two(search)
-
-
-def has_name_once(localization: Localization) -> bool:
-    """Whether the code stops at a name that nothing binds and that stands nowhere else: another may be meant."""
-    first = next(holes(localization, localization.wrong), None) if localization.raised is not None else None
-    return first is not None and is_read_once(localization.version, first)
+    return found or of_unused(search) or search.of_parts() or of_two(search)

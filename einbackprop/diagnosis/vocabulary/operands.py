@@ -103,6 +103,8 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
         yield from ((column, 1.1 + hand.distance(name, n)) for n, name in enumerate(hand.shapes)
                     for column in hand.columns(name))  # fmt: skip
         return
+    if isinstance(place.node, ast.Name) and text not in (*expression.known, *expression.bound, hand.numpy):
+        yield from ((size, 1.0 + 0.5 * unlikeness(size, text) + NEAREST * n) for n, size in enumerate(hand.sizes))
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
         apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not is_base)
         apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
