@@ -897,3 +897,8 @@ def test_the_stand_in_hides_nothing_of_numpy() -> None:
     assert found.equations[0].factor.number
     assert dispatch.LOST
     assert namespace.Casting
+
+
+def test_the_root_of_a_size_has_the_attributes_of_numpys_numbers() -> None:
+    check(lambda x: np.sqrt(x.shape[1]).T * x, array(0, (3, 2)))
+    check(lambda x: x / np.sqrt(x.shape[1]).item(), array(0, (3, 2)))

@@ -206,7 +206,8 @@ class Measured(Size):
         return np.array(froze(self) if asked_by_others() else self.number, dtype=dtype)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.number, name)
+        own = self.number if hasattr(self.number, name) else np.float64(self.number)  # NumPy's functions give such
+        found = getattr(own, name)
         if name not in ABOUT_KINDS and asked_by_others():
             froze(self)
         return found
