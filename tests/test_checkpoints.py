@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from einbackprop.core import nesting
-from einbackprop.core.visible import replace_file
+from einbackprop.core.files import replace_file
 from einbackprop.errors import CheckpointError
 from einbackprop.shell.command import main
 from einbackprop.training import runs
@@ -111,7 +111,7 @@ def test_numpy_opens_it_without_pickle(here, trained):
 
 ENDED = """
 import os, sys
-from einbackprop.core.visible import replace_file
+from einbackprop.core.files import replace_file
 
 def write(stream):
     stream.write(b"half of it")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from einbackprop.core.visible import RefusedError, opened, replace_file, require_replaceable
+from einbackprop.core.files import RefusedError, opened, replace_file, require_replaceable
 from einbackprop.shell.command import main
 
 NET = "import numpy as np\nw = np.array([1.0, 2.0])\ndef L(w): return (w ** 2).sum()\ndef G(w): return 2 * w\n"

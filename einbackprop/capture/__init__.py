@@ -9,5 +9,5 @@ Sizes stay expressions of letters (``arithmetic``, ``terms``, ``sizes``); what t
 down (``way``, ``conditions``). Which statement runs, what it reads under which name and what it binds is told by
 ``probes``: ``instrumentation`` puts them into the syntax tree, ``observation`` compiles it and listens, and
 ``bindings`` holds what was seen. ``assembly`` gives final names and letters, ``tracer`` holds each value against the
-run; what went wrong is worded with the ``conditions``.
+run, ``failures`` words what went wrong.
 """

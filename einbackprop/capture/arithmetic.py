@@ -15,7 +15,8 @@ from ..core.collecting import summed
 from ..core.dimensions import Axis
 from ..core.program import multiply
 from . import sizes, terms
-from .conditions import WATCHER, asked_by_others, asks_numpy
+from .conditions import WATCHER, asked_by_others
+from .failures import asks_numpy
 from .sizes import (
     UNTOLD,
     Powers,

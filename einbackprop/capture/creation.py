@@ -7,7 +7,8 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.program import Bracket, Contract, Factor, Position
-from .conditions import Kind, Meeting, asks_numpy
+from .conditions import Kind, Meeting
+from .failures import asks_numpy
 from .memory import View, is_traced
 from .pointwise import Selection, cast, is_scalar, lift, unread
 from .recorder import Recorder

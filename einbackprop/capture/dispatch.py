@@ -10,7 +10,7 @@ import numpy as np
 from ..core.progress import frames_of, handler_codes
 from ..errors import TraceError
 from . import contractions, picking, writing
-from .conditions import MismatchError, asks_numpy
+from .failures import MismatchError, asks_numpy
 from .memory import is_traced, require_followed, settled
 from .pointwise import cast, lift, pointwise, unread
 from .recorder import Recorder

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.program import Bracket, Contract, Position, Ref
 from . import arithmetic, creation
-from .conditions import asks_numpy
+from .failures import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
 from .pointwise import Selection, lift, positions
 from .recorder import Indexed, Recorder

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.program import ONE, Contract, Factor, Map, Ref, Sum
 from ..errors import TraceError
-from . import conditions, memory, sizes
+from . import failures, memory, sizes
 from .memory import View, is_traced
 from .recorder import Indexed, Recorder
 from .sizes import is_measured, plain, rational
@@ -333,7 +333,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Any:
         return iter(self.picked())
 
-    @conditions.asks_numpy
+    @failures.asks_numpy
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.pop("out", ())
         if method == "__call__" and not keywords and ufunc is not np.matmul and all(map(self._fits, inputs)):
@@ -345,7 +345,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
             return out[0]
         return made
 
-    @conditions.asks_numpy
+    @failures.asks_numpy
     def _fits(self, operand: Any) -> bool:
         """Whether an operand combines with the whole array as it does with the entries."""
         if type(operand) is Selection:
@@ -355,7 +355,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         )
         return bool(rank <= self.whole.ndim - self.mask.ndim)
 
-    @conditions.asks_numpy
+    @failures.asks_numpy
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         if function in (np.sum, np.mean) and set(keywords) <= {"axis"} and type(arguments[0]) is Selection:
             return getattr(self, function.__name__)(*arguments[1:], **keywords)

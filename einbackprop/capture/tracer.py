@@ -28,7 +28,7 @@ from ..core.program import Opaque, Program, operands
 from ..errors import EinbackpropError, TraceError
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
-from . import conditions
+from . import failures
 from .assembly import Lettering, assemble
 from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
@@ -216,10 +216,10 @@ class Session:
             return self._returned.nest(finite(result, function))
         except Raised as raised:
             if isinstance(raised.error, EinbackpropError):
-                raise conditions.located(raised.error) from raised.error.__cause__
-            raise conditions.failed(raised.error, self._described) from raised.error
+                raise failures.located(raised.error) from raised.error.__cause__
+            raise failures.failed(raised.error, self._described) from raised.error
         except EinbackpropError as error:
-            raise conditions.located(error) from error.__cause__
+            raise failures.located(error) from error.__cause__
         finally:
             sys.settrace(traced)
             TRACING.reset(token)

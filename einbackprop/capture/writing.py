@@ -9,7 +9,7 @@ import numpy as np
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Source, Sum, Update
 from ..errors import TraceError
 from . import layout, picking, sizes
-from .conditions import asks_numpy
+from .failures import asks_numpy
 from .indexing import (
     Key,
     basic_part,

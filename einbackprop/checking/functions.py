@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.capture.conditions import explained
+from einbackprop.capture.failures import explained
 from einbackprop.capture.tracer import parameter_names, traces
 from einbackprop.checking import naming
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem

@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core.collecting import grouped
+from einbackprop.core.files import opened, reason
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import opened, reason, visible
+from einbackprop.core.visible import visible
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.FloorDiv: "//",

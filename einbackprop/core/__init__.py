@@ -5,5 +5,5 @@ of equation), `letters` (which an equation has, and others in their place), `dim
 expressions of others), `elementwise` (pointwise functions with their derivatives). What is done with a program:
 `interpretation` runs it, `simplification` gives the same values from fewer equations, `idioms` names a softmax.
 The user's side: `nesting` (nested arguments, and which of them is meant), `source` (source text, its statements),
-`visible` (text that is safe to show, and files), `progress` (how far a check gets: its time, and errors of ours).
+`files`, `visible` (text that is safe to show), `progress` (how far a check gets: its time, and errors of ours).
 """

@@ -24,8 +24,8 @@ from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import MARK, Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
+from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import opened, replace_file, reported_as, require_replaceable
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from einbackprop.core.visible import opened, reason
+from einbackprop.core.files import opened, reason
 from einbackprop.errors import DataError, OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters, gpt, gpt_loss, initialize_gpt

@@ -21,7 +21,8 @@ from typing import IO, Any, BinaryIO, TypeVar
 import numpy as np
 
 from einbackprop.core import nesting
-from einbackprop.core.visible import opened, reason, replace_file, reported_as, shortened, shown, target_of
+from einbackprop.core.files import opened, reason, replace_file, reported_as, target_of
+from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import CheckpointError, EinbackpropError
 from einbackprop.layers.layer import Array
 from einbackprop.training.loop import Snapshot, Task, start

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Protocol, TextIO, TypeVar
 
 import numpy as np
 
-from einbackprop.core.visible import replace_file, reported_as, require_replaceable, visible
+from einbackprop.core.files import replace_file, reported_as, require_replaceable
+from einbackprop.core.visible import visible
 from einbackprop.errors import CheckpointError, OptionError
 from einbackprop.notation.console import say, show
 from einbackprop.training import characters, checkpoints, digits
