@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same, names_in
 
 LOOPS = (ast.For, ast.While)
 NESTED = (*LOOPS, ast.If, ast.With, ast.Try, ast.ExceptHandler)
@@ -57,11 +57,6 @@ def until_read(statements: Sequence[ast.stmt], name: str) -> list[ast.stmt]:
         if is_read and name not in bound_by(statement):
             break
     return found
-
-
-def names_in(node: ast.AST) -> set[str]:
-    """The names in a node."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def bound_by(statement: ast.stmt) -> set[str]:

@@ -303,11 +303,12 @@ def written_together(before: str | None, write: str | None) -> str | None:
     if before is None or write is None:
         return write
     one, two = before.split("\n"), write.split("\n")
-    kept = next((n for n in range(min(len(one), len(two)) - 1, 0, -1) if one[-n:] == two[-n:]), 0)
-    if kept:
-        return "\n".join([*one[:-kept], *two])
-    kept = next((n for n in range(min(len(one), len(two)) - 1, 0, -1) if one[:n] == two[:n]), 0)
-    return "\n".join([*one, *two[kept:]]) if kept else write
+    for kept in range(min(len(one), len(two)) - 1, 0, -1):
+        if one[-kept:] == two[-kept:]:
+            return "\n".join([*one[:-kept], *two])
+        if one[:kept] == two[:kept]:
+            return "\n".join([*one, *two[kept:]])
+    return write
 
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, flat
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -142,18 +143,11 @@ class First:
 
 def firsts(search: Round, tables: Sequence[Table]) -> Iterator[First]:
     """The likeliest edits of each statement, those that give one value once, and the statement as it is never."""
-    found: dict[int, list[First]] = {}
     passing = {id(table.suspect.site.statement) for table in tables if table.suspect.made.passes}
-    for table in tables:
-        seen = {content_of(table.suspect.made.values)}
-        for trial in sorted(table.trials, key=lambda trial: trial.edit.cost):
-            content = content_of(trial.values)
-            if trial.code is None or content not in seen:
-                seen.add(content)
-                first = First(search.edited(table, trial.edit, frozenset()), trial.code)
-                found.setdefault(id(first.repair.statement), []).append(first)
-    for repair in search.rewritten(tables, TIERS[0]):
-        found.setdefault(id(repair.statement), []).append(First(repair))
+    every = [First(search.edited(table, trial.edit, frozenset()), trial.code)
+             for table in tables for trial in distinct(table)]  # fmt: skip
+    every += [First(repair) for repair in search.rewritten(tables, TIERS[0])]
+    found = grouped((id(first.repair.statement), first) for first in every)
     for statement, some in found.items():
         most = PASSING if statement in passing else min(FIRSTS, max(PASSING, ALL // len(found)))
         yield from sorted(some, key=lambda first: first.repair.cost)[:most]
@@ -179,8 +173,8 @@ class Second:
         assert suspect.jacobian is not None
         left, sizes, _ = np.linalg.svd(suspect.jacobian, full_matrices=False)
         self._range = left[:, sizes > 1e-9 * sizes.max(initial=0.0)]
-        self._truth = search.experiment.truth
-        self.trials = list(islice(distinct(table), PASSING if suspect.made.passes else SECONDS))
+        evaluable = (trial for trial in distinct(table) if trial.code is not None)
+        self.trials = list(islice(evaluable, PASSING if suspect.made.passes else SECONDS))
 
     def left_by(self, search: Round, gradients: Gradients) -> dict[str, Array] | None:
         """By how much gradients are off, if there is a value with which all of them are right."""
@@ -189,8 +183,7 @@ class Second:
             return None
         if not all(search.experiment.has_shape(name, gradients) for name in names):
             return None
-        truth = self._truth
-        gap = {n: truth[n] - np.asarray(gradients[n], dtype=np.float64).reshape(truth[n].shape) for n in names}
+        truth, gap = search.experiment.truth, search.experiment.gap(gradients, names)
         off = np.concatenate([gap[name].ravel() for name in names])
         rest = np.abs(off - self._range @ (self._range.T @ off)).max(initial=0.0)
         return gap if rest <= LEFT * max(np.abs(truth[n]).max(initial=0.0) for n in names) else None
@@ -225,11 +218,11 @@ def near(table: Table, off: Array) -> list[Trial]:
 
 
 def distinct(table: Table) -> Iterator[Trial]:
-    """The edits of a statement that can be evaluated, the likeliest of those that give one value."""
+    """The edits of a statement, the likeliest of those that give one value; those that cannot be evaluated, all."""
     seen = {content_of(table.suspect.made.values)}
     for trial in sorted(table.trials, key=lambda trial: trial.edit.cost):
         content = content_of(trial.values)
-        if trial.code is not None and content not in seen:
+        if trial.code is None or content not in seen:
             seen.add(content)
             yield trial
 
@@ -285,9 +278,7 @@ def with_values(search: Round, edits: Sequence[First], seconds: Sequence[Second]
 def without_values(repairs: Sequence[Repair], known: set[Site]) -> list[Pair]:
     """The pairs of edits that cannot be told by the values of the later one: in turn two of the likeliest, and one of
     those that are likeliest among the edits of their statements, since nothing says which statements are wrong."""
-    found: dict[int, list[Repair]] = {}
-    for repair in sorted(repairs, key=lambda repair: repair.cost):
-        found.setdefault(id(repair.statement), []).append(repair)
+    found = grouped((id(repair.statement), repair) for repair in sorted(repairs, key=lambda repair: repair.cost))
     likely = [(repair.cost - some[0].cost, repair) for some in found.values() for repair in some[:EACH]]
     pairs = []
     for (rare, one), (rarer, other) in combinations(likely, 2):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -95,6 +95,11 @@ class Experiment:
             return bool(np.isclose(float(np.real(self.user.loss(duplicate(self.state)))), self.loss, rtol=1e-9))
         except (Raised, ScriptError, TypeError, ValueError):  # it raises, or is no number any more
             return False
+
+    def gap(self, gradients: Gradients, names: Iterable[str]) -> Gradients:
+        """By how much some gradients, which have the shapes of the true ones, are off."""
+        wanted = {name: self.truth[name] for name in names}
+        return {n: t - np.asarray(gradients[n], dtype=np.float64).reshape(t.shape) for n, t in wanted.items()}
 
     def wrong(self, gradients: Gradients | None) -> frozenset[str]:
         """The names of the gradients that are not the true ones; all of them where there are none."""

@@ -19,7 +19,6 @@ from einbackprop.diagnosis.blocks import (
     blocks_of,
     bound_by,
     indices_in,
-    names_in,
     read_by,
     statement_at,
     until_read,
@@ -33,6 +32,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     assignment,
     is_minus,
+    names_in,
     negated,
     parsed,
     subscript,
@@ -223,5 +223,5 @@ def earlier(version: Version, hole: Hole, value: ast.expr) -> Hole:
     first = at
     while first and not needed & bound_by(block[first - 1]):
         first -= 1
-    made = (n for n in range(first, at) if beside & bound_by(block[n]))
-    return replace(hole, statement=block[next(made, first)])
+    place = next((n for n in range(first, at) if beside & bound_by(block[n])), first)
+    return hole if place == at else replace(hole, statement=block[place])

@@ -78,6 +78,11 @@ def new_statements(repair: Repair) -> tuple[ast.stmt, ...]:
     return (rebuilt(repair.statement, {id(change.node): change.replacement}),)
 
 
+def cost_of(found: Repair | None) -> float:
+    """The cost of a repair; of none, more than that of any."""
+    return found.cost if found is not None else np.inf
+
+
 class Likelihood:
     """What edits of one version cost more, for their places and for what comes of them.
 

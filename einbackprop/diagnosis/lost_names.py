@@ -13,7 +13,7 @@ from itertools import islice, permutations
 from typing import Any
 
 from einbackprop.core.source import statements_of
-from einbackprop.diagnosis.blocks import function_of, names_in
+from einbackprop.diagnosis.blocks import function_of
 from einbackprop.diagnosis.evaluation import meant
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.versions import Version
@@ -23,6 +23,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     assignment,
     attribute,
     call,
+    names_in,
     number,
     parsed,
     subscript,

@@ -8,7 +8,7 @@ there. Names that nothing binds, and that cannot be solved for, are bound as els
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from math import prod
@@ -51,9 +51,8 @@ def of_omission(search: Round) -> Repair | None:
         if found is not None:
             return found
     before = search.localization.before or {}
-    if any(before.get(name) is None or np.any(before[name]) for name in search.wrong):
-        return None
-    return of_updates(search, (table.suspect for table in search.alone if table.suspect.shift is not None))
+    is_something = any(before.get(name) is None or np.any(before[name]) for name in search.wrong)
+    return None if is_something else of_updates(search)
 
 
 def of_lost_update(search: Round) -> Repair | None:
@@ -61,22 +60,24 @@ def of_lost_update(search: Round) -> Repair | None:
     the rounds of a loop read."""
     lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
     found = (filled(search, hole) for hole in islice(lost, PLACES))
-    known = (table.suspect for table in search.alone if table.suspect.shift is not None)
-    return next((repair for repair in found if repair is not None), None) or of_updates(search, known)
+    return next(filter(None, found), None) or of_updates(search)
 
 
-def of_updates(search: Round, suspects: Iterable[Suspect]) -> Repair | None:
-    """The line that adds what is missing to what one of some statements makes."""
-    places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in islice(suspects, SUSPECTS))
-    found = (filled(search, hole) for some in places_after for hole in some)
-    return next((repair for repair in found if repair is not None), None)
+def of_updates(search: Round) -> Repair | None:
+    """The line that adds what is missing to what a statement makes, where there is a value that it should make."""
+    places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in islice(solved(search), SUSPECTS))
+    return next(filter(None, (filled(search, hole) for some in places_after for hole in some)), None)
+
+
+def solved(search: Round) -> Iterator[Suspect]:
+    """The statements for each of which there is a value with which everything is right."""
+    return (table.suspect for table in search.alone if table.suspect.shift is not None)
 
 
 def of_whole_value(search: Round) -> Repair | None:
     """A statement that makes something else of what is at hand, where there is a value that it should make."""
-    tables = [Filling(table.suspect, search.known) for table in search.alone
-              if table.suspect.shift is not None and not table.suspect.made.passes][:SUSPECTS]  # fmt: skip
-    return search.likeliest_of(tables)
+    made = (suspect for suspect in solved(search) if not suspect.made.passes)
+    return search.likeliest_of([Filling(suspect, search.known) for suspect in islice(made, SUSPECTS)])
 
 
 def of_lost_name(search: Round, hole: Hole) -> Repair | None:
@@ -101,14 +102,14 @@ def localized(search: Round, hole: Hole) -> Localization | None:
     found."""
     version = search.version.changed([hole.filled(number(1.0))])
     site = site_of(version, hole)
+    if site is None:
+        return None
     every = (*search.localization.made, *search.localization.in_loss.values())
     made = {shape for each in every for shapes in each.shapes for shape in shapes}
     made |= {np.shape(held) for held in hole.frame.f_locals.values() if is_array(held)} if hole.frame else set()
     made |= {shape for one in made if len(one) > 2 for shape in ((one[0], prod(one[1:])), (prod(one[:-1]), one[-1]))}
     own = [search.experiment.truth[name].shape for name in sorted(search.wrong)]
     others = sorted((shape for shape in made if prod(shape) <= LARGEST), key=prod)
-    if site is None:
-        return None
     for shape in islice(dict.fromkeys([*own, *others]), SHAPES):
         try:
             if not ends(search, version, Shift({site: np.zeros(0)}, {site: shape})):
@@ -145,8 +146,9 @@ def filled(search: Round, hole: Hole) -> Repair | None:
     table = evaluated(search, localization)
     for edit in fitting(search, localization, table):
         assert edit.value is not None
-        moved, own = earlier(search.version, hole, edit.value).filled(edit.value), hole.filled(edit.value)
-        repair = repair_of(search, table.suspect.site, edit, moved) or repair_of(search, table.suspect.site, edit, own)
+        moved = earlier(search.version, hole, edit.value)
+        tried = (each.filled(edit.value) for each in ([hole] if moved is hole else [moved, hole]))
+        repair = next(filter(None, (repair_of(search, table.suspect.site, edit, change) for change in tried)), None)
         if repair is not None and repair.mends == search.wrong:
             return repair
         best = best or repair
@@ -171,9 +173,9 @@ def evaluated(search: Round, localization: Localization) -> Filling:
 
 def fitting(search: Round, localization: Localization, table: Filling) -> list[Edit]:
     """What a hole can be filled with, as far as its Jacobian tells, the likeliest first."""
-    suspect, truth, before = table.suspect, search.experiment.truth, localization.before
-    assert before is not None
-    gap = {n: truth[n] - np.asarray(before[n], dtype=np.float64).reshape(truth[n].shape) for n in suspect.names}
+    suspect = table.suspect
+    assert localization.before is not None
+    gap = search.experiment.gap(localization.before, suspect.names)
     wanted = suspect.reach & localization.wrong
     found = [trial.edit for trial in table.trials if fits(search.experiment, trial, suspect, gap) >= wanted]
     return sorted(found, key=lambda edit: edit.cost)[:LIKELY]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.diagnosis.blocks import LOOPS
 from einbackprop.diagnosis.crashes import stopped
 from einbackprop.diagnosis.experiments import (
     Array,
@@ -29,7 +30,7 @@ from einbackprop.diagnosis.experiments import (
 )
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, new_statements
+from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
 from einbackprop.diagnosis.recording import is_handed_on
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
@@ -50,7 +51,6 @@ ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of a group of statements."""
-LOOPS = (ast.For, ast.While)
 
 
 class Round:
@@ -84,10 +84,7 @@ class Round:
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self._keeps_shape = self.wrong <= shaped
-        self.gap: Mapping[str, Array] = {
-            n: t - np.asarray(before[n], dtype=np.float64).reshape(t.shape)
-            for n, t in self.experiment.truth.items() if n in shaped
-        }  # fmt: skip
+        self.gap: Mapping[str, Array] = self.experiment.gap(before, sorted(shaped))
 
     @cached_property
     def groups(self) -> list[list[Table]]:
@@ -400,8 +397,3 @@ class Round:
         """The statements that do not make a gradient that they should make."""
         tables = self.alone or self.others
         return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))
-
-
-def cost_of(found: Repair | None) -> float:
-    """The cost of a repair; of none, more than that of any."""
-    return found.cost if found is not None else np.inf

@@ -67,9 +67,7 @@ def found_by(search: Round) -> Repair | None:
     missing, what is rare is not tried."""
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
-    if misspelled is not None and misspelled.mends >= search.wrong:
-        return misspelled
-    found = of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
+    found = misspelled or of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)

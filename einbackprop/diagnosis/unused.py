@@ -18,6 +18,7 @@ from einbackprop.diagnosis.likelihood import Repair, key_of
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Table, Tier
+from einbackprop.diagnosis.vocabulary.trees import names_in
 
 LEADS = 4
 """Edits behind which a mistake is looked for, at most."""
@@ -85,11 +86,6 @@ def reading(search: Round, names: dict[int, set[str]]) -> Iterator[Repair]:
 def is_variable(table: Table) -> bool:
     """Whether a statement hands on a variable as it is."""
     return isinstance(table.suspect.site.value, ast.Name)
-
-
-def names_in(node: ast.AST) -> set[str]:
-    """The names in an expression."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def size_of(node: ast.AST) -> int:

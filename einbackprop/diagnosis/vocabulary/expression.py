@@ -22,6 +22,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     held_number,
     is_odd,
     is_same,
+    names_in,
     parsed,
 )
 
@@ -257,7 +258,7 @@ class Expression:
     @cached_property
     def names(self) -> frozenset[str]:
         """All names in it."""
-        return frozenset(node.id for node in ast.walk(self.value) if isinstance(node, ast.Name))
+        return frozenset(names_in(self.value))
 
     @cached_property
     def spelled(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
+from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import unlikeness
@@ -20,6 +21,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     flipped,
     held_number,
     is_same,
+    names_in,
     negated,
     number,
     parsed,
@@ -44,19 +46,15 @@ def amount(expression: Expression) -> Iterator[Edit]:
     for places, more in ((expression.indices, 0.0), (expression.lengths, 0.2)):
         for place in places:
             for other, cost in amounts(place, expression.hand.sizes, is_length=more > 0):
-                names = {part.id for part in ast.walk(other) if isinstance(part, ast.Name)}
-                price = cost + more + 0.1 * (not names <= expression.names)
+                price = cost + more + 0.1 * (not names_in(other) <= expression.names)
                 said = ("{} is needed, not {}", other, place.text) if more else instead(place, other)
                 yield expression.edit(place, other, price, *said)
 
 
 def amount_everywhere(expression: Expression) -> Iterator[Edit]:
     """Half, twice, or one more or less than a number at all its places in brackets: ``x[p // 2:-(p // 2)]``."""
-    found: dict[str, list[Place]] = {}
-    for place in expression.indices:
-        if isinstance(place.node, ast.Name | ast.Attribute):
-            found.setdefault(place.text, []).append(place)
-    for places in found.values():
+    named = (place for place in expression.indices if isinstance(place.node, ast.Name | ast.Attribute))
+    for places in grouped((place.text, place) for place in named).values():
         node = places[0].node
         others = (*neighbours(node), (binary(node, "//", number(2)), 1.4), (binary(number(2), "*", node), 1.4))
         for other, cost in others if len(places) > 1 else ():

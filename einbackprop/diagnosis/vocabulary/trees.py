@@ -32,6 +32,11 @@ def parsed(text: str) -> ast.expr:
     return parse_python(text, mode="eval").body
 
 
+def names_in(node: ast.AST) -> set[str]:
+    """The names in a tree."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
 def binary(left: ast.expr, sign: str, right: ast.expr) -> ast.BinOp:
     """``left sign right``, as in ``binary(a, "*", b)``."""
     return ast.BinOp(left, OPERATORS[sign], right)
