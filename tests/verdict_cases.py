@@ -89,8 +89,8 @@ add("differs, random", squares, lambda W, X: squares_gradient(W, X) + np.random.
 
 
 def unwritten_gradient(W: Any, X: Any) -> Any:
-    """As memory that nothing was written to: another value each time, whatever the random state."""
-    return squares_gradient(W, X) + np.random.default_rng().random((3, 2))
+    """As memory that nothing was written to: far off, by another value each time, whatever the random state."""
+    return squares_gradient(W, X) + 1e6 + np.random.default_rng().random((3, 2))
 
 
 add("differs, unsettled", squares, unwritten_gradient, W, X)
