@@ -129,6 +129,8 @@ def test_the_tree_that_hooks_are_put_into_stays_as_it_was() -> None:
 class Doubling:
     """A watcher that doubles what one target is bound to."""
 
+    sites = None
+
     def __init__(self, target: str) -> None:
         self.target = target
 

@@ -105,10 +105,10 @@ class User:
         names = one.values.keys() & two.values.keys()
         return {name for name in names if not same(one.values[name], two.values[name])}
 
-    def matched(self, result: Any, state: Any) -> Matching:
-        """Find the value that was returned for each target."""
+    def matched(self, result: Any, state: Any, loss: float | None = None) -> Matching:
+        """Find the value that was returned for each target; the loss at the state is computed unless it is known."""
         return match(result, self.targets, self._returned_names,
-                     lambda: number(called(self.loss, state, "the loss")).real)
+                     lambda: number(called(self.loss, state, "the loss")).real if loss is None else loss)
 
     def _returned_names(self, count: int) -> naming.Names | None:
         """The names in the return statement, looked up once."""

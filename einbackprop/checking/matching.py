@@ -4,6 +4,7 @@ After a backward has run, gradients are in what it returned, or left on objects 
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,8 +74,9 @@ def match(
         if matching.values or len(found) != len(targets):
             return matching
     if len(found) == len(targets):
-        matching = Matching({t.name: leaf for t, (_, leaf) in zip(targets, found, strict=True)})
-        matching.notes += _order(targets, returned(len(found)))
+        names = tuple(target.name for target in targets)
+        matching = Matching({name: leaf for name, (_, leaf) in zip(names, found, strict=True)})
+        matching.notes += _order(names, returned(len(found)))
         return matching
     return _by_returned_name(found, targets, returned(len(found)))
 
@@ -125,10 +127,10 @@ def _by_returned_name(
     return Matching(notes=[note], unclear=True)
 
 
-def _order(targets: Sequence[Target], names: naming.Names | None) -> list[str]:
+@functools.lru_cache(maxsize=256)
+def _order(wanted: tuple[str, ...], names: naming.Names | None) -> Sequence[str]:
     """A note if the names in the return statement are the targets' in another order."""
-    wanted = [target.name for target in targets]
-    by_name = [next((n for n in naming.gradient_of(name) if n in wanted), "") for name in names or ()]
+    by_name = tuple(next((n for n in naming.gradient_of(name) if n in wanted), "") for name in names or ())
     if sorted(by_name) != sorted(wanted) or by_name == wanted:
         return []
     return [f"the gradients are returned in the order {', '.join(names or ())}, but they are "

@@ -90,6 +90,7 @@ def places_returned(function: Any, count: int) -> Names | None:
     return next((tuple(map(ast.unparse, node.elts)) for node in nodes if len(node.elts) == count), None)
 
 
+@lru_cache(maxsize=1024)  # asked for each gradient of each run
 def gradient_of(key: str) -> Names:
     """Return what a gradient's name may be the gradient of, the likeliest first.
 

@@ -178,8 +178,12 @@ def _leaves(value: Any, path: Path, around: frozenset[int]) -> Iterator[tuple[Pa
     elif len(path) >= DEEPEST and children:
         raise too_deep(value)
     elif id(value) not in around:  # an object may hold its parent
+        around |= {id(value)}
         for step, inner in children:
-            yield from _leaves(inner, (*path, step), around | {id(value)})
+            if type(inner) is np.ndarray and inner.dtype != object:  # most of them
+                yield (*path, step), inner
+            else:
+                yield from _leaves(inner, (*path, step), around)
 
 
 def unlike_arrays(kind: type) -> str:

@@ -125,13 +125,18 @@ class First:
     repair: Repair
     code: CodeType | None = None
 
+    @property
+    def sites(self) -> frozenset[Site]:
+        """The statement that is edited."""
+        return frozenset({self.repair.site})
+
     def version(self, search: Round) -> Version:
         """The version to run."""
         return search.version if self.code is not None else search.version.changed([self.repair.change])
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value: what the edit makes stands in its place."""
-        if self.code is None or site is not self.repair.site:
+        if self.code is None:
             return value
         try:
             return eval(self.code, {**frame.f_globals, **frame.f_locals})

@@ -82,7 +82,8 @@ class Experiment:
         """The gradients, by target; None where the code raises or refuses."""
         self.raised = None
         try:
-            return dict(self.user.matched(self.user.gradients(duplicate(self.state)), self.state).values)
+            returned = self.user.gradients(duplicate(self.state))
+            return dict(self.user.matched(returned, self.state, self.loss).values)
         except Raised as raised:
             self.raised = raised.error
             return None
@@ -182,9 +183,9 @@ def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def is_number(value: Any) -> bool:
     """Whether a value is an array of numbers, or a number; True and False alone are none."""
-    return isinstance(value, float | int | np.ndarray | np.generic) and not isinstance(value, bool | np.bool_) and (
-        np.asarray(value).dtype.kind in "fiub"
-    )
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in ("fiub" if isinstance(value, np.ndarray) else "fiu")
+    return isinstance(value, float | int) and not isinstance(value, bool)
 
 
 def numbers(value: Any, depth: int = 0) -> Iterator[Any]:
@@ -292,16 +293,13 @@ class Shift:
     """
 
     def __init__(self, by: Mapping[Site, Array], grown: Mapping[Site, tuple[int, ...]] | None = None) -> None:
-        self.by, self.grown = by, grown or {}
+        self.by, self.grown, self.sites = by, grown or {}, by.keys()
         self.seen: dict[Site, list[Array]] = {site: [] for site in by}
         self._at = dict.fromkeys(by, 0)
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
-        by = self.by.get(site)
-        if by is None:
-            return value
-        parts = []
+        by, parts = self.by[site], []
         for part in numbers(value):
             if site in self.grown:
                 part = np.broadcast_to(np.asarray(part), self.grown[site])
@@ -324,23 +322,27 @@ class Put:
     """A watcher that puts other values in the place of those that one statement makes, run after run."""
 
     def __init__(self, site: Site, values: Sequence[Any]) -> None:
-        self._site, self._values = site, iter(values)
+        self.sites, self._values = frozenset({site}), iter(values)
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
-        return copied(next(self._values, value)) if site is self._site else value
+        return copied(next(self._values, value))
 
 
 class Both:
     """Two watchers: the first sees what statements make, the second changes it."""
 
     def __init__(self, first: Watcher, second: Watcher) -> None:
-        self._first, self._second = first, second
+        self._watchers = first, second
+        one, two = first.sites, second.sites
+        self.sites = None if one is None or two is None else frozenset((*one, *two))
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
-        self._first.made(site, value, frame)
-        return self._second.made(site, value, frame)
+        first, second = (watcher.sites is None or site in watcher.sites for watcher in self._watchers)
+        if first:
+            self._watchers[0].made(site, value, frame)
+        return self._watchers[1].made(site, value, frame) if second else value
 
 
 def conformed(value: Any, shapes: Sequence[tuple[int, ...]]) -> Array | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 
 from einbackprop.capture.instrumentation import MARK
 from einbackprop.capture.observation import imports_of
+from einbackprop.diagnosis.vocabulary.trees import altered
 from einbackprop.world.ownership import is_users_module
 
 LIBRARY = frozenset(dir(builtins))
@@ -78,6 +78,10 @@ class Site:
 class Watcher(Protocol):
     """What happens to the values that statements make."""
 
+    @property
+    def sites(self) -> Collection[Site] | None:
+        """The sites that it is asked about; None if that is all of them."""
+
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value; what is returned stands in its place."""
 
@@ -109,11 +113,19 @@ class Hooker(ast.NodeTransformer):
 
     def hooked(self, definition: ast.stmt) -> ast.stmt:
         """A copy of a definition, with hooks."""
-        made = copy.deepcopy(definition)
-        self._own = {id(one): other for one, other in zip(ast.walk(made), ast.walk(definition), strict=True)}
-        visited = self.visit(made)
+        visited = self.visit(self._copied(definition))
         assert isinstance(visited, ast.stmt)
         return visited
+
+    def _copied(self, node: Any) -> Any:
+        """A copy of a tree; of each node in it, what it is a copy of is remembered."""
+        if isinstance(node, list):
+            return [self._copied(item) for item in node]
+        if not isinstance(node, ast.AST):
+            return node
+        made = altered(node, **{name: self._copied(getattr(node, name, None)) for name in node._fields})
+        self._own[id(made)] = node
+        return made
 
     def visit(self, node: ast.AST) -> Any:
         """A node with its hooks."""
@@ -243,8 +255,11 @@ class Hook:
 
     def made(self, number: int, value: Any) -> Any:
         """A statement made a value."""
+        watcher, site = self._watching[-1], self._sites[number]
+        if watcher.sites is not None and site not in watcher.sites:  # most of them, in most of the runs
+            return value
         try:
-            return self._watching[-1].made(self._sites[number], value, sys._getframe(1))
+            return watcher.made(site, value, sys._getframe(1))
         except Exception as error:
             self._failures.append(error)
             raise

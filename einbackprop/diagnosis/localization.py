@@ -18,6 +18,7 @@ import numpy as np
 from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.hand import is_length
@@ -31,13 +32,17 @@ GROWN = 64
 """The same of a value that should have had more axes."""
 SMALL = 1e-4
 """How far values are shifted, relative to the largest."""
-NEWTON, SLOW = 5, 2
+NEWTON, SLOW = 10, 2
 """Steps of Newton's method at most, and those that may leave more than half of what is off."""
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
 Shape = tuple[int, ...]
 LINEAR, CURVED = 1e-8, 3e-2
 """How far gradients may be from what a Jacobian says, where they are linear in a value and where they are not."""
+
+
+class UnshiftedError(Exception):
+    """The code does not give gradients of the same shapes with what a statement makes shifted."""
 
 
 @dataclass(eq=False)
@@ -144,6 +149,8 @@ class Localization:
         self.made, self._handed = recording.by_statements(), recording.handed
         self.fired = recording.fired
         self._trusted: dict[Site, bool] = {}
+        self._nudged: dict[Site, Gradients] = {}
+        self._twins: dict[object, Suspect] = {}
         watched = Recording()
         with self.version.watched_by(watched):
             experiment.keeps_loss()
@@ -231,7 +238,10 @@ class Localization:
         if made.entangled and not self._is_apart(made):
             return None
         moved = self.run(Shift({made.site: self._nudge(made)}))
-        return None if moved is None else frozenset(self._differing(moved))
+        if moved is None:
+            return None
+        self._nudged[made.site] = moved
+        return frozenset(self._differing(moved))
 
     def _is_apart(self, made: Made) -> bool:
         """Whether everything is the same with a copy of what a statement makes."""
@@ -297,16 +307,30 @@ class Localization:
         names = tuple(n for n in self.experiment.truth if self.experiment.has_shape(n, self.before) and n in reach)
         if not names or made.entries > LARGEST or made.entries * (self.fired + 20) > STEPS:
             return suspect
-        jacobian = self._jacobian(suspect, names)
-        if jacobian is None or not np.all(np.isfinite(jacobian)):
+        suspect.names, moved = names, self._moved(suspect)
+        if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
             return suspect
-        suspect.names, suspect.jacobian = names, jacobian
-        inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
-        rank = int(np.linalg.matrix_rank(jacobian, tol=1e-9 * float(np.abs(jacobian).max(initial=0.0))))
+        contents = (*made.values, *(np.asarray(moved[name]) for name in names))
+        twin = self._twins.setdefault((*(content.tobytes() for content in contents), suspect.grown), suspect)
+        if twin is not suspect:  # what one hands on to the other moves the same
+            suspect.jacobian, suspect.roughness, suspect.expected = twin.jacobian, twin.roughness, twin.expected
+            suspect.shift, suspect.is_unique = twin.shift, twin.is_unique
+            return suspect
+        found = self._jacobian(suspect, moved)
+        if found is None:
+            return suspect
+        suspect.jacobian = found
+        rank = int(np.linalg.matrix_rank(found, tol=1e-9 * float(np.abs(found).max(initial=0.0))))
         suspect.is_unique = rank == made.entries
         suspect.roughness = LINEAR if self._is_linear(suspect) else CURVED
-        suspect.shift = self._newton(suspect, inverse)
+        suspect.shift = self._newton(suspect)
         return suspect
+
+    def _moved(self, suspect: Suspect) -> Gradients | None:
+        """The gradients with a small shift of all that a statement makes."""
+        if suspect.grown is None and suspect.site in self._nudged:
+            return self._nudged[suspect.site]
+        return self.run(self._shift(suspect, self._nudge(suspect.made)))
 
     def _is_linear(self, suspect: Suspect) -> bool:
         """Whether the gradients are linear in what a statement makes, for steps as large as that."""
@@ -320,43 +344,58 @@ class Localization:
         scale = float((np.abs(suspect.jacobian) @ np.abs(by)).max(initial=0.0))
         return bool(np.abs(then - now - suspect.jacobian @ by).max(initial=0.0) <= LINEAR * scale)
 
-    def _jacobian(self, suspect: Suspect, names: Sequence[str], at: Array | None = None) -> Array | None:
-        """How gradients change with each entry of what a statement makes, or with what it makes shifted."""
-        made, before = suspect.made, self.before if at is None else self.run(self._shift(suspect, at))
+    def _jacobian(self, suspect: Suspect, moved: Gradients) -> Array | None:
+        """How gradients change with each entry of what a statement makes, given what a small shift of all changes."""
+        assert self.before is not None
+        by, names = self._nudge(suspect.made), suspect.names
+        found = self._columns(suspect)
+        if found is None or not np.all(np.isfinite(found)):
+            return None
+        off = np.abs(stacked(moved, names) - stacked(self.before, names) - found @ by)
+        is_right = off.max(initial=0.0) <= CURVED * (np.abs(found) @ np.abs(by)).max(initial=0.0)
+        return found if is_right else self._columns(suspect, is_whole=True)
+
+    def _columns(self, suspect: Suspect, at: Array | None = None, is_whole: bool = False) -> Array | None:
+        """The columns of the Jacobian, or of that with what a statement makes shifted; None where there is none."""
+        made, names = suspect.made, suspect.names
+        start = np.zeros(made.entries) if at is None else at
+        before = self.before if at is None else self.run(self._shift(suspect, start))
         if before is None:
             return None
-        now, step = stacked(before, names), SMALL * self._size(made)
-        columns = []
-        for n in range(made.entries):
-            by = np.zeros(made.entries) if at is None else at.copy()
-            by[n] += step
-            moved = self.run(self._shift(suspect, by))
+        step = SMALL * self._size(made)
+
+        def change(direction: Array) -> list[Array]:
+            moved = self.run(self._shift(suspect, start + step * direction))
             if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
-                return None
-            columns.append((stacked(moved, names) - now) / step)
-        return np.array(columns).T if columns else None
+                raise UnshiftedError
+            return [(np.asarray(moved[n], dtype=np.float64) - before[n]) / step for n in names]
+
+        try:
+            return jacobian(change, [shape for shapes in made.shapes for shape in shapes], is_whole)
+        except UnshiftedError:
+            return None
 
     def _shift(self, suspect: Suspect, by: Array) -> Shift:
         grown = {} if suspect.grown is None else {suspect.site: suspect.grown}
         return Shift({suspect.site: by}, grown)
 
-    def _newton(self, suspect: Suspect, inverse: Array) -> Array | None:
+    def _newton(self, suspect: Suspect) -> Array | None:
         """The shift with which the gradients are right; None where there is none."""
-        shift, names = np.zeros(suspect.made.entries), suspect.names
-        now, last, slow = self.before, np.inf, 0
+        assert suspect.jacobian is not None
+        names, found = suspect.names, suspect.jacobian
+        shift = step = np.zeros(suspect.made.entries)
+        now, was, last, slow = self.before, np.zeros(0), np.inf, 0
         for n in range(NEWTON):
             if now is None or not all(self.experiment.has_shape(name, now) for name in names):
                 return None
-            left = stacked(self.experiment.truth, names) - stacked(now, names)
+            left = np.nan_to_num(stacked(self.experiment.truth, names) - stacked(now, names), nan=np.inf)
             slow, last = slow + bool(np.abs(left).max(initial=0.0) > last / 2), float(np.abs(left).max(initial=0.0))
-            if slow == SLOW:
+            if n and suspect.roughness == CURVED:  # Broyden's update: what the last step has shown of the Jacobian
+                found = found + np.outer(was - left - found @ step, step) / max(float(step @ step), 1e-300)
+            if slow == SLOW or not np.all(np.isfinite(found)):
                 return None
-            if n and suspect.roughness == CURVED:
-                jacobian = self._jacobian(suspect, names, shift)
-                if jacobian is None or not np.all(np.isfinite(jacobian)):
-                    return None
-                inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
-            shift = shift + inverse @ left
+            step, was = np.linalg.pinv(found, rcond=1e-9) @ left, left
+            shift = shift + step
             watcher = self._shift(suspect, shift)
             now = self.run(watcher)
             if not self.experiment.wrong(now) & set(names):

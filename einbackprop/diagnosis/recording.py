@@ -22,6 +22,7 @@ class Recording:
     """
 
     def __init__(self) -> None:
+        self.sites = None
         self.made_by: dict[Site, Made] = {}
         self.handed: dict[Site, Site] = {}
         self.fired = 0

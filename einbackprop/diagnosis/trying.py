@@ -33,6 +33,7 @@ from einbackprop.diagnosis.localization import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
 from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, value_of
+from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
@@ -103,7 +104,8 @@ class Table:
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
         self._tier = Tier(0.0, 0.0)
-        self._seen: set[str] = set()
+        self._seen: set[int] = set()
+        self._numbering = Numbering()
         self._runs = 0
 
     def begin(self, tier: Tier) -> None:
@@ -134,9 +136,9 @@ class Table:
         )
         for edit in sorted(edits, key=lambda edit: edit.cost):
             assert edit.value is not None
-            text = ast.dump(edit.value)
-            if text not in self._seen:
-                self._seen.add(text)
+            number, _ = self._numbering.of(edit.value)
+            if number not in self._seen:
+                self._seen.add(number)
                 yield Trial(edit, compiler.code(edit.value))
 
     def _is_alive(self, trial: Trial, names: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:
@@ -199,16 +201,16 @@ class Trying:
 
     def __init__(self, tables: Sequence[Table], literals: tuple[str, ...]) -> None:
         self.tables = {table.suspect.site: table for table in tables}
+        self.sites = self.tables.keys()
         self._literals = literals
         self._is_busy = False
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value."""
-        table = self.tables.get(site)
-        if table is not None and not self._is_busy:
+        if not self._is_busy:
             self._is_busy = True
             try:
-                table.run(value, frame, self._literals)
+                self.tables[site].run(value, frame, self._literals)
             finally:
                 self._is_busy = False
         return value

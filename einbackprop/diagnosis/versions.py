@@ -46,6 +46,18 @@ class Change:
     replacement: ast.expr | tuple[ast.stmt, ...]
 
 
+class Hooked:
+    """What all versions of a world share: who watches, and the definitions that have hooks, each hooked once."""
+
+    def __init__(self) -> None:
+        self.watchers: list[Watcher] = []
+        self.failures: list[Exception] = []
+        self.codes: dict[tuple[Definition, int, int], Codes] = {}
+        self.sites: dict[int, tuple[ast.stmt, tuple[Site, ...]]] = {}  # by the identity of trees, which are held
+        self.libraries: dict[str, frozenset[str]] = {}
+        self.known: Definitions = {}
+
+
 class Version:
     """One version of the user's source.
 
@@ -55,48 +67,49 @@ class Version:
         Its functions are the user's.
     trees : mapping of Definition to ast.stmt
         The definitions that are not as they stand in their files.
+    hooked : Hooked, optional
+        That of the versions that it was made of.
+    new : sequence of nodes
+        What stands in no other version.
     """
 
     def __init__(
-        self, world: World, trees: Mapping[Definition, ast.stmt] | None = None, known: Definitions | None = None
-    ) -> None:
+        self, world: World, trees: Mapping[Definition, ast.stmt] | None = None, hooked: Hooked | None = None,
+        new: Sequence[ast.AST] = (),
+    ) -> None:  # fmt: skip
         self.world, self.trees = world, dict(trees or {})
-        self._known: Definitions = {} if known is None else known
-        self._watchers: list[Watcher] = []
-        self._failures: list[Exception] = []
+        self._hooked, self._new = hooked or Hooked(), new
         self._plain: dict[tuple[Definition, int], Codes] = {}
-        self._hooked: dict[tuple[Definition, int], Codes] = {}
         self._given: dict[int, tuple[CodeType, CodeType]] = {}  # which holds the codes, so that no other has their id
-        self._sites: dict[Definition, tuple[Site, ...]] = {}
         self._outer: dict[Definition, dict[int, ast.AST]] = {}
-        self._libraries: dict[str, frozenset[str]] = {}
 
     def sites(self, definition: Definition) -> tuple[Site, ...]:
         """The hooks of a definition."""
-        if definition not in self._sites:
-            hooker = Hooker(*definition, self._library(definition[0]))
-            hooker.hooked(self.tree(definition))
-            self._sites[definition] = tuple(hooker.sites)
-        return self._sites[definition]
+        tree = self.tree(definition)
+        return self._hooked.sites[id(tree)][1] if id(tree) in self._hooked.sites else self._with_sites(definition)[1]
 
-    def _library(self, file: str) -> frozenset[str]:
-        """The names of libraries in a file, looked up once."""
-        if file not in self._libraries:
-            self._libraries[file] = library_of(statements_of(file).tree)
-        return self._libraries[file]
+    def _with_sites(self, definition: Definition) -> tuple[ast.stmt, tuple[Site, ...]]:
+        """A definition with hooks, and what the numbers in them stand for."""
+        (file, _), tree = definition, self.tree(definition)
+        if file not in self._hooked.libraries:
+            self._hooked.libraries[file] = library_of(statements_of(file).tree)
+        hooker = Hooker(*definition, self._hooked.libraries[file])
+        made = hooker.hooked(tree)
+        return made, self._hooked.sites.setdefault(id(tree), (tree, tuple(hooker.sites)))[1]
 
     def definition_of(self, code: CodeType) -> Definition | None:
         """The definition that a code with hooks is part of, or one without."""
-        for (definition, _), codes in self._hooked.items():
+        for (definition, *_), codes in self._hooked.codes.items():
             if any(made is code for made in codes.values()):
                 return definition
         return self._definition(code)
 
     def _definition(self, code: CodeType) -> Definition | None:
         """The same for a code without hooks, looked up once."""
-        if id(code) not in self._known:
-            self._known[id(code)] = code, definition_of(code)
-        return self._known[id(code)][1]
+        known = self._hooked.known
+        if id(code) not in known:
+            known[id(code)] = code, definition_of(code)
+        return known[id(code)][1]
 
     def changed(self, changes: Sequence[Change]) -> Version:
         """The version with changes of its nodes."""
@@ -104,14 +117,16 @@ class Version:
         for definition in dict.fromkeys(change.definition for change in changes):
             some = {id(c.node): c.replacement for c in changes if c.definition == definition}
             trees[definition] = rebuilt(self.tree(definition), some)
-        return Version(self.world, trees, self._known)
+        replacements = (change.replacement for change in changes)
+        new = [node for made in replacements for node in (made if isinstance(made, tuple) else (made,))]
+        return Version(self.world, trees, self._hooked, new)
 
     def of_texts(self, texts: Mapping[str, str]) -> Version:
         """The version of other texts of files, which have the same definitions."""
         trees = dict(self.trees)
         for file, text in texts.items():
             trees |= {(file, n): tree for n, tree in enumerate(statements_of_text(text).tree.body)}
-        return Version(self.world, trees, self._known)
+        return Version(self.world, trees, self._hooked)
 
     def around(self, site: Site) -> list[ast.stmt]:
         """The statements with a body that a statement stands in, within its function, the innermost first."""
@@ -151,15 +166,16 @@ class Version:
     @contextlib.contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
         """The same, with hooks that ask a watcher what statements are to make; what it raises is raised at the end."""
-        self._watchers.append(watcher)
-        self._failures.clear()
+        watchers, failures = self._hooked.watchers, self._hooked.failures
+        watchers.append(watcher)
+        failures.clear()
         try:
             with recoded(self.world, self._hooked_code):
                 yield
         finally:
-            self._watchers.pop()
-        if self._failures:
-            raise self._failures[0]
+            watchers.pop()
+        if failures:
+            raise failures[0]
 
     def _code(self, own: CodeType) -> CodeType:
         definition = self._definition(own)
@@ -169,7 +185,7 @@ class Version:
         if key not in self._plain:
             file, position = definition
             before, after = pruned(statements_of(file).tree.body[position], self.trees[definition])
-            self._plain[key] = paired(definition, own.co_flags, before, after)
+            self._plain[key] = paired(definition, own.co_flags, before, after, self._new)
         return self._plain[key].get(place_of(own), own)
 
     def _hooked_code(self, own: CodeType) -> CodeType:
@@ -182,16 +198,14 @@ class Version:
         definition = self._definition(own)
         if definition is None:
             return own
-        key = definition, own.co_flags
-        if key not in self._hooked:
+        key, hooked = (definition, own.co_flags, id(self.tree(definition))), self._hooked
+        if key not in hooked.codes:
             file, position = definition
-            hooker = Hooker(file, position, self._library(file))
-            tree = hooker.hooked(self.tree(definition))
-            codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree)
-            self._sites.setdefault(definition, tuple(hooker.sites))
-            hook = Hook(self._sites[definition], self._watchers, self._failures)
-            self._hooked[key] = {place: filled(code, hook) for place, code in codes.items()}
-        return self._hooked[key].get(place_of(own), own)
+            tree, sites = self._with_sites(definition)
+            codes = paired(definition, own.co_flags, statements_of(file).tree.body[position], tree, self._new)
+            hook = Hook(sites, hooked.watchers, hooked.failures)
+            hooked.codes[key] = {place: filled(code, hook) for place, code in codes.items()}
+        return hooked.codes[key].get(place_of(own), own)
 
 
 @contextlib.contextmanager
@@ -240,14 +254,19 @@ def is_current(code: CodeType, position: int) -> bool:
     return own is not None and (rewritten or is_same(own, code))
 
 
-def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt) -> Codes:
+def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt, edited: Sequence[ast.AST]) -> Codes:
     """The codes of a changed definition, by what they are in the unchanged one. Raises ValueError where it is none."""
-    file, _ = definition
-    if any(map(is_of_number, ast.walk(after))):
+    file, position = definition
+    if any(is_of_number(node) for part in edited for node in ast.walk(part)):
         raise ValueError("a number has no entries and cannot be called")  # of which Python would warn the user
-    imports = imports_of(statements_of(file).tree)
+    statements = statements_of(file)
+    imports = imports_of(statements.tree)
     try:
-        old, new = (compiled([*imports, tree], file, flags) for tree in (before, after))
+        new = compiled([*imports, after], file, flags)
+        if before is statements.tree.body[position]:
+            old = code_as_it_is(file, statements.text, position, flags)
+        else:  # parts of a class
+            old = compiled([*imports, before], file, flags)
     except (SyntaxError, RecursionError) as error:
         raise ValueError(str(error)) from error
     pairs = list(zip(nested(old), nested(new), strict=False))
@@ -255,6 +274,13 @@ def paired(definition: Definition, flags: int, before: ast.stmt, after: ast.stmt
         by_place = {place_of(code): code for code in nested(new)}
         pairs = [(one, by_place[place_of(one)]) for one in nested(old) if place_of(one) in by_place]
     return {place_of(one): two for one, two in pairs if one.co_freevars == two.co_freevars}
+
+
+@functools.lru_cache(maxsize=256)
+def code_as_it_is(file: str, text: str, position: int, flags: int) -> CodeType:
+    """The code of a definition in a file, compiled once: each edit of it is compared with that."""
+    tree = statements_of_text(text).tree
+    return compiled([*imports_of(tree), tree.body[position]], file, flags)
 
 
 def is_of_number(node: ast.AST) -> bool:
