@@ -12,8 +12,9 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.functions import pair_problem
 from einbackprop.checking.problems import targets_of, with_arrays
 from einbackprop.diagnosis.experiments import Experiment
-from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import Version
 
 NETWORK = """\

@@ -16,7 +16,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.program import Source
-from ..core.source import CALL, INNER, ONE_AT_A_TIME, parse_python, statements_of, statements_of_text
+from ..core.source import CALL, INNER, ONE_AT_A_TIME, copied_tree, statements_of, statements_of_text
 from ..world.ownership import is_users
 from . import sizes
 from .bindings import Held, Run, Seen
@@ -250,7 +250,7 @@ def probed(file: str, text: str, position: int, flags: int) -> Probed:
     """A definition at the top of a file, compiled as it stands and with probes."""
     statements = statements_of_text(text)
     prober = Prober(statements, file)
-    node = parse_python(text).body[position]  # a tree of its own, since it is changed
+    node = copied_tree(statements.tree.body[position])  # since it is changed
     imports = imports_of(statements.tree)  # what a module imports is compiled in another way
     plain = by_place(compiled([*imports, statements.tree.body[position]], file, flags))
     return Probed(by_place(compiled([*imports, prober.visit(node)], file, flags)), plain, tuple(prober.sites))

@@ -33,7 +33,8 @@ class User:
 
     `narrow` and `narrow_loss` are the eps of dtypes narrower than float64 that may round inside the gradients and
     inside the loss; none, once nothing of them was seen at a draw. `unfit` has the facts about gradients that cannot
-    be compared: one that is missing, or of a wrong shape.
+    be compared: one that is missing, or of a wrong shape. `references` are those of the loss at states that were
+    compared.
     """
 
     loss: Runner
@@ -47,6 +48,7 @@ class User:
     slopes: Mapping[Path, float] = field(default_factory=dict)
     unfit: dict[str, Facts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
     _names: dict[int, naming.Names | None] = field(default_factory=dict)
 
     def returned(
@@ -306,6 +308,7 @@ def compare_all(
 ) -> str:  # fmt: skip
     """Compare at one draw whatever is not yet known to differ; return the reference's method."""
     reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
+    user.references.append(reference)
     wanted = [t for t in targets if t.name not in user.unfit
               and all(outcome.found != "differs" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)

@@ -79,6 +79,7 @@ class Reference:
         self.narrow = narrow
         self.slopes = dict(slopes or {})
         self._known: dict[Path, np.ndarray] = {}
+        self._entries: dict[tuple[Path, tuple[int, ...]], Slope] = {}
         self.loss = loss
         self._strictly: Loss = getattr(loss, "strictly", loss)
         self.state = state
@@ -143,6 +144,12 @@ class Reference:
             return self.difference(directions)
         value = self._complex_step(directions, AnalyticArray)
         return Slope(value, 8 * float(np.finfo(float).eps) * abs(value))
+
+    def entry(self, path: Path, index: tuple[int, ...]) -> Slope:
+        """Return the slope of one entry of an array, computed once."""
+        if (path, index) not in self._entries:
+            self._entries[path, index] = self.slope({path: unit(self._magnitudes(path).shape, index)})
+        return self._entries[path, index]
 
     def refined(self, slope: Slope, directions: Directions) -> Slope:
         """Return the slope with an error that counts rounding inside the loss, measured."""

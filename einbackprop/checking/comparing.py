@@ -189,7 +189,8 @@ def _probe(
     index: tuple[int, ...] | None,
     direction: np.ndarray,
 ) -> _Probe:
-    probe = _Probe(index, direction, yours.along(direction), reference.slope({path: direction}))
+    slope = reference.slope({path: direction}) if index is None else reference.entry(path, index)
+    probe = _Probe(index, direction, yours.along(direction), slope)
     if probe.excess > 1 and not reference.analytic:
         return replace(probe, reference=reference.surest({path: direction}))
     return probe

@@ -15,7 +15,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from einbackprop.core.nesting import Attribute, Path, attributes_of, parameters
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import parse_python, statements_of_text
 
 Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
@@ -150,7 +150,7 @@ def _packings(function: Any, name: str, count: int) -> Iterator[Names]:
 @lru_cache(maxsize=64)
 def _assignments(text: str) -> tuple[ast.Assign, ...]:
     """The assignments in a text, looked up once: each name of a target is looked for among them."""
-    return tuple(node for node in ast.walk(_tree(text)) if isinstance(node, ast.Assign))
+    return tuple(node for node in ast.walk(statements_of_text(text).tree) if isinstance(node, ast.Assign))
 
 
 def _returns(function: Any, seen: set[Any]) -> Iterator[ast.expr]:
@@ -237,7 +237,7 @@ def _definition(function: Any) -> Definition | None:
     code = _code(function)
     if code is None:
         return None
-    tree = _tree("".join(linecache.getlines(code.co_filename)))
+    tree = statements_of_text("".join(linecache.getlines(code.co_filename))).tree
     wanted = list(code.co_varnames[: code.co_argcount])
     for node in ast.walk(tree):
         if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
@@ -251,9 +251,3 @@ def _definition(function: Any) -> Definition | None:
     return None
 
 
-@lru_cache(maxsize=32)
-def _tree(source: str) -> ast.Module:
-    try:
-        return parse_python(source)
-    except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])

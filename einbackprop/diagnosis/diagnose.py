@@ -27,8 +27,9 @@ from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair, new_statements
-from einbackprop.diagnosis.localization import Localization, Suspect, needed_of, value_of
+from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.search import Search
+from einbackprop.diagnosis.suspects import Suspect, needed_of, value_of
 from einbackprop.diagnosis.versions import Version
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised

@@ -21,8 +21,8 @@ from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, flat
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.localization import Suspect, array_of
 from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
+from einbackprop.diagnosis.suspects import Suspect, array_of
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand

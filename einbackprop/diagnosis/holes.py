@@ -25,7 +25,8 @@ from einbackprop.diagnosis.blocks import (
 )
 from einbackprop.diagnosis.crashes import frames_of
 from einbackprop.diagnosis.evaluation import meant, tail
-from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.localization import Localization
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import Change, Definition, Version
 from einbackprop.diagnosis.vocabulary.hand import MISSING, counters, is_object, value_of
 from einbackprop.diagnosis.vocabulary.trees import (

@@ -20,7 +20,7 @@ import numpy as np
 
 from einbackprop.capture.instrumentation import MARK
 from einbackprop.capture.observation import imports_of
-from einbackprop.diagnosis.vocabulary.trees import altered
+from einbackprop.core.source import copied_tree
 from einbackprop.world.ownership import is_users_module
 
 LIBRARY = frozenset(dir(builtins))
@@ -113,19 +113,9 @@ class Hooker(ast.NodeTransformer):
 
     def hooked(self, definition: ast.stmt) -> ast.stmt:
         """A copy of a definition, with hooks."""
-        visited = self.visit(self._copied(definition))
+        visited = self.visit(copied_tree(definition, self._own))
         assert isinstance(visited, ast.stmt)
         return visited
-
-    def _copied(self, node: Any) -> Any:
-        """A copy of a tree; of each node in it, what it is a copy of is remembered."""
-        if isinstance(node, list):
-            return [self._copied(item) for item in node]
-        if not isinstance(node, ast.AST):
-            return node
-        made = altered(node, **{name: self._copied(getattr(node, name, None)) for name in node._fields})
-        self._own[id(made)] = node
-        return made
 
     def visit(self, node: ast.AST) -> Any:
         """A node with its hooks."""

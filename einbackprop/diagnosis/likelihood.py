@@ -15,8 +15,9 @@ import numpy as np
 from einbackprop.diagnosis.experiments import CLOSE, Array
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.localization import Localization, Suspect, array_of, needed_of, value_of
+from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
+from einbackprop.diagnosis.suspects import Suspect, array_of, needed_of, value_of
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
 from einbackprop.diagnosis.vocabulary import Edit
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, held_number, is_same
@@ -124,8 +125,7 @@ class Likelihood:
 
     def of_edit(self, suspect: Suspect, new: ast.expr) -> float:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
-        site, made = suspect.site, suspect.made
-        cost = self.of_place(suspect) + self.of_forward(site) + OUTER * (self._localization.deepest - made.depth)
+        site, made, cost = suspect.site, suspect.made, self._of_statement(suspect)
         is_bound = isinstance(site.statement, ast.Assign) and site.target.isidentifier() and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE
@@ -136,6 +136,16 @@ class Likelihood:
             return cost + ALIAS
         is_number = isinstance(made.whole, int | float)
         return cost + PASSED * (not is_number) + OUTER * site.is_passed
+
+    def _of_statement(self, suspect: Suspect) -> float:
+        """What every edit of an expression costs more, whatever it gives."""
+        outer = OUTER * (self._localization.deepest - suspect.made.depth)
+        return self.of_place(suspect) + self.of_forward(suspect.site) + outer
+
+    def least(self, suspect: Suspect) -> float:
+        """What an edit of an expression costs more at least."""
+        is_idle = suspect.made.passes or held_number(suspect.site.value) is not None
+        return self._of_statement(suspect) + (IDLE if is_idle else 0.0)
 
     def spoils(self, suspect: Suspect) -> bool:
         """Whether right gradients depend on a statement as well."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording
+from einbackprop.diagnosis.suspects import CURVED, LINEAR, Suspect
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.hand import is_length
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
@@ -37,80 +38,10 @@ NEWTON, SLOW = 10, 2
 ROUNDING = 1e-9
 """Values that are smaller than this, relative to what is usual, are rounding."""
 Shape = tuple[int, ...]
-LINEAR, CURVED = 1e-8, 3e-2
-"""How far gradients may be from what a Jacobian says, where they are linear in a value and where they are not."""
 
 
 class UnshiftedError(Exception):
     """The code does not give gradients of the same shapes with what a statement makes shifted."""
-
-
-@dataclass(eq=False)
-class Suspect:
-    """A statement that can be at fault.
-
-    Attributes
-    ----------
-    made : Made
-        What it made.
-    reach : frozenset of str
-        The gradients that depend on it.
-    is_fixed : bool
-        Whether what it made cannot be shifted.
-    names : tuple of str
-        The gradients that the rows of the Jacobian stand for: those that have the right shape.
-    jacobian : array of (entries of gradients, entries of what it made), or None
-        How the gradients depend on what it made; None where that is not known.
-    shift : array or None
-        By how much what it made is off, as far as the gradients show.
-    is_unique : bool
-        Whether no other value would do as well.
-    grown : tuple of int or None
-        The shape that what it made must have, if that is another: what it made is broadcast to that.
-    expected : list of array
-        What it should have made, run after run, where that is known.
-    is_missing : bool
-        Whether it stands for a statement that is missing.
-    roughness : float
-        How far the gradients may be from what the Jacobian says, relative to their largest entries.
-    """
-
-    made: Made
-    reach: frozenset[str]
-    is_fixed: bool = False
-    names: tuple[str, ...] = ()
-    jacobian: Array | None = None
-    shift: Array | None = None
-    is_unique: bool = False
-    roughness: float = LINEAR
-    grown: tuple[int, ...] | None = None
-    expected: list[Array] = field(default_factory=list)
-    is_missing: bool = False
-
-    @property
-    def site(self) -> Site:
-        """Where it stands."""
-        return self.made.site
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether it is known exactly how the gradients depend on it."""
-        return self.jacobian is not None and self.roughness == LINEAR
-
-    @property
-    def is_repeated(self) -> bool:
-        """Whether it runs several times: what it reads then may depend on what it made before."""
-        return len(self.made.values) > 1
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it is known what it should have made in each of its runs."""
-        return self.shift is not None and self.is_unique
-
-    @property
-    def is_excluded(self) -> bool:
-        """Whether no value of its would set right all gradients that depend on it."""
-        return self.is_linear and self.shift is None
 
 
 class Localization:
@@ -402,21 +333,3 @@ class Localization:
                 suspect.expected = watcher.seen[suspect.site]
                 return shift
         return None
-
-
-def value_of(suspect: Suspect) -> Array | None:
-    """The array that a suspect made, if it made just one."""
-    return array_of(suspect.made)
-
-
-def array_of(made: Made) -> Array | None:
-    """The array that a statement made, if it made just one."""
-    return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
-
-
-def needed_of(suspect: Suspect) -> Array | None:
-    """The array that a suspect should have made, if it made just one and that is known."""
-    value = value_of(suspect)
-    if value is None or suspect.shift is None or not suspect.is_unique:
-        return None
-    return np.asarray(value + suspect.shift.reshape(value.shape))

@@ -21,15 +21,16 @@ from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.localization import LARGEST, Localization, Suspect
+from einbackprop.diagnosis.localization import LARGEST, Localization
 from einbackprop.diagnosis.lost_names import lines_elsewhere, lines_of_values, lost_names
 from einbackprop.diagnosis.repair import LIKELY, Round
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Compiler, Table, Tier, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, values_at_hand
 from einbackprop.diagnosis.vocabulary.hand import is_array
 from einbackprop.diagnosis.vocabulary.insertions import scattered
-from einbackprop.diagnosis.vocabulary.trees import number
+from einbackprop.diagnosis.vocabulary.trees import Numbering, number
 
 SHAPES, PLACES, SUSPECTS, UPDATES = 24, 6, 4, 24
 """Shapes that a hole is given, places where it is made, statements after which, and lines after each, at most."""
@@ -214,10 +215,10 @@ class Filling(Table):
     ----------
     suspect : Suspect
     known : dict
-        What was made for other holes of the same hands, which is made once.
+        What was made for other holes of the same hands, and what was compiled, which is done once.
     """
 
-    def __init__(self, suspect: Suspect, known: dict[object, list[tuple[ast.expr, float, CodeType]]]) -> None:
+    def __init__(self, suspect: Suspect, known: dict[object, Any]) -> None:
         super().__init__(suspect, True)
         self._known = known
 
@@ -225,11 +226,14 @@ class Filling(Table):
         function = self.suspect.site.function
         key = getattr(function, "lineno", 0), tuple(hand.shapes.items()), hand.sizes, hand.wanted
         if key not in self._known:
-            compiler, made = Compiler(self.suspect.site, names), dict[str, tuple[ast.expr, float, CodeType]]()
+            compiler, made = Compiler(self.suspect.site, names), dict[int, tuple[ast.expr, float, CodeType]]()
+            numbering, codes = self._known.setdefault(getattr(function, "lineno", 0), (Numbering(), {}))
             for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
-                text = ast.unparse(value)
-                if text not in made and (code := compiler.code(value)) is not None:
-                    made[text] = value, cost, code
+                same, _ = numbering.of(value)
+                if same not in codes:
+                    codes[same] = compiler.code(value)
+                if same not in made and codes[same] is not None:
+                    made[same] = value, cost, codes[same]
             self._known[key] = [*made.values()]
         said = MISSING_LINE if self.suspect.is_missing else "{} is needed here"
         for value, cost, code in self._known[key]:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from types import FrameType
 from typing import Any
 
@@ -31,14 +31,17 @@ from einbackprop.diagnosis.experiments import (
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
-from einbackprop.diagnosis.localization import STEPS, Localization, Suspect
+from einbackprop.diagnosis.localization import STEPS, Localization
 from einbackprop.diagnosis.recording import is_handed_on
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
 TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
 """Edits are tried in this order: the next where none of those before is right."""
+USUAL = (1.5, 3.5)
+"""Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
@@ -49,6 +52,8 @@ PUT = 150
 """Values that are put in the place of one statement's."""
 ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
+RIVALS = 40
+"""Edits with which the whole code is run, at most, since they may be likelier than one that sets everything right."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of a group of statements."""
 
@@ -71,6 +76,7 @@ class Round:
         self.wrong = localization.wrong
         self.experiment = judge.first
         self.whole = min(WHOLE, STEPS // (localization.fired + 20))
+        self._rivals = RIVALS
         self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._parts: set[Tier] = set()  # those of which edits for a part were tried
@@ -146,10 +152,11 @@ class Round:
                 made = Made(site, 0, passes=False, depth=self.localization.deepest)
                 yield Table(Suspect(made, self.wrong), False)
 
-    def evaluate(self, tables: Sequence[Table], tier: Tier) -> None:
-        """Evaluate the edits of suspects, in the frames of the user's."""
+    def evaluate(self, tables: Sequence[Table], tier: Tier, bound: float = np.inf) -> None:
+        """Evaluate the edits of suspects, in the frames of the user's: those that may cost less than a bound."""
         for table in tables:
-            table.begin(tier)
+            limit = bound if bound == np.inf else bound - self.likelihood.least(table.suspect)
+            table.begin(replace(tier, limit=min(tier.limit, limit if limit >= CHEAPEST else -np.inf)))
         repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
         self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
         for table in repeated:  # in the frames as they are once what was made before is right
@@ -244,13 +251,15 @@ class Round:
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
         places = (0.0 if t.suspect.site.is_update else self.likelihood.of_place(t.suspect) for t in tables)
         cheapest = min(places, default=0.0)
-        tier = replace(tier, limit=min(tier.limit, cost_of(found) - cheapest))
-        if tier.limit <= 0:
-            return found
-        self.evaluate(tables, tier)
-        found = self._likeliest(self._fitting(tables), found)
-        found = self._likeliest(self._put(tables, cost_of(found)), found)
-        return self._likelier(self._unseen(tables, tier, cost_of(found)), found)
+        for above, limit in pairwise((tier.above, *(b for b in USUAL if tier.above < b < tier.limit), tier.limit)):
+            part = replace(tier, above=above, limit=min(limit, cost_of(found) - cheapest))
+            if part.limit <= max(0.0, above):
+                break
+            self.evaluate(tables, part, cost_of(found))
+            found = self._likeliest(self._fitting(tables), found)
+            found = self._likeliest(self._put(tables, cost_of(found)), found)
+            found = self._likelier(self._unseen(tables, part, cost_of(found)), found)
+        return found
 
     def likeliest_of(self, tables: Sequence[Table]) -> Repair | None:
         """The likeliest edit of some statements that sets everything right, as far as it is known what they make."""
@@ -266,8 +275,9 @@ class Round:
     def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""
         for repair in repairs:
-            if repair.cost >= cost_of(found):
+            if repair.cost >= cost_of(found) or self._rivals == 0:
                 break
+            self._rivals -= found is not None
             if self._works(repair):
                 cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self._broken)
                 found = replace(repair, cost=cost) if cost < cost_of(found) else found

@@ -9,9 +9,10 @@ from __future__ import annotations
 from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.localization import Localization, Suspect
+from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.omissions import of_lost_update, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
 

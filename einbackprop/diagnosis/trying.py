@@ -29,9 +29,9 @@ from einbackprop.diagnosis.experiments import (
     shapes_of,
 )
 from einbackprop.diagnosis.hooks import Site
-from einbackprop.diagnosis.localization import Suspect
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
-from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of
+from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, hand_of
 from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, value_of
 from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
@@ -104,6 +104,7 @@ class Table:
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
         self._tier = Tier(0.0, 0.0)
+        self._edits: Edits | None = None
         self._seen: set[int] = set()
         self._numbering = Numbering()
         self._runs = 0
@@ -131,10 +132,9 @@ class Table:
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         site, tier = self.suspect.site, self._tier
         compiler = Compiler(site, names)
-        edits = expression_edits(
-            site.value, hand, statement=site.statement, above=tier.above, limit=tier.limit, deep=tier.deep
-        )
-        for edit in sorted(edits, key=lambda edit: edit.cost):
+        if self._edits is None:
+            self._edits = Edits(site.value, hand, site.statement)
+        for edit in self._edits.between(tier.above, tier.limit, deep=tier.deep):
             assert edit.value is not None
             number, _ = self._numbering.of(edit.value)
             if number not in self._seen:

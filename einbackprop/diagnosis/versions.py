@@ -10,7 +10,7 @@ import ast
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
@@ -116,7 +116,7 @@ class Version:
         trees = dict(self.trees)
         for definition in dict.fromkeys(change.definition for change in changes):
             some = {id(c.node): c.replacement for c in changes if c.definition == definition}
-            trees[definition] = rebuilt(self.tree(definition), some)
+            trees[definition] = rebuilt(self.tree(definition), some, self._above(definition, some))
         replacements = (change.replacement for change in changes)
         new = [node for made in replacements for node in (made if isinstance(made, tuple) else (made,))]
         return Version(self.world, trees, self._hooked, new)
@@ -137,6 +137,15 @@ class Version:
             if isinstance(at, ast.stmt):
                 found.append(at)
             at = outer.get(id(at))
+        return found
+
+    def _above(self, definition: Definition, nodes: Collection[int]) -> set[int]:
+        """The nodes that some nodes of a definition are in, by identity."""
+        outer, found = self._parents(definition), set[int]()
+        for node in nodes:
+            while node in outer and id(outer[node]) not in found:
+                node = id(outer[node])
+                found.add(node)
         return found
 
     def _parents(self, definition: Definition) -> dict[int, ast.AST]:
@@ -303,14 +312,21 @@ def pruned(before: ast.stmt, after: ast.stmt) -> tuple[ast.stmt, ast.stmt]:
     return made
 
 
-def rebuilt(tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt, ...]]) -> ast.stmt:
-    """A tree with nodes replaced, by their identity; the tree itself stays, and what is unchanged is shared."""
+def rebuilt(
+    tree: ast.stmt, replacements: Mapping[int, ast.expr | tuple[ast.stmt, ...]], above: Collection[int] | None = None
+) -> ast.stmt:
+    """A tree with nodes replaced, by their identity; the tree itself stays, and what is unchanged is shared.
+
+    ``above`` are the nodes that these are in, where that is known.
+    """
 
     def of(node: ast.AST) -> list[ast.AST]:
         found = replacements.get(id(node))
         if found is not None:
             parts = list(found) if isinstance(found, tuple) else [found]
             return [located(part, node) for part in parts] or [ast.copy_location(ast.Pass(), node)]
+        if above is not None and id(node) not in above:
+            return [node]
         changed: dict[str, object] = {}
         for name, value in ast.iter_fields(node):
             if isinstance(value, list):

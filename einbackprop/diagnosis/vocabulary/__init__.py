@@ -24,9 +24,9 @@ them, the cheapest first, and where none fits the deep ones, which put together 
 """
 
 from einbackprop.diagnosis.vocabulary.expression import Edit
-from einbackprop.diagnosis.vocabulary.expressions import expression_edits
+from einbackprop.diagnosis.vocabulary.expressions import Edits, expression_edits
 from einbackprop.diagnosis.vocabulary.hand import Hand, hand_of
 from einbackprop.diagnosis.vocabulary.insertions import bare_values, values_at_hand
 from einbackprop.diagnosis.vocabulary.statements import statement_edits
 
-__all__ = ["Edit", "Hand", "bare_values", "expression_edits", "hand_of", "statement_edits", "values_at_hand"]
+__all__ = ["Edit", "Edits", "Hand", "bare_values", "expression_edits", "hand_of", "statement_edits", "values_at_hand"]

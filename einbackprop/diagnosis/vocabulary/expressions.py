@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from math import inf
+from operator import attrgetter
 
 from einbackprop.diagnosis.vocabulary import (
     compounds,
@@ -24,16 +25,8 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 
 
-def expression_edits(
-    value: ast.expr,
-    hand: Hand,
-    *,
-    statement: ast.stmt | None = None,
-    above: float = 0.0,
-    limit: float = inf,
-    deep: bool = False,
-) -> Iterator[Edit]:
-    """An expression and what is at hand go in; expressions that may be meant come out, some twice, in no order.
+class Edits:
+    """The edits of an expression, made once, and given by what they cost.
 
     Parameters
     ----------
@@ -43,14 +36,33 @@ def expression_edits(
     hand : Hand
     statement : ast.stmt, optional
         The statement that the expression stands in: a 1 says nothing in ``x /= 1``.
-    above, limit : float
-        Give those whose cost is above the one and at most the other.
-    deep : bool
-        Give those instead that put together several arrays at hand: a term or a factor that is missing and that no one
-        name stands for. They are many, and all cost more than most of the others.
     """
-    expression = Expression(value, hand, statement)
-    for kind in compounds.KINDS if deep else KINDS:
-        for edit in kind(expression):
-            if above < edit.cost <= limit and expression.is_sound(edit):
+
+    def __init__(self, value: ast.expr, hand: Hand, statement: ast.stmt | None = None) -> None:
+        self._expression = Expression(value, hand, statement)
+        self._made: dict[bool, list[Edit]] = {}
+
+    def between(self, above: float = 0.0, limit: float = inf, *, deep: bool = False) -> Iterator[Edit]:
+        """Those whose cost is above one bound and at most another, the cheapest first.
+
+        Deep ones are given instead of the others: those that put together several arrays at hand, a term or a factor
+        that is missing and that no one name stands for. They are many, and all cost more than most of the others.
+        """
+        if limit <= above:
+            return
+        if deep not in self._made:
+            kinds = compounds.KINDS if deep else KINDS
+            self._made[deep] = sorted((e for kind in kinds for e in kind(self._expression)), key=attrgetter("cost"))
+        for edit in self._made[deep]:
+            if edit.cost > limit:
+                break
+            if edit.cost > above and self._expression.is_sound(edit):
                 yield edit
+
+
+def expression_edits(
+    value: ast.expr, hand: Hand, *, statement: ast.stmt | None = None, above: float = 0.0, limit: float = inf,
+    deep: bool = False,
+) -> Iterator[Edit]:  # fmt: skip
+    """An expression and what is at hand go in; expressions that may be meant come out, some twice: see `Edits`."""
+    return Edits(value, hand, statement).between(above, limit, deep=deep)
