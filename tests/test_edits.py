@@ -334,6 +334,13 @@ def test_what_a_missing_line_makes_is_made_of_what_is_at_hand(value: str, hand: 
     assert value in {ast.unparse(made) for made, _ in values_at_hand(hand)}
 
 
+def test_what_stands_in_an_expression_is_tried_at_all_of_its_places() -> None:
+    many = replace(NORM, shapes={**{f"a{n}": (N, D) for n in range(30)}, **NORM.shapes})
+    value = value_of("gamma * ivar / N * (N - np.sum(dout, axis=0) - ivar**2 * xmu * np.sum(dout * xmu, axis=0))")
+    texts = {ast.unparse(edit.value) for edit in expression_edits(value, many, limit=2.2) if edit.value}
+    assert any("(N * dout - np.sum(dout" in text for text in texts)
+
+
 def test_a_one_that_says_nothing_is_replaced_first() -> None:
     (statement,) = parse_python("dh /= 1").body
     edits = ranked([*expression_edits(value_of("1"), LAYERS, statement=statement)])

@@ -1,5 +1,6 @@
 """The statements that can be at fault, and what each should have made."""
 
+import ast
 from collections.abc import Sequence
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_what_cannot_set_everything_right_is_excluded() -> None:
     assert "dV" not in suspects
     assert not suspects["dh"].is_excluded  # another dh would do
     assert suspects["db"].reach == {"b"}
+
+
+def test_what_a_statement_hands_on_is_solved_with_few_runs() -> None:
+    localization, suspects, _ = network({"dh * (1 - h**2)": "dh * (1 + h**2)", "return dW": "dV = dV\n    return dW"})
+    made = next(made for made in localization.made if isinstance(made.site.statement, ast.Return))
+    assert made.site.target == "dW"
+    runs, run = [], localization.run
+    localization.run = lambda shift: runs.append(shift) or run(shift)  # type: ignore[method-assign, func-returns-value]
+    localization.solved(Suspect(made, suspects["dW"].reach))
+    assert not runs  # the nudge of the reach has shown that it moves the same as dW
 
 
 def test_the_loss_is_trusted_and_what_it_runs_is_no_suspect() -> None:

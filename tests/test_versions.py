@@ -152,6 +152,27 @@ def test_what_a_watcher_returns_stands_in_the_place_of_what_was_made(kind: str, 
     assert call(3.0) == before
 
 
+def test_a_watcher_is_asked_about_its_sites_alone() -> None:
+    f = function_of("y = 2 * x\nz = y + 1\nreturn z", "asked")
+    version, call = versions(f)
+    recording = Recording()
+    with version.watched_by(recording):
+        call(3.0)
+    (site,) = (site for site in recording.made_by if site.target == "z")
+    asked: list[str] = []
+
+    class Asked(Recording):
+        def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+            asked.append(site.target)
+            return value
+
+    watcher = Asked()
+    watcher.sites = frozenset({site})
+    with version.watched_by(watcher):
+        assert call(3.0) == 7.0
+    assert asked == ["z"]
+
+
 # Versions
 
 

@@ -4,8 +4,8 @@ Two functions as they ran, drawn states and the names of the wrong gradients go 
 
 Fault localization, by values alone: `hooks` puts a call around each value that a statement makes, `versions` gives the
 user's functions that code for a while, or the code of an edited source; `experiments` runs the gradients so, with
-values shifted or replaced, or written down (`recording`); `localization` finds the statements that can be at fault,
-and what they should have made; `crashes` finds those at which gradients stop.
+values shifted or replaced, or written down (`recording`); `localization` finds the statements that can be at fault
+(`suspects`), and what they should have made, by Jacobians (`jacobians`); `crashes` finds those at which gradients stop.
 Program repair: `vocabulary` has the edits that people's mistakes call for, `trying` evaluates them in the user's
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
 mistake, to one that another hides (`unused`), and to two on one way (`double`).

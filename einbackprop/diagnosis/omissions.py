@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from math import prod
 from types import CodeType
 from typing import Any
@@ -67,7 +67,8 @@ def of_lost_update(search: Round) -> Repair | None:
 def of_updates(search: Round) -> Repair | None:
     """The line that adds what is missing to what a statement makes, where there is a value that it should make."""
     places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in islice(solved(search), SUSPECTS))
-    return next(filter(None, (filled(search, hole) for some in places_after for hole in some)), None)
+    every = takewhile(lambda _: search.values > 0, (hole for some in places_after for hole in some))
+    return next(filter(None, (filled(search, hole) for hole in every)), None)
 
 
 def solved(search: Round) -> Iterator[Suspect]:
@@ -169,6 +170,7 @@ def evaluated(search: Round, localization: Localization) -> Filling:
     right = Shift({suspect.site: suspect.shift}, {suspect.site: suspect.grown})
     with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
         search.experiment.run()
+    search.values -= table.evaluated
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
@@ -22,7 +23,7 @@ class Recording:
     """
 
     def __init__(self) -> None:
-        self.sites = None
+        self.sites: Collection[Site] | None = None
         self.made_by: dict[Site, Made] = {}
         self.handed: dict[Site, Site] = {}
         self.fired = 0

@@ -54,6 +54,8 @@ ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
 RIVALS = 40
 """Edits with which the whole code is run, at most, since they may be likelier than one that sets everything right."""
+VALUES = 40_000
+"""Values that are compared with what missing lines should make, at most: a few seconds."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of a group of statements."""
 
@@ -69,6 +71,8 @@ class Round:
         Whether the code stops at a name that nothing binds.
     known : dict
         What was found out for one missing line and can be used for another.
+    values : int
+        How many more values may be compared with what a missing line should make.
     """
 
     def __init__(self, judge: Judge, localization: Localization, version: Version) -> None:
@@ -87,6 +91,7 @@ class Round:
         self.hole: Suspect | None = None
         self.is_lost = False
         self.known: dict[object, Any] = {}
+        self.values = VALUES
         before = localization.before or {}
         shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
         self._keeps_shape = self.wrong <= shaped

@@ -11,6 +11,7 @@ import ast
 import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -39,6 +40,8 @@ from einbackprop.world.ownership import is_users_class
 
 RUNS = 60
 """Runs of a statement in which edits are evaluated."""
+MOST_EDITS = 10_000
+"""Edits of a statement that are evaluated, the likeliest: a second or two."""
 MOST_ENTRIES = 1_000_000
 """Entries of a value that an edit may give."""
 IN_PLACE = frozenset({"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "setfield", "byteswap"})
@@ -97,6 +100,8 @@ class Table:
         The edits that were evaluated in the last pass, and gave something that can stand there.
     hand : Hand or None
         What is at hand at the statement; None before it was run.
+    evaluated : int
+        How many edits were evaluated in all passes.
     """
 
     def __init__(self, suspect: Suspect, keeps_shape: bool, wanted: tuple[int, ...] | None = None) -> None:
@@ -107,7 +112,7 @@ class Table:
         self._edits: Edits | None = None
         self._seen: set[int] = set()
         self._numbering = Numbering()
-        self._runs = 0
+        self._runs = self.evaluated = 0
 
     def begin(self, tier: Tier) -> None:
         """Begin a pass, of the edits of a tier."""
@@ -123,7 +128,8 @@ class Table:
             site = self.suspect.site
             self.hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
         if self._runs == 0:
-            self.trials = list(self._candidates(names, self.hand))
+            self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
+            self.evaluated += len(self.trials)
         if self._runs < RUNS:
             shapes = shapes_of(value) if self.suspect.grown is None else [self.suspect.grown]
             self.trials = [t for t in self.trials if t.code is None or self._is_alive(t, names, shapes)]

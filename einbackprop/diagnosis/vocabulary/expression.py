@@ -276,9 +276,10 @@ class Expression:
         return [place for place in (*self.places, *self.indices, *self.lengths) if isinstance(place.node, ast.BinOp)]
 
     def near(self, place: Place) -> list[tuple[str, Shape]]:
-        """The arrays to try at a place, with their shapes: all for the whole and its terms, fewer the more places."""
-        most = None if place.is_term else max(FEWEST, MOST_INSIDE // len(self.places))
-        return [*self.hand.shapes.items()][:most]
+        """The arrays to try at a place, with their shapes: all for the whole and its terms, else those that stand in
+        the expression, and fewer others the more places there are."""
+        most = len(self.hand.shapes) if place.is_term else max(FEWEST, MOST_INSIDE // len(self.places))
+        return [one for rank, one in enumerate(self.hand.shapes.items()) if rank < most or one[0] in self.spelled]
 
     def shape(self, place: Place) -> tuple[int, ...] | None:
         """The shape of what stands at a place, if it is an array at hand."""
