@@ -33,11 +33,11 @@ FIRSTS, SECONDS, PASSING = 40, 120, 16
 others made."""
 ALL = 400
 """Edits that are tried as the first, at most."""
-EVALUATED = 25_000
+EVALUATED = 40_000
 """Edits that are evaluated as the second, at most."""
 CHANGED = 60
 """Edits of whole statements that are tried as the first, at most: each is compiled."""
-EACH, RUNS = 24, 400
+EACH, RUNS = 24, 1000
 """Edits of one statement, and pairs of edits with which the whole code is run, at most, of those that no values
 tell about."""
 NEAR = 1e-3
