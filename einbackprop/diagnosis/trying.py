@@ -40,7 +40,7 @@ from einbackprop.world.ownership import is_users_class
 
 RUNS = 60
 """Runs of a statement in which edits are evaluated."""
-MOST_EDITS = 10_000
+MOST_EDITS = 8_000
 """Edits of a statement that are evaluated, the likeliest: a second or two."""
 MOST_ENTRIES = 1_000_000
 """Entries of a value that an edit may give."""
