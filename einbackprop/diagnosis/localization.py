@@ -19,7 +19,7 @@ from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
-from einbackprop.diagnosis.recording import Recording
+from einbackprop.diagnosis.recording import Recording, is_handed_on
 from einbackprop.diagnosis.suspects import CURVED, LINEAR, Suspect
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.hand import is_length
@@ -199,6 +199,15 @@ class Localization:
             if reach is None or reach & self.wrong:
                 found.append(Suspect(made, self.wrong if reach is None else reach, is_fixed=reach is None))
         return found
+
+    def wanted(self, suspect: Suspect) -> Shape | None:
+        """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
+        if self.before is None or len(suspect.reach) != 1 or len(suspect.made.shapes) != 1:
+            return None
+        (name,) = suspect.reach
+        is_whole = not self.experiment.has_shape(name, self.before)
+        is_whole = is_whole and is_handed_on(suspect.made, self.before.get(name))
+        return self.experiment.truth[name].shape if is_whole else None
 
     def solved(self, suspect: Suspect) -> Suspect:
         """A suspect with what it should have made, of another shape perhaps, if that can be found."""

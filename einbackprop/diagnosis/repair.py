@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice, pairwise, product
+from itertools import islice, product
 from types import FrameType
 from typing import Any
 
@@ -18,21 +18,11 @@ import numpy as np
 
 from einbackprop.diagnosis.blocks import LOOPS
 from einbackprop.diagnosis.crashes import stopped
-from einbackprop.diagnosis.experiments import (
-    Array,
-    Both,
-    Gradients,
-    Made,
-    Put,
-    Shift,
-    numbers,
-    shapes_of,
-)
+from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put, Shift, numbers, shapes_of
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization
-from einbackprop.diagnosis.recording import is_handed_on
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
@@ -40,8 +30,6 @@ from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
 TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
 """Edits are tried in this order: the next where none of those before is right."""
-USUAL = (1.5, 3.5)
-"""Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 UPSTREAM = 12
 """Statements before the one that raises that are looked at."""
 WHOLE = 1500
@@ -135,17 +123,8 @@ class Round:
         if suspect.site not in self._tables:
             solved = self.localization.solved(suspect)
             keeps_shape = self._keeps_shape and self._is_measured(solved)
-            self._tables[suspect.site] = Table(solved, keeps_shape, self._wanted(solved))
+            self._tables[suspect.site] = Table(solved, keeps_shape, self.localization.wanted(solved))
         return self._tables[suspect.site]
-
-    def _wanted(self, suspect: Suspect) -> tuple[int, ...] | None:
-        """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
-        before, shapes = self.localization.before, suspect.made.shapes
-        if before is None or len(suspect.reach) != 1 or len(shapes) != 1:
-            return None
-        (name,) = suspect.reach
-        is_whole = not self.experiment.has_shape(name, before) and is_handed_on(suspect.made, before.get(name))
-        return self.experiment.truth[name].shape if is_whole else None
 
     def _stopped(self) -> Iterator[Table]:
         """The statements at which the code stops, in each of the functions that called one another there."""
@@ -256,9 +235,9 @@ class Round:
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
         places = (0.0 if t.suspect.site.is_update else self.likelihood.of_place(t.suspect) for t in tables)
         cheapest = min(places, default=0.0)
-        for above, limit in pairwise((tier.above, *(b for b in USUAL if tier.above < b < tier.limit), tier.limit)):
-            part = replace(tier, above=above, limit=min(limit, cost_of(found) - cheapest))
-            if part.limit <= max(0.0, above):
+        for each in tier.divided():
+            part = replace(each, limit=min(each.limit, cost_of(found) - cheapest))
+            if part.limit <= max(0.0, part.above):
                 break
             self.evaluate(tables, part, cost_of(found))
             found = self._likeliest(self._fitting(tables), found)

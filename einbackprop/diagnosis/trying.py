@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -38,6 +38,8 @@ from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
+USUAL = (1.5, 3.5)
+"""Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 RUNS = 60
 """Runs of a statement in which edits are evaluated."""
 MOST_EDITS = 8_000
@@ -81,6 +83,12 @@ class Tier:
     above: float
     limit: float
     deep: bool = False
+
+    def divided(self) -> Iterator[Tier]:
+        """Parts of it, the likelier edits first."""
+        bounds = (bound for bound in USUAL if self.above < bound < self.limit)
+        for above, limit in pairwise((self.above, *bounds, self.limit)):
+            yield replace(self, above=above, limit=limit)
 
 
 class Table:
