@@ -1,7 +1,5 @@
 """A scope: the function that source is written into, with its names, sizes and lines so far."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -10,8 +10,6 @@ rounding. Each of the three stands here twice, as numba makes float64 of what a 
 one itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any

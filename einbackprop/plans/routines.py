@@ -1,7 +1,5 @@
 """What the source of plans calls, besides NumPy."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import mmap
