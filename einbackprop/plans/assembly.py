@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.visible import visible
 from . import routines
+from .routines import Array
 from .views import Dtype, Root, View
-
-Array = NDArray[Any]
 
 MANY = 200
 """Buffers for which places are looked for once."""
