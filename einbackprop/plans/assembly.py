@@ -277,8 +277,8 @@ def safe(text: str) -> str:
 
 
 ROUTINES = """
-affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along within
-spread_copies_in_blocks spread_in_blocks windows_in_blocks
+affine extreme gather memory multiply_in_blocks piece position_of scatter_along spread_in_blocks windows_in_blocks
+within
 """
 FROM_NUMPY = """
 abs add arccos arccosh arcsin arcsinh arctan arctanh bitwise_and bitwise_or bitwise_xor conjugate copyto cos cosh
