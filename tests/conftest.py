@@ -60,6 +60,14 @@ def what_is_read_is_true() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def verdicts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of verdicts: no mistakes are looked for, which takes most of the time of a check."""
+    from verdict_cases import undiagnosed
+
+    undiagnosed(monkeypatch)
+
+
 @functools.cache
 def printed() -> "Recorder":
     """What the session prints."""

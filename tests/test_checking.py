@@ -44,6 +44,7 @@ def test_correct_code_is_right(name: str) -> None:
     assert all(item.grade in ("close", "proved") for item in report.gradients)
 
 
+@pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("name", SHARP if THOROUGH else SHARP[::2])
 def test_a_relative_error_of_a_millionth_is_wrong(name: str) -> None:
     control = CONTROLS[name]
@@ -55,6 +56,7 @@ def test_a_relative_error_of_a_millionth_is_wrong(name: str) -> None:
     assert [item.verdict for item in report.gradients].count("wrong") == 1
 
 
+@pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("name", [name for name, control in CONTROLS.items() if not control.sharp])
 def test_where_rounding_is_coarse_a_half_is_still_wrong(name: str) -> None:
     control = CONTROLS[name]
@@ -67,6 +69,7 @@ def test_where_rounding_is_coarse_a_half_is_still_wrong(name: str) -> None:
     assert judged(control, off).exit_code == 1
 
 
+@pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("kind", ["transpose", "row", "column", "entry"])
 def test_no_error_pattern_hides_in_a_large_array(kind: str) -> None:
     control = CONTROLS["a large matrix"]

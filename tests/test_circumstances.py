@@ -30,6 +30,7 @@ def test_a_correct_gradient_is_right(name: str) -> None:
     assert set(verdicts(name, None)) <= ({"right", "undecided"} if name in UNDECIDED else {"right"})
 
 
+@pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize(("name", "how"), MISTAKEN)
 def test_a_small_mistake_is_wrong(name: str, how: Mistake) -> None:
     assert "wrong" in verdicts(name, how)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mutant_outcomes import module_of
 from wild import FIXTURES, Fixture, pick
 
 import einbackprop as eb
@@ -354,14 +355,19 @@ def test_a_branch_that_the_examples_decided_is_warned_of() -> None:
     assert compiled(X)[0] == 36
 
 
-def test_what_lasts_is_not_warned_of() -> None:
-    """Warnings are errors in these tests."""
-    def loss(x: np.ndarray) -> Any:
-        assert np.all(np.isfinite(x))
-        y = x.copy()
-        y[x < 0] = 0.1 * x[x < 0]
-        return np.sum(y) + x[np.argmax(x)] + np.max(x) + np.nansum(x) + sum(x.tolist())
+LASTING = """
+import numpy as np
+def loss(x):
+    assert np.all(np.isfinite(x))
+    y = x.copy()
+    y[x < 0] = 0.1 * x[x < 0]
+    return np.sum(y) + x[np.argmax(x)] + np.max(x) + np.nansum(x) + sum(x.tolist())
+"""
 
+
+def test_what_lasts_is_not_warned_of() -> None:
+    """Warnings are errors in these tests; an assertion that pytest has rewritten leads to all of its modules."""
+    loss = module_of(LASTING, "lasting").loss
     x = -X
     compiled = eb.compile(loss, X)
     np.testing.assert_allclose(compiled(x), loss(x), rtol=1e-14)

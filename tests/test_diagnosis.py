@@ -104,7 +104,10 @@ def test_correct_code_has_no_finding() -> None:
     assert findings({}, SHAPES) == ()
 
 
-@pytest.mark.parametrize("after", ["np.abs(out - Y) / len(X)", "np.exp(out) * Y"])
+UNEXPLAINED = ["np.abs(out - Y) / len(X)", "np.exp(out) * Y"]  # of the second all edits are tried
+
+
+@pytest.mark.parametrize("after", UNEXPLAINED if THOROUGH else UNEXPLAINED[:1])
 def test_where_no_small_edit_explains_it_no_wrong_line_is_written(after: str) -> None:
     for finding in findings({"dout = (out - Y) / len(X)": f"dout = {after}"}):
         assert finding.line == 13

@@ -26,7 +26,7 @@ from einbackprop.plans import native, native_functions, native_groups
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
 from einbackprop.plans.native_functions import SCALARS
-from einbackprop.plans.native_numba import doubles, singles
+from einbackprop.plans.native_numba import KINDS, exponentials
 
 Arrays = list[np.ndarray]
 
@@ -52,7 +52,8 @@ def interpreted() -> dict[str, Any]:
 
     names = {"loops": loops, "flat": flat, "choose": choose}
     ufuncs = {"plus": np.add, "larger": np.maximum, "smaller": np.minimum}
-    return {**SCALARS, **names, **ufuncs, **doubles(power_of_two, as_it_is), **singles(power_of_two, as_it_is)}
+    wide, narrow = (exponentials(kind, power_of_two, as_it_is) for kind in KINDS)
+    return {**SCALARS, **names, **ufuncs, **wide, **narrow}
 
 
 PYTHON = interpreted()

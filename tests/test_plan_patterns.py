@@ -124,7 +124,7 @@ def test_a_convolution_copies_one_sample_at_a_time() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("part", ["multiply_in_blocks", "windows_in_blocks", "spread_copies_in_blocks"])
+@pytest.mark.parametrize("part", ["multiply_in_blocks", "windows_in_blocks", "spread_in_blocks"])
 def test_a_block_that_is_not_added_up_is_seen(part: str) -> None:
     """The check of plans objects where a block is left out."""
     rng = np.random.default_rng(0)

@@ -43,7 +43,7 @@ def strata_of(size):
 @pytest.mark.parametrize("wanted", [set(), {"ones"}, {"zeros"}, {"ones", "zeros"}])
 def test_layer_sizes_draws_each_stratum_often_and_no_other(wanted):
     asked = {name: name in wanted for name in ("ones", "zeros")}
-    drawn = drawn_from(layer_sizes(**asked))
+    drawn = drawn_from(layer_sizes(**asked), 200)
     count = Counter(name for size in drawn for name, inside in strata_of(size).items() if inside)
     for name in strata_of((2, 3, 4, 5, 6)):
         if name not in ("ones", "zeros") or name in wanted:
@@ -66,7 +66,7 @@ def test_batch_is_tied_to_each_layer():
 
 @pytest.mark.parametrize("hidden", [0, 1, 2, 4])
 def test_layer_sizes_counts_layers(hidden):
-    assert {len(size) for size in drawn_from(layer_sizes(hidden))} == {hidden + 3}
+    assert {len(size) for size in drawn_from(layer_sizes(hidden), 50)} == {hidden + 3}
 
 
 def test_sizes_draws_each_letter_and_ties_each_pair():

@@ -11,7 +11,9 @@ from einbackprop.checking.solving import check
 from einbackprop.core.program import Position, picks
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
-BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes]
+TOLD_OF_CONTEXTS = ("patches", "overwritten")  # the slowest; of loops that run less often it is told below
+BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes
+          if THOROUGH or (name, mistake) != TOLD_OF_CONTEXTS]  # fmt: skip
 OFTEN = {"patches": "Nothing is proved: line 11 runs more than 16 times."}
 
 
@@ -139,7 +141,7 @@ OTHERWISE = {"a term of the cell": "dc = dh * o * (1 - tc ** 2) + dc_next"}
 """What is written instead of what stood there, and is the same."""
 
 
-@pytest.mark.parametrize("mistake", list(CELL.mistakes)[0 if THOROUGH else 1 :: 1 if THOROUGH else 2])
+@pytest.mark.parametrize("mistake", CELL.mistakes if THOROUGH else ["an operand"])
 def test_a_mistake_in_every_round_of_a_loop_is_told_once(mistake: str) -> None:
     text = CELL.wrong(mistake)
     report = CELL.report(text)

@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
-from verdict_cases import CASES, Case
+from verdict_cases import CASES, Case, undiagnosed
 
 import einbackprop as eb
 from einbackprop.checking import certifying, verdicts
@@ -65,6 +65,7 @@ def decided(case: Case) -> tuple[eb.Report, Known]:
             return used[facts.name][2]
 
         patch.setattr(verdicts, "row_of", row_of)
+        undiagnosed(patch)
         if case.until:
             end_time(patch, case.until, case.times)
         if case.steep:

@@ -437,7 +437,7 @@ def test_what_a_compiled_module_raises_is_said_of_the_users_line() -> None:
 
 def test_other_threads_see_nothing() -> None:
     """Three threads use the functions that three others check, read, derive and compile."""
-    seconds = 120 if THOROUGH else 3
+    seconds = 120 if THOROUGH else 1.5
     W, data, generator = np.ones((3, 2)), np.arange(12.0).reshape(4, 3), np.random.default_rng(0)
     expected, clipped, stopped = network(W, data), np.clip(data, 1, 5), threading.Event()
     failures: list[BaseException] = []

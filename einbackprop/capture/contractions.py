@@ -4,8 +4,6 @@ A product of matrices is one contraction, whatever its NumPy name. What has NumP
 behind what NumPy answered, is a rule as it stands.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

@@ -1,7 +1,5 @@
 """How slices and picks are read: as brackets between the letters of both sides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How reshapes, transposes and diagonals are read: where possible as another arrangement of the same letters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import Any

@@ -4,8 +4,6 @@ NumPy itself asks an array-like before it does anything with it, except where it
 ``np.array``, ``np.float32(x)``): there the trace would be lost, so those are ours.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import operator

@@ -245,7 +245,7 @@ class Probed:
     sites: tuple[Site, ...]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def probed(file: str, text: str, position: int, flags: int) -> Probed:
     """A definition at the top of a file, compiled as it stands and with probes."""
     statements = statements_of_text(text)

@@ -3,8 +3,6 @@
 Those that few people call are read as the indexing, the writes and the loops that they stand for.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

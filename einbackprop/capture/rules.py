@@ -3,8 +3,6 @@
 A rule's parameters have NumPy's names and order, so that a keyword that no rule reads is refused, not lost.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from functools import partial

@@ -4,8 +4,6 @@ Of what is made of sizes, each that is no product of others gets an axis of its 
 go the other way at other sizes, it is a condition.
 """
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Callable, Hashable

@@ -7,8 +7,6 @@ is evaluated on the values that its operands had in the trace. Where the result 
 was, as one that could not be read.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 import sys

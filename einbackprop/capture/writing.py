@@ -1,7 +1,5 @@
 """How writes into arrays are read: the buffer holds a new value from there on."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

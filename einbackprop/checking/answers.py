@@ -3,8 +3,6 @@
 A trial is what was found at drawn states, and the facts that all draws give together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice

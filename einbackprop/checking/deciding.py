@@ -7,8 +7,6 @@ there is a limit, then entry by entry; at last, what may excuse a difference is 
 before they are returned, as recurrent networks do, are right but where that acts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -4,8 +4,6 @@ The letters of a traced loss say which axes of which arrays are one dimension, s
 size together. Sizes that stand in the code as numbers, and those of data that have a meaning, stay.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction

@@ -3,8 +3,6 @@
 One function that returns a loss and its gradients is taken as two.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ backward returns, or leaves on objects. One run of both, at the user's own value
 returned are outputs and where each gradient is; every later run takes the same parts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -7,8 +7,6 @@ be written is seen by parsing it again; where it does not, the whole statement i
 What a report says to write is also given as one patch of the user's files, for ``patch -p0`` and ``git apply``.
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 import difflib

@@ -10,17 +10,15 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import elementwise
+from .elementwise import Array
 from .letters import moved
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
 from .simplification import needed
 
-Array = NDArray[Any]
 NAMED = ("sigmoid", "tanh", "relu")
 BENT = frozenset({
     "exp", "sigmoid", "tanh", "maximum", "minimum", "abs", "where", "greater", "greater_equal", "less", "less_equal",

@@ -5,11 +5,10 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import RangeError, ShapeError
 from . import elementwise
-from .elementwise import numeric
+from .elementwise import Array, numeric
 from .program import (
     Bracket,
     Contract,
@@ -26,7 +25,6 @@ from .program import (
     Update,
 )
 
-Array = NDArray[Any]
 Values = dict[str, Array]
 
 
@@ -246,7 +244,7 @@ def update(equation: Update, values: Values, sizes: Mapping[str, int]) -> Array:
     return result
 
 
-def has_nan(array: NDArray[Any]) -> bool:
+def has_nan(array: Array) -> bool:
     """Whether some entry is nan. (A sum is nan where an entry is, and rarely else.)"""
     with np.errstate(all="ignore"):
         return bool(np.isnan(np.sum(array)) and np.isnan(array).any())

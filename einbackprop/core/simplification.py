@@ -12,8 +12,6 @@ The rules, each exact as mathematics:
 - The square of a square root is what was under it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The gradient of a Python function's loss as a program: ``derive``."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 Syntax trees go in; names, statements and positions come out. Nothing is run.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Sequence
 

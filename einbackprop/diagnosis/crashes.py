@@ -4,8 +4,6 @@ In goes the exception; out come the suspects. Nothing is known of what their val
 right one goes on.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from types import FrameType, TracebackType

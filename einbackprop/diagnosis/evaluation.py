@@ -3,8 +3,6 @@
 Two arrays are the same value up to the order of their axes, axes of size 1, and a factor.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -4,8 +4,6 @@ What such a name stands for cannot be solved for where it is a size, a mask or a
 as the loss does with what its gradients compute again.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 from collections.abc import Iterator, Sequence

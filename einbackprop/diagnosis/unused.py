@@ -5,8 +5,6 @@ mistake there can move nothing. What the code computes and no gradient depends o
 sets nothing right, but once it is made, the other mistake is a single one.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A scope: the function that source is written into, with its names, sizes and lines so far."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -290,13 +288,15 @@ def swapped_widths(program: Program) -> Program:
     return replace(program, inputs=tuple(replace(i, dtype=SWAPPED.get(i.dtype, i.dtype)) for i in program.inputs))
 
 
-def value_dtypes(program: Program) -> dict[str, Dtype]:
-    """The dtype of every value, given those of the inputs."""
+def value_dtypes(
+    program: Program, beside: Callable[[Equation, Mapping[str, Dtype]], Mapping[str, Dtype]] = lambda *_: {}
+) -> dict[str, Dtype]:
+    """The dtype of every value, given those of the inputs, and those that operands take ``beside`` others."""
     known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
     known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
     known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}
     for equation in program.equations:
-        known[equation.out.name] = value_dtype(equation, known, program.sizes)
+        known[equation.out.name] = value_dtype(equation, {**known, **beside(equation, known)}, program.sizes)
     return known
 
 

@@ -4,8 +4,6 @@ One equation a line, each with its index notation as a comment; in a derived pro
 was derived from. ``statements`` writes the lines; here is the function around them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 For subscripts, an equation, a program; and for a layer of the catalogue, which has its derivation written down.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

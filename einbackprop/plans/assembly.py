@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.visible import visible
 from . import routines
+from .routines import Array
 from .views import Dtype, Root, View
-
-Array = NDArray[Any]
 
 MANY = 200
 """Buffers for which places are looked for once."""
@@ -279,8 +277,8 @@ def safe(text: str) -> str:
 
 
 ROUTINES = """
-affine argmax argmin extreme gather gather_along memory multiply_in_blocks piece scatter_along within
-spread_copies_in_blocks spread_in_blocks windows_in_blocks
+affine extreme gather memory multiply_in_blocks piece position_of scatter_along spread_in_blocks windows_in_blocks
+within
 """
 FROM_NUMPY = """
 abs add arccos arccosh arcsin arcsinh arctan arctanh bitwise_and bitwise_or bitwise_xor conjugate copyto cos cosh

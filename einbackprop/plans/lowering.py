@@ -1,7 +1,5 @@
 """``lower``: a program becomes a plan, a straight line of NumPy for given shapes and dtypes."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

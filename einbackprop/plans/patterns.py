@@ -365,8 +365,7 @@ def gathered(work: Workspace, reading: Reading, letter: str, pick: Reading) -> R
     order = labels.term + rest
     out = work.allocate(order, view.dtype)
     known = labels.are_positions(view.length(letter))
-    name, along = ("gather_along", f"{len(shared)}, ") if shared else ("gather", "")
-    call = f"{name}({{0}}, {{1}}, {along}{{out}}, {known})"
+    call = f"gather({{0}}, {{1}}, {len(shared)}, {{out}}, {known})"
     labels = labels.transposed(shared + "".join(i for i in labels.term if i not in shared))
     target = out.transposed(labels.term + rest)
     work.assembly.emit("gather", call, view.transposed(shared + letter + rest), labels, out=target)

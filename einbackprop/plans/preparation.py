@@ -24,7 +24,7 @@ from ..core.letters import free_name, fuse
 from ..core.nesting import Path
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update, operands
 from ..core.subscripts import Subscripts
-from ..emission.scope import value_dtype
+from ..emission import scope
 from ..errors import ShapeError
 from . import algebra, execution, picking, stacking
 from .views import Dtype
@@ -130,12 +130,7 @@ def weak_values(program: Program) -> frozenset[str]:
 
 def value_dtypes(program: Program, weak: frozenset[str]) -> dict[str, Dtype]:
     """The dtype of every value, given those of the inputs and constants."""
-    known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
-    known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
-    for equation in program.equations:
-        beside = beside_numbers(equation, known, weak)
-        known[equation.out.name] = value_dtype(equation, {**known, **beside}, program.sizes)
-    return known
+    return scope.value_dtypes(program, lambda equation, known: beside_numbers(equation, known, weak))
 
 
 def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozenset[str]) -> dict[str, Dtype]:

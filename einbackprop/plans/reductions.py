@@ -76,7 +76,7 @@ def extremum(work: Workspace, equation: Extremum) -> View:
         return out.transposed(letters)
     out = work.open(slot, letters)
     sizes = work.shape(over)
-    call = f"arg{equation.kind}({{0}}, {len(letters)}, {sizes}, {over.index(equation.position_of)})"
+    call = f"position_of('arg{equation.kind}', {{0}}, {len(letters)}, {sizes}, {over.index(equation.position_of)})"
     arranged = view.transposed(letters + over)
     work.assembly.emit("position", f"copyto({{out}}, {call})", arranged, out=out, flops=view.size)
     return out

@@ -1,7 +1,5 @@
 """What the source of plans calls, besides NumPy."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import mmap
@@ -74,17 +72,6 @@ def grid_of(shape: tuple[int, ...], axes: int) -> tuple[Array, ...]:
     return tuple(np.ogrid[tuple(slice(n) for n in shape)])[:axes]
 
 
-def gather(array: Array, labels: Array, out: Array, known: bool) -> None:
-    """``out[b,…] = array[labels[b],…]``: zero where a label is no position, if it is not known that all are."""
-    length = array.shape[0]
-    if not known and not are_positions(labels, length):
-        inside = (labels >= 0) & (labels < length)
-        out[...] = 0
-        out[inside] = array[labels[inside]]
-    elif array.size or not out.size:
-        np.take(array, labels, 0, out, "clip")
-
-
 def within(labels: Array, least: int, most: int) -> None:
     """Look at positions that were computed. Raises RangeError where one is none."""
     if labels.size and not (least <= labels.min() and labels.max() <= most):
@@ -111,16 +98,21 @@ def scatter_along(values: Array, labels: Array, shared: int, out: Array, known: 
         np.add.at(out, (*grid, labels), values)
 
 
-def gather_along(array: Array, labels: Array, shared: int, out: Array, known: bool) -> None:
-    """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position. ``shared`` axes lie in front."""
-    grid, length = grid_of(labels.shape, shared), array.shape[shared]
+def gather(array: Array, labels: Array, shared: int, out: Array, known: bool) -> None:
+    """``out[b,t,…] = array[b,labels[b,t],…]``: zero where a label is no position, if it is not known that all are.
+
+    ``shared`` axes, those of b, lie in front.
+    """
+    length = array.shape[shared]
     if not known and not are_positions(labels, length):
         inside = (labels >= 0) & (labels < length)
+        front = np.atleast_1d(inside).nonzero()[:shared]
         out[...] = 0
-        where = np.nonzero(inside)
-        out[where] = array[(*where[:shared], labels[inside])]
+        out[inside] = array[(*front, labels[inside])]
+    elif shared and (array.size or not out.size):
+        out[...] = array[(*grid_of(labels.shape, shared), labels)]
     elif array.size or not out.size:
-        out[...] = array[(*grid, labels)]
+        np.take(array, labels, 0, out, "clip")
 
 
 def reduction(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -143,16 +135,10 @@ def extreme(positions: Array, starts: Array, flat: Array, out: Array) -> None:
     np.take(flat, np.add(positions, starts, positions), 0, out, "clip")
 
 
-def argmax(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
-    """The index along one of the last axes where the maximum over all of them is first reached."""
-    first = array.reshape(*array.shape[:kept], prod(sizes)).argmax(-1)
-    return np.asarray(np.unravel_index(first, sizes)[which])
-
-
-def argmin(array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
-    """The index along one of the last axes where the minimum over all of them is first reached."""
-    first = array.reshape(*array.shape[:kept], prod(sizes)).argmin(-1)
-    return np.asarray(np.unravel_index(first, sizes)[which])
+def position_of(extremum: str, array: Array, kept: int, sizes: tuple[int, ...], which: int) -> Array:
+    """The index along one of the last axes where ``argmax`` or ``argmin`` over all of them is first reached."""
+    rows = array.reshape(*array.shape[:kept], prod(sizes))
+    return np.asarray(np.unravel_index(getattr(rows, extremum)(-1), sizes)[which])
 
 
 def multiply_in_blocks(
@@ -203,44 +189,28 @@ def windows_in_blocks(wide: Array, other: Array, block: Array, matrices: Array, 
 
 
 def spread_in_blocks(
-    left: Array, matrix: Array, right: Array, parts: Sequence[Array], places: Sequence[Array], gaps: Sequence[Array],
-    count: int,
+    left: Array, matrix: Array, right: Array, parts: Sequence[Array], places: Sequence[Array],
+    gaps: Sequence[Array], regions: Sequence[Array], sources: Sequence[Array], count: int,
 ) -> None:  # fmt: skip
     """``places[…] += parts`` of ``left[…] · right[…]``, one product at a time, so that it stays in cache.
 
     ``parts`` are views of ``matrix``, and so are ``gaps`` in them, where nothing is to be added. The first ``count``
-    axes of the others are looped over.
+    axes of the others are looped over. Where there are ``regions``, ``right`` is one block, to which copies of
+    ``sources[…]`` go.
     """
     loops = places[0].shape[:count]
     left = np.broadcast_to(left, (*loops, *left.shape[-2:]))
     right = np.broadcast_to(right, (*loops, *right.shape[-2:]))
-    for index in indices_of(loops):
-        left[index].dot(right[index], matrix)
-        add_parts(parts, places, gaps, index)
-
-
-def spread_copies_in_blocks(
-    left: Array, matrix: Array, block: Array, parts: Sequence[Array], places: Sequence[Array],
-    gaps: Sequence[Array], regions: Sequence[Array], sources: Sequence[Array], count: int,
-) -> None:  # fmt: skip
-    """The same where what is multiplied is ``block``, to whose ``regions`` copies of ``sources[…]`` go."""
-    loops = places[0].shape[:count]
-    left = np.broadcast_to(left, (*loops, *left.shape[-2:]))
     sources = [np.broadcast_to(source, (*loops, *source.shape[count:])) for source in sources]
     for index in indices_of(loops):
         for region, source in zip(regions, sources, strict=True):
             np.copyto(region, source[index])
-        left[index].dot(block, matrix)
-        add_parts(parts, places, gaps, index)
-
-
-def add_parts(parts: Sequence[Array], places: Sequence[Array], gaps: Sequence[Array], index: tuple[int, ...]) -> None:
-    """Add parts of a product to their places."""
-    for gap in gaps:
-        gap.fill(0)
-    for place, part in zip(places, parts, strict=True):
-        at = place[index]
-        np.add(at, part, at)
+        left[index].dot(right[index], matrix)
+        for gap in gaps:
+            gap.fill(0)
+        for place, part in zip(places, parts, strict=True):
+            at = place[index]
+            np.add(at, part, at)
 
 
 def indices_of(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -248,21 +248,16 @@ class Spreading:
         gaps: list[View] = []
         if self.columns[1:]:
             parts = [self.lengthened(place, part, gaps) for place, part in parts]
-        groups = [[part for _, part in parts], [place for place, _ in parts], gaps]
-        views = [self.left(), made.joined([self.rows, self.columns])]
-        if self.shifts:
-            sources, block, regions = self.copying()
-            groups += [regions, sources]
-            views.append(block)
-        else:
-            views.append(self.looped(self.roles.right, [self.summed, self.columns]))
+        left = self.left()
+        sources, right, regions = self.copying()
+        groups = [[part for _, part in parts], [place for place, _ in parts], gaps, regions, sources]
+        views = [left, made.joined([self.rows, self.columns]), right]
         texts = [f"{{{n}}}" for n in range(len(views))]
         for group in groups:
             texts.append("(" + "".join(f"{{{n}}}, " for n in range(len(views), len(views) + len(group))) + ")")
             views += group
-        name = "spread_copies_in_blocks" if self.shifts else "spread_in_blocks"
         flops = prod(work.shape(loops)) * made.size * (2 * prod(work.shape(self.summed)) + 1)
-        call = f"{name}({', '.join(texts)}, {len(loops)})"
+        call = f"spread_in_blocks({', '.join(texts)}, {len(loops)})"
         work.assembly.emit("GEMM in blocks", call, *views, out=self.out, flops=flops)
 
     def lengthened(self, place: View, part: View, gaps: list[View]) -> tuple[View, View]:
@@ -300,7 +295,9 @@ class Spreading:
         return self.looped(left, [self.rows, self.summed])
 
     def copying(self) -> tuple[list[View], View, list[View]]:
-        """What is copied, the memory for one piece as a matrix, and the regions of it that copies go to."""
+        """What is copied, the right operand or the memory for one piece of it, and the regions that copies go to."""
+        if not self.shifts:
+            return [], self.looped(self.roles.right, [self.summed, self.columns]), []
         work, right = self.work, self.roles.right
         own = self.roles.summed + self.roles.columns
         inmost = min(own, key=lambda i: (right.stride(i), -right.length(i)))

@@ -15,11 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
-from .routines import affine
+from .routines import Array, affine
 
-Array = NDArray[Any]
 Dtype = np.dtype[Any]
 Kind = Literal["input", "constant", "buffer", "result", "part"]
 

@@ -4,8 +4,6 @@ Where a function is made of simpler ones, it is written in them: relu(x) is x·[
 maximum(a, b) is b + relu(a - b). A function without a rule here is an atom: equal for equal arguments.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 

@@ -5,8 +5,6 @@ falls apart into connected pieces: Σ_k Σ_l a_k b_l c_i is c_i·(Σ_k a_k)·(Σ
 canonically. Everything here keeps the value: what is not recognised as equal stays unequal, never the reverse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

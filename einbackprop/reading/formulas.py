@@ -1,7 +1,5 @@
 """What one run of a statement computes: a formula for each value that it binds or writes into, in the user's names."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 

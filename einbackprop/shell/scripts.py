@@ -1,7 +1,5 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

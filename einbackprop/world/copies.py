@@ -4,8 +4,6 @@ Objects that can change are made empty first and filled later, from a queue, so 
 costs no stack. What is filled last are sets and dicts, since a key may have a hash that the user wrote.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager

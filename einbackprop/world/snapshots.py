@@ -1,7 +1,5 @@
 """What copies hold when they are made, and putting it back between two runs."""
 
-from __future__ import annotations
-
 import array
 import collections
 import contextlib

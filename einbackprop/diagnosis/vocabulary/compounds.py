@@ -4,8 +4,6 @@ or a factor that is missing.
 Shapes are followed here, so that only what can be added to the value, or multiply it, is tried.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass

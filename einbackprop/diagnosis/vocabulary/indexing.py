@@ -1,7 +1,5 @@
 """Edits of indices and slices: a neighbour, a bound, an index too many or missing, the bounds of a range."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Sequence
 from functools import partial

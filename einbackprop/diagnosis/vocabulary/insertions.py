@@ -1,7 +1,5 @@
 """Edits that add a statement: an update that is missing before or after one, or a condition around it."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from heapq import nsmallest

@@ -1,7 +1,5 @@
 """Edits of how axes lie: transposes, orders of operands, letters of an einsum, axes added and taken away."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from itertools import combinations, permutations

@@ -1,7 +1,5 @@
 """Edits of what is read: another variable, two in each other's place, a copy, an argument left out."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Edits of sums and their like: the axis, keepdims, a sum for a mean, a sum that is missing or too many."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Edits of size and sign: a sign, a factor, a number, a power, another operator."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from itertools import combinations

@@ -2,8 +2,6 @@
 or with other names: where ``dz @ Wz.T`` and ``dr @ Wr.T`` stand, ``dh @ Wh.T`` may be missing.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Collection, Iterator
 

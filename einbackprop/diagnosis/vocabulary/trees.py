@@ -3,8 +3,6 @@
 Nothing here changes a node that was given. New trees share the parts that stay.
 """
 
-from __future__ import annotations
-
 import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
