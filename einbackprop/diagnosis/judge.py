@@ -25,6 +25,8 @@ class Roles(Protocol):
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
 
+    def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
+        """Whether an array is not the gradient that its name says, nor anything else that is known."""
 
 class Judge:
     """Runs versions of the user's source at several states.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, stacked
@@ -59,7 +60,7 @@ class Suspect:
     shift : array or None
         By how much what it made is off, as far as the gradients show.
     is_unique : bool
-        Whether no other value would do as well.
+        Whether no other value would do as well, of the entries that gradients depend on.
     grown : tuple of int or None
         The shape that what it made must have, if that is another: what it made is broadcast to that.
     expected : list of array
@@ -101,6 +102,12 @@ class Suspect:
     def is_known(self) -> bool:
         """Whether it is known what it should have made in each of its runs."""
         return self.shift is not None and self.is_unique
+
+    @property
+    def moving(self) -> NDArray[np.bool_]:
+        """Which of its entries gradients depend on: on what the last round hands on, none does."""
+        assert self.jacobian is not None
+        return np.asarray(np.abs(self.jacobian).max(axis=0, initial=0.0) > 0)
 
     @property
     def is_excluded(self) -> bool:
@@ -303,7 +310,7 @@ class Localization:
         suspect.names, suspect.jacobian = names, jacobian
         inverse = np.asarray(np.linalg.pinv(jacobian, rcond=1e-9), dtype=np.float64)
         rank = int(np.linalg.matrix_rank(jacobian, tol=1e-9 * float(np.abs(jacobian).max(initial=0.0))))
-        suspect.is_unique = rank == made.entries
+        suspect.is_unique = rank == np.count_nonzero(suspect.moving)
         suspect.roughness = LINEAR if self._is_linear(suspect) else CURVED
         suspect.shift = self._newton(suspect, inverse)
         return suspect
@@ -373,6 +380,12 @@ def value_of(suspect: Suspect) -> Array | None:
 def array_of(made: Made) -> Array | None:
     """The array that a statement made, if it made just one."""
     return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
+
+
+def arrays_of(made: Made) -> list[Array]:
+    """The arrays that a statement made in its runs, in which it made just one."""
+    runs = zip(made.values, made.shapes, strict=True)
+    return [value.reshape(shapes[0]) for value, shapes in runs if len(shapes) == 1]
 
 
 def needed_of(suspect: Suspect) -> Array | None:
