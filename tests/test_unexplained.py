@@ -1,4 +1,4 @@
-"""Mistakes that no edit repairs: values say where they are."""
+"""Mistakes that no edit repairs: values say where they are. And loops and conditions that are wrong as a whole."""
 
 from types import ModuleType
 
@@ -102,3 +102,67 @@ def test_where_no_edit_repairs_values_say_which_statement_is_wrong(
     first, *_ = findings(module_of(source, "unexplained"), *ARGUMENTS, count=2)
     assert (first.line, first.write) == (line_of(source, "# here"), None)
     assert first.message.startswith(said)
+
+
+COUNTED = """\
+import numpy as np
+
+
+def loss(x, R):
+    return np.sum(x**2 * R)
+
+
+def gradients(x, R):
+    dx = np.zeros_like(x)
+    i = 0
+    for n in range(len(x)):
+        while i < x.shape[1]:
+            dx[n, i] = 2 * x[n, i] * R[n, i]
+            i += 1
+    return dx
+"""
+CORRELATED = """\
+import numpy as np
+
+
+def loss(x, w, R):
+    return sum(np.sum(x[p : p + len(w)] * w) * R[p] for p in range(len(R)))
+
+
+def gradients(x, w, R):
+    dx, k = np.zeros_like(x), len(w)
+    for i in range(len(x)):
+        for p in range(len(R)):
+            if not (i - p < 0 or i >= k):
+                dx[i] += R[p] * w[i - p]
+    return dx
+"""
+SCORES = """\
+import numpy as np
+
+
+def loss(s, y):
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    return -np.sum(np.log(p) * y)
+
+
+def gradients(s, y):
+    ds = s - y
+    return ds
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "shapes", "write"),
+    [
+        (COUNTED, ((3, 4), (3, 4)), "i = 0\nwhile i < x.shape[1]:"),
+        (CORRELATED, (5, 2, 4), "if not (i - p < 0 or i - p >= k):"),
+        (SCORES, ((4, 3), (4, 3)), "ds = np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True) - y"),
+    ],
+)
+def test_counters_bounds_and_scores_are_written_as_they_are_meant(source: str, shapes: tuple, write: str) -> None:
+    arrays = [*map(rng.standard_normal, shapes)]
+    if source is SCORES:
+        arrays[-1] = np.eye(3)[[0, 2, 1, 1]]
+    (found,) = findings(module_of(source, "meant"), *arrays)
+    assert found.write == write
