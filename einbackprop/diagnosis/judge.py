@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from einbackprop.diagnosis.versions import Version
 
 MORE, MOST = 20, 100_000
 """How many times the lines, and how many lines besides, edited code may run, of all states together."""
+LONG = 25.0
+"""Seconds of computing after which no search for two mistakes at once is begun: nobody waits for a minute."""
 
 
 class Roles(Protocol):
@@ -51,7 +54,13 @@ class Judge:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
         self.runs, self.wrong = False, frozenset(self.first.truth)
         self.lines = max(map(lines_of, self.experiments))
+        self._began = time.process_time()
         self._errors = [repr(e.raised) for e in self.experiments]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the search has taken long."""
+        return time.process_time() - self._began > LONG
 
     @contextlib.contextmanager
     def running(self, version: Version) -> Iterator[None]:

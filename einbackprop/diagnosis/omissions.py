@@ -65,9 +65,9 @@ def of_lost_update(search: Round) -> Repair | None:
 
 def of_updates(search: Round) -> Repair | None:
     """The line that adds what is missing to what a statement makes, where there is a value that it should make, to what
-    begins as zeros first. Only some of the wrong gradients may depend on it, since lines may be missing for others."""
-    own = (suspect for suspect in solved(search.others) if not suspect.made.passes)
-    several = (*islice(solved(search.alone), SUSPECTS), *islice(own, SUSPECTS))
+    begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others."""
+    started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
+    several = (*islice(solved(search.alone), SUSPECTS), *islice(started, SUSPECTS))
     made = sorted(several, key=lambda suspect: not suspect.made.is_zero)
     places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in made)
     return next(filter(None, (filled(search, hole) for some in places_after for hole in some)), None)

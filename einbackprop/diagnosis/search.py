@@ -72,4 +72,6 @@ def found_by(search: Round) -> Repair | None:
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
-    return found or of_unused(search) or search.of_parts() or of_two(search)
+    is_late = found is None and search.judge.is_late
+    found = found or (None if is_late else of_unused(search)) or search.of_parts()
+    return found or (None if search.judge.is_late else of_two(search))
