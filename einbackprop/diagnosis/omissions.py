@@ -31,8 +31,9 @@ from einbackprop.diagnosis.vocabulary.hand import is_array
 from einbackprop.diagnosis.vocabulary.insertions import scattered
 from einbackprop.diagnosis.vocabulary.trees import number
 
-SHAPES, PLACES, SUSPECTS, UPDATES = 24, 6, 4, 24
-"""Shapes that a hole is given, places where it is made, statements after which, and lines after each, at most."""
+SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
+"""Shapes that a hole is given, places where it is made, statements after which, lines after each, at most; and lines
+after one that only a part of the gradients depends on, the likeliest."""
 MISSING_LINE = "a line is missing: {}"
 COST = 1.0
 """What a line that is missing costs more than the value in it."""
@@ -67,9 +68,10 @@ def of_updates(search: Round) -> Repair | None:
     """The line that adds what is missing to what a statement makes, where there is a value that it should make, to what
     begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others."""
     started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
-    several = (*islice(solved(search.alone), SUSPECTS), *islice(started, SUSPECTS))
-    made = sorted(several, key=lambda suspect: not suspect.made.is_zero)
-    places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in made)
+    several = [(suspect, UPDATES) for suspect in islice(solved(search.alone), SUSPECTS)]
+    several += [(suspect, FIRST) for suspect in islice(started, SUSPECTS)]
+    several.sort(key=lambda each: not each[0].made.is_zero)
+    places_after = (islice(updates(search.version, suspect), most) for suspect, most in several)
     return next(filter(None, (filled(search, hole) for some in places_after for hole in some)), None)
 
 
