@@ -44,6 +44,9 @@ from einbackprop.diagnosis.vocabulary.trees import (
     written,
 )
 
+FEW = 2
+"""Entries of a dict that may each lack a line, at most: of more, something else is wrong."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hole:
@@ -171,9 +174,10 @@ def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tupl
         ends = np.cumsum([prod(shape) for shape in shapes])
         off = np.split(suspect.shift, ends[:-1])
         largest = float(np.abs(suspect.shift).max(initial=0.0))
-        for key, shape, by in zip(whole, shapes, off, strict=False):
-            if isinstance(key, str | int) and np.abs(by).max(initial=0.0) > CLOSE * largest:
-                yield subscript(target, ast.Constant(key)), shape
+        every = zip(whole, shapes, off, strict=True)
+        wanting = [(subscript(target, ast.Constant(key)), shape) for key, shape, by in every
+                   if isinstance(key, str | int) and np.abs(by).max(initial=0.0) > CLOSE * largest]  # fmt: skip
+        yield from wanting if len(wanting) <= FEW else ()
 
 
 def additions(

@@ -47,7 +47,8 @@ class Search:
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
-            repair = of_next(search, found[-1] if found else None) or found_by(search)
+            repair = of_next(search, found[-1] if found else None)
+            repair = repair or (None if found and self.judge.is_late else found_by(search))
             is_partial = repair is not None and repair.mends < localization.wrong
             if repair is None or (is_partial and (search.hole or search.is_lost)):
                 self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
