@@ -152,6 +152,43 @@ def gradients(x, R):
     dR = np.arctan(x)
     return dx, dR
 """
+GATED = """\
+import numpy as np
+
+
+def forward(p, x):
+    h = np.zeros((p["Uz"].shape[0], 1))
+    hs, zs, cs = [h], [], []
+    for t in range(len(x)):
+        z = 1 / (1 + np.exp(-(p["Wz"] @ x[t] + p["Uz"] @ h)))
+        c = np.tanh(p["Wc"] @ x[t] + p["Uc"] @ h)
+        h = (1 - z) * h + z * c
+        hs.append(h)
+        zs.append(z)
+        cs.append(c)
+    return hs, zs, cs
+
+
+def loss(p, x, R):
+    return sum(np.sum(h * r) for h, r in zip(forward(p, x)[0][1:], R))
+
+
+def gradients(p, x, R):
+    hs, zs, cs = forward(p, x)
+    g = {k: np.zeros_like(v) for k, v in p.items()}
+    dnext = np.zeros_like(hs[0])
+    for t in reversed(range(len(x))):
+        z, c, h = zs[t], cs[t], hs[t]
+        dh = R[t] + dnext
+        dc = dh * z * (1 - c**2)
+        dz = dh * (c - h) * z * (1 - z)
+        g["Wz"] += dz @ x[t].T
+        g["Uz"] += dz @ h.T
+        g["Wc"] += dc @ x[t].T
+        g["Uc"] += dc @ h.T
+        dnext = dh * (1 - z) + p["Uz"].T @ dz + p["Uc"].T @ dc
+    return g
+"""
 rng = np.random.default_rng(0)
 ARGUMENTS = {
     NETWORK: (*map(rng.standard_normal, ((4, 6), 6, (6, 3), 3, (5, 4))), np.array([0, 2, 1, 1, 0]), 0.3),
@@ -182,6 +219,21 @@ def without(source: str, line: str) -> str:
 def checked(source: str, of: str) -> Report:
     module = module_of(source, "omission")
     return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=tuple(range(COUNTS[of])))
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (' + p["Uz"].T @ dz', "a term is missing: + p['Uz'].T @ dz."),  # of the last round nothing depends on it
+        ('        g["Uz"] += dz @ h.T\n', "a line is missing: g['Uz'] += dz @ h.T."),
+    ],
+)
+def test_what_is_lost_of_gradients_in_a_dict_is_put_back(lost: str, said: str) -> None:
+    module = module_of(GATED.replace(lost, "", 1), "omission")
+    p = {k + g: rng.standard_normal((3, 2 if k == "W" else 3)) for g in "zc" for k in "WU"}
+    report = check(module.loss, module.gradients, p, rng.standard_normal((3, 2, 1)), rng.standard_normal((3, 3, 1)))
+    assert [finding.message for finding in report.findings] == [said]
+    assert report.findings[0].write
 
 
 @pytest.mark.parametrize(
@@ -284,6 +336,31 @@ def test_two_lines_that_are_missing_at_one_place_are_written_together() -> None:
         "grads['b1'] = dh.sum(axis=0)", "grads['b2'] = ds.sum(axis=0)", "return grads",
     }  # fmt: skip
     assert {item.verdict for item in checked(with_writes(twice, [found]), NETWORK).gradients} == {"right"}
+
+
+def test_two_lines_that_are_missing_in_a_loop_are_written_together() -> None:
+    source = """\
+import numpy as np
+
+
+def loss(W, b, x):
+    return np.sum((x @ W + b) ** 2)
+
+
+def gradients(W, b, x):
+    dW, db = np.zeros_like(W), np.zeros_like(b)
+    for n in range(len(x)):
+        dy = 2 * (x[n] @ W + b)
+    return dW, db
+"""
+    module = module_of(source, "several")
+    x = rng.standard_normal((5, 4))
+    report = check(module.loss, module.gradients, rng.standard_normal((4, 3)), rng.standard_normal(3), x, wrt=(0, 1))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    own, first, second = found.write.split("\n")
+    assert own == "dy = 2 * (x[n] @ W + b)"
+    assert {first[:5], second[:5]} == {"dW +=", "db +="}
 
 
 def test_a_line_that_is_right_at_these_values_alone_is_not_written() -> None:

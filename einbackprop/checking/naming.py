@@ -21,7 +21,7 @@ Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
 
 _GRADIENT_OF = re.compile(
-    r"(?:(?:d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
+    r"(?:(?:del(?:ta)?_|d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
 

@@ -29,7 +29,8 @@ from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair, new_statements
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.search import Search
-from einbackprop.diagnosis.suspects import Suspect, needed_of, value_of
+from einbackprop.diagnosis.suspects import arrays_of, needed_of
+from einbackprop.diagnosis.unexplained import Blame
 from einbackprop.diagnosis.versions import Version
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
@@ -113,8 +114,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
     told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
-    if search.unexplained is not None:
-        told.append(roles.about(search.unexplained))
+    told += map(roles.about, search.unexplained)
     findings = with_formulas(told, version, case)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
     return Diagnosis(findings, differing(before, after), frozenset(wrong))
@@ -153,19 +153,24 @@ class Roles:
         is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
         return meaning if is_plain else None
 
-    def about(self, suspect: Suspect) -> Finding:
+    def about(self, blame: Blame) -> Finding:
         """What is known of a statement that is wrong, or missing, and for which no edit was found."""
-        value, site = value_of(suspect), suspect.site
+        suspect, site = blame.suspect, blame.suspect.site
         name, needed = site.target or "what is made here", needed_of(suspect)
         should = None if needed is None else self._cotangents.identify(needed, site.target)
         is_gradient = should is not None and should.kind == "cotangent"
         if suspect.is_missing:
             return Finding(f"a line that makes {name} is missing before this one" + (
                 f": it should be {should.text}." if should is not None and is_gradient else "."), *site.place)
+        if blame.why == "rounds":
+            return Finding(f"{name} is not all that it should be: this is not done wherever it should be.", *site.place)
+        if blame.why == "carried":
+            said = "is right in the first round, and not in those after it: what is carried from one to the next?"
+            return Finding(f"what is made here {said}", *site.place)
         said = f"{name} is not what the gradients need"
         if should is not None and is_gradient:
             said = f"{name} should be {should.text}"
-        elif value is not None and self.promised(site.target, value) is False:
+        elif any(self.breaks(site.target, array, suspect.is_repeated) for array in arrays_of(suspect.made)):
             said = f"{name} is not the gradient that its name says"
         return Finding(f"{said}, and no small edit of this line makes it that.", *site.place)
 
@@ -180,6 +185,13 @@ class Roles:
         if kept and all(len(set(np.squeeze(array).shape)) == 1 and not is_same(value, array) for array in kept):
             return None  # dV.T, or the gradient of another layout
         return bool(kept) if known and (kept or not self._is_of_nameless(value)) else None
+
+    def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
+        """Whether an array is not the gradient that its name says, nor anything else that is known; one of several that
+        are added up need not be the gradient of a target."""
+        if is_one_of_several and not self._truth.keys().isdisjoint(meant(name)):
+            return False
+        return self.promised(name, value) is False and self._cotangents.identify(value) is None
 
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""
@@ -300,14 +312,15 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def written_together(before: str | None, write: str | None) -> str | None:
-    """What is to be written for two findings of one line: both lines that are missing before it, or after it."""
+    """What is to be written for two findings of one line: both lines that are missing before it or after it, one beside
+    the other perhaps."""
     if before is None or write is None:
         return write
     one, two = before.split("\n"), write.split("\n")
     for kept in range(min(len(one), len(two)) - 1, 0, -1):
         if one[-kept:] == two[-kept:]:
             return "\n".join([*one[:-kept], *two])
-        if one[:kept] == two[:kept]:
+        if two[:kept] in (one[:kept], one[-kept:]):
             return "\n".join([*one, *two[kept:]])
     return write
 

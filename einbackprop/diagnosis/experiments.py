@@ -272,6 +272,11 @@ class Made:
         return all(bool(np.isfinite(value).all()) for value in self.values)
 
     @property
+    def is_zero(self) -> bool:
+        """Whether all of them are zero: others may add to it."""
+        return not any(np.any(value) for value in self.values)
+
+    @property
     def largest(self) -> float:
         """The largest of them."""
         largest = max((float(np.abs(value).max(initial=0.0)) for value in self.values), default=0.0)

@@ -10,8 +10,11 @@ import ast
 import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from types import FrameType
 from typing import Any, Literal
+
+import numpy as np
 
 from einbackprop.diagnosis.blocks import (
     LOOPS,
@@ -25,6 +28,8 @@ from einbackprop.diagnosis.blocks import (
 )
 from einbackprop.diagnosis.crashes import frames_of
 from einbackprop.diagnosis.evaluation import meant, tail
+from einbackprop.diagnosis.experiments import CLOSE
+from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import Change, Definition, Version
@@ -39,6 +44,9 @@ from einbackprop.diagnosis.vocabulary.trees import (
     subscript,
     written,
 )
+
+FEW = 2
+"""Entries of a dict that may each lack a line, at most: of more, something else is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +158,33 @@ def places(version: Version, hole: Hole) -> Iterator[Hole]:
 
 
 def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
-    """Where something may be added to what a statement makes: before it is read, and in the loops between, to one entry
-    in each round."""
-    site, shapes = suspect.site, suspect.made.shapes[0]
+    """Where something may be added to what a statement makes, or to an entry of it: before it is read, and in the loops
+    between, to one entry in each round."""
     bound = bound_at(version, suspect)
-    if bound is None or len(shapes) != 1:
-        return
-    target, following = bound
+    for target, shape in lacking(bound[0], suspect) if bound is not None else ():
+        yield from additions(target, shape, bound[1] if bound is not None else [], suspect.site)
+
+
+def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tuple[int, ...]]]:
+    """What a statement binds, with its shape; of several arrays, such as those of a dict, those that are not what they
+    should be."""
+    whole, shapes = suspect.made.whole, suspect.made.shapes[0]
+    if len(shapes) == 1:
+        yield target, shapes[0]
+    elif type(whole) is dict and suspect.shift is not None and len(whole) == len(shapes):
+        ends = np.cumsum([prod(shape) for shape in shapes])
+        off = np.split(suspect.shift, ends[:-1])
+        largest = float(np.abs(suspect.shift).max(initial=0.0))
+        every = zip(whole, shapes, off, strict=True)
+        wanting = [(subscript(target, ast.Constant(key)), shape) for key, shape, by in every
+                   if isinstance(key, str | int) and np.abs(by).max(initial=0.0) > CLOSE * largest]  # fmt: skip
+        yield from wanting if len(wanting) <= FEW else ()
+
+
+def additions(
+    target: ast.expr, shape: tuple[int, ...], following: list[ast.stmt], site: Site
+) -> Iterator[Hole]:
+    """Where something may be added to an array, in the statements that follow."""
     definition = site.file, site.definition
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value  # other parts of the array may be what is wrong
@@ -165,13 +193,15 @@ def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
     parts = [subscript(target, index) for index in indices_in(site.function, target)
              if isinstance(index, ast.Tuple | ast.Compare | ast.Slice)
              and not names_in(index) & set(counters(site.function))]  # fmt: skip
+    loops = [statement for statement in after if isinstance(statement, LOOPS)]
+    bodies = [(loop, body) for loop in loops for body in bodies_of(loop)]
+    yield from (Hole(definition, body[-1], target, "+=", is_after=True) for _, body in bodies)
     yield from (Hole(definition, statement, target, "+=") for statement in ends)
     yield from (Hole(definition, statement, part, "*=") for part in (target, *parts) for statement in after[-1:])
     yield from (Hole(definition, statement, part, "+=") for part in parts for statement in ends)
-    for loop in (statement for statement in after if isinstance(statement, LOOPS)):
-        for body in bodies_of(loop):
-            for place in (*entries(target, len(shapes[0]), loop, site.function), target):
-                yield Hole(definition, body[-1], place, "+=", is_after=True)
+    for loop, body in bodies:
+        for place in entries(target, len(shape), loop, site.function):
+            yield Hole(definition, body[-1], place, "+=", is_after=True)
 
 
 def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from einbackprop.diagnosis.versions import Version
 
 MORE, MOST = 20, 100_000
 """How many times the lines, and how many lines besides, edited code may run, of all states together."""
+LONG = 25.0
+"""Seconds of computing after which no search for two mistakes at once, or for another, begins."""
 
 
 class Roles(Protocol):
@@ -25,6 +28,8 @@ class Roles(Protocol):
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
 
+    def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
+        """Whether an array is not the gradient that its name says, nor anything else that is known."""
 
 class Judge:
     """Runs versions of the user's source at several states.
@@ -49,7 +54,13 @@ class Judge:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
         self.runs, self.wrong = False, frozenset(self.first.truth)
         self.lines = max(map(lines_of, self.experiments))
+        self._began = time.process_time()
         self._errors = [repr(e.raised) for e in self.experiments]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the search has taken long."""
+        return time.process_time() - self._began > LONG
 
     @contextlib.contextmanager
     def running(self, version: Version) -> Iterator[None]:

@@ -261,7 +261,7 @@ class Localization:
             return suspect
         suspect.jacobian = found
         rank = int(np.linalg.matrix_rank(found, tol=1e-9 * float(np.abs(found).max(initial=0.0))))
-        suspect.is_unique = rank == made.entries
+        suspect.is_unique = rank == np.count_nonzero(suspect.moving)
         suspect.roughness = LINEAR if self._is_linear(suspect) else CURVED
         suspect.shift = self._newton(suspect)
         return suspect

@@ -8,7 +8,7 @@ there. Names that nothing binds, and that cannot be solved for, are bound as els
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice, takewhile
 from math import prod
@@ -32,8 +32,9 @@ from einbackprop.diagnosis.vocabulary.hand import is_array
 from einbackprop.diagnosis.vocabulary.insertions import scattered
 from einbackprop.diagnosis.vocabulary.trees import Numbering, number
 
-SHAPES, PLACES, SUSPECTS, UPDATES = 24, 6, 4, 24
-"""Shapes that a hole is given, places where it is made, statements after which, and lines after each, at most."""
+SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
+"""Shapes that a hole is given, places where it is made, statements after which, lines after each, at most; and lines
+after one that only a part of the gradients depends on, the likeliest."""
 MISSING_LINE = "a line is missing: {}"
 COST = 1.0
 """What a line that is missing costs more than the value in it."""
@@ -65,20 +66,30 @@ def of_lost_update(search: Round) -> Repair | None:
 
 
 def of_updates(search: Round) -> Repair | None:
-    """The line that adds what is missing to what a statement makes, where there is a value that it should make."""
-    places_after = (islice(updates(search.version, suspect), UPDATES) for suspect in islice(solved(search), SUSPECTS))
+    """The line that adds what is missing to what a statement makes, where there is a value that it should make, to what
+    begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others."""
+    started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
+    several = [(suspect, UPDATES) for suspect in islice(solved(search.alone), SUSPECTS)]
+    several += [(suspect, FIRST) for suspect in islice(started, SUSPECTS)]
+    several.sort(key=lambda each: not each[0].made.is_zero)
+    places_after = (islice(updates(search.version, suspect), most) for suspect, most in several)
     every = takewhile(lambda _: search.values > 0, (hole for some in places_after for hole in some))
     return next(filter(None, (filled(search, hole) for hole in every)), None)
 
 
-def solved(search: Round) -> Iterator[Suspect]:
-    """The statements for each of which there is a value with which everything is right."""
-    return (table.suspect for table in search.alone if table.suspect.shift is not None)
+def of_next(search: Round, last: Repair | None) -> Repair | None:
+    """The next line that is missing, after one that was found: where one is, more may be."""
+    return of_updates(search) if last is not None and last.edit.wording == MISSING_LINE else None
+
+
+def solved(tables: Iterable[Table]) -> Iterator[Suspect]:
+    """The statements for each of which there is a value with which all that depends on it is right."""
+    return (table.suspect for table in tables if table.suspect.shift is not None)
 
 
 def of_whole_value(search: Round) -> Repair | None:
     """A statement that makes something else of what is at hand, where there is a value that it should make."""
-    made = (suspect for suspect in solved(search) if not suspect.made.passes)
+    made = (suspect for suspect in solved(search.alone) if not suspect.made.passes)
     return search.likeliest_of([Filling(suspect, search.known) for suspect in islice(made, SUSPECTS)])
 
 

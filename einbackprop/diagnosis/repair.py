@@ -159,7 +159,7 @@ class Round:
         for own in product((False, True), repeat=4):
             yield [t for t in self.alone if own == (
                 t.wanted is None, self.likelihood.spoils(t.suspect), self._is_remote(t.suspect),
-                t.suspect.site not in self._broken)]  # fmt: skip
+                t.suspect.site not in self.broken)]  # fmt: skip
 
     def _is_remote(self, suspect: Suspect) -> bool:
         """Whether a statement hands on what others made, or is of the forward, or no value of its was found that would
@@ -176,12 +176,6 @@ class Round:
         """Whether it is known exactly how the wrong gradients depend on a statement, in all its runs."""
         return suspect.is_linear and suspect.reach & self.wrong <= set(suspect.names)
 
-    def likeliest(self) -> Suspect | None:
-        """The statement that is likeliest at fault, if there is one: the first that breaks what its name promises, or
-        that should have made the gradient of something."""
-        own = [t.suspect for t in self.alone if t.suspect.is_known and not t.suspect.made.passes]
-        return min((s for s in own if s.site in self._broken), key=lambda s: s.made.first, default=None)
-
     # One edit for everything
 
     def best(self, tiers: Sequence[Tier]) -> Repair | None:
@@ -191,7 +185,7 @@ class Round:
             found = None
             for tables in self.groups[:1] if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
-                if found is None and tier is TIERS[0] and tables[0].suspect.site in self._broken and are_solved(tables):
+                if found is None and tier is TIERS[0] and tables[0].suspect.site in self.broken and are_solved(tables):
                     found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
             if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
                 found = self._alone(self.settled, tier, found)
@@ -263,7 +257,7 @@ class Round:
                 break
             self._rivals -= found is not None
             if self._works(repair):
-                cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self._broken)
+                cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self.broken)
                 found = replace(repair, cost=cost) if cost < cost_of(found) else found
         return found
 
@@ -387,7 +381,7 @@ class Round:
         return Repair(site, edit, change, cost, mends)
 
     @cached_property
-    def _broken(self) -> frozenset[Site]:
+    def broken(self) -> frozenset[Site]:
         """The statements that do not make a gradient that they should make."""
         tables = self.alone or self.others
         return frozenset(t.suspect.site for t in tables if self.likelihood.is_broken(t.suspect))

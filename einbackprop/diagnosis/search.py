@@ -10,9 +10,9 @@ from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
-from einbackprop.diagnosis.omissions import of_lost_update, of_omission, of_whole_value
+from einbackprop.diagnosis.omissions import of_lost_update, of_next, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
-from einbackprop.diagnosis.suspects import Suspect
+from einbackprop.diagnosis.unexplained import Blame, unexplained
 from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
 
@@ -31,13 +31,13 @@ class Search:
 
     Attributes
     ----------
-    unexplained : Suspect or None
-        A statement that is wrong, and for which no edit was found.
+    unexplained : list of Blame
+        Statements that are wrong, and for which no edit was found.
     """
 
     def __init__(self, judge: Judge, version: Version) -> None:
         self.judge, self.version = judge, version
-        self.unexplained: Suspect | None = None
+        self.unexplained: list[Blame] = []
 
     def run(self) -> tuple[list[Repair], Localization, Localization]:
         """The repairs that together set everything right, or as much as was found; the localization before them, and
@@ -47,10 +47,11 @@ class Search:
         localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
-            repair = found_by(search)
+            repair = of_next(search, found[-1] if found else None)
+            repair = repair or (None if found and self.judge.is_late else found_by(search))
             is_partial = repair is not None and repair.mends < localization.wrong
             if repair is None or (is_partial and (search.hole or search.is_lost)):
-                self.unexplained = search.hole or (None if search.is_lost else search.likeliest())
+                self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
                 break
             found.append(repair)
             self.version = self.version.changed([repair.change])
@@ -72,4 +73,6 @@ def found_by(search: Round) -> Repair | None:
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
-    return found or of_unused(search) or search.of_parts() or of_two(search)
+    is_late = found is None and search.judge.is_late
+    found = found or (None if is_late else of_unused(search)) or search.of_parts()
+    return found or (None if search.judge.is_late else of_two(search))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einbackprop.diagnosis.experiments import Array, Made
 from einbackprop.diagnosis.hooks import Site
@@ -32,7 +33,7 @@ class Suspect:
     shift : array or None
         By how much what it made is off, as far as the gradients show.
     is_unique : bool
-        Whether no other value would do as well.
+        Whether no other value would do as well, of the entries that gradients depend on.
     grown : tuple of int or None
         The shape that what it made must have, if that is another: what it made is broadcast to that.
     expected : list of array
@@ -76,6 +77,12 @@ class Suspect:
         return self.shift is not None and self.is_unique
 
     @property
+    def moving(self) -> NDArray[np.bool_]:
+        """Which of its entries gradients depend on: on what the last round hands on, none does."""
+        assert self.jacobian is not None
+        return np.asarray(np.abs(self.jacobian).max(axis=0, initial=0.0) > 0)
+
+    @property
     def is_excluded(self) -> bool:
         """Whether no value of its would set right all gradients that depend on it."""
         return self.is_linear and self.shift is None
@@ -89,6 +96,12 @@ def value_of(suspect: Suspect) -> Array | None:
 def array_of(made: Made) -> Array | None:
     """The array that a statement made, if it made just one."""
     return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
+
+
+def arrays_of(made: Made) -> list[Array]:
+    """The arrays that a statement made in its runs, in which it made just one."""
+    runs = zip(made.values, made.shapes, strict=True)
+    return [value.reshape(shapes[0]) for value, shapes in runs if len(shapes) == 1]
 
 
 def needed_of(suspect: Suspect) -> Array | None:

@@ -341,9 +341,10 @@ def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[st
         return frozenset()
     if suspect.is_repeated and suspect.is_known:
         wanted = np.concatenate(suspect.expected) if suspect.expected else np.zeros(0)
-        scale = float(np.abs(wanted).max(initial=0.0))
-        same = wanted.shape == now.shape and np.abs(wanted - now).max(initial=0.0) <= 10 * experiment.tolerance * scale
-        return frozenset(suspect.names) if same else frozenset()
+        if wanted.shape != now.shape:
+            return frozenset()
+        off, scale = np.abs(wanted - now)[suspect.moving], float(np.abs(wanted).max(initial=0.0))
+        return frozenset(suspect.names if off.max(initial=0.0) <= 10 * experiment.tolerance * scale else ())
     moved, reach = suspect.jacobian @ (now - made), np.abs(suspect.jacobian) @ (np.abs(now) + np.abs(made))
     found, at = [], 0
     for name in suspect.names:

@@ -139,8 +139,10 @@ def hand_of(
     indexed = (*indexed_alike(spelled, arrays, names), *counted.items())
     arrays |= {text: np.shape(held) for text, held in indexed if text not in arrays}
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
-    order = {text: (text not in spelled, text not in unused, is_far(text, spelled, arrays, wanted), apart[text])
-             for text in arrays}  # fmt: skip
+    subscripts = (node for node in spelled.values() if isinstance(node, ast.Subscript))
+    entered = {ast.unparse(node.value) for node in subscripts if is_entry(node)}
+    order = {text: (text not in spelled, not is_beside(text, entered), text not in unused,
+                    is_far(text, spelled, arrays, wanted), apart[text]) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
@@ -161,6 +163,18 @@ def hand_of(
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
         frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
     )
+
+
+def is_entry(node: ast.Subscript) -> bool:
+    """Whether a node is an entry of a dict: ``p["W"]``."""
+    return isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+
+
+def is_beside(text: str, entered: Collection[str]) -> bool:
+    """Whether what is spelled is an entry of a dict of which the code spells entries: the line that is lost, or a term,
+    may have been the only one to spell this one."""
+    node = parsed(text)
+    return isinstance(node, ast.Subscript) and is_entry(node) and ast.unparse(node.value) in entered
 
 
 def is_far(text: str, spelled: Collection[str], arrays: Mapping[str, Shape], wanted: Shape | None) -> bool:

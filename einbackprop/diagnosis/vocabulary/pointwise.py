@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import partial, reduce
 
+from einbackprop.core.visible import listed
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
@@ -149,6 +150,26 @@ def functions(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, new, cost + more, "{} of {} is needed", function, place)
 
 
+def softmax(expression: Expression) -> Iterator[Edit]:
+    """The softmax of an array, of scores that are taken for probabilities."""
+    for place in expression.operands:
+        for rank, axis in enumerate((-1, 0) if len(expression.shape(place) or ()) > 1 else ()):
+            exponentials = call(expression.function("exp"), [place.node])
+            new = binary(exponentials, "/", reduction(expression, "sum", exponentials, axis, True))
+            yield expression.edit(place, new, 2.0 + 0.1 * rank, "the softmax of {} is needed: {}", place, new)
+
+
+def as_compared_beside(expression: Expression) -> Iterator[Edit]:
+    """What another comparison of a condition compares in the place of a part of it, and so for each: ``i - p < 0 or
+    i >= k``."""
+    compared = [place.node.left for place in expression.places if isinstance(place.node, ast.Compare)]
+    wholes = [node for node in compared if isinstance(node, ast.BinOp)]
+    changes = {id(node): whole for node in compared for whole in wholes if is_same(node, whole.left)}
+    if changes:
+        words = listed([*map(ast.unparse, dict.fromkeys(changes.values()))])
+        yield expression.everywhere(changes, 1.5, "here too {} must be compared, not a part of it", words)
+
+
 def comparison(expression: Expression) -> Iterator[Edit]:
     """Another comparison, its sides the other way round, the opposite condition."""
     for place in (*expression.places, *expression.indices):
@@ -201,5 +222,6 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
 
 
 KINDS: tuple[Kind, ...] = (
-    derivative_missing, derivative_for_one, other_derivative, softmax_derivative, functions, comparison,
+    derivative_missing, derivative_for_one, other_derivative, softmax_derivative, functions, softmax,
+    comparison, as_compared_beside,
 )  # fmt: skip

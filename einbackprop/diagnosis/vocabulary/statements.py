@@ -10,6 +10,7 @@ from itertools import combinations
 from math import inf
 from typing import Any
 
+from einbackprop.core.visible import listed
 from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
@@ -35,7 +36,8 @@ AT: dict[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub}
 TARGET_KINDS: tuple[Kind, ...] = (
     indexing.neighbour, indexing.other_index, indexing.other_slice, indexing.index_too_many, pointwise.comparison,
 )  # fmt: skip
-GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison)
+GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison,
+                                pointwise.as_compared_beside)  # fmt: skip
 LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.other_length, indexing.ranges)
 OTHER_RANGE = 1.4
 """What it costs more that a loop runs over other rounds: that is rare."""
@@ -218,6 +220,17 @@ def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
             yield like(edit, altered(statement, iter=edit.value), 0.0 if same else OTHER_RANGE)
 
 
+def begun_anew(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """Numbers that a loop counts with, and that begin anew before it, as it may be one of several rounds."""
+    nodes = [*ast.walk(statement)] if isinstance(statement, ast.For | ast.While) else []
+    counted = [ast.unparse(node.target) for node in nodes if isinstance(node, ast.AugAssign)]
+    bound = {ast.unparse(target) for node in nodes if isinstance(node, ast.Assign) for target in node.targets}
+    counters = [name for name in dict.fromkeys(counted) if name not in bound and name in hand.sizes]
+    lines = [assignment(ast.Name(name, ast.Store()), number(0)) for name in counters]
+    if lines:
+        yield Edit(1.8, "{} must begin anew here", statements=(*lines, statement), parts=(listed(counters),))
+
+
 def like(edit: Edit, statement: ast.stmt, more: float = 0.0) -> Edit:
     """The edit of a statement that an edit of an expression in it is."""
     return Edit(edit.cost + more, edit.wording, statements=(statement,), parts=edit.parts)
@@ -236,5 +249,5 @@ def with_target(statement: Any, target: ast.expr) -> Any:
 
 
 KINDS: tuple[StatementKind, ...] = (
-    update, scatter, other_target, too_many, other_place, other_call, other_guard, inserted, guarded,
+    update, scatter, other_target, too_many, other_place, other_call, other_guard, begun_anew, inserted, guarded,
 )  # fmt: skip
