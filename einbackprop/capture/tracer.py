@@ -12,9 +12,9 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any
 
@@ -26,12 +26,14 @@ from ..core.idioms import recognise
 from ..core.letters import combinations
 from ..core.program import Opaque, Program, operands
 from ..errors import EinbackpropError, TraceError
+from ..rerolling import Loop
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
 from . import failures
 from .assembly import Lettering, assemble
 from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
+from .loops import left_positions, rolled
 from .memory import View, is_traced
 from .namespace import Function, Module, builtins_for, math_for, numpy_for
 from .observation import Observer
@@ -107,7 +109,7 @@ class Trace:
     that NumPy gave its outputs; whether how arguments lie in memory may say what it computes; the conditions that went
     as they did in this run; what each statement read and bound, in the order in which they ran; the program with each
     statement by itself, in which no idiom is named that goes over several; and, of a loss and its gradients, how many
-    of the statements ran for the loss."""
+    of the statements ran for the loss; and what its loops are called and go through."""
 
     program: Program
     notes: tuple[Note, ...]
@@ -118,6 +120,7 @@ class Trace:
     bindings: tuple[Binding, ...] = ()
     by_statement: Program | None = None
     of_loss: int = 0
+    loops: Mapping[Hashable, Loop] = field(default_factory=dict)
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -245,13 +248,16 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
+        by_round, (program, opened) = program, rolled(program, made.bindings, made.loops, made.known)
+        self.recorder.open_loops(opened, left_positions(program, made.lettering.letter))
+        program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
         notes = made.notes + misread + tuple(of_sizes(conditions))
-        by_statement = recognise(program, lambda equation: equation.source and equation.source.shown)
+        by_statement = recognise(by_round, lambda equation: equation.source and equation.source.shown)
         return Trace(
             recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
-            by_statement,
+            by_statement, loops=made.loops,
         )  # fmt: skip
 
     def _described(self, array: View) -> str:

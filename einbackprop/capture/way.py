@@ -5,7 +5,7 @@ size 1 a transpose is contiguous, and a reshape of it a view; with two entries t
 after that, and the array on the other side is read, the sizes at hand decide what it holds.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,9 +124,26 @@ class Way:
         self._spots: list[tuple[Axis, Any, Source | None]] = []
         self.claims: dict[Hashable, tuple[Terms | None, Terms | None, Meeting]] = {}
 
-    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
+    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = (), along: Axis | None = None) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
-        self.meetings.append(Meeting(kind, self.source(), answer, axes))
+        self.meetings.append(Meeting(kind, self.source(), answer, axes, along))
+
+    def open_loops(self, statements: Collection[Hashable], is_left: Callable[[Axis, int], bool]) -> None:
+        """Loops are letters now: how often they run is open, and so are the places that move along with them.
+
+        Parameters
+        ----------
+        statements : collection
+            The places of these loops, and of the statements in them.
+        is_left : callable
+            Whether a number still stands as a position along an axis.
+        """
+        def is_open(source: Source | None) -> bool:
+            return source is not None and source.place in statements
+
+        self.meetings = [met for met in self.meetings if met.kind != "rounds" or not is_open(met.source)]
+        self._spots = [(whole, place, source) for whole, place, source in self._spots
+                       if not is_open(source) or is_left(whole, int(plain(place)))]
 
     def prints(self) -> bool:
         """Whether the statement that is being run only prints, so that nothing depends on what it says."""

@@ -116,20 +116,43 @@ def named(ref: Ref, view: View) -> Markup:
 
 def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     """``½ Σ_j W[k,j] x[j,b] [j≤b]``."""
-    under = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
-    over = [ref for ref in equation.operands if ref not in under]
+    below = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
+    above = [ref for ref in equation.operands if ref not in below]
     inner = view.around(letters_of(equation))
-    if under and over:
-        return quotient(equation, over, under, inner), level_of(equation.factor)
+    equation, inner = with_positions(equation, inner)
+    if below and above:
+        return quotient(equation, above, below, inner), level_of(equation.factor)
     inside = [expression(ref, inner) for ref in equation.operands]
     brackets = [bracket_markup(bracket, inner) for bracket in equation.brackets]
-    if len(inside) == 1 and not brackets and equation.factor == ONE and not summed(equation):
+    over = running(equation, inner)
+    if len(inside) == 1 and not brackets and equation.factor == ONE and not over:
         return inside[0]
     parts = [within_parentheses(*part, "power") for part in inside] + brackets
     if not parts:
         return factor_markup(equation.factor, view, alone=True), level_of(equation.factor, alone=True)
     body = joined(parts, " ")
-    return (*factor_markup(equation.factor, view), Summation(summed(equation)), *body), level_of(equation.factor)
+    return (*factor_markup(equation.factor, view), Summation(over), *body), level_of(equation.factor)
+
+
+def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
+    """The product without the brackets that say where a summed letter is, and a view that has these positions in the
+    place of the letters: ``x[b,2y+r]`` for ``Σ_p x[b,p] [p=2y+r]``."""
+    inside = {letter for ref in equation.operands if ref.name in view.inline for letter in ref.indices}
+    read = {letter for ref in equation.operands for letter in ref.indices} - inside
+    brackets, positions = list(equation.brackets), dict(view.positions)
+    for bracket in equation.brackets:
+        others = {letter for other in brackets if other is not bracket for letter in other.letters}
+        for letter, position in bracket.solved():
+            if letter in read and letter not in others and letter not in equation.out.indices and bracket in brackets:
+                brackets.remove(bracket)
+                terms = sorted(position.terms, key=lambda t: (t[0] == ONE, t[1] not in equation.out.indices))
+                positions[letter] = position_markup(replace(position, terms=tuple(terms)), view)
+    return replace(equation, brackets=tuple(brackets)), replace(view, positions=positions)
+
+
+def running(equation: Contract, view: View) -> str:
+    """The letters that a Σ announces."""
+    return "".join(letter for letter in summed(equation) if letter not in view.positions)
 
 
 def level_of(factor: Factor, alone: bool = False) -> Level:
@@ -146,12 +169,13 @@ def is_reciprocal(equation: Equation | None) -> bool:
 
 def quotient(equation: Contract, over: list[Ref], under: list[Ref], view: View) -> Markup:
     """``e[k,b] / Σ_k e[k,b]``: a product with reciprocals that stand for themselves on this line."""
-    first = len(over) == 1 and equation.factor == ONE and not summed(equation)
+    announced = running(equation, view)
+    first = len(over) == 1 and equation.factor == ONE and not announced
     above = [operand(ref, view, "product" if first else "power") for ref in over]
     loosest: Level = "sum" if len(under) == 1 else "power"
     inverses = [view.placed(view.inline[ref.name], ref.indices) for ref in under]
     below = [operand(e.operands[0], view, loosest) for e in inverses if isinstance(e, Map)]
-    inner = Summation(summed(equation)) if summed(equation) else None
+    inner = Summation(announced) if announced else None
     parts: Markup = (Quotient(joined(above, " "), joined(below, " ")),)
     parts = ((inner,) if inner else ()) + parts
     for bracket in equation.brackets:

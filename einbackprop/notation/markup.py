@@ -31,9 +31,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Ref):
-    """A value whose axes carry other letters than one each: ``flat[b,(jk)]`` for axes j and k that were merged."""
+    """A value whose axes carry more than a letter each: ``flat[b,(jk)]`` for axes that were merged, ``x[b,2y+r]``."""
 
-    axes: tuple[str, ...] = ()
+    axes: tuple[Markup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
             case Size(letter, capital):
                 return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
             case Entry(name, _, axes):
-                return f"{visible(name)}[{','.join(within_axis(paint(axis), axis) for axis in axes)}]"
+                return f"{visible(name)}[{','.join(map(run, axes))}]"
             case Ref(name, indices):
                 if not indices:
                     return visible(name)
@@ -155,11 +155,6 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
         return "".join(one(part) for part in parts)
 
     return run(markup)
-
-
-def within_axis(shown: str, letters: str) -> str:
-    """The letters of one axis, in parentheses where they are several."""
-    return f"({shown})" if len(letters) > 1 else shown
 
 
 def raised(exponent: str) -> str:
@@ -195,6 +190,11 @@ def goes_on(markup: Markup) -> bool:
         elif not depth and (isinstance(part, Reduction) or (isinstance(part, Summation) and part.letters)):
             return True
     return False
+
+
+def between(axes: tuple[Markup, ...], comma: str = ",") -> str:
+    """What stands between the indices of a value: nothing, where each of them is a letter or in parentheses."""
+    return "" if all((len(axis) == 1 and isinstance(axis[0], Letter)) or axis[:1] == ("(",) for axis in axes) else comma
 
 
 LATEX_OPERATORS = {
@@ -234,7 +234,7 @@ def latex(markup: Markup) -> str:
             case Size(letter, capital):
                 return letter.upper() if capital else f"|{letter}|"
             case Entry(name, _, axes):
-                return latex_name(name) + f"_{{{''.join(within_axis(axis, axis) for axis in axes)}}}"
+                return latex_name(name) + f"_{{{between(axes).join(map(run, axes))}}}"
             case Ref(name, indices):
                 return latex_name(name) + (f"_{{{indices}}}" if indices else "")
             case Summation(letters):
@@ -286,7 +286,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 element = f'<mi style="color:{colour(letter)}">{in_html(inside)}</mi>'
                 return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
             case Entry(name, _, axes):
-                inside = "".join(within_axis(letters(axis), axis) for axis in axes)
+                inside = between(axes, "<mo>,</mo>").join(map(run, axes))
                 return f"<msub><mi>{in_html(visible(name))}</mi><mrow>{inside}</mrow></msub>"
             case Ref(name, indices):
                 base = f"<mi>{in_html(visible(name))}</mi>"

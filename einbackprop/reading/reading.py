@@ -25,6 +25,7 @@ from ..notation import einsum_text, markup
 from ..notation.index_notation import View
 from ..notation.meaning import Meanings, meanings
 from .formulas import Formula, formulas
+from .loops import folded
 from .statements import Made
 
 WIDTH = 100
@@ -122,10 +123,10 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
 
 def read_with(trace: Trace, meant: Meanings) -> Reading:
     """The lines of a trace, whose values mean what is given."""
-    program = trace.by_statement or trace.program
-    shown = [b for b in trace.bindings if b.source.caller is None]  # helpers are read where they are called
+    program, bindings = folded(trace)
+    shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
-    whole = list(statements(trace.bindings, program))
+    whole = list(statements(bindings, program))
     bound |= {b.operand.value for b in shown if b.operand is not None}
     bound |= {value for made in whole for value in made.spellings()}
     parts = {value for made in whole for value in replace(made, as_code=True).spellings()}
@@ -133,7 +134,7 @@ def read_with(trace: Trace, meant: Meanings) -> Reading:
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
     coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
     lines: list[Line] = []
-    both = zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True)
+    both = zip(statements(bindings, fused), statements(bindings, coded, True), strict=True)
     place_of = attrgetter("file", "line", "column")
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         for made, code in group:

@@ -1,0 +1,122 @@
+"""Loops of the user's code: in which rounds each statement ran, and which dimension a loop goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import interpretation
+from ..core.collecting import grouped
+from ..core.dimensions import Axis
+from ..core.letters import combinations
+from ..core.program import Contract, Program, Source, Update
+from ..core.progress import contained
+from ..core.simplification import simplify
+from ..rerolling import Loop, Path, Rerolled, reroll
+from .bindings import Binding, Run
+from .conditions import Meeting
+
+LARGEST = 100_000  # combinations of letters: larger equations are not evaluated
+ROUNDING = 1e-7  # sums are added up in another order
+ROUNDS = 3  # by so few positions say whether they are affine in the counter
+
+
+def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
+    """The rounds of loops in which each statement ran, those around the calls that it ran in first."""
+    found: dict[Source, Path] = {}
+    for binding in bindings:
+        outer = found.get(binding.caller, ()) if binding.caller is not None else ()
+        statement = binding.statement
+        own = (((statement.file, statement.function, loop), number) for loop, number in binding.rounds)
+        found[binding.source] = (*outer, *own)
+    return found
+
+
+def loops_of(
+    bindings: Iterable[Binding], meetings: Iterable[Meeting], letter_of: Callable[[Axis], str]
+) -> dict[Hashable, Loop]:
+    """What each loop is called by its counter, and a letter of the dimension that it goes through.
+
+    Parameters
+    ----------
+    bindings : iterable of Binding
+    meetings : iterable of Meeting
+    letter_of : callable
+        A letter of a dimension, empty where it has none.
+    """
+    rounds = [(met.source, met) for met in meetings if met.kind == "rounds"]
+    through = grouped((source.place, met.along) for source, met in rounds if source is not None)
+    found: dict[Hashable, Loop] = {}
+    for binding in bindings:
+        statement = binding.statement
+        if statement.site >= 0:
+            along = {axis and axis.root() for axis in through.get(binding.source.place, ())}
+            axis = along.pop() if len(along) == 1 else None
+            letter = letter_of(axis) if axis is not None else ""
+            found[statement.file, statement.function, statement.site] = Loop(binding.counter, letter)
+    return found
+
+
+def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
+    """Dimensions that loops go through get the letters of their counters, all of which are returned."""
+    counters = {run.source.place: run.counter for run in runs if len(run.counter) == 1}
+    for met in meetings:
+        counter = counters.get(met.source.place, "") if met.source is not None else ""
+        if met.along is not None and counter.isalpha():
+            root = met.along.root()
+            root.hint += counter if counter not in root.hint else ""
+    return "".join(set(counters.values()))
+
+
+def rolled(
+    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], known: Mapping[str, Any]
+) -> tuple[Program, set[Hashable]]:
+    """The program with letters for loops; and the places of loops that may run as often as one likes now, and of the
+    statements in them.
+
+    It is held against the unrolled one on the values of the trace: where it does not agree, that is a mistake of ours,
+    and the unrolled one stays.
+    """
+    paths = paths_of(bindings)
+    made = contained("the letters of loops", lambda: confirmed(reroll(program, paths, loops), known), None)
+    if made is None or not made.loops:
+        return program, set()
+    sizes = made.program.sizes
+    opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
+    inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
+    own = {b.source.place for b in bindings if (b.statement.file, b.statement.function, b.statement.site) in opened}
+    return simplify(made.program), own | inside
+
+
+def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callable[[Axis, int], bool]:
+    """A function that says whether a number stands as a position along an axis in a program."""
+    left = {
+        (letter, side.constant)
+        for equation in program.equations if isinstance(equation, Contract | Update)
+        for bracket in equation.brackets
+        for side, other in ((bracket.right, bracket.left), (bracket.left, bracket.right))
+        for letter in other.letters
+    }  # fmt: skip
+
+    def is_left(axis: Axis, number: int) -> bool:
+        letter = letter_of(axis)
+        return not letter or any((own, number) in left for own in program.dimension(letter).letters)
+
+    return is_left
+
+
+def confirmed(made: Rerolled, known: Mapping[str, Any]) -> Rerolled:
+    """What was rolled up, if it gives the outputs of the trace."""
+    inputs = [declared.ref.name for declared in made.program.inputs]
+    sizes = made.program.sizes
+    if all(name in known for name in inputs) and all(combinations(e, sizes) <= LARGEST for e in made.program.equations):
+        values = {**made.program.constants, **{name: known[name] for name in inputs}}
+        for equation in made.program.equations:
+            values[equation.out.name] = interpretation.compute(equation, values, sizes)
+        for ref in made.program.outputs:
+            found, expected = values[ref.name], known.get(ref.name)
+            if expected is not None and not np.allclose(found, expected, ROUNDING, ROUNDING, equal_nan=True):
+                raise AssertionError(f"{ref.name} is {found}, not {expected}")
+    return made

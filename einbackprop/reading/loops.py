@@ -1,0 +1,227 @@
+"""Statements in loops, read once: a trace goes in, its statements with letters for their rounds come out.
+
+A statement that ran in every round of its loops becomes one whose values have the letters of these loops: what it reads
+and binds stands under the names that it has there, ``h[t,i]`` for the ``h`` of each round, ``hs[t,i]`` for what
+``hs[t]`` is. Where one of its values is not made alike in all rounds, each run stays as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from ..capture.bindings import Access, Binding
+from ..capture.loops import paths_of
+from ..capture.probes import Target, entry_text
+from ..capture.tracer import Trace
+from ..core.collecting import grouped
+from ..core.letters import free_name, with_operands
+from ..core.program import ONE, Contract, Equation, Program, Ref, Source
+from ..core.source import Spelling
+from ..rerolling.rolling import Rerolling
+
+PLAIN = re.compile(r"[\w.]+")
+
+
+def folded(trace: Trace) -> tuple[Program, tuple[Binding, ...]]:
+    """The program of a trace statement by statement, and its statements, those in loops once where they are alike."""
+    program = trace.by_statement or trace.program
+    if not any(paths_of(trace.bindings).values()):
+        return program, trace.bindings
+    folding = Folding(trace, program)
+    bindings = tuple(folding.bindings())
+    made = folding.program(bindings)
+    letters = {equation.out.name: equation.out.indices for equation in made.equations}
+
+    def lettered(accesses: Sequence[Access]) -> tuple[Access, ...]:
+        return tuple(replace(access, letters=letters.get(access.value, access.letters)) for access in accesses)
+
+    return made, tuple(replace(
+        b, reads=lettered(b.reads), binds=lettered(b.binds), changes=lettered(b.changes),
+        operand=lettered([b.operand])[0] if b.operand is not None else None,
+    ) for b in bindings)  # fmt: skip
+
+
+class Folding:
+    """The statements of a trace on the way to ones with letters for loops."""
+
+    def __init__(self, trace: Trace, program: Program) -> None:
+        self._trace, self._before = trace, program
+        self._counters = {loop.counter for loop in trace.loops.values() if loop.counter}
+        self._paths = paths_of(trace.bindings)
+        self._rolling = Rerolling(program, self._paths, trace.loops)
+        self._rolling.fold()
+
+    def bindings(self) -> Iterator[Binding]:
+        """The statements in the order of their first runs."""
+        made: dict[Source, Binding] = {}
+        for runs in grouped((b.source.place, b) for b in self._trace.bindings).values():
+            one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
+            made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
+        for binding in self._trace.bindings:
+            if binding.source in made:
+                yield made[binding.source]
+
+    def _numbers(self, run: Binding) -> tuple[int, ...]:
+        """The counters with which a statement ran."""
+        return tuple(number for _, number in self._paths.get(run.source, ()))
+
+    def program(self, bindings: Sequence[Binding]) -> Program:
+        """The program that these statements read and make values of."""
+        values = {
+            access.value: Ref(access.value, access.letters) for binding in bindings
+            for access in (*binding.reads, *binding.binds, *binding.changes, binding.operand)
+            if access is not None and (access not in binding.reads or self._rolling.equation(access.value) is not None)
+        }  # fmt: skip
+        program = self._rolling.finished([*self._before.outputs, *values.values()]).program
+        return replace(program, equations=tuple(self._parts_at_hand(program, values)))
+
+    def _parts_at_hand(self, program: Program, values: Collection[str]) -> Iterator[Equation]:
+        """The equations; a part of an array that another statement was the first to take out is taken out once more."""
+        defining = program.defining()
+        taken = {*defining, *program.constants}
+        for equation in program.equations:
+            again: list[Equation] = []
+
+            def part(ref: Ref, reader: Equation = equation, made: list[Equation] = again) -> Ref:
+                own = defining.get(ref.name)
+                is_part = isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE
+                if own is None or not is_part or ref.name in values or own.source == reader.source:
+                    return ref
+                name = free_name(ref.name, taken)
+                made.append(replace(own, out=Ref(name, own.out.indices), source=reader.source))
+                return Ref(name, ref.indices)
+
+            whole = with_operands(equation, part)
+            yield from again
+            yield whole
+
+    def _single(self, run: Binding) -> Binding:
+        """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
+        binds = tuple(map(self._of_rounds, run.binds)) if run.statement.site >= 0 else run.binds
+        return replace(run, reads=(*self._lists(run.reads), *run.reads), binds=binds)
+
+    def _of_rounds(self, access: Access) -> Access:
+        """What a loop binds, in all of its rounds; access to the first of them is given."""
+        entry = self._rolling.entry(access.value)
+        if entry is None or any(entry.rounds):
+            return access
+        return self._with_letters(access, Ref(entry.value, entry.letters + access.letters), access.spelling.text)
+
+    def _lists(self, reads: Sequence[Access]) -> Iterator[Access]:
+        """Lists whose entries were made by the rounds of a loop, in their order."""
+        entries = [(access, entry) for access in reads if (entry := self._rolling.entry(access.value)) is not None]
+        for name, group in grouped((entry.value, (access, entry)) for access, entry in entries).items():
+            first, entry = group[0]
+            base = first.spelling.text.removesuffix("[0]")
+            whole = all(access.spelling.text == entry_text(base, n) and one.rounds == (n,)
+                        for n, (access, one) in enumerate(group))  # fmt: skip
+            if whole and len(group) > 1:
+                yield self._with_letters(first, Ref(name, entry.letters + first.letters), base)
+
+    def _statement(self, runs: Sequence[Binding]) -> Binding | None:
+        """All runs of a statement as one; None where they are not alike."""
+        made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
+        if any(accesses is None or None in accesses for accesses in made):
+            return None
+        binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
+        reads = tuple(self._reads(runs))
+        one = replace(runs[0], reads=reads, binds=binds, changes=changes)
+        return self._augmented(one, runs) if runs[0].operand is not None else one
+
+    def _accesses(self, accesses: Sequence[Sequence[Access]], runs: Sequence[Binding]) -> list[Access | None] | None:
+        """What all runs bind or write into, one by one: None for a value that is not made alike."""
+        if len({len(some) for some in accesses}) > 1:
+            return None
+        return [self._whole(list(some), runs) or self._stacked(list(some), runs) or self._buffer(list(some))
+                for some in zip(*accesses, strict=True)]  # fmt: skip
+
+    def _reads(self, runs: Sequence[Binding]) -> Iterator[Access]:
+        """What all runs read under expressions that say what it is in all rounds.
+
+        An expression that goes on with a counter, ``X[n, d]``, says it of one round: it is written as what it is
+        made of.
+        """
+        texts = [grouped((access.spelling.text, access) for access in run.reads) for run in runs]
+        for text in texts[0]:
+            some = [reads[text][0] for reads in texts if text in reads]
+            found = self._stacked(some, runs) if len(some) == len(runs) else None
+            if found is not None:
+                is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
+                if found.letters == some[0].letters or is_name:
+                    yield found
+            elif (written := self._buffer(some)) is not None:
+                yield from self._written(written)
+
+    def _written(self, access: Access) -> Iterator[Access]:
+        """A buffer that was written as what was written into it."""
+        equation = self._rolling.equation(access.value)
+        if isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE:
+            value, out = equation.operands[0], equation.out.indices
+            moves = {b.left.letters: b.right.letters for b in equation.brackets if b.right.is_letter}
+            places = [value.indices.find(moves.get(letter, letter)) for letter in out]
+            if sorted(places) == list(range(len(value.indices))):
+                axes = tuple(tuple(places[n] for n in axis) for axis in access.spelling.axes)
+                spelling = replace(access.spelling, axes=axes)
+                yield replace(access, value=value.name, letters=value.indices, spelling=spelling)
+
+    def _whole(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
+        """A sum or a buffer that grew round by round, as what it is in the end."""
+        heads = [self._rolling.heads.get(access.value, "") for access in accesses]
+        return self._stacked([replace(a, value=head) for a, head in zip(accesses, heads, strict=True)], runs)
+
+    def _stacked(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
+        """What all runs hold under one expression."""
+        first = accesses[0]
+        if any(a.spelling != first.spelling or not a.value for a in accesses):
+            return None
+        ref = self._rolling.stacked([access.value for access in accesses], [run.source for run in runs])
+        if ref is None:
+            return None
+        whole = Ref(ref.name, ref.indices + first.letters)
+        return self._with_letters(first, whole, self._base(first.spelling.text))
+
+    def _buffer(self, accesses: list[Access]) -> Access | None:
+        """A buffer that a statement wrote into in each round, after all rounds."""
+        ref = self._rolling.written([access.value for access in accesses])
+        return replace(accesses[0], value=ref.name) if ref is not None else None
+
+    def _base(self, text: str) -> str:
+        """What an expression for the value of one round is an entry of: ``hs`` of ``hs[t]`` and of ``hs[-1]``."""
+        ends = (f"[{index}]" for index in (*self._counters, "-1"))
+        return next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
+
+    def _with_letters(self, access: Access, ref: Ref, text: str) -> Access:
+        """The value of all rounds under an expression, with the letters of the loops first."""
+        shift = len(ref.indices) - len(access.letters)
+        axes = (*((n,) for n in range(shift)), *(tuple(n + shift for n in axis) for axis in access.spelling.axes))
+        return replace(access, value=ref.name, letters=ref.indices, spelling=Spelling(text, axes, access.spelling.rank))
+
+    def _augmented(self, made: Binding, runs: Sequence[Binding]) -> Binding | None:
+        """An augmented assignment with what all of its runs put on the right."""
+        for n, target in enumerate((*made.binds, *made.changes)):
+            added = [self._added((*run.binds, *run.changes)[n], run) for run in runs]
+            operand = self._stacked([one for one in added if one is not None], runs) if None not in added else None
+            if operand is not None:
+                statement = replace(made.statement, targets=(Target(target.spelling.text, ""),))
+                operand = replace(operand, spelling=replace(target.spelling, text=""))
+                reads = tuple(access for access in made.reads if access.value != operand.value)
+                return replace(made, statement=statement, operand=operand, reads=reads)
+        operands = [run.operand for run in runs if run.operand is not None]
+        one = self._stacked(operands, runs) if len(operands) == len(runs) else None
+        if one is None:
+            return None
+        loops, own = len(one.letters) - len(operands[0].letters), one.spelling.axes
+        missing = max(len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes))
+        axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
+        return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))
+
+    def _added(self, target: Access, run: Binding) -> Access | None:
+        """What all runs of a statement add to the sum to which one of them adds."""
+        head = self._rolling.heads.get(target.value, "")
+        part = self._rolling.parts.get((run.source.place, head))
+        if part is None:
+            return None
+        name = self._rolling.negative(part.name) if run.statement.operator == "-=" else part.name
+        return replace(target, value=name, letters=part.indices)

@@ -1,0 +1,121 @@
+"""Store-to-load forwarding: a program goes in, one that reads no entry of a buffer that was just written comes out.
+
+``S[i] = v`` and then ``S[i].max()`` reads the buffer that holds v; here it reads v. ``S[i] -= m`` after that writes
+into the buffer twice; here it writes ``v - m`` once. What is left of a buffer is a chain of writes, each to its own
+place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from ..core.letters import moved, uses_of
+from ..core.program import ONE, Bracket, Contract, Equation, Program, Ref, Sum, Update
+from ..core.simplification import needed
+
+Places = dict[int, int]
+"""Which entry along which axis: ``S[:, 3]`` is ``{1: 3}``."""
+
+
+def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equation]:
+    """The equations by the values that they define, with what was written in the place of what is read again.
+
+    Parameters
+    ----------
+    program : Program
+    fresh : callable
+        A new name for a value that is made besides another.
+    """
+    made: dict[str, Equation] = {}
+    for equation in program.equations:
+        if isinstance(equation, Contract):
+            equation = read_through(equation, made)
+        made[equation.out.name] = equation
+    uses = uses_of(made.values(), program.outputs)
+    found: dict[str, Equation] = {}
+    for equation in made.values():
+        for new in written_once(equation, found, uses.__getitem__, fresh):
+            found[new.out.name] = new
+    read = uses_of(program.equations)
+    ends = {*(ref.name for ref in program.outputs), *(e.out.name for e in program.equations if not read[e.out.name])}
+    return {equation.out.name: equation for equation in needed(list(found.values()), ends)}
+
+
+def read_through(equation: Contract, made: dict[str, Equation]) -> Contract:
+    """A part of a buffer as what was written there, if that is known."""
+    while len(equation.operands) == 1:
+        ref = equation.operands[0]
+        buffer = made.get(ref.name)
+        if isinstance(buffer, Update) and buffer.mask is None:
+            before, written = buffer.base, places(buffer.brackets, buffer.out.indices)
+        elif isinstance(buffer, Sum) and (added := scattered(buffer, made)) is not None:
+            before, written = added[0], places(added[1].brackets, added[1].out.indices)
+        else:
+            break
+        read = places(equation.brackets, ref.indices)
+        if not written or not read or not written.keys() <= read.keys():
+            break
+        if all(written[axis] == read[axis] for axis in written):
+            return value_read(equation, buffer, written) if isinstance(buffer, Update) else equation
+        before = moved(before, buffer.out.indices, ref.indices)  # it was written to another place
+        equation = replace(equation, operands=(before,))
+    return equation
+
+
+def value_read(equation: Contract, write: Update, written: Places) -> Contract:
+    """The part of a buffer that was written, by what was written."""
+    ref = equation.operands[0]
+    lost = {ref.indices[axis] for axis in written}
+    if lost & set(equation.out.indices):
+        return equation
+    value = moved(write.value, write.out.indices, ref.indices)
+    brackets = tuple(bracket for bracket in equation.brackets if bracket.left.letters not in lost)
+    return replace(equation, operands=(value,), brackets=brackets)
+
+
+def written_once(
+    equation: Equation, made: dict[str, Equation], uses: Callable[[str], int], fresh: Callable[[str], str]
+) -> Iterator[Equation]:
+    """The equation; where it adds to what was just written and is read by nothing else, one write of the sum."""
+    if isinstance(equation, Sum) and (added := scattered(equation, made)) is not None:
+        before, part = added
+        write = made.get(before.name)
+        here = places(part.brackets, part.out.indices)
+        if isinstance(write, Update) and write.mask is None and uses(before.name) == 1 and here:
+            (_, _), (factor, _) = equation.terms
+            if here == places(write.brackets, write.out.indices):
+                own = "".join(i for n, i in enumerate(write.out.indices) if n not in here)
+                added_to = moved(part.operands[0], part.out.indices, write.out.indices)
+                term = Contract(Ref(fresh("t"), own), (added_to,), (), factor * part.factor, equation.source)
+                total = Sum(Ref(fresh("t"), own), ((ONE, write.value), (ONE, term.out)), equation.source)
+                yield from (term, total)
+                out = moved(equation.out, equation.out.indices, write.out.indices)
+                yield replace(write, out=out, value=total.out, source=equation.source)
+                return
+    yield equation
+
+
+def scattered(equation: Sum, made: dict[str, Equation]) -> tuple[Ref, Contract] | None:
+    """A buffer, and what is added to a part of it."""
+    if len(equation.terms) != 2:
+        return None
+    (scale, before), (_, added) = equation.terms
+    part = made.get(added.name) if added is not None else None
+    if scale != ONE or before is None or not isinstance(part, Contract) or len(part.operands) != 1:
+        return None
+    same = added is not None and added.indices == part.out.indices == equation.out.indices == before.indices
+    return (before, part) if same and part.brackets else None
+
+
+def places(brackets: tuple[Bracket, ...], indices: str) -> Places | None:
+    """Where in an array with these letters brackets are, if each of them gives a number for a letter of its own."""
+    found: Places = {}
+    for bracket in brackets:
+        letter, right = bracket.left.letters, bracket.right
+        if bracket.relation != "=" or not bracket.left.is_letter or right.terms or right.pick is not None:
+            return None
+        if indices.count(letter) != 1:
+            return None
+        found[indices.index(letter)] = right.constant
+    return found

@@ -1,0 +1,392 @@
+"""``reroll``: an unrolled program and the rounds of its statements go in, one with letters for loops comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from ..core.collecting import grouped
+from ..core.letters import Letters, fuse, letters_of, rename_letters
+from ..core.program import (
+    ONE,
+    Bracket,
+    Contract,
+    Dimension,
+    Equation,
+    Factor,
+    Position,
+    Program,
+    Ref,
+    Source,
+    Sum,
+    Update,
+    operands,
+)
+from .chains import Chain, Term, chains, is_zero
+from .forwarding import forwarded
+from .grids import Counters, Grid, Loop, Path, grid_of
+from .stacking import Entry, NotAlikeError, Stacking
+
+
+@dataclass(frozen=True)
+class Rerolled:
+    """A program with letters for loops.
+
+    Attributes
+    ----------
+    program : Program
+    entries : mapping of value to Entry
+        The values of single rounds that are now part of one.
+    chains : mapping of value to value
+        The links of chains, and what the chains make.
+    loops : set of loops
+        Those of which no round is left by itself.
+    """
+
+    program: Program
+    entries: Mapping[str, Entry]
+    chains: Mapping[str, str]
+    loops: frozenset[Hashable]
+
+
+def reroll(program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop]) -> Rerolled:
+    """The same program with a letter for each loop whose rounds do the same.
+
+    Parameters
+    ----------
+    program : Program
+    paths : mapping of Source to Path
+        In which rounds of which loops each run of a statement was.
+    loops : mapping of loop to Loop
+
+    Returns
+    -------
+    Rerolled
+        Its program has the same inputs and outputs; values are equal as mathematics, sums are added up in another
+        order.
+    """
+    rolling = Rerolling(program, paths, loops)
+    rolling.fold()
+    return rolling.finished(program.outputs)
+
+
+class Rerolling:
+    """A program on the way to one with letters for loops.
+
+    Attributes
+    ----------
+    heads : dict of value to value
+        The links of chains that were folded, and what the chains make.
+    parts : dict of (place of a statement, chain) to Ref
+        What all runs of a statement add to a sum.
+    """
+
+    def __init__(self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop]) -> None:
+        self._program, self._paths = program, paths
+        self._counters = Counters(program.dimensions, loops)
+        self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
+        defining = forwarded(program, self._stacking.fresh)
+        self._stacking.defining.clear()
+        self._stacking.defining.update(defining)
+        self._before = set(defining)
+        self.heads: dict[str, str] = {}
+        self.parts: dict[Hashable, Ref] = {}
+        self._negatives: dict[str, str] = {}
+
+    def fold(self) -> None:
+        """Fold the chains that can be."""
+        defining = self._stacking.defining
+        for chain in list(chains(self._program, defining)):
+            made = self._sum(chain) if chain.terms else self._buffer(chain)
+            if made is not None:
+                defining[chain.head.out.name] = made
+                self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
+
+    def _links(self, chain: Chain) -> Iterator[str]:
+        """The values on the way, the first term of a sum that began as nothing among them."""
+        yield from chain.links
+        first = chain.terms[0] if chain.terms else None
+        own = self._stacking.defining.get(first.ref.name) if first is not None and first.ref is not None else None
+        if own is not None and first is not None and place_of(own.source) == place_of(first.source):
+            yield own.out.name
+
+    def stacked(self, names: Sequence[str], sources: Sequence[Source | None]) -> Ref | None:
+        """The value that is each of these in the run of a statement that its source is; None where there is none.
+
+        It has the letters of the loops first, then those of a single one.
+        """
+        grid = self.grid(sources)
+        if grid is None:
+            return None
+        try:
+            return Ref(*self._stacking.stacked(np.array(names, dtype=object)[grid.order], grid.letters))
+        except NotAlikeError:
+            return None
+
+    def written(self, names: Sequence[str]) -> Ref | None:
+        """A buffer after the writes of all runs of a statement, each of which made one of these values."""
+        own = [self._program.defining().get(name) for name in names]
+        writes = [write for write in own if isinstance(write, Update)]
+        made = self._written(writes, writes[0].base) if len(writes) == len(names) else None
+        if made is None:
+            return None
+        name = self._stacking.fresh(names[0])
+        self._stacking.defining[name] = replace(made, out=Ref(name, made.out.indices))
+        return Ref(name, made.out.indices)
+
+    def negative(self, name: str) -> str:
+        """A sum times -1, one and the same each time."""
+        if name not in self._negatives:
+            equation = self._stacking.defining[name]
+            assert isinstance(equation, Contract)
+            made = replace(equation, out=Ref(self._stacking.fresh(name), equation.out.indices), factor=-equation.factor)
+            self._stacking.defining[made.out.name] = made
+            self._negatives[name] = made.out.name
+        return self._negatives[name]
+
+    def equation(self, name: str) -> Equation | None:
+        """The equation that defines a value."""
+        return self._stacking.defining.get(name)
+
+    def entry(self, name: str) -> Entry | None:
+        """Where a value of one round stands in what all rounds made."""
+        return self._stacking.entries.get(name)
+
+    def finished(self, outputs: Sequence[Ref]) -> Rerolled:
+        """The program of these outputs."""
+        defining, heads = self._stacking.defining, self.heads
+        equations = tuple(in_order({**self._program.defining(), **defining}, outputs))
+        program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
+        program = fuse(program, self._is_scattered, Letters(program.dimensions))
+        self._counters.dimensions = list(program.dimensions)
+        equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
+        dimensions = tuple(used_letters(program.dimensions, equations, [i.ref for i in program.inputs], outputs))
+        program = replace(program, equations=equations, dimensions=dimensions, labels=self._stacking.labels)
+        single = [e for e in equations if e.out.name in self._before and e.out.name not in heads]
+        left = {loop for equation in single for loop, _ in self._path(equation.source)}
+        return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left)
+
+    def _is_scattered(self, part: Equation, whole: Equation) -> bool:
+        """Whether a value is only the entries of an array, all rounds of which are summed."""
+        own = isinstance(part, Contract) and part.brackets and part.out.name not in self._before
+        return bool(own) and place_of(part.source) == place_of(whole.source)
+
+    def _path(self, source: Source | None) -> Path:
+        return self._paths.get(source, ()) if source is not None else ()
+
+    def grid(self, sources: Sequence[Source | None]) -> Grid | None:
+        """The rounds in which these runs of a statement were; None where they make no grid."""
+        return grid_of([self._path(source) for source in sources], place_of(sources[0]), self._counters)
+
+    # Sums
+
+    def _sum(self, chain: Chain) -> Equation | None:
+        """A sum over the letters of loops; None where no two of its terms are alike."""
+        ways = [self._parts(terms, chain.head.out) for terms in (chain.others, chain.terms) if terms]
+        best = min(ways, key=lambda parts: sum(1 if made else len(group) for made, group in parts))
+        if not any(made for made, _ in best):
+            return None
+        alone = best[0][0] if len(best) == 1 else None
+        if alone is not None:
+            self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
+            return replace(alone, out=chain.head.out)
+        total: list[tuple[Factor, Ref | None]] = []
+        for made, group in best:
+            if made is not None:
+                self._stacking.defining[made.out.name] = made
+                self.parts[place_of(group[0].source), chain.head.out.name] = made.out
+            total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
+        return Sum(chain.head.out, tuple(total), chain.head.source)
+
+    def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Contract | None, list[Term]]]:
+        """The terms of each statement, and the sum of all of them over the letters of its loops, if they are alike."""
+        defining = self._stacking.defining
+        left = [self._plain(t) for t in terms if t.ref is None or not is_zero(defining.get(t.ref.name))]
+        groups = grouped((self._kind(term), term) for term in left)
+        return [(self._folded(group, out), group) for group in groups.values()]
+
+    def _plain(self, term: Term) -> Term:
+        """A term that is a multiple of a value, made by the statement that adds it, as that value."""
+        own = self._stacking.defining.get(term.ref.name) if term.ref is not None else None
+        if not isinstance(own, Contract) or len(own.operands) != 1 or own.brackets or own.factor == ONE:
+            return term
+        if place_of(own.source) != place_of(term.source) or own.operands[0].indices != own.out.indices:
+            return term
+        assert term.ref is not None
+        return Term(term.factor * own.factor, Ref(own.operands[0].name, term.ref.indices), own.source)
+
+    def _kind(self, term: Term) -> Hashable:
+        """What terms that may be alike have in common: the statement that adds them, and a factor."""
+        own = self._stacking.defining.get(term.ref.name) if term.ref is not None else None
+        return place_of(term.source), term.factor, type(own), term.ref and term.ref.indices
+
+    def _folded(self, terms: Sequence[Term], out: Ref) -> Contract | None:
+        """Terms of one statement as one sum over the letters of its loops."""
+        turns = self._turns(terms)
+        grid = self.grid(turns) if len(terms) > 1 else None
+        if grid is None:
+            return None
+        first, label = terms[0], self._stacking.fresh(out.name)
+        name, used = "", ""
+        if first.ref is not None:
+            names = np.array([term.ref.name for term in terms if term.ref is not None], dtype=object)[grid.order]
+            try:
+                name, used = self._stacking.stacked(names, grid.letters)
+            except NotAlikeError:
+                return None
+            self._join(self._stacking.defining.get(name), grid.letters)
+        count = Factor.of(1, **{i: 1 for i in grid.letters if i not in used})
+        refs = (Ref(name, used + first.ref.indices),) if first.ref is not None else ()
+        at = grid.order.flat[0]
+        source = turns[at] if place_of(turns[at]) == place_of(first.source) else first.source
+        return Contract(Ref(label, out.indices), refs, (), first.factor * count, source)
+
+    def _turns(self, terms: Sequence[Term]) -> list[Source | None]:
+        """The run of a statement that each term belongs to: where one statement adds all at once, as a list becomes an
+        array, the one that made what it adds."""
+        defining = self._stacking.defining
+        made = [defining.get(term.ref.name) if term.ref is not None else None for term in terms]
+        turns = [e.source if e is not None and place_of(e.source) == place_of(term.source) else term.source
+                 for e, term in zip(made, terms, strict=True)]  # fmt: skip
+        if len({self._path(source) for source in turns}) > 1:
+            return turns
+        inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
+                 for e in made]  # fmt: skip
+        sources = [e.source if e is not None else None for e in inner]
+        whole = len({place_of(source) for source in sources}) == 1
+        return sources if whole and len({self._path(source) for source in sources}) == len(terms) else turns
+
+    def _join(self, equation: Equation | None, letters: str) -> None:
+        """What becomes an array entry by entry goes through what the loop goes through that made the entries."""
+        given = {i for declared in self._program.inputs for i in declared.ref.indices}
+        if not isinstance(equation, Contract):
+            return
+        for bracket in equation.brackets:
+            left, right = bracket.left, bracket.right
+            if bracket.relation == "=" and left.is_letter and right.is_letter and right.letters in letters:
+                old, new = left.letters, right.letters
+                is_own = old in equation.out.indices and not any(self._counters.are_one(old, i) for i in given)
+                if is_own and self._counters.size(old) == self._counters.size(new):
+                    self._counters.become_one(new, old)
+
+    # Buffers
+
+    def _buffer(self, chain: Chain) -> Equation | None:
+        """A buffer with one write for all rounds of a statement; None where no two of its writes are alike."""
+        defining = self._stacking.defining
+        assert chain.base is not None
+        base, changed = chain.base, False
+        groups = list(grouped((place_of(write.source), write) for write in chain.writes).values())
+        for n, group in enumerate(groups):
+            made = self._written(group, base)
+            changed |= made is not None
+            writes: Sequence[Equation] = [made] if made is not None else [
+                replace(write, base=base) if k == 0 else write for k, write in enumerate(group)]  # fmt: skip
+            for k, write in enumerate(writes):
+                is_last = n == len(groups) - 1 and k == len(writes) - 1
+                name = chain.head.out.name if is_last else self._stacking.fresh(chain.head.out.name)
+                write = replace(write, out=Ref(name, chain.head.out.indices))
+                if isinstance(write, Update):
+                    write = replace(write, base=Ref(base.name, chain.head.out.indices))
+                defining[name], base = write, write.out
+        return defining[chain.head.out.name] if changed else None
+
+    def _written(self, writes: Sequence[Update], base: Ref) -> Equation | None:
+        """Writes of one statement as one; a whole buffer that is written, or one of zeros, is what is written."""
+        grid = self.grid([write.source for write in writes]) if len(writes) > 1 else None
+        if grid is None:
+            return None
+        first = writes[grid.order.flat[0]]
+        ordered = [replace(writes[n], base=base, out=first.out) for n in grid.order.flat]
+        try:
+            made = self._stacking.unified(list(ordered), grid.order.shape, grid.letters)
+        except NotAlikeError:
+            return None
+        assert isinstance(made, Update)
+        reached = "".join(b.right.letters for b in made.brackets)
+        places = self._places(made, grid.letters)
+        if not set(grid.letters) <= set(reached) or places is None:
+            return None
+        whole = prod(self._counters.size(i) for i in made.out.indices if i not in made.value.indices)
+        if made.mask is None and (places == whole or is_zero(self._stacking.defining.get(base.name))):
+            return Contract(made.out, (made.value,), made.brackets, source=first.source)
+        return made
+
+    def _places(self, write: Update, letters: str) -> int | None:
+        """How many entries along the axes with brackets are written; None where two are one, or data say which."""
+        if any(b.right.pick is not None or b.relation != "=" for b in write.brackets):
+            return None
+        running = list(dict.fromkeys(letters + "".join(b.right.letters for b in write.brackets)))
+        index = dict(zip(running, np.indices([self._counters.size(i) for i in running]), strict=True))
+        sizes = {i: d.size for d in self._counters.dimensions for i in d.letters}
+        found = [
+            np.full(index[running[0]].shape, bracket.right.constant, dtype=object)
+            + sum(factor.value(sizes) * index[i] for factor, i in bracket.right.terms)
+            for bracket in write.brackets
+        ]
+        spots = np.stack([one.astype(int).ravel() for one in found])
+        count = len(np.unique(spots, axis=1).T)
+        return count if count == spots.shape[1] else None
+
+    def _tidy(self, equation: Equation) -> Equation:
+        """The equation without brackets that say no more than that two letters are one."""
+        if not isinstance(equation, Contract):
+            return equation
+        for bracket in equation.brackets:
+            for old, new in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
+                if self._is_one(equation, bracket, old, new):
+                    rest = tuple(b for b in equation.brackets if b is not bracket)
+                    out = equation.out
+                    renamed = rename_letters(replace(equation, brackets=rest), {old.letters: new.letters})
+                    assert isinstance(renamed, Contract)
+                    return self._tidy(replace(renamed, out=out))
+        return equation
+
+    def _is_one(self, equation: Contract, bracket: Bracket, old: Position, new: Position) -> bool:
+        if bracket.relation != "=" or not old.is_letter or not new.is_letter or old.letters == new.letters:
+            return False
+        return old.letters not in equation.out.indices and self._counters.are_one(old.letters, new.letters)
+
+
+    def _in_first_letters(self, equation: Equation) -> Equation:
+        """The equation with the first letters of its dimensions that it can have."""
+        table: dict[str, str] = {}
+        for letter in letters_of(equation):
+            own = next(d.letters for d in self._counters.dimensions if letter in d.letters)
+            table[letter] = next(i for i in own if i not in table.values())
+        return rename_letters(equation, table) if any(a != b for a, b in table.items()) else equation
+
+
+def used_letters(
+    dimensions: Iterable[Dimension], equations: Iterable[Equation], *refs: Iterable[Ref]
+) -> Iterator[Dimension]:
+    """The dimensions with the letters that stand in equations or values; the first of each stays."""
+    used = {i for e in equations for i in letters_of(e)} | {i for some in refs for ref in some for i in ref.indices}
+    for dimension in dimensions:
+        kept = (letter for n, letter in enumerate(dimension.letters) if not n or letter in used)
+        yield replace(dimension, letters="".join(kept))
+
+
+def place_of(source: Source | None) -> Hashable:
+    """The statement of a run."""
+    return source and source.place
+
+
+def in_order(defining: Mapping[str, Equation], outputs: Sequence[Ref]) -> Iterator[Equation]:
+    """The equations that the outputs need, each after those that it reads."""
+    done: set[str] = set()
+    for ref in outputs:
+        waiting = [(ref.name, False)]
+        while waiting:
+            name, is_ready = waiting.pop()
+            if name in done or name not in defining:
+                continue
+            if is_ready:
+                done.add(name)
+                yield defining[name]
+            else:
+                waiting.append((name, True))
+                waiting += [(operand.name, False) for operand in reversed(list(operands(defining[name])))]

@@ -1,0 +1,247 @@
+"""Anti-unification: values that are made alike in each round go in, one value with a letter for each loop comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.letters import free_name, letters_of, rename_letters
+from ..core.program import (
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Map,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    operands,
+)
+from .grids import Counters, affine, moving
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a value of one round stands in what all rounds made: the value, its letters for loops, the rounds."""
+
+    value: str
+    letters: str
+    rounds: tuple[int, ...]
+
+
+class NotAlikeError(Exception):
+    """Values are not made alike in all rounds."""
+
+
+@dataclass
+class Stacking:
+    """The values of a program, and those that stand for one of each round.
+
+    Attributes
+    ----------
+    defining : dict of value to Equation
+        Grows by what is made here.
+    entries : dict of value to Entry
+        The values of single rounds.
+    labels : dict of value to str
+    """
+
+    program: Program
+    counters: Counters
+    defining: dict[str, Equation]
+    labels: dict[str, str]
+    entries: dict[str, Entry] = field(default_factory=dict)
+    _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._taken |= {*self.defining, *self.program.constants, *(i.ref.name for i in self.program.inputs)}
+        self._given = {i for declared in self.program.inputs for i in declared.ref.indices}
+
+    def fresh(self, like: str) -> str:
+        """A name for a value that stands for others, one of which is given."""
+        made = free_name(like, self._taken)
+        if like in self.labels:
+            self.labels[made] = self.labels[like]
+        return made
+
+    def stacked(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
+        """The value that is each of these in its round, and which of the loops' letters it has (first of its letters).
+
+        Parameters
+        ----------
+        names : array of str, an axis for each letter
+
+        Raises
+        ------
+        NotAlikeError
+        """
+        for axis in reversed(range(names.ndim)):
+            if (names == names.take([0], axis)).all():
+                names, letters = names.take(0, axis), letters[:axis] + letters[axis + 1 :]
+        if not letters:
+            return names.item() if isinstance(names, np.ndarray) else names, ""
+        key = letters, tuple(names.flat)
+        if key not in self._known:
+            self._known[key] = self._picked(names, letters) or self._alike(names, letters)
+        return self._known[key]
+
+    def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
+        """The rounds of another loop, in which these values were made."""
+        entries = [self.entries.get(name) for name in names.flat]
+        first = entries[0]
+        if first is None or any(e is None or e.value != first.value for e in entries):
+            return None
+        own = self.defining[first.value].out.indices[len(first.letters) :]
+        places, brackets, taken = "", [], letters + own
+        for axis, letter in enumerate(first.letters):
+            rounds = np.array([e.rounds[axis] for e in entries if e is not None]).reshape(names.shape)
+            fitted = affine(rounds)
+            if fitted is None:
+                return None
+            start, slopes = fitted
+            along = [i for s, i in zip(slopes, letters, strict=True) if s]
+            one = along[0] if len(along) == 1 and start == 0 and sum(slopes) == 1 else ""
+            if one and self.counters.are_one(one, letter) and one not in places:
+                places += one
+            else:
+                inner = letter if letter not in taken + places else self.counters.another(letter, taken + places)
+                places += inner
+                brackets.append(Bracket(Position.of(inner), "=", moving(Position(), start, slopes, letters)))
+        used = "".join(i for i in letters if i in places or any(i in b.letters for b in brackets))
+        if not brackets and places == used:
+            return first.value, used
+        made = Ref(self.fresh(first.value), used + own)
+        self._define(Contract(made, (Ref(first.value, places + own),), tuple(brackets)), names, letters, used)
+        return made.name, used
+
+    def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
+        name = equation.out.name
+        self.defining[name] = equation
+        axes = [letters.index(i) for i in used]
+        for index in np.ndindex(names.shape):
+            self.entries.setdefault(str(names[index]), Entry(name, used, tuple(index[a] for a in axes)))
+
+    def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
+        """One equation for the equations of these values."""
+        equations = [self.defining.get(name) for name in names.flat]
+        if any(equation is None or isinstance(equation, Opaque) for equation in equations):
+            raise NotAlikeError
+        whole = self.unified([e for e in equations if e is not None], names.shape, letters)
+        read = "".join("".join(ref.indices) for ref in operands(whole)) + "".join(
+            b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
+        used = "".join(i for i in letters if i in read)
+        if not used:
+            return names.flat[0], ""
+        out = Ref(self.fresh(names.flat[0]), used + whole.out.indices)
+        if isinstance(whole, Update):
+            whole = replace(whole, base=self._spread(whole.base, out.indices))
+        self._define(replace(whole, out=out), names, letters, used)
+        return out.name, used
+
+    def _spread(self, ref: Ref, indices: str) -> Ref:
+        """A value with all of these letters, of which it may lack some."""
+        if ref.indices == indices:
+            return ref
+        made = Ref(self.fresh(ref.name), indices)
+        self.defining[made.name] = Contract(made, (ref,))
+        return made
+
+    # Equations
+
+    def unified(self, equations: list[Equation], shape: tuple[int, ...], letters: str) -> Equation:
+        """The first of these equations, with the letters of the loops where the others differ from it.
+
+        Raises
+        ------
+        NotAlikeError
+        """
+        first = equations[0]
+        alike = [first, *(self._in_letters_of(first, equation) for equation in equations[1:])]
+
+        def ref(get: Callable[[Any], Any]) -> Ref:
+            refs = [get(equation) for equation in alike]
+            same(*(one.indices for one in refs))
+            name, used = self.stacked(np.array([one.name for one in refs], dtype=object).reshape(shape), letters)
+            return Ref(name, used + refs[0].indices)
+
+        def position(get: Callable[[Any], Position]) -> Position:
+            positions = [get(equation) for equation in alike]
+            same(*((one.terms, one.pick is None) for one in positions))
+            fitted = affine(np.array([one.constant for one in positions]).reshape(shape))
+            if fitted is None:
+                raise NotAlikeError
+            pick = None if positions[0].pick is None else ref(lambda e: get(e).pick)
+            return moving(replace(positions[0], pick=pick), *fitted, letters)
+
+        def bracket(n: int) -> Bracket:
+            same(*(equation.brackets[n].relation for equation in alike))  # type: ignore[union-attr]
+            left, right = position(lambda e: e.brackets[n].left), position(lambda e: e.brackets[n].right)
+            return replace(first.brackets[n], left=left, right=right)  # type: ignore[union-attr]
+
+        same(*map(frame, alike))
+        match first:
+            case Contract(_, refs, where):
+                values = tuple(ref(reading("operands", n)) for n in range(len(refs)))
+                return replace(first, operands=values, brackets=tuple(map(bracket, range(len(where)))))
+            case Sum(_, terms):
+                added = tuple((f, old and ref(reading("terms", n, 1))) for n, (f, old) in enumerate(terms))
+                return replace(first, terms=added)
+            case Map(_, _, refs):
+                return replace(first, operands=tuple(ref(reading("operands", n)) for n in range(len(refs))))
+            case Extremum():
+                return replace(first, operand=ref(lambda e: e.operand))
+            case Update(_, _, _, where, mask):
+                limit = mask and ref(lambda e: e.mask)
+                value, brackets = ref(lambda e: e.value), tuple(map(bracket, range(len(where))))
+                return replace(first, base=ref(lambda e: e.base), value=value, brackets=brackets, mask=limit)
+        raise NotAlikeError
+
+    def _in_letters_of(self, first: Equation, equation: Equation) -> Equation:
+        """An equation in the letters of another, where the two may be alike."""
+        ours, theirs = letters_of(first), letters_of(equation)
+        if type(first) is not type(equation) or len(ours) != len(theirs):
+            raise NotAlikeError
+        for one, other in zip(ours, theirs, strict=True):
+            given = one in self._given or other in self._given
+            if self.counters.size(one) != self.counters.size(other) or (
+                given and not self.counters.are_one(one, other)):  # fmt: skip
+                raise NotAlikeError
+        table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
+        return equation if ours == theirs else rename_letters(equation, table)
+
+
+def reading(attribute: str, *places: int) -> Callable[[Any], Any]:
+    """A function that reads an entry of an attribute."""
+    return lambda equation: reduce(getitem, places, getattr(equation, attribute))
+
+
+def same(*values: Any) -> None:
+    """Raise NotAlikeError where values differ."""
+    if any(value != values[0] for value in values):
+        raise NotAlikeError
+
+
+def frame(equation: Equation) -> Any:
+    """What must be the same in equations that are alike, besides values and positions."""
+    match equation:
+        case Contract(_, refs, brackets, factor):
+            return len(refs), len(brackets), factor
+        case Sum(_, terms):
+            return tuple((factor, ref is None) for factor, ref in terms)
+        case Map(_, function, refs, parameter):
+            return function, len(refs), parameter
+        case Extremum(_, _, kind, along, held):
+            return kind, along, held
+        case Update(_, _, _, brackets, mask):
+            return len(brackets), mask is None
+    return ()
