@@ -148,6 +148,8 @@ class Binding:
         The numbers that it read, where values are kept.
     counter : str
         The target of a loop that counts its rounds.
+    recurrent : bool
+        Whether it stands for all rounds of a loop, and reads what the round before has left.
     """
 
     statement: Statement
@@ -160,6 +162,7 @@ class Binding:
     operand: Access | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
     counter: str = ""
+    recurrent: bool = False
 
 
 class Resolver:

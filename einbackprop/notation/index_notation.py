@@ -57,7 +57,18 @@ def equation_text(equation: Equation, view: View = PLAIN) -> str:
 def equation_markup(equation: Equation, view: View = PLAIN) -> Markup:
     """An equation as markup."""
     view = view.within(equation)
+    if isinstance(equation, Update) and view.called(equation.base.name) == view.called(equation.out.name):
+        return written(equation, view)
     return (view.ref(equation.out), " = ", *right_hand_side(equation, view)[0])
+
+
+def written(equation: Update, view: View) -> Markup:
+    """``h[t+1,i] = v[t,i] where m[i]``: a write into an array that keeps its name."""
+    inner = view.around(letters_of(equation))
+    places = {b.left.letters: position_markup(b.right, inner) for b in equation.brackets}
+    limit = (Words(" where "), *operand(equation.mask, inner, "power")) if equation.mask is not None else ()
+    left = replace(view, positions=places).ref(equation.out)
+    return (left, " = ", *operand(equation.value, inner, "sum" if limit else "whole"), *limit)
 
 
 def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:

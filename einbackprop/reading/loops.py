@@ -8,7 +8,7 @@ and binds stands under the names that it has there, ``h[t,i]`` for the ``h`` of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..capture.bindings import Access, Binding
@@ -16,12 +16,13 @@ from ..capture.loops import paths_of
 from ..capture.probes import Target, entry_text
 from ..capture.tracer import Trace
 from ..core.collecting import grouped
-from ..core.letters import free_name, with_operands
-from ..core.program import ONE, Contract, Equation, Program, Ref, Source
+from ..core.letters import free_name, relettered, with_operands
+from ..core.program import ONE, Contract, Equation, Factor, Position, Program, Ref, Source
 from ..core.source import Spelling
 from ..rerolling.rolling import Rerolling
 
 PLAIN = re.compile(r"[\w.]+")
+ENTRY = re.compile(r"\[[^\[\]]*\]$")
 
 
 def folded(trace: Trace) -> tuple[Program, tuple[Binding, ...]]:
@@ -50,8 +51,9 @@ class Folding:
         self._trace, self._before = trace, program
         self._counters = {loop.counter for loop in trace.loops.values() if loop.counter}
         self._paths = paths_of(trace.bindings)
-        self._rolling = Rerolling(program, self._paths, trace.loops)
+        self._rolling = Rerolling(program, self._paths, trace.loops, shown=True)
         self._rolling.fold()
+        self._recurrent = False
 
     def bindings(self) -> Iterator[Binding]:
         """The statements in the order of their first runs."""
@@ -78,16 +80,16 @@ class Folding:
         return replace(program, equations=tuple(self._parts_at_hand(program, values)))
 
     def _parts_at_hand(self, program: Program, values: Collection[str]) -> Iterator[Equation]:
-        """The equations; a part of an array that another statement was the first to take out is taken out once more."""
+        """The equations; what another statement was the first to take out of an array is taken out once more, and what
+        was written into a buffer is read out of it again."""
         defining = program.defining()
         taken = {*defining, *program.constants}
         for equation in program.equations:
             again: list[Equation] = []
 
             def part(ref: Ref, reader: Equation = equation, made: list[Equation] = again) -> Ref:
-                own = defining.get(ref.name)
-                is_part = isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE
-                if own is None or not is_part or ref.name in values or own.source == reader.source:
+                own = self._part(ref.name, defining)
+                if own is None or ref.name in values or own.source == reader.source:
                     return ref
                 name = free_name(ref.name, taken)
                 made.append(replace(own, out=Ref(name, own.out.indices), source=reader.source))
@@ -96,6 +98,16 @@ class Folding:
             whole = with_operands(equation, part)
             yield from again
             yield whole
+
+    def _part(self, name: str, defining: Mapping[str, Equation]) -> Contract | None:
+        """What a value is a part of."""
+        own = defining.get(name)
+        if name in self._rolling.stored:
+            return self._rolling.stored[name]
+        if not isinstance(own, Contract) or len(own.operands) != 1 or own.factor != ONE:
+            return None
+        stored = self._rolling.stored.get(own.operands[0].name)
+        return own if stored is None else composed(own, stored)
 
     def _single(self, run: Binding) -> Binding:
         """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
@@ -126,8 +138,9 @@ class Folding:
         if any(accesses is None or None in accesses for accesses in made):
             return None
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
+        self._recurrent = False
         reads = tuple(self._reads(runs))
-        one = replace(runs[0], reads=reads, binds=binds, changes=changes)
+        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
         return self._augmented(one, runs) if runs[0].operand is not None else one
 
     def _accesses(self, accesses: Sequence[Sequence[Access]], runs: Sequence[Binding]) -> list[Access | None] | None:
@@ -147,7 +160,11 @@ class Folding:
         for text in texts[0]:
             some = [reads[text][0] for reads in texts if text in reads]
             found = self._stacked(some, runs) if len(some) == len(runs) else None
-            if found is not None:
+            if found is not None and (whole := self._rolling.carried(found.value)):
+                self._recurrent = True
+                if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
+                    yield replace(found, value=whole, spelling=replace(found.spelling, text=ENTRY.sub("", text)))
+            elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
                 if found.letters == some[0].letters or is_name:
                     yield found
@@ -225,3 +242,28 @@ class Folding:
             return None
         name = self._rolling.negative(part.name) if run.statement.operator == "-=" else part.name
         return replace(target, value=name, letters=part.indices)
+
+
+def composed(part: Contract, stored: Contract) -> Contract:
+    """A part of a value that is itself a part of an array, as a part of that array."""
+    value = part.operands[0]
+    whole = relettered(stored, value.indices)
+    assert isinstance(whole, Contract)
+    places = {bracket.left.letters: bracket.right for bracket in part.brackets if bracket.left.is_letter}
+
+    def placed(position: Position) -> Position:
+        terms: list[tuple[Factor, str]] = []
+        constant = position.constant
+        for factor, letter in position.terms:
+            inner = places.get(letter)
+            if inner is None or factor != ONE or inner.pick is not None:
+                terms.append((factor, letter))
+            else:
+                terms += inner.terms
+                constant += inner.constant
+        return Position(tuple(terms), constant, position.pick)
+
+    moved = tuple(replace(bracket, right=placed(bracket.right)) for bracket in whole.brackets)
+    left = {letter for bracket in moved for letter in bracket.letters} | {*whole.operands[0].indices}
+    kept = tuple(bracket for bracket in part.brackets if bracket.left.letters in left)
+    return replace(part, operands=whole.operands, brackets=(*moved, *kept))

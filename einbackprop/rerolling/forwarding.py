@@ -7,10 +7,11 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
-from ..core.letters import moved, uses_of
+from ..core.letters import moved, uses_of, with_operands
 from ..core.program import ONE, Bracket, Contract, Equation, Program, Ref, Sum, Update
 from ..core.simplification import needed
 
@@ -37,9 +38,30 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
     for equation in made.values():
         for new in written_once(equation, found, uses.__getitem__, fresh):
             found[new.out.name] = new
+    found = {name: with_operands(equation, partial(plain, made=found)) for name, equation in found.items()}
     read = uses_of(program.equations)
     ends = {*(ref.name for ref in program.outputs), *(e.out.name for e in program.equations if not read[e.out.name])}
+    ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(found.values()))
     return {equation.out.name: equation for equation in needed(list(found.values()), ends)}
+
+
+def grown_from(equations: Iterable[Equation]) -> Iterator[str]:
+    """What is written into, and what is added to."""
+    for equation in equations:
+        if isinstance(equation, Update):
+            yield equation.base.name
+        elif isinstance(equation, Sum):
+            yield from (ref.name for _, ref in equation.terms if ref is not None)
+
+
+def plain(ref: Ref, made: dict[str, Equation]) -> Ref:
+    """What a value is that is another one as it stands."""
+    while isinstance(own := made.get(ref.name), Contract):
+        other = own.operands[0] if len(own.operands) == 1 and own.factor == ONE and not own.brackets else None
+        if other is None or other.indices != own.out.indices:
+            break
+        ref = Ref(other.name, ref.indices)
+    return ref
 
 
 def read_through(equation: Contract, made: dict[str, Equation]) -> Contract:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
-from ..core.program import ONE, Dimension, Factor, Position
+from ..core.program import ONE, Dimension, Equation, Factor, Position, Source
 
 Path = tuple[tuple[Hashable, int], ...]
 """The loops around a statement, outer ones first, and in which round of each it ran."""
@@ -142,6 +143,70 @@ def grid_of(paths: Sequence[Path], place: Hashable, counters: Counters) -> Grid 
         order[index] = number
     letters = "".join(counters.letter(full[0][n][0], size) for n, size in zip(varying, shape, strict=True))
     return Grid(letters, order)
+
+
+class Rounds:
+    """In which rounds of which loops values were made.
+
+    Parameters
+    ----------
+    equations : iterable of Equation
+    paths : mapping of Source to Path
+    """
+
+    def __init__(self, equations: Iterable[Equation], paths: Mapping[Source, Path]) -> None:
+        sources = [(e.source, e.out.name) for e in equations if e.source is not None and paths.get(e.source)]
+        self._made = grouped(((source.place, paths[source]), name) for source, name in sources)
+        self._where = {  # counted from the end: what an earlier round has taken out of an array is not taken out again
+            name: (place, path, n - len(names))
+            for (place, path), names in self._made.items() for n, name in enumerate(names)
+        }  # fmt: skip
+
+    def shifted(self, names: NDArray[Any], axis: int, step: int) -> NDArray[Any] | None:
+        """The values of all rounds, if these are those of the round before (step -1) or after it in each round.
+
+        The values in the first round (the last one for step 1) come from before the loop, and are left out.
+        """
+        size = names.shape[axis]
+        lines = [list(names[index]) for index in lines_along(names.shape, axis)]
+        full = np.empty(names.shape, dtype=object)
+        for index, line in zip(lines_along(names.shape, axis), lines, strict=True):
+            inner, outer = (line[1:], line[0]) if step < 0 else (line[:-1], line[-1])
+            known = [self._where.get(name) for name in inner]
+            if size < 3 or any(one is None for one in known):
+                return None
+            places = [one for one in known if one is not None]
+            loop = moving_loop([path for _, path, _ in places])
+            if loop is None or len({(place, at) for place, _, at in places}) > 1:
+                return None
+            place, path, at = places[-1] if step < 0 else places[0]
+            before = self._where.get(outer)
+            if before is not None and (before[0], before[2]) == (place, at):
+                return None
+            after = tuple((key, number - step if key == loop else number) for key, number in path)
+            others = self._made.get((place, after), [])
+            if -at > len(others):
+                return None
+            full[index] = [*inner, others[at]] if step < 0 else [others[at], *inner]
+        return full
+
+
+def lines_along(shape: tuple[int, ...], axis: int) -> Iterator[tuple[Any, ...]]:
+    """The indices of all lines along an axis."""
+    for index in np.ndindex(shape[:axis] + shape[axis + 1 :]):
+        yield (*index[:axis], slice(None), *index[axis:])
+
+
+def moving_loop(paths: Sequence[Path]) -> Hashable | None:
+    """The loop whose number grows by 1 from path to path while all others stay."""
+    first, last = paths[0], paths[-1]
+    moving = [n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b]
+    if len(moving) != 1 or any(len(path) != len(first) for path in paths):
+        return None
+    n = moving[0]
+    alike = all(path[:n] + path[n + 1 :] == first[:n] + first[n + 1 :] and path[n] == (first[n][0], first[n][1] + k)
+                for k, path in enumerate(paths))  # fmt: skip
+    return first[n][0] if alike else None
 
 
 def affine(constants: NDArray[Any]) -> tuple[int, tuple[int, ...]] | None:

@@ -27,7 +27,7 @@ from ..core.program import (
 )
 from .chains import Chain, Term, chains, is_zero
 from .forwarding import forwarded
-from .grids import Counters, Grid, Loop, Path, grid_of
+from .grids import Counters, Grid, Loop, Path, Rounds, grid_of
 from .stacking import Entry, NotAlikeError, Stacking
 
 
@@ -82,9 +82,15 @@ class Rerolling:
         The links of chains that were folded, and what the chains make.
     parts : dict of (place of a statement, chain) to Ref
         What all runs of a statement add to a sum.
+    stored : dict of value to Contract
+        What was written into a buffer, as the part of the buffer that it is.
+
+    What is only ``shown`` may read itself, one round earlier.
     """
 
-    def __init__(self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop]) -> None:
+    def __init__(
+        self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop], *, shown: bool = False
+    ) -> None:
         self._program, self._paths = program, paths
         self._counters = Counters(program.dimensions, loops)
         self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
@@ -92,8 +98,11 @@ class Rerolling:
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
         self._before = set(defining)
+        if shown:
+            self._stacking.rounds = Rounds(defining.values(), paths)
         self.heads: dict[str, str] = {}
         self.parts: dict[Hashable, Ref] = {}
+        self.stored: dict[str, Contract] = {}
         self._negatives: dict[str, str] = {}
 
     def fold(self) -> None:
@@ -128,7 +137,8 @@ class Rerolling:
 
     def written(self, names: Sequence[str]) -> Ref | None:
         """A buffer after the writes of all runs of a statement, each of which made one of these values."""
-        own = [self._program.defining().get(name) for name in names]
+        defining = {**self._program.defining(), **self._stacking.defining}
+        own = [defining.get(name) for name in names]
         writes = [write for write in own if isinstance(write, Update)]
         made = self._written(writes, writes[0].base) if len(writes) == len(names) else None
         if made is None:
@@ -150,6 +160,10 @@ class Rerolling:
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""
         return self._stacking.defining.get(name)
+
+    def carried(self, name: str) -> str:
+        """The value of all rounds of which a value is that of the round before; empty if it is none."""
+        return self._stacking.carried.get(name, "")
 
     def entry(self, name: str) -> Entry | None:
         """Where a value of one round stands in what all rounds made."""
@@ -283,6 +297,9 @@ class Rerolling:
         for n, group in enumerate(groups):
             made = self._written(group, base)
             changed |= made is not None
+            if isinstance(made, Update):
+                whole = Ref(chain.head.out.name, made.out.indices)
+                self.stored[made.value.name] = Contract(made.value, (whole,), made.brackets, source=made.source)
             writes: Sequence[Equation] = [made] if made is not None else [
                 replace(write, base=base) if k == 0 else write for k, write in enumerate(group)]  # fmt: skip
             for k, write in enumerate(writes):
@@ -311,9 +328,10 @@ class Rerolling:
         if not set(grid.letters) <= set(reached) or places is None:
             return None
         whole = prod(self._counters.size(i) for i in made.out.indices if i not in made.value.indices)
-        if made.mask is None and (places == whole or is_zero(self._stacking.defining.get(base.name))):
+        is_new = self._stacking.rounds is None and is_zero(self._stacking.defining.get(base.name))
+        if made.mask is None and (places == whole or is_new):
             return Contract(made.out, (made.value,), made.brackets, source=first.source)
-        return made
+        return replace(made, source=first.source)
 
     def _places(self, write: Update, letters: str) -> int | None:
         """How many entries along the axes with brackets are written; None where two are one, or data say which."""
@@ -378,6 +396,7 @@ def place_of(source: Source | None) -> Hashable:
 def in_order(defining: Mapping[str, Equation], outputs: Sequence[Ref]) -> Iterator[Equation]:
     """The equations that the outputs need, each after those that it reads."""
     done: set[str] = set()
+    begun: set[str] = set()
     for ref in outputs:
         waiting = [(ref.name, False)]
         while waiting:
@@ -387,6 +406,7 @@ def in_order(defining: Mapping[str, Equation], outputs: Sequence[Ref]) -> Iterat
             if is_ready:
                 done.add(name)
                 yield defining[name]
-            else:
+            elif name not in begun:  # else it reads itself, one round earlier
+                begun.add(name)
                 waiting.append((name, True))
                 waiting += [(operand.name, False) for operand in reversed(list(operands(defining[name])))]

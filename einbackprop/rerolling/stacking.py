@@ -26,7 +26,7 @@ from ..core.program import (
     Update,
     operands,
 )
-from .grids import Counters, affine, moving
+from .grids import Counters, Rounds, affine, moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Stacking:
     entries : dict of value to Entry
         The values of single rounds.
     labels : dict of value to str
+    carried : dict of value to value
+        What one round leaves to the next, and the value of all rounds that it is of.
+    rounds : Rounds or None
+        In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
+        such a program is shown, and not run.
     """
 
     program: Program
@@ -60,6 +65,9 @@ class Stacking:
     defining: dict[str, Equation]
     labels: dict[str, str]
     entries: dict[str, Entry] = field(default_factory=dict)
+    rounds: Rounds | None = None
+    carried: dict[str, str] = field(default_factory=dict)
+    _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
@@ -91,9 +99,31 @@ class Stacking:
         if not letters:
             return names.item() if isinstance(names, np.ndarray) else names, ""
         key = letters, tuple(names.flat)
+        if key in self._open:
+            return self._open[key], letters
         if key not in self._known:
-            self._known[key] = self._picked(names, letters) or self._alike(names, letters)
+            carried = self._carried(names, letters)
+            self._known[key] = carried or self._picked(names, letters) or self._alike(names, letters)
         return self._known[key]
+
+    def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
+        """What one round left to the next: the value of all rounds, read one round earlier."""
+        for axis, letter in enumerate(letters) if self.rounds is not None else ():
+            for step in (-1, 1):
+                full = self.rounds.shifted(names, axis, step) if self.rounds is not None else None
+                if full is not None:
+                    name, used = self.stacked(full, letters)
+                    if letter not in used:
+                        return None
+                    own = self.defining[full.flat[0]].out.indices
+                    before = self.counters.another(letter, letters + own)
+                    read = Ref(name, used.replace(letter, before) + own)
+                    where = Bracket(Position.of(before), "=", Position.of(letter, constant=step))
+                    made = Contract(Ref(self.fresh(full.flat[0]), used + own), (read,), (where,))
+                    self.defining[made.out.name] = made
+                    self.carried[made.out.name] = name
+                    return made.out.name, used
+        return None
 
     def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """The rounds of another loop, in which these values were made."""
@@ -136,13 +166,19 @@ class Stacking:
         equations = [self.defining.get(name) for name in names.flat]
         if any(equation is None or isinstance(equation, Opaque) for equation in equations):
             raise NotAlikeError
-        whole = self.unified([e for e in equations if e is not None], names.shape, letters)
+        key = letters, tuple(names.flat)
+        if self.rounds is not None:
+            self._open[key] = self.fresh(names.flat[0])
+        try:
+            whole = self.unified([e for e in equations if e is not None], names.shape, letters)
+        finally:
+            made = self._open.pop(key, "")
         read = "".join("".join(ref.indices) for ref in operands(whole)) + "".join(
             b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
         used = "".join(i for i in letters if i in read)
         if not used:
             return names.flat[0], ""
-        out = Ref(self.fresh(names.flat[0]), used + whole.out.indices)
+        out = Ref(made or self.fresh(names.flat[0]), used + whole.out.indices)
         if isinstance(whole, Update):
             whole = replace(whole, base=self._spread(whole.base, out.indices))
         self._define(replace(whole, out=out), names, letters, used)
