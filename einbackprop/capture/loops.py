@@ -52,9 +52,9 @@ def loops_of(
     for binding in bindings:
         statement = binding.statement
         if statement.site >= 0:
-            along = {axis and axis.root() for axis in through.get(binding.source.place, ())}
-            axis = along.pop() if len(along) == 1 else None
-            letter = letter_of(axis) if axis is not None else ""
+            along = list(dict.fromkeys(axis and axis.root() for axis in through.get(binding.source.place, ())))
+            sizes = {axis.size if axis is not None else -1 for axis in along}  # zip goes through several at once
+            letter = letter_of(along[0]) if along and along[0] is not None and len(sizes) == 1 else ""
             found[statement.file, statement.function, statement.site] = Loop(binding.counter, letter)
     return found
 
@@ -71,8 +71,9 @@ def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
 
 
 def rolled(
-    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], known: Mapping[str, Any]
-) -> tuple[Program, set[Hashable]]:
+    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], known: Mapping[str, Any],
+    of_loss: int | None,
+) -> tuple[Program, set[Hashable]]:  # fmt: skip
     """The program with letters for loops; and the places of loops that may run as often as one likes now, and of the
     statements in them.
 
@@ -80,7 +81,8 @@ def rolled(
     and the unrolled one stays.
     """
     paths = paths_of(bindings)
-    made = contained("the letters of loops", lambda: confirmed(reroll(program, paths, loops), known), None)
+    forward = {binding.source for binding in bindings[:of_loss]}
+    made = contained("the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward), known), None)
     if made is None or not made.loops:
         return program, set()
     sizes = made.program.sizes

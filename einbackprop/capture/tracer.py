@@ -203,6 +203,7 @@ class Session:
         self._arguments = Arguments(self.recorder, arguments, names)
         self._observer.named = set(self.recorder.names)
         self._returned = Returned(self.recorder)
+        self._of_loss: int | None = None
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
@@ -236,6 +237,7 @@ class Session:
     def identify(self) -> None:
         """What is returned from now on runs over the dimensions of arguments where it has their sizes."""
         self._returned.identifies = True
+        self._of_loss = self.runs
 
     def _name_globals(self, world: World) -> None:
         """Arrays among the globals are called what the user calls them."""
@@ -248,7 +250,8 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
-        by_round, (program, opened) = program, rolled(program, made.bindings, made.loops, made.known)
+        by_round, (program, opened) = program, rolled(
+            program, made.bindings, made.loops, made.known, self._of_loss)  # fmt: skip
         self.recorder.open_loops(opened, left_positions(program, made.lettering.letter))
         program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()

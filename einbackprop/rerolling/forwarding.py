@@ -41,7 +41,7 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
     found = {name: with_operands(equation, partial(plain, made=found)) for name, equation in found.items()}
     read = uses_of(program.equations)
     ends = {*(ref.name for ref in program.outputs), *(e.out.name for e in program.equations if not read[e.out.name])}
-    ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(found.values()))
+    ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(program.equations))
     return {equation.out.name: equation for equation in needed(list(found.values()), ends)}
 
 

@@ -78,6 +78,10 @@ class Counters:
                 self.dimensions.append(Dimension(known, rounds, told.counter if len(told.counter) > 1 else ""))
         return self._letters[loop, rounds]
 
+    def goes_through_an_axis(self, letter: str) -> bool:
+        """Whether it is the counter of a loop that is known to go through a dimension of an array."""
+        return any(own == letter and self._loops.get(loop, Loop()).letter for (loop, _), own in self._letters.items())
+
     def become_one(self, a: str, b: str) -> None:
         """Two dimensions of one size are one."""
         first, second = self._of(a), self._of(b)

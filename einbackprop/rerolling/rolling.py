@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -30,6 +30,8 @@ from .forwarding import forwarded
 from .grids import Counters, Grid, Loop, Path, Rounds, grid_of
 from .stacking import Entry, NotAlikeError, Stacking
 
+FEW = 3  # rounds: so few say nothing of other sizes
+
 
 @dataclass(frozen=True)
 class Rerolled:
@@ -52,7 +54,9 @@ class Rerolled:
     loops: frozenset[Hashable]
 
 
-def reroll(program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop]) -> Rerolled:
+def reroll(
+    program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop], forward: Collection[Source] = ()
+) -> Rerolled:
     """The same program with a letter for each loop whose rounds do the same.
 
     Parameters
@@ -61,6 +65,8 @@ def reroll(program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashab
     paths : mapping of Source to Path
         In which rounds of which loops each run of a statement was.
     loops : mapping of loop to Loop
+    forward : collection of Source
+        Statements whose word is taken for it that an axis runs over what a loop goes through that reads all of it.
 
     Returns
     -------
@@ -68,7 +74,7 @@ def reroll(program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashab
         Its program has the same inputs and outputs; values are equal as mathematics, sums are added up in another
         order.
     """
-    rolling = Rerolling(program, paths, loops)
+    rolling = Rerolling(program, paths, loops, forward)
     rolling.fold()
     return rolling.finished(program.outputs)
 
@@ -89,9 +95,10 @@ class Rerolling:
     """
 
     def __init__(
-        self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop], *, shown: bool = False
-    ) -> None:
-        self._program, self._paths = program, paths
+        self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop],
+        forward: Collection[Source] = (), *, shown: bool = False,
+    ) -> None:  # fmt: skip
+        self._program, self._paths, self._forward = program, paths, forward
         self._counters = Counters(program.dimensions, loops)
         self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
         defining = forwarded(program, self._stacking.fresh)
@@ -176,12 +183,24 @@ class Rerolling:
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
         program = fuse(program, self._is_scattered, Letters(program.dimensions))
         self._counters.dimensions = list(program.dimensions)
+        self._identify(program.equations)
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
-        dimensions = tuple(used_letters(program.dimensions, equations, [i.ref for i in program.inputs], outputs))
+        given = [declared.ref for declared in program.inputs]
+        dimensions = tuple(used_letters(self._counters.dimensions, equations, given, outputs))
         program = replace(program, equations=equations, dimensions=dimensions, labels=self._stacking.labels)
         single = [e for e in equations if e.out.name in self._before and e.out.name not in heads]
         left = {loop for equation in single for loop, _ in self._path(equation.source)}
         return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left)
+
+    def _identify(self, equations: Iterable[Equation]) -> None:
+        """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
+        for equation in equations:
+            brackets = equation.brackets if isinstance(equation, Contract) and equation.source in self._forward else ()
+            for left, right in ((bracket.left, bracket.right) for bracket in brackets if bracket.relation == "="):
+                a, b = left.letters, right.letters
+                if left.is_letter and right.is_letter and self._counters.goes_through_an_axis(b) and (
+                    self._counters.size(a) == self._counters.size(b) >= FEW):  # fmt: skip
+                    self._counters.become_one(b, a)
 
     def _is_scattered(self, part: Equation, whole: Equation) -> bool:
         """Whether a value is only the entries of an array, all rounds of which are summed."""
