@@ -18,6 +18,9 @@ from ..core.simplification import needed
 Places = dict[int, int]
 """Which entry along which axis: ``S[:, 3]`` is ``{1: 3}``."""
 
+Written = tuple[Ref, Places]
+"""A buffer as it was before, and where something was written into it."""
+
 
 def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equation]:
     """The equations by the values that they define, with what was written in the place of what is read again.
@@ -29,10 +32,13 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
         A new name for a value that is made besides another.
     """
     made: dict[str, Equation] = {}
+    written: dict[str, Written] = {}
     for equation in program.equations:
         if isinstance(equation, Contract):
-            equation = read_through(equation, made)
+            equation = read_through(equation, made, written)
         made[equation.out.name] = equation
+        if (there := written_by(equation, made)) is not None:
+            written[equation.out.name] = there
     uses = uses_of(made.values(), program.outputs)
     found: dict[str, Equation] = {}
     for equation in made.values():
@@ -64,25 +70,30 @@ def plain(ref: Ref, made: dict[str, Equation]) -> Ref:
     return ref
 
 
-def read_through(equation: Contract, made: dict[str, Equation]) -> Contract:
+def written_by(equation: Equation, made: dict[str, Equation]) -> Written | None:
+    """A buffer as it was before something was written, and where that was."""
+    if isinstance(equation, Update) and equation.mask is None:
+        there = places(equation.brackets, equation.out.indices)
+        return (equation.base, there) if there else None
+    if isinstance(equation, Sum) and (added := scattered(equation, made)) is not None:
+        there = places(added[1].brackets, added[1].out.indices)
+        return (added[0], there) if there else None
+    return None
+
+
+def read_through(equation: Contract, made: dict[str, Equation], written: dict[str, Written]) -> Contract:
     """A part of a buffer as what was written there, if that is known."""
-    while len(equation.operands) == 1:
-        ref = equation.operands[0]
-        buffer = made.get(ref.name)
-        if isinstance(buffer, Update) and buffer.mask is None:
-            before, written = buffer.base, places(buffer.brackets, buffer.out.indices)
-        elif isinstance(buffer, Sum) and (added := scattered(buffer, made)) is not None:
-            before, written = added[0], places(added[1].brackets, added[1].out.indices)
-        else:
+    ref = equation.operands[0] if len(equation.operands) == 1 else None
+    read = places(equation.brackets, ref.indices) if ref is not None and ref.name in written else None
+    while ref is not None and read and ref.name in written:
+        (before, there), buffer = written[ref.name], made[ref.name]
+        if not there.keys() <= read.keys():
             break
-        read = places(equation.brackets, ref.indices)
-        if not written or not read or not written.keys() <= read.keys():
-            break
-        if all(written[axis] == read[axis] for axis in written):
-            return value_read(equation, buffer, written) if isinstance(buffer, Update) else equation
-        before = moved(before, buffer.out.indices, ref.indices)  # it was written to another place
-        equation = replace(equation, operands=(before,))
-    return equation
+        if all(there[axis] == read[axis] for axis in there):
+            equation = replace(equation, operands=(ref,))
+            return value_read(equation, buffer, there) if isinstance(buffer, Update) else equation
+        ref = moved(before, buffer.out.indices, ref.indices)  # it was written to another place
+    return equation if ref is None else replace(equation, operands=(ref,))
 
 
 def value_read(equation: Contract, write: Update, written: Places) -> Contract:
