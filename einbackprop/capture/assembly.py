@@ -192,6 +192,10 @@ class Lettering:
         """The first letter of a dimension; empty for one that has none."""
         return self.chosen.get(axis.root(), "")[:1]
 
+    def size(self, letter: str) -> Any:
+        """The size of a letter of the program, as an expression of sizes."""
+        return next((size_of(axis) for axis, letters in self.chosen.items() if letter in letters), None)
+
     def axis(self, letter: str) -> Axis:
         """The dimension of a provisional letter."""
         return self.recorder.dimensions.axis(letter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..core import interpretation
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
+from ..core.interpretation import whole
 from ..core.letters import combinations
 from ..core.program import Contract, Program, Source, Update
 from ..core.progress import contained
@@ -72,7 +73,7 @@ def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
 
 def rolled(
     program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], known: Mapping[str, Any],
-    of_loss: int | None,
+    of_loss: int | None, size_of: Callable[[str], Any], claim: Callable[[Any, Any, Source | None], None],
 ) -> tuple[Program, set[Hashable]]:  # fmt: skip
     """The program with letters for loops; and the places of loops that may run as often as one likes now, and of the
     statements in them.
@@ -85,11 +86,36 @@ def rolled(
     made = contained("the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward), known), None)
     if made is None or not made.loops:
         return program, set()
+    for size, other, source in claims(made, size_of):
+        claim(size, other, source)
     sizes = made.program.sizes
     opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
     inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
     own = {b.source.place for b in bindings if (b.statement.file, b.statement.function, b.statement.site) in opened}
     return simplify(made.program), own | inside
+
+
+def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any, Any, Source | None]]:
+    """Sizes that are equal where the positions that loops go through reach the end of an axis, and the statement.
+
+    They reach it at these sizes; at others only if that is so for every size, or these sizes are equal there as well.
+    """
+    program, sizes = made.program, made.program.sizes
+
+    def size(letter: str) -> Any:
+        known = (size_of(own) for own in program.dimension(letter).letters)
+        return next((one for one in known if one is not None), sizes[letter])
+
+    for equation in program.equations:
+        for bracket in equation.brackets if isinstance(equation, Contract | Update) else ():
+            for left, right in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
+                if bracket.relation == "=" and left.is_letter and any(i in made.counters for i in right.letters):
+                    steps = [(whole(factor, sizes), i) for factor, i in right.terms]
+                    going = [(step, i) for step, i in steps if step > 0]
+                    reach = right.constant + sum(step * (sizes[i] - 1) for step, i in going)
+                    if right.pick is None and reach == sizes[left.letters] - 1:
+                        yield size(left.letters), sum(
+                            (size(i) * step - step for step, i in going), right.constant + 1), equation.source
 
 
 def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callable[[Axis, int], bool]:

@@ -251,7 +251,7 @@ class Session:
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
         by_round, (program, opened) = program, rolled(
-            program, made.bindings, made.loops, made.known, self._of_loss)  # fmt: skip
+            program, made.bindings, made.loops, made.known, self._of_loss, made.lettering.size, self.recorder.claim)
         self.recorder.open_loops(opened, left_positions(program, made.lettering.letter))
         program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()

@@ -207,10 +207,11 @@ class Way:
             if axis.root().parts and whole is not None:
                 self.dimensions.unify(whole, axis)
 
-    def claim(self, size: Any, other: Any) -> None:
+    def claim(self, size: Any, other: Any, source: Source | None = None) -> None:
         """Something holds where a size is another, or a number that stands in the code."""
         if key_of(size) != key_of(other):
-            met = Meeting("written", self.source(), f"{told(size)} is {told(other)}", (*axes_of(size), *axes_of(other)))
+            axes = (*axes_of(size), *axes_of(other))
+            met = Meeting("written", source or self.source(), f"{told(size)} is {told(other)}", axes)
             self.claims.setdefault(frozenset(map(key_of, (size, other))), (terms_of(size), terms_of(other), met))
 
     def ends(self, extent: Any, stop: Any) -> None:

@@ -78,9 +78,14 @@ class Counters:
                 self.dimensions.append(Dimension(known, rounds, told.counter if len(told.counter) > 1 else ""))
         return self._letters[loop, rounds]
 
+    @property
+    def by_letter(self) -> dict[str, Hashable]:
+        """The loop of each letter."""
+        return {letter: loop for (loop, _), letter in self._letters.items()}
+
     def goes_through_an_axis(self, letter: str) -> bool:
         """Whether it is the counter of a loop that is known to go through a dimension of an array."""
-        return any(own == letter and self._loops.get(loop, Loop()).letter for (loop, _), own in self._letters.items())
+        return bool(self._loops.get(self.by_letter.get(letter), Loop()).letter)
 
     def become_one(self, a: str, b: str) -> None:
         """Two dimensions of one size are one."""

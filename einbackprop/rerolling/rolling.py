@@ -46,12 +46,14 @@ class Rerolled:
         The links of chains, and what the chains make.
     loops : set of loops
         Those of which no round is left by itself.
+    counters : mapping of letter to loop
     """
 
     program: Program
     entries: Mapping[str, Entry]
     chains: Mapping[str, str]
     loops: frozenset[Hashable]
+    counters: Mapping[str, Hashable]
 
 
 def reroll(
@@ -190,7 +192,7 @@ class Rerolling:
         program = replace(program, equations=equations, dimensions=dimensions, labels=self._stacking.labels)
         single = [e for e in equations if e.out.name in self._before and e.out.name not in heads]
         left = {loop for equation in single for loop, _ in self._path(equation.source)}
-        return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left)
+        return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left, self._counters.by_letter)
 
     def _identify(self, equations: Iterable[Equation]) -> None:
         """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
