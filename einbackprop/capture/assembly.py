@@ -30,7 +30,7 @@ from ..core.program import (
     operands,
 )
 from ..core.simplification import needed
-from ..rerolling import Loop
+from ..rerolling import Choice, Loop
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
@@ -51,6 +51,7 @@ class Assembled:
     frozen: Mapping[str, Note]
     bindings: tuple[Binding, ...]
     loops: Mapping[Hashable, Loop]
+    choices: tuple[Choice, ...]
     lettering: Lettering
     sized: Callable[[Program], Program]
     """Gives a program what is known of sizes by then."""
@@ -74,7 +75,9 @@ def assemble(
         The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
-    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied
+    looped = {run.source for run in runs if run.rounds}
+    choices = [choice for choice in recorder.choices if choice.source in looped]
+    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied | {one.value for one in choices}
     equations = needed(recorder.equations, returned.names, bound.__contains__)
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
@@ -110,7 +113,8 @@ def assemble(
             claims=claims, held=lettering.held(inputs) | by_place | by_claim, laid=laid,
         )  # fmt: skip
 
-    return Assembled(program, tuple(notes), known, frozen, bindings, loops, lettering, sized)
+    asked = tuple(replace(one, value=names[one.value]) for one in choices if one.value in names)
+    return Assembled(program, tuple(notes), known, frozen, bindings, loops, asked, lettering, sized)
 
 
 def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:

@@ -15,12 +15,14 @@ from ..core.letters import combinations
 from ..core.program import Contract, Program, Source, Update
 from ..core.progress import contained
 from ..core.simplification import simplify
-from ..rerolling import Loop, Path, Rerolled, reroll
+from ..rerolling import Choice, Loop, Path, Rerolled, reroll
 from .bindings import Binding, Run
 from .conditions import Meeting
 
 LARGEST = 100_000  # combinations of letters: larger equations are not evaluated
 ROUNDING = 1e-7  # sums are added up in another order
+Claim = Callable[[Any, Any, Source | None], None]
+"""Takes two sizes that are equal, and the statement by which they are."""
 ROUNDS = 3  # by so few positions say whether they are affine in the counter
 
 
@@ -30,8 +32,9 @@ def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
     for binding in bindings:
         outer = found.get(binding.caller, ()) if binding.caller is not None else ()
         statement = binding.statement
-        own = (((statement.file, statement.function, loop), number) for loop, number in binding.rounds)
-        found[binding.source] = (*outer, *own)
+        own = tuple(((statement.file, statement.function, loop), number) for loop, number in binding.rounds)
+        call = ((("call", binding.caller), 0),) if own and not outer else ()  # its loops run in each call of a function
+        found[binding.source] = (*outer, *call, *own)
     return found
 
 
@@ -72,27 +75,37 @@ def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
 
 
 def rolled(
-    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], known: Mapping[str, Any],
-    of_loss: int | None, size_of: Callable[[str], Any], claim: Callable[[Any, Any, Source | None], None],
-) -> tuple[Program, set[Hashable]]:  # fmt: skip
-    """The program with letters for loops; and the places of loops that may run as often as one likes now, and of the
-    statements in them.
+    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], choices: Sequence[Choice],
+    known: Mapping[str, Any], of_loss: int | None, size_of: Callable[[str], Any], claim: Claim,
+) -> tuple[Program, set[Hashable], set[Hashable]]:  # fmt: skip
+    """The program with letters for loops; the places of loops that may run as often as one likes now, and of the
+    statements in them; and of those conditions that may turn out as they like.
 
     It is held against the unrolled one on the values of the trace: where it does not agree, that is a mistake of ours,
     and the unrolled one stays.
     """
     paths = paths_of(bindings)
     forward = {binding.source for binding in bindings[:of_loss]}
-    made = contained("the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward), known), None)
-    if made is None or not made.loops:
-        return program, set()
+    made = contained(
+        "the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward, choices), known), None)
+    if made is None or not made.chains:
+        return program, set(), set()
     for size, other, source in claims(made, size_of):
         claim(size, other, source)
     sizes = made.program.sizes
     opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
     inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
-    own = {b.source.place for b in bindings if (b.statement.file, b.statement.function, b.statement.site) in opened}
-    return simplify(made.program), own | inside
+    own: set[Hashable] = {
+        b.source.place for b in bindings if (b.statement.file, b.statement.function, b.statement.site) in opened
+    }
+    counted = any(counts(binding) for binding in bindings if binding.source.place in inside)
+    branches: set[Hashable] = {place for place in made.branches if place in inside and not counted}
+    return simplify(made.program), own | inside, branches
+
+
+def counts(binding: Binding) -> bool:
+    """Whether a statement adds to a plain number, which then says how often it ran."""
+    return binding.statement.kind == "AugAssign" and not (*binding.binds, *binding.changes)
 
 
 def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any, Any, Source | None]]:
@@ -106,6 +119,9 @@ def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any,
         known = (size_of(own) for own in program.dimension(letter).letters)
         return next((one for one in known if one is not None), sizes[letter])
 
+    for letter in made.fixed:
+        if letter in sizes:
+            yield size(letter), sizes[letter], None
     for equation in program.equations:
         for bracket in equation.brackets if isinstance(equation, Contract | Update) else ():
             for left, right in ((bracket.left, bracket.right), (bracket.right, bracket.left)):

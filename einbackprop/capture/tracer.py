@@ -26,7 +26,7 @@ from ..core.idioms import recognise
 from ..core.letters import combinations
 from ..core.program import Opaque, Program, operands
 from ..errors import EinbackpropError, TraceError
-from ..rerolling import Loop
+from ..rerolling import Choice, Loop
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
 from . import failures
@@ -121,6 +121,7 @@ class Trace:
     by_statement: Program | None = None
     of_loss: int = 0
     loops: Mapping[Hashable, Loop] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -250,17 +251,20 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
-        by_round, (program, opened) = program, rolled(
-            program, made.bindings, made.loops, made.known, self._of_loss, made.lettering.size, self.recorder.claim)
-        self.recorder.open_loops(opened, left_positions(program, made.lettering.letter))
+        by_round, (program, opened, branches) = program, rolled(
+            program, made.bindings, made.loops, made.choices, made.known, self._of_loss, made.lettering.size,
+            self.recorder.claim,
+        )  # fmt: skip
+        self.recorder.open_loops(opened, branches, left_positions(program, made.lettering.letter))
         program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
-        notes = made.notes + misread + tuple(of_sizes(conditions))
+        notes = tuple(note for note in made.notes if note.source is None or note.source.place not in branches)
+        notes += misread + tuple(of_sizes(conditions))
         by_statement = recognise(by_round, lambda equation: equation.source and equation.source.shown)
         return Trace(
             recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
-            by_statement, loops=made.loops,
+            by_statement, loops=made.loops, choices=made.choices,
         )  # fmt: skip
 
     def _described(self, array: View) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import Source
+from ..rerolling import Choice
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .memory import Buffer, View
@@ -104,6 +105,8 @@ class Way:
         The constants that count as far as a size says, and what to say of them.
     counts : mapping of value name to (begin, step)
         The constants that count along an axis, from an expression of sizes.
+    choices : list of Choice
+        The truth values of arrays that were asked for.
     decisions : Decisions
         The views and copies of which other sizes might make the other.
     laid : mapping of argument to how it lies in memory
@@ -117,6 +120,7 @@ class Way:
         self.sized: dict[str, Meeting] = {}
         self.counts: dict[str, tuple[Any, int]] = {}
         self.keeps_sizes = False
+        self.choices: list[Choice] = []
         self.decisions, self.laid = Decisions(), dict[str, str | tuple[int, ...]]()
         self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
@@ -128,20 +132,28 @@ class Way:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
         self.meetings.append(Meeting(kind, self.source(), answer, axes, along))
 
-    def open_loops(self, statements: Collection[Hashable], is_left: Callable[[Axis, int], bool]) -> None:
+    def open_loops(
+        self, statements: Collection[Hashable], branches: Collection[Hashable], is_left: Callable[[Axis, int], bool]
+    ) -> None:
         """Loops are letters now: how often they run is open, and so are the places that move along with them.
 
         Parameters
         ----------
         statements : collection
             The places of these loops, and of the statements in them.
+        branches : collection
+            The places of those among them whose conditions are values of the program now.
         is_left : callable
             Whether a number still stands as a position along an axis.
         """
         def is_open(source: Source | None) -> bool:
             return source is not None and source.place in statements
 
-        self.meetings = [met for met in self.meetings if met.kind != "rounds" or not is_open(met.source)]
+        def is_value(met: Meeting) -> bool:
+            return met.kind == "values" and met.source is not None and met.source.place in branches
+
+        self.meetings = [met for met in self.meetings if not is_value(met) and (
+            met.kind != "rounds" or not is_open(met.source))]  # fmt: skip
         self._spots = [(whole, place, source) for whole, place, source in self._spots
                        if not is_open(source) or is_left(whole, int(plain(place)))]
 

@@ -51,7 +51,7 @@ class Folding:
         self._trace, self._before = trace, program
         self._counters = {loop.counter for loop in trace.loops.values() if loop.counter}
         self._paths = paths_of(trace.bindings)
-        self._rolling = Rerolling(program, self._paths, trace.loops, shown=True)
+        self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
         self._recurrent = False
 

@@ -11,7 +11,8 @@ Anti-unification: Plotkin, "A note on inductive generalization", 1970. Loop rero
 code size reduction", CGO 2022.
 """
 
+from .choices import Choice
 from .grids import Loop, Path
 from .rolling import Rerolled, reroll
 
-__all__ = ["Loop", "Path", "Rerolled", "reroll"]
+__all__ = ["Choice", "Loop", "Path", "Rerolled", "reroll"]

@@ -219,13 +219,17 @@ def moving_loop(paths: Sequence[Path]) -> Hashable | None:
 
 
 def affine(constants: NDArray[Any]) -> tuple[int, tuple[int, ...]] | None:
-    """The start and the slope along each axis of whole numbers that are affine in their indices; None where not."""
-    start = int(constants.flat[0])
-    slopes = tuple(
-        int(constants.take(1, axis).flat[0]) - start if size > 1 else 0 for axis, size in enumerate(constants.shape)
-    )
-    said = start + sum(s * i for s, i in zip(slopes, np.indices(constants.shape), strict=True))
-    return (start, slopes) if np.array_equal(said, constants) else None
+    """The start and the slope along each axis of whole numbers that are affine in their indices; None where they are
+    not, or where there are too few to say: some may be None."""
+    index = np.indices(constants.shape).reshape(constants.ndim, -1).T
+    known = [(at, number) for at, number in zip(index, constants.flat, strict=True) if number is not None]
+    points = np.array([[1, *at] for at, _ in known])
+    numbers = np.array([number for _, number in known], dtype=float)
+    fitted, _, rank, _ = np.linalg.lstsq(points, numbers, rcond=None)
+    start, *slopes = (round(float(number)) for number in fitted)
+    if rank < constants.ndim + 1 or any(points @ [start, *slopes] != numbers):
+        return None
+    return start, tuple(slopes)
 
 
 def moving(position: Position, start: int, slopes: Sequence[int], letters: str) -> Position:

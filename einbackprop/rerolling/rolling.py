@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.letters import Letters, fuse, letters_of, rename_letters
@@ -17,20 +20,46 @@ from ..core.program import (
     Dimension,
     Equation,
     Factor,
+    Map,
     Position,
     Program,
     Ref,
+    Relation,
     Source,
     Sum,
     Update,
     operands,
 )
 from .chains import Chain, Term, chains, is_zero
+from .choices import Choice, Choices, Mask
 from .forwarding import forwarded
-from .grids import Counters, Grid, Loop, Path, Rounds, grid_of
+from .grids import Counters, Grid, Loop, Path, Rounds, affine, grid_of, moving
 from .stacking import Entry, NotAlikeError, Stacking
 
 FEW = 3  # rounds: so few say nothing of other sizes
+EQUALITIES = ("equal", "not_equal")
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """Terms on a grid: the letters of its loops, its shape, at which place each term is, and on which conditions."""
+
+    letters: str
+    shape: tuple[int, ...]
+    places: tuple[int, ...]
+    masks: tuple[Mask, ...] = ()
+
+    def arranged(self, names: Sequence[str | None]) -> NDArray[Any]:
+        """One name for each term, at its place; None where there is no term."""
+        made = np.full(self.shape, None, dtype=object)
+        for place, name in zip(self.places, names, strict=True):
+            made.flat[place] = name
+        return made
+
+    @property
+    def first(self) -> int:
+        """The number of the term in the first rounds."""
+        return min(range(len(self.places)), key=self.places.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +76,10 @@ class Rerolled:
     loops : set of loops
         Those of which no round is left by itself.
     counters : mapping of letter to loop
+    branches : set of places
+        The statements with conditions that are now factors of sums.
+    fixed : str
+        Letters with a number for each of their values, so that their sizes must stay.
     """
 
     program: Program
@@ -54,11 +87,14 @@ class Rerolled:
     chains: Mapping[str, str]
     loops: frozenset[Hashable]
     counters: Mapping[str, Hashable]
+    branches: Collection[Hashable] = ()
+    fixed: str = ""
 
 
 def reroll(
-    program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop], forward: Collection[Source] = ()
-) -> Rerolled:
+    program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop], forward: Collection[Source] = (),
+    choices: Sequence[Choice] = (),
+) -> Rerolled:  # fmt: skip
     """The same program with a letter for each loop whose rounds do the same.
 
     Parameters
@@ -69,6 +105,8 @@ def reroll(
     loops : mapping of loop to Loop
     forward : collection of Source
         Statements whose word is taken for it that an axis runs over what a loop goes through that reads all of it.
+    choices : sequence of Choice
+        The truth values that were asked for on the way.
 
     Returns
     -------
@@ -76,7 +114,7 @@ def reroll(
         Its program has the same inputs and outputs; values are equal as mathematics, sums are added up in another
         order.
     """
-    rolling = Rerolling(program, paths, loops, forward)
+    rolling = Rerolling(program, paths, loops, forward, choices)
     rolling.fold()
     return rolling.finished(program.outputs)
 
@@ -98,7 +136,7 @@ class Rerolling:
 
     def __init__(
         self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop],
-        forward: Collection[Source] = (), *, shown: bool = False,
+        forward: Collection[Source] = (), choices: Sequence[Choice] = (), *, shown: bool = False,
     ) -> None:  # fmt: skip
         self._program, self._paths, self._forward = program, paths, forward
         self._counters = Counters(program.dimensions, loops)
@@ -107,6 +145,11 @@ class Rerolling:
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
         self._before = set(defining)
+        self._choices = Choices(choices, paths)
+        self._branches: set[Hashable] = set()
+        self._runs: dict[tuple[Hashable, Path], Source | None] = {
+            (source.place, path): source for source, path in paths.items()
+        }
         if shown:
             self._stacking.rounds = Rounds(defining.values(), paths)
         self.heads: dict[str, str] = {}
@@ -136,11 +179,11 @@ class Rerolling:
 
         It has the letters of the loops first, then those of a single one.
         """
-        grid = self.grid(sources)
-        if grid is None:
+        rounds = self._rounds(sources)
+        if rounds is None:
             return None
         try:
-            return Ref(*self._stacking.stacked(np.array(names, dtype=object)[grid.order], grid.letters))
+            return Ref(*self._stacking.stacked(rounds.arranged(names), rounds.letters))
         except NotAlikeError:
             return None
 
@@ -189,10 +232,15 @@ class Rerolling:
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
         given = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, given, outputs))
-        program = replace(program, equations=equations, dimensions=dimensions, labels=self._stacking.labels)
-        single = [e for e in equations if e.out.name in self._before and e.out.name not in heads]
+        constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}
+        program = replace(
+            program, equations=equations, dimensions=dimensions, labels=self._stacking.labels, constants=constants
+        )
+        single = [e for e in equations if e.out.name in self._before and e.out.name not in heads and not is_plain(e)]
         left = {loop for equation in single for loop, _ in self._path(equation.source)}
-        return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left, self._counters.by_letter)
+        loops, counters = self._counters.loops - left, self._counters.by_letter
+        fixed = "".join(letters for _, letters in self._stacking.constants.values())
+        return Rerolled(program, self._stacking.entries, heads, loops, counters, self._branches, fixed)
 
     def _identify(self, equations: Iterable[Equation]) -> None:
         """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
@@ -259,25 +307,95 @@ class Rerolling:
         return place_of(term.source), term.factor, type(own), term.ref and term.ref.indices
 
     def _folded(self, terms: Sequence[Term], out: Ref) -> Contract | None:
-        """Terms of one statement as one sum over the letters of its loops."""
+        """Terms of one statement as one sum over the letters of its loops, times the conditions on which they are."""
         turns = self._turns(terms)
-        grid = self.grid(turns) if len(terms) > 1 else None
-        if grid is None:
+        rounds = self._rounds(turns) if len(terms) > 1 else None
+        if rounds is None:
             return None
-        first, label = terms[0], self._stacking.fresh(out.name)
-        name, used = "", ""
-        if first.ref is not None:
-            names = np.array([term.ref.name for term in terms if term.ref is not None], dtype=object)[grid.order]
-            try:
-                name, used = self._stacking.stacked(names, grid.letters)
-            except NotAlikeError:
-                return None
-            self._join(self._stacking.defining.get(name), grid.letters)
-        count = Factor.of(1, **{i: 1 for i in grid.letters if i not in used})
-        refs = (Ref(name, used + first.ref.indices),) if first.ref is not None else ()
-        at = grid.order.flat[0]
-        source = turns[at] if place_of(turns[at]) == place_of(first.source) else first.source
-        return Contract(Ref(label, out.indices), refs, (), first.factor * count, source)
+        first = terms[rounds.first]
+        try:
+            refs = self._factors(terms, rounds)
+            conditions = [self._condition(mask, rounds.letters) for mask in rounds.masks]
+        except NotAlikeError:
+            return None
+        self._join(self._stacking.defining.get(refs[0].name) if refs else None, rounds.letters)
+        refs += [one for one in conditions if isinstance(one, Ref)]
+        brackets = tuple(one for one in conditions if isinstance(one, Bracket))
+        used = "".join(ref.indices for ref in refs) + "".join(bracket.letters for bracket in brackets)
+        count = Factor.of(1, **{i: 1 for i in rounds.letters if i not in used})
+        self._branches |= {mask.place for mask in rounds.masks if mask.place is not None}
+        at = turns[rounds.first]
+        source = at if place_of(at) == place_of(first.source) else first.source
+        label = self._stacking.fresh(out.name)
+        return Contract(Ref(label, out.indices), tuple(refs), brackets, first.factor * count, source)
+
+    def _rounds(self, sources: Sequence[Source | None]) -> Rounded | None:
+        """The grid of the rounds in which these runs of a statement were, and the conditions on which they were."""
+        grid = self.grid(sources)
+        if grid is not None:
+            return Rounded(grid.letters, grid.order.shape, tuple(int(n) for n in np.argsort(grid.order, axis=None)))
+        masked = self._choices.masked(sources, self._counters)
+        return masked and Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
+
+    def _factors(self, terms: Sequence[Term], rounds: Rounded) -> list[Ref]:
+        """What the terms are multiples of, in all rounds; nothing where they are multiples of 1."""
+        if terms[0].ref is None:
+            return []
+        names = rounds.arranged([term.ref and term.ref.name for term in terms])
+        name, used = self._stacking.stacked(names, rounds.letters)
+        return [Ref(name, used + terms[0].ref.indices)]
+
+    def _condition(self, mask: Mask, letters: str) -> Ref | Bracket:
+        """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
+        if mask.place is None:
+            return self._stacking.constant(mask.names, letters)
+        asked = [self._stacking.defining.get(name) if name is not None else None for name in mask.names.flat]
+        some = [one for one in asked if one is not None]
+        if all(isinstance(one, Map) and one.function in EQUALITIES for one in some):
+            bracket = self._pattern([one for one in some if isinstance(one, Map)], mask, letters)
+            if bracket is not None:
+                return bracket
+        name, used = self._stacking.stacked(mask.names, letters)
+        if mask.answer:
+            return Ref(name, used)
+        made = Ref(self._stacking.fresh(name), used)
+        own = self._stacking.defining[name]
+        self._stacking.defining[made.name] = Map(made, "logical_not", (Ref(name, used),), source=own.source)
+        return made
+
+    def _pattern(self, asked: Sequence[Map], mask: Mask, letters: str) -> Bracket | None:
+        """``j == y[i]`` as ``[j=y[i]]``: a counter is compared with whole numbers."""
+        relations: dict[bool, Relation] = {True: "=", False: "≠"}
+        relation = relations[(asked[0].function == "equal") == mask.answer]
+        for side in (0, 1):
+            numbers = [self._number(one.operands[side].name) for one in asked]
+            if None in numbers or any(one.function != asked[0].function or one.out.indices for one in asked):
+                continue
+            grid, names = np.full(mask.names.shape, None, dtype=object), np.full(mask.names.shape, None, dtype=object)
+            places = [n for n, name in enumerate(mask.names.flat) if name is not None]
+            for place, number, one in zip(places, numbers, asked, strict=True):
+                grid.flat[place], names.flat[place] = number, one.operands[1 - side].name
+            fitted = affine(grid)
+            name, used = self._stacking.stacked(names, letters)
+            if fitted is not None and self._is_whole(name):
+                return Bracket(moving(Position(), *fitted, letters), relation, Position(pick=Ref(name, used)))
+        return None
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a value is whole numbers, as labels are."""
+        own = self._stacking.defining.get(name)
+        if isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE:
+            return self._is_whole(own.operands[0].name)
+        given = {declared.ref.name: np.dtype(declared.dtype) for declared in self._program.inputs}
+        given |= {constant: array.dtype for constant, array in self._program.constants.items()}
+        return name in given and given[name].kind in "iu"
+
+    def _number(self, name: str) -> int | None:
+        """The whole number that a value is, if it is one that stands in the code or is counted with."""
+        own = self._stacking.defining.get(name)
+        number = own.factor.number if isinstance(own, Contract) and not own.operands and not own.brackets else None
+        plain = isinstance(number, Fraction) and number.denominator == 1 and own is not None and not own.out.indices
+        return int(number) if plain and isinstance(number, Fraction) and not own.factor.sizes else None  # type: ignore[union-attr]
 
     def _turns(self, terms: Sequence[Term]) -> list[Source | None]:
         """The run of a statement that each term belongs to: where one statement adds all at once, as a list becomes an
@@ -287,6 +405,9 @@ class Rerolling:
         turns = [e.source if e is not None and place_of(e.source) == place_of(term.source) else term.source
                  for e, term in zip(made, terms, strict=True)]  # fmt: skip
         if len({self._path(source) for source in turns}) > 1:
+            begun = made[0].source if made[0] is not None else None
+            if turns[0] == turns[1] and begun is not None:  # 0 + x is x: the first round left no link
+                turns[0] = self._runs.get((place_of(turns[1]), self._path(begun)), turns[0])
             return turns
         inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
                  for e in made]  # fmt: skip
@@ -407,6 +528,11 @@ def used_letters(
     for dimension in dimensions:
         kept = (letter for n, letter in enumerate(dimension.letters) if not n or letter in used)
         yield replace(dimension, letters="".join(kept))
+
+
+def is_plain(equation: Equation) -> bool:
+    """Whether a value is one number, whatever the round."""
+    return isinstance(equation, Contract) and not equation.operands and not equation.brackets
 
 
 def place_of(source: Source | None) -> Hashable:

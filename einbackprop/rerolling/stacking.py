@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import getitem
@@ -55,6 +55,8 @@ class Stacking:
     labels : dict of value to str
     carried : dict of value to value
         What one round leaves to the next, and the value of all rounds that it is of.
+    constants : dict of value to (array, letters)
+        Numbers of the rounds that are not affine in counters.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -67,6 +69,7 @@ class Stacking:
     entries: dict[str, Entry] = field(default_factory=dict)
     rounds: Rounds | None = None
     carried: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -87,23 +90,26 @@ class Stacking:
 
         Parameters
         ----------
-        names : array of str, an axis for each letter
+        names : array of str or None, an axis for each letter
+            None for rounds without such a value: any will do there.
 
         Raises
         ------
         NotAlikeError
         """
         for axis in reversed(range(names.ndim)):
-            if (names == names.take([0], axis)).all():
-                names, letters = names.take(0, axis), letters[:axis] + letters[axis + 1 :]
+            one = one_along(names, axis)
+            if one is not None:
+                names, letters = one, letters[:axis] + letters[axis + 1 :]
         if not letters:
             return names.item() if isinstance(names, np.ndarray) else names, ""
         key = letters, tuple(names.flat)
         if key in self._open:
             return self._open[key], letters
         if key not in self._known:
-            carried = self._carried(names, letters)
-            self._known[key] = carried or self._picked(names, letters) or self._alike(names, letters)
+            is_whole = None not in key[1]
+            known = (self._carried(names, letters) or self._picked(names, letters)) if is_whole else None
+            self._known[key] = known or self._alike(names, letters)
         return self._known[key]
 
     def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
@@ -159,26 +165,28 @@ class Stacking:
         self.defining[name] = equation
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
-            self.entries.setdefault(str(names[index]), Entry(name, used, tuple(index[a] for a in axes)))
+            if names[index] is not None:
+                self.entries.setdefault(str(names[index]), Entry(name, used, tuple(index[a] for a in axes)))
 
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
-        equations = [self.defining.get(name) for name in names.flat]
+        there = [n for n, name in enumerate(names.flat) if name is not None]
+        equations = [self.defining.get(names.flat[n]) for n in there]
         if any(equation is None or isinstance(equation, Opaque) for equation in equations):
             raise NotAlikeError
-        key = letters, tuple(names.flat)
+        key, like = (letters, tuple(names.flat)), names.flat[there[0]]
         if self.rounds is not None:
-            self._open[key] = self.fresh(names.flat[0])
+            self._open[key] = self.fresh(like)
         try:
-            whole = self.unified([e for e in equations if e is not None], names.shape, letters)
+            whole = self.unified([e for e in equations if e is not None], names.shape, letters, there)
         finally:
             made = self._open.pop(key, "")
         read = "".join("".join(ref.indices) for ref in operands(whole)) + "".join(
             b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
         used = "".join(i for i in letters if i in read)
         if not used:
-            return names.flat[0], ""
-        out = Ref(made or self.fresh(names.flat[0]), used + whole.out.indices)
+            return like, ""
+        out = Ref(made or self.fresh(like), used + whole.out.indices)
         if isinstance(whole, Update):
             whole = replace(whole, base=self._spread(whole.base, out.indices))
         self._define(replace(whole, out=out), names, letters, used)
@@ -194,30 +202,46 @@ class Stacking:
 
     # Equations
 
-    def unified(self, equations: list[Equation], shape: tuple[int, ...], letters: str) -> Equation:
+    def unified(
+        self, equations: list[Equation], shape: tuple[int, ...], letters: str, there: Sequence[int] | None = None
+    ) -> Equation:
         """The first of these equations, with the letters of the loops where the others differ from it.
+
+        ``there`` says at which places of the grid they are, if not at all of them.
 
         Raises
         ------
         NotAlikeError
         """
         first = equations[0]
+        there = range(len(equations)) if there is None else there
+
+        def arranged(values: list[Any]) -> NDArray[Any]:
+            grid = np.full(shape, None, dtype=object)
+            for n, value in zip(there, values, strict=True):
+                grid.flat[n] = value
+            return grid
+
         alike = [first, *(self._in_letters_of(first, equation) for equation in equations[1:])]
 
         def ref(get: Callable[[Any], Any]) -> Ref:
             refs = [get(equation) for equation in alike]
             same(*(one.indices for one in refs))
-            name, used = self.stacked(np.array([one.name for one in refs], dtype=object).reshape(shape), letters)
+            name, used = self.stacked(arranged([one.name for one in refs]), letters)
             return Ref(name, used + refs[0].indices)
 
         def position(get: Callable[[Any], Position]) -> Position:
             positions = [get(equation) for equation in alike]
             same(*((one.terms, one.pick is None) for one in positions))
-            fitted = affine(np.array([one.constant for one in positions]).reshape(shape))
-            if fitted is None:
+            numbers = arranged([one.constant for one in positions])
+            fitted = affine(numbers)
+            if positions[0].pick is not None and fitted is not None:
+                return moving(replace(positions[0], pick=ref(lambda e: get(e).pick)), *fitted, letters)
+            if positions[0].pick is not None:
                 raise NotAlikeError
-            pick = None if positions[0].pick is None else ref(lambda e: get(e).pick)
-            return moving(replace(positions[0], pick=pick), *fitted, letters)
+            if fitted is None:  # as data say
+                return replace(positions[0], constant=0, pick=self.constant(numbers, letters))
+            return moving(positions[0], *fitted, letters)
 
         def bracket(n: int) -> Bracket:
             same(*(equation.brackets[n].relation for equation in alike))  # type: ignore[union-attr]
@@ -242,6 +266,19 @@ class Stacking:
                 return replace(first, base=ref(lambda e: e.base), value=value, brackets=brackets, mask=limit)
         raise NotAlikeError
 
+    def constant(self, numbers: NDArray[Any], letters: str) -> Ref:
+        """An array with a number for each round that the code was given or has made without arrays."""
+        for axis in reversed(range(numbers.ndim)):
+            one = one_along(numbers, axis)
+            if one is not None:
+                numbers, letters = one, letters[:axis] + letters[axis + 1 :]
+        made = np.array([0 if number is None else number for number in numbers.flat]).reshape(numbers.shape)
+        known = next((name for name, (array, own) in self.constants.items()
+                      if own == letters and np.array_equal(array, made)), "")  # fmt: skip
+        name = known or self.fresh("given")
+        self.constants[name] = made, letters
+        return Ref(name, letters)
+
     def _in_letters_of(self, first: Equation, equation: Equation) -> Equation:
         """An equation in the letters of another, where the two may be alike."""
         ours, theirs = letters_of(first), letters_of(equation)
@@ -254,6 +291,19 @@ class Stacking:
                 raise NotAlikeError
         table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
         return equation if ours == theirs else rename_letters(equation, table)
+
+
+def one_along(names: NDArray[Any], axis: int) -> NDArray[Any] | None:
+    """The values without an axis along which they are the same, where there are any."""
+    if None not in names.flat:
+        return names.take(0, axis) if (names == names.take([0], axis)).all() else None
+    rows = np.moveaxis(names, axis, -1).reshape(-1, names.shape[axis])
+    lines = [[name for name in row if name is not None] for row in rows]
+    if any(len(set(line)) > 1 for line in lines):
+        return None
+    made = np.empty(len(lines), dtype=object)
+    made[:] = [line[0] if line else None for line in lines]
+    return made.reshape(names.shape[:axis] + names.shape[axis + 1 :])
 
 
 def reading(attribute: str, *places: int) -> Callable[[Any], Any]:
