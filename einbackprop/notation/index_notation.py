@@ -349,7 +349,7 @@ def bracket_markup(bracket: Bracket, view: View) -> Markup:
 def pick_markup(pick: Ref, view: View) -> Markup:
     """``y[b]``, or what it is in parentheses, ``(Σ_k y[k] [k=6-b])``; a number with the name of a letter is ``n[]``."""
     if pick.name in view.inline:
-        return ("(", *expression(pick, view)[0], ")")
+        return within_parentheses(*expression(pick, view), "atom")
     shown = view.ref(pick)
     is_letter = not shown.indices and (shown.name in view.scope or shown.name in view.alike)
     return (shown, "[]") if is_letter else (shown,)

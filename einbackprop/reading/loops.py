@@ -186,6 +186,8 @@ class Folding:
     def _whole(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A sum or a buffer that grew round by round, as what it is in the end."""
         heads = [self._rolling.heads.get(access.value, "") for access in accesses]
+        begun = [self._rolling.begins.get(access.value, "") for access in accesses]
+        heads = [head or (other if other in heads else "") for head, other in zip(heads, begun, strict=True)]
         return self._stacked([replace(a, value=head) for a, head in zip(accesses, heads, strict=True)], runs)
 
     def _stacked(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
@@ -236,7 +238,7 @@ class Folding:
 
     def _added(self, target: Access, run: Binding) -> Access | None:
         """What all runs of a statement add to the sum to which one of them adds."""
-        head = self._rolling.heads.get(target.value, "")
+        head = self._rolling.heads.get(target.value) or self._rolling.begins.get(target.value, "")
         part = self._rolling.parts.get((run.source.place, head))
         if part is None:
             return None

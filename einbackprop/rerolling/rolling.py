@@ -126,6 +126,8 @@ class Rerolling:
     ----------
     heads : dict of value to value
         The links of chains that were folded, and what the chains make.
+    begins : dict of value to value
+        The first terms of sums that began as nothing, and what these make.
     parts : dict of (place of a statement, chain) to Ref
         What all runs of a statement add to a sum.
     stored : dict of value to Contract
@@ -153,6 +155,7 @@ class Rerolling:
         if shown:
             self._stacking.rounds = Rounds(defining.values(), paths)
         self.heads: dict[str, str] = {}
+        self.begins: dict[str, str] = {}
         self.parts: dict[Hashable, Ref] = {}
         self.stored: dict[str, Contract] = {}
         self._negatives: dict[str, str] = {}
@@ -165,6 +168,8 @@ class Rerolling:
             if made is not None:
                 defining[chain.head.out.name] = made
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
+                if chain.terms and chain.terms[0].ref is not None:
+                    self.begins[chain.terms[0].ref.name] = chain.head.out.name
 
     def _links(self, chain: Chain) -> Iterator[str]:
         """The values on the way, the first term of a sum that began as nothing among them."""
@@ -205,6 +210,12 @@ class Rerolling:
             equation = self._stacking.defining[name]
             assert isinstance(equation, Contract)
             made = replace(equation, out=Ref(self._stacking.fresh(name), equation.out.indices), factor=-equation.factor)
+            inner = self._stacking.defining.get(equation.operands[0].name) if equation.operands else None
+            if isinstance(inner, Contract) and inner.factor.number == -1:  # two signs are none
+                out = Ref(self._stacking.fresh(inner.out.name), inner.out.indices)
+                self._stacking.defining[out.name] = replace(inner, out=out, factor=-inner.factor)
+                first = Ref(out.name, equation.operands[0].indices)
+                made = replace(made, operands=(first, *equation.operands[1:]), factor=equation.factor)
             self._stacking.defining[made.out.name] = made
             self._negatives[name] = made.out.name
         return self._negatives[name]
@@ -341,7 +352,7 @@ class Rerolling:
         """What the terms are multiples of, in all rounds; nothing where they are multiples of 1."""
         if terms[0].ref is None:
             return []
-        names = rounds.arranged([term.ref and term.ref.name for term in terms])
+        names = rounds.arranged([term.ref.name if term.ref is not None else None for term in terms])
         name, used = self._stacking.stacked(names, rounds.letters)
         return [Ref(name, used + terms[0].ref.indices)]
 
