@@ -6,7 +6,7 @@ thing wherever it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -190,6 +190,25 @@ def goes_on(markup: Markup) -> bool:
         elif not depth and (isinstance(part, Reduction) or (isinstance(part, Summation) and part.letters)):
             return True
     return False
+
+
+def letters_of(markup: Markup) -> Iterator[str]:
+    """Every letter in a formula, those whose sizes stand in it too."""
+    for part in markup:
+        match part:
+            case Letter(letter) | Size(letter):
+                yield letter
+            case Entry(_, _, axes):
+                for axis in axes:
+                    yield from letters_of(axis)
+            case Ref(_, letters) | Summation(letters) | Reduction(_, letters):
+                yield from letters
+            case Partial(of, by):
+                yield from letters_of((of, by))
+            case Raised(body) | Root(body):
+                yield from letters_of(body)
+            case Power(one, other) | Quotient(one, other):
+                yield from letters_of((*one, *other))
 
 
 def between(axes: tuple[Markup, ...], comma: str = ",") -> str:

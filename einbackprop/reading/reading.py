@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import attrgetter
@@ -194,7 +194,8 @@ def text(reading: Reading) -> str:
     """The reading for a terminal, at most 100 columns wide."""
     if not reading.lines:
         return "nothing is computed here: give an expression that calls a function, as in \"loss(weights, X, T)\""
-    blocks = [dimension_table(reading.program, reading.dimensions)]
+    shown = {i for line in reading.lines for formula in line.formulas for i in markup.letters_of(formula.markup)}
+    blocks = [dimension_table(shown, reading.dimensions)]
     file = ""
     for line in reading.lines:
         if line.source.file != file:
@@ -207,14 +208,10 @@ def text(reading: Reading) -> str:
     return visible("\n".join(blocks), keep="\n")
 
 
-def dimension_table(program: Program, dimensions: Sequence[Dimension]) -> str:
-    """Which letter ranges over what: ``i 3   j 4   b 5 (batch_size)``."""
-    used = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
-    parts = [
-        f"{', '.join(d.letters)} = {d.size}" + (f" ({d.name})" if d.name else "")
-        for d in dimensions
-        if used & set(d.letters)
-    ]
+def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> str:
+    """Which letter that is shown ranges over what: ``i = 3   j, m = 4   b = 5 (batch_size)``."""
+    runs = [(", ".join(i for i in d.letters if i in shown), d) for d in dimensions]
+    parts = [f"{letters} = {d.size}" + (f" ({d.name})" if d.name else "") for letters, d in runs if letters]
     return "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
 
 
