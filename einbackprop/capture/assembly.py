@@ -228,7 +228,11 @@ class Lettering:
         return [axis for axis in order if not axis.is_unit]
 
     def _expressions(self) -> Iterator[Axis]:
-        """The expressions of sizes that stand in factors."""
+        """The expressions of sizes that loops go through, or that stand in factors."""
+        for met in self.recorder.meetings:
+            along = met.along.root() if met.along is not None else None
+            if along is not None and (along.made is not None or along.quotient):
+                yield along
         if self.recorder.keeps_sizes:
             for equation in self.equations:
                 for letter, _ in (part for factor in factors_of(equation) for part in factor.sizes):

@@ -77,6 +77,8 @@ class Choices:
         paths = [self._paths.get(source, ()) for source in own]
         if len(own) < len(sources) or len(set(paths)) < len(paths) or len(paths) < 2:
             return None
+        if len({tuple(loop for loop, _ in path) for path in paths}) > 1:
+            return None
         rounds = self._rounds(paths)
         ways = [self._before(path, self._order[source]) for source, path in zip(own, paths, strict=True)]
         passed = {key: choice.answer for _, key, choice in ways[0]}
@@ -103,7 +105,7 @@ class Choices:
     def _rounds(self, paths: Sequence[Path]) -> list[Path]:
         """All rounds of the loops around links, those loops aside that did not go on between them."""
         first = paths[0]
-        fixed = [n for n in range(len(first)) if len({path[n] for path in paths if len(path) == len(first)}) == 1]
+        fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
         loops = tuple(loop for loop, _ in first)
         found = dict.fromkeys(
             path for path in self._paths.values()
