@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..core import interpretation
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
 from ..core.interpretation import whole
-from ..core.letters import combinations
 from ..core.program import Contract, Program, Source, Update
 from ..core.progress import contained
 from ..core.simplification import simplify
 from ..rerolling import Choice, Loop, Path, Rerolled, reroll
 from .bindings import Binding, Run
 from .conditions import Meeting
+from .verification import confirmed
 
-LARGEST = 100_000  # combinations of letters: larger equations are not evaluated
-ROUNDING = 1e-7  # sums are added up in another order
 Claim = Callable[[Any, Any, Source | None], None]
 """Takes two sizes that are equal, and the statement by which they are."""
 ROUNDS = 3  # by so few positions say whether they are affine in the counter
@@ -149,22 +144,3 @@ def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callab
         return not letter or any((own, number) in left for own in program.dimension(letter).letters)
 
     return is_left
-
-
-def confirmed(made: Rerolled, known: Mapping[str, Any]) -> Rerolled | None:
-    """What was rolled up, if it gives the outputs of the trace; None where a branch kept from what is not a number, as
-    that of ``if x > 0: s += log(x)`` does: 0 times that is none either."""
-    inputs = [declared.ref.name for declared in made.program.inputs]
-    sizes = made.program.sizes
-    if all(name in known for name in inputs) and all(combinations(e, sizes) <= LARGEST for e in made.program.equations):
-        values = {**made.program.constants, **{name: known[name] for name in inputs}}
-        with np.errstate(all="ignore"):
-            for equation in made.program.equations:
-                values[equation.out.name] = interpretation.compute(equation, values, sizes)
-        for ref in made.program.outputs:
-            found, expected = values[ref.name], known.get(ref.name)
-            if expected is not None and np.isnan(found).any() and not np.isnan(expected).any():
-                return None
-            if expected is not None and not np.allclose(found, expected, ROUNDING, ROUNDING, equal_nan=True):
-                raise AssertionError(f"{ref.name} is {found}, not {expected}")
-    return made
