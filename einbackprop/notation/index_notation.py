@@ -112,7 +112,7 @@ def inlined(equation: Equation, view: View) -> tuple[Markup, Level]:
     view.room[0] -= 1
     if not view.depth or view.room[0] < 0:
         return (Words(CUT),), "atom"
-    return right_hand_side(equation, replace(view, depth=view.depth - 1))
+    return right_hand_side(equation, replace(view, depth=view.depth - 1, positions={}))
 
 
 def named(ref: Ref, view: View) -> Markup:
@@ -148,7 +148,7 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
 def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
     """The product without the brackets that say where a summed letter is, and a view that has these positions in the
     place of the letters: ``x[b,2y+r]`` for ``Σ_p x[b,p] [p=2y+r]``."""
-    inside = {letter for ref in equation.operands if ref.name in view.inline for letter in ref.indices}
+    inside = {letter for ref in equation.operands for letter in view.unplaced(ref)}
     read = {letter for ref in equation.operands for letter in ref.indices} - inside
     brackets, positions = list(equation.brackets), dict(view.positions)
     for bracket in equation.brackets:

@@ -151,6 +151,12 @@ class View:
             return Entry(name, ref.indices, tuple(map(self.index, ref.indices)))
         return Ref(name, "" if self.bare else ref.indices)
 
+    def unplaced(self, ref: Ref) -> str:
+        """The letters of an operand in whose place no position can stand: its own, or those of a merged axis."""
+        if ref.name in self.inline:
+            return ref.indices
+        return "".join(axis for axis in self.axes(ref) if len(axis) > 1)
+
     def index(self, letters: str) -> Markup:
         """The index of one axis: its letter or what stands in its place, in parentheses where it has several."""
         run = tuple(part for letter in letters for part in self.positions.get(letter, (Letter(letter),)))
