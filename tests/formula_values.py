@@ -333,12 +333,14 @@ def sizes_in(statement: Statement, values: Mapping[str, Any], given: Mapping[str
 
 
 def right_value(
-    statement: Statement, values: Mapping[str, Any], given: Mapping[str, int], nudge: Random | None = None
-) -> Any:
+    statement: Statement, values: Mapping[str, Any], given: Mapping[str, int], nudge: Random | None = None,
+    into: Any = None,
+) -> Any:  # fmt: skip
     """What a right-hand side is worth, with the axes of the left-hand side; what is broadcast has size 1.
 
     Where there are positions on the left, it is what is there in the end: what was there before must be known.
     """
+    into = values.get(statement.name) if into is None and statement.positions else into
     numbers = {name for name, value in values.items() if not np.ndim(value)} - set(given)
     statement = settled(statement, numbers)
     out = "".join(dict.fromkeys("".join(statement.axes) + "".join(sorted(map_letters(statement.positions)))))
@@ -349,8 +351,8 @@ def right_value(
         raise UnreadableError(f"{loose} is neither summed over nor in the result")
     evaluation = Evaluation(values, sizes, letters, given, nudge)
     with np.errstate(all="ignore"):
-        if statement.positions:
-            return into_positions(statement, evaluation, out)
+        if into is not None or statement.positions:
+            return into_positions(statement, evaluation, out, into)
         grid = np.asarray(evaluation.of(statement.right, frozenset(out)))
     grid = grid.reshape(grid.shape or (1,) * len(letters))
     array = grid.reshape([grid.shape[k] for k in range(len(out))])
@@ -360,15 +362,15 @@ def right_value(
     return placed(full, out, statement.axes, sizes)
 
 
-def into_positions(statement: Statement, evaluation: Evaluation, out: str) -> Any:
+def into_positions(statement: Statement, evaluation: Evaluation, out: str, into: Any) -> Any:
     """What was there before, with what is written at the positions on the left; ``where`` says where it is written."""
-    if statement.operator or statement.name not in evaluation.values:
+    if statement.operator or into is None:
         raise UnreadableError(f"nothing says what {statement.name} was")
     written, hit = statement.right, Node("number", number=1)
     if written.kind == "limited":
         written, hit = written.parts
     left = Node("value", statement.positions, name=statement.name, axes=statement.axes)
-    before = np.array(aligned(evaluation.values, left, evaluation.sizes, evaluation.given))
+    before = np.array(aligned({statement.name: into}, left, evaluation.sizes, evaluation.given))
     places, inside = evaluation.places(statement.axes, statement.positions, frozenset(out))
     value = np.asarray(evaluation.of(written, frozenset(out)))
     inside = inside & (np.asarray(evaluation.of(hit, frozenset(out))) != 0)
@@ -382,7 +384,7 @@ def into_positions(statement: Statement, evaluation: Evaluation, out: str) -> An
     if np.unique(spots, axis=1).shape != spots.shape:
         raise UnreadableError(f"several values are written into one place of {statement.name}")
     after[tuple(spots.astype(int))] = value[inside]
-    return after.reshape(np.shape(evaluation.values[statement.name]))
+    return after.reshape(np.shape(into))
 
 
 def map_letters(nodes: Iterable[Node]) -> set[str]:
@@ -451,15 +453,18 @@ def formula_value(equation: str, values: Mapping[str, Any], sizes: Mapping[str, 
 
 
 def formula_with_error(
-    equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES, target: str = ""
+    equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES, target: str = "", into: Any = None
 ) -> tuple[Any, Any]:
-    """The value that an equation gives, and how far off it may be since numbers in it are rounded."""
+    """The value that an equation gives, and how far off it may be since numbers in it are rounded.
+
+    ``target`` is what it gives a value to, where that is known, and ``into`` what is written into there.
+    """
     statement = parse_statement(equation, values, target)
-    right = right_value(statement, values, sizes)
+    right = right_value(statement, values, sizes, into=into)
     error: Any = 0.0
     if any(node.rounded for node in statement.right.walk()):
         with np.errstate(all="ignore"):
-            others = [right_value(statement, values, sizes, Random(seed)) for seed in range(6)]
+            others = [right_value(statement, values, sizes, Random(seed), into) for seed in range(6)]
             error = sum(abs(np.nan_to_num(other - right)) for other in others)
     return updated(statement, right, values), error
 

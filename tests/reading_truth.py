@@ -9,7 +9,7 @@ import numpy as np
 from code_values import code_value
 from formula_nodes import UnreadableError
 from formula_parser import parse_statement
-from formula_values import formula_with_error, free_letters
+from formula_values import Trajectory, formula_with_error, free_letters
 from matrix_values import matrix_value
 from truth import difference
 
@@ -64,6 +64,15 @@ def lettered(access: Access) -> Any:
     return access.array.reshape([n for n, axis in zip(access.array.shape, access.spelling.axes, strict=True) if axis])
 
 
+def in_rounds(access: Access, sizes: Mapping[str, int]) -> Any:
+    """What an expression held; of what the rounds of a loop leave to the next, there is one more than rounds."""
+    array = lettered(access)
+    for axis, letters in enumerate(filter(None, access.spelling.letters(access.letters) if access.letters else ())):
+        if len(letters) == 1 and array.shape[axis] == sizes[letters] + 1:
+            return Trajectory(array.take(range(sizes[letters]), axis), axis, array.take(-1, axis))
+    return array
+
+
 def untrue(reading: Reading) -> Iterator[Untrue]:
     """The forms of a reading that do not hold."""
     sizes = {letter: d.size for d in reading.dimensions for letter in d.letters}
@@ -75,7 +84,7 @@ def untrue(reading: Reading) -> Iterator[Untrue]:
 def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterator[Untrue]:
     """The forms of one formula that do not hold."""
     accesses = [access for access in line.reads if access.array is not None]
-    values: dict[str, Any] = {a.spelling.text: lettered(a) for a in reversed(accesses)} | dict(line.numbers)
+    values = dict(line.numbers) | {a.spelling.text: in_rounds(a, sizes) for a in reversed(accesses)}
     made = [a for a in (*line.binds, *line.reads) if a.value == formula.value and a.spelling.text == formula.name]
     code = line.source.code
     if not made or made[0].array is None:
@@ -85,8 +94,12 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
         return
     expected = lettered(made[0])
     try:
-        statement = parse_statement(formula.equation, values)
-        value, error = formula_with_error(formula.equation, values, sizes)
+        statement = parse_statement(formula.equation, {*values, formula.name}, formula.name)
+        shape = tuple(int(np.prod([sizes[i] for i in axis])) for axis in statement.axes)
+        into = expected if statement.positions or shape != expected.shape else None  # the rest is not spoken of
+        if into is not None or formula.name in {node.name for node in statement.right.walk() if node.parts}:
+            values.setdefault(formula.name, expected)  # as the last round left it
+        value, error = formula_with_error(formula.equation, values, sizes, formula.name, into)
     except FAILURES as failure:
         yield Untrue("equation", code, formula.equation, f"{type(failure).__name__}: {failure}")
         return

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ class Counters:
     def size(self, letter: str) -> int:
         """How many values a letter has."""
         return self._of(letter).size
+
+    def count(self, letters: str) -> int:
+        """How many values some letters have together."""
+        return prod(map(self.size, letters))
 
     def are_one(self, a: str, b: str) -> bool:
         """Whether two letters run over one dimension."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -174,6 +175,10 @@ class Rerolling:
         """The value of all rounds of which a value is that of the round before; empty if it is none."""
         return self._stacking.carried.get(name, "")
 
+    def count(self, letters: str) -> int:
+        """How many rounds there are of the loops with these letters."""
+        return self._counters.count(letters)
+
     def entry(self, name: str) -> Entry | None:
         """Where a value of one round stands in what all rounds made."""
         return self._stacking.entries.get(name)
@@ -225,6 +230,7 @@ class Rerolling:
         if not any(made for made, _ in best):
             return None
         alone = best[0][0] if len(best) == 1 else None
+        whole = Counter(place_of(group[0].source) for _, group in best)
         if alone is not None:
             self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
             return replace(alone, out=chain.head.out)
@@ -232,7 +238,8 @@ class Rerolling:
         for made, group in best:
             if made is not None:
                 self._stacking.defining[made.out.name] = made
-                self.parts[place_of(group[0].source), chain.head.out.name] = made.out
+                if whole[place_of(group[0].source)] == 1:
+                    self.parts[place_of(group[0].source), chain.head.out.name] = made.out
             total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
         return Sum(chain.head.out, tuple(total), chain.head.source)
 

@@ -159,7 +159,9 @@ class Stacking:
         self.defining[name] = equation
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
-            self.entries.setdefault(str(names[index]), Entry(name, used, tuple(index[a] for a in axes)))
+            known = self.entries.get(str(names[index]))
+            if known is None or self.counters.count(known.letters) < self.counters.count(used):
+                self.entries[str(names[index])] = Entry(name, used, tuple(index[a] for a in axes))
 
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
