@@ -187,6 +187,7 @@ class Rerolling:
         """The program of these outputs."""
         defining, heads = self._stacking.defining, self.heads
         equations = tuple(in_order({**self._program.defining(), **defining}, outputs))
+        left = self._left(equations)
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
         program = fuse(program, self._is_scattered, Letters(program.dimensions))
         self._counters.dimensions = list(program.dimensions)
@@ -195,9 +196,22 @@ class Rerolling:
         given = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, given, outputs))
         program = replace(program, equations=equations, dimensions=dimensions, labels=self._stacking.labels)
-        single = [e for e in equations if e.out.name in self._before and e.out.name not in heads]
-        left = {loop for equation in single for loop, _ in self._path(equation.source)}
         return Rerolled(program, self._stacking.entries, heads, self._counters.loops - left, self._counters.by_letter)
+
+    def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
+        """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of
+        them, or a letter for some."""
+        rounds = {loop: len({numbers for _, numbers in steps}) for loop, steps in grouped(
+            (loop, (loop, number)) for path in self._paths.values() for loop, number in path).items()}  # fmt: skip
+        used = {letter for equation in equations for letter in letters_and_sizes(equation)}
+        found = {loop for loop, letter in self._counters.partial(rounds) if letter in used}
+        for equation in equations:
+            letters = self._stacking.grids.get(equation.out.name)
+            is_single = letters is None and equation.out.name in self._before
+            if (is_single or letters is not None) and equation.out.name not in self.heads:
+                whole = self._counters.loops_of(letters or "")
+                found |= {loop for loop, _ in self._path(equation.source) if loop not in whole}
+        return found
 
     def _identify(self, equations: Iterable[Equation]) -> None:
         """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
@@ -291,6 +305,11 @@ class Rerolling:
         array, the one that made what it adds."""
         defining = self._stacking.defining
         made = [defining.get(term.ref.name) if term.ref is not None else None for term in terms]
+        own = [term.source for term in terms]
+        begun = [made[0].source if made[0] is not None else None, *own[1:]]  # what is added to nothing is all there is
+        for turns in (own, begun):
+            if len({self._path(source) for source in turns}) == len(terms) and len(set(map(place_of, turns))) == 1:
+                return turns
         turns = [e.source if e is not None and place_of(e.source) == place_of(term.source) else term.source
                  for e, term in zip(made, terms, strict=True)]  # fmt: skip
         if len({self._path(source) for source in turns}) > 1:
@@ -406,11 +425,20 @@ class Rerolling:
         return rename_letters(equation, table) if any(a != b for a, b in table.items()) else equation
 
 
+def letters_and_sizes(equation: Equation) -> Iterator[str]:
+    """The letters of an equation, and those whose sizes are factors in it."""
+    yield from letters_of(equation)
+    factors = [equation.factor] if isinstance(equation, Contract) else []
+    factors += [factor for factor, _ in equation.terms] if isinstance(equation, Sum) else []
+    yield from (letter for factor in factors for letter, _ in factor.sizes)
+
+
 def used_letters(
     dimensions: Iterable[Dimension], equations: Iterable[Equation], *refs: Iterable[Ref]
 ) -> Iterator[Dimension]:
     """The dimensions with the letters that stand in equations or values; the first of each stays."""
-    used = {i for e in equations for i in letters_of(e)} | {i for some in refs for ref in some for i in ref.indices}
+    used = {i for e in equations for i in letters_and_sizes(e)}
+    used |= {i for some in refs for ref in some for i in ref.indices}
     for dimension in dimensions:
         kept = (letter for n, letter in enumerate(dimension.letters) if not n or letter in used)
         yield replace(dimension, letters="".join(kept))

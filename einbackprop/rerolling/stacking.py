@@ -55,6 +55,8 @@ class Stacking:
     labels : dict of value to str
     carried : dict of value to value
         What one round leaves to the next, and the value of all rounds that it is of.
+    grids : dict of value to str
+        The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -67,6 +69,7 @@ class Stacking:
     entries: dict[str, Entry] = field(default_factory=dict)
     rounds: Rounds | None = None
     carried: dict[str, str] = field(default_factory=dict)
+    grids: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -93,18 +96,19 @@ class Stacking:
         ------
         NotAlikeError
         """
+        whole = letters
         for axis in reversed(range(names.ndim)):
             if (names == names.take([0], axis)).all():
                 names, letters = names.take(0, axis), letters[:axis] + letters[axis + 1 :]
-        if not letters:
-            return names.item() if isinstance(names, np.ndarray) else names, ""
-        key = letters, tuple(names.flat)
-        if key in self._open:
+        key = letters, tuple(np.asarray(names, dtype=object).flat)
+        if letters and key in self._open:
             return self._open[key], letters
-        if key not in self._known:
+        if letters and key not in self._known:
             carried = self._carried(names, letters)
             self._known[key] = carried or self._picked(names, letters) or self._alike(names, letters)
-        return self._known[key]
+        name, used = self._known[key] if letters else (str(key[1][0]), "")
+        self.grids[name] = self.grids.get(name, "") + whole
+        return name, used
 
     def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """What one round left to the next: the value of all rounds, read one round earlier."""
@@ -156,7 +160,7 @@ class Stacking:
 
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
-        self.defining[name] = equation
+        self.defining[name], self.grids[name] = equation, letters
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
             known = self.entries.get(str(names[index]))
@@ -179,6 +183,7 @@ class Stacking:
             b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
         used = "".join(i for i in letters if i in read)
         if not used:
+            self.grids[str(names.flat[0])] = letters
             return names.flat[0], ""
         out = Ref(made or self.fresh(names.flat[0]), used + whole.out.indices)
         if isinstance(whole, Update):
