@@ -63,6 +63,13 @@ def test_loops_that_are_drawn(body: str, sizes: tuple[int, int]) -> None:
     holds(function(body), sizes)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(BODIES, SIZES)
+def test_what_is_read_of_them_is_true(body: str, sizes: tuple[int, int]) -> None:
+    drawn = function(body)
+    assert eb.read(drawn.run, *arguments(*sizes)).faults == (), drawn.text  # each formula is judged where it is made
+
+
 FOLDED = {
     "a sum": "s = 0.0\nfor i in range(n):\n    for j in range(m):\n        s += x[i, j] * v[j]\nreturn s",
     "a sum of rows": "s = np.zeros(m)\nfor i in reversed(range(n)):\n    s += np.tanh(x[i]) * u[i]\nreturn s",

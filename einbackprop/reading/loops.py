@@ -66,6 +66,8 @@ class Folding:
         for runs in grouped((self._way(b), b) for b in self._trace.bindings).values():
             one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
             made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
+            if one is None and len(runs) > 1:
+                self._rolling.unfold([access.value for run in runs for access in (*run.binds, *run.changes)])
         for binding in self._trace.bindings:
             if binding.source in made:
                 yield made[binding.source]
@@ -295,6 +297,8 @@ class Folding:
                 reads = tuple(access for access in made.reads if access.value != operand.value)
                 reads = (*reads, *self._as_it_was(target, n, runs))
                 return replace(made, statement=statement, operand=operand, reads=reads)
+        if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):
+            return None
         operands = [run.operand for run in runs if run.operand is not None]
         one = self._stacked(operands, runs) if len(operands) == len(runs) else None
         if one is None:
@@ -307,11 +311,13 @@ class Folding:
     def _as_it_was(self, target: Access, n: int, runs: Sequence[Binding]) -> Iterator[Access]:
         """What all runs add to as it was before the first of them, where values are kept."""
         own = [(*run.binds, *run.changes)[n] for run in runs]
-        some = [[a for a in run.reads if a.spelling.text == one.spelling.text][:1]
-                for run, one in zip(runs, own, strict=True)]  # fmt: skip
-        if all(some) and target.array is not None:
+        text = own[0].spelling.text
+        before = [next((a.array for a in run.reads if a.spelling.text == text), run.plain.get(text)) for run in runs]
+        if target.array is not None and all(array is not None for array in before):
+            some = [replace(one, array=np.broadcast_to(np.asarray(array), np.shape(one.array)))
+                    for one, array in zip(own, before, strict=True)]  # fmt: skip
             loops = target.letters[: len(target.letters) - len(own[0].letters)]
-            yield replace(target, value="", array=self._held([one for one, in some], runs, loops, first=True))
+            yield replace(target, value="", array=self._held(some, runs, loops, first=True))
 
     def _added(self, target: Access, run: Binding) -> Access | None:
         """What all runs of a statement add to the sum to which one of them adds."""

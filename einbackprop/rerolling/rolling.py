@@ -89,6 +89,8 @@ class Rerolling:
     ----------
     heads : dict of value to value
         The links of chains that were folded, and what the chains make.
+    sums : set of values
+        The chains among them that are sums.
     parts : dict of (place of a statement, chain) to Ref
         What all runs of a statement add to a sum.
     stored : dict of value to Contract
@@ -107,10 +109,11 @@ class Rerolling:
         defining = forwarded(program, self._stacking.fresh)
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
-        self._before = set(defining)
+        self._before = dict(defining)
         if shown:
             self._stacking.rounds = Rounds(defining.values(), paths)
         self.heads: dict[str, str] = {}
+        self.sums: set[str] = set()
         self.parts: dict[Hashable, Ref] = {}
         self.stored: dict[str, Contract] = {}
         self._negatives: dict[str, str] = {}
@@ -122,6 +125,7 @@ class Rerolling:
             made = self._sum(chain) if chain.terms else self._buffer(chain)
             if made is not None:
                 defining[chain.head.out.name] = made
+                self.sums |= {chain.head.out.name} if chain.terms else set()
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
 
     def _links(self, chain: Chain) -> Iterator[str]:
@@ -166,6 +170,11 @@ class Rerolling:
             self._stacking.defining[made.out.name] = made
             self._negatives[name] = made.out.name
         return self._negatives[name]
+
+    def unfold(self, names: Iterable[str]) -> None:
+        """Chains among these are what their last links make of the ones before."""
+        heads = {*self.heads.values()}.intersection(names)
+        self._stacking.defining |= {name: self._before[name] for name in heads}
 
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.letters import free_name, letters_of, rename_letters
 from ..core.program import (
+    ONE,
     Bracket,
     Contract,
     Equation,
@@ -135,7 +136,10 @@ class Stacking:
         first = entries[0]
         if first is None or any(e is None or e.value != first.value for e in entries):
             return None
-        own = self.defining[first.value].out.indices[len(first.letters) :]
+        whole = self.defining[first.value]
+        if isinstance(whole, Contract) and len(whole.operands) == 1 and whole.factor == ONE:
+            return None  # what is only taken out of an array is taken out again
+        own = whole.out.indices[len(first.letters) :]
         places, brackets, taken = "", [], letters + own
         for axis, letter in enumerate(first.letters):
             rounds = np.array([e.rounds[axis] for e in entries if e is not None]).reshape(names.shape)
