@@ -101,7 +101,9 @@ def untrue_of(
     try:
         statement = parse_statement(formula.equation, {*values, formula.name}, formula.name)
         shape = tuple(int(np.prod([sizes[i] for i in axis])) for axis in statement.axes)
-        into = expected if statement.positions or shape != expected.shape else None  # the rest is not spoken of
+        diagonal = len(set("".join(statement.axes))) < len("".join(statement.axes))
+        partly = bool(statement.positions) or diagonal or shape != expected.shape
+        into = expected if partly else None  # the rest is not spoken of
         if into is not None or formula.name in {node.name for node in statement.right.walk() if node.parts}:
             values.setdefault(formula.name, expected)  # as the last round left it
         value, error = formula_with_error(formula.equation, values, sizes, formula.name, into)
