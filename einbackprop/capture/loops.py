@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,18 +90,26 @@ def rolled(
         claim(size, other, source)
     sizes = made.program.sizes
     opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
+    opened -= {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]}
     inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
-    own: set[Hashable] = {
-        b.source.place for b in bindings if (b.statement.file, b.statement.function, b.statement.site) in opened
-    }
-    counted = any(counts(binding) for binding in bindings if binding.source.place in inside)
-    branches: set[Hashable] = {place for place in made.branches if place in inside and not counted}
-    return simplify(made.program), own | inside, branches
+    own = {b.source.place: (b.statement.file, b.statement.function, b.statement.site)
+            for b in bindings if b.statement.site >= 0}  # fmt: skip
+    ended = {place for place, loop in own.items() if loop not in opened}
+    places: set[Hashable] = {place for place, loop in own.items() if loop in opened} | (inside - ended)
+    return simplify(made.program), places, {place for place in made.branches if place in places}
 
 
 def counts(binding: Binding) -> bool:
-    """Whether a statement adds to a plain number, which then says how often it ran."""
-    return binding.statement.kind == "AugAssign" and not (*binding.binds, *binding.changes)
+    """Whether a statement changes what is no array, from what it was before: round by round that is another number,
+    of which the program knows the last."""
+    statement = binding.statement
+    traced = {access.spelling.text.partition("[")[0] for access in (*binding.binds, *binding.changes)}
+    plain = [target.text for target in statement.targets if target.text.partition("[")[0] not in traced]
+    if statement.kind == "Expr":
+        return not traced and not binding.reads
+    read = statement.code.partition("=")[2]
+    return statement.site < 0 and any(
+        statement.operator or re.search(rf"(?<!\w){re.escape(text)}(?!\w)", read) for text in plain)  # fmt: skip
 
 
 def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any, Any, Source | None]]:

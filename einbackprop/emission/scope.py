@@ -145,9 +145,9 @@ class Scope:
     def other_sizes(self) -> Iterator[dict[str, int]]:
         """Sizes of letters that an expression is tried at; those that are held are as they are."""
         for n in range(6):
-            free = {d.letters[0]: 11 + 7 * n + 5 * k * n % 23 for k, d in enumerate(self.program.dimensions)}
-            yield {letter: self.traced_size(letter) if letter in self.program.held else size
-                   for letter, size in free.items()}
+            free = [(d.letters, 11 + 7 * n + 5 * k * n % 23) for k, d in enumerate(self.program.dimensions)]
+            yield {letter: self.traced_size(letter) if letters[0] in self.program.held else size
+                   for letters, size in free for letter in letters}
 
     def is_number(self, letter: str) -> bool:
         """Whether the size of a letter is a number in the code."""

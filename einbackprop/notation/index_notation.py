@@ -112,7 +112,7 @@ def inlined(equation: Equation, view: View) -> tuple[Markup, Level]:
     view.room[0] -= 1
     if not view.depth or view.room[0] < 0:
         return (Words(CUT),), "atom"
-    return right_hand_side(equation, replace(view, depth=view.depth - 1))
+    return right_hand_side(equation, replace(view, depth=view.depth - 1, positions={}))
 
 
 def named(ref: Ref, view: View) -> Markup:
@@ -130,12 +130,13 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     below = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
     above = [ref for ref in equation.operands if ref not in below]
     inner = view.around(letters_of(equation))
+    over = summed(equation)
     equation, inner = with_positions(equation, inner)
+    over = "".join(letter for letter in over if letter not in inner.positions)
     if below and above:
-        return quotient(equation, above, below, inner), level_of(equation.factor)
+        return quotient(equation, above, below, over, inner), level_of(equation.factor)
     inside = [expression(ref, inner) for ref in equation.operands]
     brackets = [bracket_markup(bracket, inner) for bracket in equation.brackets]
-    over = running(equation, inner)
     if len(inside) == 1 and not brackets and equation.factor == ONE and not over:
         return inside[0]
     parts = [within_parentheses(*part, "power") for part in inside] + brackets
@@ -148,22 +149,18 @@ def product(equation: Contract, view: View) -> tuple[Markup, Level]:
 def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
     """The product without the brackets that say where a summed letter is, and a view that has these positions in the
     place of the letters: ``x[b,2y+r]`` for ``Σ_p x[b,p] [p=2y+r]``."""
-    inside = {letter for ref in equation.operands if ref.name in view.inline for letter in ref.indices}
+    inside = {letter for ref in equation.operands for letter in view.unplaced(ref)}
     read = {letter for ref in equation.operands for letter in ref.indices} - inside
     brackets, positions = list(equation.brackets), dict(view.positions)
     for bracket in equation.brackets:
         others = {letter for other in brackets if other is not bracket for letter in other.letters}
         for letter, position in bracket.solved():
-            if letter in read and letter not in others and letter not in equation.out.indices and bracket in brackets:
+            is_free = letter in read and letter not in others and letter not in equation.out.indices
+            if is_free and bracket in brackets and not view.runs_past(position, letter):
                 brackets.remove(bracket)
                 terms = sorted(position.terms, key=lambda t: (t[0] == ONE, t[1] not in equation.out.indices))
                 positions[letter] = position_markup(replace(position, terms=tuple(terms)), view)
     return replace(equation, brackets=tuple(brackets)), replace(view, positions=positions)
-
-
-def running(equation: Contract, view: View) -> str:
-    """The letters that a Σ announces."""
-    return "".join(letter for letter in summed(equation) if letter not in view.positions)
 
 
 def level_of(factor: Factor, alone: bool = False) -> Level:
@@ -178,9 +175,8 @@ def is_reciprocal(equation: Equation | None) -> bool:
     return isinstance(equation, Map) and equation.function == "power" and equation.parameter == -1
 
 
-def quotient(equation: Contract, over: list[Ref], under: list[Ref], view: View) -> Markup:
+def quotient(equation: Contract, over: list[Ref], under: list[Ref], announced: str, view: View) -> Markup:
     """``e[k,b] / Σ_k e[k,b]``: a product with reciprocals that stand for themselves on this line."""
-    announced = running(equation, view)
     first = len(over) == 1 and equation.factor == ONE and not announced
     above = [operand(ref, view, "product" if first else "power") for ref in over]
     loosest: Level = "sum" if len(under) == 1 else "power"

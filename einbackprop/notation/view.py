@@ -151,6 +151,16 @@ class View:
             return Entry(name, ref.indices, tuple(map(self.index, ref.indices)))
         return Ref(name, "" if self.bare else ref.indices)
 
+    def unplaced(self, ref: Ref) -> str:
+        """The letters of an operand in whose place no position can stand: of what has no name, or of merged axes."""
+        if ref.name in self.inline or ref.name in self.ones:
+            return ref.indices
+        return "".join(axis for axis in self.axes(ref) if len(axis) > 1)
+
+    def runs_past(self, position: Position, letter: str) -> bool:
+        """Whether a position is a letter that has more values than another, in whose place it would stand."""
+        return position.is_letter and self.sizes.get(position.letters, 0) > self.sizes.get(letter, math.inf)
+
     def index(self, letters: str) -> Markup:
         """The index of one axis: its letter or what stands in its place, in parentheses where it has several."""
         run = tuple(part for letter in letters for part in self.positions.get(letter, (Letter(letter),)))

@@ -8,8 +8,11 @@ and binds stands under the names that it has there, ``h[t,i]`` for the ``h`` of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from ..capture.bindings import Access, Binding
 from ..capture.loops import paths_of
@@ -54,16 +57,25 @@ class Folding:
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
         self._recurrent = False
+        self._runs = {binding.source: binding for binding in trace.bindings}
+        self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
 
     def bindings(self) -> Iterator[Binding]:
         """The statements in the order of their first runs."""
         made: dict[Source, Binding] = {}
-        for runs in grouped((b.source.place, b) for b in self._trace.bindings).values():
+        for runs in grouped((self._way(b), b) for b in self._trace.bindings).values():
             one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
             made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
+            if one is None and len(runs) > 1:
+                self._rolling.unfold([access.value for run in runs for access in (*run.binds, *run.changes)])
         for binding in self._trace.bindings:
             if binding.source in made:
                 yield made[binding.source]
+
+    def _way(self, run: Binding) -> tuple[Hashable, ...]:
+        """The statement, and those that called the function that it stands in."""
+        caller = self._runs.get(run.caller) if run.caller is not None else None
+        return (run.source.place, *(self._way(caller) if caller is not None else ()))
 
     def _numbers(self, run: Binding) -> tuple[int, ...]:
         """The counters with which a statement ran."""
@@ -119,7 +131,8 @@ class Folding:
         entry = self._rolling.entry(access.value)
         if entry is None or any(entry.rounds):
             return access
-        return self._with_letters(access, Ref(entry.value, entry.letters + access.letters), access.spelling.text)
+        ref = Ref(entry.value, entry.letters + access.letters)
+        return self._with_letters(access, ref, access.spelling.text, self._in_rounds(access, entry.value))
 
     def _lists(self, reads: Sequence[Access]) -> Iterator[Access]:
         """Lists whose entries were made by the rounds of a loop, in their order."""
@@ -129,11 +142,14 @@ class Folding:
             base = first.spelling.text.removesuffix("[0]")
             whole = all(access.spelling.text == entry_text(base, n) and one.rounds == (n,)
                         for n, (access, one) in enumerate(group))  # fmt: skip
-            if whole and len(group) > 1:
-                yield self._with_letters(first, Ref(name, entry.letters + first.letters), base)
+            if whole and len(group) == self._rolling.count(entry.letters):
+                held = joined([access.array for access, _ in group])
+                yield self._with_letters(first, Ref(name, entry.letters + first.letters), base, held)
 
     def _statement(self, runs: Sequence[Binding]) -> Binding | None:
-        """All runs of a statement as one; None where they are not alike."""
+        """All runs of a statement as one; None where they are not alike, or one round of its loops has several."""
+        if len({self._paths.get(run.source) for run in runs}) < len(runs):
+            return None
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):
             return None
@@ -147,7 +163,7 @@ class Folding:
         """What all runs bind or write into, one by one: None for a value that is not made alike."""
         if len({len(some) for some in accesses}) > 1:
             return None
-        return [self._whole(list(some), runs) or self._stacked(list(some), runs) or self._buffer(list(some))
+        return [self._whole(list(some), runs) or self._stacked(list(some), runs) or self._buffer(list(some), runs)
                 for some in zip(*accesses, strict=True)]  # fmt: skip
 
     def _reads(self, runs: Sequence[Binding]) -> Iterator[Access]:
@@ -160,16 +176,28 @@ class Folding:
         for text in texts[0]:
             some = [reads[text][0] for reads in texts if text in reads]
             found = self._stacked(some, runs) if len(some) == len(runs) else None
-            if found is not None and (whole := self._rolling.carried(found.value)):
+            whole = self._rolling.carried(found.value) if found is not None else ""
+            if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
                 if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
-                    yield replace(found, value=whole, spelling=replace(found.spelling, text=ENTRY.sub("", text)))
+                    spelling = replace(found.spelling, text=ENTRY.sub("", text))
+                    yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
             elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
                 if found.letters == some[0].letters or is_name:
                     yield found
-            elif (written := self._buffer(some)) is not None:
+            elif (written := self._buffer(some, runs)) is not None:
                 yield from self._written(written)
+
+    def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
+        """Whether the rounds of a loop leave a value to one another under the name by which it is read."""
+        function = reader.source.file, reader.source.function
+        return bool(whole) and any(
+            (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
+            and ENTRY.sub("", access.spelling.text) == ENTRY.sub("", text)
+            for binding in self._trace.bindings if (binding.source.file, binding.source.function) == function
+            for access in (*binding.binds, *binding.changes)
+        )  # fmt: skip
 
     def _written(self, access: Access) -> Iterator[Access]:
         """A buffer that was written as what was written into it."""
@@ -199,23 +227,66 @@ class Folding:
         if ref is None:
             return None
         whole = Ref(ref.name, ref.indices + first.letters)
-        return self._with_letters(first, whole, self._base(first.spelling.text))
+        held = self._held(accesses, runs, ref.indices)
+        return self._with_letters(first, whole, self._base(first.spelling.text), held)
 
-    def _buffer(self, accesses: list[Access]) -> Access | None:
+    def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A buffer that a statement wrote into in each round, after all rounds."""
         ref = self._rolling.written([access.value for access in accesses])
-        return replace(accesses[0], value=ref.name) if ref is not None else None
+        return replace(accesses[0], value=ref.name, array=self._held(accesses, runs)) if ref is not None else None
 
     def _base(self, text: str) -> str:
         """What an expression for the value of one round is an entry of: ``hs`` of ``hs[t]`` and of ``hs[-1]``."""
         ends = (f"[{index}]" for index in (*self._counters, "-1"))
         return next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
 
-    def _with_letters(self, access: Access, ref: Ref, text: str) -> Access:
+    def _with_letters(self, access: Access, ref: Ref, text: str, held: Any) -> Access:
         """The value of all rounds under an expression, with the letters of the loops first."""
         shift = len(ref.indices) - len(access.letters)
         axes = (*((n,) for n in range(shift)), *(tuple(n + shift for n in axis) for axis in access.spelling.axes))
-        return replace(access, value=ref.name, letters=ref.indices, spelling=Spelling(text, axes, access.spelling.rank))
+        spelling = Spelling(text, axes, access.spelling.rank)
+        return replace(access, value=ref.name, letters=ref.indices, spelling=spelling, array=held)
+
+    # What was held, where values are kept
+
+    def _held(
+        self, accesses: Sequence[Access], runs: Sequence[Binding], letters: str = "", *, first: bool = False
+    ) -> Any:  # fmt: skip
+        """The arrays of all runs as one with an axis for each of these loops; along other loops that of the last run,
+        or of the ``first``."""
+        grid = self._rolling.grid([run.source for run in runs])
+        if grid is None or any(access.array is None for access in accesses):
+            return None
+        own = [grid.letters.index(letter) for letter in letters]
+        rest = [n for n in range(grid.order.ndim) if n not in own]
+        order = grid.order.transpose([*own, *rest]).reshape([*(grid.order.shape[n] for n in own), -1])
+        turns = np.array([self._turns[run.source] for run in runs])[order]
+        chosen = np.take_along_axis(order, (turns.argmin(-1) if first else turns.argmax(-1))[..., None], -1)
+        return joined([accesses[n].array for n in chosen.flat], chosen.shape[:-1])
+
+    def _left_over(self, found: Access) -> Any:
+        """What the rounds left, of which each run held what the one before did: that is read at the position before
+        it. What was there before the first is one more at the end, where the position -1 leads too."""
+        equation = self._rolling.equation(found.value)
+        if found.array is None or not isinstance(equation, Contract):
+            return None
+        (where,) = equation.brackets
+        axis = equation.out.indices.index(where.right.letters)
+        forwards = where.right.constant < 0
+        begin, others = np.split(found.array, [1] if forwards else [-1], axis)[:: 1 if forwards else -1]
+        unread = np.full_like(begin, np.nan, dtype=float)  # what the last round left, which no other one reads
+        return np.concatenate([others, unread, begin] if forwards else [unread, others, begin], axis)
+
+    def _in_rounds(self, access: Access, whole: str) -> Any:
+        """What is held in all rounds of a loop of which the first is given."""
+        found = {
+            entry.rounds: one.array
+            for binding in self._trace.bindings for one in (*binding.reads, *binding.binds)
+            if (entry := self._rolling.entry(one.value)) is not None and entry.value == whole
+            and one.spelling.axes == access.spelling.axes
+        }  # fmt: skip
+        shape = tuple(max(numbers) + 1 for numbers in zip(*found, strict=True))
+        return joined([found.get(index) for index in np.ndindex(shape)], shape)
 
     def _augmented(self, made: Binding, runs: Sequence[Binding]) -> Binding | None:
         """An augmented assignment with what all of its runs put on the right."""
@@ -226,7 +297,10 @@ class Folding:
                 statement = replace(made.statement, targets=(Target(target.spelling.text, ""),))
                 operand = replace(operand, spelling=replace(target.spelling, text=""))
                 reads = tuple(access for access in made.reads if access.value != operand.value)
+                reads = (*reads, *self._as_it_was(target, n, runs))
                 return replace(made, statement=statement, operand=operand, reads=reads)
+        if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):
+            return None
         operands = [run.operand for run in runs if run.operand is not None]
         one = self._stacked(operands, runs) if len(operands) == len(runs) else None
         if one is None:
@@ -236,6 +310,17 @@ class Folding:
         axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
         return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))
 
+    def _as_it_was(self, target: Access, n: int, runs: Sequence[Binding]) -> Iterator[Access]:
+        """What all runs add to as it was before the first of them, where values are kept."""
+        own = [(*run.binds, *run.changes)[n] for run in runs]
+        text = own[0].spelling.text
+        before = [next((a.array for a in run.reads if a.spelling.text == text), run.plain.get(text)) for run in runs]
+        if target.array is not None and all(array is not None for array in before):
+            some = [replace(one, array=np.broadcast_to(np.asarray(array), np.shape(one.array)))
+                    for one, array in zip(own, before, strict=True)]  # fmt: skip
+            loops = target.letters[: len(target.letters) - len(own[0].letters)]
+            yield replace(target, value="", array=self._held(some, runs, loops, first=True))
+
     def _added(self, target: Access, run: Binding) -> Access | None:
         """What all runs of a statement add to the sum to which one of them adds."""
         head = self._rolling.heads.get(target.value) or self._rolling.begins.get(target.value, "")
@@ -243,7 +328,14 @@ class Folding:
         if part is None:
             return None
         name = self._rolling.negative(part.name) if run.statement.operator == "-=" else part.name
-        return replace(target, value=name, letters=part.indices)
+        return replace(target, value=name, letters=part.indices, array=None)
+
+
+def joined(arrays: Sequence[Any], shape: Sequence[int] = (-1,)) -> Any:
+    """Arrays of one shape as one, with axes before theirs; None where one is not known."""
+    if any(array is None or array.shape != arrays[0].shape for array in arrays):
+        return None
+    return np.reshape(arrays, (*shape, *arrays[0].shape))
 
 
 def composed(part: Contract, stored: Contract) -> Contract:

@@ -45,7 +45,8 @@ class Made:
 
     def reads_itself(self, value: str) -> bool:
         """Whether a value is made of itself, as the round of a loop before has left it."""
-        return any(ref.name == value for equation in self.equations.values() for ref in operands(equation))
+        own = self.equations.values() if value in self.equations else ()
+        return any(ref.name == value for equation in own for ref in operands(equation))
 
     def told_apart(self) -> Made:
         """The same, a value that stands under several names in the statement told apart by them, in the order in which

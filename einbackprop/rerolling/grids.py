@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,23 @@ class Counters:
         """The loops that have letters."""
         return frozenset(loop for loop, _ in self._letters)
 
+    def loops_of(self, letters: str) -> set[Hashable]:
+        """The loops that some letters count."""
+        return {loop for (loop, _), letter in self._letters.items() if letter in letters}
+
+    def partial(self, rounds: Mapping[Hashable, int]) -> Iterator[tuple[Hashable, str]]:
+        """The letters of loops that have less rounds than there are."""
+        for (loop, count), letter in self._letters.items():
+            if rounds.get(loop, count) != count:
+                yield loop, letter
+
     def size(self, letter: str) -> int:
         """How many values a letter has."""
         return self._of(letter).size
+
+    def count(self, letters: str) -> int:
+        """How many values some letters have together."""
+        return prod(map(self.size, letters))
 
     def are_one(self, a: str, b: str) -> bool:
         """Whether two letters run over one dimension."""

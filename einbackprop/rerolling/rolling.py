@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -128,6 +129,8 @@ class Rerolling:
         The links of chains that were folded, and what the chains make.
     begins : dict of value to value
         The first terms of sums that began as nothing, and what these make.
+    sums : set of values
+        The chains among them that are sums.
     parts : dict of (place of a statement, chain) to Ref
         What all runs of a statement add to a sum.
     stored : dict of value to Contract
@@ -146,7 +149,7 @@ class Rerolling:
         defining = forwarded(program, self._stacking.fresh)
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
-        self._before = set(defining)
+        self._before = dict(defining)
         self._choices = Choices(choices, paths)
         self._branches: set[Hashable] = set()
         self._runs: dict[tuple[Hashable, Path], Source | None] = {
@@ -155,6 +158,7 @@ class Rerolling:
         if shown:
             self._stacking.rounds = Rounds(defining.values(), paths)
         self.heads: dict[str, str] = {}
+        self.sums: set[str] = set()
         self.begins: dict[str, str] = {}
         self.parts: dict[Hashable, Ref] = {}
         self.stored: dict[str, Contract] = {}
@@ -167,6 +171,7 @@ class Rerolling:
             made = self._sum(chain) if chain.terms else self._buffer(chain)
             if made is not None:
                 defining[chain.head.out.name] = made
+                self.sums |= {chain.head.out.name} if chain.terms else set()
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
                 if chain.terms and chain.terms[0].ref is not None:
                     self.begins[chain.terms[0].ref.name] = chain.head.out.name
@@ -220,6 +225,11 @@ class Rerolling:
             self._negatives[name] = made.out.name
         return self._negatives[name]
 
+    def unfold(self, names: Iterable[str]) -> None:
+        """Chains among these are what their last links make of the ones before."""
+        heads = {*self.heads.values()}.intersection(names)
+        self._stacking.defining |= {name: self._before[name] for name in heads}
+
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""
         return self._stacking.defining.get(name)
@@ -227,6 +237,10 @@ class Rerolling:
     def carried(self, name: str) -> str:
         """The value of all rounds of which a value is that of the round before; empty if it is none."""
         return self._stacking.carried.get(name, "")
+
+    def count(self, letters: str) -> int:
+        """How many rounds there are of the loops with these letters."""
+        return self._counters.count(letters)
 
     def entry(self, name: str) -> Entry | None:
         """Where a value of one round stands in what all rounds made."""
@@ -236,6 +250,7 @@ class Rerolling:
         """The program of these outputs."""
         defining, heads = self._stacking.defining, self.heads
         equations = tuple(in_order({**self._program.defining(), **defining}, outputs))
+        left = self._left(equations)
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
         program = fuse(program, self._is_scattered, Letters(program.dimensions))
         self._counters.dimensions = list(program.dimensions)
@@ -247,11 +262,24 @@ class Rerolling:
         program = replace(
             program, equations=equations, dimensions=dimensions, labels=self._stacking.labels, constants=constants
         )
-        single = [e for e in equations if e.out.name in self._before and e.out.name not in heads and not is_plain(e)]
-        left = {loop for equation in single for loop, _ in self._path(equation.source)}
         loops, counters = self._counters.loops - left, self._counters.by_letter
         fixed = "".join(letters for _, letters in self._stacking.constants.values())
         return Rerolled(program, self._stacking.entries, heads, loops, counters, self._branches, fixed)
+
+    def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
+        """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of
+        them, or a letter for some."""
+        rounds = {loop: len({numbers for _, numbers in steps}) for loop, steps in grouped(
+            (loop, (loop, number)) for path in self._paths.values() for loop, number in path).items()}  # fmt: skip
+        used = {letter for equation in equations for letter in letters_and_sizes(equation)}
+        found = {loop for loop, letter in self._counters.partial(rounds) if letter in used}
+        for equation in equations:
+            letters = self._stacking.grids.get(equation.out.name)
+            is_single = letters is None and equation.out.name in self._before
+            if (is_single or letters is not None) and equation.out.name not in self.heads and not is_plain(equation):
+                whole = self._counters.loops_of((letters or "") + letters_of(equation))
+                found |= {loop for loop, _ in self._path(equation.source) if loop not in whole}
+        return found
 
     def _identify(self, equations: Iterable[Equation]) -> None:
         """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
@@ -284,6 +312,7 @@ class Rerolling:
         if not any(made for made, _ in best):
             return None
         alone = best[0][0] if len(best) == 1 else None
+        whole = Counter(place_of(group[0].source) for _, group in best)
         if alone is not None:
             self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
             return replace(alone, out=chain.head.out)
@@ -291,7 +320,8 @@ class Rerolling:
         for made, group in best:
             if made is not None:
                 self._stacking.defining[made.out.name] = made
-                self.parts[place_of(group[0].source), chain.head.out.name] = made.out
+                if whole[place_of(group[0].source)] == 1:
+                    self.parts[place_of(group[0].source), chain.head.out.name] = made.out
             total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
         return Sum(chain.head.out, tuple(total), chain.head.source)
 
@@ -413,12 +443,15 @@ class Rerolling:
         array, the one that made what it adds."""
         defining = self._stacking.defining
         made = [defining.get(term.ref.name) if term.ref is not None else None for term in terms]
+        own = [term.source for term in terms]
+        first = made[0].source if made[0] is not None else None
+        begun = [self._runs.get((place_of(own[-1]), self._path(first)), first), *own[1:]]  # 0 + x is x
+        for turns in (own, begun):
+            if len({self._path(source) for source in turns}) == len(terms) and len(set(map(place_of, turns))) == 1:
+                return turns
         turns = [e.source if e is not None and place_of(e.source) == place_of(term.source) else term.source
                  for e, term in zip(made, terms, strict=True)]  # fmt: skip
         if len({self._path(source) for source in turns}) > 1:
-            begun = made[0].source if made[0] is not None else None
-            if turns[0] == turns[1] and begun is not None:  # 0 + x is x: the first round left no link
-                turns[0] = self._runs.get((place_of(turns[1]), self._path(begun)), turns[0])
             return turns
         inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
                  for e in made]  # fmt: skip
@@ -531,11 +564,20 @@ class Rerolling:
         return rename_letters(equation, table) if any(a != b for a, b in table.items()) else equation
 
 
+def letters_and_sizes(equation: Equation) -> Iterator[str]:
+    """The letters of an equation, and those whose sizes are factors in it."""
+    yield from letters_of(equation)
+    factors = [equation.factor] if isinstance(equation, Contract) else []
+    factors += [factor for factor, _ in equation.terms] if isinstance(equation, Sum) else []
+    yield from (letter for factor in factors for letter, _ in factor.sizes)
+
+
 def used_letters(
     dimensions: Iterable[Dimension], equations: Iterable[Equation], *refs: Iterable[Ref]
 ) -> Iterator[Dimension]:
     """The dimensions with the letters that stand in equations or values; the first of each stays."""
-    used = {i for e in equations for i in letters_of(e)} | {i for some in refs for ref in some for i in ref.indices}
+    used = {i for e in equations for i in letters_and_sizes(e)}
+    used |= {i for some in refs for ref in some for i in ref.indices}
     for dimension in dimensions:
         kept = (letter for n, letter in enumerate(dimension.letters) if not n or letter in used)
         yield replace(dimension, letters="".join(kept))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.letters import free_name, letters_of, rename_letters
 from ..core.program import (
+    ONE,
     Bracket,
     Contract,
     Equation,
@@ -57,6 +58,8 @@ class Stacking:
         What one round leaves to the next, and the value of all rounds that it is of.
     constants : dict of value to (array, letters)
         Numbers of the rounds that are not affine in counters.
+    grids : dict of value to str
+        The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -70,6 +73,7 @@ class Stacking:
     rounds: Rounds | None = None
     carried: dict[str, str] = field(default_factory=dict)
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
+    grids: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -97,20 +101,21 @@ class Stacking:
         ------
         NotAlikeError
         """
+        whole = letters
         for axis in reversed(range(names.ndim)):
             one = one_along(names, axis)
             if one is not None:
                 names, letters = one, letters[:axis] + letters[axis + 1 :]
-        if not letters:
-            return names.item() if isinstance(names, np.ndarray) else names, ""
-        key = letters, tuple(names.flat)
-        if key in self._open:
+        key = letters, tuple(np.asarray(names, dtype=object).flat)
+        if letters and key in self._open:
             return self._open[key], letters
-        if key not in self._known:
+        if letters and key not in self._known:
             is_whole = None not in key[1]
             known = (self._carried(names, letters) or self._picked(names, letters)) if is_whole else None
             self._known[key] = known or self._alike(names, letters)
-        return self._known[key]
+        name, used = self._known[key] if letters else (str(key[1][0]), "")
+        self.grids[name] = self.grids.get(name, "") + whole
+        return name, used
 
     def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """What one round left to the next: the value of all rounds, read one round earlier."""
@@ -137,7 +142,10 @@ class Stacking:
         first = entries[0]
         if first is None or any(e is None or e.value != first.value for e in entries):
             return None
-        own = self.defining[first.value].out.indices[len(first.letters) :]
+        whole = self.defining[first.value]
+        if isinstance(whole, Contract) and len(whole.operands) == 1 and whole.factor == ONE:
+            return None  # what is only taken out of an array is taken out again
+        own = whole.out.indices[len(first.letters) :]
         places, brackets, taken = "", [], letters + own
         for axis, letter in enumerate(first.letters):
             rounds = np.array([e.rounds[axis] for e in entries if e is not None]).reshape(names.shape)
@@ -162,11 +170,13 @@ class Stacking:
 
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
-        self.defining[name] = equation
+        self.defining[name], self.grids[name] = equation, letters
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
-            if names[index] is not None:
-                self.entries.setdefault(str(names[index]), Entry(name, used, tuple(index[a] for a in axes)))
+            known = self.entries.get(str(names[index]))
+            more = known is None or self.counters.count(known.letters) < self.counters.count(used)
+            if names[index] is not None and more:
+                self.entries[str(names[index])] = Entry(name, used, tuple(index[a] for a in axes))
 
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
@@ -185,6 +195,7 @@ class Stacking:
             b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
         used = "".join(i for i in letters if i in read)
         if not used:
+            self.grids[like] = letters
             return like, ""
         out = Ref(made or self.fresh(like), used + whole.out.indices)
         if isinstance(whole, Update):
