@@ -84,7 +84,7 @@ def rolled(
     forward = {binding.source for binding in bindings[:of_loss]}
     made = contained(
         "the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward, choices), known), None)
-    if made is None or not made.chains:
+    if made is None or not made.loops:
         return program, set(), set()
     for size, other, source in claims(made, size_of):
         claim(size, other, source)
@@ -150,6 +150,7 @@ def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callab
 
     def is_left(axis: Axis, number: int) -> bool:
         letter = letter_of(axis)
-        return not letter or any((own, number) in left for own in program.dimension(letter).letters)
+        own = next((d.letters for d in program.dimensions if letter and letter in d.letters), "")
+        return not own or any((one, number) in left for one in own)
 
     return is_left

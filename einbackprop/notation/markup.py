@@ -211,6 +211,24 @@ def letters_of(markup: Markup) -> Iterator[str]:
                 yield from letters_of((*one, *other))
 
 
+def names_of(markup: Markup) -> Iterator[str]:
+    """Every value in a formula, by the name that it is shown by."""
+    for part in markup:
+        match part:
+            case Entry(name, _, axes):
+                yield name
+                for axis in axes:
+                    yield from names_of(axis)
+            case Ref(name):
+                yield name
+            case Partial(of, by):
+                yield from (of.name, by.name)
+            case Raised(body) | Root(body):
+                yield from names_of(body)
+            case Power(one, other) | Quotient(one, other):
+                yield from names_of((*one, *other))
+
+
 def between(axes: tuple[Markup, ...], comma: str = ",") -> str:
     """What stands between the indices of a value: nothing, where each of them is a letter or in parentheses."""
     return "" if all((len(axis) == 1 and isinstance(axis[0], Letter)) or axis[:1] == ("(",) for axis in axes) else comma

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from ..capture.loops import paths_of
 from ..capture.probes import Target, entry_text
 from ..capture.tracer import Trace
 from ..core.collecting import grouped
+from ..core.elementwise import is_boolean
 from ..core.letters import free_name, relettered, with_operands
-from ..core.program import ONE, Contract, Equation, Factor, Position, Program, Ref, Source
+from ..core.program import ONE, Contract, Equation, Factor, Map, Position, Program, Ref, Source
 from ..core.source import Spelling
 from ..rerolling.rolling import Rerolling
 
@@ -28,12 +29,24 @@ PLAIN = re.compile(r"[\w.]+")
 ENTRY = re.compile(r"\[[^\[\]]*\]$")
 
 
-def folded(trace: Trace) -> tuple[Program, tuple[Binding, ...]]:
-    """The program of a trace statement by statement, and its statements, those in loops once where they are alike."""
+@dataclass(frozen=True)
+class Folded:
+    """The program of a trace statement by statement, and its statements, those in loops once where they are alike.
+
+    ``made`` are the values that stand for those of all rounds: nobody has a name for them but the statements.
+    """
+
+    program: Program
+    bindings: tuple[Binding, ...]
+    made: frozenset[str] = frozenset()
+
+
+def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
+    """A trace with the statements in loops as one, ``without`` those at some places."""
     program = trace.by_statement or trace.program
     if not any(paths_of(trace.bindings).values()):
-        return program, trace.bindings
-    folding = Folding(trace, program)
+        return Folded(program, trace.bindings)
+    folding = Folding(trace, program, without)
     bindings = tuple(folding.bindings())
     made = folding.program(bindings)
     letters = {equation.out.name: equation.out.indices for equation in made.equations}
@@ -41,17 +54,18 @@ def folded(trace: Trace) -> tuple[Program, tuple[Binding, ...]]:
     def lettered(accesses: Sequence[Access]) -> tuple[Access, ...]:
         return tuple(replace(access, letters=letters.get(access.value, access.letters)) for access in accesses)
 
-    return made, tuple(replace(
+    whole = tuple(replace(
         b, reads=lettered(b.reads), binds=lettered(b.binds), changes=lettered(b.changes),
         operand=lettered([b.operand])[0] if b.operand is not None else None,
     ) for b in bindings)  # fmt: skip
+    return Folded(made, whole, frozenset(letters) - program.defining().keys())
 
 
 class Folding:
     """The statements of a trace on the way to ones with letters for loops."""
 
-    def __init__(self, trace: Trace, program: Program) -> None:
-        self._trace, self._before = trace, program
+    def __init__(self, trace: Trace, program: Program, without: Collection[Hashable]) -> None:
+        self._trace, self._before, self._without = trace, program, without
         self._counters = {loop.counter for loop in trace.loops.values() if loop.counter}
         self._paths = paths_of(trace.bindings)
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
@@ -89,36 +103,42 @@ class Folding:
             if access is not None and (access not in binding.reads or self._rolling.equation(access.value) is not None)
         }  # fmt: skip
         program = self._rolling.finished([*self._before.outputs, *values.values()]).program
-        return replace(program, equations=tuple(self._parts_at_hand(program, values)))
+        return replace(program, equations=tuple(self._parts_at_hand(program, bindings)))
 
-    def _parts_at_hand(self, program: Program, values: Collection[str]) -> Iterator[Equation]:
-        """The equations; what another statement was the first to take out of an array is taken out once more, and what
-        was written into a buffer is read out of it again."""
+    def _parts_at_hand(self, program: Program, bindings: Sequence[Binding]) -> Iterator[Equation]:
+        """The equations; what another statement was the first to take out of an array, or to compare, is taken out and
+        compared once more, and what was written into a buffer is read out of it again."""
         defining = program.defining()
         taken = {*defining, *program.constants}
+        at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
+
+        def again(ref: Ref, reader: Source | None) -> Ref:
+            own = self._part(ref.name, defining)
+            if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
+                return ref
+            own = with_operands(own, lambda inner: again(inner, reader))
+            made.append(replace(own, out=Ref(free_name(ref.name, taken), own.out.indices), source=reader))
+            return Ref(made[-1].out.name, ref.indices)
+
         for equation in program.equations:
-            again: list[Equation] = []
-
-            def part(ref: Ref, reader: Equation = equation, made: list[Equation] = again) -> Ref:
-                own = self._part(ref.name, defining)
-                if own is None or ref.name in values or own.source == reader.source:
-                    return ref
-                name = free_name(ref.name, taken)
-                made.append(replace(own, out=Ref(name, own.out.indices), source=reader.source))
-                return Ref(name, ref.indices)
-
-            whole = with_operands(equation, part)
-            yield from again
+            made: list[Equation] = []
+            reader = equation.source
+            whole = with_operands(equation, lambda ref: again(ref, reader))  # noqa: B023
+            yield from made
             yield whole
 
-    def _part(self, name: str, defining: Mapping[str, Equation]) -> Contract | None:
-        """What a value is a part of."""
+    def _part(self, name: str, defining: Mapping[str, Equation]) -> Equation | None:
+        """What a value is a part of, or compares; a number."""
         own = defining.get(name)
         if name in self._rolling.stored:
             return self._rolling.stored[name]
-        if not isinstance(own, Contract) or len(own.operands) != 1 or own.factor != ONE:
+        if isinstance(own, Map):
+            return own if is_boolean(own.function) else None
+        if not isinstance(own, Contract) or len(own.operands) > 1 or (own.operands and own.factor != ONE):
             return None
-        stored = self._rolling.stored.get(own.operands[0].name)
+        if not own.operands and own.out.indices:
+            return None
+        stored = self._rolling.stored.get(own.operands[0].name) if own.operands else None
         return own if stored is None else composed(own, stored)
 
     def _single(self, run: Binding) -> Binding:
@@ -148,7 +168,7 @@ class Folding:
 
     def _statement(self, runs: Sequence[Binding]) -> Binding | None:
         """All runs of a statement as one; None where they are not alike, or one round of its loops has several."""
-        if len({self._paths.get(run.source) for run in runs}) < len(runs):
+        if len({self._paths.get(run.source) for run in runs}) < len(runs) or runs[0].source.place in self._without:
             return None
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import attrgetter
@@ -121,9 +121,25 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     return replace(found, faults=tuple(faults))
 
 
-def read_with(trace: Trace, meant: Meanings) -> Reading:
-    """The lines of a trace, whose values mean what is given."""
-    program, bindings = folded(trace)
+def read_with(trace: Trace, meant: Meanings, *, folds: bool = True) -> Reading:
+    """The lines of a trace, whose values mean what is given; if it ``folds``, those of loops with letters for rounds.
+
+    A line that would name what nobody has a name for is read round by round.
+    """
+    without: set[Hashable] = set()
+    while folds:
+        whole = folded(trace, without)
+        reading = lines_with(whole.program, whole.bindings, trace, meant)
+        unsaid = {line.source.place for line in reading.lines for formula in line.formulas
+                  if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
+        if not unsaid - without:
+            return reading
+        without |= unsaid
+    return lines_with(trace.by_statement or trace.program, trace.bindings, trace, meant)
+
+
+def lines_with(program: Program, bindings: Sequence[Binding], trace: Trace, meant: Meanings) -> Reading:
+    """The lines of statements that read and make values of a program."""
     shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
     whole = list(statements(bindings, program))

@@ -186,6 +186,28 @@ class Rounds:
             for (place, path), names in self._made.items() for n, name in enumerate(names)
         }  # fmt: skip
 
+    def filled(self, names: NDArray[Any], loops: Sequence[Hashable]) -> NDArray[Any]:
+        """The values of all rounds that ran of these loops, an axis each: some of them are given, None for the rest."""
+        there = [index for index in np.ndindex(names.shape) if names[index] is not None]
+        known = [self._where.get(str(names[index])) for index in there]
+        first = known[0] if known else None
+        if first is None or any(one is None or (one[0], one[2]) != (first[0], first[2]) for one in known):
+            return names
+        place, path, at = first
+
+        def moved(index: tuple[int, ...]) -> Path:
+            steps = {loop: a - b for loop, a, b in zip(loops, index, there[0], strict=True)}
+            return tuple((loop, number + steps.get(loop, 0)) for loop, number in path)
+
+        if any(one is not None and one[1] != moved(index) for index, one in zip(there, known, strict=True)):
+            return names
+        made = names.copy()
+        for index in np.ndindex(names.shape):
+            others = self._made.get((place, moved(index)), [])
+            if names[index] is None and -at <= len(others):
+                made[index] = others[at]
+        return made
+
     def shifted(self, names: NDArray[Any], axis: int, step: int) -> NDArray[Any] | None:
         """The values of all rounds, if these are those of the round before (step -1) or after it in each round.
 

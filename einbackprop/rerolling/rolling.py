@@ -155,8 +155,9 @@ class Rerolling:
         self._runs: dict[tuple[Hashable, Path], Source | None] = {
             (source.place, path): source for source, path in paths.items()
         }
+        self._stacking.index = Rounds(defining.values(), paths)
         if shown:
-            self._stacking.rounds = Rounds(defining.values(), paths)
+            self._stacking.rounds = self._stacking.index
         self.heads: dict[str, str] = {}
         self.sums: set[str] = set()
         self.begins: dict[str, str] = {}
@@ -259,8 +260,10 @@ class Rerolling:
         given = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, given, outputs))
         constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}
+        present = {e.out.name for e in equations} | {ref.name for ref in given}
+        labels = {name: label for name, label in self._stacking.labels.items() if name in present}
         program = replace(
-            program, equations=equations, dimensions=dimensions, labels=self._stacking.labels, constants=constants
+            program, equations=equations, dimensions=dimensions, labels=labels, constants=constants
         )
         loops, counters = self._counters.loops - left, self._counters.by_letter
         fixed = "".join(letters for _, letters in self._stacking.constants.values())
@@ -277,7 +280,7 @@ class Rerolling:
             letters = self._stacking.grids.get(equation.out.name)
             is_single = letters is None and equation.out.name in self._before
             if (is_single or letters is not None) and equation.out.name not in self.heads and not is_plain(equation):
-                whole = self._counters.loops_of((letters or "") + letters_of(equation))
+                whole = self._counters.loops_of(letters or "")
                 found |= {loop for loop, _ in self._path(equation.source) if loop not in whole}
         return found
 

@@ -60,6 +60,8 @@ class Stacking:
         Numbers of the rounds that are not affine in counters.
     grids : dict of value to str
         The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
+    index : Rounds
+        In which rounds values were made.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -71,6 +73,7 @@ class Stacking:
     labels: dict[str, str]
     entries: dict[str, Entry] = field(default_factory=dict)
     rounds: Rounds | None = None
+    index: Rounds = field(default_factory=lambda: Rounds((), {}))
     carried: dict[str, str] = field(default_factory=dict)
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
@@ -102,6 +105,9 @@ class Stacking:
         NotAlikeError
         """
         whole = letters
+        if None in names.flat:
+            loops = [self.counters.by_letter.get(letter) for letter in letters]
+            names = self.index.filled(names, loops)
         for axis in reversed(range(names.ndim)):
             one = one_along(names, axis)
             if one is not None:
@@ -110,9 +116,8 @@ class Stacking:
         if letters and key in self._open:
             return self._open[key], letters
         if letters and key not in self._known:
-            is_whole = None not in key[1]
-            known = (self._carried(names, letters) or self._picked(names, letters)) if is_whole else None
-            self._known[key] = known or self._alike(names, letters)
+            known = self._carried(names, letters) if None not in key[1] else None
+            self._known[key] = known or self._picked(names, letters) or self._alike(names, letters)
         name, used = self._known[key] if letters else (str(key[1][0]), "")
         self.grids[name] = self.grids.get(name, "") + whole
         return name, used
@@ -138,9 +143,10 @@ class Stacking:
 
     def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """The rounds of another loop, in which these values were made."""
-        entries = [self.entries.get(name) for name in names.flat]
-        first = entries[0]
-        if first is None or any(e is None or e.value != first.value for e in entries):
+        entries = [self.entries.get(name) if name is not None else None for name in names.flat]
+        first = next(filter(None, entries), None)
+        lost = any(e is None and name is not None for e, name in zip(entries, names.flat, strict=True))
+        if first is None or lost or any(e is not None and e.value != first.value for e in entries):
             return None
         whole = self.defining[first.value]
         if isinstance(whole, Contract) and len(whole.operands) == 1 and whole.factor == ONE:
@@ -148,7 +154,7 @@ class Stacking:
         own = whole.out.indices[len(first.letters) :]
         places, brackets, taken = "", [], letters + own
         for axis, letter in enumerate(first.letters):
-            rounds = np.array([e.rounds[axis] for e in entries if e is not None]).reshape(names.shape)
+            rounds = np.array([e and e.rounds[axis] for e in entries], dtype=object).reshape(names.shape)
             fitted = affine(rounds)
             if fitted is None:
                 return None
@@ -170,7 +176,7 @@ class Stacking:
 
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
-        self.defining[name], self.grids[name] = equation, letters
+        self.defining[name], self.grids[name] = equation, letters + letters_of(equation)
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
             known = self.entries.get(str(names[index]))
