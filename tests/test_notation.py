@@ -198,4 +198,4 @@ def test_a_value_that_picks_and_stands_inside_is_written_out():
     """Its own name would be one that nobody knows."""
     back = Contract(Ref("t", "b"), (Ref("y", "k"),), (is_at("k", (-1, "b"), constant=6),))
     equation = Contract(Ref("g", "bj"), (), (is_at("j", pick=Ref("t", "b")),))
-    assert equation_text(equation, View(inline={"t": back})) == "g[b,j] = [j=(y[6-b])]"
+    assert equation_text(equation, View(inline={"t": back})) == "g[b,j] = [j=y[6-b]]"

@@ -117,6 +117,12 @@ class Trace:
     of_loss: int = 0
     loops: Mapping[Hashable, Loop] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
+    by_round: Program | None = None
+
+    @property
+    def unrolled(self) -> Trace:
+        """The same with a program that has every value of every round of the loops."""
+        return self if self.by_round is None else replace(self, program=recognise(self.by_round), by_round=None)
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -260,6 +266,7 @@ class Session:
         return Trace(
             recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
             by_statement, loops=made.loops, choices=made.choices,
+            by_round=by_round if opened or by_round.equations != program.equations else None,
         )  # fmt: skip
 
     def _described(self, array: View) -> str:

@@ -321,6 +321,10 @@ class Folding:
                 return replace(made, statement=statement, operand=operand, reads=reads)
         if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):
             return None
+        texts = {target.text for target in made.statement.targets}
+        if any(access.spelling.text in texts and access.value in {a.value for a in (*made.binds, *made.changes)}
+               for access in made.reads):  # what a round adds to is what the one before has left
+            return replace(made, operand=None, statement=replace(made.statement, operator="", operand=""))
         operands = [run.operand for run in runs if run.operand is not None]
         one = self._stacked(operands, runs) if len(operands) == len(runs) else None
         if one is None:
