@@ -16,8 +16,8 @@ class Node:
     """A part of a formula.
 
     ``kind`` says what it is of its ``parts``: a ``value`` (``name``, ``axes``, each the letters that are merged in
-    it), a ``number``, a ``size`` or a ``letter``, a ``sum`` or an ``extremum`` over ``letters``, a ``call`` of a
-    function, and so on.
+    it, or none for a position, which is one of its parts), a ``number``, a ``size`` or a ``letter``, a ``sum`` or an
+    ``extremum`` over ``letters``, a ``call`` of a function, and so on.
     """
 
     kind: str
@@ -37,9 +37,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Statement:
-    """``name[axes] operator= right``; the operator is empty, or one of + - * /."""
+    """``name[axes] operator= right``; the operator is empty, or one of + - * /.
+
+    ``positions`` are those of the axes that have no letters.
+    """
 
     name: str
     axes: tuple[str, ...]
     operator: str
     right: Node
+    positions: tuple[Node, ...] = ()

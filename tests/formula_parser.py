@@ -1,7 +1,8 @@
 """Printed formulas as trees, read off the text alone: ``dW[k,j] = 1/B Σ_b d[k,b] h[j,b]``.
 
 It shares no code with what prints formulas. Values may be called anything that the caller has a name for,
-``theta["W3"]`` or ``hs[t-1]``: at each place the longest of the names that fits is taken.
+``theta["W3"]`` or ``hs[t-1]``: at each place the longest of the names that fits is taken. Where ``hs`` alone is one,
+``hs[t-1]`` is its entry at the position ``t-1``.
 
 How tightly things bind, loosest first: a choice or a write (``… where … else …``, ``… at … , … elsewhere``), a sum
 (signs have a space on both sides), a product (side by side, or ``/``; a Σ holds to its end), ``max_k`` of what
@@ -29,23 +30,33 @@ RELATIONS = {" = ": "=", " ≠ ": "≠", " < ": "<", " > ": ">", " ≤ ": "≤",
 RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
 
 
-def parse_statement(text: str, names: Iterable[str]) -> Statement:
-    """A printed equation as a tree; only the first line of the text is read."""
+def parse_statement(text: str, names: Iterable[str], target: str = "") -> Statement:
+    """A printed equation as a tree; only the first line of the text is read.
+
+    ``target`` is what the left-hand side gives a value to, where that is known: what follows it are its axes.
+    """
     line, known = text.split("\n")[0], set(names)
     for match in re.finditer(r" ([-+*/]?)= ", line):
-        left = line[: match.start()]
-        name, axes = split_left(left)
-        if is_target(name) or name in known:
-            right = Parser(line[match.end() :], known).all()
-            return Statement(name, axes, match[1], right)
+        left = split_left(line[: match.start()], known, target)
+        if left is not None and (target or is_target(left.name) or left.name in known):
+            right = Parser(line[match.end() :], known, limited=bool(left.parts)).all()
+            return Statement(left.name, left.axes, match[1], right, left.parts)
     raise UnreadableError(f"there is no left-hand side in {line!r}")
 
 
-def split_left(left: str) -> tuple[str, tuple[str, ...]]:
-    """A left-hand side's name and its axes."""
-    match = re.fullmatch(r"(.+)\[([^\[\]\"']*)\]", left)
-    axes = axes_of(match[2]) if match else None
-    return (match[1], axes) if match and axes is not None else (left, ())
+def split_left(left: str, names: set[str], target: str) -> Node | None:
+    """A left-hand side's name with its axes; None where it is no such thing."""
+    starts = [match.start() for match in re.finditer(r"\[", left)] if left.endswith("]") else []
+    ends = [len(left)] if left in names else [*reversed(starts), len(left)]
+    for end in [len(target)] if target and left.startswith(target) else ends:
+        parser = Parser(left[end:], names)
+        try:
+            node = parser.axes(left[:end])
+        except UnreadableError:
+            continue
+        if parser.at == len(parser.text):
+            return node
+    return None
 
 
 def is_target(name: str) -> bool:
@@ -60,27 +71,16 @@ def is_target(name: str) -> bool:
     return True
 
 
-def axes_of(text: str) -> tuple[str, ...] | None:
-    """The axes that ``k,b`` or ``b,(jk)`` are: a letter each, or letters that are merged; None if they are neither."""
-    axes = []
-    for place in text.split(",") if text else []:
-        inner = place[1:-1] if place.startswith("(") and place.endswith(")") else place
-        if not inner.isalpha() or (len(inner) > 1) != (inner != place):
-            return None
-        axes.append(inner)
-    return tuple(axes)
-
-
 def continues(character: str) -> bool:
     """Whether a character can stand in an identifier: a raised digit cannot, nor can the dot of a product."""
     return bool(character) and character not in "·ᵀ" and f"a{character}".isidentifier()
 
 
 class Parser:
-    """A right-hand side, read from left to right."""
+    """A right-hand side, read from left to right; ``limited`` may end with where it is written."""
 
-    def __init__(self, text: str, names: Iterable[str]) -> None:
-        self.text, self.at = text.rstrip(), 0
+    def __init__(self, text: str, names: Iterable[str], limited: bool = False) -> None:
+        self.text, self.at, self.limited = text.rstrip(), 0, limited
         self.names = sorted((name for name in names if name), key=len, reverse=True)
         self.bars = 0
 
@@ -133,6 +133,8 @@ class Parser:
             base = self.power()
             self.expect(" elsewhere")
             return Node("write", (value, base, Node("places", tuple(brackets)), *where))
+        if where and self.limited and self.at == len(self.text):
+            return Node("limited", (value, where[0]))
         if brackets or where:
             self.fail("', … elsewhere'")
         return value
@@ -262,18 +264,28 @@ class Parser:
     def value(self, name: str) -> Node:
         """A value with its letters."""
         self.at += len(name)
-        return Node("value", name=name, axes=self.axes())
+        return self.axes(name)
 
-    def axes(self) -> tuple[str, ...]:
-        """The letters in brackets, where there are any."""
-        if not self.sees("["):
-            return ()
-        end = self.text.find("]", self.at)
-        axes = axes_of(self.text[self.at + 1 : end])
-        if axes is None:
-            self.fail("letters in brackets")
-        self.at = end + 1
-        return axes
+    def axes(self, name: str, kind: str = "value") -> Node:
+        """A value with what stands in brackets after it, where anything does: its letters, or positions."""
+        axes: list[str] = []
+        positions: list[Node] = []
+        if self.accept("[") and not self.accept("]"):
+            while not axes or self.accept(","):
+                axis, position = self.axis()
+                axes.append(axis)
+                positions += position
+            self.expect("]")
+        return Node(kind, tuple(positions), name=name, axes=tuple(axes))
+
+    def axis(self) -> tuple[str, tuple[Node, ...]]:
+        """One axis: its letters, several in parentheses where they are merged, or its position."""
+        if found := self.match(re.compile(r"([^\W\d_½⅓⅔¼¾²³¹])(?=[],])|\(([^\W\d_½⅓⅔¼¾²³¹]{2,})\)(?=[],])")):
+            return found[1] or found[2], ()
+        position = self.position()
+        if position is None:
+            self.fail("a letter or a position")
+        return "", (position,)
 
     def word(self) -> Node:
         """A call, an array of ones, infinity, or sizes: ``2B`` and ``BJ``."""
@@ -285,7 +297,7 @@ class Parser:
         if self.accept("("):
             return self.call(word)
         if word == "ones" and self.sees("["):
-            return Node("ones", axes=self.axes())
+            return self.axes(word, "ones")
         if self.sees("[") or not word.isupper():
             raise UnreadableError(f"nothing is called {word} in {self.text!r}")
         self.at = start + 1

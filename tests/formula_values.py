@@ -61,16 +61,40 @@ FUNCTIONS: dict[str, Any] = {name: getattr(np, name) for name in OF_NUMPY} | {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Trajectory:
+    """A value in all rounds of a loop, and what it was before the first: at the position -1, or at the one past the
+    last where the rounds are counted down."""
+
+    rounds: Any
+    axis: int
+    before: Any
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.rounds, dtype)
+
+    @property
+    def whole(self) -> Any:
+        """With what was before at the end, where the position -1 leads too."""
+        return np.concatenate([self.rounds, np.expand_dims(self.before, self.axis)], self.axis)
+
+
 @dataclass
 class Evaluation:
     """Formulas evaluated on a grid that has an axis for each letter.
 
-    ``nudge`` draws what numbers that may be rounded are changed by.
+    Attributes
+    ----------
+    given : mapping of letter to int
+        The sizes that do not follow from arrays.
+    nudge : Random or None
+        Draws what numbers that may be rounded are changed by.
     """
 
     values: Mapping[str, Any]
     sizes: dict[str, int]
     letters: list[str]
+    given: Mapping[str, int] = field(default_factory=dict)
     nudge: Random | None = None
     arrays: dict[Node, Any] = field(default_factory=dict)
 
@@ -104,10 +128,41 @@ class Evaluation:
     def _value(self, node: Node, scope: frozenset[str]) -> Any:
         if node not in self.arrays:
             letters = "".join(node.axes)
-            array = aligned(self.values, node, self.sizes)
-            array = array.reshape([self.size(i) for i in letters])
-            self.arrays[node] = self.spread(array * 1 if array.dtype.kind == "b" else array, letters)
+            array = aligned(self.values, node, self.sizes, self.given)
+            array = array * 1 if array.dtype.kind == "b" else array
+            shape = tuple(int(np.prod([self.size(i) for i in axis])) for axis in node.axes)
+            if node.parts or shape != array.shape:
+                self.arrays[node] = self.entries(array, node, scope)
+            else:
+                self.arrays[node] = self.spread(array.reshape([self.size(i) for i in letters]), letters)
         return self.arrays[node]
+
+    def entries(self, array: Any, node: Node, scope: frozenset[str]) -> Any:
+        """The entries of an array at positions; 0 where it has none."""
+        held, reach = self.values[node.name], list(array.shape)
+        if isinstance(held, Trajectory):
+            array, reach = held.whole, list(held.whole.shape)
+        places, inside = self.places(node.axes, node.parts, scope)
+        for n, place in enumerate(places):
+            first = -1 if isinstance(held, Trajectory) and n == held.axis else 0
+            inside = inside & (place >= first) & (place < reach[n])
+            places[n] = np.where(inside, place, 0)
+        found = array[tuple(places)] if places else array
+        return np.where(inside, found, 0 * found)
+
+    def places(
+        self, axes: tuple[str, ...], positions: tuple[Node, ...], scope: frozenset[str]
+    ) -> tuple[list[Any], Any]:  # fmt: skip
+        """A position along each axis, as whole numbers, and where all of them are whole numbers."""
+        rest, found, inside = iter(positions), list[Any](), np.asarray(True)
+        for axis in axes:
+            place: Any = 0 if axis else self.of(next(rest), scope)
+            for letter in axis:
+                place = place * self.size(letter) + self.spread(np.arange(self.size(letter)), letter)
+            place = np.asarray(place).reshape(np.shape(place) or (1,) * len(self.letters))
+            inside = inside & (place == np.floor(place))
+            found.append(np.floor(place).astype(int))
+        return found, inside
 
     def spread(self, array: Any, letters: str) -> Any:
         """An array with its axes where its letters stand in the grid; a letter that stands twice is a diagonal."""
@@ -239,16 +294,21 @@ def all_letters(node: Node) -> set[str]:
     return {i for n in node.walk() if n.kind != "size" for i in ("".join(n.axes) + n.letters)}
 
 
-def aligned(values: Mapping[str, Any], node: Node, sizes: Mapping[str, int]) -> Any:
-    """A value, without axes of size 1 that the formula has no letters for."""
+def aligned(values: Mapping[str, Any], node: Node, sizes: Mapping[str, int], given: Mapping[str, int]) -> Any:
+    """A value, without axes of size 1 that the formula has no letters for.
+
+    A letter whose size is given may be a position along an axis of another size.
+    """
     array = np.asarray(values[node.name])
     spare = array.ndim - len(node.axes)
     units = [k for k, size in enumerate(array.shape) if size == 1]
-    wanted = [np.prod([sizes[i] for i in axis]) if all(i in sizes for i in axis) else None for axis in node.axes]
-    for dropped in combinations(units, spare) if spare > 0 else [()] * (spare == 0):
-        shape = [size for k, size in enumerate(array.shape) if k not in dropped]
-        if all(w is None or w == size for w, size in zip(wanted, shape, strict=True)):
-            return array.reshape(shape)
+    for loose in (set(), {letter for letter in given if letter in node.axes}):
+        known = [bool(axis) and axis not in loose and all(i in sizes for i in axis) for axis in node.axes]
+        wanted = [np.prod([sizes[i] for i in axis]) if k else None for k, axis in zip(known, node.axes, strict=True)]
+        for dropped in combinations(units, spare) if spare > 0 else [()] * (spare == 0):
+            shape = [size for k, size in enumerate(array.shape) if k not in dropped]
+            if all(w is None or w == size for w, size in zip(wanted, shape, strict=True)):
+                return array.reshape(shape)
     raise UnreadableError(f"{node.name} has the shape {array.shape}, but the letters {node.axes} of {dict(sizes)}")
 
 
@@ -260,31 +320,39 @@ def sizes_in(statement: Statement, values: Mapping[str, Any], given: Mapping[str
     while before < len(sizes):
         before = len(sizes)
         for node in reads:
-            shape = aligned(values, node, sizes).shape
+            shape = aligned(values, node, sizes, given).shape
             for axis, size in zip(node.axes, shape, strict=True):
                 unknown = {i for i in axis if i not in sizes}
                 known = int(np.prod([sizes[i] for i in axis if i in sizes], dtype=int))
                 if len(unknown) == 1 and len(axis) > len(set(axis)) - len(unknown) and known:
                     sizes[unknown.pop()] = size // known
-                if all(i in sizes for i in axis) and int(np.prod([sizes[i] for i in axis], dtype=int)) != size:
+                known = int(np.prod([sizes.get(i, 0) for i in axis], dtype=int))
+                if axis and axis not in given and known not in (0, size):
                     raise UnreadableError(f"{node.name} is {shape}, where {axis} has another size: {sizes}")
     return sizes
 
 
 def right_value(
-    statement: Statement, values: Mapping[str, Any], given: Mapping[str, int], nudge: Random | None = None
-) -> Any:
-    """What a right-hand side is worth, with the axes of the left-hand side; what is broadcast has size 1."""
+    statement: Statement, values: Mapping[str, Any], given: Mapping[str, int], nudge: Random | None = None,
+    into: Any = None,
+) -> Any:  # fmt: skip
+    """What a right-hand side is worth, with the axes of the left-hand side; what is broadcast has size 1.
+
+    Where there are positions on the left, it is what is there in the end: what was there before must be known.
+    """
+    into = values.get(statement.name) if into is None and statement.positions else into
     numbers = {name for name, value in values.items() if not np.ndim(value)} - set(given)
     statement = settled(statement, numbers)
+    out = "".join(dict.fromkeys("".join(statement.axes) + "".join(sorted(map_letters(statement.positions)))))
     sizes = sizes_in(statement, values, given)
-    out = "".join(dict.fromkeys("".join(statement.axes)))
     letters = list(dict.fromkeys([*out, *sorted(all_letters(statement.right))]))
     loose = free_letters(statement.right) - set(out) - write_letters(statement.right, frozenset(out))
     if loose:
         raise UnreadableError(f"{loose} is neither summed over nor in the result")
-    evaluation = Evaluation(values, sizes, letters, nudge)
+    evaluation = Evaluation(values, sizes, letters, given, nudge)
     with np.errstate(all="ignore"):
+        if into is not None or statement.positions:
+            return into_positions(statement, evaluation, out, into)
         grid = np.asarray(evaluation.of(statement.right, frozenset(out)))
     grid = grid.reshape(grid.shape or (1,) * len(letters))
     array = grid.reshape([grid.shape[k] for k in range(len(out))])
@@ -294,18 +362,54 @@ def right_value(
     return placed(full, out, statement.axes, sizes)
 
 
+def into_positions(statement: Statement, evaluation: Evaluation, out: str, into: Any) -> Any:
+    """What was there before, with what is written at the positions on the left; ``where`` says where it is written."""
+    if statement.operator or into is None:
+        raise UnreadableError(f"nothing says what {statement.name} was")
+    written, hit = statement.right, Node("number", number=1)
+    if written.kind == "limited":
+        written, hit = written.parts
+    left = Node("value", statement.positions, name=statement.name, axes=statement.axes)
+    before = np.array(aligned({statement.name: into}, left, evaluation.sizes, evaluation.given))
+    places, inside = evaluation.places(statement.axes, statement.positions, frozenset(out))
+    value = np.asarray(evaluation.of(written, frozenset(out)))
+    inside = inside & (np.asarray(evaluation.of(hit, frozenset(out))) != 0)
+    for place, size in zip(places, before.shape, strict=True):
+        inside = inside & (place >= 0) & (place < size)
+    shape = [evaluation.size(i) for i in out] + [1] * (len(evaluation.letters) - len(out))
+    value, inside, *places = (
+        np.broadcast_to(one.reshape(one.shape or (1,) * len(shape)), shape) for one in (value, inside, *places)
+    )
+    after, spots = before.astype(np.result_type(before, value)), np.array([place[inside] for place in places])
+    if np.unique(spots, axis=1).shape != spots.shape:
+        raise UnreadableError(f"several values are written into one place of {statement.name}")
+    after[tuple(spots.astype(int))] = value[inside]
+    return after.reshape(np.shape(into))
+
+
+def map_letters(nodes: Iterable[Node]) -> set[str]:
+    """The letters that stand free in some parts."""
+    return {letter for node in nodes for letter in free_letters(node)}
+
+
 def settled(statement: Statement, numbers: set[str]) -> Statement:
-    """The statement with names for letters in positions that are none elsewhere: ``[k=n]`` picks by the number n."""
-    letters = {i for axis in statement.axes for i in axis}
-    parts = [node for node in statement.right.walk() if node.kind not in ("size", "letter")]
-    letters |= {i for node in parts for i in "".join(node.axes) + node.letters}
+    """The statement with names for letters in positions that are none elsewhere: ``x[n]`` picks by the number n."""
+    left = {i for axis in statement.axes for i in axis} | map_letters(statement.positions)
+    written = [part for node in statement.right.walk() if node.kind == "write" for part in node.walk()]
+    letters = left | {i for node in written for i in "".join(node.axes)}
+    letters |= {i for node in statement.right.walk() if node.kind in ("sum", "extremum") for i in node.letters}
     return replace(statement, right=with_names(statement.right, numbers - letters))
 
 
 def with_names(node: Node, names: set[str]) -> Node:
     if node.kind == "letter" and node.letters in names:
         return Node("value", name=node.letters)
-    return replace(node, parts=tuple(with_names(part, names) for part in node.parts)) if node.parts else node
+    inner = iter([with_names(part, names) for part in node.parts])
+    if node.kind != "value":
+        return replace(node, parts=tuple(inner)) if node.parts else node
+    parts = [Node("value", name=axis) if axis in names else next(inner) if not axis else None for axis in node.axes]
+    axes = tuple("" if axis in names else axis for axis in node.axes)
+    return replace(node, axes=axes, parts=tuple(part for part in parts if part is not None))
 
 
 def write_letters(node: Node, scope: frozenset[str]) -> set[str]:
@@ -349,15 +453,18 @@ def formula_value(equation: str, values: Mapping[str, Any], sizes: Mapping[str, 
 
 
 def formula_with_error(
-    equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES
+    equation: str, values: Mapping[str, Any], sizes: Mapping[str, int] = NO_SIZES, target: str = "", into: Any = None
 ) -> tuple[Any, Any]:
-    """The value that an equation gives, and how far off it may be since numbers in it are rounded."""
-    statement = parse_statement(equation, values)
-    right = right_value(statement, values, sizes)
+    """The value that an equation gives, and how far off it may be since numbers in it are rounded.
+
+    ``target`` is what it gives a value to, where that is known, and ``into`` what is written into there.
+    """
+    statement = parse_statement(equation, values, target)
+    right = right_value(statement, values, sizes, into=into)
     error: Any = 0.0
     if any(node.rounded for node in statement.right.walk()):
         with np.errstate(all="ignore"):
-            others = [right_value(statement, values, sizes, Random(seed)) for seed in range(6)]
+            others = [right_value(statement, values, sizes, Random(seed), into) for seed in range(6)]
             error = sum(abs(np.nan_to_num(other - right)) for other in others)
     return updated(statement, right, values), error
 

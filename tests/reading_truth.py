@@ -9,7 +9,7 @@ import numpy as np
 from code_values import code_value
 from formula_nodes import UnreadableError
 from formula_parser import parse_statement
-from formula_values import formula_with_error, free_letters
+from formula_values import Trajectory, formula_with_error, free_letters
 from matrix_values import matrix_value
 from truth import difference
 
@@ -64,18 +64,32 @@ def lettered(access: Access) -> Any:
     return access.array.reshape([n for n, axis in zip(access.array.shape, access.spelling.axes, strict=True) if axis])
 
 
+def in_rounds(access: Access, sizes: Mapping[str, int]) -> Any:
+    """What an expression held; of what the rounds of a loop leave to the next, there is one more than rounds."""
+    array = lettered(access)
+    for axis, letters in enumerate(filter(None, access.spelling.letters(access.letters) if access.letters else ())):
+        if len(letters) == 1 and array.shape[axis] == sizes[letters] + 1:
+            return Trajectory(array.take(range(sizes[letters]), axis), axis, array.take(-1, axis))
+    return array
+
+
 def untrue(reading: Reading) -> Iterator[Untrue]:
     """The forms of a reading that do not hold."""
     sizes = {letter: d.size for d in reading.dimensions for letter in d.letters}
+    inputs = {declared.ref.name for declared in reading.program.inputs}
+    known = (a for line in reading.lines for a in line.reads if a.value in inputs and a.array is not None)
+    given = {a.spelling.text: lettered(a) for a in known if a.spelling.text == a.value}
     for line in reading.lines:
         for formula in line.formulas:
-            yield from untrue_of(line, formula, sizes)
+            yield from untrue_of(line, formula, sizes, given)
 
 
-def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterator[Untrue]:
-    """The forms of one formula that do not hold."""
+def untrue_of(
+    line: Line, formula: Formula, sizes: Mapping[str, int], given: Mapping[str, Any]
+) -> Iterator[Untrue]:  # fmt: skip
+    """The forms of one formula that do not hold; ``given`` are the arguments."""
     accesses = [access for access in line.reads if access.array is not None]
-    values: dict[str, Any] = {a.spelling.text: lettered(a) for a in reversed(accesses)} | dict(line.numbers)
+    values = dict(given) | dict(line.numbers) | {a.spelling.text: in_rounds(a, sizes) for a in reversed(accesses)}
     made = [a for a in (*line.binds, *line.reads) if a.value == formula.value and a.spelling.text == formula.name]
     code = line.source.code
     if not made or made[0].array is None:
@@ -85,8 +99,14 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
         return
     expected = lettered(made[0])
     try:
-        statement = parse_statement(formula.equation, values)
-        value, error = formula_with_error(formula.equation, values, sizes)
+        statement = parse_statement(formula.equation, {*values, formula.name}, formula.name)
+        shape = tuple(int(np.prod([sizes[i] for i in axis])) for axis in statement.axes)
+        diagonal = len(set("".join(statement.axes))) < len("".join(statement.axes))
+        partly = bool(statement.positions) or diagonal or shape != expected.shape
+        into = expected if partly else None  # the rest is not spoken of
+        if into is not None or formula.name in {node.name for node in statement.right.walk() if node.parts}:
+            values.setdefault(formula.name, expected)  # as the last round left it
+        value, error = formula_with_error(formula.equation, values, sizes, formula.name, into)
     except FAILURES as failure:
         yield Untrue("equation", code, formula.equation, f"{type(failure).__name__}: {failure}")
         return
@@ -102,9 +122,9 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
         letters |= {node.name: "".join(node.axes) for node in nodes}
         ones = {n.name: np.ones([sizes[i] for i in "".join(n.axes)]) for n in nodes if n.name == "ones"}
         free = free_letters(statement.right) if statement.operator else set("".join(statement.axes))
-        out = "".join(i for i in "".join(statement.axes) if i in free)
+        outs = ["".join(i for i in "".join(statement.axes) if i in free), "".join(statement.axes)]
         try:
-            product = matrix_value(formula.matrix, {**values, **ones}, letters, out, sizes)
+            product, out = product_of(formula.matrix, {**values, **ones}, letters, outs, sizes)
             words = formula.equation.partition(f" {statement.operator}= ")[2]
             right = formula_with_error(f"made[{','.join(out)}] = {words}" if out else f"made = {words}", values, sizes)
         except FAILURES as failure:
@@ -113,6 +133,17 @@ def untrue_of(line: Line, formula: Formula, sizes: Mapping[str, int]) -> Iterato
         expected = np.broadcast_to(right[0], product.shape)
         if fault := difference(formula.matrix, product, expected, 1e-5 * abs(product) + rough):
             yield Untrue("matrix", code, formula.matrix, fault)
+
+
+def product_of(
+    form: str, values: Mapping[str, Any], letters: Mapping[str, str], outs: Sequence[str], sizes: Mapping[str, int]
+) -> tuple[Any, str]:  # fmt: skip
+    """The value of a product in matrix notation, and its letters: what is added may be broadcast, or stretched by
+    a vector of ones."""
+    try:
+        return matrix_value(form, values, letters, outs[0], sizes), outs[0]
+    except ValueError:
+        return matrix_value(form, values, letters, outs[1], sizes), outs[1]
 
 
 def rounding(values: Sequence[Any]) -> float:

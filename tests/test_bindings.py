@@ -69,7 +69,7 @@ READ = {
         loss += Σ_bj h[b,j] h[b,j]
         loss *= 0.5
         g[b,i] += Σ_j h[b,j] X[i,j]
-        g[b,i] = 2 Σ_c g[c,i] [c=0] at [b=0], g[b,i] elsewhere
+        g[0,i] = 2 g[0,i]
         g[b,i] = g[b,i] - [i=1]
         return₁ = loss
         return₂[b,i] = g[b,i]
@@ -91,14 +91,14 @@ READ = {
         return[k,l] = s[k,l]
         """,
     "lines": """
-        z[j,k] = Σ_i W[j,i] X[i,k] - Σ_l Y[l,k] [l=0] + 1
+        z[j,k] = Σ_i W[j,i] X[i,k] - Y[0,k] + 1
         return = Σ_jk z[j,k] z[j,k]
         """,
     "reshaped": """
         flat[(ij)] = X[i,j]
         flat[(ij)] = Σ_k (3 at [k=0], flat[k] elsewhere) [k=i·J+j]
         cube[i,j] = flat[(ij)]
-        row[j] = Σ_i X[i,j] [i=0]
+        row[j] = X[0,j]
         row[j] += 1
         return[i,j] = cube[i,j] X[:, None, :][i,j]
         """,
@@ -119,30 +119,30 @@ READ = {
         """,
     "recurrent": """
         h[i] = 0
-        h[i] = tanh(Σ_kj Wx[i,k] xs[j,k] [j=0] + Σ_l Wh[i,l] h[l])
-        hs[-1][i] = h[i]
+        h[t,i] = tanh(Σ_j Wx[i,j] xs[t,j] + Σ_k Wh[i,k] h[t-1,k])
+        hs[t,i] = h[t,i]
         dh[i] = 0
-        dWh[i,l] = 0
-        dz[i] = (dh[i] + hs[t][i]) (1 - hs[t][i]²)
-        dWh[i,l] += dz[i] hs[t - 1][l]
-        dh[l] = Σ_i Wh[i,l] dz[i]
-        return[i,l] = dWh[i,l]
+        dWh[i,k] = 0
+        dz[t,i] = (dh[t+1,i] + hs[t,i]) (1 - hs[t,i]²)
+        dWh[i,k] += dz[i] hs[t - 1][k]
+        dh[t,i] = Σ_k Wh[k,i] dz[t,k]
+        return[i,k] = dWh[i,k]
         """,
     "by_time": """
         hs[-1][i] = 0
-        hs[t][i] = tanh(Σ_j xs[j,i] [j=0] + Σ_k Wh[i,k] hs[t - 1][k])
+        hs[t,i] = tanh(xs[t,i] + Σ_j Wh[i,j] hs[t-1,j])
         """,
     "zipped": """
-        x[j] = Σ_i X[j,i] [i=0]
-        t[l] = Σ_k Y[l,k] [k=0]
-        total += Σ_jl x[j] x[j] t[l] t[l]
+        x[n,i] = X[i,n]
+        t[n,k] = Y[k,n]
+        total += Σ_nik x[n,i] x[n,i] t[n,k] t[n,k]
         return = total
         """,
     "labels": """
         s[b,j] = Σ_i W[j,i] X[i,b]
         s[b,j] = s[b,j] - max_k s[b,k]
         p[b,j] = exp(s[b,j])/(Σ_k exp(s[b,k]))
-        loss = -1/B Σ_b log(Σ_j p[b,j] [j=y[b]])
+        loss = -1/B Σ_b log(p[b,y[b]])
         d[b,j] = p[b,j]
         d[b,j] = d[b,j] - [j=y[b]]
         d[b,j] /= len(y)
@@ -182,7 +182,7 @@ READ = {
         acc[i,j] = 2 X[i,j]
         acc[i,j] = min(max(acc[i,j], 0), 1)
         acc[i,j] = acc[i,j] + Σ_k 1 [j=([0, 0])[k]]
-        acc[i,j] = Σ_n acc[i,n] [n=(kept of this run)[i,j]]
+        acc[i,j] = acc[i,(kept of this run)[i,j]]
         return[i,j] = acc[i,j]
         """,
     "dataclasses": """
@@ -199,13 +199,13 @@ READ = {
         return[i,j] = a[i,j] - b[i,j]
         """,
     "gates": """
-        i[b,j] = Σ_i a[b,i] [i=j]
-        f[b,j] = Σ_i a[b,i] [i=j+2]
-        o[b,j] = Σ_i a[b,i] [i=j+4]
-        g[b,j] = Σ_i a[b,i] [i=j+6]
+        i[b,j] = a[b,j]
+        f[b,j] = a[b,j+2]
+        o[b,j] = a[b,j+4]
+        g[b,j] = a[b,j+6]
         c2[b,j] = sigmoid(f[b,j]) c[b,j] + sigmoid(i[b,j]) tanh(g[b,j])
         da[b,k] = Σ_j i[b,j] [k=j] + Σ_j f[b,j] [k=j+2] + Σ_j o[b,j] [k=j+4] + Σ_j g[b,j] [k=j+6]
-        da[b,k] = c2[b,j] at [k=j+2], da[b,k] elsewhere
+        da[b,j+2] = c2[b,j]
         return₁[b,k] = da[b,k]
         return₂[b,j] = sigmoid(o[b,j]) tanh(c2[b,j])
         """,
@@ -216,7 +216,7 @@ READ = {
         """,
     "whiles": """
         h[i,j] = X[i,j]
-        h[i,j] = ½ h[i,j] + 1
+        h[k,i,j] = ½ h[k-1,i,j] + 1
         return[i,j] = h[i,j]
         """,
     "generators": """
@@ -227,8 +227,8 @@ READ = {
         """,
     "consts": """
         mask[j] = np.array([[1., 0, 1, 0, 1]])[j]
-        z[i,j] = X[i,j] mask[j] + np.array([1., 2., 3.])[i] + Σ_k b[k] [k=i]
-        z[i,j] = Σ_nlm z[i,n] ([n=j]) W[l,m] [l=0] [m=0]
+        z[i,j] = X[i,j] mask[j] + np.array([1., 2., 3.])[i] + b[i]
+        z[i,j] = Σ_n z[i,n] ([n=j]) W[0,0]
         return[i,j] = z[i,j]
         """,
 }
@@ -291,7 +291,7 @@ def test_what_is_accumulated_is_shown_as_that() -> None:
         return loss, grads["W"]
 
     found = equations(f, X, np.ones(2))
-    assert {"g[i] -= a[i] x[i]", "loss += margin", 'grads["W"][i] += g[i]'} <= set(found)
+    assert {"g[j,i] = g[j-1,i] - a[i] x[j,i]", "loss += Σ_j margin[j]", 'grads["W"][i] += Σ_j g[j,i]'} <= set(found)
 
 
 @pytest.mark.parametrize("form", ["equation", "einsum", "matrix"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from code_values import code_value
 from formula_nodes import UnreadableError
-from formula_values import formula_value, size_letters
+from formula_values import Trajectory, formula_value, size_letters
 from matrix_values import matrix_value
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,19 @@ TRUE = {
     "z[i] = j of argmax_jk (W[i,j] X[j,k])": (W[:, :, None] * X).reshape(2, -1).argmax(1) // 4,
     "z[k] = Σ_j X[j,k] [j=y[k]]": X[y, np.arange(4)],
     "z[k] = Σ_j X[j,k] [j=n]": X[2],
+    "z[k] = X[n,k]": X[2],
+    "z[k] = X[y[k],k]": X[y, np.arange(4)],
+    "z[j,k] = X[2-j,k] + 0 v[j]": X[::-1],
+    "z[k] = X[0,k] + X[n[],k]": X[0] + X[2],
+    "z[j,t] = p[2j+t-1]": None,  # nothing says how large t is
+    "z[i] = Σ_j W[i,j] p[2j+i-1]": np.array([W[0] @ [0, p[1], p[3]], W[1] @ [p[0], p[2], p[4]]]),
+    "z[k] = max_j (v[j] + X[j-1,k])": (v[:, None] + np.vstack([0 * X[:1], X[:2]])).max(0),
+    "z[k] = flat[k,1] + flat[k,5] + flat[k,6]": flat[:, 1] + flat[:, 5],
+    "p[2j+1] = v[j]": np.where(np.arange(6) % 2, np.repeat(v, 2), p),
+    "flat[k,j+2] = X[j,k] where [v[j] > 0]": np.hstack([flat[:, :2], np.where(v > 0, X.T, flat[:, 2:5]), flat[:, 5:]]),
+    "flat[y[k]+1,0] = d[0,k]": None,  # several values in one place
+    "W[n[]-1,j] = 2 v[j]": np.array([W[0], 2 * v]),
+    "lost[0,j] = v[j]": None,  # nothing says what else is there
     "z[q] = v[j] at [q=2j+1], p[q] elsewhere": np.where(np.arange(6) % 2, np.repeat(v, 2), p),
     "z[j] = v[j] where [v[j] > 0] else -1": np.where(v > 0, v, -1),
     "z[j] = b where [v[j] > 0], v[j] elsewhere": np.where(v > 0, -0.5, v),
@@ -75,6 +88,19 @@ def test_a_formula_is_worth_what_numpy_makes_of_it(equation):
     else:
         value = formula_value(equation, VALUES)
         np.testing.assert_allclose(np.broadcast_to(value, np.shape(expected)), expected)
+
+
+def test_what_a_round_left_to_the_next_is_one_position_before():
+    values = {"h": Trajectory(X, 0, d[0]), "v": v}
+    forwards, backwards = np.vstack([d[:1], X[:2]]), np.vstack([X[1:], d[:1]])
+    np.testing.assert_allclose(formula_value("z[j,k] = v[j] h[j-1,k] + h[j,k]", values), v[:, None] * forwards + X)
+    np.testing.assert_allclose(formula_value("z[j,k] = v[j] h[j+1,k]", values), v[:, None] * backwards)
+    np.testing.assert_allclose(formula_value("z[j,k] = 0 v[j] + h[j-2,k]", values), np.vstack([0 * d[0], forwards[:2]]))
+
+
+def test_a_letter_whose_size_is_given_may_be_a_position():
+    np.testing.assert_allclose(formula_value("z[j,k] = X[j,k]", VALUES, {"j": 2}), X[:2])
+    np.testing.assert_allclose(formula_value("z[j,k] = X[j,k]", VALUES, {"j": 4}), np.vstack([X, 0 * X[:1]]))
 
 
 def test_what_has_no_value_is_refused():

@@ -56,7 +56,7 @@ GOLDEN = [
     (Sum(Ref("y", "i"), ()), "y[i] = 0"),
     (
         Contract(Ref("y", "s"), (Ref("x", "p"), Ref("w", "r")), (is_at("p", (2, "s"), (1, "r"), constant=-1),)),
-        "y[s] = Σ_pr x[p] w[r] [p=2s+r-1]",
+        "y[s] = Σ_r x[2s+r-1] w[r]",
     ),
     (
         Contract(Ref("y", "f"), (Ref("x", "he"),), (is_at("f", (Factor.of(1, e=1), "h"), (1, "e")),)),
@@ -64,7 +64,7 @@ GOLDEN = [
     ),
     (
         Contract(Ref("q", "b"), (Ref("p", "nb"),), (is_at("n", pick=Ref("y", "b")),)),
-        "q[b] = Σ_n p[n,b] [n=y[b]]",
+        "q[b] = p[y[b],b]",
     ),
     (
         Contract(Ref("a", "ts"), (Ref("x", "ts"),), (is_at("s", (1, "t"), relation="≤"),)),
@@ -153,7 +153,10 @@ INSIDE = [
      Sum(Ref("y", "c"), ((HALF, Ref("t", "c")), (ONE, None))), "y[c] = 1/(2C²) x[c] + 1"),
     ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(Fraction(2, 7), b=1)), "y = 2B/7 x"),
     ([], Contract(Ref("y"), (Ref("BJ"),), factor=Factor.of(1, b=-1, j=-1)), "y = 1/(|b||j|) BJ"),
-    ([], Contract(Ref("y"), (Ref("x", "n"),), (is_at("n", pick=Ref("n")),)), "y = Σ_n x[n] [n=n[]]"),
+    ([], Contract(Ref("y"), (Ref("x", "n"),), (is_at("n", pick=Ref("n")),)), "y = x[n[]]"),
+    ([Contract(Ref("t"), (Ref("w", "p"),))],
+     Contract(Ref("y", "s"), (Ref("x", "p"), Ref("t")), (is_at("p", (1, "s"), constant=1),)),
+     "y[s] = x[s+1] (Σ_p w[p])"),
     ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(0.12573022)), "y = 0.125730 x"),
     ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(1 - 0.9)), "y = 0.1 x"),
     ([], Contract(Ref("y"), (Ref("x"),), factor=Factor.of(123456789)), "y = 123456789 x"),
@@ -195,4 +198,4 @@ def test_a_value_that_picks_and_stands_inside_is_written_out():
     """Its own name would be one that nobody knows."""
     back = Contract(Ref("t", "b"), (Ref("y", "k"),), (is_at("k", (-1, "b"), constant=6),))
     equation = Contract(Ref("g", "bj"), (), (is_at("j", pick=Ref("t", "b")),))
-    assert equation_text(equation, View(inline={"t": back})) == "g[b,j] = [j=(Σ_k y[k] [k=6-b])]"
+    assert equation_text(equation, View(inline={"t": back})) == "g[b,j] = [j=y[6-b]]"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from wild import CONTROLS, FIXTURES, Fixture
 
-from einbackprop.capture import dispatch, namespace, rules, tracer
+from einbackprop.capture import dispatch, namespace, rules, tracer, verification
 from einbackprop.capture.pointwise import MAPS, OF_BOOLEANS, POWERS, SCALED
 from einbackprop.capture.tracer import record, trace
 from einbackprop.core import interpretation, nesting
@@ -828,7 +828,7 @@ def test_a_wrong_rule_is_found_and_kept_as_it_was(monkeypatch: pytest.MonkeyPatc
     break_the_mean(monkeypatch, lambda axis: axis if where == "value" else 1 - axis)
     x = array(0, (3, 3))
     found = record(lambda x: np.mean(x, axis=0) * 2, (x,))
-    assert [n.message for n in found.notes] == [tracer.MISREAD]
+    assert [n.message for n in found.notes] == [verification.MISREAD]
     (result,) = interpretation.run(found.program, [x])
     np.testing.assert_allclose(result, x.mean(0) * 2)
     assert any(isinstance(e, Opaque) for e in found.program.equations)
@@ -842,7 +842,7 @@ def test_rounding_is_no_disagreement() -> None:
 
 
 def test_what_is_large_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracer, "LARGEST", 3)
+    monkeypatch.setattr(verification, "LARGEST", 3)
     break_the_mean(monkeypatch, lambda axis: axis)
     assert not record(lambda x: np.mean(x), (array(0, (4,)),)).notes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -30,9 +30,11 @@ from ..core.program import (
     operands,
 )
 from ..core.simplification import needed
+from ..rerolling import Choice, Loop
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
+from .loops import loops_of, name_dimensions
 from .recorder import Note, Recorder
 from .sized import Sight, Sized, dimension_of_samples
 from .sizes import told
@@ -48,6 +50,11 @@ class Assembled:
     known: Mapping[str, NDArray[Any]]
     frozen: Mapping[str, Note]
     bindings: tuple[Binding, ...]
+    loops: Mapping[Hashable, Loop]
+    choices: tuple[Choice, ...]
+    lettering: Lettering
+    sized: Callable[[Program], Program]
+    """Gives a program what is known of sizes by then."""
 
 
 def assemble(
@@ -68,12 +75,15 @@ def assemble(
         The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
-    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied
+    looped = {run.source for run in runs if run.rounds}
+    choices = [choice for choice in recorder.choices if choice.source in looped]
+    bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied | {one.value for one in choices}
     equations = needed(recorder.equations, returned.names, bound.__contains__)
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
     values = {name: axes for name, axes in recorder.axes.items() if name in kept}
-    lettering = Lettering(recorder, equations, values, arguments)
+    counters = name_dimensions(runs, recorder.meetings)
+    lettering = Lettering(recorder, equations, values, arguments, counters)
     names = final_names(recorder, values, arguments)
     rename = Renaming(lettering, names)
     program = Program(
@@ -87,16 +97,24 @@ def assemble(
         {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
     )
     recorder.meetings += list(counts(recorder, kept))
-    sized = Sized(recorder, lettering.chosen, lettering.given(inputs))
-    (places, by_place), (claims, by_claim) = sized.places(), sized.claims()
-    program = replace(program, made_of=lettering.made_of(inputs), expressions=sized.expressions(lettering.order),
-                      places=places, claims=claims, held=lettering.held(inputs) | by_place | by_claim,
-                      laid={names[n]: order for n, order in recorder.laid.items() if recorder.decisions.mattered})
+    laid = {names[n]: order for n, order in recorder.laid.items() if recorder.decisions.mattered}
     known = {names[n]: lettering.squeezed(n, value) for n, value in recorder.concrete.items() if n in kept}
     notes = distinct_notes([*recorder.notes, *conflict_notes(recorder, lettering, names)])
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
     resolver = Resolver(recorder, names, lettering.padded)
-    return Assembled(program, tuple(notes), known, frozen, tuple(map(resolver.binding, runs)))
+    bindings = tuple(map(resolver.binding, runs))
+    loops = loops_of(bindings, recorder.meetings, lettering.letter)
+
+    def sized(program: Program) -> Program:
+        known = Sized(recorder, lettering.chosen, lettering.given(inputs))
+        (places, by_place), (claims, by_claim) = known.places(), known.claims()
+        return replace(
+            program, made_of=lettering.made_of(inputs), expressions=known.expressions(lettering.order), places=places,
+            claims=claims, held=lettering.held(inputs) | by_place | by_claim, laid=laid,
+        )  # fmt: skip
+
+    asked = tuple(replace(one, value=names[one.value]) for one in choices if one.value in names)
+    return Assembled(program, tuple(notes), known, frozen, bindings, loops, asked, lettering, sized)
 
 
 def counts(recorder: Recorder, kept: Collection[str]) -> Iterator[Meeting]:
@@ -159,7 +177,7 @@ class Lettering:
 
     def __init__(
         self, recorder: Recorder, equations: Sequence[Equation], values: Mapping[str, Sequence[Axis]],
-        inputs: Sequence[str],
+        inputs: Sequence[str], counters: str = "",
     ) -> None:  # fmt: skip
         self.recorder, self.equations, self.values = recorder, equations, values
         self.inputs = set(inputs)
@@ -172,7 +190,15 @@ class Lettering:
             for axis, count in Counter(axis.root() for axis in axes).items():
                 needs[axis] = max(needs.get(axis, 1), count)
         samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, self.order, recorder.concrete))
-        self.chosen = choose_letters(self.order, needs, samples)
+        self.chosen = choose_letters(self.order, needs, samples, counters)
+
+    def letter(self, axis: Axis) -> str:
+        """The first letter of a dimension; empty for one that has none."""
+        return self.chosen.get(axis.root(), "")[:1]
+
+    def size(self, letter: str) -> Any:
+        """The size of a letter of the program, as an expression of sizes."""
+        return next((size_of(axis) for axis, letters in self.chosen.items() if letter in letters), None)
 
     def axis(self, letter: str) -> Axis:
         """The dimension of a provisional letter."""
@@ -202,7 +228,11 @@ class Lettering:
         return [axis for axis in order if not axis.is_unit]
 
     def _expressions(self) -> Iterator[Axis]:
-        """The expressions of sizes that stand in factors."""
+        """The expressions of sizes that loops go through, or that stand in factors."""
+        for met in self.recorder.meetings:
+            along = met.along.root() if met.along is not None else None
+            if along is not None and (along.made is not None or along.quotient):
+                yield along
         if self.recorder.keeps_sizes:
             for equation in self.equations:
                 for letter, _ in (part for factor in factors_of(equation) for part in factor.sizes):

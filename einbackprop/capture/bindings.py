@@ -61,8 +61,8 @@ class Run:
     Attributes
     ----------
     statement, source, caller
-    rounds : tuple of (site of a loop, round)
-        The loops around it, outer ones first, each with how often its body has begun before.
+    rounds : tuple of (site of a loop, number)
+        The loops around it, outer ones first, each with its counter, or with how often its body has begun before.
     reads, binds : list of Seen
     changes : list of Seen
         The arrays that were written into, as they are after it.
@@ -82,6 +82,8 @@ class Run:
         The owners and keys of targets.
     made : object
         What stands on the right of an assignment.
+    counter : str
+        The target of a loop that counts its rounds.
     """
 
     statement: Statement
@@ -99,6 +101,7 @@ class Run:
     arrays: list[tuple[Any, Any]] = field(default_factory=list)
     values: dict[int, Any] = field(default_factory=dict)
     made: Any = None
+    counter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,16 @@ class Binding:
     statement, source
     caller : Source or None
         The statement that called the function it stands in.
-    rounds : tuple of (line of a loop, round)
+    rounds : tuple of (site of a loop, number)
     reads, binds, changes : tuple of Access
     operand : Access or None
         What stands on the right of an augmented assignment, if it is an array.
     plain : mapping of text to number
         The numbers that it read, where values are kept.
+    counter : str
+        The target of a loop that counts its rounds.
+    recurrent : bool
+        Whether it stands for all rounds of a loop, and reads what the round before has left.
     """
 
     statement: Statement
@@ -154,6 +161,8 @@ class Binding:
     changes: tuple[Access, ...]
     operand: Access | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
+    counter: str = ""
+    recurrent: bool = False
 
 
 class Resolver:
@@ -177,7 +186,7 @@ class Resolver:
         return Binding(
             run.statement, run.source, run.caller.source if run.caller else None, run.rounds,
             tuple(reads), self._bound(run.binds), self._bound(run.changes),
-            operand[0] if operand else None, run.plain,
+            operand[0] if operand else None, run.plain, run.counter,
         )  # fmt: skip
 
     def _bound(self, seen: list[Seen]) -> tuple[Access, ...]:

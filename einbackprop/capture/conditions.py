@@ -67,6 +67,7 @@ class Meeting:
     source: Source | None
     answer: Any
     axes: tuple[Axis, ...] = ()  # those whose sizes it is about
+    along: Axis | None = None  # the one that a loop goes through
 
 
 def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
@@ -166,7 +167,7 @@ def assumed(met: Sequence[Condition]) -> tuple[str, ...]:
 class Watcher(Protocol):
     """What is told of how sizes are used: the recorder of the trace that is going on."""
 
-    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
+    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = (), along: Axis | None = None) -> None:
         """A condition was met."""
 
     def prints(self) -> bool:

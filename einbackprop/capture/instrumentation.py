@@ -122,7 +122,8 @@ class Prober(ast.NodeTransformer):
             loaded = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
             yield ast.copy_location(ast.Expr(self.visit(loaded)), node)
         bound = (*(self._target(target, path) for target, path in targets), *self._appended(node))
-        self.sites[site] = replace(statement, targets=bound)
+        loop = site if self._loops != before else -1
+        self.sites[site] = replace(statement, targets=bound, site=loop)
         names = [ast.copy_location(ast.Name(t.id, ast.Load()), t) for t, _ in targets if isinstance(t, ast.Name)]
         yield self._inside(node, site, names)
         self._loops = before

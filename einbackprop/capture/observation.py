@@ -39,6 +39,7 @@ class Frame:
     caller: Run | None
     run: Run | None = None
     rounds: dict[int, int] = field(default_factory=dict)
+    counters: dict[int, int] = field(default_factory=dict)
     loops: dict[int, Run] = field(default_factory=dict)
 
 
@@ -132,7 +133,7 @@ class Observer:
             statement.file, statement.line, statement.code, statement.function, number,
             caller.source if helper and caller is not None else None, statement.column,
         )  # fmt: skip
-        rounds = tuple((loop, frame.rounds.get(loop, 0)) for loop in statement.loops)
+        rounds = tuple((loop, frame.counters.get(loop, frame.rounds.get(loop, 0))) for loop in statement.loops)
         frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants))
         self.runs.append(frame.run)
 

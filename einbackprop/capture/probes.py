@@ -62,6 +62,8 @@ class Statement:
         What stands on the right of an augmented assignment.
     loops : tuple of int
         The places of the loops around it among the sites of its function.
+    site : int
+        Its own place there, if it is a loop; -1 if not.
     """
 
     file: str
@@ -74,6 +76,7 @@ class Statement:
     operator: str = ""
     operand: str = ""
     loops: tuple[int, ...] = ()
+    site: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,6 +208,9 @@ class Probes:
         for target, value in zip((t for t in run.statement.targets if t.name), names, strict=True):
             if frame.rounds[site] == 0:
                 self._observer.bound(run, target.text, value, rank=1)
+                run.counter = run.counter or (target.text if type(value) is int else "")
+            if run.counter == target.text and type(value) is int:
+                frame.counters[site] = value
             self._observer.bind(value, target.label, frame.depth)
 
     def read(self, site: int, value: Any) -> Any:

@@ -133,7 +133,7 @@ def given(size: Size) -> Any:
 def rounds(size: Any) -> Any:
     """The plain number of a size that says how often something is done: that is written down."""
     if (watcher := WATCHER.get()) is not None and is_measured(size):
-        watcher.met("rounds", size.number, axes_of(size))
+        watcher.met("rounds", size.number, axes_of(size), sized_axis(size))
     return plain(size)
 
 

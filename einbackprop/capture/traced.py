@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
+from ..rerolling import Choice
 from . import arithmetic, dispatch, indexing, pointwise, writing
 from .conditions import asked_by_others
 from .memory import View, is_traced, require_plain, settled
@@ -232,6 +233,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         answer = bool(self.value)
         source = self.recorder.source()
+        if source is not None and not any(self.window):
+            self.recorder.choices.append(Choice(source, self.recorder.current(self.buffer), answer))
         if source is not None and source.code.startswith("assert "):
             self.recorder.met("values", answer)
         else:

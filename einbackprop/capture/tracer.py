@@ -10,35 +10,32 @@ was, as one that could not be read.
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib import stride_tricks
 
-from ..core import interpretation
 from ..core.idioms import recognise
-from ..core.letters import combinations
-from ..core.program import Opaque, Program, operands
+from ..core.program import Program
 from ..errors import EinbackpropError, TraceError
+from ..rerolling import Choice, Loop
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
 from . import failures
 from .assembly import Lettering, assemble
 from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
+from .loops import left_positions, rolled
 from .memory import View, is_traced
 from .namespace import Function, Module, builtins_for, math_for, numpy_for
 from .observation import Observer
 from .recorder import Note, Recorder
 from .traced import Traced
-
-LARGEST = 100_000  # equations over more combinations of letters are not evaluated
-MISREAD = "this was read as something else than NumPy did: it is kept as it was in this run"
-ROUNDINGS = 1e6  # of the largest number involved; less is the doing of another order of additions
+from .verification import verified
 
 
 class StandIns:
@@ -105,7 +102,7 @@ class Trace:
     that NumPy gave its outputs; whether how arguments lie in memory may say what it computes; the conditions that went
     as they did in this run; what each statement read and bound, in the order in which they ran; the program with each
     statement by itself, in which no idiom is named that goes over several; and, of a loss and its gradients, how many
-    of the statements ran for the loss."""
+    of the statements ran for the loss; and what its loops are called and go through."""
 
     program: Program
     notes: tuple[Note, ...]
@@ -116,6 +113,14 @@ class Trace:
     bindings: tuple[Binding, ...] = ()
     by_statement: Program | None = None
     of_loss: int = 0
+    loops: Mapping[Hashable, Loop] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+    by_round: Program | None = None
+
+    @property
+    def unrolled(self) -> Trace:
+        """The same with a program that has every value of every round of the loops."""
+        return self if self.by_round is None else replace(self, program=recognise(self.by_round), by_round=None)
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -198,6 +203,7 @@ class Session:
         self._arguments = Arguments(self.recorder, arguments, names)
         self._observer.named = set(self.recorder.names)
         self._returned = Returned(self.recorder)
+        self._of_loss: int | None = None
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Run a copy of a function on traced copies of the arguments; how what it returned is nested."""
@@ -231,6 +237,7 @@ class Session:
     def identify(self) -> None:
         """What is returned from now on runs over the dimensions of arguments where it has their sizes."""
         self._returned.identifies = True
+        self._of_loss = self.runs
 
     def _name_globals(self, world: World) -> None:
         """Arrays among the globals are called what the user calls them."""
@@ -243,13 +250,21 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
+        by_round, (program, opened, branches) = program, rolled(
+            program, made.bindings, made.loops, made.choices, made.known, self._of_loss, made.lettering.size,
+            self.recorder.claim,
+        )  # fmt: skip
+        self.recorder.open_loops(opened, branches, left_positions(program, made.lettering.letter))
+        program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
-        notes = made.notes + misread + tuple(of_sizes(conditions))
-        by_statement = recognise(program, lambda equation: equation.source and equation.source.shown)
+        notes = tuple(note for note in made.notes if note.source is None or note.source.place not in branches)
+        notes += misread + tuple(of_sizes(conditions))
+        by_statement = recognise(by_round, lambda equation: equation.source and equation.source.shown)
         return Trace(
             recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
-            by_statement,
+            by_statement, loops=made.loops, choices=made.choices,
+            by_round=by_round if opened or by_round.equations != program.equations else None,
         )  # fmt: skip
 
     def _described(self, array: View) -> str:
@@ -312,60 +327,3 @@ def parameter_names(function: Callable[..., Any], count: int) -> tuple[str, ...]
     except (TypeError, ValueError):
         names = []
     return tuple(names[i] if i < len(names) else f"x{i}" for i in range(count))
-
-
-
-
-def verified(program: Program, known: Mapping[str, Any]) -> tuple[Program, tuple[Note, ...]]:
-    """The program with each value that is not what it was when traced kept as the constant that it was.
-
-    Parameters
-    ----------
-    program : Program
-        With no idioms recognised yet: an equation a value.
-    known : mapping of value name to array
-        What values were in the trace, in the axes that they have in the program. Not all need be known.
-    """
-    wrong = disagreements(program, known)
-    if not wrong:
-        return program, ()
-    equations = tuple(
-        Opaque(e.out, tuple(operands(e)), MISREAD, e.source) if e.out.name in wrong else e for e in program.equations
-    )
-    notes = tuple(Note(MISREAD, e.source) for e in equations if e.out.name in wrong)
-    return replace(program, equations=equations, constants={**program.constants, **wrong}), notes
-
-
-def disagreements(program: Program, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the program says are other than they were when traced, and what they were."""
-    values: dict[str, Any] = dict(program.constants)
-    values |= {i.ref.name: known[i.ref.name] for i in program.inputs if i.ref.name in known}
-    sizes = program.sizes
-    wrong: dict[str, Any] = {}
-    for equation in program.equations:
-        name = equation.out.name
-        ready = not isinstance(equation, Opaque) and all(ref.name in values for ref in operands(equation))
-        if ready and combinations(equation, sizes) <= LARGEST:
-            values[name] = interpretation.compute(equation, values, sizes)
-            if name in known and not agree(values[name], known[name], [values[r.name] for r in operands(equation)]):
-                wrong[name] = known[name]
-        if name in known:
-            values[name] = known[name]
-    return wrong
-
-
-def agree(found: Any, known: Any, parts: list[Any]) -> bool:
-    """Whether two values are one up to rounding; where NumPy rounds to fewer digits than we do, or to whole numbers
-    of few bits, that is its rounding."""
-    found, known = np.asarray(found), np.asarray(known)
-    if found.shape != known.shape:
-        return False
-    if np.array_equal(found, known):
-        return True
-    kinds = [np.asarray(part).dtype for part in (*parts, known, found)]
-    eps = max((float(np.finfo(kind).eps) for kind in kinds if kind.kind in "fc"), default=0.0)
-    with np.errstate(all="ignore"):
-        sizes = [np.abs(np.asarray(part, dtype=np.complex128)) for part in (*parts, known) if np.size(part)]
-        scale = max((float(size[np.isfinite(size)].max(initial=0.0)) for size in sizes), default=0.0)
-        close = np.isclose(found.astype(complex), known.astype(complex), ROUNDINGS * eps, ROUNDINGS * eps * scale, True)
-    return bool(close.all())

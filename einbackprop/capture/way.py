@@ -5,12 +5,13 @@ size 1 a transpose is contiguous, and a reshape of it a view; with two entries t
 after that, and the array on the other side is read, the sizes at hand decide what it holds.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.dimensions import Axis, Dimensions
 from ..core.program import Source
+from ..rerolling import Choice
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence
 from .memory import Buffer, View
@@ -104,6 +105,8 @@ class Way:
         The constants that count as far as a size says, and what to say of them.
     counts : mapping of value name to (begin, step)
         The constants that count along an axis, from an expression of sizes.
+    choices : list of Choice
+        The truth values of arrays that were asked for.
     decisions : Decisions
         The views and copies of which other sizes might make the other.
     laid : mapping of argument to how it lies in memory
@@ -117,6 +120,7 @@ class Way:
         self.sized: dict[str, Meeting] = {}
         self.counts: dict[str, tuple[Any, int]] = {}
         self.keeps_sizes = False
+        self.choices: list[Choice] = []
         self.decisions, self.laid = Decisions(), dict[str, str | tuple[int, ...]]()
         self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
         self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
@@ -124,9 +128,34 @@ class Way:
         self._spots: list[tuple[Axis, Any, Source | None]] = []
         self.claims: dict[Hashable, tuple[Terms | None, Terms | None, Meeting]] = {}
 
-    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = ()) -> None:
+    def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = (), along: Axis | None = None) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
-        self.meetings.append(Meeting(kind, self.source(), answer, axes))
+        self.meetings.append(Meeting(kind, self.source(), answer, axes, along))
+
+    def open_loops(
+        self, statements: Collection[Hashable], branches: Collection[Hashable], is_left: Callable[[Axis, int], bool]
+    ) -> None:
+        """Loops are letters now: how often they run is open, and so are the places that move along with them.
+
+        Parameters
+        ----------
+        statements : collection
+            The places of these loops, and of the statements in them.
+        branches : collection
+            The places of those among them whose conditions are values of the program now.
+        is_left : callable
+            Whether a number still stands as a position along an axis.
+        """
+        def is_open(source: Source | None) -> bool:
+            return source is not None and source.place in statements
+
+        def is_value(met: Meeting) -> bool:
+            return met.kind == "values" and met.source is not None and met.source.place in branches
+
+        self.meetings = [met for met in self.meetings if not is_value(met) and (
+            met.kind != "rounds" or not is_open(met.source))]  # fmt: skip
+        self._spots = [(whole, place, source) for whole, place, source in self._spots
+                       if not is_open(source) or is_left(whole, int(plain(place)))]
 
     def prints(self) -> bool:
         """Whether the statement that is being run only prints, so that nothing depends on what it says."""
@@ -190,10 +219,11 @@ class Way:
             if axis.root().parts and whole is not None:
                 self.dimensions.unify(whole, axis)
 
-    def claim(self, size: Any, other: Any) -> None:
+    def claim(self, size: Any, other: Any, source: Source | None = None) -> None:
         """Something holds where a size is another, or a number that stands in the code."""
         if key_of(size) != key_of(other):
-            met = Meeting("written", self.source(), f"{told(size)} is {told(other)}", (*axes_of(size), *axes_of(other)))
+            axes = (*axes_of(size), *axes_of(other))
+            met = Meeting("written", source or self.source(), f"{told(size)} is {told(other)}", axes)
             self.claims.setdefault(frozenset(map(key_of, (size, other))), (terms_of(size), terms_of(other), met))
 
     def ends(self, extent: Any, stop: Any) -> None:

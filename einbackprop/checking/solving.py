@@ -193,6 +193,8 @@ def _additions(
     traced = None
     if problem.pair is not None and not decision.trial.user.random:
         traced = contained("the reading", partial(_traced, problem.pair, decision.trial.state), None)
+    if isinstance(traced, Trace) and decision.trial.wrong:
+        traced = traced.unrolled  # mistakes are looked for in the rounds as they ran
     trial, read, other = _read(problem, decision.trial, traced, states, seed)
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in trial.targets if t.name in doubted and contained(
@@ -242,7 +244,7 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     paths = tuple(target.path for target in trial.targets)
     drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
     states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
-    program = problem.forward(trial.state).program if problem.forward is not None else None
+    program = problem.forward(trial.state).unrolled.program if problem.forward is not None else None
     case = _case(problem, trial, program, Review(), states, paths, seed)
     return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
 

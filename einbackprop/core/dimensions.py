@@ -39,7 +39,7 @@ class Axis:
     name : str
         The user's word for its size (``batch_size``), where there is one.
     hint : str
-        The letter that the user wrote for it in a subscripts string.
+        The letters that the user wrote for it, in a subscripts string or as counters of loops.
     unit : bool
         Size 1, and stretched somewhere: it is an axis of the layout only, and gets no letter.
     opened : bool
@@ -173,7 +173,9 @@ class Dimensions:
             root.settled = not root.opened and not root.unit
 
 
-def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None) -> dict[Axis, str]:
+def choose_letters(
+    order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None, counters: str = ""
+) -> dict[Axis, str]:  # fmt: skip
     """Give each dimension its letters.
 
     Parameters
@@ -184,6 +186,8 @@ def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | 
         How many letters each needs.
     batch : Axis or None
         The dimension of the samples, which is ``b`` unless the user wrote another letter.
+    counters : str
+        Letters that loops are counted with: no dimension gets them for which the user wrote none.
 
     Returns
     -------
@@ -192,19 +196,22 @@ def choose_letters(order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | 
     """
     chosen: dict[Axis, str] = {}
     for axis in order:
-        if axis.hint and axis.hint not in chosen.values():
-            chosen[axis] = axis.hint
+        wished = [letter for letter in axis.hint if letter not in chosen.values()]
+        if wished:
+            chosen[axis] = wished[0]
     spare = (chr(MORE_LETTERS + n) for n in range(sum(needs.get(axis, 1) for axis in order)))
-    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in chosen.values()]
+    taken = {*chosen.values(), *counters}
+    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in taken]
     for axis in order:
         if axis not in chosen:
-            wished = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
-            chosen[axis] = wished if wished in pool else next((i for i in pool if i not in RESERVED), pool[0])
+            usual = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
+            chosen[axis] = usual if usual in pool else next((i for i in pool if i not in RESERVED), pool[0])
             pool.remove(chosen[axis])
     for axis in order:
         while len(chosen[axis]) < needs.get(axis, 1):
-            letter = _neighbour(chosen[axis][-1], pool)
-            pool.remove(letter)
+            wished = [i for i in axis.hint if not any(i in letters for letters in chosen.values())]
+            letter = wished[0] if wished else _neighbour(chosen[axis][-1], pool)
+            pool = [i for i in pool if i != letter]
             chosen[axis] += letter
     return chosen
 

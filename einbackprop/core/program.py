@@ -176,6 +176,11 @@ class Source:
         """The line at which a reader expects it: that of the caller of a helper of one line."""
         return self if self.caller is None else self.caller.shown
 
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """The statement: what all of its runs have in common."""
+        return self.file, self.function, self.line, self.column
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:

@@ -92,7 +92,7 @@ class Cotangents:
         Cotangents
             Of values that reach the loss through what was not read there is none.
         """
-        program = traced.program if isinstance(traced, Trace) else traced
+        program = traced.unrolled.program if isinstance(traced, Trace) else traced
         try:
             found = _Derivation(program, names_of(traced), arrays).cotangents(wrt)
         except EinbackpropError as error:

@@ -201,7 +201,7 @@ class Lines:
 def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
     """The lines of the gradients of a traced pair; of a loop, the formulas of the first round."""
     bindings = trace.bindings[trace.of_loss :]
-    read = reading.read_with(replace(trace, bindings=bindings), Meanings({}))
+    read = reading.read_with(replace(trace, bindings=bindings), Meanings({}), folds=False)
     told = Told(cotangents, bindings, evaluate(trace.by_statement or trace.program, cotangents.arrays).values)
     places = grouped(
         ((line.source.file, line.source.line), (line, formula))

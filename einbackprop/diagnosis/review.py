@@ -284,7 +284,7 @@ class Compared:
         """
         states = states[:1] if any(isinstance(e, Opaque) for e in pair.program.equations) else states
         parameters = {parameter for _, parameter in pair.targets.values()}
-        read = replace(traced, program=pair.program)
+        read = replace(traced, program=pair.program, by_round=None)
         found = [(Cotangents.of(read, arrays, parameters), evaluated(pair.program, arrays)) for arrays in states]
         right: set[str] = set()
         wrong: set[str] = set()

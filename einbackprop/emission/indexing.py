@@ -114,17 +114,39 @@ def sliced(term: Term, axis: int, where: str, i: str) -> Term:
 
 def window(term: Term, axis: int, start: int, terms: list[tuple[int, str]], scope: Scope) -> Term | None:
     """The term with an axis read in windows: ``p = 2y + r``. The letter with fewer positions is within the window."""
-    scope.freeze()
+    expression, letters = term
     (step, y), (dilation, r) = sorted(terms, key=lambda t: -scope.traced_size(t[1]))
     count, width = scope.traced_size(y), scope.traced_size(r)
-    reach, size = dilation * (width - 1), scope.traced_size(term[1][axis])
+    reach, size = dilation * (width - 1), scope.traced_size(letters[axis])
     if step < 1 or dilation < 1 or count < 1 or width < 1 or start < 0 or start + step * (count - 1) + reach >= size:
         return None
-    outer = slice_text(step, start, count, size - reach)
-    view = f"np.lib.stride_tricks.sliding_window_view({term[0]}, {reach + 1}, axis={axis})"
+    if windows_fit(letters[axis], (step, y), (dilation, r), start, scope):
+        outer = f"{start or ''}:" + (f":{step}" if step != 1 else "")
+        wide = scope.size(r) if dilation == 1 else f"{dilation} * ({scope.size(r)} - 1) + 1"
+    else:
+        outer, wide = slice_text(step, start, count, size - reach) or ":", str(reach + 1)
+        for letter in (letters[axis], y, r):
+            scope.hold(letter, f"windows of {width} along an axis of {size} were read")
+        scope.freeze()
+    view = f"np.lib.stride_tricks.sliding_window_view({expression}, {wide}, axis={axis})"
     inner = f", ..., ::{dilation}" if dilation > 1 else ""
     index = f"[{':, ' * axis}{outer}{inner}]" if outer != ":" or inner else ""
-    return view + index, term[1][:axis] + y + term[1][axis + 1 :] + r
+    return view + index, letters[:axis] + y + letters[axis + 1 :] + r
+
+
+def windows_fit(whole: str, outer: tuple[int, str], inner: tuple[int, str], start: int, scope: Scope) -> bool:
+    """Whether the windows that fit along an axis are as many as their letter says, at other sizes too."""
+    (step, y), (dilation, r) = outer, inner
+    sized = [scope.sized(letter) for letter in (whole, y, r)]
+    if (scope.program.dimension(whole).letters[0], start) in scope.program.places:
+        return False
+    for sizes in scope.other_sizes():
+        size, count, width = (of and of(sizes) for of in sized)
+        if size is None or count is None or width is None:
+            return False
+        if count > 0 and len(range(max(size - dilation * (width - 1), 0))[start::step]) != count:
+            return False
+    return True
 
 
 def in_range(pick: Ref, size: int, scope: Scope) -> bool:

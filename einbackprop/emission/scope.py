@@ -97,12 +97,22 @@ class Scope:
                 if not made.positive:
                     self.guards.setdefault(f"{code} < 1", f"{letter} = {dimension.size} is made of them")
                 return f"({code})" if " " in code else code
-            if not any(i in dimension.letters for given in self.program.inputs for i in given.ref.indices):
-                for source in self.program.made_of.get(dimension.letters[0], ""):
-                    self.held.setdefault(source, f"{letter} = {dimension.size} is made of it")
+            if not self.is_given(letter):
+                self.hold(letter, f"{letter} = {dimension.size} is made of it")
                 return str(dimension.size)
             self.used_sizes[dimension.letters] = self.identifiers.take(dimension.letters[0].upper())
         return self.used_sizes[dimension.letters]
+
+    def is_given(self, letter: str) -> bool:
+        """Whether an input says the size of a letter."""
+        letters = self.program.dimension(letter).letters
+        return any(i in letters for given in self.program.inputs for i in given.ref.indices)
+
+    def hold(self, letter: str, reason: str) -> None:
+        """The size of a letter is a number somewhere, so that what it is made of must stay."""
+        first = self.program.dimension(letter).letters[0]
+        for source in first if self.is_given(letter) else self.program.made_of.get(first, ""):
+            self.held.setdefault(source, reason)
 
     def position(self, letter: str, number: int) -> str | None:
         """A position along a letter that is made of sizes, as an expression."""
@@ -128,15 +138,14 @@ class Scope:
             return made.value
         if self.is_number(letter) or letters[0] in self.program.held:
             return lambda sizes: number
-        given = any(i in letters for declared in self.program.inputs for i in declared.ref.indices)
-        return (lambda sizes: sizes[letters[0]]) if given else None
+        return (lambda sizes: sizes[letters[0]]) if self.is_given(letter) else None
 
     def other_sizes(self) -> Iterator[dict[str, int]]:
         """Sizes of letters that an expression is tried at; those that are held are as they are."""
         for n in range(6):
-            free = {d.letters[0]: 11 + 7 * n + 5 * k * n % 23 for k, d in enumerate(self.program.dimensions)}
-            yield {letter: self.traced_size(letter) if letter in self.program.held else size
-                   for letter, size in free.items()}
+            free = [(d.letters, 11 + 7 * n + 5 * k * n % 23) for k, d in enumerate(self.program.dimensions)]
+            yield {letter: self.traced_size(letter) if letters[0] in self.program.held else size
+                   for letters, size in free for letter in letters}
 
     def is_number(self, letter: str) -> bool:
         """Whether the size of a letter is a number in the code."""

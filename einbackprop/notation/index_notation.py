@@ -57,7 +57,18 @@ def equation_text(equation: Equation, view: View = PLAIN) -> str:
 def equation_markup(equation: Equation, view: View = PLAIN) -> Markup:
     """An equation as markup."""
     view = view.within(equation)
+    if isinstance(equation, Update) and view.called(equation.base.name) == view.called(equation.out.name):
+        return written(equation, view)
     return (view.ref(equation.out), " = ", *right_hand_side(equation, view)[0])
+
+
+def written(equation: Update, view: View) -> Markup:
+    """``h[t+1,i] = v[t,i] where m[i]``: a write into an array that keeps its name."""
+    inner = view.around(letters_of(equation))
+    places = {b.left.letters: position_markup(b.right, inner) for b in equation.brackets}
+    limit = (Words(" where "), *operand(equation.mask, inner, "power")) if equation.mask is not None else ()
+    left = replace(view, positions=places).ref(equation.out)
+    return (left, " = ", *operand(equation.value, inner, "sum" if limit else "whole"), *limit)
 
 
 def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
@@ -101,7 +112,7 @@ def inlined(equation: Equation, view: View) -> tuple[Markup, Level]:
     view.room[0] -= 1
     if not view.depth or view.room[0] < 0:
         return (Words(CUT),), "atom"
-    return right_hand_side(equation, replace(view, depth=view.depth - 1))
+    return right_hand_side(equation, replace(view, depth=view.depth - 1, positions={}))
 
 
 def named(ref: Ref, view: View) -> Markup:
@@ -116,20 +127,40 @@ def named(ref: Ref, view: View) -> Markup:
 
 def product(equation: Contract, view: View) -> tuple[Markup, Level]:
     """``½ Σ_j W[k,j] x[j,b] [j≤b]``."""
-    under = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
-    over = [ref for ref in equation.operands if ref not in under]
+    below = [ref for ref in equation.operands if is_reciprocal(view.inline.get(ref.name))]
+    above = [ref for ref in equation.operands if ref not in below]
     inner = view.around(letters_of(equation))
-    if under and over:
-        return quotient(equation, over, under, inner), level_of(equation.factor)
+    over = summed(equation)
+    equation, inner = with_positions(equation, inner)
+    over = "".join(letter for letter in over if letter not in inner.positions)
+    if below and above:
+        return quotient(equation, above, below, over, inner), level_of(equation.factor)
     inside = [expression(ref, inner) for ref in equation.operands]
     brackets = [bracket_markup(bracket, inner) for bracket in equation.brackets]
-    if len(inside) == 1 and not brackets and equation.factor == ONE and not summed(equation):
+    if len(inside) == 1 and not brackets and equation.factor == ONE and not over:
         return inside[0]
     parts = [within_parentheses(*part, "power") for part in inside] + brackets
     if not parts:
         return factor_markup(equation.factor, view, alone=True), level_of(equation.factor, alone=True)
     body = joined(parts, " ")
-    return (*factor_markup(equation.factor, view), Summation(summed(equation)), *body), level_of(equation.factor)
+    return (*factor_markup(equation.factor, view), Summation(over), *body), level_of(equation.factor)
+
+
+def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
+    """The product without the brackets that say where a summed letter is, and a view that has these positions in the
+    place of the letters: ``x[b,2y+r]`` for ``Σ_p x[b,p] [p=2y+r]``."""
+    inside = {letter for ref in equation.operands for letter in view.unplaced(ref)}
+    read = {letter for ref in equation.operands for letter in ref.indices} - inside
+    brackets, positions = list(equation.brackets), dict(view.positions)
+    for bracket in equation.brackets:
+        others = {letter for other in brackets if other is not bracket for letter in other.letters}
+        for letter, position in bracket.solved():
+            is_free = letter in read and letter not in others and letter not in equation.out.indices
+            if is_free and bracket in brackets and not view.runs_past(position, letter):
+                brackets.remove(bracket)
+                terms = sorted(position.terms, key=lambda t: (t[0] == ONE, t[1] not in equation.out.indices))
+                positions[letter] = position_markup(replace(position, terms=tuple(terms)), view)
+    return replace(equation, brackets=tuple(brackets)), replace(view, positions=positions)
 
 
 def level_of(factor: Factor, alone: bool = False) -> Level:
@@ -144,14 +175,14 @@ def is_reciprocal(equation: Equation | None) -> bool:
     return isinstance(equation, Map) and equation.function == "power" and equation.parameter == -1
 
 
-def quotient(equation: Contract, over: list[Ref], under: list[Ref], view: View) -> Markup:
+def quotient(equation: Contract, over: list[Ref], under: list[Ref], announced: str, view: View) -> Markup:
     """``e[k,b] / Σ_k e[k,b]``: a product with reciprocals that stand for themselves on this line."""
-    first = len(over) == 1 and equation.factor == ONE and not summed(equation)
+    first = len(over) == 1 and equation.factor == ONE and not announced
     above = [operand(ref, view, "product" if first else "power") for ref in over]
     loosest: Level = "sum" if len(under) == 1 else "power"
     inverses = [view.placed(view.inline[ref.name], ref.indices) for ref in under]
     below = [operand(e.operands[0], view, loosest) for e in inverses if isinstance(e, Map)]
-    inner = Summation(summed(equation)) if summed(equation) else None
+    inner = Summation(announced) if announced else None
     parts: Markup = (Quotient(joined(above, " "), joined(below, " ")),)
     parts = ((inner,) if inner else ()) + parts
     for bracket in equation.brackets:
@@ -314,7 +345,7 @@ def bracket_markup(bracket: Bracket, view: View) -> Markup:
 def pick_markup(pick: Ref, view: View) -> Markup:
     """``y[b]``, or what it is in parentheses, ``(Σ_k y[k] [k=6-b])``; a number with the name of a letter is ``n[]``."""
     if pick.name in view.inline:
-        return ("(", *expression(pick, view)[0], ")")
+        return within_parentheses(*expression(pick, view), "atom")
     shown = view.ref(pick)
     is_letter = not shown.indices and (shown.name in view.scope or shown.name in view.alike)
     return (shown, "[]") if is_letter else (shown,)

@@ -6,7 +6,7 @@ thing wherever it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,9 +31,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Ref):
-    """A value whose axes carry other letters than one each: ``flat[b,(jk)]`` for axes j and k that were merged."""
+    """A value whose axes carry more than a letter each: ``flat[b,(jk)]`` for axes that were merged, ``x[b,2y+r]``."""
 
-    axes: tuple[str, ...] = ()
+    axes: tuple[Markup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
             case Size(letter, capital):
                 return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
             case Entry(name, _, axes):
-                return f"{visible(name)}[{','.join(within_axis(paint(axis), axis) for axis in axes)}]"
+                return f"{visible(name)}[{','.join(map(run, axes))}]"
             case Ref(name, indices):
                 if not indices:
                     return visible(name)
@@ -155,11 +155,6 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
         return "".join(one(part) for part in parts)
 
     return run(markup)
-
-
-def within_axis(shown: str, letters: str) -> str:
-    """The letters of one axis, in parentheses where they are several."""
-    return f"({shown})" if len(letters) > 1 else shown
 
 
 def raised(exponent: str) -> str:
@@ -195,6 +190,48 @@ def goes_on(markup: Markup) -> bool:
         elif not depth and (isinstance(part, Reduction) or (isinstance(part, Summation) and part.letters)):
             return True
     return False
+
+
+def letters_of(markup: Markup) -> Iterator[str]:
+    """Every letter in a formula, those whose sizes stand in it too."""
+    for part in markup:
+        match part:
+            case Letter(letter) | Size(letter):
+                yield letter
+            case Entry(_, _, axes):
+                for axis in axes:
+                    yield from letters_of(axis)
+            case Ref(_, letters) | Summation(letters) | Reduction(_, letters):
+                yield from letters
+            case Partial(of, by):
+                yield from letters_of((of, by))
+            case Raised(body) | Root(body):
+                yield from letters_of(body)
+            case Power(one, other) | Quotient(one, other):
+                yield from letters_of((*one, *other))
+
+
+def names_of(markup: Markup) -> Iterator[str]:
+    """Every value in a formula, by the name that it is shown by."""
+    for part in markup:
+        match part:
+            case Entry(name, _, axes):
+                yield name
+                for axis in axes:
+                    yield from names_of(axis)
+            case Ref(name):
+                yield name
+            case Partial(of, by):
+                yield from (of.name, by.name)
+            case Raised(body) | Root(body):
+                yield from names_of(body)
+            case Power(one, other) | Quotient(one, other):
+                yield from names_of((*one, *other))
+
+
+def between(axes: tuple[Markup, ...], comma: str = ",") -> str:
+    """What stands between the indices of a value: nothing, where each of them is a letter or in parentheses."""
+    return "" if all((len(axis) == 1 and isinstance(axis[0], Letter)) or axis[:1] == ("(",) for axis in axes) else comma
 
 
 LATEX_OPERATORS = {
@@ -234,7 +271,7 @@ def latex(markup: Markup) -> str:
             case Size(letter, capital):
                 return letter.upper() if capital else f"|{letter}|"
             case Entry(name, _, axes):
-                return latex_name(name) + f"_{{{''.join(within_axis(axis, axis) for axis in axes)}}}"
+                return latex_name(name) + f"_{{{between(axes).join(map(run, axes))}}}"
             case Ref(name, indices):
                 return latex_name(name) + (f"_{{{indices}}}" if indices else "")
             case Summation(letters):
@@ -286,7 +323,7 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 element = f'<mi style="color:{colour(letter)}">{in_html(inside)}</mi>'
                 return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
             case Entry(name, _, axes):
-                inside = "".join(within_axis(letters(axis), axis) for axis in axes)
+                inside = between(axes, "<mo>,</mo>").join(map(run, axes))
                 return f"<msub><mi>{in_html(visible(name))}</mi><mrow>{inside}</mrow></msub>"
             case Ref(name, indices):
                 base = f"<mi>{in_html(visible(name))}</mi>"

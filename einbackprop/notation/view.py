@@ -28,7 +28,7 @@ from ..core.program import (
     operands,
 )
 from ..core.source import Spelling
-from .markup import VULGAR, Entry, Markup, Part, Quotient, Raised, Root, Size
+from .markup import VULGAR, Entry, Letter, Markup, Part, Quotient, Raised, Root, Size
 
 DEEPEST = 24
 LARGEST = 400
@@ -69,6 +69,8 @@ class View:
         Values that code can name where the equation stands; None where it can name all.
     sized : tuple of (text, letters of each axis)
         Arrays that code can name besides, to say how large something is.
+    positions : mapping of letter to markup
+        What stands in the place of letters: the position that a bracket gives.
     fresh : callable or None
         Gives another letter over the dimension of one, that is none of some; the view finds one itself by default.
     """
@@ -90,6 +92,7 @@ class View:
     at_hand: frozenset[str] | None = None
     fresh: Callable[[str, set[str]], str] | None = None
     sized: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    positions: Mapping[str, Markup] = field(default_factory=dict)
 
     @staticmethod
     def of(program: Program) -> View:
@@ -143,8 +146,25 @@ class View:
         name = self.called(ref.name)
         if ref.name in self.spellings and not self.bare:
             axes = tuple(axis for axis in self.spellings[ref.name].letters(ref.indices) if axis)
-            return Entry(name, ref.indices, axes) if axes else Ref(name)
+            return Entry(name, ref.indices, tuple(map(self.index, axes))) if axes else Ref(name)
+        if not self.bare and any(letter in self.positions for letter in ref.indices):
+            return Entry(name, ref.indices, tuple(map(self.index, ref.indices)))
         return Ref(name, "" if self.bare else ref.indices)
+
+    def unplaced(self, ref: Ref) -> str:
+        """The letters of an operand in whose place no position can stand: of what has no name, or of merged axes."""
+        if ref.name in self.inline or ref.name in self.ones:
+            return ref.indices
+        return "".join(axis for axis in self.axes(ref) if len(axis) > 1)
+
+    def runs_past(self, position: Position, letter: str) -> bool:
+        """Whether a position is a letter that has more values than another, in whose place it would stand."""
+        return position.is_letter and self.sizes.get(position.letters, 0) > self.sizes.get(letter, math.inf)
+
+    def index(self, letters: str) -> Markup:
+        """The index of one axis: its letter or what stands in its place, in parentheses where it has several."""
+        run = tuple(part for letter in letters for part in self.positions.get(letter, (Letter(letter),)))
+        return ("(", *run, ")") if len(letters) > 1 else run
 
     def axes(self, ref: Ref) -> tuple[str, ...]:
         """The letters of each axis of a value's array where the equation stands; none where its size is 1, several

@@ -63,8 +63,10 @@ def formulas(
             own = target.value in made.equations  # an alias has been told what it is where it was made
             meaning = meant.get(target.value) if own else None
             plain = not own and coded.einsum is None
+            is_recurrent = made.binding.recurrent or made.reads_itself(target.value)
+            einsum, matrix = (None, None) if is_recurrent else (coded.einsum, coded.matrix)
             yield replace(
-                found, einsum=coded.einsum, matrix=coded.matrix, meaning=meaning, value=target.value, is_alias=plain
+                found, einsum=einsum, matrix=matrix, meaning=meaning, value=target.value, is_alias=plain
             )  # fmt: skip
 
 
@@ -139,6 +141,7 @@ class Writer:
         own = replace(own, out=Ref(OUT, "".join(spelling.letters(own.out.indices))))
         ordered = spelling.in_order
         others = {OUT: ordered} | ({BASE: ordered} if base is not None else {})
+        others |= {equation.out.name: ordered} if self._made.reads_itself(equation.out.name) else {}
         view = self._view(equation, others, part)
         markup = equation_markup(own, view)
         einsum, matrix = einsum_text(own, view), matrix_form(own, view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import attrgetter
@@ -25,6 +25,7 @@ from ..notation import einsum_text, markup
 from ..notation.index_notation import View
 from ..notation.meaning import Meanings, meanings
 from .formulas import Formula, formulas
+from .loops import folded
 from .statements import Made
 
 WIDTH = 100
@@ -120,12 +121,28 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     return replace(found, faults=tuple(faults))
 
 
-def read_with(trace: Trace, meant: Meanings) -> Reading:
-    """The lines of a trace, whose values mean what is given."""
-    program = trace.by_statement or trace.program
-    shown = [b for b in trace.bindings if b.source.caller is None]  # helpers are read where they are called
+def read_with(trace: Trace, meant: Meanings, *, folds: bool = True) -> Reading:
+    """The lines of a trace, whose values mean what is given; if it ``folds``, those of loops with letters for rounds.
+
+    A line that would name what nobody has a name for is read round by round.
+    """
+    without: set[Hashable] = set()
+    while folds:
+        whole = folded(trace, without)
+        reading = lines_with(whole.program, whole.bindings, trace, meant)
+        unsaid = {line.source.place for line in reading.lines for formula in line.formulas
+                  if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
+        if not unsaid - without:
+            return reading
+        without |= unsaid
+    return lines_with(trace.by_statement or trace.program, trace.bindings, trace, meant)
+
+
+def lines_with(program: Program, bindings: Sequence[Binding], trace: Trace, meant: Meanings) -> Reading:
+    """The lines of statements that read and make values of a program."""
+    shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
-    whole = list(statements(trace.bindings, program))
+    whole = list(statements(bindings, program))
     bound |= {b.operand.value for b in shown if b.operand is not None}
     bound |= {value for made in whole for value in made.spellings()}
     parts = {value for made in whole for value in replace(made, as_code=True).spellings()}
@@ -133,7 +150,7 @@ def read_with(trace: Trace, meant: Meanings) -> Reading:
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
     coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
     lines: list[Line] = []
-    both = zip(statements(trace.bindings, fused), statements(trace.bindings, coded, True), strict=True)
+    both = zip(statements(bindings, fused), statements(bindings, coded, True), strict=True)
     place_of = attrgetter("file", "line", "column")
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         for made, code in group:
@@ -193,7 +210,8 @@ def text(reading: Reading) -> str:
     """The reading for a terminal, at most 100 columns wide."""
     if not reading.lines:
         return "nothing is computed here: give an expression that calls a function, as in \"loss(weights, X, T)\""
-    blocks = [dimension_table(reading.program, reading.dimensions)]
+    shown = {i for line in reading.lines for formula in line.formulas for i in markup.letters_of(formula.markup)}
+    blocks = [dimension_table(shown, reading.dimensions)]
     file = ""
     for line in reading.lines:
         if line.source.file != file:
@@ -206,14 +224,10 @@ def text(reading: Reading) -> str:
     return visible("\n".join(blocks), keep="\n")
 
 
-def dimension_table(program: Program, dimensions: Sequence[Dimension]) -> str:
-    """Which letter ranges over what: ``i 3   j 4   b 5 (batch_size)``."""
-    used = {i for e in program.equations for ref in (e.out, *operands(e)) for i in ref.indices}
-    parts = [
-        f"{', '.join(d.letters)} = {d.size}" + (f" ({d.name})" if d.name else "")
-        for d in dimensions
-        if used & set(d.letters)
-    ]
+def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> str:
+    """Which letter that is shown ranges over what: ``i = 3   j, m = 4   b = 5 (batch_size)``."""
+    runs = [(", ".join(i for i in d.letters if i in shown), d) for d in dimensions]
+    parts = [f"{letters} = {d.size}" + (f" ({d.name})" if d.name else "") for letters, d in runs if letters]
     return "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
 
 

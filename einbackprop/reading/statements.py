@@ -43,6 +43,11 @@ class Made:
     as_code: bool = False
     constants: tuple[Access, ...] = ()
 
+    def reads_itself(self, value: str) -> bool:
+        """Whether a value is made of itself, as the round of a loop before has left it."""
+        own = self.equations.values() if value in self.equations else ()
+        return any(ref.name == value for equation in own for ref in operands(equation))
+
     def told_apart(self) -> Made:
         """The same, a value that stands under several names in the statement told apart by them, in the order in which
         they are read: ``s.h + x`` is no ``x + x`` where both are one array."""

@@ -1,0 +1,156 @@
+"""Loops of the user's code: in which rounds each statement ran, and which dimension a loop goes through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..core.collecting import grouped
+from ..core.dimensions import Axis
+from ..core.interpretation import whole
+from ..core.program import Contract, Program, Source, Update
+from ..core.progress import contained
+from ..core.simplification import simplify
+from ..rerolling import Choice, Loop, Path, Rerolled, reroll
+from .bindings import Binding, Run
+from .conditions import Meeting
+from .verification import confirmed
+
+Claim = Callable[[Any, Any, Source | None], None]
+"""Takes two sizes that are equal, and the statement by which they are."""
+ROUNDS = 3  # by so few positions say whether they are affine in the counter
+
+
+def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
+    """The rounds of loops in which each statement ran, those around the calls that it ran in first."""
+    found: dict[Source, Path] = {}
+    for binding in bindings:
+        outer = found.get(binding.caller, ()) if binding.caller is not None else ()
+        statement = binding.statement
+        own = tuple(((statement.file, statement.function, loop), number) for loop, number in binding.rounds)
+        call = ((("call", binding.caller), 0),) if own and not outer else ()  # its loops run in each call of a function
+        found[binding.source] = (*outer, *call, *own)
+    return found
+
+
+def loops_of(
+    bindings: Iterable[Binding], meetings: Iterable[Meeting], letter_of: Callable[[Axis], str]
+) -> dict[Hashable, Loop]:
+    """What each loop is called by its counter, and a letter of the dimension that it goes through.
+
+    Parameters
+    ----------
+    bindings : iterable of Binding
+    meetings : iterable of Meeting
+    letter_of : callable
+        A letter of a dimension, empty where it has none.
+    """
+    rounds = [(met.source, met) for met in meetings if met.kind == "rounds"]
+    through = grouped((source.place, met.along) for source, met in rounds if source is not None)
+    found: dict[Hashable, Loop] = {}
+    for binding in bindings:
+        statement = binding.statement
+        if statement.site >= 0:
+            along = list(dict.fromkeys(axis and axis.root() for axis in through.get(binding.source.place, ())))
+            sizes = {axis.size if axis is not None else -1 for axis in along}  # zip goes through several at once
+            letter = letter_of(along[0]) if along and along[0] is not None and len(sizes) == 1 else ""
+            found[statement.file, statement.function, statement.site] = Loop(binding.counter, letter)
+    return found
+
+
+def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
+    """Dimensions that loops go through get the letters of their counters, all of which are returned."""
+    counters = {run.source.place: run.counter for run in runs if len(run.counter) == 1}
+    for met in meetings:
+        counter = counters.get(met.source.place, "") if met.source is not None else ""
+        if met.along is not None and counter.isalpha():
+            root = met.along.root()
+            root.hint += counter if counter not in root.hint else ""
+    return "".join(set(counters.values()))
+
+
+def rolled(
+    program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], choices: Sequence[Choice],
+    known: Mapping[str, Any], of_loss: int | None, size_of: Callable[[str], Any], claim: Claim,
+) -> tuple[Program, set[Hashable], set[Hashable]]:  # fmt: skip
+    """The program with letters for loops; the places of loops that may run as often as one likes now, and of the
+    statements in them; and of those conditions that may turn out as they like.
+
+    It is held against the unrolled one on the values of the trace: where it does not agree, that is a mistake of ours,
+    and the unrolled one stays.
+    """
+    paths = paths_of(bindings)
+    forward = {binding.source for binding in bindings[:of_loss]}
+    made = contained(
+        "the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward, choices), known), None)
+    if made is None or not made.loops:
+        return program, set(), set()
+    for size, other, source in claims(made, size_of):
+        claim(size, other, source)
+    sizes = made.program.sizes
+    opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
+    opened -= {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]}
+    inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
+    own = {b.source.place: (b.statement.file, b.statement.function, b.statement.site)
+            for b in bindings if b.statement.site >= 0}  # fmt: skip
+    ended = {place for place, loop in own.items() if loop not in opened}
+    places: set[Hashable] = {place for place, loop in own.items() if loop in opened} | (inside - ended)
+    return simplify(made.program), places, {place for place in made.branches if place in places}
+
+
+def counts(binding: Binding) -> bool:
+    """Whether a statement changes what is no array, from what it was before: round by round that is another number,
+    of which the program knows the last."""
+    statement = binding.statement
+    traced = {access.spelling.text.partition("[")[0] for access in (*binding.binds, *binding.changes)}
+    plain = [target.text for target in statement.targets if target.text.partition("[")[0] not in traced]
+    if statement.kind == "Expr":
+        return not traced and not binding.reads
+    read = statement.code.partition("=")[2]
+    return statement.site < 0 and any(
+        statement.operator or re.search(rf"(?<!\w){re.escape(text)}(?!\w)", read) for text in plain)  # fmt: skip
+
+
+def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any, Any, Source | None]]:
+    """Sizes that are equal where the positions that loops go through reach the end of an axis, and the statement.
+
+    They reach it at these sizes; at others only if that is so for every size, or these sizes are equal there as well.
+    """
+    program, sizes = made.program, made.program.sizes
+
+    def size(letter: str) -> Any:
+        known = (size_of(own) for own in program.dimension(letter).letters)
+        return next((one for one in known if one is not None), sizes[letter])
+
+    for letter in made.fixed:
+        if letter in sizes:
+            yield size(letter), sizes[letter], None
+    for equation in program.equations:
+        for bracket in equation.brackets if isinstance(equation, Contract | Update) else ():
+            for left, right in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
+                if bracket.relation == "=" and left.is_letter and any(i in made.counters for i in right.letters):
+                    steps = [(whole(factor, sizes), i) for factor, i in right.terms]
+                    going = [(step, i) for step, i in steps if step > 0]
+                    reach = right.constant + sum(step * (sizes[i] - 1) for step, i in going)
+                    if right.pick is None and reach == sizes[left.letters] - 1:
+                        yield size(left.letters), sum(
+                            (size(i) * step - step for step, i in going), right.constant + 1), equation.source
+
+
+def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callable[[Axis, int], bool]:
+    """A function that says whether a number stands as a position along an axis in a program."""
+    left = {
+        (letter, side.constant)
+        for equation in program.equations if isinstance(equation, Contract | Update)
+        for bracket in equation.brackets
+        for side, other in ((bracket.right, bracket.left), (bracket.left, bracket.right))
+        for letter in other.letters
+    }  # fmt: skip
+
+    def is_left(axis: Axis, number: int) -> bool:
+        letter = letter_of(axis)
+        own = next((d.letters for d in program.dimensions if letter and letter in d.letters), "")
+        return not own or any((one, number) in left for one in own)
+
+    return is_left

@@ -1,0 +1,387 @@
+"""Statements in loops, read once: a trace goes in, its statements with letters for their rounds come out.
+
+A statement that ran in every round of its loops becomes one whose values have the letters of these loops: what it reads
+and binds stands under the names that it has there, ``h[t,i]`` for the ``h`` of each round, ``hs[t,i]`` for what
+``hs[t]`` is. Where one of its values is not made alike in all rounds, each run stays as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..capture.bindings import Access, Binding
+from ..capture.loops import paths_of
+from ..capture.probes import Target, entry_text
+from ..capture.tracer import Trace
+from ..core.collecting import grouped
+from ..core.elementwise import is_boolean
+from ..core.letters import free_name, relettered, with_operands
+from ..core.program import ONE, Contract, Equation, Factor, Map, Position, Program, Ref, Source
+from ..core.source import Spelling
+from ..rerolling.rolling import Rerolling
+
+PLAIN = re.compile(r"[\w.]+")
+ENTRY = re.compile(r"\[[^\[\]]*\]$")
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The program of a trace statement by statement, and its statements, those in loops once where they are alike.
+
+    ``made`` are the values that stand for those of all rounds: nobody has a name for them but the statements.
+    """
+
+    program: Program
+    bindings: tuple[Binding, ...]
+    made: frozenset[str] = frozenset()
+
+
+def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
+    """A trace with the statements in loops as one, ``without`` those at some places."""
+    program = trace.by_statement or trace.program
+    if not any(paths_of(trace.bindings).values()):
+        return Folded(program, trace.bindings)
+    folding = Folding(trace, program, without)
+    bindings = tuple(folding.bindings())
+    made = folding.program(bindings)
+    letters = {equation.out.name: equation.out.indices for equation in made.equations}
+
+    def lettered(accesses: Sequence[Access]) -> tuple[Access, ...]:
+        return tuple(replace(access, letters=letters.get(access.value, access.letters)) for access in accesses)
+
+    whole = tuple(replace(
+        b, reads=lettered(b.reads), binds=lettered(b.binds), changes=lettered(b.changes),
+        operand=lettered([b.operand])[0] if b.operand is not None else None,
+    ) for b in bindings)  # fmt: skip
+    return Folded(made, whole, frozenset(letters) - program.defining().keys())
+
+
+class Folding:
+    """The statements of a trace on the way to ones with letters for loops."""
+
+    def __init__(self, trace: Trace, program: Program, without: Collection[Hashable]) -> None:
+        self._trace, self._before, self._without = trace, program, without
+        self._counters = {loop.counter for loop in trace.loops.values() if loop.counter}
+        self._paths = paths_of(trace.bindings)
+        self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
+        self._rolling.fold()
+        self._recurrent = False
+        self._runs = {binding.source: binding for binding in trace.bindings}
+        self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
+
+    def bindings(self) -> Iterator[Binding]:
+        """The statements in the order of their first runs."""
+        made: dict[Source, Binding] = {}
+        for runs in grouped((self._way(b), b) for b in self._trace.bindings).values():
+            one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
+            made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
+            if one is None and len(runs) > 1:
+                self._rolling.unfold([access.value for run in runs for access in (*run.binds, *run.changes)])
+        for binding in self._trace.bindings:
+            if binding.source in made:
+                yield made[binding.source]
+
+    def _way(self, run: Binding) -> tuple[Hashable, ...]:
+        """The statement, and those that called the function that it stands in."""
+        caller = self._runs.get(run.caller) if run.caller is not None else None
+        return (run.source.place, *(self._way(caller) if caller is not None else ()))
+
+    def _numbers(self, run: Binding) -> tuple[int, ...]:
+        """The counters with which a statement ran."""
+        return tuple(number for _, number in self._paths.get(run.source, ()))
+
+    def program(self, bindings: Sequence[Binding]) -> Program:
+        """The program that these statements read and make values of."""
+        values = {
+            access.value: Ref(access.value, access.letters) for binding in bindings
+            for access in (*binding.reads, *binding.binds, *binding.changes, binding.operand)
+            if access is not None and (access not in binding.reads or self._rolling.equation(access.value) is not None)
+        }  # fmt: skip
+        program = self._rolling.finished([*self._before.outputs, *values.values()]).program
+        return replace(program, equations=tuple(self._parts_at_hand(program, bindings)))
+
+    def _parts_at_hand(self, program: Program, bindings: Sequence[Binding]) -> Iterator[Equation]:
+        """The equations; what another statement was the first to take out of an array, or to compare, is taken out and
+        compared once more, and what was written into a buffer is read out of it again."""
+        defining = program.defining()
+        taken = {*defining, *program.constants}
+        at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
+
+        def again(ref: Ref, reader: Source | None) -> Ref:
+            own = self._part(ref.name, defining)
+            if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
+                return ref
+            own = with_operands(own, lambda inner: again(inner, reader))
+            made.append(replace(own, out=Ref(free_name(ref.name, taken), own.out.indices), source=reader))
+            return Ref(made[-1].out.name, ref.indices)
+
+        for equation in program.equations:
+            made: list[Equation] = []
+            reader = equation.source
+            whole = with_operands(equation, lambda ref: again(ref, reader))  # noqa: B023
+            yield from made
+            yield whole
+
+    def _part(self, name: str, defining: Mapping[str, Equation]) -> Equation | None:
+        """What a value is a part of, or compares; a number."""
+        own = defining.get(name)
+        if name in self._rolling.stored:
+            return self._rolling.stored[name]
+        if isinstance(own, Map):
+            return own if is_boolean(own.function) else None
+        if not isinstance(own, Contract) or len(own.operands) > 1 or (own.operands and own.factor != ONE):
+            return None
+        if not own.operands and own.out.indices:
+            return None
+        stored = self._rolling.stored.get(own.operands[0].name) if own.operands else None
+        return own if stored is None else composed(own, stored)
+
+    def _single(self, run: Binding) -> Binding:
+        """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
+        binds = tuple(map(self._of_rounds, run.binds)) if run.statement.site >= 0 else run.binds
+        return replace(run, reads=(*self._lists(run.reads), *run.reads), binds=binds)
+
+    def _of_rounds(self, access: Access) -> Access:
+        """What a loop binds, in all of its rounds; access to the first of them is given."""
+        entry = self._rolling.entry(access.value)
+        if entry is None or any(entry.rounds):
+            return access
+        ref = Ref(entry.value, entry.letters + access.letters)
+        return self._with_letters(access, ref, access.spelling.text, self._in_rounds(access, entry.value))
+
+    def _lists(self, reads: Sequence[Access]) -> Iterator[Access]:
+        """Lists whose entries were made by the rounds of a loop, in their order."""
+        entries = [(access, entry) for access in reads if (entry := self._rolling.entry(access.value)) is not None]
+        for name, group in grouped((entry.value, (access, entry)) for access, entry in entries).items():
+            first, entry = group[0]
+            base = first.spelling.text.removesuffix("[0]")
+            whole = all(access.spelling.text == entry_text(base, n) and one.rounds == (n,)
+                        for n, (access, one) in enumerate(group))  # fmt: skip
+            if whole and len(group) == self._rolling.count(entry.letters):
+                held = joined([access.array for access, _ in group])
+                yield self._with_letters(first, Ref(name, entry.letters + first.letters), base, held)
+
+    def _statement(self, runs: Sequence[Binding]) -> Binding | None:
+        """All runs of a statement as one; None where they are not alike, or one round of its loops has several."""
+        if len({self._paths.get(run.source) for run in runs}) < len(runs) or runs[0].source.place in self._without:
+            return None
+        made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
+        if any(accesses is None or None in accesses for accesses in made):
+            return None
+        binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
+        self._recurrent = False
+        reads = tuple(self._reads(runs))
+        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
+        return self._augmented(one, runs) if runs[0].operand is not None else one
+
+    def _accesses(self, accesses: Sequence[Sequence[Access]], runs: Sequence[Binding]) -> list[Access | None] | None:
+        """What all runs bind or write into, one by one: None for a value that is not made alike."""
+        if len({len(some) for some in accesses}) > 1:
+            return None
+        return [self._whole(list(some), runs) or self._stacked(list(some), runs) or self._buffer(list(some), runs)
+                for some in zip(*accesses, strict=True)]  # fmt: skip
+
+    def _reads(self, runs: Sequence[Binding]) -> Iterator[Access]:
+        """What all runs read under expressions that say what it is in all rounds.
+
+        An expression that goes on with a counter, ``X[n, d]``, says it of one round: it is written as what it is
+        made of.
+        """
+        texts = [grouped((access.spelling.text, access) for access in run.reads) for run in runs]
+        for text in texts[0]:
+            some = [reads[text][0] for reads in texts if text in reads]
+            found = self._stacked(some, runs) if len(some) == len(runs) else None
+            whole = self._rolling.carried(found.value) if found is not None else ""
+            if found is not None and self._is_left(whole, text, runs[0]):
+                self._recurrent = True
+                if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
+                    spelling = replace(found.spelling, text=ENTRY.sub("", text))
+                    yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
+            elif found is not None:
+                is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
+                if found.letters == some[0].letters or is_name:
+                    yield found
+            elif (written := self._buffer(some, runs)) is not None:
+                yield from self._written(written)
+
+    def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
+        """Whether the rounds of a loop leave a value to one another under the name by which it is read."""
+        function = reader.source.file, reader.source.function
+        return bool(whole) and any(
+            (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
+            and ENTRY.sub("", access.spelling.text) == ENTRY.sub("", text)
+            for binding in self._trace.bindings if (binding.source.file, binding.source.function) == function
+            for access in (*binding.binds, *binding.changes)
+        )  # fmt: skip
+
+    def _written(self, access: Access) -> Iterator[Access]:
+        """A buffer that was written as what was written into it."""
+        equation = self._rolling.equation(access.value)
+        if isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE:
+            value, out = equation.operands[0], equation.out.indices
+            moves = {b.left.letters: b.right.letters for b in equation.brackets if b.right.is_letter}
+            places = [value.indices.find(moves.get(letter, letter)) for letter in out]
+            if sorted(places) == list(range(len(value.indices))):
+                axes = tuple(tuple(places[n] for n in axis) for axis in access.spelling.axes)
+                spelling = replace(access.spelling, axes=axes)
+                yield replace(access, value=value.name, letters=value.indices, spelling=spelling)
+
+    def _whole(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
+        """A sum or a buffer that grew round by round, as what it is in the end."""
+        heads = [self._rolling.heads.get(access.value, "") for access in accesses]
+        begun = [self._rolling.begins.get(access.value, "") for access in accesses]
+        heads = [head or (other if other in heads else "") for head, other in zip(heads, begun, strict=True)]
+        return self._stacked([replace(a, value=head) for a, head in zip(accesses, heads, strict=True)], runs)
+
+    def _stacked(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
+        """What all runs hold under one expression."""
+        first = accesses[0]
+        if any(a.spelling != first.spelling or not a.value for a in accesses):
+            return None
+        ref = self._rolling.stacked([access.value for access in accesses], [run.source for run in runs])
+        if ref is None:
+            return None
+        whole = Ref(ref.name, ref.indices + first.letters)
+        held = self._held(accesses, runs, ref.indices)
+        return self._with_letters(first, whole, self._base(first.spelling.text), held)
+
+    def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
+        """A buffer that a statement wrote into in each round, after all rounds."""
+        ref = self._rolling.written([access.value for access in accesses])
+        return replace(accesses[0], value=ref.name, array=self._held(accesses, runs)) if ref is not None else None
+
+    def _base(self, text: str) -> str:
+        """What an expression for the value of one round is an entry of: ``hs`` of ``hs[t]`` and of ``hs[-1]``."""
+        ends = (f"[{index}]" for index in (*self._counters, "-1"))
+        return next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
+
+    def _with_letters(self, access: Access, ref: Ref, text: str, held: Any) -> Access:
+        """The value of all rounds under an expression, with the letters of the loops first."""
+        shift = len(ref.indices) - len(access.letters)
+        axes = (*((n,) for n in range(shift)), *(tuple(n + shift for n in axis) for axis in access.spelling.axes))
+        spelling = Spelling(text, axes, access.spelling.rank)
+        return replace(access, value=ref.name, letters=ref.indices, spelling=spelling, array=held)
+
+    # What was held, where values are kept
+
+    def _held(
+        self, accesses: Sequence[Access], runs: Sequence[Binding], letters: str = "", *, first: bool = False
+    ) -> Any:  # fmt: skip
+        """The arrays of all runs as one with an axis for each of these loops; along other loops that of the last run,
+        or of the ``first``."""
+        grid = self._rolling.grid([run.source for run in runs])
+        if grid is None or any(access.array is None for access in accesses):
+            return None
+        own = [grid.letters.index(letter) for letter in letters]
+        rest = [n for n in range(grid.order.ndim) if n not in own]
+        order = grid.order.transpose([*own, *rest]).reshape([*(grid.order.shape[n] for n in own), -1])
+        turns = np.array([self._turns[run.source] for run in runs])[order]
+        chosen = np.take_along_axis(order, (turns.argmin(-1) if first else turns.argmax(-1))[..., None], -1)
+        return joined([accesses[n].array for n in chosen.flat], chosen.shape[:-1])
+
+    def _left_over(self, found: Access) -> Any:
+        """What the rounds left, of which each run held what the one before did: that is read at the position before
+        it. What was there before the first is one more at the end, where the position -1 leads too."""
+        equation = self._rolling.equation(found.value)
+        if found.array is None or not isinstance(equation, Contract):
+            return None
+        (where,) = equation.brackets
+        axis = equation.out.indices.index(where.right.letters)
+        forwards = where.right.constant < 0
+        begin, others = np.split(found.array, [1] if forwards else [-1], axis)[:: 1 if forwards else -1]
+        unread = np.full_like(begin, np.nan, dtype=float)  # what the last round left, which no other one reads
+        return np.concatenate([others, unread, begin] if forwards else [unread, others, begin], axis)
+
+    def _in_rounds(self, access: Access, whole: str) -> Any:
+        """What is held in all rounds of a loop of which the first is given."""
+        found = {
+            entry.rounds: one.array
+            for binding in self._trace.bindings for one in (*binding.reads, *binding.binds)
+            if (entry := self._rolling.entry(one.value)) is not None and entry.value == whole
+            and one.spelling.axes == access.spelling.axes
+        }  # fmt: skip
+        shape = tuple(max(numbers) + 1 for numbers in zip(*found, strict=True))
+        return joined([found.get(index) for index in np.ndindex(shape)], shape)
+
+    def _augmented(self, made: Binding, runs: Sequence[Binding]) -> Binding | None:
+        """An augmented assignment with what all of its runs put on the right."""
+        for n, target in enumerate((*made.binds, *made.changes)):
+            added = [self._added((*run.binds, *run.changes)[n], run) for run in runs]
+            operand = self._stacked([one for one in added if one is not None], runs) if None not in added else None
+            if operand is not None:
+                statement = replace(made.statement, targets=(Target(target.spelling.text, ""),))
+                operand = replace(operand, spelling=replace(target.spelling, text=""))
+                reads = tuple(access for access in made.reads if access.value != operand.value)
+                reads = (*reads, *self._as_it_was(target, n, runs))
+                return replace(made, statement=statement, operand=operand, reads=reads)
+        if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):
+            return None
+        texts = {target.text for target in made.statement.targets}
+        if any(access.spelling.text in texts and access.value in {a.value for a in (*made.binds, *made.changes)}
+               for access in made.reads):  # what a round adds to is what the one before has left
+            return replace(made, operand=None, statement=replace(made.statement, operator="", operand=""))
+        operands = [run.operand for run in runs if run.operand is not None]
+        one = self._stacked(operands, runs) if len(operands) == len(runs) else None
+        if one is None:
+            return None
+        loops, own = len(one.letters) - len(operands[0].letters), one.spelling.axes
+        missing = max(len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes))
+        axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
+        return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))
+
+    def _as_it_was(self, target: Access, n: int, runs: Sequence[Binding]) -> Iterator[Access]:
+        """What all runs add to as it was before the first of them, where values are kept."""
+        own = [(*run.binds, *run.changes)[n] for run in runs]
+        text = own[0].spelling.text
+        before = [next((a.array for a in run.reads if a.spelling.text == text), run.plain.get(text)) for run in runs]
+        if target.array is not None and all(array is not None for array in before):
+            some = [replace(one, array=np.broadcast_to(np.asarray(array), np.shape(one.array)))
+                    for one, array in zip(own, before, strict=True)]  # fmt: skip
+            loops = target.letters[: len(target.letters) - len(own[0].letters)]
+            yield replace(target, value="", array=self._held(some, runs, loops, first=True))
+
+    def _added(self, target: Access, run: Binding) -> Access | None:
+        """What all runs of a statement add to the sum to which one of them adds."""
+        head = self._rolling.heads.get(target.value) or self._rolling.begins.get(target.value, "")
+        part = self._rolling.parts.get((run.source.place, head))
+        if part is None:
+            return None
+        name = self._rolling.negative(part.name) if run.statement.operator == "-=" else part.name
+        return replace(target, value=name, letters=part.indices, array=None)
+
+
+def joined(arrays: Sequence[Any], shape: Sequence[int] = (-1,)) -> Any:
+    """Arrays of one shape as one, with axes before theirs; None where one is not known."""
+    if any(array is None or array.shape != arrays[0].shape for array in arrays):
+        return None
+    return np.reshape(arrays, (*shape, *arrays[0].shape))
+
+
+def composed(part: Contract, stored: Contract) -> Contract:
+    """A part of a value that is itself a part of an array, as a part of that array."""
+    value = part.operands[0]
+    whole = relettered(stored, value.indices)
+    assert isinstance(whole, Contract)
+    places = {bracket.left.letters: bracket.right for bracket in part.brackets if bracket.left.is_letter}
+
+    def placed(position: Position) -> Position:
+        terms: list[tuple[Factor, str]] = []
+        constant = position.constant
+        for factor, letter in position.terms:
+            inner = places.get(letter)
+            if inner is None or factor != ONE or inner.pick is not None:
+                terms.append((factor, letter))
+            else:
+                terms += inner.terms
+                constant += inner.constant
+        return Position(tuple(terms), constant, position.pick)
+
+    moved = tuple(replace(bracket, right=placed(bracket.right)) for bracket in whole.brackets)
+    left = {letter for bracket in moved for letter in bracket.letters} | {*whole.operands[0].indices}
+    kept = tuple(bracket for bracket in part.brackets if bracket.left.letters in left)
+    return replace(part, operands=whole.operands, brackets=(*moved, *kept))

@@ -1,0 +1,119 @@
+"""Branches in loops: which truth values decided whether a statement ran in a round, so that they mask a sum.
+
+``if m > 0: loss += m`` leaves a chain with links for some rounds only. The rounds that lack one went another way at a
+condition that all rounds with a link passed alike: the chain is the sum over all rounds, times the condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.program import Source
+from .grids import Counters, Grid, Path, grid_of
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A truth value that was asked for: the statement that asked, the value of the program, and the answer."""
+
+    source: Source
+    value: str
+    answer: bool
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A condition on which links of a chain exist.
+
+    Attributes
+    ----------
+    names : array
+        Its value in each round, None where it was not asked for; True or False where plain numbers decided.
+    answer : bool
+        With which there is a link.
+    place : hashable
+        The statement that asks; None for plain numbers.
+    """
+
+    names: NDArray[Any]
+    answer: bool
+    place: Hashable
+
+
+Asked = tuple[int, tuple[Hashable, int], Choice]
+"""When a truth value was asked for, where, and what it was."""
+
+
+class Choices:
+    """The truth values that were asked for in the rounds of loops.
+
+    Parameters
+    ----------
+    choices : iterable of Choice
+    paths : mapping of Source to Path
+        In the order in which the statements ran.
+    """
+
+    def __init__(self, choices: Iterable[Choice], paths: Mapping[Source, Path]) -> None:
+        self._paths = paths
+        self._order = {source: n for n, source in enumerate(paths)}
+        self._asked: dict[Path, list[Asked]] = {}
+        times: dict[Source, int] = {}
+        for choice in choices:
+            if choice.source in self._order:
+                times[choice.source] = times.get(choice.source, -1) + 1
+                key = choice.source.place, times[choice.source]
+                self._asked.setdefault(paths[choice.source], []).append((self._order[choice.source], key, choice))
+
+    def masked(self, sources: Sequence[Source | None], counters: Counters) -> tuple[Grid, list[int], list[Mask]] | None:
+        """The grid of all rounds in which links of a chain could have been, where in it the links are, and on which
+        conditions they are; None where that is not known."""
+        own = [source for source in sources if source is not None]
+        paths = [self._paths.get(source, ()) for source in own]
+        if len(own) < len(sources) or len(set(paths)) < len(paths) or len(paths) < 2:
+            return None
+        if len({tuple(loop for loop, _ in path) for path in paths}) > 1:
+            return None
+        rounds = self._rounds(paths)
+        ways = [self._before(path, self._order[source]) for source, path in zip(own, paths, strict=True)]
+        passed = {key: choice.answer for _, key, choice in ways[0]}
+        if len(rounds) == len(paths) or any({k: c.answer for _, k, c in way} != passed for way in ways):
+            return None
+        asked = [{key: choice for _, key, choice in self._before(path, len(self._order))} for path in rounds]
+        links = set(paths)
+        ran = [path in links or any(there[key].answer != passed[key] for key in passed if key in there)
+               for path, there in zip(rounds, asked, strict=True)]  # fmt: skip
+        grid = grid_of(rounds, own[0].place, counters)
+        if grid is None:
+            return None
+        masks = []
+        for key, answer in passed.items():
+            found = [there.get(key) for there in asked]
+            if any(choice is not None and choice.answer != answer for choice in found):
+                names = np.array([choice and choice.value for choice in found], dtype=object)
+                masks.append(Mask(names[grid.order], answer, key[0]))
+        if not all(ran):
+            masks.append(Mask(np.array(ran, dtype=object)[grid.order], True, None))
+        place = {number: n for n, number in enumerate(grid.order.flat)}
+        return grid, [place[rounds.index(path)] for path in paths], masks
+
+    def _rounds(self, paths: Sequence[Path]) -> list[Path]:
+        """All rounds of the loops around links, those loops aside that did not go on between them."""
+        first = paths[0]
+        fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
+        loops = tuple(loop for loop, _ in first)
+        found = dict.fromkeys(
+            path for path in self._paths.values()
+            if tuple(loop for loop, _ in path) == loops and all(path[n] == first[n] for n in fixed)
+        )  # fmt: skip
+        return list(found)
+
+    def _before(self, path: Path, order: int) -> list[Asked]:
+        """What was asked for in these rounds before something ran."""
+        around = [self._asked.get(path[:n], []) for n in range(1, len(path) + 1)]
+        return sorted((one for some in around for one in some if one[0] < order), key=lambda one: one[0])

@@ -1,0 +1,275 @@
+"""Grids of rounds: the links of a chain go in with the rounds in which they ran, an axis for each loop comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.collecting import grouped
+from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
+from ..core.program import ONE, Dimension, Equation, Factor, Position, Source
+
+Path = tuple[tuple[Hashable, int], ...]
+"""The loops around a statement, outer ones first, and in which round of each it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop of the user's code.
+
+    Attributes
+    ----------
+    counter : str
+        What its counter is called.
+    letter : str
+        A letter of the dimension that it goes through, empty where it is not known to go through one.
+    """
+
+    counter: str = ""
+    letter: str = ""
+
+
+class Counters:
+    """The letters of counters: one for each loop and number of rounds.
+
+    Parameters
+    ----------
+    dimensions : sequence of Dimension
+    loops : mapping of loop to Loop
+    """
+
+    def __init__(self, dimensions: Sequence[Dimension], loops: Mapping[Hashable, Loop]) -> None:
+        self.dimensions = list(dimensions)
+        self._loops = loops
+        self._letters: dict[tuple[Hashable, int], str] = {}
+
+    @property
+    def loops(self) -> frozenset[Hashable]:
+        """The loops that have letters."""
+        return frozenset(loop for loop, _ in self._letters)
+
+    def loops_of(self, letters: str) -> set[Hashable]:
+        """The loops that some letters count."""
+        return {loop for (loop, _), letter in self._letters.items() if letter in letters}
+
+    def partial(self, rounds: Mapping[Hashable, int]) -> Iterator[tuple[Hashable, str]]:
+        """The letters of loops that have less rounds than there are."""
+        for (loop, count), letter in self._letters.items():
+            if rounds.get(loop, count) != count:
+                yield loop, letter
+
+    def size(self, letter: str) -> int:
+        """How many values a letter has."""
+        return self._of(letter).size
+
+    def count(self, letters: str) -> int:
+        """How many values some letters have together."""
+        return prod(map(self.size, letters))
+
+    def are_one(self, a: str, b: str) -> bool:
+        """Whether two letters run over one dimension."""
+        return b in self._of(a).letters
+
+    def _of(self, letter: str) -> Dimension:
+        return next(d for d in self.dimensions if letter in d.letters)
+
+    def letter(self, loop: Hashable, rounds: int) -> str:
+        """The letter of a loop that goes through so many rounds."""
+        if (loop, rounds) not in self._letters:
+            told = self._loops.get(loop, Loop())
+            wished = told.counter if len(told.counter) == 1 and told.counter.isalpha() else ""
+            known = self._new(wished)
+            self._letters[loop, rounds] = known
+            if told.letter and self.size(told.letter) == rounds:
+                self._add(told.letter, known)
+            else:
+                self.dimensions.append(Dimension(known, rounds, told.counter if len(told.counter) > 1 else ""))
+        return self._letters[loop, rounds]
+
+    @property
+    def by_letter(self) -> dict[str, Hashable]:
+        """The loop of each letter."""
+        return {letter: loop for (loop, _), letter in self._letters.items()}
+
+    def goes_through_an_axis(self, letter: str) -> bool:
+        """Whether it is the counter of a loop that is known to go through a dimension of an array."""
+        return bool(self._loops.get(self.by_letter.get(letter), Loop()).letter)
+
+    def become_one(self, a: str, b: str) -> None:
+        """Two dimensions of one size are one."""
+        first, second = self._of(a), self._of(b)
+        if first is not second:
+            self.dimensions.remove(second)
+            joined = replace(first, letters=first.letters + second.letters, name=first.name or second.name)
+            self.dimensions[self.dimensions.index(first)] = joined
+
+    def another(self, letter: str, used: str) -> str:
+        """A letter over the same dimension that is not used."""
+        for own in self._of(letter).letters:
+            if own not in used:
+                return own
+        made = self._new()
+        self._add(letter, made)
+        return made
+
+    def _add(self, letter: str, other: str) -> None:
+        """Another letter over a dimension."""
+        own = self._of(letter)
+        self.dimensions[self.dimensions.index(own)] = replace(own, letters=own.letters + other)
+
+    def _new(self, wished: str = "") -> str:
+        """A letter that no dimension has."""
+        taken = {i for d in self.dimensions for i in d.letters}
+        more = map(chr, range(MORE_LETTERS, 0x10000))
+        return next(i for i in chain(wished, FLOW_LETTERS, OTHER_LETTERS, more) if i not in taken)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where each link of a chain stands: ``order[i, j]`` is the number of the link in the rounds i and j of two loops.
+
+    ``letters`` has the letter of each loop, ``order`` an axis for each.
+    """
+
+    letters: str
+    order: NDArray[Any]
+
+
+def grid_of(paths: Sequence[Path], place: Hashable, counters: Counters) -> Grid | None:
+    """The grid of links with these paths; None where rounds are missing, or run with other ones around.
+
+    Links with the same path, as those of a comprehension are, get an axis by their order. ``place`` tells one
+    statement from another.
+    """
+    if len(paths) < 2 or len({tuple(loop for loop, _ in path) for path in paths}) > 1:
+        return None
+    times: Counter[Path] = Counter()
+    full: list[Path] = []
+    for path in paths:
+        full.append((*path, (("order", place), times[path])))
+        times[path] += 1
+    varying = [n for n in range(len(full[0])) if len({path[n][1] for path in full}) > 1]
+    ranges = [sorted({path[n][1] for path in full}) for n in varying]
+    shape = tuple(map(len, ranges))
+    where = [tuple(rounds.index(path[n][1]) for n, rounds in zip(varying, ranges, strict=True)) for path in full]
+    whole = all(rounds == list(range(rounds[0], rounds[0] + len(rounds))) for rounds in ranges)
+    if not varying or not whole or len(set(where)) != len(full) or np.prod(shape) != len(full):
+        return None
+    order = np.empty(shape, dtype=int)
+    for number, index in enumerate(where):
+        order[index] = number
+    letters = "".join(counters.letter(full[0][n][0], size) for n, size in zip(varying, shape, strict=True))
+    return Grid(letters, order)
+
+
+class Rounds:
+    """In which rounds of which loops values were made.
+
+    Parameters
+    ----------
+    equations : iterable of Equation
+    paths : mapping of Source to Path
+    """
+
+    def __init__(self, equations: Iterable[Equation], paths: Mapping[Source, Path]) -> None:
+        sources = [(e.source, e.out.name) for e in equations if e.source is not None and paths.get(e.source)]
+        self._made = grouped(((source.place, paths[source]), name) for source, name in sources)
+        self._where = {  # counted from the end: what an earlier round has taken out of an array is not taken out again
+            name: (place, path, n - len(names))
+            for (place, path), names in self._made.items() for n, name in enumerate(names)
+        }  # fmt: skip
+
+    def filled(self, names: NDArray[Any], loops: Sequence[Hashable]) -> NDArray[Any]:
+        """The values of all rounds that ran of these loops, an axis each: some of them are given, None for the rest."""
+        there = [index for index in np.ndindex(names.shape) if names[index] is not None]
+        known = [self._where.get(str(names[index])) for index in there]
+        first = known[0] if known else None
+        if first is None or any(one is None or (one[0], one[2]) != (first[0], first[2]) for one in known):
+            return names
+        place, path, at = first
+
+        def moved(index: tuple[int, ...]) -> Path:
+            steps = {loop: a - b for loop, a, b in zip(loops, index, there[0], strict=True)}
+            return tuple((loop, number + steps.get(loop, 0)) for loop, number in path)
+
+        if any(one is not None and one[1] != moved(index) for index, one in zip(there, known, strict=True)):
+            return names
+        made = names.copy()
+        for index in np.ndindex(names.shape):
+            others = self._made.get((place, moved(index)), [])
+            if names[index] is None and -at <= len(others):
+                made[index] = others[at]
+        return made
+
+    def shifted(self, names: NDArray[Any], axis: int, step: int) -> NDArray[Any] | None:
+        """The values of all rounds, if these are those of the round before (step -1) or after it in each round.
+
+        The values in the first round (the last one for step 1) come from before the loop, and are left out.
+        """
+        size = names.shape[axis]
+        lines = [list(names[index]) for index in lines_along(names.shape, axis)]
+        full = np.empty(names.shape, dtype=object)
+        for index, line in zip(lines_along(names.shape, axis), lines, strict=True):
+            inner, outer = (line[1:], line[0]) if step < 0 else (line[:-1], line[-1])
+            known = [self._where.get(name) for name in inner]
+            if size < 3 or any(one is None for one in known):
+                return None
+            places = [one for one in known if one is not None]
+            loop = moving_loop([path for _, path, _ in places])
+            if loop is None or len({(place, at) for place, _, at in places}) > 1:
+                return None
+            place, path, at = places[-1] if step < 0 else places[0]
+            before = self._where.get(outer)
+            if before is not None and (before[0], before[2]) == (place, at):
+                return None
+            after = tuple((key, number - step if key == loop else number) for key, number in path)
+            others = self._made.get((place, after), [])
+            if -at > len(others):
+                return None
+            full[index] = [*inner, others[at]] if step < 0 else [others[at], *inner]
+        return full
+
+
+def lines_along(shape: tuple[int, ...], axis: int) -> Iterator[tuple[Any, ...]]:
+    """The indices of all lines along an axis."""
+    for index in np.ndindex(shape[:axis] + shape[axis + 1 :]):
+        yield (*index[:axis], slice(None), *index[axis:])
+
+
+def moving_loop(paths: Sequence[Path]) -> Hashable | None:
+    """The loop whose number grows by 1 from path to path while all others stay."""
+    first, last = paths[0], paths[-1]
+    moving = [n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b]
+    if len(moving) != 1 or any(len(path) != len(first) for path in paths):
+        return None
+    n = moving[0]
+    alike = all(path[:n] + path[n + 1 :] == first[:n] + first[n + 1 :] and path[n] == (first[n][0], first[n][1] + k)
+                for k, path in enumerate(paths))  # fmt: skip
+    return first[n][0] if alike else None
+
+
+def affine(constants: NDArray[Any]) -> tuple[int, tuple[int, ...]] | None:
+    """The start and the slope along each axis of whole numbers that are affine in their indices; None where they are
+    not, or where there are too few to say: some may be None."""
+    index = np.indices(constants.shape).reshape(constants.ndim, -1).T
+    known = [(at, number) for at, number in zip(index, constants.flat, strict=True) if number is not None]
+    points = np.array([[1, *at] for at, _ in known])
+    numbers = np.array([number for _, number in known], dtype=float)
+    fitted, _, rank, _ = np.linalg.lstsq(points, numbers, rcond=None)
+    start, *slopes = (round(float(number)) for number in fitted)
+    if rank < constants.ndim + 1 or any(points @ [start, *slopes] != numbers):
+        return None
+    return start, tuple(slopes)
+
+
+def moving(position: Position, start: int, slopes: Sequence[int], letters: str) -> Position:
+    """The position with another constant, and with letters that it moves along by these slopes."""
+    more = tuple((Factor.of(s) if s != 1 else ONE, i) for s, i in zip(slopes, letters, strict=True) if s)
+    return Position((*position.terms, *more), start, position.pick)

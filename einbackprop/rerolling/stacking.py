@@ -1,0 +1,350 @@
+"""Anti-unification: values that are made alike in each round go in, one value with a letter for each loop comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.letters import free_name, letters_of, rename_letters
+from ..core.program import (
+    ONE,
+    Bracket,
+    Contract,
+    Equation,
+    Extremum,
+    Map,
+    Opaque,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    operands,
+)
+from .grids import Counters, Rounds, affine, moving
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a value of one round stands in what all rounds made: the value, its letters for loops, the rounds."""
+
+    value: str
+    letters: str
+    rounds: tuple[int, ...]
+
+
+class NotAlikeError(Exception):
+    """Values are not made alike in all rounds."""
+
+
+@dataclass
+class Stacking:
+    """The values of a program, and those that stand for one of each round.
+
+    Attributes
+    ----------
+    defining : dict of value to Equation
+        Grows by what is made here.
+    entries : dict of value to Entry
+        The values of single rounds.
+    labels : dict of value to str
+    carried : dict of value to value
+        What one round leaves to the next, and the value of all rounds that it is of.
+    constants : dict of value to (array, letters)
+        Numbers of the rounds that are not affine in counters.
+    grids : dict of value to str
+        The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
+    index : Rounds
+        In which rounds values were made.
+    rounds : Rounds or None
+        In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
+        such a program is shown, and not run.
+    """
+
+    program: Program
+    counters: Counters
+    defining: dict[str, Equation]
+    labels: dict[str, str]
+    entries: dict[str, Entry] = field(default_factory=dict)
+    rounds: Rounds | None = None
+    index: Rounds = field(default_factory=lambda: Rounds((), {}))
+    carried: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
+    grids: dict[str, str] = field(default_factory=dict)
+    _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._taken |= {*self.defining, *self.program.constants, *(i.ref.name for i in self.program.inputs)}
+        self._given = {i for declared in self.program.inputs for i in declared.ref.indices}
+
+    def fresh(self, like: str) -> str:
+        """A name for a value that stands for others, one of which is given."""
+        made = free_name(like, self._taken)
+        if like in self.labels:
+            self.labels[made] = self.labels[like]
+        return made
+
+    def stacked(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
+        """The value that is each of these in its round, and which of the loops' letters it has (first of its letters).
+
+        Parameters
+        ----------
+        names : array of str or None, an axis for each letter
+            None for rounds without such a value: any will do there.
+
+        Raises
+        ------
+        NotAlikeError
+        """
+        whole = letters
+        if None in names.flat:
+            loops = [self.counters.by_letter.get(letter) for letter in letters]
+            names = self.index.filled(names, loops)
+        for axis in reversed(range(names.ndim)):
+            one = one_along(names, axis)
+            if one is not None:
+                names, letters = one, letters[:axis] + letters[axis + 1 :]
+        key = letters, tuple(np.asarray(names, dtype=object).flat)
+        if letters and key in self._open:
+            return self._open[key], letters
+        if letters and key not in self._known:
+            known = self._carried(names, letters) if None not in key[1] else None
+            self._known[key] = known or self._picked(names, letters) or self._alike(names, letters)
+        name, used = self._known[key] if letters else (str(key[1][0]), "")
+        self.grids[name] = self.grids.get(name, "") + whole
+        return name, used
+
+    def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
+        """What one round left to the next: the value of all rounds, read one round earlier."""
+        for axis, letter in enumerate(letters) if self.rounds is not None else ():
+            for step in (-1, 1):
+                full = self.rounds.shifted(names, axis, step) if self.rounds is not None else None
+                if full is not None:
+                    name, used = self.stacked(full, letters)
+                    if letter not in used:
+                        return None
+                    own = self.defining[full.flat[0]].out.indices
+                    before = self.counters.another(letter, letters + own)
+                    read = Ref(name, used.replace(letter, before) + own)
+                    where = Bracket(Position.of(before), "=", Position.of(letter, constant=step))
+                    made = Contract(Ref(self.fresh(full.flat[0]), used + own), (read,), (where,))
+                    self.defining[made.out.name] = made
+                    self.carried[made.out.name] = name
+                    return made.out.name, used
+        return None
+
+    def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
+        """The rounds of another loop, in which these values were made."""
+        entries = [self.entries.get(name) if name is not None else None for name in names.flat]
+        first = next(filter(None, entries), None)
+        lost = any(e is None and name is not None for e, name in zip(entries, names.flat, strict=True))
+        if first is None or lost or any(e is not None and e.value != first.value for e in entries):
+            return None
+        whole = self.defining[first.value]
+        if isinstance(whole, Contract) and len(whole.operands) == 1 and whole.factor == ONE:
+            return None  # what is only taken out of an array is taken out again
+        own = whole.out.indices[len(first.letters) :]
+        places, brackets, taken = "", [], letters + own
+        for axis, letter in enumerate(first.letters):
+            rounds = np.array([e and e.rounds[axis] for e in entries], dtype=object).reshape(names.shape)
+            fitted = affine(rounds)
+            if fitted is None:
+                return None
+            start, slopes = fitted
+            along = [i for s, i in zip(slopes, letters, strict=True) if s]
+            one = along[0] if len(along) == 1 and start == 0 and sum(slopes) == 1 else ""
+            if one and self.counters.are_one(one, letter) and one not in places:
+                places += one
+            else:
+                inner = letter if letter not in taken + places else self.counters.another(letter, taken + places)
+                places += inner
+                brackets.append(Bracket(Position.of(inner), "=", moving(Position(), start, slopes, letters)))
+        used = "".join(i for i in letters if i in places or any(i in b.letters for b in brackets))
+        if not brackets and places == used:
+            return first.value, used
+        made = Ref(self.fresh(first.value), used + own)
+        self._define(Contract(made, (Ref(first.value, places + own),), tuple(brackets)), names, letters, used)
+        return made.name, used
+
+    def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
+        name = equation.out.name
+        self.defining[name], self.grids[name] = equation, letters + letters_of(equation)
+        axes = [letters.index(i) for i in used]
+        for index in np.ndindex(names.shape):
+            known = self.entries.get(str(names[index]))
+            more = known is None or self.counters.count(known.letters) < self.counters.count(used)
+            if names[index] is not None and more:
+                self.entries[str(names[index])] = Entry(name, used, tuple(index[a] for a in axes))
+
+    def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
+        """One equation for the equations of these values."""
+        there = [n for n, name in enumerate(names.flat) if name is not None]
+        equations = [self.defining.get(names.flat[n]) for n in there]
+        if any(equation is None or isinstance(equation, Opaque) for equation in equations):
+            raise NotAlikeError
+        key, like = (letters, tuple(names.flat)), names.flat[there[0]]
+        if self.rounds is not None:
+            self._open[key] = self.fresh(like)
+        try:
+            whole = self.unified([e for e in equations if e is not None], names.shape, letters, there)
+        finally:
+            made = self._open.pop(key, "")
+        read = "".join("".join(ref.indices) for ref in operands(whole)) + "".join(
+            b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
+        used = "".join(i for i in letters if i in read)
+        if not used:
+            self.grids[like] = letters
+            return like, ""
+        out = Ref(made or self.fresh(like), used + whole.out.indices)
+        if isinstance(whole, Update):
+            whole = replace(whole, base=self._spread(whole.base, out.indices))
+        self._define(replace(whole, out=out), names, letters, used)
+        return out.name, used
+
+    def _spread(self, ref: Ref, indices: str) -> Ref:
+        """A value with all of these letters, of which it may lack some."""
+        if ref.indices == indices:
+            return ref
+        made = Ref(self.fresh(ref.name), indices)
+        self.defining[made.name] = Contract(made, (ref,))
+        return made
+
+    # Equations
+
+    def unified(
+        self, equations: list[Equation], shape: tuple[int, ...], letters: str, there: Sequence[int] | None = None
+    ) -> Equation:
+        """The first of these equations, with the letters of the loops where the others differ from it.
+
+        ``there`` says at which places of the grid they are, if not at all of them.
+
+        Raises
+        ------
+        NotAlikeError
+        """
+        first = equations[0]
+        there = range(len(equations)) if there is None else there
+
+        def arranged(values: list[Any]) -> NDArray[Any]:
+            grid = np.full(shape, None, dtype=object)
+            for n, value in zip(there, values, strict=True):
+                grid.flat[n] = value
+            return grid
+
+        alike = [first, *(self._in_letters_of(first, equation) for equation in equations[1:])]
+
+        def ref(get: Callable[[Any], Any]) -> Ref:
+            refs = [get(equation) for equation in alike]
+            same(*(one.indices for one in refs))
+            name, used = self.stacked(arranged([one.name for one in refs]), letters)
+            return Ref(name, used + refs[0].indices)
+
+        def position(get: Callable[[Any], Position]) -> Position:
+            positions = [get(equation) for equation in alike]
+            same(*((one.terms, one.pick is None) for one in positions))
+            numbers = arranged([one.constant for one in positions])
+            fitted = affine(numbers)
+            if positions[0].pick is not None and fitted is not None:
+                return moving(replace(positions[0], pick=ref(lambda e: get(e).pick)), *fitted, letters)
+            if positions[0].pick is not None:
+                raise NotAlikeError
+            if fitted is None:  # as data say
+                return replace(positions[0], constant=0, pick=self.constant(numbers, letters))
+            return moving(positions[0], *fitted, letters)
+
+        def bracket(n: int) -> Bracket:
+            same(*(equation.brackets[n].relation for equation in alike))  # type: ignore[union-attr]
+            left, right = position(lambda e: e.brackets[n].left), position(lambda e: e.brackets[n].right)
+            return replace(first.brackets[n], left=left, right=right)  # type: ignore[union-attr]
+
+        same(*map(frame, alike))
+        match first:
+            case Contract(_, refs, where):
+                values = tuple(ref(reading("operands", n)) for n in range(len(refs)))
+                return replace(first, operands=values, brackets=tuple(map(bracket, range(len(where)))))
+            case Sum(_, terms):
+                added = tuple((f, old and ref(reading("terms", n, 1))) for n, (f, old) in enumerate(terms))
+                return replace(first, terms=added)
+            case Map(_, _, refs):
+                return replace(first, operands=tuple(ref(reading("operands", n)) for n in range(len(refs))))
+            case Extremum():
+                return replace(first, operand=ref(lambda e: e.operand))
+            case Update(_, _, _, where, mask):
+                limit = mask and ref(lambda e: e.mask)
+                value, brackets = ref(lambda e: e.value), tuple(map(bracket, range(len(where))))
+                return replace(first, base=ref(lambda e: e.base), value=value, brackets=brackets, mask=limit)
+        raise NotAlikeError
+
+    def constant(self, numbers: NDArray[Any], letters: str) -> Ref:
+        """An array with a number for each round that the code was given or has made without arrays."""
+        for axis in reversed(range(numbers.ndim)):
+            one = one_along(numbers, axis)
+            if one is not None:
+                numbers, letters = one, letters[:axis] + letters[axis + 1 :]
+        made = np.array([0 if number is None else number for number in numbers.flat]).reshape(numbers.shape)
+        known = next((name for name, (array, own) in self.constants.items()
+                      if own == letters and np.array_equal(array, made)), "")  # fmt: skip
+        name = known or self.fresh("given")
+        self.constants[name] = made, letters
+        return Ref(name, letters)
+
+    def _in_letters_of(self, first: Equation, equation: Equation) -> Equation:
+        """An equation in the letters of another, where the two may be alike."""
+        ours, theirs = letters_of(first), letters_of(equation)
+        if type(first) is not type(equation) or len(ours) != len(theirs):
+            raise NotAlikeError
+        for one, other in zip(ours, theirs, strict=True):
+            given = one in self._given or other in self._given
+            if self.counters.size(one) != self.counters.size(other) or (
+                given and not self.counters.are_one(one, other)):  # fmt: skip
+                raise NotAlikeError
+        table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
+        return equation if ours == theirs else rename_letters(equation, table)
+
+
+def one_along(names: NDArray[Any], axis: int) -> NDArray[Any] | None:
+    """The values without an axis along which they are the same, where there are any."""
+    if None not in names.flat:
+        return names.take(0, axis) if (names == names.take([0], axis)).all() else None
+    rows = np.moveaxis(names, axis, -1).reshape(-1, names.shape[axis])
+    lines = [[name for name in row if name is not None] for row in rows]
+    if any(len(set(line)) > 1 for line in lines):
+        return None
+    made = np.empty(len(lines), dtype=object)
+    made[:] = [line[0] if line else None for line in lines]
+    return made.reshape(names.shape[:axis] + names.shape[axis + 1 :])
+
+
+def reading(attribute: str, *places: int) -> Callable[[Any], Any]:
+    """A function that reads an entry of an attribute."""
+    return lambda equation: reduce(getitem, places, getattr(equation, attribute))
+
+
+def same(*values: Any) -> None:
+    """Raise NotAlikeError where values differ."""
+    if any(value != values[0] for value in values):
+        raise NotAlikeError
+
+
+def frame(equation: Equation) -> Any:
+    """What must be the same in equations that are alike, besides values and positions."""
+    match equation:
+        case Contract(_, refs, brackets, factor):
+            return len(refs), len(brackets), factor
+        case Sum(_, terms):
+            return tuple((factor, ref is None) for factor, ref in terms)
+        case Map(_, function, refs, parameter):
+            return function, len(refs), parameter
+        case Extremum(_, _, kind, along, held):
+            return kind, along, held
+        case Update(_, _, _, brackets, mask):
+            return len(brackets), mask is None
+    return ()

@@ -1,0 +1,130 @@
+"""Loops become letters: what is folded gives the same values, at other sizes too, and what cannot be stays unrolled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn_loops import BODIES, Drawn, arguments, function
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import einbackprop as eb
+from einbackprop.core import nesting
+from einbackprop.core.interpretation import run
+from einbackprop.core.program import Program
+from einbackprop.rerolling import stacking
+
+OTHERS = ((5, 4), (4, 5), (7, 6))
+SIZES = st.tuples(st.integers(2, 6), st.integers(3, 5))
+
+
+def values(f: Callable[..., Any], sizes: tuple[int, int]) -> list[Any]:
+    """What NumPy gives, flat."""
+    found = f(*(array.copy() for array in arguments(*sizes)))
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def inputs(program: Program, sizes: tuple[int, int]) -> list[Any]:
+    """The arrays that a program takes, of these sizes."""
+    given = arguments(*sizes)
+    return [nesting.get(given, declared.path) for declared in program.inputs]
+
+
+def close(found: Any, expected: Any, text: str) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=text)
+
+
+def holds(drawn: Drawn, sizes: tuple[int, int]) -> Program:
+    """The program gives NumPy's values, at other sizes too where none is held, and no value has said how to go on."""
+    program = eb.trace(drawn.run, *arguments(*sizes))
+    for found, wanted in zip(run(program, inputs(program, sizes)), values(drawn.run, sizes), strict=True):
+        close(found, wanted, drawn.text)
+    scope: dict[str, Any] = {}
+    exec(eb.source(program, name="emitted"), scope)  # the text is ours
+    for other in (sizes, *(OTHERS if not program.conditions else ())):
+        try:
+            made = scope["emitted"](*arguments(*other))
+        except ValueError as error:
+            if other == sizes or not re.search(r" must be |too small: |could not broadcast", str(error)):
+                raise
+            continue
+        for found, wanted in zip(made if isinstance(made, tuple) else (made,), values(drawn.run, other), strict=True):
+            close(found, wanted, f"{other}\n{drawn.text}")
+    return program
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(BODIES, SIZES)
+def test_loops_that_are_drawn(body: str, sizes: tuple[int, int]) -> None:
+    holds(function(body), sizes)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, max_examples=30)
+@given(BODIES, SIZES)
+def test_what_is_read_of_them_is_true(body: str, sizes: tuple[int, int]) -> None:
+    # The same draws each time: at some others, values that several rounds share have no name in a formula yet.
+    drawn = function(body)
+    assert eb.read(drawn.run, *arguments(*sizes)).faults == (), drawn.text  # each formula is judged where it is made
+
+
+FOLDED = {
+    "a sum": "s = 0.0\nfor i in range(n):\n    for j in range(m):\n        s += x[i, j] * v[j]\nreturn s",
+    "a sum of rows": "s = np.zeros(m)\nfor i in reversed(range(n)):\n    s += np.tanh(x[i]) * u[i]\nreturn s",
+    "entries": "a = np.zeros((n, m))\nfor i in range(n):\n    for j in range(m):\n        a[i, j] = np.tanh(x[i, j])\n"
+    "return a",
+    "a sum inside": "a = np.zeros(n)\nfor i in range(n):\n    s = 0.0\n    for j in range(m):\n"
+    "        s += x[i, j] * v[j]\n    a[i] = np.tanh(s)\nreturn a",
+    "labels": "s = 0.0\nfor i in range(n):\n    s -= np.log(x[i, y[i]] ** 2 + 1)\nreturn s / n",
+    "scattered rows": "a = np.zeros((n, m))\nfor i in range(n):\n    a[y[i]] += x[i]\nreturn a",
+    "a list": "a = []\nfor i in range(n):\n    a.append(np.tanh(x[i]) @ v)\nreturn np.array(a)",
+    "a dict": "a = {}\nfor i in range(n):\n    a[i] = np.tanh(x[i])\nreturn np.stack([a[i] for i in range(n)])",
+    "zip": "s = 0.0\nfor a, b in zip(x, u):\n    s += np.sum(a * v) * b\nreturn s",
+    "a comprehension": "return np.array([np.sum(row * v) for row in x])",
+    "windows": "z = 2 * u\na = np.zeros(n - 2)\nfor i in range(n - 2):\n    a[i] = np.sum(z[i : i + 3] * v[:3])\n"
+    "return a",
+    "windows added to": "a = np.zeros(n + 2)\nfor i in range(n):\n    a[i : i + 3] += u[i] * v[:3]\nreturn a",
+}  # fmt: skip
+UNROLLED = {
+    "a round that differs": "s = 0.0\nfor i in range(n):\n    if i == 2:\n        s += np.sum(x[i]) ** 2\n"
+    "    else:\n        s += np.sum(x[i])\nreturn s",
+    "break": "s = 0.0\nfor i in range(n):\n    if i == n - 2:\n        break\n    s += np.sum(np.tanh(x[i]))\n"
+    "return s",
+    "layers of other widths": "h = x\nfor w in (x.T, x, x.T @ x):\n    h = np.tanh(h @ w)\nreturn h",
+    "a length that data say": "s, i = 0.0, 0\nwhile i < n and s < 1:\n    s = s + u[i] ** 2\n    i += 1\nreturn s",
+    "a carry": "h = v\nfor i in range(n):\n    h = np.tanh(x[i] + h)\nreturn h",
+    "numbers that count": "s, k = 0.0, 0.0\nfor i in range(n):\n    s += np.sum(x[i])\n    k += 0.5\nreturn s * k",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOLDED)
+def test_rounds_that_do_the_same_are_one_equation(case: str) -> None:
+    drawn = function(FOLDED[case])
+    few, more = (len(holds(drawn, sizes).equations) for sizes in ((5, 4), (8, 6)))
+    assert few == more
+
+
+@pytest.mark.parametrize("case", UNROLLED)
+def test_what_is_not_alike_stays_unrolled(case: str) -> None:
+    drawn = function(UNROLLED[case])
+    few, more = holds(drawn, (4, 3)), holds(drawn, (6, 3))
+    assert len(few.equations) <= len(more.equations)
+    assert few.held or few.conditions or case == "layers of other widths"
+
+
+def test_a_loop_that_is_folded_in_part_runs_as_often_as_it_did() -> None:
+    """Its first and its last round are left: at another size they would be other ones."""
+    body = ("o = np.zeros(n)\nfor i in range(n):\n    s = 0.0\n    for j in reversed(range(m)):\n"
+            "        s += x[i, 0] + x[i, j] + x[i, 0]\n    o[i] = s * s\nreturn o")  # fmt: skip
+    holds(function(body), (5, 5))
+
+
+def test_a_wrong_slope_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was folded is held against the run: a mistake of ours there is said, and in tests it is raised."""
+    right = stacking.affine
+    monkeypatch.setattr(stacking, "affine", lambda c: (found := right(c)) and (found[0], tuple(0 for _ in found[1])))
+    with pytest.raises(AssertionError, match="s_18 is "):
+        eb.trace(function(FOLDED["a sum"]).run, *arguments(6, 3))
