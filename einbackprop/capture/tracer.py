@@ -118,7 +118,7 @@ class Trace:
     by_round: Program | None = None
 
     @property
-    def unrolled(self) -> Trace:
+    def unrolled(self) -> "Trace":
         """The same with a program that has every value of every round of the loops."""
         return self if self.by_round is None else replace(self, program=recognise(self.by_round), by_round=None)
 
