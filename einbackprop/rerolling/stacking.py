@@ -62,6 +62,8 @@ class Stacking:
         The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
     index : Rounds
         In which rounds values were made.
+    merged : dict of value to int
+        For how many values of single rounds a value stands.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -77,6 +79,7 @@ class Stacking:
     carried: dict[str, str] = field(default_factory=dict)
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
+    merged: dict[str, int] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -177,6 +180,7 @@ class Stacking:
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
         self.defining[name], self.grids[name] = equation, letters + letters_of(equation)
+        self.merged[name] = len({*names.flat} - {None})
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
             known = self.entries.get(str(names[index]))
@@ -266,6 +270,8 @@ class Stacking:
             return replace(first.brackets[n], left=left, right=right)  # type: ignore[union-attr]
 
         same(*map(frame, alike))
+        if set(letters) & set(letters_of(first)):  # rounds of one loop within rounds of the same
+            raise NotAlikeError
         match first:
             case Contract(_, refs, where):
                 values = tuple(ref(reading("operands", n)) for n in range(len(refs)))

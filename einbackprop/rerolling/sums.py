@@ -1,0 +1,196 @@
+"""Sums that grow round by round: a chain goes in, a sum over the letters of its loops comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from ..core.collecting import grouped
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Relation, Source, Sum
+from .chains import Chain, Term, is_zero
+from .choices import Mask
+from .grids import affine, moving
+from .stacking import NotAlikeError
+from .workspace import Rounded, Workspace, place_of
+
+EQUALITIES = ("equal", "not_equal")
+
+
+class Sums:
+    """The sums of a program.
+
+    Attributes
+    ----------
+    parts : dict of (place of a statement, chain) to Ref
+        What all runs of a statement add to a sum.
+    branches : set of places
+        The statements with conditions that are now factors of sums.
+    """
+
+    def __init__(self, work: Workspace) -> None:
+        self._work = work
+        self.parts: dict[Hashable, Ref] = {}
+        self.branches: set[Hashable] = set()
+
+    def folded(self, chain: Chain) -> Equation | None:
+        """A sum over the letters of loops; None where no two of its terms are alike."""
+        ways = [self._parts(terms, chain.head.out) for terms in (chain.others, chain.terms) if terms]
+        best = min(ways, key=lambda parts: sum(1 if made else len(group) for made, group in parts))
+        if not any(made for made, _ in best):
+            return None
+        alone = best[0][0] if len(best) == 1 else None
+        whole = Counter(place_of(group[0].source) for _, group in best)
+        if alone is not None:
+            self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
+            return replace(alone, out=chain.head.out)
+        total: list[tuple[Factor, Ref | None]] = []
+        for made, group in best:
+            if made is not None:
+                self._work.stacking.defining[made.out.name] = made
+                if whole[place_of(group[0].source)] == 1:
+                    self.parts[place_of(group[0].source), chain.head.out.name] = made.out
+            total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
+        return Sum(chain.head.out, tuple(total), chain.head.source)
+
+    def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Contract | None, list[Term]]]:
+        """The terms of each statement, and the sum of all of them over the letters of its loops, if they are alike."""
+        defining = self._work.stacking.defining
+        left = [self._plain(t) for t in terms if t.ref is None or not is_zero(defining.get(t.ref.name))]
+        groups = grouped((self._kind(term), term) for term in left)
+        return [(self._of_statement(group, out), group) for group in groups.values()]
+
+    def _plain(self, term: Term) -> Term:
+        """A term that is a multiple of a value, made by the statement that adds it, as that value."""
+        own = self._work.stacking.defining.get(term.ref.name) if term.ref is not None else None
+        if not isinstance(own, Contract) or len(own.operands) != 1 or own.brackets or own.factor == ONE:
+            return term
+        if place_of(own.source) != place_of(term.source) or own.operands[0].indices != own.out.indices:
+            return term
+        assert term.ref is not None
+        return Term(term.factor * own.factor, Ref(own.operands[0].name, term.ref.indices), own.source)
+
+    def _kind(self, term: Term) -> Hashable:
+        """What terms that may be alike have in common: the statement that adds them, and a factor."""
+        own = self._work.stacking.defining.get(term.ref.name) if term.ref is not None else None
+        return place_of(term.source), term.factor, type(own), term.ref and term.ref.indices
+
+    def _of_statement(self, terms: Sequence[Term], out: Ref) -> Contract | None:
+        """Terms of one statement as one sum over the letters of its loops, times the conditions on which they are."""
+        turns = self._turns(terms)
+        rounds = self._work.rounds(turns) if len(terms) > 1 else None
+        if rounds is None:
+            return None
+        first = terms[rounds.first]
+        try:
+            refs = self._factors(terms, rounds)
+            conditions = [self._condition(mask, rounds.letters) for mask in rounds.masks]
+        except NotAlikeError:
+            return None
+        self._join(self._work.stacking.defining.get(refs[0].name) if refs else None, rounds.letters)
+        refs += [one for one in conditions if isinstance(one, Ref)]
+        brackets = tuple(one for one in conditions if isinstance(one, Bracket))
+        used = "".join(ref.indices for ref in refs) + "".join(bracket.letters for bracket in brackets)
+        count = Factor.of(1, **{i: 1 for i in rounds.letters if i not in used})
+        self.branches |= {mask.place for mask in rounds.masks if mask.place is not None}
+        at = turns[rounds.first]
+        source = at if place_of(at) == place_of(first.source) else first.source
+        label = self._work.stacking.fresh(out.name)
+        return Contract(Ref(label, out.indices), tuple(refs), brackets, first.factor * count, source)
+
+    def _factors(self, terms: Sequence[Term], rounds: Rounded) -> list[Ref]:
+        """What the terms are multiples of, in all rounds; nothing where they are multiples of 1."""
+        if terms[0].ref is None:
+            return []
+        names = rounds.arranged([term.ref.name if term.ref is not None else None for term in terms])
+        name, used = self._work.stacking.stacked(names, rounds.letters)
+        return [Ref(name, used + terms[0].ref.indices)]
+
+    def _condition(self, mask: Mask, letters: str) -> Ref | Bracket:
+        """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
+        if mask.place is None:
+            return self._work.stacking.constant(mask.names, letters)
+        asked = [self._work.stacking.defining.get(name) if name is not None else None for name in mask.names.flat]
+        some = [one for one in asked if one is not None]
+        if all(isinstance(one, Map) and one.function in EQUALITIES for one in some):
+            bracket = self._pattern([one for one in some if isinstance(one, Map)], mask, letters)
+            if bracket is not None:
+                return bracket
+        name, used = self._work.stacking.stacked(mask.names, letters)
+        if mask.answer:
+            return Ref(name, used)
+        made = Ref(self._work.stacking.fresh(name), used)
+        own = self._work.stacking.defining[name]
+        self._work.stacking.defining[made.name] = Map(made, "logical_not", (Ref(name, used),), source=own.source)
+        return made
+
+    def _pattern(self, asked: Sequence[Map], mask: Mask, letters: str) -> Bracket | None:
+        """``j == y[i]`` as ``[j=y[i]]``: a counter is compared with whole numbers."""
+        relations: dict[bool, Relation] = {True: "=", False: "≠"}
+        relation = relations[(asked[0].function == "equal") == mask.answer]
+        for side in (0, 1):
+            numbers = [self._number(one.operands[side].name) for one in asked]
+            if None in numbers or any(one.function != asked[0].function or one.out.indices for one in asked):
+                continue
+            grid, names = np.full(mask.names.shape, None, dtype=object), np.full(mask.names.shape, None, dtype=object)
+            places = [n for n, name in enumerate(mask.names.flat) if name is not None]
+            for place, number, one in zip(places, numbers, asked, strict=True):
+                grid.flat[place], names.flat[place] = number, one.operands[1 - side].name
+            fitted = affine(grid)
+            name, used = self._work.stacking.stacked(names, letters)
+            if fitted is not None and self._is_whole(name):
+                return Bracket(moving(Position(), *fitted, letters), relation, Position(pick=Ref(name, used)))
+        return None
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a value is whole numbers, as labels are."""
+        own = self._work.stacking.defining.get(name)
+        if isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE:
+            return self._is_whole(own.operands[0].name)
+        given = {declared.ref.name: np.dtype(declared.dtype) for declared in self._work.program.inputs}
+        given |= {constant: array.dtype for constant, array in self._work.program.constants.items()}
+        return name in given and given[name].kind in "iu"
+
+    def _number(self, name: str) -> int | None:
+        """The whole number that a value is, if it is one that stands in the code or is counted with."""
+        own = self._work.stacking.defining.get(name)
+        number = own.factor.number if isinstance(own, Contract) and not own.operands and not own.brackets else None
+        plain = isinstance(number, Fraction) and number.denominator == 1 and own is not None and not own.out.indices
+        return int(number) if plain and isinstance(number, Fraction) and not own.factor.sizes else None  # type: ignore[union-attr]
+
+    def _turns(self, terms: Sequence[Term]) -> list[Source | None]:
+        """The run of a statement that each term belongs to: where one statement adds all at once, as a list becomes an
+        array, the one that made what it adds."""
+        defining = self._work.stacking.defining
+        made = [defining.get(term.ref.name) if term.ref is not None else None for term in terms]
+        own = [term.source for term in terms]
+        first = made[0].source if made[0] is not None else None
+        begun = [self._work.run(place_of(own[-1]), self._work.path(first)) or first, *own[1:]]  # 0 + x is x
+        for turns in (own, begun):
+            if len({self._work.path(source) for source in turns}) == len(terms) and len(set(map(place_of, turns))) == 1:
+                return turns
+        turns = [e.source if e is not None and place_of(e.source) == place_of(term.source) else term.source
+                 for e, term in zip(made, terms, strict=True)]  # fmt: skip
+        if len({self._work.path(source) for source in turns}) > 1:
+            return turns
+        inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
+                 for e in made]  # fmt: skip
+        sources = [e.source if e is not None else None for e in inner]
+        whole = len({place_of(source) for source in sources}) == 1
+        return sources if whole and len({self._work.path(source) for source in sources}) == len(terms) else turns
+
+    def _join(self, equation: Equation | None, letters: str) -> None:
+        """What becomes an array entry by entry goes through what the loop goes through that made the entries."""
+        given = {i for declared in self._work.program.inputs for i in declared.ref.indices}
+        if not isinstance(equation, Contract):
+            return
+        for bracket in equation.brackets:
+            left, right = bracket.left, bracket.right
+            if bracket.relation == "=" and left.is_letter and right.is_letter and right.letters in letters:
+                old, new = left.letters, right.letters
+                is_own = old in equation.out.indices and not any(self._work.counters.are_one(old, i) for i in given)
+                if is_own and self._work.counters.size(old) == self._work.counters.size(new):
+                    self._work.counters.become_one(new, old)
