@@ -61,6 +61,7 @@ class Choices:
 
     def __init__(self, choices: Iterable[Choice], paths: Mapping[Source, Path]) -> None:
         self._paths = paths
+        self._runs = {(source.place, path) for source, path in paths.items()}
         self._order = {source: n for n, source in enumerate(paths)}
         self._asked: dict[Path, list[Asked]] = {}
         times: dict[Source, int] = {}
@@ -86,6 +87,8 @@ class Choices:
             return None
         asked = [{key: choice for _, key, choice in self._before(path, len(self._order))} for path in rounds]
         links = set(paths)
+        if any(path not in links and (own[0].place, path) in self._runs for path in rounds):
+            return None  # the statement ran there as well, for something else
         ran = [path in links or any(there[key].answer != passed[key] for key in passed if key in there)
                for path, there in zip(rounds, asked, strict=True)]  # fmt: skip
         grid = grid_of(rounds, own[0].place, counters)
