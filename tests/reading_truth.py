@@ -92,6 +92,8 @@ def untrue_of(
     values = dict(given) | dict(line.numbers) | {a.spelling.text: in_rounds(a, sizes) for a in reversed(accesses)}
     made = [a for a in (*line.binds, *line.reads) if a.value == formula.value and a.spelling.text == formula.name]
     code = line.source.code
+    if any(access.ragged for access in (*line.reads, *line.binds)):
+        return  # what a branch left out has no value to hold the formula against
     if not made or made[0].array is None:
         yield Untrue("lost", code, formula.equation, "what it made is not known")
         return

@@ -28,7 +28,7 @@ from layers_cases import (
 from layers_unrolling import unrolled
 from normal_forms import drawn_arrays
 
-from einbackprop.capture.tracer import trace
+from einbackprop.capture.tracer import record
 from einbackprop.core import nesting
 from einbackprop.core.interpretation import run
 from einbackprop.core.program import Opaque, Program, operands
@@ -46,6 +46,11 @@ FEW = settings(max_examples=max(2, settings.default.max_examples // 50 * 2))
 
 def leaves(value):
     return [array for _, array in nesting.leaves(value)]
+
+
+def trace(function, *arguments):
+    """The program with every round of its loops by itself."""
+    return record(function, arguments, keeps_sizes=True).unrolled.program
 
 
 def derived_from(case):

@@ -11,6 +11,7 @@ import pytest
 
 from einbackprop.capture.tracer import record, record_pair, trace
 from einbackprop.checking.solving import check
+from einbackprop.core import interpretation
 from einbackprop.core.program import Opaque
 from einbackprop.errors import EinbackpropError, ScriptError, TraceError
 
@@ -110,7 +111,7 @@ def test_a_generator_inside_is_read() -> None:
         yield x / 2
         yield x / 4
 
-    assert len(trace(lambda x: sum(halves(x)), X).equations) == 3
+    np.testing.assert_allclose(interpretation.run(trace(lambda x: sum(halves(x)), X), [X])[0], 0.75 * X)
 
 
 def test_a_lost_trace_names_its_line() -> None:

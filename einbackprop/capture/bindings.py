@@ -121,6 +121,8 @@ class Access:
         Whether a longer expression goes on with it.
     array : array or None
         What it was, where values are kept.
+    ragged : bool
+        Whether it is that of all rounds of a loop of which some have none.
     """
 
     value: str
@@ -129,6 +131,7 @@ class Access:
     origin: str = ""
     inner: bool = False
     array: Any = field(default=None, compare=False)
+    ragged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ PUT = 150
 """Values that are put in the place of one statement's."""
 ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
-RIVALS = 40
+RIVALS = 100
 """Edits with which the whole code is run, at most, since they may be likelier than one that sets everything right."""
 VALUES = 40_000
 """Values that are compared with what missing lines should make, at most: a few seconds."""

@@ -70,7 +70,7 @@ class Folding:
         self._paths = paths_of(trace.bindings)
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
-        self._recurrent = False
+        self._recurrent = self._through = False  # through a function that the rounds of a loop call
         self._runs = {binding.source: binding for binding in trace.bindings}
         self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
 
@@ -174,8 +174,10 @@ class Folding:
         if any(accesses is None or None in accesses for accesses in made):
             return None
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
-        self._recurrent = False
+        self._recurrent = self._through = False
         reads = tuple(self._reads(runs))
+        if self._through:
+            return None
         one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
         return self._augmented(one, runs) if runs[0].operand is not None else one
 
@@ -197,6 +199,7 @@ class Folding:
             some = [reads[text][0] for reads in texts if text in reads]
             found = self._stacked(some, runs) if len(some) == len(runs) else None
             whole = self._rolling.carried(found.value) if found is not None else ""
+            self._through |= bool(whole) and runs[0].caller is not None and bool(self._paths.get(runs[0].caller))
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
                 if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
@@ -248,7 +251,9 @@ class Folding:
             return None
         whole = Ref(ref.name, ref.indices + first.letters)
         held = self._held(accesses, runs, ref.indices)
-        return self._with_letters(first, whole, self._base(first.spelling.text), held)
+        ragged = self._rolling.grid([run.source for run in runs]) is None
+        made = self._with_letters(first, whole, self._base(first.spelling.text), held)
+        return replace(made, ragged=ragged)
 
     def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A buffer that a statement wrote into in each round, after all rounds."""
