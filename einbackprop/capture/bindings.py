@@ -152,7 +152,7 @@ class Binding:
     counter : str
         The target of a loop that counts its rounds.
     recurrent : bool
-        Whether it stands for all rounds of a loop, and reads what the round before has left.
+        Whether it stands for all rounds of a loop, and reads what is another in each: no array is at hand that is that.
     """
 
     statement: Statement

@@ -70,6 +70,7 @@ class Folding:
         self._paths = paths_of(trace.bindings)
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
+        self._bound = {(b.source.function, access.spelling.text) for b in trace.bindings for access in b.binds}
         self._recurrent = self._through = False  # through a function that the rounds of a loop call
         self._runs = {binding.source: binding for binding in trace.bindings}
         self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
@@ -208,16 +209,21 @@ class Folding:
             elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
                 if found.letters == some[0].letters or is_name:
+                    self._recurrent |= found.letters != some[0].letters
                     yield found
             elif (written := self._buffer(some, runs)) is not None:
                 yield from self._written(written)
 
     def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
-        """Whether the rounds of a loop leave a value to one another under the name by which it is read."""
+        """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, or
+        ``hs[t - 1]`` of what is bound as ``hs[t]``. Entries of a list that began with one are numbered otherwise."""
         function = reader.source.file, reader.source.function
+        before = {f"{ENTRY.sub('', text)}[{counter}]" for counter in self._counters
+                  if text.replace(" ", "").endswith((f"[{counter}-1]", f"[{counter}+1]"))}  # fmt: skip
+        names = {text} if PLAIN.fullmatch(text) else before
         return bool(whole) and any(
             (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
-            and ENTRY.sub("", access.spelling.text) == ENTRY.sub("", text)
+            and access.spelling.text in names
             for binding in self._trace.bindings if (binding.source.file, binding.source.function) == function
             for access in (*binding.binds, *binding.changes)
         )  # fmt: skip
@@ -252,7 +258,7 @@ class Folding:
         whole = Ref(ref.name, ref.indices + first.letters)
         held = self._held(accesses, runs, ref.indices)
         ragged = self._rolling.grid([run.source for run in runs]) is None
-        made = self._with_letters(first, whole, self._base(first.spelling.text), held)
+        made = self._with_letters(first, whole, self._base(first.spelling.text, runs[0].source.function), held)
         return replace(made, ragged=ragged)
 
     def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
@@ -260,10 +266,11 @@ class Folding:
         ref = self._rolling.written([access.value for access in accesses])
         return replace(accesses[0], value=ref.name, array=self._held(accesses, runs)) if ref is not None else None
 
-    def _base(self, text: str) -> str:
+    def _base(self, text: str, function: str) -> str:
         """What an expression for the value of one round is an entry of: ``hs`` of ``hs[t]`` and of ``hs[-1]``."""
         ends = (f"[{index}]" for index in (*self._counters, "-1"))
-        return next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
+        base = next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
+        return text if text.endswith("[-1]") and (function, f"{base}[0]") in self._bound else base
 
     def _with_letters(self, access: Access, ref: Ref, text: str, held: Any) -> Access:
         """The value of all rounds under an expression, with the letters of the loops first."""
