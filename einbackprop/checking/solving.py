@@ -284,16 +284,11 @@ def _read(
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
         read = contained("the lines", partial(reviewed, problem, doubted, traced, [*states, *other.states]), read)
-        if isinstance(traced, Trace) and traced.by_round is not None and proved(read) < len(trial.targets):
+        if isinstance(traced, Trace) and traced.by_round is not None and read.proved < len(trial.targets):
             rounds = contained(  # what is not proved for every number of rounds may be for that of this run
                 "the lines", partial(reviewed, problem, doubted, traced.unrolled, [*states, *other.states]), read)
-            read = max((read, rounds), key=proved)
+            read = max((read, rounds), key=lambda one: one.proved)
     return replace(trial, added=_added(trial, read, other)), read, other
-
-
-def proved(read: Review) -> int:
-    """How many gradients are proved."""
-    return list(read.proofs.grades.values()).count("proved")
 
 
 def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:

@@ -186,6 +186,11 @@ class Review:
         return self.read.judged(verdict_of)
 
     @property
+    def proved(self) -> int:
+        """How many gradients are proved."""
+        return list(self.proofs.grades.values()).count("proved")
+
+    @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """What the letters of the lines range over."""
         return self.read.dimensions
