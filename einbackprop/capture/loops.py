@@ -9,7 +9,7 @@ from typing import Any
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
 from ..core.interpretation import whole
-from ..core.program import Contract, Program, Source, Update
+from ..core.program import Contract, Program, Source, Update, operands
 from ..core.progress import contained
 from ..core.simplification import simplify
 from ..rerolling import Choice, Loop, Path, Rerolled, reroll
@@ -123,10 +123,9 @@ def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any,
         known = (size_of(own) for own in program.dimension(letter).letters)
         return next((one for one in known if one is not None), sizes[letter])
 
-    for letter in made.fixed:
-        if letter in sizes:
-            yield size(letter), sizes[letter], None
     for equation in program.equations:
+        for letter in (i for ref in operands(equation) if ref.name in made.given for i in ref.indices):
+            yield size(letter), sizes[letter], equation.source
         for bracket in equation.brackets if isinstance(equation, Contract | Update) else ():
             for left, right in ((bracket.left, bracket.right), (bracket.right, bracket.left)):
                 if bracket.relation == "=" and left.is_letter and any(i in made.counters for i in right.letters):

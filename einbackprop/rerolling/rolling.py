@@ -49,8 +49,8 @@ class Rerolled:
     counters : mapping of letter to loop
     branches : set of places
         The statements with conditions that are now factors of sums.
-    fixed : str
-        Letters with a number for each of their values, so that their sizes must stay.
+    given : set of values
+        Those that are constants with a number for each round, so that the sizes of their letters must stay.
     """
 
     program: Program
@@ -59,7 +59,7 @@ class Rerolled:
     loops: frozenset[Hashable]
     counters: Mapping[str, Hashable]
     branches: Collection[Hashable] = ()
-    fixed: str = ""
+    given: frozenset[str] = frozenset()
 
 
 def reroll(
@@ -223,17 +223,17 @@ class Rerolling:
         self._counters.dimensions = list(program.dimensions)
         self._identify(program.equations)
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
-        given = [declared.ref for declared in program.inputs]
-        dimensions = tuple(used_letters(self._counters.dimensions, equations, given, outputs))
+        inputs = [declared.ref for declared in program.inputs]
+        dimensions = tuple(used_letters(self._counters.dimensions, equations, inputs, outputs))
         constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}
-        present = {e.out.name for e in equations} | {ref.name for ref in given}
+        present = {e.out.name for e in equations} | {ref.name for ref in inputs}
         labels = {name: label for name, label in self._stacking.labels.items() if name in present}
         program = replace(
             program, equations=equations, dimensions=dimensions, labels=labels, constants=constants
         )
         loops, counters = self._counters.loops - left, self._counters.by_letter
-        fixed = "".join(letters for _, letters in self._stacking.constants.values())
-        return Rerolled(program, self._stacking.entries, heads, loops, counters, self._sums.branches, fixed)
+        given = frozenset(self._stacking.constants)
+        return Rerolled(program, self._stacking.entries, heads, loops, counters, self._sums.branches, given)
 
     def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
         """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of
