@@ -19,6 +19,7 @@ from einbackprop.core.program import Program
 from einbackprop.rerolling import stacking
 
 OTHERS = ((5, 4), (4, 5), (7, 6))
+Array = np.ndarray[Any, Any]
 SIZES = st.tuples(st.integers(2, 6), st.integers(3, 5))
 
 
@@ -128,3 +129,43 @@ def test_a_wrong_slope_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacking, "affine", lambda c: (found := right(c)) and (found[0], tuple(0 for _ in found[1])))
     with pytest.raises(AssertionError, match="s_18 is "):
         eb.trace(function(FOLDED["a sum"]).run, *arguments(6, 3))
+
+
+def hinge(W: Array, X: Array, y: Array) -> tuple[float, Array]:
+    """The loss of a support vector machine and its gradient, in loops with branches."""
+    loss, dW = 0.0, np.zeros_like(W)
+    for i in range(len(X)):
+        scores = X[i] @ W
+        for j in range(W.shape[1]):
+            if j == y[i]:
+                continue
+            margin = scores[j] - scores[y[i]] + 1
+            if margin > 0:
+                loss += margin
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    return loss, dW
+
+
+def test_branches_of_a_loop_are_factors_whatever_way_they_go() -> None:
+    rng = np.random.default_rng(0)
+    program = eb.trace(hinge, rng.normal(size=(3, 4)), rng.normal(size=(6, 3)), np.array([0, 2, 1, 3, 3, 0]))
+    assert not program.conditions
+    assert not program.held
+    for _ in range(10):
+        given = rng.normal(size=(3, 4)), rng.normal(size=(6, 3)), rng.integers(0, 4, 6)
+        for found, expected in zip(run(program, given), hinge(*given), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_number_that_counts_rounds_keeps_the_way_that_branches_went() -> None:
+    def mean_of_positive(x: Array) -> float:
+        count, total = 0, 0.0
+        for i in range(len(x)):
+            if x[i] > 0:
+                count += 1
+                total += x[i]
+        return total / count
+
+    program = eb.trace(mean_of_positive, np.array([1.0, -2.0, 3.0, 0.5]))
+    assert any("x[i] > 0" in condition for condition in program.conditions)
