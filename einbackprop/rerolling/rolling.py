@@ -40,10 +40,6 @@ class Rerolled:
     Attributes
     ----------
     program : Program
-    entries : mapping of value to Entry
-        The values of single rounds that are now part of one.
-    chains : mapping of value to value
-        The links of chains, and what the chains make.
     loops : set of loops
         Those of which no round is left by itself.
     counters : mapping of letter to loop
@@ -54,8 +50,6 @@ class Rerolled:
     """
 
     program: Program
-    entries: Mapping[str, Entry]
-    chains: Mapping[str, str]
     loops: frozenset[Hashable]
     counters: Mapping[str, Hashable]
     branches: Collection[Hashable] = ()
@@ -215,8 +209,7 @@ class Rerolling:
 
     def finished(self, outputs: Sequence[Ref]) -> Rerolled:
         """The program of these outputs."""
-        defining, heads = self._stacking.defining, self.heads
-        equations = tuple(in_order({**self._program.defining(), **defining}, outputs))
+        equations = tuple(in_order({**self._program.defining(), **self._stacking.defining}, outputs))
         left = self._left(equations)
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
         program = fuse(program, self._is_scattered, Letters(program.dimensions))
@@ -233,7 +226,7 @@ class Rerolling:
         )
         loops, counters = self._counters.loops - left, self._counters.by_letter
         given = frozenset(self._stacking.constants)
-        return Rerolled(program, self._stacking.entries, heads, loops, counters, self._sums.branches, given)
+        return Rerolled(program, loops, counters, self._sums.branches, given)
 
     def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
         """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of

@@ -111,10 +111,7 @@ class Stacking:
         if None in names.flat:
             loops = [self.counters.by_letter.get(letter) for letter in letters]
             names = self.index.filled(names, loops)
-        for axis in reversed(range(names.ndim)):
-            one = one_along(names, axis)
-            if one is not None:
-                names, letters = one, letters[:axis] + letters[axis + 1 :]
+        names, letters = without_repeats(names, letters)
         key = letters, tuple(np.asarray(names, dtype=object).flat)
         if letters and key in self._open:
             return self._open[key], letters
@@ -291,10 +288,7 @@ class Stacking:
 
     def constant(self, numbers: NDArray[Any], letters: str) -> Ref:
         """An array with a number for each round that the code was given or has made without arrays."""
-        for axis in reversed(range(numbers.ndim)):
-            one = one_along(numbers, axis)
-            if one is not None:
-                numbers, letters = one, letters[:axis] + letters[axis + 1 :]
+        numbers, letters = without_repeats(numbers, letters)
         made = np.array([0 if number is None else number for number in numbers.flat]).reshape(numbers.shape)
         known = next((name for name, (array, own) in self.constants.items()
                       if own == letters and np.array_equal(array, made)), "")  # fmt: skip
@@ -314,6 +308,15 @@ class Stacking:
                 raise NotAlikeError
         table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
         return equation if ours == theirs else rename_letters(equation, table)
+
+
+def without_repeats(values: NDArray[Any], letters: str) -> tuple[NDArray[Any], str]:
+    """The values, and a letter for each axis, without the axes along which they are the same."""
+    for axis in reversed(range(values.ndim)):
+        one = one_along(values, axis)
+        if one is not None:
+            values, letters = one, letters[:axis] + letters[axis + 1 :]
+    return values, letters
 
 
 def one_along(names: NDArray[Any], axis: int) -> NDArray[Any] | None:
