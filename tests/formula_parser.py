@@ -30,26 +30,30 @@ RELATIONS = {" = ": "=", " ≠ ": "≠", " < ": "<", " > ": ">", " ≤ ": "≤",
 RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
 
 
-def parse_statement(text: str, names: Iterable[str], target: str = "") -> Statement:
+def parse_statement(
+    text: str, names: Iterable[str], target: str = "", letters: Iterable[str] = ()
+) -> Statement:  # fmt: skip
     """A printed equation as a tree; only the first line of the text is read.
 
-    ``target`` is what the left-hand side gives a value to, where that is known: what follows it are its axes.
+    ``target`` is what the left-hand side gives a value to, where that is known: what follows it are its axes. A name
+    that is one of the ``letters`` is none of a size.
     """
     line, known = text.split("\n")[0], set(names)
     for match in re.finditer(r" ([-+*/]?)= ", line):
-        left = split_left(line[: match.start()], known, target)
+        left = split_left(line[: match.start()], known, target, letters)
         if left is not None and (target or is_target(left.name) or left.name in known):
-            right = Parser(line[match.end() :], known, limited=bool(left.parts)).all()
+            own = {letter for axis in left.axes for letter in axis} | {*letters}
+            right = Parser(line[match.end() :], known, limited=bool(left.parts), letters=own).all()
             return Statement(left.name, left.axes, match[1], right, left.parts)
     raise UnreadableError(f"there is no left-hand side in {line!r}")
 
 
-def split_left(left: str, names: set[str], target: str) -> Node | None:
+def split_left(left: str, names: set[str], target: str, letters: Iterable[str]) -> Node | None:
     """A left-hand side's name with its axes; None where it is no such thing."""
     starts = [match.start() for match in re.finditer(r"\[", left)] if left.endswith("]") else []
     ends = [len(left)] if left in names else [*reversed(starts), len(left)]
     for end in [len(target)] if target and left.startswith(target) else ends:
-        parser = Parser(left[end:], names)
+        parser = Parser(left[end:], names, letters=letters)
         try:
             node = parser.axes(left[:end])
         except UnreadableError:
@@ -79,7 +83,10 @@ def continues(character: str) -> bool:
 class Parser:
     """A right-hand side, read from left to right; ``limited`` may end with where it is written."""
 
-    def __init__(self, text: str, names: Iterable[str], limited: bool = False) -> None:
+    def __init__(
+        self, text: str, names: Iterable[str], limited: bool = False, letters: Iterable[str] = ()
+    ) -> None:  # fmt: skip
+        self.letters = frozenset(letters)
         self.text, self.at, self.limited = text.rstrip(), 0, limited
         self.names = sorted((name for name in names if name), key=len, reverse=True)
         self.bars = 0
@@ -163,7 +170,7 @@ class Parser:
             while self.accept("/"):
                 value = Node("over", (value, self.power()))
             if self.goes_on():
-                self.accept(" ")
+                self.accept(" ") or self.accept("·")
             else:
                 return value
 
@@ -175,7 +182,7 @@ class Parser:
                 return False
             return not re.match(r"[-+=≠<>≤≥,)\]] ?", rest) and not (rest.startswith("|") and self.bars > 0)
         follows = self.text[self.at : self.at + 1]
-        return follows.isupper() or follows == "√" or SIZE.match(self.text, self.at) is not None
+        return follows.isupper() or follows in ("√", "·") or SIZE.match(self.text, self.at) is not None
 
     def reduction(self) -> Node:
         """``max_k`` or ``l of argmax_kl`` of what follows, or what stands there."""
@@ -280,12 +287,22 @@ class Parser:
 
     def axis(self) -> tuple[str, tuple[Node, ...]]:
         """One axis: its letters, several in parentheses where they are merged, or its position."""
-        if found := self.match(re.compile(r"([^\W\d_½⅓⅔¼¾²³¹])(?=[],])|\(([^\W\d_½⅓⅔¼¾²³¹]{2,})\)(?=[],])")):
+        alone = re.compile(r"([^\W\d_½⅓⅔¼¾²³¹])(?=[],])|\(([^\W\d_½⅓⅔¼¾²³¹]{2,})\)(?=[],])")
+        found = alone.match(self.text, self.at)
+        if found is not None and (found[2] or not self.is_size(found[1])):
+            self.at = found.end()
             return found[1] or found[2], ()
         position = self.position()
         if position is None:
             self.fail("a letter or a position")
         return "", (position,)
+
+    def is_size(self, letter: str) -> bool:
+        """Whether a capital, or the name of a size, in a position is that size and no letter itself."""
+        index = rf"Σ_\w*{letter}|\({letter}\w+\)|\w{letter}\)"
+        alone = "" if letter.isupper() else rf"|\[{letter}[\],]|,{letter}[\],]"
+        is_index = re.search(index + alone, self.text) is not None
+        return not is_index and letter not in self.letters and (letter.isupper() or letter in self.names)
 
     def word(self) -> Node:
         """A call, an array of ones, infinity, or sizes: ``2B`` and ``BJ``."""
@@ -366,30 +383,45 @@ class Parser:
             terms.append(Node("minus", (term,)) if negative else term)
 
     def position_term(self) -> Node | None:
-        """``2s``, ``h·E``, ``|b|``, ``y[b]``, ``3``, ``(Σ_k y[k] [k=6-b])``."""
+        """``2s``, ``h·E``, ``|b|``, ``2H``, ``n//2``, ``y[b]``, ``3``, ``(Σ_k y[k] [k=6-b])``."""
         if not self.name_here(words=True) and self.accept("("):
-            return self.parenthesis()
+            inner = self.parenthesis()
+            return Node("floor", (inner, self.divisor())) if self.accept("//") else inner
         factors: list[Node] = []
         if found := self.match(re.compile(r"\d+(/[1-9]\d*)?")):
             over, _, under = found[0].partition("/")
             factors.append(Node("number", number=int(over) / int(under or 1) if under else int(over)))
-        name = "" if factors else self.name_here(words=True)
+        name = self.name_here(words=True)
+        is_size = bool(name) and (len(name) > 1 or self.is_size(name))
+        name = name if is_size or not factors else ""
         letter = re.compile(r"[^\W\d_½⅓⅔¼¾²³¹]").match(self.text, self.at)
         if letter and continues(self.text[self.at + 1 : self.at + 2]):
             letter = None
-        if name and (not letter or len(name) > 1 or self.text[self.at + 1 : self.at + 2] == "["):
+        if name and (not letter or is_size or self.text[self.at + 1 : self.at + 2] == "["):
             factors.append(self.value(name))
         elif letter:
             self.at += 1
-            factors.append(Node("letter", letters=letter[0]))
+            size = Node("size", letters=letter[0].lower())
+            factors.append(size if self.is_size(letter[0]) else Node("letter", letters=letter[0]))
         else:
             factors += self.position_size()
         while self.accept("·"):
             factors += self.position_size()
-        return Node("times", tuple(factors)) if factors else None
+        made = Node("times", tuple(factors)) if factors else None
+        return Node("floor", (made, self.divisor())) if made is not None and self.accept("//") else made
+
+    def divisor(self) -> Node:
+        """What a size is divided by."""
+        if self.accept("("):
+            return self.parenthesis()
+        if found := self.match(re.compile(r"\d+")):
+            return Node("number", number=int(found[0]))
+        return Node("times", tuple(self.position_size()))
 
     def position_size(self) -> list[Node]:
         """A size in a position, if one comes next."""
+        if name := self.name_here(words=True):
+            return [self.value(name)]
         found = self.match(re.compile(r"\|([^\W\d_½⅓⅔¼¾²³¹])\||([^\W\d_½⅓⅔¼¾²³¹])"))
         if found is None:
             return []

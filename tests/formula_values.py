@@ -119,6 +119,10 @@ class Evaluation:
             raise UnreadableError(f"nothing says how large {letter} is")
         return self.sizes[letter]
 
+    def _floor(self, node: Node, scope: frozenset[str]) -> Any:
+        above, below = self.parts(node, scope)
+        return above // below
+
     def _letter(self, node: Node, scope: frozenset[str]) -> Any:
         return self.spread(np.arange(self.size(node.letters)), node.letters)
 
@@ -459,7 +463,7 @@ def formula_with_error(
 
     ``target`` is what it gives a value to, where that is known, and ``into`` what is written into there.
     """
-    statement = parse_statement(equation, values, target)
+    statement = parse_statement(equation, values, target, sizes)
     right = right_value(statement, values, sizes, into=into)
     error: Any = 0.0
     if any(node.rounded for node in statement.right.walk()):

@@ -219,10 +219,18 @@ class Printing:
         for _ in range(2):
             for bracket in self.brackets():
                 self.fit(bracket, small)
-        yield {letter: small[c] for letter, c in self.classes.items()}
+        if not self.has_places:
+            yield {letter: small[c] for letter, c in self.classes.items()}
         own = {c: self.view.sizes.get(c, 0) for c in classes}
         if 0 < prod(own.values()) <= LARGEST_GRID:
-            yield {letter: own[c] for letter, c in self.classes.items()}
+            others = self.view.sizes if self.has_places else {}
+            yield {**others, **{letter: own[c] for letter, c in self.classes.items()}}
+
+    @property
+    def has_places(self) -> bool:
+        """Whether a position stands for an expression of sizes, so that it holds at those of the program."""
+        sides = (pair for b in self.brackets() for pair in ((b.left, b.right), (b.right, b.left)))
+        return any(other.is_letter and self.view.place(other.letters, one.constant) for one, other in sides)
 
     def brackets(self) -> Iterator[Bracket]:
         """Every bracket of it and of those that stand inside it."""

@@ -79,6 +79,7 @@ def untrue(reading: Reading) -> Iterator[Untrue]:
     inputs = {declared.ref.name for declared in reading.program.inputs}
     known = (a for line in reading.lines for a in line.reads if a.value in inputs and a.array is not None)
     given = {a.spelling.text: lettered(a) for a in known if a.spelling.text == a.value}
+    given = {d.name: d.size for d in reading.dimensions if d.name} | given
     for line in reading.lines:
         for formula in line.formulas:
             yield from untrue_of(line, formula, sizes, given)
@@ -101,7 +102,7 @@ def untrue_of(
         return
     expected = lettered(made[0])
     try:
-        statement = parse_statement(formula.equation, {*values, formula.name}, formula.name)
+        statement = parse_statement(formula.equation, {*values, formula.name}, formula.name, sizes)
         shape = tuple(int(np.prod([sizes[i] for i in axis])) for axis in statement.axes)
         diagonal = len(set("".join(statement.axes))) < len("".join(statement.axes))
         partly = bool(statement.positions) or diagonal or shape != expected.shape

@@ -34,9 +34,13 @@ class Shown:
 
     @property
     def known(self) -> dict[str, Any]:
-        """The values by the names that they are shown by."""
-        inline = self.view.inline
-        return {visible(self.view.called(name)): value for name, value in self.values.items() if name not in inline}
+        """The values by the names that they are shown by, and the sizes that have names."""
+        inline, sizes = self.view.inline, (self.view.sizes, self.sizes)
+        named = {self.view.size(i).name: some[i] for some in sizes for i in some}
+        named = {name: size for name, size in named.items() if name and not (len(name) == 1 and name.isupper())} | {
+            name: size for name, size in named.items() if name in self.view.size_names.values()}  # fmt: skip
+        shown = {name: value for name, value in self.values.items() if name not in inline}
+        return named | {visible(self.view.called(name)): value for name, value in shown.items()}
 
     @property
     def is_finite(self) -> bool:

@@ -28,8 +28,8 @@ READ = {
         W[j,i] = params[0][0][j,i]
         b[j] = params[0][1][j]
         V[k,j] = params[1][k,j]
-        h[j,b] = Σ_i W[j,i] X[i,b] + b[j]
-        return[k,b] = Σ_j V[k,j] h[j,b]
+        h[j,n] = Σ_i W[j,i] X[i,n] + b[j]
+        return[k,n] = Σ_j V[k,j] h[j,n]
         """,
     "starred": """
         first[j,i] = Ws[0][j,i]
@@ -42,13 +42,13 @@ READ = {
         """,
     "attributes": """
         self.W[j,i] = W[j,i]
-        self.x[i,k] = x[i,k]
-        return[j,k] = Σ_i self.W[j,i] x[i,k]
-        self.grad[j,i] = Σ_k d[j,k] self.x[i,k]
-        return[i,k] = Σ_j self.W[j,i] d[j,k]
-        out[j,k] = layer.forward(X)[j,k]
-        dx[i,k] = layer.backward(out)[i,k]
-        return₁[i,k] = dx[i,k]
+        self.x[i,b] = x[i,b]
+        return[j,b] = Σ_i self.W[j,i] x[i,b]
+        self.grad[j,i] = Σ_b d[j,b] self.x[i,b]
+        return[i,b] = Σ_j self.W[j,i] d[j,b]
+        out[j,b] = layer.forward(X)[j,b]
+        dx[i,b] = layer.backward(out)[i,b]
+        return₁[i,b] = dx[i,b]
         return₂[j,i] = layer.grad[j,i]
         """,
     "dicts": """
@@ -85,14 +85,14 @@ READ = {
         return = Σ_jb hs[0][j,b] hs[0][j,b] + Σ_kb hs[1][k,b] hs[1][k,b]
         """,
     "two": """
-        h[j,k] = Σ_i W[j,i] X[i,k]
-        z[k,j] = h[j,k]
-        s[k,l] = Σ_j z[k,j] h[j,l]
-        return[k,l] = s[k,l]
+        h[j,b] = Σ_i W[j,i] X[i,b]
+        z[b,j] = h[j,b]
+        s[b,k] = Σ_j z[b,j] h[j,k]
+        return[b,k] = s[b,k]
         """,
     "lines": """
-        z[j,k] = Σ_i W[j,i] X[i,k] - Y[0,k] + 1
-        return = Σ_jk z[j,k] z[j,k]
+        z[j,b] = Σ_i W[j,i] X[i,b] - Y[0,b] + 1
+        return = Σ_jb z[j,b] z[j,b]
         """,
     "reshaped": """
         flat[(ij)] = X[i,j]
@@ -162,20 +162,20 @@ READ = {
         return[i,k] = q[i,k]
         """,
     "tuples": """
-        z[j,k] = Σ_i W[j,i] X[i,k]
-        return₁[j,k] = z[j,k]
-        return₂[j,k] = tanh(z[j,k])
-        z[j,k] = forward(W, X)[0][j,k]
-        h[j,k] = forward(W, X)[1][j,k]
+        z[j,b] = Σ_i W[j,i] X[i,b]
+        return₁[j,b] = z[j,b]
+        return₂[j,b] = tanh(z[j,b])
+        z[j,b] = forward(W, X)[0][j,b]
+        h[j,b] = forward(W, X)[1][j,b]
         cache[0][j,i] = W[j,i]
-        cache[1][i,k] = X[i,k]
+        cache[1][i,b] = X[i,b]
         W2[j,i] = cache[0][j,i]
-        X2[i,k] = cache[1][i,k]
-        return₁[j,i] = Σ_k h[j,k] X2[i,k]
-        return₂[i,k] = Σ_j W2[j,i] (1 - h[j,k]²)
+        X2[i,b] = cache[1][i,b]
+        return₁[j,i] = Σ_b h[j,b] X2[i,b]
+        return₂[i,b] = Σ_j W2[j,i] (1 - h[j,b]²)
         """,
     "closures": """
-        return[j] = ½ Σ_ik W[j,i] X[i,k]
+        return[j] = ½ Σ_ib W[j,i] X[i,b]
         """,
     "outs": """
         acc[i,j] = 0
@@ -199,15 +199,18 @@ READ = {
         return[i,j] = a[i,j] - b[i,j]
         """,
     "gates": """
-        i[b,j] = a[b,j]
-        f[b,j] = a[b,j+2]
-        o[b,j] = a[b,j+4]
-        g[b,j] = a[b,j+6]
-        c2[b,j] = sigmoid(f[b,j]) c[b,j] + sigmoid(i[b,j]) tanh(g[b,j])
-        da[b,k] = Σ_j i[b,j] [k=j] + Σ_j f[b,j] [k=j+2] + Σ_j o[b,j] [k=j+4] + Σ_j g[b,j] [k=j+6]
-        da[b,j+2] = c2[b,j]
+        i[b,h] = a[b,h]
+        f[b,h] = a[b,H+h]
+        o[b,h] = a[b,2H+h]
+        g[b,h] = a[b,3H+h]
+        c2[b,h] = sigmoid(f[b,h]) c[b,h] + sigmoid(i[b,h]) tanh(g[b,h])
+        da[b,h] = i[b,h]
+        da[b,H+h] = f[b,h]
+        da[b,2H+h] = o[b,h]
+        da[b,3H+h] = g[b,h]
+        da[b,H+h] = c2[b,h]
         return₁[b,k] = da[b,k]
-        return₂[b,j] = sigmoid(o[b,j]) tanh(c2[b,j])
+        return₂[b,h] = sigmoid(o[b,h]) tanh(c2[b,h])
         """,
     "ternary": """
         h[i,j] = 2 X[i,j]
@@ -291,7 +294,7 @@ def test_what_is_accumulated_is_shown_as_that() -> None:
         return loss, grads["W"]
 
     found = equations(f, X, np.ones(2))
-    assert {"g[j,i] = g[j-1,i] - a[i] x[j,i]", "loss += Σ_j margin[j]", 'grads["W"][i] += Σ_j g[j,i]'} <= set(found)
+    assert {"g[b,i] = g[b-1,i] - a[i] x[b,i]", "loss += Σ_b margin[b]", 'grads["W"][i] += Σ_b g[b,i]'} <= set(found)
 
 
 @pytest.mark.parametrize("form", ["equation", "einsum", "matrix"])

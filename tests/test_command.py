@@ -40,7 +40,7 @@ def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[s
     line = COLUMNS.text[: COLUMNS.text.index("np.dot(W3.T, d_guess)")].count("\n") + 1
     place = f"einbackprop: the gradients: script.py, line {line}, in back: "
     assert captured.err.startswith(place + "W3 must be transposed here")
-    assert "W3[l,k] · d_guess[l,b]: k (4) meets l (2)." in captured.err
+    assert "W3[l,k] · d_guess[l,n]: k (4) meets l (2)." in captured.err
     assert captured.err.endswith(" Write `d_two = np.dot(W3.T, d_guess) * two * (1 - two)`.\n")
     assert captured.err.count("\n") == 1
 

@@ -210,7 +210,7 @@ def test_what_an_array_is_is_said_in_the_users_names() -> None:
     h = np.tanh(W @ X + b)
     dout = 2 * (V @ h - Y) / 5
     assert means(found, dout) == "∂L/∂out"
-    assert means(found, dout * 5) == "B ∂L/∂out"
+    assert means(found, dout * 5) == "N ∂L/∂out"
     assert means(found, -dout / 2) == "-½ ∂L/∂out"
     assert means(found, (dout @ h.T).T) == "∂L/∂V, transposed"
     assert means(found, (V.T @ dout) * (1 - h**2)) == "∂L/∂z"

@@ -55,29 +55,29 @@ def findings(changes: dict[str, str], shapes: dict[str, tuple[int, ...]] = SQUAR
 
 
 ONE_EDIT = [
-    ("dh = dout @ V.T", "dh = dout @ V", 15, "V must be transposed", "dh[b,j] = Σ_k dout[b,k] V[j,k]",
+    ("dh = dout @ V.T", "dh = dout @ V", 15, "V must be transposed", "dh[n,j] = Σ_k dout[n,k] V[j,k]",
      "dh = dout @ V.T"),
-    ("dW = X.T @ dz", "dW = X.T @ dh", 18, "dz must stand here, not dh", "dW[i,j] = Σ_b X[b,i] dz[b,j]",
+    ("dW = X.T @ dz", "dW = X.T @ dh", 18, "dz must stand here, not dh", "dW[i,j] = Σ_n X[n,i] dz[n,j]",
      "dW = X.T @ dz"),
-    ("dW = X.T @ dz", "dW = -X.T @ dz", 18, "sign", "dW[i,j] = Σ_b X[b,i] dz[b,j]", "dW = X.T @ dz"),
-    ("dz = dh * (1 - h**2)", "dz = dh * (1 - h**3)", 16, "2", "dz[b,j] = dh[b,j] (1 - h[b,j]²)",
+    ("dW = X.T @ dz", "dW = -X.T @ dz", 18, "sign", "dW[i,j] = Σ_n X[n,i] dz[n,j]", "dW = X.T @ dz"),
+    ("dz = dh * (1 - h**2)", "dz = dh * (1 - h**3)", 16, "2", "dz[n,j] = dh[n,j] (1 - h[n,j]²)",
      "dz = dh * (1 - h**2)"),
-    ("dz = dh * (1 - h**2)", "dz = dh", 16, "derivative of tanh", "dz[b,j] = dh[b,j] (1 - h[b,j]²)",
+    ("dz = dh * (1 - h**2)", "dz = dh", 16, "derivative of tanh", "dz[n,j] = dh[n,j] (1 - h[n,j]²)",
      "dz = dh * (1 - h ** 2)"),
-    ("dz = dh * (1 - h**2)", "dz = dh * (1 - h)", 16, "2", "dz[b,j] = dh[b,j] (1 - h[b,j]²)", "dz = dh * (1 - h ** 2)"),
-    ("dz = dh * (1 - h**2)", "dz = dh * (1 + h**2)", 16, "sign", "dz[b,j] = dh[b,j] (1 - h[b,j]²)",
+    ("dz = dh * (1 - h**2)", "dz = dh * (1 - h)", 16, "2", "dz[n,j] = dh[n,j] (1 - h[n,j]²)", "dz = dh * (1 - h ** 2)"),
+    ("dz = dh * (1 - h**2)", "dz = dh * (1 + h**2)", 16, "sign", "dz[n,j] = dh[n,j] (1 - h[n,j]²)",
      "dz = dh * (1 - h**2)"),
-    ("dz = dh * (1 - h**2)", "dz = dh * h * (1 - h**2)", 16, "h", "dz[b,j] = dh[b,j] (1 - h[b,j]²)",
+    ("dz = dh * (1 - h**2)", "dz = dh * h * (1 - h**2)", 16, "h", "dz[n,j] = dh[n,j] (1 - h[n,j]²)",
      "dz = dh * (1 - h**2)"),
-    ("dz = dh * (1 - h**2)", "dz = dh * (1 - np.tanh(h)**2)", 16, "h", "dz[b,j] = dh[b,j] (1 - h[b,j]²)",
+    ("dz = dh * (1 - h**2)", "dz = dh * (1 - np.tanh(h)**2)", 16, "h", "dz[n,j] = dh[n,j] (1 - h[n,j]²)",
      "dz = dh * (1 - h**2)"),
-    ("dV = h.T @ dout", "dV = h.T @ dout + 0.1 * V", 14, "V", "dV[j,k] = Σ_b h[b,j] dout[b,k]", "dV = h.T @ dout"),
-    ("dV = h.T @ dout", "dV = (h.T @ dout).T", 14, "transpose", "dV[j,k] = Σ_b h[b,j] dout[b,k]", None),
-    ("db = dz.sum(axis=0)", "db = dz.mean(axis=0)", 17, "sum", "db[j] = Σ_b dz[b,j]", "db = dz.sum(axis=0)"),
-    ("db = dz.sum(axis=0)", "db = dz.sum(axis=1)", 17, "axis", "db[j] = Σ_b dz[b,j]", "db = dz.sum(axis=0)"),
-    ("dout = (out - Y) / len(X)", "dout = out - Y", 13, "missing", "dout[b,k] = 1/B (out[b,k] - Y[b,k])",
+    ("dV = h.T @ dout", "dV = h.T @ dout + 0.1 * V", 14, "V", "dV[j,k] = Σ_n h[n,j] dout[n,k]", "dV = h.T @ dout"),
+    ("dV = h.T @ dout", "dV = (h.T @ dout).T", 14, "transpose", "dV[j,k] = Σ_n h[n,j] dout[n,k]", None),
+    ("db = dz.sum(axis=0)", "db = dz.mean(axis=0)", 17, "sum", "db[j] = Σ_n dz[n,j]", "db = dz.sum(axis=0)"),
+    ("db = dz.sum(axis=0)", "db = dz.sum(axis=1)", 17, "axis", "db[j] = Σ_n dz[n,j]", "db = dz.sum(axis=0)"),
+    ("dout = (out - Y) / len(X)", "dout = out - Y", 13, "missing", "dout[n,k] = 1/N (out[n,k] - Y[n,k])",
      "dout = (out - Y) / out.shape[0]"),
-    ("dout = (out - Y) / len(X)", "dout = out / len(X)", 13, "Y", "dout[b,k] = 1/B out[b,k] - 1/B Y[b,k]", None),
+    ("dout = (out - Y) / len(X)", "dout = out / len(X)", 13, "Y", "dout[n,k] = 1/N out[n,k] - 1/N Y[n,k]", None),
     ("return dW, db, dV", "return dW, db, dV.T", 19, "transpose", None, "return dW, db, dV"),
     ("return dW, db, dV", "return dW, db, V", 19, "dV", None, "return dW, db, dV"),
 ]  # fmt: skip
@@ -203,4 +203,4 @@ def twice_its_gradient(W, b, x):
 def test_the_einsum_of_a_finding_takes_arrays_as_the_user_has_them() -> None:
     """An axis of size 1 that has no letter is not there for einsum."""
     report = check(scaled_loss, twice_its_gradient, np.ones((2, 3)), np.ones((2, 1)), np.ones((3, 4)))
-    assert 'einsum("jb,j,ib->ji", dz, b[:, 0], x)' in str(report)
+    assert 'einsum("jn,j,in->ji", dz, b[:, 0], x)' in str(report)

@@ -82,12 +82,12 @@ def said(lines: Lines) -> dict[int, tuple[str, str]]:
 
 def test_each_line_is_read_and_told_what_it_is() -> None:
     assert said(lines_of(NETWORK, SHAPES)) == {
-        5: ("h[b,j] = tanh(Σ_i X[b,i] W[i,j] + b[j])", "h"),
-        6: ("return₂[b,k] = Σ_j h[b,j] V[j,k]", "out"),
-        16: ("dout[b,k] = 1/B (out[b,k] - Y[b,k])", "∂L/∂out"),
-        17: ("dV[j,k] = Σ_b h[b,j] dout[b,k]; dh[b,j] = Σ_k dout[b,k] V[j,k]", "∂L/∂V; ∂L/∂h"),
-        18: ("dz[b,j] = dh[b,j] (1 - h[b,j]²); db[j] = Σ_b dz[b,j]", "∂L/∂(what the tanh takes for h); ∂L/∂b"),
-        19: ("dW[i,j] = Σ_b X[b,i] dz[b,j]", "∂L/∂W"),
+        5: ("h[n,j] = tanh(Σ_i X[n,i] W[i,j] + b[j])", "h"),
+        6: ("return₂[n,k] = Σ_j h[n,j] V[j,k]", "out"),
+        16: ("dout[n,k] = 1/N (out[n,k] - Y[n,k])", "∂L/∂out"),
+        17: ("dV[j,k] = Σ_n h[n,j] dout[n,k]; dh[n,j] = Σ_k dout[n,k] V[j,k]", "∂L/∂V; ∂L/∂h"),
+        18: ("dz[n,j] = dh[n,j] (1 - h[n,j]²); db[j] = Σ_n dz[n,j]", "∂L/∂(what the tanh takes for h); ∂L/∂b"),
+        19: ("dW[i,j] = Σ_n X[n,i] dz[n,j]", "∂L/∂W"),
     }
 
 
@@ -106,13 +106,13 @@ def test_the_verdict_is_the_callers() -> None:
     assert [line.verdict for line in lines] == ["right"] * 3 + ["wrong"] + ["follows"] * 2
     assert asked == [(line.file, line.line) for line in lines]
     assert lines[2].code == "dout = (out - Y) / len(X)"
-    assert lines[3].einsum == 'einsum("bj,bk->jk", h, dout); einsum("bk,jk->bj", dout, V)'
+    assert lines[3].einsum == 'einsum("nj,nk->jk", h, dout); einsum("nk,jk->nj", dout, V)'
 
 
 @pytest.mark.parametrize(
     ("before", "after", "line", "meaning"),
     [
-        ("/ len(X)\n    dV", "\n    dV", 16, "B ∂L/∂out"),
+        ("/ len(X)\n    dV", "\n    dV", 16, "N ∂L/∂out"),
         ("dV, dh = h.T @ dout", "dV, dh = dout.T @ h", 17, "∂L/∂V, transposed; ∂L/∂h"),
         ("dW = X.T @ dz", "dW = X.T @ dh", 19, ""),
         ("dW = X.T @ dz", "dW = -X.T @ dz", 19, "-∂L/∂W"),

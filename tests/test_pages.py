@@ -49,7 +49,7 @@ def test_the_page_has_code_beside_math_and_marks_the_mistake() -> None:
     text = "".join(mistake.itertext())
     assert text.startswith("W2 must be transposed here")
     assert "write" + "d_one = np.dot(W2.T, d_two) * one * (1 - one)" + "yours" in text
-    assert 'einsum("kj,kb,jb,jb->jb", W2, d_two, one, 1 - one)' in text
+    assert 'einsum("kj,kn,jn,jn->jn", W2, d_two, one, 1 - one)' in text
     assert len(list(mistake.iter(f"{MATH}math"))) == 2
     letters = [e for e in mistake.iter(f"{MATH}mi") if e.get("style") == "color:var(--of-k)"]
     assert {e.text for e in letters} == {"k"}

@@ -41,14 +41,14 @@ def test_a_matmul_style_backward_line_by_line(tmp_path: Path, capsys: pytest.Cap
     assert main(["read", str(script), COLUMNS.grads]) == 0
     printed = capsys.readouterr().out
     for expected in (
-        "one[j,b] = sigmoid(Σ_i W1[j,i] X[i,b] + b1[j])",
-        "d_guess[l,b] = 1/B (guess[l,b] - truth[l,b])",
-        'einsum("lb,kb->lk", d_guess, two)',
-        "d_two[k,b] = Σ_l W3[l,k] d_guess[l,b] two[k,b] (1 - two[k,b])",
-        'einsum("lk,lb,kb,kb->kb", W3, d_guess, two, 1 - two)',
-        "dW2[k,j] = Σ_b d_two[k,b] one[j,b]",
-        "d_one[j,b] = Σ_k W2[k,j] d_two[k,b] one[j,b] (1 - one[j,b])",
-        'einsum("jb->j", d_one)',
+        "one[j,n] = sigmoid(Σ_i W1[j,i] X[i,n] + b1[j])",
+        "d_guess[l,n] = 1/N (guess[l,n] - truth[l,n])",
+        'einsum("ln,kn->lk", d_guess, two)',
+        "d_two[k,n] = Σ_l W3[l,k] d_guess[l,n] two[k,n] (1 - two[k,n])",
+        'einsum("lk,ln,kn,kn->kn", W3, d_guess, two, 1 - two)',
+        "dW2[k,j] = Σ_n d_two[k,n] one[j,n]",
+        "d_one[j,n] = Σ_k W2[k,j] d_two[k,n] one[j,n] (1 - one[j,n])",
+        'einsum("jn->j", d_one)',
     ):
         assert expected in printed, expected
     assert max(map(len, printed.splitlines())) <= 100

@@ -122,9 +122,9 @@ def test_one_array_returned_for_two_is_told() -> None:
 
 EXPECTED = {
     "untransposed": ("np.dot(W2.T, d_two)", "np.dot(W2, d_two)",
-                     "d_one[j,b] = Σ_k W2[k,j] d_two[k,b] one[j,b] (1 - one[j,b])"),
+                     "d_one[j,n] = Σ_k W2[k,j] d_two[k,n] one[j,n] (1 - one[j,n])"),
     "another layer's value": ("dW2 = np.dot(d_two, one.T)", "dW2 = np.dot(d_two, two.T)",
-                              "dW2[k,j] = Σ_b d_two[k,b] one[j,b]"),
+                              "dW2[k,j] = Σ_n d_two[k,n] one[j,n]"),
 }
 
 

@@ -86,10 +86,10 @@ def test_what_the_users_sizes_hide_is_said() -> None:
     told = COLUMNS.report(COLUMNS.text, BATCH_OF_ONE).assumptions
     assert told[-2] == (
         "At your sizes W1 (j=i=4), W2 (k=j=4) and W3 (l=k=4) are square, so that no shape shows a missing transpose; "
-        "the batch is of 1 (b=1), so that nothing shows whether it is summed over. "
-        "Checked at others as well: i=3, j=4, b=5, k=6, l=7.")
+        "the batch is of 1 (n=1), so that nothing shows whether it is summed over. "
+        "Checked at others as well: i=3, j=4, n=5, k=6, l=7.")
     told = COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 4)").assumptions
-    assert told[-2].startswith("At your sizes the batch is as large as a layer (b=k=4), so that one axis can ")
+    assert told[-2].startswith("At your sizes the batch is as large as a layer (n=k=4), so that one axis can ")
     assert not any("At your sizes" in text for text in COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 6)"
                                                                 ).assumptions)
 
@@ -99,7 +99,7 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
     report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")
     assert wrong(report) == LAYERS_OF_THREE
     assert report.gradients[0].note == (
-        "right only at sizes such as yours, which hide a mistake: wrong at i=3, j=4, b=5, k=6, l=2")
+        "right only at sizes such as yours, which hide a mistake: wrong at n=3, i=4, b=5, j=6, k=2")
     assert len(report.findings) == 1
     assert "shape[1]" in (report.findings[0].write or "")
 
@@ -304,17 +304,17 @@ def test_gradients_that_raise_are_wrong_and_it_is_said_where(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("before", "after", "told", "mistake", "write"), [
     ("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)",
-     "W3[l,k] · d_guess[l,b]: k (4) meets l (2).", "W3 must be transposed here",
+     "W3[l,k] · d_guess[l,n]: k (4) meets l (2).", "W3 must be transposed here",
      "d_two = np.dot(W3.T, d_guess) * two * (1 - two)"),
     ("np.dot(d_two, one.T)", "np.dot(d_two, one)",
-     "d_two[k,b] · one[j,b]: b (6) meets j (5).", "one must be transposed here",
+     "d_two[k,n] · one[j,n]: n (6) meets j (5).", "one must be transposed here",
      "dW2 = np.dot(d_two, one.T)"),
     ("* one * (1 - one)", "* two * (1 - two)",
-     "an array[j,b] * two[k,b]: j (5) meets k (4).", "one must stand here, not two",
+     "an array[j,n] * two[k,n]: j (5) meets k (4).", "one must stand here, not two",
      "d_one = np.dot(W2.T, d_two) * one * (1 - one)"),
     ("np.dot(d_one, X.T)", "np.einsum('jb,jb->ji', d_one, X)", "", "", None),
     ("np.dot(d_one, X.T)", "np.einsum('jb,bi->ji', d_one, X)",
-     "einsum('jb,bi->ji'): the letter b is 6 in d_one[j,b] and 3 in X[i,b].", "", None),
+     "einsum('jb,bi->ji'): the letter b is 6 in d_one[j,n] and 3 in X[i,n].", "", None),
 ])
 @pytest.mark.parametrize("at_import", [False, True])
 def test_shapes_that_stop_the_code_are_said_in_letters(
@@ -342,7 +342,7 @@ def test_in_a_method_what_to_write_names_the_attribute(tmp_path: Path) -> None:
     report = check_script(written(tmp_path, source), CACHING_NET.loss, CACHING_NET.grads, list(CACHING_NET.wrt))
     assert [(f.line, f.write) for f in report.findings] == [(11, "self.gW = self.X.T @ dz")]
     assert report.findings[0].message.startswith("self.X must be transposed here")
-    assert report.findings[0].message.endswith("X[b,i] · dz[b,j]: i (3) meets b (5).")
+    assert report.findings[0].message.endswith("X[n,i] · dz[n,j]: i (3) meets n (5).")
 
 
 def test_a_parameter_of_whole_numbers_is_read_as_one_of_floats(tmp_path: Path) -> None:

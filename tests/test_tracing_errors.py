@@ -62,7 +62,7 @@ def test_sizes_that_do_not_broadcast() -> None:
 
     assert refused(layer, np.ones((4, 3)), np.ones((3, 5)), np.ones(4)) == (
         line_of(layer, 2) + "y = z + bias\n"
-        "z[j,k] has shape (4, 5), bias[l] shape (4,): axis 2 of z has size 5, axis 1 of bias 4"
+        "z[j,b] has shape (4, 5), bias[k] shape (4,): axis 2 of z has size 5, axis 1 of bias 4"
     )
 
 

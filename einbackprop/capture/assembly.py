@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..core.dimensions import Axis, choose_letters
+from ..core.dimensions import SAMPLES, Axis, choose_letters
 from ..core.letters import free_name, letters_of, rebuilt
 from ..core.program import (
     Contract,
@@ -34,8 +34,9 @@ from ..rerolling import Choice, Loop
 from .arithmetic import size_of
 from .bindings import Binding, Resolver, Returned, Run, bound_by
 from .conditions import Kind, Meeting
-from .loops import loops_of, name_dimensions
+from .loops import dimensions_of_time, loops_of, name_dimensions
 from .recorder import Note, Recorder
+from .shape_words import words_of_axes
 from .sized import Sight, Sized, dimension_of_samples
 from .sizes import told
 
@@ -82,8 +83,7 @@ def assemble(
     kept = {*arguments, *returned.names, *(equation.out.name for equation in equations)}
     kept |= {ref.name for equation in equations for ref in operands(equation)}
     values = {name: axes for name, axes in recorder.axes.items() if name in kept}
-    counters = name_dimensions(runs, recorder.meetings)
-    lettering = Lettering(recorder, equations, values, arguments, counters)
+    lettering = Lettering(recorder, equations, values, arguments, runs)
     names = final_names(recorder, values, arguments)
     rename = Renaming(lettering, names)
     program = Program(
@@ -95,6 +95,7 @@ def assemble(
         structure,
         tuple(returned.units) if any(returned.units) else (),
         {names[n]: label for n, label in {**recorder.names, **recorder.entries}.items() if n in kept},
+        samples=lettering.samples,
     )
     recorder.meetings += list(counts(recorder, kept))
     laid = {names[n]: order for n, order in recorder.laid.items() if recorder.decisions.mattered}
@@ -177,7 +178,7 @@ class Lettering:
 
     def __init__(
         self, recorder: Recorder, equations: Sequence[Equation], values: Mapping[str, Sequence[Axis]],
-        inputs: Sequence[str], counters: str = "",
+        inputs: Sequence[str], runs: Sequence[Run],
     ) -> None:  # fmt: skip
         self.recorder, self.equations, self.values = recorder, equations, values
         self.inputs = set(inputs)
@@ -189,8 +190,16 @@ class Lettering:
         for axes in values.values():
             for axis, count in Counter(axis.root() for axis in axes).items():
                 needs[axis] = max(needs.get(axis, 1), count)
-        samples = dimension_of_samples(Sight(equations, values, inputs, self.axis, self.order, recorder.concrete))
-        self.chosen = choose_letters(self.order, needs, samples, counters)
+        times = dimensions_of_time(equations, recorder)
+        loops = [met.along.root() for met in recorder.meetings if met.kind == "rounds" and met.along is not None]
+        sight = Sight(equations, values, inputs, self.axis, self.order, recorder.concrete, recorder.names, times, loops)
+        samples = dimension_of_samples(sight)
+        counters, words = name_dimensions(runs, recorder.meetings), words_of_axes(recorder, runs)
+        called = {label for name, label in recorder.names.items() if name in values}
+        called |= {seen.text for run in runs for seen in (*run.reads, *run.binds)}
+        self.chosen = choose_letters(self.order, needs, samples, times, counters, words, called)
+        written = (letters for letters in self.chosen.values() if letters.startswith(SAMPLES[0]))
+        self.samples = (self.chosen.get(samples, "") if samples is not None else next(written, ""))[:1]
 
     def letter(self, axis: Axis) -> str:
         """The first letter of a dimension; empty for one that has none."""

@@ -20,7 +20,7 @@ from . import arithmetic, pointwise, sizes
 from .memory import At, Slice, View, Window, is_traced, laid_out, require_plain
 from .pointwise import Selection
 from .probes import Statement
-from .recorder import Recorder
+from .recorder import Recorder, Rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,9 @@ class Run:
         What stands on the right of an assignment.
     counter : str
         The target of a loop that counts its rounds.
+    loops : tuple of (Run, number)
+        The loops around it in its own frame, outer ones first, each with its round; a lambda has none of those that
+        it is written in.
     """
 
     statement: Statement
@@ -102,6 +105,13 @@ class Run:
     values: dict[int, Any] = field(default_factory=dict)
     made: Any = None
     counter: str = ""
+    loops: tuple[tuple[Run, int], ...] = ()
+
+    @property
+    def path(self) -> Rounds:
+        """The loops around it and around the calls that it ran in, outer ones first, each with its round."""
+        outer = self.caller.path if self.caller is not None else ()
+        return (*outer, *((loop.source, number) for loop, number in self.loops))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +209,16 @@ class Resolver:
     def accesses(self, text: str, rank: int, held: Held, inner: bool = False) -> list[Access]:
         """The values that an expression held: the one in memory, and what was made of it where axes that a reshape
         had merged became one."""
-        name, axes = held.value, held.axes
-        if any(held.window):
-            kept = [i for i, w in enumerate(held.window) if not isinstance(w, At)]
-            gathered = self._recorder.gathered(held.value, held.window)
-            if gathered is None:
-                return [self._part(text, rank, held)] if held.array is not None else []
-            name, axes = gathered, tuple(tuple(kept.index(i) for i in axis) for axis in axes)
+        place = in_memory(self._recorder, held)
+        if place is None:
+            return [self._part(text, rank, held)] if held.array is not None else []
+        name, axes = place
         found = []
         for value, own in self._merged(name, axes):
             if value in self._names:
                 letters = self._letters(value)
-                place = {i: n for n, i in enumerate(i for i, letter in enumerate(letters) if letter)}
-                spelled = tuple(tuple(place[i] for i in axis if i in place) for axis in own)
+                kept = {i: n for n, i in enumerate(i for i, letter in enumerate(letters) if letter)}
+                spelled = tuple(tuple(kept[i] for i in axis if i in kept) for axis in own)
                 spelling = Spelling(text, spelled, rank)
                 found.append(Access(self._names[value], "".join(letters), spelling, name, inner, held.array))
         return found
@@ -238,14 +245,23 @@ class Resolver:
         return found
 
 
+def in_memory(recorder: Recorder, held: Held) -> tuple[str, tuple[tuple[int, ...], ...]] | None:
+    """The recorded value that an array held, and which of its stored axes each axis of the array was; None for a part
+    of a value that was never read as one."""
+    if not any(held.window):
+        return held.value, held.axes
+    gathered = recorder.gathered(held.value, held.window)
+    kept = [i for i, w in enumerate(held.window) if not isinstance(w, At)]
+    return None if gathered is None else (gathered, tuple(tuple(kept.index(i) for i in axis) for axis in held.axes))
+
+
 def bound_by(recorder: Recorder, runs: Iterable[Run]) -> set[str]:
     """The recorded values that statements bind or write into."""
     found = set()
     for run in runs:
         for seen in (*run.binds, *run.changes):
-            held = seen.held
-            name = recorder.gathered(held.value, held.window) if any(held.window) else held.value
-            found |= {name} if name is not None else set()
+            place = in_memory(recorder, seen.held)
+            found |= {place[0]} if place is not None else set()
     return found
 
 

@@ -46,7 +46,7 @@ def stacked(recorder: Recorder, arrays: Sequence[Any], axis: Any, value: Any) ->
     i = int(axis) % (len(read[0].axes) + 1)
     for x in read:
         x.axes.insert(i, "")
-    whole = recorder.dimensions.literal(len(read))
+    whole = recorder.axis_of_rounds([x.ref.name for x in read]) or recorder.dimensions.literal(len(read))
     return placed(recorder, read, i, whole, [Position((), n) for n in range(len(read))], value)
 
 

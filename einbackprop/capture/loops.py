@@ -9,12 +9,13 @@ from typing import Any
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
 from ..core.interpretation import whole
-from ..core.program import Contract, Program, Source, Update, operands
+from ..core.program import Contract, Equation, Program, Source, Sum, Update, operands
 from ..core.progress import contained
 from ..core.simplification import simplify
 from ..rerolling import Choice, Loop, Path, Rerolled, reroll
 from .bindings import Binding, Run
 from .conditions import Meeting
+from .recorder import Recorder
 from .verification import confirmed
 
 Claim = Callable[[Any, Any, Source | None], None]
@@ -68,6 +69,41 @@ def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
             root = met.along.root()
             root.hint += counter if counter not in root.hint else ""
     return "".join(set(counters.values()))
+
+
+def dimensions_of_time(equations: Iterable[Equation], recorder: Recorder) -> set[Axis]:
+    """The dimensions of loops whose rounds go on with what the one before has made: time, as a rule.
+
+    What only adds to a sum, or writes into an array, goes on with nothing.
+    """
+    made: dict[str, Equation] = {}
+    through = grouped(
+        (id(met.source), met.along.root())
+        for met in recorder.meetings if met.kind == "rounds" and met.along is not None
+    )  # fmt: skip
+    found: set[Axis] = set()
+
+    def origin(name: str) -> Source | None:
+        """The statement that made a value, or the array that it is a part of."""
+        own = made.get(name)
+        while isinstance(own, Contract) and own.brackets and len(own.operands) == 1 and own.operands[0].name in made:
+            own = made[own.operands[0].name]
+        return own.source if own is not None else None
+
+    for equation in equations:
+        made[equation.out.name] = equation
+        path = recorder.path(equation.source)
+        is_part = isinstance(equation, Contract) and bool(equation.brackets) and len(equation.operands) == 1
+        if not path or is_part or isinstance(equation, Sum | Update):
+            continue
+        for ref in operands(equation):
+            for (loop, number), (other, before) in zip(path, recorder.path(origin(ref.name)), strict=False):
+                if loop is not other:
+                    break
+                if number != before:
+                    found.update(through.get(id(loop), ()))
+                    break
+    return found
 
 
 def rolled(

@@ -23,7 +23,7 @@ from .bindings import Held, Run, Seen
 from .instrumentation import MARK, Prober
 from .memory import View, is_traced
 from .probes import FAR, Probes, Read, Site, Statement, entries, items_of, name_of_key
-from .recorder import Recorder
+from .recorder import Recorder, Rounds
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 SHOWN = 4  # entries of a container that a statement makes which are bound by it
@@ -61,6 +61,7 @@ class Observer:
         self.named: set[str] = set()  # the arguments, which have their names already
         self.runs: list[Run] = []
         self.frames: dict[int, Frame] = {}
+        self._by_source: dict[int, Run] = {}
         self._error: Any = None
         self._counts: dict[Statement, int] = {}
         self._lines: dict[tuple[str, int], int] = {}
@@ -115,6 +116,11 @@ class Observer:
         run_before = self._lines.get((file, line), 1) - 1
         return Source(file, line, statements_of(file).code(line), frame.f_code.co_name, run_before)
 
+    def path(self, source: Source | None) -> Rounds:
+        """The loops around a statement that was run, outer ones first, each with its round."""
+        run = self._by_source.get(id(source))
+        return run.path if run is not None else ()
+
     def enter(self, frame: FrameType) -> Frame:
         """A function begins."""
         depth, outer = 0, frame.f_back
@@ -134,8 +140,10 @@ class Observer:
             caller.source if helper and caller is not None else None, statement.column,
         )  # fmt: skip
         rounds = tuple((loop, frame.counters.get(loop, frame.rounds.get(loop, 0))) for loop in statement.loops)
-        frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants))
+        loops = tuple((frame.loops[loop], number) for loop, number in rounds if loop in frame.loops)
+        frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants), loops=loops)
         self.runs.append(frame.run)
+        self._by_source[id(source)] = frame.run
 
     def raised(self, error: BaseException | None) -> None:
         """An exception that numbers can cause: where the code goes on, it was caught, and that is a condition."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from math import prod
 from typing import Any
 
@@ -20,6 +20,8 @@ from .memory import At, Buffer, Living, View, Window, as_stored
 from .sizes import measure, product_of_sizes
 from .way import Conflict, Way
 
+Rounds = tuple[tuple[Source, int], ...]
+"""The loops around a statement, outer ones first, each with its round."""
 VERIFIED_ENTRIES = 10_000  # values of up to so many entries are kept, to hold what was written down against them
 
 
@@ -77,12 +79,17 @@ class Recorder(Way):
         The traced arrays that are in use.
     viewed, ordered : bool
         Whether the order in memory said if something is a view, and whether there was a write after that.
+    path : callable
+        The loops around a statement that was run.
     implied : set of value names
         What follows from a write to something else: nobody misses it where it is not used.
     """
 
-    def __init__(self, kind: type[View], source: Callable[[], Source | None]) -> None:
+    def __init__(
+        self, kind: type[View], source: Callable[[], Source | None], path: Callable[[Source | None], Rounds]
+    ) -> None:  # fmt: skip
         super().__init__(Dimensions(), source)
+        self.path = path
         self._kind = kind
         self.living = Living()
         self.viewed = self.ordered = False
@@ -223,6 +230,25 @@ class Recorder(Way):
             yield
         finally:
             self._aside = before
+
+    def axis_of_rounds(self, names: Sequence[str]) -> Axis | None:
+        """The axis along which values are put together that the rounds of a loop made, one each and in order, after
+        those of some values that were there before; None where that is not so.
+
+        A loop goes through a dimension of its own, and what it collects has that one.
+        """
+        paths = [self.path(made.source if (made := self.made.get(name)) else None) for name in names]
+        last = paths[-1] if paths else ()
+        for depth, (loop, _) in enumerate(last):
+            through = next((met.along for met in reversed(self.meetings) if met.source is loop), None)
+            before = len(names) - (through.size if through is not None else 0)
+            inside = [path[depth] for path in paths[max(before, 0) :] if path[:depth] == last[:depth] and path[depth:]]
+            rounds = [number for source, number in inside if source is loop]
+            steps = {after - number for number, after in pairwise(rounds)}
+            if through is not None and before >= 0 and len(rounds) == through.size > 1 and steps in ({1}, {-1}):
+                whole = self.dimensions.derived(("rounds", before), [through], len(names)) if before else through
+                return self.sized_as(whole, size_of(through) + before) if before else through.root()
+        return None
 
     def opaque(self, arrays: Sequence[View], reason: str, value: Any) -> Any:
         """What cannot be read: the value that it was, and why."""

@@ -4,8 +4,9 @@ Sizes and positions that are made of the sizes of arguments are expressions in t
 samples are is found by what is done with it, not by its size or its place.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -98,11 +99,17 @@ class Sized:
         return places, held
 
 
+DATA = re.compile(r"(?i:x(_?(train|batch|data))?\d*|data|inputs?|images?|features)")
+WEIGHTS = re.compile(r"(?i:w(_\w+|\d+)?|weights?|theta\d*|b\d*|bias|u|v|kernels?|filters?|coef\w*|params?)")
+"""How people call the arrays of samples, and those that are learned."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What there is to look at: equations in provisional letters, the stored axes of every value, the arguments.
 
-    ``order`` holds the dimensions in the order of the data, ``concrete`` what values were.
+    ``order`` holds the dimensions in the order of the data, ``concrete`` what values were, ``labels`` what the user
+    calls them, ``times`` the dimensions along which loops carry values, and ``loops`` those that loops go through.
     """
 
     equations: Sequence[Equation]
@@ -111,6 +118,9 @@ class Sight:
     axis: Callable[[str], Axis]
     order: Sequence[Axis]
     concrete: Mapping[str, Any]
+    labels: Mapping[str, str]
+    times: Collection[Axis] = ()
+    loops: Sequence[Axis] = ()
 
     def dimensions(self, name: str) -> frozenset[Axis]:
         """The dimensions of a value, without units."""
@@ -125,8 +135,9 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
     """The dimension that ``b`` stands for.
 
     It is the one that the user's word for a size says. Else samples are what labels are given for; else what goes
-    through the computation from value to value while the features change. A dimension that an argument maps to itself
-    (a recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
+    through the computation from value to value while the features change; else what an array called as data are has,
+    and none called as weights are; else what a loop goes through. A dimension that an argument maps to itself (a
+    recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
     """
     for names in (sight.inputs, sight.values):
         for name in names:
@@ -134,18 +145,30 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
                 if axis.root().name in BATCH_NAMES and not axis.is_unit:
                     return axis.root()
     features = broadcast_along(sight) | meeting_themselves(sight)
-    features |= {axis for axis in sight.order if axis.name in TIME_NAMES}
+    features |= {axis for axis in sight.order if axis.name in TIME_NAMES or axis.sources() & {*sight.times}}
     for name in sight.inputs:
         if sight.is_counting(name) and sight.values[name]:
             first = sight.values[name][0].root()
-            if first not in features and not first.is_unit:
+            is_used = any(first in sight.dimensions(other) for other in sight.values if other != name)
+            if first not in features and not first.is_unit and is_used:
                 return first
     for others in (contracted_shapes(sight), set()):
         scores = carried(sight, others, features)
         ranked = sorted(scores, key=scores.__getitem__, reverse=True)
         if ranked and (len(ranked) == 1 or scores[ranked[0]] > scores[ranked[1]]):
             return ranked[0]
-    return None
+    looped = [axis for axis in sight.loops if axis not in features and axis in sight.order]
+    return among_the_data(sight, features) or next(iter(looped), None)
+
+
+def among_the_data(sight: Sight, features: Collection[Axis]) -> Axis | None:
+    """The one dimension that matrices called as data are have, none called as weights are, and that is no feature."""
+    called = {name: sight.labels.get(name, "") for name in sight.inputs if len(sight.dimensions(name)) > 1}
+    data = {axis for name, label in called.items() if DATA.fullmatch(label) for axis in sight.dimensions(name)}
+    weights = [name for name in sight.inputs if WEIGHTS.fullmatch(sight.labels.get(name, ""))]
+    data -= {axis for name in weights for axis in sight.dimensions(name)}
+    left = data - {*features}
+    return left.pop() if len(left) == 1 else None
 
 
 def broadcast_along(sight: Sight) -> set[Axis]:

@@ -199,7 +199,7 @@ class Session:
         if TRACING.get():
             raise TraceError("a trace inside a trace is not read: call the function itself there")
         self._observer = Observer()
-        self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source)
+        self.recorder = self._observer.recorder = Recorder(Traced, self._observer.source, self._observer.path)
         self._arguments = Arguments(self.recorder, arguments, names)
         self._observer.named = set(self.recorder.names)
         self._returned = Returned(self.recorder)
@@ -272,7 +272,7 @@ class Session:
         recorder = self.recorder
         label = recorder.names.get(array.buffer.name, "an array")
         inputs = [name for name, _, _ in self._arguments.inputs]
-        lettering = Lettering(recorder, recorder.equations, recorder.axes, inputs)
+        lettering = Lettering(recorder, recorder.equations, recorder.axes, inputs, self._observer.runs)
         stored = dict(enumerate(lettering.padded(array.buffer.name)))
         letters = ["".join(stored[i] for i in axis) or "1" for axis in array.axes]
         return f"{label}[{','.join(letters)}]" if not any(array.window) else f"a part of {label}"

@@ -29,7 +29,7 @@ SMALLEST = 3  # two samples are too few for a norm: its outputs are ±1 whatever
 
 def is_of_samples(letter: str, program: Program) -> bool:
     """Whether a letter ranges over samples."""
-    return program.dimension(letter).letters.startswith("b")
+    return bool(program.samples) and program.samples in program.dimension(letter).letters
 
 
 def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Collection[str]) -> set[str]:
@@ -205,18 +205,18 @@ def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
         are = "is" if len(square) == 1 else "are"
         found.append(f"{listed(square)} {are} square, so that no shape shows a missing transpose")
     units = {i for declared in program.inputs if declared.ref.name in parameters for i in declared.ref.indices}
-    samples = [d for d in program.dimensions if d.letters.startswith("b") and not units & set(d.letters)]
-    batch = samples[0] if samples else None
-    return found + (_batch(program, batch) if batch is not None else [])
+    batch = program.dimension(program.samples) if program.samples else None
+    return found + (_batch(program, batch) if batch is not None and not units & set(batch.letters) else [])
 
 
 def _batch(program: Program, batch: Dimension) -> list[str]:
+    letter = batch.letters[0]
     if batch.size == 1:
-        return ["the batch is of 1 (b=1), so that nothing shows whether it is summed over"]
+        return [f"the batch is of 1 ({letter}=1), so that nothing shows whether it is summed over"]
     same = [d.letters[0] for d in program.dimensions if d is not batch and d.size == batch.size]
     if same:
-        return [f"the batch is as large as a layer ({'='.join(['b', *same])}={batch.size}), so that one axis can stand "
-                "for the other"]
+        return [f"the batch is as large as a layer ({'='.join([letter, *same])}={batch.size}), so that one axis can "
+                "stand for the other"]
     return []
 
 

@@ -10,8 +10,9 @@ meets itself in one equation.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor, lcm, prod
@@ -21,11 +22,13 @@ from ..errors import TraceError
 FIRST_PROVISIONAL = 0x10000
 PROVISIONAL = sys.maxunicode - FIRST_PROVISIONAL
 BATCH_NAMES = ("batch_size", "batch", "bs", "B", "N", "m", "M", "n_samples", "num_samples",
-               "n_examples", "num_examples")  # fmt: skip
+               "n_examples", "num_examples", "num_train", "n_train")  # fmt: skip
 TIME_NAMES = ("T", "seq_len", "seq_length", "n_steps", "time_steps", "num_steps", "steps")
-RESERVED = "bt"  # the samples and time
+SAMPLES, TIME = "bn", "ts"  # the second where an array is called as the first
+RESERVED = SAMPLES[0] + TIME[0]
+COUNTING = ("n", "num", "number", "of", "size", "dim", "dims", "len", "length", "count", "total")
 FLOW_LETTERS = "ijklmnopqrsuvwxyzacdefgh"
-OTHER_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεζηθικλμνξπρστυφχψω"
+OTHER_LETTERS = "αβγδεζηθικλμνξπρστυφχψωABCDEFGHIJKLMNOPQRSTUVWXYZ"  # a capital is a size as a rule
 MORE_LETTERS = 0x4E00  # a program of over 70 dimensions
 
 
@@ -174,7 +177,8 @@ class Dimensions:
 
 
 def choose_letters(
-    order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None, counters: str = ""
+    order: Sequence[Axis], needs: dict[Axis, int], batch: Axis | None, times: Collection[Axis] = (), counters: str = "",
+    words: Mapping[Axis, Sequence[str]] | None = None, taken: Iterable[str] = (),
 ) -> dict[Axis, str]:  # fmt: skip
     """Give each dimension its letters.
 
@@ -186,26 +190,41 @@ def choose_letters(
         How many letters each needs.
     batch : Axis or None
         The dimension of the samples, which is ``b`` unless the user wrote another letter.
+    times : collection of Axis
+        Those along which loops carry values, each ``t`` unless the user wrote another letter.
     counters : str
         Letters that loops are counted with: no dimension gets them for which the user wrote none.
+    words : mapping of Axis to sequence of str
+        What the user calls dimensions, beside the names of their sizes.
+    taken : iterable of str
+        Names of arrays: no dimension gets one as its letter for which the user wrote none.
 
     Returns
     -------
     mapping of Axis to str
-        Letters that the user wrote survive; the samples are ``b``, time is ``t``; the others are i, j, k, … in order.
+        Letters that the user wrote survive, then come initials of the user's words; the samples are ``b``, time is
+        ``t``; the others are i, j, k, … in order.
     """
     chosen: dict[Axis, str] = {}
     for axis in order:
         wished = [letter for letter in axis.hint if letter not in chosen.values()]
         if wished:
             chosen[axis] = wished[0]
+    known, others = words or {}, {*chosen.values(), *counters, *taken}
+    for axis in order:
+        said = [*known.get(axis, ()), *([axis.name] if axis.name else [])]
+        wished = [i for word in said for i in initials(word) if i not in others]
+        if axis not in chosen and wished:
+            chosen[axis] = wished[0]
+            others.add(wished[0])
+    others |= {axis.name for axis in order}  # the names of sizes mean those
     spare = (chr(MORE_LETTERS + n) for n in range(sum(needs.get(axis, 1) for axis in order)))
-    taken = {*chosen.values(), *counters}
-    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in taken]
+    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in others]
     for axis in order:
         if axis not in chosen:
-            usual = "b" if axis is batch else "t" if axis.name in TIME_NAMES else ""
-            chosen[axis] = usual if usual in pool else next((i for i in pool if i not in RESERVED), pool[0])
+            usual = SAMPLES if axis is batch else TIME if axis in times or axis.name in TIME_NAMES else ""
+            wished = [i for i in (*usual, *pool) if i in pool and (i in usual or i not in RESERVED)]
+            chosen[axis] = next(iter(wished), pool[0])
             pool.remove(chosen[axis])
     for axis in order:
         while len(chosen[axis]) < needs.get(axis, 1):
@@ -214,6 +233,23 @@ def choose_letters(
             pool = [i for i in pool if i != letter]
             chosen[axis] += letter
     return chosen
+
+
+def initials(word: str) -> Iterator[str]:
+    """The letters that a word for a dimension suggests: n for ``N``, h for ``hidden_size``, d and then o for ``D_out``.
+
+    Those of the samples and of time stand for nothing else, so that ``num_tasks`` suggests none.
+    """
+    if word in TIME_NAMES:
+        yield TIME[0]
+    if word in BATCH_NAMES and len(word) > 1:
+        yield SAMPLES[0]
+    parts = [part for part in re.split(r"[_\d]+|(?<=[a-z])(?=[A-Z])", word) if part]
+    telling = [part for part in parts if part.lower() not in COUNTING] or parts
+    for part in telling:
+        letter = part[0].lower()
+        if "a" <= letter <= "z" and (letter not in RESERVED or len(parts) == 1):
+            yield letter
 
 
 def _neighbour(letter: str, pool: Sequence[str]) -> str:

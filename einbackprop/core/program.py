@@ -343,6 +343,8 @@ class Program:
         Positions in brackets that are made of sizes: what the number is at other sizes.
     claims : tuple of (Size, Size, str)
         Sizes that must be equal, and why.
+    samples : str
+        The first letter of the dimension of the samples; empty where none is.
     """
 
     inputs: tuple[Input, ...]
@@ -361,6 +363,7 @@ class Program:
     expressions: Mapping[str, Size] = field(default_factory=dict, compare=False)
     places: Mapping[tuple[str, int], Place] = field(default_factory=dict, compare=False)
     claims: tuple[tuple[Size, Size, str], ...] = field(default=(), compare=False)
+    samples: str = field(default="", compare=False)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -320,7 +320,8 @@ class Workspace:
             if candidate not in used:
                 return candidate
         everywhere = "".join(d.letters for d in self.dimensions)
-        new = next(i for i in dimensions.FLOW_LETTERS + dimensions.OTHER_LETTERS if i not in everywhere)
+        letters = dimensions.FLOW_LETTERS + dimensions.OTHER_LETTERS
+        new = next(i for i in letters if i not in everywhere and i not in self.taken)
         self.dimensions[place] = Dimension(dimension.letters + new, dimension.size, dimension.name)
         return new
 

@@ -27,7 +27,7 @@ from ..core.visible import one_line
 from ..errors import NotationError
 from .markup import Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
 from .view import View as View
-from .view import factor_markup, is_atomic, is_negative, nearest_float, short
+from .view import expression_markup, factor_markup, is_atomic, is_negative, nearest_float, short
 
 Level = Literal["whole", "sum", "signed", "product", "power", "atom"]
 LEVELS: tuple[Level, ...] = ("whole", "sum", "signed", "product", "power", "atom")
@@ -65,7 +65,7 @@ def equation_markup(equation: Equation, view: View = PLAIN) -> Markup:
 def written(equation: Update, view: View) -> Markup:
     """``h[t+1,i] = v[t,i] where m[i]``: a write into an array that keeps its name."""
     inner = view.around(letters_of(equation))
-    places = {b.left.letters: position_markup(b.right, inner) for b in equation.brackets}
+    places = {b.left.letters: position_markup(b.right, inner, b.left.letters) for b in equation.brackets}
     limit = (Words(" where "), *operand(equation.mask, inner, "power")) if equation.mask is not None else ()
     left = replace(view, positions=places).ref(equation.out)
     return (left, " = ", *operand(equation.value, inner, "sum" if limit else "whole"), *limit)
@@ -159,7 +159,7 @@ def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
             if is_free and bracket in brackets and not view.runs_past(position, letter):
                 brackets.remove(bracket)
                 terms = sorted(position.terms, key=lambda t: (t[0] == ONE, t[1] not in equation.out.indices))
-                positions[letter] = position_markup(replace(position, terms=tuple(terms)), view)
+                positions[letter] = position_markup(replace(position, terms=tuple(terms)), view, letter)
     return replace(equation, brackets=tuple(brackets)), replace(view, positions=positions)
 
 
@@ -338,7 +338,8 @@ def update(equation: Update, view: View) -> Markup:
 
 def bracket_markup(bracket: Bracket, view: View) -> Markup:
     """``[p=2s+r]``."""
-    left, right = position_markup(bracket.left, view), position_markup(bracket.right, view)
+    sides = (bracket.left, bracket.right), (bracket.right, bracket.left)
+    left, right = (position_markup(one, view, other.letters if other.is_letter else "") for one, other in sides)
     return ("[", *left, bracket.relation, *right, "]")
 
 
@@ -351,10 +352,12 @@ def pick_markup(pick: Ref, view: View) -> Markup:
     return (shown, "[]") if is_letter else (shown,)
 
 
-def position_markup(position: Position, view: View) -> Markup:
-    """``2s+r-1``, ``h·E+e``, ``y[b]``."""
-    parts: Markup = ()
+def position_markup(position: Position, view: View, along: str = "") -> Markup:
+    """``2s+r-1``, ``h·E+e``, ``y[b]``, ``2H+k``: a position ``along`` the dimension of a letter."""
     constant = position.constant
+    place = view.place(along, constant)
+    parts: Markup = expression_markup(place, view) if place is not None else ()
+    constant = 0 if parts else constant
     if constant > 0 and position.terms and is_negative(position.terms[0][0]):
         parts, constant = (str(constant),), 0
     for factor, letter in position.terms:

@@ -23,10 +23,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The size of the dimension that a letter ranges over: its capital, ``B``, or ``|b|`` where that is taken."""
+    """The size of the dimension that a letter ranges over: by a name, ``B`` or ``batch_size``, or else as ``|b|``."""
 
     letter: str
-    capital: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
                 return part
             case Letter(letter):
                 return paint(letter)
-            case Size(letter, capital):
-                return paint(letter).replace(letter, letter.upper()) if capital else f"|{paint(letter)}|"
+            case Size(letter, name):
+                return paint(letter).replace(letter, name) if name else f"|{paint(letter)}|"
             case Entry(name, _, axes):
                 return f"{visible(name)}[{','.join(map(run, axes))}]"
             case Ref(name, indices):
@@ -268,8 +268,8 @@ def latex(markup: Markup) -> str:
                 return "".join(LATEX_OPERATORS.get(c, c) for c in part)
             case Letter(letter):
                 return letter
-            case Size(letter, capital):
-                return letter.upper() if capital else f"|{letter}|"
+            case Size(letter, name):
+                return latex_name(name) if name else f"|{letter}|"
             case Entry(name, _, axes):
                 return latex_name(name) + f"_{{{between(axes).join(map(run, axes))}}}"
             case Ref(name, indices):
@@ -318,10 +318,9 @@ def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
                 return mathml_operators(part)
             case Letter(letter):
                 return letters(letter)
-            case Size(letter, capital):
-                inside = letter.upper() if capital else letter
-                element = f'<mi style="color:{colour(letter)}">{in_html(inside)}</mi>'
-                return element if capital else f"<mo>|</mo>{element}<mo>|</mo>"
+            case Size(letter, name):
+                element = f'<mi style="color:{colour(letter)}">{in_html(name or letter)}</mi>'
+                return element if name else f"<mo>|</mo>{element}<mo>|</mo>"
             case Entry(name, _, axes):
                 inside = between(axes, "<mo>,</mo>").join(map(run, axes))
                 return f"<msub><mi>{in_html(visible(name))}</mi><mrow>{inside}</mrow></msub>"

@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import lcm
 
 from ..core import elementwise, subscripts
+from ..core.dimensions import Quotient as Floor
+from ..core.dimensions import Size as Expression
 from ..core.letters import letters_of, rename_letters
 from ..core.program import (
     ONE,
@@ -32,6 +35,7 @@ from .markup import VULGAR, Entry, Letter, Markup, Part, Quotient, Raised, Root,
 
 DEEPEST = 24
 LARGEST = 400
+LONGEST_NAME = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,10 @@ class View:
     units : mapping of name to tuple of int
         The axes of size 1 without a letter that a value's array has where the equation stands.
     sizes : mapping of letter to int
+    size_names : mapping of letter to str
+        What the user calls the size of a dimension.
+    places : mapping of (letter, number) to expression of sizes
+        What numbers stand for along the dimension with that first letter: ``2H`` for 10.
     alike : mapping of letter to letters
         All letters of its dimension.
     scope : set of str
@@ -85,6 +93,8 @@ class View:
     booleans: frozenset[str] = frozenset()
     units: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    size_names: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[tuple[str, int], Expression] = field(default_factory=dict)
     alike: Mapping[str, str] = field(default_factory=dict)
     scope: frozenset[str] = frozenset()
     given: dict[str, str] = field(default_factory=dict)
@@ -111,6 +121,8 @@ class View:
             booleans=frozenset(conditions),
             units={i.ref.name: i.units for i in program.inputs if i.units},
             sizes=program.sizes,
+            size_names=size_names(program),
+            places={key: place.size for key, place in program.places.items()},
             alike={letter: d.letters for d in program.dimensions for letter in d.letters},
         )
 
@@ -176,8 +188,16 @@ class View:
 
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
-        capital = letter.upper()
-        return Size(letter, capital != letter and len(capital) == 1 and capital not in self.taken)
+        first = self.alike.get(letter, letter)[:1]
+        name, capital = self.size_names.get(first, ""), letter.upper()
+        if name and name not in self.taken:
+            return Size(letter, name)
+        is_clear = capital != letter and len(capital) == 1 and capital not in (*self.taken, *self.size_names.values())
+        return Size(letter, capital if is_clear else "")
+
+    def place(self, letter: str, number: int) -> Expression | None:
+        """What a number along a dimension stands for, where that is an expression of sizes."""
+        return self.places.get((self.alike.get(letter, letter)[:1], number)) if number else None
 
     def placed(self, equation: Equation, indices: str) -> Equation:
         """An equation in the letters of the place where it stands; letters of its own make way for those there.
@@ -210,6 +230,13 @@ class View:
         fresh = next(subscripts.fresh_letters(used | self.taken | set(self.given) | set(self.alike)))
         self.given[fresh] = first
         return fresh
+
+
+def size_names(program: Program) -> dict[str, str]:
+    """The user's names for sizes by letter: of one dimension only, and not so long that they hide the formula."""
+    names = Counter(dimension.name for dimension in program.dimensions)
+    named = [d for d in program.dimensions if d.name.isidentifier() and len(d.name) <= LONGEST_NAME]
+    return {letter: d.name for d in named if names[d.name] == 1 for letter in d.letters}
 
 
 def diagonal(out: str, indices: str) -> tuple[Bracket, ...]:
@@ -325,20 +352,47 @@ def number_markup(number: Number, sizes: Markup) -> Markup:
     if sizes and number in (1, -1):
         return (("-",) if number == -1 else ()) + sizes
     written = short(number)
-    return (written + " " * (bool(sizes) and written[-1].isalpha()), *sizes)
+    is_word = bool(sizes) and isinstance(sizes[0], Size) and (len(sizes[0].name) > 1 or sizes[0].name.islower())
+    return (written + " " * (is_word or (bool(sizes) and written[-1].isalpha())), *sizes)
 
 
 def sizes_markup(powers: list[tuple[str, int | Fraction]], view: View) -> Markup:
     """A product of positive powers of sizes; they are not capitals where those side by side are a name."""
     sizes = [view.size(letter) for letter, _ in powers]
-    run = "".join(size.letter.upper() if size.capital else "|" for size in sizes)
+    run = "".join(size.name or "|" for size in sizes)
     if len(run) > 1 and any(len(name) > 1 and name in run for name in view.taken):
-        sizes = [Size(size.letter, False) for size in sizes]
+        sizes = [Size(size.letter) for size in sizes]
     parts: list[Part] = []
     for size, (_, power) in zip(sizes, powers, strict=True):
+        if parts and any(one.name not in ("", one.letter.upper()) for one in sizes):
+            parts.append("·")  # names side by side could be another
         root = Root((size,)) if power == Fraction(1, 2) else Raised((size,), str(power))
         parts.append(size if power == 1 else root)
     return tuple(parts)
+
+
+def expression_markup(size: Expression, view: View) -> Markup:
+    """An expression of sizes without spaces: ``2H``, ``N-1``, ``n//2``."""
+    below = lcm(*(number.denominator for number, _ in size.terms))
+    parts: Markup = ()
+    for number, product in size.terms:
+        count = abs(number * below)
+        inside: Markup = ()
+        for factor in product:
+            inside += ("·",) if inside else ()
+            inside += (view.size(factor),) if isinstance(factor, str) else floor_markup(factor, view)
+        sign = "-" if number < 0 else "+" if parts else ""
+        parts += (sign + (str(count) if count != 1 or not inside else ""), *inside)
+    return parts if below == 1 else ("(", *parts, f")//{below}")
+
+
+def floor_markup(quotient: Floor, view: View) -> Markup:
+    """``N//2``, ``(H-R)//S``."""
+    above, below = (
+        inside if len(part.terms) == 1 and len([*part.terms[0][1]]) <= 1 else ("(", *inside, ")")
+        for part in (quotient.above, quotient.below) for inside in (expression_markup(part, view),)
+    )  # fmt: skip
+    return (*above, "//", *below)
 
 
 def is_atomic(factor: Factor) -> bool:

@@ -1,14 +1,14 @@
 """What one run of a statement computes: a formula for each value that it binds or writes into, in the user's names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..capture.bindings import Access
-from ..core.letters import Letters, letters_of, set_apart, with_operands
-from ..core.program import ONE, Contract, Equation, Ref, Sum, Update
+from ..core.letters import Letters, letters_of, relettered, set_apart, with_operands
+from ..core.program import ONE, Contract, Equation, Factor, Position, Ref, Sum, Update, operands
 from ..core.source import CALL, INNER, Spelling
 from ..notation.einsum_text import einsum_text
-from ..notation.index_notation import View, equation_markup, right_hand_side
+from ..notation.index_notation import View, equation_markup, position_markup, right_hand_side
 from ..notation.markup import Markup, text
 from ..notation.matrix_notation import matrix_text
 from .statements import BASE, Made, through_window
@@ -58,27 +58,32 @@ def formulas(
     spelled, in_code = made.spellings(), code.spellings()
     for target in made.targets():
         found = written(made, spelled, target, everywhere, letters)
-        if found is not None:
-            coded = written(code, in_code, target, everywhere, letters) or found
+        if found:
+            coded = (written(code, in_code, target, everywhere, letters) or found)[0]
             own = target.value in made.equations  # an alias has been told what it is where it was made
             meaning = meant.get(target.value) if own else None
             plain = not own and coded.einsum is None
             is_recurrent = made.binding.recurrent or made.reads_itself(target.value)
-            einsum, matrix = (None, None) if is_recurrent else (coded.einsum, coded.matrix)
-            yield replace(
-                found, einsum=einsum, matrix=matrix, meaning=meaning, value=target.value, is_alias=plain
-            )  # fmt: skip
+            einsum, matrix = (None, None) if is_recurrent or len(found) > 1 else (coded.einsum, coded.matrix)
+            for n, one in enumerate(found):
+                said = meaning if n == len(found) - 1 else None
+                yield replace(one, einsum=einsum, matrix=matrix, meaning=said, value=target.value, is_alias=plain)
 
 
 def written(
     made: Made, spelled: Mapping[str, Spelling], target: Access, everywhere: View, letters: Letters
-) -> Formula | None:  # fmt: skip
-    """The formula of one value of a statement."""
+) -> Sequence[Formula]:  # fmt: skip
+    """The formula of one value of a statement: of one that is put together of parts, one for each part."""
     known, same = dict(spelled), spelled.get(target.value)
     if target.value in made.equations and same is not None and same.text == target.spelling.text:
         del known[target.value]  # this is what its own name stands for
     writer = Writer(made, known, everywhere, letters)
-    return writer.augmented(target) or writer.plain(target)
+    augmented = writer.augmented(target)
+    if augmented is not None:
+        return (augmented,)
+    parts = tuple(writer.parts(target))
+    plain = writer.plain(target) if not parts else None
+    return parts or ((plain,) if plain is not None else ())
 
 
 class Writer:
@@ -101,6 +106,45 @@ class Writer:
             for rank, access in made.reads if rank < INNER and access.letters
         )  # fmt: skip
 
+    def parts(self, target: Access) -> Iterator[Formula]:
+        """``x[n,d] = a[n,d]`` and ``x[n,D+j] = b[n,j]`` for ``np.concatenate([a, b], axis=1)``."""
+        whole = self._made.equations.get(target.value)
+        if not isinstance(whole, Sum) or target.value in self._spelled or target.spelling.is_merged:
+            return
+        found = [self._part(whole, factor, ref) for factor, ref in whole.terms]
+        known = [part for part in found if part is not None]
+        if len(found) < 2 or len(known) < len(found) or len({letter for _, letter, _ in known}) > 1:
+            return
+        for part, letter, position in known:
+            view = self._view(whole, {OUT: target.spelling.in_order})
+            own, around = self._own(part), view.within(part)
+            out = "".join(target.spelling.letters(whole.out.indices))
+            places = {letter: position_markup(position, around, letter)}
+            left = replace(around, positions=places).ref(Ref(OUT, out))
+            markup = (left, " = ", *right_hand_side(own, around)[0])
+            yield Formula(target.spelling.text, text(markup), None, None, markup=markup)
+
+    def _part(self, whole: Sum, factor: Factor, ref: Ref | None) -> tuple[Contract, str, Position] | None:
+        """A term that is something in its place alone: what it is there, the letter of the axis, and its position."""
+        inner = self._made.equations.get(ref.name) if ref is not None and ref.name not in self._spelled else None
+        if ref is None or not isinstance(inner, Contract):
+            return None
+        placed = relettered(inner, ref.indices)
+        assert isinstance(placed, Contract)
+        values = tuple(one for one in placed.operands if not is_ones(self._made.equations.get(one.name)))
+        for bracket in placed.brackets:
+            rest = tuple(other for other in placed.brackets if other is not bracket)
+            inside = {i for operand in values for i in operand.indices} | {i for b in rest for i in b.letters}
+            for letter, position in bracket.solved():
+                is_free = letter in whole.out.indices and letter not in inside and position.pick is None
+                if is_free and not set(position.letters) & set(whole.out.indices):
+                    if all(self._everywhere.sizes.get(i) == 1 and i not in inside for i in position.letters):
+                        position = Position((), position.constant)
+                    out = "".join(position.letters if i == letter else i for i in placed.out.indices)
+                    part = replace(placed, operands=values, out=Ref(OUT, out), brackets=rest)
+                    return replace(part, factor=placed.factor * factor), letter, position
+        return None
+
     def plain(self, target: Access) -> Formula | None:
         """``target = …``; None where it is no more than a call, or the same name again."""
         equation: Equation | None = self._made.equations.get(target.value)
@@ -122,7 +166,16 @@ class Writer:
                 if found is None:
                     return None
                 (equation, part), base = found, target.spelling
+        elif isinstance(equation, Update) and self._is_as_it_was(equation.base):
+            equation, base = replace(equation, base=Ref(BASE, equation.base.indices)), target.spelling
         return self._formula(equation, target.spelling, base, part)
+
+    def _is_as_it_was(self, base: Ref) -> bool:
+        """Whether a write goes into an array that the statement does not name or make: it is as other lines left it."""
+        inner = self._made.equations.get(base.name)
+        plain = isinstance(inner, Contract) and not inner.brackets and inner.factor == ONE
+        is_copy = isinstance(inner, Contract) and plain and len(inner.operands) == 1
+        return base.name not in self._spelled and (inner is None or is_copy)
 
     def _before(self, equation: Equation | None) -> str | None:
         """What a write leaves of an array of which the statement has a part in hand alone; None for other equations."""
@@ -186,8 +239,7 @@ class Writer:
     def _view(self, equation: Equation, others: Mapping[str, Spelling], part: Equation | None = None) -> View:
         """How the values of the statement are shown in the formula of one; ``others`` go before what it reads, and
         ``part`` is one more of them."""
-        inside = [e for v, e in self._made.equations.items() if v not in self._spelled and v != equation.out.name]
-        inside += [part] if part is not None else []
+        inside = [*self._within(equation)] + ([part] if part is not None else [])
         inside = set_apart(inside, [*inside, equation], self._letters)
         inline = {e.out.name: self._own(e) for e in inside if not is_ones(e)}
         ones = frozenset(e.out.name for e in inside if is_ones(e))
@@ -202,6 +254,18 @@ class Writer:
             alike={letter: d.letters for d in known for letter in d.letters}, sized=self._sized,
             fresh=lambda letter, used: self._letters.free(letter, used | names.keys() | set(names.values())),
         )  # fmt: skip
+
+    def _within(self, equation: Equation) -> Iterator[Equation]:
+        """The equations of the statement whose values stand in the formula of one as what they are."""
+        told: set[str] = {equation.out.name}
+        waiting = [equation]
+        while waiting:
+            for ref in operands(waiting.pop()):
+                inner = self._made.equations.get(ref.name) if ref.name not in self._spelled else None
+                if inner is not None and ref.name not in told:
+                    told.add(ref.name)
+                    waiting.append(inner)
+                    yield inner
 
     def _own(self, equation: Equation) -> Equation:
         """An equation whose operands have their axes in the order in which the user has them."""
@@ -232,7 +296,7 @@ def aligned(target: Access, operand: Access) -> dict[int, int] | None:
     return places if len(places) == len(operand.letters) else None
 
 
-def is_ones(equation: Equation) -> bool:
+def is_ones(equation: Equation | None) -> bool:
     """Whether a value is 1 everywhere."""
     match equation:
         case Contract(Ref(_, letters), (), (), factor):

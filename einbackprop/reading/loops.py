@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..core.collecting import grouped
 from ..core.elementwise import is_boolean
 from ..core.letters import free_name, relettered, with_operands
 from ..core.program import ONE, Contract, Equation, Factor, Map, Position, Program, Ref, Source
-from ..core.source import Spelling
+from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
 
 PLAIN = re.compile(r"[\w.]+")
@@ -33,12 +33,13 @@ ENTRY = re.compile(r"\[[^\[\]]*\]$")
 class Folded:
     """The program of a trace statement by statement, and its statements, those in loops once where they are alike.
 
-    ``made`` are the values that stand for those of all rounds: nobody has a name for them but the statements.
+    ``made`` are the values that stand for those of all rounds, with the ones that they stand for, where these are
+    known: nobody has a name for them but the statements.
     """
 
     program: Program
     bindings: tuple[Binding, ...]
-    made: frozenset[str] = frozenset()
+    made: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
@@ -58,7 +59,8 @@ def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
         b, reads=lettered(b.reads), binds=lettered(b.binds), changes=lettered(b.changes),
         operand=lettered([b.operand])[0] if b.operand is not None else None,
     ) for b in bindings)  # fmt: skip
-    return Folded(made, whole, frozenset(letters) - program.defining().keys())
+    new = letters.keys() - program.defining().keys()
+    return Folded(made, whole, {name: folding.members.get(name, ()) for name in new})
 
 
 class Folding:
@@ -71,8 +73,12 @@ class Folding:
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
         self._bound = {(b.source.function, access.spelling.text) for b in trace.bindings for access in b.binds}
-        self._recurrent = self._through = False  # through a function that the rounds of a loop call
+        self._recurrent = False
         self._runs = {binding.source: binding for binding in trace.bindings}
+        self._readers: dict[str, set[Hashable]] = {}
+        for binding in trace.bindings:
+            for access in binding.reads:
+                self._readers.setdefault(access.value, set()).add(binding.source.shown.place)
         self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
 
     def bindings(self) -> Iterator[Binding]:
@@ -86,6 +92,12 @@ class Folding:
         for binding in self._trace.bindings:
             if binding.source in made:
                 yield made[binding.source]
+
+    @property
+    def members(self) -> dict[str, list[str]]:
+        """The values of the rounds that each value stands for."""
+        entries = ((name, self._rolling.entry(name)) for name in self._before.defining())
+        return grouped((entry.value, name) for name, entry in entries if entry is not None)
 
     def _way(self, run: Binding) -> tuple[Hashable, ...]:
         """The statement, and those that called the function that it stands in."""
@@ -175,12 +187,10 @@ class Folding:
         if any(accesses is None or None in accesses for accesses in made):
             return None
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
-        self._recurrent = self._through = False
+        self._recurrent = False
         reads = tuple(self._reads(runs))
-        if self._through:
-            return None
         one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
-        return self._augmented(one, runs) if runs[0].operand is not None else one
+        return self._augmented(one, runs) if one.statement.operator else one
 
     def _accesses(self, accesses: Sequence[Sequence[Access]], runs: Sequence[Binding]) -> list[Access | None] | None:
         """What all runs bind or write into, one by one: None for a value that is not made alike."""
@@ -200,7 +210,6 @@ class Folding:
             some = [reads[text][0] for reads in texts if text in reads]
             found = self._stacked(some, runs) if len(some) == len(runs) else None
             whole = self._rolling.carried(found.value) if found is not None else ""
-            self._through |= bool(whole) and runs[0].caller is not None and bool(self._paths.get(runs[0].caller))
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
                 if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
@@ -208,11 +217,23 @@ class Folding:
                     yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
             elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
-                if found.letters == some[0].letters or is_name:
+                if found.letters == some[0].letters or is_name or self._is_passed(found, some[0], runs[0]):
                     self._recurrent |= found.letters != some[0].letters
                     yield found
             elif (written := self._buffer(some, runs)) is not None:
                 yield from self._written(written)
+
+    def _is_passed(self, found: Access, single: Access, reader: Binding) -> bool:
+        """Whether an expression is a call whose result others have made, or an argument that others read."""
+        if found.spelling.rank != CALL:
+            return False
+        equation = self._rolling.equation(found.value)
+        source = equation.source.shown if equation is not None and equation.source is not None else None
+        is_own = source is not None and source.place == reader.source.place
+        if is_own and any(access.value == single.value for access in (*reader.binds, *reader.changes)):
+            return False
+        places = {source.place} if source is not None else set()
+        return bool((places | self._readers.get(single.value, set())) - {reader.source.place})
 
     def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
         """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, or
@@ -221,12 +242,21 @@ class Folding:
         before = {f"{ENTRY.sub('', text)}[{counter}]" for counter in self._counters
                   if text.replace(" ", "").endswith((f"[{counter}-1]", f"[{counter}+1]"))}  # fmt: skip
         names = {text} if PLAIN.fullmatch(text) else before
-        return bool(whole) and any(
+        return bool(whole) and not self._is_of_the_round(text, reader) and any(
             (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
             and access.spelling.text in names
             for binding in self._trace.bindings if (binding.source.file, binding.source.function) == function
             for access in (*binding.binds, *binding.changes)
         )  # fmt: skip
+
+    def _is_of_the_round(self, text: str, reader: Binding) -> bool:
+        """Whether a name was bound before it is read in the same round of the same loops: ``h = cache[t]``."""
+        path = self._paths.get(reader.source)
+        for binding in reversed(self._trace.bindings[: self._turns[reader.source]]):
+            same = binding.caller == reader.caller and binding.source.function == reader.source.function
+            if same and any(access.spelling.text == text for access in binding.binds):
+                return self._paths.get(binding.source) == path
+        return False
 
     def _written(self, access: Access) -> Iterator[Access]:
         """A buffer that was written as what was written into it."""

@@ -129,7 +129,10 @@ def read_with(trace: Trace, meant: Meanings, *, folds: bool = True) -> Reading:
     without: set[Hashable] = set()
     while folds:
         whole = folded(trace, without)
-        reading = lines_with(whole.program, whole.bindings, trace, meant)
+        said = {name: {meant.of.get(one, "") for one in members} for name, members in whole.made.items()}
+        same = {name: texts.pop() for name, texts in said.items() if len(texts) == 1}
+        of = {**meant.of, **{name: text for name, text in same.items() if text}}
+        reading = lines_with(whole.program, whole.bindings, trace, replace(meant, of=of))
         unsaid = {line.source.place for line in reading.lines for formula in line.formulas
                   if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
         if not unsaid - without:
@@ -228,7 +231,9 @@ def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> 
     """Which letter that is shown ranges over what: ``i = 3   j, m = 4   b = 5 (batch_size)``."""
     runs = [(", ".join(i for i in d.letters if i in shown), d) for d in dimensions]
     parts = [f"{letters} = {d.size}" + (f" ({d.name})" if d.name else "") for letters, d in runs if letters]
-    return "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
+    parts = [part.replace(" ", markup.NO_BREAK_SPACE) for part in parts]
+    table = "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
+    return table.replace(markup.NO_BREAK_SPACE, " ")
 
 
 def line_text(line: Line) -> str:

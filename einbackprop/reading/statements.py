@@ -50,16 +50,24 @@ class Made:
 
     def told_apart(self) -> Made:
         """The same, a value that stands under several names in the statement told apart by them, in the order in which
-        they are read: ``s.h + x`` is no ``x + x`` where both are one array."""
+        they are read: ``s.h + x`` is no ``x + x`` where both are one array, and in ``c_next = f * c`` the c is what the
+        round before made."""
         reads: dict[str, list[Access]] = {}
         for access, after in pairwise((*self.binding.reads, None)):
             goes_on = access is not None and access.inner and after is not None and after.value == access.value
             if access is not None and access.spelling.rank < INNER and not goes_on:
                 reads.setdefault(access.value, []).append(access)
         uses = uses_of(self.equations.values())
+        bound = {access.value: access.spelling.text for access in (*self.binding.binds, *self.binding.changes)}
+        results = {access.value for access in self.binding.reads if access.spelling.rank >= CALL} & {
+            value for value, found in reads.items() if any(a.spelling.text == bound.get(value) for a in found)}
+        before = (self.equations.keys() & bound.keys()) | results  # under a name, they are read as they were before
+        texts = {value: {a.spelling.text for a in found} | ({bound[value]} if value in before else set())
+                 for value, found in reads.items()}  # fmt: skip
         several = {
             value: iter(found) for value, found in reads.items()
-            if len({access.spelling.text for access in found}) > 1 and uses[value] == len(found)
+            if (uses[value] == len(found) and len(texts[value]) > 1)
+            or (value in results and uses[value] in (0, len(found)))
         }  # fmt: skip
         if not several:
             return self
@@ -72,7 +80,9 @@ class Made:
             return Ref(others[-1].value, ref.indices)
 
         equations = {value: with_operands(equation, apart) for value, equation in self.equations.items()}
-        binding = replace(self.binding, reads=(*self.binding.reads, *others))
+        own = tuple(read for read in self.binding.reads
+                    if read.value not in before & several.keys() or read.spelling.rank >= CALL)  # fmt: skip
+        binding = replace(self.binding, reads=(*own, *others))
         return replace(self, equations=equations, binding=binding)
 
     def spellings(self) -> dict[str, Spelling]:

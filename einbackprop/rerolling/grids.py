@@ -16,6 +16,7 @@ from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
 from ..core.program import ONE, Dimension, Equation, Factor, Position, Source
 
+PRIVATE = 0xE000  # the first of characters that are nobody's letters
 Path = tuple[tuple[Hashable, int], ...]
 """The loops around a statement, outer ones first, and in which round of each it ran."""
 
@@ -76,6 +77,11 @@ class Counters:
     def are_one(self, a: str, b: str) -> bool:
         """Whether two letters run over one dimension."""
         return b in self._of(a).letters
+
+    def symbol(self, letter: str) -> str:
+        """What is the same for the letters of all loops along one dimension, and is another for its other letters."""
+        first = self._of(letter).letters[0]
+        return chr(PRIVATE + ord(first)) if letter in self.by_letter else first
 
     def _of(self, letter: str) -> Dimension:
         return next(d for d in self.dimensions if letter in d.letters)

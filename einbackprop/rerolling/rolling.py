@@ -212,7 +212,9 @@ class Rerolling:
         equations = tuple(in_order({**self._program.defining(), **self._stacking.defining}, outputs))
         left = self._left(equations)
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
-        program = fuse(program, self._is_scattered, Letters(program.dimensions))
+        kept = program.outputs
+        program = fuse(replace(program, outputs=tuple(outputs)), self._is_scattered, Letters(program.dimensions))
+        program = replace(program, outputs=kept)
         self._counters.dimensions = list(program.dimensions)
         self._identify(program.equations)
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)

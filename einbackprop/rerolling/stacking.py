@@ -80,6 +80,8 @@ class Stacking:
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
     merged: dict[str, int] = field(default_factory=dict)
+    _steps: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    _views: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -87,6 +89,7 @@ class Stacking:
     def __post_init__(self) -> None:
         self._taken |= {*self.defining, *self.program.constants, *(i.ref.name for i in self.program.inputs)}
         self._given = {i for declared in self.program.inputs for i in declared.ref.indices}
+        self._inputs = {declared.ref.name: declared.ref for declared in self.program.inputs}
 
     def fresh(self, like: str) -> str:
         """A name for a value that stands for others, one of which is given."""
@@ -129,15 +132,24 @@ class Stacking:
                 full = self.rounds.shifted(names, axis, step) if self.rounds is not None else None
                 if full is not None:
                     name, used = self.stacked(full, letters)
+                    known = self._known.get((letters, tuple(names.flat)))
+                    if known is not None:  # what all rounds make reads it
+                        return known
                     if letter not in used:
                         return None
+                    same_step = [
+                        made for made, (whole, back, other) in self._steps.items()
+                        if (whole, back) == (name, step) and all(map(self.counters.are_one, used, other))
+                    ]  # fmt: skip
+                    if same_step:  # read so in the rounds of another loop along the same dimension
+                        return same_step[0], used
                     own = self.defining[full.flat[0]].out.indices
                     before = self.counters.another(letter, letters + own)
                     read = Ref(name, used.replace(letter, before) + own)
                     where = Bracket(Position.of(before), "=", Position.of(letter, constant=step))
                     made = Contract(Ref(self.fresh(full.flat[0]), used + own), (read,), (where,))
                     self.defining[made.out.name] = made
-                    self.carried[made.out.name] = name
+                    self.carried[made.out.name], self._steps[made.out.name] = name, (name, step, used)
                     return made.out.name, used
         return None
 
@@ -188,6 +200,8 @@ class Stacking:
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
         there = [n for n, name in enumerate(names.flat) if name is not None]
+        if self.rounds is not None and all(names.flat[n] in self._inputs for n in there):
+            return self._collected(names, letters)
         equations = [self.defining.get(names.flat[n]) for n in there]
         if any(equation is None or isinstance(equation, Opaque) for equation in equations):
             raise NotAlikeError
@@ -207,8 +221,38 @@ class Stacking:
         out = Ref(made or self.fresh(like), used + whole.out.indices)
         if isinstance(whole, Update):
             whole = replace(whole, base=self._spread(whole.base, out.indices))
+        key_of_view = self._key_of_view(replace(whole, out=out))
+        known = self._views.setdefault(key_of_view, out.name) if key_of_view else out.name
+        if known != out.name and known in self.defining:
+            return known, used
         self._define(replace(whole, out=out), names, letters, used)
         return out.name, used
+
+    def _collected(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
+        """Arguments of which each round reads one, as one value: a list of arrays that a function is given."""
+        there = {index: str(names[index]) for index in np.ndindex(names.shape) if names[index] is not None}
+        same(*(self._inputs[name].indices for name in there.values()))
+        like, *_ = there.values()
+        own = self._inputs[like].indices
+        if set(letters) & set(own):
+            raise NotAlikeError
+        terms = []
+        for index, name in there.items():
+            places = (Bracket(Position.of(i), "=", Position((), at)) for i, at in zip(letters, index, strict=True))
+            part = Contract(Ref(self.fresh(like), letters + own), (self._inputs[name],), tuple(places))
+            self.defining[part.out.name] = part
+            terms.append((ONE, part.out))
+        self._define(Sum(Ref(self.fresh(like), letters + own), tuple(terms)), names, letters, letters)
+        return self.entries[like].value, letters
+
+    def _key_of_view(self, equation: Equation) -> str:
+        """What is the same for what the rounds of several loops along one dimension take out of an array in the same
+        way, where they are only shown; empty for other equations."""
+        is_view = isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE
+        table = {letter: self.counters.symbol(letter) for letter in letters_of(equation)} if is_view else {}
+        if self.rounds is None or not is_view or len({*table.values()}) < len(table):
+            return ""
+        return str(rename_letters(replace(equation, out=Ref("", equation.out.indices), source=None), table))
 
     def _spread(self, ref: Ref, indices: str) -> Ref:
         """A value with all of these letters, of which it may lack some."""

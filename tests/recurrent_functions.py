@@ -1,0 +1,83 @@
+"""Recurrent networks as people write them: steps in functions of their own with caches, and gates in one array."""
+# ruff: noqa: RUF059
+
+import numpy as np
+
+
+def step(x, prev_h, Wx, Wh, b):
+    z = x @ Wx + prev_h @ Wh + b
+    next_h = np.tanh(z)
+    cache = x, prev_h, Wx, Wh, next_h
+    return next_h, cache
+
+
+def step_backward(dnext_h, cache):
+    x, prev_h, Wx, Wh, next_h = cache
+    dz = (1 - next_h**2) * dnext_h
+    dx = dz @ Wx.T
+    dprev_h = dz @ Wh.T
+    dWx = x.T @ dz
+    dWh = prev_h.T @ dz
+    db = dz.sum(axis=0)
+    return dx, dprev_h, dWx, dWh, db
+
+
+def forward(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    h = np.zeros((N, T, h0.shape[1]))
+    prev, caches = h0, []
+    for t in range(T):
+        prev, cache = step(x[:, t], prev, Wx, Wh, b)
+        h[:, t] = prev
+        caches.append(cache)
+    return h, caches
+
+
+def backward(dh, caches):
+    N, T, H = dh.shape
+    D = caches[0][0].shape[1]
+    dx, dprev = np.zeros((N, T, D)), np.zeros((N, H))
+    dWx, dWh, db = np.zeros((D, H)), np.zeros((H, H)), np.zeros(H)
+    for t in reversed(range(T)):
+        dx[:, t], dprev, dWx_t, dWh_t, db_t = step_backward(dh[:, t] + dprev, caches[t])
+        dWx += dWx_t
+        dWh += dWh_t
+        db += db_t
+    return dx, dprev, dWx, dWh, db
+
+
+def steps(x, h0, Wx, Wh, b, dh):
+    h, caches = forward(x, h0, Wx, Wh, b)
+    return backward(dh, caches)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def gates(x, h0, Wx, Wh, b, dhs):
+    T, N, D = x.shape
+    H = h0.shape[1]
+    h, c = h0, np.zeros_like(h0)
+    hs, cache = [], []
+    for t in range(T):
+        a = x[t] @ Wx + h @ Wh + b
+        i, f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H:2*H]), sigmoid(a[:, 2*H:3*H]), np.tanh(a[:, 3*H:])
+        c_next = f * c + i * g
+        h_next = o * np.tanh(c_next)
+        cache.append((h, c, i, f, o, g, c_next))
+        h, c = h_next, c_next
+        hs.append(h)
+    hs = np.array(hs)
+    dWh, dh_next, dc_next = np.zeros_like(Wh), np.zeros_like(h0), np.zeros_like(h0)
+    for t in reversed(range(T)):
+        h, c, i, f, o, g, c_next = cache[t]
+        dh = dhs[t] + dh_next
+        tc = np.tanh(c_next)
+        dc = dc_next + dh * o * (1 - tc**2)
+        do, df, di, dg = dh * tc, dc * c, dc * g, dc * i
+        da = np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])
+        dWh += h.T @ da
+        dh_next = da @ Wh.T
+        dc_next = dc * f
+    return hs, dWh
