@@ -11,8 +11,10 @@ from ..capture import tracer
 from ..core import interpretation, nesting
 from ..core.interpretation import has_nan
 from ..core.letters import combinations
+from ..core.logarithms import with_named_products, with_sums_for_logarithms
 from ..core.nesting import Choice, positions_of
 from ..core.program import Contract, Equation, Factor, Map, Program, Ref
+from ..core.simplification import simplify
 from ..errors import DerivationError
 from .accumulation import as_loss, vjp
 
@@ -142,7 +144,8 @@ def derive(loss: Callable[..., Any], *arguments: Any, wrt: Choice = 0) -> Progra
     chosen = positions_of(loss, wrt)
     arguments = with_arrays(arguments, chosen)
     forward = forward_of(loss, arguments)
-    derived = vjp(forward, names_of(forward, chosen))
+    derived = vjp(with_sums_for_logarithms(forward), names_of(forward, chosen))
+    derived = simplify(with_named_products(derived, forward))
     derived = without_nan_here(derived, forward, [nesting.get(arguments, i.path) for i in derived.inputs])
     return nested(derived, arguments, chosen, first=0)
 

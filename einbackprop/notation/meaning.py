@@ -19,6 +19,7 @@ from ..core.program import Contract, Equation, Input, Map, Program, Ref, operand
 from ..core.simplification import needed
 from ..diagnosis.cotangents import Cotangents
 from ..diagnosis.evaluation import Meaning, evaluate
+from .closed_forms import Naming
 
 SEED = 0
 MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds
@@ -43,20 +44,38 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
     arrays : sequence of arrays
         The inputs: labels, masks and the like stay what they are in the draws.
     """
+    named = dict(Naming(program, lambda name: label(program, name)).sentences())
     rng = np.random.default_rng(SEED)
     known = [np.asarray(array) for array in arrays]
     fresh = [
         draws.draw(array, draws.range_role(array), rng) if array.dtype.kind == "f" else array for array in known
     ]
-    for seed, primal in starts(program):
+    for seed, primal in [*given_starts(program), *starts(program)]:
         started = starting_from(program, seed, primal)
-        given = rng.normal(size=[program.sizes[i] for i in started.inputs[-1].ref.indices])
+        added = [rng.normal(size=[program.sizes[i] for i in one.ref.indices]) for one in started.inputs[len(known) :]]
         for values in (fresh, known):
-            found = found_meanings(started, [*values, given])
+            found = found_meanings(started, [*values, *added])
             if found:
                 said = {name: sentence(program, name, meaning) for name, meaning in found.items()}
-                return Meanings(said, f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}")
-    return Meanings({})
+                given = f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}"
+                return Meanings({**named, **said}, given)
+    return Meanings(named)
+
+
+def given_starts(program: Program) -> list[tuple[str, str]]:
+    """The inputs that are called gradients of a value, with the last value of that name that has their sizes."""
+    sizes = program.sizes
+    found = []
+    for declared in program.inputs:
+        name = declared.ref.name
+        meant = {said.casefold() for said in naming.gradient_of(label(program, name))[1:]}
+        fitting = [
+            e.out.name for e in program.equations
+            if program.labels.get(e.out.name, "").casefold() in meant
+            and [sizes[i] for i in e.out.indices] == [sizes[i] for i in declared.ref.indices]
+        ]  # fmt: skip
+        found += [(name, fitting[-1])] if fitting else []
+    return found
 
 
 def starts(program: Program) -> list[tuple[str, str]]:
@@ -70,7 +89,7 @@ def starts(program: Program) -> list[tuple[str, str]]:
             dimensions = [program.dimension(i) for i in equation.out.indices]
             fitting = [
                 other for other in before
-                if other != name and other in program.labels
+                if other != name and other in program.labels and program.labels[other] != program.labels[name]
                 and [program.dimension(i) for i in made[other].out.indices] == dimensions
             ]  # fmt: skip
             meant = {said.casefold() for said in naming.gradient_of(program.labels[name])[1:]}
@@ -102,6 +121,10 @@ def starting_from(program: Program, seed: str, primal: str) -> Program:
     """The program with the seed as an input and ``Σ primal · seed`` as its loss: the seed is the primal's cotangent."""
     indices = program.defining()[primal].out.indices
     loss = Contract(Ref("loss of the seed"), (Ref(primal, indices), Ref(seed, indices)))
+    if seed in inputs_of(program):
+        position = next(n for n, e in enumerate(program.equations) if e.out.name == primal)
+        kept = (*program.equations[: position + 1], loss, *program.equations[position + 1 :])
+        return replace(program, equations=kept, outputs=(loss.out,), output_units=(), structure=0)
     position = next(n for n, e in enumerate(program.equations) if e.out.name == seed)
     kept = (*program.equations[:position], loss, *program.equations[position + 1 :])
     given = Input(Ref(seed, indices), "float64", (len(program.inputs),))
@@ -154,5 +177,5 @@ def inputs_of(program: Program) -> set[str]:
 
 
 def label(program: Program, name: str) -> str:
-    """What a person calls a value."""
-    return program.labels.get(name, name)
+    """What a person calls a value; an argument has its own name."""
+    return name if name in inputs_of(program) else program.labels.get(name, name)
