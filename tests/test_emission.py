@@ -183,6 +183,21 @@ NETWORK = Program(
 NETWORK_SOURCE = '''import numpy as np
 
 
+def einsum(subscripts, a, b):
+    """np.einsum of two arrays as a product of matrices: np.einsum alone does not call BLAS."""
+    left, right, out = subscripts.replace("->", ",").split(",")
+    batch = [i for i in out if i in left and i in right]
+    rows = [i for i in out if i not in right]
+    columns = [i for i in out if i not in left]
+    summed = [i for i in left if i in right and i not in out]
+    a = np.transpose(a, [left.index(i) for i in batch + rows + summed])
+    b = np.transpose(b, [right.index(i) for i in batch + summed + columns])
+    matrices = a.ndim == b.ndim == len(batch) + 2
+    product = np.matmul(a, b) if matrices else np.tensordot(a, b, len(summed))
+    made = batch + rows + columns
+    return np.transpose(product, [made.index(i) for i in out])
+
+
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x)))
@@ -193,7 +208,7 @@ def backward(parameters, X, Y):
     W, c = parameters
     B = X.shape[1]
 
-    a = np.einsum("ji,ib->jb", W, X)  # a[j,b] = Σ_i W[j,i] X[i,b]
+    a = einsum("ji,ib->jb", W, X)  # a[j,b] = Σ_i W[j,i] X[i,b]
     ones_b = np.ones(B, dtype=c.dtype)
     z = a + np.einsum("j,b->jb", c, ones_b)  # z[j,b] = a[j,b] + c[j]
     h = sigmoid(z)  # h[j,b] = sigmoid(z[j,b])
@@ -209,7 +224,7 @@ def backward(parameters, X, Y):
     dc = np.einsum("jb->j", dz)  # dc[j] = Σ_b dz[j,b]
 
     # a[j,b] = Σ_i W[j,i] X[i,b]
-    dW = np.einsum("jb,ib->ji", dz, X)  # dW[j,i] = Σ_b dz[j,b] X[i,b]
+    dW = einsum("jb,ib->ji", dz, X)  # dW[j,i] = Σ_b dz[j,b] X[i,b]
 
     return [dW, dc]
 '''

@@ -27,6 +27,7 @@ from ..core.program import (
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
 from ..errors import ShapeError
+from .helpers import is_one_product, multiplies_matrices
 from .literals import Identifiers
 
 Dtype = np.dtype[Any]
@@ -211,12 +212,17 @@ class Scope:
             self.vectors.append(f"{self.made_ones[key]} = np.ones({self.size(letter)}, dtype={dtype})")
         return self.made_ones[key]
 
-    def call_einsum(self, terms: Sequence[tuple[str, str]], out: str) -> str:
-        """A contraction of (expression, letters)."""
+    def call_einsum(self, terms: Sequence[tuple[str, str]], out: str, kind: Dtype | None = None) -> str:
+        """A contraction of (expression, letters), of numbers of a ``kind`` where it may be a product of matrices."""
         subscripts = rename_for_numpy(Subscripts(tuple(letters for _, letters in terms), out))
         planned = len(terms) > 2 and set("".join(subscripts.inputs)) > set(subscripts.output)
-        extra = ", optimize=True" if planned and self.einsum == "np.einsum" else ""
-        return f'{self.einsum}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
+        called = self.einsum
+        if called == "np.einsum" and kind is not None and kind.kind in "fc" and multiplies_matrices(subscripts):
+            planned = not is_one_product(subscripts)
+            called = called if planned else "einsum"
+            self.helpers |= set() if planned else {"einsum"}
+        extra = ", optimize=True" if planned and called == "np.einsum" else ""
+        return f'{called}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
 
     def aligned(self, ref: Ref, letters: str, *, numbers: bool = True, among: Sequence[str] = ()) -> str:
         """A value with exactly these letters: transposed, its diagonal, copied along letters that it lacks."""

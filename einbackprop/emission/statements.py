@@ -82,7 +82,8 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     if not terms:
         expression = "1"
     else:
-        expression = terms[0][0] if len(terms) == 1 and terms[0][1] == letters else scope.call_einsum(terms, letters)
+        alone = len(terms) == 1 and terms[0][1] == letters
+        expression = terms[0][0] if alone else scope.call_einsum(terms, letters, kind)
     if way and way.merged:
         sizes = [joint_size(way.merged, scope) if i not in way.letters else scope.size(i) for i in out]
         expression = f"{expression}.reshape({', '.join(sizes)})"

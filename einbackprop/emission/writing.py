@@ -19,25 +19,13 @@ from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
 from ..notation.view import code
 from . import statements, unpacking
+from .helpers import HELPERS
 from .literals import RESERVED, Identifiers, comment, literal
 from .scope import Scope, swapped_widths, value_dtypes
 
 WIDTH = 100
 INDENT = "    "
 STRING = re.compile(r"""\"(?:[^"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'""")
-
-HELPERS = {
-    "sigmoid": '''
-def sigmoid(x):
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x)))
-''',
-    "softplus": '''
-def softplus(x):
-    """log(1 + exp(x)), without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(np.minimum(x, -x)))
-''',
-}
 
 
 def source(
@@ -54,7 +42,8 @@ def source(
         Its inputs say by their paths how the arguments are nested; where they have none, each is an argument.
     name : str
     einsum : 'np.einsum' or 'eb.einsum'
-        What contracts.
+        What contracts. Where NumPy does, products of matrices go through a helper, ``einsum``, above the function:
+        ``np.einsum`` with the same subscripts, on BLAS.
     arguments : sequence of str
         What to call the arguments that are lists, dicts or objects of arrays, by position.
 
@@ -88,7 +77,7 @@ def source(
 
 def scope_of(program: Program, name: str, einsum: str) -> Scope:
     """The scope of the function, with an identifier for each value."""
-    if type(name) is not str or not name.isidentifier() or name in RESERVED:
+    if type(name) is not str or not name.isidentifier() or name in RESERVED or name in HELPERS:
         raise NotationError(f"the function's name must be an identifier that is not in use, not {shown(name)}")
     if einsum not in ("np.einsum", "eb.einsum"):
         raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {shown(einsum)}")
