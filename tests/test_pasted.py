@@ -204,3 +204,22 @@ def test_the_network_keeps_its_einsums_its_dtype_and_its_numbers(dtype):
         for mine, theirs in zip(gradients, expected, strict=True):
             assert mine.dtype == dtype
             np.testing.assert_allclose(mine, theirs, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-7)
+
+
+NAMED = [
+    (lambda x, m: np.sum(np.where(m, x, -0.5) ** 2), "np.full((), -0.5, dtype=x.dtype)"),
+    (lambda x, m: np.sum(np.minimum(x, 0.5) * m), "np.full((), 0.5, dtype=x.dtype)"),
+    (lambda x, m: -np.mean(np.log(x)[np.array([0, 1, 0]), np.arange(3)]), "np.zeros((I_, B), dtype=x.dtype)"),
+    (lambda x, m: np.mean(x), "np.full((I_, J), 1, dtype=x.dtype)"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("loss", "expected"), NAMED)
+def test_numbers_that_have_a_name_take_the_dtype_of_what_they_are_used_with(loss, expected, dtype):
+    x, m = np.random.default_rng(0).random((2, 3)).astype(dtype), np.eye(2, 3) > 0
+    with no_collection():
+        text = source(eb.derive(loss, x, m))
+    for kind in ("float32", "float64"):  # whatever it was traced with
+        assert defined(text)["backward"](x.astype(kind), m).dtype == kind
+    assert expected in text

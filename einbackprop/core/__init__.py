@@ -3,7 +3,8 @@
 The notation: `subscripts` (the strings of einsum), `shapes` (declared in letters), `program` (a `Program` and its kinds
 of equation), `letters` (which an equation has, and others in their place), `dimensions` (which axes are one, sizes as
 expressions of others), `elementwise` (pointwise functions with their derivatives). What is done with a program:
-`interpretation` runs it, `simplification` gives the same values from fewer equations, `idioms` names a softmax.
+`interpretation` runs it, `dtypes` says the dtype of every value, `simplification` gives the same values from fewer
+equations, `idioms` names a softmax.
 The user's side: `nesting` (nested arguments, and which of them is meant), `source` (source text, its statements),
 `files`, `visible` (text that is safe to show), `progress` (how far a check gets: its time, and errors of ours).
 """

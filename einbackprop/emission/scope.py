@@ -7,30 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import elementwise
+from ..core.dtypes import Dtype, settled_dtypes, value_dtypes
 from ..core.elementwise import numeric
-from ..core.interpretation import product_kind, scale, whole
+from ..core.interpretation import product_kind, whole
 from ..core.program import (
     Bracket,
     Contract,
     Equation,
-    Extremum,
     Factor,
-    Map,
-    Opaque,
     Position,
     Program,
     Ref,
-    Sum,
-    Update,
     operands,
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
-from ..errors import ShapeError
 from .helpers import is_one_product, multiplies_matrices
 from .literals import Identifiers
-
-Dtype = np.dtype[Any]
 
 
 @dataclass
@@ -61,6 +53,10 @@ class Scope:
         Sizes that must stay, and why.
     guards : mapping of str to str
         Conditions on sizes at which the code does not hold, and what to say of each.
+    like : mapping of value to value
+        The input whose dtype each value has that is made of numbers alone, where that is known.
+    followed : set of str
+        The values whose dtype is read.
     made_ones : mapping of letters of a dimension, dtype and swapped dtype to the variable that holds ones
     """
 
@@ -70,6 +66,7 @@ class Scope:
     dtypes: dict[str, Dtype]
     swapped: dict[str, Dtype]
     identifiers: Identifiers
+    like: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     vectors: list[str] = field(default_factory=list)
     used_sizes: dict[str, str] = field(default_factory=dict)
@@ -77,6 +74,7 @@ class Scope:
     helpers: set[str] = field(default_factory=set)
     inlined: dict[str, Equation] = field(default_factory=dict)
     made_ones: dict[tuple[str, Dtype, Dtype | None], str] = field(default_factory=dict)
+    followed: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     guards: dict[str, str] = field(default_factory=dict)
 
@@ -189,8 +187,14 @@ class Scope:
         having = [name for name in written if self.dtypes[name] == kind]
         other = self.swapped_kind(names)
         for name in sorted(having, key=lambda name: self.swapped[name] != other):
+            self.followed.add(name)
             return f"{self.names[name]}.dtype"
         return "int" if kind == np.dtype(int) else "bool" if kind.kind == "b" else f"np.{kind.name}"
+
+    def read_by(self, equation: Contract) -> list[str]:
+        """The values that give a contraction its dtype: what it reads, and the input like which it is."""
+        like = self.like.get(equation.out.name)
+        return [*(ref.name for ref in equation.operands), *([] if like is None else [like])]
 
     def written_in(self, name: str) -> list[str]:
         """The values that stand where a value is read: itself, or what it is made of where it has no line."""
@@ -298,45 +302,27 @@ def new_axes(letter: str, letters: str) -> str:
 SWAPPED = {"float64": "float32", "float32": "float64", "complex128": "complex64", "complex64": "complex128"}
 
 
+def dtypes_of(program: Program) -> tuple[dict[str, Dtype], dict[str, Dtype], dict[str, str]]:
+    """The dtype of every value, that with inputs of the other width of floats, and the input like which numbers are."""
+    widths = program, swapped_widths(program)
+    settled = [settled_dtypes(given) for given in widths]
+    dtypes = [value_dtypes(given) for given in widths]
+    read = {ref.name for equation in program.equations for ref in operands(equation)}
+    inputs = sorted((i.ref.name for i in program.inputs), key=lambda name: name not in read)
+    like: dict[str, str] = {}
+    for equation in program.equations:
+        name = equation.out.name
+        if isinstance(equation, Contract) and all(name in found for found in settled):
+            wanted = [found[name] for found in settled]
+            given = next((i for i in inputs if wanted == [known[i] for known in dtypes]), None)
+            whole = all(ref.name in like or dtypes[0][ref.name].kind in "biu" for ref in equation.operands)
+            if given is not None and whole:
+                like[name] = given
+    taken = [{name: known[given] for name, given in like.items()} for known in dtypes]
+    now, other = (value_dtypes(given, settled=found) for given, found in zip(widths, taken, strict=True))
+    return now, other, like
+
+
 def swapped_widths(program: Program) -> Program:
     """The program with float32 for float64 among its inputs and the other way round."""
     return replace(program, inputs=tuple(replace(i, dtype=SWAPPED.get(i.dtype, i.dtype)) for i in program.inputs))
-
-
-def value_dtypes(
-    program: Program, beside: Callable[[Equation, Mapping[str, Dtype]], Mapping[str, Dtype]] = lambda *_: {}
-) -> dict[str, Dtype]:
-    """The dtype of every value, given those of the inputs, and those that operands take ``beside`` others."""
-    known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
-    known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
-    known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}
-    for equation in program.equations:
-        known[equation.out.name] = value_dtype(equation, {**known, **beside(equation, known)}, program.sizes)
-    return known
-
-
-def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, int]) -> Dtype:
-    """The dtype of one value."""
-
-    def sample(ref: Ref) -> NDArray[Any]:
-        return np.ones(1, known[ref.name])
-
-    with np.errstate(all="ignore"):
-        match equation:
-            case Contract(_, refs, brackets, factor):
-                kind = product_kind([numeric(sample(ref)) for ref in refs]) if refs else np.dtype(np.int64)
-                total: Any = np.ones(1, kind) if refs or brackets else 1
-                return np.asarray(scale(total, factor, sizes)).dtype
-            case Sum(_, terms):
-                scaled = (scale(1 if ref is None else numeric(sample(ref)), factor, sizes) for factor, ref in terms)
-                return np.asarray(sum(scaled)).dtype
-            case Map(_, function, refs, parameter):
-                return elementwise.evaluate(function, [sample(ref) for ref in refs], parameter).dtype
-            case Extremum():
-                return np.dtype(np.int64) if equation.position_of else known[equation.operand.name]
-            case Update(_, base, value):
-                return np.result_type(sample(base), numeric(sample(value)))
-            case Opaque(out):
-                if out.name not in known:
-                    raise ShapeError(f"{out.name} could not be read ({equation.reason}), and its value was not kept")
-                return known[out.name]

@@ -4,11 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..core.dtypes import Dtype
 from ..core.interpretation import product_kind
 from ..core.program import Bracket, Contract, Equation, Extremum, Factor, Map, Number, Opaque, Ref, Sum, Update
 from ..notation import view
 from .indexing import Scatter, Term, gather, scatter
-from .scope import Dtype, Scope
+from .scope import Scope
 
 
 def write(equation: Equation, scope: Scope) -> None:
@@ -66,7 +67,7 @@ def number_code(number: Number) -> str:
 def write_contract(equation: Contract, scope: Scope) -> None:
     """Write a contraction: brackets become indexing where they can, zeros and ones where not."""
     out = "".join(dict.fromkeys(equation.out.indices))
-    names = [ref.name for ref in equation.operands]
+    names = scope.read_by(equation)
     kind = product_kind([scope.sample(name) for name in names]) if names else np.dtype(np.int64)
     terms: list[Term] = [(operand(ref, kind, names, scope), ref.indices) for ref in equation.operands]
     terms, brackets = gathered(terms, list(equation.brackets), out, scope)
@@ -74,7 +75,8 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     terms += [pattern(bracket, kind, names, scope) for bracket in brackets]
     letters = way.letters if way else out
     if not terms and way is None:
-        filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)})"
+        dtype = f", dtype={scope.dtype(kind, names)}" if names else ""
+        filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)}{dtype})"
         deliver(equation, scaled(filled, Factor(Fraction(1), equation.factor.sizes), scope), way, scope)
         return
     present = {i for _, run in terms for i in run}
@@ -165,7 +167,7 @@ def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Sco
     if distinct == indices and not index:
         scope.write(f"{name} = {expression}")
         return
-    kind = scope.dtype(scope.dtypes[equation.out.name], [ref.name for ref in equation.operands])
+    kind = scope.dtype(scope.dtypes[equation.out.name], scope.read_by(equation))
     scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
     if distinct != indices:
         scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
@@ -198,11 +200,11 @@ def total(equation: Sum, scope: Scope) -> str:
 
 
 def number_term(factor: Factor, scope: Scope) -> str:
-    """A factor on its own. One over a size of 0 is inf, which Python's own division would refuse."""
+    """A factor on its own, a Python number: it widens nothing. One over a size of 0 is inf, which its own / refuses."""
     under = [size_power(i, -p, scope) for i, p in factor.sizes if p < 0]
     number = view.code(factor.number)
     over = " * ".join([number, *(size_power(i, p, scope) for i, p in factor.sizes if p > 0)])
-    return f"np.divide({over}, {' * '.join(under)})" if under else over
+    return f"np.divide({over}, {' * '.join(under)}).item()" if under else over
 
 
 INFIX = {

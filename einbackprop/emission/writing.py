@@ -21,7 +21,7 @@ from ..notation.view import code
 from . import statements, unpacking
 from .helpers import HELPERS
 from .literals import RESERVED, Identifiers, comment, literal
-from .scope import Scope, swapped_widths, value_dtypes
+from .scope import Scope, dtypes_of
 
 WIDTH = 100
 INDENT = "    "
@@ -67,7 +67,7 @@ def source(
     checks, checked = held_lines(program, scope)
     sizes, sizing = checks + sizes + claims + guard_lines(scope), sizing | checked
     sizes = [f"# where {comment(condition)}" for condition in program.conditions] + sizes
-    scope.at_hand = used = used_names(program) | sizing
+    scope.at_hand = used = used_names(program) | sizing | (scope.followed & {i.ref.name for i in program.inputs})
     returned = nested(program.structure, program, scope)
     opening = [line for name, node in containers for line in unpacking.unpack(name, node, used, scope)]
     opening += input_lines(program, used, scope) + sizes
@@ -84,8 +84,8 @@ def scope_of(program: Program, name: str, einsum: str) -> Scope:
     identifiers = Identifiers([name, *HELPERS])
     values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
     names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
-    dtypes = (value_dtypes(program), value_dtypes(swapped_widths(program)))
-    return Scope(program, einsum, names, *dtypes, identifiers)
+    dtypes, swapped, like = dtypes_of(program)
+    return Scope(program, einsum, names, dtypes, swapped, identifiers, like)
 
 
 def needed(program: Program) -> Program:

@@ -12,6 +12,7 @@ import numpy as np
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, parameter_names, record
 from ..core import nesting, simplification
+from ..core.dtypes import value_dtypes, weak_values
 from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..derivation.accumulation import as_loss
@@ -21,7 +22,7 @@ from .gradients import Gradient, Running, number_dtypes
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .picking import label_ranges, test_of
-from .preparation import Interface, Orders, orders_of, require_orders, squeezed, value_dtypes, weak_values
+from .preparation import Interface, Orders, orders_of, require_orders, squeezed
 
 
 def compile(

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from ..core import elementwise, interpretation
+from ..core.dtypes import beside_numbers
 from ..core.program import Contract, Position, picks
 from . import patterns, pointwise, preparation, products, reductions, spreading
 from .patterns import Pattern, axes_of
-from .preparation import beside_numbers
 from .views import Dtype, View
 from .workspace import Number, Slot, Workspace, number_of
 

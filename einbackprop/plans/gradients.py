@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..capture.tracer import record
 from ..core import idioms, nesting
+from ..core.dtypes import value_dtypes, weak_values
 from ..core.interpretation import has_nan
 from ..core.nesting import Choice, positions_of
 from ..core.program import ONE, Contract, Equation, Extremum, Input, Map, Program, Ref, Sum, operands
@@ -332,8 +333,8 @@ def number_dtypes(program: Program, gradient: Gradient) -> dict[int, np.dtype[An
     """The dtypes of those gradients that have another one than what they belong to: of masks and numbers alone."""
     chosen = gradient.wrt if isinstance(gradient.wrt, tuple) else (gradient.wrt,)
     inputs = [i for i in program.inputs if i.path and i.path[0] in chosen and np.dtype(i.dtype).kind in "fc"]
-    weak = preparation.weak_values(program)
-    found = preparation.value_dtypes(program, weak)
+    weak = weak_values(program)
+    found = value_dtypes(program, weak)
     named = {int(gradient.with_value) + n: np.dtype(i.dtype) for n, i in enumerate(inputs)}
     outs = {n: program.outputs[n].name for n in named}
     return {n: named[n] for n, out in outs.items() if out in weak or found[out] != named[n]}

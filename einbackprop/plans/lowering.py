@@ -9,12 +9,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..core import interpretation
+from ..core.dtypes import value_dtypes, weak_values
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Sum, Update, operands
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
 from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions
 from .assembly import Loop, Source, Step, compiled
-from .preparation import Interface, value_dtypes, weak_values, widened
+from .preparation import Interface, widened
 from .regions import Region
 from .views import View
 from .workspace import Workspace, number_of

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dtypes import value_dtypes
 from ..core.letters import letters_of
 from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
@@ -23,7 +24,7 @@ from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
-from .preparation import Interface, value_dtypes
+from .preparation import Interface
 from .views import Root, View
 from .workspace import Workspace
 

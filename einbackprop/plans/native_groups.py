@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import prod
 
+from ..core.dtypes import beside_numbers
 from ..core.letters import letters_of, rename_letters
 from ..core.program import Contract, Equation, Extremum, Input, Map, Ref, Sum, operands, picks
 from .contractions import kind_of
 from .native_functions import KINDS, expression, is_slow
-from .preparation import beside_numbers
 from .workspace import Workspace
 
 FEW = 4096

@@ -11,7 +11,7 @@ are wide ones where they are added or multiplied: they never wrap.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,6 @@ from ..core.letters import free_name, fuse
 from ..core.nesting import Path
 from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update, operands
 from ..core.subscripts import Subscripts
-from ..emission import scope
 from ..errors import ShapeError
 from . import algebra, execution, picking, stacking
 from .views import Dtype
@@ -110,43 +109,6 @@ def require_orders(orders: Orders, arguments: tuple[Any, ...]) -> None:
                 f"an argument has strides {found}, but the function was compiled for strides {strides}, and writes "
                 "into a view or a copy of it, whichever NumPy gives for that. Compile again for this layout"
             )
-
-
-def weak_values(program: Program) -> frozenset[str]:
-    """The values made of nothing but numbers in the program and of masks: they take the dtype of what they are used
-    with."""
-    known = value_dtypes(program, frozenset())
-    weak: set[str] = set()
-    for equation in program.equations:
-        names = [ref.name for ref in operands(equation)]
-        number = isinstance(equation, Contract) and not equation.operands  # where its brackets are 1
-        made_of_numbers = bool(names) and not isinstance(equation, Opaque) and all(
-            name in weak or known[name].kind == "b" for name in names
-        )
-        if number or (made_of_numbers and known[equation.out.name].kind != "b"):
-            weak.add(equation.out.name)
-    return frozenset(weak)
-
-
-def value_dtypes(program: Program, weak: frozenset[str]) -> dict[str, Dtype]:
-    """The dtype of every value, given those of the inputs and constants."""
-    return scope.value_dtypes(program, lambda equation, known: beside_numbers(equation, known, weak))
-
-
-def beside_numbers(equation: Equation, known: Mapping[str, Dtype], weak: frozenset[str]) -> dict[str, Dtype]:
-    """The dtypes that the weak operands of an equation take in it."""
-    refs = list(operands(equation))
-    if isinstance(equation, Map) and equation.function == "where":
-        refs = refs[1:]  # a condition says nothing about numbers
-    names = {ref.name for ref in refs}
-    strong = [known[name] for name in names - weak]
-    return {name: joined(known[name], strong) for name in names & weak if strong}
-
-
-def joined(kind: Dtype, strong: Iterable[Dtype]) -> Dtype:
-    """The dtype of a number beside arrays: theirs, unless it is of another kind."""
-    inexact = [dtype for dtype in strong if dtype.kind in "fc"]
-    return kind if not inexact else np.result_type(*inexact, 1j if kind.kind == "c" else 1.0)
 
 
 def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tuple[Program, list[Dtype], Interface]:

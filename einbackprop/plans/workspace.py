@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 
 from ..core.collecting import grouped
+from ..core.dtypes import beside_numbers
 from ..core.letters import moved
 from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
 from .assembly import Assembly
-from .preparation import beside_numbers
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
 
 
