@@ -738,8 +738,9 @@ def test_python_numbers_and_containers() -> None:
 
 
 def test_every_table_is_drawn_from() -> None:
-    """No rule without a test: each function of the tables is called by some test of this file, or of ``test_rarer``."""
-    files = Path(__file__), Path(__file__).with_name("test_rarer.py")
+    """No rule without a test: each function of the tables is called by some test of these files."""
+    here = Path(__file__)
+    files = here, here.with_name("test_rarer.py"), here.with_name("test_compositions.py")
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     named = {f.__name__ for f in rules.RULES} - {"amax", "amin", "around"}
     quiet = {

@@ -150,7 +150,6 @@ def test_a_result_written_into_a_plain_array() -> None:
         (lambda x: x.partition(1), ".partition of an array is not read"),
         (lambda x: x.tobytes(), ".tobytes of an array is not read"),
         (lambda x: x.nonsense, "raised AttributeError: 'numpy.ndarray' object has no attribute 'nonsense'"),
-        (lambda x: np.std(x, mean=x.mean()), "np.std with 1 arguments, mean=… is not read in this form"),
         (lambda x: np.matmul(x, x.T, axes=[(0, 1), (0, 1), (0, 1)]), "np.matmul with axes is not read"),
         (lambda x: x @ 2, "raised ValueError"),
         (lambda x: x[7], "raised IndexError: index 7 is out of bounds for axis"),
@@ -170,7 +169,7 @@ def test_a_result_written_into_a_plain_array() -> None:
         (lambda x: x / (1 / (x.shape[0] - 3)), "raised ZeroDivisionError: division by zero"),
         (lambda x: x * (x.shape[0] // 0), "raised ZeroDivisionError: integer division or modulo by zero"),
     ],
-    ids=range(27),
+    ids=range(26),
 )
 def test_what_is_not_read_is_refused(function: Any, message: str) -> None:
     assert message in refused(function, X)
@@ -212,16 +211,16 @@ def test_arrays_that_compute_otherwise_are_no_arguments(name: str) -> None:
 
 
 def test_what_is_not_read_but_has_a_value_is_kept_and_said() -> None:
-    def determinant(x):
-        y = np.linalg.det(x @ x.T)
+    def spectrum(x):
+        y = np.linalg.eigvalsh(x @ x.T)
         return y * 2
 
-    found = record(determinant, (X,))
+    found = record(spectrum, (X,))
     assert [(n.source.line, n.message) for n in found.notes if n.source] == [
-        (determinant.__code__.co_firstlineno + 1, "np.det is not read")
+        (spectrum.__code__.co_firstlineno + 1, "np.linalg.eigvalsh is not read")
     ]
     (equation,) = (e for e in found.program.equations if isinstance(e, Opaque))
-    assert equation.reason == "np.det is not read"
+    assert equation.reason == "np.linalg.eigvalsh is not read"
     assert np.isclose(found.program.constants[equation.out.name], np.linalg.det(X @ X.T))
 
 

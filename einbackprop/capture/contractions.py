@@ -264,7 +264,26 @@ def norm(
         return total(recorder, apply_map(recorder, "abs", [a], size), over, keepdims, value)
     if ord == np.inf and is_vector:
         return extremum(recorder, apply_map(recorder, "abs", [a], size), "max", over, keepdims, value)
-    return unread(recorder, [a], f"np.linalg.norm with ord={ord!r} is not read", value)
+    if ord in ("nuc", 2, -2) or plain.dtype.kind == "c":
+        return unread(recorder, [a], f"np.linalg.norm with ord={ord!r} is not read", value)
+    return norm_of_order(a, ord, over, keepdims) if is_vector else norm_of_sums(a, ord, over, keepdims)
+
+
+def norm_of_order(a: Any, ord: Any, over: tuple[int, ...], keepdims: bool) -> Any:
+    """The norm of vectors of another order than 1, 2 and infinity."""
+    if ord == -np.inf:
+        return np.min(np.abs(a), axis=over, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(np.not_equal(a, 0), axis=over, keepdims=keepdims)
+    return np.sum(np.abs(a) ** ord, axis=over, keepdims=keepdims) ** (1.0 / ord)
+
+
+def norm_of_sums(a: Any, ord: Any, over: tuple[int, ...], keepdims: bool) -> Any:
+    """The norms of matrices that are the largest or smallest sum of a column (1, -1) or of a row (inf, -inf)."""
+    summed, kept = over if abs(ord) == 1 else over[::-1]
+    extreme = (np.max if ord > 0 else np.min)(
+        np.sum(np.abs(a), axis=summed, keepdims=True), axis=kept, keepdims=True)
+    return extreme if keepdims else np.squeeze(extreme, axis=over)
 
 
 def extremum(recorder: Recorder, a: Any, kind: Any, axis: Any, keepdims: bool, value: Any, held: bool = False) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..core.progress import frames_of, handler_codes
 from ..errors import TraceError
-from . import contractions, picking, writing
+from . import calculus, contractions, matrices, picking, special, writing
 from .failures import MismatchError, asks_numpy
 from .memory import is_traced, require_followed, settled
-from .pointwise import cast, lift, pointwise, unread
+from .pointwise import cast, lift, name_of, pointwise, unread
 from .recorder import Recorder
 from .rules import ABOUT_SHAPES, ABOUT_VALUES, OMITTED, REDUCTIONS, RULES, WRITES, unwrap
 
@@ -35,14 +35,16 @@ def apply_ufunc(
     elif method == "reduce":
         result = reduced(recorder, ufunc, inputs[0], {"axis": 0, **keywords_of_reduce(given, keywords)}, where)
         where = True
-    elif method == "accumulate" and ufunc is np.add:
-        result = np.cumsum(inputs[0], axis=given.get("axis", inputs[1] if len(inputs) > 1 else 0))
+    elif method == "accumulate" and (ufunc is np.add or ufunc in calculus.ACCUMULATED):
+        axis = given.get("axis", inputs[1] if len(inputs) > 1 else 0)
+        rule = np.cumsum if ufunc is np.add else partial(calculus.ACCUMULATED[ufunc], recorder, None)
+        result = rule(inputs[0], axis=axis)
     elif method == "outer":
         spread = lift(recorder, inputs[0])[(..., *(None,) * np.ndim(unwrap(inputs[1])))]
         result = ufunc(spread, inputs[1])
     else:
         value = getattr(ufunc, method)(*map(unwrap, inputs), **{key: unwrap(item) for key, item in given.items()})
-        result = unread(recorder, inputs, f"np.{ufunc.__name__}.{method} is not read", value)
+        result = unread(recorder, inputs, f"{name_of(ufunc)}.{method} is not read", value)
     if where is not True:
         if out is None:
             raise TraceError(f"np.{ufunc.__name__}(…, where=…) without out= leaves entries undefined: use np.where")
@@ -62,6 +64,10 @@ def call(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], keywords: M
     value = done(ufunc, ufunc.__name__, inputs, keywords)
     if ufunc is np.matmul:
         result = contractions.matmul(recorder, inputs[0], inputs[1], value)
+    elif ufunc.signature is not None and ufunc.__name__ in matrices.PRODUCTS:
+        result = matrices.PRODUCTS[ufunc.__name__](recorder, value, *inputs)
+    elif special.of_library(ufunc) and ufunc.__name__ in special.UFUNCS:
+        result = special.UFUNCS[ufunc.__name__](recorder, value, *inputs)
     elif ufunc.nout > 1:
         result = several(recorder, ufunc, inputs, value)
     else:
@@ -91,7 +97,7 @@ def several(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value: A
     if ufunc is np.modf:
         whole = np.trunc(inputs[0])
         return inputs[0] - whole, whole
-    return unread(recorder, inputs, f"np.{ufunc.__name__} is not read", value)
+    return unread(recorder, inputs, f"{name_of(ufunc)} is not read", value)
 
 
 @asks_numpy
@@ -100,9 +106,9 @@ def reduced(recorder: Recorder, ufunc: np.ufunc, array: Any, keywords: dict[str,
     value = ufunc.reduce(unwrap(array), **{key: unwrap(item) for key, item in keywords.items()}, where=unwrap(where))
     rule = REDUCTIONS.get(ufunc)
     if rule is None:
-        return unread(recorder, [array], f"np.{ufunc.__name__}.reduce is not read", value)
+        return unread(recorder, [array], f"{name_of(ufunc)}.reduce is not read", value)
     given = keywords if where is True else {**keywords, "where": where}
-    return settled(ruled(rule, f"{ufunc.__name__}.reduce", (recorder, value, array), given), value, [array])
+    return settled(ruled(rule, f"{name_of(ufunc)}.reduce", (recorder, value, array), given), value, [array])
 
 
 def apply_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
@@ -140,17 +146,42 @@ def apply_function(recorder: Recorder, function: Any, arguments: Sequence[Any], 
     if function in WRITES:
         if not is_traced(arguments[0]):
             raise TraceError(LOST)
-        return ruled(RULES[function], function.__name__, (recorder, None, *arguments), given)
+        return ruled(RULES[function], name_of(function), (recorder, None, *arguments), given)
     before = [(a.value, np.array(a.value)) for a in arguments if is_traced(a)] if function not in RULES else []
     value = done(function, function.__name__, arguments, given)
     if function in RULES:
-        again = partial(ruled, RULES[function], function.__name__, (recorder, value, *arguments), given)
+        again = partial(read_as, recorder, RULES[function], name_of(function), value, arguments, given)
         result = settled(again(), value, inside([*arguments, *given.values()]), again)
     else:
         if value is None or any(not np.array_equal(now, then, equal_nan=True) for now, then in before):
             raise TraceError(f"np.{function.__name__} changes its argument, and is not read: write it with x[…] = …")
         result = without_rule(recorder, function, [*arguments, *given.values()], value)
     return result if out is None else write_out(recorder, out, result)
+
+
+def apply_library(recorder: Recorder, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """A function of SciPy on traced arrays."""
+    name, everything = name_of(function), inside([*arguments, *keywords.values()])
+    value = done(function, function.__name__, arguments, keywords)
+    if name not in special.FUNCTIONS:
+        return special.without_rule(recorder, everything, name, value)
+    made = read_as(recorder, special.FUNCTIONS[name], name, value, arguments, keywords)
+    return settled(made, value, everything)
+
+
+def read_as(
+    recorder: Recorder, rule: Callable[..., Any], name: str, value: Any, arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+) -> Any:  # fmt: skip
+    """What a rule makes; a form of the call that it has no parameters for is a value that could not be read."""
+    try:
+        return ruled(rule, name, (recorder, value, *arguments), keywords)
+    except FormError as error:
+        return unread(recorder, inside([*arguments, *keywords.values()]), str(error), value)
+
+
+class FormError(TraceError):
+    """A call has an argument that its rule has no parameter for."""
 
 
 def inside(arguments: Sequence[Any]) -> list[Any]:
@@ -169,7 +200,7 @@ def ruled(rule: Callable[..., Any], name: str, arguments: tuple[Any, ...], keywo
             inspect.signature(rule).bind(*arguments, **keywords)
         except TypeError:
             shown = ", ".join([f"{len(arguments) - 2} arguments", *(f"{key}=…" for key in keywords)])
-            raise TraceError(f"np.{name} with {shown} is not read in this form") from None
+            raise FormError(f"{name} with {shown} is not read in this form") from None
         raise
 
 
@@ -181,4 +212,4 @@ def without_rule(recorder: Recorder, function: Any, arguments: Sequence[Any], va
         recorder.note(f"np.{function.__name__} looks at values: its answer is that of this run", only_here=True)
         return value
     traced = [part for part in inside(arguments) if is_traced(part)]
-    return unread(recorder, traced, f"np.{function.__name__} is not read", value)
+    return unread(recorder, traced, f"{name_of(function)} is not read", value)

@@ -9,13 +9,14 @@ import math
 import operator
 from collections.abc import Callable
 from itertools import islice
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib import stride_tricks
 
-from . import creation, joining, pointwise
+from ..errors import TraceError
+from . import creation, dispatch, joining, pointwise
 from .memory import is_traced
 from .pointwise import Selection
 from .recorder import Recorder
@@ -26,7 +27,7 @@ Make = Callable[..., Any]
 LISTS = frozenset({
     np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.append, np.einsum, np.tensordot,
     np.broadcast_arrays, np.linalg.multi_dot, np.select, np.ravel_multi_index, np.ix_,
-    np.piecewise,
+    np.piecewise, np.block,
 })  # fmt: skip
 """Functions that take a list of arrays as such."""
 
@@ -151,6 +152,7 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
             **shape_readers(recorder),
             "c_": Joined(recorder, -1),
             "r_": Joined(recorder, 0),
+            "vectorize": functools.partial(Vectorized, recorder),
             "linalg": Module(np.linalg, {}, wrapped),
             "random": Module(random, generators(random, wrapped), wrapped),
             "lib": Module(np.lib, {"stride_tricks": tricks}, lambda value: value),
@@ -175,6 +177,44 @@ def generators(random: ModuleType, wrapped: Make) -> dict[str, Any]:
         "Generator": own,
         "default_rng": lambda seed=None: own(np.random.default_rng(frozen(seed)).bit_generator),
     }
+
+
+def library_for(recorder: Recorder, found: Any) -> Any:
+    """The stand-in for a module or a function of a library whose functions ask for the plain numbers of arrays."""
+    if isinstance(found, ModuleType):
+        return Module(found, {}, functools.partial(library_for, recorder))
+    if not isinstance(found, FunctionType):
+        return found
+
+    @functools.wraps(found)
+    def asked(*arguments: Any, **keywords: Any) -> Any:
+        if creation.has_traced([*arguments, *keywords.values()]):
+            return dispatch.apply_library(recorder, found, arguments, keywords)
+        made = found(*map(frozen, arguments), **{key: frozen(value) for key, value in keywords.items()})
+        return creation.given_out(recorder, made)
+
+    return asked
+
+
+class Vectorized:
+    """``np.vectorize`` of a function: of traced arrays a call for each entry."""
+
+    def __init__(self, recorder: Recorder, pyfunc: Any, *rest: Any, **keywords: Any) -> None:
+        self._recorder, self.pyfunc = recorder, pyfunc
+        self._plain = np.vectorize(pyfunc, *rest, **keywords)
+        self._by_entry = self._plain.signature is None and not self._plain.excluded
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if not creation.has_traced([*arguments, *keywords.values()]):
+            return creation.given_out(self._recorder, self._plain(*map(frozen, arguments), **keywords))
+        if keywords or not self._by_entry:
+            raise TraceError("np.vectorize with a signature, excluded or named arguments is not read")
+        together = np.broadcast_arrays(*(creation.as_array(self._recorder, a, None, False) for a in arguments))
+        shape = tuple(map(rounds, together[0].shape))
+        entries = [self.pyfunc(*(a[index] for a in together)) for index in np.ndindex(shape)]
+        if not entries or isinstance(entries[0], tuple):
+            raise TraceError("np.vectorize is read where there are entries, and one result for each")
+        return np.reshape(np.stack([pointwise.lift(self._recorder, entry) for entry in entries]), together[0].shape)
 
 
 def math_for(recorder: Recorder) -> Module:

@@ -4,6 +4,7 @@ How many those are depends on the values, so the whole array is kept beside the 
 them can be done with the whole array; else the positions are kept.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import prod
@@ -36,6 +37,7 @@ OF_BOOLEANS = {
     np.invert: "logical_not", np.add: "logical_or",
 }  # fmt: skip
 POWERS = {np.sqrt: Fraction(1, 2), np.square: Fraction(2), np.reciprocal: Fraction(-1), np.cbrt: Fraction(1, 3)}
+LN2 = float(np.log(2))
 SCALED = {np.deg2rad: np.pi / 180, np.radians: np.pi / 180, np.rad2deg: 180 / np.pi, np.degrees: 180 / np.pi}
 
 
@@ -86,7 +88,19 @@ def pointwise(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], value:
             recorder, inputs[0]).copied(value)  # fmt: skip
     if ufunc in MAPS:
         return apply_map(recorder, MAPS[ufunc], inputs, value)
-    return unread(recorder, inputs, f"np.{ufunc.__name__} is not read", value)
+    return unread(recorder, inputs, f"{name_of(ufunc)} is not read", value)
+
+
+def name_of(function: Any) -> str:
+    """What a function of a library is called: ``np.exp``, ``np.linalg.qr``, ``scipy.special.erf``."""
+    name = str(function.__name__)
+    if isinstance(function, np.ufunc):
+        homes = [home for home in ("numpy", "scipy.special") if getattr(sys.modules.get(home), name, None) is function]
+        module = homes[0] if homes else ""
+    else:
+        module = function.__module__ or ""
+    public = [part for part in module.split(".") if not part.startswith("_")]
+    return ".".join(["np" if part == "numpy" else part for part in public] + [name])
 
 
 def unread(recorder: Recorder, operands: Sequence[Any], reason: str, value: Any) -> Any:
@@ -211,6 +225,11 @@ WRITTEN: dict[np.ufunc, Callable[..., Any]] = {
     np.power: lambda r, v, a, b: power(r, a, b, v),
     np.float_power: lambda r, v, a, b: power(r, a, b, v),
     np.heaviside: lambda r, v, a, b: heaviside(r, a, b, v),
+    np.fmod: lambda r, v, a, b: a - b * np.trunc(a / b),
+    np.copysign: lambda r, v, a, b: np.where(np.less(b, 0), -np.abs(a), np.abs(a)),
+    np.signbit: lambda r, v, a: np.less(a, 0),
+    np.ldexp: lambda r, v, a, b: a * 2.0**b,
+    np.logaddexp2: lambda r, v, a, b: np.logaddexp(a * LN2, b * LN2) / LN2,
 }
 """What is written down in a way of its own, not as one function of each entry."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import TraceError
-from . import contractions, creation, joining, layout, memory, picking, writing
+from . import calculus, contractions, creation, joining, layout, matrices, memory, picking, statistics, writing
 from .contractions import masked
 from .pointwise import apply_map, cast, is_scalar, lift, unread
 from .recorder import Recorder
@@ -58,14 +58,6 @@ def _mean(r: Recorder, v: Any, a: Any, axis: Any = None, dtype: Any = None, *, k
     return np.sum(masked(a, where, 0), **sums) / np.sum(lift(r, mask), **sums)
 
 
-def _without_nan(function: Rule) -> Rule:
-    def rule(r: Recorder, v: Any, a: Any, axis: Any = None, **keywords: Any) -> Any:
-        given = {key: value for key, value in keywords.items() if value is not OMITTED}
-        return function(a, axis=axis, where=np.logical_not(np.isnan(a)), **given)
-
-    return rule
-
-
 def _extremum(kind: str) -> Rule:
     bound = np.maximum if kind == "max" else np.minimum
 
@@ -94,7 +86,7 @@ def _diag(r: Recorder, v: Any, v_: Any, k: int = 0) -> Any:
         return creation.diagonal_matrix(r, v_, v)
     if np.ndim(unwrap(v_)) == 2:
         return layout.diagonal(r, v, v_, k)
-    return unread(r, [v_], "np.diag off the diagonal is not read", v)
+    return matrices.beside_the_diagonal(r, v, v_, k)
 
 
 # Pointwise functions
@@ -151,13 +143,6 @@ def _imag(r: Recorder, v: Any, val: Any) -> Any:
     if np.iscomplexobj(unwrap(val)):
         return apply_map(r, "imag", [val], v)
     return creation.filled_like(r, val, None, 0, v)
-
-
-def _diff(r: Recorder, v: Any, a: Any, n: int = 1, axis: int = -1) -> Any:
-    for _ in range(n):
-        lead = joining.along(axis % np.ndim(unwrap(a)))
-        a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
-    return a
 
 
 # Layout
@@ -245,7 +230,6 @@ ABOUT_VALUES = frozenset({np.array_equal, np.array_equiv, np.allclose, np.array2
 """Functions that people test and print with: their answer is taken as it is, and noted."""
 
 RULES: dict[Any, Rule] = {
-    np.nansum: _without_nan(np.sum), np.nanmean: _without_nan(np.mean),
     np.sum: _sum, np.mean: _mean, np.prod: contractions.multiplied,
     np.ptp: lambda r, v, a, axis=None, *, keepdims=False: (
         np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)),
@@ -256,7 +240,7 @@ RULES: dict[Any, Rule] = {
     np.average: contractions.average, np.linalg.norm: contractions.norm,
     np.count_nonzero: lambda r, v, a, axis=None, *, keepdims=False: (
         np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)),
-    np.trace: in_numbers(_trace), np.linalg.trace: in_numbers(_trace), np.diff: in_numbers(_diff),
+    np.trace: in_numbers(_trace),
     np.diagonal: in_numbers(layout.diagonal), np.diag: in_numbers(_diag),
     np.diagflat: in_numbers(lambda r, v, v_, k=0: _diag(r, v, np.ravel(v_), k)),
     np.dot: lambda r, v, a, b: contractions.dot(r, a, b, v),
@@ -294,6 +278,7 @@ RULES: dict[Any, Rule] = {
     np.hsplit: lambda r, v, ary, indices_or_sections: (
         joining.parts_of(lift(r, ary), indices_or_sections, 1 if np.ndim(unwrap(ary)) > 1 else 0)),
     np.vsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 0),
+    np.dsplit: lambda r, v, ary, indices_or_sections: joining.parts_of(lift(r, ary), indices_or_sections, 2),
     np.pad: in_numbers(lambda r, v, array, pad_width, mode="constant", *, constant_values=0: (
         joining.padded(r, array, unwrap(pad_width), mode, constant_values, v))),
     np.flip: lambda r, v, m, axis=None: joining.flipped(lift(r, m), axis),
@@ -319,6 +304,7 @@ RULES: dict[Any, Rule] = {
     np.extract: picking.extracted, np.compress: picking.compressed, np.resize: picking.resized,
     np.atleast_3d: picking.with_three_axes, np.partition: picking.partitioned, np.piecewise: picking.piecewise,
     np.apply_along_axis: picking.along_an_axis,
+    **calculus.RULES, **statistics.RULES, **matrices.RULES,
 }  # fmt: skip
 
 WRITES = frozenset({np.put_along_axis, np.copyto, np.putmask, np.fill_diagonal, np.put, np.place})

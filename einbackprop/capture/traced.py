@@ -14,9 +14,9 @@ from .pointwise import Selection
 from .sizes import deeper, product_of_sizes, rounds
 
 METHODS = frozenset({
-    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "cumsum", "diagonal", "dot", "max",
-    "mean", "min", "nonzero", "prod", "ptp", "put", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum",
-    "swapaxes", "take", "trace", "var",
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "cumprod", "cumsum", "diagonal",
+    "dot", "max", "mean", "min", "nonzero", "prod", "ptp", "put", "ravel", "repeat", "round", "searchsorted", "squeeze",
+    "std", "sum", "swapaxes", "take", "trace", "var",
 })  # fmt: skip
 LOST = (
     "the trace is lost here: NumPy asks for the plain numbers of a traced array. Make the arrays that it is combined "

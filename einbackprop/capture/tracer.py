@@ -31,11 +31,13 @@ from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
 from .loops import left_positions, rolled
 from .memory import View, is_traced
-from .namespace import Function, Module, builtins_for, math_for, numpy_for
+from .namespace import Function, Module, Vectorized, builtins_for, library_for, math_for, numpy_for
 from .observation import Observer
 from .recorder import Note, Recorder
 from .traced import Traced
 from .verification import verified
+
+LIBRARY = "scipy"  # whose functions make plain arrays of what they are given
 
 
 class StandIns:
@@ -50,6 +52,8 @@ class StandIns:
         """What stands for a module, class or function; itself where nothing does."""
         if isinstance(value, ModuleType):
             real = real_module(value)
+            if real.__name__.partition(".")[0] == LIBRARY:
+                return library_for(self._recorder, real)
             if real in (np, np.random):
                 self._begin(value)
             elif not self._modules and (real is math or real.__name__.startswith("numpy")):
@@ -57,6 +61,9 @@ class StandIns:
             return self._modules.get(id(real), value)
         if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, np.random.RandomState):
             return Function(getattr(self._world.of(value.__self__), value.__name__), self._recorder)
+        if type(value) is np.vectorize:
+            inner, options = self._world.of(value.pyfunc), (value.otypes, value.__doc__, value.excluded)
+            return Vectorized(self._recorder, inner, *options, value.cache, value.signature)
         name, module = getattr(value, "__name__", None), getattr(value, "__module__", None) or ""
         if not isinstance(name, str) or not isinstance(module, str):
             return value
@@ -65,6 +72,8 @@ class StandIns:
             for home in self._homes:
                 if getattr(home.module, name, None) is value:
                     return getattr(home, name)
+        if module.partition(".")[0] == LIBRARY:
+            return library_for(self._recorder, value)
         if module == "math":
             self._begin(np)
             return getattr(self._modules[id(math)], name)
