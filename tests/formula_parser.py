@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NoReturn
 
 from formula_nodes import Node, Statement, UnreadableError
@@ -25,6 +26,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?|[½⅓⅔¼¾∞]")
 SIZE = re.compile(r"\|([^\W\d_½⅓⅔¼¾²³¹])\|")
 COMPLEX = re.compile(r"\([-+\d.e∞naif]*(?:\d|∞|nan)j\)")
 REDUCTION = re.compile(r"(arg)?(max|min)(?:_([^\W\d_½⅓⅔¼¾²³¹]+))? ")
+MATRIX = re.compile(r"(inv|pinv|solve|det|logdet|detsign|cholesky)(?:_([^\W\d_½⅓⅔¼¾²³¹]{2}))?\(")
 WORDS = ("where", "else", "at", "elsewhere", "and", "or", "xor", "not", "of", "held", "nan")
 RELATIONS = {" = ": "=", " ≠ ": "≠", " < ": "<", " > ": ">", " ≤ ": "≤", " ≥ ": "≥"}
 RELATIONS |= {f" {word} ": word for word in ("and", "or", "xor")}
@@ -213,6 +215,8 @@ class Parser:
             return Node("number", number=complex(found[0].replace("∞", "inf")), rounded=True)
         if name := self.name_here():
             return self.value(name)
+        if found := self.match(MATRIX):
+            return self.matrix(found[1], found[2] or "")
         if found := self.match(NUMBER):
             return self.number(found[0])
         if found := self.match(SIZE):
@@ -340,6 +344,24 @@ class Parser:
         self.expect(")")
         self.bars = bars
         return Node("call", tuple(parts), name=name)
+
+    def matrix(self, name: str, letters: str) -> Node:
+        """``inv(A)[k,l]`` of whole arrays, ``inv_ij(A[b,i,j])[k,l]`` of a matrix along two letters."""
+        bars, self.bars = self.bars, 0
+        parts: list[Node] = []
+        while not parts or self.accept(", "):
+            parts.append(self.sum() if letters else self.whole_array())
+        self.expect(")")
+        self.bars = bars
+        return replace(self.axes(name, "matrix"), parts=tuple(parts), letters=letters)
+
+    def whole_array(self) -> Node:
+        """The name alone of an array."""
+        name = next((n for n in self.names if self.sees(n + ",") or self.sees(n + ")")), None)
+        if name is None:
+            self.fail("the name of an array")
+        self.at += len(name)
+        return Node("whole", name=name)
 
     def bracket(self) -> Node:
         """``[p=2s+1]`` of positions, without a space; ``[x > 0]`` of values."""

@@ -7,7 +7,7 @@ user had. ``formula_parser`` reads the text; here it is given values.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from random import Random
@@ -58,6 +58,13 @@ FUNCTIONS: dict[str, Any] = {name: getattr(np, name) for name in OF_NUMPY} | {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "softplus": lambda z: complex_logaddexp(0 * z, z),
     "sqrt": np.sqrt, "cbrt": cube_root, "power": lambda x, p: x**p,
     "arctan2": complex_arctan2, "hypot": complex_hypot, "logaddexp": complex_logaddexp,
+}  # fmt: skip
+
+
+MATRICES: Mapping[str, Callable[..., Any]] = {
+    "inv": np.linalg.inv, "pinv": np.linalg.pinv, "solve": np.linalg.solve, "det": np.linalg.det,
+    "cholesky": np.linalg.cholesky, "logdet": lambda a: np.linalg.slogdet(a)[1],
+    "detsign": lambda a: np.linalg.slogdet(a)[0],
 }  # fmt: skip
 
 
@@ -265,6 +272,24 @@ class Evaluation:
         found = places[node.letters.index(node.axes[0])]
         return found.reshape([1 if k in over else value.shape[k] for k in range(len(self.letters))])
 
+    def _matrix(self, node: Node, scope: frozenset[str]) -> Any:
+        """A function of whole arrays, or of the matrix along two letters, for every other letter."""
+        result = "".join(node.axes)
+        if not node.letters:
+            arrays = [np.asarray(self.values[part.name]) for part in node.parts]
+            return self.spread(MATRICES[node.name](*arrays), result)
+        inner, (rows, columns) = scope | set(node.letters), self.axes(node.letters)
+        others = [i for i in self.letters if i not in node.letters]
+        matrix, *right = self.parts(node, inner)
+        arrays = [np.moveaxis(self.full(matrix, node.letters), (rows, columns), (-2, -1))]
+        for one in right:
+            vector = np.take(np.moveaxis(self.full(one, node.letters[0]), (rows, columns), (-2, -1)), 0, axis=-1)
+            arrays.append(vector[..., None])
+        made = MATRICES[node.name](*arrays)
+        made = made[..., 0] if right else made
+        spare = tuple(others.index(i) for i in result)
+        return self.spread(np.squeeze(made, spare), "".join(i for i in others if i not in result) + result)
+
     def _write(self, node: Node, scope: frozenset[str]) -> Any:
         """A write: letters that stand nowhere outside it number what is written."""
         value_node, base_node, places, *mask = node.parts
@@ -286,11 +311,11 @@ def product_parts(node: Node) -> list[Node]:
 
 def free_letters(node: Node) -> set[str]:
     """The letters of a part that it does not sum over itself."""
-    own = set("".join(node.axes)) if node.kind in ("value", "ones") else set()
+    own = set("".join(node.axes)) if node.kind in ("value", "ones", "matrix") else set()
     own |= {node.letters} if node.kind == "letter" else set()
     for part in node.parts:
         own |= free_letters(part)
-    return own - set(node.letters) if node.kind in ("sum", "extremum") else own
+    return own - set(node.letters) if node.kind in ("sum", "extremum", "matrix") else own
 
 
 def all_letters(node: Node) -> set[str]:
@@ -333,7 +358,20 @@ def sizes_in(statement: Statement, values: Mapping[str, Any], given: Mapping[str
                 known = int(np.prod([sizes.get(i, 0) for i in axis], dtype=int))
                 if axis and axis not in given and known not in (0, size):
                     raise UnreadableError(f"{node.name} is {shape}, where {axis} has another size: {sizes}")
+        for node in statement.right.walk():
+            if node.kind == "matrix":
+                sizes |= sizes_of_matrix(node, values, sizes)
     return sizes
+
+
+def sizes_of_matrix(node: Node, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of the letters of what a function of a matrix gives: those of its columns, then of its rows."""
+    if node.letters:
+        known = [sizes.get(i) for i in node.letters[::-1]]
+    else:
+        first, *right = (np.shape(values[part.name]) for part in node.parts)
+        known = [first[1], *right[0][1:]] if right else list(first[::-1])
+    return {i: size for i, size in zip("".join(node.axes), known, strict=False) if size is not None}
 
 
 def right_value(

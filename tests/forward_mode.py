@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
-from einbackprop.core.program import Contract, Program, Ref
+from einbackprop.core.letters import moved
+from einbackprop.core.program import ONE, Bracket, Contract, Factor, MatrixFunction, Position, Program, Ref, Sum
 from einbackprop.core.simplification import simplify
 from einbackprop.derivation.accumulation import Derivation, Part
 from einbackprop.derivation.differential import Term, differential
@@ -51,11 +53,34 @@ class Forward(Derivation):
                     Part(self.moved(term, tangents[term.moving.name]), name, term.moving.name)
                     for term in differential(equation, self.moving, self.work)
                 ]
-                tangents[name] = self.settle(f"{name}_dot", name, parts)
+                made = self.settle(f"{name}_dot", name, parts)
+                tangents[name] = self.pushed(equation, made) if isinstance(equation, MatrixFunction) else made
         names = [ref.name for ref in self.program.outputs]
         outputs = [tangents.get(name) or self.settle(f"{name}_dot", name, []) for name in names]
         derived = self.program_of(inputs, outputs, self.program.output_units)
         return replace(derived, structure=self.program.structure)
+
+    def pushed(self, equation: MatrixFunction, tangent: str) -> str:
+        """The tangent of the result from that of the right-hand side of the equation that defines it."""
+        out, work = equation.out, self.work
+        if equation.function == "solve":
+            right = moved(Ref(tangent, out.indices), equation.result, equation.matrix[0])
+            return work.write(f"{out.name}_dot", out.indices, "", lambda to: MatrixFunction(
+                to, "solve", (equation.operands[0], right), equation.matrix, equation.result)).name  # fmt: skip
+        if equation.function != "cholesky":
+            return tangent
+        (k, l), (p, q) = tuple(equation.result), tuple(equation.matrix)
+        m = work.other(k, out.indices + equation.matrix)
+        inverse = work.write("inverse", moved(out, k + l, p + q).indices, "", lambda to: MatrixFunction(
+            to, "inv", (out,), k + l, p + q))  # fmt: skip
+        refs = (moved(inverse, p + q, k + p), Ref(tangent, moved(out, k + l, p + q).indices),
+                moved(inverse, p + q, l + q))  # fmt: skip
+        half = Factor.of(Fraction(1, 2))
+        parts = [work.write("lower", out.indices, "", lambda to, b=b: Contract(to, refs, (b,), half))
+                 for b in (Bracket(Position.of(l), r, Position.of(k)) for r in ("≤", "<"))]  # fmt: skip
+        lower = work.write("halved", out.indices, "", lambda to: Sum(to, tuple((ONE, part) for part in parts)))
+        left, right = moved(out, k + l, k + m), moved(lower, k + l, m + l)
+        return work.write(f"{out.name}_dot", out.indices, "", lambda to: Contract(to, (left, right))).name
 
     def moved(self, term: Term, tangent: str) -> Contract:
         """A term of a differential, with the tangent in the place of the operand that moves."""

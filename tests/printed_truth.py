@@ -18,13 +18,26 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 from shown import Shown
 from truth import einsum_fault, equation_fault, matrix_fault, persistent
 
 from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.interpretation import compute
 from einbackprop.core.letters import letters_of, rename_letters
-from einbackprop.core.program import Bracket, Contract, Equation, Map, Opaque, Position, Ref, Sum, Update, operands
+from einbackprop.core.program import (
+    Bracket,
+    Contract,
+    Equation,
+    Map,
+    MatrixFunction,
+    Opaque,
+    Position,
+    Ref,
+    Sum,
+    Update,
+    operands,
+)
 from einbackprop.errors import FunctionError, NotationError, RangeError, ShapeError
 from einbackprop.notation.index_notation import equation_text
 from einbackprop.notation.steps import ELLIPSIS
@@ -34,6 +47,9 @@ AS_ONE_LETTER = "ω"
 LARGEST_GRID = 20_000
 SPREADS = ((0.2, 2.0, True), (0.2, 0.95, False), (1.1, 2.0, False))
 """Between what numbers are drawn, and whether of both signs: functions such as log or arccosh take some alone."""
+
+UNFIT = (RangeError, ShapeError, FunctionError, IndexError, OverflowError, ZeroDivisionError, LinAlgError)
+"""What is raised where an equation means nothing for what was drawn."""
 
 Spread = tuple[float, float, bool]
 Within = Callable[[View, Equation], View]
@@ -193,6 +209,10 @@ class Printing:
 
         axes: dict[tuple[str, bool], str] = {}
         for e in self.equations:
+            if isinstance(e, MatrixFunction):
+                rows, columns = e.matrix if e.function == "pinv" else e.matrix[0] * 2
+                for letter, other in zip(e.matrix + e.result, (rows, columns, columns, rows), strict=False):
+                    group[first(letter)] = first(other)
             for letter in (*letters_of(e), *sized_letters(e)):
                 group[first(letter)] = first(self.view.alike.get(letter, letter)[0])
             for ref in (e.out, *operands(e)):
@@ -258,7 +278,7 @@ class Printing:
                 case = Case(self.equation, telling(self.view, sizes), {}, None, self, sizes)
                 try:
                     yield case.again(seed)
-                except (RangeError, ShapeError, FunctionError, IndexError, OverflowError, ZeroDivisionError):
+                except UNFIT:
                     continue
 
     @cached_property
@@ -295,7 +315,13 @@ class Printing:
         if ref.name in self.view.booleans or ref.name in self.masks:
             return rng.integers(0, 2, shape).astype(bool if ref.name in self.view.booleans else float)
         low, high, signed = spread
-        return rng.uniform(low, high, shape) * (rng.choice([-1, 1], shape) if signed else 1)
+        drawn = rng.uniform(low, high, shape) * (rng.choice([-1, 1], shape) if signed else 1)
+        for e in self.equations:
+            if isinstance(e, MatrixFunction) and e.function == "cholesky" and e.operands[0] == ref:
+                last = np.moveaxis(drawn, [ref.indices.index(i) for i in e.matrix], (-2, -1))
+                square = last @ np.swapaxes(last, -1, -2) + np.eye(last.shape[-1])
+                drawn = np.moveaxis(square, (-2, -1), [ref.indices.index(i) for i in e.matrix])
+        return drawn
 
 
 def telling(view: View, sizes: dict[str, int]) -> View:

@@ -1,17 +1,20 @@
-"""How cross products, block matrices and the names of products in ``np.linalg`` are read: as other calls of NumPy.
+"""How functions of matrices are read: inverses, solutions, determinants and Cholesky factors as such; cross products,
+block matrices and the other names of products as the calls of NumPy that they stand for.
 
 Each rule has NumPy's parameters behind what NumPy answered in this run.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..core.program import MatrixFunction, MatrixName
 from . import contractions, creation
 from .memory import is_traced
 from .pointwise import lift, unread
-from .recorder import Recorder
+from .recorder import Indexed, Recorder
 from .sizes import frozen, in_numbers
 
 Rule = Callable[..., Any]
@@ -83,6 +86,97 @@ def places_in_triangle(r: Recorder, v: Any, arr: Any, k: int = 0) -> Any:
     return tuple(creation.given_out(r, places) for places in v)
 
 
+# Functions of matrices
+
+
+def read_matrix(r: Recorder, a: Any, is_square: bool = True) -> Indexed:
+    """An array of matrices with one letter on each of its last two axes: both over one dimension where it is square."""
+    x = r.read(lift(r, a))
+    for i in (-2, -1):
+        r.own_letter(x, len(x.axes) + i)
+    if is_square:
+        r.unify(x.axes[-2], x.axes[-1])
+    return x
+
+
+def made_of_matrix(function: MatrixName, r: Recorder, v: Any, a: Any) -> Any:
+    """``np.linalg.inv``, ``pinv`` and ``cholesky``: a matrix made of each matrix."""
+    if function in ("cholesky", "pinv") and np.iscomplexobj(v):
+        return unread(r, [a], f"np.linalg.{function} of complex numbers is not read", v)
+    x = read_matrix(r, a, function != "pinv")
+    matrix = x.axes[-2] + x.axes[-1]
+    result = r.letters(map(r.dimensions.axis, matrix if function == "cholesky" else matrix[::-1]))
+    return r.define(
+        [*x.axes[:-2], *result],
+        lambda out, source: MatrixFunction(out, function, (x.ref,), matrix, result, source), v,
+    )  # fmt: skip
+
+
+def cholesky(r: Recorder, v: Any, a: Any, *, upper: bool = False) -> Any:
+    """``np.linalg.cholesky``; the upper factor is the transpose of the lower one of the transpose."""
+    if not upper:
+        return made_of_matrix("cholesky", r, v, a)
+    return np.swapaxes(np.linalg.cholesky(np.swapaxes(a, -1, -2)), -1, -2)
+
+
+def number_of_matrix(function: MatrixName, r: Recorder, v: Any, a: Any) -> Any:
+    """A number made of each matrix."""
+    x = read_matrix(r, a)
+    matrix = x.axes[-2] + x.axes[-1]
+    return r.define(
+        x.axes[:-2], lambda out, source: MatrixFunction(out, function, (x.ref,), matrix, "", source), v
+    )
+
+
+def sign_and_log(r: Recorder, v: Any, a: Any) -> Any:
+    """``np.linalg.slogdet``."""
+    if np.iscomplexobj(v[0]):
+        return unread(r, [a], "np.linalg.slogdet of complex numbers is not read", v)
+    return type(v)(number_of_matrix("detsign", r, v[0], a), number_of_matrix("logdet", r, v[1], a))
+
+
+def solved(r: Recorder, v: Any, a: Any, b: Any) -> Any:
+    """``np.linalg.solve``: a vector, or the columns of matrices, whose other axes broadcast."""
+    x, y = read_matrix(r, a), r.read(lift(r, b))
+    place = len(y.axes) - 2 if len(y.axes) > 1 else 0
+    r.own_letter(y, place)
+    r.unify(x.axes[-2], y.axes[place])
+    y.rename(y.axes[place], x.axes[-2])
+    batch = list(x.axes[:-2])
+    for i in range(-len(batch), 0) if len(y.axes) > 1 else ():
+        if -i <= place:
+            r.join(x, len(x.axes) - 2 + i, y, place + i)
+            batch[i] = x.axes[i - 2] or y.axes[place + i]
+    batch = [*(y.axes[: max(0, place - len(batch))]), *batch]
+    matrix = x.axes[-2] + x.axes[-1]
+    result = r.letters([r.dimensions.axis(x.axes[-1])])
+    return r.define(
+        [*batch, result, *y.axes[place + 1 :]],
+        lambda out, source: MatrixFunction(out, "solve", (x.ref, y.ref), matrix, result, source), v,
+    )  # fmt: skip
+
+
+def least_squares(r: Recorder, v: Any, a: Any, b: Any, rcond: Any = None) -> Any:
+    """``np.linalg.lstsq``: the pseudo-inverse times b, and what is left; the singular values are not followed."""
+    x, y = lift(r, a), lift(r, b)
+    made = np.matmul(np.linalg.pinv(x), y)
+    off = y - np.matmul(x, made)
+    left = np.sum(off**2, axis=0, keepdims=y.ndim == 1) if np.size(v[1]) else creation.given_out(r, v[1])
+    return made, left, v[2], r.opaque_aside([x], "the singular values of np.linalg.lstsq are not read", v[3])
+
+
+def power_of_matrix(r: Recorder, v: Any, a: Any, n: int) -> Any:
+    """``np.linalg.matrix_power``: squares and products, of the inverse where n is negative."""
+    base: Any = np.linalg.inv(a) if n < 0 else lift(r, a)
+    made: Any = None
+    for digit in bin(abs(n))[:1:-1]:  # the lowest first
+        if digit == "1":
+            made = base if made is None else np.matmul(made, base)
+        base = np.matmul(base, base)
+    size = np.shape(v)[-1]
+    return made if n else np.broadcast_to(creation.identity(r, size, None, 0, np.eye(size)), np.shape(v))
+
+
 RULES: dict[Any, Rule] = {
     np.cross: in_numbers(cross), np.block: block, np.linalg.trace: in_numbers(trace_of),
     np.linalg.cross: in_numbers(lambda r, v, x1, x2, axis=-1: cross(r, v, x1, x2, axis=axis)),
@@ -91,6 +185,9 @@ RULES: dict[Any, Rule] = {
     np.linalg.matmul: lambda r, v, x1, x2: np.matmul(x1, x2), np.linalg.diagonal: in_numbers(diagonal_of),
     np.linalg.tensordot: lambda r, v, x1, x2, axes=2: np.tensordot(x1, x2, axes=axes),
     np.linalg.matrix_transpose: lambda r, v, x: np.swapaxes(x, -1, -2),
+    np.linalg.inv: partial(made_of_matrix, "inv"), np.linalg.det: partial(number_of_matrix, "det"),
+    np.linalg.pinv: partial(made_of_matrix, "pinv"), np.linalg.cholesky: cholesky, np.linalg.slogdet: sign_and_log,
+    np.linalg.solve: solved, np.linalg.lstsq: least_squares, np.linalg.matrix_power: in_numbers(power_of_matrix),
     np.triu_indices_from: in_numbers(places_in_triangle), np.tril_indices_from: in_numbers(places_in_triangle),
 }  # fmt: skip
 

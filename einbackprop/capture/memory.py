@@ -218,7 +218,7 @@ def settled(result: Any, value: Any, arguments: Iterable[Any], again: Callable[[
             settled(part, plain, arguments, again and partial(part_of, again, n))
             for n, (part, plain) in enumerate(zip(result, value, strict=True))
         ]
-        return made if isinstance(result, list) else tuple(made)
+        return made if isinstance(result, list) else result._make(made) if hasattr(result, "_make") else tuple(made)
     if not is_traced(result) or np.shape(result.value) != np.shape(value):
         return result
     if not isinstance(value, np.ndarray):

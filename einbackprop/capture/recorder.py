@@ -252,10 +252,14 @@ class Recorder(Way):
 
     def opaque(self, arrays: Sequence[View], reason: str, value: Any) -> Any:
         """What cannot be read: the value that it was, and why."""
-        letters = self.letters(map(self.dimensions.new, np.shape(value)))
-        refs = tuple(self.read(array).ref for array in arrays)
         self.note(reason)
         self.met("counted", reason)
+        return self.opaque_aside(arrays, reason, value)
+
+    def opaque_aside(self, arrays: Sequence[View], reason: str, value: Any) -> Any:
+        """The same of what a call gives besides, and nobody may ask for: nothing is said of it."""
+        letters = self.letters(map(self.dimensions.new, np.shape(value)))
+        refs = tuple(self.read(array).ref for array in arrays)
         made = self.define(list(letters), lambda out, source: Opaque(out, refs, reason, source), value)
         self.constants[made.buffer.name] = np.array(value)
         return made

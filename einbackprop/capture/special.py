@@ -74,8 +74,24 @@ def log_sum_exp(r: Recorder, v: Any, a: Any, axis: Any = None, b: Any = None, ke
     return made if keepdims else np.squeeze(made, axis=axis)
 
 
+def cholesky(r: Recorder, v: Any, a: Any, lower: bool = False, *, check_finite: bool = True) -> Any:
+    """``scipy.linalg.cholesky``: the upper factor, made from the upper triangle, unless told otherwise."""
+    return np.linalg.cholesky(a) if lower else np.linalg.cholesky(a, upper=True)
+
+
+def solve_triangular(r: Recorder, v: Any, a: Any, b: Any, trans: Any = 0, lower: bool = False, *,
+                     check_finite: bool = True) -> Any:  # fmt: skip
+    """``scipy.linalg.solve_triangular``: what it reads of the matrix is a triangle."""
+    triangle = (np.tril if lower else np.triu)(lift(r, a))
+    return np.linalg.solve(triangle.T if trans in (1, "T") else triangle, b)
+
+
 FUNCTIONS: Mapping[str, Rule] = {
     "scipy.special.softmax": softmax, "scipy.special.log_softmax": log_softmax, "scipy.special.logsumexp": log_sum_exp,
+    "scipy.linalg.solve": lambda r, v, a, b, *, check_finite=True: np.linalg.solve(a, b),
+    "scipy.linalg.inv": lambda r, v, a, *, check_finite=True: np.linalg.inv(a),
+    "scipy.linalg.det": lambda r, v, a, *, check_finite=True: np.linalg.det(a),
+    "scipy.linalg.cholesky": cholesky, "scipy.linalg.solve_triangular": solve_triangular,
 }  # fmt: skip
 """Functions of SciPy by name."""
 

@@ -11,10 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ShapeError
-from . import elementwise
+from . import elementwise, matrix_functions
 from .elementwise import numeric
 from .interpretation import product_kind, scale
-from .program import Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update, operands, picks
+from .program import (
+    Contract,
+    Equation,
+    Extremum,
+    Map,
+    MatrixFunction,
+    Opaque,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    operands,
+    picks,
+)
 
 Dtype = np.dtype[Any]
 
@@ -54,6 +67,9 @@ def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, in
                 return np.dtype(np.int64) if equation.position_of else known[equation.operand.name]
             case Update(_, base, value):
                 return np.result_type(sample(base), numeric(sample(value)))
+            case MatrixFunction(_, function, refs):
+                alone = matrix_functions.evaluate(function, *(sample(ref).reshape(1, 1) for ref in refs))
+                return alone.dtype
             case Opaque(out):
                 if out.name not in known:
                     raise ShapeError(f"{out.name} could not be read ({equation.reason}), and its value was not kept")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RangeError, ShapeError
-from . import elementwise
+from . import elementwise, matrix_functions
 from .elementwise import Array, numeric
 from .program import (
     Bracket,
@@ -17,6 +17,7 @@ from .program import (
     Factor,
     Input,
     Map,
+    MatrixFunction,
     Opaque,
     Position,
     Program,
@@ -113,6 +114,10 @@ def compute(equation: Equation, values: Values, sizes: Mapping[str, int]) -> Arr
             return extremum(equation, values, sizes)
         case Update():
             return update(equation, values, sizes)
+        case MatrixFunction(out, function, refs):
+            *arranged, made = equation.arranged
+            aligned = [read(values[ref.name], ref, i, sizes) for ref, i in zip(refs, arranged, strict=True)]
+            return read(matrix_functions.evaluate(function, *aligned), Ref("", made), out.indices, sizes)
         case Opaque(out):
             return values[out.name]
 

@@ -23,6 +23,7 @@ from .program import (
     Extremum,
     Factor,
     Map,
+    MatrixFunction,
     Opaque,
     Position,
     Program,
@@ -121,6 +122,9 @@ def rebuilt(
             return replace(equation, out=out, terms=tuple((factor(f), r and ref(r)) for f, r in terms))
         case Map() | Opaque():
             return replace(equation, out=out, operands=tuple(map(ref, equation.operands)))
+        case MatrixFunction(_, _, refs, matrix, result):
+            own, made = ("".join(map(letter, letters)) for letters in (matrix, result))
+            return replace(equation, out=out, operands=tuple(map(ref, refs)), matrix=own, result=made)
         case Extremum(_, old, _, along):
             return replace(equation, out=out, operand=ref(old), position_of=letter(along))
         case Update(_, base, value, where, mask):

@@ -261,6 +261,55 @@ class Update:
     source: Source | None = field(default=None, compare=False)
 
 
+MatrixName = Literal["inv", "pinv", "solve", "det", "logdet", "detsign", "cholesky"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixFunction:
+    """``out = inv(A)[k,l]``: a function of the matrix along two letters of an operand, for all of its other letters.
+
+    The matrix's letters are bound, as those that an Extremum runs over: the result has others over the same dimensions,
+    so that ``inv`` of ``A[b,i,j]`` is a value in b, k and l, where k goes with the columns j and l with the rows i.
+
+    Attributes
+    ----------
+    function : str
+        ``det``, ``logdet`` (the logarithm of its absolute value) and ``detsign`` make one number of a matrix; ``inv``,
+        ``pinv`` and ``cholesky`` (the lower factor, made from the lower triangle alone) a matrix; ``solve`` what gives
+        its second operand when A is applied to it, ``Σ_j A[i,j] x[j,c] = y[i,c]``.
+    operands : tuple of Ref
+        The matrix; for ``solve`` the right-hand side too, which has the letter of the matrix's rows.
+    matrix : str
+        The letters of the matrix's rows and of its columns.
+    result : str
+        The letters of ``out`` along which its own rows and columns are: two, for ``solve`` one, for a number none.
+    """
+
+    out: Ref
+    function: MatrixName
+    operands: tuple[Ref, ...]
+    matrix: str
+    result: str
+    source: Source | None = field(default=None, compare=False)
+
+    @property
+    def batch(self) -> str:
+        """The other letters of the matrix."""
+        return "".join(i for i in dict.fromkeys(self.operands[0].indices) if i not in self.matrix)
+
+    @property
+    def columns(self) -> str:
+        """The letters of a right-hand side that the matrix lacks."""
+        own = "".join(ref.indices for ref in self.operands[1:])
+        return "".join(i for i in dict.fromkeys(own) if i not in self.batch + self.matrix)
+
+    @property
+    def arranged(self) -> tuple[str, ...]:
+        """The letters of each operand, and of the result, in the order in which NumPy takes and gives them."""
+        right = tuple(self.batch + self.matrix[0] + self.columns for _ in self.operands[1:])
+        return (self.batch + self.matrix, *right, self.batch + self.result + self.columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Opaque:
     """A value that could not be read. It is kept as the constant it was when traced, and says why."""
@@ -271,7 +320,7 @@ class Opaque:
     source: Source | None = field(default=None, compare=False)
 
 
-Equation = Contract | Sum | Map | Extremum | Update | Opaque
+Equation = Contract | Sum | Map | Extremum | Update | MatrixFunction | Opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +436,7 @@ def operands(equation: Equation) -> Iterator[Ref]:
             yield from picks(equation.brackets)
         case Sum():
             yield from (term for _, term in equation.terms if term is not None)
-        case Map() | Opaque():
+        case Map() | MatrixFunction() | Opaque():
             yield from equation.operands
         case Extremum():
             yield equation.operand

@@ -24,6 +24,7 @@ from ..core.program import ONE, Contract, Factor, Input, Map, Program, Ref, Sum,
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
 from ..errors import DerivationError
 from .differential import Term, Workspace, differential, flows, is_complex
+from .matrices import pulled_back
 
 
 def vjp_of_contract(equation: Contract, slot: int, cotangent: str, name: str) -> Contract:
@@ -225,8 +226,9 @@ class Reverse(Derivation):
             equation = equations[place]
             cotangent = self.cotangent(equation.out.name)
             if cotangent:
+                pulled = pulled_back(equation, cotangent, self.work)
                 for term in differential(equation, self.moving, self.work):
-                    self.parts[term.moving.name].append(self.transposed(term, cotangent, equation.out.name))
+                    self.parts[term.moving.name].append(self.transposed(term, pulled, equation.out.name))
             for ref in operands(equation):
                 if first_use[ref.name] == place:  # going backwards, its last: all contributions are there
                     self.cotangent(ref.name)

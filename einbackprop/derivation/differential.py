@@ -29,6 +29,7 @@ from ..core.program import (
     Extremum,
     Factor,
     Map,
+    MatrixFunction,
     Number,
     Opaque,
     Position,
@@ -40,6 +41,7 @@ from ..core.program import (
     operands,
 )
 from ..errors import DerivationError
+from . import matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def differential(equation: Equation, moving: set[str], work: Workspace) -> list[
             return extremum_terms(equation, work) if moves else []
         case Update():
             return update_terms(equation, moving, work)
+        case MatrixFunction():
+            return [Term(contract, slot) for contract, slot in matrices.contracts(equation, moving, work)]
         case Opaque():
             raise unreadable(equation, moving)
 
@@ -112,6 +116,8 @@ def flows(equation: Equation, moving: set[str], complex_values: set[str]) -> boo
             return any(ref.name in moving for ref in equation.operands)
         case Update():
             return equation.base.name in moving or equation.value.name in moving
+        case MatrixFunction(function="detsign"):
+            return False
         case _:
             return any(ref.name in moving for ref in operands(equation))
 
@@ -349,5 +355,7 @@ def is_complex(equation: Equation, complex_values: set[str]) -> bool:
             return base.name in complex_values or value.name in complex_values
         case Extremum(_, operand):
             return not equation.position_of and operand.name in complex_values
+        case MatrixFunction(_, _, refs):
+            return any(ref.name in complex_values for ref in refs)
         case Opaque(out):
             return out.name in complex_values

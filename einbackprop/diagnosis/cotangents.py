@@ -15,7 +15,18 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace
 from einbackprop.core import elementwise, interpretation, simplification
-from einbackprop.core.program import Dimension, Equation, Extremum, Input, Map, Opaque, Program, Ref, operands
+from einbackprop.core.program import (
+    Dimension,
+    Equation,
+    Extremum,
+    Input,
+    Map,
+    MatrixFunction,
+    Opaque,
+    Program,
+    Ref,
+    operands,
+)
 from einbackprop.core.source import CALL, INNER, Spelling
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.diagnosis.evaluation import (
@@ -324,6 +335,8 @@ def is_fixed(equation: Equation) -> bool:
             return bool(equation.position_of)
         case Map():
             return elementwise.is_boolean(equation.function)
+        case MatrixFunction():
+            return equation.function == "detsign"
     return False
 
 

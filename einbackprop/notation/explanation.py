@@ -18,6 +18,7 @@ from ..core.program import (
     Extremum,
     Input,
     Map,
+    MatrixFunction,
     Opaque,
     Program,
     Ref,
@@ -132,7 +133,7 @@ def explain(
             return explain_contract(what, View())
         case Program():
             return explain_program(what)
-        case Sum() | Map() | Extremum() | Update() | Opaque():
+        case Sum() | Map() | Extremum() | Update() | MatrixFunction() | Opaque():
             return explain_program(vjp_of_equation(what))
         case _:
             return LayerExplanation(layer_of(what))

@@ -17,6 +17,7 @@ from ..core.program import (
     Extremum,
     Factor,
     Map,
+    MatrixFunction,
     Opaque,
     Position,
     Ref,
@@ -25,7 +26,7 @@ from ..core.program import (
 )
 from ..core.visible import one_line
 from ..errors import NotationError
-from .markup import Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
+from .markup import Entry, Letter, Markup, Part, Power, Quotient, Raised, Reduction, Root, Summation, Words, text
 from .view import View as View
 from .view import expression_markup, factor_markup, is_atomic, is_negative, nearest_float, short
 
@@ -84,6 +85,8 @@ def right_hand_side(equation: Equation, view: View) -> tuple[Markup, Level]:
             return extremum(equation, view), "product"
         case Update():
             return update(equation, view), "whole"
+        case MatrixFunction():
+            return matrix_function(equation, view), "atom"
         case Opaque(_, refs, reason):
             parts: Markup = (Words("not read"),)
             for n, ref in enumerate(refs):
@@ -322,6 +325,37 @@ def extremum(equation: Extremum, view: View) -> Markup:
     name = "arg" + equation.kind if equation.position_of else equation.kind
     which: Markup = (Letter(equation.position_of), Words(" of ")) if equation.position_of not in ("", over) else ()
     return (*which, Reduction(name, over), *operand(equation.operand, view.around(over), "power"))
+
+
+def matrix_function(equation: MatrixFunction, view: View) -> Markup:
+    """``inv(A)[k,l]``, ``solve(A, b)[k]``, ``det(A)``; with the letters of the matrix where an operand is more than a
+    name, ``inv_ij(Σ_b x[i,b] x[j,b])[k,l]``.
+    """
+    *arranged, made = equation.arranged
+    refs = equation.operands
+    names = [whole(ref, letters, view) for ref, letters in zip(refs, arranged, strict=True)]
+    axes = made[len(equation.batch) :]
+    if None in names or equation.batch or equation.out.indices != made:
+        inner = view.around(equation.matrix)
+        head: Markup = (Reduction(f"{equation.function}", equation.matrix, True),)
+        inside = [within_parentheses(*expression(ref, inner), "sum") for ref in refs]
+        axes = equation.result
+    else:
+        head, inside = (Words(equation.function),), [(name,) for name in names if name is not None]
+    shown: Markup = ("[", *joined([(Letter(i),) for i in axes], ","), "]") if axes else ()
+    return (*head, "(", *joined(inside, ", "), ")", *shown)
+
+
+def whole(ref: Ref, letters: str, view: View) -> Ref | None:
+    """The name alone of an operand that has these letters in this order, one an axis."""
+    if ref.name in view.inline or ref.name in view.ones or ref.indices != letters:
+        return None
+    shown = view.ref(ref)
+    if isinstance(shown, Entry):
+        axes = view.spellings[ref.name].letters(ref.indices) if ref.name in view.spellings else ["?"]
+        if list(axes) != list(letters) or shown.axes != tuple((Letter(i),) for i in letters):
+            return None
+    return Ref(shown.name)
 
 
 def update(equation: Update, view: View) -> Markup:

@@ -45,10 +45,11 @@ class Summation:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """``max_k``, ``argmin_k``: an operation over letters."""
+    """``max_k``, ``argmin_k``: an operation over letters; ``is_call`` where what it is of follows in parentheses."""
 
     name: str
     letters: str
+    is_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,8 @@ def text(markup: Markup, *, compact: bool = False, paint: Paint = plain) -> str:
                 return visible(name) + inside
             case Summation(letters):
                 return f"Σ_{paint(letters)} " if letters else ""
-            case Reduction(name, letters):
-                return f"{name}_{paint(letters)} " if letters else f"{name} "
+            case Reduction(name, letters, is_call):
+                return (f"{name}_{paint(letters)}" if letters else name) + " " * (not is_call)
             case Partial(of, by):
                 return f"∂{one(of)}/∂{one(by)}"
             case Words(words):
@@ -187,9 +188,14 @@ def goes_on(markup: Markup) -> bool:
     for part in markup:
         if isinstance(part, str):
             depth += sum((c in "([") - (c in ")]") for c in part)
-        elif not depth and (isinstance(part, Reduction) or (isinstance(part, Summation) and part.letters)):
+        elif not depth and opens(part):
             return True
     return False
+
+
+def opens(part: Part) -> bool:
+    """Whether a part takes in what follows it."""
+    return not part.is_call if isinstance(part, Reduction) else isinstance(part, Summation) and part.letters != ""
 
 
 def letters_of(markup: Markup) -> Iterator[str]:

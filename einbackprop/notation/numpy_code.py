@@ -19,6 +19,7 @@ from ..core.program import (
     Extremum,
     Factor,
     Map,
+    MatrixFunction,
     Number,
     Position,
     Ref,
@@ -83,6 +84,8 @@ class Writer(Arrays):
                 return Code(call, ATOM, present, parts[1].boolean and parts[2].boolean)
             case Update():
                 raise UnwritableError("it writes into an array")
+            case MatrixFunction():
+                return self.matrix_function(equation)
         raise UnwritableError("it was not read")
 
     def product(self, equation: Contract) -> Code:
@@ -199,6 +202,22 @@ class Writer(Arrays):
         axis = str(axes[0]) if len(axes) == 1 else str(tuple(axes))
         name = "arg" * bool(equation.position_of) + equation.kind
         return Code(f"np.{name}({inside.text}, axis={axis})", ATOM, rest)
+
+    def matrix_function(self, equation: MatrixFunction) -> Code:
+        """``np.linalg.inv(A)``, ``np.linalg.solve(A.T, b)``."""
+        *arranged, made = equation.arranged
+        if equation.function == "solve" and (len(equation.columns) > 1 or (equation.batch and not equation.columns)):
+            raise UnwritableError("it solves for vectors along several axes")
+        texts = []
+        for ref, letters in zip(equation.operands, arranged, strict=True):
+            inside = self.value(ref).number()
+            turned = inside.letters[::-1] == letters and len(letters) == 2
+            if inside.letters != letters and not turned:
+                raise UnwritableError("a matrix whose axes stand in another order")
+            texts.append(f"{inside.at(ATOM)}.T" if turned and inside.letters != letters else inside.text)
+        name = {"logdet": "slogdet", "detsign": "slogdet"}.get(equation.function, equation.function)
+        part = {"logdet": "[1]", "detsign": "[0]"}.get(equation.function, "")
+        return Code(f"np.linalg.{name}({', '.join(texts)}){part}", ATOM, made)
 
     def bracket(self, bracket: Bracket) -> Code:
         """``np.arange(n)[:, None] == y``: where a pattern holds."""

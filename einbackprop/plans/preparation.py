@@ -22,7 +22,20 @@ from ..core import interpretation, nesting
 from ..core.elementwise import is_narrow, numeric
 from ..core.letters import free_name, fuse
 from ..core.nesting import Path
-from ..core.program import ONE, Contract, Equation, Extremum, Map, Opaque, Program, Ref, Sum, Update, operands
+from ..core.program import (
+    ONE,
+    Contract,
+    Equation,
+    Extremum,
+    Map,
+    MatrixFunction,
+    Opaque,
+    Program,
+    Ref,
+    Sum,
+    Update,
+    operands,
+)
 from ..core.subscripts import Subscripts
 from ..errors import ShapeError
 from . import algebra, execution, picking, stacking
@@ -145,7 +158,7 @@ def widened(program: Program, dtypes: Sequence[Any], interface: Interface) -> tu
 def numbers_of(equation: Equation) -> Iterator[Ref]:
     """What an equation reads as numbers, not as positions."""
     match equation:
-        case Contract() | Map():
+        case Contract() | Map() | MatrixFunction():
             yield from equation.operands
         case Sum():
             yield from (term for _, term in equation.terms if term is not None)

@@ -18,6 +18,7 @@ from ..core.program import (
     Extremum,
     Factor,
     Map,
+    MatrixFunction,
     Number,
     Opaque,
     Position,
@@ -200,6 +201,8 @@ class Expansion:
                 return self.extremum(equation)
             case Update():
                 return self.update(equation)
+            case MatrixFunction():
+                return self.matrix_function(equation)
             case Opaque(out):
                 return self.leaf(out.name)
 
@@ -254,6 +257,20 @@ class Expansion:
         if equation.position_of:
             return functions.position(equation.kind, terms, over, names[equation.position_of], self.context)
         return functions.extremum(equation.kind, terms, over, self.context)
+
+    def matrix_function(self, equation: MatrixFunction) -> Terms:
+        """An atom of the matrix; a solution is the inverse times the right-hand side."""
+        matrix, out = equation.operands[0], equation.out.indices
+        names = self.names(matrix.indices, out)
+        rows, columns = (names[i] for i in equation.matrix)
+        result = tuple(names[i] for i in equation.result)
+        inner = self.read(matrix, names)
+        if equation.function != "solve":
+            return functions.of_matrix(equation.function, inner, (rows, columns), result, self.context)
+        summed = self.context.fresh(self.dimensions[equation.matrix[0]])
+        inverse = functions.of_matrix("inv", inner, (rows, columns), (*result, summed), self.context)
+        right = self.read(equation.operands[1], {**names, **self.names("", out), equation.matrix[0]: summed})
+        return summation.total(multiply(inverse, right, self.context), [summed], self.context)
 
     def update(self, equation: Update) -> Terms:
         """``base + Σ brackets·mask·(value - base)``, over the letters of the value's own."""

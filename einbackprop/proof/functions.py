@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from ..core import elementwise
+from ..errors import UndecidedError
 from .brackets import NO_TIES, content, letter, orientation, positive, sign_known, zero
 from .identities import call, exp, log, power, sigmoid
 from .indices import Atom, Index
@@ -240,6 +241,47 @@ def position(kind: str, terms: Terms, over: Sequence[Index], along: Index, conte
         make=lambda again, new, c: position("max", again[0], new, letter_of(again[1]), c),
     )  # fmt: skip
     return monomial({atom: 1})
+
+
+def of_matrix(
+    function: str, terms: Terms, matrix: tuple[Index, Index], result: tuple[Index, ...], context: Context
+) -> Terms:
+    """A function of the matrix that two indices run over.
+
+    What says where the result's indices are are products of letters. An inverse goes with the pairs (its first, the
+    columns) and (its second, the rows), whose order does not matter: the inverse of a transpose is the transpose of the
+    inverse. Neither does that of rows and columns for a determinant.
+    """
+    if not terms:
+        raise UndecidedError(f"{function} of zeros")
+    number = content(terms) if function in ("inv", "pinv") else Fraction(1)
+    terms = scale(terms, 1 / number)
+    rows, columns = (letter(i, context) for i in matrix)
+    places = [letter(i, context) for i in result]
+    if function == "cholesky":
+        pairs = [multiply(rows, places[0], context), multiply(columns, places[1], context)]
+    elif places:
+        pairs = [add(multiply(columns, places[0], context), multiply(rows, places[1], context))]
+    else:
+        pairs = [multiply(rows, columns, context)]
+
+    def again(arguments: Sequence[Terms], bound: Sequence[Index], c: Context) -> Terms:
+        met = [letters_in(m) for pair in arguments[1:] for m in pair]
+        if not places:
+            return of_matrix(function, arguments[0], (met[0][0], met[0][1]), (), c)
+        own = [next(i for i in pair if i in bound) for pair in met]
+        others = tuple(next(i for i in pair if i not in bound) for pair in met)
+        rows, columns = own if function == "cholesky" else own[::-1]
+        return of_matrix(function, arguments[0], (rows, columns), others, c)
+
+    arguments = [terms, *pairs]
+    atom = make_atom("call", function, rows_of(arguments), arguments, context, frozenset(matrix), make=again)
+    return monomial({atom: 1}, 1 / number)
+
+
+def letters_in(product: frozenset[tuple[Atom, object]]) -> list[Index]:
+    """The indices of a product of letters, a square's twice."""
+    return [where[0] for (_, where), power in product for _ in range(int(str(power)))]
 
 
 def letter_of(terms: Terms) -> Index:

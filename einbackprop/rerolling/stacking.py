@@ -19,6 +19,7 @@ from ..core.program import (
     Equation,
     Extremum,
     Map,
+    MatrixFunction,
     Opaque,
     Position,
     Program,
@@ -320,7 +321,7 @@ class Stacking:
             case Sum(_, terms):
                 added = tuple((f, old and ref(reading("terms", n, 1))) for n, (f, old) in enumerate(terms))
                 return replace(first, terms=added)
-            case Map(_, _, refs):
+            case Map(_, _, refs) | MatrixFunction(_, _, refs):
                 return replace(first, operands=tuple(ref(reading("operands", n)) for n in range(len(refs))))
             case Extremum():
                 return replace(first, operand=ref(lambda e: e.operand))
@@ -396,6 +397,8 @@ def frame(equation: Equation) -> Any:
             return tuple((factor, ref is None) for factor, ref in terms)
         case Map(_, function, refs, parameter):
             return function, len(refs), parameter
+        case MatrixFunction(_, function, refs):
+            return function, len(refs)
         case Extremum(_, _, kind, along, held):
             return kind, along, held
         case Update(_, _, _, brackets, mask):
