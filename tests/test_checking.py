@@ -178,7 +178,7 @@ def test_no_finite_loss_is_undecided() -> None:
 
 def test_an_epsilon_in_one_of_the_two_is_named() -> None:
     def loss(w: Any, t: Any) -> Any:
-        p = 1 / (1 + np.exp(-np.linalg.solve(np.eye(3), w)))  # it is not read, so the lines are not judged
+        p = 1 / (1 + np.exp(-np.linalg.tensorsolve(np.eye(3), w)))  # it is not read, so the lines are not judged
         return -(t * np.log(p + 1e-8)).sum()
 
     report = check(loss, lambda w, t: -t / (1 + np.exp(w)), np.zeros(3), np.array([0.3, 0.2, 0.7]))
@@ -684,7 +684,7 @@ def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: f
     """All values of the loss near by may be the same there, so that no noise shows."""
 
     def loss(w: Any) -> Any:
-        return np.float32(total) + np.float32(np.sum(np.tanh(np.linalg.solve(np.eye(3), w))))
+        return np.float32(total) + np.float32(np.sum(np.tanh(np.linalg.tensorsolve(np.eye(3), w))))
 
     def gradient(w: Any) -> Any:
         return 1 - np.tanh(w) ** 2

@@ -70,7 +70,7 @@ def loss(E, V, words):
 UNREAD = """
 def loss(A, B, x):
     M = A @ A.T + np.eye(3)
-    inverse = np.linalg.inv(M)
+    inverse = np.linalg.tensorinv(M, 1)
     side = B @ x
     both = inverse @ side
     return np.sum(np.sin(both))

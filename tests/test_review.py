@@ -139,5 +139,5 @@ def test_what_cannot_be_read_is_said() -> None:
     assert found.note == "lines are not judged: no way through"
     large = reviewed({}, (), state=drawn(0, (90, 200, 30)))
     assert "20,000 entries" in large.note
-    unread = reviewed({"np.log(p)": "np.log(np.cumprod(p, axis=0))"}, ["W", "b"])
+    unread = reviewed({"np.log(p)": "np.log(np.unwrap(p, axis=0))"}, ["W", "b"])
     assert "lines are not judged" in unread.note or not unread.proofs.grades

@@ -106,7 +106,7 @@ def test_the_gradient_of_another_array_is_found_though_numpy_would_broadcast_it(
 
 def test_that_values_are_right_is_not_said_of_what_is_not_read() -> None:
     def gradients(b: Any, x: Any) -> Any:
-        return np.cumprod(2 * (x + b[:, None]), axis=1).sum(axis=1, keepdims=True)
+        return np.unwrap(3 * (x + b[:, None]), axis=1).sum(axis=1, keepdims=True)
 
     rng = np.random.default_rng(0)
     report = check(lambda b, x: np.sum((x + b[:, None]) ** 2), gradients, rng.normal(size=4), rng.normal(size=(4, 3)))
@@ -152,7 +152,7 @@ def test_what_to_write_is_said_in_the_users_numpy(before: str, after: str, write
 
 def test_code_that_cannot_be_read_is_checked_all_the_same() -> None:
     def loss(w: np.ndarray) -> float:
-        return float(np.sum(np.linalg.inv(np.diag(w)) ** 2))
+        return float(np.sum(np.linalg.tensorinv(np.diag(w), 1) ** 2))
 
     def gradients(w: np.ndarray) -> np.ndarray:
         return -2 / w**3

@@ -134,7 +134,7 @@ add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1 + 9.5e-
 
 
 def solved(w: Any) -> Any:
-    return -np.sum(np.log(1 / (1 + np.exp(-np.linalg.solve(np.eye(3), w))) + 1e-8))
+    return -np.sum(np.log(1 / (1 + np.exp(-np.linalg.tensorsolve(np.eye(3), w))) + 1e-8))
 
 
 add("differs, tiny", solved, lambda w: -1 / (1 + np.exp(w)), w)
