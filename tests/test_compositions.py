@@ -158,6 +158,7 @@ def test_every_table_is_drawn_from() -> None:
     tables = [calculus.RULES, statistics.RULES, matrices.RULES]
     names = {f.__name__ for table in tables for f in table} | set(matrices.PRODUCTS) | set(calculus.NEWER)
     quiet = {"nanargmax", "nanargmin", "tril_indices_from"} | {n for n in NEWER if not hasattr(np, n)}
+    quiet |= {"inv", "det", "pinv", "cholesky", "slogdet", "solve", "lstsq", "matrix_power"}  # a file of their own
     assert {name for name in names if name not in spelled} <= quiet
 
 
@@ -214,7 +215,7 @@ def test_scipy() -> None:
     cases = scipy_cases()
     for function, arguments in cases.values():
         check_gradients(function, *arguments)
-    known = set(special.UFUNCS) | {name.rpartition(".")[2] for name in special.FUNCTIONS}
+    known = set(special.UFUNCS) | {name.rpartition(".")[2] for name in special.FUNCTIONS if "special" in name}
     assert known <= set(cases)
 
 

@@ -740,7 +740,7 @@ def test_python_numbers_and_containers() -> None:
 def test_every_table_is_drawn_from() -> None:
     """No rule without a test: each function of the tables is called by some test of these files."""
     here = Path(__file__)
-    files = here, here.with_name("test_rarer.py"), here.with_name("test_compositions.py")
+    files = [here, *map(here.with_name, ("test_rarer.py", "test_compositions.py", "test_matrix_functions.py"))]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     named = {f.__name__ for f in rules.RULES} - {"amax", "amin", "around"}
     quiet = {

@@ -41,3 +41,9 @@ def evaluate(function: MatrixName, *operands: Array) -> Array:
         raise FunctionError(f"{function} cannot be evaluated on operands of dtype {operands[0].dtype}")
     with np.errstate(all="ignore"):
         return np.asarray(FUNCTIONS[function](*map(numeric, operands)))
+
+
+def code(function: MatrixName, *arguments: str) -> str:
+    """The call of NumPy on expressions: ``np.linalg.slogdet(A)[1]``."""
+    name, part = {"logdet": ("slogdet", "[1]"), "detsign": ("slogdet", "[0]")}.get(function, (function, ""))
+    return f"np.linalg.{name}({', '.join(arguments)}){part}"

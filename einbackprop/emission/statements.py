@@ -21,6 +21,7 @@ from ..core.program import (
     Update,
 )
 from ..notation import view
+from . import matrices
 from .indexing import Scatter, Term, gather, scatter
 from .scope import Scope
 
@@ -39,7 +40,7 @@ def write(equation: Equation, scope: Scope) -> None:
         case Update():
             write_update(equation, scope)
         case MatrixFunction():
-            assign(equation.out, matrix_function(equation, scope), scope)
+            assign(equation.out, matrices.call(equation, scope), scope)
         case Opaque():
             pass  # its value stands among the constants
 
@@ -299,45 +300,6 @@ def extremum(equation: Extremum, scope: Scope) -> str:
         return f"{flat}.{kind}(axis=-1)"
     place = over.index(equation.position_of)
     return f"np.unravel_index({flat}.arg{kind}(axis=-1), {shape_tuple(over, scope)})[{place}]"
-
-
-def matrix_function(equation: MatrixFunction, scope: Scope) -> str:
-    """``np.linalg.inv(A)``, ``np.linalg.solve(A, b)``."""
-    *arranged, made = equation.arranged
-    refs = equation.operands
-    if equation.columns:
-        return solved_columns(equation, scope)
-    parts = [arranged_matrix(ref, letters, scope) for ref, letters in zip(refs, arranged, strict=True)]
-    if equation.function == "solve" and equation.batch:
-        parts[1] = f"{parts[1]}[..., None]"
-    call = f"np.linalg.{NUMPY_NAMES.get(equation.function, equation.function)}({', '.join(parts)})"
-    call += {"logdet": "[1]", "detsign": "[0]", "solve": "[..., 0]" * bool(equation.batch)}.get(equation.function, "")
-    return call if made == equation.out.indices else scope.call_einsum([(call, made)], equation.out.indices)
-
-
-NUMPY_NAMES = {"logdet": "slogdet", "detsign": "slogdet"}
-
-
-def arranged_matrix(ref: Ref, letters: str, scope: Scope) -> str:
-    """An operand with its axes in this order; of a matrix the other way round, its transpose."""
-    own = ref.indices
-    if len(own) > 1 and own != letters == own[:-2] + own[:-3:-1] and not scope.is_boolean(ref.name):
-        return f"{scope.names[ref.name]}.{'T' if len(own) == 2 else 'swapaxes(-1, -2)'}"
-    return scope.aligned(ref, letters)
-
-
-def solved_columns(equation: MatrixFunction, scope: Scope) -> str:
-    """``np.linalg.solve`` for several right-hand sides: those along several letters are columns of one matrix."""
-    (first, second, made), columns = equation.arranged, equation.columns
-    left = arranged_matrix(equation.operands[0], first, scope)
-    right = arranged_matrix(equation.operands[1], second, scope)
-    if len(columns) > 1:
-        rows = [scope.size(i) for i in second[: -len(columns)]]
-        right += f".reshape({', '.join([*rows, joint_size(columns, scope)])})"
-    call = f"np.linalg.solve({left}, {right})"
-    if len(columns) > 1:
-        call += f".reshape({scope.shape(made)})"
-    return call if made == equation.out.indices else scope.call_einsum([(call, made)], equation.out.indices)
 
 
 def joint_size(letters: str, scope: Scope) -> str:

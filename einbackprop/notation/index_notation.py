@@ -328,34 +328,27 @@ def extremum(equation: Extremum, view: View) -> Markup:
 
 
 def matrix_function(equation: MatrixFunction, view: View) -> Markup:
-    """``inv(A)[k,l]``, ``solve(A, b)[k]``, ``det(A)``; with the letters of the matrix where an operand is more than a
-    name, ``inv_ij(Σ_b x[i,b] x[j,b])[k,l]``.
-    """
+    """``inv(A)[k,l]``, ``solve(A, b)[k]``, ``det(A)``; where an operand is more than a name, with the matrix's letters:
+    ``inv_ij(Σ_b x[i,b] x[j,b])[k,l]``."""
     *arranged, made = equation.arranged
-    refs = equation.operands
-    names = [whole(ref, letters, view) for ref, letters in zip(refs, arranged, strict=True)]
-    axes = made[len(equation.batch) :]
-    if None in names or equation.batch or equation.out.indices != made:
-        inner = view.around(equation.matrix)
-        head: Markup = (Reduction(f"{equation.function}", equation.matrix, True),)
-        inside = [within_parentheses(*expression(ref, inner), "sum") for ref in refs]
-        axes = equation.result
-    else:
-        head, inside = (Words(equation.function),), [(name,) for name in names if name is not None]
-    shown: Markup = ("[", *joined([(Letter(i),) for i in axes], ","), "]") if axes else ()
-    return (*head, "(", *joined(inside, ", "), ")", *shown)
+    names = [whole(ref, letters, view) for ref, letters in zip(equation.operands, arranged, strict=True)]
+    plain = None not in names and not equation.batch and equation.out.indices == made
+    inner = view.around(equation.matrix)
+    inside = [(name,) if name is not None and plain else within_parentheses(*expression(ref, inner), "sum")
+              for name, ref in zip(names, equation.operands, strict=True)]  # fmt: skip
+    axes = [(Letter(i),) for i in (made if plain else equation.result)]
+    places: Markup = ("[", *joined(axes, ","), "]") if axes else ()
+    head = Reduction(equation.function, "" if plain else equation.matrix, is_call=True)
+    return (head, "(", *joined(inside, ", "), ")", *places)
 
 
 def whole(ref: Ref, letters: str, view: View) -> Ref | None:
     """The name alone of an operand that has these letters in this order, one an axis."""
-    if ref.name in view.inline or ref.name in view.ones or ref.indices != letters:
-        return None
-    shown = view.ref(ref)
-    if isinstance(shown, Entry):
-        axes = view.spellings[ref.name].letters(ref.indices) if ref.name in view.spellings else ["?"]
-        if list(axes) != list(letters) or shown.axes != tuple((Letter(i),) for i in letters):
-            return None
-    return Ref(shown.name)
+    shown, spelling = view.ref(ref), view.spellings.get(ref.name)
+    axes = spelling.letters(ref.indices) if spelling is not None else ref.indices
+    placed = isinstance(shown, Entry) and shown.axes != tuple((Letter(i),) for i in letters)
+    hidden = placed or ref.name in view.inline or ref.name in view.ones
+    return None if hidden or list(axes) != list(letters) else Ref(shown.name)
 
 
 def update(equation: Update, view: View) -> Markup:

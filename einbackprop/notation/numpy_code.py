@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from ..core import matrix_functions
 from ..core.elementwise import is_boolean, lookup
 from ..core.letters import letters_of, summed
 from ..core.program import (
@@ -215,9 +216,7 @@ class Writer(Arrays):
             if inside.letters != letters and not turned:
                 raise UnwritableError("a matrix whose axes stand in another order")
             texts.append(f"{inside.at(ATOM)}.T" if turned and inside.letters != letters else inside.text)
-        name = {"logdet": "slogdet", "detsign": "slogdet"}.get(equation.function, equation.function)
-        part = {"logdet": "[1]", "detsign": "[0]"}.get(equation.function, "")
-        return Code(f"np.linalg.{name}({', '.join(texts)}){part}", ATOM, made)
+        return Code(matrix_functions.code(equation.function, *texts), ATOM, made)
 
     def bracket(self, bracket: Bracket) -> Code:
         """``np.arange(n)[:, None] == y``: where a pattern holds."""

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from ..core import interpretation, matrix_functions
+from ..core import interpretation
 from ..core.dtypes import value_dtypes, weak_values
 from ..core.program import (
     ONE,
@@ -25,7 +25,7 @@ from ..core.program import (
 )
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
-from . import contractions, patterns, picking, placing, pointwise, preparation, reductions, regions
+from . import contractions, matrices, patterns, picking, placing, pointwise, preparation, reductions, regions
 from .assembly import Loop, Source, Step, compiled
 from .preparation import Interface, widened
 from .regions import Region
@@ -269,7 +269,7 @@ class Lowering:
             case Update():
                 return update(work, equation)
             case MatrixFunction():
-                return matrix_function(work, equation)
+                return matrices.call(work, equation)
             case Opaque():
                 return work.values[out.name]
 
@@ -364,24 +364,6 @@ def update(work: Workspace, equation: Update) -> View:
     region = patterns.at_positions(work, target, forms, letters)
     work.assembly.emit("write", "copyto({out}, {0}, 'unsafe')", value.spread(letters), out=region)
     return target
-
-
-def matrix_function(work: Workspace, equation: MatrixFunction) -> View:
-    """A function of matrices: a call of ``np.linalg``, whose result is copied to its place."""
-    *arranged, made = equation.arranged
-    views = [work.read_as(ref, work.dtypes[equation.out.name]) for ref in equation.operands]
-    out = work.open(work.slot(equation.out), made)
-
-    def evaluate(*arrays: np.ndarray) -> np.ndarray:  # what lacks the first letters has fewer axes
-        wide = [a.reshape((1,) * (len(i) - a.ndim) + a.shape) for a, i in zip(arrays, arranged, strict=True)]
-        return matrix_functions.evaluate(equation.function, *wide)
-
-    call = work.assembly.function(evaluate)
-    places = ", ".join(f"{{{n}}}" for n in range(len(views)))
-    spread = [view.spread(letters) for view, letters in zip(views, arranged, strict=True)]
-    flops = out.size * work.sizes[equation.matrix[0]] ** 2
-    work.assembly.emit(equation.function, f"copyto({{out}}, {call}({places}))", *spread, out=out, flops=flops)
-    return out.transposed(equation.out.indices)
 
 
 def updated_by_index(work: Workspace, equation: Update, dtype: np.dtype[Any]) -> View:
