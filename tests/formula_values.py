@@ -6,6 +6,7 @@ user had. ``formula_parser`` reads the text; here it is given values.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ FUNCTIONS: dict[str, Any] = {name: getattr(np, name) for name in OF_NUMPY} | {
     "imag": lambda x: x.imag if np.iscomplexobj(x) else 0 * x, "truth": lambda x: (x != 0) * 1.0,
     "max": np.maximum, "min": np.minimum, "round": np.rint, "mod": np.mod, "floor_divide": np.floor_divide,
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "softplus": lambda z: complex_logaddexp(0 * z, z),
-    "sqrt": np.sqrt, "cbrt": cube_root, "power": lambda x, p: x**p,
+    "erf": np.vectorize(math.erf, otypes=[float]), "sqrt": np.sqrt, "cbrt": cube_root, "power": lambda x, p: x**p,
     "arctan2": complex_arctan2, "hypot": complex_hypot, "logaddexp": complex_logaddexp,
 }  # fmt: skip
 

@@ -108,6 +108,7 @@ CASES: dict[str, tuple[Function, list[np.ndarray]]] = {
     "triu_indices_from": (lambda a: a[np.triu_indices_from(a, 1)] * a[np.tril_indices_from(a, -1)], [MATRIX[:3]]),
     "dsplit": (lambda x: np.dsplit(x, 2)[1], [CUBE]),
     "vectorize": (lambda x: np.vectorize(lambda v: v * math.exp(v) if v > 0 else v)(x), [MATRIX]),
+    "math.erf": (lambda x: np.vectorize(math.erf)(x), [MATRIX]),
     "vectorize of two": (lambda x, y: np.vectorize(lambda a, b: max(a, b) * b)(x, y), [MATRIX, VECTOR]),
     "nansum": (lambda x: np.nansum(x, axis=0), [BLANK]), "nanmean": (lambda x: np.nanmean(x, axis=1), [BLANK]),
     "nanmax": (lambda x: np.nanmax(x, axis=1), [BLANK]), "nanmin": (lambda x: np.nanmin(x), [BLANK]),
@@ -197,6 +198,7 @@ def scipy_cases() -> dict[str, tuple[Function, list[np.ndarray]]]:
     sp = pytest.importorskip("scipy.special")
     share, other = np.abs(MATRIX) / 4 + 0.1, np.abs(OTHER) / 4 + 0.1
     return {
+        "erf": (lambda x: sp.erf(x), [MATRIX]),
         "expit": (lambda x: sp.expit(x), [MATRIX]), "log_expit": (lambda x: sp.log_expit(x), [MATRIX]),
         "logit": (lambda x: sp.logit(x), [share]), "xlogy": (lambda x, y: sp.xlogy(x, y), [MATRIX, share]),
         "xlog1py": (lambda x, y: sp.xlog1py(x, y), [MATRIX, share]), "entr": (lambda x: sp.entr(x), [share]),

@@ -22,7 +22,7 @@ DOMAINS = {
     "arccos": (-0.9, 0.9), "arccosh": (1.1, 3), "arctanh": (-0.9, 0.9), "pow": (0.2, 2), "mod": (0.7, 3),
     "floor_divide": (0.7, 3),
 }  # fmt: skip
-NO_COMPLEX = {"abs", "sign", "floor", "ceil", "round", "trunc", "mod", "floor_divide", "real", "imag", "conj"}
+NO_COMPLEX = {"erf", "abs", "sign", "floor", "ceil", "round", "trunc", "mod", "floor_divide", "real", "imag", "conj"}
 EXPONENTS = [Fraction(p) for p in ("1/2", "-1", "-1/2", "2", "3", "4", "3/2", "-2", "1/3", "0", "1", "-7/3")]
 CASES = [(name, None) for name in FUNCTIONS if name != "power"] + [("power", p) for p in EXPONENTS]
 

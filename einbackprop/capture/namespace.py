@@ -224,6 +224,8 @@ def math_for(recorder: Recorder) -> Module:
         name = getattr(value, "__name__", " ")
         if value is math.fsum:
             return lambda numbers: added(list(numbers))
+        if value is math.erf:
+            return error_function
         if value is math.prod:
             return lambda numbers, *, start=1: functools.reduce(operator.mul, numbers, start)
         ufunc = SAME_IN_MATH.get(name) or getattr(np, name, None)
@@ -236,6 +238,9 @@ def math_for(recorder: Recorder) -> Module:
             return (ufunc if keeps else value)(*numbers)
 
         return either
+
+    def error_function(x: Any) -> Any:
+        return pointwise.apply_map(recorder, "erf", [x], math.erf(x.value)) if is_traced(x) else math.erf(x)
 
     def added(numbers: list[Any]) -> Any:
         kept = creation.has_traced(numbers) or any(map(is_measured, numbers))

@@ -41,6 +41,7 @@ UFUNCS: Mapping[str, Rule] = {
     "xlogy": times_log, "xlog1py": lambda r, v, x, y: times_log(r, v, x, 1 + lift(r, y)),
     "entr": lambda r, v, x: -times_log(r, v, x, x), "rel_entr": relative_entropy,
     "kl_div": lambda r, v, x, y: relative_entropy(r, v, x, y) - x + y,
+    "erf": lambda r, v, x: apply_map(r, "erf", [x], v),
     "exp2": lambda r, v, x: np.exp2(x), "expm1": lambda r, v, x: np.expm1(x),
     "log1p": lambda r, v, x: np.log1p(x), "cbrt": lambda r, v, x: np.cbrt(x),
 }  # fmt: skip

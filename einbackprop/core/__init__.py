@@ -2,9 +2,10 @@
 
 The notation: `subscripts` (the strings of einsum), `shapes` (declared in letters), `program` (a `Program` and its kinds
 of equation), `letters` (which an equation has, and others in their place), `dimensions` (which axes are one, sizes as
-expressions of others), `elementwise` (pointwise functions with their derivatives). What is done with a program:
-`interpretation` runs it, `dtypes` says the dtype of every value, `simplification` gives the same values from fewer
-equations, `idioms` names a softmax.
+expressions of others), `elementwise` (pointwise functions with their derivatives; `accurate` where NumPy's do not do),
+`matrix_functions` (inverses, determinants, …). What is done with a program: `interpretation` runs it, `dtypes` says the
+dtype of every value, `simplification` gives the same values from fewer equations, `idioms` names a softmax,
+`logarithms` writes those of products as sums.
 The user's side: `nesting` (nested arguments, and which of them is meant), `source` (source text, its statements),
 `files`, `visible` (text that is safe to show), `progress` (how far a check gets: its time, and errors of ours).
 """

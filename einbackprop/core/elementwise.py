@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FunctionError
+from .accurate import arctan2, cast_where, erf, hypot, logaddexp, power, sigmoid, softplus
 from .program import Number, exact, multiply
 from .source import parse_python
 
-CONSTANTS = {"ln2": math.log(2), "ln10": math.log(10)}
+CONSTANTS = {"ln2": math.log(2), "ln10": math.log(10), "erf_at_0": 2 / math.sqrt(math.pi)}  # erf_at_0: its slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,71 +225,6 @@ def lookup(function: str) -> Function:
     return FUNCTIONS[function]
 
 
-# Evaluation, where NumPy's own function is not accurate, analytic or exact enough.
-
-
-def power(x: Array, exponent: Number) -> Any:
-    """``x**p``. Whole powers of Fractions are exact; a Python scalar as exponent keeps float32."""
-    if exponent == -1:
-        return 1 / x
-    if isinstance(exponent, Fraction) and exponent.denominator == 1:
-        whole = int(exponent)
-        return x**whole if whole >= 0 else 1 / x**-whole
-    if x.dtype == object:
-        raise TypeError(f"a Fraction to the power {exponent} is not a Fraction")
-    if exponent == Fraction(1, 2):
-        return np.sqrt(x)
-    if exponent == Fraction(1, 3) and x.dtype.kind != "c":
-        return np.cbrt(x)
-    return x ** (float(exponent) if isinstance(exponent, Fraction) else exponent)
-
-
-def decaying(x: Array) -> tuple[Array, Array]:
-    """Where x is positive, and ``exp(-|x|)``, which never overflows (of complex x: by the sign of its real part)."""
-    positive = x.real >= 0
-    return positive, np.exp(np.where(positive, -x, x))
-
-
-def sigmoid(x: Array) -> Any:
-    """``1/(1 + exp(-x))``, accurate to rounding on both sides: 4e-18 at -40."""
-    positive, small = decaying(x)
-    return np.where(positive, 1, small) / (1 + small)
-
-
-def softplus(x: Array) -> Any:
-    """``log(1 + exp(x))``, which is x plus ``log(1 + exp(-x))``."""
-    positive, small = decaying(x)
-    return np.where(positive, x, 0) + np.log1p(small)
-
-
-def logaddexp(a: Array, b: Array) -> Any:
-    """``log(exp(a) + exp(b))``. NumPy's takes no complex numbers."""
-    if np.result_type(a, b).kind != "c":
-        return np.logaddexp(a, b)
-    larger = np.where(a.real >= b.real, a, b)
-    return larger + np.log1p(np.exp(a + b - 2 * larger))
-
-
-def hypot(a: Array, b: Array) -> Any:
-    """``sqrt(a² + b²)``. NumPy's takes no complex numbers."""
-    return np.hypot(a, b) if np.result_type(a, b).kind != "c" else np.sqrt(a * a + b * b)
-
-
-def arctan2(a: Array, b: Array) -> Any:
-    """The angle of the point (b, a). NumPy's takes no complex numbers: the angle of the real parts, and the rest."""
-    angle = np.arctan2(a.real, b.real)
-    if np.result_type(a, b).kind != "c":
-        return angle
-    sin, cos = np.sin(angle), np.cos(angle)
-    return angle + np.arctan((a * cos - b * sin) / (b * cos + a * sin))
-
-
-def cast_where(condition: Array, a: Array, b: Array) -> Any:
-    """``a`` where the condition holds, else ``b``. Zeros and ones, as booleans, are numbers of the other's kind."""
-    kinds = [array.dtype for array in (a, b) if array.dtype != bool] or [np.dtype(np.int64)]
-    return np.where(condition.astype(bool), a, b).astype(np.result_type(*kinds))
-
-
 @dataclass(frozen=True, slots=True)
 class Function:
     """A pointwise function: how it is evaluated, and one partial derivative an operand.
@@ -330,6 +266,7 @@ FUNCTIONS: dict[str, Function] = {
     "power": Function(power, ("p * x**(p - 1)",)),
     "sigmoid": Function(sigmoid, ("y * (1 - y)",)),
     "softplus": Function(softplus, ("sigmoid(x)",)),
+    "erf": Function(erf, ("erf_at_0 * exp(-x**2)",)),
     "sin": Function(np.sin, ("cos(x)",)),
     "cos": Function(np.cos, ("-sin(x)",)),
     "tan": Function(np.tan, ("1 + y**2",)),

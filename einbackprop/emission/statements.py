@@ -242,7 +242,7 @@ def pointwise(equation: Map, scope: Scope) -> str:
     match equation.function, values:
         case "power", [x]:
             return power(x, equation.parameter, scope.dtypes[equation.operands[0].name])
-        case ("sigmoid" | "softplus") as name, [x]:
+        case ("sigmoid" | "softplus" | "erf") as name, [x]:
             scope.helpers.add(name)
             return f"{name}({x})"
         case "relu", [x]:

@@ -166,6 +166,8 @@ class Writer(Arrays):
                 return Code(f"{first.at(ADDED)} != 0", COMPARED, present, True)
             case "sigmoid":
                 return Code(f"1 / (1 + np.exp({negated(first)}))", MULTIPLIED, present)
+            case "erf":
+                raise UnwritableError("NumPy has no error function")
             case "pow":
                 return Code(f"{first.at(ATOM)}**{parts[1].at(ATOM)}", RAISED, present)
             case "power" if isinstance(parameter, Fraction):
