@@ -186,6 +186,7 @@ def test_forms_that_are_not_read() -> None:
     assert unread(lambda x: np.interp(x, PLACES, LINE, period=1), LINE2)
     assert unread(lambda x, t: np.gradient(x, t, edge_order=2), LINE, PLACES)
     assert unread(lambda x: np.linalg.norm(x, "nuc"), MATRIX)
+    assert unread(lambda x: np.fft.fft(x).real, LINE) == ["np.fft.fft is not read"]
     with pytest.raises(eb.errors.TraceError, match=r"np\.vectorize with a signature"):
         eb.trace(lambda x: np.vectorize(np.sum, signature="(n)->()")(x), MATRIX)
 

@@ -98,7 +98,11 @@ FUNCTIONS: Mapping[str, Rule] = {
 
 
 def without_rule(recorder: Recorder, operands: Sequence[Any], name: str, value: Any) -> Any:
-    """What a function without a rule gave: arrays and numbers as values that could not be read; else it is refused."""
+    """What a function without a rule gave: arrays and numbers as values that could not be read, an answer as it is,
+    with a note; all else is refused."""
+    if value is None or isinstance(value, bool | str):
+        recorder.note(f"{name} looks at values: its answer is that of this run", only_here=True)
+        return value
     parts = value if isinstance(value, tuple | list) else [value]
     if not all(isinstance(part, np.ndarray | np.generic | float | int | complex) for part in parts):
         raise TraceError(f"{name} is not read: what it gives is no array")
