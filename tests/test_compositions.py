@@ -229,3 +229,22 @@ def test_scipy_at_zeros_and_what_it_has_no_rule_for() -> None:
     assert unread(lambda x: sp.gammaln(x) * x, np.ones(2)) == ["scipy.special.gammaln is not read"]
     linalg = pytest.importorskip("scipy.linalg")
     assert unread(lambda x: linalg.expm(x) * x, np.eye(2)) == ["scipy.linalg.expm is not read"]
+
+
+def halved(a: np.ndarray) -> Any:
+    d = np.array(a)
+    d[np.diag_indices(len(d))] *= 0.5
+    return np.sum(np.sin(d)) + np.sum(a[np.diag_indices_from(a)])
+
+
+def halved_back(a: np.ndarray) -> Any:
+    d = np.array(a)
+    d[np.diag_indices(len(d))] *= 0.5
+    g = np.cos(d)
+    g[np.diag_indices(len(d))] = 0.5 * np.diag(g) + 1
+    return g
+
+
+def test_places_on_a_diagonal_are_a_letter() -> None:
+    assert "d[i,i] = ½ d[i,i]" in str(eb.read(halved, MATRIX[:3]))
+    assert "  proved  " in str(eb.check(halved, halved_back, MATRIX[:3]))

@@ -304,6 +304,9 @@ def makers(recorder: Recorder) -> dict[str, Any]:
         value = np.arange(*map(unwrap, bounds), dtype=real_dtype(dtype))
         return creation.counting(recorder, bounds, value)
 
+    def diagonal_places(n: Any, ndim: int = 2) -> Any:
+        return (arange(n),) * ndim
+
     def array(
         object: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0
     ) -> Any:
@@ -334,7 +337,8 @@ def makers(recorder: Recorder) -> dict[str, Any]:
     return {
         "zeros": filling(np.zeros, 0), "ones": filling(np.ones, 1), "empty": filling(np.zeros, 0), "full": full,
         "eye": eye, "identity": lambda n, dtype=float: eye(n, None, 0, dtype), "arange": arange, "array": array,
-        "fromiter": fromiter,
+        "fromiter": fromiter, "diag_indices": diagonal_places,
+        "diag_indices_from": lambda arr: diagonal_places(arr.shape[0], arr.ndim),
         "asarray": asarray, "asanyarray": asarray,
         "ascontiguousarray": lambda a, dtype=None: asarray(a, dtype, "C", ndmin=1),
         "asfortranarray": lambda a, dtype=None: asarray(a, dtype, "F", ndmin=1),
