@@ -288,9 +288,23 @@ def likelihood_wrong(x: np.ndarray, s: np.ndarray) -> Any:
     return x @ (q + q.T), q.T + q.T @ x.T @ x @ q.T
 
 
+def factoring(x: np.ndarray) -> Any:
+    return np.sum(np.sin(np.linalg.cholesky(x @ x.T + np.eye(len(x)))))
+
+
+def factoring_back(x: np.ndarray) -> Any:
+    factor = np.linalg.cholesky(x @ x.T + np.eye(len(x)))
+    p = np.tril(factor.T @ np.cos(factor))
+    p[np.diag_indices(len(p))] *= 0.5
+    inverse = np.linalg.inv(factor)
+    s = inverse.T @ p @ inverse
+    return (s + s.T) @ x
+
+
 @pytest.mark.parametrize(
     ("loss", "gradients", "arguments"),
     [
+        (factoring, factoring_back, (B,)),
         (solving, solving_back, (A, V)),
         (solving, solving_by_inverse, (A, V)),
         (inverting, inverting_back, (B,)),
@@ -299,7 +313,7 @@ def likelihood_wrong(x: np.ndarray, s: np.ndarray) -> Any:
         (lambda a: np.linalg.slogdet(a)[1], lambda a: np.linalg.inv(a.T), (A,)),
         (lambda a: np.linalg.det(a), lambda a: np.linalg.det(a.T) * np.linalg.inv(a).T, (A,)),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_right_backwards_are_proved(loss: Function, gradients: Function, arguments: tuple[np.ndarray, ...]) -> None:
     report = eb.check(loss, gradients, *arguments, wrt=tuple(range(len(arguments))) if len(arguments) > 1 else 0)

@@ -70,6 +70,11 @@ def below(j: str, i: str) -> Bracket:
     return Bracket(Position.of(j), "<", Position.of(i))
 
 
+def same(i: str, j: str) -> Bracket:
+    """``[i = j]``."""
+    return Bracket(Position.of(i), "=", Position.of(j))
+
+
 def inverse(equation: MatrixFunction, work: Workspace) -> Ref:
     """The inverse of the matrix, with the letter of its columns on its rows and the other way round."""
     i, j = tuple(equation.matrix)
@@ -99,14 +104,11 @@ def of_pseudo_inverse(equation: MatrixFunction, work: Workspace) -> list[tuple[C
     def entry(row: str, column: str) -> Ref:
         return moved(out, k + r, row + column)
 
-    def same(one: str, other: str) -> tuple[Bracket, ...]:
-        return (Bracket(Position.of(one), "=", Position.of(other)),)
-
     return [
         (Contract(out, (entry(k, i), matrix, entry(j, r)), (), MINUS), 1),
-        (Contract(out, (entry(k, p), entry(j, p), matrix), same(i, r)), 2),
+        (Contract(out, (entry(k, p), entry(j, p), matrix), (same(i, r),)), 2),
         (Contract(out, (entry(k, p), entry(j, p), matrix, moved(matrix, j, q), entry(q, r)), (), MINUS), 2),
-        (Contract(out, (matrix, entry(q, i), entry(q, r)), same(j, k)), 0),
+        (Contract(out, (matrix, entry(q, i), entry(q, r)), (same(j, k),)), 0),
         (Contract(out, (entry(k, p), moved(matrix, i, p), matrix, entry(q, i), entry(q, r)), (), MINUS), 2),
     ]
 
@@ -143,9 +145,9 @@ def through_cholesky(equation: MatrixFunction, cotangent: Ref, work: Workspace) 
 
     square = moved(out, k + r, m + r).indices
     inner = write("turned", square, lambda to: Contract(to, (moved(out, k + r, k + m), cotangent)))
-    halves = [write("lower", square, lambda to, b=b: Contract(to, (inner,), (b,), HALF))  # type: ignore[misc]
-              for b in (at_most(r, m), below(r, m))]  # fmt: skip
-    lower = write("halved", square, lambda to: Sum(to, tuple((ONE, half) for half in halves)))
+    triangle = write("lower", square, lambda to: Contract(to, (inner,), (at_most(r, m),)))
+    diagonal = write("diagonal", square, lambda to: Contract(to, (inner,), (same(r, m),)))
+    lower = write("halved", square, lambda to: Sum(to, ((ONE, triangle), (-HALF, diagonal))))
     inverted = work.write(
         f"inv_{name}", moved(out, k + r, p + q).indices, name,
         lambda to: MatrixFunction(to, "inv", (out,), k + r, p + q),
