@@ -4,8 +4,7 @@ Every message shows the value that triggered it, names the tensor, the letter an
 there are any, and says what to do.
 """
 
-import os
-
+from einbackprop.core.source import name_of
 from einbackprop.core.visible import visible
 
 
@@ -57,7 +56,7 @@ class CodeError(ScriptError):
         where = ""
         if place is not None:
             within = "" if place[2] in ("<module>", "<lambda>") else f", in {place[2]}"
-            where = f"{os.path.basename(place[0])}, line {place[1]}{within}: "
+            where = f"{name_of(place[0])}, line {place[1]}{within}: "
         super().__init__(f"{what}: {where}{said}" + (f" Write `{write}`." if write else ""))
         self.what, self.place, self.said, self.write = what, place, said, write
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from einbackprop.core.program import ONE, Bracket, Contract, Factor, Position, Ref, Sum
 from einbackprop.core.subscripts import parse
 from einbackprop.notation.index_notation import View
-from einbackprop.notation.markup import latex
+from einbackprop.notation.latex import latex
 from einbackprop.notation.matrix_notation import matrix_form, matrix_text, transpose_reason
 
 

@@ -20,7 +20,7 @@ from einbackprop.core.program import (
 )
 from einbackprop.errors import NotationError
 from einbackprop.notation.index_notation import View, equation_markup, equation_text
-from einbackprop.notation.markup import latex
+from einbackprop.notation.latex import latex
 
 HALF = Factor.of(Fraction(1, 2))
 MINUS = -ONE

@@ -11,7 +11,8 @@ from truth import einsum_fault, equation_fault, matrix_fault, persistent
 from einbackprop.core.program import Ref
 from einbackprop.errors import FunctionError, RangeError
 from einbackprop.notation.index_notation import equation_markup
-from einbackprop.notation.markup import Markup, Power, Quotient, Raised, Root, Words, latex, mathml
+from einbackprop.notation.latex import latex
+from einbackprop.notation.markup import Markup, Power, Quotient, Raised, Root, Words, mathml
 
 MANY = settings(max_examples=6 * settings.get_profile(settings.get_current_profile_name()).max_examples)
 """Six times as many as elsewhere: one takes two milliseconds."""

@@ -5,7 +5,6 @@ whole report. Then each part that reads the code, runs it at other sizes, proves
 by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
 from einbackprop.core.progress import InternalFault, Progress, collecting, contained, doing, limited
+from einbackprop.core.source import name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
@@ -179,7 +179,7 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
     here = [item for item in found if (item.file, item.line) == (file, line)]
     said = error.said.removesuffix(".")
     same = file in {item.file for item in found}
-    where = "here" if here else f"on line {line}" if same else f"on line {line} of {os.path.basename(file or '')}"
+    where = "here" if here else f"on line {line}" if same else f"on line {line} of {name_of(file or '')}"
     told = (here or found)[0]
     message = f"{told.message} The code stops {where}: {said}."
     return [replace(item, message=message) if item is told else item for item in found]

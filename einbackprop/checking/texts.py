@@ -2,12 +2,12 @@
 
 import linecache
 import math
-import os
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.program import Dimension
+from ..core.source import names_of
 from ..core.visible import visible
 from ..notation.display import painted
 from .verdicts import Finding, Gradient, Line, Verdict
@@ -69,17 +69,6 @@ def code_of(item: Finding, lines: Sequence[Line]) -> str:
     """The line that a finding is about."""
     shown = next((line.code for line in lines if (line.file, line.line) == (item.file, item.line)), "")
     return shown or linecache.getline(item.file or "", item.line or 0).strip()
-
-
-def names_of(files: Iterable[str]) -> dict[str, str]:
-    """What files are called: the shortest ends of their paths that tell them apart."""
-    parts = {file: file.replace(os.sep, "/").split("/") for file in files}
-    names = {}
-    for file, own in parts.items():
-        others = [other for name, other in parts.items() if name != file]
-        count = next((n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others)), len(own))
-        names[file] = "/".join(own[-count:])
-    return names
 
 
 def followers(lines: Sequence[Line], findings: Sequence[Finding]) -> str:

@@ -8,8 +8,10 @@ import ast
 import contextlib
 import functools
 import linecache
+import os
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
@@ -185,6 +187,32 @@ def statements_of(file: str) -> Statements:
         return statements_of_text(texts[file])
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))
+
+
+def names_of(files: Iterable[str]) -> dict[str, str]:
+    """What files are called: cells as a notebook calls them, others by the shortest ends of their paths that tell them
+    apart.
+    """
+    cells = {file: cell_of(file) for file in files}
+    parts = {file: file.replace(os.sep, "/").split("/") for file, cell in cells.items() if cell is None}
+    names = {file: cell or file for file, cell in cells.items()}
+    for file, own in parts.items():
+        others = [other for name, other in parts.items() if name != file]
+        count = next((n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others)), len(own))
+        names[file] = "/".join(own[-count:])
+    return names
+
+
+def name_of(file: str) -> str:
+    """What one file, or one cell of a notebook, is called."""
+    return names_of([file])[file]
+
+
+def cell_of(file: str) -> str | None:
+    """``Cell In[5]``, as IPython says it, where a file name is that of the code of a cell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    named = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file)
+    return None if named is None else " ".join(named)
 
 
 NAME, CHAIN, INNER, CALL, LITERAL = range(5)

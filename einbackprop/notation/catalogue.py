@@ -14,6 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
+from einbackprop.notation import latex, pages
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,17 @@ class LayerExplanation:
 
     @property
     def html(self) -> str:
-        """The explanation as HTML."""
-        return f"<h4>{visible.in_html(self.layer.name)}</h4><pre>{visible.in_html(str(self))}</pre>"
+        """The explanation as HTML, as a notebook shows it."""
+        return pages.article([f"<pre>{visible.in_html(str(self))}</pre>"])
+
+    def to_html(self) -> str:
+        """The explanation as one page, with nothing in it from elsewhere."""
+        return pages.page(self.layer.name, self.html)
+
+    @property
+    def latex(self) -> str:
+        """The explanation as LaTeX: a fragment of lines in typewriter letters, for a document that has amsmath."""
+        return latex.verbatim(str(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html}

@@ -1,4 +1,4 @@
-"""Display: rows of formulas with notes, on a terminal, in a notebook, in LaTeX. A letter has one colour everywhere."""
+"""Display: rows of formulas with notes, and how a terminal shows them. A letter has one colour everywhere."""
 
 import os
 import re
@@ -7,8 +7,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import TextIO
 
-from ..core.visible import in_html, visible
-from .markup import Markup, latex, mathml, plain, text
+from ..core.visible import visible
+from .markup import Markup, plain, text
 
 WIDTH = 100
 INDENT = 4
@@ -39,11 +39,6 @@ def hue(letter: str) -> tuple[int, str]:
     return PALETTE[ord(letter) * 5 % len(PALETTE)]
 
 
-def css_colour(letter: str) -> str:
-    """A letter's colour for CSS."""
-    return hue(letter)[1]
-
-
 def luminance(colour: str) -> float:
     """How bright a colour ``#rrggbb`` is, from 0 to 1: the relative luminance of WCAG 2."""
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
@@ -59,7 +54,7 @@ def contrast(one: str, other: str) -> float:
 
 def readable_colour(letter: str, background: str) -> str:
     """A letter's colour for CSS, mixed with black or white until it can be read on a background."""
-    parts = [int(css_colour(letter)[n : n + 2], 16) for n in (1, 3, 5)]
+    parts = [int(hue(letter)[1][n : n + 2], 16) for n in (1, 3, 5)]
     end = 0 if contrast("#000000", background) > contrast("#ffffff", background) else 255
     mixed = ("#" + "".join(f"{round(c + (end - c) * n / 10):02x}" for c in parts) for n in range(11))
     return next(colour for colour in mixed if contrast(colour, background) >= READABLE)
@@ -158,59 +153,3 @@ def folded(body: str, indent: int) -> list[str]:
         else:
             line = f"{line} {word}" if line else word
     return [*lines, line]
-
-
-STYLE = (
-    "<style>.einbackprop{font-size:1rem;line-height:1.7}.einbackprop h4{margin:.8em 0 .2em;font-weight:600}"
-    ".einbackprop table{border-collapse:collapse;margin-left:1.5em}"
-    ".einbackprop td{padding:.15em .3em;text-align:left;vertical-align:baseline;border:0;background:none}"
-    ".einbackprop td:first-child{text-align:right}.einbackprop td:nth-child(2){white-space:nowrap}"
-    ".einbackprop code{white-space:pre;background:none}"
-    ".einbackprop td.note{padding-left:2.5em;opacity:.75}</style>"
-)
-
-
-def sections_html(sections: tuple[Section, ...]) -> str:
-    """Sections as HTML with MathML; it needs no JavaScript and nothing from elsewhere."""
-    parts = [STYLE, '<div class="einbackprop">']
-    for section in sections:
-        parts.append(f"<h4>{in_html(section.heading)}</h4>" if section.heading else "")
-        parts.append("<table>" + "".join(row_html(row) for row in section.rows) + "</table>")
-    return "".join([*parts, "</div>"])
-
-
-def row_html(row: Row) -> str:
-    """A row of a table."""
-    if not row.left and not row.right and not row.code:
-        return f'<tr><td colspan="3" style="text-align:left">{in_html(row.note)}</td></tr>'
-    left = mathml(row.left, css_colour) if row.left else ""
-    right = f"<code>{in_html(row.code)}</code>" if row.code else mathml(row.right, css_colour)
-    equals = "=" if row.right or row.code else ""
-    return f'<tr><td>{left}</td><td>{equals} {right}</td><td class="note">{in_html(row.note)}</td></tr>'
-
-
-def sections_latex(sections: tuple[Section, ...]) -> str:
-    """Sections as LaTeX: one ``aligned`` block a section, for math mode."""
-    blocks = []
-    for section in sections:
-        rows = [row_latex(row) for row in section.rows if row.left or row.right or row.code]
-        heading = rf"&\text{{{latex_words(section.heading)}}}\\" + "\n" if section.heading else ""
-        blocks.append("\\begin{aligned}\n" + heading + "\\\\\n".join(rows) + "\n\\end{aligned}")
-    return "\n\n".join(blocks)
-
-
-def row_latex(row: Row) -> str:
-    """A row, its equals sign marked for alignment."""
-    right = rf"\texttt{{{latex_words(row.code)}}}" if row.code else latex(row.right)
-    return latex(row.left) + (f" &= {right}" if right else " &") + (
-        rf" &&\text{{{latex_words(row.note)}}}" if row.note else ""
-    )
-
-
-LATEX_WORDS = {c: "\\" + c for c in "_{}$&#%"}
-LATEX_WORDS |= {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "ᵀ": r"$^\top$"}
-
-
-def latex_words(words: str) -> str:
-    """Words for LaTeX's text mode."""
-    return "".join(LATEX_WORDS.get(c, c) for c in visible(words))

@@ -33,9 +33,9 @@ from ..emission.writing import inlined
 from ..errors import SubscriptsError
 from ..layers import CATALOGUE
 from ..layers.layer import Layer
-from . import einsum_text, matrix_notation
+from . import einsum_text, latex, matrix_notation, pages
 from .catalogue import LayerExplanation, layer_named, layer_of
-from .display import Row, Section, on_terminal, sections_html, sections_latex, sections_text
+from .display import Row, Section, on_terminal, sections_text
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
 from .steps import ELLIPSIS, derivation
@@ -53,10 +53,13 @@ class Explanation:
     sections : tuple of Section
     compact : bool
         Whether text says ``W_ij`` for ``W[i,j]``.
+    title : str
+        Of its page.
     """
 
     sections: tuple[Section, ...]
     compact: bool = False
+    title: str = "explained"
 
     def __str__(self) -> str:
         return self.text()
@@ -70,16 +73,20 @@ class Explanation:
 
     @property
     def latex(self) -> str:
-        """The explanation as LaTeX for math mode."""
-        return sections_latex(self.sections)
+        """The explanation as LaTeX: a fragment of text and displayed formulas, for a document that has amsmath."""
+        return latex.sections(self.sections)
 
     @property
     def html(self) -> str:
-        """The explanation as HTML with MathML, without JavaScript."""
-        return sections_html(self.sections)
+        """The explanation as HTML with MathML, without JavaScript, as a notebook shows it."""
+        return pages.article([pages.sections(self.sections)])
+
+    def to_html(self) -> str:
+        """The explanation as one page, with nothing in it from elsewhere."""
+        return pages.page(self.title, pages.article([pages.heading(self.title), pages.sections(self.sections)]))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self.html, "text/latex": f"$$\n{self.latex}\n$$"}
+        return {"text/plain": str(self), "text/html": self.html, "text/latex": self.latex}
 
 
 @overload
@@ -139,8 +146,14 @@ def explain(
             return LayerExplanation(layer_of(what))
 
 
-def explained(what: str | None, names: str | None = None, result: str | None = None) -> str:
-    """What the command line says of subscripts, of a layer by its name, or, of nothing, of the whole catalogue.
+def catalogue() -> str:
+    """The layers of the catalogue, a line each."""
+    width = max(map(len, CATALOGUE))
+    return "\n".join(f"{layer.name:<{width}}  {layer.words}" for layer in CATALOGUE.values())
+
+
+def explained(what: str, names: str | None = None, result: str | None = None) -> Explanation | LayerExplanation:
+    """What the command line says of subscripts, or of a layer by its name.
 
     Raises
     ------
@@ -149,13 +162,10 @@ def explained(what: str | None, names: str | None = None, result: str | None = N
     SubscriptsError
         The subscripts are malformed.
     """
-    if what is None:
-        width = max(map(len, CATALOGUE))
-        return "\n".join(f"{layer.name:<{width}}  {layer.words}" for layer in CATALOGUE.values())
     if "->" in what or "," in what:
         operands = tuple(name.strip() for name in names.split(",")) if names else None
-        return str(explain(what, names=operands, result=result) if result else explain(what, names=operands))
-    return str(explain(layer_named(what)))
+        return explain(what, names=operands, result=result) if result else explain(what, names=operands)
+    return explain(layer_named(what))
 
 
 def contract_of(subscripts: str, names: Sequence[str] | None, result: str) -> Contract:
@@ -185,7 +195,7 @@ def explain_contract(contract: Contract, view: View) -> Explanation:
     sections.append(Section("In short:", tuple(short)))
     for name in dict.fromkeys(n for n in counts if counts.count(n) > 1):
         sections.append(adding_section(contract, name, view))
-    return Explanation(tuple(sections), compact)
+    return Explanation(tuple(sections), compact, text(equation_markup(contract, view), compact=compact))
 
 
 def ellipsis_note(contract: Contract) -> str:

@@ -1,11 +1,12 @@
-"""Markup: a formula as a flat run of parts, and what it looks like as text, LaTeX and MathML.
+"""Markup: a formula as a flat run of parts, and what it looks like as text and MathML; ``latex`` writes LaTeX.
 
-``notation`` makes markup from equations. Every output format is one function here, so that a formula says the same
-thing wherever it is shown.
+``notation`` makes markup from equations. Every output format is one function, so that a formula says the same thing
+wherever it is shown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -103,7 +104,7 @@ Markup = tuple[Part, ...]
 """A formula. A plain string in it is operators, numbers and spaces, to be shown as it stands."""
 
 VULGAR = {"½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4)}
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+NO_BREAK_SPACE, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 Paint = Callable[[str], str]
 
@@ -240,78 +241,6 @@ def between(axes: tuple[Markup, ...], comma: str = ",") -> str:
     return "" if all((len(axis) == 1 and isinstance(axis[0], Letter)) or axis[:1] == ("(",) for axis in axes) else comma
 
 
-LATEX_OPERATORS = {
-    "·": r"\cdot ",
-    "⊙": r"\odot ",
-    "⇒": r"\Rightarrow ",
-    "≠": r"\neq ",
-    "≤": r"\leq ",
-    "≥": r"\geq ",
-    "¬": r"\lnot ",
-    "*": r"\cdot ",
-    "∞": r"\infty ",
-    " ": r"\,",
-    "%": r"\%",
-    "&": r"\&",
-    "#": r"\#",
-    "_": r"\_",
-    "$": r"\$",
-    "{": r"\{",
-    "}": r"\}",
-    "\\": r"\backslash ",
-    "^": r"\hat{}",
-    "~": r"\sim ",
-    **{sign: rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}" for sign, value in VULGAR.items()},
-}
-
-
-def latex(markup: Markup) -> str:
-    """The formula as LaTeX, for math mode; it needs no package."""
-
-    def one(part: Part) -> str:
-        match part:
-            case str():
-                return "".join(LATEX_OPERATORS.get(c, c) for c in part)
-            case Letter(letter):
-                return letter
-            case Size(letter, name):
-                return latex_name(name) if name else f"|{letter}|"
-            case Entry(name, _, axes):
-                return latex_name(name) + f"_{{{between(axes).join(map(run, axes))}}}"
-            case Ref(name, indices):
-                return latex_name(name) + (f"_{{{indices}}}" if indices else "")
-            case Summation(letters):
-                return rf"\sum_{{{letters}}} " if letters else ""
-            case Reduction(name, letters):
-                return rf"\operatorname{{{name}}}" + (rf"_{{{letters}}} " if letters else " ")
-            case Partial(of, by):
-                return rf"\frac{{\partial {one(of)}}}{{\partial {one(by)}}}"
-            case Words(words):
-                return latex_name(words)
-            case Raised(body, exponent):
-                return f"{{{run(body)}}}^{{{exponent.replace('T', chr(92) + 'top')}}}"
-            case Power(base, exponent):
-                return f"{{{run(base)}}}^{{{run(exponent)}}}"
-            case Quotient(over, under):
-                return rf"\frac{{{run(over)}}}{{{run(under)}}}"
-            case Root(body):
-                return rf"\sqrt{{{run(body)}}}"
-
-    def run(parts: Markup) -> str:
-        return "".join(one(part) for part in parts)
-
-    return run(markup)
-
-
-LATEX_ESCAPES = {c: "\\" + c for c in "_{}$&#%"} | {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}"}
-
-
-def latex_name(name: str) -> str:
-    """A name in LaTeX: a single letter is italic, anything longer upright."""
-    escaped = "".join(LATEX_ESCAPES.get(c, c) for c in visible(name)).replace(" ", r"\ ")
-    return escaped if len(name) == 1 else rf"\mathrm{{{escaped}}}"
-
-
 def mathml(markup: Markup, colour: Callable[[str], str]) -> str:
     """The formula as a MathML element; ``colour`` gives the CSS colour of a letter."""
 
@@ -365,20 +294,23 @@ def mathml_exponent(exponent: str) -> str:
     return f"<mn>{exponent}</mn>" if exponent.isdigit() else f"<mtext>{in_html(exponent)}</mtext>"
 
 
+NUMBER = re.compile(r"(\d+\.?\d*(?:e[-+]?\d+)?|[½⅓⅔¼¾])")
+
+
 def mathml_operators(run_of: str) -> str:
     """Operators and numbers as MathML tokens."""
-    elements, number = [], ""
-    for c in run_of + "\0":
-        if c.isdigit() or c in VULGAR or (c == "." and number):
-            number += c
-            continue
-        if number:
-            elements.append(f"<mn>{number}</mn>")
-            number = ""
-        if c == " ":
-            elements.append('<mspace width="0.3em"/>')
-        elif c in "()[]|":
-            elements.append(f'<mo stretchy="false">{c}</mo>')
-        elif c != "\0":
-            elements.append(f"<mo>{in_html(c)}</mo>")
+    elements: list[str] = []
+    for n, run in enumerate(NUMBER.split(run_of)):
+        elements += [f"<mn>{run.replace('-', MINUS)}</mn>"] if n % 2 else map(mathml_operator, run)
     return "".join(elements)
+
+
+def mathml_operator(character: str) -> str:
+    """A character that is no part of a number."""
+    if character == " ":
+        return '<mspace width="0.3em"/>'
+    if character in "()[]|":
+        return f'<mo stretchy="false">{character}</mo>'
+    if character == "√":  # as an operator it would stand below the line
+        return f"<mi>{character}</mi>"
+    return f"<mo>{in_html(MINUS if character == '-' else character)}</mo>"

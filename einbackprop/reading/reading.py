@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import attrgetter
-from pathlib import Path
 from textwrap import indent, wrap
 from typing import Any
 
@@ -19,11 +18,13 @@ from ..core.collecting import grouped
 from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.progress import InternalFault, collecting, contained
-from ..core.source import INNER, Spelling
+from ..core.source import INNER, Spelling, names_of
 from ..core.visible import visible
 from ..notation import einsum_text, markup
 from ..notation.index_notation import View
 from ..notation.meaning import Meanings, meanings
+from ..notation.pages import page
+from . import pages
 from .formulas import Formula, formulas
 from .loops import folded
 from .statements import Made
@@ -49,6 +50,8 @@ class Reading:
         Those of the program, with the letters that the lines have besides.
     faults : tuple of InternalFault
         The formulas that are missing by a mistake of ours.
+    title : str
+        Of its page; the functions by default.
     """
 
     lines: tuple[Line, ...]
@@ -57,12 +60,23 @@ class Reading:
     given: str = ""
     dimensions: tuple[Dimension, ...] = ()
     faults: tuple[InternalFault, ...] = ()
+    title: str = ""
 
     def __str__(self) -> str:
         return text(self)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": str(self)}
+    def to_html(self) -> str:
+        """The reading as one page, with nothing in it from elsewhere: the code beside its formulas."""
+        title = self.title or pages.title_of(self)
+        return page(title, pages.part_of_page(self, title))
+
+    @property
+    def latex(self) -> str:
+        """The reading as LaTeX: a fragment of text and displayed formulas, for a document that has amsmath."""
+        return pages.fragment(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": pages.part_of_page(self), "text/latex": self.latex}
 
 
 @dataclass(frozen=True)
@@ -215,11 +229,11 @@ def text(reading: Reading) -> str:
         return "nothing is computed here: give an expression that calls a function, as in \"loss(weights, X, T)\""
     shown = {i for line in reading.lines for formula in line.formulas for i in markup.letters_of(formula.markup)}
     blocks = [dimension_table(shown, reading.dimensions)]
-    file = ""
+    names, file = names_of(line.source.file for line in reading.lines), ""
     for line in reading.lines:
         if line.source.file != file:
             file = line.source.file
-            blocks.append(f"{Path(file).name}")
+            blocks.append(names[file])
         blocks.append(line_text(line))
     blocks += [f"note: {reading.given}"] if reading.given else []
     blocks += [note_text(note) for note in reading.notes]

@@ -17,6 +17,7 @@ from einbackprop.notation.console import complain, is_unicode, say, say_exactly,
 if TYPE_CHECKING:
     from einbackprop.checking.reports import Report
     from einbackprop.core.progress import InternalFault
+    from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
@@ -135,6 +136,8 @@ _Options = Mapping[str, Mapping[str, Any]]
 """Arguments and options by name, each with what ``add_argument`` takes."""
 
 _FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
+_PAGE: _Options = {"--html": {"metavar": "FILE", "help": "write it as a page too"}, **_FORCE}
+_AS_LATEX: _Options = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}}
 _SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
 _EXPRESSIONS: _Options = {
     option: {"default": "", "metavar": "EXPRESSION", "help": what}
@@ -168,19 +171,20 @@ _SHOWN: _Options = {
 _READ_OPTIONS: _Options = {
     **_SCRIPT,
     "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
-    **_SETTING,
+    **_SETTING, **_AS_LATEX, **_PAGE,
 }
 _DERIVED: _Options = {
     **_SCRIPT,
     "--loss": {"required": True, "metavar": "EXPRESSION", "help": "the loss, one number"},
     "--wrt": {"required": True, "action": "append", "metavar": "NAME",
               "help": "what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated"},
-    **_SETTING,
+    **_SETTING, **_AS_LATEX, **_PAGE,
 }  # fmt: skip
 _EXPLAINED: _Options = {
     "what": {"metavar": "SUBSCRIPTS|LAYER", "nargs": "?", "help": "'ij,jb->ib', or the name of a layer"},
     "--names": {"metavar": "W,x", "help": "what to call the operands"},
     "--result": {"metavar": "z", "help": "what to call the result"},
+    **_AS_LATEX, **_PAGE,
 }
 _WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
 _OF_TRAINING: _Options = {
@@ -227,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _add_options(check.add_mutually_exclusive_group(), _SHOWN)
-    _add_options(check, {"--html": {"metavar": "FILE", "help": "write the report as a page too"}, **_FORCE})
+    _add_options(check, _PAGE)
     _add(
         subcommands, "read", _read, _READ_OPTIONS,
         help="show every line that an expression runs, in index notation",
@@ -300,7 +304,7 @@ def _check(options: argparse.Namespace) -> int:
         say(report.text(colour=on_terminal()))
     if options.html:
         try:
-            write_page(report, options.html, options.force)
+            write_page(report.to_html(), options.html, options.force)
         except ScriptError as error:
             complain(f"einbackprop: {one_line(str(error))}")
             return report.exit_code or 2
@@ -320,27 +324,40 @@ def _show_patch(report: "Report") -> None:
         complain("einbackprop: no line to write was found: the report without --diff says what is")
 
 
+def _show(shown: "Shown", text: str, options: argparse.Namespace) -> int:
+    """Print it as text or as LaTeX, and write it as a page, as the options ask."""
+    from einbackprop.shell.scripts import write_page
+
+    say((shown.latex if options.latex else text).removesuffix("\n"))
+    if options.html:
+        write_page(shown.to_html(), options.html, options.force)
+    return 0
+
+
 def _read(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import read_script
 
-    say(str(read_script(options.script, options.expression, options.setup, options.seed)))
-    return 0
+    reading = read_script(options.script, options.expression, options.setup, options.seed)
+    return _show(reading, str(reading), options)
 
 
 def _derive(options: argparse.Namespace) -> int:
     from einbackprop.emission.literals import in_ascii
     from einbackprop.shell.scripts import derive_script
 
-    text = derive_script(options.script, options.loss, options.wrt, options.setup, options.seed)
-    say(text if is_unicode() else in_ascii(text), end="")  # Python takes a file without a mark for UTF-8
-    return 0
+    derived = derive_script(options.script, options.loss, options.wrt, options.setup, options.seed)
+    text = str(derived)  # Python takes a file without a mark for UTF-8
+    return _show(derived, text if is_unicode() else in_ascii(text), options)
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from einbackprop.notation.explanation import explained
+    from einbackprop.notation.explanation import catalogue, explained
 
-    say(explained(options.what, options.names, options.result))
-    return 0
+    if options.what is None:
+        say(catalogue())
+        return 0
+    shown = explained(options.what, options.names, options.result)
+    return _show(shown, str(shown), options)
 
 
 def _example(options: argparse.Namespace) -> int:

@@ -11,22 +11,26 @@ import random
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
+from typing import Protocol
 
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, of_values, record
 from einbackprop.checking.elsewhere import told
 from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
-from einbackprop.checking.reports import MARK, Report
+from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
 from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
+from einbackprop.core.program import Program
 from einbackprop.core.source import parse_python
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
+from einbackprop.notation import pages
+from einbackprop.notation.explanation import explain
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell.questions import Namespace, Question, Reach, compiled, path_of, problem_of, reach_of
 
@@ -102,11 +106,43 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0) ->
     """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
         reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
-        return reading_of(_traced(reach, names), list(reach.state.values()))
+        return replace(reading_of(_traced(reach, names), list(reach.state.values())), title=expression)
 
 
-def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> str:
-    """Run a script, and write the gradient of an expression as source. Raises as `check_script` does."""
+class Shown(Protocol):
+    """What can be printed as LaTeX, and written as a page."""
+
+    @property
+    def latex(self) -> str: ...
+
+    def to_html(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The gradient of an expression of a script: as source, which is its text, as a page, and as LaTeX."""
+
+    program: Program
+    arguments: Sequence[str]
+    title: str
+
+    def __str__(self) -> str:
+        return source(self.program, "backward", arguments=self.arguments)
+
+    @property
+    def latex(self) -> str:
+        """Its equations as a fragment for a document that has amsmath."""
+        return explain(self.program).latex
+
+    def to_html(self) -> str:
+        """Its equations as one page, each derived one under the one that it comes from, and the source."""
+        code = f"<section><h2>As Python</h2><pre>{visible.in_html(str(self))}</pre></section>"
+        shown = pages.sections(explain(self.program).sections)
+        return pages.page(self.title, pages.article([pages.heading(self.title), shown, code]))
+
+
+def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> Derived:
+    """Run a script, and derive the gradient of an expression. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
         roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
@@ -114,7 +150,8 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
         order = list(reach.state)
         chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
         wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
-        return source(gradients.nested_by_path(accumulation.vjp(forward, wanted), chosen), "backward", arguments=order)
+        derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), chosen)
+        return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}")
 
 
 def _traced(reach: Reach, names: Namespace) -> Trace:
@@ -166,11 +203,11 @@ def write_example(name: str, directory: str = ".", force: bool = False) -> FileP
     return target
 
 
-def write_page(report: Report, file: str, force: bool = False) -> None:
-    """Write a report as a page. Raises ScriptError if it cannot be written, or, unforced, if there is no such page."""
+def write_page(html: str, file: str, force: bool = False) -> None:
+    """Write a page. Raises ScriptError if it cannot be written, or, unforced, if what is there is no page of ours."""
     with reported_as(ScriptError, f"--html: {file} cannot be written"):
-        require_replaceable(file, lambda ends: MARK.encode() in ends, "a page of einbackprop", force)
-        replace_file(file, lambda stream: stream.write(report.to_html().encode()))
+        require_replaceable(file, lambda ends: pages.MARK.encode() in ends, "a page of einbackprop", force)
+        replace_file(file, lambda stream: stream.write(html.encode()))
 
 
 def _compiled(script: str) -> types.CodeType:

@@ -1,0 +1,125 @@
+"""A reading in a browser: the user's code, and beside each line what it is; and as a fragment of LaTeX."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..core.collecting import grouped
+from ..core.program import Dimension
+from ..core.source import names_of, statements_of
+from ..core.visible import in_html
+from ..notation import latex, markup, pages
+
+if TYPE_CHECKING:
+    from .formulas import Formula
+    from .reading import Line, Reading
+
+
+def part_of_page(reading: Reading, heading: str = "") -> str:
+    """What stands in a page, with its style, as a notebook shows it."""
+    header = pages.heading(heading) if heading else ""
+    return pages.article([header, pages.legend(shown_dimensions(reading)), *listings(reading), below(reading)])
+
+
+def title_of(reading: Reading) -> str:
+    """The function that was read: the last one."""
+    functions = [line.source.function for line in reading.lines if line.source.function.isidentifier()]
+    return functions[-1] if functions else "nothing is computed here" if not reading.lines else "read"
+
+
+def shown_dimensions(reading: Reading) -> list[Dimension]:
+    """The dimensions with those of their letters that stand in a formula."""
+    shown = {i for line in reading.lines for formula in line.formulas for i in markup.letters_of(formula.markup)}
+    kept = ((d, "".join(i for i in d.letters if i in shown)) for d in reading.dimensions)
+    return [Dimension(letters, d.size, d.name) for d, letters in kept if letters]
+
+
+def notes(reading: Reading) -> list[str]:
+    """What there is to say besides."""
+    where = [f"line {note.source.line}: " if note.source else "" for note in reading.notes]
+    told = [f"{place}{note.message}" for place, note in zip(where, reading.notes, strict=True)]
+    return [*([reading.given] if reading.given else []), *told, *map(str, reading.faults)]
+
+
+def below(reading: Reading) -> str:
+    """The notes, under the listings."""
+    return pages.listed("Notes", notes(reading))
+
+
+def listings(reading: Reading) -> Iterator[str]:
+    """The lines of each file with their formulas, and what stands between them."""
+    files = grouped((line.source.file, line) for line in reading.lines)
+    names = names_of(files)
+    for file, lines in files.items():
+        by_line = grouped((line.source.line, line) for line in lines)
+        shown = pages.with_between(sorted({*by_line, *definitions(file, by_line)}))
+        indent = pages.indentation(file, shown)
+        told = {later for number in by_line for later in pages.extent(file, number)[1:]} - set(by_line)
+        rows = (
+            pages.GAP if number is None else row(file, number, by_line.get(number, ()), indent)
+            for number in shown if number not in told
+        )  # fmt: skip
+        yield pages.listing(names[file], rows)
+
+
+def definitions(file: str, numbers: Sequence[int] | dict[int, list[Line]]) -> Iterator[int]:
+    """The lines on which the functions start that hold some lines."""
+    for node in ast.walk(statements_of(file).tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            if any(number in inside for number in numbers):
+                yield node.lineno
+
+
+def row(file: str, number: int, lines: Sequence[Line], indent: int) -> str:
+    """A statement with what it computes; of what is none, the code alone."""
+    code = "\n".join(pages.code_at(file, n, indent) for n in pages.extent(file, number))
+    if not lines:
+        return pages.code_row(number, code.split("\n")[0], "other")
+    code = code if code.strip() else "; ".join(line.source.code for line in lines)
+    found = [formula for line in lines for formula in line.formulas]
+    aliases = "".join(pages.formula(f.markup, f.equation) for f in found if f.is_alias)
+    parts = [f'<div class="aliases">{aliases}</div>'] if aliases else []
+    parts += [said(formula) for formula in found if not formula.is_alias]
+    times = max(line.runs for line in lines)
+    parts += [f'<span class="also">{times} times</span>'] if times > 1 else []
+    return pages.code_row(number, code, math="".join(parts))
+
+
+def said(formula: Formula) -> str:
+    """A formula, its matrix notation and the line with einsum under it, and which gradient it is."""
+    forms = [f"<span>{in_html(formula.matrix)}</span>"] if formula.matrix else []
+    forms += [f"<code>{in_html(formula.einsum)}</code>"] if formula.einsum else []
+    parts = [pages.formula(formula.markup, formula.equation)]
+    parts += [f'<div class="also">{"".join(forms)}</div>'] if forms else []
+    parts += [f'<span class="meaning">{in_html(formula.meaning)}</span>'] if formula.meaning else []
+    return "".join(parts)
+
+
+def fragment(reading: Reading) -> str:
+    """The reading as LaTeX: each line of code above its formulas."""
+    letters = [
+        f"${', '.join(d.letters)} = {d.size}$" + (f" ({latex.words(d.name)})" if d.name else "")
+        for d in shown_dimensions(reading)
+    ]
+    blocks = [rf"\noindent Letters: {', '.join(letters)}."] if letters else []
+    names, file = names_of(line.source.file for line in reading.lines), ""
+    for line in reading.lines:
+        if line.source.file != file:
+            file = line.source.file
+            blocks.append(rf"\noindent\textbf{{{latex.words(names[file])}}}")
+        rows = [shown for formula in line.formulas for shown in formula_rows(formula)]
+        code = rf"\noindent {line.source.line}\quad\texttt{{{latex.words(line.source.code)}}}"
+        blocks.append(f"{code}\n{latex.aligned(rows)}")
+    return "\n\n".join([*blocks, *(rf"\noindent {latex.words(note)}" for note in notes(reading))])
+
+
+def formula_rows(formula: Formula) -> Iterator[str]:
+    """A formula of a line on as many rows as it needs, and which gradient it is."""
+    left, sign, *right = formula.markup or (formula.equation, "")
+    assert isinstance(sign, str)
+    yield from latex.formula_rows((left,), tuple(right), sign.strip())
+    if formula.meaning:
+        yield rf"&\qquad\text{{{latex.words(formula.meaning)}}}"
