@@ -366,6 +366,24 @@ class Program:
         """Each value that an equation defines, and that equation."""
         return {equation.out.name: equation for equation in self.equations}
 
+    # Python asks a value itself how it looks. Printers stand above the core: they are loaded where something is shown.
+
+    def __str__(self) -> str:
+        from ..notation.programs import shown
+
+        return shown(self).text()
+
+    def __repr__(self) -> str:
+        from ..notation.programs import in_one_line
+
+        return in_one_line(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..notation.programs import shown
+
+        formats = shown(self)
+        return {"text/plain": formats.text(), "text/html": formats.html, "text/latex": formats.latex}
+
 
 def operands(equation: Equation) -> Iterator[Ref]:
     """Every value that an equation reads, the arrays that its brackets pick by included."""

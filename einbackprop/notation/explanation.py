@@ -38,6 +38,7 @@ from .catalogue import LayerExplanation, layer_named, layer_of
 from .display import Row, Section, on_terminal, sections_text
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
+from .programs import letters_heading
 from .steps import ELLIPSIS, derivation
 from .view import nearest_float
 
@@ -300,12 +301,6 @@ def explain_program(program: Program) -> Explanation:
         rows = tuple(row for equation in group for row in equation_rows(equation, view))
         sections.append(Section(f"{heading}{slopes(source, view)}:", rows))
     return Explanation(tuple(section for section in sections if section.heading or section.rows))
-
-
-def letters_heading(program: Program) -> str:
-    """The letters with what they range over: ``i input (3)``."""
-    parts = [" ".join([", ".join(d.letters), *([d.name] if d.name else []), f"({d.size})"]) for d in program.dimensions]
-    return "Letters: " + ",  ".join(parts)
 
 
 def equation_rows(equation: Equation, view: View) -> list[Row]:

@@ -54,6 +54,7 @@ body:not(:has(>@)) @{padding:1rem}
 @ tbody tr:nth-child(n){background:none}
 @ :is(th,td){padding:.2rem 1.25rem .2rem 0;text-align:left;font-weight:400;border:0;background:none;
 vertical-align:baseline;color:var(--text);line-height:1.55;white-space:normal;overflow-wrap:anywhere}
+@ .plan :is(th,td):is(:nth-child(3),:nth-child(4)){text-align:right}
 @ td:last-child{color:var(--soft);padding-right:0}
 @ :is(p.note,.remark){margin:.6rem 0 0;max-width:46rem}
 @ .remark{border-left:.25rem solid var(--doubt);padding-left:.75rem}
@@ -94,7 +95,7 @@ justify-content:flex-end;gap:.5rem}
 @ dd>code{display:block;white-space:pre-wrap;overflow-wrap:anywhere}
 @ dd.write code{color:var(--good);font-weight:600}
 @ dd .formula+code{color:var(--soft)}
-@ .rows{display:grid;grid-template-columns:max-content minmax(0,max-content) minmax(12rem,1fr);gap:.1rem .35rem;
+@ .rows{display:grid;grid-template-columns:max-content minmax(0,max-content) minmax(12rem,1fr);gap:.35rem;
 align-items:baseline;padding-left:1.5rem}
 @ .rows>.left{text-align:right}
 @ .rows>.note{color:var(--soft);padding-left:2rem;font-size:.925rem}
@@ -117,10 +118,10 @@ font:.875rem/1.6 MONOSPACE}
 @ tr{display:flex;flex-wrap:wrap}
 @ dl{grid-template-columns:minmax(0,1fr);gap:.15rem 0}
 @ dd{margin-bottom:.5rem}
-@ .rows{grid-template-columns:minmax(0,1fr);padding-left:0}
-@ .rows>.left{text-align:left}
-@ .rows>.right{padding-left:1rem}
-@ .rows>.note{padding:0 0 .4rem 1rem}
+@ .rows{grid-template-columns:fit-content(40%) minmax(0,1fr);padding-left:0}
+@ .rows>.note{grid-column:2;padding:0 0 .4rem 1rem}
+@ .rows>.note:empty{display:none}
+@ .rows>.wide{grid-column:1/-1}
 }
 @container (max-width:30rem){@ .line{grid-template-columns:2.25rem minmax(0,1fr)}@ math{font-size:1.05rem}
 @ .formula{padding-left:1rem;text-indent:-1rem}}

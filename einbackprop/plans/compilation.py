@@ -158,6 +158,12 @@ class Compiled(Running):
     def __repr__(self) -> str:
         return f"<compiled function of {self.count} arguments, {len(self.plan.steps)} calls>"
 
+    def __str__(self) -> str:
+        return str(self.plan)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.plan._repr_mimebundle_()
+
 
 def require_readable(program: Program) -> None:
     """Refuse a program that holds on to a value made from the arguments of the example."""

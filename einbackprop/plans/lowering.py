@@ -29,6 +29,7 @@ from . import contractions, matrices, patterns, picking, placing, pointwise, pre
 from .assembly import Loop, Source, Step, compiled
 from .preparation import Interface, widened
 from .regions import Region
+from .tables import table, table_html
 from .views import View
 from .workspace import Workspace, number_of
 
@@ -64,20 +65,8 @@ class Plan:
     def __str__(self) -> str:
         return table(self)
 
-
-def table(plan: Plan) -> str:
-    """The steps of a plan: what each computes, as which call, its arithmetic, its memory traffic, its buffer."""
-    rows = [("equation", "call", "flops", "bytes", "into")]
-    for step in plan.steps:
-        word = f"{step.word}, {step.times} blocks" if step.loop else step.word
-        numbers = (f"{step.flops * step.times:,}", f"{step.nbytes * step.times:,}")
-        rows.append((step.equation, word, *numbers, step.out.name if step.out else ""))
-    widths = [max(len(row[n]) for row in rows) for n in range(5)]
-    lines = []
-    for row in rows:
-        cells = [c.rjust(w) if n in (2, 3) else c.ljust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, f"{plan.flops:,} flops, {plan.nbytes:,} bytes of buffers"])
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": table_html(self)}
 
 
 def lower(
