@@ -1,8 +1,11 @@
 """Programs and compiled functions as they are shown: in a terminal, in a notebook, and in LaTeX."""
 
+import io
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from drawn_programs import programs
 from hostile import NAMES, is_safe
 from hypothesis import given
@@ -10,6 +13,7 @@ from hypothesis import given
 import einbackprop as eb
 from einbackprop.core.program import Contract, Dimension, Input, Program, Ref
 from einbackprop.emission.writing import inlined
+from einbackprop.notation.display import fitted
 
 
 def loss(W: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -84,3 +88,25 @@ def test_the_table_of_a_plan_fits_a_terminal() -> None:
     rows = str(plan).splitlines()
     assert max(map(len, rows)) <= 100
     assert any(row.startswith("    ") for row in rows)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_texts_fit_the_terminal_they_are_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(W: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return 2 * np.tanh(W @ x) * (1 + np.tanh(W @ x) ** 2) @ x.T / x.shape[1]
+
+    shown = [eb.read(loss, W, x), eb.explain("ij,jb->ib"), eb.check(loss, wrong, W, x)]
+    plan = eb.compile(eb.grad(loss), W, x).plan
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    for columns, widest in ((60, 60), (100, 100), (250, 100), (10, 60)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for one in shown:
+            assert max(map(len, repr(one).splitlines())) <= widest, one
+        with fitted():
+            assert max(map(len, str(plan).splitlines())) <= max(widest, 62)
+    assert max(len(row) for one in shown for row in str(one).splitlines()) > 60  # a file has 100

@@ -12,7 +12,7 @@ from ..core.source import names_of
 from ..core.visible import in_html, in_json, visible
 from ..errors import GradientError
 from ..notation import pages
-from ..notation.display import on_terminal
+from ..notation.display import fitted, on_terminal
 from . import texts
 from .texts import wrapped
 from .verdicts import Finding, Grade, Gradient, Line, Verdict
@@ -216,7 +216,8 @@ class Report:
         return self.text()
 
     def __repr__(self) -> str:
-        return self.text(colour=on_terminal())
+        with fitted():
+            return self.text(colour=on_terminal())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from ..core.program import Dimension
 from ..core.source import names_of
 from ..core.visible import visible
-from ..notation.display import painted
+from ..notation.display import columns, painted
 from .verdicts import Finding, Gradient, Line, Verdict
 
-WIDTH = 100
 COLOURS = {"wrong": "31;1", "right": "32", "proved": "32", "kink": "33", "undecided": "33", "!": "31;1", "+": "32"}
 LETTERS = re.compile(r"(?<=Σ_)\w+|(?<=\[)[^\W\d_](?:,[^\W\d_])*(?=\])")
 SPARE = 64  # roundings: only differences of the loss are so far off and right
@@ -55,7 +54,7 @@ def finding_text(item: Finding, lines: Sequence[Line], colour: bool = False) -> 
         return
     name = names_of([item.file, *(line.file for line in lines)])[item.file]
     head = visible(f"! {name}, line {item.line}: {code_of(item, lines)}")
-    yield marked("!", colour) + (head if len(head) <= WIDTH else head[: WIDTH - 2] + " …")[1:]
+    yield marked("!", colour) + (head if len(head) <= columns() else head[: columns() - 2] + " …")[1:]
     yield wrapped(item.message, "    ")
     for name, text in (("write", item.write), ("yours", item.yours), ("expected", item.expected)):
         first = f"    {name:<9} "
@@ -144,7 +143,7 @@ def wrapped(text: str, first: str, rest: str | None = None) -> str:
     """Text on as many lines as it needs, safe to show."""
     indent = first if rest is None else rest
     return textwrap.fill(
-        visible(text, keep="\n"), WIDTH, initial_indent=first, subsequent_indent=indent, break_long_words=False,
+        visible(text, keep="\n"), columns(), initial_indent=first, subsequent_indent=indent, break_long_words=False,
         drop_whitespace=True, break_on_hyphens=False,
     )  # fmt: skip
 

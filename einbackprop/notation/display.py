@@ -2,15 +2,19 @@
 
 import os
 import re
+import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TextIO
 
 from ..core.visible import visible
 from .markup import Markup, plain, text
 
-WIDTH = 100
+WIDTH, NARROWEST = 100, 60
 INDENT = 4
 NOTE_AT_LEAST = 34
 READABLE = 4.5  # the contrast that WCAG 2 asks of text
@@ -72,6 +76,27 @@ def on_terminal(stream: TextIO | None = None) -> bool:
     return wanted and chosen is not None and chosen.isatty()
 
 
+COLUMNS: ContextVar[int] = ContextVar("COLUMNS", default=WIDTH)
+"""How wide a text may be that is made now."""
+
+
+def columns() -> int:
+    """How many columns a text may have: 100, or as many as the terminal has for which it is made."""
+    return COLUMNS.get()
+
+
+@contextmanager
+def fitted(stream: TextIO | None = None) -> Iterator[None]:
+    """Make texts that fit a stream, standard output by default, where that is a terminal."""
+    chosen = sys.stdout if stream is None else stream
+    here = shutil.get_terminal_size((WIDTH, 24)).columns if chosen is not None and chosen.isatty() else WIDTH
+    token = COLUMNS.set(max(NARROWEST, min(WIDTH, here)))
+    try:
+        yield
+    finally:
+        COLUMNS.reset(token)
+
+
 def width(shown: str) -> int:
     """How many columns a text takes, colours not counted."""
     return len(ESCAPE.sub("", shown))
@@ -98,17 +123,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows under a heading."""
+    """Rows under a heading.
+
+    Attributes
+    ----------
+    heading : str
+    rows : tuple of Row
+    drawing : str
+        A figure, for a page.
+    """
 
     heading: str
     rows: tuple[Row, ...]
+    drawing: str = ""
 
 
 def sections_text(sections: tuple[Section, ...], *, compact: bool = False, colour: bool = False) -> str:
-    """Sections for a terminal, at most 100 columns wide where formulas allow it."""
+    """Sections for a terminal, no wider than it is where formulas allow it."""
     blocks: list[str] = []
     for section in sections:
-        lines = textwrap.wrap(visible(section.heading, keep="\n"), WIDTH) if section.heading else []
+        lines = textwrap.wrap(visible(section.heading, keep="\n"), columns()) if section.heading else []
         blocks.append("\n".join(lines + rows_text(section.rows, compact, colour)))
     return "\n\n".join(blocks)
 
@@ -123,7 +157,7 @@ def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
         " " * (INDENT + lead - width(left)) + left + (" = " if right else "") + right if left or right else ""
         for left, right in zip(lefts, rights, strict=True)
     ]
-    fitting = [width(body) for body in bodies if width(body) <= WIDTH - NOTE_AT_LEAST - 3]
+    fitting = [width(body) for body in bodies if width(body) <= columns() - NOTE_AT_LEAST - 3]
     column = max(fitting, default=INDENT) + 3
     notes = [visible(row.note, keep="\n") for row in rows]
     return [line for pair in zip(notes, bodies, strict=True) for line in row_lines(*pair, column, INDENT)]
@@ -132,22 +166,22 @@ def rows_text(rows: tuple[Row, ...], compact: bool, colour: bool) -> list[str]:
 def row_lines(note: str, body: str, column: int, indent: int) -> list[str]:
     """A formula and its note beside it, or under it where it does not fit."""
     if not body:
-        return [" " * indent + line for line in textwrap.wrap(note, WIDTH - indent)]
+        return [" " * indent + line for line in textwrap.wrap(note, columns() - indent)]
     if not note or width(body) + 3 > column:
         inner = indent + 4
-        return [*folded(body, inner), *(" " * inner + line for line in textwrap.wrap(note, WIDTH - inner))]
-    first, *others = textwrap.wrap(note, WIDTH - column)
+        return [*folded(body, inner), *(" " * inner + line for line in textwrap.wrap(note, columns() - inner))]
+    first, *others = textwrap.wrap(note, columns() - column)
     padded = body + " " * (column - width(body)) + first
     return [padded, *(" " * column + line for line in others)]
 
 
 def folded(body: str, indent: int) -> list[str]:
     """A formula on as many lines as it needs, broken at spaces."""
-    if width(body) <= WIDTH:
+    if width(body) <= columns():
         return [body]
     lines, line = [], ""
     for word in re.split(r"(?<=\S) ", body):
-        if line and width(line) + 1 + width(word) > WIDTH:
+        if line and width(line) + 1 + width(word) > columns():
             lines.append(line)
             line = " " * indent + word
         else:

@@ -35,11 +35,12 @@ from ..layers import CATALOGUE
 from ..layers.layer import Layer
 from . import einsum_text, latex, matrix_notation, pages
 from .catalogue import LayerExplanation, layer_named, layer_of
-from .display import Row, Section, on_terminal, sections_text
+from .display import Row, Section, fitted, on_terminal, sections_text
 from .index_notation import View, equation_markup, joined, right_hand_side
 from .markup import Markup, raised, text
 from .programs import letters_heading
 from .steps import ELLIPSIS, derivation
+from .tensor_networks import network
 from .view import nearest_float
 
 OPERANDS = "ABCDEFGHJKMNPQRSTUVWXY"
@@ -66,7 +67,8 @@ class Explanation:
         return self.text()
 
     def __repr__(self) -> str:
-        return self.text(colour=on_terminal())
+        with fitted():
+            return self.text(colour=on_terminal())
 
     def text(self, *, colour: bool = False) -> str:
         """The explanation as text, at most 100 columns wide; in ``colour`` each letter has one everywhere."""
@@ -186,7 +188,8 @@ def explain_contract(contract: Contract, view: View) -> Explanation:
     view = view.within(contract)
     named = [view.ref(contract.out).name, *(view.ref(ref).name for ref in contract.operands)]
     compact = not any(re.search(r"[_\d\W]", name) for name in named)
-    sections = [Section(ellipsis_note(contract), (forward_row(contract, view), *code_rows(contract, view)))]
+    rows = (forward_row(contract, view), *code_rows(contract, view))
+    sections = [Section(ellipsis_note(contract), rows, network(contract, view))]
     counts = [ref.name for ref in contract.operands]
     short: list[Row] = []
     for slot, ref in enumerate(contract.operands):
@@ -253,11 +256,12 @@ def operand_section(
         are = "are second letters" if len(second) > 1 else "is a second letter"
         heading += f"; {news} {are} over {'the dimensions' if ' and ' in olds else 'the dimension'} of {olds}"
     rows = [Row(step.left, step.right, step.why) for step in steps.steps]
-    code = code_rows(vjp_of_contract(contract, slot, f"d{result}", f"d{name}"), view)
+    derived = vjp_of_contract(contract, slot, f"d{result}", f"d{name}")
+    code = code_rows(derived, view)
     if code and code[0].code and not code[0].note:
         code[0] = replace(code[0], note=f"d{result} stands where {name} stood, {name}'s letters where {result}'s stood")
     short = Row(steps.partial.left, (*steps.partial.right, " ⇒ ", *steps.result.left, " = ", *steps.result.right))
-    return Section(heading + ":", (*rows, *code)), short
+    return Section(heading + ":", (*rows, *code), network(derived, view, f"d{result}")), short
 
 
 def adding_section(contract: Contract, name: str, view: View) -> Section:

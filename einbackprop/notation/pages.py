@@ -158,7 +158,7 @@ def sections(shown: Iterable[Section]) -> str:
     for section in shown:
         rows = "".join(map(row, section.rows))
         heading = f"<h2>{in_html(section.heading)}</h2>" if section.heading else ""
-        parts.append(f'<section>{heading}<div class="rows">{rows}</div></section>')
+        parts.append(f'<section>{heading}{section.drawing}<div class="rows">{rows}</div></section>')
     return "".join(parts)
 
 

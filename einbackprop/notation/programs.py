@@ -7,7 +7,9 @@ from ..core.program import Equation, Input, Program, Ref
 from ..emission.writing import inlined
 from . import latex, pages
 from .display import Row, Section, sections_text
-from .index_notation import View, equation_markup
+from .graph_drawing import drawing
+from .graphs import Node, graph_of
+from .index_notation import View, equation_markup, equation_text
 from .markup import text
 
 
@@ -25,7 +27,8 @@ class ShownProgram:
     @property
     def html(self) -> str:
         """Its equations with MathML, as a notebook shows them."""
-        return pages.article([pages.legend(self.program.dimensions), pages.sections(self.sections[1:])])
+        shown = [pages.legend(self.program.dimensions), pages.sections(self.sections[1:]), figure(self.program)]
+        return pages.article(shown)
 
     @property
     def latex(self) -> str:
@@ -45,6 +48,17 @@ def shown(program: Program) -> ShownProgram:
     parts += [Section("Derived:", tuple(rows(backward, view)))] if backward else []
     returns = Section(f"Returns {refs_text(program.outputs, view)}.", ())
     return ShownProgram(program, (*parts, returns))
+
+
+def figure(program: Program) -> str:
+    """The graph of its equations, drawn."""
+    view = replace(View.of(program), inline=inlined(program))
+    nodes = (
+        Node(e.out.name, view.ref(e.out), "gradient" if e.out.name in program.origins else "value",
+             equation_text(e, view))
+        for e in program.equations if e.out.name not in view.inline
+    )  # fmt: skip
+    return drawing(graph_of(program, tuple(nodes)))
 
 
 def rows(equations: Sequence[Equation], view: View) -> Iterator[Row]:

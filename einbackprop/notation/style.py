@@ -107,6 +107,16 @@ align-items:baseline;padding-left:1.5rem}
 font:.875rem/1.6 MONOSPACE}
 @ figure{margin:1.25rem 0;padding:0}
 @ figure svg{display:block;max-width:100%;height:auto;margin:0 auto}
+@ .drawing text{font:12.5px MONOSPACE;fill:var(--text)}
+@ .drawing .sub{font-size:10.5px;font-weight:600}
+@ .drawing .letters{font-size:11px;font-weight:600}
+@ .drawing .name{font-weight:400;fill:var(--soft)}
+@ .drawing .edge{fill:none;stroke:var(--soft);stroke-width:1.2}
+@ .drawing .head{fill:var(--soft)}
+@ .drawing rect{fill:var(--panel);stroke:var(--soft)}
+@ .drawing .gradient{fill:var(--good-panel);stroke:var(--good)}
+@ .drawing .dot{stroke:none}
+@ .drawing .node:hover .edge{stroke:var(--text);stroke-width:2.4}
 @ footer{color:var(--soft);font-size:.9rem}
 @ footer h2{color:var(--text)}
 @ footer ul{margin:0;padding-left:1.1rem;max-width:60rem;list-style:disc}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.visible import in_html
 from ..notation import pages
-from ..notation.display import WIDTH
+from ..notation.display import columns
 
 if TYPE_CHECKING:
     from .lowering import Plan
@@ -21,7 +21,7 @@ def table(plan: Plan) -> str:
     """The steps of a plan in a table, at most 100 columns wide where names of calls allow it."""
     rows = list(table_rows(plan))
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
-    widths[0] = max(min(widths[0], WIDTH - sum(widths[1:]) - 8), NARROWEST)
+    widths[0] = max(min(widths[0], columns() - sum(widths[1:]) - 8), NARROWEST)
     lines = []
     for row in rows:
         first, *others = wrap(row[0], widths[0], subsequent_indent="    ", break_on_hyphens=False) or [""]

@@ -5,4 +5,5 @@ it read and bound (``statements``), and prints the lines. ``formulas`` writes on
 statement binds or writes into: values that it reads stand under the expression that it reads them by, values that it
 makes stand as what they are, an augmented assignment stays one, and a part of an array that is written into keeps its
 own letters. The line with einsum is Python that can stand in the place of the right-hand side, or says why it cannot.
+``pages`` shows a reading in a browser, in a notebook and as LaTeX.
 """

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.collecting import grouped
-from ..core.program import Dimension
+from ..core.program import Dimension, Ref
+from ..core.progress import contained
 from ..core.source import names_of, statements_of
 from ..core.visible import in_html
 from ..notation import latex, markup, pages
+from ..notation.graph_drawing import drawing
+from ..notation.graphs import Graph, Kind, Node, graph_of
 
 if TYPE_CHECKING:
     from .formulas import Formula
@@ -20,7 +23,30 @@ if TYPE_CHECKING:
 def part_of_page(reading: Reading, heading: str = "") -> str:
     """What stands in a page, with its style, as a notebook shows it."""
     header = pages.heading(heading) if heading else ""
-    return pages.article([header, pages.legend(shown_dimensions(reading)), *listings(reading), below(reading)])
+    letters = pages.legend(shown_dimensions(reading))
+    drawn = contained("the drawing on the page", lambda: drawing(graph(reading)), "")
+    return pages.article([header, letters, *listings(reading), drawn, below(reading)])
+
+
+def graph(reading: Reading) -> Graph:
+    """The values that lines compute, and which is made of which."""
+    found = [formula for line in reading.lines for formula in line.formulas if formula.value]
+    called: dict[str, str] = {}
+    for formula in found:
+        if not called.get(formula.value) or called[formula.value].startswith("return"):
+            called[formula.value] = formula.name
+    made = {e.out.name: e.out.indices for e in reading.program.equations}
+    nodes = {
+        f.value: Node(f.value, Ref(called[f.value], made[f.value]), kind_of(f), f.equation)
+        for f in found if not f.is_alias and f.value in made
+    }  # fmt: skip
+    order = [e.out.name for e in reading.program.equations if e.out.name in nodes]
+    return graph_of(reading.program, tuple(nodes[value] for value in order))
+
+
+def kind_of(formula: Formula) -> Kind:
+    """Whether a value is known to be a gradient."""
+    return "gradient" if formula.meaning else "value"
 
 
 def title_of(reading: Reading) -> str:

@@ -21,6 +21,7 @@ from ..core.progress import InternalFault, collecting, contained
 from ..core.source import INNER, Spelling, names_of
 from ..core.visible import visible
 from ..notation import einsum_text, markup
+from ..notation.display import columns, fitted
 from ..notation.index_notation import View
 from ..notation.meaning import Meanings, meanings
 from ..notation.pages import page
@@ -29,7 +30,6 @@ from .formulas import Formula, formulas
 from .loops import folded
 from .statements import Made
 
-WIDTH = 100
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 
 
@@ -64,6 +64,10 @@ class Reading:
 
     def __str__(self) -> str:
         return text(self)
+
+    def __repr__(self) -> str:
+        with fitted():
+            return text(self)
 
     def to_html(self) -> str:
         """The reading as one page, with nothing in it from elsewhere: the code beside its formulas."""
@@ -237,7 +241,7 @@ def text(reading: Reading) -> str:
         blocks.append(line_text(line))
     blocks += [f"note: {reading.given}"] if reading.given else []
     blocks += [note_text(note) for note in reading.notes]
-    blocks += ["\n".join(wrap(str(fault), WIDTH, subsequent_indent="      ")) for fault in reading.faults]
+    blocks += ["\n".join(wrap(str(fault), columns(), subsequent_indent="      ")) for fault in reading.faults]
     return visible("\n".join(blocks), keep="\n")
 
 
@@ -246,7 +250,7 @@ def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> 
     runs = [(", ".join(i for i in d.letters if i in shown), d) for d in dimensions]
     parts = [f"{letters} = {d.size}" + (f" ({d.name})" if d.name else "") for letters, d in runs if letters]
     parts = [part.replace(" ", markup.NO_BREAK_SPACE) for part in parts]
-    table = "\n".join(wrap("letters: " + "   ".join(parts), WIDTH, subsequent_indent="         "))
+    table = "\n".join(wrap("letters: " + "   ".join(parts), columns(), subsequent_indent="         "))
     return table.replace(markup.NO_BREAK_SPACE, " ")
 
 
@@ -254,7 +258,7 @@ def line_text(line: Line) -> str:
     """The code on one line; its index notation, einsum and matrix notation under it."""
     times = f"   ({line.runs} times)" if line.runs > 1 else ""
     code = f"{line.source.line:>4}  {line.source.code}"
-    rows = [(code if len(code + times) <= WIDTH else code[: WIDTH - len(times) - 2] + " …") + times]
+    rows = [(code if len(code + times) <= columns() else code[: columns() - len(times) - 2] + " …") + times]
     aliases = [unbroken(formula.equation) for formula in line.formulas if formula.is_alias]
     parts: list[str | None] = [",  ".join(aliases)]
     for formula in line.formulas:
@@ -267,7 +271,7 @@ def line_text(line: Line) -> str:
 
 def unbroken(equation: str) -> str:
     """An equation that stays on one row, if it can."""
-    return equation.replace(" ", markup.NO_BREAK_SPACE) if len(equation) < WIDTH - 12 else equation
+    return equation.replace(" ", markup.NO_BREAK_SPACE) if len(equation) < columns() - 12 else equation
 
 
 def as_code(line: str) -> str:
@@ -280,12 +284,12 @@ def as_code(line: str) -> str:
 
 def wrapped(line: str) -> list[str]:
     """A line broken at spaces, so that it fits."""
-    rows = wrap(line, WIDTH - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    rows = wrap(line, columns() - 8, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return [row.replace(markup.NO_BREAK_SPACE, " ") for row in rows]
 
 
 def note_text(note: Note) -> str:
     """A note with its line."""
     where = f"line {note.source.line}: " if note.source else ""
-    return "\n".join(wrap(f"note: {where}{note.message}", WIDTH, subsequent_indent="      "))
+    return "\n".join(wrap(f"note: {where}{note.message}", columns(), subsequent_indent="      "))
 

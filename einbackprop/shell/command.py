@@ -137,7 +137,7 @@ _Options = Mapping[str, Mapping[str, Any]]
 
 _FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
 _PAGE: _Options = {"--html": {"metavar": "FILE", "help": "write it as a page too"}, **_FORCE}
-_AS_LATEX: _Options = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}}
+_FORMATS = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}, **_PAGE}
 _SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
 _EXPRESSIONS: _Options = {
     option: {"default": "", "metavar": "EXPRESSION", "help": what}
@@ -169,22 +169,21 @@ _SHOWN: _Options = {
                "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
-    **_SCRIPT,
-    "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
-    **_SETTING, **_AS_LATEX, **_PAGE,
+    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
+    **_SETTING, **_FORMATS,
 }
 _DERIVED: _Options = {
     **_SCRIPT,
     "--loss": {"required": True, "metavar": "EXPRESSION", "help": "the loss, one number"},
     "--wrt": {"required": True, "action": "append", "metavar": "NAME",
               "help": "what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated"},
-    **_SETTING, **_AS_LATEX, **_PAGE,
+    **_SETTING, **_FORMATS,
 }  # fmt: skip
 _EXPLAINED: _Options = {
     "what": {"metavar": "SUBSCRIPTS|LAYER", "nargs": "?", "help": "'ij,jb->ib', or the name of a layer"},
     "--names": {"metavar": "W,x", "help": "what to call the operands"},
     "--result": {"metavar": "z", "help": "what to call the result"},
-    **_AS_LATEX, **_PAGE,
+    **_FORMATS,
 }
 _WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
 _OF_TRAINING: _Options = {
@@ -288,7 +287,7 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
-    from einbackprop.notation.display import on_terminal
+    from einbackprop.notation.display import fitted, on_terminal
     from einbackprop.shell.questions import Question
     from einbackprop.shell.scripts import answer, write_page
 
@@ -301,7 +300,8 @@ def _check(options: argparse.Namespace) -> int:
     elif options.diff:
         _show_patch(report)
     else:
-        say(report.text(colour=on_terminal()))
+        with fitted():
+            say(report.text(colour=on_terminal()))
     if options.html:
         try:
             write_page(report.to_html(), options.html, options.force)
@@ -324,11 +324,13 @@ def _show_patch(report: "Report") -> None:
         complain("einbackprop: no line to write was found: the report without --diff says what is")
 
 
-def _show(shown: "Shown", text: str, options: argparse.Namespace) -> int:
+def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
     """Print it as text or as LaTeX, and write it as a page, as the options ask."""
+    from einbackprop.notation.display import fitted
     from einbackprop.shell.scripts import write_page
 
-    say((shown.latex if options.latex else text).removesuffix("\n"))
+    with fitted():
+        say((shown.latex if options.latex else text or str(shown)).removesuffix("\n"))
     if options.html:
         write_page(shown.to_html(), options.html, options.force)
     return 0
@@ -337,8 +339,7 @@ def _show(shown: "Shown", text: str, options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import read_script
 
-    reading = read_script(options.script, options.expression, options.setup, options.seed)
-    return _show(reading, str(reading), options)
+    return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
 
 
 def _derive(options: argparse.Namespace) -> int:
@@ -346,18 +347,17 @@ def _derive(options: argparse.Namespace) -> int:
     from einbackprop.shell.scripts import derive_script
 
     derived = derive_script(options.script, options.loss, options.wrt, options.setup, options.seed)
-    text = str(derived)  # Python takes a file without a mark for UTF-8
-    return _show(derived, text if is_unicode() else in_ascii(text), options)
+    # Python takes a file without a mark for UTF-8
+    return _show(derived, options, "" if is_unicode() else in_ascii(str(derived)))
 
 
 def _explain(options: argparse.Namespace) -> int:
     from einbackprop.notation.explanation import catalogue, explained
 
-    if options.what is None:
-        say(catalogue())
-        return 0
-    shown = explained(options.what, options.names, options.result)
-    return _show(shown, str(shown), options)
+    if options.what is not None:
+        return _show(explained(options.what, options.names, options.result), options)
+    say(catalogue())
+    return 0
 
 
 def _example(options: argparse.Namespace) -> int:

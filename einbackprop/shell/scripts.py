@@ -31,6 +31,7 @@ from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
+from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell.questions import Namespace, Question, Reach, compiled, path_of, problem_of, reach_of
 
@@ -138,7 +139,7 @@ class Derived:
         """Its equations as one page, each derived one under the one that it comes from, and the source."""
         code = f"<section><h2>As Python</h2><pre>{visible.in_html(str(self))}</pre></section>"
         shown = pages.sections(explain(self.program).sections)
-        return pages.page(self.title, pages.article([pages.heading(self.title), shown, code]))
+        return pages.page(self.title, pages.article([pages.heading(self.title), shown, figure(self.program), code]))
 
 
 def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> Derived:
