@@ -31,7 +31,7 @@ MATH = "{http://www.w3.org/1998/Math/MathML}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
 rng = np.random.default_rng(0)
 
-CORPUS = ("nielsen_mini_batch", "columns_deep_caches", "conv_naive_loops", "max_pool_reshape", "char_rnn",
+CORPUS = ("nielsen_mini_batch", "columns_deep_caches", "conv_im2col_class", "max_pool_reshape", "char_rnn",
           "attention_multi_head", "groupnorm", "transformer_block", "glove_pairs", "vae_reparametrised")  # fmt: skip
 HOSTILE = '''
 def backward(cache, dout, Wα, naïve):
@@ -172,16 +172,23 @@ def test_a_cell_is_called_a_cell(monkeypatch):
     assert name_of("/tmp/ipykernel_7/1230243725.py") == "1230243725.py"
 
 
+TOO_WIDE = """Array.from(document.querySelectorAll(".einbackprop")).map(a => {
+    const edge = a.getBoundingClientRect().right + 1;
+    return Array.from(a.querySelectorAll("math, code, span, div, p, svg")).filter(
+        e => e.getBoundingClientRect().right > edge).map(e => e.textContent.slice(0, 80)); }).flat()"""
+
+
 @pytest.mark.parametrize("width", [1400, 800, 400])
 def test_nothing_scrolls_sideways(width, tmp_path):
     readings = reading_of_the_corpus()
     html = readings[0].to_html()
     more = "".join(reading._repr_mimebundle_()["text/html"] for reading in readings)
-    script = """Array.from(document.querySelectorAll(".einbackprop")).map(a => {
-        const edge = a.getBoundingClientRect().right + 1;
-        return Array.from(a.querySelectorAll("math, code, span, div, p, svg")).filter(
-            e => e.getBoundingClientRect().right > edge).map(e => e.textContent.slice(0, 80)); }).flat()"""
-    assert measured(html, script, width, tmp_path, more) == []
+    assert measured(html, TOO_WIDE, width, tmp_path, more) == []
+
+
+def test_the_measure_sees_what_is_too_wide(tmp_path):
+    more = f'<article class="einbackprop"><p><code style="white-space:pre">{"wide " * 200}</code></p></article>'
+    assert measured("<html><body></body></html>", TOO_WIDE, 800, tmp_path, more)
 
 
 # LaTeX
@@ -220,6 +227,21 @@ def test_a_reading_in_latex_compiles(hostile, tmp_path):
     assert r"\mathrm{d\_1}_{jk} &= \sum_{i} \mathrm{cache[" in hostile.latex
     assert r"\mathrm{W\alpha }" in hostile.latex
     compiled("\n\n".join(fragments), tmp_path)
+
+
+BROKEN = [("\n\\end{aligned}", "\n\n\\end{aligned}"), ("_{jk}", "_{jk"), ("\\quad", "$")]
+
+
+@pytest.mark.parametrize(("old", "new"), BROKEN)
+def test_the_check_of_latex_can_fail(hostile, old, new):
+    assert old in hostile.latex
+    with pytest.raises(AssertionError):
+        require_whole_formulas(hostile.latex.replace(old, new, 1))
+
+
+def test_a_fragment_that_is_not_latex_does_not_compile(tmp_path):
+    with pytest.raises(AssertionError):
+        compiled(r"a_b", tmp_path)
 
 
 def test_explanations_in_latex_compile(tmp_path):

@@ -37,6 +37,7 @@ from .markup import (
 LINE = 70
 """Characters of a formula, as text, that stand on one line of a page."""
 NOTE = 88
+LONGEST_NAME = 48
 
 OPERATORS = {
     "·": r"\cdot ", "⊙": r"\odot ", "⇒": r"\Rightarrow ", "≠": r"\neq ", "≤": r"\leq ", "≥": r"\geq ", "¬": r"\lnot ",
@@ -82,6 +83,12 @@ def in_text(character: str) -> str:
     if character in WORDS:
         return WORDS[character]
     return character if character.isascii() or is_latin(character) else f"${in_math(character)}$"
+
+
+def code(shown: str) -> str:
+    """Code for a line of text, which may be broken after its signs."""
+    broken = (in_text(c) + (r"\allowbreak{}" if c in "_.,([=" else "") for c in visible(shown))
+    return rf"\texttt{{{''.join(broken)}}}"
 
 
 def is_latin(character: str) -> bool:
@@ -132,7 +139,10 @@ def latex(markup: Markup) -> str:
 
 
 def latex_name(name: str) -> str:
-    """A name for math mode: a single letter is italic, anything longer upright."""
+    """A name for math mode: a single letter is italic, anything longer upright; an expression that is too long for a
+    line is code on several."""
+    if len(name) > LONGEST_NAME:
+        return rf"\parbox[t]{{0.7\linewidth}}{{\raggedright {code(name)}}}"
     escaped = "".join(r"\ " if c == " " else in_math(c) for c in visible(name))
     return escaped if len(name) == 1 else rf"\mathrm{{{escaped}}}"
 
@@ -144,18 +154,14 @@ def aligned(rows: Iterable[str]) -> str:
 
 def formula_rows(left: Markup, right: Markup, sign: str = "=") -> Iterator[str]:
     """``left = right``, or with another sign, on as many rows as it needs, its equals sign marked for alignment."""
-    rows: list[str] = []
-    length = len(text(left))
-    for n, piece in enumerate(pieces(right)):
+    row, length, space = f"{latex(left)} &{sign} " if right else f"{latex(left)} &", len(text(left)), ""
+    for piece in pieces(right):
         size = len(text(piece)) + 1
-        if n and length + size > LINE:
-            yield rows.pop()
-            rows, length = [rf"&\qquad {latex(piece)}"], size + 4
-        elif n:
-            rows, length = [rf"{rows[0]}\,{latex(piece)}"], length + size
-        else:
-            rows, length = [f"{latex(left)} &{sign} {latex(piece)}"], length + size
-    yield rows.pop() if rows else f"{latex(left)} &"
+        if length > 4 and length + size > LINE:
+            yield row.rstrip()
+            row, length, space = r"&\qquad ", 4, ""
+        row, length, space = f"{row}{space}{latex(piece)}", length + size, r"\,"
+    yield row
 
 
 def sections(shown: Iterable[Section]) -> str:

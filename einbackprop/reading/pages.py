@@ -137,7 +137,7 @@ def fragment(reading: Reading) -> str:
             file = line.source.file
             blocks.append(rf"\noindent\textbf{{{latex.words(names[file])}}}")
         rows = [shown for formula in line.formulas for shown in formula_rows(formula)]
-        code = rf"\noindent {line.source.line}\quad\texttt{{{latex.words(line.source.code)}}}"
+        code = rf"{{\raggedright\noindent {line.source.line}\quad {latex.code(line.source.code)}\par}}"
         blocks.append(f"{code}\n{latex.aligned(rows)}")
     return "\n\n".join([*blocks, *(rf"\noindent {latex.words(note)}" for note in notes(reading))])
 
