@@ -40,6 +40,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.source import name_of
 from ..errors import DerivationError
 from . import matrices
 
@@ -257,7 +258,7 @@ def unreadable(equation: Opaque, moving: set[str]) -> DerivationError:
 def at(equation: Equation) -> str:
     """The user's line that an equation stands for, or the value's name."""
     source = equation.source
-    return equation.out.name if source is None else f"{source.file}:{source.line}: {source.code}"
+    return equation.out.name if source is None else f"{name_of(source.file)}:{source.line}: {source.code}"
 
 
 class Workspace:

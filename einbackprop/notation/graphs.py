@@ -68,12 +68,17 @@ def outside(program: Program, view: View) -> dict[str, str]:
 
 def reads(value: str, shown: Mapping[str, str], defining: Mapping[str, Equation]) -> Iterator[Ref]:
     """The values that one is made of, as far back as the first that are shown."""
-    pending, seen = [value], {value}
+    seen = {value}
+    pending = read_by(defining.get(value))
     while pending:
-        equation = defining.get(pending.pop())
-        for ref in operands(equation) if equation is not None else ():
-            if ref.name in shown:
-                yield ref
-            elif ref.name not in seen:
-                seen.add(ref.name)
-                pending.append(ref.name)
+        ref = pending.pop()
+        if ref.name in shown:
+            yield ref
+        elif ref.name not in seen:
+            seen.add(ref.name)
+            pending += read_by(defining.get(ref.name))
+
+
+def read_by(equation: Equation | None) -> list[Ref]:
+    """The operands of an equation, the first one last."""
+    return [] if equation is None else list(operands(equation))[::-1]

@@ -107,6 +107,7 @@ align-items:baseline;padding-left:1.5rem}
 font:.875rem/1.6 MONOSPACE}
 @ figure{margin:1.25rem 0;padding:0}
 @ figure svg{display:block;max-width:100%;height:auto;margin:0 auto}
+@ section>figure:has(+.rows) svg{margin:0 0 0 1.5rem}
 @ .drawing text{font:12.5px MONOSPACE;fill:var(--text)}
 @ .drawing .sub{font-size:10.5px;font-weight:600}
 @ .drawing .letters{font-size:11px;font-weight:600}
