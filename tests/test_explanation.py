@@ -285,7 +285,7 @@ def test_the_slopes_that_are_stated_are_those_of_the_function(equation, monkeypa
     stated = re.findall(r"∂y/∂(.) = (.*?)(?= and ∂|$)", slopes(equation, View()))
     for name, formula in stated:
         expected = (at(**{name: values[name] + 1e-6}) - at(**{name: values[name] - 1e-6})) / 2e-6
-        got = formula_values.formula_value(f"slope = {formula}", {**values, "y": np.array(at())})
+        got = formula_values.formula_value(f"slope = {formula}", {**values, "y": np.array(at()), "π": np.pi})
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8, err_msg=formula)
 
 

@@ -44,6 +44,7 @@ from .tensor_networks import network
 from .view import nearest_float
 
 OPERANDS = "ABCDEFGHJKMNPQRSTUVWXY"
+WRITTEN = {"ln2": "log(2)", "ln10": "log(10)", "erf_at_0": "2/√π"}  # the constants of slopes
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,7 @@ def slopes(equation: Equation | None, view: View) -> str:
         if isinstance(equation.parameter, Fraction) and formula == elementwise.FUNCTIONS["power"].partials[0]:
             formula = power_slope(equation.parameter)
         if formula not in (None, "0"):
-            names = {"ln2": "log(2)", "ln10": "log(10)", "x": view.ref(ref).name, "y": view.ref(equation.out).name}
+            names = {**WRITTEN, "x": view.ref(ref).name, "y": view.ref(equation.out).name}
             names |= {f"x{n}": view.ref(operand).name for n, operand in enumerate(equation.operands)}
             words = "".join(names.get(word, word) for word in re.split(r"(\w+)", str(formula)))
             words = re.sub(r"\*\*(\d)\b", lambda match: raised(match[1]), words.replace(" * ", " ")).replace("**", "^")

@@ -150,7 +150,9 @@ def read_with(trace: Trace, meant: Meanings, *, folds: bool = True) -> Reading:
         said = {name: {meant.of.get(one, "") for one in members} for name, members in whole.made.items()}
         same = {name: texts.pop() for name, texts in said.items() if len(texts) == 1}
         of = {**meant.of, **{name: text for name, text in same.items() if text}}
-        reading = lines_with(whole.program, whole.bindings, trace, replace(meant, of=of))
+        labels = {name: label for name, label in whole.program.labels.items() if name not in whole.made}
+        program = replace(whole.program, labels=labels)  # only statements have names for what stands for all rounds
+        reading = lines_with(program, whole.bindings, trace, replace(meant, of=of))
         unsaid = {line.source.place for line in reading.lines for formula in line.formulas
                   if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
         if not unsaid - without:

@@ -242,11 +242,18 @@ class Rerolling:
             return place_of(source), self._work.path(source)[:1]
 
         found = {loop for loop, letter in self._counters.partial(rounds) if letter in used}
+        merged = self._stacking.merged
+        complete = {  # what the rounds of its own loops make
+            merged.get(e.out.name) for e in equations
+            if {loop for loop, _ in self._work.path(e.source) if is_loop(loop)} <= self._counters.loops_of(
+                self._stacking.grids.get(e.out.name, ""))
+        } - {None}  # fmt: skip
         for equation in equations:
             letters = self._stacking.grids.get(equation.out.name)
             is_single = letters is None and equation.out.name in self._before
             if (is_single or letters is not None) and equation.out.name not in self.heads and not is_plain(equation):
-                if self._stacking.merged.get(equation.out.name) == runs[run_of(equation.source)]:
+                read = merged.get(equation.out.name, frozenset())
+                if read in complete or len(read) == runs[run_of(equation.source)]:
                     continue  # the rounds of another loop read all that was made in those of this one
                 whole = self._counters.loops_of(letters or "")
                 found |= {loop for loop, _ in self._work.path(equation.source) if loop not in whole}
@@ -298,6 +305,11 @@ class Rerolling:
             own = next(d.letters for d in self._counters.dimensions if letter in d.letters)
             table[letter] = next(i for i in own if i not in table.values())
         return rename_letters(equation, table) if any(a != b for a, b in table.items()) else equation
+
+
+def is_loop(loop: Hashable) -> bool:
+    """Whether it is a loop of the code, and no call of a function."""
+    return not (isinstance(loop, tuple) and loop[:1] == ("call",))
 
 
 def letters_and_sizes(equation: Equation) -> Iterator[str]:

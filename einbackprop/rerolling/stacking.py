@@ -63,8 +63,8 @@ class Stacking:
         The letters of all loops in whose rounds values were alike, also of those that they do not depend on.
     index : Rounds
         In which rounds values were made.
-    merged : dict of value to int
-        For how many values of single rounds a value stands.
+    merged : dict of value to set of values
+        The values of single rounds for which a value stands.
     rounds : Rounds or None
         In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
         such a program is shown, and not run.
@@ -80,7 +80,7 @@ class Stacking:
     carried: dict[str, str] = field(default_factory=dict)
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
-    merged: dict[str, int] = field(default_factory=dict)
+    merged: dict[str, frozenset[str]] = field(default_factory=dict)
     _steps: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     _views: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
@@ -190,7 +190,7 @@ class Stacking:
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
         self.defining[name], self.grids[name] = equation, letters + letters_of(equation)
-        self.merged[name] = len({*names.flat} - {None})
+        self.merged[name] = frozenset({*names.flat} - {None})
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
             known = self.entries.get(str(names[index]))
