@@ -13,11 +13,11 @@ from hypothesis import settings
 
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
-from einbackprop.checking.texts import WIDTH, ranges
+from einbackprop.checking.texts import ranges
 from einbackprop.checking.verdicts import Finding, Gradient, Line
 from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
-from einbackprop.notation.display import ESCAPE, painted
+from einbackprop.notation.display import ESCAPE, WIDTH, painted
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 SHARP = [name for name, control in CONTROLS.items() if control.sharp]

@@ -42,11 +42,14 @@ class Condition:
     said : str
         In words, with the line.
     source : Source or None
+    sizes : tuple of int
+        Those that it is about, where these are known.
     """
 
     kind: Kind
     said: str
     source: Source | None
+    sizes: tuple[int, ...] = ()
 
     @property
     def is_of_values(self) -> bool:
@@ -79,7 +82,8 @@ def conditions(meetings: Iterable[Meeting]) -> Iterator[Condition]:
 
     for group in grouped((key_of(met), met) for met in meetings).values():
         source = group[0].source
-        yield Condition(group[0].kind, sentence(group[0].kind, source, [met.answer for met in group]), source)
+        said = sentence(group[0].kind, source, [met.answer for met in group])
+        yield Condition(group[0].kind, said, source, tuple({axis.root().size for met in group for axis in met.axes}))
 
 
 def sentence(kind: Kind, source: Source | None, answers: Sequence[Any]) -> str:

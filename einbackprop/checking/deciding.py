@@ -20,10 +20,13 @@ from ..errors import CodeError
 from ..world import Runner
 from . import answers
 from .answers import History, Trial, User, compare_all, facts_of
+from .comparing import ENTRIES, SAMPLED
 from .draws import Draw, Drawing
 from .matching import Target
-from .problems import GRADIENTS, Problem, targets_of, with_arrays
+from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
 from .verdicts import Facts, Finding, conclude
+
+MOST_LINES = 100_000  # of the user's that may run in the loss for each gradient, once for each entry of it
 
 
 class Unclipped(Runner):
@@ -91,6 +94,10 @@ class Decision:
     findings : list of Finding
     error : CodeError or None
         What the gradients raised where the loss runs.
+    read_at : str
+        At which sizes the code was read, if not at the user's.
+    entries : int
+        Up to so many entries a gradient has each of them compared.
     """
 
     trial: Trial
@@ -101,6 +108,8 @@ class Decision:
     coarse: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     error: CodeError | None = None
+    read_at: str = ""
+    entries: int = ENTRIES
 
 
 def decide(problem: Problem, seed: int, has_limit: bool) -> Decision:
@@ -138,12 +147,14 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.history = {target.name: [] for target in targets}
     if has_limit:
         _compare_coarsely(decision, drawing, seed)
+    _, lines = counted(partial(user.loss, duplicate(state)))
+    decision.entries = max(min(ENTRIES, MOST_LINES // max(lines, 1)), SAMPLED)
     draws: list[Draw] = []
     full: dict[str, History] = {target.name: [] for target in targets}
     methods = []
     for draw in drawing.draws():
         draws.append(draw)
-        methods.append(compare_all(user, drawing, draw, targets, full))
+        methods.append(compare_all(user, drawing, draw, targets, full, decision.entries))
         for name, found in full.items():  # a mistake is one wherever it was found
             if any(outcome.found == "differs" for _, outcome in found):
                 decision.history[name] = found

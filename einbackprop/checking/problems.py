@@ -5,9 +5,11 @@ What the two raise is said with the user's line.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +46,27 @@ def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
         if isinstance(raised.error, RefusedError):
             raise ScriptError(f"{what}: {describe(raised.error)}") from raised.error
         raise CodeError(what, place_of(raised.error), words_of(raised.error)) from raised.error
+
+
+def counted(call: Callable[[], Any]) -> tuple[Any, int]:
+    """What a call returns, and how many lines of the user's it runs."""
+    count = 0
+
+    def on_line(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return on_line
+
+    def on_call(frame: FrameType, event: str, argument: Any) -> Any:
+        return on_line if is_users(frame.f_code.co_filename) else None
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        result = call()
+        return result, count
+    finally:
+        sys.settrace(before)
 
 
 def describe(error: BaseException) -> str:

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.tracer import Trace
-from einbackprop.checking import answers, comparing, functions
+from einbackprop.checking import answers, functions
 from einbackprop.checking.answers import History, Trial
+from einbackprop.checking.comparing import DIRECTIONS, SAMPLED
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.draws import WORDS, Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.reports import Report
+from einbackprop.checking.shrinking import shrunk
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
@@ -150,6 +152,9 @@ def check_layer(
     return solve(functions.layer_problem_of(forward, backward, arguments, wrt, grads, cotangent), seconds=seconds)
 
 
+OF_SIZES = ("rounds", "sizes", "given", "frozen")  # kinds of conditions that sizes meet
+
+
 @np.errstate(all="ignore")
 def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Report:
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does."""
@@ -190,22 +195,38 @@ def _additions(
 ) -> tuple[Review, Elsewhere, Diagnosis]:
     """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
-    traced = None
-    if problem.pair is not None and not decision.trial.user.random:
-        traced = contained("the reading", partial(_traced, problem.pair, decision.trial.state), None)
-    if isinstance(traced, Trace) and decision.trial.wrong:
+    own, whole, small = decision.trial, problem, None
+    trial, traced = own, None
+    if whole.pair is not None and not own.user.random:
+        small = contained("smaller sizes", partial(shrunk, problem, own), None)
+        if small is not None:
+            problem, trial, states = small.problem, small.trial, [small.state(one) for one in states]
+            decision.read_at = small.sentence
+        traced = contained("the reading", partial(_traced, problem.pair or whole.pair, trial.state), None)
+    if small is not None and isinstance(traced, Trace):
+        traced = _for_these_sizes(traced, {new for old, new in small.sizes.items() if old != new})
+    if isinstance(traced, Trace) and trial.wrong:
         traced = traced.unrolled  # mistakes are looked for in the rounds as they ran
-    trial, read, other = _read(problem, decision.trial, traced, states, seed)
+    trial, read, other = _read(problem, trial, traced, states, seed)
     doubted = read.doubted if "differences" in decision.methods else frozenset()
-    derived = {t.name for t in trial.targets if t.name in doubted and contained(
-        "the derivation", partial(_is_derived, problem, trial.user, t, decision.history), False)}  # fmt: skip
+    derived = {t.name for t in own.targets if t.name in doubted and contained(
+        "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
     trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
-    decision.trial = trial
+    decision.trial = replace(own, added=trial.added)
     if not trial.wrong or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
     case = partial(_case, problem, trial, program, read, states, parameters, seed)
     return read, other, contained("the search for mistakes", lambda: diagnose(case(), seed), Diagnosis())
+
+
+def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
+    """A trace at smaller sizes than the user's: a condition on those that were changed says nothing of the user's."""
+    return replace(traced, conditions=tuple(
+        replace(condition, kind="frozen") if condition.kind in OF_SIZES and (
+            not condition.sizes or changed & {*condition.sizes}) else condition
+        for condition in traced.conditions
+    ))  # fmt: skip
 
 
 def _case(
@@ -267,7 +288,7 @@ def _report(
     return Report(
         decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
         (*decision.findings, *_once(read.findings, diagnosis.findings)),
-        (*rests, *_about_sizes(other), *_about_reading(read), *_about_time(progress)),
+        (*rests, *_about_sizes(other), *_about_reading(decision, read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
@@ -348,10 +369,11 @@ def _about_time(progress: Progress) -> tuple[str, ...]:
     return (said,)
 
 
-def _about_reading(read: Review) -> tuple[str, ...]:
-    """What the proofs rest on, or why lines are not judged."""
+def _about_reading(decision: Decision, read: Review) -> tuple[str, ...]:
+    """At which sizes the code was read, what the proofs rest on, or why lines are not judged."""
     rests = f"Proofs rest on: {'; '.join(read.proofs.assumptions)}." if read.proofs.assumptions else ""
-    return tuple(said for said in (rests, read.proofs.obstacle, read.note and f"{read.note}.") if said)
+    said = (decision.read_at, rests, read.proofs.obstacle, read.note and f"{read.note}.")
+    return tuple(filter(None, said))
 
 
 def _assumptions(
@@ -376,9 +398,9 @@ def _assumptions(
         return tuple(texts)
     method = " or ".join(sorted(set(methods)))
     entries = "every entry"
-    if any(int(np.prod(target.shape)) > comparing.ENTRIES for target in targets):
-        entries = (f"every entry; of arrays above {comparing.ENTRIES} entries {comparing.SAMPLED} of them and "
-                   f"{comparing.DIRECTIONS} random directions through all")
+    if any(int(np.prod(target.shape)) > decision.entries for target in targets):
+        every = f"every entry; of arrays above {decision.entries} entries " if decision.entries > SAMPLED else ""
+        entries = f"{every}{SAMPLED} {'of them' if every else 'entries'} and {DIRECTIONS} random directions through all"
     checked = ", itself checked by differences" if "complex step" in methods else ""
     texts.append(f"Reference: {method} of the loss{checked}; {entries}. Tolerance: rounding, "
                  "measured in your own code.")

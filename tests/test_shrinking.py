@@ -1,0 +1,77 @@
+"""Code that runs many statements is read at smaller sizes: verdicts are of the user's, and no proof goes too far."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slow_functions
+from hypothesis import given, strategies
+
+import einbackprop as eb
+from einbackprop.checking.problems import counted
+from einbackprop.checking.shrinking import SMALLEST, smaller
+
+RNG = np.random.default_rng(0)
+
+
+def drawn(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
+    return tuple(RNG.normal(size=shape) for shape in shapes)
+
+
+IMAGES = drawn((3, 1, 8, 8), (3, 1, 2, 2), (3,), (3, 3, 7, 7))
+
+
+def assumptions(report: Any) -> str:
+    return " ".join(report.assumptions)
+
+
+def test_a_large_convolution_is_proved_by_a_smaller_one() -> None:
+    report = eb.check(slow_functions.loss, slow_functions.gradients, *IMAGES, wrt=(0, 1, 2))
+    assert [item.grade for item in report.gradients] == ["proved"] * 3
+    assert [item.shape for item in report.gradients] == [array.shape for array in IMAGES[:3]]
+    assert "Lines are read at smaller sizes than yours: x (3,1," in assumptions(report)
+
+
+def test_a_mistake_is_found_at_the_smaller_sizes() -> None:
+    report = eb.check(slow_functions.loss, slow_functions.wrong_gradients, *IMAGES, wrt=(0, 1, 2))
+    assert [item.verdict for item in report.gradients] == ["right", "wrong", "right"]
+    (finding,) = report.findings
+    assert finding.write == "dw[f] += x[n, :, i:i+R, j:j+S] * d[n, f, i, j]"
+
+
+def test_what_is_right_at_the_users_sizes_alone_is_said_to_be() -> None:
+    """Seven rows are left of eight: a 7 in the code shows at other sizes only."""
+    report = eb.check(slow_functions.loss, slow_functions.of_seven_rows, *IMAGES, wrt=(0, 1, 2))
+    assert report.gradients[1].grade != "proved"
+
+
+def test_what_holds_for_so_many_steps_is_proved_for_no_others() -> None:
+    steps = drawn((4, 3), (4, 4), (60, 3))
+    report = eb.check(slow_functions.recurrent_loss, slow_functions.recurrent_gradients, *steps, wrt=(0, 1))
+    assert [item.verdict for item in report.gradients] == ["right"] * 2
+    assert all(item.grade != "proved" for item in report.gradients)
+    assert "Nothing is proved for other sizes" in assumptions(report)
+
+
+def test_few_statements_are_read_as_they_are() -> None:
+    steps = drawn((4, 3), (4, 4), (5, 3))
+    report = eb.check(slow_functions.recurrent_loss, slow_functions.recurrent_gradients, *steps, wrt=(0, 1))
+    assert "smaller sizes" not in assumptions(report)
+
+
+@given(strategies.sets(strategies.integers(1, 60), min_size=1, max_size=6))
+def test_sizes_that_differ_stay_different(present: set[int]) -> None:
+    for size in present:
+        for sizes in smaller(size, present, {}):
+            made = {n: sizes.get(n, n) for n in present}
+            assert len({*made.values()}) == len(present)
+            assert all(new <= old for old, new in made.items())
+            assert all(new >= SMALLEST for old, new in made.items() if new != old)
+            assert made != {n: n for n in present}
+
+
+def test_lines_are_counted_and_the_tracer_is_given_back() -> None:
+    _, lines = counted(lambda: slow_functions.recurrent_loss(*drawn((4, 3), (4, 4), (7, 3))))
+    assert lines >= 7 * 3
+    with pytest.raises(ZeroDivisionError):
+        counted(lambda: 1 / 0)
