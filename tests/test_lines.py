@@ -14,6 +14,7 @@ from einbackprop.checking.verdicts import Line
 from einbackprop.core.nesting import get
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.lines import Lines, lines_of_backward
+from einbackprop.notation.markup import letters_of
 
 NETWORK = """\
 import numpy as np
@@ -131,9 +132,10 @@ def test_a_line_of_a_loop_stands_once_and_its_sum_is_complete() -> None:
     lines = lines_of(LOOP, LOOP_SHAPES)
     assert [line.line for line in lines.lines] == sorted({line.line for line in lines.lines})
     found = said(lines)
-    assert found[20] == ("dh[i] = hs[t][i] + later[i]", "∂L/∂hs[t]")
-    assert found[21] == ("raw[i] = dh[i] (1 - hs[t][i]²)", "∂L/∂(what the tanh takes for hs[t])")
-    assert found[22] == ('grads["U"][i,b] += raw[i] X[t][b]', "∂L/∂U")
+    assert found[16][0] == "hs[t,i] = tanh(Σ_b U[i,b] X[t,b] + Σ_k W[i,k] hs[t-1,k])"
+    assert found[20] == ("dh[t,i] = hs[t,i] + later[t+1,i]", "∂L/∂hs[t]")
+    assert found[21] == ("raw[t,i] = dh[t,i] (1 - hs[t,i]²)", "∂L/∂(what the tanh takes for hs[t])")
+    assert found[22] == ('grads["U"][i,b] += Σ_t raw[t,i] X[t,b]', "∂L/∂U")
     assert found[23][1] == "∂L/∂W"
 
 
@@ -151,8 +153,8 @@ def test_lines_say_what_read_says() -> None:
 def test_every_letter_has_a_dimension_and_no_other_has() -> None:
     for source, shapes in ((NETWORK, SHAPES), (LOOP, LOOP_SHAPES)):
         lines = lines_of(source, shapes)
-        shown = {i for line in lines.lines for part in line.markup for i in getattr(part, "indices", "")}
-        assert shown <= {i for d in lines.dimensions for i in d.letters} <= shown | set("bijklm")
+        shown = {i for line in lines.lines for i in letters_of(line.markup)}
+        assert shown == {i for d in lines.dimensions for i in d.letters}
         assert all(d.letters for d in lines.dimensions)
 
 

@@ -199,29 +199,39 @@ class Lines:
 
 
 def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
-    """The lines of the gradients of a traced pair; of a loop, the formulas of the first round."""
+    """The lines of the gradients of a traced pair, those in loops with letters for the rounds."""
     bindings = trace.bindings[trace.of_loss :]
     read = reading.read_with(replace(trace, bindings=bindings), Meanings({}), folds=False)
+    whole = reading.read_with(trace, Meanings({})) if trace.loops else read
     told = Told(cotangents, bindings, evaluate(trace.by_statement or trace.program, cotangents.arrays).values)
     places = grouped(
         ((line.source.file, line.source.line), (line, formula))
         for line in read.lines for formula in line.formulas if not formula.is_alias
     )  # fmt: skip
-    found = [line_of(made, told) for made in places.values()]
+    rolled = grouped(
+        ((line.source.file, line.source.line), formula)
+        for line in whole.lines if line.runs == 1 for formula in line.formulas if not formula.is_alias
+    )  # fmt: skip
+    found = [line_of(made, told, rolled.get(place)) for place, made in places.items()]
     lines = tuple(line for line, _ in found)
-    return Lines(lines, tuple(meanings for _, meanings in found), tuple(shown(read.dimensions, lines)))
+    dimensions = whole.dimensions if trace.loops else read.dimensions
+    return Lines(lines, tuple(meanings for _, meanings in found), tuple(shown(dimensions, lines)))
 
 
-def line_of(made: Sequence[tuple[reading.Line, Formula]], told: Told) -> tuple[Line, tuple[Meaning, ...]]:
-    """A line, and what the values that it gives are."""
+def line_of(
+    made: Sequence[tuple[reading.Line, Formula]], told: Told, rolled: Sequence[Formula] | None
+) -> tuple[Line, tuple[Meaning, ...]]:  # fmt: skip
+    """A line, and what the values that it gives are; it is written with letters for rounds where it is ``rolled`` up.
+    """
     source = made[0][0].source
     codes = dict.fromkeys(line.source.code for line, _ in made)
-    einsums = [formula.einsum for _, formula in made if formula.einsum and MARK not in formula.einsum]
+    formulas = rolled or [formula for _, formula in made]
+    einsums = [formula.einsum for formula in formulas if formula.einsum and MARK not in formula.einsum]
     meanings = [(formula, meaning) for line, formula in made if (meaning := told.meaning(line, formula)) is not None]
     said = dict.fromkeys(told.sentence(formula.name, meaning) for formula, meaning in meanings)
     line = Line(
-        source.file, source.line, "; ".join(codes), "; ".join(formula.equation for _, formula in made),
-        "; ".join(einsums), "; ".join(said), "undecided", joined(formula.markup for _, formula in made),
+        source.file, source.line, "; ".join(codes), "; ".join(formula.equation for formula in formulas),
+        "; ".join(einsums), "; ".join(said), "undecided", joined(formula.markup for formula in formulas),
     )  # fmt: skip
     return line, tuple(meaning for _, meaning in meanings)
 

@@ -75,6 +75,7 @@ class Folding:
         self._bound = {(b.source.function, access.spelling.text) for b in trace.bindings for access in b.binds}
         self._recurrent = False
         self._runs = {binding.source: binding for binding in trace.bindings}
+        self._defining = program.defining()
         self._readers: dict[str, set[Hashable]] = {}
         for binding in trace.bindings:
             for access in binding.reads:
@@ -227,7 +228,7 @@ class Folding:
         """Whether an expression is a call whose result others have made, or an argument that others read."""
         if found.spelling.rank != CALL:
             return False
-        equation = self._rolling.equation(found.value)
+        equation = self._defining.get(single.value)
         source = equation.source.shown if equation is not None and equation.source is not None else None
         is_own = source is not None and source.place == reader.source.place
         if is_own and any(access.value == single.value for access in (*reader.binds, *reader.changes)):

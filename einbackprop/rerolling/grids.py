@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import prod
@@ -95,9 +95,29 @@ class Counters:
             self._letters[loop, rounds] = known
             if told.letter and self.size(told.letter) == rounds:
                 self._add(told.letter, known)
+            elif same := self._counted_alike(told, rounds):
+                self._add(same, known)
             else:
                 self.dimensions.append(Dimension(known, rounds, told.counter if len(told.counter) > 1 else ""))
         return self._letters[loop, rounds]
+
+    def _counted_alike(self, told: Loop, rounds: int) -> str:
+        """The letter of another loop over as many rounds, a number in the code, that has a counter of this name."""
+        for (other, count), letter in self._letters.items():
+            before = self._loops.get(other, Loop())
+            is_same = (count, before.counter, before.letter) == (rounds, told.counter, told.letter)
+            if is_same and told.counter and any(letter in dimension.letters for dimension in self.dimensions):
+                return letter
+        return ""
+
+    def wished(self, used: Collection[str]) -> dict[str, str]:
+        """The letters that are the counters of their loops now, since no letter that is used is called so."""
+        table: dict[str, str] = {}
+        for letter, loop in self.by_letter.items():
+            counter = self._loops.get(loop, Loop()).counter
+            if letter in used and len(counter) == 1 and counter.isalpha() and counter not in {*used, *table.values()}:
+                table[letter] = counter
+        return table
 
     @property
     def by_letter(self) -> dict[str, Hashable]:

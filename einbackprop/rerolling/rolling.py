@@ -220,6 +220,12 @@ class Rerolling:
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
         inputs = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, inputs, outputs))
+        if self._stacking.rounds is not None:  # what is shown has the letters of counters wherever they are free
+            used = {i for e in equations for i in letters_and_sizes(e)} | {i for ref in inputs for i in ref.indices}
+            table = self._counters.wished(used)
+            equations = tuple(rename_letters(equation, table) for equation in equations)
+            renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters)) for d in dimensions)
+            dimensions = tuple(d for n, d in enumerate(renamed) if used & {*dimensions[n].letters})
         constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}
         present = {e.out.name for e in equations} | {ref.name for ref in inputs}
         labels = {name: label for name, label in self._stacking.labels.items() if name in present}
