@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ Sizes = Mapping[int, int]
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A problem at smaller sizes, and its trial there, without facts of its own."""
+    """A problem at smaller sizes, and its trial there, without facts of its own; ``others`` are states a little larger,
+    at which a repair must hold as well."""
 
     problem: Problem
     trial: Trial
     sizes: Sizes
+    others: tuple[Any, ...] = ()
 
     def state(self, state: Any) -> Any:
         """Another state of the original problem, cut to these sizes."""
@@ -84,7 +87,12 @@ def at_sizes(problem: Problem, trial: Trial, sizes: Sizes) -> Shrunk | None:
     names = {target.name for target in trial.targets}
     targets = [target for target in user.targets if target.name in names]
     fits = len(targets) == len(names)
-    return Shrunk(small, replace(trial, user=user, state=state, targets=targets), sizes) if fits else None
+    if not fits:
+        return None
+    larger = ({old: min(old, new + more) if new < old else new for old, new in sizes.items()} for more in (1, 2))
+    states = (resized(trial.state, some) for some in larger if some != sizes)
+    others = islice((one for one in states if cost_at(trial, one) is not None), 1)
+    return Shrunk(small, replace(trial, user=user, state=state, targets=targets), sizes, tuple(others))
 
 
 def smaller(size: int, present: set[int], known: Sizes) -> Iterator[dict[int, int]]:

@@ -216,7 +216,7 @@ def _additions(
     if not trial.wrong or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
-    case = partial(_case, problem, trial, program, read, states, parameters, seed)
+    case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
     return read, other, contained("the search for mistakes", lambda: diagnose(case(), seed), Diagnosis())
 
 
@@ -231,11 +231,11 @@ def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
 
 def _case(
     problem: Problem, trial: Trial, program: Program | None, review: Review, states: list[Any],
-    paths: tuple[Path, ...], seed: int,
+    paths: tuple[Path, ...], seed: int, larger: Sequence[Any] = (),
 ) -> Case:  # fmt: skip
-    """Wrong gradients as a case for the diagnosis."""
+    """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
-    elsewhere = [with_arrays(other) for _, other in others]
+    elsewhere = [*(with_arrays(other) for _, other in others), *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
 
