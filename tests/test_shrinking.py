@@ -40,7 +40,7 @@ def test_a_mistake_is_found_at_the_smaller_sizes() -> None:
 
 
 def test_what_is_right_at_the_users_sizes_alone_is_said_to_be() -> None:
-    """Seven rows are left of eight: a 7 in the code shows at other sizes only, and a repair has to hold at two of them."""
+    """Seven rows are left of eight: a 7 in the code shows at other sizes only, and a repair has to hold at two."""
     report = eb.check(slow_functions.loss, slow_functions.of_seven_rows, *IMAGES, wrt=(0, 1, 2))
     assert report.gradients[1].note.startswith("right only at sizes such as yours")
     assert [item.write for item in report.findings] == ["return dx, dw * y.shape[2] / len(d_rows(x, w)), db"]
