@@ -9,6 +9,6 @@ of SciPy). ``memory`` says what is a view of what.
 Sizes stay expressions of letters (``arithmetic``, ``terms``, ``sizes``); what the run depended on besides is written
 down (``way``, ``conditions``). Which statement runs, what it reads under which name and what it binds is told by
 ``probes``: ``instrumentation`` puts them into the syntax tree, ``observation`` compiles it and listens, and
-``bindings`` holds what was seen. ``assembly`` gives final names and letters, ``tracer`` holds each value against the
-run, ``failures`` words what went wrong.
+``bindings`` holds what was seen. ``assembly`` gives final names and letters (the user's own, found by ``shape_words``),
+``tracer`` holds each value against the run, ``failures`` words what went wrong.
 """

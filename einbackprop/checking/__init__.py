@@ -6,7 +6,8 @@ The black box, which reads no code and imports `world` and `core` alone: `decidi
 one state, `answers` runs the gradients and gathers that of all states into facts; `deciding` also looks for clipping,
 which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
-What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves.
+What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves, at the sizes of `shrinking` where
+the code runs many statements.
 What is said: what `diagnosis` finds; `reports` (pages too), `texts`; `source_edits` (lines to write as a patch).
 `solving` goes through all of it in this order.
 """
