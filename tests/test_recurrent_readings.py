@@ -1,12 +1,15 @@
 """Recurrent networks are read in letters: a step in a function of its own, what is carried, and gates."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import recurrent_functions
 from reading_truth import reading_with_values, untrue
 
 from einbackprop.reading.reading import Reading
+from einbackprop.shell.command import main
 
 RNG = np.random.default_rng(0)
 
@@ -70,3 +73,14 @@ def test_all_of_it_is_true() -> None:
     for reading in (STEPS, GATES):
         assert not reading.faults
         assert not list(untrue(reading))
+
+
+def test_an_array_that_only_an_expression_hands_in_is_called_as_in_the_function(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "script.py"
+    shapes = ((3, 4, 2), (3, 5), (2, 5), (5, 5), (5,), (3, 4, 5))
+    script.write_text(Path(recurrent_functions.__file__).read_text(encoding="utf-8") + (
+        f"\n\nrng = np.random.default_rng(0)\nstate = [rng.normal(size=shape) for shape in {shapes}]\n"), "utf-8")
+    assert main(["read", str(script), "steps(*state)"]) == 0
+    assert "is ∂L/∂Wx" in capsys.readouterr().out

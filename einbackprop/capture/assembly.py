@@ -76,6 +76,9 @@ def assemble(
         The statements that were run.
     """
     arguments = [name for name, _, _ in inputs]
+    for seen in (seen for run in runs for seen in run.reads if not seen.rank and not any(seen.held.window)):
+        if seen.held.value in arguments:  # what only an expression hands in is called as it is first read
+            recorder.names.setdefault(seen.held.value, seen.text)
     looped = {run.source for run in runs if run.rounds}
     choices = [choice for choice in recorder.choices if choice.source in looped]
     bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied | {one.value for one in choices}

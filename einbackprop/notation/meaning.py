@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..checking import draws, naming
 from ..core.collecting import grouped
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
-from ..core.simplification import needed
+from ..core.simplification import is_temporary, needed
 from ..diagnosis.cotangents import Cotangents
 from ..diagnosis.evaluation import Meaning, evaluate
 from .closed_forms import Naming
@@ -177,5 +177,6 @@ def inputs_of(program: Program) -> set[str]:
 
 
 def label(program: Program, name: str) -> str:
-    """What a person calls a value; an argument has its own name."""
-    return name if name in inputs_of(program) else program.labels.get(name, name)
+    """What a person calls a value; an argument that has a name of its own is called so."""
+    is_named = name in inputs_of(program) and not is_temporary(name)
+    return name if is_named else program.labels.get(name, name)
