@@ -221,8 +221,10 @@ class Rerolling:
         inputs = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, inputs, outputs))
         if self._stacking.rounds is not None:  # what is shown has the letters of counters wherever they are free
-            used = {i for e in equations for i in letters_and_sizes(e)} | {i for ref in inputs for i in ref.indices}
-            table = self._counters.wished(used)
+            made = {e.out.name for e in equations}
+            fixed = {i for ref in (*inputs, *outputs) if ref.name not in made for i in ref.indices}
+            used = {i for e in equations for i in letters_and_sizes(e)} | fixed
+            table = {old: new for old, new in self._counters.wished(used).items() if old not in fixed}
             equations = tuple(rename_letters(equation, table) for equation in equations)
             renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters)) for d in dimensions)
             dimensions = tuple(d for n, d in enumerate(renamed) if used & {*dimensions[n].letters})
