@@ -53,9 +53,12 @@ def words_of_axes(recorder: Recorder, runs: Iterable[Run]) -> dict[Axis, list[st
     """
     found: dict[Axis, dict[str, None]] = {}
     told: set[tuple[str, int, int, str]] = set()
+    files: dict[str, Spoken] = {}
     for run in runs:
         statement = run.statement
-        spoken = spoken_in(statements_of(statement.file).text)
+        if statement.file not in files:
+            files[statement.file] = spoken_in(statements_of(statement.file).text)
+        spoken = files[statement.file]
         for words, held in of_statement(spoken.of_statements.get(statement.line, ()), run):
             name_axes(recorder, held, words, found)
         function = spoken.function_at(statement.line)
