@@ -6,6 +6,7 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -155,9 +156,17 @@ def check_layer(
 OF_SIZES = ("rounds", "sizes", "given", "frozen")  # kinds of conditions that sizes meet
 
 
-@np.errstate(all="ignore")
 def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Report:
-    """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does."""
+    """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does.
+
+    It runs in a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
+    """
+    return copy_context().run(_solve, problem, seed, seconds)
+
+
+@np.errstate(all="ignore")
+def _solve(problem: Problem, seed: int, seconds: float | None) -> Report:
+    """All of the check, with NumPy's floating-point warnings off."""
     with limited(seconds) as progress, collecting() as faults:
         try:
             decision = decide(problem, seed, seconds is not None)

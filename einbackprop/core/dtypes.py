@@ -5,6 +5,7 @@ what it is used with. float32 stays float32 beside ½, whether that stands in a 
 """
 
 from collections.abc import Iterable, Mapping
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,17 @@ Dtype = np.dtype[Any]
 def value_dtypes(
     program: Program, weak: frozenset[str] = frozenset(), settled: Mapping[str, Dtype] | None = None
 ) -> dict[str, Dtype]:
-    """The dtype of every value: ``weak`` ones take that of what they are used with, ``settled`` ones have theirs."""
+    """The dtype of every value: ``weak`` ones take that of what they are used with, ``settled`` ones have theirs.
+
+    In a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
+    """
+    return copy_context().run(_value_dtypes, program, weak, settled)
+
+
+def _value_dtypes(
+    program: Program, weak: frozenset[str], settled: Mapping[str, Dtype] | None
+) -> dict[str, Dtype]:
+    """The dtype of every value, in the order of the equations."""
     known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
     known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
     known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import attrgetter
@@ -127,7 +128,8 @@ def read(function: Callable[..., Any], *arguments: Any) -> Reading:
     TraceError
         The function raised, or did something that a trace cannot follow.
     """
-    return reading_of(record(function, arguments), arguments)
+    # in a context of its own: what a signal's handler interrupts leaves nothing behind
+    return copy_context().run(lambda: reading_of(record(function, arguments), arguments))
 
 
 def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
