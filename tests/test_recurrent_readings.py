@@ -20,6 +20,7 @@ def drawn(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
 
 STEPS = reading_with_values(recurrent_functions.steps, *drawn((3, 4, 2), (3, 5), (2, 5), (5, 5), (5,), (3, 4, 5)))
 GATES = reading_with_values(recurrent_functions.gates, *drawn((4, 3, 2), (3, 5), (2, 20), (5, 20), (20,), (4, 3, 5)))
+GRID = reading_with_values(recurrent_functions.grid, *drawn((4, 5, 3), (3, 3), (3, 3)))
 
 
 def said(reading: Reading, code: str) -> list[str]:
@@ -69,8 +70,14 @@ def test_what_a_round_leaves_is_told_from_what_it_makes() -> None:
     assert said(GATES, "dWh +=") == ["dWh[j,k] += Σ_tn h[t,n,j] da[t,n,k]"]  # h is bound anew in each round there
 
 
+def test_what_is_left_along_two_dimensions_is_told_apart() -> None:
+    whole = "left[i,j,k] = tanh(x[i,j,k] + Σ_l above[i-1,j,l] A[l,k] + Σ_l left[i,j-1,l] B[l,k])"
+    assert said(GRID, "left = np.tanh") == [whole]
+    assert said(GRID, "above[j] =") == ["above[i,j,k] = left[i,j,k]"]
+
+
 def test_all_of_it_is_true() -> None:
-    for reading in (STEPS, GATES):
+    for reading in (STEPS, GATES, GRID):
         assert not reading.faults
         assert not list(untrue(reading))
 

@@ -237,12 +237,13 @@ class Folding:
         return bool((places | self._readers.get(single.value, set())) - {reader.source.place})
 
     def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
-        """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, or
-        ``hs[t - 1]`` of what is bound as ``hs[t]``. Entries of a list that began with one are numbered otherwise."""
+        """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, an
+        entry of a list that later rounds write again, or ``hs[t - 1]`` of what is bound as ``hs[t]``. Entries of a list
+        that began with one are numbered otherwise."""
         function = reader.source.file, reader.source.function
         before = {f"{ENTRY.sub('', text)}[{counter}]" for counter in self._counters
                   if text.replace(" ", "").endswith((f"[{counter}-1]", f"[{counter}+1]"))}  # fmt: skip
-        names = {text} if PLAIN.fullmatch(text) else before
+        names = {text, *before}
         return bool(whole) and not self._is_of_the_round(text, reader) and any(
             (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
             and access.spelling.text in names

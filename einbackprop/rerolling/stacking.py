@@ -81,7 +81,7 @@ class Stacking:
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
     merged: dict[str, frozenset[str]] = field(default_factory=dict)
-    _steps: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    _steps: dict[str, tuple[str, int, int, str]] = field(default_factory=dict)
     _views: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
@@ -138,9 +138,11 @@ class Stacking:
                         return known
                     if letter not in used:
                         return None
+                    along = used.index(letter)
                     same_step = [
-                        made for made, (whole, back, other) in self._steps.items()
-                        if (whole, back) == (name, step) and all(map(self.counters.are_one, used, other))
+                        made for made, (*moved, other) in self._steps.items()
+                        if moved == [name, step, along] and len(used) == len(other)
+                        and all(map(self.counters.are_one, used, other))
                     ]  # fmt: skip
                     if same_step:  # read so in the rounds of another loop along the same dimension
                         return same_step[0], used
@@ -150,7 +152,7 @@ class Stacking:
                     where = Bracket(Position.of(before), "=", Position.of(letter, constant=step))
                     made = Contract(Ref(self.fresh(full.flat[0]), used + own), (read,), (where,))
                     self.defining[made.out.name] = made
-                    self.carried[made.out.name], self._steps[made.out.name] = name, (name, step, used)
+                    self.carried[made.out.name], self._steps[made.out.name] = name, (name, step, along, used)
                     return made.out.name, used
         return None
 
