@@ -34,21 +34,6 @@ def gradients(x, w, b, y):
     return dx, dw, db
 
 
-def wrong_gradients(x, w, b, y):
-    d = convolution(x, w, b) - y
-    N, _, H, W = x.shape
-    F, _, R, S = w.shape
-    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(b)
-    for n in range(N):
-        for f in range(F):
-            for i in range(H - R + 1):
-                for j in range(W - S + 1):
-                    dx[n, :, i:i+R, j:j+S] += w[f] * d[n, f, i, j]
-                    dw[f] -= x[n, :, i:i+R, j:j+S] * d[n, f, i, j]
-                    db[f] += d[n, f, i, j]
-    return dx, dw, db
-
-
 def of_seven_rows(x, w, b, y):
     dx, dw, db = gradients(x, w, b, y)
     return dx, dw * 7 / len(d_rows(x, w)), db

@@ -1,11 +1,13 @@
 """Code that runs many statements is read at smaller sizes: verdicts are of the user's, and no proof goes too far."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 import slow_functions
 from hypothesis import given, strategies
+from mutant_outcomes import module_of
 
 import einbackprop as eb
 from einbackprop.checking.problems import counted
@@ -33,7 +35,9 @@ def test_a_large_convolution_is_proved_by_a_smaller_one() -> None:
 
 
 def test_a_mistake_is_found_at_the_smaller_sizes() -> None:
-    report = eb.check(slow_functions.loss, slow_functions.wrong_gradients, *IMAGES, wrt=(0, 1, 2))
+    right = inspect.getsource(slow_functions)
+    wrong = module_of(right.replace("dw[f] +=", "dw[f] -="), "wrong_convolution")
+    report = eb.check(wrong.loss, wrong.gradients, *IMAGES, wrt=(0, 1, 2))
     assert [item.verdict for item in report.gradients] == ["right", "wrong", "right"]
     (finding,) = report.findings
     assert finding.write == "dw[f] += x[n, :, i:i+R, j:j+S] * d[n, f, i, j]"

@@ -107,7 +107,7 @@ def assemble(
     frozen = {names[n]: note for n, note in recorder.frozen.items() if n in kept}
     resolver = Resolver(recorder, names, lettering.padded)
     bindings = tuple(map(resolver.binding, runs))
-    loops = loops_of(bindings, recorder.meetings, lettering.letter)
+    loops = loops_of(bindings, recorder, lettering.letter)
 
     def sized(program: Program) -> Program:
         known = Sized(recorder, lettering.chosen, lettering.given(inputs))
@@ -194,10 +194,10 @@ class Lettering:
             for axis, count in Counter(axis.root() for axis in axes).items():
                 needs[axis] = max(needs.get(axis, 1), count)
         times = dimensions_of_time(equations, recorder)
-        loops = [met.along.root() for met in recorder.meetings if met.kind == "rounds" and met.along is not None]
+        loops = [along.root() for _, along in recorder.gone_through() if along is not None]
         sight = Sight(equations, values, inputs, self.axis, self.order, recorder.concrete, recorder.names, times, loops)
         samples = dimension_of_samples(sight)
-        counters, words = name_dimensions(runs, recorder.meetings), words_of_axes(recorder, runs)
+        counters, words = name_dimensions(runs, recorder), words_of_axes(recorder, runs)
         called = {label for name, label in recorder.names.items() if name in values}
         called |= {seen.text for run in runs for seen in (*run.reads, *run.binds)}
         self.chosen = choose_letters(self.order, needs, samples, times, counters, words, called)

@@ -14,7 +14,6 @@ from ..core.progress import contained
 from ..core.simplification import simplify
 from ..rerolling import Choice, Loop, Path, Rerolled, reroll
 from .bindings import Binding, Run
-from .conditions import Meeting
 from .recorder import Recorder
 from .verification import confirmed
 
@@ -36,19 +35,18 @@ def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
 
 
 def loops_of(
-    bindings: Iterable[Binding], meetings: Iterable[Meeting], letter_of: Callable[[Axis], str]
+    bindings: Iterable[Binding], recorder: Recorder, letter_of: Callable[[Axis], str]
 ) -> dict[Hashable, Loop]:
     """What each loop is called by its counter, and a letter of the dimension that it goes through.
 
     Parameters
     ----------
     bindings : iterable of Binding
-    meetings : iterable of Meeting
+    recorder : Recorder
     letter_of : callable
         A letter of a dimension, empty where it has none.
     """
-    rounds = [(met.source, met) for met in meetings if met.kind == "rounds"]
-    through = grouped((source.place, met.along) for source, met in rounds if source is not None)
+    through = grouped((source.place, along) for source, along in recorder.gone_through() if source is not None)
     found: dict[Hashable, Loop] = {}
     for binding in bindings:
         statement = binding.statement
@@ -60,13 +58,13 @@ def loops_of(
     return found
 
 
-def name_dimensions(runs: Iterable[Run], meetings: Iterable[Meeting]) -> str:
+def name_dimensions(runs: Iterable[Run], recorder: Recorder) -> str:
     """Dimensions that loops go through get the letters of their counters, all of which are returned."""
     counters = {run.source.place: run.counter for run in runs if len(run.counter) == 1}
-    for met in meetings:
-        counter = counters.get(met.source.place, "") if met.source is not None else ""
-        if met.along is not None and counter.isalpha():
-            root = met.along.root()
+    for source, along in recorder.gone_through():
+        counter = counters.get(source.place, "") if source is not None else ""
+        if along is not None and counter.isalpha():
+            root = along.root()
             root.hint += counter if counter not in root.hint else ""
     return "".join(set(counters.values()))
 
@@ -77,10 +75,7 @@ def dimensions_of_time(equations: Iterable[Equation], recorder: Recorder) -> set
     What only adds to a sum, or writes into an array, goes on with nothing.
     """
     made: dict[str, Equation] = {}
-    through = grouped(
-        (id(met.source), met.along.root())
-        for met in recorder.meetings if met.kind == "rounds" and met.along is not None
-    )  # fmt: skip
+    through = grouped((id(source), along.root()) for source, along in recorder.gone_through() if along is not None)
     found: set[Axis] = set()
 
     def origin(name: str) -> Source | None:

@@ -239,8 +239,9 @@ class Recorder(Way):
         """
         paths = [self.path(made.source if (made := self.made.get(name)) else None) for name in names]
         last = paths[-1] if paths else ()
+        dimensions = {id(source): along for source, along in self.gone_through()}
         for depth, (loop, _) in enumerate(last):
-            through = next((met.along for met in reversed(self.meetings) if met.source is loop), None)
+            through = dimensions.get(id(loop))
             before = len(names) - (through.size if through is not None else 0)
             inside = [path[depth] for path in paths[max(before, 0) :] if path[:depth] == last[:depth] and path[depth:]]
             rounds = [number for source, number in inside if source is loop]

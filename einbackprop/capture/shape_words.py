@@ -14,6 +14,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ..core.dimensions import Axis
 from ..core.source import parse_python, statements_of
@@ -39,7 +40,7 @@ class Spoken:
 
     def function_at(self, line: int) -> int:
         """The line of the innermost function around a line; 0 where there is none."""
-        return max((first for first, last in self.functions if first <= line <= last), default=0)
+        return innermost(self.functions, line)
 
 
 def words_of_axes(recorder: Recorder, runs: Iterable[Run]) -> dict[Axis, list[str]]:
@@ -109,38 +110,52 @@ def spoken_in(text: str) -> Spoken:
         return Spoken({}, {}, ())
     comments = dict(comments_of(text))
     defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    names: dict[int, dict[str, list[Words]]] = {}
-    spans = tuple((node.lineno, node.end_lineno or node.lineno) for node in defined)
-    spoken = Spoken({}, {}, spans)
-
-    def name(function: int, name: str, words: Words) -> None:
-        names.setdefault(function, {}).setdefault(name, []).append(words)
-
-    for node in defined:
-        arguments = node.args
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            for words in annotated(argument.annotation):
-                name(node.lineno, argument.arg, words)
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            for words in shapes_in(comments.get(argument.lineno, "")) if argument.lineno != node.lineno else ():
-                name(node.lineno, argument.arg, words)
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not hasattr(node, "body")]
-    own = {line for node in statements for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-    for line, comment in comments.items():
-        for called, words in named_shapes(comment) if line not in own else ():
-            name(spoken.function_at(line), called, words)
-    for node in defined:
-        for sentence in (ast.get_docstring(node) or "").splitlines():
-            for called, words in named_shapes(sentence):
-                name(node.lineno, called, words)
+    functions = tuple((node.lineno, last_line(node)) for node in defined)
     of_statements: dict[int, tuple[Words, ...]] = {}
-    for statement in statements:
-        noted = [annotated(statement.annotation)] if isinstance(statement, ast.AnnAssign) else []
-        lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
-        noted += [shapes_in(comments.get(line, "")) for line in lines]
-        if any(noted):
-            of_statements[statement.lineno] = tuple(words for shapes in noted for words in shapes)
-    return Spoken(of_statements, {f: {n: tuple(w) for n, w in own.items()} for f, own in names.items()}, spans)
+    apart = dict(comments)  # the comments that belong to no statement
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.stmt) and not hasattr(statement, "body"):
+            noted = annotated(statement.annotation) if isinstance(statement, ast.AnnAssign) else []
+            for line in range(statement.lineno, last_line(statement) + 1):
+                noted += shapes_in(comments.get(line, ""))
+                apart.pop(line, None)
+            if noted:
+                of_statements[statement.lineno] = tuple(noted)
+    names: dict[int, dict[str, tuple[Words, ...]]] = {}
+    beside = ((innermost(functions, line), *named) for line, text in apart.items() for named in named_shapes(text))
+    for function, name, words in chain(of_arguments(defined, comments), beside, of_docstrings(defined)):
+        own = names.setdefault(function, {})
+        own[name] = (*own.get(name, ()), words)
+    return Spoken(of_statements, names, functions)
+
+
+def of_arguments(
+    functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef], comments: Mapping[int, str]
+) -> Iterator[tuple[int, str, Words]]:
+    """What annotations say of arguments, and comments on lines of their own: the function, the name, the words."""
+    for node in functions:
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+            comment = comments.get(argument.lineno, "") if argument.lineno != node.lineno else ""
+            for words in (*annotated(argument.annotation), *shapes_in(comment)):
+                yield node.lineno, argument.arg, words
+
+
+def of_docstrings(functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef]) -> Iterator[tuple[int, str, Words]]:
+    """What docstrings say of names: the function, the name, the words."""
+    for node in functions:
+        for sentence in (ast.get_docstring(node) or "").splitlines():
+            for named in named_shapes(sentence):
+                yield node.lineno, *named
+
+
+def innermost(functions: Iterable[tuple[int, int]], line: int) -> int:
+    """The first line of the innermost function around a line, of which first and last lines are given; 0 outside."""
+    return max((first for first, last in functions if first <= line <= last), default=0)
+
+
+def last_line(node: ast.stmt) -> int:
+    """The line on which a statement ends."""
+    return node.end_lineno or node.lineno
 
 
 def comments_of(text: str) -> Iterator[tuple[int, str]]:

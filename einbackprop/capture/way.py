@@ -132,6 +132,10 @@ class Way:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
         self.meetings.append(Meeting(kind, self.source(), answer, axes, along))
 
+    def gone_through(self) -> Iterator[tuple[Source | None, Axis | None]]:
+        """The statement of each loop that a size counts the rounds of, and the dimension that it goes through."""
+        return ((met.source, met.along) for met in self.meetings if met.kind == "rounds")
+
     def open_loops(
         self, statements: Collection[Hashable], branches: Collection[Hashable], is_left: Callable[[Axis, int], bool]
     ) -> None:

@@ -6,14 +6,14 @@ So a cross-entropy derives to what people write, the probabilities less the labe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from .idioms import picks_one
-from .letters import free_name, moved, summed, uses_of
+from .letters import Letters, free_name, merged, moved, summed, uses_of
 from .program import ONE, Contract, Equation, Factor, Map, Program, Ref, Source, Sum
-from .simplification import needed
+from .simplification import needed, numbered
 
 
 def with_sums_for_logarithms(program: Program) -> Program:
@@ -115,22 +115,25 @@ def with_named_products(derived: Program, forward: Program) -> Program:
     ``1/N e[n,k] r[n]`` is ``1/N p[n,k]`` where the forward has ``p[n,k] = e[n,k] r[n]``.
     """
     made = derived.defining()
-    same = {key_of(equation): name for name, equation in made.items() if isinstance(equation, Map)}
+    dimension = {letter: n for n, own in enumerate(derived.dimensions) for letter in own.letters}
+    same = {numbered(equation, dimension): name for name, equation in made.items() if isinstance(equation, Map)}
     defining = forward.defining()
 
     def there(ref: Ref) -> Ref:
         """The same value in the derived program."""
         inner = defining.get(ref.name)
-        return Ref(same.get(key_of(inner), ref.name) if isinstance(inner, Map) else ref.name, ref.indices)
+        return Ref(same.get(numbered(inner, dimension), ref.name) if isinstance(inner, Map) else ref.name, ref.indices)
 
     labelled = [e for name, e in defining.items() if name in forward.labels and isinstance(e, Contract)]
     products = [replace(e, operands=tuple(map(there, e.operands))) for e in labelled if is_product(e)]
     given, uses = {i.ref.name for i in derived.inputs} | derived.constants.keys(), uses_of(derived.equations)
+    factors = {n: e for n, e in made.items() if isinstance(e, Contract) and uses[n] == 1 and is_entrywise(e)}
+    letters = Letters(derived.dimensions)
     equations: list[Equation] = []
     known, present = set(given), set(made)
     for equation in derived.equations:
         if isinstance(equation, Contract) and equation.out.name in derived.origins:
-            whole = multiplied_out(equation, made, uses)
+            whole = merged(equation, factors, letters)
             for product in products:
                 shorter = through(whole, product)
                 if {ref.name for ref in product.operands} <= known and shorter != whole:
@@ -143,32 +146,15 @@ def with_named_products(derived: Program, forward: Program) -> Program:
     return replace(derived, equations=tuple(equations))
 
 
-def multiplied_out(equation: Contract, made: Mapping[str, Equation], uses: Mapping[str, int]) -> Contract:
-    """A product with the factors of those among its factors that nothing else reads."""
-    refs: list[Ref] = []
-    factor = equation.factor
-    for ref in equation.operands:
-        inner = made.get(ref.name)
-        own = isinstance(inner, Contract) and uses[ref.name] == 1 and not inner.brackets and not summed(inner)
-        if own and isinstance(inner, Contract) and len(set(inner.out.indices)) == len(inner.out.indices):
-            refs += [moved(one, inner.out.indices, ref.indices) for one in inner.operands]
-            factor = factor * inner.factor
-        else:
-            refs.append(ref)
-    return replace(equation, operands=tuple(refs), factor=factor)
-
-
-def key_of(equation: Map) -> tuple[object, ...]:
-    """What is the same for pointwise functions of the same values, letters aside."""
-    places = {letter: n for n, letter in enumerate(equation.out.indices)}
-    read = tuple((ref.name, *(places.get(i, -1) for i in ref.indices)) for ref in equation.operands)
-    return equation.function, equation.parameter, read
+def is_entrywise(equation: Contract) -> bool:
+    """Whether each entry of a value is a product of one entry each of its operands."""
+    distinct = len(set(equation.out.indices)) == len(equation.out.indices)
+    return distinct and not equation.brackets and not summed(equation)
 
 
 def is_product(equation: Contract) -> bool:
     """Whether a value is the product of several others, entry by entry."""
-    plain = not equation.brackets and equation.factor == ONE and not summed(equation)
-    return plain and len(equation.operands) > 1 and len(set(equation.out.indices)) == len(equation.out.indices)
+    return is_entrywise(equation) and equation.factor == ONE and len(equation.operands) > 1
 
 
 def through(equation: Contract, product: Contract) -> Contract:

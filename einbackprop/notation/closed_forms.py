@@ -92,25 +92,22 @@ class Naming:
         if sum(letters.combinations(e, program.sizes) for e in program.equations) > LARGEST:
             return
         refs = {**{i.ref.name: i.ref for i in program.inputs}, **{e.out.name: e.out for e in program.equations}}
+        inputs = {declared.ref.name for declared in program.inputs}
         asked = 0
-        sources: dict[str, tuple[str, ...]] = dict.fromkeys(self._inputs, ())
+        sources: dict[str, tuple[str, ...]] = dict.fromkeys(inputs, ())
         for equation in program.equations:
             name = equation.out.name
             made_of = self._made_of(equation, sources)
             if made_of is not None:
                 sources[name] = made_of
             if made_of and name in program.labels and equation.out.indices:
-                known = (one for one in made_of if one in program.labels or one in self._inputs)
+                known = (one for one in made_of if one in program.labels or one in inputs)
                 near = [*islice(known, NEAREST)] if asked < MOST else []
                 asked += len(near)
                 found = (self._named(equation.out, refs[one]) for one in near)
                 said = next(filter(None, found), "")
                 if said:
                     yield name, f"is {said}"
-
-    @property
-    def _inputs(self) -> set[str]:
-        return {declared.ref.name for declared in self.program.inputs}
 
     def _made_of(self, equation: Equation, sources: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
         """The values of each of which alone one is made, the nearest first; None of what no argument goes into."""
@@ -144,8 +141,7 @@ class Naming:
 
     def _value(self, out: Ref, source: Ref, x: Array) -> Array:
         """What a value is where another is x."""
-        after = needed(self.program.equations, [out.name])
-        rest = [e for e in after if e.out.name != source.name]
+        rest = [e for e in self.program.equations if e.out.name != source.name]
         part = Program(
             (Input(source),), tuple(needed(rest, [out.name])), (out,), self.program.dimensions, self.program.constants)
         return evaluate(part, [x])[0][out.name]

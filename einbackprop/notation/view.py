@@ -192,7 +192,8 @@ class View:
         name, capital = self.size_names.get(first, ""), letter.upper()
         if name and name not in self.taken:
             return Size(letter, name)
-        is_clear = capital != letter and len(capital) == 1 and capital not in (*self.taken, *self.size_names.values())
+        is_free = capital not in self.taken and capital not in self.size_names.values()
+        is_clear = capital != letter and len(capital) == 1 and is_free
         return Size(letter, capital if is_clear else "")
 
     def place(self, letter: str, number: int) -> Expression | None:

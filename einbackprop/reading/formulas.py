@@ -115,8 +115,8 @@ class Writer:
         known = [part for part in found if part is not None]
         if len(found) < 2 or len(known) < len(found) or len({letter for _, letter, _ in known}) > 1:
             return
+        view = self._view(whole, {OUT: target.spelling.in_order})
         for part, letter, position in known:
-            view = self._view(whole, {OUT: target.spelling.in_order})
             own, around = self._own(part), view.within(part)
             out = "".join(target.spelling.letters(whole.out.indices))
             places = {letter: position_markup(position, around, letter)}
