@@ -31,11 +31,16 @@ class Drawn:
 def function(body: str) -> Drawn:
     """A function of x, v, u and y with a body, whose lines can be looked up."""
     text = "def f(x, v, u, y):\n" + indent(HEAD + body, "    ")
+    return Drawn(defined(text, "f"), text)
+
+
+def defined(text: str, name: str) -> Any:
+    """What a text defines under a name; its lines can be looked up."""
     file = f"<loop {next(NUMBERS)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     scope: dict[str, Any] = {"np": np}
     exec(compile(text, file, "exec"), scope)  # the text is ours
-    return Drawn(scope["f"], text)
+    return scope[name]
 
 
 def arguments(n: int, m: int, seed: int = 0) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from einbackprop.core.letters import moved
 from einbackprop.core.program import ONE, Bracket, Contract, Factor, MatrixFunction, Position, Program, Ref, Sum
+from einbackprop.core.recurrences import blocks, carried, flat
 from einbackprop.core.simplification import simplify
 from einbackprop.derivation.accumulation import Derivation, Part
 from einbackprop.derivation.differential import Term, differential
@@ -46,7 +47,11 @@ class Forward(Derivation):
                 raise DerivationError(f"{name} is no input, so it has no tangent; the inputs are {', '.join(units)}")
         inputs = [self.declare(f"{name}_dot", name, units[name]) for name in self.wrt]
         tangents = {name: declared.ref.name for name, declared in zip(self.wrt, inputs, strict=True)}
-        for equation in self.program.equations:
+        order = [*flat(blocks(self.program.equations))]
+        ahead = {name: self.work.fresh(f"{name}_dot_ahead") for name in sorted(carried(order) & self.moving)}
+        self.work.indices |= {made: self.work.indices[name] for name, made in ahead.items()}
+        tangents |= ahead
+        for equation in order:
             name = equation.out.name
             if name in self.moving:
                 parts = [
@@ -55,6 +60,9 @@ class Forward(Derivation):
                 ]
                 made = self.settle(f"{name}_dot", name, parts)
                 tangents[name] = self.pushed(equation, made) if isinstance(equation, MatrixFunction) else made
+                if name in ahead:
+                    indices = self.work.indices[name]
+                    self.work.append(Contract(Ref(ahead[name], indices), (Ref(tangents[name], indices),)))
         names = [ref.name for ref in self.program.outputs]
         outputs = [tangents.get(name) or self.settle(f"{name}_dot", name, []) for name in names]
         derived = self.program_of(inputs, outputs, self.program.output_units)

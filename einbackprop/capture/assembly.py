@@ -40,6 +40,8 @@ from .shape_words import words_of_axes
 from .sized import Sight, Sized, dimension_of_samples
 from .sizes import told
 
+TEMPORARY_AGAIN = re.compile(r"\A(t\d+)_\d+\Z")
+
 
 @dataclass(frozen=True)
 class Assembled:
@@ -170,6 +172,22 @@ def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]
     return chosen | {name: free_name(f"t{count}", taken) for count, name in enumerate(unnamed, 1)}
 
 
+def plainly_named(program: Program) -> Program:
+    """The program of rerolled loops with the names that its values would have, were there no others: ``h`` for ``h_6``.
+    """
+    fixed = {*program.constants, *(i.ref.name for i in program.inputs), *(ref.name for ref in program.outputs)}
+    taken = set(fixed)
+    wished = {name: TEMPORARY_AGAIN.sub(r"\1", program.labels.get(name, name)) for name in program.defining()}
+    names = {name: free_name(wished[name], taken) for name in wished if name not in fixed}
+
+    def named(ref: Ref) -> Ref:
+        return Ref(names.get(ref.name, ref.name), ref.indices)
+
+    equations = (rebuilt(equation, named(equation.out), named) for equation in program.equations)
+    labels = {names.get(name, name): label for name, label in program.labels.items()}
+    return replace(program, equations=tuple(equations), labels=labels)
+
+
 def identifier(label: str) -> str:
     """The label as a Python name that is no keyword."""
     plain = re.sub(r"\W+", "_", label).strip("_")
@@ -208,9 +226,9 @@ class Lettering:
         """The first letter of a dimension; empty for one that has none."""
         return self.chosen.get(axis.root(), "")[:1]
 
-    def size(self, letter: str) -> Any:
-        """The size of a letter of the program, as an expression of sizes."""
-        return next((size_of(axis) for axis, letters in self.chosen.items() if letter in letters), None)
+    def axis_of(self, letter: str) -> Axis | None:
+        """The dimension of a letter of the program; None for one that rerolling has made."""
+        return next((axis for axis, letters in self.chosen.items() if letter in letters), None)
 
     def axis(self, letter: str) -> Axis:
         """The dimension of a provisional letter."""

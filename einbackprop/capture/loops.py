@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
@@ -12,13 +11,22 @@ from ..core.interpretation import whole
 from ..core.program import Contract, Equation, Program, Source, Sum, Update, operands
 from ..core.progress import contained
 from ..core.simplification import simplify
-from ..rerolling import Choice, Loop, Path, Rerolled, reroll
+from ..rerolling import Choice, Loop, Path, Rerolled, is_cut_short, reroll
+from .arithmetic import size_of
 from .bindings import Binding, Run
+from .loop_numbers import counts, leaked
 from .recorder import Recorder
 from .verification import confirmed
 
-Claim = Callable[[Any, Any, Source | None], None]
-"""Takes two sizes that are equal, and the statement by which they are."""
+
+class Lettered(Protocol):
+    """The letters of a program and its dimensions."""
+
+    def axis_of(self, letter: str) -> Axis | None: ...
+
+    def letter(self, axis: Axis) -> str: ...
+
+
 ROUNDS = 3  # by so few positions say whether they are affine in the counter
 
 
@@ -37,7 +45,8 @@ def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
 def loops_of(
     bindings: Iterable[Binding], recorder: Recorder, letter_of: Callable[[Axis], str]
 ) -> dict[Hashable, Loop]:
-    """What each loop is called by its counter, and a letter of the dimension that it goes through.
+    """What each loop is called by its counter, and a letter of the dimension that it goes through. The loop of a
+    comprehension is the order in which its statement makes values.
 
     Parameters
     ----------
@@ -49,12 +58,17 @@ def loops_of(
     through = grouped((source.place, along) for source, along in recorder.gone_through() if source is not None)
     found: dict[Hashable, Loop] = {}
     for binding in bindings:
-        statement = binding.statement
+        statement, place = binding.statement, binding.source.place
+        met = () if is_cut_short(statement.code) else through.get(place, ())
+        along = list(dict.fromkeys(axis and axis.root() for axis in met))
+        sizes = {axis.size if axis is not None else -1 for axis in along}  # zip goes through several at once
+        letter = letter_of(along[0]) if along and along[0] is not None and len(sizes) == 1 else ""
         if statement.site >= 0:
-            along = list(dict.fromkeys(axis and axis.root() for axis in through.get(binding.source.place, ())))
-            sizes = {axis.size if axis is not None else -1 for axis in along}  # zip goes through several at once
-            letter = letter_of(along[0]) if along and along[0] is not None and len(sizes) == 1 else ""
-            found[statement.file, statement.function, statement.site] = Loop(binding.counter, letter)
+            key = statement.file, statement.function, statement.site
+            found[key] = Loop(binding.counter, letter, statement.code)
+        elif along:
+            letters = {axis: letter_of(axis) for axis in along if axis is not None}
+            found["order", place] = Loop("", "".join(letters.values()), statement.code)
     return found
 
 
@@ -103,10 +117,10 @@ def dimensions_of_time(equations: Iterable[Equation], recorder: Recorder) -> set
 
 def rolled(
     program: Program, bindings: Sequence[Binding], loops: Mapping[Hashable, Loop], choices: Sequence[Choice],
-    known: Mapping[str, Any], of_loss: int | None, size_of: Callable[[str], Any], claim: Claim,
-) -> tuple[Program, set[Hashable], set[Hashable]]:  # fmt: skip
-    """The program with letters for loops; the places of loops that may run as often as one likes now, and of the
-    statements in them; and of those conditions that may turn out as they like.
+    known: Mapping[str, Any], of_loss: int | None, lettering: Lettered, recorder: Recorder,
+) -> tuple[Program, set[Hashable]]:  # fmt: skip
+    """The program with letters for loops, and the places of those conditions that may turn out as they like now. The
+    recorder is told which loops may run as often as one likes.
 
     It is held against the unrolled one on the values of the trace: where it does not agree, that is a mistake of ours,
     and the unrolled one stays.
@@ -116,34 +130,31 @@ def rolled(
     made = contained(
         "the letters of loops", lambda: confirmed(reroll(program, paths, loops, forward, choices), known), None)
     if made is None or not made.loops:
-        return program, set(), set()
-    for size, other, source in claims(made, size_of):
-        claim(size, other, source)
+        return program, set()
+    for size, other, source in claims(made, lettering.axis_of):
+        recorder.claim(size, other, source)
     sizes = made.program.sizes
-    opened = {loop for loop in made.loops if (told := loops.get(loop)) and told.letter and sizes[told.letter] >= ROUNDS}
-    opened -= {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]}
+    through = {loop: [sizes[i] for i in told.letter] for loop, told in loops.items() if told.letter}
+    opened = {loop for loop in made.loops if loop in through and min(through[loop]) >= ROUNDS}
+    opened -= {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]} | leaked(bindings)
     inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
     own = {b.source.place: (b.statement.file, b.statement.function, b.statement.site)
             for b in bindings if b.statement.site >= 0}  # fmt: skip
     ended = {place for place, loop in own.items() if loop not in opened}
     places: set[Hashable] = {place for place, loop in own.items() if loop in opened} | (inside - ended)
-    return simplify(made.program), places, {place for place in made.branches if place in places}
+    places |= {loop[1] for loop in opened if isinstance(loop, tuple) and loop[0] == "order"}
+    program, branches = simplify(made.program), {place for place in made.branches if place in places}
+    recorder.open_loops(places, branches, left_positions(program, lettering.letter))
+    headers: dict[Hashable, Source] = {own[b.source.place]: b.source for b in bindings if b.source.place in own}
+    for letter in made.ends:  # what the last round makes stands at the last position for every number of rounds
+        letters = made.program.dimension(letter).letters
+        source = next((headers[made.counters[i]] for i in letters if made.counters.get(i) in headers), None)
+        for axis in {axis for axis in map(lettering.axis_of, letters) if axis is not None}:
+            recorder.spot(axis, size_of(axis) - 1, source)
+    return program, branches
 
 
-def counts(binding: Binding) -> bool:
-    """Whether a statement changes what is no array, from what it was before: round by round that is another number,
-    of which the program knows the last."""
-    statement = binding.statement
-    traced = {access.spelling.text.partition("[")[0] for access in (*binding.binds, *binding.changes)}
-    plain = [target.text for target in statement.targets if target.text.partition("[")[0] not in traced]
-    if statement.kind == "Expr":
-        return not traced and not binding.reads
-    read = statement.code.partition("=")[2]
-    return statement.site < 0 and any(
-        statement.operator or re.search(rf"(?<!\w){re.escape(text)}(?!\w)", read) for text in plain)  # fmt: skip
-
-
-def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any, Any, Source | None]]:
+def claims(made: Rerolled, axis_of: Callable[[str], Axis | None]) -> Iterator[tuple[Any, Any, Source | None]]:
     """Sizes that are equal where the positions that loops go through reach the end of an axis, and the statement.
 
     They reach it at these sizes; at others only if that is so for every size, or these sizes are equal there as well.
@@ -151,8 +162,8 @@ def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any,
     program, sizes = made.program, made.program.sizes
 
     def size(letter: str) -> Any:
-        known = (size_of(own) for own in program.dimension(letter).letters)
-        return next((one for one in known if one is not None), sizes[letter])
+        known = filter(None, map(axis_of, program.dimension(letter).letters))
+        return next(map(size_of, known), sizes[letter])
 
     for equation in program.equations:
         for letter in (i for ref in operands(equation) if ref.name in made.given for i in ref.indices):
@@ -169,10 +180,11 @@ def claims(made: Rerolled, size_of: Callable[[str], Any]) -> Iterator[tuple[Any,
 
 
 def left_positions(program: Program, letter_of: Callable[[Axis], str]) -> Callable[[Axis, int], bool]:
-    """A function that says whether a number stands as a position along an axis in a program."""
+    """A function that says whether a number stands as a position along an axis in a program; where a loop begins or
+    ends is none, no statement says that."""
     left = {
         (letter, side.constant)
-        for equation in program.equations if isinstance(equation, Contract | Update)
+        for equation in program.equations if isinstance(equation, Contract | Update) and equation.source is not None
         for bracket in equation.brackets
         for side, other in ((bracket.right, bracket.left), (bracket.left, bracket.right))
         for letter in other.letters

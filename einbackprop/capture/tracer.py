@@ -26,10 +26,10 @@ from ..rerolling import Choice, Loop
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
 from . import failures
-from .assembly import Lettering, assemble
+from .assembly import Lettering, assemble, plainly_named
 from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
-from .loops import left_positions, rolled
+from .loops import rolled
 from .memory import View, is_traced
 from .namespace import Function, Module, Vectorized, builtins_for, library_for, math_for, numpy_for
 from .observation import Observer
@@ -46,6 +46,7 @@ class StandIns:
     def __init__(self, recorder: Recorder, world: World) -> None:
         self._recorder, self._world = recorder, world
         self._homes: list[Module] = []
+        self._builtins = builtins_for(recorder)
         self._modules: dict[int, Any] = {}
 
     def of(self, value: Any) -> Any:
@@ -74,6 +75,8 @@ class StandIns:
                     return getattr(home, name)
         if module.partition(".")[0] == LIBRARY:
             return library_for(self._recorder, value)
+        if value is range or value is len:  # `from builtins import range`; int and float may be bases of classes
+            return self._builtins[name]
         if module == "math":
             self._begin(np)
             return getattr(self._modules[id(math)], name)
@@ -152,7 +155,8 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     TraceError
         The function did something that a trace cannot follow, or raised an exception; the message names its line.
     """
-    return record(function, arguments, keeps_sizes=True).program
+    read = record(function, arguments, keeps_sizes=True)
+    return read.program if read.by_round is None else plainly_named(read.program)
 
 
 def record(
@@ -259,11 +263,8 @@ class Session:
         """The program of all that was run."""
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
-        by_round, (program, opened, branches) = program, rolled(
-            program, made.bindings, made.loops, made.choices, made.known, self._of_loss, made.lettering.size,
-            self.recorder.claim,
-        )  # fmt: skip
-        self.recorder.open_loops(opened, branches, left_positions(program, made.lettering.letter))
+        by_round, (program, branches) = program, rolled(
+            program, made.bindings, made.loops, made.choices, made.known, self._of_loss, made.lettering, self.recorder)
         program, by_round = made.sized(program), made.sized(by_round)
         dtypes, conditions = tuple(self._returned.dtypes), self.recorder.conditions()
         program = replace(program, conditions=assumed([c for c in conditions if c.is_of_values]))
@@ -273,7 +274,7 @@ class Session:
         return Trace(
             recognise(program), notes, made.frozen, dtypes, self.recorder.ordered, conditions, made.bindings,
             by_statement, loops=made.loops, choices=made.choices,
-            by_round=by_round if opened or by_round.equations != program.equations else None,
+            by_round=by_round if by_round.equations != program.equations else None,
         )  # fmt: skip
 
     def _described(self, array: View) -> str:

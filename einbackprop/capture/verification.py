@@ -11,6 +11,7 @@ import numpy as np
 from ..core import interpretation
 from ..core.letters import combinations
 from ..core.program import Opaque, Program, operands
+from ..core.recurrences import blocks
 from ..rerolling import Rerolled
 from .recorder import Note
 
@@ -99,6 +100,5 @@ def evaluated(program: Program, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Every value of a program."""
     values, sizes = {**program.constants, **inputs}, program.sizes
     with np.errstate(all="ignore"):
-        for equation in program.equations:
-            values[equation.out.name] = interpretation.compute(equation, values, sizes)
+        interpretation.compute_all(blocks(program.equations), values, sizes)
     return values

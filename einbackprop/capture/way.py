@@ -209,11 +209,11 @@ class Way:
             axis.made, axis.parts = found, axes_in(found)
         return axis
 
-    def spot(self, whole: Axis, place: Any) -> None:
+    def spot(self, whole: Axis, place: Any, source: Source | None = None) -> None:
         """A position along an axis is named, by a number or as an expression of sizes."""
         if is_measured(place) and place.lost:
             froze(place)
-        self._spots.append((whole, place, self.source()))
+        self._spots.append((whole, place, source or self.source()))
 
     def identify(self, axes: Iterable[Axis]) -> None:
         """What is returned runs over the dimension of an argument where its size is that one's for every size."""

@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 from ..core import interpretation, progress
 from ..core.collecting import grouped
 from ..core.nesting import Path, get, leaves, rebuild, root
-from ..core.program import Bracket, Contract, Dimension, Input, Opaque, Program, Sum, Update, operands, picks
+from ..core.program import (
+    Bracket,
+    Contract,
+    Dimension,
+    Input,
+    Opaque,
+    Position,
+    Program,
+    Sum,
+    Update,
+    operands,
+    picks,
+)
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import Trial, User, tried_once
@@ -79,7 +91,10 @@ def tied_letters(bracket: Bracket, program: Program) -> set[str]:
     """The letters of a bracket whose sizes are not free: all but those of ``[i=j]`` over one dimension, and those that
     say for which sample labels pick."""
     left, right = bracket.left, bracket.right
-    if left.is_letter and right.is_letter and program.dimension(left.letters) is program.dimension(right.letters):
+    shifted = replace(right, constant=0)
+    if left.is_letter and right == Position():  # the first one
+        return set()
+    if left.is_letter and shifted.is_letter and program.dimension(left.letters) is program.dimension(shifted.letters):
         return set()
     picked = {i for ref in picks((bracket,)) for i in ref.indices}
     whole = all(not s.constant and (s.pick is None or not s.terms) for s in (left, right))

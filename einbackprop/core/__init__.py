@@ -5,7 +5,8 @@ of equation), `letters` (which an equation has, and others in their place), `dim
 expressions of others), `elementwise` (pointwise functions with their derivatives; `accurate` where NumPy's do not do),
 `matrix_functions` (inverses, determinants, …). What is done with a program: `interpretation` runs it, `dtypes` says the
 dtype of every value, `simplification` gives the same values from fewer equations, `idioms` names a softmax,
-`logarithms` writes those of products as sums.
+`logarithms` writes those of products as sums. `recurrences` says in which order a program is evaluated that reads what
+is defined further down, round by round, and `rounds` makes a program of one round.
 The user's side: `nesting` (nested arguments, and which of them is meant), `source` (source text, its statements),
 `files`, `visible` (text that is safe to show), `progress` (how far a check gets: its time, and errors of ours).
 """

@@ -29,6 +29,7 @@ from .program import (
     operands,
     picks,
 )
+from .recurrences import blocks, carried, flat
 
 Dtype = np.dtype[Any]
 
@@ -50,7 +51,10 @@ def _value_dtypes(
     known: dict[str, Dtype] = {name: np.asarray(array).dtype for name, array in program.constants.items()}
     known |= {i.ref.name: np.dtype(i.dtype) for i in program.inputs}
     known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}
-    for equation in program.equations:
+    order = [*flat(blocks(program.equations))]
+    ahead = carried(order)
+    known |= dict.fromkeys(ahead, np.dtype(np.int8))  # before its first round nothing says what a recurrence makes
+    for equation in order * (2 if ahead else 1):
         name, beside = equation.out.name, beside_numbers(equation, known, weak) if weak else {}
         found = value_dtype(equation, {**known, **beside}, program.sizes)
         known[name] = found if settled is None else settled.get(name, found)
@@ -81,6 +85,8 @@ def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, in
             case MatrixFunction(_, function, refs):
                 alone = matrix_functions.evaluate(function, *(sample(ref).reshape(1, 1) for ref in refs))
                 return alone.dtype
+            case Opaque(out) if equation.dtype:
+                return np.dtype(equation.dtype)
             case Opaque(out):
                 if out.name not in known:
                     raise ShapeError(f"{out.name} could not be read ({equation.reason}), and its value was not kept")

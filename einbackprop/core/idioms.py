@@ -17,6 +17,7 @@ from . import elementwise
 from .elementwise import Array
 from .letters import moved
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from .recurrences import carried
 from .simplification import needed
 
 NAMED = ("sigmoid", "tanh", "relu")
@@ -192,6 +193,7 @@ def does_nothing(m: Ref, equations: Sequence[Equation], outputs: Iterable[Ref]) 
     """Whether whatever is added to a value leaves everything that is made of it the same."""
     shifts = {m.name: Shift(Fraction(1), False, m.indices, m.indices)}
     numbers: dict[str, Factor] = {}
+    ahead = carried(equations)
     for equation in equations:
         equation = without_numbers(equation, numbers)
         if isinstance(equation, Contract) and not equation.operands and not equation.brackets:
@@ -199,7 +201,7 @@ def does_nothing(m: Ref, equations: Sequence[Equation], outputs: Iterable[Ref]) 
         moved = [ref for ref in operands(equation) if ref.name in shifts]
         if moved:
             found = answer(equation, moved, shifts)
-            if found is None:
+            if found is None or (found.times and equation.out.name in ahead):
                 return False
             if found.times:
                 shifts[equation.out.name] = found

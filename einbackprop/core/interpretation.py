@@ -1,6 +1,7 @@
 """Evaluate a program as it stands: plain, slow, obviously right. The oracle for everything faster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from ..errors import RangeError, ShapeError
 from . import elementwise, matrix_functions
 from .elementwise import Array, numeric
+from .letters import rebuilt
 from .program import (
     Bracket,
     Contract,
@@ -25,6 +27,7 @@ from .program import (
     Sum,
     Update,
 )
+from .recurrences import Block, Recurrence, blocks
 
 Values = dict[str, Array]
 
@@ -61,10 +64,81 @@ def evaluate(program: Program, arrays: Sequence[Any]) -> tuple[Values, dict[str,
     given = [squeeze(np.asarray(array), i) for i, array in zip(program.inputs, arrays, strict=True)]
     sizes = input_sizes(program, given)
     values |= {i.ref.name: array for i, array in zip(program.inputs, given, strict=True)}
-    for equation in program.equations:
-        if not isinstance(equation, Opaque):
-            values[equation.out.name] = compute(equation, values, sizes)
+    compute_all(blocks(program.equations), values, sizes)
     return values, sizes
+
+
+def compute_all(parts: Sequence[Block], values: Values, sizes: Mapping[str, int]) -> None:
+    """Add to some values those that equations and recurrences define."""
+    for block in parts:
+        if isinstance(block, Recurrence):
+            compute_recurrence(block, values, sizes)
+        elif not isinstance(block, Opaque):
+            values[block.out.name] = compute(block, values, sizes)
+
+
+def compute_recurrence(
+    recurrence: Recurrence, values: Values, sizes: Mapping[str, int],
+    changed: Callable[[Equation, Array], Array] = lambda equation, entry: entry,
+) -> None:  # fmt: skip
+    """Add to some values those of a recurrence; ``changed`` may give something else for an entry that was made."""
+    for equation in recurrence.equations:
+        values[equation.out.name] = np.zeros([sizes[i] for i in equation.out.indices], np.int8)
+    compute_rounds(recurrence, values, sizes, {}, changed)
+
+
+def compute_rounds(
+    recurrence: Recurrence, values: Values, sizes: Mapping[str, int], outer: Mapping[str, Mapping[int, int]],
+    changed: Callable[[Equation, Array], Array],
+) -> None:  # fmt: skip
+    """Fill the values of a recurrence entry by entry.
+
+    ``outer`` has the entry of each value along axes of the loops around.
+    """
+    first = recurrence.equations[0]
+    rounds = range(sizes[recurrence.letter(first)])
+    for n in rounds if recurrence.step > 0 else reversed(rounds):
+        at = {name: {**outer.get(name, {}), axis: n} for name, axis in recurrence.axes.items()}
+        for block in recurrence.body:
+            if isinstance(block, Recurrence):
+                compute_rounds(block, values, sizes, at, changed)
+            else:
+                name, where = block.out.name, at[block.out.name]
+                fixed = {block.out.indices[axis]: number for axis, number in where.items()}
+                made = changed(block, compute_entry(block, values, sizes, fixed))
+                kind = np.result_type(values[name], made)
+                values[name] = values[name].astype(kind, copy=False)
+                values[name][tuple(where.get(axis, slice(None)) for axis in range(values[name].ndim))] = made
+
+
+def compute_entry(equation: Equation, values: Values, sizes: Mapping[str, int], fixed: Mapping[str, int]) -> Array:
+    """The part of a value that an equation defines where some of its letters are numbers."""
+    parts = dict(values)
+
+    def part(ref: Ref) -> Ref:
+        if not set(ref.indices) & fixed.keys():
+            return ref
+        index = tuple(fixed.get(i, slice(None)) for i in ref.indices)
+        made = Ref(f"{ref.name}[{','.join(ref.indices)}]", "".join(i for i in ref.indices if i not in fixed))
+        parts[made.name] = values[ref.name][index]
+        return made
+
+    out = Ref(equation.out.name, "".join(i for i in equation.out.indices if i not in fixed))
+    entry = rebuilt(numbered(equation, fixed, sizes), out, part, letter=lambda i: "" if i in fixed else i)
+    return compute(entry, parts, sizes)
+
+
+def numbered(equation: Equation, fixed: Mapping[str, int], sizes: Mapping[str, int]) -> Equation:
+    """The equation with what letters that are numbers add to positions added to the constants of these."""
+
+    def position(old: Position) -> Position:
+        more = sum(whole(factor, sizes) * fixed[i] for factor, i in old.terms if i in fixed)
+        return replace(old, constant=old.constant + more)
+
+    if not isinstance(equation, Contract | Update):
+        return equation
+    brackets = (replace(b, left=position(b.left), right=position(b.right)) for b in equation.brackets)
+    return replace(equation, brackets=tuple(brackets))
 
 
 def squeeze(array: Array, declared: Input) -> Array:

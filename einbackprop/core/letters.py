@@ -262,9 +262,14 @@ def set_apart(inside: Sequence[Equation], line: Sequence[Equation], letters: Let
 
 def free_name(name: str, taken: set[str]) -> str:
     """The name, with a number appended where it is taken; it is taken from now on."""
-    count, free = 1, name
+    return numbered(name, taken)[0]
+
+
+def numbered(name: str, taken: set[str], count: int = 1) -> tuple[str, int]:
+    """As ``free_name``, and the number, from which to go on: all before this ``count`` are taken."""
+    free = name if count == 1 else f"{name}_{count}"
     while free in taken:
         count += 1
         free = f"{name}_{count}"
     taken.add(free)
-    return free
+    return free, count

@@ -251,12 +251,16 @@ class MatrixFunction:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A value that could not be read. It is kept as the constant it was when traced, and says why."""
+    """A value that could not be read. It is kept as the constant it was when traced, and says why.
+
+    ``dtype`` is that of a value that is not kept, since whoever runs the program makes it in a way of its own.
+    """
 
     out: Ref
     operands: tuple[Ref, ...]
     reason: str
     source: Source | None = field(default=None, compare=False)
+    dtype: str = ""
 
 
 Equation = Contract | Sum | Map | Extremum | Update | MatrixFunction | Opaque

@@ -35,6 +35,7 @@ from .program import (
     exact,
     operands,
 )
+from .recurrences import carried
 
 Keys = dict[int, tuple[Equation, str]]
 """The fingerprints of equations by their ids, with the equations, which keeps the ids theirs."""
@@ -91,7 +92,7 @@ def simplify(program: Program, keep: Collection[str] = ()) -> Program:
         With the same inputs and outputs, names included. Values are equal as mathematics; rounding may differ where a
         factor moved.
     """
-    fixed = {*keep, *(ref.name for ref in program.outputs)}
+    fixed = {*keep, *(ref.name for ref in program.outputs), *carried(program.equations)}
     equations = needed(program.equations, fixed)
     keys: Keys = {}
     equations = settled(equations, program, fixed, keys, only_constants=True)  # so that views find what to take over
@@ -131,13 +132,16 @@ def needed(
     equations: Sequence[Equation], outputs: Collection[str], also: Callable[[str], bool] = lambda name: False
 ) -> list[Equation]:
     """The equations that the outputs depend on, and the values that are kept ``also``, in the same order."""
-    wanted = set(outputs)
-    kept = []
-    for equation in reversed(equations):
-        if equation.out.name in wanted or also(equation.out.name):
-            kept.append(equation)
-            wanted |= {ref.name for ref in operands(equation)}
-    return kept[::-1]
+    wanted: set[str] = set(outputs)
+    kept: set[str] = set()
+    before = -1
+    while len(kept) > before:  # once more where an equation reads what is defined further down
+        before = len(kept)
+        for equation in reversed(equations):
+            if equation.out.name in wanted or also(equation.out.name):
+                kept.add(equation.out.name)
+                wanted |= {ref.name for ref in operands(equation)}
+    return [equation for equation in equations if equation.out.name in kept]
 
 
 def absorbed(equations: Sequence[Equation], program: Program, fixed: Collection[str]) -> list[Equation]:

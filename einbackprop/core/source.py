@@ -44,6 +44,15 @@ def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> ast.AST:
         return ast.parse(text, mode=mode)
 
 
+def nodes_of(code: str) -> list[ast.AST] | None:
+    """The nodes of a statement, of a compound one those of its first line; None of what is none by itself (``else:``).
+    """
+    try:
+        return list(ast.walk(parse_python(f"{code} pass" if code.rstrip().endswith(":") else code)))
+    except SyntaxError:
+        return None
+
+
 def copied_tree(node: Any, own: dict[int, ast.AST] | None = None) -> Any:
     """A copy of a tree; ``own`` gets what each node of it is a copy of, by its identity."""
     if isinstance(node, list):

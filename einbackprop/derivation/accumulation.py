@@ -20,7 +20,21 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..core.program import ONE, Contract, Factor, Input, Map, Program, Ref, Sum, operands
+from ..core.program import (
+    ONE,
+    Bracket,
+    Contract,
+    Equation,
+    Factor,
+    Input,
+    Map,
+    Position,
+    Program,
+    Ref,
+    Sum,
+    operands,
+)
+from ..core.recurrences import Recurrence, blocks, carried, flat
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
 from ..errors import DerivationError
 from .differential import Term, Workspace, differential, flows, is_complex
@@ -113,9 +127,12 @@ class Derivation:
         for name in self.wrt:
             self.check(name)
         self.moving = set(self.wrt)
-        for equation in program.equations:
-            if flows(equation, self.moving, self.work.complex_values):
-                self.moving.add(equation.out.name)
+        before = -1
+        while len(self.moving) > before:  # once more where an equation reads what is defined further down
+            before = len(self.moving)
+            for equation in program.equations:
+                if flows(equation, self.moving, self.work.complex_values):
+                    self.moving.add(equation.out.name)
         self.labels = dict(program.labels)
 
     def check(self, name: str) -> None:
@@ -212,26 +229,49 @@ class Reverse(Derivation):
         super().__init__(program, wrt)
         self.parts: dict[str, list[Part]] = defaultdict(list)
         self.cotangents: dict[str, str] = {}
+        self.late: dict[str, list[Part]] = defaultdict(list)
+        self.reserved: dict[str, Ref] = {}
+
+    def carry(self, equations: Sequence[Equation]) -> None:
+        """Let what the next round contributes to a value that it reads be read before it is there, under a name that
+        is reserved for it: the cotangents of a recurrence are one that runs the other way."""
+        for name in sorted(carried(equations) & self.moving):
+            ref = Ref(self.work.fresh(f"d{name}_carried"), self.work.indices[name])
+            self.reserved[name], self.work.indices[ref.name] = ref, ref.indices
+            if name in self.work.complex_values:
+                self.work.complex_values.add(ref.name)
+            self.parts[name].append(Part(Contract(Ref("", ref.indices), (ref,)), name, name))
 
     def run(self, *, keep_outputs: bool) -> Program:
         """The program of the cotangents."""
-        program, equations = self.program, self.program.equations
+        program = self.program
         outputs = [ref.name for ref in program.outputs] if keep_outputs else []
         seeds = self.seed()
-        first_use: dict[str, int] = {}
-        for place, equation in enumerate(equations):
+        first_use: dict[str, str] = {}
+        in_order = blocks(program.equations)
+        for equation in flat(in_order):
             for ref in operands(equation):
-                first_use.setdefault(ref.name, place)
-        for place in reversed(range(len(equations))):
-            equation = equations[place]
-            cotangent = self.cotangent(equation.out.name)
-            if cotangent:
-                pulled = pulled_back(equation, cotangent, self.work)
-                for term in differential(equation, self.moving, self.work):
-                    self.parts[term.moving.name].append(self.transposed(term, pulled, equation.out.name))
-            for ref in operands(equation):
-                if first_use[ref.name] == place:  # going backwards, its last: all contributions are there
-                    self.cotangent(ref.name)
+                first_use.setdefault(ref.name, equation.out.name)
+        for block in reversed(in_order):
+            own = block.equations if isinstance(block, Recurrence) else (block,)
+            if isinstance(block, Recurrence) and any(self.parts[equation.out.name] for equation in own):
+                self.carry(own)
+            for equation in reversed(own):
+                cotangent = self.cotangent(equation.out.name)
+                if cotangent:
+                    pulled = pulled_back(equation, cotangent, self.work)
+                    for term in differential(equation, self.moving, self.work):
+                        name, part = term.moving.name, self.transposed(term, pulled, equation.out.name)
+                        if name in self.reserved and name in self.cotangents:  # of another round
+                            self.late[name].append(replace(part, contract=turned(part.contract)))
+                        else:
+                            self.parts[name].append(part)
+                for ref in operands(equation):
+                    if first_use[ref.name] == equation.out.name:  # going backwards, its last: all are there
+                        self.cotangent(ref.name)
+            for name in [equation.out.name for equation in own if equation.out.name in self.reserved]:
+                made = Ref(self.settle(f"d{name}_from_next", name, self.late[name]), self.work.indices[name])
+                self.work.append(Contract(self.reserved[name], (made,)), name)
         found = [self.cotangent(name) or self.settle(f"d{name}", name, []) for name in self.wrt]
         units = {i.ref.name: i.units for i in program.inputs}
         own_units = (program.output_units or ((),) * len(program.outputs)) if keep_outputs else ()
@@ -269,6 +309,20 @@ class Reverse(Derivation):
         if term.conjugated:
             cotangent = work.conjugate(Ref(cotangent, work.indices[cotangent])).name
         return Part(vjp_of_contract(contract, term.slot, cotangent, ""), origin, origin)
+
+
+def turned(contract: Contract) -> Contract:
+    """The same with ``[s=t-1]`` as ``[t=s+1]`` where t is summed over: what a round reads is of the one after it."""
+    out = contract.out.indices
+
+    def other_way(bracket: Bracket) -> Bracket:
+        (left, right), letter = (bracket.left, bracket.right), bracket.right.letters
+        is_shift = left.is_letter and bracket.relation == "=" and right == Position.of(letter, constant=right.constant)
+        if not is_shift or left.letters not in out or letter in out or len(letter) != 1:
+            return bracket
+        return Bracket(Position.of(letter), "=", Position.of(left.letters, constant=-right.constant))
+
+    return replace(contract, brackets=tuple(map(other_way, contract.brackets)))
 
 
 def is_number(declared: Input) -> bool:

@@ -317,15 +317,15 @@ def arranged(array: Array, spelling: Spelling) -> Array:
 
 def moving(program: Program, inputs: Collection[str], without: Collection[str]) -> Iterator[str]:
     """The values by which a program can be differentiated: inputs, what they move, and arrays that it starts from."""
-    moved = set(inputs)
-    yield from (name for name in inputs if name not in without)
-    for equation in program.equations:
-        name, read = equation.out.name, [ref.name for ref in operands(equation)]
-        starts = not read and bool(equation.out.indices)
-        if not is_fixed(equation) and (starts or any(one in moved for one in read)):
-            moved.add(name)
-            if name not in without:
-                yield name
+    moved, before = dict.fromkeys(inputs), -1
+    while len(moved) > before:  # once more where an equation reads what is defined further down
+        before = len(moved)
+        for equation in program.equations:
+            read = [ref.name for ref in operands(equation)]
+            starts = not read and bool(equation.out.indices)
+            if not is_fixed(equation) and (starts or any(one in moved for one in read)):
+                moved[equation.out.name] = None
+    yield from (name for name in moved if name not in without)
 
 
 def is_fixed(equation: Equation) -> bool:
@@ -342,10 +342,12 @@ def is_fixed(equation: Equation) -> bool:
 
 def lost(equations: Sequence[Equation]) -> set[str]:
     """The values that reach the last one through what was not read."""
-    found: set[str] = set()
-    for equation in reversed(equations):
-        if isinstance(equation, Opaque) or equation.out.name in found:
-            found |= {ref.name for ref in operands(equation)}
+    found, before = set[str](), -1
+    while len(found) > before:
+        before = len(found)
+        for equation in reversed(equations):
+            if isinstance(equation, Opaque) or equation.out.name in found:
+                found |= {ref.name for ref in operands(equation)}
     return found
 
 

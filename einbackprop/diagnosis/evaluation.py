@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core import progress
 from einbackprop.core.elementwise import is_boolean, numeric
-from einbackprop.core.interpretation import compute, input_sizes, squeeze
+from einbackprop.core.interpretation import compute, compute_recurrence, input_sizes, squeeze
 from einbackprop.core.program import Contract, Equation, Factor, Map, Opaque, Program, Ref, Sum, operands
+from einbackprop.core.recurrences import Recurrence, blocks
 from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 
@@ -66,19 +67,33 @@ def evaluate(program: Program, arrays: Sequence[Any]) -> Evaluated:
     shaken = dict(exact)
     rng = np.random.default_rng(0)
     noise: dict[str, float] = {}
-    for equation in program.equations:
-        name = equation.out.name
-        if isinstance(equation, Opaque) or not all(fits(exact.get(ref.name), ref, sizes) for ref in operands(equation)):
+
+    def off(equation: Equation, value: Array) -> Array:
+        is_off = value.dtype.kind == "f" and is_rounded(equation)
+        return value * (1 + JITTER * rng.uniform(-1, 1, value.shape)) if is_off else value
+
+    for block in blocks(program.equations):
+        own = block.equations if isinstance(block, Recurrence) else (block,)
+        made = {equation.out.name for equation in own}
+        read = [ref for equation in own for ref in operands(equation) if ref.name not in made]
+        if isinstance(block, Opaque) or not all(fits(exact.get(ref.name), ref, sizes) for ref in read):
             continue
         progress.tick()
         try:
-            exact[name], shaken[name] = compute(equation, exact, sizes), compute(equation, shaken, sizes)
+            if isinstance(block, Recurrence):
+                compute_recurrence(block, exact, sizes)
+                compute_recurrence(block, shaken, sizes, off)
+            else:
+                exact[block.out.name] = compute(block, exact, sizes)
+                shaken[block.out.name] = off(block, compute(block, shaken, sizes))
         except EinbackpropError:  # positions beyond the end, by values of this state
+            for values in (exact, shaken):
+                for name in made & values.keys():
+                    del values[name]
             continue
-        if exact[name].dtype.kind == "f":
-            if is_rounded(equation):
-                shaken[name] = shaken[name] * (1 + JITTER * rng.uniform(-1, 1, exact[name].shape))
-            noise[name] = ROUNDING * float(np.abs(shaken[name] - exact[name]).max(initial=0))
+        for name in made:
+            if exact[name].dtype.kind == "f":
+                noise[name] = ROUNDING * float(np.abs(shaken[name] - exact[name]).max(initial=0))
     return Evaluated(exact, noise)
 
 

@@ -53,6 +53,10 @@ class Scope:
         Sizes that must stay, and why.
     guards : mapping of str to str
         Conditions on sizes at which the code does not hold, and what to say of each.
+    wholes : mapping of value to value
+        For what is an entry of a value in a round of a loop, that value.
+    outside : sequence of str
+        While a loop is written, what it reads that is there before it.
     like : mapping of value to value
         The input whose dtype each value has that is made of numbers alone, where that is known.
     followed : set of str
@@ -77,6 +81,8 @@ class Scope:
     followed: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     guards: dict[str, str] = field(default_factory=dict)
+    wholes: dict[str, str] = field(default_factory=dict)
+    outside: Sequence[str] = ()
 
     def traced_size(self, letter: str) -> int:
         """The size that a letter had when the program was traced."""
@@ -181,9 +187,12 @@ class Scope:
         """A value as an array of positions."""
         return self.names[name] if self.dtypes[name].kind in "iu" else f"{self.names[name]}.astype(int)"
 
-    def dtype(self, kind: Dtype, names: Sequence[str]) -> str:
-        """A dtype as an expression: that of one of these arrays if they have it, so that it follows them."""
-        written = [leaf for name in names for leaf in self.written_in(name)]
+    def dtype(self, kind: Dtype, names: Sequence[str], *, hoisted: bool = False) -> str:
+        """A dtype as an expression: that of one of these arrays if they have it, so that it follows them. What is
+        ``hoisted`` out of a loop takes that of what is there before it."""
+        written = [self.wholes.get(leaf, leaf) for name in names for leaf in self.written_in(name)]
+        if hoisted and self.outside:
+            written = [name for name in (*written, *self.outside) if name in self.outside]
         having = [name for name in written if self.dtypes[name] == kind]
         other = self.swapped_kind(names)
         for name in sorted(having, key=lambda name: self.swapped[name] != other):
@@ -212,7 +221,7 @@ class Scope:
         key = (self.program.dimension(letter).letters, kind, self.swapped_kind(names))
         if key not in self.made_ones:
             self.made_ones[key] = self.identifiers.take(f"ones_{letter}")
-            dtype = self.dtype(kind, names)
+            dtype = self.dtype(kind, names, hoisted=True)
             self.vectors.append(f"{self.made_ones[key]} = np.ones({self.size(letter)}, dtype={dtype})")
         return self.made_ones[key]
 

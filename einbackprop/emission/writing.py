@@ -5,15 +5,18 @@ was derived from. ``statements`` writes the lines; here is the function around t
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import simplification
 from ..core.letters import uses_of
 from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
+from ..core.recurrences import Recurrence, plain
 from ..core.visible import shown
 from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
@@ -21,6 +24,7 @@ from ..notation.view import code
 from . import statements, unpacking
 from .helpers import HELPERS
 from .literals import RESERVED, Identifiers, comment, literal
+from .loops import Loops
 from .scope import Scope, dtypes_of
 
 WIDTH = 100
@@ -90,14 +94,12 @@ def scope_of(program: Program, name: str, einsum: str) -> Scope:
 
 def needed(program: Program) -> Program:
     """The program without the equations and constants that no output in the structure needs."""
-    wanted = {program.outputs[number].name for number in numbers(program.structure)}
-    kept: list[Equation] = []
-    for equation in reversed(program.equations):
-        if equation.out.name in wanted:
-            kept.append(equation)
-            wanted |= set() if isinstance(equation, Opaque) else {ref.name for ref in operands(equation)}
+    alone = [replace(e, operands=()) if isinstance(e, Opaque) else e for e in program.equations]  # its value is kept
+    kept = simplification.needed(alone, {program.outputs[number].name for number in numbers(program.structure)})
+    wanted = {ref.name for equation in kept for ref in operands(equation)} | {e.out.name for e in kept}
+    wanted |= {program.outputs[number].name for number in numbers(program.structure)}
     constants = {name: array for name, array in program.constants.items() if name in wanted}
-    return replace(program, equations=tuple(reversed(kept)), constants=constants)
+    return plain(replace(program, equations=tuple(kept), constants=constants))
 
 
 def numbers(structure: Any) -> Iterator[int]:
@@ -125,28 +127,41 @@ def equations(program: Program, scope: Scope) -> list[str]:
     """The lines of all equations; those derived from one forward equation stand together under it."""
     defining = program.defining()
     scope.inlined = inlined(program)
-    view = View(scope.names, scope.inlined, View.of(program).taken | set(scope.names.values()))
-    lines: list[str] = []
     before: str | None = None
-    for equation in program.equations:
-        if equation.out.name in scope.inlined:
-            continue
+
+    def lines_of(equation: Equation, write: Callable[[], None]) -> list[str]:
+        """The lines of one equation, under the forward one that it was derived from."""
+        nonlocal before
         origin = program.origins.get(equation.out.name)
         forward = defining.get(origin) if origin is not None else None
-        if origin != before and (origin is not None or before is not None):
-            lines += [""] * bool(lines)
-            lines += [f"# {comment(equation_text(forward, view))}"] if forward is not None else []
+        lines: list[str] = []
+        if origin != before:
+            lines = ["", *([f"# {comment(equation_text(forward, view))}"] if forward is not None else [])]
         before = origin
-        scope.lines, scope.vectors = [], []
-        statements.write(equation, scope)
-        lines += scope.vectors
+        scope.lines = []
+        write()
+        vectors = [] if loops.depth else [scope.vectors.pop(0) for _ in [*scope.vectors]]
         said = "# " + comment(equation_text(equation, view))
         *first, last = scope.lines or [""]
         together = f"{last}  {said}".lstrip()
-        if first or len(together) > WIDTH - len(INDENT):
-            lines += [said, *first, *([last] if last else [])]
-        else:
-            lines.append(together)
+        is_long = bool(first) or len(together) > WIDTH - (1 + loops.depth) * len(INDENT)
+        return [*lines, *vectors, *([said, *first, *([last] if last else [])] if is_long else [together])]
+
+    loops = Loops(program, scope, lines_of)
+    scope.inlined = {name: equation for name, equation in scope.inlined.items() if name not in loops.carries}
+    own = View.of(program)
+    inline, taken = {**scope.inlined, **loops.skipped}, own.taken | set(scope.names.values())
+    view = View(scope.names, inline, taken, places=own.places, alike=own.alike)
+    lines: list[str] = []
+    for block in loops.blocks:
+        if isinstance(block, Recurrence):
+            made = loops.lines(block)
+            lines += [*scope.vectors, *made]
+            scope.vectors = []
+        elif block.out.name not in scope.inlined and block.out.name not in loops.skipped:
+            lines += lines_of(block, partial(statements.write, block, scope))
+    while lines and not lines[0]:
+        del lines[0]
     return [*lines, ""] if before is not None else lines
 
 
@@ -318,7 +333,8 @@ def wrapped(line: str, width: int = WIDTH) -> list[str]:
     """A statement on as many lines as it needs, broken after commas inside brackets; comments at spaces."""
     if len(line) <= width:
         return [line]
-    mark, joint = ("#   ", " ") if line.startswith("#") else (INDENT, ", ")
+    margin = line[: len(line) - len(line.lstrip())]
+    mark, joint = (f"{margin}#   ", " ") if line.lstrip().startswith("#") else (margin + INDENT, ", ")
     rows, row = [], ""
     for piece in pieces(line, joint):
         if row and len(row) + len(piece) > width:

@@ -16,6 +16,7 @@ from ..core import letters
 from ..core.elementwise import Array
 from ..core.interpretation import evaluate
 from ..core.program import Equation, Input, Opaque, Program, Ref, operands
+from ..core.recurrences import Recurrence, blocks
 from ..core.simplification import needed
 from ..errors import EinbackpropError
 
@@ -95,8 +96,13 @@ class Naming:
         inputs = {declared.ref.name for declared in program.inputs}
         asked = 0
         sources: dict[str, tuple[str, ...]] = dict.fromkeys(inputs, ())
+        loops = [block for block in blocks(program.equations) if isinstance(block, Recurrence)]
+        looped = {equation.out.name for block in loops for equation in block.equations}
+        sources |= dict.fromkeys(looped, ())  # each is made of what other rounds have left
         for equation in program.equations:
             name = equation.out.name
+            if name in looped:
+                continue
             made_of = self._made_of(equation, sources)
             if made_of is not None:
                 sources[name] = made_of

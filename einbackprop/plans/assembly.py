@@ -23,21 +23,24 @@ MANY = 200
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """Steps that are run for one block after another.
+    """Steps that are run for one block after another, or for one round of a recurrence.
 
     Attributes
     ----------
     variables : tuple of str
-        The names of the slices that a block is, one for each letter.
+        The names of the slices that a block is, one for each letter; none of a round.
     blocks : str
         The name of the sequence of these.
     times : int
         How many there are.
+    down : bool
+        Whether the last round comes first.
     """
 
     variables: tuple[str, ...]
     blocks: str
     times: int
+    down: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,14 @@ class Assembly:
         return View(root.name, root, array, view.term)
 
 
+    def entry(self, view: View) -> View:
+        """The entry along the first axis of a view that is at hand in a round."""
+        array = view.array[0, ...]
+        root = Root(f"p{len(self.steps)}", "entry", array.shape, view.dtype, view.root.last, view.root.below)
+        self.steps.append(Step("entry", root.name, (view,), None, 0, 0, "", self.loop))
+        return View(root.name, root, array, view.term[1:])
+
+
 def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, int], int]:
     """Where each buffer lies in one block of memory, and how long that is: the largest first, wherever it fits.
 
@@ -200,6 +211,8 @@ class Source:
         self.begun: set[Root] = set()
         self.loop: Loop | None = None
         self.outside = 0
+        self.entries: dict[str, str] = {}
+        self.counted: list[tuple[str, str]] = []
         self.places, self.nbytes = offsets(assembly.steps, outputs)
         if self.places:
             self.making += [f"block = memory({self.nbytes})", "owner = block.base"]
@@ -212,6 +225,7 @@ class Source:
         """The line of a step."""
         if step.loop is not self.loop:
             self.loop, self.outside = step.loop, len(self.running)
+            self.counted = []
             if step.loop is not None:
                 self.running.append(f"for {', '.join(step.loop.variables)}, in {step.loop.blocks}:")
         line = step.template
@@ -219,6 +233,9 @@ class Source:
         for view in step.views:
             if view is not out and view.root.kind == "result" and view.root not in self.begun:
                 self.begin(view.root)
+        if step.word == "entry" and step.loop is not None:
+            self.enter(line, step.views[0], step.loop)
+            return
         texts = [self.view(v) if v.root in self.begun or v.root.kind != "result" else "" for v in step.views]
         if out is not None and out.root.kind == "result" and out.root not in self.begun:
             if line.startswith("{0}.dot(") and out.text == out.root.name and out.root.shape:
@@ -229,8 +246,31 @@ class Source:
                 texts[-1] = self.view(out)
         if "{0}.dot(" in line and step.views[0].root.is_kept:
             line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
+        elif "{0}.dot(" in line and step.views[0].root.name in self.entries:
+            bound = self.each(f"{step.views[0].text}.dot", step.views[0].root)
+            line, texts[0] = line.replace("{0}.dot", "{0}", 1), bound
         comment = f"  # {safe(step.equation)}  {step.word}" if step.equation else f"  # {step.word}"
         self.append(line.format(*texts) + comment, here=True)
+
+    def enter(self, name: str, view: View, loop: Loop) -> None:
+        """A variable for the entry of a view in each round; of kept memory, all entries are made once."""
+        text = f"entries({self.view(view)}, {loop.down})"
+        if view.root.is_kept:
+            text = self.entries[name] = self.kept(text)
+        self.count(name, text)
+
+    def each(self, text: str, root: Root) -> str:
+        """The variable for what is made of an entry of kept memory: made once for each round."""
+        if text not in self.names:
+            self.names[text] = f"t{len(self.names)}"
+            self.count(self.names[text], self.kept(f"[{text} for {root.name} in {self.entries[root.name]}]"))
+        return self.names[text]
+
+    def count(self, name: str, text: str) -> None:
+        """One more variable of the rounds that are being written."""
+        self.counted.append((name, text))
+        names, texts = (", ".join(parts) for parts in zip(*self.counted, strict=True))
+        self.running[self.outside] = f"for {names}, in zip({texts}):"
 
     def append(self, line: str, *, here: bool) -> None:
         """One more line, in the loop that is being written, or before it."""
@@ -251,8 +291,10 @@ class Source:
             return self.names.get(view.text, view.text)
         if view.root.is_kept:
             return self.kept(view.text)
+        if view.root.name in self.entries:
+            return self.each(view.text, view.root)
         name = self.names[view.text] = f"t{len(self.names)}"
-        self.append(f"{name} = {view.text}", here=view.root.kind == "part")
+        self.append(f"{name} = {view.text}", here=view.root.kind in ("part", "entry"))
         return name
 
     def kept(self, text: str) -> str:
@@ -277,8 +319,8 @@ def safe(text: str) -> str:
 
 
 ROUTINES = """
-affine extreme gather memory multiply_in_blocks piece position_of scatter_along spread_in_blocks windows_in_blocks
-within
+affine entries extreme gather memory multiply_in_blocks piece position_of scatter_along spread_in_blocks
+windows_in_blocks within
 """
 FROM_NUMPY = """
 abs add arccos arccosh arcsin arcsinh arctan arctanh bitwise_and bitwise_or bitwise_xor conjugate copyto cos cosh

@@ -23,6 +23,7 @@ from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .picking import label_ranges, test_of
 from .preparation import Interface, Orders, orders_of, require_orders, squeezed
+from .rounds import plannable
 
 
 def compile(
@@ -82,7 +83,7 @@ def compile(
         arguments = with_arrays(arguments, function.wrt)
     own = function.loss if isinstance(function, Gradient) else function
     names = parameter_names(own, len(arguments))
-    read = record(own, arguments, names)
+    read = plannable(record(own, arguments, names))
     if isinstance(function, Gradient):
         program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()

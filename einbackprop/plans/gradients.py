@@ -39,6 +39,7 @@ from ..derivation.gradients import (
 )
 from . import preparation
 from .lowering import Plan, lower
+from .rounds import plannable
 
 SMALL = 16
 """Constants of more entries are no part of a plan: they are given in each run, as arguments are."""
@@ -275,7 +276,7 @@ class Gradient:
 
     def __call__(self, *arguments: Any) -> Any:
         arguments = with_arrays(arguments, self.wrt)
-        read = record(self.loss, arguments)
+        read = plannable(record(self.loss, arguments))
         forward = as_loss(read.program)
         program, outputs = run_planned(self, forward, arguments)
         if any(map(has_nan, outputs[int(self.with_value) :])):

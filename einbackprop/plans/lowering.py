@@ -1,7 +1,9 @@
 """``lower``: a program becomes a plan, a straight line of NumPy for given shapes and dtypes."""
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
@@ -25,10 +27,11 @@ from ..core.program import (
 )
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
-from . import contractions, matrices, patterns, picking, placing, pointwise, preparation, reductions, regions
+from . import contractions, matrices, patterns, picking, placing, pointwise, preparation, reductions, regions, rounds
 from .assembly import Loop, Source, Step, compiled
 from .preparation import Interface, widened
 from .regions import Region
+from .rounds import Rounds
 from .tables import table, table_html
 from .views import View
 from .workspace import Workspace, number_of
@@ -117,11 +120,13 @@ class Lowering:
         self.work.apart = frozenset(self.stacks.sums | self.stacks.parts.keys())
         self.work.home = functools.partial(placing.home, self.work, self.stacks)
         self.quiet = True
+        self.looped: dict[str, View] = {}
         self.orders: Mapping[int, tuple[int, ...]] = {}
         self.positions: Mapping[str, int] = {}
         self.ranges: Mapping[str, tuple[int, int]] = {}
         notation = Notation.of(program)
-        self.texts: Mapping[str, str] = {e.out.name: equation_text(e, notation) for e in program.equations}
+        self.texts = {e.out.name: equation_text(e, notation) for e in program.equations if not isinstance(e, Rounds)}
+        self.texts |= {e.out.name: e.said(notation) for e in program.equations if isinstance(e, Rounds)}
 
     def run(self) -> None:
         """Every equation in its order, or in another in which blocks can be taken."""
@@ -213,18 +218,31 @@ class Lowering:
         for late, total in pairwise(region.inside):
             if total.out.name in work.placed and is_late(late, total, work):
                 self.place_rest(late, total)
-        for number, equation in enumerate(region.inside, first):
-            self.compute(equation, number, region.inside[number - first + 1 :])
+        for name in self.compute_in_place(region.inside, first):
+            if name in region.sums:
+                assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=wholes[name])
+        assembly.loop = None
+
+    def compute_in_place(self, equations: Sequence[Equation], first: int) -> Iterator[str]:
+        """The steps of equations, which write what has a place to it; yields the values that were made."""
+        work = self.work
+        for number, equation in enumerate(equations, first):
+            self.compute(equation, number, equations[number - first + 1 :])
             name = equation.out.name
             if name not in work.values:
                 continue
             made, place = work.values[name].named(equation.out.indices), work.placed.get(name)
             if place is not None and made.root is not place.root:
-                assembly.emit("copy", "copyto({out}, {0})", made, out=place)
+                work.assembly.emit("copy", "copyto({out}, {0})", made, out=place)
                 work.define(name, place)
-            if name in region.sums:
-                assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=wholes[name])
-        assembly.loop = None
+            yield name
+
+    def inside(self, program: Program) -> Lowering:
+        """The lowering of what is done within this one: its steps are steps of this one."""
+        program, weak, _ = ready(program, (), None)
+        inner = Lowering(program, weak, reuse=True)
+        inner.work.assembly, inner.work.sizes = self.work.assembly, self.work.sizes
+        return inner
 
     def place_rest(self, late: Contract, total: Equation) -> None:
         """Make the one other term of a sum where the sum belongs, if nothing else reads it."""
@@ -259,6 +277,10 @@ class Lowering:
                 return update(work, equation)
             case MatrixFunction():
                 return matrices.call(work, equation)
+            case Rounds():
+                if out.name not in self.looped:
+                    self.looped |= rounds.lowered(self, equation)
+                return self.looped[out.name]
             case Opaque():
                 return work.values[out.name]
 

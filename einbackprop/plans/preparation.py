@@ -38,7 +38,7 @@ from ..core.program import (
 )
 from ..core.subscripts import Subscripts
 from ..errors import ShapeError
-from . import algebra, execution, picking, stacking
+from . import algebra, execution, picking, rounds
 from .views import Dtype
 
 
@@ -177,9 +177,9 @@ def prepared(program: Program, dtypes: Sequence[Any] = (), positions: Collection
     if dtypes:
         inputs = tuple(replace(i, dtype=np.dtype(d).name) for i, d in zip(program.inputs, dtypes, strict=True))
         program = replace(program, inputs=inputs)
-    program = folded(program)
+    program = folded(rounds.extracted(program))
     program = replace(program, equations=tuple(map(squares_as_products, program.equations)))
-    program = picking.with_picks_placed(stacking.stacked(fuse(program, is_better_together)))
+    program = picking.with_picks_placed(fuse(program, is_better_together))
     return algebra.simplified(picking.without_certain_picks(program, positions))
 
 

@@ -216,3 +216,9 @@ def spread_in_blocks(
 def indices_of(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Every index of an array, the last axis the fastest."""
     return product(*map(range, shape))
+
+
+def entries(array: Array, down: bool) -> list[Array]:
+    """The entries along the first axis as arrays, the last one first if it goes down."""
+    rounds = range(len(array))
+    return [array[n, ...] for n in (reversed(rounds) if down else rounds)]

@@ -36,7 +36,10 @@ def table_rows(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
     its buffer."""
     yield "equation", "call", "flops", "bytes", "into"
     for step in plan.steps:
-        word = f"{step.word}, {step.times} blocks" if step.loop else step.word
+        if step.word == "entry":  # is no call
+            continue
+        times = f", {step.times} {'blocks' if step.loop.variables else 'rounds'}" if step.loop else ""
+        word = step.word + times
         numbers = (f"{step.flops * step.times:,}", f"{step.nbytes * step.times:,}")
         yield step.equation, word, *numbers, step.out.name if step.out else ""
 

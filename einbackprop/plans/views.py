@@ -19,13 +19,13 @@ from numpy.lib.stride_tricks import as_strided
 from .routines import Array, affine
 
 Dtype = np.dtype[Any]
-Kind = Literal["input", "constant", "buffer", "result", "part"]
+Kind = Literal["input", "constant", "buffer", "result", "part", "entry"]
 
 
 @dataclass(eq=False)
 class Root:
     """A piece of memory: an argument, a constant, a buffer of the plan, a result made anew in each call, or the part
-    of one of these that is at hand in a loop.
+    (the entry along the first axis) of one of these that is at hand in a loop.
 
     Attributes
     ----------

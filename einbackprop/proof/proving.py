@@ -20,16 +20,19 @@ from ..core.collecting import summed
 from ..core.interpretation import evaluate
 from ..core.letters import letters_of
 from ..core.program import Contract, Opaque, Program, operands
+from ..core.recurrences import plain
 from ..errors import EinbackpropError, UndecidedError
 from ..notation.index_notation import equation_text
 from .expansion import Expansion
 from .indices import Index, dimension_of, index, indices_of, number_dimensions
+from .induction import Atoms, atoms_of, carried_values
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, substitute, without
 
 MOST_OPENED = 24
 """How many of the values that were proved equal are written out again, one after another."""
 
 QUICK = (200, 3000)
+WHOLE = (200, 5000)
 PATIENT = (2000, 60_000)
 """The most terms and steps of a comparison."""
 
@@ -95,7 +98,8 @@ class Prover:
         self, program: Program, other: Program, arrays: Sequence[Any] = (), *, names: Mapping[str, str] | None = None,
         given: Mapping[str, str] | None = None, sums: Sums = (), linked: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
-        self.sides = (program, other)
+        first = plain(program)
+        self.sides = (first, first if other is program else plain(other))
         self.sums = sums
         self.given = dict(given or {})
         self.called = {i.ref.name: i.ref.name for i in other.inputs} | dict(names or {})
@@ -104,6 +108,8 @@ class Prover:
         self.arrays = arrays
         # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
         self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
+        self.carried = [*carried_values(self.sides[: 1 if other is program else 2])]
+        self.atoms, self.rests = atoms_of(self.carried, (), self.numbers, self.expansions_with)
         self.full = self.expansions({}, {}, QUICK)
         self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
@@ -119,12 +125,13 @@ class Prover:
         patience : (int, int)
             The most terms and steps of the last attempt.
         """
+        self.look_into_loops()
         order = tuple(range(len(indices_of(self.sides[1], other_name) or "")))
         if len(order) != len(indices_of(self.sides[0], name) or ""):
             return Comparison("undecided", reason=f"{name} and {other_name} have not the same number of axes")
         equal, reason = None, TOO_LARGE
         if self.partners is None:
-            equal, reason = self.written_out(name, other_name, order, QUICK)
+            equal, reason = self.written_out(name, other_name, order, WHOLE)
         if reason:
             self.look_for_partners()
             if not self.plausible(name, other_name):
@@ -143,19 +150,40 @@ class Prover:
     ) -> tuple[Expansion, Expansion]:
         """The two programs, in one context, with some values as they are."""
         context = Context(sizes=self.numbering.sizes, most_terms=patience[0], most_steps=patience[1])
-        numbers = (self.numbering.first, self.numbering.second)
+        numbers = self.numbers
         called = ({n: n for n in self.given.values()}, self.called | self.given)
         made = []
         for side, cuts in enumerate((ours, theirs)):
+            atoms = self.atoms[side]
             given = {n: cut[2] for n, cut in cuts.items()} | {n: {} for n in called[side] if n not in self.called}
+            given |= dict.fromkeys(atoms, self.rests)
             if not side:
                 given |= {n: {} for n in self.given.values()}
             made.append(Expansion(
-                self.sides[side], context, numbers[side], called[side] | {n: cut[0] for n, cut in cuts.items()},
+                self.sides[side], context, numbers[side],
+                called[side] | atoms | {n: cut[0] for n, cut in cuts.items()},
                 {n: cut[1] for n, cut in cuts.items()}, given, prefix="" if self.sides[0] is self.sides[side] else "2 ",
             ))  # fmt: skip
         declare(made[0], self.sums)
         return made[0], made[1]
+
+    @property
+    def numbers(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """The number of the dimension of each letter of either program."""
+        return self.numbering.first, self.numbering.second
+
+    def expansions_with(self, atoms: Atoms) -> tuple[Expansion, Expansion]:
+        """The two programs, with atoms for what rounds of loops read of others."""
+        self.atoms, self.rests = atoms, {}
+        return self.expansions({}, {}, PATIENT)
+
+    def look_into_loops(self) -> None:
+        """Find out which of the values that rounds leave to one another are equal."""
+        if self.carried and self.seen is None and self.arrays:
+            self.evaluate()
+            if self.seen is not None:
+                self.atoms, self.rests = atoms_of(self.carried, self.seen, self.numbers, self.expansions_with)
+                self.full = self.expansions({}, {}, QUICK)
 
     def written_out(
         self, name: str, other_name: str, axes: tuple[int, ...], patience: tuple[int, int]
@@ -225,12 +253,13 @@ class Prover:
     def cost_of_opening(self, name: str, standing: set[str], cuts: Mapping[str, Known]) -> tuple[int, int]:
         """How many further values would stand in the formula were this one written out; of equals, the earliest."""
         defining = self.sides[0].defining()
-        found, waiting = set(), [r.name for r in operands(defining[name])]
+        found, met, waiting = set(), {name}, [r.name for r in operands(defining[name])]
         while waiting:
             n = waiting.pop()
             if n in cuts:
                 found.add(cuts[n][0])
-            elif n in defining:
+            elif n in defining and n not in met and n not in self.atoms[0]:
+                met.add(n)
                 waiting += [r.name for r in operands(defining[n])]
         return len(found - standing), list(defining).index(name)
 
@@ -239,9 +268,14 @@ class Prover:
         if self.partners is None:
             self.partners = []
             self.take_as_known(shared(*self.sides, self.numbering.first, self.numbering.second, self.called))
+            self.evaluate()
+            self.partners = list(self.similar(self.seen)) if self.seen else []
+
+    def evaluate(self) -> None:
+        """See what the values of both programs are at some numbers."""
+        if self.seen is None:
             fresh = self.values(drawn=True)
             self.seen = fresh if fresh and all(map(is_finite, arrays_of(fresh))) else self.values(drawn=False)
-            self.partners = list(self.similar(self.seen)) if self.seen else []
 
     def values(self, *, drawn: bool) -> Both | None:
         """All values of either program, floats among the inputs drawn afresh; None where some are complex."""
@@ -320,15 +354,17 @@ def shared(
 ) -> Iterator[str]:
     """The values that two programs make from the same inputs by the same equations."""
     theirs = {e.out.name: replace(e, source=None) for e in other.equations if not isinstance(e, Opaque)}
-    same = {mine for other_name, mine in called.items() if other_name == mine}
-    same |= {name for name, array in program.constants.items() if other.constants.get(name) is array}
-    for equation in program.equations:
-        name = equation.out.name
-        if theirs.get(name) != replace(equation, source=None) or any(r.name not in same for r in operands(equation)):
-            continue
-        if all(first[i] == second[i] for i in letters_of(equation)):
-            same.add(name)
-            yield name
+    given = {mine for other_name, mine in called.items() if other_name == mine}
+    given |= {name for name, array in program.constants.items() if other.constants.get(name) is array}
+    same = {e.out.name: e for e in program.equations if theirs.get(e.out.name) == replace(e, source=None)
+            and all(first[i] == second[i] for i in letters_of(e))}  # fmt: skip
+    before = -1
+    while len(same) != before:  # once more: those that read others stand only as long as these do
+        before = len(same)
+        for name, equation in [*same.items()]:
+            if any(ref.name not in given and ref.name not in same for ref in operands(equation)):
+                del same[name]
+    yield from same
 
 
 Known = tuple[str, tuple[int, ...], dict[str, None]]

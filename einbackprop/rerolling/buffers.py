@@ -68,7 +68,7 @@ class Buffers:
         if not set(grid.letters) <= set(reached) or places is None:
             return None
         whole = prod(self._work.counters.size(i) for i in made.out.indices if i not in made.value.indices)
-        is_new = self._work.stacking.rounds is None and is_zero(self._work.stacking.defining.get(base.name))
+        is_new = not self._work.stacking.shown and is_zero(self._work.stacking.defining.get(base.name))
         if made.mask is None and (places == whole or is_new):
             return Contract(made.out, (made.value,), made.brackets, source=first.source)
         return replace(made, source=first.source)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.collecting import grouped
 from ..core.program import Source
 from .grids import Counters, Grid, Path, grid_of
 
@@ -62,6 +63,7 @@ class Choices:
     def __init__(self, choices: Iterable[Choice], paths: Mapping[Source, Path]) -> None:
         self._paths = paths
         self._runs = {(source.place, path) for source, path in paths.items()}
+        self._by_loops = grouped((tuple(loop for loop, _ in path), path) for path in dict.fromkeys(paths.values()))
         self._order = {source: n for n, source in enumerate(paths)}
         self._asked: dict[Path, list[Asked]] = {}
         times: dict[Source, int] = {}
@@ -109,12 +111,8 @@ class Choices:
         """All rounds of the loops around links, those loops aside that did not go on between them."""
         first = paths[0]
         fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
-        loops = tuple(loop for loop, _ in first)
-        found = dict.fromkeys(
-            path for path in self._paths.values()
-            if tuple(loop for loop, _ in path) == loops and all(path[n] == first[n] for n in fixed)
-        )  # fmt: skip
-        return list(found)
+        ran = self._by_loops[tuple(loop for loop, _ in first)]
+        return [path for path in ran if all(path[n] == first[n] for n in fixed)]
 
     def _before(self, path: Path, order: int) -> list[Asked]:
         """What was asked for in these rounds before something ran."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from math import prod
 from typing import Any
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
 from ..core.program import ONE, Dimension, Equation, Factor, Position, Source
+from ..core.source import nodes_of
 
 PRIVATE = 0xE000  # the first of characters that are nobody's letters
 Path = tuple[tuple[Hashable, int], ...]
@@ -30,11 +33,64 @@ class Loop:
     counter : str
         What its counter is called.
     letter : str
-        A letter of the dimension that it goes through, empty where it is not known to go through one.
+        A letter of the dimension that it goes through, empty where it is not known to go through one; of the
+        comprehensions of a statement one for each dimension.
+    code : str
+        Its first line.
     """
 
     counter: str = ""
     letter: str = ""
+    code: str = ""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it goes through all that lists, or other containers, hold: no number says how often it runs."""
+        return bool(self.code) and goes_through_lists(self.code)
+
+
+@lru_cache(maxsize=1024)
+def goes_through_lists(code: str) -> bool:
+    """Whether the loops and comprehensions of a statement count nothing: no number and no ``range`` is in what they go
+    through.
+
+    Examples
+    --------
+    >>> goes_through_lists("for t, h in enumerate(hs):"), goes_through_lists("for t in range(6):")
+    (True, False)
+    """
+    nodes = nodes_of(code) or []
+    through = [node.iter for node in nodes if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension)]
+    parts = [part for one in through for part in ast.walk(one)]
+    numbers = any(isinstance(part, ast.Constant) for part in parts)
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    names |= {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    return bool(through) and not numbers and not names & COUNTS
+
+
+@lru_cache(maxsize=1024)
+def is_cut_short(code: str) -> bool:
+    """Whether a ``zip`` in a statement goes through something of a length that stands in the code.
+
+    Examples
+    --------
+    >>> is_cut_short("for v, _ in zip(x, range(6)):"), is_cut_short("for v, w in zip(x, y):")
+    (True, False)
+    """
+    calls = [node for node in nodes_of(code) or [] if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    return any(map(has_written_length, (part for call in calls if getattr(call.func, "id", "") == "zip"
+                                        for part in call.args)))  # fmt: skip
+
+
+def has_written_length(node: ast.expr) -> bool:
+    """Whether an expression is a literal, or counts up to a number that is one."""
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        return name in COUNTS and all(isinstance(one, ast.Constant) for one in node.args)
+    return isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant)
+
+
+COUNTS = frozenset({"range", "arange", "linspace", "ndindex", "count"})
 
 
 class Counters:
@@ -93,8 +149,9 @@ class Counters:
             wished = told.counter if len(told.counter) == 1 and told.counter.isalpha() else ""
             known = self._new(wished)
             self._letters[loop, rounds] = known
-            if told.letter and self.size(told.letter) == rounds:
-                self._add(told.letter, known)
+            through = [letter for letter in told.letter if self.size(letter) == rounds]
+            if len(through) == 1:
+                self._add(through[0], known)
             elif same := self._counted_alike(told, rounds):
                 self._add(same, known)
             else:
@@ -127,6 +184,10 @@ class Counters:
     def goes_through_an_axis(self, letter: str) -> bool:
         """Whether it is the counter of a loop that is known to go through a dimension of an array."""
         return bool(self._loops.get(self.by_letter.get(letter), Loop()).letter)
+
+    def goes_through(self, loop: Hashable, letter: str) -> bool:
+        """Whether a loop is known to go through the dimension of a letter."""
+        return any(self.are_one(own, letter) for own in self._loops.get(loop, Loop()).letter)
 
     def become_one(self, a: str, b: str) -> None:
         """Two dimensions of one size are one."""
@@ -211,6 +272,11 @@ class Rounds:
             name: (place, path, n - len(names))
             for (place, path), names in self._made.items() for n, name in enumerate(names)
         }  # fmt: skip
+
+    def runs(self, name: str) -> list[str]:
+        """The values that all runs of a statement make where one of them makes a value; empty where that is unknown."""
+        place, _, at = self._where.get(name, (None, (), 0))
+        return [names[at] for (other, _), names in self._made.items() if other == place and -at <= len(names)]
 
     def filled(self, names: NDArray[Any], loops: Sequence[Hashable]) -> NDArray[Any]:
         """The values of all rounds that ran of these loops, an axis each: some of them are given, None for the rest."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,11 +20,12 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.recurrences import plain
 from .buffers import Buffers
 from .chains import Chain, chains
 from .choices import Choice, Choices
 from .forwarding import forwarded
-from .grids import Counters, Grid, Loop, Path, Rounds
+from .grids import Counters, Grid, Loop, Path, Rounds, goes_through_lists
 from .stacking import Entry, NotAlikeError, Stacking
 from .sums import Sums
 from .workspace import Workspace, place_of
@@ -47,6 +47,8 @@ class Rerolled:
         The statements with conditions that are now factors of sums.
     given : set of values
         Those that are constants with a number for each round, so that the sizes of their letters must stay.
+    ends : set of letters
+        Those at whose last position something is taken by itself.
     """
 
     program: Program
@@ -54,6 +56,7 @@ class Rerolled:
     counters: Mapping[str, Hashable]
     branches: Collection[Hashable] = ()
     given: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
 
 
 def reroll(
@@ -79,9 +82,14 @@ def reroll(
         Its program has the same inputs and outputs; values are equal as mathematics, sums are added up in another
         order.
     """
-    rolling = Rerolling(program, paths, loops, forward, choices)
-    rolling.fold()
-    return rolling.finished(program.outputs)
+    for carries in (True, False):
+        rolling = Rerolling(program, paths, loops, forward, choices, carries=carries)
+        rolling.fold()
+        rolling.fold_ends()
+        made = rolling.finished(program.outputs)
+        if can_run(made.program):
+            break
+    return made
 
 
 class Rerolling:
@@ -100,14 +108,15 @@ class Rerolling:
     stored : dict of value to Contract
         What was written into a buffer, as the part of the buffer that it is.
 
-    What is only ``shown`` may read itself, one round earlier.
+    In what is only ``shown`` it is not said where loops begin. Without ``carries``, what one round leaves to the next
+    stays as it is.
     """
 
     def __init__(
         self, program: Program, paths: Mapping[Source, Path], loops: Mapping[Hashable, Loop],
-        forward: Collection[Source] = (), choices: Sequence[Choice] = (), *, shown: bool = False,
+        forward: Collection[Source] = (), choices: Sequence[Choice] = (), *, shown: bool = False, carries: bool = True,
     ) -> None:  # fmt: skip
-        self._program, self._paths, self._forward = program, paths, forward
+        self._program, self._paths, self._forward, self._loops = program, paths, forward, loops
         self._counters = Counters(program.dimensions, loops)
         self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
         self._work = Workspace(program, paths, self._counters, self._stacking, Choices(choices, paths))
@@ -118,8 +127,7 @@ class Rerolling:
         self._stacking.defining.update(defining)
         self._before = dict(defining)
         self._stacking.index = Rounds(defining.values(), paths)
-        if shown:
-            self._stacking.rounds = self._stacking.index
+        self._stacking.shown, self._stacking.carries = shown, carries
         self.heads: dict[str, str] = {}
         self.sums: set[str] = set()
         self.begins: dict[str, str] = {}
@@ -136,6 +144,26 @@ class Rerolling:
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
                 if chain.terms and chain.terms[0].ref is not None:
                     self.begins[chain.terms[0].ref.name] = chain.head.out.name
+
+    def fold_ends(self) -> None:
+        """Let the values of single rounds that are read after their loops be entries of what all rounds make."""
+        defining, tried = self._stacking.defining, set[str]()
+        while True:
+            reached = [e for e in in_order(defining, self._program.outputs) if e.out.name not in tried]
+            taken = next((made for e in reversed(reached) if (made := self._taken(e, tried))), [])
+            if not taken:
+                return
+            defining |= {one.out.name: one for one in taken}
+
+    def _taken(self, equation: Equation, tried: set[str]) -> list[Contract]:
+        """The values that the runs of a statement make as entries of what all of them make."""
+        name = equation.out.name
+        names = self._stacking.index.runs(name) if name in self._before and name not in tried else []
+        tried |= {name, *names}
+        if len(names) < FEW or self.stacked(names, [self._before[one].source for one in names]) is None:
+            return []
+        made = (self._stacking.taken(one) for one in names if one not in self.heads)
+        return [one for one in made if one is not None]
 
     def _links(self, chain: Chain) -> Iterator[str]:
         """The values on the way, the first term of a sum that began as nothing among them."""
@@ -220,7 +248,7 @@ class Rerolling:
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
         inputs = [declared.ref for declared in program.inputs]
         dimensions = tuple(used_letters(self._counters.dimensions, equations, inputs, outputs))
-        if self._stacking.rounds is not None:  # what is shown has the letters of counters wherever they are free
+        if self._stacking.shown:  # what is shown has the letters of counters wherever they are free
             made = {e.out.name for e in equations}
             fixed = {i for ref in (*inputs, *outputs) if ref.name not in made for i in ref.indices}
             used = {i for e in equations for i in letters_and_sizes(e)} | fixed
@@ -234,20 +262,24 @@ class Rerolling:
         program = replace(
             program, equations=equations, dimensions=dimensions, labels=labels, constants=constants
         )
-        loops, counters = self._counters.loops - left, self._counters.by_letter
+        loops, counters = self._counters.loops | self._covered(equations), self._counters.by_letter
+        loops = (loops - left) | self._dead(outputs)
         given = frozenset(self._stacking.constants)
-        return Rerolled(program, loops, counters, self._sums.branches, given)
+        ends = frozenset(ends_of(equations, program.sizes))
+        return Rerolled(program, loops, counters, self._sums.branches, given, ends)
 
     def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
         """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of
         them, or a letter for some."""
         rounds = {loop: len({numbers for _, numbers in steps}) for loop, steps in grouped(
             (loop, (loop, number)) for path in self._paths.values() for loop, number in path).items()}  # fmt: skip
-        runs: Counter[Hashable] = Counter((place_of(source), path[:1]) for source, path in self._paths.items())
         used = {letter for equation in equations for letter in letters_and_sizes(equation)}
 
-        def run_of(source: Source | None) -> Hashable:
-            return place_of(source), self._work.path(source)[:1]
+        def is_whole(read: Collection[str], call: Path) -> bool:
+            """Whether values are those of all rounds in which their statement ran in a call of a function."""
+            runs = {one for name in read for one in self._stacking.index.runs(name)}
+            return bool(read) and all(
+                one in read for one in runs if self._work.path(self._before[one].source)[:1] == call)
 
         found = {loop for loop, letter in self._counters.partial(rounds) if letter in used}
         merged = self._stacking.merged
@@ -261,21 +293,50 @@ class Rerolling:
             is_single = letters is None and equation.out.name in self._before
             if (is_single or letters is not None) and equation.out.name not in self.heads and not is_plain(equation):
                 read = merged.get(equation.out.name, frozenset())
-                if read in complete or len(read) == runs[run_of(equation.source)]:
+                are_heads = bool(read) and read <= self.heads.keys()
+                if are_heads or read in complete or is_whole(read, self._work.path(equation.source)[:1]):
                     continue  # the rounds of another loop read all that was made in those of this one
                 whole = self._counters.loops_of(letters or "")
                 found |= {loop for loop, _ in self._work.path(equation.source) if loop not in whole}
         return found
 
+    def _covered(self, equations: Iterable[Equation]) -> set[Hashable]:
+        """The loops whose rounds have the letter of another loop, which goes through the same dimension."""
+        stacking = self._stacking
+        parts = ((e.out.name, self._before[one].source) for e in equations
+                 for one in stacking.merged.get(e.out.name, ()) if one in self._before)  # fmt: skip
+        made = [*parts, *((e.out.name, e.source) for e in equations)]
+        return {
+            loop for name, source in made for loop, _ in self._work.path(source)
+            if any(i in self._counters.by_letter and self._counters.goes_through(loop, i)
+                   for i in self._stacking.grids.get(name, ""))
+        }  # fmt: skip
+
+    def _dead(self, outputs: Sequence[Ref]) -> set[Hashable]:
+        """The loops that make nothing of what the outputs need."""
+        alive = {loop for e in in_order(self._before, outputs) for loop, _ in self._work.path(e.source)}
+        return {loop for path in self._paths.values() for loop, _ in path} - alive
+
     def _identify(self, equations: Iterable[Equation]) -> None:
-        """An axis that a loop of the forward reads entry by entry runs over what the loop goes through."""
+        """An axis that a loop of the forward reads entry by entry runs over what the loop goes through: the loop that
+        the letter is of, or the one around the statement, whose rounds are counted by that letter too."""
+        counters = self._counters
         for equation in equations:
             brackets = equation.brackets if isinstance(equation, Contract) and equation.source in self._forward else ()
+            around = [loop for loop, _ in self._work.path(equation.source)]
             for left, right in ((bracket.left, bracket.right) for bracket in brackets if bracket.relation == "="):
                 a, b = left.letters, right.letters
-                if left.is_letter and right.is_letter and self._counters.goes_through_an_axis(b) and (
-                    self._counters.size(a) == self._counters.size(b) >= FEW):  # fmt: skip
-                    self._counters.become_one(b, a)
+                if left.is_letter and right.is_letter and counters.size(a) == counters.size(b) >= FEW and (
+                    counters.goes_through_an_axis(b) or (self._is_listed(b) and any(
+                        counters.goes_through(loop, a) for loop in around))):
+                    counters.become_one(b, a)
+
+    def _is_listed(self, letter: str) -> bool:
+        """Whether the loop of a letter goes through what lists hold; a comprehension's is known by its statement."""
+        loop = self._counters.by_letter.get(letter)
+        if not (isinstance(loop, tuple) and loop[:1] == ("order",)):
+            return self._loops.get(loop, Loop()).is_listed
+        return any(goes_through_lists(source.code) for source in self._paths if source.place == loop[1])
 
     def grid(self, sources: Sequence[Source | None]) -> Grid | None:
         """The rounds in which these runs of a statement were; None where they make no grid."""
@@ -313,6 +374,23 @@ class Rerolling:
             own = next(d.letters for d in self._counters.dimensions if letter in d.letters)
             table[letter] = next(i for i in own if i not in table.values())
         return rename_letters(equation, table) if any(a != b for a, b in table.items()) else equation
+
+
+def ends_of(equations: Iterable[Equation], sizes: Mapping[str, int]) -> Iterator[str]:
+    """The letters at whose last position rerolling has taken something by itself."""
+    own = (e for e in equations if isinstance(e, Contract) and e.source is None)
+    for left, right in ((bracket.left, bracket.right) for equation in own for bracket in equation.brackets):
+        if left.is_letter and right == Position((), sizes[left.letters] - 1) and right.constant:
+            yield left.letters
+
+
+def can_run(program: Program) -> bool:
+    """Whether what rounds read of one another is always of rounds before."""
+    try:
+        plain(program)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loop(loop: Hashable) -> bool:

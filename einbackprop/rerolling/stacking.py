@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.letters import free_name, letters_of, rename_letters
+from ..core.interpretation import whole
+from ..core.letters import letters_of, numbered, rename_letters
 from ..core.program import (
     ONE,
     Bracket,
@@ -28,7 +29,11 @@ from ..core.program import (
     Update,
     operands,
 )
+from .chains import is_zero
 from .grids import Counters, Rounds, affine, moving
+
+MOST_BETWEEN = 2000
+"""So many values are looked through for what a round has made of what the one before left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,10 @@ class Stacking:
         In which rounds values were made.
     merged : dict of value to set of values
         The values of single rounds for which a value stands.
-    rounds : Rounds or None
-        In which rounds values were made, where what one round leaves to the next may be an equation that reads itself:
-        such a program is shown, and not run.
+    carries : bool
+        Whether what one round leaves to the next may be an equation that reads itself.
+    shown : bool
+        Whether the program is only shown: where a loop begins is not said then, and arguments are put together.
     """
 
     program: Program
@@ -75,26 +81,31 @@ class Stacking:
     defining: dict[str, Equation]
     labels: dict[str, str]
     entries: dict[str, Entry] = field(default_factory=dict)
-    rounds: Rounds | None = None
+    shown: bool = False
+    carries: bool = True
     index: Rounds = field(default_factory=lambda: Rounds((), {}))
     carried: dict[str, str] = field(default_factory=dict)
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
     merged: dict[str, frozenset[str]] = field(default_factory=dict)
-    _steps: dict[str, tuple[str, int, int, str]] = field(default_factory=dict)
+    _steps: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     _views: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _before: tuple[dict[str, Any], ...] = ()
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _chained: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._taken |= {*self.defining, *self.program.constants, *(i.ref.name for i in self.program.inputs)}
         self._given = {i for declared in self.program.inputs for i in declared.ref.indices}
         self._inputs = {declared.ref.name: declared.ref for declared in self.program.inputs}
+        self._original = self.program.defining()
 
     def fresh(self, like: str) -> str:
         """A name for a value that stands for others, one of which is given."""
-        made = free_name(like, self._taken)
+        made, self._numbers[like] = numbered(like, self._taken, self._numbers.get(like, 1))
         if like in self.labels:
             self.labels[made] = self.labels[like]
         return made
@@ -128,33 +139,97 @@ class Stacking:
 
     def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """What one round left to the next: the value of all rounds, read one round earlier."""
-        for axis, letter in enumerate(letters) if self.rounds is not None else ():
+        for axis, letter in enumerate(letters) if self.carries else ():
             for step in (-1, 1):
-                full = self.rounds.shifted(names, axis, step) if self.rounds is not None else None
-                if full is not None:
+                full = self.index.shifted(names, axis, step)
+                if full is not None and (self.shown or self._go_on(full, axis)):
                     name, used = self.stacked(full, letters)
                     known = self._known.get((letters, tuple(names.flat)))
                     if known is not None:  # what all rounds make reads it
                         return known
                     if letter not in used:
                         return None
-                    along = used.index(letter)
+                    starts = self._starts(names, axis, step)
+                    moved = name, step, used.index(letter), None if starts is None else tuple(starts.flat)
                     same_step = [
-                        made for made, (*moved, other) in self._steps.items()
-                        if moved == [name, step, along] and len(used) == len(other)
+                        made for made, (*known_move, other) in self._steps.items()
+                        if (*known_move,) == moved and len(used) == len(other)
                         and all(map(self.counters.are_one, used, other))
                     ]  # fmt: skip
                     if same_step:  # read so in the rounds of another loop along the same dimension
                         return same_step[0], used
+                    if self._open and not self._before:
+                        self._before = tuple(map(dict, self._caches))
                     own = self.defining[full.flat[0]].out.indices
                     before = self.counters.another(letter, letters + own)
                     read = Ref(name, used.replace(letter, before) + own)
                     where = Bracket(Position.of(before), "=", Position.of(letter, constant=step))
-                    made = Contract(Ref(self.fresh(full.flat[0]), used + own), (read,), (where,))
-                    self.defining[made.out.name] = made
-                    self.carried[made.out.name], self._steps[made.out.name] = name, (name, step, along, used)
-                    return made.out.name, used
+                    called = f"{self.labels.get(full.flat[0], full.flat[0])}_{'before' if step < 0 else 'after'}"
+                    made = Contract(Ref(self.fresh(called), used + own), (read,), (where,))
+                    out = made.out if starts is None else self._begun(made, starts, letters, axis, own)
+                    self.defining.setdefault(made.out.name, made)
+                    self.carried[out.name], self._steps[out.name] = name, (*moved, used)
+                    return out.name, out.indices[: len(out.indices) - len(own)]
         return None
+
+    @property
+    def _caches(self) -> tuple[dict[Any, Any], ...]:
+        """What is known of values so far."""
+        return self._known, self._steps, self._views, self.carried, self.entries, self.grids, self.merged
+
+    def _go_on(self, full: NDArray[Any], axis: int) -> bool:
+        """Whether the values of one round are made of those of the round before it, or after it."""
+        one, other = (str(np.moveaxis(full, axis, 0)[n].flat[0]) if full.ndim > 1 else str(full[n]) for n in (0, 1))
+        if (one, other) not in self._chained:
+            self._chained[one, other] = self._reads(one, other) or self._reads(other, one)
+        return self._chained[one, other]
+
+    def _reads(self, name: str, other: str) -> bool:
+        """Whether a value is made of another, by way of few."""
+        met, waiting = {name}, [name]
+        while waiting and len(met) < MOST_BETWEEN:
+            equation = self._original.get(waiting.pop())
+            read = {ref.name for ref in operands(equation)} - met if equation is not None else set()
+            if other in read:
+                return True
+            met |= read
+            waiting += read
+        return False
+
+    def _starts(self, names: NDArray[Any], axis: int, step: int) -> NDArray[Any] | None:
+        """What the first round reads, which was made before the loop; None for zeros, and where that is not shown."""
+        starts = np.asarray(names.take(0 if step < 0 else -1, axis), dtype=object)
+        are_zero = all(is_zero(self.defining.get(name)) for name in starts.flat)
+        return None if self.shown or are_zero else starts
+
+    def _begun(self, moved: Contract, starts: NDArray[Any], letters: str, axis: int, old: str) -> Ref:
+        """What rounds read of those before them, with what the first one reads in its place."""
+        name, used = self.stacked(starts, letters[:axis] + letters[axis + 1 :])
+        own = self._indices(str(starts.flat[0]))
+        if len(own) != len(old) or not all(map(self._can_be_one, old, own)) or set(own) & set(letters):
+            raise NotAlikeError
+        first = moved.brackets[0].right.constant < 0
+        place = Position((), 0 if first else self.counters.size(letters[axis]) - 1)
+        there = Bracket(Position.of(letters[axis]), "=", place)
+        out = moved.out
+        shifted = replace(moved, out=Ref(self.fresh(f"{out.name}_1"), out.indices))
+        start = Ref(self.fresh(f"{out.name}_0"), used + letters[axis] + own)
+        loops = out.indices[: len(out.indices) - len(old)]
+        whole = "".join(i for i in letters if i in loops + start.indices) + own
+        terms = (ONE, Ref(shifted.out.name, loops + own)), (ONE, start)
+        made = (shifted, Contract(start, (Ref(name, used + own),), (there,)), Sum(Ref(out.name, whole), terms))
+        self.defining |= {one.out.name: one for one in made}
+        return made[-1].out
+
+    def _can_be_one(self, letter: str, other: str) -> bool:
+        """Whether two letters may be over one dimension: of arguments only if they are."""
+        is_given = letter in self._given or other in self._given
+        same_size = self.counters.size(letter) == self.counters.size(other)
+        return same_size and (not is_given or self.counters.are_one(letter, other))
+
+    def _indices(self, name: str) -> str:
+        """The letters of a value where it is made."""
+        return self._inputs[name].indices if name in self._inputs else self.defining[name].out.indices
 
     def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """The rounds of another loop, in which these values were made."""
@@ -203,18 +278,21 @@ class Stacking:
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
         there = [n for n, name in enumerate(names.flat) if name is not None]
-        if self.rounds is not None and all(names.flat[n] in self._inputs for n in there):
+        if self.shown and all(names.flat[n] in self._inputs for n in there):
             return self._collected(names, letters)
         equations = [self.defining.get(names.flat[n]) for n in there]
         if any(equation is None or isinstance(equation, Opaque) for equation in equations):
             raise NotAlikeError
         key, like = (letters, tuple(names.flat)), names.flat[there[0]]
-        if self.rounds is not None:
-            self._open[key] = self.fresh(like)
+        self._open[key] = self.fresh(like)
         try:
             whole = self.unified([e for e in equations if e is not None], names.shape, letters, there)
+        except NotAlikeError:
+            self._forget()
+            raise
         finally:
-            made = self._open.pop(key, "")
+            made = self._open.pop(key)
+        self._before = self._before if self._open else ()
         read = "".join("".join(ref.indices) for ref in operands(whole)) + "".join(
             b.letters for b in getattr(whole, "brackets", ()))  # fmt: skip
         used = "".join(i for i in letters if i in read)
@@ -230,6 +308,23 @@ class Stacking:
             return known, used
         self._define(replace(whole, out=out), names, letters, used)
         return out.name, used
+
+    def _forget(self) -> None:
+        """Nothing is known of values that read what turned out not to be."""
+        for cache, before in zip(self._caches, self._before, strict=bool(self._before)):
+            cache.clear()
+            cache.update(before)
+        self._before = ()
+
+    def taken(self, name: str) -> Contract | None:
+        """The value of a round as an entry of what all rounds make; None where that is not known."""
+        entry, own = self.entries.get(name), self.defining[name].out.indices
+        whole = self.defining[entry.value].out.indices if entry is not None else ""
+        if entry is None or set(whole[: len(entry.letters)]) & set(own):
+            return None
+        places = whole[: len(entry.letters)]
+        where = (Bracket(Position.of(i), "=", Position((), n)) for i, n in zip(places, entry.rounds, strict=True))
+        return Contract(Ref(name, own), (Ref(entry.value, places + own),), tuple(where))
 
     def _collected(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """Arguments of which each round reads one, as one value: a list of arrays that a function is given."""
@@ -253,7 +348,7 @@ class Stacking:
         way, where they are only shown; empty for other equations."""
         is_view = isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE
         table = {letter: self.counters.symbol(letter) for letter in letters_of(equation)} if is_view else {}
-        if self.rounds is None or not is_view or len({*table.values()}) < len(table):
+        if not self.shown or not is_view or len({*table.values()}) < len(table):
             return ""
         return str(rename_letters(replace(equation, out=Ref("", equation.out.indices), source=None), table))
 
@@ -328,10 +423,22 @@ class Stacking:
             case Extremum():
                 return replace(first, operand=ref(lambda e: e.operand))
             case Update(_, _, _, where, mask):
-                limit = mask and ref(lambda e: e.mask)
+                limit, base = mask and ref(lambda e: e.mask), ref(lambda e: e.base)
+                if base.name in self.carried and not self.shown:  # an array for each round would be as many arrays
+                    raise NotAlikeError
                 value, brackets = ref(lambda e: e.value), tuple(map(bracket, range(len(where))))
-                return replace(first, base=ref(lambda e: e.base), value=value, brackets=brackets, mask=limit)
+                if not self.shown and not all(map(self._is_inside, brackets)):
+                    raise NotAlikeError
+                return replace(first, base=base, value=value, brackets=brackets, mask=limit)
         raise NotAlikeError
+
+    def _is_inside(self, bracket: Bracket) -> bool:
+        """Whether all rounds write to places that there are: some that an ``if`` has left out may be beyond the end."""
+        sizes = {i: d.size for d in self.counters.dimensions for i in d.letters}
+        ends = [whole(factor, sizes) * (sizes[i] - 1) for factor, i in bracket.right.terms]
+        start, length = bracket.right.constant, sizes[bracket.left.letters]
+        low, high = (start + sum(end for end in ends if (end < 0) == is_low) for is_low in (True, False))
+        return bracket.right.pick is not None or (low >= 0 and high < length)
 
     def constant(self, numbers: NDArray[Any], letters: str) -> Ref:
         """An array with a number for each round that the code was given or has made without arrays."""
@@ -348,11 +455,8 @@ class Stacking:
         ours, theirs = letters_of(first), letters_of(equation)
         if type(first) is not type(equation) or len(ours) != len(theirs):
             raise NotAlikeError
-        for one, other in zip(ours, theirs, strict=True):
-            given = one in self._given or other in self._given
-            if self.counters.size(one) != self.counters.size(other) or (
-                given and not self.counters.are_one(one, other)):  # fmt: skip
-                raise NotAlikeError
+        if not all(map(self._can_be_one, ours, theirs)):
+            raise NotAlikeError
         table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
         return equation if ours == theirs else rename_letters(equation, table)
 

@@ -18,6 +18,7 @@ from .stacking import NotAlikeError
 from .workspace import Rounded, Workspace, place_of
 
 EQUALITIES = ("equal", "not_equal")
+FEW = 3  # terms: two that are alike are no loop yet
 
 
 class Sums:
@@ -39,7 +40,9 @@ class Sums:
     def folded(self, chain: Chain) -> Equation | None:
         """A sum over the letters of loops; None where no two of its terms are alike."""
         ways = [self._parts(terms, chain.head.out) for terms in (chain.others, chain.terms) if terms]
-        best = min(ways, key=lambda parts: sum(1 if made else len(group) for made, group in parts))
+        best = min(ways, key=lambda parts: (
+            sum(1 if made else len(group) for made, group in parts),
+            -sum(len(group) for made, group in parts if made and len(group) >= FEW)))  # fmt: skip
         if not any(made for made, _ in best):
             return None
         alone = best[0][0] if len(best) == 1 else None
@@ -74,9 +77,15 @@ class Sums:
         return Term(term.factor * own.factor, Ref(own.operands[0].name, term.ref.indices), own.source)
 
     def _kind(self, term: Term) -> Hashable:
-        """What terms that may be alike have in common: the statement that adds them, and a factor."""
-        own = self._work.stacking.defining.get(term.ref.name) if term.ref is not None else None
-        return place_of(term.source), term.factor, type(own), term.ref and term.ref.indices
+        """What terms that may be alike have in common: the statement that adds them and the one that made them, and a
+        factor; of the entries of a list that becomes an array, the statement that made these."""
+        defining = self._work.stacking.defining
+        own = defining.get(term.ref.name) if term.ref is not None else None
+        is_entry = isinstance(own, Contract) and len(own.operands) == 1 and bool(own.brackets)
+        made = defining.get(own.operands[0].name) if is_entry and isinstance(own, Contract) else None
+        listed = place_of(made.source) if made is not None and not self._work.path(term.source) else None
+        places = place_of(term.source), own and place_of(own.source), listed
+        return places, term.factor, type(own), term.ref and term.ref.indices
 
     def _of_statement(self, terms: Sequence[Term], out: Ref) -> Contract | None:
         """Terms of one statement as one sum over the letters of its loops, times the conditions on which they are."""
@@ -179,8 +188,8 @@ class Sums:
         inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
                  for e in made]  # fmt: skip
         sources = [e.source if e is not None else None for e in inner]
-        whole = len({place_of(source) for source in sources}) == 1
-        return sources if whole and len({self._work.path(source) for source in sources}) == len(terms) else turns
+        whole = len({place_of(source) for source in sources}) == 1 and bool(self._work.path(sources[0]))
+        return sources if whole and self._work.grid(sources) is not None else turns
 
     def _join(self, equation: Equation | None, letters: str) -> None:
         """What becomes an array entry by entry goes through what the loop goes through that made the entries."""
