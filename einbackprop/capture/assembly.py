@@ -40,7 +40,7 @@ from .shape_words import words_of_axes
 from .sized import Sight, Sized, dimension_of_samples
 from .sizes import told
 
-TEMPORARY_AGAIN = re.compile(r"\A(t\d+)_\d+\Z")
+AGAIN = re.compile(r"\A(t\d+|\w+_(?:before|after))_(?:[2-9]|\d\d+)\Z")  # what rerolling had to number
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def plainly_named(program: Program) -> Program:
     """
     fixed = {*program.constants, *(i.ref.name for i in program.inputs), *(ref.name for ref in program.outputs)}
     taken = set(fixed)
-    wished = {name: TEMPORARY_AGAIN.sub(r"\1", program.labels.get(name, name)) for name in program.defining()}
+    wished = {name: AGAIN.sub(r"\1", program.labels.get(name, name)) for name in program.defining()}
     names = {name: free_name(wished[name], taken) for name in wished if name not in fixed}
 
     def named(ref: Ref) -> Ref:

@@ -134,6 +134,11 @@ class Trace:
         """The same with a program that has every value of every round of the loops."""
         return self if self.by_round is None else replace(self, program=recognise(self.by_round), by_round=None)
 
+    @property
+    def alone(self) -> Program:
+        """The program for whoever needs no bindings: without numbers in the names of what stands for all rounds."""
+        return self.program if self.by_round is None else plainly_named(self.program)
+
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     """Write down what a function does with arrays, as a program in index notation.
@@ -155,8 +160,7 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     TraceError
         The function did something that a trace cannot follow, or raised an exception; the message names its line.
     """
-    read = record(function, arguments, keeps_sizes=True)
-    return read.program if read.by_round is None else plainly_named(read.program)
+    return record(function, arguments, keeps_sizes=True).alone
 
 
 def record(

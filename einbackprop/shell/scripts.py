@@ -147,7 +147,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
     with run(script, setup, seed) as names:
         roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
-        forward = accumulation.as_loss(_traced(reach, names).program)
+        forward = accumulation.as_loss(_traced(reach, names).alone)
         order = list(reach.state)
         chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
         wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
