@@ -385,6 +385,24 @@ def test_a_script_that_stops_for_another_reason_is_not_checked(tmp_path: Path) -
     assert refused(tmp_path, QUADRATIC + "raise ValueError('no data')\n") == "script.py, line 5: ValueError: no data"
 
 
+@pytest.mark.parametrize(("setup", "letters"), [
+    ("theta, X, Y = build(i, j, k, l, b)", "bijkl"),
+    ("r = np.random.default_rng(0); x, y = r.random((n, 3)), [x for x in range(k)]", "kn"),
+    ("import numpy as p; w = p.ones((m, d)); s = [lambda a: a + b for c in range(q)]", "bdmq"),
+    ("def f(u, v=h):\n    w = u\n    return w + t\nz = f(1)", "ht"),
+    ("", ""),
+])  # fmt: skip
+def test_letters_that_a_setup_makes_itself_are_no_sizes(setup: str, letters: str) -> None:
+    assert {name for name in scripts.names_wanted(setup) if len(name) == 1} == set(letters)
+
+
+def test_a_setup_without_letters_of_its_own_is_checked_at_the_sizes_of_the_formulas() -> None:
+    report = COLUMNS.report(COLUMNS.text, "s = 4; theta, X, Y = build(s, 5, 6, 2, s)")
+    said = next(text for text in report.assumptions if "hecked at o" in text)
+    assert "s=" not in said
+    assert "those of the letters" not in report.assumptions[0]
+
+
 def test_too_many_letters_are_refused(tmp_path: Path) -> None:
     text = refused(tmp_path, QUADRATIC, setup="w = np.ones((a, c, d, e, f, g, h, i, j))")
     assert text == "--setup: at most 8 letters can be sizes, not a, c, d, e, f, g, h, i, j"

@@ -1,6 +1,5 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
-import ast
 import contextlib
 import functools
 import importlib.resources
@@ -8,6 +7,7 @@ import io
 import linecache
 import os
 import random
+import symtable
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,6 @@ from einbackprop.checking.solving import solve
 from einbackprop.core import visible
 from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
 from einbackprop.core.program import Program
-from einbackprop.core.source import parse_python
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
@@ -278,15 +277,25 @@ def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
     code = compiled(setup, "--setup", "exec")
-    used = {node.id for node in ast.walk(parse_python(setup))
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    letters = sorted(name for name in used if len(name) == 1 and name.islower() and name not in names)
+    letters = sorted(name for name in names_wanted(setup) if len(name) == 1 and name.islower() and name not in names)
     if len(letters) > len(_SIZES):
         raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
                           f"not {', '.join(letters)}")
     names.update(zip(letters, _SIZES, strict=False))
     _execute(code, names, "--setup")
     return tuple(letters)
+
+
+def names_wanted(setup: str) -> set[str]:
+    """The global names that statements use without making them, unlike ``x`` in ``x = 3; f(x)`` or ``lambda x: x``."""
+    module = symtable.symtable(setup, "--setup", "exec")
+    made = {name.get_name() for name in module.get_symbols() if name.is_assigned() or name.is_imported()}
+    scopes, used = [module], set[str]()
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        used |= {name.get_name() for name in scope.get_symbols() if name.is_global() and name.is_referenced()}
+    return used - made
 
 
 def _elsewhere(
