@@ -1,8 +1,10 @@
 """Checks of whole scripts: mutants, names, setups, and what cannot be used."""
 
+import inspect
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from verdict_cases import undiagnosed
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
 from einbackprop.shell import scripts
-from einbackprop.shell.scripts import check_script
+from einbackprop.shell.scripts import check_script, derive_script
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
@@ -401,6 +403,47 @@ def test_a_setup_without_letters_of_its_own_is_checked_at_the_sizes_of_the_formu
     said = next(text for text in report.assumptions if "hecked at o" in text)
     assert "s=" not in said
     assert "those of the letters" not in report.assumptions[0]
+
+
+SEVERAL_NAMES = """import numpy as np
+a, b, unread, number = np.array([[1., -2., 3.], [.5, 4., -1.]]), np.array([2., -3., .5]), np.ones(4), 0.5
+pair, held, same = (a, b), {"a": a, "b": b}, a
+class Layer: pass
+layer = Layer(); layer.w = a
+def of(a, b): return np.sum((a @ b) ** 2)
+def inside(): return np.sum((layer.w @ b) ** 2)
+def scaled(): return np.sum(a * number)
+"""
+
+
+@pytest.mark.parametrize("loss", ["of(a, b)", "of(*pair)", "of(same, b)", "of(**held)", "inside()"])
+@pytest.mark.parametrize(("wrt", "expected"), [
+    (["a"], "da"), (["b"], "db"), (["same"], "da"), (["b", "layer"], "(db, {'w': da})"), (["pair"], "[da, db]"),
+    (["held"], "{'a': da, 'b': db}"), (["held['b']", "layer.w"], "(db, da)"),
+])  # fmt: skip
+def test_an_array_of_several_names_has_the_gradient_by_each(
+    loss: str, wrt: list[str], expected: str, tmp_path: Path
+) -> None:
+    derived = derive_script(written(tmp_path, SEVERAL_NAMES), loss, wrt)
+    names: dict[str, Any] = {}
+    exec(SEVERAL_NAMES + str(derived), names)
+    got = names["backward"](*(names[name] for name in inspect.signature(names["backward"]).parameters))
+    names["da"] = 2 * np.outer(names["a"] @ names["b"], names["b"])
+    names["db"] = 2 * (names["a"] @ names["b"]) @ names["a"]
+    np.testing.assert_equal(got, eval(expected, names))
+
+
+def test_what_no_gradient_can_be_derived_for_is_refused(tmp_path: Path) -> None:
+    def refusal(loss: str, *wrt: str) -> str:
+        with pytest.raises(ScriptError) as caught:
+            derive_script(written(tmp_path, SEVERAL_NAMES), loss, wrt)
+        return str(caught.value)
+
+    assert refusal("scaled()", "number") == "--wrt: 'number' holds no arrays: it is float; np.array(…) makes it one"
+    assert refusal("of(a, b)", "pair", "same") == (
+        "--wrt: 'pair' and 'same' hold the same array of shape (2, 3): give one of them")
+    with_unread = derive_script(written(tmp_path, SEVERAL_NAMES), "of(a, b)", ["unread"])
+    assert "np.full(" in str(with_unread)
 
 
 def test_too_many_letters_are_refused(tmp_path: Path) -> None:

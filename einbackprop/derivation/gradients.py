@@ -12,8 +12,8 @@ from ..core import interpretation, nesting
 from ..core.interpretation import has_nan
 from ..core.letters import combinations
 from ..core.logarithms import with_named_products, with_sums_for_logarithms
-from ..core.nesting import Choice, positions_of
-from ..core.program import Contract, Equation, Factor, Map, Program, Ref
+from ..core.nesting import Choice, Path, positions_of
+from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref
 from ..core.simplification import simplify
 from ..errors import DerivationError
 from .accumulation import as_loss, vjp
@@ -190,15 +190,15 @@ def nested(program: Program, arguments: Sequence[Any], wrt: Wrt, first: int) -> 
     return replace(program, structure=(0, structure) if first else structure, output_units=units if any(units) else ())
 
 
-def nested_by_path(program: Program, chosen: Sequence[tuple[Any, ...]]) -> Program:
+def nested_by_path(program: Program, chosen: Sequence[Path], place: Callable[[Input], Path]) -> Program:
     """A derived program whose outputs stand as their inputs do under each of the chosen paths: lists and dicts."""
     numbers = {ref.name: n for n, ref in enumerate(program.outputs)}
     places = [i for i in program.inputs if "d" + i.ref.name in numbers]
     structures = []
     for start in chosen:
         tree: Any = None
-        for place in (p for p in places if p.path[: len(start)] == start):
-            tree = planted(tree, place.path[len(start) :], numbers["d" + place.ref.name])
+        for declared in (i for i in places if place(i)[: len(start)] == start):
+            tree = planted(tree, place(declared)[len(start) :], numbers["d" + declared.ref.name])
         structures.append(tree)
     return replace(program, structure=structures[0] if len(structures) == 1 else tuple(structures))
 
@@ -212,8 +212,8 @@ def planted(tree: Any, path: tuple[Any, ...], number: int) -> Any:
     if isinstance(tree, list):
         tree = dict(enumerate(tree))
     tree[step] = planted(tree.get(step), path[1:], number)
-    keys = list(tree)
-    return [tree[k] for k in range(len(keys))] if keys == list(range(len(keys))) else tree
+    positions = range(len(tree))
+    return [tree[k] for k in positions] if tree.keys() == set(positions) else tree
 
 
 def numbered(value: Any, numbers: dict[int, int], around: frozenset[int] = frozenset()) -> Any:

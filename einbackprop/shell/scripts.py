@@ -10,21 +10,22 @@ import random
 import symtable
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, of_values, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
+from einbackprop.checking.problems import GRADIENTS, Problem, at_targets, describe, place_of
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
 from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
-from einbackprop.core.program import Program
+from einbackprop.core.nesting import Path, get, leaves
+from einbackprop.core.program import Input, Program
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
@@ -144,14 +145,36 @@ class Derived:
 def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> Derived:
     """Run a script, and derive the gradient of an expression. Raises as `check_script` does."""
     with run(script, setup, seed) as names:
-        roots = [path_of(text, names, os.path.basename(script)) for text in wrt]
+        roots = tuple(path_of(text, names, os.path.basename(script)) for text in wrt)
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
         forward = accumulation.as_loss(_traced(reach, names).alone)
-        order = list(reach.state)
-        chosen = [(order.index(str(root[0])), *root[1:]) for root in roots]
-        wanted = [i.ref.name for i in forward.inputs if any(i.path[: len(c)] == c for c in chosen)]
-        derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), chosen)
+        order = tuple(reach.state)
+        place = at_targets(reach.state, roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:]))
+        _require_apart(dict(zip(wrt, roots, strict=True)), names)
+        wanted = [name for text, root in zip(wrt, roots, strict=True)
+                  for name in _inputs_at(root, text, forward, place, get(names, root))]
+        derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), roots, place)
         return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}")
+
+
+def _require_apart(roots: Mapping[str, Path], names: Namespace) -> None:
+    """Raise ScriptError if one array stands at two of the paths: its gradient would have two places."""
+    owners: dict[int, str] = {}
+    for text, root in roots.items():
+        for _, leaf in leaves(get(names, root)):
+            other = owners.setdefault(id(leaf), text) if isinstance(leaf, np.ndarray) else text
+            if other != text:
+                raise ScriptError(f"--wrt: {visible.shown(other)} and {visible.shown(text)} hold the same array of "
+                                  f"shape {leaf.shape}: give one of them")
+
+
+def _inputs_at(root: Path, text: str, forward: Program, place: Callable[[Input], Path], value: Any) -> list[str]:
+    """The inputs of a program that stand at a path. Raises ScriptError if there are none."""
+    found = [declared.ref.name for declared in forward.inputs if place(declared)[: len(root)] == root]
+    if not found:
+        raise ScriptError(f"--wrt: {visible.shown(text)} holds no arrays: it is {type(value).__name__}; "
+                          "np.array(…) makes it one")
+    return found
 
 
 def _traced(reach: Reach, names: Namespace) -> Trace:
