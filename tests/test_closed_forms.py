@@ -33,6 +33,19 @@ def in_columns(X, W):
     return p, q
 
 
+def rebound(X, W):
+    first = X.copy()
+    X = X / len(X)
+    total = X.sum(axis=0)
+    s = first @ W
+    s = s * 2
+    s = np.exp(s)
+    s = s / s.sum(axis=1, keepdims=True)
+    X = 3 * X
+    mu = X.mean(axis=0)
+    return total, s, mu
+
+
 def no_softmax(X, W):
     s = X @ W
     a = np.exp(s) / np.exp(s).sum(axis=0, keepdims=True) / 2
@@ -48,6 +61,15 @@ def said(function) -> dict[str, str]:
     """What is said of each name that the lines bind."""
     reading = eb.read(function, X, W)
     return {f.name: f.meaning for line in reading.lines for f in line.formulas if f.meaning}
+
+
+def test_a_value_whose_name_is_another_one_s_by_then_is_told_by_its_line() -> None:
+    first = rebound.__code__.co_firstlineno
+    assert said(rebound) == {
+        "total": "is the mean of X (as given) over b",
+        "s": f"is the softmax of s (as of line {first + 5}) over j",
+        "mu": "is the mean of X over b",
+    }
 
 
 def test_what_is_spelled_out_is_named() -> None:

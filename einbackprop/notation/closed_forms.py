@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, islice
+from operator import itemgetter
 
 import numpy as np
 
@@ -99,9 +100,11 @@ class Naming:
         loops = [block for block in blocks(program.equations) if isinstance(block, Recurrence)]
         looped = {equation.out.name for block in loops for equation in block.equations}
         sources |= dict.fromkeys(looped, ())  # each is made of what other rounds have left
+        standing = {self.called(name): name for name in inputs}  # what each name in the code is the name of by now
         for equation in program.equations:
             name = equation.out.name
             if name in looped:
+                standing[self.called(name)] = name
                 continue
             made_of = self._made_of(equation, sources)
             if made_of is not None:
@@ -110,10 +113,20 @@ class Naming:
                 known = (one for one in made_of if one in program.labels or one in inputs)
                 near = [*islice(known, NEAREST)] if asked < MOST else []
                 asked += len(near)
-                found = (self._named(equation.out, refs[one]) for one in near)
-                said = next(filter(None, found), "")
-                if said:
-                    yield name, f"is {said}"
+                found = ((self._named(equation.out, refs[one]), one) for one in near)
+                said, one = next(filter(itemgetter(0), found), (None, ""))
+                if said is not None:
+                    text, over = said
+                    yield name, f"is {text.format(x=self._told(one, standing), i=over)}"
+            standing[self.called(name)] = name
+
+    def _told(self, name: str, standing: Mapping[str, str]) -> str:
+        """What a value is called; with its line if that is the name of another value by now."""
+        called = self.called(name)
+        if standing.get(called, name) == name:
+            return called
+        source = next((e.source for e in self.program.equations if e.out.name == name), None)
+        return f"{called} (as {f'of line {source.line}' if source is not None else 'given'})"
 
     def _made_of(self, equation: Equation, sources: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
         """The values of each of which alone one is made, the nearest first; None of what no argument goes into."""
@@ -122,11 +135,11 @@ class Naming:
             return () if chains else None
         return tuple(name for name in chains[0] if all(name in chain for chain in chains))
 
-    def _named(self, out: Ref, source: Ref) -> str:
-        """What a value is of another; empty if it is none of the functions."""
+    def _named(self, out: Ref, source: Ref) -> tuple[str, str] | None:
+        """Which of the functions a value is of another, and over what; None if it is none of them."""
         own = source.indices
         if len(set(own)) < len(own) or len(set(out.indices)) < len(out.indices) or not set(out.indices) <= set(own):
-            return ""
+            return None
         sizes = self.program.sizes
         over = "".join(i for i in own if i not in out.indices)
         kept = [tuple(some) for n in (1, 2) for some in combinations(range(len(own)), n)]
@@ -137,13 +150,13 @@ class Naming:
             with np.errstate(all="ignore"):
                 values = [self._value(out, source, x) for x in drawn]
         except EinbackpropError:
-            return ""
+            return None
         order = [i for i in own if i in out.indices]
         values = [value.transpose([out.indices.index(i) for i in order]) for value in values]
         for some in axes:
             for text in self._of(drawn, values, some, bool(over)):
-                return text.format(x=self.called(source.name), i=" and ".join(own[k] for k in some))
-        return ""
+                return text, " and ".join(own[k] for k in some)
+        return None
 
     def _value(self, out: Ref, source: Ref, x: Array) -> Array:
         """What a value is where another is x."""
