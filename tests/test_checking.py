@@ -293,6 +293,14 @@ def test_too_few_without_names_are_undecided() -> None:
         "return them in that order, or in a dict by name")
 
 
+def test_too_many_without_names_are_undecided() -> None:
+    report = check(lambda a, b: (a * b).sum(), lambda a, b: [b + 0, a + 0], np.ones(2), np.ones(2), wrt="a")
+    assert report.exit_code == 3
+    assert report.findings[0].message == (
+        "2 gradients were returned for 1 array (a), and nothing says which are theirs: "
+        "return only these in that order, or in a dict by name")
+
+
 def test_another_order_in_the_return_statement_is_told() -> None:
     def gradients(a: Any, b: Any) -> Any:
         da, db = b + 0, a + 0

@@ -122,8 +122,10 @@ def _by_returned_name(
         if matching.values:
             return matching
     wanted = ", ".join(target.name for target in targets)
-    note = (f"{len(found)} gradients were returned for {len(targets)} arrays ({wanted}), and "
-            "nothing says which is missing: return them in that order, or in a dict by name")
+    arrays = "array" if len(targets) == 1 else "arrays"
+    what, these = ("which is missing", "them") if len(found) < len(targets) else ("which are theirs", "only these")
+    note = (f"{len(found)} gradients were returned for {len(targets)} {arrays} ({wanted}), and "
+            f"nothing says {what}: return {these} in that order, or in a dict by name")
     return Matching(notes=[note], unclear=True)
 
 
