@@ -14,7 +14,7 @@ Strongly connected components: Tarjan, "Depth-first search and linear graph algo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
@@ -62,6 +62,14 @@ def flat(parts: Sequence[Block]) -> Iterator[Equation]:
             yield block
 
 
+def loops(parts: Sequence[Block]) -> Iterator[Recurrence]:
+    """The recurrences among blocks, each before those in it."""
+    for block in parts:
+        if isinstance(block, Recurrence):
+            yield block
+            yield from loops(block.body)
+
+
 def carried(equations: Sequence[Equation]) -> set[str]:
     """The values that equations read before they are defined."""
     to_come = {equation.out.name for equation in equations}
@@ -69,6 +77,20 @@ def carried(equations: Sequence[Equation]) -> set[str]:
     for equation in equations:
         found |= to_come.intersection(ref.name for ref in operands(equation))
         to_come.discard(equation.out.name)
+    return found
+
+
+def reached(
+    equations: Sequence[Equation], start: Iterable[str], passes_on: Callable[[Equation, Collection[str]], bool]
+) -> dict[str, None]:  # fmt: skip
+    """The values from which one starts and those that they reach, in order; ``passes_on`` says whether an equation
+    makes one of those so far."""
+    found, before = dict.fromkeys(start), -1
+    while len(found) > before:  # once more where an equation reads what is defined further down
+        before = len(found)
+        for equation in equations:
+            if passes_on(equation, found):
+                found[equation.out.name] = None
     return found
 
 

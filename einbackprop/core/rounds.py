@@ -7,7 +7,7 @@ or as a scan, runs this program again and again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .dtypes import Dtype
@@ -77,8 +77,7 @@ def carries(program: Program, block: Recurrence) -> dict[str, Carry]:
     """
     uses, defining = uses_of(program.equations, program.outputs), program.defining()
     inside = {equation.out.name for equation in block.equations}
-    shifts = (e for e in block.equations if is_shift(e) and e.operands[0].name in inside)
-    found = {made.out.name: made for e in shifts if (made := carry_of(e, block)).step}
+    found = {equation.out.name: carry for equation, carry in shifts(block)}
     for equation in block.equations:
         if not isinstance(equation, Sum) or len(equation.terms) != 2:
             continue
@@ -97,6 +96,15 @@ def carries(program: Program, block: Recurrence) -> dict[str, Carry]:
                     found[equation.out.name] = Carry(equation.out, letter, value, carry.step, start, both)
                     del found[shifted.name]
     return found
+
+
+def shifts(block: Recurrence) -> Iterator[tuple[Contract, Carry]]:
+    """The equations of a recurrence that are an entry of another round of it, and nothing else; each with which."""
+    for equation in block.equations:
+        if is_shift(equation) and equation.operands[0].name in block.axes:
+            carry = carry_of(equation, block)
+            if carry.step:
+                yield equation, carry
 
 
 def carry_of(equation: Contract, block: Recurrence) -> Carry:

@@ -134,13 +134,13 @@ def needed(
     """The equations that the outputs depend on, and the values that are kept ``also``, in the same order."""
     wanted: set[str] = set(outputs)
     kept: set[str] = set()
-    before = -1
-    while len(kept) > before:  # once more where an equation reads what is defined further down
-        before = len(kept)
+    is_missing = True
+    while is_missing:  # once more where an equation reads what is defined further down
         for equation in reversed(equations):
             if equation.out.name in wanted or also(equation.out.name):
                 kept.add(equation.out.name)
                 wanted |= {ref.name for ref in operands(equation)}
+        is_missing = any(equation.out.name in wanted and equation.out.name not in kept for equation in equations)
     return [equation for equation in equations if equation.out.name in kept]
 
 

@@ -34,7 +34,7 @@ from ..core.program import (
     Sum,
     operands,
 )
-from ..core.recurrences import Recurrence, blocks, carried, flat
+from ..core.recurrences import Recurrence, blocks, carried, flat, reached
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
 from ..errors import DerivationError
 from .differential import Term, Workspace, differential, flows, is_complex
@@ -126,13 +126,8 @@ class Derivation:
         self.wrt = [i.ref.name for i in program.inputs if is_number(i)] if wrt is None else [*wrt]
         for name in self.wrt:
             self.check(name)
-        self.moving = set(self.wrt)
-        before = -1
-        while len(self.moving) > before:  # once more where an equation reads what is defined further down
-            before = len(self.moving)
-            for equation in program.equations:
-                if flows(equation, self.moving, self.work.complex_values):
-                    self.moving.add(equation.out.name)
+        self.moving = set(reached(
+            program.equations, self.wrt, lambda equation, moving: flows(equation, moving, self.work.complex_values)))
         self.labels = dict(program.labels)
 
     def check(self, name: str) -> None:

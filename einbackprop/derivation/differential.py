@@ -11,7 +11,7 @@ program that is being written, its equations so far and names that are still fre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -102,7 +102,7 @@ def differential(equation: Equation, moving: set[str], work: Workspace) -> list[
             raise unreadable(equation, moving)
 
 
-def flows(equation: Equation, moving: set[str], complex_values: set[str]) -> bool:
+def flows(equation: Equation, moving: Collection[str], complex_values: set[str]) -> bool:
     """Whether the value of an equation moves with the values that move. Steps, signs and positions do not."""
     match equation:
         case Map(_, function, refs, parameter):

@@ -27,6 +27,7 @@ from einbackprop.core.program import (
     Ref,
     operands,
 )
+from einbackprop.core.recurrences import reached
 from einbackprop.core.source import CALL, INNER, Spelling
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.diagnosis.evaluation import (
@@ -317,15 +318,13 @@ def arranged(array: Array, spelling: Spelling) -> Array:
 
 def moving(program: Program, inputs: Collection[str], without: Collection[str]) -> Iterator[str]:
     """The values by which a program can be differentiated: inputs, what they move, and arrays that it starts from."""
-    moved, before = dict.fromkeys(inputs), -1
-    while len(moved) > before:  # once more where an equation reads what is defined further down
-        before = len(moved)
-        for equation in program.equations:
-            read = [ref.name for ref in operands(equation)]
-            starts = not read and bool(equation.out.indices)
-            if not is_fixed(equation) and (starts or any(one in moved for one in read)):
-                moved[equation.out.name] = None
-    yield from (name for name in moved if name not in without)
+
+    def is_moved(equation: Equation, moved: Collection[str]) -> bool:
+        read = [ref.name for ref in operands(equation)]
+        starts = not read and bool(equation.out.indices)
+        return not is_fixed(equation) and (starts or any(one in moved for one in read))
+
+    yield from (name for name in reached(program.equations, inputs, is_moved) if name not in without)
 
 
 def is_fixed(equation: Equation) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..core.letters import rebuilt
 from ..core.program import Equation, Program, Ref, operands
-from ..core.recurrences import Recurrence, blocks, is_shift
+from ..core.recurrences import Recurrence, blocks, is_shift, loops
 from ..core.rounds import Carry, carries
 from . import statements
 from .scope import Scope
@@ -50,24 +50,20 @@ class Loops:
 
     def __post_init__(self) -> None:
         self.blocks = blocks(self.program.equations)
-        for block in self.blocks:
-            if isinstance(block, Recurrence):
-                self._look_into(block)
+        for block in loops(self.blocks):
+            self._look_into(block)
         self.skipped = {e.out.name: e for carry in self.carries.values() for e in carry.inside}
         self._counters: dict[str, str] = {}
         self.depth = 0
 
     def _look_into(self, block: Recurrence) -> None:
-        """Note what the rounds of a recurrence, and of those in it, read of one another, and what is kept of them."""
+        """Note what the rounds of a recurrence read of one another, and what is kept of them."""
         found = carries(self.program, block)
-        inner = [part for part in block.body if isinstance(part, Recurrence)]
         own = {e.out.name for e in block.body if not isinstance(e, Recurrence)}
         read = {ref.name for ref in self.program.outputs} | {carry.value.name for carry in found.values()}
         read |= {ref.name for e in self.program.equations if e.out.name not in own for ref in operands(e)}
         self.kept |= read & own
         self.carries |= found
-        for part in inner:
-            self._look_into(part)
 
     def lines(self, block: Recurrence, fixed: Fixed | None = None) -> list[str]:
         """The arrays of a recurrence, and the loop that fills them."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, islice
-from operator import itemgetter
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from ..core import letters
 from ..core.elementwise import Array
 from ..core.interpretation import evaluate
 from ..core.program import Equation, Input, Opaque, Program, Ref, operands
-from ..core.recurrences import Recurrence, blocks
+from ..core.recurrences import blocks, loops
 from ..core.simplification import needed
 from ..errors import EinbackpropError
 
@@ -97,8 +96,7 @@ class Naming:
         inputs = {declared.ref.name for declared in program.inputs}
         asked = 0
         sources: dict[str, tuple[str, ...]] = dict.fromkeys(inputs, ())
-        loops = [block for block in blocks(program.equations) if isinstance(block, Recurrence)]
-        looped = {equation.out.name for block in loops for equation in block.equations}
+        looped = {equation.out.name for block in loops(blocks(program.equations)) for equation in block.equations}
         sources |= dict.fromkeys(looped, ())  # each is made of what other rounds have left
         standing = {self.called(name): name for name in inputs}  # what each name in the code is the name of by now
         for equation in program.equations:
@@ -113,11 +111,12 @@ class Naming:
                 known = (one for one in made_of if one in program.labels or one in inputs)
                 near = [*islice(known, NEAREST)] if asked < MOST else []
                 asked += len(near)
-                found = ((self._named(equation.out, refs[one]), one) for one in near)
-                said, one = next(filter(itemgetter(0), found), (None, ""))
-                if said is not None:
-                    text, over = said
-                    yield name, f"is {text.format(x=self._told(one, standing), i=over)}"
+                for one in near:
+                    said = self._named(equation.out, refs[one])
+                    if said is not None:
+                        text, over = said
+                        yield name, f"is {text.format(x=self._told(one, standing), i=over)}"
+                        break
             standing[self.called(name)] = name
 
     def _told(self, name: str, standing: Mapping[str, str]) -> str:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.program import Contract, Program
-from ..core.recurrences import Recurrence, blocks, is_shift, shift
+from ..core.recurrences import blocks, loops
+from ..core.rounds import shifts
 from ..errors import UndecidedError
 from .expansion import Expansion
 
@@ -46,15 +47,9 @@ class Carried:
 def carried_values(sides: Sequence[Program]) -> Iterator[Carried]:
     """What the rounds of the recurrences of plain programs read of others."""
     for side, program in enumerate(sides):
-        waiting = [block for block in blocks(program.equations) if isinstance(block, Recurrence)]
-        while waiting:
-            block = waiting.pop()
-            waiting += [part for part in block.body if isinstance(part, Recurrence)]
-            for equation in block.equations:
-                ref = equation.operands[0] if is_shift(equation) else None
-                if ref is not None and is_shift(equation) and ref.name in block.axes and shift(
-                    equation, ref, block.axes[ref.name], block.axes[equation.out.name]):  # fmt: skip
-                    yield Carried(side, equation, block.step)
+        for block in loops(blocks(program.equations)):
+            for equation, _ in shifts(block):
+                yield Carried(side, equation, block.step)
 
 
 def atoms_of(

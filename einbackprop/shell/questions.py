@@ -21,6 +21,7 @@ from einbackprop.checking.functions import gradients_in, loss_in, loss_place
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
+from einbackprop.core.program import Input
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import OptionError, ScriptError
@@ -280,6 +281,11 @@ def _layer(question: Question, names: Namespace, script: str, seed: int) -> Prob
     return layer_problem(base, layer, order, seed)
 
 
+def at_roots(state: Namespace, roots: tuple[Path, ...], order: Sequence[str]) -> Callable[[Input], Path]:
+    """Where in a state the inputs of a program stand whose arguments were the values of these names, in order."""
+    return at_targets(state, roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:]))
+
+
 def _copied(
     question: Question, names: Namespace, script: str, texts: Mapping[str, str], ours: set[str] | None = None
 ) -> Copied:
@@ -306,5 +312,5 @@ def _problem(
         Runner(world, loss), Runner(world, grads), copied.state, copied.roots, {name: name for name in order},
         loss_source, grads_source,
         *traces(world, loss, grads, order),
-        at_targets(copied.state, copied.roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:])),
+        at_roots(copied.state, copied.roots, order),
     )  # fmt: skip

@@ -19,7 +19,7 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace, of_values, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, at_targets, describe, place_of
+from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
@@ -33,7 +33,7 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.shell.questions import Namespace, Question, Reach, compiled, path_of, problem_of, reach_of
+from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
@@ -149,7 +149,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
         forward = accumulation.as_loss(_traced(reach, names).alone)
         order = tuple(reach.state)
-        place = at_targets(reach.state, roots, lambda declared: (order[int(declared.path[0])], *declared.path[1:]))
+        place = at_roots(reach.state, roots, order)
         _require_apart(dict(zip(wrt, roots, strict=True)), names)
         wanted = [name for text, root in zip(wrt, roots, strict=True)
                   for name in _inputs_at(root, text, forward, place, get(names, root))]
