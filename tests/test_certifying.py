@@ -19,13 +19,20 @@ P = np.abs(A)
 EPS = 2.0**-52
 
 
+def reference_of(
+    loss: Callable[[Any], Any], state: Any, path: tuple[Any, ...], rng: np.random.Generator | None = None
+) -> Reference:
+    """The reference of a loss that runs as a user's does."""
+    world = World()
+    own, state = world.of((loss, state))
+    return Reference(Runner(world, own), state, (path,), rng or np.random.default_rng(0))
+
+
 def gradient(
     loss: Callable[[Any], Any], state: Any, path: tuple[Any, ...], rng: np.random.Generator | None = None
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """The gradient of a loss at one array of the state, entry by entry, its estimated errors, and the method."""
-    world = World()
-    own, state = world.of((loss, state))
-    reference = Reference(Runner(world, own), state, (path,), rng or np.random.default_rng(0))
+    reference = reference_of(loss, state, path, rng)
     shape = np.shape(get(state, path))
     values, errors = np.zeros(shape), np.zeros(shape)
     for index in np.ndindex(shape):
@@ -262,3 +269,24 @@ def test_a_kink_on_one_side_does_not_spoil_the_other() -> None:
         error = np.maximum(X @ moved, 0) @ V
         true = (X.T @ ((error @ V.T) * (X @ moved > 0)))[2, 1]
         assert abs(slope.value - true) <= max(4 * slope.error, 1e-9 * abs(true))
+
+
+@pytest.mark.parametrize("gap", [1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 1e-5])
+def test_a_gradient_is_true_beside_a_tie(gap: float) -> None:
+    """Single differences across the tie of a maximum are off by the size of the entry, and say so."""
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(5, 4)), rng.normal(size=5)
+    x[:, 1] = x.max(1) + gap
+    x[:, 2] = x[:, 1] - gap
+
+    def loss(state: Any) -> float:
+        largest = np.zeros(5)  # a real buffer: the complex step is lost
+        largest[:] = state[0].max(1)
+        return float((weights * largest * state[0].sum(1)).sum())
+
+    reference = reference_of(loss, [x], (0,))
+    true = weights[:, None] * (x.max(1)[:, None] + (x == x.max(1)[:, None]) * x.sum(1)[:, None])
+    assert reference.method == "differences"
+    assert np.abs(reference.gradient((0,), 1e-6) - true).max() <= 1e-6 * np.abs(true).max()
+    alone = np.array([reference.entry((0,), at).value for at in np.ndindex(5, 4)]).reshape(5, 4)
+    assert gap > 1e-3 or np.abs(alone - true).max() > 1e-6 * np.abs(true).max()

@@ -91,6 +91,30 @@ def test_no_error_pattern_hides_in_a_large_array(kind: str) -> None:
     assert any("of arrays above 200 entries 6 of them and 3 random directions" in text for text in report.assumptions)
 
 
+@pytest.mark.usefixtures("verdicts_alone")
+@pytest.mark.parametrize("off", [0, 1e-6])
+def test_a_loss_of_many_lines_runs_along_few_directions(off: float) -> None:
+    def loss(W: Any) -> Any:
+        total = np.zeros(1)  # a real buffer: differences tell
+        for _ in range(30):
+            for row in W:
+                total[0] += (row**3).sum()
+        return total[0]
+
+    def gradients(W: Any) -> Any:
+        d = 90 * W**2
+        d[7, 9] *= 1 + off
+        return d
+
+    W = np.random.default_rng(0).normal(size=(12, 12))
+    report = check(loss, gradients, W)
+    (item,) = report.gradients
+    assert item.verdict == ("wrong" if off else "right")
+    assert item.index == (7, 9) or not off
+    assert any("every entry; of arrays above 21 entries 6 of them and 3 random directions" in said
+               for said in report.assumptions), report
+
+
 def test_arguments_are_not_changed() -> None:
     control = CONTROLS["inputs changed in place"]
     before = [argument.copy() for argument in control.arguments]

@@ -14,7 +14,7 @@ import numpy as np
 from einbackprop.checking import naming
 from einbackprop.checking.analytic import HALF, SINGLE, narrow_noise
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, number, rounded, salts
-from einbackprop.checking.comparing import ENTRIES, Outcome, Returned, compare
+from einbackprop.checking.comparing import Outcome, Returned, affordable, compare
 from einbackprop.checking.draws import Draw, Drawing, Function, value
 from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
@@ -296,20 +296,25 @@ def tried_once(problem: Problem, rng: np.random.Generator, like: User | None = N
     drawing = Drawing(user.loss, user.gradients, state, tuple(target.path for target in targets), rng)
     history: dict[str, History] = {target.name: [] for target in targets}
     for draw in islice(drawing.draws(), 1):
-        compare_all(user, drawing, draw, targets, history, entries=1)  # and directions through all
+        compare_all(user, drawing, draw, targets, history)
     return Trial(user, state, targets, tuple(facts_of(user, target, history[target.name]) for target in targets))
 
 
 def compare_all(
     user: User, drawing: Drawing, draw: Draw, targets: list[Target],
-    history: dict[str, History], entries: int = ENTRIES,
+    history: dict[str, History], lines: int = 0,
 ) -> str:  # fmt: skip
-    """Compare at one draw whatever is not yet known to differ; return the reference's method."""
+    """Compare at one draw whatever is not yet known to differ; return the reference's method.
+
+    ``lines`` of the user's run for one entry of each gradient: as many entries are compared as take not too long. Of 0
+    only one is, and directions through all.
+    """
     reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
     user.references.append(reference)
     wanted = [t for t in targets if t.name not in user.unfit
               and all(outcome.found != "differs" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)
+    entries = affordable(reference.method, lines) if lines else 1
     for target in wanted:
         doing(f"comparing the gradient of {target.name}")
         outcome = compare(reference, target.path, returned[target.name], drawing.rng, entries)

@@ -151,6 +151,16 @@ class Reference:
             self._entries[path, index] = self.slope({path: unit(self._magnitudes(path).shape, index)})
         return self._entries[path, index]
 
+    def gradient(self, path: Path, close: float) -> np.ndarray:
+        """Return the slopes of all entries of an array, each to ``close`` of the largest if that can be had."""
+        shape = self._magnitudes(path).shape
+        slopes = {at: self.entry(path, at) for at in np.ndindex(shape)}
+        largest = max((abs(slope.value) for slope in slopes.values()), default=0.0)
+        for at, slope in slopes.items():
+            if not self.analytic and slope.error > close * largest:  # at a kink near by finer differences know more
+                slopes[at] = self.surest({path: unit(shape, at)})
+        return np.array([slope.value for slope in slopes.values()]).reshape(shape)
+
     def refined(self, slope: Slope, directions: Directions) -> Slope:
         """Return the slope with an error that counts rounding inside the loss, measured."""
         if not self.analytic:
@@ -215,7 +225,7 @@ class Reference:
             return fine
         sides = self.one_sided(directions)
         smooth = np.isfinite(sides[0].error + sides[1].error) and sides[0].agrees(sides[1])
-        return min(difference, *sides, key=lambda slope: slope.error) if smooth else difference
+        return min(difference, fine, *(sides if smooth else ()), key=lambda slope: slope.error)
 
     def _shifted(self, directions: Directions, step: float) -> float:
         state = rebuild(self.state, widened)

@@ -24,10 +24,18 @@ BLUNT = 9e-7  # differences alone accuse nothing that is closer than this, relat
 ZERO = 1e-6  # of what cancels in it: an entry that is smaller may be rounding alone
 SEEN = 5e-5  # a mistake that must show, relative to the largest entry,
 SEEN_ROUNDINGS = 50.0  # or in roundings of the loss
-ENTRIES = 200  # arrays up to this size are compared entry by entry
+ENTRIES = 200  # arrays up to this size are compared entry by entry, if not more
+MOST_LINES = 100_000  # of the user's run for that in the loss, at one draw and if all gradients are so large
+RUNS = {"complex step": 1, "differences": 6}  # of the loss for the slope of one entry
 SAMPLED = 6
 DIRECTIONS = 3
 SETTLED = 8  # how many of the entries that disagree are looked into before giving up
+
+
+def affordable(method: str, lines: int) -> int:
+    """Up to how many entries of an array are all compared, by a method; ``lines`` is how many of the user's run for one
+    of each gradient, by the complex step."""
+    return max(min(ENTRIES, MOST_LINES // (lines * RUNS[method])), SAMPLED)
 
 
 @dataclass(frozen=True)

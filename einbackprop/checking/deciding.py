@@ -20,13 +20,11 @@ from ..errors import CodeError
 from ..world import Runner
 from . import answers
 from .answers import History, Trial, User, compare_all, facts_of
-from .comparing import ENTRIES, SAMPLED
+from .comparing import ENTRIES, affordable
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
 from .verdicts import Facts, Finding, conclude
-
-MOST_LINES = 100_000  # of the user's that may run in the loss for each gradient, once for each entry of it
 
 
 class Unclipped(Runner):
@@ -147,14 +145,15 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.history = {target.name: [] for target in targets}
     if has_limit:
         _compare_coarsely(decision, drawing, seed)
-    _, lines = counted(partial(user.loss, duplicate(state)))
-    decision.entries = max(min(ENTRIES, MOST_LINES // max(lines, 1)), SAMPLED)
+    _, told = counted(partial(user.loss, duplicate(state)))
+    lines = max(told * len(targets), 1)
     draws: list[Draw] = []
     full: dict[str, History] = {target.name: [] for target in targets}
     methods = []
     for draw in drawing.draws():
         draws.append(draw)
-        methods.append(compare_all(user, drawing, draw, targets, full, decision.entries))
+        methods.append(compare_all(user, drawing, draw, targets, full, lines))
+        decision.entries = min(decision.entries, affordable(methods[-1], lines))
         for name, found in full.items():  # a mistake is one wherever it was found
             if any(outcome.found == "differs" for _, outcome in found):
                 decision.history[name] = found
@@ -169,7 +168,7 @@ def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int) -> None:
     draws = list(drawing.draws())
     for draw in draws:
         decision.methods.append(
-            compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history, entries=1)
+            compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history)
         )
     decision.draws, drawing.rng = draws, own
 

@@ -297,7 +297,7 @@ def _report(
     return Report(
         decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
         (*decision.findings, *_once(read.findings, diagnosis.findings)),
-        (*rests, *_about_sizes(other), *_about_reading(decision, read), *_about_time(progress)),
+        (*rests, *_about_sizes(decision.read_at, other), *_about_reading(read), *_about_time(progress)),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
@@ -314,10 +314,10 @@ def _read(
     if traced is not None:
         doubted = replace(trial, added=_added(trial, Review(agrees=True), other))
         read = contained("the lines", partial(reviewed, problem, doubted, traced, [*states, *other.states]), read)
-        if isinstance(traced, Trace) and traced.by_round is not None and read.proved < len(trial.targets):
-            rounds = contained(  # what is not proved for every number of rounds may be for that of this run
+        if isinstance(traced, Trace) and traced.by_round is not None and read.note:  # rounds alone may be judged
+            rounds = contained(
                 "the lines", partial(reviewed, problem, doubted, traced.unrolled, [*states, *other.states]), read)
-            read = max((read, rounds), key=lambda one: one.proved)
+            read = read if rounds.note else rounds
     return replace(trial, added=_added(trial, read, other)), read, other
 
 
@@ -360,14 +360,15 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
     return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
 
 
-def _about_sizes(other: Elsewhere) -> tuple[str, ...]:
-    """At which sizes was checked, and what the user's own hide."""
+def _about_sizes(read_at: str, other: Elsewhere) -> tuple[str, ...]:
+    """At which sizes was checked, and what these hide; ``read_at`` says so of sizes smaller than the user's."""
     hides, tried = "; ".join(other.hides), "; ".join(other.tried)
+    said = f"Checked at other sizes as well: {tried}." if tried else ""
     if hides and tried:
-        return (f"At your sizes {hides}. Checked at others as well: {tried}.",)
-    if hides:
-        return (f"Your sizes can hide a mistake: {hides}.",)
-    return (f"Checked at other sizes as well: {tried}.",) if tried else ()
+        said = f"{'There' if read_at else 'At your sizes'} {hides}. Checked at others as well: {tried}."
+    elif hides:
+        said = f"{'They' if read_at else 'Your sizes'} can hide a mistake: {hides}."
+    return tuple(filter(None, (read_at, said)))
 
 
 def _about_time(progress: Progress) -> tuple[str, ...]:
@@ -378,10 +379,10 @@ def _about_time(progress: Progress) -> tuple[str, ...]:
     return (said,)
 
 
-def _about_reading(decision: Decision, read: Review) -> tuple[str, ...]:
-    """At which sizes the code was read, what the proofs rest on, or why lines are not judged."""
+def _about_reading(read: Review) -> tuple[str, ...]:
+    """What the proofs rest on, or why lines are not judged."""
     rests = f"Proofs rest on: {'; '.join(read.proofs.assumptions)}." if read.proofs.assumptions else ""
-    said = (decision.read_at, rests, read.proofs.obstacle, read.note and f"{read.note}.")
+    said = (rests, read.proofs.obstacle, read.note and f"{read.note}.")
     return tuple(filter(None, said))
 
 

@@ -56,11 +56,19 @@ class Proofs:
         What the proofs rest on.
     obstacle : str
         Why nothing is proved, as a sentence.
+    is_cut : bool
+        Whether a formula grew too large. Written out round by round it is larger.
     """
 
     grades: Mapping[str, Grade] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     obstacle: str = ""
+    is_cut: bool = False
+
+    def and_also(self, other: Proofs) -> Proofs:
+        """These proofs and others."""
+        grades, rests = {**self.grades, **other.grades}, dict.fromkeys((*self.assumptions, *other.assumptions))
+        return replace(self, grades=grades, assumptions=(*rests,), obstacle="" if grades else self.obstacle)
 
 
 def proofs(
@@ -90,6 +98,7 @@ def proofs(
     pairs = [(n, name, out.name) for (n, (name, _)), out in zip(chosen.items(), derived.outputs, strict=True)]
     grades: dict[str, Grade] = {}
     rests: dict[str, None] = {}
+    is_cut = False
     sums = sums_of_data(pair, arrays)
     for known in ((), sums) if sums else ((),):
         left = [one for one in pairs if one[1] not in grades]
@@ -102,7 +111,8 @@ def proofs(
             if found:
                 grades[name] = "proved"
                 rests |= dict.fromkeys(found.assumptions)
-    return Proofs(grades, (*rests, *assumed(conditions)) if grades else ())
+            is_cut = is_cut or found.is_too_large
+    return Proofs(grades, (*rests, *assumed(conditions)) if grades else (), is_cut=is_cut)
 
 
 def why_not(equations: Iterable[Equation], conditions: Iterable[Condition]) -> str:
@@ -233,14 +243,17 @@ def review(
     if compared.cotangents.failure:
         return Review(note=f"lines are not judged: {compared.cotangents.failure}")
     shapes = {name: np.shape(get(state, path)) for name, path in paths.items()}
-    return reviewed(traced, compared, states, values, shapes, wrong)
+    has_rounds = bool(traced.loops) and traced.by_round is not None
+    rounds = partial(matched, traced.unrolled.program, values, result, paths, place) if has_rounds else None
+    return reviewed(traced, compared, states, values, shapes, wrong, rounds)
 
 
 def reviewed(
     traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], values: Mapping[str, Any],
-    shapes: Mapping[str, Shape], wrong: Collection[str],
+    shapes: Mapping[str, Shape], wrong: Collection[str], rounds: Callable[[], Pair] | None = None,
 ) -> Review:  # fmt: skip
-    """What is said of a pair that could be compared; ``shapes`` are those that gradients should have."""
+    """What is said of a pair that could be compared; ``shapes`` are those that gradients should have, and ``rounds``
+    gives the pair with every round of its loops by itself."""
     cut = Forgiven(compared)
     found = contained("what guards of the loss explain", partial(forgiven, traced, compared, states, wrong), cut)
     compared, left = found.compared, set(wrong) - found.targets
@@ -257,6 +270,13 @@ def reviewed(
     progress.doing("proving")
     right = [name for name in values if name in compared.right - left - found.targets]
     proved = contained("the proof", partial(proofs, compared.pair, right, states[0], traced.conditions), Proofs())
+    open_ = [name for name in right if name not in proved.grades]
+    if rounds is not None and open_ and not told and not proved.is_cut:  # it may be proved of as many rounds as ran
+
+        def of_rounds() -> Proofs:
+            return proofs(rounds(), open_, states[0], traced.conditions)
+
+        proved = proved.and_also(contained("the proof", of_rounds, Proofs()))
     return replace(
         read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, proofs=proved
     )

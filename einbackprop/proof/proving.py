@@ -33,11 +33,13 @@ MOST_OPENED = 24
 
 QUICK = (200, 3000)
 WHOLE = (200, 5000)
+ROUND = (2000, 30_000)
 PATIENT = (2000, 60_000)
-"""The most terms and steps of a comparison."""
+"""The most terms and steps of a comparison; of a round of loops."""
 
 MOST_STEPS_BETWEEN = 40_000
-"""The most steps of all comparisons of the values between: about as long as one patient comparison takes."""
+"""The most steps of all comparisons of the values between, of all pairs together: about as many as one patient
+comparison takes. Two backwards are one chain of values: what one pair could not prove, the next cannot either."""
 
 TOO_LARGE = "the formulas are too large to be written out"
 APART = "they have other values"
@@ -65,11 +67,14 @@ class Comparison:
         What the proof rests on.
     reason : str
         Why there is none.
+    is_too_large : bool
+        Whether that is because formulas grew too large.
     """
 
     verdict: Literal["proved", "undecided"]
     assumptions: tuple[str, ...] = ()
     reason: str = ""
+    is_too_large: bool = False
 
     def __bool__(self) -> bool:
         return self.verdict == "proved"
@@ -114,7 +119,7 @@ class Prover:
         self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
-        self.steps_left = 0
+        self.steps_left = MOST_STEPS_BETWEEN
 
     def compare(self, name: str, other_name: str, *, patience: tuple[int, int] = PATIENT) -> Comparison:
         """Compare a value of the first program with one of the other.
@@ -136,12 +141,11 @@ class Prover:
             self.look_for_partners()
             if not self.plausible(name, other_name):
                 return Comparison("undecided", reason=APART)
-            self.steps_left = MOST_STEPS_BETWEEN
             equal = self.step_by_step(name, other_name, order)
             if equal is None:
                 equal, reason = self.written_out(name, other_name, order, patience)
         if equal is None:
-            return Comparison("undecided", reason=reason or "no rule shows that they are equal")
+            return Comparison("undecided", (), reason or "no rule shows that they are equal", bool(reason))
         said = (f"{right_side(contract)} = {value}" for contract, value in self.sums)
         return Comparison("proved", (EVERY_SIZE, *said, *equal))
 
@@ -175,7 +179,7 @@ class Prover:
     def expansions_with(self, atoms: Atoms) -> tuple[Expansion, Expansion]:
         """The two programs, with atoms for what rounds of loops read of others."""
         self.atoms, self.rests = atoms, {}
-        return self.expansions({}, {}, PATIENT)
+        return self.expansions({}, {}, ROUND)
 
     def look_into_loops(self) -> None:
         """Find out which of the values that rounds leave to one another are equal."""
@@ -219,13 +223,14 @@ class Prover:
         needed = (reach(self.sides[0], name), reach(self.sides[1], other_name))
         for side, value, partner, order in self.partners or []:
             wanted = value in needed[side] and partner in needed[0] and (partner, value) != (name, other_name)
-            if wanted and value not in self.known[side] and (side, value) not in self.given_up:
+            if wanted and self.steps_left > 0 and value not in self.known[side] and (side, value) not in self.given_up:
                 rests = self.with_cuts(side, partner, value, order)
                 if rests is None:
                     self.given_up.add((side, value))
                 else:
                     self.known[side][value] = (partner, order, dict.fromkeys(rests))
                     self.known[0].setdefault(partner, (partner, tuple(range(len(order))), {}))
+        self.steps_left = max(self.steps_left, QUICK[1])  # what was proved so far may do for this pair
         return self.with_cuts(1, name, other_name, axes)
 
     def with_cuts(self, side: int, name: str, other_name: str, axes: tuple[int, ...]) -> list[str] | None:

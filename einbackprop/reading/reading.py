@@ -170,10 +170,10 @@ def lines_with(program: Program, bindings: Sequence[Binding], trace: Trace, mean
     whole = list(statements(bindings, program))
     bound |= {b.operand.value for b in shown if b.operand is not None}
     bound |= {value for made in whole for value in made.spellings()}
-    parts = {value for made in whole for value in replace(made, as_code=True).spellings()}
+    written = bound.union(*(replace(made, as_code=True).spellings() for made in whole))
     letters, everywhere = Letters(program.dimensions), View.of(program)
     fused = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound, letters)
-    coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in bound | parts, letters)
+    coded = fuse(program, lambda part, whole: same_line(part, whole) and part.out.name not in written, letters)
     lines: list[Line] = []
     both = zip(statements(bindings, fused), statements(bindings, coded, True), strict=True)
     place_of = attrgetter("file", "line", "column")
