@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.interpretation import whole
 from ..core.program import Position, Ref
+from .engines import TORCH
 from .scope import Scope
 
 Term = tuple[str, str]
@@ -39,8 +40,10 @@ def part(letter: str, step: int, start: int, count: str, scope: Scope) -> str | 
     """The slice along a letter that another letter counts, with bounds that are right at every size."""
     text = slice_text(step, start, scope.traced_size(count), scope.traced_size(letter))
     whole, counted = scope.sized(letter), scope.sized(count)
-    if text is None or whole is None or counted is None:
-        return text
+    if text is None:
+        return None
+    if whole is None or counted is None:
+        return text if step > 0 or scope.engine.reverses else f"list(range({scope.size(letter)})[{text}])"
     place = scope.program.places.get((scope.program.dimension(letter).letters[0], start))
     tried = [(whole(sizes), place.size.value(sizes) if place else start, counted(sizes))
              for sizes in scope.other_sizes()]  # fmt: skip
@@ -48,7 +51,8 @@ def part(letter: str, step: int, start: int, count: str, scope: Scope) -> str | 
     first = "" if all(at == (0 if step > 0 else size - 1) for size, at, _ in tried) else begin
     stop = "" if all(len(range(size)[at::step]) == n for size, at, n in tried) else (
         bound(letter, step, start, count, begin if place else "", scope))  # fmt: skip
-    return f"{first}:{stop}" + (f":{step}" if step != 1 else "")
+    found = f"{first}:{stop}" + (f":{step}" if step != 1 else "")
+    return found if step > 0 or scope.engine.reverses else f"list(range({scope.size(letter)})[{found}])"
 
 
 def bound(letter: str, step: int, start: int, count: str, begin: str, scope: Scope) -> str:
@@ -103,7 +107,7 @@ def gather(term: Term, letter: str, position: Position, scope: Scope) -> Term | 
     if joint := digits(position, letter, scope):
         shape = ", ".join(scope.size(i) for i in letters[:axis] + joint + letters[axis + 1 :])
         return f"{expression}.reshape({shape})", letters[:axis] + joint + letters[axis + 1 :]
-    return window(term, axis, position.constant, terms, scope) if len(terms) == 2 else None
+    return window(term, axis, position, terms, scope) if len(terms) == 2 else None
 
 
 def sliced(term: Term, axis: int, where: str, i: str) -> Term:
@@ -112,14 +116,19 @@ def sliced(term: Term, axis: int, where: str, i: str) -> Term:
     return f"{expression}[{':, ' * axis}{where}]", letters[:axis] + i + letters[axis + 1 :]
 
 
-def window(term: Term, axis: int, start: int, terms: list[tuple[int, str]], scope: Scope) -> Term | None:
+def window(term: Term, axis: int, position: Position, terms: list[tuple[int, str]], scope: Scope) -> Term | None:
     """The term with an axis read in windows: ``p = 2y + r``. The letter with fewer positions is within the window."""
-    expression, letters = term
+    (expression, letters), start = term, position.constant
     (step, y), (dilation, r) = sorted(terms, key=lambda t: -scope.traced_size(t[1]))
     count, width = scope.traced_size(y), scope.traced_size(r)
     reach, size = dilation * (width - 1), scope.traced_size(letters[axis])
     if step < 1 or dilation < 1 or count < 1 or width < 1 or start < 0 or start + step * (count - 1) + reach >= size:
         return None
+    if not scope.engine.writes:  # views are of arrays that can be written into: here the positions are given
+        if start:
+            scope.freeze()
+        where = scope.place(position, y + r)
+        return f"{expression}[{':, ' * axis}{where}]", letters[:axis] + y + r + letters[axis + 1 :]
     if windows_fit(letters[axis], (step, y), (dilation, r), start, scope):
         outer = f"{start or ''}:" + (f":{step}" if step != 1 else "")
         wide = scope.size(r) if dilation == 1 else f"{dilation} * ({scope.size(r)} - 1) + 1"
@@ -128,7 +137,10 @@ def window(term: Term, axis: int, start: int, terms: list[tuple[int, str]], scop
         for letter in (letters[axis], y, r):
             scope.hold(letter, f"windows of {width} along an axis of {size} were read")
         scope.freeze()
-    view = f"np.lib.stride_tricks.sliding_window_view({expression}, {wide}, axis={axis})"
+    if scope.engine is TORCH:
+        view = f"{expression}.unfold({axis}, {wide}, 1)"
+    else:
+        view = f"np.lib.stride_tricks.sliding_window_view({expression}, {wide}, axis={axis})"
     inner = f", ..., ::{dilation}" if dilation > 1 else ""
     index = f"[{':, ' * axis}{outer}{inner}]" if outer != ":" or inner else ""
     return view + index, letters[:axis] + y + letters[axis + 1 :] + r

@@ -20,7 +20,7 @@ from ..errors import NotationError
 from ..notation.console import plain, spelled
 
 AMBIGUOUS = {"l", "O", "I"}
-RESERVED = {*keyword.kwlist, *dir(builtins), "np", "eb", *AMBIGUOUS}
+RESERVED = {*keyword.kwlist, *dir(builtins), "np", "eb", "jax", "jnp", "torch", *AMBIGUOUS}
 
 LONGEST = 80
 

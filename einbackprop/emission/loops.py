@@ -6,7 +6,7 @@ else has a name in the round alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.letters import rebuilt
@@ -76,7 +76,6 @@ class Loops:
         if not self.depth:
             scope.outside = self._outside(block)
         made = [] if self.depth else [self._array(e) for e in block.equations if e.out.name in self.kept]
-        rounds = f"range({size})" if block.step > 0 else f"reversed(range({size}))"
         body: list[str] = []
         self.depth += 1
         for part in block.body:
@@ -88,7 +87,25 @@ class Loops:
             del body[0]
         self.depth -= 1
         scope.outside = scope.outside if self.depth else ()
-        return [*made, f"for {counter} in {rounds}:", *(INDENT + line if line else "" for line in body)]
+        if not scope.engine.writes:
+            return [*made, *self._carried(block, counter, size, body)]
+        rounds = f"range({scope.alone(letter)})"
+        rounds = rounds if block.step > 0 else f"reversed({rounds})"
+        return [*made, f"for {counter} in {rounds}:", *indented(body)]
+
+    def _carried(self, block: Recurrence, counter: str, size: str, body: list[str]) -> list[str]:
+        """A loop whose rounds give the next ones their arrays: JAX's, which does not grow with the rounds."""
+        scope = self.scope
+        names = [scope.names[e.out.name] for e in block.equations if e.out.name in self.kept]
+        arrays, rounds = ", ".join(names), scope.identifiers.take(f"round_{counter}")
+        given = arrays if len(names) == 1 else scope.identifiers.take("made")
+        head = [] if len(names) == 1 else [f"{arrays} = {given}"]
+        head += [] if block.step > 0 else [f"{counter} = {size} - 1 - {counter}"]
+        together = arrays if len(names) == 1 else f"({arrays})"
+        return [
+            "", f"def {rounds}({counter}, {given}):", *indented([*head, *body, f"return {arrays}"]), "",
+            f"{arrays} = jax.lax.fori_loop(0, {size}, {rounds}, {together})",
+        ]  # fmt: skip
 
     def _array(self, equation: Equation) -> str:
         """The line that makes the array of a value."""
@@ -120,8 +137,10 @@ class Loops:
         other = f"np.zeros_like({self.scope.aligned(here, target.indices)})"
         if carry.start is not None:
             other = self.scope.aligned(self._part(carry.start, letters, fixed), target.indices)
-        line = f"{self.scope.names[target.name]} = {read} if {within} else {other}"
-        return self.lines_of(equation, lambda: self.scope.write(line))
+        taken = f"{read} if {within} else {other}"
+        if not self.scope.engine.writes:  # there the counter is no number
+            taken = f"np.where({within}, {read}, {other})"
+        return self.lines_of(equation, lambda: self.scope.assign(self.scope.names[target.name], taken))
 
     def _in_round(self, equation: Equation, out: Ref, letters: Mapping[str, str], fixed: Fixed) -> Equation:
         """The equation of one entry, without the letters of loops."""
@@ -152,3 +171,8 @@ class Loops:
             for kinds in (scope.dtypes, scope.swapped):
                 kinds[made.name] = kinds[ref.name]
         return made
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """Lines one level further in."""
+    return [INDENT + line if line else "" for line in lines]

@@ -21,6 +21,7 @@ from ..core.program import (
     operands,
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
+from .engines import NUMPY, Engine
 from .helpers import is_one_product, multiplies_matrices
 from .literals import Identifiers
 
@@ -62,6 +63,8 @@ class Scope:
     followed : set of str
         The values whose dtype is read.
     made_ones : mapping of letters of a dimension, dtype and swapped dtype to the variable that holds ones
+    engine : Engine
+        What runs the source.
     """
 
     program: Program
@@ -83,6 +86,7 @@ class Scope:
     guards: dict[str, str] = field(default_factory=dict)
     wholes: dict[str, str] = field(default_factory=dict)
     outside: Sequence[str] = ()
+    engine: Engine = NUMPY
 
     def traced_size(self, letter: str) -> int:
         """The size that a letter had when the program was traced."""
@@ -162,7 +166,38 @@ class Scope:
 
     def write(self, line: str) -> None:
         """Add a statement."""
-        self.lines.append(line)
+        self.lines.append(self.engine.translated(line))
+
+    def assign(self, name: str, expression: str) -> None:
+        """Write that a name, or an entry of an array, is something."""
+        array, is_entry, index = name.partition("[")
+        if is_entry and not self.engine.writes:
+            self.write(f"{array} = {array}.at[{index[:-1]}].set({expression})")
+        else:
+            self.write(f"{name} = {expression}")
+
+    def put(self, name: str, index: str, expression: str) -> None:
+        """Write into a part of an array."""
+        if self.engine.writes:
+            self.write(f"{name}[{index}] = {expression}")
+        else:
+            self.assign(name, f"{name}.at[{index}].set({expression})")
+
+    def add(self, name: str, index: str, expression: str) -> None:
+        """Write that entries are added where they go, also several to one place; of several axes all are given."""
+        if self.engine is NUMPY:
+            self.write(f"np.add.at({name}, {f'({index})' if ', ' in index else index}, {expression})")
+        elif self.engine.writes:
+            self.write(f"{name}.index_put_(torch.broadcast_tensors({index}), {expression}, accumulate=True)")
+        else:
+            self.assign(name, f"{name}.at[{index}].add({expression})")
+
+    def helper(self, name: str) -> str:
+        """What a function is called that stands above, or that the engine has."""
+        if name in self.engine.own:
+            return self.engine.own[name]
+        self.helpers.add(name)
+        return name
 
     def value(self, name: str, among: Sequence[str] = ()) -> str:
         """A value as a number or array of numbers: booleans count as 0 and 1, in the dtype of floats ``among`` them."""
@@ -185,7 +220,11 @@ class Scope:
 
     def position_value(self, name: str) -> str:
         """A value as an array of positions."""
-        return self.names[name] if self.dtypes[name].kind in "iu" else f"{self.names[name]}.astype(int)"
+        return self.names[name] if self.dtypes[name].kind in "iu" else self.cast(self.names[name], np.dtype(int))
+
+    def cast(self, expression: str, kind: Dtype, names: Sequence[str] = ()) -> str:
+        """An expression in a dtype, that of one of some values if they have it."""
+        return f"{expression}.astype({self.dtype(kind, names) if names else self.engine.dtype(kind)})"
 
     def dtype(self, kind: Dtype, names: Sequence[str], *, hoisted: bool = False) -> str:
         """A dtype as an expression: that of one of these arrays if they have it, so that it follows them. What is
@@ -198,7 +237,7 @@ class Scope:
         for name in sorted(having, key=lambda name: self.swapped[name] != other):
             self.followed.add(name)
             return f"{self.names[name]}.dtype"
-        return "int" if kind == np.dtype(int) else "bool" if kind.kind == "b" else f"np.{kind.name}"
+        return self.engine.dtype(kind)
 
     def read_by(self, equation: Contract) -> list[str]:
         """The values that give a contraction its dtype: what it reads, and the input like which it is."""
@@ -230,11 +269,12 @@ class Scope:
         subscripts = rename_for_numpy(Subscripts(tuple(letters for _, letters in terms), out))
         planned = len(terms) > 2 and set("".join(subscripts.inputs)) > set(subscripts.output)
         called = self.einsum
-        if called == "np.einsum" and kind is not None and kind.kind in "fc" and multiplies_matrices(subscripts):
+        is_numpy = called == "np.einsum" and self.engine is NUMPY
+        if is_numpy and kind is not None and kind.kind in "fc" and multiplies_matrices(subscripts):
             planned = not is_one_product(subscripts)
             called = called if planned else "einsum"
             self.helpers |= set() if planned else {"einsum"}
-        extra = ", optimize=True" if planned and called == "np.einsum" else ""
+        extra = ", optimize=True" if planned and is_numpy and called == "np.einsum" else ""
         return f'{called}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
 
     def aligned(self, ref: Ref, letters: str, *, numbers: bool = True, among: Sequence[str] = ()) -> str:
@@ -243,7 +283,7 @@ class Scope:
         if ref.indices == letters:
             return expression
         if not numbers and self.is_boolean(ref.name):
-            return f"{self.aligned(ref, letters)}.astype(bool)"
+            return self.cast(self.aligned(ref, letters), np.dtype(bool))
         counted = self.is_boolean(ref.name)
         kind = self.counting(among) if counted else self.dtypes[ref.name]
         missing = [i for i in dict.fromkeys(letters) if i not in ref.indices]
@@ -251,9 +291,11 @@ class Scope:
         return self.call_einsum([(expression, ref.indices), *ones], letters)
 
     def spread(
-        self, refs: Sequence[Ref], letters: str, *, numbers: bool = True, among: Sequence[str] = ()
-    ) -> list[str]:
-        """Values as NumPy's broadcasting takes them: scalars as they are if another value has every letter."""
+        self, refs: Sequence[Ref], letters: str, *, numbers: bool = True, among: Sequence[str] = (),
+        kind: Dtype | None = None,
+    ) -> list[str]:  # fmt: skip
+        """Values as NumPy's broadcasting takes them: scalars as they are if another value has every letter. Those that
+        go into floats, which are of a ``kind``, where the engine would not make them such."""
         full = any(set(ref.indices) >= set(letters) for ref in refs)
         shown: list[str] = []
         for ref in refs:
@@ -261,11 +303,18 @@ class Scope:
                 shown.append(self.value(ref.name, among) if numbers else self.names[ref.name])
             else:
                 shown.append(self.aligned(ref, letters, numbers=numbers, among=among))
+            if not self.engine.mixes and kind is not None and kind.kind in "fc" and self.dtypes[ref.name].kind in "biu":
+                shown[-1] = self.cast(shown[-1], kind, among or [ref.name for ref in refs])
         return shown
 
     def arange(self, letter: str, letters: str) -> str:
         """The positions along a letter, on the axes of ``letters``."""
-        return f"np.arange({self.size(letter)})" + new_axes(letter, letters)
+        return f"np.arange({self.alone(letter)})" + new_axes(letter, letters)
+
+    def alone(self, letter: str) -> str:
+        """The size of a letter as an expression that stands by itself."""
+        size = self.size(letter)
+        return size[1:-1] if size.startswith("(") else size
 
     def place(self, position: Position, letters: str) -> str:
         """A position for every combination of letters."""

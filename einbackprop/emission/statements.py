@@ -22,6 +22,7 @@ from ..core.program import (
 )
 from ..notation import view
 from . import matrices
+from .engines import NUMPY, TORCH
 from .indexing import Scatter, Term, gather, scatter
 from .scope import Scope
 
@@ -47,7 +48,7 @@ def write(equation: Equation, scope: Scope) -> None:
 
 def assign(out: Ref, expression: str, scope: Scope) -> None:
     """Write an assignment."""
-    scope.write(f"{scope.names[out.name]} = {expression}")
+    scope.assign(scope.names[out.name], expression)
 
 
 def scaled(expression: str, factor: Factor, scope: Scope) -> str:
@@ -85,14 +86,16 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     out = "".join(dict.fromkeys(equation.out.indices))
     names = scope.read_by(equation)
     kind = product_kind([scope.sample(name) for name in names]) if names else np.dtype(np.int64)
+    if not scope.engine.mixes and kind.kind in "biu":  # a whole number over a size is in single precision there
+        kind = np.result_type(kind, scope.dtypes[equation.out.name])
     terms: list[Term] = [(operand(ref, kind, names, scope), ref.indices) for ref in equation.operands]
     terms, brackets = gathered(terms, list(equation.brackets), out, scope)
     way, brackets = scattering(equation, terms, brackets, out, scope)
     terms += [pattern(bracket, kind, names, scope) for bracket in brackets]
     letters = way.letters if way else out
     if not terms and way is None:
-        dtype = f", dtype={scope.dtype(kind, names)}" if names else ""
-        filled = f"np.full({scope.shape(out)}, {view.code(equation.factor.number)}{dtype})"
+        dtype = scope.dtype(kind, names) if names else ""
+        filled = scope.engine.filled([scope.size(i) for i in out], view.code(equation.factor.number), dtype)
         deliver(equation, scaled(filled, Factor(Fraction(1), equation.factor.sizes), scope), way, scope)
         return
     present = {i for _, run in terms for i in run}
@@ -112,11 +115,12 @@ def write_contract(equation: Contract, scope: Scope) -> None:
 def operand(ref: Ref, kind: Dtype, names: list[str], scope: Scope) -> str:
     """An operand by its name, or as the sum that it is. Integers among floats take their dtype: float32 stays."""
     equation = scope.inlined.get(ref.name)
-    widens = kind.kind in "fc" and scope.dtypes[ref.name].kind in "biu"
+    own = scope.dtypes[ref.name]
+    widens = kind.kind in "fc" and (own.kind in "biu" or (own != kind and not scope.engine.mixes))
     if isinstance(equation, Sum):
         inner = total(equation, scope)
-        return f"({inner}).astype({scope.dtype(kind, names)})" if widens else inner
-    return f"{scope.names[ref.name]}.astype({scope.dtype(kind, names)})" if widens else scope.value(ref.name)
+        return scope.cast(f"({inner})", kind, names) if widens else inner
+    return scope.cast(scope.names[ref.name], kind, names) if widens else scope.value(ref.name)
 
 
 def gathered(terms: list[Term], brackets: list[Bracket], out: str, scope: Scope) -> tuple[list[Term], list[Bracket]]:
@@ -168,8 +172,8 @@ def pattern(bracket: Bracket, kind: Dtype, names: list[str], scope: Scope) -> Te
         size = rows if rows == columns else f"{rows}, {columns}"
         scope.write(f"{name} = np.eye({size}, dtype={dtype})")
     elif triangle:
-        shift = "" if bracket.relation == "≤" else ", -1"
-        scope.write(f"{name} = np.tri({', '.join(scope.size(i) for i in letters)}{shift}, dtype={dtype})")
+        rows, columns = (scope.size(i) for i in letters)
+        scope.write(f"{name} = {scope.engine.triangle(rows, columns, bracket.relation == '<', dtype)}")
     else:
         scope.write(f"{name} = ({scope.bracket(bracket)}).astype({dtype})")
     return name, letters
@@ -181,27 +185,30 @@ def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Sco
     distinct = "".join(dict.fromkeys(indices))
     index = way.index if way else ""
     if distinct == indices and not index:
-        scope.write(f"{name} = {expression}")
+        scope.assign(name, expression)
         return
     kind = scope.dtype(scope.dtypes[equation.out.name], scope.read_by(equation))
-    scope.write(f"{name} = np.zeros({scope.shape(indices)}, dtype={kind})")
-    if distinct != indices:
+    scope.assign(name, f"np.zeros({scope.shape(indices)}, dtype={kind})")
+    if distinct != indices and scope.engine.writes:
         scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
+    elif distinct != indices:
+        scope.put(name, ", ".join(scope.arange(i, distinct) for i in indices), expression)
     elif way and way.adds:
-        scope.write(f"np.add.at({name}, {f'({index})' if len(indices) > 1 else index}, {expression})")
+        scope.add(name, index, expression)
     else:
-        scope.write(f"{name}[{index}] = {expression}")
+        scope.put(name, index, expression)
 
 
 def total(equation: Sum, scope: Scope) -> str:
     """``a - 2 * b + 1``."""
     letters = equation.out.indices
     refs = [ref for _, ref in equation.terms if ref is not None]
-    spread = iter(scope.spread(refs, letters, among=[ref.name for ref in refs]))
+    own = scope.dtypes[equation.out.name]
+    spread = iter(scope.spread(refs, letters, among=[ref.name for ref in refs], kind=own))
     parts: list[str] = []
     if not refs:
         first, *others = equation.terms or [(Factor(Fraction(0)), None)]
-        filled = f"np.full({scope.shape(letters)}, {view.code(first[0].number)})"
+        filled = scope.engine.filled([scope.size(i) for i in letters], view.code(first[0].number), "")
         parts.append(" + " + scaled(filled, Factor(Fraction(1), first[0].sizes), scope))
         pairs = list(others)
     else:
@@ -220,6 +227,8 @@ def number_term(factor: Factor, scope: Scope) -> str:
     under = [size_power(i, -p, scope) for i, p in factor.sizes if p < 0]
     number = view.code(factor.number)
     over = " * ".join([number, *(size_power(i, p, scope) for i, p in factor.sizes if p > 0)])
+    if under and scope.engine is not NUMPY:
+        return f"{over} / {under[0] if len(under) == 1 else '(' + ' * '.join(under) + ')'}"
     return f"np.divide({over}, {' * '.join(under)}).item()" if under else over
 
 
@@ -231,22 +240,22 @@ INFIX = {
     "equal": "==",
     "not_equal": "!=",
 }
-NUMPY = {"round": "rint", "pow": "power"}
+CALLED = {"round": "rint", "pow": "power"}
 LOGICAL = {"where", "logical_and", "logical_or", "logical_xor", "logical_not", "truth"}
 
 
 def pointwise(equation: Map, scope: Scope) -> str:
     """A pointwise function."""
     numbers = equation.function not in LOGICAL
-    values = scope.spread(equation.operands, equation.out.indices, numbers=numbers)
+    kind = scope.dtypes[equation.out.name] if numbers and equation.function not in INFIX else None
+    values = scope.spread(equation.operands, equation.out.indices, numbers=numbers, kind=kind)
     match equation.function, values:
         case "power", [x]:
-            return power(x, equation.parameter, scope.dtypes[equation.operands[0].name])
+            return power(x, equation.parameter, scope.dtypes[equation.operands[0].name], scope)
         case ("sigmoid" | "softplus" | "erf") as name, [x]:
-            scope.helpers.add(name)
-            return f"{name}({x})"
+            return f"{scope.helper(name)}({x})"
         case "relu", [x]:
-            return f"np.maximum({x}, 0)"
+            return f"torch.relu({x})" if scope.engine is TORCH else f"np.maximum({x}, 0)"
         case "step", [x]:
             return f"{x} > 0"
         case "truth", [x]:
@@ -254,12 +263,12 @@ def pointwise(equation: Map, scope: Scope) -> str:
         case "where", [tested_value, x, y]:
             tested, *chosen = equation.operands
             both = all(scope.is_boolean(ref.name) for ref in chosen)  # one alone takes the other's dtype
-            choices = [f"{value}.astype(int)" if both else value for value in (x, y)]
+            choices = [scope.cast(value, np.dtype(int)) if both else value for value in (x, y)]
             return f"np.where({truth(tested_value, tested, scope)}, {', '.join(choices)})"
         case name, [x, y] if name in INFIX:
             return f"{x} {INFIX[name]} {y}"
         case name, _:
-            return f"np.{NUMPY.get(name, name)}({', '.join(values)})"
+            return f"np.{CALLED.get(name, name)}({', '.join(values)})"
 
 
 def truth(expression: str, ref: Ref, scope: Scope) -> str:
@@ -267,13 +276,13 @@ def truth(expression: str, ref: Ref, scope: Scope) -> str:
     return expression if scope.is_boolean(ref.name) else f"{expression} != 0"
 
 
-def power(x: str, exponent: Number | None, kind: Dtype) -> str:
+def power(x: str, exponent: Number | None, kind: Dtype, scope: Scope) -> str:
     """``x**2``, ``np.sqrt(x)``, ``1 / x``."""
     assert exponent is not None
     if exponent == Fraction(1, 2):
         return f"np.sqrt({x})"
     if exponent == Fraction(1, 3) and kind.kind != "c":
-        return f"np.cbrt({x})"
+        return f"{scope.helper('cbrt')}({x})" if scope.engine is TORCH else f"np.cbrt({x})"
     if isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent < 0:
         return f"1 / {x}" if exponent == -1 else f"1 / {x}**{-exponent}"
     return f"{x}**{number_code(exponent)}"
@@ -289,15 +298,16 @@ def extremum(equation: Extremum, scope: Scope) -> str:
     axes = [str(ref.indices.index(i)) for i in over] if direct else []
     if not over:
         aligned = scope.aligned(ref, out, numbers=False)
-        return f"np.zeros_like({aligned}, dtype=int)" if equation.position_of else aligned
+        integers = scope.engine.dtype(np.dtype(int))
+        return f"np.zeros_like({aligned}, dtype={integers})" if equation.position_of else aligned
     if direct and not equation.position_of:
-        return f"{name}.{kind}(axis={axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'})"
+        return scope.engine.extremum(name, kind, axes)
     if direct and len(over) == 1:
         return f"{name}.arg{kind}(axis={axes[0]})"
     last = scope.aligned(ref, out + over, numbers=False)
     flat = f"{last}.reshape({', '.join([*(scope.size(i) for i in out), joint_size(over, scope)])})"
     if not equation.position_of:
-        return f"{flat}.{kind}(axis=-1)"
+        return scope.engine.extremum(flat, kind, ["-1"])
     place = over.index(equation.position_of)
     return f"np.unravel_index({flat}.arg{kind}(axis=-1), {shape_tuple(over, scope)})[{place}]"
 
@@ -324,13 +334,13 @@ def write_update(equation: Update, scope: Scope) -> None:
     value = scope.aligned(equation.value, letters) if equation.value.indices else scope.value(equation.value.name)
     mask = "" if equation.mask is None else condition(equation.mask, own, scope)
     if mask and not equation.brackets:
-        scope.write(f"{name} = np.where({mask}, {value}, {converted(equation, scope)})")
+        scope.assign(name, f"np.where({mask}, {value}, {converted(equation, scope)})")
         return
-    scope.write(f"{name} = {copied(equation, scope)}")
+    scope.assign(name, copied(equation, scope))
     if mask:
         mask = mask if mask.isidentifier() else f"({mask})"
         value = f"np.where({mask}[{index}], {value}, {name}[{index}])"
-    scope.write(f"{name}[{index}] = {value}")
+    scope.put(name, index, value)
 
 
 def copied(equation: Update, scope: Scope) -> str:

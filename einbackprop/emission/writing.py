@@ -22,6 +22,7 @@ from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
 from ..notation.view import code
 from . import statements, unpacking
+from .engines import ENGINES, NUMPY, Engine, Target
 from .helpers import HELPERS
 from .literals import RESERVED, Identifiers, comment, literal
 from .loops import Loops
@@ -37,6 +38,7 @@ def source(
     name: str = "backward",
     einsum: Literal["np.einsum", "eb.einsum"] = "np.einsum",
     arguments: Sequence[str] = (),
+    target: Target = "numpy",
 ) -> str:
     """A program as the source of a Python function.
 
@@ -50,6 +52,10 @@ def source(
         ``np.einsum`` with the same subscripts, on BLAS.
     arguments : sequence of str
         What to call the arguments that are lists, dicts or objects of arrays, by position.
+    target : 'numpy', 'jax' or 'torch'
+        What runs it. For JAX nothing is written into an array, so that it runs under ``jax.jit``, and rounds that go on
+        with the ones before are a ``lax.fori_loop``; give it 64-bit arrays where they are wanted
+        (``jax.config.update("jax_enable_x64", True)``).
 
     Returns
     -------
@@ -60,10 +66,10 @@ def source(
     Raises
     ------
     NotationError
-        ``name`` is no identifier, or the arguments' paths contradict one another.
+        ``name`` is no identifier, the arguments' paths contradict one another, or there is no such target.
     """
     program = needed(program)
-    scope = scope_of(program, name, einsum)
+    scope = scope_of(program, name, einsum, target)
     parameters, containers = unpacking.parameters(unpacking.tree(program), arguments, scope)
     body = equations(program, scope)
     claims = claim_lines(program, scope)
@@ -79,17 +85,21 @@ def source(
     return assemble(f"def {name}({', '.join(parameters)}):", lines, scope)
 
 
-def scope_of(program: Program, name: str, einsum: str) -> Scope:
+def scope_of(program: Program, name: str, einsum: str, target: str = "numpy") -> Scope:
     """The scope of the function, with an identifier for each value."""
     if type(name) is not str or not name.isidentifier() or name in RESERVED or name in HELPERS:
         raise NotationError(f"the function's name must be an identifier that is not in use, not {shown(name)}")
     if einsum not in ("np.einsum", "eb.einsum"):
         raise NotationError(f"einsum must be 'np.einsum' or 'eb.einsum', not {shown(einsum)}")
+    if target not in ENGINES:
+        raise NotationError(f"target must be 'numpy', 'jax' or 'torch', not {shown(target)}")
+    if target != "numpy" and einsum != "np.einsum":
+        raise NotationError(f"{einsum} contracts NumPy's arrays: for {target} leave einsum out")
     identifiers = Identifiers([name, *HELPERS])
     values = [*program.constants, *(i.ref.name for i in program.inputs), *program.defining()]
     names = {value: identifiers.take(value) for value in dict.fromkeys(values)}
     dtypes, swapped, like = dtypes_of(program)
-    return Scope(program, einsum, names, dtypes, swapped, identifiers, like)
+    return Scope(program, einsum, names, dtypes, swapped, identifiers, like, engine=ENGINES[target])
 
 
 def needed(program: Program) -> Program:
@@ -206,7 +216,7 @@ def held_lines(program: Program, scope: Scope) -> tuple[list[str], set[str]]:
         size = f"{scope.names[chosen.ref.name]}.shape[{chosen.ref.indices.index(letter)}]"
         told = literal(f"{size} must be {program.sizes[letter]}: {comment(reason)}")
         lines += [f"if {size} != {program.sizes[letter]}:", f"{INDENT}raise ValueError({told})"]
-    for name, order in program.laid.items():
+    for name, order in program.laid.items() if scope.engine.has_strides else ():
         own = scope.names[name]
         looked.add(name)
         other = f"not {own}.flags.{order.lower()}_contiguous" if isinstance(order, str) else f"{own}.strides != {order}"
@@ -242,7 +252,7 @@ def input_lines(program: Program, used: set[str], scope: Scope) -> list[str]:
         if given.ref.name in used and units:
             lines.append(f"{name} = {name}.squeeze({units[0] if len(units) == 1 else units})")
         elif given.ref.name in used and not given.ref.indices:
-            lines.append(f"{name} = np.asarray({name})")
+            lines.append(f"{name} = {scope.engine.number(name, np.dtype(given.dtype))}")
     return lines
 
 
@@ -274,7 +284,7 @@ def output(number: int, program: Program, scope: Scope) -> str:
     """An output as an expression, its axes of size 1 included."""
     text = of_its_dtype(program.outputs[number].name, program, scope)
     units = program.output_units[number] if program.output_units else ()
-    return f"np.expand_dims({text}, {units[0] if len(units) == 1 else units})" if units else text
+    return scope.engine.expanded(text, units) if units else text
 
 
 def of_its_dtype(name: str, program: Program, scope: Scope) -> str:
@@ -292,23 +302,26 @@ def of_its_dtype(name: str, program: Program, scope: Scope) -> str:
 def assemble(head: str, lines: list[str], scope: Scope) -> str:
     """The whole text."""
     text: list[str] = []
-    constants = [f"{scope.names[name]} = {array_code(np.asarray(a))}" for name, a in scope.program.constants.items()]
-    text += [""] * bool(constants) + [row for line in constants for row in wrapped(line)]
+    engine = scope.engine
+    constants = [f"{scope.names[name]} = {array_code(np.asarray(a), engine)}"
+                 for name, a in scope.program.constants.items()]  # fmt: skip
+    text += [""] * bool(constants) + [row for line in constants for row in wrapped(engine.translated(line))]
     for helper in sorted(scope.helpers):
-        text += ["", *HELPERS[helper].rstrip().split("\n")]
+        text += ["", *{**HELPERS, **engine.helpers}[helper].rstrip().split("\n")]
     text += ["", "", *wrapped(head)]
     meaning = [f"{', '.join(d.letters)} {d.name}" for d in scope.program.dimensions if d.name]
     text += [f"{INDENT}# {comment(',  '.join(meaning))}"] if meaning else []
     for line in lines:
-        text += [INDENT + row if row else row for row in wrapped(line, WIDTH - len(INDENT))]
+        text += [INDENT + row if row else row for row in wrapped(engine.translated(line), WIDTH - len(INDENT))]
     body = "\n".join(text) + "\n"
-    imports = ["import numpy as np\n"] * ("np." in body) + ["import einbackprop as eb\n"] * ("eb." in body)
-    return "\n".join(imports) + body if imports else body.lstrip("\n")
+    imports = [f"{line}\n" for name, line in engine.imports.items() if re.search(rf"\b{name}\.", body)]
+    apart = "\n" if engine is NUMPY else ""  # einbackprop may be the first party
+    return apart.join(imports) + body if imports else body.lstrip("\n")
 
 
-def array_code(array: NDArray[Any]) -> str:
+def array_code(array: NDArray[Any], engine: Engine) -> str:
     """A constant array as an expression."""
-    dtype = "bool" if array.dtype == np.bool_ else f"np.{array.dtype.name}"
+    dtype = f"np.{array.dtype.name}" if array.dtype.kind != "b" else engine.dtype(array.dtype)
     if array.dtype.kind not in "biufc":
         raise NotationError(f"a constant of dtype {array.dtype} cannot be written as source")
     if array.size > 1 and (array == array.flat[0]).all():

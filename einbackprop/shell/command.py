@@ -177,6 +177,8 @@ _DERIVED: _Options = {
     "--loss": {"required": True, "metavar": "EXPRESSION", "help": "the loss, one number"},
     "--wrt": {"required": True, "action": "append", "metavar": "NAME",
               "help": "what to differentiate with respect to: a name, net.W1 or p['W1']; may be repeated"},
+    "--target": {"choices": ("numpy", "jax", "torch"), "default": "numpy",
+                 "help": "what runs the source: numpy (the default), jax or torch"},
     **_SETTING, **_FORMATS,
 }  # fmt: skip
 _EXPLAINED: _Options = {
@@ -346,7 +348,8 @@ def _derive(options: argparse.Namespace) -> int:
     from einbackprop.emission.literals import in_ascii
     from einbackprop.shell.scripts import derive_script
 
-    derived = derive_script(options.script, options.loss, options.wrt, options.setup, options.seed)
+    derived = derive_script(
+        options.script, options.loss, options.wrt, options.setup, options.seed, target=options.target)
     # Python takes a file without a mark for UTF-8
     return _show(derived, options, "" if is_unicode() else in_ascii(str(derived)))
 

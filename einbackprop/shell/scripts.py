@@ -27,6 +27,7 @@ from einbackprop.core.files import opened, replace_file, reported_as, require_re
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
 from einbackprop.derivation import accumulation, gradients
+from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
 from einbackprop.errors import CodeError, ScriptError
 from einbackprop.notation import pages
@@ -126,9 +127,10 @@ class Derived:
     program: Program
     arguments: Sequence[str]
     title: str
+    target: Target = "numpy"
 
     def __str__(self) -> str:
-        return source(self.program, "backward", arguments=self.arguments)
+        return source(self.program, "backward", arguments=self.arguments, target=self.target)
 
     @property
     def latex(self) -> str:
@@ -142,8 +144,11 @@ class Derived:
         return pages.page(self.title, pages.article([pages.heading(self.title), shown, figure(self.program), code]))
 
 
-def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0) -> Derived:
-    """Run a script, and derive the gradient of an expression. Raises as `check_script` does."""
+def derive_script(
+    script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0, *, target: Target = "numpy"
+) -> Derived:
+    """Run a script, and derive the gradient of an expression, as source for ``target``. Raises as `check_script` does.
+    """
     with run(script, setup, seed) as names:
         roots = tuple(path_of(text, names, os.path.basename(script)) for text in wrt)
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
@@ -154,7 +159,7 @@ def derive_script(script: str, loss: str, wrt: Sequence[str], setup: str = "", s
         wanted = [name for text, root in zip(wrt, roots, strict=True)
                   for name in _inputs_at(root, text, forward, place, get(names, root))]
         derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), roots, place)
-        return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}")
+        return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}", target)
 
 
 def _require_apart(roots: Mapping[str, Path], names: Namespace) -> None:
