@@ -92,3 +92,24 @@ def grid(x, A, B):
             left = np.tanh(x[i, j] + above[j] @ A + left @ B)
             above[j] = left
     return np.sum(left**2)
+
+
+def back(dnext, cache):
+    x, Wx, Wh, h, after = cache
+    dz = dnext * (1 - after**2)
+    return dz @ Wx.T, dz @ Wh.T, x.T @ dz, h.T @ dz, dz.sum(axis=0)
+
+
+def popped(dh, cache):
+    x, Wx, Wh, h, after = cache[-1]
+    N, T, H = dh.shape
+    dx, dWx, dWh, db = np.zeros((N, T, len(Wx))), np.zeros(Wx.shape), np.zeros(Wh.shape), np.zeros(H)
+    dprev = np.zeros((N, H))
+    for t in range(T - 1, -1, -1):
+        dx_t, dprev, dWx_t, dWh_t, db_t = back(dh[:, t, :] + dprev, cache.pop())
+        dx[:, t, :] = dx_t
+        dh0 = dprev
+        dWx += dWx_t
+        dWh += dWh_t
+        db += db_t
+    return dx, dh0, dWx, dWh, db

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from memory_programs import Drawn, draw, function_of
+from mutant_outcomes import module_of
 
 import einbackprop as eb
 from einbackprop.capture import dispatch, writing
+from einbackprop.capture.tracer import trace
+from einbackprop.core.interpretation import run
 from einbackprop.errors import EinbackpropError
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
@@ -403,3 +407,36 @@ def test_a_compiled_function_that_writes_into_views_keeps_to_a_layout() -> None:
     with pytest.raises(EinbackpropError, match="compiled for strides"):
         compiled(X.copy(order="F"))
     assert eb.compile(lambda x: np.sum(x.reshape(-1) ** 2), X)(np.asfortranarray(X)) == 91
+
+
+PICKED = {
+    "part": "y = np.zeros(9)\n    y[2:7][i] = x[0]\n    return y + x[2:7][i]",
+    "added": "y = np.ones(9)\n    y[2:7][i] += x[0]\n    return y",
+    "counted": "y = np.zeros(9)\n    y[2 + i] = x[0]\n    return y + x[i + 1 + 1]",
+    "part of a part": "y = np.zeros(9)\n    y[1:8][1:6][i] = x[0]\n    return y * x[1:8][i]",
+    "rows": "y = np.zeros((9, 3))\n    y[2:][i] = x[:3]\n    return y[1:][i + 1]",
+    "both axes": "y = np.zeros((9, 9))\n    y[1:6, 2:7][i, i] = x[0]\n    return y",
+}
+
+
+@pytest.mark.parametrize("code", PICKED.values(), ids=PICKED)
+@settings(max_examples=5)
+@given(seed=st.integers(0, 100))
+def test_a_position_that_values_say_is_one_within_a_part_too(code: str, seed: int) -> None:
+    function: Any = module_of(f"import numpy as np\ndef f(x):\n    i = np.argmax(x[2:7])\n    {code}\n", "picked").f
+    rng = np.random.default_rng(seed)
+    program = trace(function, rng.normal(size=9))
+    assert not program.conditions
+    for _ in range(4):
+        x = rng.normal(size=9)
+        np.testing.assert_array_equal(run(program, [x])[0], function(x))
+
+
+@pytest.mark.parametrize("place", ["y[1::2][i]", "y[::-1][i]", "y[i - 8]"])
+def test_where_it_is_none_that_is_a_condition(place: str) -> None:
+    function: Any = module_of(f"import numpy as np\ndef f(x):\n    i = np.argmax(x[:4])\n    y = np.zeros(9)\n"
+                              f"    {place} = x[0]\n    return y\n", "kept").f  # fmt: skip
+    program = trace(function, np.arange(9.0))
+    assert program.conditions == (f"what `{place} = x[0]` in line 5 takes out of the arrays is as in this run",)
+    with pytest.warns(UserWarning, match="the position here depends on values: it is kept as it is in this run"):
+        eb.compile(function, np.arange(9.0))

@@ -20,6 +20,10 @@ def drawn(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
 
 STEPS = reading_with_values(recurrent_functions.steps, *drawn((3, 4, 2), (3, 5), (2, 5), (5, 5), (5,), (3, 4, 5)))
 GATES = reading_with_values(recurrent_functions.gates, *drawn((4, 3, 2), (3, 5), (2, 20), (5, 20), (20,), (4, 3, 5)))
+WEIGHTS = drawn((2, 5), (5, 5))
+STATES = drawn(*[(3, 5)] * 5)
+CACHES = [(x, *WEIGHTS, h, after) for x, h, after in zip(drawn(*[(3, 2)] * 4), STATES[:-1], STATES[1:], strict=True)]
+POPPED = reading_with_values(recurrent_functions.popped, *drawn((3, 4, 5)), CACHES)
 GRID = reading_with_values(recurrent_functions.grid, *drawn((4, 5, 3), (3, 3), (3, 3)))
 
 
@@ -76,8 +80,13 @@ def test_what_is_left_along_two_dimensions_is_told_apart() -> None:
     assert said(GRID, "above[j] =") == ["above[i,j,k] = left[i,j,k]"]
 
 
+def test_caches_that_are_popped_are_those_of_the_rounds() -> None:
+    assert "(dh[:, t, :] + dprev)[t,n,j] = dh[n,t,j] + dprev[t+1,n,j]" in said(POPPED, "dx_t, dprev")
+    assert said(POPPED, "dWx +=") == ["dWx[i,j] += Σ_t dWx_t[t,i,j]"]
+
+
 def test_all_of_it_is_true() -> None:
-    for reading in (STEPS, GATES, GRID):
+    for reading in (STEPS, GATES, GRID, POPPED):
         assert not reading.faults
         assert not list(untrue(reading))
 

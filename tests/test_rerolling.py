@@ -158,6 +158,32 @@ def test_branches_of_a_loop_are_factors_whatever_way_they_go() -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+def plain_hinge(W: Array, X: Array, y: Array) -> tuple[float, Array]:
+    """The same without augmented assignments."""
+    loss, dW = 0.0, np.zeros_like(W)
+    for i in range(len(X)):
+        scores = X[i] @ W
+        for j in range(W.shape[1]):
+            if j == y[i]:
+                continue
+            margin = scores[j] - scores[y[i]] + 1
+            if margin > 0:
+                loss = loss + margin
+                dW[:, j] = dW[:, j] + X[i]
+                dW[:, y[i]] = dW[:, y[i]] - X[i]
+    return loss, dW
+
+
+@pytest.mark.parametrize("function", [hinge, plain_hinge])
+def test_what_branches_add_is_read_with_their_conditions(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    reading = eb.read(function, rng.normal(size=(3, 4)), rng.normal(size=(6, 3)), np.array([0, 2, 1, 3, 3, 0]))
+    written = {formula.equation for line in reading.lines for formula in line.formulas}
+    assert {"dW[k,j] += Σ_i X[i,k] [margin[i,j] > 0] [j≠y[i]]",
+            "dW[k,j] -= Σ_in X[i,k] [margin[i,n] > 0] [j=y[i]] [n≠y[i]]"} <= written
+    assert all(line.runs == 1 for line in reading.lines)
+
+
 def test_a_number_that_counts_rounds_keeps_the_way_that_branches_went() -> None:
     def mean_of_positive(x: Array) -> float:
         count, total = 0, 0.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.program import Bracket, Contract, Position, Ref
+from ..core.program import ONE, Bracket, Contract, Position, Ref, Sum
 from . import arithmetic, creation
 from .failures import asks_numpy
 from .memory import At, Slice, View, follows, is_traced
@@ -201,10 +201,30 @@ def narrow(recorder: Recorder, array: View, window: list[Any], i: int, extent: A
     place = int(item.value if is_traced(item) else plain(item))
     if not -size <= place < size:
         raise IndexError(f"index {place} is out of bounds for axis with size {size}")
-    picked = is_traced(item) and before is None and place >= 0
-    window[i] = At(start + step * (place % size), recorder.read(item).ref.name if picked else "")
-    if not is_traced(item):
+    position = start + step * (place % size)
+    if is_traced(item) and place >= 0 and step == 1:
+        name, more = counted_from(recorder, recorder.read(item).ref.name)
+        window[i] = At(position, name, start + more)
+        if start:
+            recorder.spot(stored, begin)
+    elif is_traced(item):  # backwards, or from the end: as it is in this run
+        window[i] = At(position)
+        recorder.note("the position here depends on values: it is kept as it is in this run", only_here=True)
+    else:
+        window[i] = At(position)
         recorder.spot(stored, begin + step * from_the_start(recorder, item, extent))
+
+
+def counted_from(recorder: Recorder, name: str) -> tuple[str, int]:
+    """A traced integer as another one and a whole number that stands in the code: of ``i + 2`` i and 2."""
+    more = 0
+    while isinstance(made := recorder.made.get(name), Sum) and len(made.terms) == 2:
+        numbers = [factor.number for factor, ref in made.terms if ref is None and not factor.sizes]
+        values = [ref.name for factor, ref in made.terms if ref is not None and factor == ONE]
+        if len(numbers) != 1 or len(values) != 1 or int(numbers[0].real) != numbers[0]:
+            break
+        name, more = values[0], more + int(numbers[0].real)
+    return name, more
 
 
 def from_the_start(recorder: Recorder, item: Any, extent: Any) -> Any:

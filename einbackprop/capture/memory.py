@@ -34,10 +34,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """One entry along a stored axis; ``pick`` names the traced integer that says which, if one does."""
+    """One entry along a stored axis; ``pick`` names the traced integer that says which, from ``start`` on, if one does.
+    """
 
     position: int
     pick: str = ""
+    start: int = 0
 
 
 Window = tuple[Slice | At | None, ...]

@@ -183,6 +183,8 @@ class Observer:
             view = array()
             if view is None or seen.rank >= CALL or self.recorder.current(view.buffer) == seen.held.value:
                 continue
+            if any(seen.text.startswith(f"{change.text}[") for change in run.changes):
+                continue  # `dx[n]` in `dx[n][i] += d`: that dx was written into says it
             if any(view.window):
                 self.recorder.read(view)
             held = self.held(view)

@@ -326,7 +326,7 @@ class Recorder(Way):
                 out[i] = letter
             elif isinstance(window, At):
                 pick = Ref(window.pick) if window.pick else None
-                brackets.append(Bracket(left, "=", Position((), 0 if pick else window.position, pick)))
+                brackets.append(Bracket(left, "=", Position((), window.start if pick else window.position, pick)))
             else:
                 out[i] = self.dimensions.letter(window.axis)
                 step = Factor.of(window.step)

@@ -152,13 +152,21 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
             is_used = any(first in sight.dimensions(other) for other in sight.values if other != name)
             if first not in features and not first.is_unit and is_used:
                 return first
+    looped = [axis for axis in sight.loops if axis not in features and axis in sight.order]
     for others in (contracted_shapes(sight), set()):
         scores = carried(sight, others, features)
         ranked = sorted(scores, key=scores.__getitem__, reverse=True)
         if ranked and (len(ranked) == 1 or scores[ranked[0]] > scores[ranked[1]]):
-            return ranked[0]
-    looped = [axis for axis in sight.loops if axis not in features and axis in sight.order]
+            return rows_of(ranked[0], sight, looped) or ranked[0]
     return among_the_data(sight, features) or next(iter(looped), None)
+
+
+def rows_of(columns: Axis, sight: Sight, looped: Collection[Axis]) -> Axis | None:
+    """The dimension that a loop goes through row by row, of a matrix with these columns: what it carries are features
+    of one sample."""
+    matrices = (sight.values[name] for name in sight.inputs if len(sight.values[name]) == 2)
+    rows = (axes[0].root() for axes in matrices if axes[1].root() == columns)
+    return next((axis for axis in rows if axis in looped), None)
 
 
 def among_the_data(sight: Sight, features: Collection[Axis]) -> Axis | None:

@@ -25,7 +25,8 @@ from ..core.program import ONE, Contract, Equation, Factor, Map, Position, Progr
 from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
 
-PLAIN = re.compile(r"[\w.]+")
+PLAIN = re.compile(r"""[\w.]+(\[(\d+|"[^"]*"|'[^']*')\])*""")
+"""A name, or an entry that is the same one in every round: ``index[0]``, ``cache["h"]``."""
 ENTRY = re.compile(r"\[[^\[\]]*\]$")
 
 
@@ -81,6 +82,7 @@ class Folding:
             for access in binding.reads:
                 self._readers.setdefault(access.value, set()).add(binding.source.shown.place)
         self._turns = {binding.source: n for n, binding in enumerate(trace.bindings)}
+        self._asked: dict[tuple[str, str], dict[str, Access]] = {}
 
     def bindings(self) -> Iterator[Binding]:
         """The statements in the order of their first runs."""
@@ -88,6 +90,9 @@ class Folding:
         for runs in grouped((self._way(b), b) for b in self._trace.bindings).values():
             one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
             made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
+            if one is not None and one.statement.kind == "If":  # what it asks for may be a factor of what it lets run
+                read = {access.spelling.text: access for access in one.reads}
+                self._asked.setdefault((one.source.file, one.source.function), {}).update(read)
             if one is None and len(runs) > 1:
                 self._rolling.unfold([access.value for run in runs for access in (*run.binds, *run.changes)])
         for binding in self._trace.bindings:
@@ -191,7 +196,17 @@ class Folding:
         self._recurrent = False
         reads = tuple(self._reads(runs))
         one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
+        if not one.statement.operator and (operator := self._adding(runs[0])):
+            one, *runs = (replace(b, statement=replace(b.statement, operator=operator)) for b in (one, *runs))
         return self._augmented(one, runs) if one.statement.operator else one
+
+    def _adding(self, run: Binding) -> str:
+        """The operator with which a statement adds to a sum to which others add as well; none where it does not."""
+        for target in (*run.binds, *run.changes):
+            added = self._added(target, run)
+            if added is not None and added.value != self._rolling.heads.get(target.value):
+                return "-=" if self._rolling.is_negative(added.value) else "+="
+        return ""
 
     def _accesses(self, accesses: Sequence[Sequence[Access]], runs: Sequence[Binding]) -> list[Access | None] | None:
         """What all runs bind or write into, one by one: None for a value that is not made alike."""
@@ -361,6 +376,9 @@ class Folding:
                 statement = replace(made.statement, targets=(Target(target.spelling.text, ""),))
                 operand = replace(operand, spelling=replace(target.spelling, text=""))
                 reads = tuple(access for access in made.reads if access.value != operand.value)
+                asked = self._asked.get((made.source.file, made.source.function), {})
+                known = {access.spelling.text for access in reads}
+                reads = (*reads, *(access for text, access in asked.items() if text not in known))
                 reads = (*reads, *self._as_it_was(target, n, runs))
                 return replace(made, statement=statement, operand=operand, reads=reads)
         if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):

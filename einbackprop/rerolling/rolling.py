@@ -214,6 +214,13 @@ class Rerolling:
             self._negatives[name] = made.out.name
         return self._negatives[name]
 
+    def is_negative(self, name: str) -> bool:
+        """Whether a sum is -1 times one that can be written without a sign."""
+        equation = self._stacking.defining[name]
+        inner = self._stacking.defining.get(next(operands(equation)).name) if any(operands(equation)) else None
+        signs = [e.factor.number.real < 0 for e in (equation, inner) if isinstance(e, Contract)]
+        return signs.count(True) == 1
+
     def unfold(self, names: Iterable[str]) -> None:
         """Chains among these are what their last links make of the ones before."""
         heads = {*self.heads.values()}.intersection(names)

@@ -129,6 +129,7 @@ class Stacking:
         names, letters = without_repeats(names, letters)
         key = letters, tuple(np.asarray(names, dtype=object).flat)
         if letters and key in self._open:
+            self._remember()
             return self._open[key], letters
         if letters and key not in self._known:
             known = self._carried(names, letters) if None not in key[1] else None
@@ -158,8 +159,7 @@ class Stacking:
                     ]  # fmt: skip
                     if same_step:  # read so in the rounds of another loop along the same dimension
                         return same_step[0], used
-                    if self._open and not self._before:
-                        self._before = tuple(map(dict, self._caches))
+                    self._remember()
                     own = self.defining[full.flat[0]].out.indices
                     before = self.counters.another(letter, letters + own)
                     read = Ref(name, used.replace(letter, before) + own)
@@ -308,6 +308,11 @@ class Stacking:
             return known, used
         self._define(replace(whole, out=out), names, letters, used)
         return out.name, used
+
+    def _remember(self) -> None:
+        """Keep what is known: what follows reads a value of which it is open whether there is one."""
+        if self._open and not self._before:
+            self._before = tuple(map(dict, self._caches))
 
     def _forget(self) -> None:
         """Nothing is known of values that read what turned out not to be."""

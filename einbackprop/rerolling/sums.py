@@ -46,7 +46,7 @@ class Sums:
         if not any(made for made, _ in best):
             return None
         alone = best[0][0] if len(best) == 1 else None
-        whole = Counter(place_of(group[0].source) for _, group in best)
+        whole = Counter(place_of(group[0].source) for _, group in best if not self._is_base(group, chain))
         if alone is not None:
             self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
             return replace(alone, out=chain.head.out)
@@ -58,6 +58,13 @@ class Sums:
                     self.parts[place_of(group[0].source), chain.head.out.name] = made.out
             total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
         return Sum(chain.head.out, tuple(total), chain.head.source)
+
+    def _is_base(self, group: Sequence[Term], chain: Chain) -> bool:
+        """Whether terms are only what a sum began with, which another statement has made."""
+        first = chain.terms[0].ref
+        made = self._work.stacking.defining.get(first.name) if first is not None else None
+        is_first = len(group) == 1 and group[0].ref == first
+        return is_first and made is not None and place_of(made.source) != place_of(group[0].source)
 
     def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Contract | None, list[Term]]]:
         """The terms of each statement, and the sum of all of them over the letters of its loops, if they are alike."""
