@@ -26,8 +26,9 @@ from einbackprop.core.program import Program
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import derive
 from einbackprop.emission.writing import source
-from einbackprop.errors import NotationError
+from einbackprop.errors import ArgumentError, BackendError, EinbackpropError, NotationError
 from einbackprop.layers import CATALOGUE
+from einbackprop.plans import engines
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 TARGETS = ("torch", "jax")
@@ -187,3 +188,145 @@ def test_the_command_writes_it(target: str, tmp_path: Path) -> None:
     module = {"torch": "torch", "jax": "jnp"}[target]
     assert f'{module}.einsum("' in done.stdout
     assert "np." not in done.stdout.replace("jnp.", "")
+
+
+def classified(weights: Any, biases: Any, x: Any, labels: Any) -> Any:
+    s = np.tanh(x @ weights[0] + biases[0]) @ weights[1] + biases[1]
+    s = s - s.max(axis=1, keepdims=True)
+    return -(s - np.log(np.exp(s).sum(axis=1, keepdims=True)))[np.arange(len(labels)), labels].mean()
+
+
+RNG = np.random.default_rng(0)
+WEIGHTS, BIASES = [RNG.normal(size=(4, 6)), RNG.normal(size=(6, 3))], [np.zeros(6), np.zeros(3)]
+X, LABELS = RNG.normal(size=(8, 4)), RNG.integers(0, 3, 8)
+GIVEN = WEIGHTS, BIASES, X, LABELS
+GRADIENT = eb.value_and_grad(classified, wrt=(0, 1))
+
+
+def compiled(target: str, function: Any = GRADIENT, *arguments: Any) -> Any:
+    pytest.importorskip(target)
+    return eb.compile(function, *(arguments or GIVEN), backend=target)
+
+
+def flat_leaves(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return [leaf for item in value for leaf in flat_leaves(item)]
+    return [value]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_compiled_gradient_takes_and_returns_numpys_arrays(target: str, dtype: Any) -> None:
+    given_ = [a.astype(dtype) for a in WEIGHTS], [a.astype(dtype) for a in BIASES], X.astype(dtype), LABELS
+    found = compiled(target, GRADIENT, *given_)(*given_)
+    expected = eb.compile(GRADIENT, *given_)(*given_)
+    assert isinstance(found[0], dtype)
+    for mine, theirs in zip(flat_leaves(found), flat_leaves(expected), strict=True):
+        assert mine.dtype == theirs.dtype == dtype
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-6)
+    first = found[1][0][0]
+    first += 1  # it may be written into, and nobody else sees that
+    assert all(np.isfinite(leaf).all() for leaf in flat_leaves(compiled(target, GRADIENT, *given_)(*given_)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_takes_and_returns_the_engines_own(target: str) -> None:
+    engine = pytest.importorskip(target)
+    gradient, expected = compiled(target), eb.compile(GRADIENT, *GIVEN)(*GIVEN)
+    if target == "torch":
+        own = [engine.from_numpy(a) for a in WEIGHTS], [engine.from_numpy(a) for a in BIASES], engine.from_numpy(X)
+        found = gradient(*own, engine.from_numpy(LABELS))
+        assert all(isinstance(leaf, engine.Tensor) and not leaf.requires_grad for leaf in flat_leaves(found))
+        found = gradient([one.requires_grad_() for one in own[0]], *own[1:], LABELS)  # NumPy's among them
+    else:
+        with engine.enable_x64(True):
+            found = gradient(*engine.tree.map(engine.numpy.asarray, GIVEN))
+        assert all(isinstance(leaf, engine.Array) for leaf in flat_leaves(found))
+    for mine, theirs in zip(flat_leaves(found), flat_leaves(expected), strict=True):
+        np.testing.assert_allclose(np.asarray(mine), theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_does_not_fit_is_refused_in_the_same_words(target: str) -> None:
+    ours, theirs = eb.compile(GRADIENT, *GIVEN), compiled(target)
+    for wrong in [
+        (WEIGHTS, BIASES, X[:5], LABELS), (WEIGHTS, BIASES, X.astype(np.float32), LABELS), (WEIGHTS[:1], *GIVEN[1:]),
+        (WEIGHTS, BIASES, X, LABELS + 3), (WEIGHTS, BIASES, X), (WEIGHTS, BIASES, X, LABELS.tolist()[:-1]),
+    ]:  # fmt: skip
+        with pytest.raises(EinbackpropError) as expected:
+            ours(*wrong)
+        with pytest.raises(type(expected.value)) as found:
+            theirs(*wrong)
+        assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_gradient_is_not_nan_where_zero_meets_infinity(target: str) -> None:
+    def loss(x: Any, mask: Any) -> Any:
+        return np.sum(np.where(mask, np.sqrt(x), 0.0))
+
+    x, mask = np.array([4.0, 0.0, 1.0]), np.array([True, False, True])
+    np.testing.assert_allclose(compiled(target, eb.grad(loss), x, mask)(x, mask), [0.25, 0.0, 0.5])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_result_is_no_view_of_an_argument(target: str) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    same, turned = compiled(target, lambda x: (x, x.T), x)(x)
+    same += 1
+    turned += 1
+    assert (x == np.arange(6).reshape(2, 3)).all()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_large_constants_are_no_text(target: str) -> None:
+    table = np.random.default_rng(0).normal(size=(30, 40))
+    made = compiled(target, lambda x: (table @ x).sum(), np.ones(40))
+    assert len(made.plan.source) < 2000
+    np.testing.assert_allclose(made(np.ones(40)), table.sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_engine_or_a_device_that_is_not_there_is_said(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(target)
+    with pytest.raises(BackendError, match=r"has no device 'nowhere' here: it has cpu"):
+        eb.compile(GRADIENT, *GIVEN, backend=target, device="nowhere")
+    with pytest.raises(ArgumentError, match=f"^reuse is of memory that NumPy writes into: leave it out for "
+                                            f"backend='{target}'$"):  # fmt: skip
+        eb.compile(GRADIENT, *GIVEN, backend=target, reuse=True)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(BackendError, match=rf"^backend='{target}' needs .*: pip install 'einbackprop\[{target}\]'"):
+        eb.compile(GRADIENT, *GIVEN, backend=target)
+
+
+def test_a_device_needs_an_engine() -> None:
+    with pytest.raises(ArgumentError, match=r"^device is for backend='jax' and backend='torch', not for backend=None$"):
+        eb.compile(GRADIENT, *GIVEN, device="cpu")
+
+
+@pytest.mark.parametrize(("target", "device"), [("jax", "gpu"), ("torch", "cuda")])
+def test_it_runs_on_another_device(target: str, device: str) -> None:
+    try:
+        made = eb.compile(GRADIENT, *GIVEN, backend=target, device=device)
+    except BackendError as error:
+        pytest.skip(str(error))
+    for mine, theirs in zip(flat_leaves(made(*GIVEN)), flat_leaves(eb.compile(GRADIENT, *GIVEN)(*GIVEN)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ("torch", r"^x\[0\] is a tensor of PyTorch: give one of NumPy, x\[0\]\.detach\(\)\.cpu\(\)\.numpy\(\)$"),
+    ("jax", r"^x\[0\] is an array of JAX: give one of NumPy, np\.asarray\(x\[0\]\)$"),
+])  # fmt: skip
+def test_arrays_of_another_library_are_told_from_numpys(target: str, said: str) -> None:
+    module: Any = pytest.importorskip(target if target == "torch" else "jax.numpy")
+
+    def loss(x: Any) -> Any:
+        return (x[0] ** 2).sum()
+
+    given_ = [module.ones(3)]
+    for ask in (eb.read, eb.trace, eb.grad(loss), eb.compile):
+        with pytest.raises(EinbackpropError, match=said):
+            ask(*([] if isinstance(ask, type(eb.grad(loss))) else [loss]), given_)
+    with pytest.raises(EinbackpropError, match=said):
+        eb.check(loss, lambda x: [2 * x[0]], given_)

@@ -336,7 +336,7 @@ def test_a_plan_says_which_lines_became_loops() -> None:
 
 
 def test_backends_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    message = r"there is no backend 'cuda': choose among 'numba', or None for NumPy alone"
+    message = r"there is no backend 'cuda': choose among 'numba', 'jax', 'torch', or None for NumPy alone"
     with pytest.raises(BackendError, match=message):
         eb.compile(np.tanh, np.ones(2), backend="cuda")
     monkeypatch.setattr(native, "find_spec", lambda name: None)

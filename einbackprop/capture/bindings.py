@@ -16,6 +16,7 @@ from ..core import nesting
 from ..core.nesting import DEEPEST, too_deep
 from ..core.program import Contract, Source
 from ..core.source import Spelling
+from ..errors import TraceError
 from . import arithmetic, pointwise, sizes
 from .memory import At, Slice, View, Window, is_traced, laid_out, require_plain
 from .pointwise import Selection
@@ -285,6 +286,8 @@ class Arguments:
         self._looking: dict[int, list[View]] = {}  # by the memory that they are copies of
         self._sizes: dict[int, Any] = {}
         for path, leaf in nesting.leaves(arguments):
+            if said := nesting.foreign(leaf, nesting.label(names[int(str(path[0]))], path[1:])):
+                raise TraceError(said)
             if isinstance(leaf, np.ndarray) and leaf.dtype.kind in KINDS:
                 require_plain(type(leaf))
                 self._add(path, leaf)

@@ -16,7 +16,18 @@ import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.checking.matching import Target
-from einbackprop.core.nesting import Attribute, Number, Path, duplicate, get, label, leaves, replaced, unlike_arrays
+from einbackprop.core.nesting import (
+    Attribute,
+    Number,
+    Path,
+    duplicate,
+    foreign,
+    get,
+    label,
+    leaves,
+    replaced,
+    unlike_arrays,
+)
 from einbackprop.core.program import Input
 from einbackprop.errors import CodeError, RefusedError, ScriptError
 from einbackprop.world import Raised, Runner, told
@@ -175,6 +186,9 @@ def _numeric(problem: Problem, start: Path) -> list[tuple[Path, Any]]:
     found = [(start + path, leaf) for path, leaf in leaves(value)
              if isinstance(leaf, (np.ndarray, float, np.floating)) or alone]
     if not found:
+        for path, leaf in leaves(value):
+            if said := foreign(leaf, problem.label(start + path)):
+                raise ScriptError(said)
         raise ScriptError(f"{problem.label(start)} holds no arrays to differentiate: "
                           f"it is {type(value).__name__}")
     for path, leaf in found:

@@ -63,6 +63,27 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     yield from _leaves(value, path, frozenset())
 
 
+FOREIGN = {
+    "torch": ("a tensor of PyTorch", "{}.detach().cpu().numpy()"), "jax": ("an array of JAX", "np.asarray({})"),
+    "jaxlib": ("an array of JAX", "np.asarray({})"), "tensorflow": ("a tensor of TensorFlow", "{}.numpy()"),
+    "cupy": ("an array of CuPy", "{}.get()"),
+}  # fmt: skip
+"""What the arrays of other libraries are, and how they are made NumPy's."""
+
+
+def foreign(value: Any, name: str) -> str:
+    """What to do with an array of another library, as a sentence; empty for everything else.
+
+    >>> foreign(np.ones(2), "x")
+    ''
+    """
+    library = type(value).__module__.partition(".")[0]
+    if library not in FOREIGN or not hasattr(value, "shape"):
+        return ""
+    called, converted = FOREIGN[library]
+    return f"{name} is {called}: give one of NumPy, {converted.format(name)}"
+
+
 def label(root: str, path: Path) -> str:
     """Write a path as Python would: ``net.layers[0]['W']``."""
     for step in path:
@@ -166,7 +187,8 @@ def _is_record(value: Any) -> bool:
     return (
         hasattr(value, "__dict__")
         and not isinstance(value, _PLAIN + _GENERATORS)
-        and type(value).__module__.partition(".")[0] not in ("builtins", "numpy", "functools", "types", "typing")
+        and type(value).__module__.partition(".")[0] not in (
+            "builtins", "numpy", "functools", "types", "typing", *FOREIGN)
         and all(base is object or base.__flags__ & MADE_IN_PYTHON for base in type(value).__mro__)
     )
 

@@ -6,5 +6,6 @@ recurrences out (``rounds``); ``lowering`` goes through the equations, each kind
 ``picking`` by labels, ``spreading`` where parts overlap), ``pointwise``, ``reductions``, ``matrices``. ``regions`` run
 equations a block at a time, ``placing`` makes arrays where they belong. ``views`` and ``workspace`` know where
 everything lies; ``assembly`` makes the source and shares the memory. ``execution`` is ``einsum``, with its ``kernels``;
-``compilation`` and ``gradients`` are ``compile`` and ``grad``; ``native`` compiles loops with numba.
+``compilation`` and ``gradients`` are ``compile`` and ``grad``, with ``guarding`` for what arguments must be; ``native``
+compiles loops with numba, ``engines`` runs a program's source in JAX or PyTorch.
 """

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..capture.recorder import Note
 from ..capture.tracer import Trace, parameter_names, record
-from ..core import nesting, simplification
+from ..core import simplification
 from ..core.dtypes import value_dtypes, weak_values
-from ..core.nesting import Attribute, Path
 from ..core.program import Opaque, Program, operands
 from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
-from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
+from ..errors import ArgumentError
+from .engines import ENGINES, Engine, EngineFunction
 from .gradients import Gradient, Running, number_dtypes
+from .guarding import Guard
 from .lowering import Plan, lower
 from .native import lower_natively, names_of
-from .picking import label_ranges, test_of
-from .preparation import Interface, Orders, orders_of, require_orders, squeezed
+from .preparation import Orders, orders_of, require_orders
 from .rounds import plannable
 
 
 def compile(
-    function: Callable[..., Any], *arguments: Any, reuse: bool = False, backend: str | None = None
-) -> Compiled:
+    function: Callable[..., Any], *arguments: Any, reuse: bool = False, backend: str | None = None, device: Any = None
+) -> Compiled | EngineFunction:
     """Read a function once, and make the same function of straight-line NumPy.
 
     Parameters
@@ -44,6 +44,11 @@ def compile(
     backend : str, optional
         ``"numba"`` makes native loops of small programs, and of elementwise runs and sums along them in larger ones.
         It takes numba some seconds; what was made is in ``plan.source``. Arrays that are not C-ordered are copied.
+        ``"jax"`` and ``"torch"`` run the source that ``source`` writes for them (JAX's under ``jit``, in 64 bits where
+        the examples are). They take NumPy's arrays and return such, or take their own and return these.
+    device : str or device, optional
+        Where JAX or PyTorch runs it, as it calls that: ``"cpu"``, ``"gpu"``, ``"cuda:1"``. Its first unless given;
+        arrays of its own stay where they are.
 
     Returns
     -------
@@ -83,7 +88,9 @@ def compile(
         arguments = with_arrays(arguments, function.wrt)
     own = function.loss if isinstance(function, Gradient) else function
     names = parameter_names(own, len(arguments))
-    read = plannable(record(own, arguments, names))
+    engine = engine_of(backend, device, reuse)
+    read = record(own, arguments, names)
+    read = plannable(read) if engine is None else read
     if isinstance(function, Gradient):
         program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()
@@ -97,21 +104,37 @@ def compile(
     require_readable(program)
     require_lasting(read, program)
     guard = Guard(program, arguments, names)
-    dtypes = [guard.leaf(i.path).dtype for i in program.inputs]
-    native = [dtype.newbyteorder("=") for dtype in dtypes]
-    if backend is None:
-        plan = lower(program, native, reuse=reuse, interface=guard.interface(scalars, casts))
+    orders = orders_of(program, arguments) if read.ordered else {}
+    native = [guard.leaf(i.path).dtype.newbyteorder("=") for i in program.inputs]
+    compiled: Compiled | EngineFunction
+    if engine is not None:
+        compiled = EngineFunction(program, guard, scalars, casts, engine, orders)
     else:
         interface = guard.interface(scalars, casts)
-        plan = lower_natively(program, native, names=names_of(backend), reuse=reuse, interface=interface)
-    orders = orders_of(program, arguments) if read.ordered else {}
-    compiled = Compiled(plan, len(arguments), orders)
+        plan = lower(program, native, reuse=reuse, interface=interface) if backend is None else lower_natively(
+            program, native, names=names_of(backend), reuse=reuse, interface=interface)  # fmt: skip
+        compiled = Compiled(plan, len(arguments), orders)
     if not isinstance(function, Gradient) or not may_meet_infinity(program, lambda: compiled(*arguments)):
         return compiled
     safe = function.safe.derived(as_loss(read.program), arguments)
-    spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
-    make = partial(lower, safe, native, interface=spare)
-    return Compiled(plan, len(arguments), orders, make, int(function.with_value))
+    guard, casts = Guard(safe, arguments, names), number_dtypes(safe, function.safe)
+    if engine is not None:
+        compiled.make_spare = lambda: EngineFunction(safe, guard, {0}, casts, engine)
+    else:
+        compiled.make_spare = lambda: Running(lower(safe, native, interface=guard.interface({0}, casts)))
+    compiled.first = int(function.with_value)
+    return compiled
+
+
+def engine_of(backend: str | None, device: Any, reuse: bool) -> Engine | None:
+    """The engine of a backend, None for NumPy's plans and numba's. Raises BackendError and ArgumentError."""
+    if backend is not None and backend in ENGINES:
+        if reuse:
+            raise ArgumentError(f"reuse is of memory that NumPy writes into: leave it out for backend={backend!r}")
+        return ENGINES[backend](device)
+    if device is not None:
+        raise ArgumentError(f"device is for backend='jax' and backend='torch', not for backend={backend!r}")
+    return None
 
 
 def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
@@ -131,21 +154,22 @@ def kinds_of(read: Trace) -> dict[int, np.dtype[Any]]:
 class Compiled(Running):
     """A compiled function. ``plan`` says what it does.
 
-    ``spare`` makes the plan of a gradient that is not nan where 0 meets infinity, for calls in which that happens.
+    ``make_spare`` makes the gradient that is not nan where 0 meets infinity, for calls in which that happens, and
+    ``first`` is how many results stand before the gradient.
     """
 
-    def __init__(
-        self, plan: Plan, count: int, orders: Orders, spare: Callable[[], Plan] | None = None, first: int = 0
-    ) -> None:
+    make_spare: Callable[[], Running] | None = None
+    first: int = 0
+
+    def __init__(self, plan: Plan, count: int, orders: Orders) -> None:
         super().__init__(plan)
-        self.count, self.first, self.orders = count, first, orders
-        self.make_spare = spare
+        self.count, self.orders = count, orders
 
     @cached_property
     def spare(self) -> Running:
         """The plan without that nan, lowered when it is needed."""
         assert self.make_spare is not None
-        return Running(self.make_spare())
+        return self.make_spare()
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's results."""
@@ -195,208 +219,3 @@ def told(note: Note) -> str:
     if note.source is None:
         return note.message
     return f"line {note.source.line}: {note.source.code.rstrip(':')}: {note.message}"
-
-
-class Guard:
-    """What a compiled function requires of its arguments, and how it takes them apart."""
-
-    def __init__(self, program: Program, arguments: tuple[Any, ...], names: Sequence[str]) -> None:
-        self.program = program
-        self.arguments = arguments
-        self.names = names
-        self.inputs = [self.leaf(i.path) for i in program.inputs]
-        self.places = {id(array): n for n, array in enumerate(self.inputs)}
-        self.constants: dict[str, Any] = {}
-        self.lines: list[str] = []
-
-    def leaf(self, path: Path) -> Any:
-        """An array of the examples."""
-        return nesting.get(self.arguments, path)
-
-    def interface(self, scalars: set[int], casts: Mapping[int, Any]) -> Interface:
-        """The source's parameters, its lines that take arguments apart and check them, and its result.
-
-        ``scalars`` are the outputs that are numbers, ``casts`` the dtypes of outputs that have another one.
-        """
-        self.take(("a", self.arguments), ())
-        taking = self.lines
-        count = len(self.inputs)
-        xs = "".join(f"x{n}, " for n in range(count))
-        tests = [f"type(x{n}) is ndarray and x{n}.shape == s{n} and x{n}.dtype is d{n}" for n in range(count)]
-        for n, array in enumerate(self.inputs):
-            self.constants |= {f"s{n}": array.shape, f"d{n}": array.dtype}
-        head = ", ".join(f"a{n}" for n in range(len(self.arguments)))
-        everything = f"({head}, )" if self.arguments else "()"
-        opening = ["try:", *(f"    {line}" for line in taking), "    pass"]
-        opening += ["except mismatches:", f"    refuse({everything})"]
-        labels = label_ranges(self.program)
-        taken, admitted = () if labels else tuple(opening), f"admitted({everything})"
-        if count:
-            opening += [f"if not ({' and '.join(tests)}):", f"    {xs}= {admitted}"]
-        for n, bounds in labels.items():
-            opening.append(f"if {test_of(f'x{n}', self.inputs[n].dtype, bounds)}: astray({n}, x{n}, {bounds})")
-        opening += squeezed(self.program)
-        own = [np.dtype(array.dtype.name) for array in self.inputs]  # of two C types of one size, the usual one
-        foreign = [n for n, array in enumerate(self.inputs) if array.dtype.num != own[n].num or array.dtype != own[n]]
-        opening += [f"x{n} = x{n}.astype({own[n].name})" for n in foreign]
-        self.constants |= {"mismatches": MISMATCHES, "refuse": self.refuse, "admitted": self.admitted}
-        self.constants["astray"] = self.astray
-        shapes = self.program.structure
-
-        def returned(texts: Sequence[str]) -> str:
-            cast = {n: f"{texts[n]}.astype({dtype.name}, copy=False)" for n, dtype in casts.items()}
-            texts = [cast.get(n, text) for n, text in enumerate(texts)]
-            values = [f"{text}[()]" if n in scalars else text for n, text in enumerate(texts)]
-            return nested(shapes, values, self.constants)
-
-        positions = {self.program.inputs[n].ref.name: most + 1 for n, (least, most) in labels.items() if least >= 0}
-        real = any(dtype.kind in "fc" for dtype in casts.values())
-        return Interface(
-            head, opening, returned, self.constants, taken, admitted, self.orders(), positions, real, strict=True
-        )
-
-    def orders(self) -> dict[int, tuple[int, ...]]:
-        """The axes of the examples as they lie in memory, where that is not C's order."""
-        orders = {}
-        for number, (declared, array) in enumerate(zip(self.program.inputs, self.inputs, strict=True)):
-            order = tuple(int(n) for n in np.argsort([-abs(stride) for stride in array.strides], kind="stable"))
-            if array.size and not declared.units and order != tuple(range(array.ndim)):
-                orders[number] = order
-        return orders
-
-    def take(self, container: tuple[str, Any], path: Path) -> None:
-        """The lines that take a container apart: the arguments themselves, if the path is empty."""
-        text, value = container
-        children = nesting.inside(value) or []
-        if not path:
-            for n, (step, inner) in enumerate(children):
-                self.item(f"a{n}", inner, (step,))
-            return
-        if isinstance(value, list | tuple):
-            targets = [f"{text}_{n}" for n in range(len(children))]
-            self.lines.append(f"{''.join(f'{t}, ' for t in targets)}= {text}" if targets else f"() = {text}")
-        else:
-            targets = []
-            if isinstance(value, dict):
-                self.lines.append(f"if len({text}) != {len(value)}: raise KeyError")
-            for n, (step, _) in enumerate(children):
-                targets.append(f"{text}_{n}")
-                key = self.constant(str(step) if isinstance(step, Attribute) else step)
-                got = f"getattr({text}, {key})" if isinstance(step, Attribute) else f"{text}[{key}]"
-                self.lines.append(f"{targets[-1]} = {got}")
-        for target, (step, inner) in zip(targets, children, strict=True):
-            self.item(target, inner, (*path, step))
-
-    def item(self, text: str, value: Any, path: Path) -> None:
-        """The lines for what stands at a path: an input, a container, or what must be as it was."""
-        number = self.places.get(id(value))
-        if number is not None and tuple(self.program.inputs[number].path) == path:
-            self.lines.append(f"x{number} = {text}")
-        elif number is not None:  # one array at two places
-            self.lines.append(f"if {text} is not x{number}: raise ValueError")
-        elif nesting.inside(value) is not None:
-            self.take((text, value), path)
-        elif isinstance(value, int | float | complex | str | bytes | np.generic):
-            kept = self.constant(value)
-            self.lines.append(f"if type({text}) is not type({kept}) or {text} != {kept} == {kept}: raise ValueError")
-        elif isinstance(value, np.ndarray):
-            kept = self.constant(value.copy())
-            self.lines.append(f"if not array_equal({text}, {kept}): raise ValueError")
-            self.constants["array_equal"] = np.array_equal
-        elif value is None:
-            self.lines.append(f"if {text} is not None: raise ValueError")
-
-    def constant(self, value: Any) -> str:
-        """A name for an object."""
-        name = f"k{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    # when something is not as it was
-
-    def refuse(self, arguments: tuple[Any, ...]) -> None:
-        """Say where the structure of the arguments, or a value that is no array, is another than it was."""
-        before = dict(nesting.leaves(self.arguments))
-        now = dict(nesting.leaves(arguments))
-        for path in [*before, *now]:
-            name = self.name(path)
-            if path not in now:
-                raise ArgumentError(f"{name} is missing: the function was compiled for arguments that have it")
-            if path not in before:
-                raise ArgumentError(f"there is a {name} that the arguments which the function was compiled for lack")
-            if not isinstance(before[path], np.ndarray) and not _same(before[path], now[path]):
-                raise ArgumentError(
-                    f"{name} is {now[path]!r}, but was {before[path]!r} when the function was compiled, and is part "
-                    f"of it. Compile again, or pass an array to let it vary."
-                )
-        raise ArgumentError("two arguments that were one array when the function was compiled are two arrays now")
-
-    def admitted(self, arguments: tuple[Any, ...]) -> list[Any]:
-        """The arrays, from what can be taken for them; an error for what cannot."""
-        arrays = []
-        for declared, example in zip(self.program.inputs, self.inputs, strict=True):
-            name = self.name(declared.path)
-            array = np.asarray(nesting.get(arguments, declared.path))
-            if array.shape != example.shape:
-                raise ShapeError(
-                    f"{name} has shape {array.shape}, but was compiled for shape {example.shape}. "
-                    f"Compile again for other shapes."
-                )
-            if array.dtype != example.dtype:
-                raise DtypeError(
-                    f"{name} has dtype {array.dtype}, but was compiled for dtype {example.dtype}. "
-                    f"Convert it, or compile again."
-                )
-            arrays.append(array)
-        return arrays
-
-    def astray(self, number: int, labels: Any, bounds: tuple[int, int]) -> None:
-        """Say which label is no position along the axis that it picks from."""
-        least, most = bounds
-        labels = np.asarray(labels)
-        place = [int(n) for n in np.argwhere((labels < least) | (labels > most))[0]]
-        before = int(np.asarray(self.inputs[number]).min(initial=0))
-        hint = ""
-        if least == 0 <= before and labels[tuple(place)] < 0:
-            hint = ". To count from the end, compile with an example that does"
-        raise RangeError(
-            f"{self.name(self.program.inputs[number].path)} holds {labels[tuple(place)]} at {place}, but picks from an "
-            f"axis where positions are {least} to {most}{hint}."
-        )
-
-    def name(self, path: Path) -> str:
-        """What a person calls the argument at a path."""
-        position = int(str(path[0]))
-        root = self.names[position] if position < len(self.names) else f"argument {position}"
-        return nesting.label(root, path[1:])
-
-
-MISMATCHES = (ValueError, TypeError, KeyError, IndexError, AttributeError)
-
-
-def _same(before: Any, now: Any) -> bool:
-    """Whether a value that is no array is what it was."""
-    return type(before) is type(now) and (before == now or before != before)
-
-
-def nested(structure: Any, texts: Sequence[str], constants: dict[str, Any]) -> str:
-    """The outputs' expressions as the structure nests them; whatever is no output is a constant."""
-    match structure:
-        case bool() | None:
-            return repr(structure)
-        case int():
-            return texts[structure]
-        case list() | tuple():
-            items = "".join(f"{nested(item, texts, constants)}, " for item in structure)
-            return f"[{items}]" if isinstance(structure, list) else f"({items})"
-        case dict():
-            pairs = []
-            for key, value in structure.items():
-                name = f"k{len(constants)}"
-                constants[name] = key
-                pairs.append(f"{name}: {nested(value, texts, constants)}")
-            return f"{{{', '.join(pairs)}}}"
-        case _:
-            name = f"k{len(constants)}"
-            constants[name] = structure
-            return name

@@ -19,6 +19,7 @@ from ..core.program import Contract, Equation, Input, Program, Ref, operands
 from ..errors import BackendError
 from . import native_numba, picking, routines
 from .assembly import Source, compiled
+from .engines import ENGINES
 from .lowering import Lowering, Plan, planned, ready
 from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
@@ -56,7 +57,7 @@ def names_of(backend: str) -> Names:
         There is no such backend, or it is not installed.
     """
     if backend not in BACKENDS:
-        known = ", ".join(map(repr, BACKENDS))
+        known = ", ".join(map(repr, (*BACKENDS, *ENGINES)))
         raise BackendError(f"there is no backend {backend!r}: choose among {known}, or None for NumPy alone")
     return BACKENDS[backend]()
 
