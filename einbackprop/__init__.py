@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from .plans.execution import einsum
     from .plans.gradients import grad, value_and_grad
     from .reading.reading import read
+    from .sharding.report import shard
 
 __all__ = [
-    "check", "check_layer", "compile", "derive", "einsum", "explain", "grad", "read", "source", "trace",
+    "check", "check_layer", "compile", "derive", "einsum", "explain", "grad", "read", "shard", "source", "trace",
     "value_and_grad", "vjp_subscripts",
 ]  # fmt: skip
 
@@ -29,6 +30,7 @@ _HOMES = {
     "explain": "notation.explanation",
     "grad": "plans.gradients",
     "read": "reading.reading",
+    "shard": "sharding.report",
     "source": "emission.writing",
     "trace": "capture.tracer",
     "value_and_grad": "plans.gradients",

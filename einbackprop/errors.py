@@ -107,3 +107,7 @@ class CheckpointError(EinbackpropError):
 
 class BackendError(EinbackpropError, ValueError):
     """There is no such backend for plans, or what it needs is not installed."""
+
+
+class ShardingError(EinbackpropError, ValueError):
+    """Letters cannot lie on the axes of a mesh in this way."""

@@ -134,9 +134,9 @@ class Sight:
 def dimension_of_samples(sight: Sight) -> Axis | None:
     """The dimension that ``b`` stands for.
 
-    It is the one that the user's word for a size says. Else samples are what labels are given for; else what goes
-    through the computation from value to value while the features change; else what an array called as data are has,
-    and none called as weights are; else what a loop goes through. A dimension that an argument maps to itself (a
+    It is the one that the user's word for a size says. Else samples are what labels are given for; else what an array
+    called as data are has, and none called as weights are; else what goes through the computation from value to value
+    while the features change; else what a loop goes through. A dimension that an argument maps to itself (a
     recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
     """
     for names in (sight.inputs, sight.values):
@@ -156,6 +156,9 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
     for others in (contracted_shapes(sight), set()):
         scores = carried(sight, others, features)
         ranked = sorted(scores, key=scores.__getitem__, reverse=True)
+        called = among_the_data(sight, features)
+        if called in scores:
+            return called
         if ranked and (len(ranked) == 1 or scores[ranked[0]] > scores[ranked[1]]):
             return rows_of(ranked[0], sight, looped) or ranked[0]
     return among_the_data(sight, features) or next(iter(looped), None)

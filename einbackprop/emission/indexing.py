@@ -246,6 +246,8 @@ def scatter_picked(out: str, axis: int, labels: Ref, scope: Scope) -> Scatter | 
     if len(set(own)) < len(own) or not in_range(labels, scope.traced_size(out[axis]), scope):
         return None
     others = "".join(i for i in own if i not in out)
+    if not others and not scope.engine.writes:  # zeros and ones are as large as the output, and cut into parts as it is
+        return None
     letters = others + "".join(i for n, i in enumerate(out) if n != axis)
     index = [scope.picked(labels, letters) if n == axis else scope.arange(i, letters) for n, i in enumerate(out)]
     return Scatter(letters, ", ".join(index), adds=bool(others))

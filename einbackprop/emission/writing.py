@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..core import simplification
 from ..core.letters import uses_of
 from ..core.program import Contract, Equation, Opaque, Program, Sum, operands
-from ..core.recurrences import Recurrence, plain
+from ..core.recurrences import Recurrence, carried, plain
 from ..core.visible import shown
 from ..errors import NotationError
 from ..notation.index_notation import View, equation_text
@@ -247,8 +247,12 @@ def guard_lines(scope: Scope) -> list[str]:
 def input_lines(program: Program, used: set[str], scope: Scope) -> list[str]:
     """The lines that drop axes of size 1 without a letter, and that make arrays of numbers."""
     lines = []
+    # a counter of JAX's loops is no number, and no index into an array of NumPy
+    in_rounds = not scope.engine.writes and bool(carried(program.equations))
     for given in program.inputs:
         name, units = scope.names[given.ref.name], given.units
+        if in_rounds and given.ref.name in used and given.ref.indices:
+            lines.append(f"{name} = np.asarray({name})")
         if given.ref.name in used and units:
             lines.append(f"{name} = {name}.squeeze({units[0] if len(units) == 1 else units})")
         elif given.ref.name in used and not given.ref.indices:

@@ -132,6 +132,36 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a list of numbers such as 256,128") from None
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no whole number from 1")
+    return int(text)
+
+
+def _pairs(text: str, example: str) -> dict[str, str]:
+    """``a=b,c=d`` as a dict."""
+    parts = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not equals or not value.strip() for key, equals, value in parts):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not written as {example}")
+    found = {key.strip(): value.strip() for key, _, value in parts}
+    if len(found) < len(parts):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} names one thing twice")
+    return found
+
+
+def _mesh(text: str) -> dict[str, int]:
+    """``data=4,model=2``."""
+    try:
+        return {axis: int(count) for axis, count in _pairs(text, "data=4,model=2").items()}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} has a length that is no number, as in data=4") from None
+
+
+def _placed(text: str) -> dict[str, str]:
+    """``b=data,j=model``."""
+    return _pairs(text, "b=data,j=model")
+
+
 _Options = Mapping[str, Mapping[str, Any]]
 """Arguments and options by name, each with what ``add_argument`` takes."""
 
@@ -180,6 +210,17 @@ _DERIVED: _Options = {
     "--target": {"choices": ("numpy", "jax", "torch"), "default": "numpy",
                  "help": "what runs the source: numpy (the default), jax or torch"},
     **_SETTING, **_FORMATS,
+}  # fmt: skip
+_SHARDED: _Options = {
+    **_SCRIPT,
+    "expression": {"metavar": "EXPRESSION", "help": "such as gradients(weights, X, T); with --wrt, a loss"},
+    "--mesh": {"required": True, "type": _mesh, "metavar": "AXIS=N,…", "help": "the devices: data=4,model=2"},
+    "--letters": {"type": _placed, "metavar": "LETTER=AXIS,…", "help": "what lies on which axis: b=data,j=model"},
+    "--suggest": {"type": _count, "default": 5, "metavar": "N",
+                  "help": "without --letters: how many ways to show, those that move least first (default: 5)"},
+    "--wrt": {"action": "append", "default": [], "metavar": "NAME",
+              "help": "take the gradient of EXPRESSION with respect to this; may be repeated"},
+    **_SETTING, "--json": {"action": "store_true", "help": "print it as JSON"}, **_PAGE,
 }  # fmt: skip
 _EXPLAINED: _Options = {
     "what": {"metavar": "SUBSCRIPTS|LAYER", "nargs": "?", "help": "'ij,jb->ib', or the name of a layer"},
@@ -242,6 +283,11 @@ def _parser() -> argparse.ArgumentParser:
         subcommands, "derive", _derive, _DERIVED,
         help="write the gradient of a loss as readable source",
         description="Write the gradient of LOSS as Python, one einsum a line, each under the line it comes from.",
+    )  # fmt: skip
+    _add(
+        subcommands, "shard", _shard, _SHARDED,
+        help="what each line costs on several devices, with letters on the axes of a mesh",
+        description="Say of every line that EXPRESSION runs what each device holds, computes and sends.",
     )  # fmt: skip
     _add(
         subcommands, "explain", _explain, _EXPLAINED,
@@ -352,6 +398,24 @@ def _derive(options: argparse.Namespace) -> int:
         options.script, options.loss, options.wrt, options.setup, options.seed, target=options.target)
     # Python takes a file without a mark for UTF-8
     return _show(derived, options, "" if is_unicode() else in_ascii(str(derived)))
+
+
+def _shard(options: argparse.Namespace) -> int:
+    from einbackprop.notation.display import fitted
+    from einbackprop.shell.scripts import shard_script, write_page
+
+    found = shard_script(
+        options.script, options.expression, options.mesh, options.letters, options.suggest, options.wrt, options.setup,
+        options.seed,
+    )  # fmt: skip
+    if options.json:
+        say_json(found.to_json())
+    else:
+        with fitted():
+            say(str(found))
+    if options.html:
+        write_page(found.to_html(), options.html, options.force)
+    return 0
 
 
 def _explain(options: argparse.Namespace) -> int:

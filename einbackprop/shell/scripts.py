@@ -34,6 +34,7 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.sharding.report import Sharding, Suggestions, shard
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 
 EXAMPLES = ("mynet.py",)
@@ -109,6 +110,22 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0) ->
     with run(script, setup, seed) as names:
         reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
         return replace(reading_of(_traced(reach, names), list(reach.state.values())), title=expression)
+
+
+def shard_script(
+    script: str, expression: str, mesh: Mapping[str, int], letters: Mapping[str, str] | None, suggest: int = 5,
+    wrt: Sequence[str] = (), setup: str = "", seed: int = 0,
+) -> Sharding | Suggestions:  # fmt: skip
+    """Run a script, and say what an expression among its names costs on a mesh; with ``wrt``, what its gradient does.
+
+    Raises as `check_script` does, and ShardingError.
+    """
+    if wrt:
+        program = derive_script(script, expression, wrt, setup, seed).program
+    else:
+        with run(script, setup, seed) as names:
+            program = _traced(reach_of(names, {"EXPRESSION": expression}, os.path.basename(script)), names).alone
+    return shard(program, mesh=mesh, letters=letters, suggest=suggest)
 
 
 class Shown(Protocol):

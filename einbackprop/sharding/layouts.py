@@ -1,0 +1,293 @@
+"""What each equation of a program needs on a mesh: layouts and sizes go in, collectives come out.
+
+Along an axis of the mesh an equation is computed in parts of one of its letters. Where what it reads lies in parts of
+that letter, or lacks it, nothing moves. If the letter is summed over, each device has a part of the sum: an all-reduce
+adds them up, or a reduce-scatter where the result lies on that axis with another letter. What lies there with another
+letter is gathered first.
+
+Bytes are those that a device sends, by the ring algorithms: ``(n-1)/n`` of an array that is gathered or scattered,
+twice that for an all-reduce (Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms, 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
+
+from ..core.dtypes import Dtype, value_dtypes, weak_values
+from ..core.letters import letters_of
+from ..core.program import Contract, Equation, Extremum, MatrixFunction, Opaque, Ref, operands
+from ..core.recurrences import Recurrence, blocks, flat
+from .mesh import Placement
+
+Kind = Literal["all-reduce", "all-gather", "reduce-scatter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """Something that the devices along an axis do together.
+
+    Attributes
+    ----------
+    kind : 'all-reduce', 'all-gather' or 'reduce-scatter'
+    axis : str
+    value : str
+        The value of the program that is added up, or gathered.
+    letter : str
+        The letter that is summed over, or gathered.
+    entries : int
+        Of the array on one device, in one round: what is added up, or what there is after it was gathered.
+    bytes : int
+        That a device sends, in all rounds.
+    rounds : int
+        How often it is done, in the rounds of the loops around it.
+    can_wait : bool
+        Whether nothing but the results reads what it makes: with others of its kind it can be done at the end, as one.
+    """
+
+    kind: Kind
+    axis: str
+    value: str
+    letter: str
+    entries: int
+    bytes: int
+    rounds: int = 1
+    can_wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An equation on a mesh.
+
+    Attributes
+    ----------
+    equation : Equation
+    layout : tuple of str
+        The axis of the mesh that each axis of its value lies on; empty where it is whole.
+    local : tuple of int
+        The shape of its value on one device.
+    collectives : tuple of Collective
+        Those before it (gathers), then those after it.
+    flops : int
+        Additions and multiplications on one device.
+    held : int
+        Bytes that live on one device when it is done.
+    """
+
+    equation: Equation
+    layout: tuple[str, ...]
+    local: tuple[int, ...]
+    collectives: tuple[Collective, ...]
+    flops: int
+    held: int = 0
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The axes of the mesh along which each device has a part of a sum at first."""
+        return tuple(one.axis for one in self.collectives if one.kind != "all-gather")
+
+
+class Layouts:
+    """The equations of a program on a mesh.
+
+    Parameters
+    ----------
+    placement : Placement
+
+    Attributes
+    ----------
+    lines : tuple of Line
+        In the order in which they are computed.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self.placement, self.program = placement, placement.program
+        self.sizes = self.program.sizes
+        self.axes = placement.mesh.axes
+        self.dtypes: Mapping[str, Dtype] = value_dtypes(self.program, weak_values(self.program))
+        self.whole = set(self.program.constants)
+        order = blocks(self.program.equations)
+        self.rounds: dict[str, int] = {}  # how often what makes a value is done in a loop
+        for block in order:
+            if isinstance(block, Recurrence):
+                self.rounds |= self._rounds(block, 1)
+        equations = list(flat(order))
+        results = {ref.name for ref in self.program.outputs}
+        read = {ref.name for e in equations for ref in operands(e)}
+        self.lines = tuple(self._held(
+            [self._line(e, self.rounds.get(e.out.name, 1), e.out.name in results - read) for e in equations]))
+
+    def _rounds(self, block: Recurrence, around: int) -> dict[str, int]:
+        """How often the equations of a recurrence run."""
+        found: dict[str, int] = {}
+        for part in block.body:
+            if isinstance(part, Recurrence):
+                letter = part.letter(part.equations[0])
+                found |= self._rounds(part, around * self.sizes[letter])
+            else:
+                found[part.out.name] = around * self.sizes[block.letter(part)]
+        return found
+
+    # Sizes
+
+    def local(self, indices: str, layout: Sequence[str]) -> tuple[int, ...]:
+        """The shape of a value on one device."""
+        return tuple(self.sizes[i] // self.axes[axis] if axis else self.sizes[i]
+                     for i, axis in zip(indices, layout, strict=True))  # fmt: skip
+
+    def bytes(self, name: str, indices: str, layout: Sequence[str]) -> int:
+        """The bytes of a value on one device."""
+        return prod(self.local(indices, layout)) * self.dtypes[name].itemsize
+
+    def layout(self, ref: Ref) -> tuple[str, ...]:
+        """How a value lies where it is read: constants are whole."""
+        return ("",) * len(ref.indices) if ref.name in self.whole else self.placement.layout(ref.indices)
+
+    # Equations
+
+    def _counted(self, ref: Ref, rounds: int) -> bool:
+        """Whether a value has an entry for each round; what has none is gathered once, before the first."""
+        return rounds > 1 and ref.name in self.rounds
+
+    def _line(self, equation: Equation, rounds: int, is_result: bool) -> Line:
+        """An equation with its collectives."""
+        out = equation.out
+        layout = self.placement.layout(out.indices)
+        refs = list(dict.fromkeys(operands(equation)))
+        layouts = {ref: self.layout(ref) for ref in refs}
+        parts: dict[str, str] = {}  # the letter in whose parts it is computed, by axis
+        before: list[Collective] = []
+        after: list[Collective] = []
+        for axis in self.axes:
+            own = letter_on(axis, out.indices, layout)
+            lying = {ref: letter_on(axis, ref.indices, layouts[ref]) for ref in refs}
+            letter = self._letter(equation, axis, own, lying, rounds)
+            parts[axis] = letter
+            for ref, other in lying.items():
+                if other and other != letter:
+                    layouts[ref] = whole_along(axis, layouts[ref])
+                    before.append(self._gather(ref, layouts[ref], axis, other, rounds))
+            if letter and letter != own and isinstance(equation, Extremum) and equation.position_of:
+                after += self._candidates(equation, layout, axis, letter, rounds)
+            elif letter and letter != own:
+                after.append(self._reduction(equation, layout, axis, letter, own, rounds, is_result))
+        return Line(equation, layout, self.local(out.indices, layout), (*before, *after), self._flops(equation, parts))
+
+    def _letter(
+        self, equation: Equation, axis: str, own: str, lying: Mapping[Ref, str], rounds: int
+    ) -> str:  # fmt: skip
+        """The letter in whose parts an equation is computed along an axis: that of the result, or the one over which
+        what is read lies in parts, whichever moves less."""
+        others = list(dict.fromkeys(letter for letter in lying.values() if letter and letter != own))
+        out = equation.out.indices
+        summed = [letter for letter in others if letter not in out and self._adds_up(equation, letter)]
+        candidates = dict.fromkeys(([own] if own else []) + summed)
+        if not candidates:
+            return own
+
+        def moved(letter: str) -> int:
+            gathered = [self._gather(ref, whole_along(axis, self.layout(ref)), axis, i, rounds)
+                        for ref, i in lying.items() if i and i != letter]  # fmt: skip
+            if letter != own:
+                layout = self.placement.layout(out)
+                gathered.append(self._reduction(equation, layout, axis, letter, own, rounds, False))
+            return sum(one.bytes for one in gathered)
+
+        return min(candidates, key=moved)
+
+    def _adds_up(self, equation: Equation, letter: str) -> bool:
+        """Whether what devices make of their parts of a letter can be put together by a reduction."""
+        match equation:
+            case Contract() | Extremum():
+                return True
+        return False
+
+    def _candidates(
+        self, equation: Extremum, layout: tuple[str, ...], axis: str, letter: str, rounds: int
+    ) -> Iterator[Collective]:  # fmt: skip
+        """What finds the largest of the entries that devices have found in their parts, and where it is: all of them,
+        and their positions."""
+        out, n = equation.out, self.axes[axis]
+        entries = prod(self.local(out.indices, whole_along(axis, layout))) * n
+        for name in (equation.operand.name, out.name):
+            sent = entries * self.dtypes[name].itemsize * (n - 1) // n
+            yield Collective("all-gather", axis, name, letter, entries // rounds, sent, rounds)
+
+    def _gather(self, ref: Ref, layout: tuple[str, ...], axis: str, letter: str, rounds: int) -> Collective:
+        entries, n = prod(self.local(ref.indices, layout)), self.axes[axis]
+        sent = entries * self.dtypes[ref.name].itemsize * (n - 1) // n
+        rounds = rounds if self._counted(ref, rounds) else 1
+        return Collective("all-gather", axis, ref.name, letter, entries // rounds, sent, rounds)
+
+    def _reduction(
+        self, equation: Equation, layout: tuple[str, ...], axis: str, letter: str, own: str, rounds: int, can_wait: bool
+    ) -> Collective:  # fmt: skip
+        """What adds up the parts of a sum: of a result that lies on the axis itself, each device keeps its part. What
+        only one operand is summed over is summed before it is multiplied."""
+        out = equation.out
+        alone = summed_alone(equation, letter)
+        if alone is not None and not own:
+            out, layout, can_wait = alone, self.placement.layout(alone.indices), False
+        whole = whole_along(axis, layout)
+        entries, n = prod(self.local(out.indices, whole)), self.axes[axis]
+        sent = entries * self.dtypes[out.name].itemsize * (n - 1) // n
+        if own:
+            return Collective("reduce-scatter", axis, out.name, letter, entries // rounds, sent, rounds, can_wait)
+        return Collective("all-reduce", axis, out.name, letter, entries // rounds, 2 * sent, rounds, can_wait)
+
+    def _flops(self, equation: Equation, parts: Mapping[str, str]) -> int:
+        """Additions and multiplications of an equation on one device, operands two at a time at best."""
+        cut = {letter: self.axes[axis] for axis, letter in parts.items() if letter}
+        entries = prod(self.sizes[i] // cut.get(i, 1) for i in dict.fromkeys(letters_of(equation)))
+        match equation:
+            case Contract():
+                return entries * max(len(equation.operands), 1) if len(equation.operands) > 1 else entries
+            case MatrixFunction():
+                return entries * self.sizes[equation.matrix[0]]
+            case Opaque():
+                return 0
+        return entries
+
+    # Memory
+
+    def _held(self, lines: list[Line]) -> Iterator[Line]:
+        """The lines with the bytes that live after each: arguments and results stay, others until they were read."""
+        last = {ref.name: n for n, line in enumerate(lines) for ref in operands(line.equation)}
+        kept = {ref.name for ref in self.program.outputs}
+        alive = {i.ref.name: self.bytes(i.ref.name, i.ref.indices, self.layout(i.ref)) for i in self.program.inputs}
+        alive |= {name: array.nbytes for name, array in self.program.constants.items()}
+        fixed = {*alive, *kept}
+        for n, line in enumerate(lines):
+            out = line.equation.out
+            alive[out.name] = self.bytes(out.name, out.indices, line.layout)
+            gathered = sum(one.entries * self.dtypes[one.value].itemsize
+                           for one in line.collectives if one.kind == "all-gather")  # fmt: skip
+            yield replace(line, held=sum(alive.values()) + gathered)
+            for name in [name for name in alive if name not in fixed and last.get(name, n) <= n]:
+                del alive[name]
+
+
+def letter_on(axis: str, indices: str, layout: Sequence[str]) -> str:
+    """The letter with which a value lies on an axis of the mesh; empty if it does not."""
+    return next((letter for letter, own in zip(indices, layout, strict=True) if own == axis), "")
+
+
+def whole_along(axis: str, layout: Sequence[str]) -> tuple[str, ...]:
+    """A layout with nothing on an axis of the mesh."""
+    return tuple("" if own == axis else own for own in layout)
+
+
+def summed_alone(equation: Equation, letter: str) -> Ref | None:
+    """The one of several operands of a product that has a letter that is summed over, without all such letters."""
+    if not isinstance(equation, Contract) or len(equation.operands) < 2:
+        return None
+    if any(letter in bracket.letters for bracket in equation.brackets):
+        return None
+    others = "".join(bracket.letters for bracket in equation.brackets) + equation.out.indices
+    having = [ref for ref in equation.operands if letter in ref.indices]
+    if len(having) != 1:
+        return None
+    rest = "".join(ref.indices for ref in equation.operands if ref is not having[0]) + others
+    return Ref(having[0].name, "".join(i for i in dict.fromkeys(having[0].indices) if i in rest))

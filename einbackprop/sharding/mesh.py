@@ -1,0 +1,145 @@
+"""Meshes, and which letters of a program lie on their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from ..core.program import Dimension, Program, Ref, operands
+from ..core.recurrences import Recurrence, blocks, loops
+from ..core.visible import shown
+from ..errors import ShardingError
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Devices in a grid.
+
+    Attributes
+    ----------
+    axes : mapping of str to int
+        How many devices there are along each axis.
+    """
+
+    axes: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        if not self.axes:
+            raise ShardingError("a mesh has axes: mesh={'data': 4, 'model': 2}")
+        for name, length in self.axes.items():
+            if type(name) is not str or not name.isidentifier():
+                raise ShardingError(f"an axis of a mesh has a name, such as data, not {shown(name)}")
+            if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+                raise ShardingError(f"the axis {name} has a number of devices, at least 1, not {shown(length)}")
+
+    @property
+    def devices(self) -> int:
+        """How many there are."""
+        return prod(self.axes.values())
+
+    def __str__(self) -> str:
+        grid = " × ".join(f"{name} {length}" for name, length in self.axes.items())
+        return f"{grid}: {self.devices} device{'s' * (self.devices > 1)}"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which dimensions of a program lie on which axes of a mesh.
+
+    Attributes
+    ----------
+    program : Program
+    mesh : Mesh
+    letters : mapping of letter to axis
+        As they were given; the other letters of a dimension lie there as well.
+
+    Raises
+    ------
+    ShardingError
+        There is no such letter, axis or size, or one array would lie on an axis with two of its dimensions.
+    """
+
+    program: Program
+    mesh: Mesh
+    letters: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        known = [d for d in self.program.dimensions if d.size]
+        for letter, axis in self.letters.items():
+            if not any(letter in d.letters for d in known if letter):
+                have = ", ".join(told(d) for d in known)
+                raise ShardingError(f"there is no letter {shown(letter)}: the program has {have}")
+            if axis not in self.mesh.axes:
+                have = ", ".join(self.mesh.axes)
+                raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {have}")
+            self._require_parts(self.program.dimension(letter), axis)
+        for one, other in self._pairs():
+            if self.letters[one] != self.letters[other]:
+                places = f"{self.letters[one]} and on {self.letters[other]}"
+                raise ShardingError(f"{one} and {other} are letters of one dimension, and lie on {places}: give one")
+        self._require_free_rounds()
+        for ref in self._values():
+            self._require_apart(ref)
+
+    def _require_parts(self, dimension: Dimension, axis: str) -> None:
+        count = self.mesh.axes[axis]
+        if dimension.size % count:
+            low = dimension.size // count * count
+            sizes = " or ".join(str(size) for size in (low, low + count) if size)
+            divisors = ", ".join(str(n) for n in range(2, dimension.size + 1) if dimension.size % n == 0 and n <= 64)
+            raise ShardingError(
+                f"{told(dimension)} cannot be divided among the {count} devices along {axis}: {sizes} could"
+                f"{divisors and f', or an axis of {divisors} devices'}")  # fmt: skip
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        given = [*self.letters]
+        for n, one in enumerate(given):
+            for other in given[n + 1 :]:
+                if other in self.program.dimension(one).letters:
+                    yield one, other
+
+    def _require_free_rounds(self) -> None:
+        """The rounds of a recurrence come one after the other: its letter lies on no axis."""
+        for loop in loops([block for block in blocks(self.program.equations) if isinstance(block, Recurrence)]):
+            for equation in loop.equations:
+                letter = loop.letter(equation)
+                if self.axis(letter):
+                    raise ShardingError(f"{letter} counts rounds that go on with the one before: it can lie on no axis")
+
+    def _values(self) -> Iterator[Ref]:
+        yield from (declared.ref for declared in self.program.inputs)
+        for equation in self.program.equations:
+            yield equation.out
+            yield from operands(equation)
+
+    def _require_apart(self, ref: Ref) -> None:
+        """One array lies on an axis of the mesh with one dimension."""
+        seen: dict[str, str] = {}
+        for letter in dict.fromkeys(ref.indices):
+            axis = self.axis(letter)
+            other = seen.get(axis, letter) if axis else letter
+            if axis and letter not in self.program.dimension(other).letters:
+                name = self.program.labels.get(ref.name, ref.name)
+                raise ShardingError(
+                    f"{name}[{','.join(ref.indices)}] would lie on {axis} with {other} and with {letter}: put one of "
+                    "them on another axis, or on none")  # fmt: skip
+            seen.setdefault(axis, letter)
+
+    def axis(self, letter: str) -> str:
+        """The axis that the dimension of a letter lies on; empty if it lies on none."""
+        own = self.program.dimension(letter).letters
+        return next((axis for given, axis in self.letters.items() if given in own), "")
+
+    def layout(self, indices: str) -> tuple[str, ...]:
+        """The axis of the mesh that each axis of a value lies on. Of two that could, the first one does."""
+        found: list[str] = []
+        for letter in indices:
+            axis = self.axis(letter)
+            found.append("" if axis in found else axis)
+        return tuple(found)
+
+
+def told(dimension: Dimension) -> str:
+    """A dimension with its letters and its size."""
+    return f"{', '.join(dimension.letters)} = {dimension.size}"

@@ -1,0 +1,268 @@
+"""``shard``: a function, a mesh and letters go in; what each device holds, computes and moves comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from ..capture.tracer import trace
+from ..core import visible
+from ..core.program import Program, Ref
+from ..core.simplification import needed
+from ..emission.writing import inlined
+from ..notation import pages
+from ..notation.display import columns, fitted
+from ..notation.index_notation import View, equation_text
+from ..plans.gradients import Gradient
+from .layouts import Collective, Layouts, Line
+from .mesh import Mesh, Placement, told
+from .suggestion import suggested
+
+if TYPE_CHECKING:
+    from .running import ShardedFunction
+
+SCHEMA = 1
+UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+def shard(
+    function: Callable[..., Any] | Program, *arguments: Any, mesh: Mapping[str, int],
+    letters: Mapping[str, str] | None = None, suggest: int = 5,
+) -> Sharding | Suggestions:  # fmt: skip
+    """What a function costs with its letters on the axes of a mesh of devices. No engine is needed for it.
+
+    Parameters
+    ----------
+    function : callable or Program
+        A function of NumPy code, or what ``grad`` or ``value_and_grad`` returned; or a program, without arguments.
+    *arguments : arrays, or nested lists, tuples, dicts and objects of arrays
+        Examples, for the sizes.
+    mesh : mapping of str to int
+        The axes and how many devices there are along each: ``{"data": 4, "model": 2}``.
+    letters : mapping of letter to axis
+        Which dimensions lie on which axes: ``{"b": "data", "j": "model"}``. An array lies on an axis with one of its
+        letters at most; one whose letters are of one dimension lies there with the first.
+    suggest : int
+        Without letters: how many ways to put them there are shown, those that move least first.
+
+    Returns
+    -------
+    Sharding or Suggestions
+        It prints well; ``.lines`` and ``.collectives`` have the numbers. Suggestions are a tuple of them.
+
+    Raises
+    ------
+    ShardingError
+        There is no such letter or axis, sizes do not divide, or one array would lie on an axis with two letters.
+    TraceError, DerivationError
+        See ``trace`` and ``grad``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = shard(lambda W, X: np.tanh(X @ W), np.ones((8, 6)), np.ones((4, 8)),
+    ...               mesh={"data": 4, "model": 2}, letters={"b": "data", "i": "model"})
+    >>> [(one.kind, one.axis, one.value, one.bytes) for one in found.collectives]
+    [('all-reduce', 'model', 't1', 48)]
+    """
+    program = function if isinstance(function, Program) else (
+        function.program(arguments) if isinstance(function, Gradient) else trace(function, *arguments))  # fmt: skip
+    kept = needed(program.equations, [ref.name for ref in program.outputs])
+    program = replace(program, equations=tuple(kept))
+    if letters is None:
+        return Suggestions(map(Sharding, suggested(program, Mesh(dict(mesh)), suggest)))
+    return Sharding(Placement(program, Mesh(dict(mesh)), dict(letters)))
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """A program on a mesh.
+
+    Attributes
+    ----------
+    placement : Placement
+    """
+
+    placement: Placement
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The equations, in the order in which they are computed."""
+        return Layouts(self.placement).lines
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        return self.placement.program
+
+    @property
+    def collectives(self) -> tuple[Collective, ...]:
+        """All that devices do together, in order."""
+        return tuple(one for line in self.lines for one in line.collectives)
+
+    @property
+    def bytes(self) -> int:
+        """That each device sends."""
+        return sum(one.bytes for one in self.collectives)
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications of each device."""
+        return sum(line.flops for line in self.lines)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that live on each device where most do."""
+        return max((line.held for line in self.lines), default=0)
+
+    def compile(self) -> ShardedFunction:
+        """The function on JAX's devices: it takes the arguments of the function, and returns arrays that lie there.
+
+        Raises
+        ------
+        BackendError
+            JAX is not installed, or has fewer devices than the mesh.
+        """
+        from .running import ShardedFunction
+
+        return ShardedFunction(self.placement)
+
+    def layout(self, ref: Ref) -> str:
+        """A value as it lies: ``X[b_data, i]``."""
+        return written(self._called(ref.name), ref.indices, self.placement.layout(ref.indices))
+
+    def _called(self, name: str) -> str:
+        return self.program.labels.get(name, name)
+
+    def __str__(self) -> str:
+        return "\n".join(visible.visible(row, keep="\n") for row in self._rows())
+
+    def __repr__(self) -> str:
+        with fitted():
+            return str(self)
+
+    def _rows(self) -> Iterator[str]:
+        """The report for a terminal."""
+        yield f"mesh: {self.placement.mesh}"
+        parts = [told(d) + (f" on {axis}" if (axis := self.placement.axis(d.letters[0])) else "")
+                 for d in self.program.dimensions]  # fmt: skip
+        yield from wrap("letters: " + ",  ".join(parts), columns(), subsequent_indent="         ")
+        yield "in parentheses: the shape of each value on one device"
+        given = ", ".join(self.layout(declared.ref) for declared in self.program.inputs)
+        yield from wrap(f"takes: {given}", columns(), subsequent_indent="       ", break_long_words=False)
+        view = replace(View.of(self.program), inline=inlined(self.program))
+        for line in self.lines:
+            out = line.equation.out
+            if out.name in view.inline:
+                continue
+            _, _, made = equation_text(line.equation, view).partition(" = ")
+            shape = "×".join(map(str, line.local)) or "a number"
+            yield from wrap(f"  {self.layout(out)} = {made}   ({shape})", columns(), subsequent_indent="      ",
+                            break_long_words=False)  # fmt: skip
+            for one in line.collectives:
+                yield from wrap(self._said(one), columns() - 8, initial_indent="        ",
+                                subsequent_indent="          ", break_long_words=False)  # fmt: skip
+        yield from wrap(self.total, columns(), subsequent_indent="    ")
+
+    def _said(self, one: Collective) -> str:
+        """A collective in words."""
+        times = f", {one.rounds} times in all" if one.rounds > 1 else ""
+        match one.kind:
+            case "all-gather":
+                said = f"all-gather of {self._called(one.value)} along {one.letter} over {one.axis}"
+            case "all-reduce":
+                said = f"partial over {one.axis}: all-reduce"
+            case "reduce-scatter":
+                said = f"partial over {one.axis}: reduce-scatter"
+        return f"{said}, {amount(one.bytes)}{times}{', can wait' if one.can_wait else ''}"
+
+    @property
+    def total(self) -> str:
+        """What it costs, as a sentence."""
+        counts = {kind: sum(one.kind == kind for one in self.collectives)
+                  for kind in ("all-reduce", "reduce-scatter", "all-gather")}  # fmt: skip
+        said = " and ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n)
+        waiting = [one for one in self.collectives if one.can_wait]
+        axes = dict.fromkeys(one.axis for one in waiting)
+        together = "one" if len(axes) == 1 else str(len(axes))
+        late = f" ({len(waiting)} can wait and be {together})" if len(waiting) > 1 else ""
+        moved = f"sends {amount(self.bytes)} in {said}{late}" if said else "sends nothing"
+        return (f"each device: {moved}, computes {self.flops:,} additions and multiplications, and holds at most "
+                f"{amount(self.memory)}")  # fmt: skip
+
+    def to_json(self) -> str:
+        """All of it as data. ``schema`` is the version of its form."""
+        lines = [
+            {
+                "value": self._called(line.equation.out.name), "equation": equation_text(line.equation),
+                "line": line.equation.source.line if line.equation.source else None,
+                "layout": self.layout(line.equation.out), "local": line.local, "flops": line.flops, "held": line.held,
+                "collectives": [
+                    {"kind": one.kind, "axis": one.axis, "value": self._called(one.value), "letter": one.letter,
+                     "bytes": one.bytes, "rounds": one.rounds, "can_wait": one.can_wait} for one in line.collectives
+                ],
+            }
+            for line in self.lines
+        ]  # fmt: skip
+        return json.dumps({
+            "schema": SCHEMA, "mesh": dict(self.placement.mesh.axes), "letters": dict(self.placement.letters),
+            "inputs": [self.layout(declared.ref) for declared in self.program.inputs], "lines": lines,
+            "bytes": self.bytes, "flops": self.flops, "memory": self.memory,
+        }, ensure_ascii=False, indent=1)  # fmt: skip
+
+    def to_html(self) -> str:
+        """The report as one page, with nothing in it from elsewhere."""
+        title = f"letters on {self.placement.mesh}"
+        body = f"<section><pre>{visible.in_html(str(self))}</pre></section>"
+        return pages.page(title, pages.article([pages.heading(title), body]))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": f"<pre>{visible.in_html(str(self))}</pre>"}
+
+
+class Suggestions(tuple[Sharding, ...]):
+    """Ways to put the letters of a program on the axes of a mesh, those that move least first."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        rows = [(", ".join(f"{letter}={axis}" for letter, axis in one.placement.letters.items()), amount(one.bytes),
+                 amount(one.memory), f"{one.flops:,}") for one in self]  # fmt: skip
+        rows = [("letters", "sends", "holds at most", "computes"), *rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([f"mesh: {self[0].placement.mesh}; each device", *table])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_json(self) -> str:
+        """Each of them as data, in a list."""
+        return json.dumps([json.loads(one.to_json()) for one in self], ensure_ascii=False, indent=1)
+
+    def to_html(self) -> str:
+        """The table and the reports as one page."""
+        title = f"letters on {self[0].placement.mesh}"
+        body = "".join(f"<section><pre>{visible.in_html(str(part))}</pre></section>" for part in (self, *self))
+        return pages.page(title, pages.article([pages.heading(title), body]))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": f"<pre>{visible.in_html(str(self))}</pre>"}
+
+
+def written(name: str, indices: str, layout: Sequence[str]) -> str:
+    """A value with its layout, as the literature on scaling writes it: ``X[b_data, i]``."""
+    parts = [f"{letter}_{axis}" if axis else letter for letter, axis in zip(indices, layout, strict=True)]
+    return f"{name}[{', '.join(parts)}]" if parts else name
+
+
+def amount(count: int) -> str:
+    """A number of bytes for people: ``1.6 MB``."""
+    size, unit = float(count), 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{count} bytes" if not unit else f"{size:.3g} {UNITS[unit]}"

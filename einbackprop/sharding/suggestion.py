@@ -1,0 +1,91 @@
+"""Which letters to put on the axes of a mesh: a program and a mesh go in, the ways that move least come out first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+
+from ..core.program import Program
+from ..errors import ShardingError
+from .layouts import Layouts
+from .mesh import Mesh, Placement
+
+MOST_TRIED = 3000
+"""Placements that are looked at, the larger dimensions first."""
+
+
+def suggested(program: Program, mesh: Mesh, most: int) -> list[Placement]:
+    """The placements that move the fewest bytes, of equals those that hold the fewest, at most so many.
+
+    Each axis of the mesh has a dimension of its own; further ones are put on an axis while less is moved then. Devices
+    that would do no less than one alone are no use: each axis makes what a device computes smaller.
+
+    Raises
+    ------
+    ShardingError
+        There is none.
+    """
+    found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
+    for letters in single(program, mesh):
+        placement = placed(program, mesh, letters)
+        if placement is not None and is_useful(placement):
+            better, cost = improved(placement)
+            found[tuple(sorted(better.letters.items()))] = cost, better
+    if not found:
+        raise ShardingError(f"no letters of this program can lie on all axes of {mesh}")
+    ranked = sorted(found.values(), key=lambda one: (one[0], len(one[1].letters)))
+    return [placement for _, placement in ranked[:most]]
+
+
+def single(program: Program, mesh: Mesh) -> Iterator[dict[str, str]]:
+    """One dimension for each axis of the mesh."""
+    large = sorted((d for d in program.dimensions if d.size > 1), key=lambda d: -d.size)
+    for n, dimensions in enumerate(permutations(large, len(mesh.axes))):
+        if n >= MOST_TRIED:
+            return
+        yield {d.letters[0]: axis for d, axis in zip(dimensions, mesh.axes, strict=True)}
+
+
+def placed(program: Program, mesh: Mesh, letters: Mapping[str, str]) -> Placement | None:
+    """The placement of these letters; None where they cannot lie so."""
+    try:
+        return Placement(program, mesh, letters)
+    except ShardingError:
+        return None
+
+
+def cost_of(placement: Placement) -> tuple[int, int]:
+    """The bytes that a device sends, and those that it holds at most."""
+    lines = Layouts(placement).lines
+    sent = sum(one.bytes for line in lines for one in line.collectives)
+    return sent, max((line.held for line in lines), default=0)
+
+
+def computed(placement: Placement) -> int:
+    """Additions and multiplications of each device."""
+    return sum(line.flops for line in Layouts(placement).lines)
+
+
+def is_useful(placement: Placement) -> bool:
+    """Whether each letter makes what a device computes smaller."""
+    whole = computed(placement)
+    return all(
+        whole < computed(Placement(placement.program, placement.mesh, {
+            i: axis for i, axis in placement.letters.items() if i != letter})) * 0.75
+        for letter in placement.letters
+    )  # fmt: skip
+
+
+def improved(placement: Placement) -> tuple[Placement, tuple[int, int]]:
+    """The placement with more letters on its axes, while that moves less, or holds less for no more."""
+    cost = cost_of(placement)
+    free = [d.letters[0] for d in placement.program.dimensions if d.size > 1]
+    while True:
+        tried = [
+            one for letter in free if not placement.axis(letter) for axis in placement.mesh.axes
+            if (one := placed(placement.program, placement.mesh, {**placement.letters, letter: axis})) is not None
+        ]  # fmt: skip
+        best = min(((cost_of(one), n) for n, one in enumerate(tried)), default=(cost, -1))
+        if best[1] < 0 or best[0] >= cost:
+            return placement, cost
+        cost, placement = best[0], tried[best[1]]
