@@ -62,17 +62,17 @@ READ = {
         return["W"][j,i] = grads["W"][j,i]
         """,
     "augmented": """
-        g[b,i] = 0
-        h[b,j] = Σ_i W[b,i] X[i,j]
-        h[b,k] -= 1/J Σ_j h[b,j]
-        h[b,j] /= 5
-        loss += Σ_bj h[b,j] h[b,j]
+        g[i,j] = 0
+        h[i,b] = Σ_j W[i,j] X[j,b]
+        h[i,c] -= 1/B Σ_b h[i,b]
+        h[i,b] /= 5
+        loss += Σ_ib h[i,b] h[i,b]
         loss *= 0.5
-        g[b,i] += Σ_j h[b,j] X[i,j]
-        g[0,i] = 2 g[0,i]
-        g[b,i] = g[b,i] - [i=1]
+        g[i,j] += Σ_b h[i,b] X[j,b]
+        g[0,j] = 2 g[0,j]
+        g[i,j] = g[i,j] - [j=1]
         return₁ = loss
-        return₂[b,i] = g[b,i]
+        return₂[i,j] = g[i,j]
         """,
     "walrus": """
         h[j,b] = Σ_i W[j,i] X[i,b]

@@ -1,6 +1,5 @@
 """Source: it runs as pasted, passes ruff, reads well, and gives the interpreter's numbers."""
 
-import copy
 import re
 import subprocess
 import sys
@@ -12,11 +11,11 @@ import pytest
 from drawn_programs import programs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from traced_fixtures import read_of
 from tracing_quietly import no_collection
 from wild import CONTROLS, FIXTURES
 
-from einbackprop.capture.tracer import trace
-from einbackprop.core import interpretation, nesting
+from einbackprop.core import interpretation
 from einbackprop.core.letters import letters_of
 from einbackprop.core.nesting import Attribute
 from einbackprop.core.program import (
@@ -37,7 +36,7 @@ from einbackprop.core.program import (
     operands,
     picks,
 )
-from einbackprop.derivation.accumulation import value_and_vjp, vjp
+from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.derivation.gradients import derive
 from einbackprop.emission.literals import identifier
 from einbackprop.emission.writing import source, wrapped
@@ -437,11 +436,8 @@ WIDE = {
 
 @pytest.mark.parametrize("fixture", [*FIXTURES, *CONTROLS], ids=lambda fixture: fixture.name)
 def test_source_of_hand_written_networks_and_their_gradients(fixture):
-    arguments = fixture.arguments(np.random.default_rng(0), fixture.sizes)
-    with no_collection():
-        forward = trace(fixture.loss, *copy.deepcopy(arguments))
-    arrays = [nesting.get(arguments, given.path) for given in forward.inputs]
-    for program in (forward, vjp(forward)):
+    forward, derived, arrays = read_of(fixture)
+    for program in (forward, derived):
         plain = replace(program, inputs=tuple(replace(given, path=()) for given in program.inputs))
         given = [*arrays, *[np.float64(1)] * (len(plain.inputs) - len(arrays))]
         agrees(plain, given)

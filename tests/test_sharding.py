@@ -87,7 +87,7 @@ def drawn(random_: random.Random) -> Sharding:
 
 
 def test_an_einsum_costs_what_xla_makes_of_it() -> None:
-    found = [drawn(random.Random(seed)) for seed in range(300 if THOROUGH else 80)]
+    found = [drawn(random.Random(seed)) for seed in range(300 if THOROUGH else 40)]
     for one, (made, off) in zip(found, run(found), strict=True):
         assert predicted(one) == made, str(one)
         assert off <= CLOSE, str(one)
@@ -154,9 +154,9 @@ def test_layers_cost_what_xla_makes_of_them() -> None:
         derived = vjp(traced(name, CATALOGUE[name].forward, arguments))
         for dimension in derived.dimensions:
             letter = dimension.letters[0]
-            if dimension.size % 4 == 0:
+            if dimension.size % 4 == 0 and (THOROUGH or (name, letter) in OTHERWISE or letter in "bjkst"):
                 found[name, letter] = placed(derived, {"x": 4, "y": 2}, {letter: "x"})
-    assert len(found) > 30
+    assert len(found) > (30 if THOROUGH else 15)
     other = set()
     for (key, one), (made, off) in zip(found.items(), run([*found.values()]), strict=True):
         assert off <= 2 * CLOSE, key
@@ -230,7 +230,9 @@ def test_suggestions_move_less_than_others() -> None:
               and one.flops < 0.7 * min(eb.shard(GRADIENT, mesh={"x": 4, "y": 2}, letters={i: axis}).flops
                                         for i, axis in way.items())]  # fmt: skip
     assert sent[0] <= min(one.bytes for one in useful)
-    assert str(found).splitlines()[1].split() == ["letters", "sends", "holds", "at", "most", "computes"]
+    shown = str(found).splitlines()
+    assert shown[:3] == ["mesh: x 4 × y 2: 8 devices", "letters: i = 16,  b = 24,  j = 32,  k = 8", "each device:"]
+    assert shown[3].split() == ["on", "the", "axes", "sends", "holds", "at", "most", "computes"]
     with pytest.raises(ShardingError, match=r"^no letters of this program can lie on all axes of x 5: 5 devices$"):
         eb.shard(GRADIENT, mesh={"x": 5})
 

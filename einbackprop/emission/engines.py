@@ -118,7 +118,21 @@ TORCH = Engine(
     renamed={"rint": "torch.round", "power": "torch.pow", "mod": "torch.remainder", "array": "torch.tensor"},
     methods={"astype": "to", "copy": "clone"},
     own={"sigmoid": "torch.sigmoid", "erf": "torch.erf"},
-    helpers={"softplus": '''
+    helpers={"einsum": '''
+def einsum(subscripts, *operands):
+    """torch.einsum as a product and a sum: where one operand has all letters, matrices are no use."""
+    inputs, out = subscripts.split("->")
+    terms = inputs.split(",")
+    letters = max([out, *terms], key=lambda term: len(set(term)))
+    product = 1
+    for term, x in zip(terms, operands, strict=True):
+        x = x.permute([term.index(i) for i in letters if i in term])
+        product = product * x[tuple(slice(None) if i in term else None for i in letters)]
+    summed = [n for n, i in enumerate(letters) if i not in out]
+    product = product.sum(summed) if summed else product
+    kept = [i for i in letters if i in out]
+    return product.permute([kept.index(i) for i in out])
+''', "softplus": '''
 def softplus(x):
     """log(1 + exp(x)), without overflow and to the last digit."""
     return torch.relu(x) + torch.log1p(torch.exp(-x.abs()))

@@ -51,6 +51,19 @@ def multiplies_matrices(subscripts: Subscripts) -> bool:
     return bool((left & right) - out and (left - right) & out and (right - left) & out)
 
 
+def is_elementwise(subscripts: Subscripts) -> bool:
+    """Whether operands are multiplied entry by entry: one of them, or the result, has all letters.
+
+    >>> from ..core.subscripts import parse
+    >>> [is_elementwise(parse(text)) for text in ("ij,ij->ij", "ij,j->i", "i,j->ij", "ij,jb->ib", "ii,i->i", "ij->ji")]
+    [True, True, True, False, False, False]
+    """
+    terms = (*subscripts.inputs, subscripts.output)
+    if len(subscripts.inputs) < 2 or any(len(set(term)) < len(term) for term in terms):
+        return False
+    return any(set(term) == set("".join(terms)) for term in terms)
+
+
 def is_one_product(subscripts: Subscripts) -> bool:
     """Whether the helper takes a product of matrices: one product, or one for each index of letters that all have.
 

@@ -21,8 +21,8 @@ from ..core.program import (
     operands,
 )
 from ..core.subscripts import Subscripts, rename_for_numpy
-from .engines import NUMPY, Engine
-from .helpers import is_one_product, multiplies_matrices
+from .engines import NUMPY, TORCH, Engine
+from .helpers import is_elementwise, is_one_product, multiplies_matrices
 from .literals import Identifiers
 
 
@@ -274,6 +274,8 @@ class Scope:
             planned = not is_one_product(subscripts)
             called = called if planned else "einsum"
             self.helpers |= set() if planned else {"einsum"}
+        if self.engine is TORCH and is_elementwise(subscripts):
+            called = self.helper("einsum")
         extra = ", optimize=True" if planned and is_numpy and called == "np.einsum" else ""
         return f'{called}("{subscripts}", {", ".join(expression for expression, _ in terms)}{extra})'
 

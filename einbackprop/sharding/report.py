@@ -148,9 +148,7 @@ class Sharding:
     def _rows(self) -> Iterator[str]:
         """The report for a terminal."""
         yield f"mesh: {self.placement.mesh}"
-        parts = [told(d) + (f" on {axis}" if (axis := self.placement.axis(d.letters[0])) else "")
-                 for d in self.program.dimensions]  # fmt: skip
-        yield from wrap("letters: " + ",  ".join(parts), columns(), subsequent_indent="         ")
+        yield from letters_of(self.placement)
         yield "in parentheses: the shape of each value on one device"
         given = ", ".join(self.layout(declared.ref) for declared in self.program.inputs)
         yield from wrap(f"takes: {given}", columns(), subsequent_indent="       ", break_long_words=False)
@@ -232,10 +230,12 @@ class Suggestions(tuple[Sharding, ...]):
     def __str__(self) -> str:
         rows = [(", ".join(f"{letter}={axis}" for letter, axis in one.placement.letters.items()), amount(one.bytes),
                  amount(one.memory), f"{one.flops:,}") for one in self]  # fmt: skip
-        rows = [("letters", "sends", "holds at most", "computes"), *rows]
+        rows = [("on the axes", "sends", "holds at most", "computes"), *rows]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([f"mesh: {self[0].placement.mesh}; each device", *table])
+        placement = self[0].placement
+        known = letters_of(replace(placement, letters={}))
+        return "\n".join([f"mesh: {placement.mesh}", *known, "each device:", *table])
 
     def __repr__(self) -> str:
         return str(self)
@@ -252,6 +252,13 @@ class Suggestions(tuple[Sharding, ...]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": f"<pre>{visible.in_html(str(self))}</pre>"}
+
+
+def letters_of(placement: Placement) -> list[str]:
+    """The letters of a program, their sizes, and on which axes they lie."""
+    parts = [told(d) + (f" on {axis}" if (axis := placement.axis(d.letters[0])) else "")
+             for d in placement.program.dimensions]  # fmt: skip
+    return wrap("letters: " + ",  ".join(parts), columns(), subsequent_indent="         ")
 
 
 def written(name: str, indices: str, layout: Sequence[str]) -> str:

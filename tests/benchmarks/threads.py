@@ -5,13 +5,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 WORKLOADS = [
     "exercise 1024-2048-2048-1024 b512", "attention b8 h8 t128 d64", "GPT block d256 t128 b8",
     "softmax cross-entropy 1024×8192", "LSTM T32 b32 h128", "conv 3×3 16→32 28×28 b64", "layer norm 4096×768",
 ]  # fmt: skip
 CONTENDERS = ["ours", "PyTorch", "jax.jit"]
+ENGINES = {"ours in JAX": "jax", "ours in PyTorch": "torch"}
 ROUNDS = 7
 SECONDS = 0.2  # one timing
 
@@ -40,6 +42,8 @@ def measured(name: str, contender: str) -> None:
         step = measuring.torch_step(work.torch[contender], parameters, data)
     elif contender == "jax.jit":
         step = measuring.jax_step(work.jax[contender], parameters, data)
+    elif contender in ENGINES:
+        step = engine_step(ENGINES[contender], eb.value_and_grad(work.loss), parameters, data)
     else:
         plan = eb.compile(eb.value_and_grad(work.loss), parameters, *data, reuse=True)
 
@@ -59,6 +63,33 @@ def measured(name: str, contender: str) -> None:
     print(statistics.median(rounds))
 
 
+def engine_step(backend: str, gradient: Any, parameters: list[Any], data: tuple[Any, ...]) -> Callable[[], Any]:
+    """A step of our gradient on an engine, from its own arrays to its own."""
+    import numpy as np
+
+    import einbackprop as eb
+
+    plan = eb.compile(gradient, parameters, *data, backend=backend)
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        own = jax.tree.map(lambda a: jax.numpy.asarray(a) if isinstance(a, np.ndarray) else a, (parameters, *data))
+        return lambda: jax.block_until_ready(plan(*own))
+    import torch
+
+    torch.set_num_threads(int(os.environ["WORKLOADS_THREADS"]))
+    rest = [torch.from_numpy(d) if isinstance(d, np.ndarray) else d for d in data]
+    first = [torch.from_numpy(p) for p in parameters]
+    return lambda: plan(first, *rest)
+
+
+def seconds(name: str, contender: str, threads: int) -> float:
+    """What a process measured."""
+    command = [sys.executable, __file__, name, contender]
+    return float(subprocess.run(command, env=environment(threads), check=True, capture_output=True, text=True).stdout)
+
+
 def rows() -> Iterator[str]:
     """Our time beside the others', on one thread and on two."""
     yield "\n## One thread and two\n\nA process for each, pinned to as many processors; float32, `reuse=True`; time by"
@@ -68,12 +99,7 @@ def rows() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for name in WORKLOADS:
         for threads in (1, 2):
-            taken = []
-            for contender in CONTENDERS:
-                command = [sys.executable, __file__, name, contender]
-                own = environment(threads)
-                done = subprocess.run(command, env=own, check=True, capture_output=True, text=True)
-                taken.append(1e3 * float(done.stdout))
+            taken = [1e3 * seconds(name, contender, threads) for contender in CONTENDERS]
             cells = [f"{t:.3g}" for t in taken] + [f"{taken[0] / other:.2f}" for other in taken[1:]]
             yield f"| {name} | {threads} | {' | '.join(cells)} |"
 

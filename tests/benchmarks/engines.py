@@ -1,0 +1,57 @@
+"""One gradient on three engines: NumPy's plan, JAX and PyTorch, beside what these make of the loss themselves.
+
+    python tests/benchmarks/engines.py
+
+times `eb.compile(eb.value_and_grad(loss), …)` with `reuse=True`, with `backend="jax"` and with `backend="torch"` (these
+two from their own arrays to their own), PyTorch's eager autograd and `jax.jit(jax.value_and_grad)`, on one thread and
+on two. A process for each contender, pinned to as many processors; time by the clock, so that others at work on the
+machine do count. It prints the table and writes it to `engines.md`.
+"""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import threads
+from exercise import processor
+from workloads import version
+
+OURS = ["ours", *threads.ENGINES]
+OTHERS = ["PyTorch", "jax.jit"]
+HEAD = """# One gradient on three engines
+
+Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {rounds} rounds, a process for
+each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns their arrays.
+
+Python {python}, {versions}, {machine}.
+
+| workload | threads | {columns} | the best of ours / PyTorch |
+|---|---|{rules}---|
+"""
+
+
+def rows() -> Iterator[str]:
+    """A row for each workload and number of threads."""
+    for name in threads.WORKLOADS:
+        for count in (1, 2):
+            taken = {contender: 1e3 * threads.seconds(name, contender, count) for contender in [*OURS, *OTHERS]}
+            best = min(taken[one] for one in OURS) / taken["PyTorch"]
+            yield f"| {name} | {count} | {' | '.join(f'{t:.3g}' for t in taken.values())} | {best:.2f} |"
+
+
+def main() -> None:
+    """Write and print the table."""
+    columns = [*OURS, *OTHERS]
+    text = HEAD.format(
+        rounds=threads.ROUNDS, python=platform.python_version(), machine=processor(), columns=" | ".join(columns),
+        versions=", ".join(map(version, ["numpy", "torch", "jax", "jaxlib"])), rules="---|" * len(columns),
+    )  # fmt: skip
+    print(text, end="", flush=True)
+    for row in rows():
+        print(row, flush=True)
+        text += row + "\n"
+    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
