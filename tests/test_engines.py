@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -258,12 +259,55 @@ def test_what_does_not_fit_is_refused_in_the_same_words(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_dtypes_that_numpy_lacks_are_told(target: str) -> None:
+    engine = pytest.importorskip("torch" if target == "torch" else "jax.numpy")
+    made = compiled(target, eb.grad(root_of_squares), np.ones((2, 3)))
+    said = "^x has dtype {}, but was compiled for dtype float64. Convert it, or compile again.$"
+    for name in ("bfloat16", "float8_e5m2"):
+        with pytest.raises(EinbackpropError, match=said.format(name)):
+            made(engine.ones((2, 3), dtype=getattr(engine, name)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_gradient_is_not_nan_where_zero_meets_infinity(target: str) -> None:
     def loss(x: Any, mask: Any) -> Any:
         return np.sum(np.where(mask, np.sqrt(x), 0.0))
 
     x, mask = np.array([4.0, 0.0, 1.0]), np.array([True, False, True])
     np.testing.assert_allclose(compiled(target, eb.grad(loss), x, mask)(x, mask), [0.25, 0.0, 0.5])
+
+
+def root_of_squares(x: Any) -> Any:
+    return np.sqrt((x * x).sum(1)).sum()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nor_is_that_of_the_engines_own_arrays(target: str) -> None:
+    engine = pytest.importorskip(target)
+    zero, there = np.zeros((2, 3)), np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0]])
+    for gradient in (eb.grad(root_of_squares), eb.value_and_grad(root_of_squares)):
+        made = compiled(target, gradient, zero)
+        for x in (zero, there):
+            with jax_in_64_bits(target):
+                own = engine.from_numpy(x) if target == "torch" else engine.numpy.asarray(x)
+                found = flat_leaves(made(own))
+            assert all(made.engine.is_own(leaf) for leaf in found)
+            for mine, theirs in zip(found, flat_leaves(gradient(x)), strict=True):
+                np.testing.assert_allclose(np.asarray(mine), theirs, atol=1e-12)
+    assert np.isnan(flat_leaves(made(there * np.nan))[-1]).all()  # the user's own stays
+
+
+def jax_in_64_bits(target: str) -> Any:
+    return pytest.importorskip("jax").enable_x64(True) if target == "jax" else nullcontext()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16, np.int32, np.uint16])
+@pytest.mark.parametrize("target", TARGETS)
+def test_labels_of_few_bits(target: str, kind: Any) -> None:
+    given_ = (*GIVEN[:3], LABELS.astype(kind))
+    for mine, theirs in zip(flat_leaves(compiled(target, GRADIENT, *given_)(*given_)),
+                            flat_leaves(GRADIENT(*GIVEN)), strict=True):  # fmt: skip
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -286,8 +330,9 @@ def test_large_constants_are_no_text(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_engine_or_a_device_that_is_not_there_is_said(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(target)
-    with pytest.raises(BackendError, match=r"has no device 'nowhere' here: it has cpu"):
-        eb.compile(GRADIENT, *GIVEN, backend=target, device="nowhere")
+    for device in ("nowhere", "cpu:7", "cpu:-1", "", "meta", 1.5):
+        with pytest.raises(BackendError, match=rf"^\w+ has no device {device!r} here: it has cpu"):
+            eb.compile(GRADIENT, *GIVEN, backend=target, device=device)
     with pytest.raises(ArgumentError, match=f"^reuse is of memory that NumPy writes into: leave it out for "
                                             f"backend='{target}'$"):  # fmt: skip
         eb.compile(GRADIENT, *GIVEN, backend=target, reuse=True)

@@ -198,7 +198,13 @@ def test_on_paper_there_can_be_any_number_of_devices() -> None:
                                      r"or on none$"),
     ({"x": 0}, {"b": "x"}, r"^the axis x has a number of devices, at least 1, not 0$"),
     ({"1": 4}, {"b": "1"}, r"^an axis of a mesh has a name, such as data, not '1'$"),
-    ({}, {}, r"^a mesh has axes: mesh=\{'data': 4, 'model': 2\}$"),
+    ({}, {}, r"^a mesh has axes: mesh=\{'data': 4, 'model': 2\}, not \{\}$"),
+    (4, {}, r"^a mesh has axes: mesh=\{'data': 4, 'model': 2\}, not 4$"),
+    ({"x": True}, {}, r"^the axis x has a number of devices, at least 1, not True$"),
+    ({"x": 2.0}, {}, r"^the axis x has a number of devices, at least 1, not 2\.0$"),
+    ({"x": 4}, "b=x", r"^letters=\{'b': 'data'\} puts a letter on an axis, not 'b=x'$"),
+    ({"x": 4}, {1: "x"}, r"^there is no letter 1: the program has "),
+    ({"x": 4}, {"b": ["x"]}, r"^b cannot lie on \['x'\]: the mesh has x$"),
 ])  # fmt: skip
 def test_what_cannot_lie_so_is_said_with_what_could(mesh: Any, letters: Any, said: str) -> None:
     with pytest.raises(ShardingError, match=said):
@@ -235,6 +241,31 @@ def test_suggestions_move_less_than_others() -> None:
     assert shown[3].split() == ["on", "the", "axes", "sends", "holds", "at", "most", "computes"]
     with pytest.raises(ShardingError, match=r"^no letters of this program can lie on all axes of x 5: 5 devices$"):
         eb.shard(GRADIENT, mesh={"x": 5})
+    for most in (0, -1, 2.5, True, "all"):
+        said = rf"^suggest is how many ways to place letters are shown, at least 1, not {most!r}$"
+        with pytest.raises(ShardingError, match=said):
+            eb.shard(GRADIENT, mesh={"x": 4}, suggest=most)  # type: ignore[arg-type]
+
+
+def test_an_axis_of_one_device_moves_nothing() -> None:
+    one = placed(GRADIENT, {"x": np.int64(1), "y": 1}, {"b": "x", "j": "y"})  # type: ignore[dict-item]
+    alone = placed(GRADIENT, {"x": 1}, {})
+    assert not one.collectives
+    assert (one.flops, one.memory) == (alone.flops, alone.memory)
+    assert json.loads(one.to_json())["mesh"] == {"x": 1, "y": 1}
+
+
+def test_what_computes_nothing_holds_its_arguments() -> None:
+    found = eb.shard(lambda x: x, n(8, 4), mesh={"x": 2}, letters={"i": "x"})
+    assert isinstance(found, Sharding)
+    assert (found.memory, found.bytes, found.flops) == (8 * 4 * 8 // 2, 0, 0)
+
+
+def test_a_program_alone_is_not_run() -> None:
+    with pytest.raises(ShardingError, match=r"^a program takes no arguments here: give it alone, or a function with "):
+        eb.shard(GRADIENT, n(8, 4), mesh={"x": 2})
+    with pytest.raises(ShardingError, match=r"^a program alone is not run: give shard the function and its arguments$"):
+        placed(GRADIENT, {"x": 4}, {"b": "x"}).compile()
 
 
 SCRIPT = """import numpy as np
@@ -283,6 +314,7 @@ def test_a_report_is_an_error_of_ours_nowhere() -> None:
 ON_DEVICES = """
 import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+import warnings
 import numpy as np
 import einbackprop as eb
 
@@ -300,17 +332,40 @@ np.testing.assert_allclose(float(value), expected, rtol=1e-12)
 for name in theirs:
     assert gradient[name].dtype == np.float64
     np.testing.assert_allclose(np.asarray(gradient[name]), theirs[name], rtol=1e-12, atol=1e-14)
-again = function({name: given[0][name] - 0.1 * gradient[name] for name in given[0]}, *given[1:])
+again = function({name: given[0][name] - 0.1 * np.asarray(gradient[name]) for name in given[0]}, *given[1:])
 assert float(again[0]) < float(value)
 assert "all-reduce" in function.lowered(*given).compile().as_text()
-try:
-    function(given[0], given[1][:4], given[2])
-except eb.errors.ShapeError as error:
-    print(error)
-try:
-    eb.shard(lambda x: x * 2, np.ones(16), mesh={"x": 16}, letters={"i": "x"}).compile()
-except eb.errors.BackendError as error:
-    print(error)
+
+def said(call):
+    try:
+        call()
+    except eb.errors.EinbackpropError as error:
+        print(error)
+
+def picked(X, y):
+    return -np.log(X[np.arange(len(y)), y]).sum()
+
+def root_of_squares(x, b):
+    return np.sqrt(((x + b) ** 2).sum(1)).sum()
+
+said(lambda: function(given[0], given[1][:4], given[2]))
+said(lambda: eb.shard(lambda x: x * 2, np.ones(16), mesh={"x": 16}, letters={"i": "x"}).compile())
+X, y = rng.random((8, 4)), np.arange(8) % 4
+labelled = eb.shard(eb.grad(picked), X, y, mesh={"x": 4}, letters={"b": "x"}).compile()
+np.testing.assert_allclose(np.asarray(labelled(X, y)), eb.grad(picked)(X, y))
+assert not labelled(X, y).sharding.is_fully_replicated
+said(lambda: labelled(X, y + 1))
+said(lambda: labelled(X.astype(np.float32), y))
+said(lambda: labelled(X))
+said(lambda: eb.shard(lambda x: np.sort(x, 0), X, mesh={"x": 4}, letters={"j": "x"}).compile())
+with warnings.catch_warnings(record=True) as caught:
+    eb.shard(lambda x: x * 2 if x[0, 0] > 0 else x, X, mesh={"x": 4}, letters={"i": "x"}).compile()
+print(caught[0].message, caught[0].filename)
+x, b = np.array([[0.0, 0.0], [3.0, 4.0]]), np.zeros((1, 2))
+safe = eb.shard(eb.grad(root_of_squares, wrt=(0, 1)), x, b, mesh={"x": 2}, letters={"i": "x"}).compile()
+for mine, theirs in zip(safe(x, b), eb.grad(root_of_squares, wrt=(0, 1))(x, b)):
+    assert mine.shape == theirs.shape
+    np.testing.assert_allclose(np.asarray(mine), theirs)
 """
 
 
@@ -319,7 +374,14 @@ def test_it_runs_on_the_devices() -> None:
     done = subprocess.run([sys.executable, "-c", ON_DEVICES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "X has shape (4, 8), but (12, 8) is what was sharded: shard again for other shapes",
+        "X has shape (4, 8), but was compiled for shape (12, 8). Compile again for other shapes.",
         "the mesh has 16 devices, but JAX has 8 here; to try it on this machine, set "
         "XLA_FLAGS=--xla_force_host_platform_device_count=16 before JAX is imported",
+        "y holds 4 at [3], but picks from an axis where positions are 0 to 3.",
+        "X has dtype float32, but was compiled for dtype float64. Convert it, or compile again.",
+        "the function was compiled for 2 arguments, not for 1",
+        "line 47: positions here depend on values: they are kept as they are in this run. They must not stay so: "
+        "compile what comes before, and what comes after",
+        "line 49: the program depends on values here: this run took the way of True. The compiled function keeps to "
+        "that, whatever its arguments <string>",
     ]

@@ -45,6 +45,13 @@ a = x.T * x.T; b = a.reshape(-1); a[0] = .1; x = b * b: 3,1 3,2; 3,2 3,1; 1,1 2,
 x.T.reshape(-1)[0] = .3: 3,1 3,2; 3,2 3,1 | x.T.ravel()[0] *= 2: 3,1 3,2; 3,2 3,1; 3,2 1,1
 """
 
+WRITTEN_OUT = """
+np.prod(x, axis=1): 2,4 3,5; 2,4 3,3 | np.prod(x): 2,2 2,3 | np.prod(x, axis=0, keepdims=True): 2,3 4,3
+np.cumprod(x, axis=1): 2,4 2,6; 2,4 2,3 | np.cumprod(x, axis=0): 3,2 4,2 | np.multiply.accumulate(x, axis=1): 2,3 2,4
+np.convolve(x[0], x[:, 0], "same"): 3,5 4,5; 3,5 4,8; 3,5 3,2 | np.convolve(x[0], x[:, 0], "valid"): 3,5 2,5; 3,5 4,6
+np.correlate(x[0], x[:, 0], "same"): 3,5 4,5; 3,5 3,2 | np.correlate(x[0], x[:, 0], "full"): 3,5 4,5; 3,5 2,5
+"""
+
 
 def cases(table: str) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
     """Code, the shape to read it at, and another one."""
@@ -66,7 +73,8 @@ def function(code: str) -> Any:
 
 
 @pytest.mark.parametrize(("code", "read", "other"), cases(WHOLE_HERE + RESHAPED.lstrip() + MADE_OF_SIZES.lstrip()
-                                                         + COUNTED.lstrip() + SHARED.lstrip()))  # fmt: skip
+                                                         + COUNTED.lstrip() + SHARED.lstrip()
+                                                         + WRITTEN_OUT.lstrip()))  # fmt: skip
 def test_source_is_numpys_at_other_sizes_or_says_why_not(
     code: str, read: tuple[int, ...], other: tuple[int, ...]
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import joining
+from .indexing import written_out
 from .pointwise import cast, lift, unread
 from .recorder import Recorder
 from .sizes import in_numbers
@@ -58,7 +59,7 @@ def running(ufunc: np.ufunc) -> Any:
         array = array if dtype is None else cast(r, array, dtype)
         i = (axis or 0) % array.ndim
         made: list[Any] = []
-        for n in range(int(array.shape[i])):
+        for n in range(written_out(r, array, i)):
             part = array[(*joining.along(i), n)]
             made.append(ufunc(made[-1], part) if made else part)
         return np.stack(made, axis=i) if made else array.copied(v)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.program import Bracket, Contract, Extremum, Factor, Position
 from . import arithmetic, creation, layout, sizes
+from .indexing import written_out
 from .memory import View, follows, is_traced
 from .pointwise import add, apply_map, contracted, is_boolean, is_scalar, lift, product, unread
 from .recorder import Indexed, Recorder
@@ -171,6 +172,10 @@ def convolved(recorder: Recorder, a: Any, v: Any, mode: str, flipped: bool, valu
         bracket = Bracket(Position.of(s), "=", Position.of(p, r, constant=-before))
     else:
         bracket = Bracket(Position.of(p, constant=before), "=", Position.of(s, r))
+    if before:  # an offset, written as a number
+        sizes.frozen(least)
+    if mode == "same" and sizes.is_measured(most - least):  # as long as the longer of the two
+        sizes.is_negative(most - least)
     refs = (x.ref, y.ref)
     return recorder.define([p], lambda out, source: Contract(out, refs, (bracket,), source=source), value)
 
@@ -329,7 +334,7 @@ def multiplied(recorder: Recorder, value: Any, a: Any, axis: Any = None, *, keep
     a = lift(recorder, a)
     result: Any = a
     for i in sorted(positive_axes(axis, len(a.axes)), reverse=True):
-        size = int(result.shape[i])
+        size = written_out(recorder, result, i)
         lead = (slice(None),) * i
         parts = [result[(*lead, slice(n, n + 1) if keepdims else n)] for n in range(size)]
         if not parts:

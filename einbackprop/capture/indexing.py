@@ -261,6 +261,11 @@ def extent_along(recorder: Recorder, array: View, n: int) -> Any:
     return product_of_sizes(map(arithmetic.size_of, parts)) if parts else np.shape(array.value)[n]
 
 
+def written_out(recorder: Recorder, array: View, n: int) -> int:
+    """How many entries an axis has, for what is written out entry by entry: it holds for this size alone."""
+    return int(plain(frozen(extent_along(recorder, array, n))))
+
+
 def extents(item: slice, size: Any, wanted: range) -> tuple[Any, Any]:
     """The start and the number of entries of a slice, as expressions of sizes."""
     step = wanted.step

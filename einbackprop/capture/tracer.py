@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import stride_tricks
 
 from ..core.idioms import recognise
+from ..core.nesting import parameter_names
 from ..core.program import Program
 from ..errors import EinbackpropError, TraceError
 from ..rerolling import Choice, Loop
@@ -332,12 +333,3 @@ def traces(
         return record_pair(of_values(loss, state), of_values(gradients, state), values_at(state), names)
 
     return forward, pair
-
-
-def parameter_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """What a function calls its arguments."""
-    try:
-        names = [p.name for p in inspect.signature(function).parameters.values() if p.kind != p.VAR_POSITIONAL]
-    except (TypeError, ValueError):
-        names = []
-    return tuple(names[i] if i < len(names) else f"x{i}" for i in range(count))

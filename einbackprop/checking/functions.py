@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from einbackprop.capture.failures import explained
-from einbackprop.capture.tracer import parameter_names, traces
+from einbackprop.capture.tracer import traces
 from einbackprop.checking import naming
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem
 from einbackprop.checking.problems import Problem, at_targets, called, place_of, with_arrays
-from einbackprop.core.nesting import Choice, Path, get, parameters, position_of
+from einbackprop.core.nesting import Choice, Path, get, parameter_names, parameters, position_of
 from einbackprop.core.visible import shown
 from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError
 from einbackprop.world import Runner, World

@@ -353,3 +353,9 @@ def parameters(function: Any) -> tuple[str, ...]:
         return ()
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return tuple(item.name for item in signature.parameters.values() if item.kind in kinds)
+
+
+def parameter_names(function: Any, count: int) -> tuple[str, ...]:
+    """Return names for so many arguments: those of the positional parameters, then ``x2``, ``x3``."""
+    names = parameters(function)
+    return tuple(names[i] if i < len(names) else f"x{i}" for i in range(count))

@@ -220,7 +220,8 @@ class Scope:
 
     def position_value(self, name: str) -> str:
         """A value as an array of positions."""
-        return self.names[name] if self.dtypes[name].kind in "iu" else self.cast(self.names[name], np.dtype(int))
+        is_position = self.dtypes[name].kind in "iu" and (self.engine.mixes or self.dtypes[name] == np.int64)
+        return self.names[name] if is_position else self.cast(self.names[name], np.dtype(np.int64))
 
     def cast(self, expression: str, kind: Dtype, names: Sequence[str] = ()) -> str:
         """An expression in a dtype, that of one of some values if they have it."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..capture.recorder import Note
-from ..capture.tracer import Trace, parameter_names, record
-from ..core import simplification
+from ..capture.tracer import Trace, record
+from ..core import nesting, simplification
 from ..core.dtypes import value_dtypes, weak_values
+from ..core.nesting import parameter_names
 from ..core.program import Opaque, Program, operands
 from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
@@ -24,6 +26,8 @@ from .lowering import Plan, lower
 from .native import lower_natively, names_of
 from .preparation import Orders, orders_of, require_orders
 from .rounds import plannable
+
+OURS = __name__.partition(".")[0]
 
 
 def compile(
@@ -90,7 +94,58 @@ def compile(
     names = parameter_names(own, len(arguments))
     engine = engine_of(backend, device, reuse)
     read = record(own, arguments, names)
-    read = plannable(read) if engine is None else read
+    if engine is not None:
+        return run_by(engine, function, read, arguments, names)
+    read = plannable(read)
+    program, scalars, casts = lasting(function, read, arguments)
+    guard = Guard(program, arguments, names)
+    interface = guard.interface(scalars, casts)
+    native = [guard.leaf(i.path).dtype.newbyteorder("=") for i in program.inputs]
+    plan = lower(program, native, reuse=reuse, interface=interface) if backend is None else lower_natively(
+        program, native, names=names_of(backend), reuse=reuse, interface=interface)  # fmt: skip
+    compiled = Compiled(plan, len(arguments), orders_of(program, arguments) if read.ordered else {})
+    if isinstance(function, Gradient) and may_meet_infinity(program, lambda: compiled(*arguments)):
+        safe = function.safe.derived(as_loss(read.program), arguments)
+        spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
+        compiled.make_spare = lambda: Running(lower(safe, native, interface=spare))
+        compiled.first = int(function.with_value)
+    return compiled
+
+
+def run_by(
+    engine: Engine, function: Callable[..., Any], read: Trace, arguments: tuple[Any, ...], names: Sequence[str],
+    *, keeps: bool = False,
+) -> EngineFunction:  # fmt: skip
+    """What ``compile`` returns, of a function that has been read, run by an engine.
+
+    ``keeps`` says whether results stay with the engine for NumPy's arguments too.
+    """
+    program, scalars, casts = lasting(function, read, arguments)
+    orders = orders_of(program, arguments) if read.ordered else {}
+    compiled = EngineFunction(program, Guard(program, arguments, names), scalars, casts, engine, orders, keeps)
+
+    def results() -> list[Any]:
+        made = [one for _, one in nesting.leaves(compiled(*arguments))]
+        return [engine.returned(one) if engine.is_own(one) else one for one in made]
+
+    if isinstance(function, Gradient) and may_meet_infinity(program, results):
+        safe = function.safe.derived(as_loss(read.program), arguments)
+        guard, numbers = Guard(safe, arguments, names), number_dtypes(safe, function.safe)
+        compiled.make_spare = lambda: EngineFunction(safe, guard, {0}, numbers, engine, keeps=keeps)
+        compiled.first = int(function.with_value)
+    return compiled
+
+
+def lasting(
+    function: Callable[..., Any], read: Trace, arguments: tuple[Any, ...]
+) -> tuple[Program, set[int], dict[int, np.dtype[Any]]]:
+    """The program of a function that has been read, which of its outputs are numbers, and which have another dtype.
+
+    Raises
+    ------
+    ArgumentError
+        It holds on to what the examples' values decided.
+    """
     if isinstance(function, Gradient):
         program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()
@@ -103,32 +158,12 @@ def compile(
         casts = kinds_of(read)
     require_readable(program)
     require_lasting(read, program)
-    guard = Guard(program, arguments, names)
-    orders = orders_of(program, arguments) if read.ordered else {}
-    native = [guard.leaf(i.path).dtype.newbyteorder("=") for i in program.inputs]
-    compiled: Compiled | EngineFunction
-    if engine is not None:
-        compiled = EngineFunction(program, guard, scalars, casts, engine, orders)
-    else:
-        interface = guard.interface(scalars, casts)
-        plan = lower(program, native, reuse=reuse, interface=interface) if backend is None else lower_natively(
-            program, native, names=names_of(backend), reuse=reuse, interface=interface)  # fmt: skip
-        compiled = Compiled(plan, len(arguments), orders)
-    if not isinstance(function, Gradient) or not may_meet_infinity(program, lambda: compiled(*arguments)):
-        return compiled
-    safe = function.safe.derived(as_loss(read.program), arguments)
-    guard, casts = Guard(safe, arguments, names), number_dtypes(safe, function.safe)
-    if engine is not None:
-        compiled.make_spare = lambda: EngineFunction(safe, guard, {0}, casts, engine)
-    else:
-        compiled.make_spare = lambda: Running(lower(safe, native, interface=guard.interface({0}, casts)))
-    compiled.first = int(function.with_value)
-    return compiled
+    return program, scalars, casts
 
 
 def engine_of(backend: str | None, device: Any, reuse: bool) -> Engine | None:
     """The engine of a backend, None for NumPy's plans and numba's. Raises BackendError and ArgumentError."""
-    if backend is not None and backend in ENGINES:
+    if isinstance(backend, str) and backend in ENGINES:
         if reuse:
             raise ArgumentError(f"reuse is of memory that NumPy writes into: leave it out for backend={backend!r}")
         return ENGINES[backend](device)
@@ -211,11 +246,20 @@ def require_lasting(read: Trace, program: Program) -> None:
     if by_line:
         rest = [f"So do {len(by_line) - 3} lines more"] if len(by_line) > 3 else []
         said = ". ".join([*list(by_line.values())[:3], *rest])
-        warnings.warn(f"{said}. The compiled function keeps to that, whatever its arguments", stacklevel=3)
+        warnings.warn(f"{said}. The compiled function keeps to that, whatever its arguments", stacklevel=depth())
+
+
+def depth() -> int:
+    """How many frames up from the caller, which is the first, the code that is not ours is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == OURS:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def told(note: Note) -> str:
     """A note, with the user's line."""
     if note.source is None:
         return note.message
-    return f"line {note.source.line}: {note.source.code.rstrip(':')}: {note.message}"
+    code = note.source.code.rstrip(":")  # none of what was typed at a prompt
+    return f"line {note.source.line}: {f'{code}: ' if code else ''}{note.message}"

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import visible
+from ..core import nesting, visible
 from ..core.program import Program
+from ..core.visible import shown
 from ..derivation.gradients import without_nan
 from ..emission.engines import Target
 from ..emission.writing import source
@@ -83,18 +84,26 @@ class Engine(ABC):
         """An array of the engine in another dtype."""
 
     @abstractmethod
+    def has_nan(self, array: Any) -> bool:
+        """Whether an entry of one of its arrays is nan."""
+
+    @abstractmethod
+    def where_nan(self, array: Any, other: Any) -> Any:
+        """An array with the entries of another where its own are nan."""
+
+    @abstractmethod
     def running(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
         """The context in which a function runs on these arrays, which are the engine's."""
 
-    def function(self, text: str) -> Callable[..., Any]:
-        """The function that source defines."""
+    def function(self, text: str, program: Program) -> Callable[..., Any]:
+        """The function that the source of a program defines."""
         names: dict[str, Any] = {}
         with self.running(()):
             exec(compile(text, f"<{self.called}>", "exec"), names)
-        return self.compiled(names["compiled"])
+            return self.compiled(names["compiled"], program)
 
-    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function as the engine runs it fast."""
+    def compiled(self, function: Callable[..., Any], program: Program) -> Callable[..., Any]:
+        """The function of a program as the engine runs it fast."""
         return function
 
 
@@ -104,14 +113,14 @@ class Jax(Engine):
     target, called = "jax", "JAX"
 
     def found(self, device: Any) -> Any:
-        if not isinstance(device, str):
+        if isinstance(device, self.module.Device):
             return device
-        platform, _, number = device.partition(":")
+        platform, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
         try:
-            return self.module.devices(platform)[int(number or 0)]
-        except (RuntimeError, IndexError, ValueError) as error:
+            return dict(enumerate(self.module.devices(platform or "none")))[int(number or 0)]
+        except (RuntimeError, KeyError, ValueError) as error:
             here = ", ".join(f"{one.platform}:{one.id}" for one in self.module.devices())
-            raise BackendError(f"JAX has no device {device!r} here: it has {here}") from error
+            raise BackendError(f"JAX has no device {shown(device)} here: it has {here}") from error
 
     def is_own(self, array: Any) -> bool:
         return isinstance(array, self.module.Array)
@@ -125,12 +134,18 @@ class Jax(Engine):
     def cast(self, array: Any, dtype: np.dtype[Any]) -> Any:
         return array.astype(dtype)
 
+    def has_nan(self, array: Any) -> bool:
+        return array.dtype.kind in "fc" and bool(self.module.numpy.isnan(array).any())
+
+    def where_nan(self, array: Any, other: Any) -> Any:
+        return self.module.numpy.where(self.module.numpy.isnan(array), other, array)
+
     def running(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
         if hasattr(self.module, "enable_x64"):
             return self.module.enable_x64(True)  # type: ignore[no-any-return]
         return import_module("jax.experimental").enable_x64(True)  # type: ignore[no-any-return]
 
-    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(self, function: Callable[..., Any], program: Program) -> Callable[..., Any]:
         return self.module.jit(function)  # type: ignore[no-any-return]
 
 
@@ -140,12 +155,16 @@ class Torch(Engine):
     target, called = "torch", "PyTorch"
 
     def found(self, device: Any) -> Any:
+        cuda = ", ".join(f"cuda:{n}" for n in range(self.module.cuda.device_count()))
+        said = f"PyTorch has no device {shown(device)} here: it has cpu{cuda and ', '}{cuda}"
         try:
-            return self.module.zeros(0, device=device).device
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            cuda = ", ".join(f"cuda:{n}" for n in range(self.module.cuda.device_count()))
-            raise BackendError(
-                f"PyTorch has no device {device!r} here: it has cpu{cuda and ', '}{cuda}") from error  # fmt: skip
+            named = self.module.device(device)
+            found = self.module.zeros(0, device=named).device
+        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+            raise BackendError(said) from error
+        if found.type == "meta" or (found.type == "cpu" and named.index):  # it takes any number for the processor
+            raise BackendError(said)
+        return found
 
     def is_own(self, array: Any) -> bool:
         return isinstance(array, self.module.Tensor)
@@ -159,6 +178,12 @@ class Torch(Engine):
 
     def cast(self, array: Any, dtype: np.dtype[Any]) -> Any:
         return array.to(getattr(self.module, dtype.name))
+
+    def has_nan(self, array: Any) -> bool:
+        return array.dtype.is_floating_point and bool(self.module.isnan(array).any())
+
+    def where_nan(self, array: Any, other: Any) -> Any:
+        return self.module.where(self.module.isnan(array), other, array)
 
     def running(self, arrays: Sequence[Any]) -> AbstractContextManager[Any]:
         stack = ExitStack()
@@ -201,6 +226,8 @@ class EngineFunction:
     engine : Engine
     orders : mapping, optional
         How NumPy's arrays must lie in memory.
+    keeps : bool
+        Whether results stay where they are, whatever the arguments were.
 
     Attributes
     ----------
@@ -215,10 +242,10 @@ class EngineFunction:
 
     def __init__(
         self, program: Program, guard: Guard, scalars: set[int], casts: Mapping[int, np.dtype[Any]], engine: Engine,
-        orders: Orders = MappingProxyType({}),
+        orders: Orders = MappingProxyType({}), keeps: bool = False,
     ) -> None:  # fmt: skip
         self.engine, self.guard, self.structure, self.orders = engine, guard, program.structure, orders
-        self.scalars, self.casts = scalars, casts
+        self.scalars, self.casts, self.keeps = scalars, casts, keeps
         opened, constants = open_constants(program)
         inputs = tuple(replace(declared, path=()) for declared in opened.inputs)
         flat = replace(opened, inputs=inputs, structure=list(range(len(opened.outputs))))
@@ -229,35 +256,19 @@ class EngineFunction:
         for declared, dtype in zip(program.inputs, self.dtypes, strict=True):
             if dtype.name not in HELD:
                 raise DtypeError(f"{guard.name(declared.path)} has dtype {dtype}, which {engine.called} does not have")
-        self.run = engine.function(self.plan.source)
+        self.run = engine.function(self.plan.source, flat)
         self.labels = label_ranges(program)
         self.take = taking(guard)
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's results."""
-        if len(arguments) != len(self.guard.arguments):
-            count = len(self.guard.arguments)
-            raise ArgumentError(f"the function was compiled for {count} arguments, not for {len(arguments)}")
         engine = self.engine
-        given = self.take(*arguments)
-        own = [engine.is_own(array) for array in given]
-        for n, array in enumerate(given):
-            given[n] = array if own[n] else np.asarray(array)
-            self.guard.require(n, tuple(given[n].shape), dtype_of(given[n]))
-        for n, (least, most) in self.labels.items():
-            labels = engine.returned(given[n]) if own[n] else given[n]
-            if labels.size and not least <= labels.min() <= labels.max() <= most:
-                self.guard.astray(n, labels, (least, most))
+        given, own = self.admitted(arguments)
         with engine.running([array for array, is_own in zip(given, own, strict=True) if is_own]):
-            arrays = [
-                array if is_own else engine.taken(array.astype(dtype, copy=False))
-                for array, is_own, dtype in zip(given, own, self.dtypes, strict=True)
-            ]
-            made = list(self.run(*arrays, *self.constants))
+            made = list(self.run(*self.placed(given, own)))
             made = [engine.cast(one, self.casts[n]) if n in self.casts else one for n, one in enumerate(made)]
-        if any(own):
-            return filled(self.structure, made)
-        require_orders(self.orders, arguments)
+            if any(own) or self.keeps:
+                return filled(self.structure, self._without_nan(made, arguments))
         plain = [engine.returned(one) for one in made]
         for n, one in enumerate(plain):  # a result that is an argument, or a view of one, is a copy
             if any(np.may_share_memory(one, array) for array in given):
@@ -266,6 +277,47 @@ class EngineFunction:
         if self.make_spare is None:
             return found
         return without_nan(found, self.first, lambda: self.spare(*arguments))
+
+    def admitted(self, arguments: tuple[Any, ...]) -> tuple[list[Any], list[bool]]:
+        """The arrays among the arguments, checked, and which of them are the engine's."""
+        if len(arguments) != len(self.guard.arguments):
+            count = len(self.guard.arguments)
+            raise ArgumentError(f"the function was compiled for {count} arguments, not for {len(arguments)}")
+        given = self.take(*arguments)
+        own = [self.engine.is_own(array) for array in given]
+        for n, array in enumerate(given):
+            given[n] = array if own[n] else np.asarray(array)
+            self.guard.require(n, tuple(given[n].shape), dtype_of(given[n]))
+        for n, (least, most) in self.labels.items():
+            labels = self.engine.returned(given[n]) if own[n] else given[n]
+            if labels.size and not least <= labels.min() <= labels.max() <= most:
+                self.guard.astray(n, labels, (least, most))
+        if not all(own):
+            require_orders(self.orders, arguments)
+        return given, own
+
+    def placed(self, given: Sequence[Any], own: Sequence[bool]) -> list[Any]:
+        """What the engine runs on: the arrays as its own, and the constants."""
+        arrays = [
+            array if is_own else self.engine.taken(array.astype(dtype, copy=False))
+            for array, is_own, dtype in zip(given, own, self.dtypes, strict=True)
+        ]
+        return [*arrays, *self.constants]
+
+    def _without_nan(self, made: list[Any], arguments: tuple[Any, ...]) -> list[Any]:
+        """Results of the engine, a gradient's without the nan where 0 meets infinity."""
+        if self.make_spare is None or not any(map(self.engine.has_nan, made[self.first :])):
+            return made
+        value, finite = self.spare(*arguments)
+        value, *finite = [value, *(leaf for _, leaf in nesting.leaves(finite) if leaf is not None)]
+        if not np.isfinite(self.engine.returned(value)).all():  # the nan is the user's own
+            return made
+        better = [self.engine.where_nan(one, self._own(other)) for one, other in zip(
+            made[self.first :], finite, strict=True)]  # fmt: skip
+        return [*made[: self.first], *better]
+
+    def _own(self, array: Any) -> Any:
+        return array if self.engine.is_own(array) else self.engine.taken(np.asarray(array))
 
     @cached_property
     def spare(self) -> Callable[..., Any]:
@@ -283,10 +335,13 @@ class EngineFunction:
         return self.plan._repr_mimebundle_()
 
 
-def dtype_of(array: Any) -> np.dtype[Any]:
-    """The dtype of an array of NumPy or of an engine."""
+def dtype_of(array: Any) -> np.dtype[Any] | str:
+    """The dtype of an array of NumPy or of an engine; the name of one that NumPy lacks."""
     name = str(array.dtype).removeprefix("torch.")
-    return array.dtype if isinstance(array, np.ndarray) else np.dtype("bfloat16" if name == "bfloat16" else name)
+    try:
+        return array.dtype if isinstance(array, np.ndarray) else np.dtype(name)
+    except TypeError:  # such as bfloat16
+        return name
 
 
 def taking(guard: Guard) -> Callable[..., list[Any]]:

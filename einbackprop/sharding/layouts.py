@@ -100,6 +100,8 @@ class Layouts:
     ----------
     lines : tuple of Line
         In the order in which they are computed.
+    given : int
+        Bytes of the arguments and the constants on a device.
     """
 
     def __init__(self, placement: Placement) -> None:
@@ -160,7 +162,9 @@ class Layouts:
         parts: dict[str, str] = {}  # the letter in whose parts it is computed, by axis
         before: list[Collective] = []
         after: list[Collective] = []
-        for axis in self.axes:
+        for axis, length in self.axes.items():
+            if length == 1:  # one device has all of it
+                continue
             own = letter_on(axis, out.indices, layout)
             lying = {ref: letter_on(axis, ref.indices, layouts[ref]) for ref in refs}
             letter = self._letter(equation, axis, own, lying, rounds)
@@ -252,12 +256,18 @@ class Layouts:
 
     # Memory
 
+    @property
+    def memory(self) -> int:
+        """Bytes that live on a device where most do."""
+        return max((line.held for line in self.lines), default=self.given)
+
     def _held(self, lines: list[Line]) -> Iterator[Line]:
         """The lines with the bytes that live after each: arguments and results stay, others until they were read."""
         last = {ref.name: n for n, line in enumerate(lines) for ref in operands(line.equation)}
         kept = {ref.name for ref in self.program.outputs}
         alive = {i.ref.name: self.bytes(i.ref.name, i.ref.indices, self.layout(i.ref)) for i in self.program.inputs}
         alive |= {name: array.nbytes for name, array in self.program.constants.items()}
+        self.given = sum(alive.values())
         fixed = {*alive, *kept}
         for n, line in enumerate(lines):
             out = line.equation.out

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from ..core.program import Dimension, Program, Ref, operands
 from ..core.recurrences import Recurrence, blocks, loops
 from ..core.visible import shown
@@ -25,13 +27,14 @@ class Mesh:
     axes: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        if not self.axes:
-            raise ShardingError("a mesh has axes: mesh={'data': 4, 'model': 2}")
+        if not isinstance(self.axes, Mapping) or not self.axes:
+            raise ShardingError(f"a mesh has axes: mesh={{'data': 4, 'model': 2}}, not {shown(self.axes)}")
         for name, length in self.axes.items():
             if type(name) is not str or not name.isidentifier():
                 raise ShardingError(f"an axis of a mesh has a name, such as data, not {shown(name)}")
-            if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
                 raise ShardingError(f"the axis {name} has a number of devices, at least 1, not {shown(length)}")
+        object.__setattr__(self, "axes", {name: int(length) for name, length in self.axes.items()})
 
     @property
     def devices(self) -> int:
@@ -65,12 +68,14 @@ class Placement:
     letters: Mapping[str, str]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.letters, Mapping):
+            raise ShardingError(f"letters={{'b': 'data'}} puts a letter on an axis, not {shown(self.letters)}")
         known = [d for d in self.program.dimensions if d.size]
         for letter, axis in self.letters.items():
-            if not any(letter in d.letters for d in known if letter):
+            if not any(letter in d.letters for d in known if isinstance(letter, str) and letter):
                 have = ", ".join(told(d) for d in known)
                 raise ShardingError(f"there is no letter {shown(letter)}: the program has {have}")
-            if axis not in self.mesh.axes:
+            if not isinstance(axis, str) or axis not in self.mesh.axes:
                 have = ", ".join(self.mesh.axes)
                 raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {have}")
             self._require_parts(self.program.dimension(letter), axis)

@@ -9,11 +9,15 @@ from functools import cached_property
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ..capture.tracer import trace
+from ..capture.tracer import Trace, record
 from ..core import visible
+from ..core.nesting import parameter_names
 from ..core.program import Program, Ref
 from ..core.simplification import needed
+from ..derivation.accumulation import as_loss
+from ..derivation.gradients import with_arrays
 from ..emission.writing import inlined
+from ..errors import ShardingError
 from ..notation import pages
 from ..notation.display import columns, fitted
 from ..notation.index_notation import View, equation_text
@@ -69,13 +73,47 @@ def shard(
     >>> [(one.kind, one.axis, one.value, one.bytes) for one in found.collectives]
     [('all-reduce', 'model', 't1', 48)]
     """
-    program = function if isinstance(function, Program) else (
-        function.program(arguments) if isinstance(function, Gradient) else trace(function, *arguments))  # fmt: skip
+    program, reading = program_of(function, arguments)
     kept = needed(program.equations, [ref.name for ref in program.outputs])
-    program = replace(program, equations=tuple(kept))
+    program, grid = replace(program, equations=tuple(kept)), Mesh(mesh)
     if letters is None:
-        return Suggestions(map(Sharding, suggested(program, Mesh(dict(mesh)), suggest)))
-    return Sharding(Placement(program, Mesh(dict(mesh)), dict(letters)))
+        return Suggestions(Sharding(one, reading) for one in suggested(program, grid, suggest))
+    return Sharding(Placement(program, grid, letters), reading)
+
+
+def program_of(function: Callable[..., Any] | Program, arguments: tuple[Any, ...]) -> tuple[Program, Reading | None]:
+    """The program of a function of arguments, and how it was read."""
+    if isinstance(function, Program):
+        if arguments:
+            raise ShardingError("a program takes no arguments here: give it alone, or a function with arguments")
+        return function, None
+    gradient = function if isinstance(function, Gradient) else None
+    arguments = with_arrays(arguments, gradient.wrt) if gradient else arguments
+    own = gradient.loss if gradient else function
+    names = parameter_names(own, len(arguments))
+    found = record(own, arguments, names)
+    program = gradient.derived(as_loss(found.program), arguments) if gradient else found.program
+    return program, Reading(function, found, arguments, names)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A function that has been read, and for what.
+
+    Attributes
+    ----------
+    function : callable
+    trace : Trace
+    arguments : tuple
+        The examples.
+    names : sequence of str
+        What they are called.
+    """
+
+    function: Callable[..., Any]
+    trace: Trace
+    arguments: tuple[Any, ...]
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -85,14 +123,21 @@ class Sharding:
     Attributes
     ----------
     placement : Placement
+    reading : Reading or None
+        The function whose program it is.
     """
 
     placement: Placement
+    reading: Reading | None = None
 
-    @cached_property
+    @property
     def lines(self) -> tuple[Line, ...]:
         """The equations, in the order in which they are computed."""
-        return Layouts(self.placement).lines
+        return self._layouts.lines
+
+    @cached_property
+    def _layouts(self) -> Layouts:
+        return Layouts(self.placement)
 
     @property
     def program(self) -> Program:
@@ -117,7 +162,7 @@ class Sharding:
     @property
     def memory(self) -> int:
         """Bytes that live on each device where most do."""
-        return max((line.held for line in self.lines), default=0)
+        return self._layouts.memory
 
     def compile(self) -> ShardedFunction:
         """The function on JAX's devices: it takes the arguments of the function, and returns arrays that lie there.
@@ -126,10 +171,16 @@ class Sharding:
         ------
         BackendError
             JAX is not installed, or has fewer devices than the mesh.
+        ArgumentError
+            See ``einbackprop.compile``.
+        ShardingError
+            A program was given, and no function.
         """
+        if self.reading is None:
+            raise ShardingError("a program alone is not run: give shard the function and its arguments")
         from .running import ShardedFunction
 
-        return ShardedFunction(self.placement)
+        return ShardedFunction(self.placement, self.reading)
 
     def layout(self, ref: Ref) -> str:
         """A value as it lies: ``X[b_data, i]``."""
@@ -187,7 +238,7 @@ class Sharding:
         waiting = [one for one in self.collectives if one.can_wait]
         axes = dict.fromkeys(one.axis for one in waiting)
         together = "one" if len(axes) == 1 else str(len(axes))
-        late = f" ({len(waiting)} can wait and be {together})" if len(waiting) > 1 else ""
+        late = f" ({len(waiting)} can wait and be {together})" if len(waiting) > len(axes) else ""
         moved = f"sends {amount(self.bytes)} in {said}{late}" if said else "sends nothing"
         return (f"each device: {moved}, computes {self.flops:,} additions and multiplications, and holds at most "
                 f"{amount(self.memory)}")  # fmt: skip

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from ..core import nesting
-from ..core.program import Ref
-from ..emission.writing import source
-from ..errors import BackendError, ShapeError
+from ..core.program import Program
+from ..errors import BackendError
+from ..plans.compilation import run_by
 from ..plans.engines import Jax
-from ..plans.gradients import filled
 from .mesh import Placement
+from .report import Reading
 
 SIMULATED = "XLA_FLAGS=--xla_force_host_platform_device_count={}"
 
 
-class ShardedFunction:
-    """A function that JAX runs on the devices of a mesh. ``source`` is its Python.
+class MeshedJax(Jax):
+    """JAX with a program on the devices of a mesh.
 
     Parameters
     ----------
@@ -33,56 +33,87 @@ class ShardedFunction:
     """
 
     def __init__(self, placement: Placement) -> None:
-        self.placement, self.program = placement, placement.program
-        self.engine = Jax()
-        jax, sharding = self.engine.module, import_module("jax.sharding")
-        devices, count = jax.devices(), placement.mesh.devices
+        super().__init__()
+        self.placement = placement
+        self.sharding = import_module("jax.sharding")
+        devices, count = self.module.devices(), placement.mesh.devices
         if len(devices) < count:
             raise BackendError(
                 f"the mesh has {count} devices, but JAX has {len(devices)} here; to try it on this machine, set "
                 f"{SIMULATED.format(count)} before JAX is imported")  # fmt: skip
         axes = placement.mesh.axes
-        mesh = sharding.Mesh(np.array(devices[:count]).reshape(*axes.values()), tuple(axes))
+        self.mesh = self.sharding.Mesh(np.array(devices[:count]).reshape(*axes.values()), tuple(axes))
 
-        def lying(ref: Ref) -> Any:
-            spec = sharding.PartitionSpec(*(axis or None for axis in placement.layout(ref.indices)))
-            return sharding.NamedSharding(mesh, spec)
+    def compiled(self, function: Callable[..., Any], program: Program) -> MeshedRun:
+        placement = replace(self.placement, program=program)
+        own = {declared.ref.name for declared in self.placement.program.inputs}
 
-        inputs = tuple(replace(declared, path=(), units=()) for declared in self.program.inputs)
-        flat = replace(self.program, inputs=inputs, structure=list(range(len(self.program.outputs))))
-        self.source = source(flat, "sharded", target="jax")
-        self.lying = [lying(declared.ref) for declared in inputs]
-        names: dict[str, Any] = {}
-        with self.engine.running(()):
-            exec(compile(self.source, "<sharded>", "exec"), names)
-            self.run = jax.jit(names["sharded"], in_shardings=tuple(self.lying),
-                               out_shardings=[lying(ref) for ref in self.program.outputs])  # fmt: skip
+        def lying(indices: str, units: Sequence[int]) -> Any:
+            axes = [axis or None for axis in placement.layout(indices)]
+            for unit in sorted(units):  # axes of one entry that have no letter
+                axes.insert(unit, None)
+            return self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec(*axes))
+
+        output_units = program.output_units or ((),) * len(program.outputs)
+        whole = self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec())  # of constants
+        taken = [lying(one.ref.indices, one.units) if one.ref.name in own else whole for one in program.inputs]
+        made = [lying(ref.indices, units) for ref, units in zip(program.outputs, output_units, strict=True)]
+        run = self.module.jit(function, in_shardings=tuple(taken), out_shardings=made)
+        return MeshedRun(run, lambda arrays: self.module.device_put(list(arrays), taken))
+
+
+@dataclass(frozen=True)
+class MeshedRun:
+    """A function under ``jit``, of arrays that are first put where they lie."""
+
+    jitted: Any
+    put: Callable[[Sequence[Any]], list[Any]]
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The results."""
+        return self.jitted(*self.put(arrays))
+
+    def lower(self, *arrays: Any) -> Any:
+        """What JAX makes of it."""
+        return self.jitted.lower(*self.put(arrays))
+
+
+class ShardedFunction:
+    """A function that JAX runs on the devices of a mesh. ``source`` is its Python.
+
+    Parameters
+    ----------
+    placement : Placement
+    reading : Reading
+        The function whose program it is.
+
+    Raises
+    ------
+    BackendError
+        See ``MeshedJax``.
+    ArgumentError
+        See ``compile``.
+    """
+
+    def __init__(self, placement: Placement, reading: Reading) -> None:
+        self.placement = placement
+        self.engine = MeshedJax(placement)
+        self._run = run_by(
+            self.engine, reading.function, reading.trace, reading.arguments, reading.names, keeps=True)  # fmt: skip
+
+    @property
+    def source(self) -> str:
+        """What JAX runs, for pasting."""
+        return self._run.plan.source
 
     def lowered(self, *arguments: Any) -> Any:
         """What JAX makes of it for these arguments: ``.compile().as_text()`` shows the collectives."""
         with self.engine.running(()):
-            return self.run.lower(*self._taken(arguments))
+            return self._run.run.lower(*self._run.placed(*self._run.admitted(arguments)))  # type: ignore[attr-defined]
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's results, as JAX's arrays that lie on the mesh."""
-        with self.engine.running(()):
-            return filled(self.program.structure, self.run(*self._taken(arguments)))
-
-    def _taken(self, arguments: tuple[Any, ...]) -> list[Any]:
-        """The arrays, each on the devices where it lies."""
-        taken = []
-        for declared, lying in zip(self.program.inputs, self.lying, strict=True):
-            array = nesting.get(arguments, declared.path)
-            array = array if self.engine.is_own(array) else np.asarray(array)
-            shape = tuple(self.program.sizes[i] for i in declared.ref.indices)
-            if tuple(size for n, size in enumerate(array.shape) if n not in declared.units) != shape:
-                given = tuple(array.shape)
-                raise ShapeError(f"{declared.ref.name} has shape {given}, but {shape} is what was sharded: shard again "
-                                 "for other shapes")  # fmt: skip
-            if declared.units:
-                array = array.reshape(shape)
-            taken.append(self.engine.module.device_put(array, lying))
-        return taken
+        return self._run(*arguments)
 
     def __repr__(self) -> str:
         return f"<function on {self.placement.mesh.devices} devices, run by JAX>"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 from ..core.program import Program
+from ..core.visible import shown
 from ..errors import ShardingError
 from .layouts import Layouts
 from .mesh import Mesh, Placement
@@ -23,8 +24,10 @@ def suggested(program: Program, mesh: Mesh, most: int) -> list[Placement]:
     Raises
     ------
     ShardingError
-        There is none.
+        There is none, or none is asked for.
     """
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ShardingError(f"suggest is how many ways to place letters are shown, at least 1, not {shown(most)}")
     found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
     for letters in single(program, mesh):
         placement = placed(program, mesh, letters)
@@ -56,9 +59,8 @@ def placed(program: Program, mesh: Mesh, letters: Mapping[str, str]) -> Placemen
 
 def cost_of(placement: Placement) -> tuple[int, int]:
     """The bytes that a device sends, and those that it holds at most."""
-    lines = Layouts(placement).lines
-    sent = sum(one.bytes for line in lines for one in line.collectives)
-    return sent, max((line.held for line in lines), default=0)
+    layouts = Layouts(placement)
+    return sum(one.bytes for line in layouts.lines for one in line.collectives), layouts.memory
 
 
 def computed(placement: Placement) -> int:
