@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -34,8 +34,10 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
-from einbackprop.sharding.report import Sharding, Suggestions, shard
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
+
+if TYPE_CHECKING:
+    from einbackprop.sharding.report import Sharding, Suggestions
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
@@ -115,11 +117,13 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0) ->
 def shard_script(
     script: str, expression: str, mesh: Mapping[str, int], letters: Mapping[str, str] | None, suggest: int = 5,
     wrt: Sequence[str] = (), setup: str = "", seed: int = 0,
-) -> Sharding | Suggestions:  # fmt: skip
+) -> "Sharding | Suggestions":  # fmt: skip
     """Run a script, and say what an expression among its names costs on a mesh; with ``wrt``, what its gradient does.
 
     Raises as `check_script` does, and ShardingError.
     """
+    from einbackprop.sharding.report import shard  # it loads plans, which no other subcommand here needs
+
     if wrt:
         program = derive_script(script, expression, wrt, setup, seed).program
     else:
