@@ -254,7 +254,17 @@ class Layouts:
                 return 0
         return entries
 
-    # Memory
+    # What it costs
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that each device sends."""
+        return sum(one.bytes for line in self.lines for one in line.collectives)
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications of each device."""
+        return sum(line.flops for line in self.lines)
 
     @property
     def memory(self) -> int:

@@ -152,12 +152,12 @@ class Sharding:
     @property
     def bytes(self) -> int:
         """That each device sends."""
-        return sum(one.bytes for one in self.collectives)
+        return self._layouts.bytes_sent
 
     @property
     def flops(self) -> int:
         """Additions and multiplications of each device."""
-        return sum(line.flops for line in self.lines)
+        return self._layouts.flops
 
     @property
     def memory(self) -> int:

@@ -31,8 +31,9 @@ def suggested(program: Program, mesh: Mesh, most: int) -> list[Placement]:
     found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
     for letters in single(program, mesh):
         placement = placed(program, mesh, letters)
-        if placement is not None and is_useful(placement):
-            better, cost = improved(placement)
+        layouts = None if placement is None else Layouts(placement)
+        if layouts is not None and is_useful(layouts):
+            better, cost = improved(layouts)
             found[tuple(sorted(better.letters.items()))] = cost, better
     if not found:
         raise ShardingError(f"no letters of this program can lie on all axes of {mesh}")
@@ -57,37 +58,31 @@ def placed(program: Program, mesh: Mesh, letters: Mapping[str, str]) -> Placemen
         return None
 
 
-def cost_of(placement: Placement) -> tuple[int, int]:
+def cost_of(layouts: Layouts) -> tuple[int, int]:
     """The bytes that a device sends, and those that it holds at most."""
-    layouts = Layouts(placement)
-    return sum(one.bytes for line in layouts.lines for one in line.collectives), layouts.memory
+    return layouts.bytes_sent, layouts.memory
 
 
-def computed(placement: Placement) -> int:
-    """Additions and multiplications of each device."""
-    return sum(line.flops for line in Layouts(placement).lines)
-
-
-def is_useful(placement: Placement) -> bool:
+def is_useful(layouts: Layouts) -> bool:
     """Whether each letter makes what a device computes smaller."""
-    whole = computed(placement)
+    placement = layouts.placement
     return all(
-        whole < computed(Placement(placement.program, placement.mesh, {
-            i: axis for i, axis in placement.letters.items() if i != letter})) * 0.75
+        layouts.flops < 0.75 * Layouts(Placement(placement.program, placement.mesh, {
+            i: axis for i, axis in placement.letters.items() if i != letter})).flops
         for letter in placement.letters
     )  # fmt: skip
 
 
-def improved(placement: Placement) -> tuple[Placement, tuple[int, int]]:
+def improved(layouts: Layouts) -> tuple[Placement, tuple[int, int]]:
     """The placement with more letters on its axes, while that moves less, or holds less for no more."""
-    cost = cost_of(placement)
+    placement, cost = layouts.placement, cost_of(layouts)
     free = [d.letters[0] for d in placement.program.dimensions if d.size > 1]
     while True:
         tried = [
             one for letter in free if not placement.axis(letter) for axis in placement.mesh.axes
             if (one := placed(placement.program, placement.mesh, {**placement.letters, letter: axis})) is not None
         ]  # fmt: skip
-        best = min(((cost_of(one), n) for n, one in enumerate(tried)), default=(cost, -1))
+        best = min(((cost_of(Layouts(one)), n) for n, one in enumerate(tried)), default=(cost, -1))
         if best[1] < 0 or best[0] >= cost:
             return placement, cost
         cost, placement = best[0], tried[best[1]]
