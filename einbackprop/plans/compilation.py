@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,40 +89,74 @@ def compile(
     einbackprop.errors.ShapeError: x has shape (3, 5), but was compiled for shape (3, 4). Compile again
     for other shapes.
     """
-    if isinstance(function, Gradient):
-        arguments = with_arrays(arguments, function.wrt)
-    own = function.loss if isinstance(function, Gradient) else function
-    names = parameter_names(own, len(arguments))
     engine = engine_of(backend, device, reuse)
-    read = record(own, arguments, names)
+    reading = Reading.of(function, arguments)
     if engine is not None:
-        return run_by(engine, function, read, arguments, names)
-    read = plannable(read)
-    program, scalars, casts = lasting(function, read, arguments)
-    guard = Guard(program, arguments, names)
+        return run_by(engine, reading)
+    reading = replace(reading, trace=plannable(reading.trace))
+    arguments, read = reading.arguments, reading.trace
+    program, scalars, casts = lasting(reading)
+    guard = Guard(program, arguments, reading.names)
     interface = guard.interface(scalars, casts)
     native = [guard.leaf(i.path).dtype.newbyteorder("=") for i in program.inputs]
     plan = lower(program, native, reuse=reuse, interface=interface) if backend is None else lower_natively(
         program, native, names=names_of(backend), reuse=reuse, interface=interface)  # fmt: skip
     compiled = Compiled(plan, len(arguments), orders_of(program, arguments) if read.ordered else {})
     if isinstance(function, Gradient) and may_meet_infinity(program, lambda: compiled(*arguments)):
-        safe = function.safe.derived(as_loss(read.program), arguments)
-        spare = Guard(safe, arguments, names).interface({0}, number_dtypes(safe, function.safe))
+        safe = reading.derived(function.safe)
+        spare = Guard(safe, arguments, reading.names).interface({0}, number_dtypes(safe, function.safe))
         compiled.make_spare = lambda: Running(lower(safe, native, interface=spare))
         compiled.first = int(function.with_value)
     return compiled
 
 
-def run_by(
-    engine: Engine, function: Callable[..., Any], read: Trace, arguments: tuple[Any, ...], names: Sequence[str],
-    *, keeps: bool = False,
-) -> EngineFunction:  # fmt: skip
+@dataclass(frozen=True)
+class Reading:
+    """A function that has been read, and for what.
+
+    Attributes
+    ----------
+    function : callable
+        Or what ``grad`` or ``value_and_grad`` returned: then its loss has been read.
+    trace : Trace
+    arguments : tuple
+        The examples.
+    names : sequence of str
+        What they are called.
+    """
+
+    function: Callable[..., Any]
+    trace: Trace
+    arguments: tuple[Any, ...]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Reading:
+        """Read a function of these arguments. Raises TraceError."""
+        if isinstance(function, Gradient):
+            arguments = with_arrays(arguments, function.wrt)
+        own = function.loss if isinstance(function, Gradient) else function
+        names = parameter_names(own, len(arguments))
+        return cls(function, record(own, arguments, names), arguments, names)
+
+    @property
+    def program(self) -> Program:
+        """What the function computes. Raises DerivationError."""
+        return self.derived(self.function) if isinstance(self.function, Gradient) else self.trace.program
+
+    def derived(self, gradient: Gradient) -> Program:
+        """A gradient of the loss that was read. Raises DerivationError."""
+        return gradient.derived(as_loss(self.trace.program), self.arguments)
+
+
+def run_by(engine: Engine, reading: Reading, *, keeps: bool = False) -> EngineFunction:
     """What ``compile`` returns, of a function that has been read, run by an engine.
 
     ``keeps`` says whether results stay with the engine for NumPy's arguments too.
     """
-    program, scalars, casts = lasting(function, read, arguments)
-    orders = orders_of(program, arguments) if read.ordered else {}
+    function, arguments, names = reading.function, reading.arguments, reading.names
+    program, scalars, casts = lasting(reading)
+    orders = orders_of(program, arguments) if reading.trace.ordered else {}
     compiled = EngineFunction(program, Guard(program, arguments, names), scalars, casts, engine, orders, keeps)
 
     def results() -> list[Any]:
@@ -129,16 +164,14 @@ def run_by(
         return [engine.returned(one) if engine.is_own(one) else one for one in made]
 
     if isinstance(function, Gradient) and may_meet_infinity(program, results):
-        safe = function.safe.derived(as_loss(read.program), arguments)
+        safe = reading.derived(function.safe)
         guard, numbers = Guard(safe, arguments, names), number_dtypes(safe, function.safe)
         compiled.make_spare = lambda: EngineFunction(safe, guard, {0}, numbers, engine, keeps=keeps)
         compiled.first = int(function.with_value)
     return compiled
 
 
-def lasting(
-    function: Callable[..., Any], read: Trace, arguments: tuple[Any, ...]
-) -> tuple[Program, set[int], dict[int, np.dtype[Any]]]:
+def lasting(reading: Reading) -> tuple[Program, set[int], dict[int, np.dtype[Any]]]:
     """The program of a function that has been read, which of its outputs are numbers, and which have another dtype.
 
     Raises
@@ -146,14 +179,13 @@ def lasting(
     ArgumentError
         It holds on to what the examples' values decided.
     """
+    function, read, program = reading.function, reading.trace, reading.program
     if isinstance(function, Gradient):
-        program = function.derived(as_loss(read.program), arguments)
         scalars = {0} if function.with_value else set()
         casts = number_dtypes(program, function)
         if function.with_value:
             casts |= {n: dtype for n, dtype in kinds_of(read).items() if n == 0 and dtype.kind in "fc"}
     else:
-        program = read.program
         scalars = {n for n, ref in enumerate(program.outputs) if not ref.indices}
         casts = kinds_of(read)
     require_readable(program)

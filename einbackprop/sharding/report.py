@@ -9,19 +9,15 @@ from functools import cached_property
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ..capture.tracer import Trace, record
 from ..core import visible
-from ..core.nesting import parameter_names
 from ..core.program import Program, Ref
 from ..core.simplification import needed
-from ..derivation.accumulation import as_loss
-from ..derivation.gradients import with_arrays
 from ..emission.writing import inlined
 from ..errors import ShardingError
 from ..notation import pages
 from ..notation.display import columns, fitted
 from ..notation.index_notation import View, equation_text
-from ..plans.gradients import Gradient
+from ..plans.compilation import Reading
 from .layouts import Collective, Layouts, Line
 from .mesh import Mesh, Placement, told
 from .suggestion import suggested
@@ -87,33 +83,8 @@ def program_of(function: Callable[..., Any] | Program, arguments: tuple[Any, ...
         if arguments:
             raise ShardingError("a program takes no arguments here: give it alone, or a function with arguments")
         return function, None
-    gradient = function if isinstance(function, Gradient) else None
-    arguments = with_arrays(arguments, gradient.wrt) if gradient else arguments
-    own = gradient.loss if gradient else function
-    names = parameter_names(own, len(arguments))
-    found = record(own, arguments, names)
-    program = gradient.derived(as_loss(found.program), arguments) if gradient else found.program
-    return program, Reading(function, found, arguments, names)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A function that has been read, and for what.
-
-    Attributes
-    ----------
-    function : callable
-    trace : Trace
-    arguments : tuple
-        The examples.
-    names : sequence of str
-        What they are called.
-    """
-
-    function: Callable[..., Any]
-    trace: Trace
-    arguments: tuple[Any, ...]
-    names: Sequence[str]
+    reading = Reading.of(function, arguments)
+    return reading.program, reading
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import numpy as np
 
 from ..core.program import Program
 from ..errors import BackendError
-from ..plans.compilation import run_by
+from ..plans.compilation import Reading, run_by
 from ..plans.engines import Jax
 from .mesh import Placement
-from .report import Reading
 
 SIMULATED = "XLA_FLAGS=--xla_force_host_platform_device_count={}"
 
@@ -98,8 +97,7 @@ class ShardedFunction:
     def __init__(self, placement: Placement, reading: Reading) -> None:
         self.placement = placement
         self.engine = MeshedJax(placement)
-        self._run = run_by(
-            self.engine, reading.function, reading.trace, reading.arguments, reading.names, keeps=True)  # fmt: skip
+        self._run = run_by(self.engine, reading, keeps=True)
 
     @property
     def source(self) -> str:
