@@ -5,13 +5,9 @@ each the collectives as (kind, number of devices that do it together, entries) a
 """
 
 import json
-import os
 import re
 import sys
 from typing import Any
-
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
-os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
 import numpy as np

@@ -59,10 +59,17 @@ def run(found: list[Sharding]) -> list[tuple[Counter[tuple[str, int, int]], floa
     """The collectives that XLA makes of programs, and how far their results are off."""
     pytest.importorskip("jax")
     script = Path(__file__).parent / "sharded_programs.py"
-    done = subprocess.run([sys.executable, "-W", "ignore", str(script)], input=json.dumps([job(one) for one in found]),
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    printed = on_devices("-W", "ignore", str(script), given=json.dumps([job(one) for one in found]))
+    return [(Counter(map(tuple, made)), off) for made, off in json.loads(printed)]
+
+
+def on_devices(*arguments: str, given: str = "") -> str:
+    """What Python prints in a process of its own, in which JAX has 8 simulated devices."""
+    simulated = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, *arguments], input=given, capture_output=True, text=True, check=False,
+                          env=simulated)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return [(Counter(map(tuple, made)), off) for made, off in json.loads(done.stdout)]
+    return done.stdout
 
 
 def predicted(found: Sharding) -> Counter[tuple[str, int, int]]:
@@ -312,8 +319,6 @@ def test_a_report_is_an_error_of_ours_nowhere() -> None:
 
 
 ON_DEVICES = """
-import os
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 import warnings
 import numpy as np
 import einbackprop as eb
@@ -371,17 +376,15 @@ for mine, theirs in zip(safe(x, b), eb.grad(root_of_squares, wrt=(0, 1))(x, b)):
 
 def test_it_runs_on_the_devices() -> None:
     pytest.importorskip("jax")
-    done = subprocess.run([sys.executable, "-c", ON_DEVICES], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert on_devices("-c", ON_DEVICES).splitlines() == [
         "X has shape (4, 8), but was compiled for shape (12, 8). Compile again for other shapes.",
         "the mesh has 16 devices, but JAX has 8 here; to try it on this machine, set "
         "XLA_FLAGS=--xla_force_host_platform_device_count=16 before JAX is imported",
         "y holds 4 at [3], but picks from an axis where positions are 0 to 3.",
         "X has dtype float32, but was compiled for dtype float64. Convert it, or compile again.",
         "the function was compiled for 2 arguments, not for 1",
-        "line 47: positions here depend on values: they are kept as they are in this run. They must not stay so: "
+        "line 45: positions here depend on values: they are kept as they are in this run. They must not stay so: "
         "compile what comes before, and what comes after",
-        "line 49: the program depends on values here: this run took the way of True. The compiled function keeps to "
+        "line 47: the program depends on values here: this run took the way of True. The compiled function keeps to "
         "that, whatever its arguments <string>",
     ]
