@@ -115,10 +115,10 @@ def test_where_no_small_edit_explains_it_no_wrong_line_is_written(after: str) ->
             assert reported({"dout = (out - Y) / len(X)": finding.write})
 
 
-def test_an_updated_weight_is_named_as_one() -> None:
+def test_a_weight_that_is_updated_too_early_is_named_as_one() -> None:
     update = "    V -= 0.1 * (h.T @ dout)\n    dh = dout @ V.T"
     (finding,) = (f for f in findings({"    dh = dout @ V.T": update}) if f.line is not None)
-    assert finding.line == 15  # which is too much there
+    assert (finding.line, finding.message) == (15, "this is too early or too much: line 16 needs V as it was.")
 
 
 def of_script(name: str, before: str, after: str, wrt: tuple[int, ...] | int) -> tuple[Finding, ...]:

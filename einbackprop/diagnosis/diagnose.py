@@ -113,7 +113,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if any(is_round(repair, version, search.version) for repair in repairs):
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
-    told = merged(finding_of(repair, is_repaired) for repair in repairs if is_repaired or repair.mends)
+    parts = (part for repair in repairs for part in (repair.origin, repair) if part is not None)
+    told = merged(finding_of(part, is_repaired) for part in parts if is_repaired or part.mends)
     told += map(roles.about, search.unexplained)
     findings = with_formulas(told, version, case)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
@@ -363,9 +364,9 @@ def written(repair: Repair) -> str:
 
 
 def own_text(repair: Repair, part: ast.stmt) -> str | None:
-    """A statement that a repair keeps beside a new one, as the user wrote it; None for one that is new."""
+    """A statement that a repair keeps beside a new one, or moves, as the user wrote it; None for one that is new."""
     statements = statements_of(repair.site.file)
-    own = statements.at(repair.statement.lineno)
+    own = statements.at(part.lineno) if hasattr(part, "lineno") else None
     if own is None or hasattr(own, "body") or ast.dump(own) != ast.dump(part):
         return None
     return textwrap.dedent(" " * own.col_offset + Text(statements.text).of(own))

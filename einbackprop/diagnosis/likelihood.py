@@ -57,6 +57,8 @@ class Repair:
         The edit's own, that of its place, and, once it was run, that of what other statements make with it.
     mends : frozenset of str
         The gradients that it sets right; before it was run, those that it may set right.
+    origin : Repair, optional
+        Of a statement that is moved: what takes it from where it stood.
     """
 
     site: Site
@@ -64,6 +66,12 @@ class Repair:
     change: Change
     cost: float
     mends: frozenset[str] = frozenset()
+    origin: Repair | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All that is changed."""
+        return (self.change, *(self.origin.changes if self.origin is not None else ()))
 
     @property
     def statement(self) -> ast.stmt:

@@ -12,6 +12,7 @@ from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.omissions import of_lost_update, of_next, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.statement_order import of_order
 from einbackprop.diagnosis.unexplained import Blame, unexplained
 from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
@@ -54,11 +55,11 @@ class Search:
                 self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
                 break
             found.append(repair)
-            self.version = self.version.changed([repair.change])
+            self.version = self.version.changed(repair.changes)
             localization = Localization(self.judge.first, self.version)
         for repair in found[:-1] if not localization.wrong else ():
             rest = [other for other in found if other is not repair]
-            version = given.changed([other.change for other in rest])
+            version = given.changed([change for other in rest for change in other.changes])
             if self.judge.works(version):  # what came after made it needless
                 found, self.version = rest, version
         return found, first, localization
@@ -69,7 +70,7 @@ def found_by(search: Round) -> Repair | None:
     missing, what is rare is not tried."""
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
-    found = misspelled or of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
+    found = misspelled or of_order(search) or of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)

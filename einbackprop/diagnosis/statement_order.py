@@ -1,0 +1,153 @@
+"""Statement order: a search goes in, the statement that stands before or after its place comes out, moved.
+
+An array that is changed while its old value is still needed, as ``W -= lr * dW`` above ``dx = dz @ W.T``, makes every
+later line wrong as it stands, and no edit of one of them is what was meant. So of two statements of a block, one of
+which binds what the other reads, and the other of which a wrong gradient depends on, each is moved over the other.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from einbackprop.diagnosis.blocks import NESTED, blocks_of
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.repair import Round
+from einbackprop.diagnosis.versions import Change
+from einbackprop.diagnosis.vocabulary import Edit
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS
+
+MOVES = 60
+"""Moves that are tried, at most: with each the whole code is run."""
+COST = 1.5
+BLOCKS = (*NESTED, ast.FunctionDef, ast.ClassDef)
+SIDES = ("before", "after")
+LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """A statement that is moved over another of its block.
+
+    Attributes
+    ----------
+    site : Site
+        A value of the other statement, or of one in it.
+    moved, other : ast.stmt
+    name : str
+        What the one binds and the other reads.
+    is_binding : bool
+        Whether it is the moved one that binds it.
+    is_later : bool
+        Whether the moved one goes after the other.
+    beside : ast.stmt
+        The one that it comes to stand beside: one without a body, which can be written as a whole.
+    is_after : bool
+        Whether it comes to stand after that.
+    """
+
+    site: Site
+    moved: ast.stmt
+    other: ast.stmt
+    name: str
+    is_binding: bool
+    is_later: bool
+    beside: ast.stmt
+    is_after: bool
+
+    def repair(self, mends: frozenset[str]) -> Repair:
+        """The move as two changes: where the statement comes to stand, and where it stood."""
+        definition = self.site.file, self.site.definition
+        order = (self.beside, self.moved) if self.is_after else (self.moved, self.beside)
+        does = f"makes {self.name} anew" if self.is_binding else f"reads {self.name}"
+        said = f"line {self.moved.lineno}, which {does}, belongs {SIDES[self.is_after]} this one"
+        needed = "as it was" if self.is_binding is self.is_later else "as it is then"
+        by = "there" if self.is_binding else "here"
+        why = f"this belongs {SIDES[self.is_later]} line {self.other.lineno}: {self.name} is needed {by} {needed}"
+        origin = Repair(self.site, Edit(COST, why, removed=True), Change(definition, self.moved, ()), COST, mends)
+        change = Change(definition, self.beside, order)
+        return Repair(self.site, Edit(COST, said, statements=order), change, COST, mends, origin)
+
+    def left_out(self, mends: frozenset[str]) -> Repair:
+        """The statement left out: no gradient needs what it makes, as one step of training or another."""
+        why = f"this is too early or too much: line {self.other.lineno} needs {self.name} as it was"
+        change = Change((self.site.file, self.site.definition), self.moved, ())
+        return Repair(self.site, Edit(COST, why, removed=True), change, COST, mends)
+
+
+def of_order(search: Round) -> Repair | None:
+    """The move of one statement with which every gradient is right."""
+    for n, move in enumerate(moves(search)):
+        if n == MOVES:
+            break
+        repair = move.repair(search.wrong)
+        if search.judge.works(search.version.changed(repair.changes)):
+            alone = move.left_out(search.wrong)
+            return alone if search.judge.works(search.version.changed(alone.changes)) else repair
+    return None
+
+
+def moves(search: Round) -> Iterator[Move]:
+    """The moves of a statement that a wrong gradient depends on over one that binds what it reads, and of that over it:
+    the last of those that gradients depend on first, each once."""
+    seen: set[tuple[int, int]] = set()
+    for suspect in reversed(search.localization.suspects):
+        site = suspect.site
+        if not suspect.reach & search.wrong or isinstance(site.function, ast.Lambda):
+            continue
+        for block, at in blocks_of(search.version.tree((site.file, site.definition)), site.statement):
+            read = spelled(block[at], ast.Load)
+            for n in (*range(at + 1, len(block)), *reversed(range(at))):
+                name = next((name for name in spelled(block[n], ast.Store) if name in read), None)
+                if name is None or (id(block[n]), id(block[at])) in seen:
+                    continue
+                seen.add((id(block[n]), id(block[at])))
+                if n > at or is_bound(name, block[n], site):
+                    over = placed(site, block, n, at, name, True), placed(site, block, at, n, name, False)
+                    yield from (move for move in over if move is not None)
+
+
+def placed(site: Site, block: Sequence[ast.stmt], n: int, other: int, name: str, is_binding: bool) -> Move | None:
+    """The move of the nth statement of a block over another; None where that cannot be written."""
+    where = beside(block, other, is_later=n < other)
+    if where is None or isinstance(block[n], (*LEAVING, *BLOCKS)):
+        return None
+    return Move(site, block[n], block[other], name, is_binding, n < other, *where)
+
+
+def beside(block: Sequence[ast.stmt], at: int, is_later: bool) -> tuple[ast.stmt, bool] | None:
+    """The statement without a body beside which one stands that comes after, or before, the one at a place of a block,
+    and whether it stands after that; None if there is none."""
+    around = [(block[at], is_later)]
+    if is_later and at + 1 < len(block):
+        around.append((block[at + 1], False))
+    if not is_later and at > 0:
+        around.append((block[at - 1], True))
+    simple = (each for each in around if not isinstance(each[0], BLOCKS))
+    return next((each for each in simple if not (each[1] and isinstance(each[0], LEAVING))), None)
+
+
+def spelled(statement: ast.stmt, context: type[ast.expr_context]) -> list[str]:
+    """The variables and attributes that a statement reads, or those that it binds or whose entries it writes to."""
+    found: list[str] = []
+    for node in ast.walk(statement):
+        if isinstance(node, OPERANDS) and isinstance(node.ctx, context):
+            while isinstance(node, ast.Subscript) and isinstance(node.value, OPERANDS):
+                node = node.value
+            found.append(ast.unparse(node))
+    return list(dict.fromkeys(found))
+
+
+def is_bound(name: str, statement: ast.stmt, site: Site) -> bool:
+    """Whether a name has a value before a statement: an attribute, a parameter, or what a line above binds."""
+    above = (node for node in ast.walk(site.function) if isinstance(node, ast.stmt) and node.lineno < statement.lineno)
+    names = (name for node in above if node is not site.function for name in spelled(node, ast.Store))
+    return not name.isidentifier() or name in parameters_of(site.function) or name in names
+
+
+def parameters_of(function: ast.AST) -> list[str]:
+    """The names of a function's parameters."""
+    arguments = getattr(function, "args", None)
+    return [node.arg for node in ast.walk(arguments) if isinstance(node, ast.arg)] if arguments else []

@@ -1,0 +1,144 @@
+"""Statements that stand too early or too late: each line of some backwards is moved, and what is to be written undoes
+that.
+"""
+
+import ast
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from mutant_outcomes import module_of, with_writes
+
+from einbackprop import check
+from einbackprop.checking.reports import Report
+
+NETWORK = """\
+import numpy as np
+
+
+class Layer:
+    def __init__(self, W):
+        self.W = W
+
+    def backward(self, x, dz, lr):
+        dW = x.T @ dz
+        dx = dz @ self.W.T
+        self.W = self.W - lr * dW  # a step
+        return dx
+
+
+def loss(W1, W2, X, T):
+    h = np.tanh(X @ W1)
+    return 0.5 * np.sum((h @ W2 - T) ** 2) / len(X)
+
+
+def gradients(W1, W2, X, T):
+    h = np.tanh(X @ W1)
+    second = Layer(W2)
+    d = h @ W2 - T
+    d = d / len(X)
+    d = second.backward(h, d, 1.0)
+    d = d * (1 - h**2)
+    dW1 = X.T @ d
+    return dW1, W2 - second.W
+"""
+NORM = """\
+import numpy as np
+
+
+def loss(x, gamma, beta, R):
+    c = x - x.mean(0)
+    s = 1 / np.sqrt((c**2).mean(0) + 1e-5)
+    return np.sum((gamma * (c * s) + beta) * R)
+
+
+def gradients(x, gamma, beta, R):
+    c = x - x.mean(0)
+    s = 1 / np.sqrt((c**2).mean(0) + 1e-5)
+    n, d = c * s, R.copy()
+    dbeta = d.sum(0)
+    dgamma = (d * n).sum(0)
+    d = d * gamma  # from here on of n
+    d = d - d.mean(0) - n * (d * n).mean(0)
+    d *= s
+    return d, dgamma, dbeta
+"""
+RECURRENT = """\
+import numpy as np
+
+
+def loss(Wx, Wh, x, R):
+    h = np.zeros((x.shape[1], Wh.shape[0]))
+    total = 0.0
+    for t in range(len(x)):
+        h = np.tanh(x[t] @ Wx + h @ Wh)
+        total += np.sum(h * R[t])
+    return total
+
+
+def gradients(Wx, Wh, x, R):
+    hs = [np.zeros((x.shape[1], Wh.shape[0]))]
+    for t in range(len(x)):
+        hs.append(np.tanh(x[t] @ Wx + hs[-1] @ Wh))
+    dWx, dWh, d = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(hs[0])
+    for t in reversed(range(len(x))):
+        d = d + R[t]
+        d = d * (1 - hs[t + 1] ** 2)
+        dWx += x[t].T @ d
+        dWh += hs[t].T @ d
+        d = d @ Wh.T
+    return dWx, dWh
+"""
+rng = np.random.default_rng(0)
+ARGUMENTS = {
+    NETWORK: tuple(map(rng.standard_normal, ((4, 6), (6, 3), (5, 4), (5, 3)))),
+    NORM: tuple(map(rng.standard_normal, ((5, 4), 4, 4, (5, 4)))),
+    RECURRENT: tuple(map(rng.standard_normal, ((3, 4), (4, 4), (4, 2, 3), (4, 2, 4)))),
+}
+COUNTS = {NETWORK: 2, NORM: 3, RECURRENT: 2}
+"""How many arrays there are gradients of: the first."""
+THOROUGH = settings.get_current_profile_name() == "thorough"
+
+
+def moved(source: str) -> Iterator[str]:
+    """The source with one line of the backward moved within its block, over one other or more."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", [])
+        if not isinstance(body, list) or getattr(node, "name", "") in ("loss", "__init__", "Layer"):
+            continue
+        body = [part for part in body if isinstance(part, ast.Assign | ast.AugAssign)]
+        for n, part in enumerate(body):
+            for other in (*body[:n], *body[n + 2 :]):
+                if part.end_lineno == part.lineno:
+                    order = [*lines]
+                    text, at = order.pop(part.lineno - 1), other.lineno - 1
+                    order.insert(at - (at > part.lineno - 1), text)
+                    yield "\n".join(order) + "\n"
+
+
+def checked(source: str, of: str) -> Report:
+    module = module_of(source, "order")
+    return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=tuple(range(COUNTS[of])))
+
+
+def is_other(source: str, of: str) -> bool:
+    """Whether the gradients can be had, and are others."""
+    try:
+        one, two = (module_of(text, "order").gradients(*ARGUMENTS[of]) for text in (source, of))
+    except (NameError, ValueError):
+        return False
+    return any(a.shape == b.shape and not np.allclose(a, b) for a, b in zip(one, two, strict=True))
+
+
+MOVED = [(source, of) for of in ARGUMENTS for source in dict.fromkeys(moved(of)) if is_other(source, of)]
+
+
+@pytest.mark.parametrize(("source", "of"), MOVED[:: 1 if THOROUGH else 4])
+def test_a_line_that_was_moved_is_moved_back_or_made_up_for(source: str, of: str) -> None:
+    report = checked(source, of)
+    assert "wrong" in {item.verdict for item in report.gradients}
+    assert all(item.write for item in report.findings if item.line)
+    mended = checked(with_writes(source, report.findings), of)
+    assert {item.verdict for item in mended.gradients} == {"right"}
