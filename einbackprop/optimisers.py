@@ -15,6 +15,8 @@ from einbackprop.core.nesting import mapped
 
 Nested = Any
 State = dict[str, Any]
+BETA1, BETA2 = 0.9, 0.999
+"""What Adam keeps of its running means unless told otherwise (Kingma and Ba, 2014)."""
 
 
 def start_sgd(parameters: Nested) -> State:
@@ -57,8 +59,8 @@ def adamw(
     state: State,
     *,
     rate: float,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
+    beta1: float = BETA1,
+    beta2: float = BETA2,
     epsilon: float = 1e-8,
     decay: float = 0.0,
 ) -> tuple[Nested, State]:
@@ -84,13 +86,25 @@ def adamw(
     tuple
         The next parameters and the next state.
     """
-    rate = float(rate)  # a number of NumPy's would widen float32
     steps = state["steps"] + 1
-    mean = mapped(lambda m, g: beta1 * m + (1 - beta1) * g, state["mean"], gradients)
-    square = mapped(lambda s, g: beta2 * s + (1 - beta2) * g * g, state["square"], gradients)
-    unbias1, unbias2 = 1 / (1 - beta1**steps), 1 / (1 - beta2**steps)  # they start from 0
+    scales = float(rate), 1 / (1 - beta1**steps), 1 / (1 - beta2**steps)  # a rate of NumPy's would widen float32
+    parameters, mean, square = moved_by_adamw(parameters, gradients, state["mean"], state["square"], *scales,
+                                              beta1=beta1, beta2=beta2, epsilon=epsilon, decay=decay)  # fmt: skip
+    return parameters, {"steps": steps, "mean": mean, "square": square}
 
-    def moved(w: Any, m: Any, s: Any) -> Any:
-        return w - rate * (unbias1 * m / (np.sqrt(unbias2 * s) + epsilon) + decay * w)
 
-    return mapped(moved, parameters, mean, square), {"steps": steps, "mean": mean, "square": square}
+def moved_by_adamw(
+    parameters: Nested, gradients: Nested, mean: Nested, square: Nested, rate: Any, unbias1: Any, unbias2: Any, *,
+    beta1: float = BETA1, beta2: float = BETA2, epsilon: float = 1e-8, decay: float = 0.0,
+) -> tuple[Nested, Nested, Nested]:  # fmt: skip
+    """The next parameters and running means of `adamw`, of arrays of NumPy or of another engine.
+
+    The means start from 0: they are divided by what a mean of ones would be by now, ``1 / unbias``.
+    """
+    mean = mapped(lambda m, g: beta1 * m + (1 - beta1) * g, mean, gradients)
+    square = mapped(lambda s, g: beta2 * s + (1 - beta2) * g * g, square, gradients)
+
+    def moved(w: Any, m: Any, s: Any) -> Any:  # a root that every engine's arrays have
+        return w - rate * (unbias1 * m / ((unbias2 * s) ** 0.5 + epsilon) + decay * w)
+
+    return mapped(moved, parameters, mean, square), mean, square

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import FOLDER, on_devices
 from test_layers_in_loops import traced
 
 import einbackprop as eb
@@ -58,18 +57,9 @@ def job(found: Sharding) -> dict[str, Any]:
 def run(found: list[Sharding]) -> list[tuple[Counter[tuple[str, int, int]], float]]:
     """The collectives that XLA makes of programs, and how far their results are off."""
     pytest.importorskip("jax")
-    script = Path(__file__).parent / "sharded_programs.py"
-    printed = on_devices("-W", "ignore", str(script), given=json.dumps([job(one) for one in found]))
+    given = json.dumps([job(one) for one in found])
+    printed = on_devices("-W", "ignore", str(FOLDER / "sharded_programs.py"), given=given)
     return [(Counter(map(tuple, made)), off) for made, off in json.loads(printed)]
-
-
-def on_devices(*arguments: str, given: str = "") -> str:
-    """What Python prints in a process of its own, in which JAX has 8 simulated devices."""
-    simulated = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, *arguments], input=given, capture_output=True, text=True, check=False,
-                          env=simulated)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def predicted(found: Sharding) -> Counter[tuple[str, int, int]]:

@@ -43,6 +43,14 @@ class MeshedJax(Jax):
         axes = placement.mesh.axes
         self.mesh = self.sharding.Mesh(np.array(devices[:count]).reshape(*axes.values()), tuple(axes))
 
+    def taken(self, array: Any) -> Any:
+        return array  # it is put where it lies when the function is run
+
+    def returned(self, array: Any) -> Any:
+        if isinstance(array, np.ndarray) or array.is_fully_addressable or array.is_fully_replicated:
+            return np.array(array)
+        return import_module("jax.experimental.multihost_utils").process_allgather(array, tiled=True)
+
     def compiled(self, function: Callable[..., Any], program: Program) -> MeshedRun:
         placement = replace(self.placement, program=program)
         own = {declared.ref.name for declared in self.placement.program.inputs}
@@ -58,7 +66,13 @@ class MeshedJax(Jax):
         taken = [lying(one.ref.indices, one.units) if one.ref.name in own else whole for one in program.inputs]
         made = [lying(ref.indices, units) for ref, units in zip(program.outputs, output_units, strict=True)]
         run = self.module.jit(function, in_shardings=tuple(taken), out_shardings=made)
-        return MeshedRun(run, lambda arrays: self.module.device_put(list(arrays), taken))
+        return MeshedRun(run, lambda arrays: [self.put(*each) for each in zip(arrays, taken, strict=True)])
+
+    def put(self, array: Any, lying: Any) -> Any:
+        """An array where it lies on the mesh. Of one of NumPy, which each process has, nothing is sent."""
+        if isinstance(array, np.ndarray):
+            return self.module.make_array_from_callback(array.shape, lying, lambda part: array[part])
+        return self.module.device_put(array, lying)
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,14 @@ def _placed(text: str) -> dict[str, str]:
     return _pairs(text, "b=data,j=model")
 
 
+def _process(text: str) -> tuple[int, int]:
+    """``0/2``: the first of two."""
+    process, _, processes = text.partition("/")
+    if not (process.isdecimal() and processes.isdecimal() and int(process) < int(processes)):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not written as 0/2 and 1/2, the processes of two")
+    return int(process), int(processes)
+
+
 _Options = Mapping[str, Mapping[str, Any]]
 """Arguments and options by name, each with what ``add_argument`` takes."""
 
@@ -211,11 +219,12 @@ _DERIVED: _Options = {
                  "help": "what runs the source: numpy (the default), jax or torch"},
     **_SETTING, **_FORMATS,
 }  # fmt: skip
+_MESH = {"type": _mesh, "metavar": "AXIS=N,…", "help": "the devices: data=4,model=2"}
+_LETTERS = {"type": _placed, "metavar": "LETTER=AXIS,…", "help": "what lies on which axis: b=data,j=model"}
 _SHARDED: _Options = {
     **_SCRIPT,
     "expression": {"metavar": "EXPRESSION", "help": "such as gradients(weights, X, T); with --wrt, a loss"},
-    "--mesh": {"required": True, "type": _mesh, "metavar": "AXIS=N,…", "help": "the devices: data=4,model=2"},
-    "--letters": {"type": _placed, "metavar": "LETTER=AXIS,…", "help": "what lies on which axis: b=data,j=model"},
+    "--mesh": {"required": True, **_MESH}, "--letters": _LETTERS,
     "--suggest": {"type": _count, "default": 5, "metavar": "N",
                   "help": "without --letters: how many ways to show, those that move least first (default: 5)"},
     "--wrt": {"action": "append", "default": [], "metavar": "NAME",
@@ -238,6 +247,10 @@ _OF_TRAINING: _Options = {
     "--plot": {"metavar": "FILE", "help": "draw loss and accuracy: .png, .svg or .pdf"},
     "--save": {"metavar": "FILE", "help": "write checkpoints, also when interrupted"},
     "--load": {"metavar": "FILE", "help": "go on from a checkpoint, with its settings"},
+    "--mesh": {**_MESH, "help": "train on devices of JAX: data=2, or data=4,model=2"},
+    "--letters": {**_LETTERS, "help": "what lies on which axis of the mesh: the samples, b, on its first unless given"},
+    "--process": {"type": _process, "metavar": "K/N", "help": "this is one of N processes that share the mesh: 0/2"},
+    "--coordinator": {"metavar": "HOST:PORT", "help": "where process 0 listens and the others find it"},
     **_FORCE,
 }
 _OF_DIGITS: _Options = {
@@ -434,7 +447,7 @@ def _example(options: argparse.Namespace) -> int:
     return 0
 
 
-_TRAINING = ("save", "load", "plot", "check", "force")
+_TRAINING = ("save", "load", "plot", "check", "force", "mesh", "letters", "process", "coordinator")
 
 
 def _train_digits(options: argparse.Namespace) -> int:

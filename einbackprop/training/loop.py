@@ -7,7 +7,7 @@ can go on, and ends as if it had not stopped, to the last bit.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -149,18 +149,69 @@ def rate(step: int, steps: int, highest: float) -> float:
     return highest * min(1, RISING * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+Reached = tuple[Parameters, State]
+"""Parameters, and where the optimiser is: arrays of NumPy, or those of whatever takes the steps."""
+
+
+class Steps(Protocol):
+    """What takes the steps of a training."""
+
+    def gradient(self, reached: Reached, batch: Sequence[Array]) -> tuple[float, Any]:
+        """The loss of a batch where a training is, and its gradient."""
+
+    def moved(self, reached: Reached, gradient: Any, rate: float) -> Reached:
+        """Where a training is after a step of this length."""
+
+    def whole(self, reached: Reached) -> Reached:
+        """Where a training is, in arrays of NumPy."""
+
+
+class HostSteps:
+    """Steps of NumPy's arrays in this process, by a compiled gradient.
+
+    Parameters
+    ----------
+    task : Task
+    snapshot : Snapshot
+        Of the shapes and dtypes that there will be.
+    """
+
+    def __init__(self, task: Task, snapshot: Snapshot) -> None:
+        self._decay = task.settings.decay
+        self._gradient = compiled(value_and_grad(task.loss), snapshot.parameters, *task.batch(0), reuse=True)
+
+    def gradient(self, reached: Reached, batch: Sequence[Array]) -> tuple[float, Any]:
+        found: tuple[float, Any] = self._gradient(reached[0], *batch)
+        return found
+
+    def moved(self, reached: Reached, gradient: Any, rate: float) -> Reached:
+        parameters, optimiser = reached
+        return adamw(parameters, gradient, optimiser, rate=rate, decay=self._decay)
+
+    def whole(self, reached: Reached) -> Reached:
+        return reached
+
+
 class Training:
     """A training under way.
 
     What it has reached changes in one assignment a step, so that an interruption at any moment finds it whole.
+
+    Parameters
+    ----------
+    task : Task
+    snapshot : Snapshot
+        Where it begins.
+    steps : Steps, optional
+        What takes them; by default this process does, with NumPy.
     """
 
-    def __init__(self, task: Task, snapshot: Snapshot) -> None:
+    def __init__(self, task: Task, snapshot: Snapshot, steps: Steps | None = None) -> None:
         self.task = task
+        self.steps = HostSteps(task, snapshot) if steps is None else steps
         self.reached = snapshot.parameters, snapshot.optimiser
         self.losses = list(snapshot.losses)
         self.measures = list(snapshot.measures)
-        self.gradient = compiled(value_and_grad(task.loss), snapshot.parameters, *task.batch(0), reuse=True)
         self.forward = compiled(task.forward, snapshot.parameters, task.held[0][0])
 
     @property
@@ -203,26 +254,25 @@ class Training:
             The loss is no finite number any more.
         """
         settings = self.task.settings
-        parameters, optimiser = self.reached
-        value, gradient = self.gradient(parameters, *self.task.batch(self.step))
+        value, gradient = self.steps.gradient(self.reached, self.task.batch(self.step))
         if not math.isfinite(value):
             raise OptionError(
                 f"the loss is {value} at step {self.step}: --learning-rate {settings.learning_rate} is too large here"
             )
         now = rate(self.step, self.task.steps, settings.learning_rate)
         self.losses[self.step :] = [value]
-        self.reached = adamw(parameters, gradient, optimiser, rate=now, decay=settings.decay)
+        self.reached = self.steps.moved(self.reached, gradient, now)
 
     def measure(self) -> None:
         """Measure loss and accuracy, if that is due and not done."""
         if self.is_measured_here() and (not self.measures or self.measures[-1][0] < self.step):
-            parameters = self.reached[0]
+            parameters, _ = self.steps.whole(self.reached)
             parts = [measured(self.forward, parameters, data) for data in (self.task.trained, self.task.held)]
             self.measures.append(np.concatenate([[self.step], *parts]))
 
     def snapshot(self) -> Snapshot:
         """Return where the training is."""
-        parameters, optimiser = self.reached
+        parameters, optimiser = self.steps.whole(self.reached)
         step = int(optimiser["steps"])
         rows = [row for row in self.measures if row[0] <= step]
         return Snapshot(parameters, optimiser, np.array(self.losses[:step], float), np.array(rows).reshape(-1, 5))

@@ -5,11 +5,12 @@ nothing where standard error is no terminal. The picture, of loss and accuracy, 
 `viz`).
 """
 
+import io
 import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,11 +21,11 @@ import numpy as np
 
 from einbackprop.core.files import replace_file, reported_as, require_replaceable
 from einbackprop.core.visible import visible
-from einbackprop.errors import CheckpointError, OptionError
-from einbackprop.notation.console import say, show
+from einbackprop.errors import BackendError, CheckpointError, OptionError
+from einbackprop.notation.console import complain, say, show
 from einbackprop.training import characters, checkpoints, digits
 from einbackprop.training.checkpoints import Checkpoint
-from einbackprop.training.loop import Snapshot, Task, Training, count, measured, start, verify
+from einbackprop.training.loop import HostSteps, Snapshot, Steps, Task, Training, count, measured, start, verify
 
 TRAINED, HELD, FAINT = "#0072b2", "#d55e00", "#b8cfe0"
 MARK = "einbackprop curves"
@@ -193,7 +194,7 @@ def plain_line(stream: TextIO) -> Iterator[Shown]:
 
 INTERVAL = 0.1  # seconds from one moment that is shown to the next
 SMOOTHED = 50  # a mean of so many losses is shown
-INTERRUPTED = 130
+INTERRUPTED, LOST = 130, 2
 NEW_LINE = "\n"
 
 Settings = TypeVar("Settings")
@@ -212,6 +213,15 @@ class Options:
         Whether gradients are verified first.
     force
         Whether files are replaced that were not written here.
+    mesh, letters
+        The axes of a mesh of JAX's devices that trains, and what lies on them.
+    process, coordinator
+        Which of how many processes this is, and where the first of them listens. It alone writes and tells.
+
+    Raises
+    ------
+    OptionError
+        One is of no use without another.
     """
 
     save: str | None = None
@@ -219,6 +229,21 @@ class Options:
     plot: str | None = None
     check: bool = False
     force: bool = False
+    mesh: Mapping[str, int] | None = None
+    letters: Mapping[str, str] | None = None
+    process: tuple[int, int] | None = None
+    coordinator: str | None = None
+
+    def __post_init__(self) -> None:
+        for one, other in (("letters", "mesh"), ("process", "mesh"), ("process", "coordinator"),
+                           ("coordinator", "process")):  # fmt: skip
+            if getattr(self, one) is not None and getattr(self, other) is None:
+                raise OptionError(f"--{one} is of no use without --{other}: give both, or neither")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one process, or the first of several."""
+        return self.process is None or self.process[0] == 0
 
 
 def train_digits(given: Given, options: Options) -> int:
@@ -323,13 +348,17 @@ def run(
     snapshot = start(task) if checkpoint is None else checkpoints.snapshot_of(checkpoint, task)
     if snapshot.step > task.steps:
         raise OptionError(f"{options.load} has {snapshot.step} steps behind it, but only {task.steps} are asked for")
+    steps = steps_of(task, snapshot, options)
+    if not options.is_first:
+        _, complete = trained(task, snapshot, options, steps)
+        return 0 if complete else INTERRUPTED
     say(visible(f"{description}; {count(snapshot.parameters):,} parameters"))
     if options.check:
         how = "complex step in float64, and the compiled float32 function against it"
         say(f"checked: all {verify(task)} gradients are right ({how})")
 
     began, first = time.perf_counter(), snapshot.step
-    snapshot, complete = trained(task, snapshot, options)
+    snapshot, complete = trained(task, snapshot, options, steps)
     seconds = time.perf_counter() - began
     if options.save is not None:
         checkpoints.save(options.save, task, snapshot)
@@ -348,20 +377,42 @@ def run(
     return 0 if complete else INTERRUPTED
 
 
-def trained(task: Task, snapshot: Snapshot, options: Options) -> tuple[Snapshot, bool]:
+def steps_of(task: Task, snapshot: Snapshot, options: Options) -> Steps:
+    """What takes the steps: this process with NumPy, or the devices of a mesh."""
+    if options.mesh is None:
+        return HostSteps(task, snapshot)
+    from einbackprop.sharding.processes import join
+    from einbackprop.training.meshes import MeshSteps
+
+    if options.process is not None and options.coordinator is not None:
+        join(options.coordinator, *options.process)
+    return MeshSteps(task, snapshot, options.mesh, options.letters)
+
+
+def trained(task: Task, snapshot: Snapshot, options: Options, steps: Steps) -> tuple[Snapshot, bool]:
     """Where a training ends, and whether it ran to its end; a checkpoint is written on the way."""
-    training = Training(task, snapshot)
+    training, kept = Training(task, snapshot, steps), snapshot
 
     def keep(reached: Snapshot) -> None:
-        if options.save is not None:
+        nonlocal kept
+        kept = reached
+        if options.save is not None and options.is_first:
             checkpoints.save(options.save, task, reached)
 
     try:
-        with progress(task.steps, sys.stderr) as bar:
+        with progress(task.steps, sys.stderr if options.is_first else io.StringIO()) as bar:
             training.run(Observer(task, bar, snapshot.step), keep)
-    except KeyboardInterrupt:
-        return training.snapshot(), False
-    return training.snapshot(), True
+        return training.snapshot(), True
+    except KeyboardInterrupt:  # of several processes none has it all, and the others may be gone
+        return (training.snapshot() if options.process is None else kept), False
+    except BackendError as error:
+        if options.process is None:
+            raise
+        saved = f"; {options.save} has {kept.step} steps: go on with --load {options.save}" if options.save else ""
+        complain(visible(f"einbackprop: {error}{saved if kept is not snapshot else ''}"))
+        from einbackprop.sharding.processes import leave
+
+        leave(LOST)
 
 
 class Observer:
