@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import recurrent_functions
 from drawn_programs import programs
+from drawn_recurrences import arguments as recurrence_arguments
+from drawn_recurrences import recurrences
 from hypothesis import assume, given, settings
 from test_emission import WIDE, labels_are_positions, ruff
 from test_layers_in_loops import arguments, traced
@@ -136,7 +139,7 @@ def drawn_states(rounds: int) -> tuple[Any, Any, Any]:
 def test_a_recurrence_is_a_loop_that_runs_at_other_lengths(target: str) -> None:
     program = derive(recurrent, *drawn_states(5), wrt=(0, 1))
     text = source(program, target=target)  # type: ignore[arg-type]
-    assert text.count("jax.lax.fori_loop(0, T," if target == "jax" else "for t in ") == 2, text
+    assert text.count("jax.lax.scan(round_t" if target == "jax" else "for t in ") == 2, text
     for rounds in (1, 2, 5, 9):
         expected = eb.grad(recurrent, wrt=(0, 1))(*drawn_states(rounds))
         found = executed(replace(program, structure=list(program.structure)), list(drawn_states(rounds)), target)
@@ -372,3 +375,22 @@ def test_arrays_of_another_library_are_told_from_numpys(target: str, said: str) 
             ask(*([] if isinstance(ask, type(eb.grad(loss))) else [loss]), given_)
     with pytest.raises(EinbackpropError, match=said):
         eb.check(loss, lambda x: [2 * x[0]], given_)
+
+
+@given(recurrences())
+@settings(max_examples=200 if THOROUGH else 10)
+def test_drawn_recurrences_in_jax(drawn: Any) -> None:
+    pytest.importorskip("jax")
+    given_ = recurrence_arguments(4)
+    derived = derive(drawn.run, *given_, wrt=tuple(range(5)))
+    assert "jax.lax.scan(" in source(derived, target="jax")
+    agrees(derived, given_, "jax")
+    agrees(derived, given_, "jax", narrow=True)
+
+
+def test_a_recurrence_in_each_round_of_another_runs_in_jax() -> None:
+    pytest.importorskip("jax")
+    given_ = [np.random.default_rng(0).normal(size=shape) / 2 for shape in ((4, 5, 3), (3, 3), (3, 3))]
+    derived = derive(recurrent_functions.grid, *given_, wrt=(0, 1, 2))
+    assert "jax.lax.fori_loop(" in source(derived, target="jax")
+    agrees(derived, given_, "jax")

@@ -54,6 +54,8 @@ class Loops:
             self._look_into(block)
         self.skipped = {e.out.name: e for carry in self.carries.values() for e in carry.inside}
         self._counters: dict[str, str] = {}
+        self._stacked: set[str] = set()  # the values of a scan, which have a name in the round though they are kept
+        self._states: dict[tuple[str, Ref | None], str] = {}  # what its rounds get of the one before
         self.depth = 0
 
     def _look_into(self, block: Recurrence) -> None:
@@ -75,7 +77,11 @@ class Loops:
         inner = {name: {**fixed.get(name, {}), axis: counter} for name, axis in block.axes.items()}
         if not self.depth:
             scope.outside = self._outside(block)
-        made = [] if self.depth else [self._array(e) for e in block.equations if e.out.name in self.kept]
+        is_scan = not scope.engine.writes and not self.depth and self._hands_on(block)
+        kept = [e for e in block.equations if e.out.name in self.kept]
+        made = [] if self.depth or is_scan else [self._array(e) for e in kept]
+        self._stacked = {e.out.name for e in kept} if is_scan else set()
+        starts = self._starts(block, inner) if is_scan else []
         body: list[str] = []
         self.depth += 1
         for part in block.body:
@@ -86,25 +92,74 @@ class Loops:
         while not body[0]:
             del body[0]
         self.depth -= 1
+        self._stacked = set()
         scope.outside = scope.outside if self.depth else ()
+        names = [scope.names[e.out.name] for e in kept]
+        if is_scan:
+            return self._scanned(block, counter, size, body, names, starts)
         if not scope.engine.writes:
-            return [*made, *self._carried(block, counter, size, body)]
+            return [*made, *self._carried(block, counter, size, body, names)]
         rounds = f"range({scope.alone(letter)})"
         rounds = rounds if block.step > 0 else f"reversed({rounds})"
         return [*made, f"for {counter} in {rounds}:", *indented(body)]
 
-    def _carried(self, block: Recurrence, counter: str, size: str, body: list[str]) -> list[str]:
-        """A loop whose rounds give the next ones their arrays: JAX's, which does not grow with the rounds."""
+    def _hands_on(self, block: Recurrence) -> bool:
+        """Whether each round reads of others only what the one before made: JAX's ``scan`` hands that on."""
+        own = {e.out.name for e in block.equations}
+        for equation in (e for e in block.equations if e.out.name not in self.skipped):
+            carry = self.carries.get(equation.out.name)
+            if carry is not None and (carry.step != -block.step or carry.value.name not in self.kept):
+                return False
+            letter = block.letter(equation)
+            read = [ref for ref in operands(equation) if ref.name in own] if carry is None else []
+            if any(ref.indices[block.axes[ref.name]] != letter for ref in read):
+                return False
+        return not any(isinstance(part, Recurrence) for part in block.body)
+
+    def _starts(self, block: Recurrence, fixed: Fixed) -> list[str]:
+        """The lines that make what the first round of a scan gets, which the others get of the one before."""
+        scope, starts = self.scope, []
+        self._states = {}
+        for equation in block.equations:
+            carry = self.carries.get(equation.out.name)
+            if carry is None or (carry.value.name, carry.start) in self._states:
+                continue
+            letters = {equation.out.indices[axis]: counter for axis, counter in fixed[equation.out.name].items()}
+            own = self._part(carry.value, letters, fixed).indices
+            kind = scope.dtype(scope.dtypes[carry.value.name], scope.outside)
+            start = f"np.zeros({scope.shape(own)}, dtype={kind})"
+            if carry.start is not None:
+                given = scope.aligned(self._part(carry.start, letters, fixed), own)
+                start = f"np.asarray({given}, dtype={kind})"
+            name = scope.identifiers.take(f"{scope.names[carry.value.name]}_last")
+            self._states[carry.value.name, carry.start] = name
+            starts.append(f"{name} = {start}")
+        return starts
+
+    def _scanned(
+        self, block: Recurrence, counter: str, size: str, body: list[str], names: Sequence[str], starts: Sequence[str]
+    ) -> list[str]:
+        """A loop whose rounds give the next one what it reads, and put what is kept beside one another."""
+        given, made = [*self._states.values()], [self.scope.names[value] for value, _ in self._states]
+        rounds, back = self.scope.identifiers.take(f"round_{counter}"), "" if block.step > 0 else ", reverse=True"
+        one = given[0] if len(given) == 1 else self.scope.identifiers.take("last")
+        head = [] if len(given) == 1 else [f"{', '.join(given)} = {one}"]
+        return [
+            *starts, "", f"def {rounds}({one}, {counter}):",
+            *indented([*head, *body, f"return {together(made)}, {together(names)}"]), "",
+            f"_, {together(names)} = jax.lax.scan({rounds}, {together(given)}, np.arange({size}){back})",
+        ]  # fmt: skip
+
+    def _carried(self, block: Recurrence, counter: str, size: str, body: list[str], names: Sequence[str]) -> list[str]:
+        """A loop whose rounds give the next ones their arrays, where some read what others made than the one before."""
         scope = self.scope
-        names = [scope.names[e.out.name] for e in block.equations if e.out.name in self.kept]
         arrays, rounds = ", ".join(names), scope.identifiers.take(f"round_{counter}")
         given = arrays if len(names) == 1 else scope.identifiers.take("made")
         head = [] if len(names) == 1 else [f"{arrays} = {given}"]
         head += [] if block.step > 0 else [f"{counter} = {size} - 1 - {counter}"]
-        together = arrays if len(names) == 1 else f"({arrays})"
         return [
             "", f"def {rounds}({counter}, {given}):", *indented([*head, *body, f"return {arrays}"]), "",
-            f"{arrays} = jax.lax.fori_loop(0, {size}, {rounds}, {together})",
+            f"{arrays} = jax.lax.fori_loop(0, {size}, {rounds}, {together(names)})",
         ]  # fmt: skip
 
     def _array(self, equation: Equation) -> str:
@@ -130,6 +185,10 @@ class Loops:
         letter, step = block.letter(equation), carry.step
         counter, last = letters[letter], self.scope.size(letter)
         there = f"{counter} {'-' if step < 0 else '+'} {abs(step)}"
+        if self._stacked:
+            state = self._state(carry, self._part(carry.value, letters, fixed))
+            taken = self.scope.aligned(state, target.indices)
+            return self.lines_of(equation, lambda: self.scope.assign(self.scope.names[target.name], taken))
         read = self.scope.aligned(self._part(carry.value, {**letters, letter: there}, fixed), target.indices)
         within = f"{counter} >= {-step}" if step < 0 else f"{counter} < {last} - {step}"
         within = f"{counter} > 0" if step == -1 else within
@@ -141,6 +200,14 @@ class Loops:
         if not self.scope.engine.writes:  # there the counter is no number
             taken = f"np.where({within}, {read}, {other})"
         return self.lines_of(equation, lambda: self.scope.assign(self.scope.names[target.name], taken))
+
+    def _state(self, carry: Carry, value: Ref) -> Ref:
+        """What a round of a scan gets of the one before, in the letters of a value of its own."""
+        name = self._states[carry.value.name, carry.start]
+        for kinds in (self.scope.dtypes, self.scope.swapped):
+            kinds[name] = kinds[carry.value.name]
+        self.scope.names[name] = name
+        return Ref(name, value.indices)
 
     def _in_round(self, equation: Equation, out: Ref, letters: Mapping[str, str], fixed: Fixed) -> Equation:
         """The equation of one entry, without the letters of loops."""
@@ -155,7 +222,7 @@ class Loops:
         index = [letters.get(i, ":") for i in ref.indices]
         while index[-1] == ":":
             index.pop()
-        is_local = ref.name in fixed and ref.name not in self.kept
+        is_local = ref.name in fixed and (ref.name not in self.kept or ref.name in self._stacked)
         text = scope.names[ref.name] if is_local else f"{scope.names[ref.name]}[{', '.join(index)}]"
         made = Ref(ref.name if is_local else f"{ref.name}[{', '.join(index)}]", own)
         scope.names[made.name], scope.wholes[made.name] = text, ref.name
@@ -171,6 +238,11 @@ class Loops:
             for kinds in (scope.dtypes, scope.swapped):
                 kinds[made.name] = kinds[ref.name]
         return made
+
+
+def together(names: Sequence[str]) -> str:
+    """Several expressions as a tuple, one alone."""
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
 
 
 def indented(lines: Sequence[str]) -> list[str]:

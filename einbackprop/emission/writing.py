@@ -54,7 +54,7 @@ def source(
         What to call the arguments that are lists, dicts or objects of arrays, by position.
     target : 'numpy', 'jax' or 'torch'
         What runs it. For JAX nothing is written into an array, so that it runs under ``jax.jit``, and rounds that go on
-        with the ones before are a ``lax.fori_loop``; give it 64-bit arrays where they are wanted
+        with the one before are a ``lax.scan``; give it 64-bit arrays where they are wanted
         (``jax.config.update("jax_enable_x64", True)``).
 
     Returns
