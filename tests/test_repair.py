@@ -440,3 +440,71 @@ def gradients(x, W, Y):
     assert (found.line, found.write, found.message) == (10, f"dx = {write}", f"{write} is needed here.")
 
 
+
+
+SUMMED = """\
+import numpy as np
+
+
+def loss(x, W, b):
+    total = 0.0
+    for t in range(len(x)):
+        total += np.sum(np.tanh(x[t] @ W + b) ** 2)
+    return total
+
+
+def step(x, W, b):
+    h = np.tanh(x @ W + b)
+    da = 2 * h * (1 - h**2)
+    return np.outer(x, da), da
+
+
+def gradients(x, W, b):
+    dW, db, parts = np.zeros(W.shape), np.zeros(b.shape), np.zeros((len(x), *W.shape))
+    for t in range(len(x)):
+        dWt, dbt = step(x[t], W, b)
+        dW += dWt
+        parts[t] += dbt * x[t][:, None]
+        db += dbt
+    return dW, db
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "write"),
+    [
+        ("        dW += dWt\n", "        dW += db\n", "dW += dWt"),
+        ("        dW += dWt\n        parts[t] += dbt * x[t][:, None]\n        db += dbt\n    return dW, db\n",
+         "        parts[t] += dbt\n        db += dbt\n    return parts.sum(axis=0), db\n",
+         "parts[t] += dWt"),
+    ],
+)  # fmt: skip
+def test_what_is_broadcast_where_it_is_written_to_may_be_larger(was: str, now: str, write: str) -> None:
+    assert was in SUMMED
+    module = module_of(SUMMED.replace(was, now), "summed")
+    rng = np.random.default_rng(0)
+    x, W, b = rng.normal(size=(5, 7)), rng.normal(size=(7, 12)), rng.normal(size=12)
+    assert [item.write for item in found_in(check(module.loss, module.gradients, x, W, b, wrt=(1, 2)))] == [write]
+
+
+def test_a_line_that_makes_another_shape_is_named_though_nothing_repairs_it() -> None:
+    source = """\
+import numpy as np
+
+
+def loss(x, R):
+    c = x - x.mean(axis=0)
+    return np.sum(np.sin(c * c) * R)
+
+
+def gradients(x, R):
+    c = x - x.mean(axis=0)
+    dc = 2 * c * np.cos(c * c) * R
+    out = np.exp(c[0]) / len(x) + np.cos(dc.mean())
+    return out
+"""
+    module = module_of(source, "shaped")
+    rng = np.random.default_rng(0)
+    (found,) = found_in(check(module.loss, module.gradients, rng.normal(size=(5, 4)), rng.normal(size=(5, 4)), wrt=0))
+    assert (found.line, found.write) == (line_of(source, "    out = "), None)
+    assert found.message == "out has shape (4,), and the gradient that is made of it must have (5, 4)."

@@ -165,6 +165,10 @@ class Roles:
                 f": it should be {should.text}." if should is not None and is_gradient else "."), *site.place)
         if blame.why == "rounds":
             return Finding(f"{name} is not all that it should be: this is not done wherever it should be.", *site.place)
+        if blame.why == "shape":
+            needed_shapes = (self._truth[tail(of)].shape for of in sorted(suspect.reach) if tail(of) in self._truth)
+            said = f"{name} has shape {suspect.made.shapes[-1][0]}, and the gradient that is made of it"
+            return Finding(f"{said} must have {next(needed_shapes, 'another')}.", *site.place)
         if blame.why == "carried":
             said = "is right in the first round, and not in those after it: what is carried from one to the next?"
             return Finding(f"what is made here {said}", *site.place)

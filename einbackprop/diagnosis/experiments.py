@@ -247,6 +247,8 @@ class Made:
         Whether it made nothing that was not there before, as ``return dx`` does.
     first : int
         How many values were made before the first one.
+    into : tuple of int or None
+        The shape of what it is added to, or of the part of an array that it is written to.
     """
 
     site: Site
@@ -257,6 +259,7 @@ class Made:
     passes: bool = True
     depth: int = 0
     whole: Any = None
+    into: tuple[int, ...] | None = None
 
     @property
     def entries(self) -> int:

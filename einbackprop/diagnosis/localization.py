@@ -216,18 +216,22 @@ class Localization:
         self._solve(suspect)
         if suspect.jacobian is None or suspect.shift is not None:
             return suspect
-        return next((s for s in self._grown(suspect) if s.shift is not None), suspect)
+        found = next((s for s in self._grown(suspect) if s.shift is not None), None)
+        into, own = suspect.made.into, suspect.made.shapes[0]
+        if found is None and into is not None and len(own) == 1 and own[0] != into and stretches(own[0], into):
+            return replace(suspect, jacobian=None, grown=into)  # a value with all entries of that may do
+        return found or suspect
 
     def _grown(self, suspect: Suspect) -> Iterator[Suspect]:
         """A statement whose value should have had another shape: one to which it can be broadcast."""
         made = suspect.made
-        if len(made.values) != 1 or len(made.shapes[0]) != 1:
+        if len(made.shapes[0]) != 1 or len(set(made.shapes)) != 1:
             return
         own = made.shapes[0][0]
         for shape in sorted({s for other in self.made for shapes in other.shapes for s in shapes}, key=np.prod):
-            if shape != own and stretches(own, shape) and np.prod(shape) <= GROWN:
-                values = [np.broadcast_to(made.values[0].reshape(own), shape).ravel()]
-                larger = replace(made, values=values, shapes=[(shape,)])
+            if shape != own and stretches(own, shape) and (np.prod(shape) <= GROWN or shape == made.into):
+                values = [np.broadcast_to(value.reshape(own), shape).ravel() for value in made.values]
+                larger = replace(made, values=values, shapes=[(shape,)] * len(values))
                 yield self._solve(Suspect(larger, suspect.reach, grown=shape))
 
     def _hole(self, site: Site, shape: Shape, values: Sequence[Array]) -> Suspect | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection
 from types import FrameType
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 from einbackprop.core.nesting import root
 from einbackprop.diagnosis.experiments import Made, flat, numbers, shapes_of
 from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.versions import mangled
+from einbackprop.diagnosis.vocabulary.trees import with_context
+from einbackprop.world.calls import is_from_outside
 
 
 class Recording:
@@ -42,7 +46,7 @@ class Recording:
         if site.is_passed:
             self._open.append((site, depth))
         if site not in self.made_by:
-            self.made_by[site] = Made(site, self.fired, depth=depth, whole=value)
+            self.made_by[site] = Made(site, self.fired, depth=depth, whole=value, into=shape_written_to(site, frame))
         entry = self.made_by[site]
         parts = list(numbers(value))
         entry.values.append(flat(value))
@@ -68,6 +72,23 @@ class Recording:
     def _is_handed(self, made: Made) -> bool:
         kinds = [np.asarray(part).dtype.kind for part in numbers(made.whole)]
         return made.site in self.handed and "f" in kinds
+
+
+def shape_written_to(site: Site, frame: FrameType) -> tuple[int, ...] | None:
+    """The shape of what a statement adds a value to, or of the part of an array that it writes one to."""
+    targets = getattr(site.statement, "targets", None) or [getattr(site.statement, "target", None)]
+    target, is_whole = targets[0], getattr(site.statement, "value", None) is site.value
+    is_written = is_whole and len(targets) == 1 and (site.is_update or isinstance(target, ast.Subscript))
+    if not is_written or any(isinstance(node, ast.Call) for node in ast.walk(target)):  # which may change something
+        return None
+    try:
+        read = ast.Expression(mangled(with_context(target, ast.Load()), site.inside))
+        held = eval(compile(read, site.file, "eval", dont_inherit=True), frame.f_globals, frame.f_locals)
+    except Exception as error:  # an entry that is not there yet
+        if is_from_outside(error):
+            raise
+        return None
+    return np.shape(held) if isinstance(held, np.ndarray | np.generic) else None
 
 
 def depth_of(frame: FrameType | None) -> int:

@@ -292,13 +292,14 @@ class Round:
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
         """The edits of statements that run once and whose Jacobian says too little: each value is put there and run."""
+        least = self.whole // 2  # some runs are left for the edits of which only the whole code can tell
         for table in tables:
             if self._is_measured(table.suspect) or self._is_open(table.suspect):
                 continue
             runnable = (trials for trials in self._alike(table) if trials[0].code is not None)
             for trials in islice(runnable, PUT):
                 repairs = [self.edited(table, trial.edit, frozenset()) for trial in trials]
-                if self.whole > 0 and repairs[0].cost < bound:
+                if self.whole > least and repairs[0].cost < bound:
                     self.whole -= 1
                     wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trials[0].raw)))
                     if wrong < self.wrong:

@@ -32,13 +32,13 @@ class Blame:
     Attributes
     ----------
     suspect : Suspect
-    why : 'value', 'rounds' or 'carried'
+    why : 'value', 'rounds', 'carried' or 'shape'
         It makes something wrong; it does not run in all rounds in which it should; it makes something wrong from the
-        second round of a loop on.
+        second round of a loop on; what it makes has another shape than the gradient.
     """
 
     suspect: Suspect
-    why: Literal["value", "rounds", "carried"] = "value"
+    why: Literal["value", "rounds", "carried", "shape"] = "value"
 
 
 def unexplained(search: Round) -> list[Blame]:
@@ -53,6 +53,7 @@ def unexplained(search: Round) -> list[Blame]:
     left = search.wrong
     while left and len(found) < MOST:
         blame = needed(search, left, search.alone) or misnamed(search, left) or needed(search, left, search.others)
+        blame = blame or misshapen(search, left)
         if blame is None:
             break
         found.append(blame)
@@ -83,6 +84,18 @@ def misnamed(search: Round, left: frozenset[str]) -> Blame | None:
         return None
     run, _, suspect = min(found, key=lambda one: one[:2])
     return Blame(in_loop(search, suspect), "carried") if run else Blame(suspect)
+
+
+def misshapen(search: Round, left: frozenset[str]) -> Blame | None:
+    """The last statement that makes what a gradient of another shape than it should have is, before it is handed on."""
+    before = search.localization.before or {}
+    for name in sorted(name for name in left & before.keys() if not search.experiment.has_shape(name, before)):
+        shape = np.shape(before[name])
+        own = [suspect for suspect in search.localization.suspects if name in suspect.reach and not (
+            suspect.made.passes or suspect.site.is_passed or suspect.is_fixed) and (shape,) == suspect.made.shapes[-1]]
+        if own:
+            return Blame(max(own, key=lambda suspect: suspect.made.first), "shape")
+    return None
 
 
 def in_loop(search: Round, suspect: Suspect) -> Suspect:

@@ -277,9 +277,10 @@ class Expression:
 
     def near(self, place: Place) -> list[tuple[str, Shape]]:
         """The arrays to try at a place, with their shapes: all for the whole and its terms, else those that stand in
-        the expression, and fewer others the more places there are."""
+        the expression or that nothing reads, and fewer others the more places there are."""
         most = len(self.hand.shapes) if place.is_term else max(FEWEST, MOST_INSIDE // len(self.places))
-        return [one for rank, one in enumerate(self.hand.shapes.items()) if rank < most or one[0] in self.spelled]
+        likely = self.spelled | self.hand.unused
+        return [one for rank, one in enumerate(self.hand.shapes.items()) if rank < most or one[0] in likely]
 
     def shape(self, place: Place) -> tuple[int, ...] | None:
         """The shape of what stands at a place, if it is an array at hand."""

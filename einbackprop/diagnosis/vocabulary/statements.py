@@ -180,7 +180,7 @@ def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
     target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     if isinstance(target, ast.Tuple):
         for message, items in swaps(target.elts):
-            yield one(1.7, message, with_target(statement, ast.Tuple(items, ast.Load())))
+            yield one(1.9, message, with_target(statement, ast.Tuple(items, ast.Load())))
 
 
 def swaps(items: Sequence[ast.expr]) -> Iterator[tuple[str, list[ast.expr]]]:
