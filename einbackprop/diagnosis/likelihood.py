@@ -28,7 +28,7 @@ and on one that makes the gradient of some value."""
 SPOILING = 0.5
 """What an edit costs more on a statement that right gradients depend on, and one with which a statement that made what
 is right makes something else."""
-UNMENDED = 0.5
+UNMENDED = 0.6
 """What an edit costs more for each statement that still does not make a gradient that it should make."""
 OF_LOSS = 1.2
 """What an edit costs more on a statement of the forward: it made what the loss does not depend on, such as a cache."""

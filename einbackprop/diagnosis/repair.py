@@ -185,8 +185,10 @@ class Round:
             found = None
             for tables in self.groups[:1] if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
-                if found is None and tier is TIERS[0] and tables[0].suspect.site in self.broken and are_solved(tables):
-                    found = self._alone(tables, TIERS[1])  # it is known that one of these is wrong
+                own = tables[0].suspect
+                is_known = own.site in self.broken and not own.made.passes and are_solved(tables)
+                if found is None and tier is TIERS[0] and is_known:  # that one of these is wrong
+                    found = self._alone(tables, TIERS[1])
             if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
                 found = self._alone(self.settled, tier, found)
             if found is not None:
