@@ -24,7 +24,7 @@ from einbackprop.capture.observation import (
     nested,
     place_of,
 )
-from einbackprop.core.source import statements_of, statements_of_text
+from einbackprop.core.source import copied_tree, statements_of, statements_of_text
 from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
 from einbackprop.diagnosis.vocabulary.trees import altered
 from einbackprop.world import World
@@ -349,7 +349,7 @@ def rebuilt(
 
 def located(tree: ast.AST, at: ast.AST) -> ast.AST:
     """A copy of a tree that stands where another node stood; what it has of that, as the body of a loop, stays."""
-    made, kept = copy.deepcopy(tree), {id(node) for node in ast.walk(at)}
+    made, kept = copied_tree(tree), {id(node) for node in ast.walk(at)}
     for own, node in zip(ast.walk(tree), ast.walk(made), strict=True):
         if "lineno" in getattr(node, "_attributes", ()) and not (id(own) in kept and hasattr(own, "lineno")):
             ast.copy_location(node, at)
@@ -360,7 +360,7 @@ def mangled(tree: ast.expr, inside: str) -> ast.expr:
     """An expression in which ``__x`` is what it is in the body of a class."""
     if not inside.strip("_") or not any(map(private_part, ast.walk(tree))):
         return tree
-    made = copy.deepcopy(tree)
+    made = copied_tree(tree)
     for node in ast.walk(made):
         if name := private_part(node):
             setattr(node, name, f"_{inside.lstrip('_')}{getattr(node, name)}")
