@@ -40,7 +40,8 @@ def devices(text: str) -> int:
         return len(listed[1].split(",")) if listed else int(counted[1] if counted else 0)
     assert axes is not None, text
     lengths = dict(part.split("=") for part in axes[1].split(","))
-    return int(np.prod([int(lengths[name.strip()]) for name in axes[2].split(",")]))
+    parts = [part.strip().rpartition(")") for part in axes[2].split(",")]  # 'x', or 'x':(2)2 for two of its devices
+    return int(np.prod([int(rest) if head else int(lengths[rest]) for head, _, rest in parts]))
 
 
 def drawn(rng: np.random.Generator, shape: list[int], kind: str) -> np.ndarray:

@@ -349,7 +349,8 @@ def rebuilt(
 
 def located(tree: ast.AST, at: ast.AST) -> ast.AST:
     """A copy of a tree that stands where another node stood; what it has of that, as the body of a loop, stays."""
-    made, kept = copied_tree(tree), {id(node) for node in ast.walk(at)}
+    made: ast.AST = copied_tree(tree)
+    kept = {id(node) for node in ast.walk(at)}
     for own, node in zip(ast.walk(tree), ast.walk(made), strict=True):
         if "lineno" in getattr(node, "_attributes", ()) and not (id(own) in kept and hasattr(own, "lineno")):
             ast.copy_location(node, at)
@@ -360,7 +361,7 @@ def mangled(tree: ast.expr, inside: str) -> ast.expr:
     """An expression in which ``__x`` is what it is in the body of a class."""
     if not inside.strip("_") or not any(map(private_part, ast.walk(tree))):
         return tree
-    made = copied_tree(tree)
+    made: ast.expr = copied_tree(tree)
     for node in ast.walk(made):
         if name := private_part(node):
             setattr(node, name, f"_{inside.lstrip('_')}{getattr(node, name)}")

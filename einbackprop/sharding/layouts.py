@@ -177,7 +177,10 @@ class Layouts:
                 after += self._candidates(equation, layout, axis, letter, rounds)
             elif letter and letter != own:
                 after.append(self._reduction(equation, layout, axis, letter, own, rounds, is_result))
-        return Line(equation, layout, self.local(out.indices, layout), (*before, *after), self._flops(equation, parts))
+        laid = self.placement.laid(out)
+        kept = set(laid) - set(layout)  # what else a result lies on: each device keeps its part of what was added up
+        after = [scattered(one) if one.axis in kept and one.value == out.name else one for one in after]
+        return Line(equation, laid, self.local(out.indices, laid), (*before, *after), self._flops(equation, parts))
 
     def _letter(
         self, equation: Equation, axis: str, own: str, lying: Mapping[Ref, str], rounds: int
@@ -287,6 +290,11 @@ class Layouts:
             yield replace(line, held=sum(alive.values()) + gathered)
             for name in [name for name in alive if name not in fixed and last.get(name, n) <= n]:
                 del alive[name]
+
+
+def scattered(one: Collective) -> Collective:
+    """An all-reduce of which each device keeps a part: a reduce-scatter."""
+    return replace(one, kind="reduce-scatter", bytes=one.bytes // 2) if one.kind == "all-reduce" else one
 
 
 def letter_on(axis: str, indices: str, layout: Sequence[str]) -> str:

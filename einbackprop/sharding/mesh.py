@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -56,16 +56,19 @@ class Placement:
     mesh : Mesh
     letters : mapping of letter to axis
         As they were given; the other letters of a dimension lie there as well.
+    outputs : mapping of name to (mapping of letter to axis), optional
+        Results that are to lie on further axes, with letters that lie on none.
 
     Raises
     ------
     ShardingError
-        There is no such letter, axis or size, or one array would lie on an axis with two of its dimensions.
+        There is no such letter, axis, size or result, or one array would lie on an axis with two of its dimensions.
     """
 
     program: Program
     mesh: Mesh
     letters: Mapping[str, str]
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.letters, Mapping):
@@ -86,6 +89,36 @@ class Placement:
         self._require_free_rounds()
         for ref in self._values():
             self._require_apart(ref)
+        for name, asked in self.outputs.items():
+            self._require_result(name, asked)
+
+    def _require_result(self, name: str, asked: Mapping[str, str]) -> None:
+        """A result can lie as it is asked for."""
+        found = {self.called(ref): ref for ref in self.program.outputs}
+        if name not in found:
+            raise ShardingError(f"there is no result {shown(name)}: the program has {', '.join(found)}")
+        if not isinstance(asked, Mapping):
+            raise ShardingError(f"outputs={{{name!r}: {{'i': 'data'}}}} puts a letter on an axis, not {shown(asked)}")
+        ref = found[name]
+        for letter, axis in asked.items():
+            if not isinstance(letter, str) or letter not in ref.indices or not letter:
+                raise ShardingError(f"{name}[{','.join(ref.indices)}] has no letter {shown(letter)}")
+            if not isinstance(axis, str) or axis not in self.mesh.axes:
+                raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {', '.join(self.mesh.axes)}")
+            self._require_parts(self.program.dimension(letter), axis)
+            for other, lying in zip(ref.indices, self.layout(ref.indices), strict=True):
+                if lying and (other == letter or lying == axis):
+                    raise ShardingError(f"{name} lies on {lying} with {other} already: ask for another letter and axis")
+        twice = [axis for axis in asked.values() if [*asked.values()].count(axis) > 1]
+        if twice:
+            both = " and with ".join(letter for letter, axis in asked.items() if axis == twice[0])
+            raise ShardingError(f"{name} would lie on {twice[0]} with {both}: put one of them on another axis")
+        if any(ref.name == read.name for equation in self.program.equations for read in operands(equation)):
+            raise ShardingError(f"{name} is read by other lines: it lies as its letters do")
+
+    def called(self, ref: Ref) -> str:
+        """What a value is called in the user's code."""
+        return self.program.labels.get(ref.name, ref.name)
 
     def _require_parts(self, dimension: Dimension, axis: str) -> None:
         count = self.mesh.axes[axis]
@@ -143,6 +176,13 @@ class Placement:
             axis = self.axis(letter)
             found.append("" if axis in found else axis)
         return tuple(found)
+
+
+    def laid(self, ref: Ref) -> tuple[str, ...]:
+        """The axis of the mesh that each axis of a value lies on, of a result as it is asked for."""
+        asked = self.outputs.get(self.called(ref), {})
+        return tuple(axis or asked.get(letter, "")
+                     for letter, axis in zip(ref.indices, self.layout(ref.indices), strict=True))  # fmt: skip
 
 
 def told(dimension: Dimension) -> str:

@@ -32,6 +32,7 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 def shard(
     function: Callable[..., Any] | Program, *arguments: Any, mesh: Mapping[str, int],
     letters: Mapping[str, str] | None = None, suggest: int = 5,
+    outputs: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Sharding | Suggestions:  # fmt: skip
     """What a function costs with its letters on the axes of a mesh of devices. No engine is needed for it.
 
@@ -48,6 +49,10 @@ def shard(
         letters at most; one whose letters are of one dimension lies there with the first.
     suggest : int
         Without letters: how many ways to put them there are shown, those that move least first.
+    outputs : mapping of result to (mapping of letter to axis), optional
+        Results that are to lie on further axes, by the names that the report has: with ``{"dW": {"i": "data"}}`` each
+        device along ``data`` keeps its part of a sum over the samples, after a reduce-scatter. (On processors XLA adds
+        everything up all the same.)
 
     Returns
     -------
@@ -57,7 +62,7 @@ def shard(
     Raises
     ------
     ShardingError
-        There is no such letter or axis, sizes do not divide, or one array would lie on an axis with two letters.
+        There is no such letter, axis or result, sizes do not divide, or an array would lie on an axis with two letters.
     TraceError, DerivationError
         See ``trace`` and ``grad``.
 
@@ -73,8 +78,10 @@ def shard(
     kept = needed(program.equations, [ref.name for ref in program.outputs])
     program, grid = replace(program, equations=tuple(kept)), Mesh(mesh)
     if letters is None:
+        if outputs is not None:
+            raise ShardingError("outputs goes with letters: give both, or neither")
         return Suggestions(Sharding(one, reading) for one in suggested(program, grid, suggest))
-    return Sharding(Placement(program, grid, letters), reading)
+    return Sharding(Placement(program, grid, letters, outputs or {}), reading)
 
 
 def program_of(function: Callable[..., Any] | Program, arguments: tuple[Any, ...]) -> tuple[Program, Reading | None]:
@@ -155,7 +162,7 @@ class Sharding:
 
     def layout(self, ref: Ref) -> str:
         """A value as it lies: ``X[b_data, i]``."""
-        return written(self._called(ref.name), ref.indices, self.placement.layout(ref.indices))
+        return written(self.placement.called(ref), ref.indices, self.placement.laid(ref))
 
     def _called(self, name: str) -> str:
         return self.program.labels.get(name, name)

@@ -55,16 +55,17 @@ class MeshedJax(Jax):
         placement = replace(self.placement, program=program)
         own = {declared.ref.name for declared in self.placement.program.inputs}
 
-        def lying(indices: str, units: Sequence[int]) -> Any:
-            axes = [axis or None for axis in placement.layout(indices)]
+        def lying(layout: Sequence[str], units: Sequence[int]) -> Any:
+            axes = [axis or None for axis in layout]
             for unit in sorted(units):  # axes of one entry that have no letter
                 axes.insert(unit, None)
             return self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec(*axes))
 
         output_units = program.output_units or ((),) * len(program.outputs)
         whole = self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec())  # of constants
-        taken = [lying(one.ref.indices, one.units) if one.ref.name in own else whole for one in program.inputs]
-        made = [lying(ref.indices, units) for ref, units in zip(program.outputs, output_units, strict=True)]
+        taken = [lying(placement.layout(one.ref.indices), one.units) if one.ref.name in own else whole
+                 for one in program.inputs]  # fmt: skip
+        made = [lying(placement.laid(ref), units) for ref, units in zip(program.outputs, output_units, strict=True)]
         run = self.module.jit(function, in_shardings=tuple(taken), out_shardings=made)
         return MeshedRun(run, lambda arrays: [self.put(*each) for each in zip(arrays, taken, strict=True)])
 

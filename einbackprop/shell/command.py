@@ -162,6 +162,14 @@ def _placed(text: str) -> dict[str, str]:
     return _pairs(text, "b=data,j=model")
 
 
+def _output(text: str) -> tuple[str, dict[str, str]]:
+    """``dW:i=data``."""
+    name, colon, letters = text.rpartition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not written as dW:i=data")
+    return name.strip(), _pairs(letters, "dW:i=data")
+
+
 def _process(text: str) -> tuple[int, int]:
     """``0/2``: the first of two."""
     process, _, processes = text.partition("/")
@@ -225,6 +233,8 @@ _SHARDED: _Options = {
     **_SCRIPT,
     "expression": {"metavar": "EXPRESSION", "help": "such as gradients(weights, X, T); with --wrt, a loss"},
     "--mesh": {"required": True, **_MESH}, "--letters": _LETTERS,
+    "--output": {"type": _output, "action": "append", "metavar": "NAME:LETTER=AXIS,…",
+                 "help": "a result that is to lie on a further axis: dW:i=data; may be repeated"},
     "--suggest": {"type": _count, "default": 5, "metavar": "N",
                   "help": "without --letters: how many ways to show, those that move least first (default: 5)"},
     "--wrt": {"action": "append", "default": [], "metavar": "NAME",
@@ -419,7 +429,7 @@ def _shard(options: argparse.Namespace) -> int:
 
     found = shard_script(
         options.script, options.expression, options.mesh, options.letters, options.suggest, options.wrt, options.setup,
-        options.seed,
+        options.seed, None if options.output is None else dict(options.output),
     )  # fmt: skip
     if options.json:
         say_json(found.to_json())
