@@ -113,3 +113,16 @@ def popped(dh, cache):
         dWh += dWh_t
         db += db_t
     return dx, dh0, dWx, dWh, db
+
+
+def one_step(x, h, Wx, Wh):
+    z = x @ Wx + h @ Wh
+    return np.tanh(z)
+
+
+def in_steps(xs, h, Wx, Wh):
+    total = 0.0
+    for t in range(len(xs)):
+        h = one_step(xs[t], h, Wx, Wh)
+        total += np.sum(h)
+    return total

@@ -36,6 +36,13 @@ def meant(reading: Reading, code: str) -> list[str | None]:
     return [f.meaning for line in reading.lines if line.source.code.startswith(code) for f in line.formulas]
 
 
+def test_a_state_that_a_step_gets_under_its_own_name_is_that_of_the_round_before() -> None:
+    reading = reading_with_values(recurrent_functions.in_steps, *drawn((4, 3, 2), (3, 5), (2, 5), (5, 5)))
+    (found,) = said(reading, "z =")
+    assert "h[t-1," in found
+    assert not list(untrue(reading))
+
+
 def test_steps_in_a_function_are_read_once_for_all_rounds() -> None:
     assert said(STEPS, "z =") == ["z[t,n,i] = Σ_d x[t,n,d] Wx[d,i] + Σ_j prev_h[t,n,j] Wh[j,i] + b[i]"]
     assert said(STEPS, "dz =") == ["dz[s,n,i] = (1 - next_h[s,n,i]²) dnext_h[s,n,i]"]

@@ -252,19 +252,22 @@ class Folding:
         return bool((places | self._readers.get(single.value, set())) - {reader.source.place})
 
     def _is_left(self, whole: str, text: str, reader: Binding) -> bool:
-        """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, an
-        entry of a list that later rounds write again, or ``hs[t - 1]`` of what is bound as ``hs[t]``. Entries of a list
-        that began with one are numbered otherwise."""
-        function = reader.source.file, reader.source.function
+        """Whether the rounds of a loop leave a value to one another under the name by which it is read: a variable, of
+        the function or of one that passes it on under that name, an entry of a list that later rounds write again, or
+        ``hs[t - 1]`` of what is bound as ``hs[t]``. Entries of a list that began with one are numbered otherwise."""
         before = {f"{ENTRY.sub('', text)}[{counter}]" for counter in self._counters
                   if text.replace(" ", "").endswith((f"[{counter}-1]", f"[{counter}+1]"))}  # fmt: skip
         names = {text, *before}
-        return bool(whole) and not self._is_of_the_round(text, reader) and any(
-            (entry := self._rolling.entry(access.value)) is not None and entry.value == whole
-            and access.spelling.text in names
-            for binding in self._trace.bindings if (binding.source.file, binding.source.function) == function
-            for access in (*binding.binds, *binding.changes)
-        )  # fmt: skip
+        if not whole or self._is_of_the_round(text, reader):
+            return False
+        bound = [(binding.source, access) for binding in self._trace.bindings
+                 for access in (*binding.binds, *binding.changes) if access.spelling.text in names]  # fmt: skip
+        own, passed = (
+            [access for at, access in bound if call and (at.file, at.function) == (call.file, call.function)]
+            for call in (reader.source, reader.caller)
+        )
+        return any((entry := self._rolling.entry(access.value)) is not None and entry.value == whole
+                   for access in own or passed)  # fmt: skip
 
     def _is_of_the_round(self, text: str, reader: Binding) -> bool:
         """Whether a name was bound before it is read in the same round of the same loops: ``h = cache[t]``."""
