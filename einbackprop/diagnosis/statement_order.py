@@ -63,15 +63,15 @@ class Move:
         order = (self.beside, self.moved) if self.is_after else (self.moved, self.beside)
         does = f"makes {self.name} anew" if self.is_binding else f"reads {self.name}"
         said = f"line {self.moved.lineno}, which {does}, belongs {SIDES[self.is_after]} this one"
-        needed = "as it was" if self.is_binding is self.is_later else "as it is then"
-        by = "there" if self.is_binding else "here"
-        why = f"this belongs {SIDES[self.is_later]} line {self.other.lineno}: {self.name} is needed {by} {needed}"
+        reads, binds = ("there", "here") if self.is_binding else ("here", "there")
+        needed = "as it was" if self.is_binding is self.is_later else f"as it is made {binds}"
+        why = f"this belongs {SIDES[self.is_later]} line {self.other.lineno}: {self.name} is needed {reads} {needed}"
         origin = Repair(self.site, Edit(COST, why, removed=True), Change(definition, self.moved, ()), COST, mends)
         change = Change(definition, self.beside, order)
         return Repair(self.site, Edit(COST, said, statements=order), change, COST, mends, origin)
 
     def left_out(self, mends: frozenset[str]) -> Repair:
-        """The statement left out: no gradient needs what it makes, as one step of training or another."""
+        """The statement left out, of one that binds a name too early: the gradients may not need what it makes."""
         why = f"this is too early or too much: line {self.other.lineno} needs {self.name} as it was"
         change = Change((self.site.file, self.site.definition), self.moved, ())
         return Repair(self.site, Edit(COST, why, removed=True), change, COST, mends)
@@ -84,8 +84,9 @@ def of_order(search: Round) -> Repair | None:
             break
         repair = move.repair(search.wrong)
         if search.judge.works(search.version.changed(repair.changes)):
-            alone = move.left_out(search.wrong)
-            return alone if search.judge.works(search.version.changed(alone.changes)) else repair
+            alone = move.left_out(search.wrong) if move.is_binding and move.is_later else None
+            is_enough = alone is not None and search.judge.works(search.version.changed(alone.changes))
+            return alone if is_enough else repair
     return None
 
 
