@@ -142,3 +142,60 @@ def test_a_line_that_was_moved_is_moved_back_or_made_up_for(source: str, of: str
     assert all(item.write for item in report.findings if item.line)
     mended = checked(with_writes(source, report.findings), of)
     assert {item.verdict for item in mended.gradients} == {"right"}
+
+
+LINES = """\
+import numpy as np
+
+
+def loss(x, g, R):
+    return np.sum(np.tanh(x) * g * R)
+
+
+class Stack:
+    def __init__(self):
+        self.items = []
+
+    def put(self, item):
+        self.items.append(item)
+
+
+def gradients(x, g, R):
+    a, stack = np.tanh(x), Stack()
+    d = R.copy()
+    dg = np.sum(d * a,  # of all rows
+  axis=0)
+    d = d \\
+  * g
+    stack.put(d * (1 - a ** 2))
+    dx = stack.items[-1]
+    return dx, dg
+"""
+
+
+def parts_of_lines(order: str) -> str:
+    """The gradients with the lines of dg, those of d and the call in another order."""
+    head, rest = LINES.split("    dg = ")
+    dg, rest = ("    dg = " + rest).split("    d = d")
+    d, rest = ("    d = d" + rest).split("    stack.put")
+    call, rest = ("    stack.put" + rest).split("    dx =")
+    return head + "".join({"g": dg, "d": d, "s": call}[part] for part in order) + "    dx =" + rest
+
+
+@pytest.mark.parametrize("order", ["dgs", "gsd", "sgd"])
+def test_lines_that_hang_over_and_calls_that_change_something_are_moved(order: str) -> None:
+    assert parts_of_lines("gds") == LINES
+    source = parts_of_lines(order)
+    arguments = tuple(map(np.random.default_rng(0).standard_normal, ((5, 4), 4, (5, 4))))
+    wrong = module_of(source, "hanging")
+    findings = check(wrong.loss, wrong.gradients, *arguments, wrt=(0, 1)).findings
+    mended = module_of(with_writes(source, findings), "mended")
+    report = check(mended.loss, mended.gradients, *arguments, wrt=(0, 1))
+    assert {item.verdict for item in report.gradients} == {"right"}
+
+
+def test_of_two_statements_on_one_line_none_is_moved() -> None:
+    source = NORM.replace("    dgamma = (d * n).sum(0)\n    d = d * gamma  # from here on of n\n",
+                          "    d = d * gamma; dgamma = (d * n).sum(0)\n")  # fmt: skip
+    report = checked(source, NORM)
+    assert not any("belongs" in finding.message for finding in report.findings)

@@ -373,7 +373,14 @@ def own_text(repair: Repair, part: ast.stmt) -> str | None:
     own = statements.at(part.lineno) if hasattr(part, "lineno") else None
     if own is None or hasattr(own, "body") or ast.dump(own) != ast.dump(part):
         return None
-    return textwrap.dedent(" " * own.col_offset + Text(statements.text).of(own))
+    text = Text(statements.text)
+    start, end = text.span(own)
+    lead = text.text[text.position(own.lineno, 0) : start]
+    found = textwrap.dedent((lead if not lead.strip() else " " * len(lead)) + text.text[start:end])
+    try:  # of lines that go on further left, or in a string, the text alone says something else
+        return found if ast.dump(parse_python(found).body[0]) == ast.dump(part) else None
+    except SyntaxError:
+        return None
 
 
 def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:

@@ -60,7 +60,7 @@ def jacobian(change: Change, shapes: Sequence[Shape], is_whole: bool = False) ->
 def block(change: Change, shape: Shape, is_whole: bool) -> list[Array]:
     """The columns for the entries of one array."""
     size = prod(shape)
-    found = {n: change(unit(shape, n)) for n in {0, size - 1} if n >= 0}
+    found = {n: change(unit(shape, n)) for n in {0, size - 1} if 0 <= n < size}
     plans = [] if is_whole or size < 4 else planned(shape, found[0], found[size - 1])
     if not plans:
         found |= {n: change(unit(shape, n)) for n in range(1, size - 1)}

@@ -13,8 +13,7 @@ from einbackprop.core.nesting import root
 from einbackprop.diagnosis.experiments import Made, flat, numbers, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import mangled
-from einbackprop.diagnosis.vocabulary.trees import with_context
-from einbackprop.world.calls import is_from_outside
+from einbackprop.diagnosis.vocabulary.hand import value_of
 
 
 class Recording:
@@ -77,17 +76,10 @@ class Recording:
 def shape_written_to(site: Site, frame: FrameType) -> tuple[int, ...] | None:
     """The shape of what a statement adds a value to, or of the part of an array that it writes one to."""
     targets = getattr(site.statement, "targets", None) or [getattr(site.statement, "target", None)]
-    target, is_whole = targets[0], getattr(site.statement, "value", None) is site.value
-    is_written = is_whole and len(targets) == 1 and (site.is_update or isinstance(target, ast.Subscript))
-    if not is_written or any(isinstance(node, ast.Call) for node in ast.walk(target)):  # which may change something
+    is_whole = len(targets) == 1 and getattr(site.statement, "value", None) is site.value
+    if not is_whole or not (site.is_update or isinstance(targets[0], ast.Subscript)):
         return None
-    try:
-        read = ast.Expression(mangled(with_context(target, ast.Load()), site.inside))
-        held = eval(compile(read, site.file, "eval", dont_inherit=True), frame.f_globals, frame.f_locals)
-    except Exception as error:  # an entry that is not there yet
-        if is_from_outside(error):
-            raise
-        return None
+    held = value_of(mangled(targets[0], site.inside), {**frame.f_globals, **frame.f_locals})
     return np.shape(held) if isinstance(held, np.ndarray | np.generic) else None
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+from einbackprop.core.source import statements_of
 from einbackprop.diagnosis.blocks import NESTED, blocks_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -19,8 +21,8 @@ from einbackprop.diagnosis.versions import Change
 from einbackprop.diagnosis.vocabulary import Edit
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 
-MOVES = 60
-"""Moves that are tried, at most: with each the whole code is run."""
+MOVES = 400
+"""Moves that are tried, at most: with each the whole code is run. Of code that takes long, fewer are."""
 COST = 1.5
 BLOCKS = (*NESTED, ast.FunctionDef, ast.ClassDef)
 SIDES = ("before", "after")
@@ -79,9 +81,7 @@ class Move:
 
 def of_order(search: Round) -> Repair | None:
     """The move of one statement with which every gradient is right."""
-    for n, move in enumerate(moves(search)):
-        if n == MOVES:
-            break
+    for move in islice(moves(search), min(MOVES, search.whole // 2)):
         repair = move.repair(search.wrong)
         if search.judge.works(search.version.changed(repair.changes)):
             alone = move.left_out(search.wrong) if move.is_binding and move.is_later else None
@@ -115,6 +115,8 @@ def placed(site: Site, block: Sequence[ast.stmt], n: int, other: int, name: str,
     where = beside(block, other, is_later=n < other)
     if where is None or isinstance(block[n], (*LEAVING, *BLOCKS)):
         return None
+    if not stands_alone(site.file, block[n]) or not stands_alone(site.file, where[0]):
+        return None
     return Move(site, block[n], block[other], name, is_binding, n < other, *where)
 
 
@@ -130,15 +132,38 @@ def beside(block: Sequence[ast.stmt], at: int, is_later: bool) -> tuple[ast.stmt
     return next((each for each in simple if not (each[1] and isinstance(each[0], LEAVING))), None)
 
 
+def stands_alone(file: str, statement: ast.stmt) -> bool:
+    """Whether the lines of a statement hold nothing else: ``a = 1; b = 2`` is written as a whole."""
+    lines, end = statements_of(file).text.splitlines(), statement.end_lineno or statement.lineno
+    if end > len(lines):
+        return False
+    before = lines[statement.lineno - 1].encode()[: statement.col_offset].decode().strip()
+    after = lines[end - 1].encode()[statement.end_col_offset :].decode().strip()
+    return not before and (not after or after.startswith("#"))
+
+
 def spelled(statement: ast.stmt, context: type[ast.expr_context]) -> list[str]:
-    """The variables and attributes that a statement reads, or those that it binds or whose entries it writes to."""
+    """The variables and attributes that a statement reads, or those that it binds or whose entries it writes to, if by
+    a call alone: ``items.append(x)``, ``np.add.at(x, i, y)``, ``np.exp(x, out=y)``."""
     found: list[str] = []
     for node in ast.walk(statement):
-        if isinstance(node, OPERANDS) and isinstance(node.ctx, context):
-            while isinstance(node, ast.Subscript) and isinstance(node.value, OPERANDS):
-                node = node.value
-            found.append(ast.unparse(node))
+        parts: list[ast.AST] = [node] if isinstance(getattr(node, "ctx", None), context) else []
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and context is ast.Store:
+            parts = changed_by(node.value)
+        for part in parts:
+            while isinstance(part, ast.Subscript) and isinstance(part.value, OPERANDS):
+                part = part.value
+            if isinstance(part, OPERANDS):
+                found.append(ast.unparse(part))
     return list(dict.fromkeys(found))
+
+
+def changed_by(node: ast.Call) -> list[ast.AST]:
+    """What a call may change whose result nothing takes: an object by its method, or an array that it writes into."""
+    out: list[ast.AST] = [keyword.value for keyword in node.keywords if keyword.arg == "out"]
+    if out or not isinstance(node.func, ast.Attribute):
+        return out
+    return [*node.args[:1]] if node.func.attr in ("at", "copyto", "fill_diagonal", "put") else [node.func.value]
 
 
 def is_bound(name: str, statement: ast.stmt, site: Site) -> bool:

@@ -87,12 +87,13 @@ def misnamed(search: Round, left: frozenset[str]) -> Blame | None:
 
 
 def misshapen(search: Round, left: frozenset[str]) -> Blame | None:
-    """The last statement that makes what a gradient of another shape than it should have is, before it is handed on."""
+    """The last statement that binds what a gradient of another shape than it should have is, before it is returned."""
     before = search.localization.before or {}
     for name in sorted(name for name in left & before.keys() if not search.experiment.has_shape(name, before)):
         shape = np.shape(before[name])
         own = [suspect for suspect in search.localization.suspects if name in suspect.reach and not (
-            suspect.made.passes or suspect.site.is_passed or suspect.is_fixed) and (shape,) == suspect.made.shapes[-1]]
+            suspect.site.is_passed or suspect.is_fixed or isinstance(suspect.site.statement, ast.Return))
+            and (shape,) == suspect.made.shapes[-1]]  # fmt: skip
         if own:
             return Blame(max(own, key=lambda suspect: suspect.made.first), "shape")
     return None

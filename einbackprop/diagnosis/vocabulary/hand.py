@@ -299,10 +299,16 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
         case ast.Tuple(items):
             values = [value_of(item, names) for item in items]
             return MISSING if any(value is MISSING for value in values) else tuple(values)
-        case ast.BinOp(left, ast.Add() | ast.Sub() as operator, right):
+        case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult() as operator, right):
             one, two = value_of(left, names), value_of(right, names)
-            both = isinstance(one, int | np.integer) and isinstance(two, int | np.integer)
-            return MISSING if not both else one + two if isinstance(operator, ast.Add) else one - two
+            if not isinstance(one, int | np.integer) or not isinstance(two, int | np.integer):
+                return MISSING
+            match operator:
+                case ast.Add():
+                    return one + two
+                case ast.Sub():
+                    return one - two
+            return one * two
         case ast.Call(ast.Name("len"), [inner]):
             held = value_of(inner, names)
             return len(held) if type(held) in (tuple, list, dict) or np.ndim(held if is_array(held) else 0) else MISSING
