@@ -16,7 +16,7 @@ from einbackprop.sharding.processes import join
 from einbackprop.training.characters import Text, TextSettings, encoded, text_task
 from einbackprop.training.digits import DigitsSettings, digits_task
 from einbackprop.training.loop import HostSteps, Snapshot, Steps, Task, Training, start, widened
-from einbackprop.training.meshes import MeshSteps
+from einbackprop.training.meshes import MeshSteps, placed
 
 
 def text() -> Text:
@@ -67,6 +67,6 @@ if __name__ == "__main__":
     mesh, letters, steps = json.loads(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
     if len(sys.argv) > 4:
         join(sys.argv[6], int(sys.argv[4]), int(sys.argv[5]))
-    found = [losses(task, MeshSteps(task, beginning(task), mesh, some))
+    found = [losses(task, MeshSteps(task, beginning(task), placed(task, beginning(task), mesh, some)))
              for task, some in zip(tasks(steps), letters, strict=True)]  # fmt: skip
     print(json.dumps(found))

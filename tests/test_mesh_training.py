@@ -1,6 +1,7 @@
 """Training on a mesh: the losses are those of one process, and a checkpoint goes on wherever it is loaded."""
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -81,6 +82,27 @@ def test_after_a_process_was_killed_the_next_run_goes_on(tmp_path: Path, capsys:
                                   "b=data,k=model"))  # fmt: skip
     own, theirs = (text.split("held out: loss ")[1].split(",")[0] for text in (capsys.readouterr().out, printed))
     assert abs(float(own) - float(theirs)) < 1e-3
+
+
+def test_a_process_that_is_interrupted_does_not_wait_for_the_other(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    file = tmp_path / "kept.zip"
+    shared = ["--mesh", "data=2", "--coordinator", f"127.0.0.1:{free_port()}", "--epochs", "2000"]
+
+    def interrupt(running: Sequence["subprocess.Popen[str]"]) -> None:
+        until = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        running[0].send_signal(signal.SIGINT)
+
+    began = time.monotonic()
+    both = [command(*shared, "--process", "0/2", "--save", str(file)), command(*shared, "--process", "1/2")]
+    first, other = together(both, 90, interrupt)
+    assert time.monotonic() - began < 60
+    assert (first[0], other[0]) == (130, 2)
+    assert "; interrupted after " in first[1]
+    assert "Traceback" not in first[2] + other[2]
+    assert load(str(file)).step > 0
 
 
 @pytest.mark.parametrize(

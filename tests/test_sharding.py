@@ -318,6 +318,18 @@ def test_what_computes_nothing_holds_its_arguments() -> None:
     assert (found.memory, found.bytes, found.flops) == (8 * 4 * 8 // 2, 0, 0)
 
 
+def test_suggestions_are_not_run() -> None:
+    with pytest.raises(ShardingError, match=r"^these are several ways: give shard letters, or take one of them: found"):
+        eb.shard(lambda x: np.tanh(x), n(8, 4), mesh={"x": 2}).compile()
+
+
+def test_dimensions_that_nothing_has_are_not_told() -> None:
+    found = eb.shard(lambda x: (x * 2, x.reshape(4, 2, 4).sum())[0], n(8, 4), mesh={"x": 2}, letters={"i": "x"})
+    assert isinstance(found, Sharding)
+    assert {d.size for d in found.program.dimensions} == {8, 4}
+    assert len(found.program.dimensions) == 2
+
+
 def test_a_program_alone_is_not_run() -> None:
     with pytest.raises(ShardingError, match=r"^a program takes no arguments here: give it alone, or a function with "):
         eb.shard(GRADIENT, n(8, 4), mesh={"x": 2})

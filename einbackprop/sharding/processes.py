@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -49,6 +51,8 @@ def join(coordinator: str, process: int, processes: int) -> None:
         module.config.update("jax_cpu_collectives_implementation", "gloo")  # of processes that have no accelerator
         import_module("jax.distributed").initialize(
             coordinator, num_processes=processes, process_id=process, initialization_timeout=SECONDS)  # fmt: skip
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which JAX takes, to end at a point that nobody here sets
     except (RuntimeError, OSError) as error:
         first = str(error).partition("\n")[0]
         raise BackendError(f"process {process} of {processes} did not find the others at {shown(coordinator)}: {first}"

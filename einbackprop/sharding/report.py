@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ..core import visible
+from ..core.letters import letters_of as letters_in
 from ..core.program import Program, Ref
 from ..core.simplification import needed
 from ..emission.writing import inlined
@@ -48,7 +49,8 @@ def shard(
         Which dimensions lie on which axes: ``{"b": "data", "j": "model"}``. An array lies on an axis with one of its
         letters at most; one whose letters are of one dimension lies there with the first.
     suggest : int
-        Without letters: how many ways to put them there are shown, those that move least first.
+        Without letters: how many ways to put them there are shown, those that move least first, of those that leave a
+        device no more than three quarters of the work for each letter.
     outputs : mapping of result to (mapping of letter to axis), optional
         Results that are to lie on further axes, by the names that the report has: with ``{"dW": {"i": "data"}}`` each
         device along ``data`` keeps its part of a sum over the samples, after a reduce-scatter. (On processors XLA adds
@@ -76,7 +78,10 @@ def shard(
     """
     program, reading = program_of(function, arguments)
     kept = needed(program.equations, [ref.name for ref in program.outputs])
-    program, grid = replace(program, equations=tuple(kept)), Mesh(mesh)
+    used = set().union(*(letters_in(equation) for equation in kept))
+    used |= {letter for ref in (*program.outputs, *(i.ref for i in program.inputs)) for letter in ref.indices}
+    dimensions = tuple(d for d in program.dimensions if used.intersection(d.letters))
+    program, grid = replace(program, equations=tuple(kept), dimensions=dimensions), Mesh(mesh)
     if letters is None:
         if outputs is not None:
             raise ShardingError("outputs goes with letters: give both, or neither")
@@ -214,7 +219,7 @@ class Sharding:
                   for kind in ("all-reduce", "reduce-scatter", "all-gather")}  # fmt: skip
         said = " and ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n)
         waiting = [one for one in self.collectives if one.can_wait]
-        axes = dict.fromkeys(one.axis for one in waiting)
+        axes = dict.fromkeys((one.kind, one.axis) for one in waiting)
         together = "one" if len(axes) == 1 else str(len(axes))
         late = f" ({len(waiting)} can wait and be {together})" if len(waiting) > len(axes) else ""
         moved = f"sends {amount(self.bytes)} in {said}{late}" if said else "sends nothing"
@@ -255,6 +260,10 @@ class Suggestions(tuple[Sharding, ...]):
     """Ways to put the letters of a program on the axes of a mesh, those that move least first."""
 
     __slots__ = ()
+
+    def compile(self) -> ShardedFunction:
+        """None of them is run by itself: raises ShardingError."""
+        raise ShardingError("these are several ways: give shard letters, or take one of them: found[0].compile()")
 
     def __str__(self) -> str:
         rows = [(", ".join(f"{letter}={axis}" for letter, axis in one.placement.letters.items()), amount(one.bytes),

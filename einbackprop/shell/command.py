@@ -236,7 +236,7 @@ _SHARDED: _Options = {
     "--output": {"type": _output, "action": "append", "metavar": "NAME:LETTER=AXIS,…",
                  "help": "a result that is to lie on a further axis: dW:i=data; may be repeated"},
     "--suggest": {"type": _count, "default": 5, "metavar": "N",
-                  "help": "without --letters: how many ways to show, those that move least first (default: 5)"},
+                  "help": "without --letters: how many ways to show of those that share work, by what they move: 5"},
     "--wrt": {"action": "append", "default": [], "metavar": "NAME",
               "help": "take the gradient of EXPRESSION with respect to this; may be repeated"},
     **_SETTING, "--json": {"action": "store_true", "help": "print it as JSON"}, **_PAGE,

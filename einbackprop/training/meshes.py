@@ -22,8 +22,10 @@ SAMPLES = "b"
 """The letter of the samples in every task."""
 
 
-class MeshSteps:
-    """Steps that JAX takes on a mesh: the samples lie on its first axis, unless letters are given.
+def placed(
+    task: Task, snapshot: Snapshot, mesh: Mapping[str, int], letters: Mapping[str, str] | None = None
+) -> Sharding:
+    """The gradient of a task on a mesh: the samples lie on its first axis, unless letters are given.
 
     Parameters
     ----------
@@ -36,18 +38,34 @@ class MeshSteps:
 
     Raises
     ------
-    ShardingError, BackendError
-        See ``shard`` and ``Sharding.compile``.
+    ShardingError
+        See ``shard``.
+    """
+    found = shard(value_and_grad(task.loss), snapshot.parameters, *task.batch(0), mesh=mesh,
+                  letters={SAMPLES: next(iter(mesh))} if letters is None else letters)  # fmt: skip
+    assert isinstance(found, Sharding)
+    return found
+
+
+class MeshSteps:
+    """Steps that JAX takes on a mesh.
+
+    Parameters
+    ----------
+    task : Task
+    snapshot : Snapshot
+        Of the shapes and dtypes that there will be.
+    sharding : Sharding
+        The gradient of the task on the mesh: see ``placed``.
+
+    Raises
+    ------
+    BackendError
+        See ``Sharding.compile``.
     """
 
-    def __init__(
-        self, task: Task, snapshot: Snapshot, mesh: Mapping[str, int], letters: Mapping[str, str] | None = None
-    ) -> None:
-        first = {SAMPLES: next(iter(mesh))}
-        placed = shard(value_and_grad(task.loss), snapshot.parameters, *task.batch(0), mesh=mesh,
-                       letters=first if letters is None else letters)  # fmt: skip
-        assert isinstance(placed, Sharding)
-        self._function, self._decay = placed.compile(), task.settings.decay
+    def __init__(self, task: Task, snapshot: Snapshot, sharding: Sharding) -> None:
+        self._function, self._decay = sharding.compile(), task.settings.decay
         self._order, self._moved = snapshot.parameters, None
 
     def gradient(self, reached: Reached, batch: Sequence[Array]) -> tuple[float, Any]:

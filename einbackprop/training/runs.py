@@ -351,7 +351,7 @@ def run(
     steps = steps_of(task, snapshot, options)
     if not options.is_first:
         _, complete = trained(task, snapshot, options, steps)
-        return 0 if complete else INTERRUPTED
+        return ended(complete, options)
     say(visible(f"{description}; {count(snapshot.parameters):,} parameters"))
     if options.check:
         how = "complex step in float64, and the compiled float32 function against it"
@@ -374,6 +374,15 @@ def run(
     loss, accuracy = measured(task.forward, snapshot.parameters, task.test)
     say(f"held out: loss {loss:.4f}, accuracy {accuracy:.2%}")
     closing(snapshot)
+    return ended(complete, options)
+
+
+def ended(complete: bool, options: Options) -> int:
+    """The exit code. One of several processes that is interrupted does not wait for the others."""
+    if not complete and options.process is not None:
+        from einbackprop.sharding.processes import leave
+
+        leave(INTERRUPTED)
     return 0 if complete else INTERRUPTED
 
 
@@ -382,11 +391,14 @@ def steps_of(task: Task, snapshot: Snapshot, options: Options) -> Steps:
     if options.mesh is None:
         return HostSteps(task, snapshot)
     from einbackprop.sharding.processes import join
-    from einbackprop.training.meshes import MeshSteps
+    from einbackprop.training.meshes import MeshSteps, placed
 
+    sharding = placed(task, snapshot, options.mesh, options.letters)  # what cannot be is said before others are met
     if options.process is not None and options.coordinator is not None:
-        join(options.coordinator, *options.process)
-    return MeshSteps(task, snapshot, options.mesh, options.letters)
+        process, processes = options.process
+        complain(visible(f"process {process} of {processes} meets the others at {options.coordinator}"))
+        join(options.coordinator, process, processes)
+    return MeshSteps(task, snapshot, sharding)
 
 
 def trained(task: Task, snapshot: Snapshot, options: Options, steps: Steps) -> tuple[Snapshot, bool]:
