@@ -318,6 +318,19 @@ def test_what_computes_nothing_holds_its_arguments() -> None:
     assert (found.memory, found.bytes, found.flops) == (8 * 4 * 8 // 2, 0, 0)
 
 
+def test_a_name_that_two_values_have_is_told_apart() -> None:
+    def gradients(p: Any, x: Any) -> Any:
+        e = np.exp(x @ p["W"])
+        e = e / e.sum(axis=1, keepdims=True)
+        return {"W": x.T @ e}
+
+    found = eb.shard(gradients, {"W": n(8, 4)}, n(12, 8), mesh={"x": 2}, letters={"b": "x"})
+    assert isinstance(found, Sharding)
+    names = [found.placement.called(line.equation.out.name) for line in found.lines]
+    assert len({*names, "W", "x"}) == len(names) + 2
+    assert "\n  W[" not in str(found)
+
+
 def test_suggestions_are_not_run() -> None:
     with pytest.raises(ShardingError, match=r"^these are several ways: give shard letters, or take one of them: found"):
         eb.shard(lambda x: np.tanh(x), n(8, 4), mesh={"x": 2}).compile()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..core.program import Dimension, Program, Ref, operands
 from ..core.recurrences import Recurrence, blocks, loops
 from ..core.visible import shown
 from ..errors import ShardingError
+from ..notation.view import View
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Placement:
 
     def _require_result(self, name: str, asked: Mapping[str, str]) -> None:
         """A result can lie as it is asked for."""
-        found = {self.called(ref): ref for ref in self.program.outputs}
+        found = {self.called(ref.name): ref for ref in self.program.outputs}
         if name not in found:
             raise ShardingError(f"there is no result {shown(name)}: the program has {', '.join(found)}")
         if not isinstance(asked, Mapping):
@@ -116,9 +118,13 @@ class Placement:
         if any(ref.name == read.name for equation in self.program.equations for read in operands(equation)):
             raise ShardingError(f"{name} is read by other lines: it lies as its letters do")
 
-    def called(self, ref: Ref) -> str:
-        """What a value is called in the user's code."""
-        return self.program.labels.get(ref.name, ref.name)
+    def called(self, name: str) -> str:
+        """What a value is called: as in the user's code, where that says which one it is."""
+        return self._names.get(name, name)
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return View.of(self.program).names
 
     def _require_parts(self, dimension: Dimension, axis: str) -> None:
         count = self.mesh.axes[axis]
@@ -158,10 +164,10 @@ class Placement:
             axis = self.axis(letter)
             other = seen.get(axis, letter) if axis else letter
             if axis and letter not in self.program.dimension(other).letters:
-                name = self.program.labels.get(ref.name, ref.name)
+                value = f"{self.called(ref.name)}[{','.join(ref.indices)}]"
                 raise ShardingError(
-                    f"{name}[{','.join(ref.indices)}] would lie on {axis} with {other} and with {letter}: put one of "
-                    "them on another axis, or on none")  # fmt: skip
+                    f"{value} would lie on {axis} with {other} and with {letter}: put one of them on another axis, or "
+                    "on none")  # fmt: skip
             seen.setdefault(axis, letter)
 
     def axis(self, letter: str) -> str:
@@ -180,7 +186,7 @@ class Placement:
 
     def laid(self, ref: Ref) -> tuple[str, ...]:
         """The axis of the mesh that each axis of a value lies on, of a result as it is asked for."""
-        asked = self.outputs.get(self.called(ref), {})
+        asked = self.outputs.get(self.called(ref.name), {})
         return tuple(axis or asked.get(letter, "")
                      for letter, axis in zip(ref.indices, self.layout(ref.indices), strict=True))  # fmt: skip
 

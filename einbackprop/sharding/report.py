@@ -167,10 +167,7 @@ class Sharding:
 
     def layout(self, ref: Ref) -> str:
         """A value as it lies: ``X[b_data, i]``."""
-        return written(self.placement.called(ref), ref.indices, self.placement.laid(ref))
-
-    def _called(self, name: str) -> str:
-        return self.program.labels.get(name, name)
+        return written(self.placement.called(ref.name), ref.indices, self.placement.laid(ref))
 
     def __str__(self) -> str:
         return "\n".join(visible.visible(row, keep="\n") for row in self._rows())
@@ -205,7 +202,7 @@ class Sharding:
         times = f", {one.rounds} times in all" if one.rounds > 1 else ""
         match one.kind:
             case "all-gather":
-                said = f"all-gather of {self._called(one.value)} along {one.letter} over {one.axis}"
+                said = f"all-gather of {self.placement.called(one.value)} along {one.letter} over {one.axis}"
             case "all-reduce":
                 said = f"partial over {one.axis}: all-reduce"
             case "reduce-scatter":
@@ -230,12 +227,13 @@ class Sharding:
         """All of it as data. ``schema`` is the version of its form."""
         lines = [
             {
-                "value": self._called(line.equation.out.name), "equation": equation_text(line.equation),
+                "value": self.placement.called(line.equation.out.name), "equation": equation_text(line.equation),
                 "line": line.equation.source.line if line.equation.source else None,
                 "layout": self.layout(line.equation.out), "local": line.local, "flops": line.flops, "held": line.held,
                 "collectives": [
-                    {"kind": one.kind, "axis": one.axis, "value": self._called(one.value), "letter": one.letter,
-                     "bytes": one.bytes, "rounds": one.rounds, "can_wait": one.can_wait} for one in line.collectives
+                    {"kind": one.kind, "axis": one.axis, "value": self.placement.called(one.value),
+                     "letter": one.letter, "bytes": one.bytes, "rounds": one.rounds, "can_wait": one.can_wait}
+                    for one in line.collectives
                 ],
             }
             for line in self.lines
