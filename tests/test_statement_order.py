@@ -199,3 +199,33 @@ def test_of_two_statements_on_one_line_none_is_moved() -> None:
                           "    d = d * gamma; dgamma = (d * n).sum(0)\n")  # fmt: skip
     report = checked(source, NORM)
     assert not any("belongs" in finding.message for finding in report.findings)
+
+
+def test_an_edit_that_is_likelier_than_a_move_comes_first() -> None:
+    source = RECURRENT.replace("dWh += hs[t].T @ d", "dWh += 2 * hs[t].T @ d")
+    (found,) = [item for item in checked(source, RECURRENT).findings if item.line]
+    assert found.write == "dWh += hs[t].T @ d"
+    scaled = NORM.replace("    d = d * gamma  # from here on of n\n", "    d = d * gamma / len(x)\n")
+    mean = scaled.replace("return d, dgamma", "return d * len(x), dgamma").replace("(d * n).sum(0)", "(d * n).mean(0)")
+    (found,) = [item for item in checked(mean, NORM).findings if item.line]
+    assert "sum is needed, not mean" in found.message
+
+
+def test_a_line_whose_loss_leaves_another_shape_is_not_left_out() -> None:
+    source = """\
+import numpy as np
+
+
+def loss(x, b):
+    return np.sum(np.tanh(x + b))
+
+
+def gradients(x, b):
+    dz = 1 - np.tanh(x + b) ** 2
+    db = np.ones((1, len(x))).dot(dz)
+    db = np.squeeze(dz)
+    return dz, db
+"""
+    module = module_of(source, "squeezed")
+    report = check(module.loss, module.gradients, rng.standard_normal((5, 4)), rng.standard_normal(4), wrt=(0, 1))
+    assert [item.write for item in report.findings if item.line] == ["db = np.squeeze(db)"]

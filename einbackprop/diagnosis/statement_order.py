@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from einbackprop.core.source import statements_of
 from einbackprop.diagnosis.blocks import NESTED, blocks_of
 from einbackprop.diagnosis.hooks import Site
@@ -83,11 +85,23 @@ def of_order(search: Round) -> Repair | None:
     """The move of one statement with which every gradient is right."""
     for move in islice(moves(search), min(MOVES, search.whole // 2)):
         repair = move.repair(search.wrong)
-        if search.judge.works(search.version.changed(repair.changes)):
+        if works(search, repair):
             alone = move.left_out(search.wrong) if move.is_binding and move.is_later else None
-            is_enough = alone is not None and search.judge.works(search.version.changed(alone.changes))
-            return alone if is_enough else repair
+            return alone if alone is not None and works(search, alone) else repair
     return None
+
+
+def works(search: Round, repair: Repair) -> bool:
+    """Whether with a repair every gradient is right, and has the shape that it should have, or had."""
+    version, before = search.version.changed(repair.changes), search.localization.before or {}
+    if not search.judge.works(version):
+        return False
+    with search.judge.running(version):
+        made = search.experiment.run() or {}
+    return all(
+        np.shape(made.get(name, ())) in (search.experiment.truth[name].shape, np.shape(before.get(name, ())))
+        for name in search.wrong
+    )
 
 
 def moves(search: Round) -> Iterator[Move]:
