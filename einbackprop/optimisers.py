@@ -87,20 +87,22 @@ def adamw(
         The next parameters and the next state.
     """
     steps = state["steps"] + 1
-    scales = float(rate), 1 / (1 - beta1**steps), 1 / (1 - beta2**steps)  # a rate of NumPy's would widen float32
+    scales = float(rate), *unbiasing(steps, beta1, beta2)  # a rate of NumPy's would widen float32
     parameters, mean, square = moved_by_adamw(parameters, gradients, state["mean"], state["square"], *scales,
                                               beta1=beta1, beta2=beta2, epsilon=epsilon, decay=decay)  # fmt: skip
     return parameters, {"steps": steps, "mean": mean, "square": square}
+
+
+def unbiasing(steps: int, beta1: float = BETA1, beta2: float = BETA2) -> tuple[float, float]:
+    """What the running means of `adamw` are multiplied by after so many steps, since they start from 0."""
+    return 1 / (1 - beta1**steps), 1 / (1 - beta2**steps)
 
 
 def moved_by_adamw(
     parameters: Nested, gradients: Nested, mean: Nested, square: Nested, rate: Any, unbias1: Any, unbias2: Any, *,
     beta1: float = BETA1, beta2: float = BETA2, epsilon: float = 1e-8, decay: float = 0.0,
 ) -> tuple[Nested, Nested, Nested]:  # fmt: skip
-    """The next parameters and running means of `adamw`, of arrays of NumPy or of another engine.
-
-    The means start from 0: they are divided by what a mean of ones would be by now, ``1 / unbias``.
-    """
+    """The next parameters and running means of `adamw`, of arrays of NumPy or of another engine; see `unbiasing`."""
     mean = mapped(lambda m, g: beta1 * m + (1 - beta1) * g, mean, gradients)
     square = mapped(lambda s, g: beta2 * s + (1 - beta2) * g * g, square, gradients)
 

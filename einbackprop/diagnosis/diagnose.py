@@ -362,9 +362,7 @@ def written(repair: Repair) -> str:
     own = min(found, key=lambda node: ast.dump(node) != ast.dump(parse_python(plain).body[0]), default=None)
     if own is None:
         return plain
-    start, end = text.span(own)
-    lead = text.text[text.position(own.lineno, 0):start]
-    return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
+    return unindented(text, own)
 
 
 def own_text(repair: Repair, part: ast.stmt) -> str | None:
@@ -373,14 +371,18 @@ def own_text(repair: Repair, part: ast.stmt) -> str | None:
     own = statements.at(part.lineno) if hasattr(part, "lineno") else None
     if own is None or hasattr(own, "body") or ast.dump(own) != ast.dump(part):
         return None
-    text = Text(statements.text)
-    start, end = text.span(own)
-    lead = text.text[text.position(own.lineno, 0) : start]
-    found = textwrap.dedent((lead if not lead.strip() else " " * len(lead)) + text.text[start:end])
+    found = unindented(Text(statements.text), own)
     try:  # of lines that go on further left, or in a string, the text alone says something else
         return found if ast.dump(parse_python(found).body[0]) == ast.dump(part) else None
     except SyntaxError:
         return None
+
+
+def unindented(text: Text, statement: ast.stmt) -> str:
+    """A statement as the user wrote it, without its indentation; after another on its line, as it is."""
+    start, end = text.span(statement)
+    lead = text.text[text.position(statement.lineno, 0) : start]
+    return textwrap.dedent(lead + text.text[start:end]) if not lead.strip() else text.text[start:end]
 
 
 def edited_text(file: str, writes: Sequence[tuple[int, str]]) -> str | None:

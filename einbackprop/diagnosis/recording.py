@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import ChainMap
 from collections.abc import Collection
 from types import FrameType
 from typing import Any
@@ -79,7 +80,7 @@ def shape_written_to(site: Site, frame: FrameType) -> tuple[int, ...] | None:
     is_whole = len(targets) == 1 and getattr(site.statement, "value", None) is site.value
     if not is_whole or not (site.is_update or isinstance(targets[0], ast.Subscript)):
         return None
-    held = value_of(mangled(targets[0], site.inside), {**frame.f_globals, **frame.f_locals})
+    held = value_of(mangled(targets[0], site.inside), ChainMap(frame.f_locals, frame.f_globals))
     return np.shape(held) if isinstance(held, np.ndarray | np.generic) else None
 
 

@@ -63,20 +63,23 @@ class Move:
 
     def repair(self, mends: frozenset[str]) -> Repair:
         """The move as two changes: where the statement comes to stand, and where it stood."""
-        definition = self.site.file, self.site.definition
         order = (self.beside, self.moved) if self.is_after else (self.moved, self.beside)
         does = f"makes {self.name} anew" if self.is_binding else f"reads {self.name}"
         said = f"line {self.moved.lineno}, which {does}, belongs {SIDES[self.is_after]} this one"
         reads, binds = ("there", "here") if self.is_binding else ("here", "there")
         needed = "as it was" if self.is_binding is self.is_later else f"as it is made {binds}"
         why = f"this belongs {SIDES[self.is_later]} line {self.other.lineno}: {self.name} is needed {reads} {needed}"
-        origin = Repair(self.site, Edit(COST, why, removed=True), Change(definition, self.moved, ()), COST, mends)
-        change = Change(definition, self.beside, order)
+        change = Change((self.site.file, self.site.definition), self.beside, order)
+        origin = self._taken_out(why, mends)
         return Repair(self.site, Edit(COST, said, statements=order), change, COST, mends, origin)
 
     def left_out(self, mends: frozenset[str]) -> Repair:
         """The statement left out, of one that binds a name too early: the gradients may not need what it makes."""
         why = f"this is too early or too much: line {self.other.lineno} needs {self.name} as it was"
+        return self._taken_out(why, mends)
+
+    def _taken_out(self, why: str, mends: frozenset[str]) -> Repair:
+        """The statement taken from where it stands."""
         change = Change((self.site.file, self.site.definition), self.moved, ())
         return Repair(self.site, Edit(COST, why, removed=True), change, COST, mends)
 

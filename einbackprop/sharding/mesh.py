@@ -80,10 +80,7 @@ class Placement:
             if not any(letter in d.letters for d in known if isinstance(letter, str) and letter):
                 have = ", ".join(told(d) for d in known)
                 raise ShardingError(f"there is no letter {shown(letter)}: the program has {have}")
-            if not isinstance(axis, str) or axis not in self.mesh.axes:
-                have = ", ".join(self.mesh.axes)
-                raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {have}")
-            self._require_parts(self.program.dimension(letter), axis)
+            self._require_parts(letter, axis)
         for one, other in self._pairs():
             if self.letters[one] != self.letters[other]:
                 places = f"{self.letters[one]} and on {self.letters[other]}"
@@ -105,9 +102,7 @@ class Placement:
         for letter, axis in asked.items():
             if not isinstance(letter, str) or letter not in ref.indices or not letter:
                 raise ShardingError(f"{name}[{','.join(ref.indices)}] has no letter {shown(letter)}")
-            if not isinstance(axis, str) or axis not in self.mesh.axes:
-                raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {', '.join(self.mesh.axes)}")
-            self._require_parts(self.program.dimension(letter), axis)
+            self._require_parts(letter, axis)
             for other, lying in zip(ref.indices, self.layout(ref.indices), strict=True):
                 if lying and (other == letter or lying == axis):
                     raise ShardingError(f"{name} lies on {lying} with {other} already: ask for another letter and axis")
@@ -126,8 +121,11 @@ class Placement:
     def _names(self) -> Mapping[str, str]:
         return View.of(self.program).names
 
-    def _require_parts(self, dimension: Dimension, axis: str) -> None:
-        count = self.mesh.axes[axis]
+    def _require_parts(self, letter: str, axis: str) -> None:
+        """There is such an axis, and the dimension of a letter divides among its devices."""
+        if not isinstance(axis, str) or axis not in self.mesh.axes:
+            raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {', '.join(self.mesh.axes)}")
+        dimension, count = self.program.dimension(letter), self.mesh.axes[axis]
         if dimension.size % count:
             low = dimension.size // count * count
             sizes = " or ".join(str(size) for size in (low, low + count) if size)
@@ -183,12 +181,13 @@ class Placement:
             found.append("" if axis in found else axis)
         return tuple(found)
 
-
     def laid(self, ref: Ref) -> tuple[str, ...]:
         """The axis of the mesh that each axis of a value lies on, of a result as it is asked for."""
+        layout = self.layout(ref.indices)
+        if not self.outputs:  # names are not looked up for each of the ways that suggestions try
+            return layout
         asked = self.outputs.get(self.called(ref.name), {})
-        return tuple(axis or asked.get(letter, "")
-                     for letter, axis in zip(ref.indices, self.layout(ref.indices), strict=True))  # fmt: skip
+        return tuple(axis or asked.get(letter, "") for letter, axis in zip(ref.indices, layout, strict=True))
 
 
 def told(dimension: Dimension) -> str:

@@ -162,8 +162,8 @@ class Steps(Protocol):
     def moved(self, reached: Reached, gradient: Any, rate: float) -> Reached:
         """Where a training is after a step of this length."""
 
-    def whole(self, reached: Reached) -> Reached:
-        """Where a training is, in arrays of NumPy."""
+    def whole(self, nested: Any) -> Any:
+        """Parameters, or one of the optimiser's means, in arrays of NumPy."""
 
 
 class HostSteps:
@@ -188,8 +188,8 @@ class HostSteps:
         parameters, optimiser = reached
         return adamw(parameters, gradient, optimiser, rate=rate, decay=self._decay)
 
-    def whole(self, reached: Reached) -> Reached:
-        return reached
+    def whole(self, nested: Any) -> Any:
+        return nested
 
 
 class Training:
@@ -266,13 +266,15 @@ class Training:
     def measure(self) -> None:
         """Measure loss and accuracy, if that is due and not done."""
         if self.is_measured_here() and (not self.measures or self.measures[-1][0] < self.step):
-            parameters, _ = self.steps.whole(self.reached)
+            parameters = self.steps.whole(self.reached[0])
             parts = [measured(self.forward, parameters, data) for data in (self.task.trained, self.task.held)]
             self.measures.append(np.concatenate([[self.step], *parts]))
 
     def snapshot(self) -> Snapshot:
         """Return where the training is."""
-        parameters, optimiser = self.steps.whole(self.reached)
+        parameters, optimiser = self.reached
+        means = {name: self.steps.whole(optimiser[name]) for name in ("mean", "square")}
+        parameters, optimiser = self.steps.whole(parameters), optimiser | means
         step = int(optimiser["steps"])
         rows = [row for row in self.measures if row[0] <= step]
         return Snapshot(parameters, optimiser, np.array(self.losses[:step], float), np.array(rows).reshape(-1, 5))

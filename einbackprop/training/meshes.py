@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.nesting import mapped
 from ..layers.layer import Array
-from ..optimisers import BETA1, BETA2, moved_by_adamw
+from ..optimisers import moved_by_adamw, unbiasing
 from ..plans.gradients import value_and_grad
 from ..sharding.processes import reporting
 from ..sharding.report import Sharding, shard
@@ -79,25 +79,17 @@ class MeshSteps:
         steps = state["steps"] + 1
         with reporting(f"step {steps}"), self._function.engine.running(()):
             parameters, mean, square = self._optimiser(gradient)(
-                parameters, gradient, state["mean"], state["square"], rate, 1 / (1 - BETA1**steps),
-                1 / (1 - BETA2**steps))  # fmt: skip
+                parameters, gradient, state["mean"], state["square"], rate, *unbiasing(steps))  # fmt: skip
         return parameters, {"steps": steps, "mean": mean, "square": square}
 
     def _optimiser(self, gradient: Any) -> Any:
         """The optimiser's step on the devices, each array where its gradient lies."""
         if self._moved is None:
             lying = mapped(lambda array: array.sharding, gradient)
-            step = partial(moved_by_adamw, beta1=BETA1, beta2=BETA2, decay=self._decay)
+            step = partial(moved_by_adamw, decay=self._decay)
             self._moved = self._function.engine.module.jit(step, out_shardings=(lying,) * 3)
         return self._moved
 
-    def whole(self, reached: Reached) -> Reached:
-        """Where a training is, in arrays of NumPy, in each process."""
-        parameters, state = reached
-
-        def whole(nested: Any) -> Any:  # in the order of keys that the task has: JAX sorts them
-            return mapped(lambda _, array: self._function.engine.returned(array), self._order, nested)
-
+    def whole(self, nested: Any) -> Any:  # in the order of keys that the task has: JAX sorts them
         with reporting("gathering what was reached"):
-            return whole(parameters), {
-                "steps": state["steps"], "mean": whole(state["mean"]), "square": whole(state["square"])}  # fmt: skip
+            return mapped(lambda _, array: self._function.engine.returned(array), self._order, nested)

@@ -25,7 +25,7 @@ from einbackprop.errors import BackendError, CheckpointError, OptionError
 from einbackprop.notation.console import complain, say, show
 from einbackprop.training import characters, checkpoints, digits
 from einbackprop.training.checkpoints import Checkpoint
-from einbackprop.training.loop import HostSteps, Snapshot, Steps, Task, Training, count, measured, start, verify
+from einbackprop.training.loop import Snapshot, Steps, Task, Training, count, measured, start, verify
 
 TRAINED, HELD, FAINT = "#0072b2", "#d55e00", "#b8cfe0"
 MARK = "einbackprop curves"
@@ -386,10 +386,10 @@ def ended(complete: bool, options: Options) -> int:
     return 0 if complete else INTERRUPTED
 
 
-def steps_of(task: Task, snapshot: Snapshot, options: Options) -> Steps:
-    """What takes the steps: this process with NumPy, or the devices of a mesh."""
+def steps_of(task: Task, snapshot: Snapshot, options: Options) -> Steps | None:
+    """What takes the steps on the devices of a mesh; None where this process does, with NumPy."""
     if options.mesh is None:
-        return HostSteps(task, snapshot)
+        return None
     from einbackprop.sharding.processes import join
     from einbackprop.training.meshes import MeshSteps, placed
 
@@ -401,7 +401,7 @@ def steps_of(task: Task, snapshot: Snapshot, options: Options) -> Steps:
     return MeshSteps(task, snapshot, sharding)
 
 
-def trained(task: Task, snapshot: Snapshot, options: Options, steps: Steps) -> tuple[Snapshot, bool]:
+def trained(task: Task, snapshot: Snapshot, options: Options, steps: Steps | None) -> tuple[Snapshot, bool]:
     """Where a training ends, and whether it ran to its end; a checkpoint is written on the way."""
     training, kept = Training(task, snapshot, steps), snapshot
 
