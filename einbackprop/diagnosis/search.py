@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.likelihood import Repair, cost_of
+from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.omissions import of_lost_update, of_next, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
@@ -72,8 +72,8 @@ def found_by(search: Round) -> Repair | None:
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
     found = misspelled or of_omission(search) or search.best(TIERS[:1]) or of_own_value(search)
-    moved = of_order(search) if cost_of(found) > MOVED else None
-    found = moved or found
+    if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
+        found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
     found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
