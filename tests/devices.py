@@ -1,6 +1,7 @@
 """Runs Python in processes of their own, with simulated devices of JAX, and several at a time, with a limit of time."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +32,11 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def heed_interruptions() -> None:
+    """Undo what a shell does to those that it starts in the background: they ignore interruptions."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def together(
     commands: Sequence[Sequence[str]], seconds: float = 120,
     watch: Callable[[Sequence["subprocess.Popen[str]"]], None] | None = None,
@@ -41,7 +47,7 @@ def together(
     by its number, which its exit code shows.
     """
     running = [subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=environment(1)) for command in commands]  # fmt: skip
+                                env=environment(1), preexec_fn=heed_interruptions) for command in commands]  # fmt: skip
     until = time.monotonic() + seconds
     try:
         if watch is not None:
