@@ -1,12 +1,13 @@
 """Runs Python in processes of their own, with simulated devices of JAX, and several at a time, with a limit of time."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -32,9 +33,18 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def heed_interruptions() -> None:
-    """Undo what a shell does to those that it starts in the background: they ignore interruptions."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@contextlib.contextmanager
+def interruptions_heeded() -> Iterator[None]:
+    """Let processes that are started inside be interrupted, where a shell in the background had them ignore it.
+
+    What a process ignores, those that it starts ignore too; what it handles, they do not inherit. (A function that runs
+    in the child before its program would need a fork, of which JAX warns.)
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def together(
@@ -46,8 +56,9 @@ def together(
     ``watch`` is given the processes once they run, and may end them. What has not ended after so many seconds is killed
     by its number, which its exit code shows.
     """
-    running = [subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=environment(1), preexec_fn=heed_interruptions) for command in commands]  # fmt: skip
+    with interruptions_heeded():
+        running = [subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    text=True, env=environment(1)) for command in commands]  # fmt: skip
     until = time.monotonic() + seconds
     try:
         if watch is not None:
