@@ -7,7 +7,6 @@ import io
 import linecache
 import os
 import random
-import symtable
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,13 +34,13 @@ from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
+from einbackprop.shell.setups import SIZES, letters_in
 
 if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
-_SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
 
@@ -59,7 +58,7 @@ def check_script(
 
 
 def answer(
-    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None
+    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None, text: str = ""
 ) -> Report:
     """Run a script and check what is asked of its gradients.
 
@@ -77,6 +76,8 @@ def answer(
         Of the script's global random numbers and of the check's draws.
     seconds
         When to end, with what there is by then; the script itself does not count.
+    text
+        What is run in the place of the file's text, if anything.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def answer(
         found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
         return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
 
-    with run(script, seed=seed, stopped=stopped) as names:
+    with run(script, seed=seed, stopped=stopped, text=text) as names:
         letters = _set_up(setup, names)
         elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
         return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
@@ -210,17 +211,21 @@ def _traced(reach: Reach, names: Namespace) -> Trace:
 
 @contextlib.contextmanager
 def run(
-    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None
-) -> Iterator[Namespace]:
+    script: str, setup: str = "", seed: int = 0,
+    stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: str = "",
+) -> Iterator[Namespace]:  # fmt: skip
     """Execute a script as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
     script see names that are rebound in what is yielded. Where shapes stop it, ``stopped`` can make a better error of
-    that and of the names that there are. Raises ScriptError.
+    that and of the names that there are. A ``text`` is run in the place of the file's. Raises ScriptError.
     """
-    linecache.checkcache(os.path.abspath(script))
-    code = _compiled(script)
+    file = os.path.abspath(script)
+    linecache.cache.pop(file, None)
+    code = _compiled(script, text)
+    if text:  # without a time of change, so that nobody looks the file up again
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
     with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
@@ -259,9 +264,11 @@ def write_page(html: str, file: str, force: bool = False) -> None:
         replace_file(file, lambda stream: stream.write(html.encode()))
 
 
-def _compiled(script: str) -> types.CodeType:
-    with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
-        source = file.read()
+def _compiled(script: str, text: str = "") -> types.CodeType:
+    source: str | bytes = text
+    if not text:
+        with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
+            source = file.read()
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:
@@ -326,25 +333,13 @@ def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
     code = compiled(setup, "--setup", "exec")
-    letters = sorted(name for name in names_wanted(setup) if len(name) == 1 and name.islower() and name not in names)
-    if len(letters) > len(_SIZES):
-        raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
+    letters = letters_in(setup, names)
+    if len(letters) > len(SIZES):
+        raise ScriptError(f"--setup: at most {len(SIZES)} letters can be sizes, "
                           f"not {', '.join(letters)}")
-    names.update(zip(letters, _SIZES, strict=False))
+    names.update(zip(letters, SIZES, strict=False))
     _execute(code, names, "--setup")
     return tuple(letters)
-
-
-def names_wanted(setup: str) -> set[str]:
-    """The global names that statements use without making them, unlike ``x`` in ``x = 3; f(x)`` or ``lambda x: x``."""
-    module = symtable.symtable(setup, "--setup", "exec")
-    made = {name.get_name() for name in module.get_symbols() if name.is_assigned() or name.is_imported()}
-    scopes, used = [module], set[str]()
-    while scopes:
-        scope = scopes.pop()
-        scopes += scope.get_children()
-        used |= {name.get_name() for name in scope.get_symbols() if name.is_global() and name.is_referenced()}
-    return used - made
 
 
 def _elsewhere(
