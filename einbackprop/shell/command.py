@@ -247,7 +247,10 @@ _EXPLAINED: _Options = {
     "--result": {"metavar": "z", "help": "what to call the result"},
     **_FORMATS,
 }
-_WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
+_WRITTEN: _Options = {
+    "name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py unless given"},
+    "--list": {"action": "store_true", "help": "say which there are"}, **_FORCE,
+}  # fmt: skip
 _OF_TRAINING: _Options = {
     "--batch": {"type": int, "metavar": "N", "help": "how many samples a step takes"},
     "--learning-rate": {"type": float, "metavar": "R", "help": "the largest of AdamW"},
@@ -320,7 +323,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         subcommands, "example", _example, _WRITTEN,
         help="write an example script to try the others on",
-        description="Write the example script into this directory. Break a line of it and check it.",
+        description="Write an example script into this directory. Its first lines say how to check it: do, break a "
+        "line of it, and check again.",
     )  # fmt: skip
     train = subcommands.add_parser(
         "train",
@@ -451,9 +455,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _example(options: argparse.Namespace) -> int:
-    from einbackprop.shell.scripts import write_example
+    from einbackprop.shell.gallery import listing, write_example
 
-    say(f"wrote {write_example(options.name, force=options.force)}")
+    say(listing() if options.list else f"wrote {write_example(options.name, force=options.force)}")
     return 0
 
 

@@ -23,8 +23,9 @@ from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import shortened, shown
+from einbackprop.core.visible import shortened
 from einbackprop.errors import OptionError, ScriptError
+from einbackprop.shell.complaints import missing_step, no_place
 from einbackprop.world import Runner, World
 
 Namespace = dict[str, Any]
@@ -139,12 +140,13 @@ def path_of(text: str, names: Namespace, script: str) -> Path:
     compiled(text, "--wrt", "eval")
     path = naming.path_of(text)
     if path is None:
-        raise ScriptError(f"--wrt: {shown(text)} is no name, attribute or item of the script")
+        raise ScriptError(f"--wrt: {no_place(text, names)}")
     _require(str(path[0]), names, "--wrt", script)
     try:
         value = get(names, path)
     except (LookupError, AttributeError, TypeError) as error:
-        raise ScriptError(f"--wrt: {shortened(text)}: {describe(error)}") from error
+        said = missing_step(path, names) or f"{shortened(text)}: {describe(error)}"
+        raise ScriptError(f"--wrt: {said}") from error
     if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
         raise ScriptError(f"--wrt: {shortened(text)} holds no arrays: it is {type(value).__name__}")
     return path

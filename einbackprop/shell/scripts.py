@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.resources
 import io
 import linecache
 import os
@@ -22,7 +21,7 @@ from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
-from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
+from einbackprop.core.files import opened, reason, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
 from einbackprop.derivation import accumulation, gradients
@@ -33,13 +32,14 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
+from einbackprop.shell.watch import watched
 
 if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
 
-EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
@@ -232,29 +232,14 @@ def run(
         np.random.seed(seed)
         random.seed(seed)
         try:
-            _execute(code, module.__dict__, os.path.basename(script))
+            with watched(code.co_filename):
+                _execute(code, module.__dict__, os.path.basename(script))
         except ScriptError as error:
             if stopped is None or not isinstance(error.__cause__, ValueError):
                 raise
             raise stopped(error, module.__dict__) from error.__cause__
         _set_up(setup, module.__dict__)
         yield module.__dict__
-
-
-def write_example(name: str, directory: str = ".", force: bool = False) -> FilePath:
-    """Write an example script that ships with the package, and return its path.
-
-    Raises ScriptError if there is no such example, or, unless that is forced, if something of that name is there.
-    """
-    if name not in EXAMPLES:
-        raise ScriptError(f"there is no example {visible.shown(name)}; there is: {', '.join(EXAMPLES)}")
-    target = FilePath(directory, name)
-    text = importlib.resources.files("einbackprop.shell.examples").joinpath(name).read_text("utf-8")
-    if os.path.lexists(target) and not force:
-        raise ScriptError(f"{target} is there already: move it away or delete it first, or give --force")
-    with reported_as(ScriptError, f"{target} cannot be written"):
-        replace_file(target, lambda stream: stream.write(text.encode()))
-    return target
 
 
 def write_page(html: str, file: str, force: bool = False) -> None:
@@ -264,11 +249,18 @@ def write_page(html: str, file: str, force: bool = False) -> None:
         replace_file(file, lambda stream: stream.write(html.encode()))
 
 
+def source_of(script: str) -> bytes:
+    """What stands in a file. Raises ScriptError, with where it was looked for."""
+    try:
+        with opened(script, LARGEST_SCRIPT) as file:
+            return file.read()
+    except OSError as error:
+        where = missing_file(script) if isinstance(error, FileNotFoundError) else ""
+        raise ScriptError(": ".join(filter(None, (script, reason(error), where)))) from error
+
+
 def _compiled(script: str, text: str = "") -> types.CodeType:
-    source: str | bytes = text
-    if not text:
-        with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
-            source = file.read()
+    source = text or source_of(script)
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:

@@ -30,7 +30,7 @@ DEEPEST = 24
 """How many names may be looked up on the way to one value."""
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
-OUTPUT = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|[aA]\d?|AL|[ph]|act\w*")
+OUTPUT = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|[aA]\d?|AL|[ph]|act")
 """What people call the output of a forward where its function calls it something else."""
 FORWARD = re.compile(r"forward|predict|feed_?forward|fprop|propagate|model|net(work)?|run|apply|hypothesis|call")
 

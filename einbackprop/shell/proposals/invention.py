@@ -1,5 +1,5 @@
-"""Arrays for parameters that a script has no values for: of the shapes that comments, docstrings and annotations give, else
-of those that names suggest.
+"""Arrays for parameters that a script has no values for: of the shapes that comments, docstrings and annotations give,
+else of those that names suggest.
 
 Sizes are single letters, which a check fills with numbers that differ.
 """
