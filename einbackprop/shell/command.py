@@ -17,6 +17,7 @@ from einbackprop.notation.console import complain, is_unicode, say, say_exactly,
 if TYPE_CHECKING:
     from einbackprop.checking.reports import Report
     from einbackprop.core.progress import InternalFault
+    from einbackprop.shell.answers import Answers
     from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
@@ -24,11 +25,13 @@ Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAM
 
 SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
 drawn values of NAME, so nothing in the file has to change. Give --loss and --grads, or --both, or,
-of a layer without a loss, --forward and --backward."""
+of a layer without a loss, --forward and --backward. SCRIPT alone: what it seems to ask is found by
+its names, returns and calls, said, and checked."""
 
 _CHECK_EXAMPLE = """\
 examples:
   einbackprop example mynet.py
+  einbackprop check mynet.py
   einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
       --wrt weights
   einbackprop check svm.py --both "svm_loss(W, X, y)" --wrt W
@@ -203,7 +206,7 @@ _SETTING: _Options = {
 _CHECKED: _Options = {
     **_SCRIPT, **_EXPRESSIONS,
     "--cotangent": {"default": "dout", "metavar": "NAME", "help": "another name for dout"},
-    "--wrt": {"required": True, "action": "append", "metavar": "NAME",
+    "--wrt": {"action": "append", "default": [], "metavar": "NAME",
               "help": "what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated"},
     **_SETTING,
     "--seconds": {"type": _seconds, "metavar": "N", "help":
@@ -215,7 +218,8 @@ _SHOWN: _Options = {
                "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
-    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
+    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "nargs": "?", "help":
+                              "such as backward(activations, Y, parameters); without it, what makes gradients"},
     **_SETTING, **_FORMATS,
 }
 _DERIVED: _Options = {
@@ -363,13 +367,16 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
 def _check(options: argparse.Namespace) -> int:
     """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
     from einbackprop.notation.display import fitted, on_terminal
+    from einbackprop.shell.answers import answers
     from einbackprop.shell.questions import Question
     from einbackprop.shell.scripts import answer, write_page
 
-    question = Question(
-        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
-    )
-    report = answer(options.script, question, options.setup, options.seed, options.seconds)
+    given = options.loss, options.grads, options.both, options.forward, options.backward
+    question = Question(options.wrt, *given, options.cotangent)
+    if any(given) or options.wrt:
+        report: Report | Answers = answer(options.script, question, options.setup, options.seed, options.seconds)
+    else:
+        report = answers(options.script, options.setup, options.seed, options.seconds)
     if options.json:
         say_json(report.to_json())
     elif options.diff:
@@ -386,7 +393,7 @@ def _check(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _show_patch(report: "Report") -> None:
+def _show_patch(report: "Report | Answers") -> None:
     """Print the patch alone; the verdicts, and what could not be put into it, go to standard error."""
     from einbackprop.checking.source_edits import patch_of
 
@@ -412,9 +419,12 @@ def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
+    from einbackprop.shell.answers import readings
     from einbackprop.shell.scripts import read_script
 
-    return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    if options.expression is not None:
+        return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    return _show(readings(options.script, options.setup, options.seed), options)
 
 
 def _derive(options: argparse.Namespace) -> int:

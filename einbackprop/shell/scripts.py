@@ -108,9 +108,12 @@ def answer(
         return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
 
 
-def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
-    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
-    with run(script, setup, seed) as names:
+def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: str = "") -> Reading:
+    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does.
+
+    A ``text`` is run in the place of the file's.
+    """
+    with run(script, setup, seed, text=text) as names:
         reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
         return replace(reading_of(_traced(reach, names), list(reach.state.values())), title=expression)
 

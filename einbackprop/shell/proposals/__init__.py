@@ -8,7 +8,7 @@ put these together; of several losses the one is taken whose differences agree w
 without functions is made one by `flattened`, and asked about by `flat_questions`.
 """
 
-from .proposal import Proposal
+from .proposal import Proposal, quoted
 from .proposing import proposals_of, propose
 
-__all__ = ["Proposal", "proposals_of", "propose"]
+__all__ = ["Proposal", "proposals_of", "propose", "quoted"]

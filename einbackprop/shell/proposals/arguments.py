@@ -165,7 +165,7 @@ class Resolver:
                 return None
             setup += term.setup
             found[name] = parse_python(term.text, "eval").body
-        return Term(ast.unparse(_Substitution(found).visit(copy_of(node))), united(setup))
+        return Term(ast.unparse(substituted(node, found)), united(setup))
 
     def name(self, name: str, scope: Scope, at: ast.stmt) -> Term | None:
         """What a name means at a statement of a scope."""
@@ -326,8 +326,10 @@ class _Substitution(ast.NodeTransformer):
         return self.found.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
-def copy_of(node: ast.expr) -> ast.expr:
-    return parse_python(ast.unparse(node), "eval").body
+def substituted(node: ast.expr, found: Mapping[str, ast.expr]) -> ast.AST:
+    """A copy of an expression with others where it reads names."""
+    visited: ast.AST = _Substitution(found).visit(parse_python(ast.unparse(node), "eval").body)
+    return visited
 
 
 def united(setup: Sequence[str]) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ class FlatSearch:
         lines = f"lines {first} to {last}"
         note = f"one round of the loop in {lines} is taken as a function" if self.flat.loop else (
             f"{lines} are taken as a function")
-        return Proposal(question, question.both, "\n".join(self.call.setup), (note, said) if said else (note,))
+        return Proposal(question, question.both, "\n".join(self.call.setup), notes=(note, said) if said else (note,))
 
 
 def receiver_text(text: str, function: Definition, receiver: str) -> str:

@@ -32,6 +32,7 @@ INPUT = re.compile(r"(?:n_?|num_?|d_?)?(?:in|input|x|inputs|features|visible|D)"
 OUT = re.compile(r"(?:n_?|num_?|d_?)?(?:out|output|y|outputs|classes|C|labels)" + _OF_SIZE)
 HEIGHT = re.compile(r"(?:n_?)?(?:H|W|height|width)(?:_?(?:in|prev|x|\d))?")
 WINDOW = re.compile(r"f|k|K|F[HW]?|HH|WW|R|S|kh|kw|k_?[hw]|f_?[hw]|(?:kernel|filter|pool|window)\w*")
+IMAGES = re.compile(r"\bH\w*, ?W|n_H\w*, ?n_W|height, ?width", re.IGNORECASE)
 SETTINGS = {"stride": "1", "strides": "1", "pad": "1", "padding": "1", "mode": "'train'", "pool_height": "2",
             "pool_width": "2", "size": "2", "pool_size": "2", "momentum": "0.9", "p": "0.5", "seed": "0"}  # fmt: skip
 WHOLE = re.compile(r"\b(?:an? )?(?:int|integer|index|row number|position)\b", re.IGNORECASE)
@@ -208,25 +209,33 @@ class Invention:
     def _size(self, word: str, names: Mapping[str, Any], shape: Sequence[str] = ()) -> str:
         """The letter of a size, or what a shape says where it is a number or a sum of words.
 
-        Images and windows of a shape with two such sizes get numbers, of which the windows' are the smaller.
+        Where there are images all sizes are numbers, small ones: loops over pixels are many, and windows have to fit.
         """
         word = word.strip()
         if word.isdecimal():
             return word
-        for kind, size in ((HEIGHT, "6"), (WINDOW, "3")):
-            if kind.fullmatch(word) and sum(kind.fullmatch(item.strip()) is not None for item in shape) > 1:
-                return size
         if not word.isidentifier() and " " not in word:
             word = re.sub(r"(?<=\d)(?=[A-Za-z])", "*", word)  # 4H
             return re.sub(r"[A-Za-z_]\w*", lambda match: self._size(match[0], names), word)
         called, word = word, "layer 0" if INPUT.fullmatch(word) else "the output" if OUT.fullmatch(word) else word
         if word not in self.letters:
-            first = called[0].lower() if called.isidentifier() else ""
-            taken = {*self.letters.values(), *self.avoided}
-            free = (one for one in (*first, *SPARE, *ascii_lowercase)
-                    if one.isalpha() and one.isascii() and one not in taken and one not in names)  # fmt: skip
-            self.letters[word] = next(free, "3")
+            self.letters[word] = self._number(called, shape) if IMAGES.search(self.text) else self._letter(called, names)
         return self.letters[word]
+
+    def _letter(self, word: str, names: Mapping[str, Any]) -> str:
+        """A letter that is no other size's and no name of the script's: the first of the word, if that is free."""
+        first = word[0].lower() if word.isidentifier() else ""
+        taken = {*self.letters.values(), *self.avoided}
+        free = (one for one in (*first, *SPARE, *ascii_lowercase)
+                if one.isalpha() and one.isascii() and one not in taken and one not in names)  # fmt: skip
+        return next(free, "3")
+
+    def _number(self, word: str, shape: Sequence[str]) -> str:
+        """A size of images, of windows in them, or of what there are of these: samples and channels."""
+        for kind, sizes in ((HEIGHT, "54"), (WINDOW, "32")):
+            if kind.fullmatch(word) and sum(kind.fullmatch(item.strip()) is not None for item in shape) > 1:
+                return next((size for size in sizes if size not in self.letters.values()), sizes[0])
+        return next((size for size in "2346" if size not in self.letters.values()), "3")
 
     def _lines(self, definition: Definition) -> Iterator[str]:
         """The lines of a docstring and of the comments in and right above a function."""

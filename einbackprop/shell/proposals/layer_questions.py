@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from dataclasses import replace
+
+from einbackprop.core.source import parse_python
+
 from ..questions import Question
-from .arguments import Resolver, united
+from .arguments import Resolver, substituted, united
 from .candidates import Layer, cotangents_of
-from .invention import Term
+from .invention import Term, numpy_in
 from .proposal import Proposal
 from .roots import places_in, roots_of
 from .search import Search
@@ -63,4 +68,18 @@ def _tried(
     grads = ", ".join([*(["returned"] if parts else []), *(f"{receiver}.{name}" for name in stored)])
     question = Question(list(dict.fromkeys(roots)), forward=forward.text, backward=backward,
                         grads=grads if stored else "")
-    return search.proposal(question, forward.setup, resolver)
+    expression, draws = _as_read(forward, backward, receiver, numpy_in(search.names) or "np")
+    return replace(search.proposal(question, forward.setup, resolver), expression=expression, draws=draws)
+
+
+def _as_read(forward: Term, backward: str, receiver: str, numpy: str) -> tuple[str, str]:
+    """A backward after its forward as one expression, and the statement that draws its cotangent."""
+    parts = {"cache": f"{forward.text}[-1]", "out": f"{forward.text}[0]"}
+    nodes = {name: parse_python(text, "eval").body for name, text in parts.items()}
+    after = ast.unparse(substituted(parse_python(backward, "eval").body, nodes))
+    several = "dout[1]" in backward
+    whole = f"{forward.text}[0]" if after != backward and not several else forward.text
+    drawn = f"{numpy}.random.randn(*{numpy}.shape({whole}))"
+    if several:
+        drawn = f"[{numpy}.random.randn(*{numpy}.shape(each)) for each in {forward.text}[:-1]]"
+    return f"({forward.text}, {after})[-1]" if receiver else after, f"dout = {drawn}"

@@ -108,4 +108,4 @@ class Search:
         notes = [f"{', '.join(made)}: made, since the script has no values for "
                  f"{'it' if len(made) == 1 else 'them'}"] if made else []
         expression = question.grads or question.both or question.backward
-        return Proposal(question, expression, "\n".join(setup), tuple(notes), more or {})
+        return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
