@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.program import Dimension
 from ..core.progress import InternalFault, collecting, contained
-from ..core.source import names_of
+from ..core.source import CELLS, names_of
 from ..core.visible import in_html, in_json, visible
 from ..errors import GradientError
 from ..notation import pages
@@ -234,10 +234,16 @@ def _public(item: Gradient | Finding) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, float) and not abs(value) < float("inf"):
             fields[name] = None
-    return fields
+    return _in_cell(fields)
 
 
 def _line(item: Line) -> dict[str, Any]:
     fields = {name: value for name, value in vars(item).items() if name != "markup"}
     fields["is"] = fields.pop("meaning")
-    return fields
+    return _in_cell(fields)
+
+
+def _in_cell(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record; of one in a cell of a notebook, with the notebook as its file and the cell's number."""
+    cell = CELLS.get(fields.get("file", ""))
+    return fields if cell is None else fields | {"file": cell.notebook, "cell": cell.number}

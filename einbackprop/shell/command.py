@@ -184,7 +184,8 @@ _Options = Mapping[str, Mapping[str, Any]]
 _FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
 _PAGE: _Options = {"--html": {"metavar": "FILE", "help": "write it as a page too"}, **_FORCE}
 _FORMATS = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}, **_PAGE}
-_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
+_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help":
+    "the Python file, or a notebook: its code cells run in order, numbered from 1 as in In [1], empty ones left out"}}
 _EXPRESSIONS: _Options = {
     option: {"default": "", "metavar": "EXPRESSION", "help": what}
     for option, what in (

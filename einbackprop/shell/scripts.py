@@ -1,10 +1,13 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
+import __future__
+
 import contextlib
 import functools
 import importlib.resources
 import io
 import linecache
+import operator
 import os
 import random
 import symtable
@@ -26,6 +29,7 @@ from einbackprop.core import visible
 from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
+from einbackprop.core.source import name_of
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
@@ -34,6 +38,7 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.shell import notebooks
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
+FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 _SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
@@ -212,7 +218,7 @@ def _traced(reach: Reach, names: Namespace) -> Trace:
 def run(
     script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None
 ) -> Iterator[Namespace]:
-    """Execute a script as an import would, then statements; yield its names.
+    """Execute a script, or the cells of a notebook in order, as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
@@ -220,14 +226,16 @@ def run(
     that and of the names that there are. Raises ScriptError.
     """
     linecache.checkcache(os.path.abspath(script))
-    code = _compiled(script)
+    codes = _compiled(script)
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
+    module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
     with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
         np.random.seed(seed)
         random.seed(seed)
         try:
-            _execute(code, module.__dict__, os.path.basename(script))
+            for code in codes:
+                _execute(code, module.__dict__, name_of(code.co_filename))
         except ScriptError as error:
             if stopped is None or not isinstance(error.__cause__, ValueError):
                 raise
@@ -259,17 +267,32 @@ def write_page(html: str, file: str, force: bool = False) -> None:
         replace_file(file, lambda stream: stream.write(html.encode()))
 
 
-def _compiled(script: str) -> types.CodeType:
-    with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
+def _compiled(script: str) -> list[types.CodeType]:
+    """The code of a script, or of each cell of a notebook."""
+    notebook = notebooks.is_notebook(script)
+    most = notebooks.LARGEST_NOTEBOOK if notebook else LARGEST_SCRIPT
+    with reported_as(ScriptError, script), opened(script, most) as file:
         source = file.read()
+    if not notebook:
+        return [_code(source, os.path.abspath(script), script)]
+    codes: list[types.CodeType] = []
+    for text, name in notebooks.codes_of(source, script):
+        futures = functools.reduce(operator.or_, (code.co_flags & FUTURES for code in codes), 0)
+        codes.append(_code(text, name, name_of(name), futures))
+    return codes
+
+
+def _code(source: bytes | str, file: str, script: str, futures: int = 0) -> types.CodeType:
+    """Some source, compiled under a file name; ``futures`` are the flags of what earlier cells imported."""
     try:
-        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+        code: types.CodeType = compile(source, file, "exec", futures, dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:
         said = describe(error)
         named = os.path.basename(script) in said
         raise ScriptError(said if named else f"{script}: {said}") from error
     except (MemoryError, RecursionError) as error:
         raise ScriptError(f"{script}: it nests too deeply for Python") from error
+    return code
 
 
 def _module_name(script: str) -> str:

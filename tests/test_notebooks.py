@@ -1,0 +1,176 @@
+"""Notebooks: their cells run as one module, what only IPython understands is left out, and a line names its cell."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from einbackprop.errors import ScriptError
+from einbackprop.shell.command import main
+from einbackprop.shell.notebooks import python_of
+from einbackprop.shell.scripts import check_script, derive_script, read_script
+
+MAGICS = """%matplotlib inline
+!pip install --quiet \\
+    "numpy it's"
+import numpy as np
+"""
+FORWARD = """%%time
+rng = np.random.default_rng(0)
+W, b, X = rng.normal(size=(3, 3)), np.ones(3), rng.normal(size=(5, 3))
+display(W)
+
+def forward(W, b, X):
+    z = X @ W + b
+    return np.tanh(z)
+
+def loss(W, b, X):
+    return 0.5 * np.sum(forward(W, b, X) ** 2)
+"""
+BACKWARD = """def gradients(W, b, X):
+    h = forward(W, b, X)
+    dz = h * (1 - h**2)
+    return X.T @ dz, dz.sum(axis=0)
+"""
+WRONG = BACKWARD.replace("X.T @ dz", "X.T @ h")
+
+
+def notebook(folder: Path, *cells: str | dict[str, Any], name: str = "analysis.ipynb", **metadata: Any) -> str:
+    """A notebook of these code cells, or of cells as they are, with some text and an empty cell among them."""
+    made: list[dict[str, Any]] = [{"cell_type": "markdown", "source": ["# Read %me\n"], "metadata": {}}]
+    for cell in cells:
+        code = {"cell_type": "code", "source": cell.splitlines(keepends=True) if isinstance(cell, str) else [],
+                "metadata": {}, "outputs": [], "execution_count": None}
+        made += [cell if isinstance(cell, dict) else code, {**code, "source": "\n \n"}]
+    path = folder / name
+    path.write_text(json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    return str(path)
+
+
+def refused(path: str) -> str:
+    with pytest.raises(ScriptError) as caught:
+        read_script(path, "f(x)")
+    assert "\n" not in str(caught.value)
+    return str(caught.value).replace(path, "PATH")
+
+
+def test_a_notebook_is_checked_as_a_script_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = notebook(tmp_path, MAGICS, FORWARD, "%%bash\nrm -rf nothing\n", BACKWARD)
+    question = ["--loss", "loss(W, b, X)", "--grads", "gradients(W, b, X)", "--wrt", "W", "--wrt", "b"]
+    assert main(["check", path, *question]) == 0
+    assert capsys.readouterr().out.startswith("right: all 2 gradients\n  W  (3,3)  proved")
+
+
+def test_a_finding_names_its_cell_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = notebook(tmp_path, MAGICS, FORWARD, "%%bash\nrm -rf nothing\n", WRONG)
+    report = check_script(path, "loss(W, b, X)", "gradients(W, b, X)", ["W", "b"])
+    assert "! analysis.ipynb, cell 4, line 4: return X.T @ h, dz.sum(axis=0)\n    dz must stand here, not h." in (
+        str(report))
+    assert "<h2>analysis.ipynb, cell 4</h2>" in report.to_html()
+    data = json.loads(report.to_json())
+    [finding] = data["findings"]
+    assert (finding["file"], finding["cell"], finding["line"]) == (path, 4, 4)
+    assert finding["write"] == "return X.T @ dz, dz.sum(axis=0)"
+    assert {(line["file"], line["cell"]) for line in data["lines"]} == {(path, 2), (path, 4)}
+    before = Path(path).read_bytes()
+    question = ["--loss", "loss(W, b, X)", "--grads", "gradients(W, b, X)", "--wrt", "W", "--wrt", "b"]
+    assert main(["check", path, *question, "--diff"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "einbackprop: analysis.ipynb, cell 4, line 4: no patch for a notebook; write return X.T @ dz, " in (
+        captured.err)
+    assert Path(path).read_bytes() == before
+
+
+def test_a_reading_has_a_listing_for_each_cell(tmp_path: Path) -> None:
+    path = notebook(tmp_path, MAGICS, FORWARD, BACKWARD)
+    reading = read_script(path, "gradients(W, b, X)")
+    text = str(reading)
+    assert "\nanalysis.ipynb, cell 2\n   7  z = X @ W + b\n" in text
+    assert "\nanalysis.ipynb, cell 3\n   2  h = forward(W, b, X)\n" in text
+    assert "<h2>analysis.ipynb, cell 2</h2>" in reading.to_html()
+    assert "einsum(" in str(derive_script(path, "loss(W, b, X)", ["W"]))
+
+
+def test_an_error_names_its_cell(tmp_path: Path) -> None:
+    assert refused(notebook(tmp_path, "x = 1\n", "\ny = x\nz = y / 0\n")) == (
+        "analysis.ipynb, cell 2, line 3: ZeroDivisionError: division by zero")
+    assert refused(notebook(tmp_path, "x = 1\n", "%matplotlib inline\ny = = 2\n")) == (
+        "analysis.ipynb, cell 2, line 2: SyntaxError: invalid syntax")
+    assert refused(notebook(tmp_path, "import sys\n", "sys.exit(2)\n")).startswith(
+        "analysis.ipynb, cell 2: it called sys.exit(2)")
+    surrogate = {"cell_type": "code", "source": "y = '\ud800'"}
+    assert refused(notebook(tmp_path, "x = '\\ud800'\n", surrogate)).startswith(
+        "analysis.ipynb, cell 2: UnicodeEncodeError: ")
+    stopped = notebook(tmp_path, "import numpy as np\nx = np.ones(3)\n", "def f(x):\n    return x @ np.ones(2)\n")
+    with pytest.raises(ScriptError, match=r"analysis\.ipynb, cell 2, line 2, in f: "):
+        check_script(stopped, "f(x)", "x", ["x"])
+
+
+def test_what_a_cell_imports_from_the_future_holds_for_those_below(tmp_path: Path) -> None:
+    first = "from __future__ import annotations\nimport numpy as np\nx = np.ones(2)\n"
+    path = notebook(tmp_path, first, "def f(x: Unknown) -> Unknown:\n    return x * x\n")
+    assert "return[i] = x[i] x[i]" in str(read_script(path, "f(x)"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "PATH: it is no notebook, which is JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"\xff\x00", "PATH: it is no notebook, which is JSON: "),
+        (b"[" * 100_000, "PATH: it is no notebook, which is JSON: "),
+        (b"[]", "PATH: it is no notebook: it has no list of cells"),
+        (b'{"cells": 3}', "PATH: it is no notebook: it has no list of cells"),
+        (b'{"worksheets": []}', "PATH: it is a notebook of an older format: open it in Jupyter and save it again"),
+        (b'{"cells": [{"cell_type": "code", "source": 3}]}',
+         "PATH: it is no notebook: its cell 1 of all has no text"),
+        (b'{"cells": [], "metadata": {"kernelspec": {"language": "R\\u001b"}}}',
+         "PATH: its kernel runs 'R\\x1b', and only Python can be read"),
+        (b'{"cells": [], "metadata": {"language_info": {"name": "julia"}, "kernelspec": []}}',
+         "PATH: its kernel runs 'julia', and only Python can be read"),
+    ],
+)  # fmt: skip
+def test_what_is_no_notebook_of_python_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "bad.ipynb"
+    path.write_bytes(content)
+    assert refused(str(path)).startswith(said)
+    assert refused(str(tmp_path / "none.ipynb")) == "PATH: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("cell", "python"),
+    [
+        ("x = 1\n", "x = 1\n"),
+        ("%matplotlib inline", "pass"),
+        ("%load_ext autoreload\n%autoreload 2\nx = 1", "pass\npass\nx = 1"),
+        ("if x:\n    !ls it's\n    y = 2\n", "if x:\n    pass\n    y = 2\n"),
+        ("!ls \\\n  -l \\\n  -a\nx = 1", "pass\n\n\nx = 1"),
+        ("x = (a\n% b)\n!ls", "x = (a\n% b)\npass"),
+        ("x = '''\n%no magic\n!'''\n%magic", "x = '''\n%no magic\n!'''\npass"),
+        ('s = "(" # ( it\'s\n%magic', 's = "(" # ( it\'s\npass'),
+        ("x = a \\\n  % b\n%magic", "x = a \\\n  % b\npass"),
+        ("x = a % b\ny = x != b", "x = a % b\ny = x != b"),
+        ("files = !ls\nt, u = %timeit -o f()\n", "pass\npass\n"),
+        ("%time x = f()\n", "x = f()\n"),
+        ("np.sum?\n?np\nnp.dot??\n", "pass\npass\npass\n"),
+        ("\n%%time\nx = 1", "\n\nx = 1"),
+        ("%%capture out --no-stderr\n%%time\nx = 1", "\n\nx = 1"),
+        ("%%check --loss 'f(x)'\n!ls\nx = 1", "\npass\nx = 1"),
+        ("%%bash\nls", None),
+        ("%%timeit\nx = 1", None),
+        ("%%javascript\nx = 1", None),
+        ("%%", None),
+        ("# a comment\n%%time\nx = 1", "# a comment\npass\nx = 1"),
+    ],
+)
+def test_what_only_ipython_understands_is_left_out_line_for_line(cell: str, python: str | None) -> None:
+    assert python_of(cell) == python
+    if python is not None:
+        assert python.count("\n") == cell.count("\n")
+
+
+def test_the_help_says_how_cells_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["read", "--help"])
+    assert "numbered from 1 as in In [1], empty ones left out" in " ".join(capsys.readouterr().out.split())
