@@ -209,6 +209,11 @@ class Report:
         """Return the report as one page, with nothing in it from elsewhere: the code beside its formulas."""
         return page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
 
+    def to_html_part(self) -> str:
+        """Return what stands in the page, with its style: for a notebook, or a page of several reports."""
+        return part_of_page(
+            self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -220,8 +225,7 @@ class Report:
             return self.text(colour=on_terminal())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
-        return {"text/plain": str(self), "text/html": html}
+        return {"text/plain": str(self), "text/html": self.to_html_part()}
 
 
 def _as_text(item: Finding, lines: Sequence[Line], colour: bool) -> list[str]:

@@ -207,6 +207,8 @@ class Question:
             several = f"{', '.join(sorted(given))} do not go together"
             what = several if len(given) > 1 else f"{min(given, default='--wrt')} alone does not say what to check"
             raise OptionError(f"{what}: give --loss and --grads, or --both, or --forward and --backward")
+        if not self.wrt:
+            raise OptionError("--wrt is missing: name what the gradients are with respect to")
         if not self.cotangent.isidentifier():
             raise OptionError(f"--cotangent: {shortened(self.cotangent)!r} is no name")
         return self
