@@ -1,12 +1,20 @@
 """Notebooks: their cells run as one module, what only IPython understands is left out, and a line names its cell."""
 
+import builtins
 import json
+import linecache
+import os
+import subprocess
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from einbackprop.errors import ScriptError
+import einbackprop
+from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.command import main
 from einbackprop.shell.notebooks import python_of
 from einbackprop.shell.scripts import check_script, derive_script, read_script
@@ -174,3 +182,133 @@ def test_the_help_says_how_cells_are_numbered(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         main(["read", "--help"])
     assert "numbered from 1 as in In [1], empty ones left out" in " ".join(capsys.readouterr().out.split())
+
+
+class Ran:
+    def __init__(self, success: bool) -> None:
+        self.success = success
+
+
+class FakeShell:
+    """What the magic uses of IPython's shell."""
+
+    def __init__(self) -> None:
+        self.user_ns = vars(types.ModuleType("__main__"))
+        self.user_ns.update({"__builtins__": builtins, "np": np, "In": ["", "first", "second"]})
+        self.execution_count = 3
+        self.ran: list[tuple[str, int]] = []
+        self.magics: dict[tuple[str, str], Any] = {}
+
+    def run_cell(self, raw_cell: str) -> Ran:
+        self.ran.append((raw_cell, self.execution_count))
+        file = f"/cells/{len(self.ran)}.py"
+        linecache.cache[file] = (len(raw_cell), None, raw_cell.splitlines(keepends=True), file)
+        try:
+            exec(compile(raw_cell, file, "exec"), self.user_ns)
+        except ZeroDivisionError:
+            return Ran(False)
+        return Ran(True)
+
+    def register_magic_function(self, func: Any, magic_kind: str = "line", magic_name: str | None = None) -> None:
+        self.magics[magic_kind, str(magic_name)] = func
+
+
+def magic_of(shell: FakeShell) -> Any:
+    """The magic that `%load_ext einbackprop` gives to a shell."""
+    einbackprop.load_ipython_extension(shell)
+    [((kind, name), magic)] = shell.magics.items()
+    assert (kind, name) == ("line_cell", "check")
+    assert '%%check --loss "loss(W, X)"' in magic.__doc__
+    return magic
+
+
+LOSS = "rng = np.random.default_rng(0)\nW, X = rng.normal(size=(3, 3)), rng.normal(size=(5, 3))\n"
+LOSS += "def loss(W, X):\n    return 0.5 * np.sum(np.tanh(X @ W) ** 2)\n"
+GRADS = "def grads(W, X):\n    h = np.tanh(X @ W)\n    return X.T @ (h * (1 - h**2))\n"
+ASKING = '--loss "loss(W, X)" --grads "grads(W, X)" --wrt W'
+
+
+def test_a_cell_is_run_and_then_checked() -> None:
+    shell = FakeShell()
+    check = magic_of(shell)
+    shell.run_cell(LOSS)
+    report = check(ASKING, GRADS.replace("X.T @ (h * (1 - h**2))", "X.T @ h"))
+    assert report.headline == "wrong: W (of 1 gradient)"
+    [finding] = report.findings
+    assert finding.line == 4  # the first is that of the magic
+    assert "X.T @ h" in report._repr_mimebundle_()["text/html"]
+    assert shell.ran[-1] == (f"# %%check {ASKING}\n" + GRADS.replace("X.T @ (h * (1 - h**2))", "X.T @ h"), 2)
+    assert shell.execution_count == 3
+    assert check(ASKING, GRADS).ok
+    assert check(ASKING).ok
+    assert check(ASKING, "x = 3\n").ok
+    assert shell.user_ns["x"] == 3
+
+
+def test_the_setup_of_a_check_leaves_the_names_as_they_were() -> None:
+    shell = FakeShell()
+    check = magic_of(shell)
+    shell.run_cell(LOSS + GRADS)
+    before = dict(shell.user_ns)
+    report = check(ASKING + ' --setup "W = np.ones((i, j)); X = rng.normal(size=(b, i)); new = 1" --seed 3')
+    assert report.ok
+    assert any("those of the letters in --setup are ours" in item for item in report.assumptions)
+    assert shell.user_ns == before
+
+
+def test_a_cell_that_stops_is_not_checked() -> None:
+    shell = FakeShell()
+    assert magic_of(shell)(ASKING, "1 / 0") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "--wrt alone does not say what to check: give --loss and --grads, or --both, or "),
+        ('--loss "f(x) --wrt x', 'No closing quotation: write --loss "loss(W, X)", in quotes'),
+        ("--lose f", "unrecognized arguments: --lose f"),
+        ("--seed x", "argument --seed: 'x' is no whole number from 0 to 4294967295"),
+        ('--loss "f(W)" --grads "grads(W, X)" --wrt W', "--loss: the notebook has no name 'f'"),
+        ('--loss "loss(W, X @ X)" --grads W --wrt W', "the loss: ValueError: "),
+    ],
+)
+def test_what_cannot_be_asked_in_a_cell_is_said_in_one_line(line: str, said: str) -> None:
+    shell = FakeShell()
+    shell.run_cell(LOSS + GRADS)
+    with pytest.raises(OptionError) as caught:
+        magic_of(shell)(line)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+IN_IPYTHON = """
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for cell in {cells!r}:
+    result = shell.run_cell(cell, store_history=True)
+print("OK", shell.user_ns["_"].headline, result.success)
+bad = shell.run_cell("%%check --wrong\\npass\\n", store_history=True)
+print("THEN", type(bad.error_in_exec).__name__, shell.user_ns["X"].shape)
+"""
+
+
+def test_the_magic_in_ipython(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    wrong = GRADS.replace("X.T @ (h * (1 - h**2))", "X.T @ h")
+    cells = ["%load_ext einbackprop", f"import numpy as np\n{LOSS}", f"%%check {ASKING}\n{wrong}"]
+    code = IN_IPYTHON.format(cells=cells)
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path), "NO_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert "! Cell In[3], line 4: return X.T @ h\n" in done.stdout, done.stdout + done.stderr
+    assert "OK wrong: W (of 1 gradient) True\n" in done.stdout
+    assert "THEN UsageError (5, 3)\n" in done.stdout
+    assert "UsageError: unrecognized arguments: --wrong" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_loading_the_extension_needs_no_ipython() -> None:
+    code = ("import sys; sys.modules['IPython'] = None\nimport einbackprop.shell.magics\n"
+            "assert 'load_ipython_extension' not in dir(einbackprop)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -108,9 +108,16 @@ def answer(
         return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
 
     with run(script, seed=seed, stopped=stopped) as names:
-        letters = _set_up(setup, names)
-        elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+        return answer_among(names, problem, setup, seed, seconds)
+
+
+def answer_among(
+    names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None
+) -> Report:
+    """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
+    letters = _set_up(setup, names)
+    elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
