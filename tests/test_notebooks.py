@@ -122,6 +122,15 @@ def test_what_a_cell_imports_from_the_future_holds_for_those_below(tmp_path: Pat
     assert "return[i] = x[i] x[i]" in str(read_script(path, "f(x)"))
 
 
+def test_a_notebook_runs_in_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def f(x):\n    return x * x\n")
+    (tmp_path / "data.txt").write_text("1 2 3\n")
+    before = os.getcwd()
+    path = notebook(tmp_path, "import numpy as np\nfrom beside import f\nx = np.loadtxt('data.txt')\n")
+    assert "i = 3" in str(read_script(path, "f(x)"))
+    assert os.getcwd() == before
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

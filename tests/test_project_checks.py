@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -125,6 +126,7 @@ def test_several_are_one_patch_and_one_page(
     page = (folder / "page.html").read_text("utf-8")
     assert page.index("<h1>wrong.py: f(w)</h1>") < page.index("<h1>also.py: f(w)</h1>")
     assert page.count("<!DOCTYPE html>") == 1
+    ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
     (folder / "mine.html").write_text("mine")
     asks(folder, of("right.py"))
     assert main(["check", "--html", "mine.html"]) == 2

@@ -4,6 +4,7 @@ Cells are numbered from 1 among the code cells that are not empty, which is ``In
 kernel. Each has a file name of its own, known to `linecache`, so that whatever names a line names its cell.
 """
 
+import contextlib
 import json
 import linecache
 import os
@@ -51,6 +52,12 @@ class Code(NamedTuple):
 def is_notebook(script: str) -> bool:
     """Whether a file is a notebook, by its name."""
     return script.lower().endswith(SUFFIX)
+
+
+def folder_of(script: str) -> contextlib.AbstractContextManager[None]:
+    """The folder in which a notebook runs, which is its own, entered; a script runs where its user is."""
+    folder = os.path.dirname(os.path.abspath(script)) if is_notebook(script) else os.curdir
+    return contextlib.chdir(folder)
 
 
 def codes_of(data: bytes, script: str) -> list[Code]:

@@ -237,7 +237,7 @@ def run(
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
-    with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
+    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
         np.random.seed(seed)
         random.seed(seed)
         try:
