@@ -134,6 +134,32 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
         main(arguments)
 
 
+def test_a_mistake_of_our_own_in_one_check_of_several_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from einbackprop.shell import project
+
+    answer = project.answer
+
+    def failing(script: str, *rest: object) -> object:
+        if script.endswith("first.py"):
+            raise KeyError("t17")
+        return answer(script, *rest)  # type: ignore[arg-type]
+
+    text = "import numpy as np\nw = np.ones(3)\ndef f(w):\n    return (w**2).sum()\ndef g(w):\n    return 3 * w\n"
+    asked = 'loss = "f(w)", grads = "g(w)", wrt = "w"'
+    (tmp_path / "second.py").write_text(text, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        f'[tool.einbackprop]\nchecks = [{{script = "first.py", {asked}}}, {{script = "second.py", {asked}}}]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(project, "answer", failing)
+    monkeypatch.delenv("EINBACKPROP_TRACEBACK")
+    assert main(["check", "--format", "lines"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out.startswith("first.py: error: einbackprop failed by a mistake of its own\nsecond.py:6:5: wrong")
+    assert "a mistake of einbackprop itself, not of your code: KeyError: 't17'" in captured.err
+
+
 def test_importing_check_loads_no_compiler() -> None:
     code = "import sys, einbackprop; einbackprop.check; print(*sorted({m.split('.')[1] for m in sys.modules " \
            "if m.startswith('einbackprop.')} | ({'numba', 'jax', 'torch', 'opt_einsum'} & set(sys.modules))))"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from einbackprop.errors import OptionError
-from einbackprop.shell import command, project
+from einbackprop.shell import command
 from einbackprop.shell.command import main
 from einbackprop.shell.project import checks_of
 
@@ -78,25 +78,6 @@ def test_an_error_does_not_stop_the_others(folder: Path, capsys: pytest.CaptureF
     assert captured.out.startswith("unusable.py: f(w)\nnot checked\n\nright.py: f(w)\nright: 1 gradient\n")
     assert captured.err == (
         "einbackprop: unusable.py: f(w): unusable.py, line 7: ZeroDivisionError: division by zero\n")
-
-
-def test_a_mistake_of_ours_in_one_is_4_and_the_others_are_checked(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = project.answer
-
-    def failing(script: str, *rest: object) -> object:
-        if script.endswith("unusable.py"):
-            raise KeyError("t17")
-        return answer(script, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(project, "answer", failing)
-    monkeypatch.delenv("EINBACKPROP_TRACEBACK", raising=False)
-    asks(folder, of("unusable.py"), of("wrong.py"))
-    assert main(["check", "--format", "lines"]) == 4
-    captured = capsys.readouterr()
-    assert "wrong.py:6:5: wrong: " in captured.out.replace("../", "").replace(str(folder.as_posix()) + "/", "")
-    assert "a mistake of einbackprop itself, not of your code: KeyError: 't17'" in captured.err
 
 
 def test_several_are_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
