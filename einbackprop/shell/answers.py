@@ -3,84 +3,24 @@
 from __future__ import annotations
 
 import functools
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from einbackprop.checking.reports import Finding, Report, part_of_page
-from einbackprop.core.visible import in_html, in_json, shown, visible
-from einbackprop.errors import ScriptError
+from einbackprop.core.visible import shown, visible
+from einbackprop.errors import EinbackpropError, ScriptError
 from einbackprop.notation import pages
 from einbackprop.reading import pages as reading_pages
 from einbackprop.reading.reading import Reading
+from einbackprop.shell.formats import Outcome
+from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted
-from einbackprop.shell.scripts import answer, read_script, run, source_of
-
-WORST = (4, 2, 1, 3, 0)
-"""Exit codes, the worst first."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A proposal, and the report on what it asks."""
-
-    proposal: Proposal
-    report: Report
-
-    def text(self, *, colour: bool = False) -> str:
-        """What was asked, in a line or two, above the report."""
-        return "\n".join([*map(visible, asked(self.proposal)), self.report.text(colour=colour)])
-
-
-@dataclass(frozen=True)
-class Answers:
-    """All that a script seems to ask, with the reports; it can be shown as one report can."""
-
-    found: tuple[Answer, ...]
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return tuple(finding for answer in self.found for finding in answer.report.findings)
-
-    @property
-    def exit_code(self) -> int:
-        """That of the worst report."""
-        return min((answer.report.exit_code for answer in self.found), key=WORST.index)
-
-    @property
-    def headline(self) -> str:
-        return "; ".join(answer.report.headline for answer in self.found)
-
-    def text(self, *, colour: bool = False) -> str:
-        """Every report under what was asked, an empty line between two."""
-        return "\n\n".join(answer.text(colour=colour) for answer in self.found)
-
-    def to_json(self) -> str:
-        """A list: the report of each question, with the question under ``asked``."""
-        reports = [json.loads(answer.report.to_json()) | {"asked": _as_data(answer.proposal)} for answer in self.found]
-        return in_json(json.dumps(reports, ensure_ascii=False))
-
-    def to_html(self) -> str:
-        """One page with all reports, each under what was asked."""
-        parts = [f'<p class="remark">{in_html(" ".join(asked(answer.proposal)))}</p>{_part_of(answer.report)}'
-                 for answer in self.found]  # fmt: skip
-        return pages.page(self.headline, "".join(parts))
+from einbackprop.shell.scripts import answer, read_script, run, text_of
 
 
 def asked(proposal: Proposal) -> list[str]:
     """What was taken for what: the options that ask the same, and what is to be known of them, a line each."""
     line = f"asked: {proposal.options}" if not proposal.source else ""
     return [*filter(None, (line,)), *(f"({note})" for note in proposal.notes)]
-
-
-def _part_of(report: Report) -> str:
-    return part_of_page(report.gradients, report.lines, report.findings, report.assumptions, report.dimensions,
-                        report.faults)
-
-
-def _as_data(proposal: Proposal) -> dict[str, object]:
-    assert proposal.question is not None
-    given = {name: value for name, value in vars(proposal.question).items() if value}
-    return {**given, "wrt": list(proposal.question.wrt), "setup": proposal.setup, "notes": list(proposal.notes)}
 
 
 def proposed(script: str, setup: str = "", seed: int = 0) -> list[Proposal]:
@@ -93,8 +33,8 @@ def proposed(script: str, setup: str = "", seed: int = 0) -> list[Proposal]:
     """
     again = functools.partial(run, script, setup, seed)
     with run(script, setup, seed) as names:
-        text = source_of(script).decode("utf-8", "replace")
-        found = proposals_of(names, text, lambda other: again(text=other))
+        flat = None if is_notebook(script) else lambda text: again(text=text)  # a notebook's lines are its cells'
+        found = proposals_of(names, text_of(script), flat)
     if not found:
         raise ScriptError(
             f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by --both, "
@@ -109,15 +49,18 @@ def _defined(names: dict[str, object]) -> str:
     return f"; it defines {', '.join(map(shown, own[:8]))}" if own else ""
 
 
-def answers(script: str, setup: str = "", seed: int = 0, seconds: float | None = None) -> Answers:
+def outcomes(script: str, setup: str = "", seed: int = 0, seconds: float | None = None) -> Iterator[Outcome]:
     """Check all that a script seems to ask, one after the other. Raises as `proposed` does."""
-    found = []
     for proposal in proposed(script, setup, seed):
         assert proposal.question is not None
         statements = "\n".join(filter(None, (setup, proposal.setup)))
-        found.append(Answer(
-            proposal, answer(script, proposal.question, statements, seed, seconds, proposal.source)))
-    return Answers(tuple(found))
+        title = "\n".join(map(visible, asked(proposal)))
+        try:
+            report = answer(script, proposal.question, statements, seed, seconds, proposal.source)
+        except EinbackpropError as error:
+            yield Outcome(script, title, error=error)
+        else:
+            yield Outcome(script, title, report)
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,11 @@ class Question:
     backward: str = ""
     cotangent: str = "dout"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked: what the script seems to ask is then to be found."""
+        return not (self.wrt or self.loss or self.grads or self.both or self.forward or self.backward)
+
     def required(self) -> Question:
         """The question, if its options go together. Raises OptionError."""
         given = {f"--{name}" for name in ("loss", "grads", "both", "forward", "backward") if getattr(self, name)}

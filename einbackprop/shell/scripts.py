@@ -1,9 +1,12 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
+import __future__
+
 import contextlib
 import functools
 import io
 import linecache
+import operator
 import os
 import random
 import sys
@@ -24,6 +27,7 @@ from einbackprop.core import visible
 from einbackprop.core.files import opened, reason, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
+from einbackprop.core.source import name_of
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
@@ -32,6 +36,7 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.shell import notebooks
 from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
 
 LARGEST_SCRIPT = 20_000_000
+FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
 
@@ -103,9 +109,16 @@ def answer(
         return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
 
     with run(script, seed=seed, stopped=stopped, text=text) as names:
-        letters = _set_up(setup, names)
-        elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+        return answer_among(names, problem, setup, seed, seconds)
+
+
+def answer_among(
+    names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None
+) -> Report:
+    """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
+    letters = _set_up(setup, names)
+    elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: str = "") -> Reading:
@@ -217,7 +230,7 @@ def run(
     script: str, setup: str = "", seed: int = 0,
     stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: str = "",
 ) -> Iterator[Namespace]:  # fmt: skip
-    """Execute a script as an import would, then statements; yield its names.
+    """Execute a script, or the cells of a notebook in order, as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
@@ -226,17 +239,19 @@ def run(
     """
     file = os.path.abspath(script)
     linecache.cache.pop(file, None)
-    code = _compiled(script, text)
+    codes = [_code(text, file, script)] if text else _compiled(script)
     if text:  # without a time of change, so that nobody looks the file up again
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
-    with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
+    module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
+    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
         np.random.seed(seed)
         random.seed(seed)
         try:
-            with watched(code.co_filename):
-                _execute(code, module.__dict__, os.path.basename(script))
+            for code in codes:
+                with watched(code.co_filename):
+                    _execute(code, module.__dict__, name_of(code.co_filename))
         except ScriptError as error:
             if stopped is None or not isinstance(error.__cause__, ValueError):
                 raise
@@ -254,24 +269,45 @@ def write_page(html: str, file: str, force: bool = False) -> None:
 
 def source_of(script: str) -> bytes:
     """What stands in a file. Raises ScriptError, with where it was looked for."""
+    most = notebooks.LARGEST_NOTEBOOK if notebooks.is_notebook(script) else LARGEST_SCRIPT
     try:
-        with opened(script, LARGEST_SCRIPT) as file:
+        with opened(script, most) as file:
             return file.read()
     except OSError as error:
         where = missing_file(script) if isinstance(error, FileNotFoundError) else ""
         raise ScriptError(": ".join(filter(None, (script, reason(error), where)))) from error
 
 
-def _compiled(script: str, text: str = "") -> types.CodeType:
-    source = text or source_of(script)
+def text_of(script: str) -> str:
+    """The source of a script, or of all cells of a notebook. Raises ScriptError."""
+    if notebooks.is_notebook(script):
+        return "\n".join(code.text for code in notebooks.codes_of(source_of(script), script))
+    return source_of(script).decode("utf-8", "replace")
+
+
+def _compiled(script: str) -> list[types.CodeType]:
+    """The code of a script, or of each cell of a notebook."""
+    source = source_of(script)
+    if not notebooks.is_notebook(script):
+        return [_code(source, os.path.abspath(script), script)]
+    codes: list[types.CodeType] = []
+    for text, name in notebooks.codes_of(source, script):
+        futures = functools.reduce(operator.or_, (code.co_flags & FUTURES for code in codes), 0)
+        codes.append(_code(text, name, name_of(name), futures))
+    return codes
+
+
+def _code(source: bytes | str, file: str, script: str, futures: int = 0) -> types.CodeType:
+    """Some source, compiled under a file name; ``futures`` are the flags of what earlier cells imported."""
     try:
-        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+        code: types.CodeType = compile(source, file, "exec", futures, dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:
         said = describe(error)
         named = os.path.basename(script) in said
         raise ScriptError(said if named else f"{script}: {said}") from error
     except (MemoryError, RecursionError) as error:
         raise ScriptError(f"{script}: it nests too deeply for Python") from error
+    return code
 
 
 def _module_name(script: str) -> str:

@@ -219,7 +219,8 @@ class Invention:
             return re.sub(r"[A-Za-z_]\w*", lambda match: self._size(match[0], names), word)
         called, word = word, "layer 0" if INPUT.fullmatch(word) else "the output" if OUT.fullmatch(word) else word
         if word not in self.letters:
-            self.letters[word] = self._number(called, shape) if IMAGES.search(self.text) else self._letter(called, names)
+            images = IMAGES.search(self.text) is not None
+            self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
         return self.letters[word]
 
     def _letter(self, word: str, names: Mapping[str, Any]) -> str:
