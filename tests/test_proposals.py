@@ -126,7 +126,7 @@ def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
 def test_a_wrong_gradient_is_asked_about_as_a_right_one(tmp_path: Path) -> None:
     """What is proposed does not come from what is right: one wrong line changes no question."""
     text = (PASTED / "planar_nn.py").read_text(encoding="utf-8")
-    mistaken = text.replace("dW2 = (1 / m) * np.dot(dZ2, A1.T)", "dW2 = np.dot(dZ2, A1.T)")
+    mistaken = text.replace("dW2 = (1 / m)", "dW2 = (2 / m)")
     assert mistaken != text
     script = tmp_path / "script.py"
     script.write_text(mistaken, encoding="utf-8")
