@@ -181,7 +181,7 @@ def test_what_is_asked_is_said_and_can_be_asked_again(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(("name", "line"), [
     ("affine", "        dw[d,m] = Σ_n x[n,d] dout[n,m]"),
     ("lstm_cell", "        o[n,h] = sigmoid(a[n,2H+h])"),
-    ("spiral", "        dW2[j,k] = Σ_b hidden[b,j] dscores[b,k]"),
+    ("spiral", "        dW2[j,k] = Σ_n hidden[n,j] dscores[n,k]"),
 ])  # fmt: skip
 def test_read_needs_no_expression(name: str, line: str) -> None:
     script = "layers" if name == "affine" else name
