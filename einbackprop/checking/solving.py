@@ -189,7 +189,7 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
     file, line, _ = error.place or (None, None, "")
     found = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), [])
     if not found:
-        return [Finding(error.said, file, line)]
+        return [Finding(error.said, file, line, kind="an exception that this line raises")]
     here = [item for item in found if (item.file, item.line) == (file, line)]
     said = error.said.removesuffix(".")
     same = file in {item.file for item in found}
@@ -281,10 +281,12 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
 
 def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
     """The findings of the review and of the diagnosis: those on one line as one, in the review's words."""
-    said = {(item.file, item.line): item.message for item in read}
+    said = {(item.file, item.line): item for item in read}
     places = {(item.file, item.line) for item in found}
     yield from (item for item in read if (item.file, item.line) not in places)
-    yield from (replace(item, message=said.get((item.file, item.line), item.message)) for item in found)
+    for item in found:
+        told = said.get((item.file, item.line), item)
+        yield replace(item, message=told.message, kind=told.kind)
 
 
 def _report(

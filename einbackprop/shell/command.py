@@ -11,12 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from einbackprop.core.visible import one_line, shortened
-from einbackprop.errors import EinbackpropError, ScriptError, SubscriptsError
+from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError, SubscriptsError
 from einbackprop.notation.console import complain, is_unicode, say, say_exactly, say_json
 
 if TYPE_CHECKING:
     from einbackprop.checking.reports import Report
     from einbackprop.core.progress import InternalFault
+    from einbackprop.shell.questions import Question
     from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
@@ -178,6 +179,13 @@ def _process(text: str) -> tuple[int, int]:
     return int(process), int(processes)
 
 
+def _hint(text: str) -> int:
+    if text not in ("1", "2"):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no level: it is --hint, --hint 1 or --hint 2, and "
+                                         "stands after SCRIPT")  # fmt: skip
+    return int(text)
+
+
 _Options = Mapping[str, Mapping[str, Any]]
 """Arguments and options by name, each with what ``add_argument`` takes."""
 
@@ -213,6 +221,10 @@ _SHOWN: _Options = {
     "--json": {"action": "store_true", "help": "print the report as JSON"},
     "--diff": {"action": "store_true",
                "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
+}  # fmt: skip
+_HINT: _Options = {
+    "--hint": {"type": _hint, "nargs": "?", "const": 1, "metavar": "LEVEL", "help":
+               "never say what is right: 1 (the default) says each line and the kind of mistake, 2 the line alone"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
     **_SCRIPT, "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
@@ -296,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _add_options(check.add_mutually_exclusive_group(), _SHOWN)
-    _add_options(check, _PAGE)
+    _add_options(check, {**_HINT, **_PAGE})
     _add(
         subcommands, "read", _read, _READ_OPTIONS,
         help="show every line that an expression runs, in index notation",
@@ -356,16 +368,35 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
         to.add_argument(name, **option)
 
 
+def _question(options: argparse.Namespace) -> "Question":
+    """What the options of a check ask."""
+    from einbackprop.shell.questions import Question
+
+    return Question(
+        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
+    )
+
+
+def _reported(options: argparse.Namespace) -> "Report":
+    """The report of a check, or what of it a hint says."""
+    from einbackprop.checking.hints import hinted_error
+    from einbackprop.shell.scripts import answer
+
+    if options.hint and options.diff:
+        raise OptionError("--diff is what to write, and --hint does not say that: give one of the two")
+    try:
+        report = answer(options.script, _question(options), options.setup, options.seed, options.seconds)
+    except CodeError as error:  # the script itself ran into a mistake in it
+        raise hinted_error(error, options.hint) if options.hint else error from error.__cause__
+    return report.hint(options.hint) if options.hint else report
+
+
 def _check(options: argparse.Namespace) -> int:
     """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
     from einbackprop.notation.display import fitted, on_terminal
-    from einbackprop.shell.questions import Question
-    from einbackprop.shell.scripts import answer, write_page
+    from einbackprop.shell.scripts import write_page
 
-    question = Question(
-        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
-    )
-    report = answer(options.script, question, options.setup, options.seed, options.seconds)
+    report = _reported(options)
     if options.json:
         say_json(report.to_json())
     elif options.diff:

@@ -99,7 +99,9 @@ def answer(
             return error
         place = place_of(error.__cause__) if error.__cause__ is not None else None
         found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
-        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
+        if not found:
+            return error
+        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "", found[0].kind or "")
 
     with run(script, seed=seed, stopped=stopped) as names:
         letters = _set_up(setup, names)
