@@ -176,7 +176,7 @@ def statements_of_text(text: str) -> Statements:
 
 
 EDITED: ContextVar[Mapping[str, str]] = ContextVar("EDITED")
-"""The texts that stand for those of files, while code with edits is read."""
+"""The texts that stand for those of files, while code with edits is read or run."""
 
 
 @contextlib.contextmanager
@@ -189,11 +189,16 @@ def edited(texts: Mapping[str, str]) -> Iterator[None]:
         EDITED.reset(token)
 
 
+def text_instead(file: str) -> str | None:
+    """The text that stands for that of a file; None where none does."""
+    return EDITED.get({}).get(file)
+
+
 def statements_of(file: str) -> Statements:
     """The statements of a file as it stands now, parsed once for each state of it."""
-    texts = EDITED.get(None)
-    if texts is not None and file in texts:
-        return statements_of_text(texts[file])
+    text = text_instead(file)
+    if text is not None:
+        return statements_of_text(text)
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))
 

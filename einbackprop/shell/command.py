@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from einbackprop.core.visible import one_line, shortened
+from einbackprop.core.visible import one_line, shortened, visible
 from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError, SubscriptsError
 from einbackprop.notation.console import complain, is_unicode, say, say_exactly, say_json
 
@@ -44,6 +44,24 @@ exit code:
   2  the script or an expression could not be used
   3  undecided: a kink, or a reference that is not certain enough
   4  einbackprop failed before there was a verdict; it says how to report that"""
+
+_QUIZ = """\
+Put one mistake into a backward that is right, of a kind that people make, and ask for its line.
+
+SCRIPT and the options say what is right, as for check. Every mistake is tried: the code runs to its
+end, and the check finds a gradient wrong."""
+
+_QUIZ_EXIT = """\
+examples:
+  einbackprop example mynet.py
+  einbackprop quiz mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
+      --wrt weights --level 2
+  einbackprop quiz mynet.py ... --seed 7 --write exercise.py --solution
+
+exit code:
+  0  the answer is the line, or there was none to give (--write, --solution)
+  1  it is another line
+  2  the script or an option could not be used, or no answer was given"""
 
 _TRAIN_EXIT = """\
 exit code:
@@ -208,12 +226,26 @@ _SETTING: _Options = {
                 "help": "run after the script; single letters without a value become sizes"},
     "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "decides all draws"},
 }  # fmt: skip
-_CHECKED: _Options = {
+_ASKED: _Options = {
     **_SCRIPT, **_EXPRESSIONS,
     "--cotangent": {"default": "dout", "metavar": "NAME", "help": "another name for dout"},
     "--wrt": {"required": True, "action": "append", "metavar": "NAME",
               "help": "what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated"},
     **_SETTING,
+}  # fmt: skip
+_QUIZ_OPTIONS: _Options = {
+    **_ASKED,
+    "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "which mistake it is: the same for the same N"},
+    "--level": {"type": int, "choices": (1, 2, 3), "default": 1, "help":
+                "1: sign, transpose, operand; 2: factor, axis, derivative; 3: missing path, index, order"},
+    "--solution": {"action": "store_true", "help": "say which line it is, and what it should be, without asking"},
+}  # fmt: skip
+_QUIZ_ANSWERED: _Options = {
+    "--answer": {"type": _count, "metavar": "LINE", "help": "the line, in place of asking for it"},
+    "--write": {"metavar": "FILE", "help": "write the script with the mistake into a file, in place of asking"},
+}  # fmt: skip
+_CHECKED: _Options = {
+    **_ASKED,
     "--seconds": {"type": _seconds, "metavar": "N", "help":
                   "end after about so long, with what there is: what was not compared by then is undecided"},
 }  # fmt: skip
@@ -309,6 +341,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_options(check.add_mutually_exclusive_group(), _SHOWN)
     _add_options(check, {**_HINT, **_PAGE})
+    quiz = _add(
+        subcommands, "quiz", _quiz, _QUIZ_OPTIONS,
+        help="put a mistake into a script that is right, and ask for its line",
+        description=_QUIZ, epilog=_QUIZ_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    _add_options(quiz.add_mutually_exclusive_group(), _QUIZ_ANSWERED)
+    _add_options(quiz, _FORCE)
     _add(
         subcommands, "read", _read, _READ_OPTIONS,
         help="show every line that an expression runs, in index notation",
@@ -411,6 +450,28 @@ def _check(options: argparse.Namespace) -> int:
             complain(f"einbackprop: {one_line(str(error))}")
             return report.exit_code or 2
     return report.exit_code
+
+
+def _quiz(options: argparse.Namespace) -> int:
+    """Show the code with the mistake and ask for its line; or write it, or say which it is."""
+    from einbackprop.shell.prompts import asked_line, quiz_of_script, write_quiz
+
+    quiz, own = quiz_of_script(options.script, _question(options), options.setup, options.level, options.seed)
+    if options.write:
+        write_quiz(quiz, own, options.write, options.force)
+        say(visible(f"wrote {options.write}: one line of it is wrong"))
+    else:
+        say(visible(f"{quiz.listing}\n\n{quiz.asked}", keep="\n"))
+    if options.solution:
+        say(visible(quiz.solution, keep="\n"))
+    if options.solution or options.write:
+        return 0
+    line = options.answer or asked_line()
+    if line is None:
+        complain("einbackprop: no answer was given; --solution says which line it is")
+        return 2
+    say(visible(quiz.answered(line), keep="\n"))
+    return 0 if quiz.is_right(line) else 1
 
 
 def _show_patch(report: "Report") -> None:

@@ -26,6 +26,7 @@ from einbackprop.core import visible
 from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
+from einbackprop.core.source import text_instead
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
@@ -262,8 +263,10 @@ def write_page(html: str, file: str, force: bool = False) -> None:
 
 
 def _compiled(script: str) -> types.CodeType:
-    with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
-        source = file.read()
+    source: str | bytes | None = text_instead(os.path.abspath(script))
+    if source is None:
+        with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
+            source = file.read()
     try:
         return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:
