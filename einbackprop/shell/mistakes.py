@@ -180,7 +180,7 @@ def _factors(spot: Spot) -> Iterator[ast.expr]:
             yield left
         case ast.BinOp(ast.Name(), ast.Mult(), right):
             yield right
-        case ast.BinOp(_, ast.Sub(), _) as difference if not isinstance(difference.left, ast.Constant):
+        case ast.BinOp(ast.Name(), ast.Sub(), _) as difference if not isinstance(spot.parent, ast.BinOp):
             yield ast.BinOp(ast.Constant(2), ast.Mult(), difference)
 
 
@@ -205,13 +205,13 @@ def _slopes(spot: Spot) -> Iterator[ast.expr]:
     match spot.node:
         case ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(base, ast.Pow() | ast.Mult(), _)):
             yield ast.BinOp(ast.Constant(1), ast.Sub(), base)
-            yield ast.BinOp(base, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), base))
-        case ast.BinOp(left, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), _) | ast.Compare()):
+        case ast.BinOp(left, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), taken)):
             yield left
-        case ast.BinOp(ast.BinOp(rest, ast.Mult(), ast.Name() as one), ast.Mult(), ast.BinOp(op=ast.Sub()) as other):
-            if ast.unparse(other) == f"1 - {one.id}":
-                yield ast.BinOp(rest, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(
-                    one, ast.Pow(), ast.Constant(2))))  # fmt: skip
+            if isinstance(taken, ast.BinOp) and isinstance(taken.op, ast.Pow):  # of tanh as of a sigmoid
+                complement = ast.BinOp(ast.Constant(1), ast.Sub(), taken.left)
+                yield ast.BinOp(ast.BinOp(left, ast.Mult(), taken.left), ast.Mult(), complement)
+        case ast.BinOp(left, ast.Mult(), ast.Compare()):
+            yield left
         case ast.BinOp(base, ast.Pow(), ast.Constant(2)):
             yield base
 

@@ -7,12 +7,12 @@ the gradients of the script must be right before and wrong after, and the code m
 import ast
 import contextlib
 import io
+import linecache
 import os
 import random
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, islice, zip_longest
 from types import FrameType
@@ -38,8 +38,7 @@ OF_AXES = 2
 """The level at which a gradient may have a wrong shape, which is seen at once: there, mistakes are about axes too."""
 TRIES = 80
 """Mistakes that are tried for one quiz, at most."""
-ALONE = re.compile(r"(?<![\w\])])\(([\w.]+(?:\[[^][()]*\])?)\)")
-"""A name or an entry in parentheses that call nothing: what is left of ``(p - y) / n`` without y."""
+
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,6 @@ class Quiz:
         What the gradients that are wrong now are the gradients of.
     shown : tuple of pairs of int
         The first and the last line of each function that holds a line of the backward.
-    report : Report
-        What the check says of it.
     """
 
     source: str
@@ -77,7 +74,6 @@ class Quiz:
     level: int
     wrong: tuple[str, ...]
     shown: tuple[tuple[int, int], ...]
-    report: Report = field(repr=False, compare=False)
 
     @property
     def listing(self) -> str:
@@ -182,13 +178,13 @@ class Original:
 
     def _report(self, source: str) -> Report:
         """What the check says of the script with a text, while that runs without a word of its own."""
-        with edited({self._path: source}), contextlib.redirect_stderr(io.StringIO()):
-            return answer(self.script, self.question, self.setup)
+        with standing_for(self._path, source), contextlib.redirect_stderr(io.StringIO()):
+            return answer(self.script, self.question, self.setup, diagnosed=False)
 
     @contextlib.contextmanager
     def _problem(self, source: str) -> Iterator[Problem]:
         """The problem that the script with a text has, while that runs as quietly."""
-        with edited({self._path: source}), np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
+        with standing_for(self._path, source), np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
                 run(self.script, self.setup) as names:  # fmt: skip
             yield problem_of(self.question, names, os.path.basename(self.script), 0)
 
@@ -231,7 +227,7 @@ class Original:
         return Quiz(
             source, line, first, last, mistake.kind, source.splitlines()[line - 1].strip(),
             self.source.splitlines()[line - 1].strip(), level,
-            tuple(item.name for item in report.gradients if item.verdict == "wrong"), shown, report,
+            tuple(item.name for item in report.gradients if item.verdict == "wrong"), shown,
         )  # fmt: skip
 
     def _of_backward(self, report: Report) -> Sequence[tuple[ast.stmt, ast.AST]]:
@@ -254,6 +250,19 @@ class Original:
         again = {ast.dump(statement) for statement, _ in found if is_on(statement, of_loss - own)}
         return [(statement, function) for statement, function in found
                 if is_on(statement, own) and ast.dump(statement) not in again]  # fmt: skip
+
+
+@contextlib.contextmanager
+def standing_for(file: str, text: str) -> Iterator[None]:
+    """Take a text for that of a file, which need not be there: where it is run, read, and searched for names."""
+    before = linecache.cache.pop(file, None)
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    try:
+        with edited({file: text}):
+            yield
+    finally:
+        linecache.cache.pop(file, None)
+        linecache.cache.update({} if before is None else {file: before})
 
 
 def lines_run(call: Callable[[], Any], file: str) -> set[int]:
@@ -321,11 +330,37 @@ def with_statement(source: str, old: ast.stmt, new: ast.stmt) -> str:
     replacements = rewritten(source, old.lineno, text.splitlines()[0] if isinstance(old, ast.For) else text)
     made = source if replacements is None else Text(source).changed(replacements)
     for number in differing(source, made):
-        lines = made.splitlines(keepends=True)
-        lines[number - 1] = ALONE.sub(r"\1", lines[number - 1])
-        bare = "".join(lines)
-        made = bare if is_same(bare, made) else made
+        if not any(True for _ in barer(source, number)):  # else the user likes them
+            while (plain := next(barer(made, number), "")):
+                made = plain
+        quoted = with_line(made, number, lambda line: line.replace("'", '"'))
+        made = quoted if "'" not in source.splitlines()[number - 1] and is_same(quoted, made) else made
     return made
+
+
+def barer(text: str, number: int) -> Iterator[str]:
+    """The text with a pair of parentheses less on a line, where they say nothing: what is left of ``(p - y) / n``
+    without y shows where something was."""
+    ends: list[int] = []
+    for at, character in enumerate(text.splitlines()[number - 1]):
+        if character == "(":
+            ends.append(at)
+        elif character == ")" and ends:
+            plain = with_line(text, number, partial(without, places=(ends.pop(), at)))
+            if is_same(plain, text):
+                yield plain
+
+
+def without(line: str, places: Collection[int]) -> str:
+    """A line without the characters at some places."""
+    return "".join(character for at, character in enumerate(line) if at not in places)
+
+
+def with_line(text: str, number: int, change: Callable[[str], str]) -> str:
+    """A text with one line changed."""
+    lines = text.splitlines(keepends=True)
+    lines[number - 1] = change(lines[number - 1])
+    return "".join(lines)
 
 
 def is_same(one: str, two: str) -> bool:

@@ -60,8 +60,9 @@ def check_script(
 
 
 def answer(
-    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None
-) -> Report:
+    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None, *,
+    diagnosed: bool = True,
+) -> Report:  # fmt: skip
     """Run a script and check what is asked of its gradients.
 
     Parameters
@@ -78,6 +79,8 @@ def answer(
         Of the script's global random numbers and of the check's draws.
     seconds
         When to end, with what there is by then; the script itself does not count.
+    diagnosed
+        Whether mistakes are looked for; else there are verdicts and lines.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def answer(
     with run(script, seed=seed, stopped=stopped) as names:
         letters = _set_up(setup, names)
         elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds, diagnosed=diagnosed)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:

@@ -224,6 +224,7 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
 DERIVATIVE = "the derivative of a pointwise function"
 KINDS: Kinds = {
     derivative_missing: DERIVATIVE, derivative_for_one: DERIVATIVE, other_derivative: DERIVATIVE,
-    softmax_derivative: "the derivative of a softmax", functions: "a function", softmax: "a function",
+    softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
+    softmax: "a function that is not called",
     comparison: "a condition", as_compared_beside: "a condition",
 }  # fmt: skip

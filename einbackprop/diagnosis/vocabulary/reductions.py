@@ -131,6 +131,6 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
 
 
 KINDS: Kinds = {
-    other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "a function",
+    other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
     sum_missing: "a sum", sum_too_many: "a sum",
 }  # fmt: skip

@@ -253,7 +253,7 @@ def with_target(statement: Any, target: ast.expr) -> Any:
 
 
 KINDS: Mapping[StatementKind, str] = {
-    update: "how a value is written: = or +=, -=", scatter: "an index that stands twice",
+    update: "how a value is assigned", scatter: "an index that stands twice",
     other_target: "what is written to", too_many: "a statement too many", other_place: "the order of several values",
     other_call: "an end of a list", other_guard: CONDITION, begun_anew: "where a counter begins",
     inserted: MISSING, guarded: CONDITION,
