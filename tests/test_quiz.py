@@ -11,7 +11,7 @@ from library import COLUMNS, text_of
 
 from einbackprop.core.source import parse_python
 from einbackprop.errors import OptionError, ScriptError
-from einbackprop.shell import scripts
+from einbackprop.shell import prompts, scripts
 from einbackprop.shell.command import main
 from einbackprop.shell.mistakes import LEVELS, mistakes_in
 from einbackprop.shell.prompts import script_text, write_quiz
@@ -39,6 +39,30 @@ def both(W, X, y):
     dW = X.T @ dz
     return loss, dW
 """
+LAYER = """\
+import numpy as np
+rng = np.random.default_rng(0)
+W, b, X, y = rng.normal(size=(3, 2)), rng.normal(size=2), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+
+
+def predict(W, b, X):
+    return 1 / (1 + np.exp(-(X @ W + b)))
+
+
+def loss(W, b, X, y):
+    return np.sum((predict(W, b, X) - y) ** 2) / len(X) + 0.5 * np.sum(W * W)
+
+
+def gradients(W, b, X, y):
+    n = len(X)
+    p = predict(W, b, X)
+    dp = 2 * (p - y) / n
+    dz = dp * p * (1 - p)
+    dW = np.dot(X.T, dz)
+    dW += W
+    db = np.sum(dz, axis=0)
+    return dW, db
+"""
 
 
 @cache
@@ -46,7 +70,7 @@ def original(name: str) -> Original:
     """The scripts that are right, each checked once."""
     return {
         "mynet": lambda: Original(EXAMPLE.read_text(encoding="utf-8"), MYNET),
-        "columns": lambda: Original(COLUMNS.text, Question(COLUMNS.wrt, COLUMNS.loss, COLUMNS.grads)),
+        "layer": lambda: Original(LAYER, Question(("W", "b"), "loss(W, b, X, y)", "gradients(W, b, X, y)")),
         "words": lambda: Original(text_of("words"), WORDS),
         "softmax": lambda: Original(text_of("softmax"), ENTROPY, setup=SIZES),
         "both": lambda: Original(BOTH, Question(("W",), both="both(W, X, y)")),
@@ -58,7 +82,7 @@ def quiz(name: str, level: int, seed: int) -> Quiz:
     return original(name).quiz(level, seed)
 
 
-DRAWN = [(name, level, seed) for name in ("mynet", "columns", "words", "softmax", "both")
+DRAWN = [(name, level, seed) for name in ("mynet", "layer", "words", "softmax", "both")
          for level in LEVELS for seed in (0, 1)]  # fmt: skip
 FOUND: list[bool] = []
 
@@ -74,10 +98,11 @@ def test_a_quiz_has_one_line_that_is_wrong(name: str, level: int, seed: int, tmp
     assert made.original_line not in made.listing.splitlines()[0]
     path = tmp_path / "script.py"
     path.write_text(made.source, encoding="utf-8")
-    report = scripts.answer(str(path), own.question, own.setup)
+    report = scripts.answer(str(path), own.question, own.setup, diagnosed=seed == 0)
     assert report.exit_code == 1
     assert tuple(item.name for item in report.gradients if item.verdict == "wrong") == made.wrong
-    FOUND.append(made.line in [item.line for item in report.findings])
+    if seed == 0:
+        FOUND.append(made.line in [item.line for item in report.findings])
 
 
 def test_the_check_finds_most_of_them() -> None:
@@ -186,13 +211,21 @@ def test_the_command_asks_and_says(script: str, capsys: pytest.CaptureFixture[st
     assert "No: it is line 45, not 44." in capsys.readouterr().out
 
 
+@pytest.fixture
+def made(script: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The script, of which the quiz is made already."""
+    found = quiz("mynet", 2, 1), script_text(script)
+    monkeypatch.setattr(prompts, "quiz_of_script", lambda *_: found)
+    return script
+
+
 @pytest.mark.parametrize(("typed", "code", "said"), [
     ("here\n45\n", 0, "Right: line 45 it is."), ("40\n", 1, "No: it is line 45, not 40."), ("", 2, "")])  # fmt: skip
 def test_the_line_is_typed(
-    script: str, typed: str, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: str, typed: str, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    assert main(["quiz", script, *OPTIONS]) == code
+    assert main(["quiz", made, *OPTIONS]) == code
     captured = capsys.readouterr()
     assert "Which line is it? \n" in captured.out
     assert said in captured.out
@@ -202,14 +235,14 @@ def test_the_line_is_typed(
 
 
 def test_an_interruption_at_the_prompt_is_no_answer(
-    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Interrupted(io.StringIO):
         def readline(self, *_: object) -> str:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "stdin", Interrupted())
-    assert main(["quiz", script, *OPTIONS]) == 2
+    assert main(["quiz", made, *OPTIONS]) == 2
     assert "should be" not in capsys.readouterr().out
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LEVELS = (1, 2, 3)
+OF_SHAPES = frozenset({"a transpose", "the order of a product", "an axis that is summed over"})
+"""The kinds by which a gradient may get another shape: that is what they are about."""
 ALIKE = 4
 """Names that are tried in the place of one: those most alike."""
 SUMS = {"sum": "mean", "mean": "sum"}
@@ -124,11 +126,28 @@ def _signs(spot: Spot) -> Iterator[ast.expr]:
 
 
 def _transposes(spot: Spot) -> Iterator[ast.expr]:
+    """An operand transposed, or no longer; a whole product transposed."""
+    yield from _turned(spot)
     match spot.node:
         case ast.Attribute(inner, "T"):
             yield inner
         case ast.Name(ctx=ast.Load()) | ast.Subscript(ctx=ast.Load()) as node if _is_factor(spot):
             yield ast.Attribute(node, "T", ast.Load())
+
+
+def _turned(spot: Spot) -> Iterator[ast.expr]:
+    """A product that is the transpose of what it should be: ``d.T @ x`` for ``x.T @ d``."""
+    match spot.node:
+        case ast.BinOp(ast.Attribute(left, "T"), ast.MatMult(), right):
+            yield ast.BinOp(ast.Attribute(right, "T", ast.Load()), ast.MatMult(), left)
+        case ast.BinOp(left, ast.MatMult(), ast.Attribute(right, "T")):
+            yield ast.BinOp(right, ast.MatMult(), ast.Attribute(left, "T", ast.Load()))
+        case ast.Call(ast.Attribute(attr="dot" | "matmul") as called, [ast.Attribute(left, "T"), right], []):
+            yield ast.Call(called, [ast.Attribute(right, "T", ast.Load()), left], [])
+        case ast.Call(ast.Attribute(attr="dot" | "matmul") as called, [left, ast.Attribute(right, "T")], []):
+            yield ast.Call(called, [right, ast.Attribute(left, "T", ast.Load())], [])
+        case ast.Call(ast.Attribute(ast.Attribute(left, "T"), "dot"), [right], []):
+            yield ast.Call(ast.Attribute(ast.Attribute(right, "T", ast.Load()), "dot", ast.Load()), [left], [])
 
 
 def _is_factor(spot: Spot) -> bool:

@@ -30,14 +30,12 @@ from einbackprop.core.nesting import duplicate
 from einbackprop.core.source import edited, parse_python
 from einbackprop.core.visible import listed
 from einbackprop.errors import OptionError, ScriptError
-from einbackprop.shell.mistakes import LEVELS, Mistake, mistakes_in
+from einbackprop.shell.mistakes import LEVELS, OF_SHAPES, Mistake, mistakes_in
 from einbackprop.shell.questions import Question, problem_of
 from einbackprop.shell.scripts import answer, run
 
-OF_AXES = 2
-"""The level at which a gradient may have a wrong shape, which is seen at once: there, mistakes are about axes too."""
-TRIES = 80
-"""Mistakes that are tried for one quiz, at most."""
+TRIES, IN_TURN = 80, 4
+"""Mistakes that are tried for one quiz, at most, and of one kind before others are."""
 
 
 
@@ -155,7 +153,8 @@ class Original:
         rest = []
         for proposed in islice(self._proposed(level, random.Random(seed)), TRIES):
             wrong = self._wrong(proposed[0])
-            if any(facts.misshapen is None for facts in wrong) or (wrong and level == OF_AXES):
+            is_of_shapes = proposed[2].kind in OF_SHAPES
+            if any(facts.misshapen is None or is_of_shapes for facts in wrong):
                 found = self._quiz(*proposed, level)
                 if found is not None:
                     return found
@@ -199,7 +198,7 @@ class Original:
         return [facts for facts in decision.trial.facts if facts.name in names]
 
     def _proposed(self, level: int, random: random.Random) -> Iterator[tuple[str, ast.stmt, Mistake]]:
-        """Texts with one line otherwise, the statement that it is in as it was, and the mistake: one of each kind in
+        """Texts with one line otherwise, the statement that it is in as it was, and the mistake: a few of each kind in
         turn, in an order that the random numbers decide."""
         kinds = grouped(
             (mistake.kind, (statement, mistake))
@@ -210,7 +209,8 @@ class Original:
         for group in groups:
             random.shuffle(group)
         random.shuffle(groups)
-        for statement, mistake in filter(None, chain.from_iterable(zip_longest(*groups))):
+        turns = ([group[at : at + IN_TURN] for at in range(0, len(group), IN_TURN)] for group in groups)
+        for statement, mistake in chain.from_iterable(filter(None, chain.from_iterable(zip_longest(*turns)))):
             source = with_statement(self.source, statement, mistake.statement)
             if len(differing(self.source, source)) == 1:
                 yield source, statement, mistake
