@@ -186,6 +186,16 @@ def test_a_patch_is_no_hint(script: str, capsys: pytest.CaptureFixture[str]) -> 
         "einbackprop: --diff is what to write, and --hint does not say that: give one of the two\n")
 
 
+@pytest.mark.parametrize("form", ["lines", "github", "sarif"])
+def test_what_programs_read_is_a_hint_too(script: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", script, *OPTIONS, "--hint", "--format", form]) == 1
+    out = capsys.readouterr().out
+    assert "A mistake is here. It is about an operand." in out
+    assert ANSWER not in out
+    assert "expected" not in out
+    assert "Write" not in out
+
+
 def test_what_is_no_level_is_said(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["check", "--hint", script, *OPTIONS])

@@ -270,6 +270,37 @@ def test_a_wrong_script_is_2(script: str, capsys: pytest.CaptureFixture[str]) ->
     assert "No such file" in capsys.readouterr().err
 
 
+FLAT = """\
+import numpy as np
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+W = rng.normal(size=(3, 2))
+for epoch in range(20):
+    p = np.tanh(X @ W)
+    loss = np.sum((p - y) ** 2) / 2
+    d = p - y
+    dz = d * (1 - p ** 2)
+    dW = X.T @ dz
+    W -= 0.1 * dW
+"""
+
+
+def test_what_is_not_asked_is_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, target = tmp_path / "flat.py", tmp_path / "exercise.py"
+    path.write_text(FLAT, encoding="utf-8")
+    assert main(["quiz", str(path), "--level", "2", "--write", str(target)]) == 0
+    assert capsys.readouterr().err == "(one round of the loop in lines 5 to 10 is taken as a function)\n"
+    pairs = list(zip(FLAT.splitlines(), target.read_text(encoding="utf-8").splitlines(), strict=True))
+    assert len([one for one, two in pairs if one != two]) == 1
+    assert main(["check", str(target)]) == 1
+    assert main(["check", str(path)]) == 0
+
+
+def test_a_notebook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quiz", str(tmp_path / "net.ipynb")]) == 2
+    assert "a quiz is made of a script, not of a notebook: save its cells as a script first" in capsys.readouterr().err
+
+
 def test_the_help_says_the_exit_codes() -> None:
     command = [sys.executable, "-m", "einbackprop", "quiz", "-h"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 ONE_AT_A_TIME = threading.RLock()
 
@@ -176,7 +176,7 @@ def statements_of_text(text: str) -> Statements:
 
 
 EDITED: ContextVar[Mapping[str, str]] = ContextVar("EDITED")
-"""The texts that stand for those of files, while code with edits is read or run."""
+"""The texts that stand for those of files, while code with edits is read."""
 
 
 @contextlib.contextmanager
@@ -189,18 +189,24 @@ def edited(texts: Mapping[str, str]) -> Iterator[None]:
         EDITED.reset(token)
 
 
-def text_instead(file: str) -> str | None:
-    """The text that stands for that of a file; None where none does."""
-    return EDITED.get({}).get(file)
-
-
 def statements_of(file: str) -> Statements:
     """The statements of a file as it stands now, parsed once for each state of it."""
-    text = text_instead(file)
-    if text is not None:
-        return statements_of_text(text)
+    texts = EDITED.get(None)
+    if texts is not None and file in texts:
+        return statements_of_text(texts[file])
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))
+
+
+class Cell(NamedTuple):
+    """A code cell of a notebook that is run as a file: the notebook's path, and the cell's number, from 1."""
+
+    notebook: str
+    number: int
+
+
+CELLS: dict[str, Cell] = {}
+"""The cells of notebooks that are run as files, by the file names of their code."""
 
 
 def names_of(files: Iterable[str]) -> dict[str, str]:

@@ -6,30 +6,34 @@ Everything that costs is imported when a subcommand runs, so that ``--help`` is 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from einbackprop.core.visible import one_line, shortened, visible
-from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError, SubscriptsError
-from einbackprop.notation.console import complain, is_unicode, say, say_exactly, say_json
+from einbackprop.errors import EinbackpropError, OptionError, SubscriptsError
+from einbackprop.notation.console import complain, is_unicode, say, say_json
 
 if TYPE_CHECKING:
-    from einbackprop.checking.reports import Report
     from einbackprop.core.progress import InternalFault
-    from einbackprop.shell.questions import Question
+    from einbackprop.shell.formats import Outcome
     from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
 
+Without SCRIPT, all that [tool.einbackprop] in the nearest pyproject.toml asks for is checked:
+  checks = [{script = "mynet.py", loss = "…", grads = "…", wrt = ["W"]}, …]
+
 SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
 drawn values of NAME, so nothing in the file has to change. Give --loss and --grads, or --both, or,
-of a layer without a loss, --forward and --backward."""
+of a layer without a loss, --forward and --backward. SCRIPT alone: what it seems to ask is found by
+its names, returns and calls, said, and checked."""
 
 _CHECK_EXAMPLE = """\
 examples:
   einbackprop example mynet.py
+  einbackprop check mynet.py
   einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
       --wrt weights
   einbackprop check svm.py --both "svm_loss(W, X, y)" --wrt W
@@ -43,20 +47,21 @@ exit code:
   1  a gradient is wrong
   2  the script or an expression could not be used
   3  undecided: a kink, or a reference that is not certain enough
-  4  einbackprop failed before there was a verdict; it says how to report that"""
+  4  einbackprop failed before there was a verdict; it says how to report that
+of several checks, the one that comes first in: 4, 2, 1, 3, 0"""
 
 _QUIZ = """\
 Put one mistake into a backward that is right, of a kind that people make, and ask for its line.
 
-SCRIPT and the options say what is right, as for check. Every mistake is tried: the code runs to its
-end, and the check finds a gradient wrong."""
+What is right is said as for check; without options it is proposed. Every mistake is tried: the code
+runs to its end, and the check finds a gradient wrong."""
 
 _QUIZ_EXIT = """\
 examples:
   einbackprop example mynet.py
+  einbackprop quiz mynet.py --level 2
   einbackprop quiz mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
-      --wrt weights --level 2
-  einbackprop quiz mynet.py ... --seed 7 --write exercise.py --solution
+      --wrt weights --seed 7 --write exercise.py --solution
 
 exit code:
   0  the answer is the line, or there was none to give (--write, --solution)
@@ -117,7 +122,22 @@ class _Parser(argparse.ArgumentParser):
             complain(message.rstrip("\n"))
 
 
-def _version() -> str:
+class _Asking(_Parser):
+    """A parser of options that do not come from a console: what is wrong with them is raised."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def asked(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a check, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
+    parser = _Asking(prog="check", add_help=False, allow_abbrev=False)
+    _add_options(parser, ASKED)
+    return parser.parse_args(arguments)
+
+
+def installed_version() -> str:
+    """The version of the package, for people."""
     try:
         return version("einbackprop")
     except PackageNotFoundError:  # run from a checkout
@@ -210,7 +230,8 @@ _Options = Mapping[str, Mapping[str, Any]]
 _FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
 _PAGE: _Options = {"--html": {"metavar": "FILE", "help": "write it as a page too"}, **_FORCE}
 _FORMATS = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}, **_PAGE}
-_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
+_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help":
+    "the Python file, or a notebook: its code cells run in order, numbered from 1 as in In [1], empty ones left out"}}
 _EXPRESSIONS: _Options = {
     option: {"default": "", "metavar": "EXPRESSION", "help": what}
     for option, what in (
@@ -226,15 +247,21 @@ _SETTING: _Options = {
                 "help": "run after the script; single letters without a value become sizes"},
     "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "decides all draws"},
 }  # fmt: skip
-_ASKED: _Options = {
-    **_SCRIPT, **_EXPRESSIONS,
+ASKED: _Options = {
+    **_EXPRESSIONS,
     "--cotangent": {"default": "dout", "metavar": "NAME", "help": "another name for dout"},
-    "--wrt": {"required": True, "action": "append", "metavar": "NAME",
+    "--wrt": {"action": "append", "default": [], "metavar": "NAME",
               "help": "what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated"},
     **_SETTING,
+    "--seconds": {"type": _seconds, "metavar": "N", "help":
+                  "end after about so long, with what there is: what was not compared by then is undecided"},
 }  # fmt: skip
+"""What is asked of a script: a project, and a cell of a notebook, ask by the same names."""
+
+_CHECKED: _Options = {"script": {"nargs": "?", **_SCRIPT["script"]}, **ASKED}
 _QUIZ_OPTIONS: _Options = {
-    **_ASKED,
+    "script": {"metavar": "SCRIPT", "help": "the Python file"},
+    **{name: option for name, option in ASKED.items() if name != "--seconds"},
     "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "which mistake it is: the same for the same N"},
     "--level": {"type": int, "choices": (1, 2, 3), "default": 1, "help":
                 "1: sign, transpose, operand; 2: factor, axis, derivative; 3: missing path, index, order"},
@@ -244,22 +271,21 @@ _QUIZ_ANSWERED: _Options = {
     "--answer": {"type": _count, "metavar": "LINE", "help": "the line, in place of asking for it"},
     "--write": {"metavar": "FILE", "help": "write the script with the mistake into a file, in place of asking"},
 }  # fmt: skip
-_CHECKED: _Options = {
-    **_ASKED,
-    "--seconds": {"type": _seconds, "metavar": "N", "help":
-                  "end after about so long, with what there is: what was not compared by then is undecided"},
-}  # fmt: skip
 _SHOWN: _Options = {
-    "--json": {"action": "store_true", "help": "print the report as JSON"},
-    "--diff": {"action": "store_true",
-               "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
+    "--format": {"choices": ("text", "json", "lines", "github", "sarif"), "default": "text", "help":
+                 "what to print: text (the default), json, lines as file:line:column: for editors, annotations for "
+                 "GitHub, or SARIF"},
+    "--json": {"action": "store_const", "dest": "format", "const": "json", "help": "short for --format json"},
+    "--diff": {"action": "store_const", "dest": "format", "const": "diff", "help":
+               "print a patch of all that is to be written, for patch -p0 or git apply; none of notebooks"},
 }  # fmt: skip
 _HINT: _Options = {
     "--hint": {"type": _hint, "nargs": "?", "const": 1, "metavar": "LEVEL", "help":
                "never say what is right: 1 (the default) says each line and the kind of mistake, 2 the line alone"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
-    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
+    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "nargs": "?", "help":
+                              "such as backward(activations, Y, parameters); without it, what makes gradients"},
     **_SETTING, **_FORMATS,
 }
 _DERIVED: _Options = {
@@ -291,7 +317,10 @@ _EXPLAINED: _Options = {
     "--result": {"metavar": "z", "help": "what to call the result"},
     **_FORMATS,
 }
-_WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
+_WRITTEN: _Options = {
+    "name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py unless given"},
+    "--list": {"action": "store_true", "help": "say which there are"}, **_FORCE,
+}  # fmt: skip
 _OF_TRAINING: _Options = {
     "--batch": {"type": int, "metavar": "N", "help": "how many samples a step takes"},
     "--learning-rate": {"type": float, "metavar": "R", "help": "the largest of AdamW"},
@@ -330,7 +359,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="einbackprop",
         description="Hand-written NumPy gradients, read and checked in index notation.",
     )
-    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
+    parser.add_argument("--version", action="version", version=f"einbackprop {installed_version()}")
     subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
     check = _add(
         subcommands, "check", _check, _CHECKED,
@@ -346,6 +375,7 @@ def _parser() -> argparse.ArgumentParser:
         help="put a mistake into a script that is right, and ask for its line",
         description=_QUIZ, epilog=_QUIZ_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    quiz.set_defaults(seconds=None)
     _add_options(quiz.add_mutually_exclusive_group(), _QUIZ_ANSWERED)
     _add_options(quiz, _FORCE)
     _add(
@@ -371,7 +401,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         subcommands, "example", _example, _WRITTEN,
         help="write an example script to try the others on",
-        description="Write the example script into this directory. Break a line of it and check it.",
+        description="Write an example script into this directory. Its first lines say how to check it: do, break a "
+        "line of it, and check again.",
     )  # fmt: skip
     train = subcommands.add_parser(
         "train",
@@ -407,56 +438,47 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
         to.add_argument(name, **option)
 
 
-def _question(options: argparse.Namespace) -> "Question":
-    """What the options of a check ask."""
-    from einbackprop.shell.questions import Question
-
-    return Question(
-        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
-    )
-
-
-def _reported(options: argparse.Namespace) -> "Report":
-    """The report of a check, or what of it a hint says."""
-    from einbackprop.checking.hints import hinted_error
-    from einbackprop.shell.scripts import answer
-
-    if options.hint and options.diff:
-        raise OptionError("--diff is what to write, and --hint does not say that: give one of the two")
-    try:
-        report = answer(options.script, _question(options), options.setup, options.seed, options.seconds)
-    except CodeError as error:  # the script itself ran into a mistake in it
-        raise hinted_error(error, options.hint) if options.hint else error from error.__cause__
-    return report.hint(options.hint) if options.hint else report
-
-
 def _check(options: argparse.Namespace) -> int:
-    """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
-    from einbackprop.notation.display import fitted, on_terminal
-    from einbackprop.shell.scripts import write_page
+    """Check a script, or without one all that the project asks for, and show what comes of it."""
+    from einbackprop.shell.presentation import show
 
-    report = _reported(options)
-    if options.json:
-        say_json(report.to_json())
-    elif options.diff:
-        _show_patch(report)
-    else:
-        with fitted():
-            say(report.text(colour=on_terminal()))
-    if options.html:
-        try:
-            write_page(report.to_html(), options.html, options.force)
-        except ScriptError as error:
-            complain(f"einbackprop: {one_line(str(error))}")
-            return report.exit_code or 2
-    return report.exit_code
+    if options.hint and options.format == "diff":
+        raise OptionError("--diff is what to write, and --hint does not say that: give one of the two")
+    found, is_alone = _outcomes(options)
+    told = (outcome.hint(options.hint) for outcome in found) if options.hint else found
+    return show(told, options.format, options.html, options.force, alone=is_alone)
+
+
+def _outcomes(options: argparse.Namespace) -> "tuple[Iterable[Outcome], bool]":
+    """What comes of the checks that are asked for, and whether that is one of a script that was named."""
+    from einbackprop.shell.project import check_of, checks_of, outcomes_of
+
+    if options.script is None:
+        _require_script_for(options)
+        return outcomes_of(checks_of(os.curdir)), False
+    check = check_of(options.script, options)
+    if check.question.is_empty:
+        from einbackprop.shell.answers import outcomes
+
+        return outcomes(check.script, check.setup, check.seed, check.seconds), False
+    return [check.outcome()], True
+
+
+def _require_script_for(options: argparse.Namespace) -> None:
+    """Raise OptionError where options ask something and no script is given."""
+    given = [name for name, option in ASKED.items()
+             if getattr(options, name.removeprefix("--")) != option.get("default")]  # fmt: skip
+    if given:
+        raise OptionError(f"{given[0]} is asked of no script: give SCRIPT before it")
 
 
 def _quiz(options: argparse.Namespace) -> int:
     """Show the code with the mistake and ask for its line; or write it, or say which it is."""
+    from einbackprop.shell.project import check_of
     from einbackprop.shell.prompts import asked_line, quiz_of_script, write_quiz
 
-    quiz, own = quiz_of_script(options.script, _question(options), options.setup, options.level, options.seed)
+    check = check_of(options.script, options)
+    quiz, own = quiz_of_script(check.script, check.question, check.setup, options.level, options.seed)
     if options.write:
         write_quiz(quiz, own, options.write, options.force)
         say(visible(f"wrote {options.write}: one line of it is wrong"))
@@ -474,19 +496,6 @@ def _quiz(options: argparse.Namespace) -> int:
     return 0 if quiz.is_right(line) else 1
 
 
-def _show_patch(report: "Report") -> None:
-    """Print the patch alone; the verdicts, and what could not be put into it, go to standard error."""
-    from einbackprop.checking.source_edits import patch_of
-
-    patch = patch_of(report.findings)
-    say_exactly(patch.text, patch.data)
-    complain(report.headline)
-    for line in patch.left_out:
-        complain(f"einbackprop: {line}")
-    if report.exit_code == 1 and not patch.text and not patch.left_out:
-        complain("einbackprop: no line to write was found: the report without --diff says what is")
-
-
 def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
     """Print it as text or as LaTeX, and write it as a page, as the options ask."""
     from einbackprop.notation.display import fitted
@@ -500,9 +509,12 @@ def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
+    from einbackprop.shell.answers import readings
     from einbackprop.shell.scripts import read_script
 
-    return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    if options.expression is not None:
+        return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    return _show(readings(options.script, options.setup, options.seed), options)
 
 
 def _derive(options: argparse.Namespace) -> int:
@@ -543,9 +555,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _example(options: argparse.Namespace) -> int:
-    from einbackprop.shell.scripts import write_example
+    from einbackprop.shell.gallery import listing, write_example
 
-    say(f"wrote {write_example(options.name, force=options.force)}")
+    say(listing() if options.list else f"wrote {write_example(options.name, force=options.force)}")
     return 0
 
 

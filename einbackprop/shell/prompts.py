@@ -10,6 +10,8 @@ from pathlib import Path
 from einbackprop.core.files import opened, reason, replace_file, reported_as
 from einbackprop.errors import ScriptError
 from einbackprop.notation.console import complain, say
+from einbackprop.shell.answers import asked, proposed
+from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.questions import Question
 from einbackprop.shell.quiz import Quiz, make_quiz
 from einbackprop.shell.scripts import LARGEST_SCRIPT
@@ -42,9 +44,19 @@ def script_text(script: str) -> ScriptText:
 
 
 def quiz_of_script(script: str, question: Question, setup: str, level: int, seed: int) -> tuple[Quiz, ScriptText]:
-    """A quiz of a script, and the script as it is. Raises as `make_quiz` does."""
+    """A quiz of a script, and the script as it is; what is not asked is proposed, and said. Raises as `make_quiz` does.
+    """
+    if is_notebook(script):
+        raise ScriptError(f"{script}: a quiz is made of a script, not of a notebook: save its cells as a script first")
     own = script_text(script)
-    return make_quiz(own.text, question, level, seed, script=script, setup=setup), own
+    text = own.text
+    if question.is_empty:
+        proposal = proposed(script, setup)[0]
+        assert proposal.question is not None
+        complain("\n".join(asked(proposal)))
+        question, text = proposal.question, proposal.source or text
+        setup = "\n".join(filter(None, (setup, proposal.setup)))
+    return make_quiz(text, question, level, seed, script=script, setup=setup), own
 
 
 def write_quiz(quiz: Quiz, own: ScriptText, file: str, force: bool = False) -> None:
@@ -52,7 +64,14 @@ def write_quiz(quiz: Quiz, own: ScriptText, file: str, force: bool = False) -> N
     if os.path.lexists(file) and not force:
         raise ScriptError(f"--write: {file} is there already: move it away or delete it first, or give --force")
     with reported_as(ScriptError, f"--write: {file} cannot be written"):
-        replace_file(Path(file), lambda stream: stream.write(own.encoded(quiz.source)))
+        replace_file(Path(file), lambda stream: stream.write(own.encoded(with_mistake(own.text, quiz))))
+
+
+def with_mistake(text: str, quiz: Quiz) -> str:
+    """The user's own text with the mistake of a quiz, which was made of that, or of the same lines in a function."""
+    lines = text.splitlines(keepends=True)
+    lines[quiz.line - 1] = lines[quiz.line - 1].replace(quiz.original_line, quiz.wrong_line)
+    return "".join(lines)
 
 
 def asked_line() -> int | None:

@@ -7,7 +7,6 @@ the gradients of the script must be right before and wrong after, and the code m
 import ast
 import contextlib
 import io
-import linecache
 import os
 import random
 import sys
@@ -27,7 +26,7 @@ from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.checking.verdicts import Facts
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import duplicate
-from einbackprop.core.source import edited, parse_python
+from einbackprop.core.source import parse_python
 from einbackprop.core.visible import listed
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.mistakes import LEVELS, OF_SHAPES, Mistake, mistakes_in
@@ -176,15 +175,16 @@ class Original:
         return self._of_backward(report)
 
     def _report(self, source: str) -> Report:
-        """What the check says of the script with a text, while that runs without a word of its own."""
-        with standing_for(self._path, source), contextlib.redirect_stderr(io.StringIO()):
-            return answer(self.script, self.question, self.setup, diagnosed=False)
+        """What the check says of the script with a text; only the first time, what it prints is shown."""
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with contextlib.nullcontext() if source == self.source else quiet:
+            return answer(self.script, self.question, self.setup, text=source, diagnosed=False)
 
     @contextlib.contextmanager
     def _problem(self, source: str) -> Iterator[Problem]:
-        """The problem that the script with a text has, while that runs as quietly."""
-        with standing_for(self._path, source), np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
-                run(self.script, self.setup) as names:  # fmt: skip
+        """The problem that the script with a text has, while that runs without a word of its own."""
+        with np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
+                run(self.script, self.setup, text=source) as names:  # fmt: skip
             yield problem_of(self.question, names, os.path.basename(self.script), 0)
 
     def _wrong(self, source: str) -> list[Facts]:
@@ -250,19 +250,6 @@ class Original:
         again = {ast.dump(statement) for statement, _ in found if is_on(statement, of_loss - own)}
         return [(statement, function) for statement, function in found
                 if is_on(statement, own) and ast.dump(statement) not in again]  # fmt: skip
-
-
-@contextlib.contextmanager
-def standing_for(file: str, text: str) -> Iterator[None]:
-    """Take a text for that of a file, which need not be there: where it is run, read, and searched for names."""
-    before = linecache.cache.pop(file, None)
-    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    try:
-        with edited({file: text}):
-            yield
-    finally:
-        linecache.cache.pop(file, None)
-        linecache.cache.update({} if before is None else {file: before})
 
 
 def lines_run(call: Callable[[], Any], file: str) -> set[int]:
