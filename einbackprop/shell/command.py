@@ -129,10 +129,10 @@ class _Asking(_Parser):
         raise OptionError(message)
 
 
-def asked(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a check, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
+def asked(arguments: Sequence[str], more: "_Options | None" = None) -> argparse.Namespace:
+    """The options of a check, and more, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
     parser = _Asking(prog="check", add_help=False, allow_abbrev=False)
-    _add_options(parser, ASKED)
+    _add_options(parser, {**ASKED, **(more or {})})
     return parser.parse_args(arguments)
 
 
@@ -279,7 +279,7 @@ _SHOWN: _Options = {
     "--diff": {"action": "store_const", "dest": "format", "const": "diff", "help":
                "print a patch of all that is to be written, for patch -p0 or git apply; none of notebooks"},
 }  # fmt: skip
-_HINT: _Options = {
+HINT: _Options = {
     "--hint": {"type": _hint, "nargs": "?", "const": 1, "metavar": "LEVEL", "help":
                "never say what is right: 1 (the default) says each line and the kind of mistake, 2 the line alone"},
 }  # fmt: skip
@@ -369,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _add_options(check.add_mutually_exclusive_group(), _SHOWN)
-    _add_options(check, {**_HINT, **_PAGE})
+    _add_options(check, {**HINT, **_PAGE})
     quiz = _add(
         subcommands, "quiz", _quiz, _QUIZ_OPTIONS,
         help="put a mistake into a script that is right, and ask for its line",

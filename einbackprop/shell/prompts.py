@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import tokenize
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from einbackprop.core.files import opened, reason, replace_file, reported_as
@@ -13,7 +13,7 @@ from einbackprop.notation.console import complain, say
 from einbackprop.shell.answers import asked, proposed
 from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.questions import Question
-from einbackprop.shell.quiz import Quiz, make_quiz
+from einbackprop.shell.quiz import Original, Quiz
 from einbackprop.shell.scripts import LARGEST_SCRIPT
 
 
@@ -48,23 +48,16 @@ def quiz_of_script(script: str, question: Question, setup: str, level: int, seed
     """
     if is_notebook(script):
         raise ScriptError(f"{script}: a quiz is made of a script, not of a notebook: save its cells as a script first")
-    own = script_text(script)
-    text = own.text
+    own, rewriting = script_text(script), None
     if question.is_empty:
         proposal = proposed(script, setup)[0]
         assert proposal.question is not None
         complain("\n".join(asked(proposal)))
-        question, text = proposal.question, proposal.source or text
+        question, rewriting = proposal.question, proposal.source
         setup = "\n".join(filter(None, (setup, proposal.setup)))
-    return make_quiz(text, question, level, seed, script=script, setup=setup), own
-
-
-def write_quiz(quiz: Quiz, own: ScriptText, file: str, force: bool = False) -> None:
-    """Write the script with the mistake. Raises ScriptError if it cannot be, or, unforced, if something is there."""
-    if os.path.lexists(file) and not force:
-        raise ScriptError(f"--write: {file} is there already: move it away or delete it first, or give --force")
-    with reported_as(ScriptError, f"--write: {file} cannot be written"):
-        replace_file(Path(file), lambda stream: stream.write(own.encoded(with_mistake(own.text, quiz))))
+    text, added = (own.text, frozenset[int]()) if rewriting is None else rewriting
+    quiz = Original(text, question, script, setup, added).quiz(level, seed)
+    return replace(quiz, source=with_mistake(own.text, quiz)), own
 
 
 def with_mistake(text: str, quiz: Quiz) -> str:
@@ -72,6 +65,14 @@ def with_mistake(text: str, quiz: Quiz) -> str:
     lines = text.splitlines(keepends=True)
     lines[quiz.line - 1] = lines[quiz.line - 1].replace(quiz.original_line, quiz.wrong_line)
     return "".join(lines)
+
+
+def write_quiz(quiz: Quiz, own: ScriptText, file: str, force: bool = False) -> None:
+    """Write the script with the mistake. Raises ScriptError if it cannot be, or, unforced, if something is there."""
+    if os.path.lexists(file) and not force:
+        raise ScriptError(f"--write: {file} is there already: move it away or delete it first, or give --force")
+    with reported_as(ScriptError, f"--write: {file} cannot be written"):
+        replace_file(Path(file), lambda stream: stream.write(own.encoded(quiz.source)))
 
 
 def asked_line() -> int | None:

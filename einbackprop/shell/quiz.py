@@ -30,6 +30,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.core.visible import listed
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.mistakes import LEVELS, OF_SHAPES, Mistake, mistakes_in
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question, problem_of
 from einbackprop.shell.scripts import answer, run
 
@@ -75,8 +76,8 @@ class Quiz:
     @property
     def listing(self) -> str:
         """The functions that compute the gradients, each line with its number."""
-        lines, width = self.source.splitlines(), len(str(self.shown[-1][1]))
-        parts = ["\n".join(f"{n:>{width}}  {lines[n - 1]}".rstrip() for n in range(first, last + 1))
+        lines, width = [*enumerate(self.source.splitlines(), 1)], len(str(self.shown[-1][1]))
+        parts = ["\n".join(f"{n:>{width}}  {line}".rstrip() for n, line in lines[first - 1 : last])
                  for first, last in self.shown]  # fmt: skip
         return "\n\n".join(parts)
 
@@ -139,10 +140,16 @@ class Original:
     ----------
     source, question, script, setup
         As `make_quiz` takes them.
+    added
+        The lines of the source that are not the user's: none of them is put wrong.
     """
 
-    def __init__(self, source: str, question: Question, script: str = "script.py", setup: str = "") -> None:
+    def __init__(
+        self, source: str, question: Question, script: str = "script.py", setup: str = "",
+        added: frozenset[int] = frozenset(),
+    ) -> None:  # fmt: skip
         self.source, self.question, self.script, self.setup = source, question.required(), script, setup
+        self.added = added
         self._path = os.path.abspath(script)
 
     def quiz(self, level: int = 1, seed: int = 0) -> Quiz:
@@ -178,13 +185,13 @@ class Original:
         """What the check says of the script with a text; only the first time, what it prints is shown."""
         quiet = contextlib.redirect_stderr(io.StringIO())
         with contextlib.nullcontext() if source == self.source else quiet:
-            return answer(self.script, self.question, self.setup, text=source, diagnosed=False)
+            return answer(self.script, self.question, self.setup, text=Rewriting(source, self.added), diagnosed=False)
 
     @contextlib.contextmanager
     def _problem(self, source: str) -> Iterator[Problem]:
         """The problem that the script with a text has, while that runs without a word of its own."""
         with np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
-                run(self.script, self.setup, text=source) as names:  # fmt: skip
+                run(self.script, self.setup, text=Rewriting(source, self.added)) as names:  # fmt: skip
             yield problem_of(self.question, names, os.path.basename(self.script), 0)
 
     def _wrong(self, source: str) -> list[Facts]:
@@ -249,7 +256,7 @@ class Original:
                 own |= of_gradients.intersection(range(min(lines), span_of_function(function)[1] + 1))
         again = {ast.dump(statement) for statement, _ in found if is_on(statement, of_loss - own)}
         return [(statement, function) for statement, function in found
-                if is_on(statement, own) and ast.dump(statement) not in again]  # fmt: skip
+                if is_on(statement, own - self.added) and ast.dump(statement) not in again]  # fmt: skip
 
 
 def lines_run(call: Callable[[], Any], file: str) -> set[int]:
