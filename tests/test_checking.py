@@ -729,7 +729,7 @@ def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: f
 @pytest.mark.parametrize("hot", [
     lambda y, C: np.arange(C) == y[:, None], lambda y, C: (y[:, None] == np.arange(C)).astype(float),
     lambda y, C: np.eye(C)[y],
-])  # fmt: skip
+], ids=["compared", "as numbers", "rows of the identity"])  # fmt: skip
 def test_one_hot_rows_are_proved_however_they_are_made(hot: Any) -> None:
     def softmax(z: Any) -> Any:
         e = np.exp(z - z.max(axis=1, keepdims=True))
