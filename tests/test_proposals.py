@@ -60,8 +60,11 @@ FLAT = {
     "train_function": ("W2 b2 W1 b1", ROUND.format(14, 24), ""),
     "fitted_classifier": ("model.w model.bias", ROUND.format(15, 20),
                           NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
+    "query_and_train": ("network.who network.wih", "lines 13 to 18 are taken as a function",
+                        NO_LOSS.format("0.5 * numpy.sum((final_outputs - targets) ** 2)")),
     "signs_of_updates": ("second first", ROUND.format(15, 24), NO_LOSS.format("0.5 * np.sum((out - wanted) ** 2)")),
 }  # fmt: skip
+UPDATING = "what is updated is returned in the place of that"
 SLOW = ("char_rnn", "conv_loops")
 """Scripts whose check takes some seconds; others ask the same of loops."""
 
@@ -80,7 +83,7 @@ def test_loss_gradients_and_arguments_are_found(name: str) -> None:
     assert [told(proposal) for proposal in proposed(str(PASTED / f"{name}.py"))] == ASKED[name]
 
 
-@pytest.mark.parametrize("name", [name for name in (*ASKED, *FLAT) if name not in SLOW])
+@pytest.mark.parametrize("name", [name for name in (*ASKED, *FLAT, "updating_layers") if name not in SLOW])
 def test_what_is_found_is_right(name: str) -> None:
     found = list(outcomes(str(PASTED / f"{name}.py")))
     assert [outcome.report.headline.partition(":")[0] for outcome in found if outcome.report] == ["right"] * len(found)
@@ -96,11 +99,20 @@ def test_gradients_outside_of_functions_are_found(name: str) -> None:
     assert proposal.notes == ((taken, said) if said else (taken,))
 
 
+def test_a_backward_that_updates_is_asked_for_its_gradients() -> None:
+    (proposal,) = proposed(str(PASTED / "updating_layers.py"))
+    assert told(proposal) == ("--forward dense.forward(x) --backward dense.backprop(dout, learn_rate) "
+                              "of x dense.weights dense.offsets")  # fmt: skip
+    assert proposal.notes[0] == UPDATING
+
+
 MISTAKES = {
     "spiral": ("dhidden = dscores.dot(W2.T)", "dhidden = dscores.dot(W2.T) * 2"),
     "train_function": ("dW2 = h.T @ dz", "dW2 = h.T @ p"),
     "fitted_classifier": ("dbias = np.mean(p - y)", "dbias = np.sum(p - y)"),
     "backprop_by_hand": ("dE_db2 = dE_dnet_o", "dE_db2 = dE_dout_o"),
+    "updating_layers": ("d_L_d_x = np.dot(d_L_d_out, self.weights.T)",
+                        "d_L_d_x = np.dot(d_L_d_out, self.weights.T) * 2"),
 }
 
 

@@ -42,6 +42,28 @@ def refused(folder: Path, source: str, loss: str = "L(w)", grads: str = "2 * w",
     return str(caught.value)
 
 
+CLASS = """import numpy as np
+class Dense:
+    def __init__(self, inputs, outputs):
+        self.W = np.random.randn(inputs, outputs)
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+    def backward(self, d):
+        self.dW = self.x.T @ d
+        return 3 * d @ self.W.T
+"""
+
+
+def test_objects_at_other_sizes_run_the_code_with_the_repair(tmp_path: Path) -> None:
+    """The objects of other sizes are made in a world of their own; their classes have to be those that are edited."""
+    question = Question(("x", "dense.W"), forward="dense.forward(x)", backward="dense.backward(dout)",
+                        grads="returned, dense.dW")  # fmt: skip
+    report = scripts.answer(written(tmp_path, CLASS), question, "dense = Dense(i, j); x = np.random.randn(b, i)")
+    assert wrong(report) == ("x",)
+    assert [item.write for item in report.findings if item.line] == ["return d @ self.W.T"]
+
+
 ALL_FIVE = "theta, X, Y = build(5, 5, 5, 5, 5)"
 QUADRATIC = "import numpy as np\nw = np.array([0.5, -2.0])\ndef L(w):\n    return (w ** 2).sum()\n"
 

@@ -24,6 +24,7 @@ _GRADIENT_OF = re.compile(
     r"(?:(?:del(?:ta)?_|d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
+_OF_LOSS = re.compile(r"d_(?:L|J|E|C|loss|cost)_d_?(?P<name>.+)")  # as in d_L_d_W
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ def gradient_of(key: str) -> Names:
     """
     candidates = [key]
     if match := _GRADIENT_OF.fullmatch(key):
+        candidates.append(match["name"])
+    if match := _OF_LOSS.fullmatch(key):
         candidates.append(match["name"])
     candidates += [key.removesuffix(end) for end in ("_grad", "_grads", ".grad") if key.endswith(end)]
     return tuple(candidates)

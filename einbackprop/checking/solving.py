@@ -37,6 +37,7 @@ from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.lines import guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
+from einbackprop.world import moved
 
 MANY = 500
 """Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
@@ -245,7 +246,9 @@ def _case(
 ) -> Case:  # fmt: skip
     """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
-    elsewhere = [*(with_arrays(other) for _, other in others), *larger]
+    here = problem.gradients.world
+    states_there = [moved(duplicate(with_arrays(other)), other.gradients.world, here) for _, other in others]
+    elsewhere = [*states_there, *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
 

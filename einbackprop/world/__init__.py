@@ -10,5 +10,6 @@ meanwhile. Nothing of the user's is written to, not for a moment; nothing is swa
 
 from .calls import Raised, Runner, attempt, told
 from .copies import World
+from .moving import moved
 
-__all__ = ["Raised", "Runner", "World", "attempt", "told"]
+__all__ = ["Raised", "Runner", "World", "attempt", "moved", "told"]

@@ -17,7 +17,7 @@ TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^ru
 STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)
 """What methods are called that make or draw what an object begins with."""
 FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
-UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|dL\w*|delta\w*|error|"
+UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|d_?L\w*|delta\w*|error|"
                       r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
 """What a backward calls the cotangent of its forward's output."""
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.source import parse_python
+from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import is_data
-from .definitions import Definition, Script, receiver_of, script_of
-from .flattened import Flat, Rewriting, as_function, flat_parts
+from .arguments import Resolver, is_data
+from .candidates import GRADIENTS
+from .definitions import Script, receiver_of, script_of
+from .flattened import Flat, Rewriting, as_function
+from .function_questions import FunctionSearch
 from .invention import TARGET, Term, numpy_in
 from .losses import is_enough, is_number, likeliest, usual_losses
 from .proposal import Proposal
@@ -27,25 +29,39 @@ Again = Callable[[Rewriting], AbstractContextManager[dict[str, Any]]]
 """Runs another text in the place of a script, as the script was run."""
 
 
-def of_flat_parts(script: Script, tree: ast.Module, source: str, again: Again) -> Iterator[Proposal]:
+def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Again) -> Iterator[Proposal]:
     """What is asked by gradients that are made outside of functions, or in one that does all."""
     name = "step" if "step" not in script.words else "one_step"
-    for flat in flat_parts(script, tree):
-        with_values = as_function(source, flat, name, "dict(locals())")
+    for flat in flats:
         loss, said = None, ""
-        with again(with_values) as names:
-            found = FlatSearch.of(with_values.text, names, flat, name)
-            if found is not None:
-                loss, said = found.loss()
-        if loss is None:
-            continue
-        text = as_function(source, flat, name, loss)
-        with again(text) as names:
-            found = FlatSearch.of(text.text, names, flat, name)
-            proposal = found and found.proposal(said)
-        if proposal:
-            yield replace(proposal, source=text)
-            return
+        with suppress(ScriptError):
+            text = as_function(source, flat, name, "dict(locals())")
+            with again(text) as names:
+                found = FlatSearch.of(text.text, names, flat, name)
+                loss, said = found.loss() if found is not None else (None, "")
+        if loss is not None:
+            text = as_function(source, flat, name, loss)
+            with again(text) as names:
+                found = FlatSearch.of(text.text, names, flat, name)
+                proposal = found and found.proposal(said)
+            if proposal:
+                yield replace(proposal, source=text)
+                return
+
+
+def of_updating_backwards(flats: Sequence[Flat], source: str, again: Again) -> Iterator[Proposal]:
+    """What is asked by backwards that update their weights themselves: they return gradients in the place of that."""
+    text = Rewriting(source)
+    for flat in flats:
+        if flat.is_whole and GRADIENTS.search(flat.scope.function.name if flat.scope.function else ""):
+            made = as_function(text.text, flat, "", flat.returned)
+            text = Rewriting(made.text, text.added | made.added)
+    if text.added:
+        with suppress(ScriptError), again(text) as names:
+            script = script_of(parse_python(text.text))
+            for proposal in FunctionSearch(script, names, Trials(names), text.text).all():
+                note = "what is updated is returned in the place of that"
+                yield replace(proposal, source=text, notes=(note, *proposal.notes))
 
 
 @dataclass(frozen=True)
@@ -63,23 +79,10 @@ class FlatSearch:
         script = script_of(parse_python(text))
         search = Search(script, names, Trials(names), text)
         for resolver in search.resolvers():
-            setup: tuple[str, ...] = ()
-            receiver = ""
-            if flat.scope.function is not None:
-                outer = next(item for item in script.functions(flat.scope.function.name)
-                             if item.owner == flat.scope.function.owner)  # fmt: skip
-                made = resolver.call(outer)
-                if made is None:
-                    continue
-                receiver = made.text.rpartition(f".{outer.name}(")[0]
-                targets = ", ".join([name, *(receiver_text(text, outer, receiver) for text in flat.arguments)])
-                setup = (*made.setup, f"{targets} = {made.text}")
-            own = receiver_of(flat.scope.function) if flat.scope.function and flat.scope.function.owner else ""
-            function = flat.scope.function
-            given = [receiver_text(text, function, receiver) if function else text for text in flat.arguments]
-            call = Term(f"{name}({', '.join(given)})", setup)
-            of = [one.of for one in flat.gradients]
-            roots = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text in of)
+            made = called(flat, name, resolver)
+            if made is None:
+                continue
+            call, roots = made
             result = search.trials(call.setup, call.text)
             at = [search.trials(call.setup, root) for root in roots]
             if isinstance(result, tuple) and len(result) == len(roots) + 1 and all(
@@ -130,6 +133,21 @@ class FlatSearch:
         return Proposal(question, question.both, "\n".join(self.call.setup), notes=(note, said) if said else (note,))
 
 
-def receiver_text(text: str, function: Definition, receiver: str) -> str:
-    """An argument as the script names it: the object of a method by its own name."""
-    return receiver if function.owner and text == receiver_of(function) else text
+def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, ...]] | None:
+    """The call of a flat part that was made a function, and what its gradients are of; None where it has no call."""
+    function, of = flat.scope.function, [one.of for one in flat.gradients]
+    if function is None:
+        return Term(f"{name}({', '.join(flat.arguments)})"), tuple(of)
+    outer = next(item for item in resolver.script.functions(function.name) if item.owner == function.owner)
+    made = resolver.call(outer)
+    if made is None:
+        return None
+    receiver = made.text.rpartition(f".{outer.name}(")[0]
+    own = receiver_of(function) if function.owner else ""
+    held = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text in of)
+    if flat.is_whole:
+        terms = [resolver.parameter(outer, text) if text in outer.parameters else Term(text) for text in held]
+        return (made, tuple(term.text for term in terms if term)) if all(terms) else None
+    arguments = [receiver if own and text == own else text for text in flat.arguments]
+    setup = (*made.setup, f"{', '.join([name, *arguments])} = {made.text}")
+    return Term(f"{name}({', '.join(arguments)})", setup), held

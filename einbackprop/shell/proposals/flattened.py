@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
 
-RATE = re.compile(r"lr|alpha|eta|learning_?rate|rate|step_?size|epsilon|gamma")
+RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma")
 """What people call the factor of an update."""
 GRADIENT = re.compile(r"delta|grad|^d[A-Z_]|^d[a-z]\d?$|adjust|nabla")
 """What people call gradients in an update without a rate."""
@@ -72,6 +72,19 @@ class Flat:
     goes_on: bool = False
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is all of a function, which updates what it has gradients of: then that returns them."""
+        return self.loop is None and self.scope.function is not None
+
+    @property
+    def returned(self) -> str:
+        """What the function returns as it stands; empty where that is nothing."""
+        function = self.scope.function
+        found = [item.value for item in (function.node.body if function else ()) if isinstance(item, ast.Return)]
+        is_nothing = not found or found[-1] is None or ast.unparse(found[-1]) == "None"
+        return "" if is_nothing else ast.unparse(found[-1])  # type: ignore[arg-type]
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """The parameters of the function: names that the gradients are of, and, before them, the object of a method."""
         own = receiver_of(self.scope.function) if self.scope.function and self.scope.function.owner else ""
@@ -104,13 +117,25 @@ def flat_parts(script: Script, tree: ast.Module) -> Iterator[Flat]:
             continue
         own = {id(item) for item in scope.statements}
         for loop in scope.statements:
-            if isinstance(loop, ast.For | ast.While):
+            if isinstance(loop, ast.For | ast.While) and not leaves_a_round(loop):
                 found = _of_updates(scope, loop, loop.body) or _of_round(script, scope, loop)
                 if found is not None:
                     yield found
         body = [item for item in top_level(scope, tree) if id(item) in own]
         if (found := _of_updates(scope, None, body) or _of_names(script, scope, body)) is not None:
             yield found
+
+
+def leaves_a_round(loop: ast.For | ast.While) -> bool:
+    """Whether a ``continue`` or ``break`` of a loop stands in its body."""
+    left: list[ast.AST] = [*loop.body]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Continue | ast.Break):
+            return True
+        if not isinstance(node, ast.For | ast.While | ast.FunctionDef | ast.Lambda):
+            left += ast.iter_child_nodes(node)
+    return False
 
 
 def top_level(scope: Scope, tree: ast.Module) -> Sequence[ast.stmt]:
@@ -188,8 +213,11 @@ def update_of(statement: ast.stmt) -> Gradient | None:
         return None
     sign, nodes = factors
     rest = [node for node in nodes if not is_rate(node)]
-    names = [node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(change)
-             if isinstance(node, ast.Name | ast.Attribute)]  # fmt: skip
+    if len(rest) == 2 and all(isinstance(node, ast.Name | ast.Attribute) for node in rest):
+        gradients: list[ast.expr] = [node for node in rest if isinstance(node, ast.Name | ast.Attribute)
+                                     and GRADIENT.search(named(node))]  # fmt: skip
+        rest = gradients if len(gradients) == 1 else rest  # whatever the rate is called
+    names = [named(node) for node in ast.walk(change) if isinstance(node, ast.Name | ast.Attribute)]
     if not rest or (len(rest) == len(nodes) and not any(map(GRADIENT.search, names))):
         return None  # a counter, or what is no update
     product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
@@ -211,10 +239,14 @@ def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
     return 1, [node]
 
 
+def named(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
+
+
 def is_rate(node: ast.expr) -> bool:
     """Whether a factor is a learning rate: a number, or what is called one."""
     if isinstance(node, ast.Name | ast.Attribute):
-        return RATE.fullmatch(node.id if isinstance(node, ast.Name) else node.attr) is not None
+        return RATE.fullmatch(named(node)) is not None
     return isinstance(node, ast.Constant) and isinstance(node.value, float)
 
 
@@ -235,30 +267,39 @@ def read_for(name: str, bound: dict[str, ast.stmt]) -> set[str]:
     return found - {name}
 
 
-def as_function(source: str, flat: Flat, name: str, loss: str) -> Rewriting:
-    """The source with the flat part as a function of what its gradients are of, which returns the loss and them.
+def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
+    """The source with the flat part as a function of what its gradients are of, which returns something and them.
 
-    In a function, that one then returns it, and the values that it begins with. Every line that stays has its number.
+    A loop, or statements, in a function: that one then returns it, and the values that it begins with. What is all of a
+    function stays one. Every line that stays has its number.
     """
     lines, tree = with_gradients(source.splitlines(), flat), ast.parse(source)
-    first, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
+    begin, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
     head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop)])}):"
+    indent, body, added = flat.body[0].col_offset, lines[begin - 1 : last], set[int]()
     if flat.loop is not None:
-        margin, indent = flat.loop.col_offset, flat.body[0].col_offset
-        kept = [*lines[: flat.loop.lineno - 1], " " * margin + head, *[""] * (first - flat.loop.lineno - 1)]
-        body, defined = lines[first - 1 : last], flat.loop.lineno
+        margin = " " * flat.loop.col_offset
+        kept = [*lines[: flat.loop.lineno - 1], margin + head, *[""] * (begin - flat.loop.lineno - 1)]
+        added = {flat.loop.lineno}
+    elif flat.is_whole:
+        kept = lines[: begin - 1]
     else:
-        margin, indent = flat.body[0].col_offset, flat.body[0].col_offset + 1
-        kept = with_room(lines[: first - 1], margin, head)
-        body, defined = [f" {line}" if line.strip() else line for line in lines[first - 1 : last]], len(kept)
-    after = [" " * indent + f"return {', '.join([loss, *(one.name for one in flat.gradients)])}"]
-    if flat.scope.function is not None:
+        kept, indent = with_room(lines[: begin - 1], indent, head), indent + 1
+        body, added = [f" {line}" if line.strip() else line for line in body], {len(kept)}
+    while body and not body[-1].strip():  # where an update stood
+        body.pop()
+    after = [" " * indent + f"return {', '.join([*filter(None, (first,)), *(one.name for one in flat.gradients)])}"]
+    if flat.loop is not None and flat.scope.function is not None:
         outer = flat.scope.function.node.body[0].col_offset
         after.append(" " * outer + f"return {', '.join([name, *flat.arguments])}")
-    begin = len(kept) + len(body)
-    text = "\n".join([*kept, *body, *after, *tail_of(flat, tree, lines, last, len(after))]) + "\n"
-    text = executed(text, flat, tree) if flat.scope.function is None else without_uses(text, flat.scope.function)
-    return Rewriting(text, frozenset({defined, *range(begin + 1, begin + len(after) + 1)}))
+    until = len(kept) + len(body)
+    text = "\n".join([*kept, *body, *after, *tail_of(flat, tree, lines, until, len(after))]) + "\n"
+    if flat.scope.function is None:
+        text = executed(text, flat, tree)
+    elif not flat.is_whole:
+        text = without_uses(text, flat.scope.function)
+    made = {one.update.lineno for one in flat.gradients if one.update is not None}  # the script has them otherwise
+    return Rewriting(text, frozenset({*added, *made, *range(until + 1, until + len(after) + 1)}))
 
 
 def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:

@@ -24,7 +24,8 @@ BIAS = re.compile(r"(?:b|c|bias(?:es)?|B)_?(\d*)")
 DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|a_?prev|A_?prev|h_?prev")
 TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
-NUMBER = re.compile(r"reg\w*|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|temperature|margin|delta|C")
+NUMBER = re.compile(r"reg\w*|learn\w*|rate|eta|step_?size|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|"
+                    r"temperature|margin|delta|C")  # fmt: skip
 RANDOM = re.compile(r"rng|generator|random_state|rs|prng")
 LIST = re.compile(r"hidden\w*(?:list|sizes|dims|units|layers)")
 SIZES = re.compile(r"sizes|(?:layer|layers?)_?(?:sizes|dims|dimensions)|dims|shape|architecture|layers")
@@ -59,7 +60,7 @@ class Layout:
     ----------
     samples
         ``rows``: x is (samples, in) and W (in, out); ``columns``: x is (in, samples) and W (out, in); ``column``: the
-        same of one sample; ``vector``: x is (in,) and W (out, in).
+        same of one sample; ``vector``: x is (in,) and W (out, in); ``steps``: x is (steps, in, 1), a column each.
     target
         What a target is: ``values``, like the output; ``labels``, a class for each sample; ``numbers``, one for each.
     """
@@ -69,7 +70,7 @@ class Layout:
 
 
 LAYOUTS = tuple(Layout(samples, target) for target in ("values", "labels", "numbers")
-                for samples in ("rows", "columns", "column", "vector")
+                for samples in ("rows", "columns", "column", "vector", "steps")
                 if target == "values" or samples in ("rows", "columns"))  # fmt: skip
 
 
@@ -122,6 +123,10 @@ class Invention:
         if LIST.fullmatch(name):
             self.used[name] = False
             return f"[{self._size('layer 1', names)}, {self._size('layer 2', names)}]"
+        starts = definition.name == "__init__" and len(name) > 1
+        if starts and (INPUT.fullmatch(name) or OUT.fullmatch(name)):
+            self.used[name] = False
+            return self._size(name, names)
         if SIZES.fullmatch(name):
             self.used[name] = False
             count = len(self._parts(definition, name)) or 3
@@ -158,6 +163,8 @@ class Invention:
         """The shape of as many features for each sample."""
         if self.layout.samples == "vector":
             return features
+        if self.layout.samples == "steps":
+            return f"{self._size('samples', names)}, {features}, 1"
         count = "1" if self.layout.samples == "column" else self._size("samples", names)
         return f"{count}, {features}" if self.layout.samples == "rows" else f"{features}, {count}"
 
@@ -166,7 +173,7 @@ class Invention:
         rows = f"{numpy}.eye({classes})"
         if self.layout.samples == "vector":
             return f"{rows}[{numpy}.random.randint({classes})]"
-        count = "1" if self.layout.samples == "column" else self._size("samples", names)
+        count = "1" if self.layout.samples in ("column", "steps") else self._size("samples", names)
         picked = f"{rows}[{numpy}.random.randint({classes}, size={count})]"
         return picked if self.layout.samples == "rows" else f"{picked}.T"
 
@@ -183,7 +190,7 @@ class Invention:
                 f"{numpy}.random.randn({after}, {before})")
         if match := BIAS.fullmatch(name):
             after = self._layer(int(match[1] or self.layers), names)
-            return f"{numpy}.random.randn({after}{', 1' if kind in ('columns', 'column') else ''})"
+            return f"{numpy}.random.randn({after}{', 1' if kind in ('columns', 'column', 'steps') else ''})"
         if DATA.fullmatch(name):
             return f"{numpy}.random.randn({self._samples(self._layer(0, names), names)})"
         if TARGET.fullmatch(name):

@@ -24,12 +24,14 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     result = None if forward is None else search.trials(forward.setup, forward.text)
     if not cotangents or forward is None or result is None:
         return None
-    outputs = layer.forward.parts[:-1] if len(layer.forward.parts) > 2 else ()
-    if len(cotangents) == 1 and outputs and isinstance(result, tuple):
+    reads_cache = any(name in layer.forward.parts or name == "cache" for name in layer.backward.parameters)
+    outputs = layer.forward.parts[: -1 if reads_cache else None]
+    if len(cotangents) == 1 and len(outputs) > 1 and isinstance(result, tuple):
         # of several outputs the one that the cotangent is called after
         stems = gradient_of(cotangents[0])
         place = next((n for n, name in enumerate(outputs) if name in stems), 0)
-        text = f"(lambda result: (result[{place}], result[-1]))({forward.text})"
+        text = f"(lambda result: (result[{place}], result[-1]))({forward.text})" if reads_cache else (
+            f"{forward.text}[{place}]")
         forward, result = Term(text, forward.setup), (result[place], result[-1])
     given = {name: "dout" if len(cotangents) == 1 else f"dout[{n}]" for n, name in enumerate(cotangents)}
     rest = [name for name in layer.backward.parameters

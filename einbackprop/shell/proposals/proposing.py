@@ -7,7 +7,8 @@ from typing import Any
 from einbackprop.core.source import parse_python
 
 from .definitions import script_of
-from .flat_questions import Again, of_flat_parts
+from .flat_questions import Again, of_flat_parts, of_updating_backwards
+from .flattened import flat_parts
 from .function_questions import FunctionSearch
 from .proposal import Proposal
 from .trials import Trials
@@ -38,7 +39,9 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
     """
     tree = parse_python(source)
     script = script_of(tree)
-    found = list(FunctionSearch(script, names, Trials(names), source).all())
+    flats = list(flat_parts(script, tree)) if again is not None else []
+    found = list(of_updating_backwards(flats, source, again)) if again is not None else []
+    found = found or list(FunctionSearch(script, names, Trials(names), source).all())
     if not found and again is not None:
-        found = list(of_flat_parts(script, tree, source, again))
+        found = list(of_flat_parts(script, flats, source, again))
     return found
