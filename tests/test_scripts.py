@@ -17,6 +17,7 @@ from verdict_cases import undiagnosed
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
 from einbackprop.shell import scripts, watch
+from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import check_script, derive_script
 from einbackprop.shell.setups import names_wanted
 
