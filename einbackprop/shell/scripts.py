@@ -158,11 +158,16 @@ class Derived:
         """Its equations as a fragment for a document that has amsmath."""
         return explain(self.program).latex
 
-    def to_html(self) -> str:
-        """Its equations as one page, each derived one under the one that it comes from, and the source."""
+    @property
+    def html(self) -> str:
+        """Its equations, each derived one under the one that it comes from, and the source, as part of a page."""
         code = f"<section><h2>As Python</h2><pre>{visible.in_html(str(self))}</pre></section>"
         shown = pages.sections(explain(self.program).sections)
-        return pages.page(self.title, pages.article([pages.heading(self.title), shown, figure(self.program), code]))
+        return pages.article([pages.heading(self.title), shown, figure(self.program), code])
+
+    def to_html(self) -> str:
+        """What `html` holds, as one page."""
+        return pages.page(self.title, self.html)
 
 
 def derive_script(

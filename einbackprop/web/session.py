@@ -1,0 +1,198 @@
+"""What runs in the page's Python: a question in JSON goes in, an answer in JSON comes out.
+
+The code is written to a file, and asked as the command line asks a script. What the user can set right comes back as
+``error``, in one line.
+"""
+
+import ast
+import contextlib
+import functools
+import io
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from einbackprop.checking import reports
+from einbackprop.checking.problems import place_of
+from einbackprop.checking.source_edits import rewritten
+from einbackprop.checking.verdicts import Finding
+from einbackprop.core.progress import InternalFault, collecting, contained
+from einbackprop.core.source import parse_python
+from einbackprop.core.visible import one_line, shortened
+from einbackprop.errors import CodeError, EinbackpropError, OptionError
+from einbackprop.reading import pages
+from einbackprop.shell.questions import Question
+from einbackprop.shell.scripts import answer, derive_script, read_script
+
+Answer = dict[str, Any]
+
+NAME = "pasted.py"
+"""What the code is called in what is said of it."""
+
+SECONDS = 30.0
+"""After which a check ends with what there is: somebody is typing."""
+
+MOST_PRINTED = 4000  # characters
+EXPRESSIONS = ("loss", "grads", "both", "forward", "backward")
+
+LACKING: tuple[tuple[type[BaseException], str, str], ...] = (
+    (ModuleNotFoundError, "", "here are NumPy and Python's own library alone: take out what needs {name}, or run "
+     "einbackprop where it is installed"),
+    (FileNotFoundError, "", "no files stand beside the code in a browser: make the data in the code"),
+    (RuntimeError, "can't start new thread", "a browser has no threads for Python: run einbackprop on your machine"),
+    (OSError, "", "a browser lets Python reach neither files nor the network: run einbackprop on your machine"),
+    (EOFError, "", "nobody can be asked for input here: put the value in the code"),
+)  # fmt: skip
+"""What code may need that a browser has not: the error that it meets, a part of its message, and what to do."""
+
+
+def answered(request: str) -> str:
+    """Answer a question: ``{"ask": "check", "code": …, …}``, with the arguments of that function here.
+
+    Returns
+    -------
+    str
+        A JSON object. It has ``error`` if the question could not be answered, ``marks`` for lines of the code, and
+        ``printed``, what the code printed.
+    """
+    asked = json.loads(request)
+    work = ASKED[asked.pop("ask")]
+    printed = io.StringIO()
+    with collecting() as faults, contextlib.redirect_stderr(printed):
+        found = contained("the answer", functools.partial(_answer, work, asked), {"error": "nothing was decided"})
+    if faults and "error" in found:
+        found = {"error": _told(faults[-1])}
+    return json.dumps({"marks": [], **found, "printed": printed.getvalue()[-MOST_PRINTED:]})
+
+
+def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:
+    try:
+        return work(**asked)
+    except EinbackpropError as error:
+        return {"error": one_line(str(error)) + lacking(error), "marks": list(_stopped(error, asked.get("code", "")))}
+
+
+def _told(fault: InternalFault) -> str:
+    said = one_line(f"{fault.kind}: {fault.message}" if fault.message else fault.kind)
+    return f"a mistake of einbackprop itself, not of your code: {said} at {fault.place}. Nothing was decided."
+
+
+def lacking(error: BaseException) -> str:
+    """What to do where the code stopped because a browser has not what it needs; empty where that is not why."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, part, advice in LACKING:
+            if isinstance(cause, kind) and part in str(cause):
+                return "; " + advice.format(name=getattr(cause, "name", None) or "it")
+        cause = cause.__cause__
+    return ""
+
+
+def _stopped(error: EinbackpropError, code: str) -> Iterator[Answer]:
+    """The line of the code on which it stopped, to be marked."""
+    place = error.place if isinstance(error, CodeError) else None
+    if place is None and error.__cause__ is not None:
+        place = place_of(error.__cause__)
+    if place is not None and place[0].endswith(NAME):
+        write = error.write if isinstance(error, CodeError) else ""
+        said = error.said if isinstance(error, CodeError) else str(error.__cause__)
+        yield {"line": place[1], "kind": "stopped", "message": one_line(said), "html": "", "write": write,
+               "edits": edits(code, place[1], write)}  # fmt: skip
+
+
+def check(code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = "dout", **expressions: str) -> Answer:
+    """Judge the gradients of some code.
+
+    Parameters
+    ----------
+    code
+        The text of a script.
+    wrt
+        What the gradients are with respect to, between commas.
+    setup, seed, cotangent, **expressions
+        As the options of ``einbackprop check``: ``loss``, ``grads``, ``both``, ``forward``, ``backward``.
+
+    Returns
+    -------
+    dict
+        The report as ``html``, its ``headline``, the ``exit`` code, and a mark for each line that is wrong.
+
+    Raises
+    ------
+    EinbackpropError
+        As `einbackprop.shell.scripts.answer` does.
+    """
+    question = Question(parts_of(wrt), cotangent=cotangent or "dout", **expressions)
+    if not question.wrt:
+        raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
+    with _written(code) as script:
+        report = answer(script, question, setup, seed, SECONDS)
+        html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
+                                    report.dimensions, report.faults)  # fmt: skip
+    marks = [_mark(item, code) for item in report.findings if item.line and item.file == script]
+    followers = sorted({line.line for line in report.lines if line.verdict == "follows" and line.file == script})
+    return {"html": html, "headline": report.headline, "exit": report.exit_code, "marks": marks, "follows": followers}
+
+
+def _mark(item: Finding, code: str) -> Answer:
+    return {"line": item.line, "kind": "wrong", "message": item.message, "html": reports.mistake(item),
+            "write": item.write or "", "edits": edits(code, item.line or 0, item.write or "")}  # fmt: skip
+
+
+def read(code: str, expression: str, setup: str = "", seed: int = 0) -> Answer:
+    """What an expression among the names of some code does, line by line, as ``html``. Raises EinbackpropError."""
+    with _written(code) as script:
+        reading = read_script(script, expression, setup, seed)
+        return {"html": pages.part_of_page(reading), "headline": f"{len(reading.lines)} lines read"}
+
+
+def derive(code: str, loss: str, wrt: str, setup: str = "", seed: int = 0, target: str = "numpy") -> Answer:
+    """The gradient of a loss, derived: its equations as ``html``, and as Python in ``source``.
+
+    Raises EinbackpropError.
+    """
+    wanted = parts_of(wrt)
+    if not wanted:
+        raise OptionError("nothing is given to differentiate with respect to: name it, as in W1, b1")
+    with _written(code) as script:
+        derived = derive_script(script, loss, wanted, setup, seed, target=target)  # type: ignore[arg-type]
+        return {"html": derived.html, "source": str(derived), "headline": derived.title}
+
+
+def propose(code: str, setup: str = "") -> Answer:
+    """What the code seems to hold: the fields of a question, and other choices for each. Raises EinbackpropError."""
+    return {"fields": {}, "choices": {}, "notes": []}
+
+
+def parts_of(text: str) -> list[str]:
+    """``W1, p["b, 1"]`` in its parts, each as it is written; of what is no list of expressions, the whole."""
+    try:
+        tree = parse_python(f"({text.strip()},)", "eval").body if text.strip() else ast.Tuple([])
+    except (SyntaxError, ValueError):
+        return [text.strip()]
+    return [ast.unparse(part) for part in tree.elts] if isinstance(tree, ast.Tuple) else [text.strip()]
+
+
+def edits(code: str, line: int, write: str) -> list[tuple[int, int, str]]:
+    """The replacements by which a line becomes what is to be written, by positions as a browser counts them."""
+    made = rewritten(code, line, write) if write else None
+
+    def units(position: int) -> int:
+        return len(code[:position].encode("utf-16-le")) // 2
+
+    return [(units(start), units(end), text) for start, end, text in made or ()]
+
+
+@contextlib.contextmanager
+def _written(code: str) -> Iterator[str]:
+    """The code as a file, for as long as it is asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder).resolve() / NAME
+        script.write_bytes(code.encode("utf-8", "replace"))
+        yield str(script)
+
+
+ASKED: dict[str, Callable[..., Answer]] = {"propose": propose, "read": read, "check": check, "derive": derive}

@@ -1,0 +1,138 @@
+// What is asked of the code: fields with menus, filled in by what was found in the code and changed by the reader.
+
+const FIELDS = {
+  loss: { label: "loss", hint: "loss(weights, X, T)" },
+  grads: { label: "gradients", hint: "gradients(weights, X, T)" },
+  both: { label: "loss and gradients", hint: "svm_loss(W, X, y)" },
+  forward: { label: "forward", hint: "affine_forward(x, w, b)" },
+  backward: { label: "backward", hint: "affine_backward(dout, cache)" },
+  expression: { label: "what to read", hint: "gradients(weights, X, T)" },
+  wrt: { label: "with respect to", hint: "W1, b1, W2, b2" },
+  target: { label: "written for", hint: "numpy", among: ["numpy", "jax", "torch"] },
+  setup: { label: "run first", hint: "W, X = np.random.randn(i, j), np.random.randn(j, b)" },
+};
+
+const SHOWN = {
+  read: () => ["expression", "setup"],
+  derive: () => ["loss", "wrt", "target", "setup"],
+  check: (form) => [...{ apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward", "grads"] }[form], "wrt", "setup"],
+};
+
+const NEEDED = { read: ["expression"], derive: ["loss", "wrt"], check: ["wrt"] };
+const FORMS = { apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward"] };
+
+/** The form of questions in an element; `changed()` is called when the reader changes what is asked. */
+export class Question {
+  #inputs = {};
+  #menus = {};
+  #rows = {};
+  #form;
+  #touched = new Set();
+  #tab = "check";
+
+  constructor(element, changed) {
+    this.#form = element.querySelector("#form");
+    const fields = element.querySelector(".fields");
+    for (const [name, about] of Object.entries(FIELDS)) fields.append(this.#row(name, about, changed));
+    this.#form.addEventListener("change", () => {
+      this.#touched.add("form");
+      this.show(this.#tab);
+      changed();
+    });
+    element.addEventListener("submit", (event) => event.preventDefault());
+    this.fill({});
+  }
+
+  #row(name, { label, hint, among }, changed) {
+    const row = document.createElement("div");
+    row.className = "field";
+    row.innerHTML = '<label></label><div class="choice"><input type="text" spellcheck="false" autocapitalize="off"><select></select></div>';
+    const [title, input, menu] = [row.querySelector("label"), row.querySelector("input"), row.querySelector("select")];
+    title.textContent = label;
+    title.htmlFor = input.id = `field-${name}`;
+    input.placeholder = hint;
+    menu.setAttribute("aria-label", `choices for ${label}`);
+    this.#inputs[name] = input;
+    this.#menus[name] = menu;
+    this.#rows[name] = row;
+    this.#offer(name, among ?? []);
+    const heard = () => {
+      if (input.value.trim()) this.#touched.add(name);
+      else this.#touched.delete(name);
+      changed();
+    };
+    input.addEventListener("input", heard);
+    menu.addEventListener("change", () => {
+      input.value = menu.value;
+      menu.selectedIndex = -1;
+      heard();
+    });
+    return row;
+  }
+
+  #offer(name, choices) {
+    const menu = this.#menus[name];
+    menu.replaceChildren(...choices.map((choice) => new Option(choice, choice)));
+    menu.selectedIndex = -1;
+    menu.hidden = choices.length < 1;
+  }
+
+  /** Show the fields of a tab. */
+  show(tab) {
+    this.#tab = tab;
+    const shown = SHOWN[tab](this.#form.value);
+    for (const [name, row] of Object.entries(this.#rows)) row.hidden = !shown.includes(name);
+    for (const element of document.querySelectorAll("[data-for]")) element.hidden = element.dataset.for !== tab;
+  }
+
+  /** Fill in what was found, but for what the reader gave. */
+  fill({ fields = {}, choices = {} }) {
+    const given = { target: "numpy", ...fields };
+    for (const [name, input] of Object.entries(this.#inputs)) {
+      if (!this.#touched.has(name)) input.value = given[name] ?? "";
+      if (!FIELDS[name].among) this.#offer(name, choices[name] ?? []);
+    }
+    if (!this.#touched.has("form") && fields.form) this.#form.value = fields.form;
+    this.show(this.#tab);
+  }
+
+  /** Forget what the reader gave: the code is another one. */
+  forget() {
+    this.#touched.clear();
+    this.fill({});
+  }
+
+  /** What the reader gave, by name. */
+  get given() {
+    const held = [...this.#touched].map((name) => [name, name === "form" ? this.#form.value : this.#inputs[name].value]);
+    return Object.fromEntries(held);
+  }
+
+  /** Take what a reader gave elsewhere. */
+  take(given) {
+    for (const [name, value] of Object.entries(given)) {
+      if (name === "form" && FORMS[value]) this.#form.value = value;
+      else if (this.#inputs[name] && typeof value === "string") this.#inputs[name].value = value;
+      else continue;
+      this.#touched.add(name);
+    }
+    this.show(this.#tab);
+  }
+
+  /** The setup that the reader gave; what was proposed is proposed again. */
+  get setup() {
+    return this.#touched.has("setup") ? this.#inputs.setup.value : "";
+  }
+
+  /** The arguments of the question that a tab asks. */
+  asked(tab) {
+    const names = SHOWN[tab](this.#form.value);
+    return Object.fromEntries(names.map((name) => [name, this.#inputs[name].value.trim()]));
+  }
+
+  /** The labels of fields without which there is no question. */
+  missing(tab) {
+    const needed = tab === "check" ? [...FORMS[this.#form.value], ...NEEDED.check] : NEEDED[tab];
+    return needed.filter((name) => !this.#inputs[name].value.trim()).map((name) => FIELDS[name].label);
+  }
+}

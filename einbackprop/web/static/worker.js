@@ -1,0 +1,76 @@
+// Python in a worker. The first message says where its files are, and what each must be; every later one is a question
+// for einbackprop.web.session, and is answered under its number.
+
+const held = new Map(); // responses by the name of the file, under way at once
+
+const fetched = self.fetch.bind(self);
+
+// Pyodide asks for its files by itself: it gets those whose digest was seen to.
+self.fetch = async (address, options) => {
+  const name = String(address.url ?? address).split("/").pop();
+  if (!held.has(name)) return fetched(address, options);
+  const response = await held.get(name);
+  if (!response.ok) throw new Error(`${response.url} cannot be had: ${response.status}`);
+  // whatever the host calls it: a browser compiles nothing else as it comes
+  const type = name.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
+  return new Response(response.body, { headers: { "Content-Type": type } });
+};
+
+async function imported(name) {
+  const code = await (await self.fetch(name)).arrayBuffer();
+  const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  try {
+    return await import(address);
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}
+
+const tell = (words) => self.postMessage({ loading: words });
+
+async function start({ pyodide, bundle }) {
+  for (const [name, { url, integrity }] of Object.entries({ ...pyodide, bundle })) {
+    const response = fetched(url, { integrity });
+    response.catch((error) => console.error(url, error)); // told where it is waited for
+    held.set(name, response);
+  }
+  tell("fetching Python");
+  const { loadPyodide } = await imported("pyodide.mjs");
+  await imported("pyodide.asm.js"); // which would else be imported without its digest
+  const wheel = Object.keys(pyodide).find((name) => name.endsWith(".whl"));
+  const core = pyodide["pyodide.mjs"].url;
+  const python = await loadPyodide({ indexURL: core.slice(0, core.lastIndexOf("/") + 1) });
+  tell("fetching NumPy");
+  await python.loadPackage(pyodide[wheel].url, { messageCallback: () => {}, errorCallback: (words) => console.error(words) });
+  tell("starting einbackprop");
+  python.FS.writeFile("/tmp/packages.zip", new Uint8Array(await (await self.fetch("bundle")).arrayBuffer()));
+  held.clear();
+  return python.runPython(`
+import importlib, site, zipfile
+with zipfile.ZipFile("/tmp/packages.zip") as packages:
+    packages.extractall(site.getsitepackages()[0])
+importlib.invalidate_caches()
+from einbackprop.web.session import answered
+answered
+`);
+}
+
+let answered;
+
+self.onmessage = async ({ data }) => {
+  if (data.site) {
+    try {
+      answered = await start(data.site);
+      self.postMessage({ ready: true });
+    } catch (error) {
+      self.postMessage({ failed: String(error.message ?? error) });
+    }
+    return;
+  }
+  try {
+    self.postMessage({ number: data.number, answer: JSON.parse(answered(data.request)) });
+  } catch (error) {
+    const last = String(error.message ?? error).trim().split("\n").pop();
+    self.postMessage({ number: data.number, answer: { error: `Python stopped: ${last}`, marks: [] } });
+  }
+};
