@@ -1,4 +1,4 @@
-"""A real browser that a test drives as a person would, over the pipe that Chromium has for that; and a static server."""
+"""A real browser that a test drives as a person would, over a pipe that Chromium has for that; and a static server."""
 
 import base64
 import contextlib
@@ -105,9 +105,10 @@ class Page:
 
     def key(self, name: str, code: int, control: bool = False) -> None:
         """Press a key."""
+        named = f"Key{name.upper()}" if len(name) == 1 else name
         for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=f"Key{name.upper()}" if len(name) == 1 else name,
-                      windowsVirtualKeyCode=code, modifiers=2 if control else 0)  # fmt: skip
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=named, windowsVirtualKeyCode=code,
+                      modifiers=2 if control else 0)  # fmt: skip
 
     def resize(self, width: int, height: int = 900, dark: bool = False) -> None:
         """Show it on a screen so large, in a light or a dark scheme."""

@@ -9,9 +9,8 @@ import contextlib
 import functools
 import io
 import json
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from einbackprop.checking.source_edits import rewritten
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core.progress import InternalFault, collecting, contained
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import one_line, shortened
+from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.questions import Question
@@ -168,12 +167,16 @@ def propose(code: str, setup: str = "") -> Answer:
 
 
 def parts_of(text: str) -> list[str]:
-    """``W1, p["b, 1"]`` in its parts, each as it is written; of what is no list of expressions, the whole."""
+    """``W1, p["b, 1"]`` in its parts, brackets around it or not; of what is no list of expressions, the whole."""
     try:
-        tree = parse_python(f"({text.strip()},)", "eval").body if text.strip() else ast.Tuple([])
+        tree = parse_python(f"[{text.strip()}]", "eval").body
     except (SyntaxError, ValueError):
         return [text.strip()]
-    return [ast.unparse(part) for part in tree.elts] if isinstance(tree, ast.Tuple) else [text.strip()]
+    while isinstance(tree, ast.List | ast.Tuple):
+        if len(tree.elts) != 1 or not isinstance(tree.elts[0], ast.List | ast.Tuple):
+            return [ast.unparse(part) for part in tree.elts]
+        tree = tree.elts[0]
+    return [text.strip()]
 
 
 def edits(code: str, line: int, write: str) -> list[tuple[int, int, str]]:

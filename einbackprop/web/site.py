@@ -9,7 +9,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -99,13 +98,14 @@ def _files_of_pyodide(folder: Path) -> dict[str, Path]:
     """The files that are needed, by name. Raises ScriptError where one is missing, or another."""
     found = {}
     for name, digest in DIGESTS.items():
-        with reported_as(ScriptError, f"--pyodide: {visible(str(folder / name))} cannot be read"):
-            with opened(folder / name) as stream:
-                own = _digest(stream.read())
+        file = folder / name
+        shown = visible(str(file))
+        with reported_as(ScriptError, f"--pyodide: {shown} cannot be read"), opened(file) as stream:
+            own = _digest(stream.read())
         if own != digest:
-            raise ScriptError(f"--pyodide: {visible(str(folder / name))} is not that of Pyodide {PYODIDE}: its SHA-256 "
-                              f"is {own}, not {digest}")  # fmt: skip
-        found[name] = folder / name
+            wanted = f"its SHA-256 is {own}, not {digest}"
+            raise ScriptError(f"--pyodide: {shown} is not that of Pyodide {PYODIDE}: {wanted}")
+        found[name] = file
     return found
 
 

@@ -100,7 +100,7 @@ export function createEditor(parent, { label, hint, changed, run }) {
       extensions: [
         lineNumbers(),
         gutter({ class: "signs", markers: (view) => view.state.field(marked).signs, initialSpacer: () => new Sign("wrong") }),
-        highlightActiveLineGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(), highlightActiveLine(),
+        highlightActiveLineGutter(), EditorView.lineWrapping, history(), drawSelection(), indentOnInput(), bracketMatching(), highlightActiveLine(),
         indentUnit.of("    "), EditorState.tabSize.of(4),
         python(), syntaxHighlighting(colours), marked, placeholder(hint),
         EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),

@@ -7,6 +7,7 @@ import { Question } from "./question.js";
 
 const PAUSE = 800; // milliseconds without a key before the code is asked again
 const TABS = ["check", "read", "derive"];
+const VERDICTS = { 0: "right", 1: "wrong", 3: "undecided" }; // by the exit code
 const SLOW = 5; // seconds after which it is said how to end it
 
 const at = (id) => document.getElementById(id);
@@ -40,8 +41,9 @@ const python = new Python(site, (state, words) => {
   else say("ready", "ready");
 });
 
-function say(state, words) {
-  document.body.dataset.state = state;
+/** Say how it is: the state is "loading", "running", "ready" or "failed"; the verdict that of what is shown. */
+function say(state, words, verdict = "") {
+  Object.assign(document.body.dataset, { state, verdict });
   at("status").textContent = words;
   at("stop").hidden = !["running", "loading", "failed"].includes(state) || (state === "loading" && !running);
   at("stop").textContent = state === "failed" ? "Try again" : "Stop";
@@ -103,7 +105,7 @@ async function round() {
   const missing = question.missing(tab);
   if (missing.length) {
     show({ html: "", marks: [] });
-    return say("ready", `fill in: ${missing.join(", ")}`);
+    return say("ready", `fill in: ${missing.join(", ")}`, "undecided");
   }
   const answer = await python.ask({ ask: tab, code, ...question.asked(tab) });
   if (editor.text === code) show(answer);
@@ -121,17 +123,20 @@ function show(answer) {
   result.dataset.exit = answer.exit ?? "";
   if (answer.error) {
     result.replaceChildren(Object.assign(document.createElement("p"), { className: "error", textContent: answer.error }));
-    say("ready", "that could not be done");
+    say("ready", "that could not be done", "wrong");
   } else {
     result.innerHTML = answer.html ?? "";
     if (answer.source) result.append(copying(answer.source));
     for (const letter of result.querySelectorAll(".letters i")) letter.tabIndex = 0;
-    if (answer.headline) say("ready", answer.headline);
+    if (answer.headline) say("ready", answer.headline, VERDICTS[answer.exit]);
   }
   at("printed").hidden = !answer.printed;
   at("printed").querySelector("pre").textContent = answer.printed ?? "";
   marks = answer.marks ?? [];
   const follows = (answer.follows ?? []).map((line) => ({ line, kind: "follows" }));
+  const lines = [...new Set(marks.map(({ line }) => line))];
+  at("go").hidden = !lines.length;
+  at("go").textContent = `Line ${lines[0]}`;
   editor.mark([...marks.map((mark) => ({ ...mark, below: below(mark) })), ...follows]);
 }
 
@@ -202,6 +207,10 @@ for (const name of TABS) {
 
 at("run").addEventListener("click", () => now());
 at("stop").addEventListener("click", () => python.stop());
+at("go").addEventListener("click", () => {
+  editor.go(marks[0].line);
+  editor.focus();
+});
 at("hints").addEventListener("change", (event) => document.body.classList.toggle("hints", event.target.checked));
 at("clear").addEventListener("click", () => {
   begin("");

@@ -8,7 +8,7 @@ const FIELDS = {
   backward: { label: "backward", hint: "affine_backward(dout, cache)" },
   expression: { label: "what to read", hint: "gradients(weights, X, T)" },
   wrt: { label: "with respect to", hint: "W1, b1, W2, b2" },
-  target: { label: "written for", hint: "numpy", among: ["numpy", "jax", "torch"] },
+  target: { label: "written for", among: ["numpy", "jax", "torch"] },
   setup: { label: "run first", hint: "W, X = np.random.randn(i, j), np.random.randn(j, b)" },
 };
 
@@ -46,33 +46,42 @@ export class Question {
   #row(name, { label, hint, among }, changed) {
     const row = document.createElement("div");
     row.className = "field";
-    row.innerHTML = '<label></label><div class="choice"><input type="text" spellcheck="false" autocapitalize="off"><select></select></div>';
-    const [title, input, menu] = [row.querySelector("label"), row.querySelector("input"), row.querySelector("select")];
-    title.textContent = label;
-    title.htmlFor = input.id = `field-${name}`;
-    input.placeholder = hint;
-    menu.setAttribute("aria-label", `choices for ${label}`);
+    row.innerHTML = '<label></label><div class="choice"></div>';
+    const input = among ? document.createElement("select") : document.createElement("input");
+    row.querySelector(".choice").append(input);
+    row.querySelector("label").textContent = label;
+    row.querySelector("label").htmlFor = input.id = `field-${name}`;
     this.#inputs[name] = input;
-    this.#menus[name] = menu;
     this.#rows[name] = row;
-    this.#offer(name, among ?? []);
     const heard = () => {
       if (input.value.trim()) this.#touched.add(name);
       else this.#touched.delete(name);
       changed();
     };
     input.addEventListener("input", heard);
+    if (among) input.append(...among.map((choice) => new Option(choice)));
+    else {
+      Object.assign(input, { type: "text", spellcheck: false, autocapitalize: "off", placeholder: hint });
+      row.querySelector(".choice").append(this.#menu(name, label, input, heard));
+    }
+    return row;
+  }
+
+  // what was found besides, to be chosen instead of what stands there
+  #menu(name, label, input, heard) {
+    const menu = Object.assign(document.createElement("select"), { className: "menu", hidden: true });
+    menu.setAttribute("aria-label", `other choices for ${label}`);
     menu.addEventListener("change", () => {
       input.value = menu.value;
       menu.selectedIndex = -1;
       heard();
     });
-    return row;
+    return (this.#menus[name] = menu);
   }
 
   #offer(name, choices) {
     const menu = this.#menus[name];
-    menu.replaceChildren(...choices.map((choice) => new Option(choice, choice)));
+    menu.replaceChildren(...choices.map((choice) => new Option(choice)));
     menu.selectedIndex = -1;
     menu.hidden = choices.length < 1;
   }
@@ -90,7 +99,7 @@ export class Question {
     const given = { target: "numpy", ...fields };
     for (const [name, input] of Object.entries(this.#inputs)) {
       if (!this.#touched.has(name)) input.value = given[name] ?? "";
-      if (!FIELDS[name].among) this.#offer(name, choices[name] ?? []);
+      if (this.#menus[name]) this.#offer(name, choices[name] ?? []);
     }
     if (!this.#touched.has("form") && fields.form) this.#form.value = fields.form;
     this.show(this.#tab);

@@ -1,0 +1,257 @@
+"""The page that needs no installation: what its Python answers, and the site that is written."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import einbackprop
+from einbackprop.core.progress import SWITCH
+from einbackprop.layers import CATALOGUE
+from einbackprop.shell.command import main
+from einbackprop.web import session, site
+from einbackprop.world.ownership import LIBRARY, places_of
+
+PACKAGE = Path(einbackprop.__file__).parent
+MYNET = (PACKAGE / "shell" / "examples" / "mynet.py").read_text("utf-8")
+ASKED = {"loss": "loss(weights, X, T)", "grads": "gradients(weights, X, T)", "wrt": "weights"}
+RIGHT = "dW2 = first.T @ d_second"
+WRONG = MYNET.replace(RIGHT, "dW2 = second.T @ d_second")
+LINE = WRONG[: WRONG.index("dW2 = second")].count("\n") + 1
+
+
+def answer(ask: str, code: str, **more: Any) -> dict[str, Any]:
+    return json.loads(session.answered(json.dumps({"ask": ask, "code": code, **more})))
+
+
+def edited(code: str, edits: list[list[Any]]) -> str:
+    """The code with its edits, whose positions count as a browser does."""
+    units = code.encode("utf-16-le")
+    for start, end, text in sorted(edits, reverse=True):
+        units = units[: 2 * start] + text.encode("utf-16-le") + units[2 * end :]
+    return units.decode("utf-16-le")
+
+
+# what the page's Python answers
+
+
+def test_a_check() -> None:
+    found = answer("check", MYNET, **ASKED)
+    assert (found["exit"], found["headline"], found["marks"]) == (0, "right: all 6 gradients", [])
+    assert found["html"].startswith("<style>")
+    found = answer("check", WRONG, **ASKED)
+    assert (found["exit"], found["headline"]) == (1, "wrong: W2 (of 6 gradients)")
+    (mark,) = found["marks"]
+    assert (mark["line"], mark["kind"], mark["write"]) == (LINE, "wrong", RIGHT)
+    assert "<math" in mark["html"]
+    assert edited(WRONG, mark["edits"]) == MYNET
+
+
+def test_an_edit_keeps_breaks_and_comments_and_counts_as_a_browser_does() -> None:
+    code = ("# 𝔸 title 😀\nimport numpy as np\n\nW = np.array([[1.0, 2.0], [3.0, 4.0]])\nx = np.array([0.5, -1.0])\n\n"
+            "def loss(W):\n    return np.sum((W @ x) ** 2)\n\n"
+            "def grads(W):\n    return (3  # 😀 two\n            * np.outer(W @ x,\n               x))\n")
+    (mark,) = answer("check", code, loss="loss(W)", grads="grads(W)", wrt="W")["marks"]
+    changed = edited(code, mark["edits"])
+    assert changed == code.replace("(3 ", "(2 ")
+    assert answer("check", changed, loss="loss(W)", grads="grads(W)", wrt="W")["exit"] == 0
+
+
+def test_what_is_read_and_derived() -> None:
+    found = answer("read", MYNET, expression="gradients(weights, X, T)")
+    assert "<math" in found["html"]
+    assert found["headline"] == "16 lines read"
+    found = answer("derive", MYNET, loss="loss(weights, X, T)", wrt="weights", target="jax")
+    assert "jnp.einsum" in found["source"]
+    assert "As Python" in found["html"]
+
+
+def test_letters_in_the_setup_are_sizes() -> None:
+    code = ("import numpy as np\ndef L(W, x): return np.sum(np.tanh(W @ x))\n"
+            "def G(W, x): return (1 - np.tanh(W @ x)**2) @ x.T")  # fmt: skip
+    asked = {"loss": "L(W, x)", "grads": "G(W, x)", "wrt": "W",
+             "setup": "W, x = np.random.randn(i, j), np.random.randn(j, b)"}
+    assert answer("check", code, **asked)["exit"] == 0
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    ("W1, b1", ["W1", "b1"]), ("p['a, b'], net.W", ["p['a, b']", "net.W"]), ("", []), (" W ", ["W"]), ("W,", ["W"]),
+    ("a b", ["a b"]), ("[W1, b1]", ["W1", "b1"]), ("(W1, (b1))", ["W1", "b1"]), ("w for w in W", ["w for w in W"]),
+])  # fmt: skip
+def test_names_between_commas(text: str, parts: list[str]) -> None:
+    assert session.parts_of(text) == parts
+
+
+STOPPED = {
+    "def f(:\n": ("pasted.py, line 1: SyntaxError: invalid syntax", 1),
+    "import numpy as np\nimport torch_geometric\n": ("take out what needs torch_geometric, or run einbackprop", 2),
+    "x = open('weights.npz')\n": ("no files stand beside the code in a browser: make the data in the code", 1),
+    "raise RuntimeError(\"can't start new thread\")\n": ("a browser has no threads for Python", 1),
+    "x = input()\n": ("nobody can be asked for input here", 1),
+    "import sys\nsys.exit(3)\n": ("it called sys.exit(3): guard that with if __name__", 2),
+    "x = 1\n\n1 / 0\n": ("pasted.py, line 3: ZeroDivisionError: division by zero", 3),
+}
+
+
+@pytest.mark.parametrize("code", STOPPED)
+def test_code_that_stops_is_told_in_one_line_and_marked(code: str) -> None:
+    words, line = STOPPED[code]
+    found = answer("read", code, expression="x")
+    assert words in found["error"]
+    assert "\n" not in found["error"]
+    assert [(mark["line"], mark["kind"]) for mark in found["marks"]] == [(line, "stopped")]
+
+
+def test_what_does_not_go_together_is_said() -> None:
+    assert "give --loss and --grads, or" in answer("check", MYNET, loss="loss(weights, X, T)", wrt="weights")["error"]
+    assert "name it, as in W1, b1" in answer("check", MYNET, **{**ASKED, "wrt": " "})["error"]
+    assert "has no name 'los'" in answer("check", MYNET, **{**ASKED, "loss": "los(weights)"})["error"]
+
+
+def test_what_the_code_prints_is_shown() -> None:
+    found = answer("read", "print('x' * 5000, 'hello')\nx = 1.0\n", expression="x")
+    assert found["printed"].endswith("hello\n")
+    assert len(found["printed"]) == session.MOST_PRINTED
+
+
+def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SWITCH)
+    monkeypatch.setitem(session.ASKED, "read", lambda **_: 1 / 0)  # type: ignore[arg-type, return-value]
+    told = answer("read", "")["error"]
+    assert told.startswith("a mistake of einbackprop itself, not of your code: ZeroDivisionError")
+
+
+# whose code it is
+
+
+def test_the_library_may_be_a_zip_file() -> None:
+    told = ("//lib/python3.12", "//lib/python3.12/site-packages")
+    assert places_of(told, ("/lib/python3.12/os.py", "/lib/python312.zip/enum.py")) == (
+        "/lib/python3.12", "/lib/python3.12/site-packages", "/lib/python312.zip")  # fmt: skip
+    assert all(not place.startswith("//") for place in LIBRARY)
+
+
+def test_code_of_a_zipped_library_is_not_the_users(tmp_path: Path) -> None:
+    library = tmp_path / "library.zip"
+    with zipfile.ZipFile(library, "w") as bundle:
+        for name in ("enum", "heapq", "copy", "contextlib", "functools", "statistics"):
+            bundle.writestr(f"{name}.py", (Path(os.__file__).parent / f"{name}.py").read_bytes())
+    code = MYNET.replace("import itertools", "import copy\nimport functools\nimport itertools").replace(
+        "first, second, prediction = predict(weights, X)",
+        "first, second, prediction = copy.copy(functools.partial(predict, weights)(X))")
+    program = (
+        f"import sys; sys.path.insert(0, {str(library)!r})\nimport json, copy\n"
+        "from einbackprop.web.session import answered\nfrom einbackprop.world.ownership import is_users\n"
+        "assert '.zip' in copy.copy.__code__.co_filename\nassert not is_users(copy.copy.__code__.co_filename)\n"
+        "print(json.loads(answered(sys.stdin.read()))['headline'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], input=json.dumps({"ask": "check", "code": code, **ASKED}),
+                         capture_output=True, text=True, timeout=120, check=False, encoding="utf-8")  # fmt: skip
+    assert ran.stdout == "right: all 6 gradients\n", ran.stderr
+
+
+# the site
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return site.write_site(str(tmp_path_factory.mktemp("site") / "page"))
+
+
+def test_the_site_is_whole(written: Path) -> None:
+    for page in (written / "index.html", *sorted((written / "layers").iterdir())):
+        for address in re.findall(r'(?:href|src)="([^"]*)"', page.read_text("utf-8")):
+            if not address.startswith("data:"):
+                assert (page.parent / address).is_file(), (page, address)
+    assert {page.name for page in (written / "layers").iterdir()} == {
+        "index.html", *(site.file_of(name) for name in CATALOGUE)}  # fmt: skip
+    about = json.loads((written / "site.json").read_text("utf-8"))
+    assert {"mynet.py"} <= {example["name"] for example in about["examples"]}
+    assert all(example["title"] and example["code"] for example in about["examples"])
+    for script in written.glob("*.js"):
+        for name in re.findall(r'from "\./([^"]*)"', script.read_text("utf-8")):
+            assert (written / name).is_file()
+
+
+def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:
+    known = (site.CORE, site.NUMPY.removesuffix("full/"), "http://www.w3.org/")
+    for file in written.rglob("*"):
+        if file.suffix in (".html", ".css", ".js", ".json") and file.name != "editor.js":
+            for address in re.findall(r"https?://[^\s\"'<>`]*", file.read_text("utf-8")):
+                assert address.rstrip(";").startswith(known), (file, address)
+    about = json.loads((written / "site.json").read_text("utf-8"))
+    assert all(re.fullmatch("sha256-[A-Za-z0-9+/]{43}=", one["integrity"]) for one in about["pyodide"].values())
+    policy = re.search(r'Security-Policy" content="([^"]*)"', (written / "index.html").read_text("utf-8"))
+    assert policy is not None
+    assert f"connect-src 'self' {site.CORE} {site.NUMPY.removesuffix('full/')};" in policy.group(1)
+
+
+def test_the_bundle_is_the_same_each_time_and_runs(written: Path, tmp_path: Path) -> None:
+    assert (written / site.BUNDLE).read_bytes() == site.packages()
+    with zipfile.ZipFile(written / site.BUNDLE) as bundle:
+        names = bundle.namelist()
+        bundle.extractall(tmp_path)
+    assert {name.split("/")[0] for name in names} == {"einbackprop", "opt_einsum"}
+    assert not [name for name in names if not name.endswith(".py") or "training" in name]
+    program = ("import sys; sys.path.insert(0, sys.argv[1]); import einbackprop, opt_einsum, json;"
+               "from einbackprop.web.session import answered; assert einbackprop.__file__.startswith(sys.argv[1]);"
+               "assert opt_einsum.__file__.startswith(sys.argv[1]);"
+               "print(json.loads(answered(sys.stdin.read()))['headline'])")  # fmt: skip
+    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120,
+                         input=json.dumps({"ask": "check", "code": MYNET, **ASKED}), check=False)  # fmt: skip
+    assert ran.stdout == "right: all 6 gradients\n", ran.stderr
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "todo.txt").write_text("mine")
+    assert main(["web", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        f"einbackprop: {folder} cannot be written: what is there is not a site of einbackprop: name another folder, or "
+        "give --force\n")  # fmt: skip
+    assert os.listdir(folder) == ["todo.txt"]
+    (folder / "index.html").write_text("<html></html>")
+    assert main(["web", str(folder)]) == 2
+    assert main(["web", str(folder), "--force"]) == 0
+    assert main(["web", str(folder)]) == 0  # a site of ours now
+    assert (folder / "todo.txt").read_text() == "mine"
+    assert main(["web", str(folder / "todo.txt")]) == 2
+    assert f"{folder / 'todo.txt'} cannot be written: " in capsys.readouterr().err
+
+
+def test_pyodide_must_be_the_one_that_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", str(tmp_path / "page"), "--pyodide", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"einbackprop: --pyodide: {tmp_path / 'pyodide.mjs'} cannot be read: No such file or directory\n")  # fmt: skip
+    (tmp_path / "pyodide.mjs").write_text("alert(1)")
+    assert main(["web", str(tmp_path / "page"), "--pyodide", str(tmp_path)]) == 2
+    assert "pyodide.mjs is not that of Pyodide 0.27.7: its SHA-256 is" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+
+
+def test_the_editor_is_what_its_script_makes(tmp_path: Path) -> None:
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip("no npm here")
+    source = PACKAGE / "web" / "editor"
+    assert "resolved" not in (source / "package-lock.json").read_text("utf-8")
+    copied = tmp_path / "editor"
+    shutil.copytree(source, copied, ignore=shutil.ignore_patterns("node_modules"))
+    environment = os.environ | {"npm_config_cache": str(tmp_path / "cache")}
+    got = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=copied, capture_output=True, text=True,
+                         timeout=300, check=False, env=environment)  # fmt: skip
+    if got.returncode:
+        pytest.skip(f"npm has no packages: {got.stderr[-300:]}")
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run([node, "bundle.mjs", str(made)], cwd=copied, check=True, timeout=120)
+    for name in ("editor.js", "LICENSES.txt"):
+        assert (made / name).read_bytes() == (PACKAGE / "web" / "static" / name).read_bytes(), name

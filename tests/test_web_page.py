@@ -1,0 +1,164 @@
+"""The page that needs no installation, as it is used, in a browser that is driven for real.
+
+That needs Chromium, and a folder with Pyodide's files in EINBACKPROP_PYODIDE: npm's package of that name, and its NumPy
+beside them.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+from driven import Page, browser, served
+from test_web import ASKED, MYNET, WRONG
+
+from einbackprop.web import site
+
+STATE = "document.body.dataset.state"
+VERDICT = "document.body.dataset.verdict"
+STATUS = "document.getElementById('status').textContent"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page, served with all that it needs, in a browser."""
+    pyodide = os.environ.get("EINBACKPROP_PYODIDE")
+    if not pyodide:
+        pytest.skip("EINBACKPROP_PYODIDE names no folder with Pyodide's files")
+    folder = tmp_path_factory.mktemp("used")
+    site.write_site(str(folder / "page"), pyodide)
+    with browser(folder) as page, served(folder / "page") as (address, _):
+        start = time.monotonic()
+        page.open(address)
+        page.wait(f"{STATE} === 'ready'", 60)
+        print(f"ready after {time.monotonic() - start:.1f} s")
+        yield page
+
+
+@pytest.fixture
+def page(opened: Page) -> Page:
+    """The page as it was in the beginning, ready."""
+    opened.events.clear()
+    opened.resize(1400)
+    opened.press("#tab-check")
+    opened.press("#clear")
+    opened.wait(f"{STATE} === 'ready' && {STATUS} === 'ready: paste some code'")
+    return opened
+
+
+def paste(page: Page, code: str) -> None:
+    """Put code in place of what is in the editor, as somebody does who pastes."""
+    page.press("#clear")
+    page.wait("document.activeElement.closest('#editor') !== null")
+    page.insert(code)
+
+
+def fill(page: Page, **fields: str) -> None:
+    for name, text in fields.items():
+        page.press(f"#field-{name}")
+        page.value(f"document.getElementById('field-{name}').select()")
+        page.insert(text)
+
+
+def settled(page: Page, verdict: str) -> None:
+    page.wait(f"{STATE} === 'ready' && {VERDICT} === '{verdict}' && !document.body.classList.contains('stale')", 60)
+
+
+def test_a_mistake_is_pasted_found_and_repaired(page: Page) -> None:
+    paste(page, WRONG)
+    fill(page, **ASKED)
+    settled(page, "wrong")
+    assert page.value(STATUS) == "wrong: W2 (of 6 gradients)"
+    assert page.value("document.querySelector('.cm-line.mark.wrong').textContent.trim()") == "dW2 = second.T @ d_second"
+    assert "must stand here" in page.value("document.querySelector('.below').textContent")
+    assert page.value("document.querySelectorAll('.below :is(.yours, .expected):has(math)').length") == 2
+    page.press(".repair")
+    settled(page, "right")
+    assert page.value(STATUS) == "right: all 6 gradients"
+    assert page.value("document.querySelector('.mark')") is None
+    start = time.monotonic()
+    page.press("#run")
+    page.wait(f"{STATE} === 'running'")
+    settled(page, "right")
+    print(f"checked in {time.monotonic() - start:.1f} s")
+    assert page.complaints() == []
+
+
+def test_it_reads_and_derives_and_letters_light_up(page: Page) -> None:
+    paste(page, MYNET)
+    page.press("#tab-read")
+    fill(page, expression="gradients(weights, X, T)")
+    page.wait(f"{STATUS} === '16 lines read'")
+    letters = ("[...document.querySelectorAll('#result mi')].filter(e => "
+               "getComputedStyle(e).textDecorationLine === 'underline')")  # fmt: skip
+    assert page.value(f"{letters}.length") == 0
+    page.hover("#result .letters i")
+    letter = page.value("document.querySelector('#result .letters i').textContent")
+    lit = page.value(f"{letters}.map(e => e.textContent)")
+    assert len(lit) > 5
+    assert set(lit) == {letter}
+    page.press("#tab-derive")
+    fill(page, loss="loss(weights, X, T)", wrt="weights")
+    page.wait("!!document.querySelector('#result .copy')")
+    assert "def backward(weights, X, T" in page.value("document.querySelector('#result pre').textContent")
+    assert page.complaints() == []
+
+
+def test_what_runs_can_be_stopped_and_goes_on(page: Page) -> None:
+    paste(page, "while True:\n    pass\n")
+    page.press("#tab-read")
+    fill(page, expression="x")
+    page.wait(f"{STATE} === 'running'")
+    time.sleep(0.5)
+    page.press("#stop")
+    page.wait(f"{STATE} === 'ready'", 60)
+    paste(page, "import numpy as np\nx = np.ones(3)\ny = x * 2\n")
+    page.wait("document.getElementById('field-expression').value === ''")
+    fill(page, expression="x + x")
+    page.wait("!!document.querySelector('#result .line')")
+    assert page.complaints() == []
+
+
+def test_a_link_holds_the_code_and_the_question(page: Page) -> None:
+    code = WRONG + "# Ünïcödé 😀\n"
+    paste(page, code)
+    fill(page, **ASKED)
+    settled(page, "wrong")
+    page.press("#link")
+    page.wait("location.hash.startsWith('#code=')")
+    linked = page.value("location.hash")
+    assert len(linked) < len(code)
+    page.press("#clear")
+    page.wait(f"{STATUS} === 'ready: paste some code'")
+    page.value("location.hash = ''")
+    page.value(f"location.hash = {linked!r}")
+    settled(page, "wrong")
+    assert page.value("[...document.querySelectorAll('.below')].length") == 1
+    assert page.value("document.querySelector('#field-wrt').value") == "weights"
+
+
+def test_code_that_stops_is_marked(page: Page) -> None:
+    page.press("#tab-read")
+    paste(page, "import numpy as np\nimport torch_geometric\n")
+    fill(page, expression="np.ones(3)")
+    page.wait("!!document.querySelector('.mark.stopped')")
+    assert "Python's own library alone" in page.value("document.getElementById('result').textContent")
+
+
+def test_it_fits_any_screen_and_has_labels(page: Page) -> None:
+    paste(page, WRONG + "# " + "a long comment " * 40 + "\n")
+    fill(page, **ASKED)
+    settled(page, "wrong")
+    for tab in ("check", "read", "derive"):
+        page.press(f"#tab-{tab}")
+        page.wait(f"{STATE} === 'ready'")
+        for width in (1400, 800, 400):
+            page.resize(width)
+            too_wide = page.value(
+                "[...document.querySelectorAll('html, body, .cm-scroller, #result')]"
+                ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className || e.tagName)")
+            assert too_wide == [], (tab, width)
+    unnamed = page.value(
+        "[...document.querySelectorAll('button, input, select, [role=textbox]')].filter(e => !e.labels?.length"
+        " && !e.getAttribute('aria-label') && !e.textContent.trim()).map(e => e.outerHTML)")
+    assert unnamed == []
