@@ -17,6 +17,7 @@ from einbackprop.core.progress import SWITCH
 from einbackprop.layers import CATALOGUE
 from einbackprop.shell.command import main
 from einbackprop.web import session, site
+from einbackprop.web.commands import command_in
 from einbackprop.world.ownership import LIBRARY, places_of
 
 PACKAGE = Path(einbackprop.__file__).parent
@@ -126,6 +127,36 @@ def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(session.ASKED, "read", lambda **_: 1 / 0)  # type: ignore[arg-type, return-value]
     told = answer("read", "")["error"]
     assert told.startswith("a mistake of einbackprop itself, not of your code: ZeroDivisionError")
+
+
+def test_a_hint_says_where_and_not_what() -> None:
+    found = answer("check", WRONG, hint=True, **ASKED)
+    (mark,) = found["marks"]
+    assert (mark["line"], mark["write"], mark["edits"]) == (LINE, "", [])
+    assert "A mistake is here." in mark["html"]
+    assert "expected" not in found["html"]
+    assert RIGHT not in json.dumps(found)
+    assert answer("check", MYNET, hint=True, **ASKED)["exit"] == 0
+
+
+# what it proposes
+
+
+def test_the_docstring_may_say_what_to_check() -> None:
+    found = answer("propose", MYNET)
+    assert found["fields"] == {"form": "apart", "cotangent": "dout", "setup": "", **ASKED,
+                               "expression": "gradients(weights, X, T)"}  # fmt: skip
+    layer = ('"""\neinbackprop check a.py --forward "f(x)" \\\n'
+             '  --backward "b(dx)" --wrt x --wrt "p[\'a\']" --cotangent dx\n"""')  # fmt: skip
+    assert answer("propose", layer)["fields"] == {
+        "form": "layer", "wrt": "x, p['a']", "cotangent": "dx", "setup": "", "expression": "", "forward": "f(x)",
+        "backward": "b(dx)"}  # fmt: skip
+    assert answer("propose", layer, setup="x = 3")["fields"]["setup"] == "x = 3"
+    both = '"""einbackprop check a.py --both "f(W)" --wrt W --setup "W = 3"\n"""'
+    assert answer("propose", both)["fields"] == {
+        "form": "both", "wrt": "W", "cotangent": "dout", "setup": "W = 3", "expression": "f(W)", "both": "f(W)"}
+    for other in ('"""einbackprop check a.py --loss "f(W)', '"""einbackprop check a.py"""', "x = 1", "def f(:"):
+        assert command_in(other).get("wrt") is None
 
 
 # whose code it is

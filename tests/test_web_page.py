@@ -66,7 +66,6 @@ def settled(page: Page, verdict: str) -> None:
 
 def test_a_mistake_is_pasted_found_and_repaired(page: Page) -> None:
     paste(page, WRONG)
-    fill(page, **ASKED)
     settled(page, "wrong")
     assert page.value(STATUS) == "wrong: W2 (of 6 gradients)"
     assert page.value("document.querySelector('.cm-line.mark.wrong').textContent.trim()") == "dW2 = second.T @ d_second"
@@ -108,8 +107,7 @@ def test_what_runs_can_be_stopped_and_goes_on(page: Page) -> None:
     paste(page, "while True:\n    pass\n")
     page.press("#tab-read")
     fill(page, expression="x")
-    page.wait(f"{STATE} === 'running'")
-    time.sleep(0.5)
+    page.wait("document.getElementById('clock').textContent.startsWith('2 s')")
     page.press("#stop")
     page.wait(f"{STATE} === 'ready'", 60)
     paste(page, "import numpy as np\nx = np.ones(3)\ny = x * 2\n")
@@ -143,6 +141,24 @@ def test_code_that_stops_is_marked(page: Page) -> None:
     fill(page, expression="np.ones(3)")
     page.wait("!!document.querySelector('.mark.stopped')")
     assert "Python's own library alone" in page.value("document.getElementById('result').textContent")
+
+
+def test_a_hint_keeps_the_answer_back(page: Page) -> None:
+    paste(page, WRONG)
+    settled(page, "wrong")
+    page.press("#hints")
+    page.wait("document.querySelector('.below')?.textContent === 'A mistake is here.'")
+    assert "expected" not in page.value("document.body.textContent")
+    page.press("#hints")
+    page.wait("!!document.querySelector('.repair')")
+
+
+def test_the_gallery_and_the_first_sight(opened: Page) -> None:
+    opened.wait("document.querySelectorAll('#gallery option').length > 1")
+    opened.press("#clear")
+    opened.value("document.getElementById('gallery').selectedIndex = 1")
+    opened.value("document.getElementById('gallery').dispatchEvent(new Event('change'))")
+    settled(opened, "right")
 
 
 def test_it_fits_any_screen_and_has_labels(page: Page) -> None:

@@ -11,13 +11,14 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from einbackprop.checking import reports
 from einbackprop.checking.problems import place_of
 from einbackprop.checking.source_edits import rewritten
-from einbackprop.checking.verdicts import Finding
+from einbackprop.checking.verdicts import Finding, Gradient
 from einbackprop.core.progress import InternalFault, collecting, contained
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import one_line
@@ -25,6 +26,7 @@ from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer, derive_script, read_script
+from einbackprop.web.commands import stated
 
 Answer = dict[str, Any]
 
@@ -102,7 +104,9 @@ def _stopped(error: EinbackpropError, code: str) -> Iterator[Answer]:
                "edits": edits(code, place[1], write)}  # fmt: skip
 
 
-def check(code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = "dout", **expressions: str) -> Answer:
+def check(
+    code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = "dout", hint: bool = False, **expressions: str
+) -> Answer:
     """Judge the gradients of some code.
 
     Parameters
@@ -111,6 +115,8 @@ def check(code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = 
         The text of a script.
     wrt
         What the gradients are with respect to, between commas.
+    hint
+        Say where a mistake is, and not what is right.
     setup, seed, cotangent, **expressions
         As the options of ``einbackprop check``: ``loss``, ``grads``, ``both``, ``forward``, ``backward``.
 
@@ -129,11 +135,21 @@ def check(code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = 
         raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
     with _written(code) as script:
         report = answer(script, question, setup, seed, SECONDS)
+        report = hinted(report) if hint else report
         html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
                                     report.dimensions, report.faults)  # fmt: skip
     marks = [_mark(item, code) for item in report.findings if item.line and item.file == script]
     followers = sorted({line.line for line in report.lines if line.verdict == "follows" and line.file == script})
     return {"html": html, "headline": report.headline, "exit": report.exit_code, "marks": marks, "follows": followers}
+
+
+def hinted(report: reports.Report) -> reports.Report:
+    """A report that says of a mistake no more than where it is."""
+    gradients = [Gradient(item.name, item.verdict, item.grade, shape=item.shape) if item.verdict == "wrong" else item
+                 for item in report.gradients]  # fmt: skip
+    lines = [replace(line, meaning="") if line.verdict == "wrong" else line for line in report.lines]
+    found = [Finding("A mistake is here.", item.file, item.line) for item in report.findings if item.line is not None]
+    return replace(report, gradients=tuple(gradients), lines=tuple(lines), findings=tuple(found))
 
 
 def _mark(item: Finding, code: str) -> Answer:
@@ -162,8 +178,25 @@ def derive(code: str, loss: str, wrt: str, setup: str = "", seed: int = 0, targe
 
 
 def propose(code: str, setup: str = "") -> Answer:
-    """What the code seems to hold: the fields of a question, and other choices for each. Raises EinbackpropError."""
+    """What the code seems to ask: ``fields`` of a question, other ``choices`` for each, and ``notes`` that say why.
+
+    Raises EinbackpropError.
+    """
+    asked = stated(code)
+    if asked is not None:
+        question, own = asked
+        return {"fields": fields_of(question, setup or own), "choices": {}, "notes": []}
     return {"fields": {}, "choices": {}, "notes": []}
+
+
+def fields_of(question: Question, setup: str = "", expression: str = "") -> dict[str, str]:
+    """A question as the page's fields hold it."""
+    form = "both" if question.both else "layer" if question.forward else "apart"
+    given = {name: getattr(question, name) for name in EXPRESSIONS if getattr(question, name)}
+    read = expression or question.grads or question.both or question.backward
+    loss = {} if question.both or question.forward else {"loss": question.loss}
+    return {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup,
+            "expression": "" if question.forward else read, **given, **loss}  # fmt: skip
 
 
 def parts_of(text: str) -> list[str]:

@@ -42,6 +42,7 @@ DIGESTS = {
 BUNDLE = "packages.zip"
 FOLDER = "pyodide"
 LAYERS = "layers"
+FIRST = "mynet.py"  # what stands in the editor at first
 MARK = pages.MARK.encode()
 HELD_BACK = ("web/static", "web/editor", "training")  # of no use in the page's Python
 
@@ -155,8 +156,9 @@ def examples() -> list[dict[str, str]]:
     """The gallery: each example's name, its title, which is the first line of its docstring, and its code."""
     folder = resources.files("einbackprop.shell.examples")
     found = ((item.name, item.read_text("utf-8")) for item in folder.iterdir() if item.name.endswith(".py"))
-    return [{"name": name, "title": _title(code) or name, "code": code}
-            for name, code in sorted(found) if name != "__init__.py"]  # fmt: skip
+    shown = [{"name": name, "title": _title(code) or name, "code": code} for name, code in found
+             if name != "__init__.py"]  # fmt: skip
+    return sorted(shown, key=lambda example: (example["name"] != FIRST, example["title"]))
 
 
 def _title(code: str) -> str:

@@ -107,7 +107,8 @@ async function round() {
     show({ html: "", marks: [] });
     return say("ready", `fill in: ${missing.join(", ")}`, "undecided");
   }
-  const answer = await python.ask({ ask: tab, code, ...question.asked(tab) });
+  const hint = tab === "check" ? { hint: at("hints").checked } : {};
+  const answer = await python.ask({ ask: tab, code, ...question.asked(tab), ...hint });
   if (editor.text === code) show(answer);
 }
 
@@ -148,7 +149,7 @@ function below(mark) {
   told.className = "einbackprop told";
   if (mark.html) told.innerHTML = mark.html;
   else told.append(Object.assign(document.createElement("p"), { textContent: mark.message }));
-  element.append(Object.assign(document.createElement("p"), { className: "hint", textContent: "This line is wrong." }), told);
+  element.append(told);
   if (mark.edits.length) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "repair" });
     button.append("Write ", Object.assign(document.createElement("code"), { textContent: mark.write }));
@@ -206,12 +207,16 @@ for (const name of TABS) {
 }
 
 at("run").addEventListener("click", () => now());
-at("stop").addEventListener("click", () => python.stop());
+at("stop").addEventListener("click", () => {
+  clearTimeout(timer); // what was about to run would only run into the same
+  again = false;
+  python.stop();
+});
 at("go").addEventListener("click", () => {
   editor.go(marks[0].line);
   editor.focus();
 });
-at("hints").addEventListener("change", (event) => document.body.classList.toggle("hints", event.target.checked));
+at("hints").addEventListener("change", () => now());
 at("clear").addEventListener("click", () => {
   begin("");
   editor.focus();
@@ -255,7 +260,7 @@ function begin(code, { tab: first, ask } = {}) {
 }
 
 const gallery = at("gallery");
-gallery.append(new Option("of your own", ""), ...site.examples.map(({ title, name }) => new Option(title, name)));
+gallery.append(new Option("of your own", ""), ...site.examples.map(({ title, name }) => new Option(title.split(/[:;,.]/)[0], name)));
 gallery.addEventListener("change", () => {
   begin(site.examples.find(({ name }) => name === gallery.value)?.code ?? "");
 });

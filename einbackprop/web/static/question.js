@@ -12,6 +12,8 @@ const FIELDS = {
   setup: { label: "run first", hint: "W, X = np.random.randn(i, j), np.random.randn(j, b)" },
 };
 
+const KEPT = { check: ["cotangent"] }; // passed on as it was found
+
 const SHOWN = {
   read: () => ["expression", "setup"],
   derive: () => ["loss", "wrt", "target", "setup"],
@@ -28,6 +30,7 @@ export class Question {
   #rows = {};
   #form;
   #touched = new Set();
+  #kept = {};
   #tab = "check";
 
   constructor(element, changed) {
@@ -97,6 +100,7 @@ export class Question {
   /** Fill in what was found, but for what the reader gave. */
   fill({ fields = {}, choices = {} }) {
     const given = { target: "numpy", ...fields };
+    this.#kept = fields;
     for (const [name, input] of Object.entries(this.#inputs)) {
       if (!this.#touched.has(name)) input.value = given[name] ?? "";
       if (this.#menus[name]) this.#offer(name, choices[name] ?? []);
@@ -135,8 +139,9 @@ export class Question {
 
   /** The arguments of the question that a tab asks. */
   asked(tab) {
-    const names = SHOWN[tab](this.#form.value);
-    return Object.fromEntries(names.map((name) => [name, this.#inputs[name].value.trim()]));
+    const shown = SHOWN[tab](this.#form.value).map((name) => [name, this.#inputs[name].value.trim()]);
+    const kept = (KEPT[tab] ?? []).filter((name) => name in this.#kept).map((name) => [name, this.#kept[name]]);
+    return Object.fromEntries([...shown, ...kept]);
   }
 
   /** The labels of fields without which there is no question. */
