@@ -168,14 +168,23 @@ def _title(code: str) -> str:
 def catalogue() -> Iterator[tuple[str, str]]:
     """A page for each layer of the catalogue, by file name, and one that lists them."""
     for layer in CATALOGUE.values():
-        yield file_of(layer.name), explained(layer.name).to_html()
+        yield file_of(layer.name), _within(explained(layer.name).to_html(), '<a href="index.html">The catalogue</a> · ')
     rows = "".join(
-        f'<div class="left"><a href="{file_of(layer.name)}">{in_html(layer.name)}</a></div>'
-        f'<div class="right">{in_html(layer.words)}</div><div class="note">{in_html(layer.vjp_words)}</div>'
+        f'<tr><th scope="row"><a href="{file_of(layer.name)}">{in_html(layer.name)}</a></th>'
+        f"<td>{in_html(layer.words)}</td><td>{in_html(layer.vjp_words)}</td></tr>"
         for layer in CATALOGUE.values()
     )
-    listed = f'<section><div class="rows">{rows}</div></section>'
-    yield "index.html", pages.page("the catalogue", pages.article([pages.heading("The catalogue"), listed]))
+    heads = "<tr><th>layer</th><th>what it does</th><td>what its backward does with a cotangent</td></tr>"
+    listed = pages.article([pages.heading("The catalogue"), f"<table>{heads}{rows}</table>"])
+    yield "index.html", _within(pages.page("the catalogue", listed), "")
+
+
+def _within(html: str, links: str) -> str:
+    """A page with the way to the others, and letters that light up."""
+    ours = '<article class="einbackprop">'
+    way = f'<nav aria-label="Pages">{links}<a href="../index.html">Read and check code</a></nav>'
+    script = '<script type="module" src="../letters.js"></script></head>'
+    return html.replace(ours, ours + way, 1).replace("</head>", script, 1)
 
 
 def file_of(name: str) -> str:

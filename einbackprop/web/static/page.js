@@ -1,6 +1,7 @@
 // The page: an editor, a question, and its answer, asked anew after a pause in typing.
 
 import { createEditor } from "./editor.js";
+import "./letters.js";
 import { fragmentOf, heldIn } from "./link.js";
 import { Python, Stopped } from "./python.js";
 import { Question } from "./question.js";
@@ -233,17 +234,6 @@ at("result").addEventListener("click", (event) => {
   const number = event.target.closest(".line")?.querySelector(".number")?.firstChild?.textContent;
   if (/^\d+$/.test(number ?? "") && !String(getSelection())) editor.go(Number(number));
 });
-
-// a letter lights up wherever it stands: its colour is a variable that is called after it
-const lit = document.head.appendChild(document.createElement("style"));
-function light(event) {
-  const letter = /--of-([^)]+)\)/.exec(event.target.closest?.('[style*="--of-"]')?.getAttribute("style") ?? "")?.[1];
-  lit.textContent = letter
-    ? `:is(mi,i,text,tspan)[style*="(--of-${letter})"]{background:var(--lit);border-radius:.2em;box-shadow:0 0 0 .12em var(--lit);`
-      + `text-decoration:underline;font-weight:700}path[style*="(--of-${letter})"]{stroke-width:3.5px}`
-    : "";
-}
-for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, light);
 
 /** Begin with some code, and what is asked of it, if that is known. */
 function begin(code, { tab: first, ask } = {}) {
