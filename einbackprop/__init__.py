@@ -29,6 +29,7 @@ _HOMES = {
     "einsum": "plans.execution",
     "explain": "notation.explanation",
     "grad": "plans.gradients",
+    "load_ipython_extension": "shell.magics",  # for %load_ext
     "read": "reading.reading",
     "shard": "sharding.report",
     "source": "emission.writing",

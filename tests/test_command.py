@@ -97,10 +97,9 @@ def test_version_and_missing_options(capsys: pytest.CaptureFixture[str]) -> None
         main(["--version"])
     assert version.value.code == 0
     assert capsys.readouterr().out.startswith("einbackprop ")
-    with pytest.raises(SystemExit) as missing:
-        main(["check", "x.py"])
-    assert missing.value.code == 2
-    assert "the following arguments are required: --wrt" in capsys.readouterr().err
+    assert main(["check", "x.py", *OPTIONS[:4]]) == 2
+    assert capsys.readouterr().err == (
+        "einbackprop: --wrt is missing: name what the gradients are with respect to\n")
 
 
 def test_importing_the_command_costs_no_numpy_of_its_own() -> None:
@@ -133,6 +132,32 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
     monkeypatch.setenv("EINBACKPROP_TRACEBACK", "1")
     with pytest.raises(KeyError):
         main(arguments)
+
+
+def test_a_mistake_of_our_own_in_one_check_of_several_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from einbackprop.shell import project
+
+    answer = project.answer
+
+    def failing(script: str, *rest: object) -> object:
+        if script.endswith("first.py"):
+            raise KeyError("t17")
+        return answer(script, *rest)  # type: ignore[arg-type]
+
+    text = "import numpy as np\nw = np.ones(3)\ndef f(w):\n    return (w**2).sum()\ndef g(w):\n    return 3 * w\n"
+    asked = 'loss = "f(w)", grads = "g(w)", wrt = "w"'
+    (tmp_path / "second.py").write_text(text, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        f'[tool.einbackprop]\nchecks = [{{script = "first.py", {asked}}}, {{script = "second.py", {asked}}}]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(project, "answer", failing)
+    monkeypatch.delenv("EINBACKPROP_TRACEBACK")
+    assert main(["check", "--format", "lines"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out.startswith("first.py: error: einbackprop failed by a mistake of its own\nsecond.py:6:5: wrong")
+    assert "a mistake of einbackprop itself, not of your code: KeyError: 't17'" in captured.err
 
 
 def test_importing_check_loads_no_compiler() -> None:

@@ -3,6 +3,8 @@
 import inspect
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from verdict_cases import undiagnosed
 
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
-from einbackprop.shell import scripts
+from einbackprop.shell import scripts, watch
 from einbackprop.shell.scripts import check_script, derive_script
+from einbackprop.shell.setups import names_wanted
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
@@ -236,9 +239,6 @@ def test_the_letters_of_a_setup_become_different_sizes() -> None:
 
 
 def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
-    missing = str(tmp_path / "nosuch.py")
-    with pytest.raises(ScriptError, match=r"nosuch\.py: No such file or directory$"):
-        check_script(missing, "L(w)", "w", ["w"])
     assert refused(tmp_path, QUADRATIC, wrt="v") == "--wrt: script.py has no name 'v'; --setup can make it"
     assert refused(tmp_path, QUADRATIC + "weights = w\n", wrt="wieghts") == (
         "--wrt: script.py has no name 'wieghts': did you mean 'weights'?")
@@ -248,7 +248,7 @@ def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
     assert refused(tmp_path, QUADRATIC, wrt="w + 1") == (
         "--wrt: 'w + 1' is no name, attribute or item of the script")
     assert refused(tmp_path, QUADRATIC, wrt="w.W1") == (
-        "--wrt: w.W1: AttributeError: 'numpy.ndarray' object has no attribute 'W1'")
+        "--wrt: w has no attribute 'W1': it is an array of shape (2,)")
     assert refused(tmp_path, QUADRATIC, wrt="L") == "--wrt: L holds no arrays: it is function"
     assert refused(tmp_path, QUADRATIC, setup="w = 1 / 0") == "--setup: ZeroDivisionError: division by zero"
     assert refused(tmp_path, QUADRATIC, loss="w") == (
@@ -262,6 +262,124 @@ def test_messages_of_what_cannot_be_used(tmp_path: Path) -> None:
         "gradients(W, X)")
     assert refused(tmp_path, QUADRATIC, grads="'no'") == (
         "the gradients must be arrays, or lists, tuples or dicts of them, but they are 'no'")
+
+
+def test_a_file_that_is_not_there_is_said_with_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(script: str) -> str:
+        with pytest.raises(ScriptError) as caught:
+            check_script(script, "L(w)", "w", ["w"])
+        return str(caught.value)
+
+    folder = tmp_path / "nets"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    missing = str(tmp_path / "nosuch.py")
+    assert said(missing) == f"{missing}: No such file or directory"
+    assert said("nosuch.py") == f"nosuch.py: No such file or directory: looked for in {tmp_path}"
+    written(folder, QUADRATIC, "mynet.py")
+    there = str(Path("nets", "mynet.py"))
+    for typed in ("mynte.py", "mynet", "my_net.py"):
+        given = str(Path("nets", typed))
+        assert said(given) == (
+            f"{given}: No such file or directory: looked for in {folder}: did you mean {there!r}?")
+    given = str(folder / "mynte.py")
+    assert said(given) == f"{given}: No such file or directory: did you mean {str(folder / 'mynet.py')!r}?"
+    given = str(Path("nest", "mynet.py"))
+    assert said(given) == f"{given}: No such file or directory: there is no folder {tmp_path / 'nest'}"
+
+
+HELD = QUADRATIC + """
+class Net:
+    def __init__(self):
+        self.W1, self.b1 = np.ones((2, 3)), np.ones(3)
+    def weights(self):
+        return [self.W1, self.b1]
+net = Net()
+p = {"W1": w, "b1": w, "W2": w}
+many = {f"layer{n}": w for n in range(20)}
+empty, layers, numbers = {}, [net, net], {0: w, 1: w}
+def values():
+    return w
+"""
+
+
+@pytest.mark.parametrize(("wrt", "said"), [
+    ("w,p", "'w,p' is more than one: give each by itself, --wrt w --wrt p"),
+    ("[net.W1, p['W1']]",
+     "\"[net.W1, p['W1']]\" is more than one: give each by itself, --wrt net.W1 --wrt \"p['W1']\""),
+    ("net.weights()",
+     "'net.weights()' is a call, and what a call returns has no place in the script: give a name, an attribute or an "
+     'item, or --setup "weights = net.weights()" --wrt weights, if the expressions read weights or the very arrays in '
+     "it"),
+    ("values()",  # a name that is taken
+     "'values()' is a call, and what a call returns has no place in the script: give a name, an attribute or an "
+     'item, or --setup "arrays = values()" --wrt arrays, if the expressions read arrays or the very arrays in it'),
+    ("p['W9']", "p has no key 'W9'; it has 'W1', 'W2' and 'b1'"),
+    ("many['layer21']",
+     "many has no key 'layer21'; it has 'layer1', 'layer2', 'layer10', 'layer11', 'layer12', 'layer13' and 14 more"),
+    ("empty['W1']", "empty has no key 'W1': it is empty"),
+    ("numbers[2]", "numbers has no key 2; it has 0 and 1"),
+    ("net.W9", "net has no attribute 'W9'; it has W1 and b1"),
+    ("layers[1].B1", "layers[1] has no attribute 'B1'; it has W1 and b1"),
+    ("layers[2].W1", "layers has no item 2: it is a list of 2"),
+    ("w['a']", "w['a']: IndexError: only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer "
+               "or boolean arrays are valid indices"),
+])  # fmt: skip
+def test_what_is_no_place_is_said_with_what_to_write(wrt: str, said: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, HELD, wrt=wrt) == f"--wrt: {said}"
+
+
+def test_the_setup_that_a_call_is_told_to_have_checks(tmp_path: Path) -> None:
+    source = HELD + "def loss():\n    return np.sum(net.W1**2) + np.sum(net.b1**3)\n"
+    report = check_script(written(tmp_path, source), "loss()", "[2 * net.W1, 3 * net.b1**2]", ["weights"],
+                          "weights = net.weights()")
+    assert report.ok
+
+
+SLOW = """import time
+def train():
+    time.sleep({seconds})
+for step in range(2):
+    train()
+w = 1.0
+"""
+
+
+def test_a_script_that_trains_when_it_is_imported_is_told_to_guard_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 0.05)
+    slow, quick = SLOW.format(seconds=0.2), SLOW.format(seconds=0)
+    told = (
+        "einbackprop: slow.py is still running after 0.05 s, at line 5: train()\n"
+        "  It runs to its end first, as an import would. Guard what trains or plots with\n"
+        '  if __name__ == "__main__":  what stands under that does not run here.\n')
+    with scripts.run(written(tmp_path, slow, "slow.py")):
+        assert capsys.readouterr() == ("", told)
+    with scripts.run(written(tmp_path, "import slow\nw = slow.w\n", "outer.py")):
+        assert "outer.py is still running after 0.05 s, at line 1: import slow\n" in capsys.readouterr().err
+    with scripts.run(written(tmp_path, quick, "quick.py")):
+        time.sleep(0.2)
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(ScriptError, match="ZeroDivisionError"), scripts.run(written(tmp_path, "1 / 0\n")):
+        pass
+    time.sleep(0.1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_where_there_are_no_threads_a_slow_script_runs_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(watch, "PATIENCE", 0.05)
+    monkeypatch.setattr(threading.Thread, "start", none)
+    with scripts.run(written(tmp_path, SLOW.format(seconds=0.1))) as names:
+        assert names["w"] == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_messages_name_the_users_line(tmp_path: Path) -> None:
@@ -395,7 +513,7 @@ def test_a_script_that_stops_for_another_reason_is_not_checked(tmp_path: Path) -
     ("", ""),
 ])  # fmt: skip
 def test_letters_that_a_setup_makes_itself_are_no_sizes(setup: str, letters: str) -> None:
-    assert {name for name in scripts.names_wanted(setup) if len(name) == 1} == set(letters)
+    assert {name for name in names_wanted(setup) if len(name) == 1} == set(letters)
 
 
 def test_a_setup_without_letters_of_its_own_is_checked_at_the_sizes_of_the_formulas() -> None:
@@ -449,17 +567,6 @@ def test_what_no_gradient_can_be_derived_for_is_refused(tmp_path: Path) -> None:
 def test_too_many_letters_are_refused(tmp_path: Path) -> None:
     text = refused(tmp_path, QUADRATIC, setup="w = np.ones((a, c, d, e, f, g, h, i, j))")
     assert text == "--setup: at most 8 letters can be sizes, not a, c, d, e, f, g, h, i, j"
-
-
-def test_an_example_is_written_once(tmp_path: Path) -> None:
-    path = scripts.write_example("mynet.py", str(tmp_path))
-    assert path.read_text(encoding="utf-8") == EXAMPLE.read_text(encoding="utf-8")
-    with pytest.raises(ScriptError, match=r"mynet\.py is there already: move it away or delete it first"):
-        scripts.write_example("mynet.py", str(tmp_path))
-    with pytest.raises(ScriptError, match=r"there is no example 'x\.py'; there is: mynet\.py"):
-        scripts.write_example("x.py", str(tmp_path))
-    with pytest.raises(ScriptError, match=r"cannot be written: No such file or directory"):
-        scripts.write_example("mynet.py", str(tmp_path / "no"))
 
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ statement of the user's read and bound, observed while it ran, and what the func
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from weakref import ref
 import numpy as np
 
 from ..core import nesting
-from ..core.nesting import DEEPEST, too_deep
+from ..core.nesting import DEEPEST, attributes_of, too_deep
 from ..core.program import Contract, Source
 from ..core.source import Spelling
 from ..errors import TraceError
@@ -383,6 +384,11 @@ class Returned:
             return made if isinstance(value, list) else tuple(made)
         if isinstance(value, dict):
             return {key: self.nest(item, level + 1) for key, item in value.items()}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            record: Any = object.__new__(self.original(type(value)))
+            for name, item in attributes_of(value).items():
+                object.__setattr__(record, name, self.nest(item, level + 1))  # frozen ones have no other way
+            return record
         return value
 
 

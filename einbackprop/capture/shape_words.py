@@ -12,7 +12,7 @@ import functools
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -25,7 +25,7 @@ Words = tuple[str, ...]
 """What each axis is called; empty for one without a word, and ``...`` for any number of axes."""
 SHAPE = re.compile(r"[(\[]([\w.+*/ -]+,[\w.+*/, -]*)[)\]]|\b([A-Z]\w*(?:\s*[x×]\s*[A-Z]\w*)+)\b")
 NAMES = r"(?:^|[\s,;(])[-*]?\s*((?:[A-Za-z_]\w*\s*,\s*)*[A-Za-z_]\w*)"
-EXPLAINED = re.compile(rf"{NAMES}\s*[:=](?!=)")
+EXPLAINED = re.compile(rf"{NAMES}\s*(?:[:=](?!=)|--|[—–])")
 BESIDE = re.compile(rf"{NAMES}(?:\.shape)?\s*(?:==|is|has)?\s*(?:of\s+)?(?:shape)?\s*(?=[(\[])")
 
 
@@ -190,21 +190,21 @@ def word_of(item: str) -> str:
     return plain if plain.isidentifier() else ""
 
 
-def shapes_in(text: str) -> list[Words]:
-    """The shapes that a text speaks of: ``(N, D)``, ``[N, D]``, ``N x D``."""
+def shapes_in(text: str, spoken: Callable[[str], str] = word_of) -> list[Words]:
+    """The shapes that a text speaks of: ``(N, D)``, ``[N, D]``, ``N x D``; ``spoken`` says what each item is."""
     found = []
     for match in SHAPE.finditer(text):
         items = re.split(r"\s*[x×]\s*", match[2]) if match[2] else match[1].rstrip(", ").split(",")
-        found.append(tuple(map(word_of, items)))
+        found.append(tuple(map(spoken, items)))
     return [words for words in found if any(words)]
 
 
-def named_shapes(line: str) -> Iterator[tuple[str, Words]]:
+def named_shapes(line: str, spoken: Callable[[str], str] = word_of) -> Iterator[tuple[str, Words]]:
     """The names that a line speaks of, each with the shape that stands after it: ``- x: data, of shape (N, D)``, or
     ``x (N, D)``."""
     matches = list(EXPLAINED.finditer(line)) or list(BESIDE.finditer(line))
     for n, match in enumerate(matches):
         stop = matches[n + 1].start(1) if n + 1 < len(matches) else len(line)
-        shape = shapes_in(line[match.end(1) : stop])[:1]
+        shape = shapes_in(line[match.end(1) : stop], spoken)[:1]
         for called in match[1].split(",") if shape else ():
             yield called.strip(), shape[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.program import Dimension
 from ..core.progress import InternalFault, collecting, contained
-from ..core.source import names_of
+from ..core.source import CELLS, names_of
 from ..core.visible import in_html, in_json, visible
 from ..errors import GradientError
 from ..notation import pages
@@ -209,6 +209,11 @@ class Report:
         """Return the report as one page, with nothing in it from elsewhere: the code beside its formulas."""
         return page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
 
+    def to_html_part(self) -> str:
+        """Return what stands in the page, with its style: for a notebook, or a page of several reports."""
+        return part_of_page(
+            self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -220,8 +225,7 @@ class Report:
             return self.text(colour=on_terminal())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        html = part_of_page(self.gradients, self.lines, self.findings, self.assumptions, self.dimensions, self.faults)
-        return {"text/plain": str(self), "text/html": html}
+        return {"text/plain": str(self), "text/html": self.to_html_part()}
 
 
 def _as_text(item: Finding, lines: Sequence[Line], colour: bool) -> list[str]:
@@ -234,10 +238,16 @@ def _public(item: Gradient | Finding) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, float) and not abs(value) < float("inf"):
             fields[name] = None
-    return fields
+    return _in_cell(fields)
 
 
 def _line(item: Line) -> dict[str, Any]:
     fields = {name: value for name, value in vars(item).items() if name != "markup"}
     fields["is"] = fields.pop("meaning")
-    return fields
+    return _in_cell(fields)
+
+
+def _in_cell(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record; of one in a cell of a notebook, with the notebook as its file and the cell's number."""
+    cell = CELLS.get(fields.get("file", ""))
+    return fields if cell is None else fields | {"file": cell.notebook, "cell": cell.number}

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core.collecting import grouped
 from einbackprop.core.files import opened, reason
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import CELLS, name_of, parse_python
 from einbackprop.core.visible import visible
 
 OPERATORS: dict[type[ast.AST], str] = {
@@ -305,9 +305,9 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
         Where it is to be applied; the current one unless given. Where files are not under it, the patch begins with the
         folder in which it can be.
     """
-    told = grouped(
-        (os.path.realpath(item.file), item) for item in findings if item.write and item.file and item.line
-    )
+    written = [item for item in findings if item.write and item.file and item.line]
+    cells = [item for item in written if item.file in CELLS]
+    told = grouped((os.path.realpath(item.file or ""), item) for item in written if item not in cells)
     top = os.path.realpath(folder or os.curdir)
     apart = any(os.path.relpath(file, top).startswith(os.pardir) for file in told)
     if apart:
@@ -316,8 +316,14 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
     if apart and any(part.text for part in parts):
         first = f"To be applied in {visible(top)}:\n"
         parts.insert(0, Patch(first, first.encode(), ()))
+    parts += [Patch("", b"", (_left_out(name_of(item.file or ""), item, "a notebook"),)) for item in cells]
     texts, datas, left_out = zip(*parts, strict=True) if parts else ((), (), ())
     return Patch("".join(texts), b"".join(datas), tuple(itertools.chain(*left_out)))
+
+
+def _left_out(name: str, item: Finding, what: str) -> str:
+    """What is said in place of a patch."""
+    return f"{visible(name)}, line {item.line}: no patch for {what}; write {visible(item.write or '')}"
 
 
 def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
@@ -334,7 +340,7 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     for item in findings:
         made = rewritten(before, item.line or 0, item.write or "")
         if made is None or any(a.start < b.end and b.start < a.end for a in made for b in replacements):
-            left_out.append(f"{visible(name)}, line {item.line}: no patch for it; write {visible(item.write or '')}")
+            left_out.append(_left_out(name, item, "it"))
         else:
             replacements += [r for r in made if r not in replacements]
     newline = "\r\n" if "\r\n" in before else "\n"

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 ONE_AT_A_TIME = threading.RLock()
 
@@ -196,6 +196,17 @@ def statements_of(file: str) -> Statements:
         return statements_of_text(texts[file])
     linecache.checkcache(file)
     return statements_of_text("".join(linecache.getlines(file)))
+
+
+class Cell(NamedTuple):
+    """A code cell of a notebook that is run as a file: the notebook's path, and the cell's number, from 1."""
+
+    notebook: str
+    number: int
+
+
+CELLS: dict[str, Cell] = {}
+"""The cells of notebooks that are run as files, by the file names of their code."""
 
 
 def names_of(files: Iterable[str]) -> dict[str, str]:

@@ -142,7 +142,8 @@ def matched(
             raise UnfollowedError(f"{name} is a number, or stands at two places; an array of its own can be followed")
         if value is not None and at.get(id(value)):
             number = get(structure, at[id(value)].pop(0))  # one array may be returned twice
-            targets[int(number)] = (name, by_place[paths[name]])
+            if isinstance(number, int):  # what an object holds that is no dataclass was not followed
+                targets[number] = (name, by_place[paths[name]])
     if not targets:
         raise UnfollowedError("no gradient that was returned could be followed")
     return Pair(with_axes_of_inputs(program, targets), targets, places)

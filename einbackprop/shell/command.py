@@ -9,27 +9,31 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from einbackprop.core.visible import one_line, shortened
-from einbackprop.errors import EinbackpropError, ScriptError, SubscriptsError
-from einbackprop.notation.console import complain, is_unicode, say, say_exactly, say_json
+from einbackprop.errors import EinbackpropError, OptionError, SubscriptsError
+from einbackprop.notation.console import complain, is_unicode, say, say_json
 
 if TYPE_CHECKING:
-    from einbackprop.checking.reports import Report
     from einbackprop.core.progress import InternalFault
     from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
 Judge a hand-written gradient: is GRADS the gradient of LOSS with respect to NAME?
 
+Without SCRIPT, all that [tool.einbackprop] in the nearest pyproject.toml asks for is checked:
+  checks = [{script = "mynet.py", loss = "…", grads = "…", wrt = ["W"]}, …]
+
 SCRIPT runs as an import would run it; the expressions are evaluated among its names, at freshly
 drawn values of NAME, so nothing in the file has to change. Give --loss and --grads, or --both, or,
-of a layer without a loss, --forward and --backward."""
+of a layer without a loss, --forward and --backward. SCRIPT alone: what it seems to ask is found by
+its names, returns and calls, said, and checked."""
 
 _CHECK_EXAMPLE = """\
 examples:
   einbackprop example mynet.py
+  einbackprop check mynet.py
   einbackprop check mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
       --wrt weights
   einbackprop check svm.py --both "svm_loss(W, X, y)" --wrt W
@@ -43,7 +47,8 @@ exit code:
   1  a gradient is wrong
   2  the script or an expression could not be used
   3  undecided: a kink, or a reference that is not certain enough
-  4  einbackprop failed before there was a verdict; it says how to report that"""
+  4  einbackprop failed before there was a verdict; it says how to report that
+of several checks, the one that comes first in: 4, 2, 1, 3, 0"""
 
 _TRAIN_EXIT = """\
 exit code:
@@ -99,7 +104,22 @@ class _Parser(argparse.ArgumentParser):
             complain(message.rstrip("\n"))
 
 
-def _version() -> str:
+class _Asking(_Parser):
+    """A parser of options that do not come from a console: what is wrong with them is raised."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def asked(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a check, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
+    parser = _Asking(prog="check", add_help=False, allow_abbrev=False)
+    _add_options(parser, ASKED)
+    return parser.parse_args(arguments)
+
+
+def installed_version() -> str:
+    """The version of the package, for people."""
     try:
         return version("einbackprop")
     except PackageNotFoundError:  # run from a checkout
@@ -185,7 +205,8 @@ _Options = Mapping[str, Mapping[str, Any]]
 _FORCE: _Options = {"--force": {"action": "store_true", "help": "replace files that einbackprop did not write"}}
 _PAGE: _Options = {"--html": {"metavar": "FILE", "help": "write it as a page too"}, **_FORCE}
 _FORMATS = {"--latex": {"action": "store_true", "help": "print it as LaTeX, for a document with amsmath"}, **_PAGE}
-_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help": "the Python file"}}
+_SCRIPT: _Options = {"script": {"metavar": "SCRIPT", "help":
+    "the Python file, or a notebook: its code cells run in order, numbered from 1 as in In [1], empty ones left out"}}
 _EXPRESSIONS: _Options = {
     option: {"default": "", "metavar": "EXPRESSION", "help": what}
     for option, what in (
@@ -201,22 +222,29 @@ _SETTING: _Options = {
                 "help": "run after the script; single letters without a value become sizes"},
     "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "decides all draws"},
 }  # fmt: skip
-_CHECKED: _Options = {
-    **_SCRIPT, **_EXPRESSIONS,
+ASKED: _Options = {
+    **_EXPRESSIONS,
     "--cotangent": {"default": "dout", "metavar": "NAME", "help": "another name for dout"},
-    "--wrt": {"required": True, "action": "append", "metavar": "NAME",
+    "--wrt": {"action": "append", "default": [], "metavar": "NAME",
               "help": "what the gradients are with respect to: a name, net.W1 or p['W1']; may be repeated"},
     **_SETTING,
     "--seconds": {"type": _seconds, "metavar": "N", "help":
                   "end after about so long, with what there is: what was not compared by then is undecided"},
 }  # fmt: skip
+"""What is asked of a script: a project, and a cell of a notebook, ask by the same names."""
+
+_CHECKED: _Options = {"script": {"nargs": "?", **_SCRIPT["script"]}, **ASKED}
 _SHOWN: _Options = {
-    "--json": {"action": "store_true", "help": "print the report as JSON"},
-    "--diff": {"action": "store_true",
-               "help": "print a patch of all that is to be written, for patch -p0 or git apply"},
+    "--format": {"choices": ("text", "json", "lines", "github", "sarif"), "default": "text", "help":
+                 "what to print: text (the default), json, lines as file:line:column: for editors, annotations for "
+                 "GitHub, or SARIF"},
+    "--json": {"action": "store_const", "dest": "format", "const": "json", "help": "short for --format json"},
+    "--diff": {"action": "store_const", "dest": "format", "const": "diff", "help":
+               "print a patch of all that is to be written, for patch -p0 or git apply; none of notebooks"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
-    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "help": "such as backward(activations, Y, parameters)"},
+    **_SCRIPT, "expression": {"metavar": "EXPRESSION", "nargs": "?", "help":
+                              "such as backward(activations, Y, parameters); without it, what makes gradients"},
     **_SETTING, **_FORMATS,
 }
 _DERIVED: _Options = {
@@ -248,7 +276,10 @@ _EXPLAINED: _Options = {
     "--result": {"metavar": "z", "help": "what to call the result"},
     **_FORMATS,
 }
-_WRITTEN: _Options = {"name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py"}, **_FORCE}
+_WRITTEN: _Options = {
+    "name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py unless given"},
+    "--list": {"action": "store_true", "help": "say which there are"}, **_FORCE,
+}  # fmt: skip
 _SITE: _Options = {
     "folder": {"metavar": "FOLDER", "help": "where to write it; any host of static files can serve it"},
     "--pyodide": {"default": "", "metavar": "FOLDER", "help":
@@ -294,7 +325,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="einbackprop",
         description="Hand-written NumPy gradients, read and checked in index notation.",
     )
-    parser.add_argument("--version", action="version", version=f"einbackprop {_version()}")
+    parser.add_argument("--version", action="version", version=f"einbackprop {installed_version()}")
     subcommands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
     check = _add(
         subcommands, "check", _check, _CHECKED,
@@ -328,7 +359,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         subcommands, "example", _example, _WRITTEN,
         help="write an example script to try the others on",
-        description="Write the example script into this directory. Break a line of it and check it.",
+        description="Write an example script into this directory. Its first lines say how to check it: do, break a "
+        "line of it, and check again.",
     )  # fmt: skip
     _add(
         subcommands, "web", _web, _SITE,
@@ -370,42 +402,28 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    """Print the report; a page that cannot be written is one line more, and takes the exit code of a right report."""
-    from einbackprop.notation.display import fitted, on_terminal
-    from einbackprop.shell.questions import Question
-    from einbackprop.shell.scripts import answer, write_page
+    """Check a script, or without one all that the project asks for, and show what comes of it."""
+    from einbackprop.shell.presentation import show
+    from einbackprop.shell.project import check_of, checks_of, outcomes_of
 
-    question = Question(
-        options.wrt, options.loss, options.grads, options.both, options.forward, options.backward, options.cotangent
-    )
-    report = answer(options.script, question, options.setup, options.seed, options.seconds)
-    if options.json:
-        say_json(report.to_json())
-    elif options.diff:
-        _show_patch(report)
-    else:
-        with fitted():
-            say(report.text(colour=on_terminal()))
-    if options.html:
-        try:
-            write_page(report.to_html(), options.html, options.force)
-        except ScriptError as error:
-            complain(f"einbackprop: {one_line(str(error))}")
-            return report.exit_code or 2
-    return report.exit_code
+    if options.script is None:
+        _require_script_for(options)
+        return show(outcomes_of(checks_of(os.curdir)), options.format, options.html, options.force, alone=False)
+    check = check_of(options.script, options)
+    if check.question.is_empty:
+        from einbackprop.shell.answers import outcomes
+
+        found = outcomes(check.script, check.setup, check.seed, check.seconds)
+        return show(found, options.format, options.html, options.force, alone=False)
+    return show([check.outcome()], options.format, options.html, options.force, alone=True)
 
 
-def _show_patch(report: "Report") -> None:
-    """Print the patch alone; the verdicts, and what could not be put into it, go to standard error."""
-    from einbackprop.checking.source_edits import patch_of
-
-    patch = patch_of(report.findings)
-    say_exactly(patch.text, patch.data)
-    complain(report.headline)
-    for line in patch.left_out:
-        complain(f"einbackprop: {line}")
-    if report.exit_code == 1 and not patch.text and not patch.left_out:
-        complain("einbackprop: no line to write was found: the report without --diff says what is")
+def _require_script_for(options: argparse.Namespace) -> None:
+    """Raise OptionError where options ask something and no script is given."""
+    given = [name for name, option in ASKED.items()
+             if getattr(options, name.removeprefix("--")) != option.get("default")]  # fmt: skip
+    if given:
+        raise OptionError(f"{given[0]} is asked of no script: give SCRIPT before it")
 
 
 def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
@@ -421,9 +439,12 @@ def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
+    from einbackprop.shell.answers import readings
     from einbackprop.shell.scripts import read_script
 
-    return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    if options.expression is not None:
+        return _show(read_script(options.script, options.expression, options.setup, options.seed), options)
+    return _show(readings(options.script, options.setup, options.seed), options)
 
 
 def _derive(options: argparse.Namespace) -> int:
@@ -464,9 +485,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _example(options: argparse.Namespace) -> int:
-    from einbackprop.shell.scripts import write_example
+    from einbackprop.shell.gallery import listing, write_example
 
-    say(f"wrote {write_example(options.name, force=options.force)}")
+    say(listing() if options.list else f"wrote {write_example(options.name, force=options.force)}")
     return 0
 
 

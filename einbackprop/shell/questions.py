@@ -23,8 +23,9 @@ from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input
 from einbackprop.core.source import parse_python
-from einbackprop.core.visible import shortened, shown
+from einbackprop.core.visible import shortened
 from einbackprop.errors import OptionError, ScriptError
+from einbackprop.shell.complaints import missing_step, no_place
 from einbackprop.world import Runner, World
 
 Namespace = dict[str, Any]
@@ -139,12 +140,13 @@ def path_of(text: str, names: Namespace, script: str) -> Path:
     compiled(text, "--wrt", "eval")
     path = naming.path_of(text)
     if path is None:
-        raise ScriptError(f"--wrt: {shown(text)} is no name, attribute or item of the script")
+        raise ScriptError(f"--wrt: {no_place(text, names)}")
     _require(str(path[0]), names, "--wrt", script)
     try:
         value = get(names, path)
     except (LookupError, AttributeError, TypeError) as error:
-        raise ScriptError(f"--wrt: {shortened(text)}: {describe(error)}") from error
+        said = missing_step(path, names) or f"{shortened(text)}: {describe(error)}"
+        raise ScriptError(f"--wrt: {said}") from error
     if not any(isinstance(leaf, (np.ndarray, float, int)) for _, leaf in leaves(value)):
         raise ScriptError(f"--wrt: {shortened(text)} holds no arrays: it is {type(value).__name__}")
     return path
@@ -199,6 +201,11 @@ class Question:
     backward: str = ""
     cotangent: str = "dout"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked: what the script seems to ask is then to be found."""
+        return not (self.wrt or self.loss or self.grads or self.both or self.forward or self.backward)
+
     def required(self) -> Question:
         """The question, if its options go together. Raises OptionError."""
         given = {f"--{name}" for name in ("loss", "grads", "both", "forward", "backward") if getattr(self, name)}
@@ -207,6 +214,8 @@ class Question:
             several = f"{', '.join(sorted(given))} do not go together"
             what = several if len(given) > 1 else f"{min(given, default='--wrt')} alone does not say what to check"
             raise OptionError(f"{what}: give --loss and --grads, or --both, or --forward and --backward")
+        if not self.wrt:
+            raise OptionError("--wrt is missing: what are the gradients with respect to? A name, net.W1 or p['W1']")
         if not self.cotangent.isidentifier():
             raise OptionError(f"--cotangent: {shortened(self.cotangent)!r} is no name")
         return self

@@ -1,13 +1,14 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
+import __future__
+
 import contextlib
 import functools
-import importlib.resources
 import io
 import linecache
+import operator
 import os
 import random
-import symtable
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,10 @@ from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
-from einbackprop.core.files import opened, replace_file, reported_as, require_replaceable
+from einbackprop.core.files import opened, reason, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
+from einbackprop.core.source import name_of
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
@@ -34,14 +36,17 @@ from einbackprop.notation import pages
 from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
+from einbackprop.shell import notebooks
+from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
+from einbackprop.shell.setups import SIZES, letters_in
+from einbackprop.shell.watch import watched
 
 if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
 
-EXAMPLES = ("mynet.py",)
 LARGEST_SCRIPT = 20_000_000
-_SIZES = (3, 5, 4, 2, 7, 6, 8, 9)  # pairwise different, none of them 1
+FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
 
@@ -59,7 +64,7 @@ def check_script(
 
 
 def answer(
-    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None
+    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None, text: str = ""
 ) -> Report:
     """Run a script and check what is asked of its gradients.
 
@@ -77,6 +82,8 @@ def answer(
         Of the script's global random numbers and of the check's draws.
     seconds
         When to end, with what there is by then; the script itself does not count.
+    text
+        What is run in the place of the file's text, if anything.
 
     Raises
     ------
@@ -101,15 +108,25 @@ def answer(
         found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
         return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
 
-    with run(script, seed=seed, stopped=stopped) as names:
-        letters = _set_up(setup, names)
-        elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-        return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+    with run(script, seed=seed, stopped=stopped, text=text) as names:
+        return answer_among(names, problem, setup, seed, seconds)
 
 
-def read_script(script: str, expression: str, setup: str = "", seed: int = 0) -> Reading:
-    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does."""
-    with run(script, setup, seed) as names:
+def answer_among(
+    names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None
+) -> Report:
+    """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
+    letters = _set_up(setup, names)
+    elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+
+
+def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: str = "") -> Reading:
+    """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does.
+
+    A ``text`` is run in the place of the file's.
+    """
+    with run(script, setup, seed, text=text) as names:
         reach = reach_of(names, {"EXPRESSION": expression}, os.path.basename(script))
         return replace(reading_of(_traced(reach, names), list(reach.state.values())), title=expression)
 
@@ -215,46 +232,37 @@ def _traced(reach: Reach, names: Namespace) -> Trace:
 
 @contextlib.contextmanager
 def run(
-    script: str, setup: str = "", seed: int = 0, stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None
-) -> Iterator[Namespace]:
-    """Execute a script as an import would, then statements; yield its names.
+    script: str, setup: str = "", seed: int = 0,
+    stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: str = "",
+) -> Iterator[Namespace]:  # fmt: skip
+    """Execute a script, or the cells of a notebook in order, as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
     script see names that are rebound in what is yielded. Where shapes stop it, ``stopped`` can make a better error of
-    that and of the names that there are. Raises ScriptError.
+    that and of the names that there are. A ``text`` is run in the place of the file's. Raises ScriptError.
     """
-    linecache.checkcache(os.path.abspath(script))
-    code = _compiled(script)
+    file = os.path.abspath(script)
+    linecache.cache.pop(file, None)
+    codes = [_code(text, file, script)] if text else _compiled(script)
+    if text:  # without a time of change, so that nobody looks the file up again
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
-    with _as_imported(script, module), contextlib.redirect_stdout(sys.stderr):
+    module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
+    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
         np.random.seed(seed)
         random.seed(seed)
         try:
-            _execute(code, module.__dict__, os.path.basename(script))
+            for code in codes:
+                with watched(code.co_filename):
+                    _execute(code, module.__dict__, name_of(code.co_filename))
         except ScriptError as error:
             if stopped is None or not isinstance(error.__cause__, ValueError):
                 raise
             raise stopped(error, module.__dict__) from error.__cause__
         _set_up(setup, module.__dict__)
         yield module.__dict__
-
-
-def write_example(name: str, directory: str = ".", force: bool = False) -> FilePath:
-    """Write an example script that ships with the package, and return its path.
-
-    Raises ScriptError if there is no such example, or, unless that is forced, if something of that name is there.
-    """
-    if name not in EXAMPLES:
-        raise ScriptError(f"there is no example {visible.shown(name)}; there is: {', '.join(EXAMPLES)}")
-    target = FilePath(directory, name)
-    text = importlib.resources.files("einbackprop.shell.examples").joinpath(name).read_text("utf-8")
-    if os.path.lexists(target) and not force:
-        raise ScriptError(f"{target} is there already: move it away or delete it first, or give --force")
-    with reported_as(ScriptError, f"{target} cannot be written"):
-        replace_file(target, lambda stream: stream.write(text.encode()))
-    return target
 
 
 def write_page(html: str, file: str, force: bool = False) -> None:
@@ -264,17 +272,47 @@ def write_page(html: str, file: str, force: bool = False) -> None:
         replace_file(file, lambda stream: stream.write(html.encode()))
 
 
-def _compiled(script: str) -> types.CodeType:
-    with reported_as(ScriptError, script), opened(script, LARGEST_SCRIPT) as file:
-        source = file.read()
+def source_of(script: str) -> bytes:
+    """What stands in a file. Raises ScriptError, with where it was looked for."""
+    most = notebooks.LARGEST_NOTEBOOK if notebooks.is_notebook(script) else LARGEST_SCRIPT
     try:
-        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+        with opened(script, most) as file:
+            return file.read()
+    except OSError as error:
+        where = missing_file(script) if isinstance(error, FileNotFoundError) else ""
+        raise ScriptError(": ".join(filter(None, (script, reason(error), where)))) from error
+
+
+def text_of(script: str) -> str:
+    """The source of a script, or of all cells of a notebook. Raises ScriptError."""
+    if notebooks.is_notebook(script):
+        return "\n".join(code.text for code in notebooks.codes_of(source_of(script), script))
+    return source_of(script).decode("utf-8", "replace")
+
+
+def _compiled(script: str) -> list[types.CodeType]:
+    """The code of a script, or of each cell of a notebook."""
+    source = source_of(script)
+    if not notebooks.is_notebook(script):
+        return [_code(source, os.path.abspath(script), script)]
+    codes: list[types.CodeType] = []
+    for text, name in notebooks.codes_of(source, script):
+        futures = functools.reduce(operator.or_, (code.co_flags & FUTURES for code in codes), 0)
+        codes.append(_code(text, name, name_of(name), futures))
+    return codes
+
+
+def _code(source: bytes | str, file: str, script: str, futures: int = 0) -> types.CodeType:
+    """Some source, compiled under a file name; ``futures`` are the flags of what earlier cells imported."""
+    try:
+        code: types.CodeType = compile(source, file, "exec", futures, dont_inherit=True)
     except (SyntaxError, ValueError, LookupError) as error:
         said = describe(error)
         named = os.path.basename(script) in said
         raise ScriptError(said if named else f"{script}: {said}") from error
     except (MemoryError, RecursionError) as error:
         raise ScriptError(f"{script}: it nests too deeply for Python") from error
+    return code
 
 
 def _module_name(script: str) -> str:
@@ -331,25 +369,13 @@ def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
     """Run the setup's statements; single letters in them that have no value become sizes, and are returned."""
     code = compiled(setup, "--setup", "exec")
-    letters = sorted(name for name in names_wanted(setup) if len(name) == 1 and name.islower() and name not in names)
-    if len(letters) > len(_SIZES):
-        raise ScriptError(f"--setup: at most {len(_SIZES)} letters can be sizes, "
+    letters = letters_in(setup, names)
+    if len(letters) > len(SIZES):
+        raise ScriptError(f"--setup: at most {len(SIZES)} letters can be sizes, "
                           f"not {', '.join(letters)}")
-    names.update(zip(letters, _SIZES, strict=False))
+    names.update(zip(letters, SIZES, strict=False))
     _execute(code, names, "--setup")
     return tuple(letters)
-
-
-def names_wanted(setup: str) -> set[str]:
-    """The global names that statements use without making them, unlike ``x`` in ``x = 3; f(x)`` or ``lambda x: x``."""
-    module = symtable.symtable(setup, "--setup", "exec")
-    made = {name.get_name() for name in module.get_symbols() if name.is_assigned() or name.is_imported()}
-    scopes, used = [module], set[str]()
-    while scopes:
-        scope = scopes.pop()
-        scopes += scope.get_children()
-        used |= {name.get_name() for name in scope.get_symbols() if name.is_global() and name.is_referenced()}
-    return used - made
 
 
 def _elsewhere(

@@ -1,0 +1,419 @@
+"""What a function of a script can be called with: an expression for each parameter, among the script's names.
+
+A value comes from where people leave it: a global of that name, the calls that the script itself makes (at its top,
+under its main guard, or inside a function such as ``train``), a default, another function that returns something of
+that name (``return A2, cache``), or, where there is none, from the shapes that comments give (`invention`).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.nesting import Attribute, label, leaves
+from einbackprop.core.source import parse_python
+
+from .candidates import TRAINING
+from .definitions import Definition, Scope, Script, callee, receiver_of
+from .invention import COUNT, DATA, TARGET, Invention, Term
+
+PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
+MEANINGS = (DATA, TARGET, PARAMETERS)
+DEEPEST = 24
+"""How many names may be looked up on the way to one value."""
+MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng")
+"""What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
+OUTPUT = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|[aA]\d?|AL|[ph]|act")
+"""What people call the output of a forward where its function calls it something else."""
+FORWARD = re.compile(r"forward|predict|feed_?forward|fprop|propagate|model|net(work)?|run|apply|hypothesis|call")
+
+
+Attempt = Callable[[Sequence[str], str], Any]
+"""The value of an expression after some statements, in a copy of the script's names; None where it raises."""
+
+
+@dataclass
+class Resolver:
+    """Finds terms for names of a script.
+
+    Attributes
+    ----------
+    script
+    names
+        Those of the script after it ran.
+    attempt
+    by_site
+        Whether the script's own calls go before globals of a parameter's name; None does without them.
+    """
+
+    script: Script
+    names: Mapping[str, Any]
+    attempt: Attempt
+    by_site: bool | None = False
+    invention: Invention = field(default_factory=Invention)
+    _at_sites: int = 0
+    _being_made: set[str] = field(default_factory=set)
+    _looked_for: set[tuple[int, str]] = field(default_factory=set)
+
+    def call(self, definition: Definition) -> Term | None:
+        """The call of a function or method with all that it needs; None where a parameter has no value."""
+        if definition.name == "__init__":
+            callable_term: Term | None = Term(definition.owner)
+        elif definition.owner:
+            receiver = self.receiver(definition.owner)
+            callable_term = receiver and Term(f"{receiver.text}.{definition.name}", receiver.setup)
+        else:
+            callable_term = Term(definition.name)
+        if callable_term is None:
+            return None
+        given, setup, skipped = [], list(callable_term.setup), False
+        for parameter in definition.parameters:
+            term = self.parameter(definition, parameter)
+            if term is None and parameter not in definition.optional:
+                return None
+            if term is None:
+                skipped = True
+                continue
+            setup += term.setup
+            named = skipped or parameter in definition.by_name
+            given.append(f"{parameter}={term.text}" if named else term.text)
+        return Term(f"{callable_term.text}({', '.join(given)})", united(setup))
+
+    def parameter(self, definition: Definition, name: str) -> Term | None:
+        """What a parameter gets; None where nothing is found, or its default will do."""
+        key = id(definition.node), name
+        if key in self._looked_for or len(self._looked_for) > DEEPEST:
+            return None
+        self._looked_for.add(key)
+        try:
+            ways: list[Callable[[], Term | None]] = [
+                lambda: self.known(name), lambda: self.at_sites(definition, name)]
+            if self.by_site:
+                ways.reverse()
+            optional = name in definition.optional and not self._is_wanted(definition, name)
+            ways += [lambda: self.provided(definition, name), lambda: self.output(name),
+                     lambda: self.built(definition, name)]
+            if optional:
+                ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
+            for way in ways:
+                if (term := way()) is not None:
+                    return term
+            invents = not optional and not self._at_sites  # what a call would be given there has to be somewhere
+            return self.invention.of(definition, name, self.names) if invents else None
+        finally:
+            self._looked_for.discard(key)
+
+    def _is_wanted(self, definition: Definition, name: str) -> bool:
+        """Whether a parameter with a default needs a value all the same: a target that may be None, and the sizes of an
+        object that is made, which have to be those of the data that are made for it.
+        """
+        default = definition.default_of(name)
+        is_none = isinstance(default, ast.Constant) and default.value is None
+        return bool(TARGET.fullmatch(name) and is_none) or (
+            definition.name == "__init__" and COUNT.fullmatch(name) is not None)
+
+    def known(self, name: str) -> Term | None:
+        """A global that holds data, of that name, or the only one of a name that means the same."""
+        if name in self.names and is_data(self.names[name]):
+            return Term(name)
+        for meaning in MEANINGS:
+            if meaning.fullmatch(name):
+                found = [other for other, value in self.names.items()
+                         if meaning.fullmatch(other) and is_data(value) and holds_arrays(value)]  # fmt: skip
+                if len(found) == 1:
+                    return Term(found[0])
+        return None
+
+    def at_sites(self, definition: Definition, name: str) -> Term | None:
+        """What the script's own calls give for a parameter."""
+        called = definition.owner if definition.name == "__init__" else definition.name
+        sites = [site for site in self.script.sites if callee(site[0]) == called and self.by_site is not None]
+        if definition.name != "__init__" and len({item.owner for item in self.script.functions(called)}) > 1:
+            sites = [site for site in sites if self._owner_at(site) == definition.owner]
+        for call, statement, scope in sorted(sites, key=lambda site: not site[2].runs):
+            given = argument_of(call, definition, name)
+            if given is not None and scope.function is not definition:
+                self._at_sites += 1
+                term = self.expression(given, scope, statement)
+                self._at_sites -= 1
+                if term is not None and self.attempt(term.setup, term.text) is not None:
+                    return term
+        return None
+
+    def _owner_at(self, site: tuple[ast.Call, ast.stmt, Scope]) -> str:
+        """The class of the object of which a call calls a method; empty for a function, or where it is not known."""
+        call, statement, scope = site
+        if not isinstance(call.func, ast.Attribute):
+            return ""
+        term = self.expression(call.func.value, scope, statement)
+        return type(self.attempt(term.setup, term.text)).__name__ if term else ""
+
+    def expression(self, node: ast.expr, scope: Scope, at: ast.stmt) -> Term | None:
+        """An expression of a scope with everything that is local there resolved."""
+        setup: list[str] = []
+        found: dict[str, ast.expr] = {}
+        for name in free_names(node):
+            term = self.name(name, scope, at)
+            if term is None:
+                return None
+            setup += term.setup
+            found[name] = parse_python(term.text, "eval").body
+        return Term(ast.unparse(substituted(node, found)), united(setup))
+
+    def name(self, name: str, scope: Scope, at: ast.stmt) -> Term | None:
+        """What a name means at a statement of a scope."""
+        function = scope.function
+        if name in self._being_made:
+            return Term(name)
+        key = id(scope), name
+        if key in self._looked_for or len(self._looked_for) > DEEPEST:
+            return None
+        self._looked_for.add(key)
+        try:
+            if function is not None and function.owner and name == receiver_of(function):
+                return self.receiver(function.owner)
+            if not scope.runs and (term := self.assigned(name, scope, at)) is not None:
+                return term
+            if function is not None and name in function.parameters:
+                default = function.default_of(name)
+                given = Term(ast.unparse(default)) if default is not None else None
+                return self.parameter(function, name) or given
+            if name in self.names or hasattr(builtins, name):
+                return Term(name)
+            return None
+        finally:
+            self._looked_for.discard(key)
+
+    def assigned(self, name: str, scope: Scope, at: ast.stmt) -> Term | None:
+        """What the statement that binds a local name makes: in the expression itself, or, of what only sizes go into,
+        in a statement of the setup.
+        """
+        bindings = [(item, place) for item in scope.statements for place in places_bound(item, name)]
+        before = [pair for pair in bindings if pair[0].lineno < at.lineno]
+        if not bindings:
+            return None
+        statement, place = before[-1] if before else bindings[0]
+        if isinstance(statement, ast.For):
+            return self._first_of(statement, place, scope)
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        if value is None:
+            return None
+        term = self.expression(value, scope, statement)
+        if term is None:
+            return None
+        if self.is_made(value) or not self.depends(value, scope, statement):
+            assert isinstance(statement, ast.Assign | ast.AnnAssign)
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            kinds = (ast.Name, ast.Tuple, ast.List, ast.Starred, ast.expr_context)
+            if not all(isinstance(node, kinds) for node in ast.walk(target)):
+                return None  # an attribute or a part of something else is bound as well
+            made = f"{ast.unparse(target)} = {term.text}"
+            return Term(name, united([*term.setup, made, *self._completed(name, scope, statement, at)]))
+        return Term(f"({term.text}){place}" if needs_brackets(value) else f"{term.text}{place}", term.setup)
+
+    def _completed(self, name: str, scope: Scope, made: ast.stmt, at: ast.stmt) -> Iterator[str]:
+        """What is done to an object between where it is made and where it is used: ``net.add(Dense(3, 4))``."""
+        for statement in scope.statements:
+            call = statement.value if isinstance(statement, ast.Expr) else None
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            on_it = isinstance(call.func.value, ast.Name) and call.func.value.id == name
+            if on_it and made.lineno < statement.lineno < at.lineno and not TRAINING.search(call.func.attr):
+                self._being_made.add(name)
+                term = self.expression(call, scope, statement)
+                self._being_made.discard(name)
+                yield from (*term.setup, term.text) if term else ()
+
+    def _first_of(self, loop: ast.For, place: str, scope: Scope) -> Term | None:
+        """What a loop's target is in its first round."""
+        over = self.expression(loop.iter, scope, loop)
+        return over and Term(f"next(iter({over.text})){place}", over.setup)
+
+    def is_made(self, value: ast.expr) -> bool:
+        """Whether a value is made of sizes, or drawn."""
+        return any(MAKES.search(ast.unparse(node.func)) is not None
+                   for node in ast.walk(value) if isinstance(node, ast.Call))  # fmt: skip
+
+    def depends(self, value: ast.expr, scope: Scope, at: ast.stmt) -> bool:
+        """Whether arrays, or objects that hold some, go into a value."""
+        for name in free_names(value):
+            term = self.name(name, scope, at)
+            held = None if term is None else self.attempt(term.setup, term.text)
+            if held is not None and is_data(held) and holds_arrays(held):
+                return True
+        return False
+
+    def receiver(self, owner: str) -> Term | None:
+        """An object of a class: one that the script has, that it makes somewhere, or a new one."""
+        for name, value in self.names.items():
+            for path, kind in objects_in(value):
+                if any(base.__name__ == owner for base in kind.__mro__) and kind.__module__ != "builtins":
+                    return Term(label(name, path))
+        for scope in self.script.scopes[1:]:
+            for statement in scope.statements:
+                made = statement.value if isinstance(statement, ast.Assign) else None
+                if isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and made.func.id == owner:
+                    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+                    if isinstance(target, ast.Name) and (term := self.assigned(target.id, scope, statement)):
+                        return term
+        if owner not in self.names:
+            return None
+        start = self.script.method(owner, "__init__")
+        made_term = Term(f"{owner}()") if start is None else self.call(
+            Definition(start.node, owner))  # of a base class too
+        if made_term is None:
+            return None
+        name = owner.lower() if owner.lower() not in self.names else f"its_{owner.lower()}"
+        return Term(name, (*made_term.setup, f"{name} = {made_term.text}"))
+
+    def provided(self, definition: Definition, name: str) -> Term | None:
+        """What another function returns under a parameter's name: ``cache`` of ``return out, cache``."""
+        found = [item for item in self.script.definitions
+                 if item.node is not definition.node and name in item.parts and item.owner in ("", definition.owner)
+                 and not calls_back(self.script, item, definition)]  # fmt: skip
+        stem = re.split(r"_?(?:back|grad|deriv)", definition.name)[0]
+        for item in sorted(found, key=lambda item: not (stem and item.name.startswith(stem))):
+            term = self.call(item)
+            if term is not None and MAKES.search(item.name):
+                return Term(name, self._made_by(item, term))
+            if term is not None:
+                place = f"[{item.parts.index(name)}]" if len(item.parts) > 1 else ""
+                return Term(f"{term.text}{place}", term.setup)
+        return None
+
+    def built(self, definition: Definition, name: str) -> Term | None:
+        """What a function that makes data returns at a parameter's place, where it returns as many things."""
+        needed = [one for one in definition.parameters if one not in definition.optional]
+        for item in self.script.definitions:
+            fits = not item.owner and MAKES.search(item.name) and len(item.parts) == len(needed) > 1
+            if fits and name in needed:
+                at_sites, self._at_sites = self._at_sites, 0
+                term = self.call(item)
+                self._at_sites = at_sites
+                if term is not None:
+                    return Term(name, (*term.setup, f"{', '.join(needed)} = {term.text}"))
+        return None
+
+    def _made_by(self, item: Definition, term: Term) -> tuple[str, ...]:
+        """The statements that bind all that a function makes, what has no name there as ``_``."""
+        targets = [part if part.isidentifier() else "_" for part in item.parts]
+        return (*term.setup, f"{', '.join(targets)} = {term.text}")
+
+    def output(self, name: str) -> Term | None:
+        """The output of the script's forward, for a parameter that is called as outputs are."""
+        if not OUTPUT.fullmatch(name):
+            return None
+        for item in self.script.definitions:
+            if FORWARD.search(item.name) and not item.owner and (term := self.call(item)) is not None:
+                return Term(f"{term.text}[0]" if len(item.parts) > 1 else term.text, term.setup)
+        return None
+
+
+class _Substitution(ast.NodeTransformer):
+    """Puts expressions where names are read."""
+
+    def __init__(self, found: Mapping[str, ast.expr]) -> None:
+        self.found = found
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.found.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+
+def substituted(node: ast.expr, found: Mapping[str, ast.expr]) -> ast.AST:
+    """A copy of an expression with others where it reads names."""
+    visited: ast.AST = _Substitution(found).visit(parse_python(ast.unparse(node), "eval").body)
+    return visited
+
+
+def united(setup: Sequence[str]) -> tuple[str, ...]:
+    """Statements in order, each once."""
+    return tuple(dict.fromkeys(setup))
+
+
+def needs_brackets(value: ast.expr) -> bool:
+    return not isinstance(value, ast.Call | ast.Name | ast.Attribute | ast.Subscript | ast.Constant)
+
+
+def free_names(node: ast.expr) -> list[str]:
+    """The names that an expression reads and does not bind itself."""
+    nodes = list(ast.walk(node))
+    bound = {item.id for item in nodes if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load)}
+    bound |= {item.arg for item in nodes if isinstance(item, ast.arg)}
+    read = [item.id for item in nodes if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)]
+    return [name for name in dict.fromkeys(read) if name not in bound]
+
+
+def argument_of(call: ast.Call, definition: Definition, name: str) -> ast.expr | None:
+    """What a call gives for a parameter."""
+    if any(isinstance(item, ast.Starred) for item in call.args):
+        return None
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    position = definition.parameters.index(name)
+    return call.args[position] if position < len(call.args) and name not in definition.by_name else None
+
+
+def places_bound(statement: ast.stmt, name: str) -> Iterator[str]:
+    """Where a statement binds a name, as what is to be taken of its value: ``[1]`` of ``A, cache = …``."""
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign | ast.For):
+        targets = [statement.target]
+    else:
+        return
+    for target in targets:
+        yield from _places(target, name)
+
+
+def _places(target: ast.expr, name: str) -> Iterator[str]:
+    if isinstance(target, ast.Name) and target.id == name:
+        yield ""
+    elif isinstance(target, ast.Tuple | ast.List):
+        for position, item in enumerate(target.elts):
+            yield from (f"[{position}]{inner}" for inner in _places(item, name))
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value is no function, class or module."""
+    kinds = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type, np.ufunc)
+    return not isinstance(value, kinds)
+
+
+def holds_arrays(value: Any) -> bool:
+    """Whether it is an array, or nested or held by an object somewhere in it."""
+    return any(isinstance(leaf, np.ndarray) for _, leaf in leaves(value))
+
+
+def objects_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], type]]:
+    """The objects in a value with the paths to them: those of a list, and of an object's own lists, to a depth of 4."""
+    if not is_data(value) or len(path) > 4:
+        return
+    yield path, type(value)
+    if isinstance(value, list | tuple):
+        for position, item in enumerate(value[:20]):
+            yield from objects_in(item, (*path, position))
+    elif hasattr(value, "__dict__") and not isinstance(value, np.ndarray):
+        for key, item in vars(value).items():
+            yield from objects_in(item, (*path, Attribute(key)))
+
+
+def calls_back(script: Script, item: Definition, other: Definition) -> bool:
+    """Whether a function calls another one, or is one that does: what it returns cannot be what the other is given."""
+    seen, left = set(), [item]
+    while left:
+        current = left.pop()
+        if id(current.node) in seen:
+            continue
+        seen.add(id(current.node))
+        if other.name in current.calls:
+            return True
+        left += [inner for name in current.calls for inner in script.functions(name)]
+    return False

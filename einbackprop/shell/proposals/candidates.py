@@ -1,0 +1,97 @@
+"""Which functions of a script give gradients, which a loss, which are a layer's two halves: by names and returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .definitions import Definition, Script
+
+GRADIENTS = re.compile(r"grad|back|bprop|deriv|nabla|jac|bptt", re.IGNORECASE)
+LOSS = re.compile(r"loss|cost|objective|nll|error|energy|criterion|likelihood|mse|cross_?entropy|elbo|risk|divergence|"
+                  r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
+NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
+TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
+                      r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
+FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
+UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|dL\w*|delta\w*|error|"
+                      r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
+"""What a backward calls the cotangent of its forward's output."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A forward and the backward that belongs to it."""
+
+    forward: Definition
+    backward: Definition
+
+
+def gradient_functions(script: Script) -> Iterator[Definition]:
+    """Functions that give gradients, the likeliest first: those that say so and whose returns do."""
+    def likelihood(item: Definition) -> tuple[int, int]:
+        given = sum(map(script.is_gradient, (*item.parts, *item.stores)))
+        return (2 * bool(GRADIENTS.search(item.name)) + bool(given), given)
+
+    found = [item for item in script.definitions if gives_gradients(script, item)]
+    return iter(sorted(found, key=likelihood, reverse=True))
+
+
+def gives_gradients(script: Script, item: Definition) -> bool:
+    """Whether a function seems to give gradients, and does not train."""
+    if NUMERICAL.search(item.name) or item.name.startswith("__"):
+        return False
+    named = GRADIENTS.search(item.name) is not None
+    given = any(map(script.is_gradient, item.parts))
+    if TRAINING.search(item.name) and not named:
+        return given
+    return named or given or any(map(script.is_gradient, item.stores))
+
+
+def has_loss(script: Script, item: Definition) -> bool:
+    """Whether what a function returns may be a loss and gradients."""
+    parts = item.parts
+    return len(parts) > 1 and (any(LOSS.search(name) and not script.is_gradient(name) for name in parts)
+                               or LOSS.search(item.name) is not None or (any(map(script.is_gradient, parts[1:]))
+                               and not script.is_gradient(parts[0])))  # fmt: skip
+
+
+def loss_functions(script: Script, gradients: Definition) -> list[Definition]:
+    """Functions that may be the loss, the likeliest first: what is called one, in the same class first."""
+    def likelihood(item: Definition) -> tuple[bool, int, bool]:
+        shared = len(set(item.parameters) & set(gradients.parameters))
+        return (item.owner == gradients.owner, shared, bool(LOSS.search(item.name)))
+
+    possible = [item for item in script.definitions if item.returned and item.node is not gradients.node
+                and not NUMERICAL.search(item.name) and not GRADIENTS.search(item.name)
+                and not item.name.startswith("__") and (LOSS.search(item.name) or not TRAINING.search(item.name))]
+    named = [item for item in possible if LOSS.search(item.name) or any(LOSS.search(part) for part in item.parts)]
+    return sorted(named or possible, key=likelihood, reverse=True)
+
+
+def layers(script: Script) -> Iterator[Layer]:
+    """Pairs of a forward and a backward: ``affine_forward`` and ``affine_backward``, two methods of a class."""
+    for item in script.definitions:
+        if not GRADIENTS.search(item.name) or NUMERICAL.search(item.name):
+            continue
+        for other in script.definitions:
+            if item.owner == other.owner and FORWARD.search(other.name) and stem_of(item.name) == stem_of(other.name):
+                yield Layer(other, item)
+                break
+
+
+def stem_of(name: str) -> str:
+    """What a forward and its backward have in common: ``affine`` of ``affine_forward``."""
+    name = re.sub(r"forward|backward|fprop|bprop|backprop(agate|agation)?|back|fwd|bwd|propagation|_?grad(ients?)?|"
+                  r"call|feed", "", name, flags=re.IGNORECASE)  # fmt: skip
+    return name.strip("_").lower()
+
+
+def cotangents_of(layer: Layer) -> list[str]:
+    """The parameters of a backward that are the cotangents of its forward's outputs; none where none is called so."""
+    needed = [name for name in layer.backward.parameters if name not in layer.backward.optional]
+    named = [name for name in needed if UPSTREAM.fullmatch(name) and name not in layer.forward.parameters]
+    if named:
+        return named
+    return needed if len(needed) == 1 and needed[0] not in ("cache", *layer.forward.parameters) else []

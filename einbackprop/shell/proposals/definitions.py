@@ -1,0 +1,304 @@
+"""What a script defines and where it calls it: functions, methods, and the statements around each call."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from einbackprop.checking.naming import gradient_of
+
+GRADIENTS = ("grad", "grads", "gradient", "gradients", "nabla")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A function of a script, or a method of a class of it.
+
+    Attributes
+    ----------
+    node
+        Its syntax tree.
+    owner
+        The name of the class; empty for a function.
+    """
+
+    node: Function
+    owner: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its parameters in order, without ``self``."""
+        formal = self.node.args
+        names = [item.arg for item in (*formal.posonlyargs, *formal.args)]
+        bound = self.owner and not self.is_static
+        return (*names[1:], *(a.arg for a in formal.kwonlyargs)) if bound else (
+            *names, *(a.arg for a in formal.kwonlyargs))
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """The parameters that have a default."""
+        formal = self.node.args
+        names = [item.arg for item in (*formal.posonlyargs, *formal.args, *formal.kwonlyargs)]
+        return frozenset(name for name in names if self.default_of(name) is not None)
+
+    def default_of(self, name: str) -> ast.expr | None:
+        """The default of a parameter."""
+        formal = self.node.args
+        positional = [*formal.posonlyargs, *formal.args]
+        found = dict(zip([item.arg for item in reversed(positional)], reversed(formal.defaults), strict=False))
+        found |= {item.arg: default for item, default in zip(formal.kwonlyargs, formal.kw_defaults, strict=True)
+                  if default is not None}  # fmt: skip
+        return found.get(name)
+
+    @cached_property
+    def by_name(self) -> frozenset[str]:
+        """The parameters that are given by name only."""
+        return frozenset(item.arg for item in self.node.args.kwonlyargs)
+
+    @cached_property
+    def is_static(self) -> bool:
+        return any(isinstance(item, ast.Name) and item.id in ("staticmethod", "classmethod")
+                   for item in self.node.decorator_list)  # fmt: skip
+
+    @cached_property
+    def statements(self) -> tuple[ast.stmt, ...]:
+        """Its statements, those of blocks among them, those of functions inside it left out."""
+        return tuple(statements_in(self.node.body))
+
+    @cached_property
+    def returned(self) -> tuple[ast.expr, ...]:
+        """What its return statements give, the last one first."""
+        found = [item.value for item in self.statements if isinstance(item, ast.Return) and item.value is not None]
+        return tuple(reversed(found))
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """How the parts of what it returns are spelled: ``return A2, cache`` has two, and a dict its keys."""
+        for value in self.returned:
+            value = self._made_as(value)
+            if isinstance(value, ast.Tuple | ast.List):
+                return tuple(spelled(item) for item in value.elts)
+            return (spelled(value),)
+        return ()
+
+    def _made_as(self, value: ast.expr) -> ast.expr:
+        """A display for the name that it was given: ``grads = (dW, db)`` for ``grads``."""
+        if not isinstance(value, ast.Name):
+            return value
+        made = [item.value for item in self.statements if isinstance(item, ast.Assign)
+                and any(isinstance(target, ast.Name) and target.id == value.id for target in item.targets)]  # fmt: skip
+        return made[-1] if made and isinstance(made[-1], ast.Tuple) else value
+
+    @cached_property
+    def _receiver(self) -> str:
+        formal = self.node.args
+        names = [item.arg for item in (*formal.posonlyargs, *formal.args)]
+        return names[0] if self.owner and names and not self.is_static else ""
+
+    def _attributes(self, context: type[ast.expr_context]) -> frozenset[str]:
+        return frozenset(
+            node.attr for node in ast.walk(self.node) if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, context) and isinstance(node.value, ast.Name) and node.value.id == self._receiver
+        )  # fmt: skip
+
+    @cached_property
+    def stores(self) -> tuple[str, ...]:
+        """The attributes of ``self`` that it binds, in order."""
+        found: dict[str, None] = {}
+        for node in ast.walk(self.node):
+            inner = node
+            while isinstance(inner, ast.Subscript):  # self.grads["W"] = …
+                inner = inner.value
+            is_bound = isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)
+            if is_bound and isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and (
+                    inner.value.id == self._receiver):
+                found[inner.attr] = None
+        return tuple(sorted(found, key=lambda name: self._first_bound(name)))
+
+    def _first_bound(self, name: str) -> int:
+        lines = [node.lineno for node in ast.walk(self.node) if isinstance(node, ast.Attribute) and node.attr == name]
+        return min(lines)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The attributes of ``self`` that it reads."""
+        return self._attributes(ast.Load)
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """The names of the functions and methods that it calls."""
+        return frozenset(name for node in ast.walk(self.node) if isinstance(node, ast.Call) and (name := callee(node)))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Statements that run after one another: a module's, those under its main guard, or a function's.
+
+    Attributes
+    ----------
+    statements
+        In order, those of blocks among them.
+    function
+        Whose they are; None for a module's.
+    runs
+        Whether an import runs them.
+    """
+
+    statements: tuple[ast.stmt, ...]
+    function: Definition | None = None
+    runs: bool = True
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a script defines, and its scopes."""
+
+    definitions: tuple[Definition, ...]
+    scopes: tuple[Scope, ...]
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+
+    def functions(self, name: str) -> Iterator[Definition]:
+        """The functions and methods of a name."""
+        return (item for item in self.definitions if item.name == name)
+
+    def method(self, owner: str, name: str) -> Definition | None:
+        """The method of a class, or of those that it derives from."""
+        for kind in self._bases(owner):
+            for item in self.definitions:
+                if (item.owner, item.name) == (kind, name):
+                    return item
+        return None
+
+    def methods(self, owner: str) -> tuple[Definition, ...]:
+        """The methods of a class and of those that it derives from, its own first."""
+        found: dict[str, Definition] = {}
+        for kind in self._bases(owner):
+            for item in self.definitions:
+                if item.owner == kind:
+                    found.setdefault(item.name, item)
+        return tuple(found.values())
+
+    def _bases(self, owner: str) -> Sequence[str]:
+        order, left = [], [owner]
+        while left:
+            name = left.pop(0)
+            if name in self.classes and name not in order:
+                order.append(name)
+                left += [base.id for base in self.classes[name].bases if isinstance(base, ast.Name)]
+        return order
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All names, attributes, parameters and keys that stand in it, in small letters."""
+        found: set[str] = set()
+        statements = [statement for scope in self.scopes for statement in scope.statements]
+        for item in (*(item.node for item in self.definitions), *statements):
+            for node in ast.walk(item):
+                if isinstance(node, ast.Name | ast.Attribute | ast.arg):
+                    found.add(node.id if isinstance(node, ast.Name) else node.attr if isinstance(
+                        node, ast.Attribute) else node.arg)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 20:
+                    found.add(node.value)
+        return frozenset(word.lower() for word in found)
+
+    def is_gradient(self, name: str) -> bool:
+        """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``."""
+        return name.lower() in GRADIENTS or any(
+            stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
+
+    def stem_of(self, name: str, known: Sequence[str]) -> str | None:
+        """The name among those that are known of which another one is the gradient."""
+        for stem in gradient_of(name)[1:]:
+            for other in known:
+                if other.lower() == stem.strip("_").lower():
+                    return other
+        return None
+
+    @cached_property
+    def sites(self) -> tuple[tuple[ast.Call, ast.stmt, Scope], ...]:
+        """Every call of something by its name, the statement that it stands in, and the scope of that."""
+        found = []
+        for scope in self.scopes:
+            for statement in scope.statements:
+                for node in own_nodes(statement):
+                    if isinstance(node, ast.Call) and callee(node):
+                        found.append((node, statement, scope))
+        return tuple(found)
+
+
+def script_of(tree: ast.Module) -> Script:
+    """The definitions and scopes of a script's syntax tree."""
+    definitions: list[Definition] = []
+    classes: dict[str, ast.ClassDef] = {}
+    module: list[ast.stmt] = []
+    guarded: list[ast.stmt] = []
+    for statement in tree.body:
+        if isinstance(statement, Function):
+            definitions.append(Definition(statement))
+        elif isinstance(statement, ast.ClassDef):
+            classes[statement.name] = statement
+            definitions += [Definition(item, statement.name) for item in statement.body if isinstance(item, Function)]
+        elif is_guard(statement):
+            assert isinstance(statement, ast.If)
+            guarded += statements_in(statement.body)
+        else:
+            module += statements_in([statement])
+    scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
+    scopes += [Scope(item.statements, item, runs=False) for item in definitions]
+    return Script(tuple(definitions), tuple(scopes), classes)
+
+
+def is_guard(statement: ast.stmt) -> bool:
+    """Whether it is ``if __name__ == "__main__":``."""
+    return isinstance(statement, ast.If) and any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test))
+
+
+def statements_in(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a body, those of its blocks after each, without those of functions and classes inside."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, Function | ast.ClassDef):
+            continue
+        for name in ("body", "orelse", "finalbody"):
+            yield from statements_in(getattr(statement, name, []))
+        for handler in getattr(statement, "handlers", []):
+            yield from statements_in(handler.body)
+
+
+def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement, of a compound one those of its header."""
+    left: list[ast.AST] = [statement]
+    while left:
+        node = left.pop()
+        yield node
+        if not (isinstance(node, Function | ast.ClassDef)):
+            left += [item for item in ast.iter_child_nodes(node) if not isinstance(item, ast.stmt)]
+
+
+def callee(call: ast.Call) -> str:
+    """The name of what a call calls: ``backward`` for ``net.backward(x)``; empty where it has none."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def spelled(node: ast.expr) -> str:
+    """The name that stands for a value: ``dW`` for ``dW``, ``self.dW`` and ``grads["dW"]``; else its code."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+        return node.slice.value
+    return ast.unparse(node)
+
+
+def receiver_of(function: Definition) -> str:
+    formal = [item.arg for item in (*function.node.args.posonlyargs, *function.node.args.args)]
+    return formal[0] if formal and not function.is_static else ""

@@ -1,0 +1,129 @@
+"""The question of gradients that are made outside of functions, or in one that does all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.source import parse_python
+
+from ..questions import Question
+from .arguments import is_data
+from .definitions import Definition, Script, receiver_of, script_of
+from .flattened import Flat, as_function, flat_parts
+from .invention import TARGET, Term, numpy_in
+from .losses import is_number, usual_losses
+from .proposal import Proposal
+from .search import Search
+from .trials import Trials
+
+Again = Callable[[str], AbstractContextManager[dict[str, Any]]]
+"""Runs another text in the place of a script, as the script was run."""
+
+
+def of_flat_parts(script: Script, tree: ast.Module, source: str, again: Again) -> Iterator[Proposal]:
+    """What is asked by gradients that are made outside of functions, or in one that does all."""
+    name = "step" if "step" not in script.words else "one_step"
+    for flat in flat_parts(script, tree):
+        with_values = as_function(source, flat, name, "dict(locals())")
+        loss, said = None, ""
+        with again(with_values) as names:
+            found = FlatSearch.of(with_values, names, flat, name)
+            if found is not None:
+                loss, said = found.loss()
+        if loss is None:
+            continue
+        text = as_function(source, flat, name, loss)
+        with again(text) as names:
+            found = FlatSearch.of(text, names, flat, name)
+            proposal = found and found.proposal(said)
+        if proposal:
+            yield replace(proposal, source=text)
+            return
+
+
+@dataclass(frozen=True)
+class FlatSearch:
+    """Looks for the question of a flat part that was made a function."""
+
+    search: Search
+    flat: Flat
+    call: Term
+    roots: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str, names: dict[str, Any], flat: Flat, name: str) -> FlatSearch | None:
+        """With the call of the function; None where it cannot be called."""
+        script = script_of(parse_python(text))
+        search = Search(script, names, Trials(names), text)
+        for resolver in search.resolvers():
+            setup: tuple[str, ...] = ()
+            receiver = ""
+            if flat.scope.function is not None:
+                outer = next(item for item in script.functions(flat.scope.function.name)
+                             if item.owner == flat.scope.function.owner)  # fmt: skip
+                made = resolver.call(outer)
+                if made is None:
+                    continue
+                receiver = made.text.rpartition(f".{outer.name}(")[0]
+                targets = ", ".join([name, *(receiver_text(text, outer, receiver) for text in flat.arguments)])
+                setup = (*made.setup, f"{targets} = {made.text}")
+            own = receiver_of(flat.scope.function) if flat.scope.function and flat.scope.function.owner else ""
+            function = flat.scope.function
+            given = [receiver_text(text, function, receiver) if function else text for text in flat.arguments]
+            call = Term(f"{name}({', '.join(given)})", setup)
+            roots = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text, _ in flat.gradients)
+            result = search.trials(call.setup, call.text)
+            at = [search.trials(call.setup, root) for root in roots]
+            if isinstance(result, tuple) and len(result) == len(roots) + 1 and all(
+                    np.shape(value) == np.shape(given) and value is not None
+                    for value, given in zip(at, result[1:], strict=True)):  # fmt: skip
+                return cls(search, flat, call, roots)
+        return None
+
+    def loss(self) -> tuple[str | None, str]:
+        """The expression of the loss among the names that the function binds, and what is to be said of it."""
+        text = self.call.text
+        values = self.search.trials(self.call.setup, f"{text}[0]")
+        named = [name for name in self.flat.losses if is_number(values.get(name))]
+        gradients = Term(f"{text}[1] if len({text}) == 2 else {text}[1:]", self.call.setup)
+        if named:
+            terms = [Term(f"{text}[0][{name!r}]", self.call.setup) for name in named]
+            return named[terms.index(self.search.agreeing(terms, gradients, self.roots))], ""
+        known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **values}
+        targets = [name for name, value in known.items() if TARGET.fullmatch(name) and isinstance(value, np.ndarray)]
+        best, chosen = 0, None
+        for target in targets[:2]:
+            held = f"{text}[0][{target!r}]" if target in values else target
+            for out in self.flat.values:
+                fits = isinstance(values.get(out), np.ndarray) and len(values[out]) == len(known[target])
+                numpy = numpy_in(self.search.names) or "np"
+                pairs = zip(usual_losses(f"{text}[0][{out!r}]", held, numpy), usual_losses(out, target, numpy),
+                            strict=True) if fits else ()  # fmt: skip
+                for tried, written in pairs:
+                    agreements = self.search.agreements(Term(tried, self.call.setup), gradients, self.roots)
+                    if agreements > best:
+                        best, chosen = agreements, written
+        said = f"the script has no loss: its gradients are those of {chosen}"
+        return (chosen, said) if chosen and 2 * best >= len(self.roots) else (None, "")
+
+    def proposal(self, said: str) -> Proposal:
+        """The question of the function, which returns its loss and the gradients."""
+        question = Question(self.roots, both=self.call.text)
+        first = self.flat.loop.lineno if self.flat.loop else self.flat.body[0].lineno
+        last = max(item.end_lineno or item.lineno for item in self.flat.body)
+        lines = f"lines {first} to {last}"
+        note = f"one round of the loop in {lines} is taken as a function" if self.flat.loop else (
+            f"{lines} are taken as a function")
+        return Proposal(question, question.both, "\n".join(self.call.setup), notes=(note, said) if said else (note,))
+
+
+def receiver_text(text: str, function: Definition, receiver: str) -> str:
+    """An argument as the script names it: the object of a method by its own name."""
+    return receiver if function.owner and text == receiver_of(function) else text

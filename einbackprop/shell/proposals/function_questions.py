@@ -1,0 +1,197 @@
+"""Questions of a script's functions: a loss and its gradients together, a pair of them, or a layer's two halves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from einbackprop.checking.functions import without
+
+from ..questions import Question
+from .arguments import Resolver, united
+from .candidates import FORWARD, gradient_functions, has_loss, layers, loss_functions
+from .definitions import Definition
+from .invention import DATA, TARGET, Term, numpy_in
+from .layer_questions import of_layer
+from .losses import is_number, place_of_loss, usual_losses
+from .proposal import Proposal
+from .search import Search
+
+
+@dataclass(frozen=True)
+class FunctionSearch(Search):
+    """Looks for the questions of functions."""
+
+    def all(self) -> Iterator[Proposal]:
+        """What every function asks that no other one calls which is asked about, those with a loss first."""
+        items = list(gradient_functions(self.script))
+        inner = {name for item in items for name in self._called_by(item) if name != item.name}
+        items.sort(key=lambda item: item.name in inner)
+        covered: set[str] = set()
+        of_layers = []
+        for item in items:
+            if (item.name in covered and not item.owner) or (proposal := self.of(item)) is None:
+                continue
+            covered |= self._called_by(item)
+            if proposal.question and proposal.question.forward:
+                of_layers.append(proposal)
+            else:
+                yield proposal
+        yield from of_layers
+
+    def of(self, item: Definition) -> Proposal | None:
+        """What a function that gives gradients asks: with what the script has first, with invented arguments after."""
+        layer = next((layer for layer in layers(self.script) if layer.backward is item), None)
+        for resolver in self.resolvers():
+            as_layer = of_layer(self, resolver, layer) if layer is not None else None
+            found = as_layer or self._both(resolver, item) or self._pair(resolver, item)
+            if found is not None:
+                return found
+        return None
+
+    def _both(self, resolver: Resolver, item: Definition) -> Proposal | None:
+        """One function that returns a loss and its gradients."""
+        if not has_loss(self.script, item):
+            return None
+        term = resolver.call(item)
+        result = None if term is None else self.trials(term.setup, term.text)
+        if term is None or result is None:
+            return None
+        place = place_of_loss(result, item.parts)
+        if place is None:
+            return None
+        names = [name for n, name in enumerate(item.parts) if n != place]
+        roots = self.roots(without(result, place), names, term)
+        if not roots:
+            return None
+        return self.proposal(Question(roots, both=term.text), term.setup, resolver)
+
+    def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
+        """Gradients, and a loss of the same arrays."""
+        term = self._gradients(resolver, item)
+        result = None if term is None else self.trials(term.setup, term.text)
+        if term is None or result is None:
+            return None
+        names = item.parts if not isinstance(result, Mapping) else ()
+        losses = list(self._losses(resolver, item))
+        if not losses:
+            return self._usual(resolver, item, term, result)
+        reached = [replace(term, setup=united([*term.setup, *loss.setup])) for loss in losses]
+        roots = self.roots(result, names, reached[0], losses[0].text)
+        if not roots:
+            return None
+        by_name = any(map(self.script.is_gradient, result if isinstance(result, Mapping) else item.parts))
+        like_loss = any(set(one.parameters) <= set(item.parameters) for one in loss_functions(self.script, item)[:1])
+        if not by_name and not like_loss:  # the derivative of one function, such as of a sigmoid
+            losses = [loss for loss in losses if self.agreements(loss, term, roots)]
+        if not losses:
+            return None
+        loss = self.agreeing(losses, term, roots) if len(losses) > 1 else losses[0]
+        setup = united([*loss.setup, *term.setup])
+        more = {"loss": tuple(other.text for other in losses if other is not loss)}
+        return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more)
+
+    def _usual(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
+        """Gradients with one of the usual losses, of a script that has none: the one whose differences agree."""
+        wanted = [name for name in item.parameters if TARGET.fullmatch(name)]
+        forwards = [one for one in self.script.definitions
+                    if FORWARD.search(one.name) and one.owner == item.owner and one.node is not item.node]  # fmt: skip
+        names = item.parts if not isinstance(result, Mapping) else ()
+        for forward in forwards:
+            target = resolver.parameter(item, wanted[0]) if wanted else None
+            resolver.invention.only = frozenset((*resolver.invention.used, *item.parameters))
+            out = resolver.call(forward) or self._on_data(resolver, forward, item)
+            resolver.invention.only = None
+            value = None if out is None else self.trials(out.setup, out.text)
+            if target is None or out is None or value is None:
+                continue
+            text = f"{out.text}[0]" if isinstance(value, tuple) else out.text
+            setup = united([*out.setup, *target.setup, *term.setup])
+            losses = [Term(one, setup) for one in usual_losses(text, target.text, numpy_in(self.names) or "np")]
+            roots = self.roots(result, names, Term(term.text, setup), losses[0].text)
+            agreements = [self.agreements(loss, term, roots) for loss in losses] if roots else [0]
+            if (best := max(agreements)) * 2 >= max(len(roots), 1):
+                loss = losses[agreements.index(best)]
+                found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver)
+                said = f"the script has no loss: its gradients are those of {loss.text}"
+                return replace(found, notes=(said, *found.notes))
+        return None
+
+    def _on_data(self, resolver: Resolver, forward: Definition, item: Definition) -> Term | None:
+        """The call of a forward of one argument, whatever that is called, with the data that a backward gets."""
+        data = next((name for name in item.parameters if DATA.fullmatch(name)), None)
+        needed = [name for name in forward.parameters if name not in forward.optional]
+        term = resolver.parameter(item, data) if data and len(needed) == 1 else None
+        receiver = resolver.receiver(forward.owner) if forward.owner else Term("")
+        if term is None or receiver is None:
+            return None
+        callable_text = f"{receiver.text}.{forward.name}" if forward.owner else forward.name
+        return Term(f"{callable_text}({term.text})", united([*receiver.setup, *term.setup]))
+
+    def _gradients(self, resolver: Resolver, item: Definition) -> Term | None:
+        """The expression of a function's gradients: what it returns, or leaves on its object; after the methods
+        that leave there what it reads.
+        """
+        term = resolver.call(item)
+        if term is None:
+            return None
+        before = [resolver.call(other) for other in self._needed_before(item)] if item.owner else []
+        if any(one is None for one in before):
+            return None
+        setup = united([*(statement for one in before if one for statement in one.setup), *term.setup])
+        texts = [*(one.text for one in before if one), term.text]
+        gives_nothing = not item.returned or item.parts in (("None",), ("self",))
+        stored = [name for name in item.stores if self.script.is_gradient(name)]
+        if gives_nothing and stored:
+            receiver = term.text.rpartition(f".{item.name}(")[0]
+            held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
+            texts.append(f"{receiver}.{stored[0]}" if len(stored) == 1 else f"{{{held}}}")
+        return Term(texts[0] if len(texts) == 1 else f"({', '.join(texts)})[-1]", setup)
+
+    def _needed_before(self, item: Definition) -> list[Definition]:
+        """The methods that leave on an object what a method reads there, but for its start."""
+        methods = self.script.methods(item.owner)
+        start = {name for one in methods if one.name == "__init__" for name in one.stores}
+        inner = [other for other in methods if other.name in item.calls]
+        own = {name for one in (item, *inner) for name in one.stores}
+        missing = {name for one in (item, *inner) for name in one.reads} - own - {one.name for one in methods}
+        found = []
+        for other in methods:
+            helps = set(other.stores) & missing
+            fits = FORWARD.search(other.name) or not (helps <= start)
+            if other.name != "__init__" and other.node is not item.node and helps and fits and (
+                    item.name not in other.calls) and not any(map(self.script.is_gradient, other.stores)):
+                found.append(other)
+        called = {name for one in found for name in one.calls}
+        return [one for one in found if one.name not in called]
+
+    def _losses(self, resolver: Resolver, item: Definition) -> Iterator[Term]:
+        """The losses that can be had, the likeliest first."""
+        known = frozenset((*resolver.invention.used, *item.parameters))
+        for other in loss_functions(self.script, item):
+            resolver.invention.only = known
+            term = resolver.call(other)
+            resolver.invention.only = None
+            value = None if term is None else self.trials(term.setup, term.text)
+            if term is None or value is None:
+                continue
+            for text in (term.text, f"{term.text}[0]"):
+                if is_number(self.trials(term.setup, text)):
+                    before = self._needed_before(other) if other.owner else []
+                    calls = [resolver.call(one) for one in before]
+                    if all(calls) and calls:
+                        texts = ", ".join([*(one.text for one in calls if one), text])
+                        text = f"({texts})[-1]"
+                    yield Term(text, united([*(s for one in calls if one for s in one.setup), *term.setup]))
+                    break
+
+    def _called_by(self, item: Definition) -> set[str]:
+        """The names of all functions that a function calls, itself or through others."""
+        found: set[str] = set()
+        left = [item]
+        while left:
+            for name in left.pop().calls - found:
+                found.add(name)
+                left += self.script.functions(name)
+        return found

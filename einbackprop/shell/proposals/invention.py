@@ -1,0 +1,288 @@
+"""Arrays for parameters that a script has no values for: of the shapes that comments, docstrings and annotations give,
+else of those that names suggest.
+
+Sizes are single letters, which a check fills with numbers that differ.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from string import ascii_lowercase
+from typing import Any
+
+from einbackprop.capture.shape_words import comments_of, named_shapes
+
+from .definitions import Definition
+
+WEIGHT = re.compile(r"(?:W|w|weights?|theta|Theta|V|U|kernel)_?(\d*)")
+BIAS = re.compile(r"(?:b|c|bias(?:es)?|B)_?(\d*)")
+DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|a_?prev|A_?prev|h_?prev")
+TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
+VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
+NUMBER = re.compile(r"reg\w*|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|temperature|margin|delta|C")
+RANDOM = re.compile(r"rng|generator|random_state|rs|prng")
+SIZES = re.compile(r"sizes|(?:layer|layers?)_?(?:sizes|dims|dimensions)|dims|shape|architecture|layers")
+_OF_SIZE = r"(?:_?(?:size|dim|units|features|nodes|count))?"
+INPUT = re.compile(r"(?:n_?|num_?|d_?)?(?:in|input|x|inputs|features|visible|D)" + _OF_SIZE)
+OUT = re.compile(r"(?:n_?|num_?|d_?)?(?:out|output|y|outputs|classes|C|labels)" + _OF_SIZE)
+HEIGHT = re.compile(r"(?:n_?)?(?:H|W|height|width)(?:_?(?:in|prev|x|\d))?")
+WINDOW = re.compile(r"f|k|K|F[HW]?|HH|WW|R|S|kh|kw|k_?[hw]|f_?[hw]|(?:kernel|filter|pool|window)\w*")
+IMAGES = re.compile(r"\bH\w*, ?W|n_H\w*, ?n_W|height, ?width", re.IGNORECASE)
+SETTINGS = {"stride": "1", "strides": "1", "pad": "1", "padding": "1", "mode": "'train'", "pool_height": "2",
+            "pool_width": "2", "size": "2", "pool_size": "2", "momentum": "0.9", "p": "0.5", "seed": "0"}  # fmt: skip
+WHOLE = re.compile(r"\b(?:an? )?(?:int|integer|index|row number|position)\b", re.IGNORECASE)
+COUNT = re.compile(r"n_\w+|num_\w+|\w*_?(?:size|dim|units|count|nodes)|hidden\w*|D|H|C|D_\w+")
+LABELS = re.compile(r"\b(?:labels?|class(?:es)?|integers?|int|ind(?:ex|ices)|ids?|tokens?|words?)\b", re.IGNORECASE)
+SPARE = "nijklmpqrsuvgohfde"
+"""Letters for sizes, in the order in which they are taken."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """An expression among a script's names, and the statements that have to run before it."""
+
+    text: str
+    setup: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How arrays lie whose shapes nobody told.
+
+    Attributes
+    ----------
+    samples
+        ``rows``: x is (samples, in) and W (in, out); ``columns``: x is (in, samples) and W (out, in); ``column``: the
+        same of one sample; ``vector``: x is (in,) and W (out, in).
+    target
+        What a target is: ``values``, like the output; ``labels``, a class for each sample; ``numbers``, one for each.
+    """
+
+    samples: str = "rows"
+    target: str = "values"
+
+
+LAYOUTS = tuple(Layout(samples, target) for target in ("values", "labels", "numbers")
+                for samples in ("rows", "columns", "column", "vector")
+                if target == "values" or samples in ("rows", "columns"))  # fmt: skip
+
+
+@dataclass
+class Invention:
+    """Makes arrays for parameters.
+
+    Attributes
+    ----------
+    text
+        The script's source.
+    layout
+    avoided
+        Names that no letter may be: those of parameters.
+    used
+        The names of parameters that were made, and whether somebody told their shapes.
+    letters
+        That of each size, by what the size is called.
+    only
+        The names that may be made; None where all may.
+    """
+
+    text: str = ""
+    layout: Layout = field(default_factory=Layout)
+    avoided: frozenset[str] = frozenset()
+    used: dict[str, bool] = field(default_factory=dict)
+    letters: dict[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+
+    @cached_property
+    def layers(self) -> int:
+        """How many layers the numbered weights of the source make; 2 where there is a hidden size, else 1."""
+        numbers = [int(found) for found in re.findall(r"\b[Ww](?:eights?_?)?([1-9])\b", self.text)]
+        return max(numbers, default=2 if re.search(r"hidden|\bn_h\b", self.text) else 1)
+
+    def of(self, definition: Definition, name: str, names: Mapping[str, Any]) -> Term | None:
+        """An array, or what else a parameter seems to be, made by a statement of the setup; None where its name and
+        its function say nothing of it.
+        """
+        numpy = numpy_in(names)
+        if self.only is not None and name not in self.only:
+            return None
+        made = self._value(definition, name, names, numpy or "np")
+        if made is None:
+            return None
+        imports = () if numpy else ("import numpy as np",)
+        return Term(name, (*imports, f"{name} = {made}"))
+
+    def _value(self, definition: Definition, name: str, names: Mapping[str, Any], numpy: str) -> str | None:
+        if SIZES.fullmatch(name):
+            self.used[name] = False
+            count = len(self._parts(definition, name)) or 3
+            inner = [self._size(f"layer {n}", names) for n in range(count - 1)]
+            return f"[{', '.join([*inner, self._size('the output', names)])}]"
+        for told, shape in self._told(definition):
+            if told == name:
+                line = next((line for line in self._lines(definition) if re.search(rf"\b{name}\b.*[(\[]", line)), "")
+                if "..." in shape:  # (N, d_1, ..., d_k)
+                    shape = (shape[0], "D")
+                sizes = [self._size(item, names, shape) for item in shape]
+                self.used[name] = True
+                if LABELS.search(line) and TARGET.fullmatch(name):
+                    classes = self._size("C", names)
+                    return f"{numpy}.random.randint({classes}, size=({', '.join(sizes)},))"
+                return f"{numpy}.random.randn({', '.join(sizes)})"
+        if any(re.match(rf"\W*{name}\b", line) and WHOLE.search(line) for line in self._lines(definition)):
+            self.used[name] = True
+            return "1"
+        parts = self._parts(definition, name)
+        if parts:
+            made_of = {part: self._guessed(part, names, numpy) for part in parts}
+            if all(made_of.values()):
+                keyed = isinstance(parts, tuple)
+                shown = [f"{part!r}: {made}" if keyed else made for part, made in made_of.items() if made]
+                return f"{{{', '.join(shown)}}}" if keyed else f"[{', '.join(shown)}]"
+        return self._guessed(name, names, numpy)
+
+    def _layer(self, number: int, names: Mapping[str, Any]) -> str:
+        """The size of a layer; that of the last one is the output's."""
+        return self._size("the output" if number == self.layers else f"layer {number}", names)
+
+    def _samples(self, features: str, names: Mapping[str, Any]) -> str:
+        """The shape of as many features for each sample."""
+        if self.layout.samples == "vector":
+            return features
+        count = "1" if self.layout.samples == "column" else self._size("samples", names)
+        return f"{count}, {features}" if self.layout.samples == "rows" else f"{features}, {count}"
+
+    def _guessed(self, name: str, names: Mapping[str, Any], numpy: str) -> str | None:
+        """What a name alone suggests."""
+        if name in SETTINGS:
+            self.used[name] = False
+            return SETTINGS[name]
+        kind, self.used[name] = self.layout.samples, False
+        if match := WEIGHT.fullmatch(name):
+            layer = int(match[1] or self.layers)
+            before, after = self._layer(layer - 1, names), self._layer(layer, names)
+            return f"{numpy}.random.randn({before}, {after})" if kind == "rows" else (
+                f"{numpy}.random.randn({after}, {before})")
+        if match := BIAS.fullmatch(name):
+            after = self._layer(int(match[1] or self.layers), names)
+            return f"{numpy}.random.randn({after}{', 1' if kind in ('columns', 'column') else ''})"
+        if DATA.fullmatch(name):
+            return f"{numpy}.random.randn({self._samples(self._layer(0, names), names)})"
+        if TARGET.fullmatch(name):
+            after = self._layer(self.layers, names)
+            if self.layout.target == "labels":
+                return f"{numpy}.random.randint({after}, size={self._size('samples', names)})"
+            if self.layout.target == "numbers":
+                return f"{numpy}.random.randn({self._size('samples', names)})"
+            return f"{numpy}.random.rand({self._samples(after, names)})"
+        if VECTOR.fullmatch(name):
+            return f"{numpy}.random.randn({self._layer(0, names)})"
+        if NUMBER.fullmatch(name):
+            return "0.1"
+        if RANDOM.fullmatch(name):
+            return f"{numpy}.random.default_rng(0)"
+        if COUNT.fullmatch(name):
+            hidden = name.startswith(("hidden", "n_h")) and self.layers > 1
+            return self._layer(1, names) if hidden else self._size(name, names)
+        del self.used[name]
+        return None
+
+    def _parts(self, definition: Definition, name: str) -> tuple[str, ...] | list[str]:
+        """The keys that a function reads of a parameter, or the names that it unpacks it into, as a list."""
+        keys: dict[str, None] = {}
+        for node in ast.walk(definition.node):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name:
+                target = node.targets[0]
+                if isinstance(target, ast.Tuple) and all(isinstance(item, ast.Name) for item in target.elts):
+                    return [item.id for item in target.elts if isinstance(item, ast.Name)]
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name and (
+                    isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)) and (
+                    isinstance(node.ctx, ast.Load)):
+                keys[node.slice.value] = None
+        return tuple(keys)
+
+    def _size(self, word: str, names: Mapping[str, Any], shape: Sequence[str] = ()) -> str:
+        """The letter of a size, or what a shape says where it is a number or a sum of words.
+
+        Where there are images all sizes are numbers, small ones: loops over pixels are many, and windows have to fit.
+        """
+        word = word.strip()
+        if word.isdecimal():
+            return word
+        if not word.isidentifier() and " " not in word:
+            word = re.sub(r"(?<=\d)(?=[A-Za-z])", "*", word)  # 4H
+            return re.sub(r"[A-Za-z_]\w*", lambda match: self._size(match[0], names), word)
+        called, word = word, "layer 0" if INPUT.fullmatch(word) else "the output" if OUT.fullmatch(word) else word
+        if word not in self.letters:
+            images = IMAGES.search(self.text) is not None
+            self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
+        return self.letters[word]
+
+    def _letter(self, word: str, names: Mapping[str, Any]) -> str:
+        """A letter that is no other size's and no name of the script's: the first of the word, if that is free."""
+        first = word[0].lower() if word.isidentifier() else ""
+        taken = {*self.letters.values(), *self.avoided}
+        free = (one for one in (*first, *SPARE, *ascii_lowercase)
+                if one.isalpha() and one.isascii() and one not in taken and one not in names)  # fmt: skip
+        return next(free, "3")
+
+    def _number(self, word: str, shape: Sequence[str]) -> str:
+        """A size of images, of windows in them, or of what there are of these: samples and channels."""
+        for kind, sizes in ((HEIGHT, "54"), (WINDOW, "32")):
+            if kind.fullmatch(word) and sum(kind.fullmatch(item.strip()) is not None for item in shape) > 1:
+                return next((size for size in sizes if size not in self.letters.values()), sizes[0])
+        return next((size for size in "2346" if size not in self.letters.values()), "3")
+
+    def _lines(self, definition: Definition) -> Iterator[str]:
+        """The lines of a docstring and of the comments in and right above a function."""
+        yield from joined((ast.get_docstring(definition.node) or "").splitlines())
+        first, last = definition.node.lineno, definition.node.end_lineno or definition.node.lineno
+        comments = dict(comments_of(self.text))
+        yield from (text for line, text in comments.items() if first <= line <= last)
+        above = first - 1
+        while above in comments:
+            yield comments[above]
+            above -= 1
+
+    def _told(self, definition: Definition) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The shapes that the code gives for names: annotations first."""
+        formal = definition.node.args
+        for argument in (*formal.posonlyargs, *formal.args, *formal.kwonlyargs):
+            for node in ast.walk(argument.annotation) if argument.annotation else ():
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and (
+                        re.fullmatch(r"[\w ]+", node.value)):
+                    yield argument.arg, tuple(node.value.split())
+        for line in self._lines(definition):
+            yield from named_shapes(line, spoken=lambda item: item.strip())
+
+
+def numpy_in(names: Mapping[str, Any]) -> str | None:
+    """What a script calls NumPy."""
+    return next((key for key, value in names.items()
+                 if isinstance(value, types.ModuleType) and value.__name__ == "numpy"), None)  # fmt: skip
+
+
+def joined(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of a docstring, each with those that go on with it: they are indented further."""
+    whole, indent = "", 0
+    for line in lines:
+        own = len(line) - len(line.lstrip())
+        if line.strip() and whole and own > indent:
+            whole += " " + line.strip()
+            continue
+        if whole:
+            yield whole
+        whole, indent = line.strip(), own
+    yield whole
+
+
+def invented_names(text: str) -> frozenset[str]:
+    """The names of all parameters, and of all that is bound, in a source text: no size can have one of them."""
+    tree = ast.parse(text)
+    found = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return frozenset(found)

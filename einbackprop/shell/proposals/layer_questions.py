@@ -1,0 +1,85 @@
+"""The question of a layer: its forward, and its backward at a cotangent that is drawn."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from einbackprop.core.source import parse_python
+
+from ..questions import Question
+from .arguments import Resolver, substituted, united
+from .candidates import Layer, cotangents_of
+from .invention import Term, numpy_in
+from .proposal import Proposal
+from .roots import places_in, roots_of
+from .search import Search
+
+
+def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | None:
+    """A layer's forward and backward, with a cotangent that is drawn."""
+    cotangents = cotangents_of(layer)
+    forward = resolver.call(layer.forward) if cotangents else None
+    result = None if forward is None else search.trials(forward.setup, forward.text)
+    if not cotangents or forward is None or result is None:
+        return None
+    given = {name: "dout" if len(cotangents) == 1 else f"dout[{n}]" for n, name in enumerate(cotangents)}
+    rest = [name for name in layer.backward.parameters
+            if name not in given and name not in layer.backward.optional]  # fmt: skip
+    setup = list(forward.setup)
+    for name in rest:
+        if name in layer.forward.parts and len(layer.forward.parts) > 1:
+            place = layer.forward.parts.index(name)
+            is_last = place == len(layer.forward.parts) - 1
+            given[name] = "cache" if is_last else "out"
+        elif (term := resolver.parameter(layer.backward, name)) is not None:
+            given[name] = term.text
+            setup += term.setup
+        elif len(rest) == 1 and isinstance(result, tuple):
+            given[name] = "cache"
+        else:
+            return None
+    arguments = ", ".join(given[name] for name in layer.backward.parameters if name in given)
+    receiver = forward.text.rpartition(f".{layer.forward.name}(")[0] if layer.backward.owner else ""
+    backward = f"{receiver}.{layer.backward.name}({arguments})" if receiver else (
+        f"{layer.backward.name}({arguments})")
+    return _tried(search, resolver, layer, Term(forward.text, united(setup)), backward, receiver)
+
+
+def _tried(
+    search: Search, resolver: Resolver, layer: Layer, forward: Term, backward: str, receiver: str
+) -> Proposal | None:
+    """The question of a layer, once its backward was run on a cotangent of ones."""
+    stored = [name for name in layer.backward.stores if search.script.is_gradient(name)] if receiver else []
+    several = "dout[1]" in backward
+    given = ["result = " + forward.text, "out = result[0] if isinstance(result, tuple) else result",
+             "cache = result[-1] if isinstance(result, tuple) else None",
+             "dout = [one * 0 + 1.0 for one in result[:-1]]" if several else "dout = out * 0 + 1.0"]  # fmt: skip
+    held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
+    gradients = search.trials([*forward.setup, *given], f"({backward}, {{{held}}})")
+    if gradients is None:
+        return None
+    places = places_in(search.state(forward.setup, forward.text))
+    returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
+    roots = [*roots_of(returned, parts, places), *roots_of(gradients[1], (), places)] if parts else [
+        *roots_of(gradients[1], (), places)]
+    if not roots:
+        return None
+    grads = ", ".join([*(["returned"] if parts else []), *(f"{receiver}.{name}" for name in stored)])
+    question = Question(list(dict.fromkeys(roots)), forward=forward.text, backward=backward,
+                        grads=grads if stored else "")
+    expression, draws = _as_read(forward, backward, receiver, numpy_in(search.names) or "np")
+    return replace(search.proposal(question, forward.setup, resolver), expression=expression, draws=draws)
+
+
+def _as_read(forward: Term, backward: str, receiver: str, numpy: str) -> tuple[str, str]:
+    """A backward after its forward as one expression, and the statement that draws its cotangent."""
+    parts = {"cache": f"{forward.text}[-1]", "out": f"{forward.text}[0]"}
+    nodes = {name: parse_python(text, "eval").body for name, text in parts.items()}
+    after = ast.unparse(substituted(parse_python(backward, "eval").body, nodes))
+    several = "dout[1]" in backward
+    whole = f"{forward.text}[0]" if after != backward and not several else forward.text
+    drawn = f"{numpy}.random.randn(*{numpy}.shape({whole}))"
+    if several:
+        drawn = f"[{numpy}.random.randn(*{numpy}.shape(each)) for each in {forward.text}[:-1]]"
+    return f"({forward.text}, {after})[-1]" if receiver else after, f"dout = {drawn}"

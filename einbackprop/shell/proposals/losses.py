@@ -1,0 +1,36 @@
+"""Losses by what a function returned, and the usual ones, for scripts that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .candidates import LOSS
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one real number."""
+    return isinstance(value, int | float | np.generic | np.ndarray) and np.size(value) == 1 and (
+        np.asarray(value).dtype.kind == "f") and bool(np.isfinite(np.asarray(value)).all())
+
+
+def place_of_loss(result: Any, parts: Sequence[str]) -> int | None:
+    """Where the loss stands in what a function returned: the number that is called one, else the first number."""
+    if not isinstance(result, tuple | list) or len(result) != len(parts):
+        return None
+    numbers = [place for place, value in enumerate(result) if is_number(value)]
+    called = [place for place in numbers if LOSS.search(parts[place])]
+    return next(iter([*called, *numbers]), None)
+
+
+def usual_losses(out: str, target: str, numpy: str) -> list[str]:
+    """Half the squared distance, and cross-entropies of probabilities, as sums and as means of several kinds."""
+    squares = f"{numpy}.sum(({out} - {target}) ** 2)"
+    of_one = f"-{numpy}.sum({target} * {numpy}.log({out}))"
+    of_two = f"-{numpy}.sum({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out}))"
+    of_labels = f"-{numpy}.sum({numpy}.log({out}[{numpy}.arange(len({target})), {target}]))"
+    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels]
+    counts = [f"len({target})", f"{target}.shape[-1]", f"{numpy}.size({target})"]
+    return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]

@@ -1,0 +1,62 @@
+"""A proposal: a question that a script seems to ask, with the statements that it needs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..questions import Question
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a script seems to ask.
+
+    Attributes
+    ----------
+    question
+        What to check; None where nothing was found.
+    expression
+        What to read: the gradients; of a layer, its backward after its forward.
+    setup
+        Statements that make arguments which the script lacks, one a line.
+    draws
+        What has to run as well before ``expression`` is read: it draws a cotangent.
+    notes
+        What was taken for what, and what was made, a sentence each.
+    choices
+        Other expressions, by ``loss``, ``grads`` and ``wrt``.
+    source
+        The script's text with statements of its own as a function, where these are what is asked about; empty where the
+        script is asked about as it is.
+    """
+
+    question: Question | None = None
+    expression: str = ""
+    setup: str = ""
+    draws: str = ""
+    notes: tuple[str, ...] = ()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def options(self) -> str:
+        """The options of ``einbackprop check`` that ask the same, as a shell takes them."""
+        if self.question is None:
+            return ""
+        asked = self.question
+        given = [("--loss", asked.loss), ("--both", asked.both), ("--forward", asked.forward),
+                 ("--backward", asked.backward), ("--grads", asked.grads), *(("--wrt", root) for root in asked.wrt),
+                 ("--setup", "; ".join(self.setup.splitlines()))]  # fmt: skip
+        return " ".join(f"{option} {quoted(text)}" for option, text in given if text)
+
+
+def quoted(text: str) -> str:
+    """A text as one word of a shell, in double quotes where it needs some and these do.
+
+    >>> print(quoted("W1"), quoted("loss(W, X)"), quoted("p['W']"))
+    W1 "loss(W, X)" "p['W']"
+    """
+    plain = shlex.quote(text)
+    return plain if plain == text or any(sign in text for sign in '"$`\\!') else f'"{text}"'

@@ -1,0 +1,160 @@
+"""What gradients are gradients of: arrays among those that a script's expressions can read, by name and by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.naming import gradient_of
+from einbackprop.core.nesting import Attribute, Path, label, leaves
+
+from .arguments import is_data
+
+DEEPEST = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Something that a script's expressions can read: an array, or what holds some.
+
+    Attributes
+    ----------
+    text
+        Where it stands: ``net.params['W1']``.
+    name
+        What it is called there: ``W1``.
+    shapes
+        Those of the arrays of real numbers in it.
+    """
+
+    text: str
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    path: Path
+
+
+def places_in(state: Mapping[str, Any]) -> list[Place]:
+    """Every array of real numbers in a state, and all that holds some, the outer ones first."""
+    return [place for name, value in state.items() for place in _places(value, (name,), name)]
+
+
+def _places(value: Any, path: Path, name: str) -> Iterator[Place]:
+    shapes = shapes_of(value)
+    if not shapes or len(path) > DEEPEST or not is_data(value):
+        return
+    yield Place(label(str(path[0]), path[1:]), name, shapes, path)
+    if isinstance(value, Mapping):
+        inner = [(key, key if isinstance(key, str) else name, item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(position, name, item) for position, item in enumerate(value)]
+    elif isinstance(value, np.ndarray) or not hasattr(value, "__dict__"):
+        inner = []
+    else:
+        inner = [(Attribute(key), key, item) for key, item in vars(value).items()]
+    for step, called, item in inner:
+        yield from _places(item, (*path, step), called)
+
+
+def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of the arrays and numbers of floating point in a value, from left to right."""
+    return tuple(np.shape(leaf) for _, leaf in leaves(value)
+                 if isinstance(leaf, float | np.floating | np.ndarray) and np.asarray(leaf).dtype.kind == "f")
+
+
+def roots_of(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[str, ...]:
+    """Where what some gradients are gradients of stands; empty where nothing fits.
+
+    Parameters
+    ----------
+    gradients
+        What the code gave.
+    names
+        What its parts are called.
+    places
+        All that there is, the likeliest first.
+    """
+    found: dict[str, Place] = {}
+    for name, value in _parts(gradients, names):
+        place = _named(name, value, places) or _alike(value, places)
+        if place is None and not name.isidentifier():
+            place = _beside(value, list(found.values()), places)
+        if place is not None:
+            found.setdefault(place.text, place)
+    if not found:
+        whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
+        found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
+    return tuple(_together(list(found.values()), places))
+
+
+def _alike(value: Any, places: Sequence[Place]) -> Place | None:
+    """What holds several arrays of the same shapes as these gradients, which have no name of their own."""
+    shapes = shapes_of(value)
+    return next((place for place in places if len(shapes) > 1 and place.shapes == shapes), None)
+
+
+def _beside(value: Any, found: Sequence[Place], places: Sequence[Place]) -> Place | None:
+    """The only place of such shapes beside those that were found: ``net.b`` where ``net.W`` was, for ``dz.sum(0)``."""
+    holders = {place.path[:-1] for place in found if len(place.path) > 1}
+    fits = [place for place in places if place.path[:-1] in holders and place.shapes == shapes_of(value)
+            and place not in found]  # fmt: skip
+    return fits[0] if len(fits) == 1 else None
+
+
+def _in_order(gradients: Any, places: Sequence[Place]) -> list[Place]:
+    """The places of gradients without names: what stands in the same order and has the same shapes."""
+    parts = [shapes_of(part) for part in gradients] if isinstance(gradients, list | tuple) else []
+    found: list[Place] = []
+    left = iter([place for place in places if len(place.path) == 1])
+    for shapes in parts:
+        place = next((place for place in left if place.shapes == shapes), None)
+        if place is None:
+            return []
+        found.append(place)
+    return found
+
+
+def _parts(gradients: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The parts of gradients with their names: entries of a dict, and what a tuple's places are called."""
+    if isinstance(gradients, Mapping):
+        yield from ((str(key), value) for key, value in gradients.items())
+    elif isinstance(gradients, list | tuple) and len(gradients) == len(names) > 1:
+        for name, value in zip(names, gradients, strict=True):
+            if isinstance(value, Mapping):
+                yield from _parts(value, ())
+            else:
+                yield name, value
+    else:
+        yield names[0] if len(names) == 1 else "", gradients
+
+
+def _named(name: str, value: Any, places: Sequence[Place]) -> Place | None:
+    """The place of what a gradient of some name and shapes is the gradient of."""
+    shapes = shapes_of(value)
+    if not shapes:
+        return None
+    fits = [place for place in places if place.shapes == shapes]
+    for stem in (one.strip("_") for one in (*gradient_of(name)[1:], name)):
+        exact = [place for place in fits if place.name.strip("_") == stem]
+        alike = [place for place in fits if place.name.strip("_").lower() == stem.lower()]
+        short = [place for place in fits if len(stem) <= 2 and place.name.lower().startswith(stem.lower())]
+        if found := [*exact, *alike, *short]:  # nabla_w, of weights
+            return found[0]
+    return None
+
+
+def _together(found: Sequence[Place], places: Sequence[Place]) -> Iterator[str]:
+    """Places by their text; what holds several of them and nothing else stands for these."""
+    whole = {place.path: place for place in places}
+    done: set[str] = set()
+    for place in found:
+        holder = whole.get(place.path[:-1])
+        inside = [one for one in found if one.path[:-1] == place.path[:-1] and len(one.path) > 1]
+        covered = holder is not None and len(inside) > 1 and not isinstance(place.path[-1], Attribute) and (
+            len(holder.shapes) == sum(len(one.shapes) for one in inside))
+        text = holder.text if covered and holder is not None else place.text
+        if text not in done:
+            done.add(text)
+            yield text

@@ -1,0 +1,111 @@
+"""What all searches for a question share: a script, its names, expressions tried among them, and which loss agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.nesting import label, leaves
+from einbackprop.errors import EinbackpropError
+
+from ..questions import Question, reach_of
+from .arguments import Resolver, united
+from .definitions import Script
+from .invention import LAYOUTS, Invention, Term, invented_names
+from .losses import is_number
+from .proposal import Proposal
+from .roots import places_in, roots_of
+from .trials import Trials, bound_in
+
+
+@dataclass(frozen=True)
+class Search:
+    """Looks for questions of one script.
+
+    Attributes
+    ----------
+    script
+    names
+        Those of the script after it ran.
+    trials
+    source
+        Its text.
+    """
+
+    script: Script
+    names: dict[str, Any]
+    trials: Trials
+    source: str
+
+    def resolvers(self) -> Iterator[Resolver]:
+        avoided = invented_names(self.source)
+        for n, layout in enumerate(LAYOUTS):
+            for by_site in (False, True, None):
+                invention = Invention(self.source, layout, avoided)
+                yield Resolver(self.script, self.names, self.trials, by_site, invention)
+            if n == 0 and not invention.used:
+                break  # nothing was made that could lie otherwise
+
+    def roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> tuple[str, ...]:
+        """What gradients are of, among what two expressions can read."""
+        return roots_of(gradients, names, places_in(self.state(term.setup, term.text, more)))
+
+    def state(self, setup: Sequence[str], *texts: str) -> dict[str, Any]:
+        """What expressions can read after some statements, by name; what they name themselves first."""
+        whole = ", ".join(text for text in texts if text)
+        made = sorted(bound_in("\n".join(setup)))
+        known = {**dict.fromkeys(made), **self.names}
+        try:
+            reach = reach_of(known, {"EXPRESSION": f"({whole},)"}, "")
+        except EinbackpropError:
+            return {}
+        names = [name for name in (*reach.state, *made) if name.isidentifier()]
+        found = self.trials(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
+        return found if isinstance(found, dict) else {}
+
+    def agreeing(self, losses: Sequence[Term], gradients: Term, roots: Sequence[str]) -> Term:
+        """The loss whose differences agree with the most gradients; the first of them."""
+        return max(losses, key=lambda loss: self.agreements(loss, gradients, roots))
+
+    def agreements(self, loss: Term, gradients: Term, roots: Sequence[str]) -> int:
+        """How many gradients agree with differences of a loss."""
+        setup = united([*loss.setup, *gradients.setup])
+        value = self.trials(setup, gradients.text)
+        parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(
+            value, list | tuple) else [value]
+        count = 0
+        for position, root in enumerate(roots):
+            part = value if len(roots) == 1 else parts[position] if position < len(parts) else None
+            count += part is not None and self._agrees(loss.text, setup, root, part)
+        return count
+
+    def _agrees(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> bool:
+        """Whether a gradient gives the difference of the loss in a direction."""
+        at = self.trials(setup, root)
+        inside = [(path, leaf) for path, leaf in leaves(at) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"]
+        given = [leaf for _, leaf in leaves(gradient) if isinstance(leaf, np.ndarray | float)]
+        if not inside or [np.shape(leaf) for leaf in given] != [leaf.shape for _, leaf in inside]:
+            return False
+        rng, step = np.random.default_rng(0), 1e-6
+        ways = {label(root, path): np.asarray(rng.normal(size=leaf.shape)) for path, leaf in inside}
+        expected = sum(float(np.sum(way * one)) for way, one in zip(ways.values(), given, strict=True))
+        values = [self.trials.moved(setup, {text: sign * way for text, way in ways.items()}, loss)
+                  for sign in (step, -step)]
+        if not all(map(is_number, values)):
+            return False
+        found = (float(np.asarray(values[0]).item()) - float(np.asarray(values[1]).item())) / (2 * step)
+        return bool(abs(found - expected) <= 1e-3 * (abs(found) + abs(expected)) + 1e-9)
+
+    def proposal(
+        self, question: Question, setup: Sequence[str], resolver: Resolver,
+        more: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Proposal:  # fmt: skip
+        made = [name for name, told in resolver.invention.used.items() if any(
+            statement.startswith(f"{name} =") for statement in setup)]
+        notes = [f"{', '.join(made)}: made, since the script has no values for "
+                 f"{'it' if len(made) == 1 else 'them'}"] if made else []
+        expression = question.grads or question.both or question.backward
+        return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
