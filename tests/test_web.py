@@ -142,21 +142,48 @@ def test_a_hint_says_where_and_not_what() -> None:
 # what it proposes
 
 
+def fields(code: str, **more: Any) -> dict[str, str]:
+    (first, *_) = answer("propose", code, **more)["proposals"]
+    return {name: value for name, value in first["fields"].items() if value}
+
+
 def test_the_docstring_may_say_what_to_check() -> None:
-    found = answer("propose", MYNET)
-    assert found["fields"] == {"form": "apart", "cotangent": "dout", "setup": "", **ASKED,
-                               "expression": "gradients(weights, X, T)"}  # fmt: skip
+    body = "\ndef f(x): return 2 * x\ndef b(dx): return 2 * dx\nimport numpy as np\nx = p = np.ones(3)\n"
     layer = ('"""\neinbackprop check a.py --forward "f(x)" \\\n'
              '  --backward "b(dx)" --wrt x --wrt "p[\'a\']" --cotangent dx\n"""')  # fmt: skip
-    assert answer("propose", layer)["fields"] == {
-        "form": "layer", "wrt": "x, p['a']", "cotangent": "dx", "setup": "", "expression": "", "forward": "f(x)",
-        "backward": "b(dx)"}  # fmt: skip
-    assert answer("propose", layer, setup="x = 3")["fields"]["setup"] == "x = 3"
+    assert fields(layer + body) == {"form": "layer", "wrt": "x, p['a']", "cotangent": "dx", "forward": "f(x)",
+                                    "backward": "b(dx)"}  # fmt: skip
     both = '"""einbackprop check a.py --both "f(W)" --wrt W --setup "W = 3"\n"""'
-    assert answer("propose", both)["fields"] == {
-        "form": "both", "wrt": "W", "cotangent": "dout", "setup": "W = 3", "expression": "f(W)", "both": "f(W)"}
-    for other in ('"""einbackprop check a.py --loss "f(W)', '"""einbackprop check a.py"""', "x = 1", "def f(:"):
-        assert command_in(other).get("wrt") is None
+    assert fields(both) == {"form": "both", "wrt": "W", "cotangent": "dout", "setup": "W = 3", "expression": "f(W)",
+                            "both": "f(W)"}  # fmt: skip
+    for other in ('"""einbackprop check a.py --loss "f(W)', '"""einbackprop check a.py"""', "x = 1", "def f(:",
+                  '"""einbackprop check a.py --loss "f(W)" --wrt W"""'):  # fmt: skip
+        assert command_in(other) is None
+
+
+def test_what_is_found_in_the_code_is_proposed() -> None:
+    code = MYNET[MYNET.index("import itertools") :]
+    assert fields(code) == fields(MYNET) == {
+        "form": "apart", "cotangent": "dout", **ASKED, "expression": "gradients(weights, X, T)"}  # fmt: skip
+    unmade = code[: code.index("weights = make_weights")]
+    made = fields(unmade)
+    assert made["setup"]
+    assert answer("check", unmade, **{name: made[name] for name in ("loss", "grads", "wrt", "setup")})["exit"] == 0
+    own = fields(unmade, setup="X = np.ones((3, 2))")
+    assert own["setup"] == "X = np.ones((3, 2))"
+    assert own["more"]
+    assert answer("propose", "x = 1\n") == {"marks": [], "notes": [session.NOTHING], "printed": "", "proposals": []}
+    assert answer("propose", "1 / 0")["marks"][0]["line"] == 1
+
+
+@pytest.mark.parametrize("example", site.examples(), ids=lambda example: example["name"])
+def test_the_gallery_is_proposed_as_it_is_meant(example: dict[str, str]) -> None:
+    found = fields(example["code"])
+    asked = {name: found[name] for name in ("wrt", "setup", "cotangent", "text", *session.EXPRESSIONS) if name in found}
+    exit_code = answer("check", example["code"], **asked)["exit"]
+    assert exit_code == (1 if example["name"] == "three_mistakes.py" else 0)
+    reading = {name: found[name] for name in ("expression", "setup", "draws", "text") if name in found}
+    assert "<math" in answer("read", example["code"], **reading)["html"]
 
 
 # whose code it is

@@ -106,7 +106,6 @@ def test_it_reads_and_derives_and_letters_light_up(page: Page) -> None:
 def test_what_runs_can_be_stopped_and_goes_on(page: Page) -> None:
     paste(page, "while True:\n    pass\n")
     page.press("#tab-read")
-    fill(page, expression="x")
     page.wait("document.getElementById('clock').textContent.startsWith('2 s')")
     page.press("#stop")
     page.wait(f"{STATE} === 'ready'", 60)

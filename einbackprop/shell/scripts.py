@@ -188,11 +188,14 @@ class Derived:
 
 
 def derive_script(
-    script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0, *, target: Target = "numpy"
-) -> Derived:
+    script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0, *, target: Target = "numpy",
+    text: str = "",
+) -> Derived:  # fmt: skip
     """Run a script, and derive the gradient of an expression, as source for ``target``. Raises as `check_script` does.
+
+    A ``text`` is run in the place of the file's.
     """
-    with run(script, setup, seed) as names:
+    with run(script, setup, seed, text=text) as names:
         roots = tuple(path_of(text, names, os.path.basename(script)) for text in wrt)
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
         forward = accumulation.as_loss(_traced(reach, names).alone)

@@ -10,7 +10,7 @@ import functools
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from einbackprop.core.source import parse_python
 from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
+from einbackprop.shell.proposals import Proposal, proposals_of
 from einbackprop.shell.questions import Question
-from einbackprop.shell.scripts import answer, derive_script, read_script
-from einbackprop.web.commands import stated
+from einbackprop.shell.scripts import answer, derive_script, read_script, run
+from einbackprop.web.commands import command_in
 
 Answer = dict[str, Any]
 
@@ -35,6 +36,8 @@ NAME = "pasted.py"
 
 SECONDS = 30.0
 """After which a check ends with what there is: somebody is typing."""
+
+NOTHING = "Nothing in it was found to give gradients: say what the loss is, which call gives gradients, and of what."
 
 MOST_PRINTED = 4000  # characters
 EXPRESSIONS = ("loss", "grads", "both", "forward", "backward")
@@ -105,8 +108,9 @@ def _stopped(error: EinbackpropError, code: str) -> Iterator[Answer]:
 
 
 def check(
-    code: str, wrt: str, setup: str = "", seed: int = 0, cotangent: str = "dout", hint: bool = False, **expressions: str
-) -> Answer:
+    code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: bool = False, text: str = "",
+    **expressions: str,
+) -> Answer:  # fmt: skip
     """Judge the gradients of some code.
 
     Parameters
@@ -117,7 +121,9 @@ def check(
         What the gradients are with respect to, between commas.
     hint
         Say where a mistake is, and not what is right.
-    setup, seed, cotangent, **expressions
+    text
+        What is run in the place of the code, line by line the same, if anything.
+    setup, cotangent, **expressions
         As the options of ``einbackprop check``: ``loss``, ``grads``, ``both``, ``forward``, ``backward``.
 
     Returns
@@ -134,7 +140,7 @@ def check(
     if not question.wrt:
         raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
     with _written(code) as script:
-        report = answer(script, question, setup, seed, SECONDS)
+        report = answer(script, question, setup, 0, SECONDS, text)
         report = hinted(report) if hint else report
         html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
                                     report.dimensions, report.faults)  # fmt: skip
@@ -157,14 +163,14 @@ def _mark(item: Finding, code: str) -> Answer:
             "write": item.write or "", "edits": edits(code, item.line or 0, item.write or "")}  # fmt: skip
 
 
-def read(code: str, expression: str, setup: str = "", seed: int = 0) -> Answer:
+def read(code: str, expression: str, setup: str = "", draws: str = "", text: str = "") -> Answer:
     """What an expression among the names of some code does, line by line, as ``html``. Raises EinbackpropError."""
     with _written(code) as script:
-        reading = read_script(script, expression, setup, seed)
+        reading = read_script(script, expression, "\n".join(filter(None, (setup, draws))), 0, text)
         return {"html": pages.part_of_page(reading), "headline": f"{len(reading.lines)} lines read"}
 
 
-def derive(code: str, loss: str, wrt: str, setup: str = "", seed: int = 0, target: str = "numpy") -> Answer:
+def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy", text: str = "") -> Answer:
     """The gradient of a loss, derived: its equations as ``html``, and as Python in ``source``.
 
     Raises EinbackpropError.
@@ -173,30 +179,56 @@ def derive(code: str, loss: str, wrt: str, setup: str = "", seed: int = 0, targe
     if not wanted:
         raise OptionError("nothing is given to differentiate with respect to: name it, as in W1, b1")
     with _written(code) as script:
-        derived = derive_script(script, loss, wanted, setup, seed, target=target)  # type: ignore[arg-type]
+        derived = derive_script(script, loss, wanted, setup, target=target, text=text)  # type: ignore[arg-type]
         return {"html": derived.html, "source": str(derived), "headline": derived.title}
 
 
 def propose(code: str, setup: str = "") -> Answer:
-    """What the code seems to ask: ``fields`` of a question, other ``choices`` for each, and ``notes`` that say why.
+    """What the code seems to ask.
 
-    Raises EinbackpropError.
+    Returns
+    -------
+    dict
+        ``proposals``, the likeliest first, each with the ``fields`` of a question, other ``choices`` for them, and
+        ``notes``. What its docstring says comes before what is found in it.
+
+    Raises
+    ------
+    EinbackpropError
+        The code cannot be run.
     """
-    asked = stated(code)
-    if asked is not None:
-        question, own = asked
-        return {"fields": fields_of(question, setup or own), "choices": {}, "notes": []}
-    return {"fields": {}, "choices": {}, "notes": []}
+    with _written(code) as script:
+        again = functools.partial(run, script, setup)
+        with again() as names:
+            found = proposals_of(names, code, lambda text: again(text=text))
+    said = command_in(code)
+    shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]
+    return {"proposals": [offered(item, setup) for item in shown], "notes": [] if shown else [NOTHING]}
 
 
-def fields_of(question: Question, setup: str = "", expression: str = "") -> dict[str, str]:
-    """A question as the page's fields hold it."""
+def same(one: Proposal, other: Proposal) -> bool:
+    """Whether two proposals are about the same expressions."""
+    return all(getattr(one.question, name) == getattr(other.question, name) for name in EXPRESSIONS if name != "grads")
+
+
+def with_reading(said: Proposal, found: Sequence[Proposal]) -> Proposal:
+    """What a docstring says, with what is to be read as it was found for the same expressions."""
+    like = next((one for one in found if same(one, said)), said)
+    return replace(said, expression=like.expression, draws=like.draws, choices=like.choices)
+
+
+def offered(proposal: Proposal, setup: str = "") -> Answer:
+    """A proposal as the page's fields hold it; ``more`` is what has to run after the reader's own setup."""
+    question, made = proposal.question, "; ".join(proposal.setup.splitlines())
+    assert question is not None
     form = "both" if question.both else "layer" if question.forward else "apart"
-    given = {name: getattr(question, name) for name in EXPRESSIONS if getattr(question, name)}
-    read = expression or question.grads or question.both or question.backward
-    loss = {} if question.both or question.forward else {"loss": question.loss}
-    return {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup,
-            "expression": "" if question.forward else read, **given, **loss}  # fmt: skip
+    fields = {name: getattr(question, name) for name in EXPRESSIONS}
+    fields |= {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup or made,
+               "more": made if setup else "", "expression": proposal.expression, "draws": proposal.draws,
+               "text": proposal.source}  # fmt: skip
+    choices = {name: list(others) for name, others in proposal.choices.items() if others}
+    return {"fields": fields, "choices": choices, "notes": list(proposal.notes),
+            "title": question.grads or question.both or question.backward}  # fmt: skip
 
 
 def parts_of(text: str) -> list[str]:

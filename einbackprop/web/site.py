@@ -4,7 +4,6 @@ Pyodide comes from its public address or from a folder beside the page; either w
 only if it is the very one that is named here by its digest.
 """
 
-import ast
 import base64
 import hashlib
 import io
@@ -19,12 +18,12 @@ from typing import Any
 import opt_einsum
 
 from einbackprop.core.files import RefusedError, opened, replace_file, reported_as, require_replaceable
-from einbackprop.core.source import parse_python
 from einbackprop.core.visible import in_html, visible
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.notation import pages, style
 from einbackprop.notation.explanation import explained
+from einbackprop.shell import gallery
 
 PYODIDE = "0.27.7"
 CORE = f"https://cdn.jsdelivr.net/npm/pyodide@{PYODIDE}/"
@@ -42,7 +41,6 @@ DIGESTS = {
 BUNDLE = "packages.zip"
 FOLDER = "pyodide"
 LAYERS = "layers"
-FIRST = "mynet.py"  # what stands in the editor at first
 MARK = pages.MARK.encode()
 HELD_BACK = ("web/static", "web/editor", "training")  # of no use in the page's Python
 
@@ -153,16 +151,8 @@ def packages() -> bytes:
 
 
 def examples() -> list[dict[str, str]]:
-    """The gallery: each example's name, its title, which is the first line of its docstring, and its code."""
-    folder = resources.files("einbackprop.shell.examples")
-    found = ((item.name, item.read_text("utf-8")) for item in folder.iterdir() if item.name.endswith(".py"))
-    shown = [{"name": name, "title": _title(code) or name, "code": code} for name, code in found
-             if name != "__init__.py"]  # fmt: skip
-    return sorted(shown, key=lambda example: (example["name"] != FIRST, example["title"]))
-
-
-def _title(code: str) -> str:
-    return (ast.get_docstring(parse_python(code)) or "").partition("\n")[0].strip()
+    """The gallery: each example's name, its title and its code."""
+    return [{"name": one.file, "title": one.title, "code": one.text} for one in gallery.examples()]
 
 
 def catalogue() -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ let running = false;
 let again = false;
 let proposed = null; // the code and setup that the fields were filled from
 let marks = [];
+let nothing = []; // what is said where nothing was found
 let ready = false;
 
 const editor = createEditor(at("editor"), {
@@ -92,17 +93,19 @@ async function round() {
   const code = editor.text;
   if (!code.trim()) {
     show({ html: "", marks: [] });
+    notes([]);
     return say(ready ? "ready" : "loading", ready ? "ready: paste some code" : "starting Python …");
   }
   if (ready) say("running", "running …");
   const source = JSON.stringify([code, question.setup]);
   if (source !== proposed) {
     const found = await python.ask({ ask: "propose", code, setup: question.setup });
-    proposed = source;
-    if (!found.error) question.fill(found);
-    notes(found.notes ?? []);
     if (found.error) return show(found);
+    proposed = source;
+    question.offer(found.proposals);
+    nothing = found.notes;
   }
+  notes([...nothing, ...question.notes]);
   const missing = question.missing(tab);
   if (missing.length) {
     show({ html: "", marks: [] });

@@ -12,7 +12,8 @@ const FIELDS = {
   setup: { label: "run first", hint: "W, X = np.random.randn(i, j), np.random.randn(j, b)" },
 };
 
-const KEPT = { check: ["cotangent"] }; // passed on as it was found
+// passed on as they were found
+const KEPT = { check: ["cotangent", "text"], read: ["draws", "text"], derive: ["text"] };
 
 const SHOWN = {
   read: () => ["expression", "setup"],
@@ -21,6 +22,7 @@ const SHOWN = {
 };
 
 const NEEDED = { read: ["expression"], derive: ["loss", "wrt"], check: ["wrt"] };
+const EXPRESSIONS = ["form", "loss", "grads", "both", "forward", "backward", "expression"];
 const FORMS = { apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward"] };
 
 /** The form of questions in an element; `changed()` is called when the reader changes what is asked. */
@@ -31,15 +33,23 @@ export class Question {
   #form;
   #touched = new Set();
   #kept = {};
+  #found;
+  #proposals = [];
   #tab = "check";
 
   constructor(element, changed) {
     this.#form = element.querySelector("#form");
+    this.#found = element.querySelector("#found");
     const fields = element.querySelector(".fields");
     for (const [name, about] of Object.entries(FIELDS)) fields.append(this.#row(name, about, changed));
     this.#form.addEventListener("change", () => {
       this.#touched.add("form");
       this.show(this.#tab);
+      changed();
+    });
+    this.#found.addEventListener("change", () => {
+      this.#touched.clear();
+      this.fill(this.#proposals[this.#found.selectedIndex]);
       changed();
     });
     element.addEventListener("submit", (event) => event.preventDefault());
@@ -95,9 +105,25 @@ export class Question {
     const shown = SHOWN[tab](this.#form.value);
     for (const [name, row] of Object.entries(this.#rows)) row.hidden = !shown.includes(name);
     for (const element of document.querySelectorAll("[data-for]")) element.hidden = element.dataset.for !== tab;
+    this.#found.parentElement.hidden = this.#proposals.length < 2;
   }
 
-  /** Fill in what was found, but for what the reader gave. */
+  /** Offer what was found in the code, and fill in what the reader has chosen of it, or else the first. */
+  offer(proposals) {
+    const before = this.#found.value;
+    this.#proposals = proposals;
+    this.#found.replaceChildren(...proposals.map(({ title }) => new Option(title)));
+    const at = proposals.findIndex(({ title }) => title === before);
+    this.#found.selectedIndex = proposals.length ? Math.max(at, 0) : -1;
+    this.fill(proposals[this.#found.selectedIndex] ?? {});
+  }
+
+  /** What is to be known of what is asked. */
+  get notes() {
+    return this.#proposals[this.#found.selectedIndex]?.notes ?? [];
+  }
+
+  /** Fill in a proposal, but for what the reader gave. */
   fill({ fields = {}, choices = {} }) {
     const given = { target: "numpy", ...fields };
     this.#kept = fields;
@@ -112,7 +138,7 @@ export class Question {
   /** Forget what the reader gave: the code is another one. */
   forget() {
     this.#touched.clear();
-    this.fill({});
+    this.offer([]);
   }
 
   /** What the reader gave, by name. */
@@ -140,8 +166,11 @@ export class Question {
   /** The arguments of the question that a tab asks. */
   asked(tab) {
     const shown = SHOWN[tab](this.#form.value).map((name) => [name, this.#inputs[name].value.trim()]);
-    const kept = (KEPT[tab] ?? []).filter((name) => name in this.#kept).map((name) => [name, this.#kept[name]]);
-    return Object.fromEntries([...shown, ...kept]);
+    const own = EXPRESSIONS.some((name) => this.#touched.has(name)); // then what was found is not what is asked
+    const kept = KEPT[tab].filter((name) => this.#kept[name] && !own).map((name) => [name, this.#kept[name]]);
+    const asked = Object.fromEntries([...shown, ...kept]);
+    if (this.#kept.more) asked.setup = [asked.setup, this.#kept.more].filter(Boolean).join("\n");
+    return asked;
   }
 
   /** The labels of fields without which there is no question. */
