@@ -92,7 +92,7 @@ def test_names_between_commas(text: str, parts: list[str]) -> None:
 
 STOPPED = {
     "def f(:\n": ("pasted.py, line 1: SyntaxError: invalid syntax", 1),
-    "import numpy as np\nimport torch_geometric\n": ("take out what needs torch_geometric, or run einbackprop", 2),
+    "import numpy as np\nimport torch_geometric\n": ("torch_geometric is not to be had in this browser: take", 2),
     "x = open('weights.npz')\n": ("no files stand beside the code in a browser: make the data in the code", 1),
     "raise RuntimeError(\"can't start new thread\")\n": ("a browser has no threads for Python", 1),
     "x = input()\n": ("nobody can be asked for input here", 1),
@@ -120,6 +120,13 @@ def test_what_the_code_prints_is_shown() -> None:
     found = answer("read", "print('x' * 5000, 'hello')\nx = 1.0\n", expression="x")
     assert found["printed"].endswith("hello\n")
     assert len(found["printed"]) == session.MOST_PRINTED
+
+
+def test_what_is_imported_and_not_here_is_known() -> None:
+    code = ("import numpy.linalg, os\nimport torch_geometric.nn as nn\n"
+            "def f():\n    from absent_one import x\nfrom . import y")  # fmt: skip
+    assert json.loads(session.absent(json.dumps({"ask": "read", "code": code}))) == ["torch_geometric", "absent_one"]
+    assert session.absent(json.dumps({"ask": "read", "code": "import ("})) == "[]"
 
 
 def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +246,7 @@ def test_the_site_is_whole(written: Path) -> None:
 
 
 def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:
-    known = (site.CORE, site.NUMPY.removesuffix("full/"), "http://www.w3.org/")
+    known = (site.CORE, site.PACKAGES.removesuffix("full/"), "http://www.w3.org/")
     for file in written.rglob("*"):
         if file.suffix in (".html", ".css", ".js", ".json") and file.name != "editor.js":
             for address in re.findall(r"https?://[^\s\"'<>`]*", file.read_text("utf-8")):
@@ -248,7 +255,7 @@ def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:
     assert all(re.fullmatch("sha256-[A-Za-z0-9+/]{43}=", one["integrity"]) for one in about["pyodide"].values())
     policy = re.search(r'Security-Policy" content="([^"]*)"', (written / "index.html").read_text("utf-8"))
     assert policy is not None
-    assert f"connect-src 'self' {site.CORE} {site.NUMPY.removesuffix('full/')};" in policy.group(1)
+    assert f"connect-src 'self' {site.CORE} {site.PACKAGES.removesuffix('full/')};" in policy.group(1)
 
 
 def test_the_bundle_is_the_same_each_time_and_runs(written: Path, tmp_path: Path) -> None:

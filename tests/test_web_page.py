@@ -4,9 +4,14 @@ That needs Chromium, and a folder with Pyodide's files in EINBACKPROP_PYODIDE: n
 beside them.
 """
 
+import base64
+import hashlib
+import json
 import os
 import time
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from driven import Page, browser, served
@@ -27,12 +32,31 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         pytest.skip("EINBACKPROP_PYODIDE names no folder with Pyodide's files")
     folder = tmp_path_factory.mktemp("used")
     site.write_site(str(folder / "page"), pyodide)
+    add_package(folder / "page")
     with browser(folder) as page, served(folder / "page") as (address, _):
         start = time.monotonic()
         page.open(address)
         page.wait(f"{STATE} === 'ready'", 60)
         print(f"ready after {time.monotonic() - start:.1f} s")
         yield page
+
+
+def add_package(folder: Path) -> None:
+    """Another package beside Pyodide's NumPy, which its lock file knows: six, which is made here."""
+    lock = json.loads((folder / "pyodide" / "pyodide-lock.json").read_text("utf-8"))
+    about = lock["packages"]["six"]
+    with zipfile.ZipFile(folder / "pyodide" / about["file_name"], "w") as wheel:
+        wheel.writestr("six.py", "SEVEN = 7\n")
+        wheel.writestr("six-1.16.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n")
+        wheel.writestr("six-1.16.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py2-none-any\nTag: py3-none-any\n")
+        wheel.writestr("six-1.16.0.dist-info/RECORD", "")
+    about["sha256"] = hashlib.sha256((folder / "pyodide" / about["file_name"]).read_bytes()).hexdigest()
+    text = json.dumps(lock).encode()
+    (folder / "pyodide" / "pyodide-lock.json").write_bytes(text)
+    known = json.loads((folder / "site.json").read_text("utf-8"))
+    digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+    known["pyodide"]["pyodide-lock.json"]["integrity"] = f"sha256-{digest}"
+    (folder / "site.json").write_text(json.dumps(known), "utf-8")
 
 
 @pytest.fixture
@@ -139,7 +163,8 @@ def test_code_that_stops_is_marked(page: Page) -> None:
     paste(page, "import numpy as np\nimport torch_geometric\n")
     fill(page, expression="np.ones(3)")
     page.wait("!!document.querySelector('.mark.stopped')")
-    assert "Python's own library alone" in page.value("document.getElementById('result').textContent")
+    said = page.value("document.getElementById('result').textContent")
+    assert "torch_geometric is not to be had in this browser" in said
 
 
 def test_a_hint_keeps_the_answer_back(page: Page) -> None:
@@ -158,6 +183,14 @@ def test_the_gallery_and_the_first_sight(opened: Page) -> None:
     opened.value("document.getElementById('gallery').selectedIndex = 1")
     opened.value("document.getElementById('gallery').dispatchEvent(new Event('change'))")
     settled(opened, "right")
+
+
+def test_a_package_that_pyodide_has_is_fetched(page: Page) -> None:
+    page.press("#tab-read")
+    paste(page, "import six\nimport numpy as np\nx = np.ones(six.SEVEN)\n")
+    fill(page, expression="x + x")
+    page.wait("!!document.querySelector('#result .line')")
+    assert "= 7" in page.value("document.querySelector('#result .letters').textContent")
 
 
 def test_it_fits_any_screen_and_has_labels(page: Page) -> None:

@@ -7,8 +7,10 @@ The code is written to a file, and asked as the command line asks a script. What
 import ast
 import contextlib
 import functools
+import importlib.util
 import io
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -43,8 +45,8 @@ MOST_PRINTED = 4000  # characters
 EXPRESSIONS = ("loss", "grads", "both", "forward", "backward")
 
 LACKING: tuple[tuple[type[BaseException], str, str], ...] = (
-    (ModuleNotFoundError, "", "here are NumPy and Python's own library alone: take out what needs {name}, or run "
-     "einbackprop where it is installed"),
+    (ModuleNotFoundError, "", "{name} is not to be had in this browser: take out what needs it, or run einbackprop "
+     "where it is installed"),
     (FileNotFoundError, "", "no files stand beside the code in a browser: make the data in the code"),
     (RuntimeError, "can't start new thread", "a browser has no threads for Python: run einbackprop on your machine"),
     (OSError, "", "a browser lets Python reach neither files nor the network: run einbackprop on your machine"),
@@ -70,6 +72,18 @@ def answered(request: str) -> str:
     if faults and "error" in found:
         found = {"error": _told(faults[-1])}
     return json.dumps({"marks": [], **found, "printed": printed.getvalue()[-MOST_PRINTED:]})
+
+
+def absent(request: str) -> str:
+    """The modules that the code of a question imports and that are not here, as a JSON list."""
+    try:
+        tree = parse_python(json.loads(request).get("code", ""))
+    except (SyntaxError, ValueError):
+        return "[]"
+    words = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+    words += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    tops = dict.fromkeys(word.partition(".")[0] for word in words)
+    return json.dumps([top for top in tops if top not in sys.modules and importlib.util.find_spec(top) is None])
 
 
 def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:

@@ -27,7 +27,7 @@ from einbackprop.shell import gallery
 
 PYODIDE = "0.27.7"
 CORE = f"https://cdn.jsdelivr.net/npm/pyodide@{PYODIDE}/"
-NUMPY = f"https://cdn.jsdelivr.net/pyodide/v{PYODIDE}/full/"
+PACKAGES = f"https://cdn.jsdelivr.net/pyodide/v{PYODIDE}/full/"
 DIGESTS = {
     "pyodide.mjs": "BMBSyBWrsL8pgfo4wt+ljjEg7lKIyVbfKyoV4wF4LF8=",
     "pyodide.asm.js": "a0yQ3ltxcoc/BPIYhNDp0idOMF/jIRZVj+Pk++NhjVE=",
@@ -105,7 +105,16 @@ def _files_of_pyodide(folder: Path) -> dict[str, Path]:
             wanted = f"its SHA-256 is {own}, not {digest}"
             raise ScriptError(f"--pyodide: {shown} is not that of Pyodide {PYODIDE}: {wanted}")
         found[name] = file
-    return found
+    return found | dict(_more_packages(folder))
+
+
+def _more_packages(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The packages in a folder that Pyodide's lock file knows; a browser sees to their digests."""
+    with opened(folder / "pyodide-lock.json") as stream:
+        known = json.load(stream)["packages"]
+    for name in (about["file_name"] for about in known.values()):
+        if name not in DIGESTS and (folder / name).is_file():
+            yield name, folder / name
 
 
 def _digest(data: bytes) -> str:
@@ -118,7 +127,7 @@ def _contents(beside: bool) -> dict[str, bytes]:
               if item.is_file() and item.name != "index.html"}  # fmt: skip
     bundle = packages()
     about = {"pyodide": _addresses(beside), "bundle": {"url": BUNDLE, "integrity": f"sha256-{_digest(bundle)}"},
-             "examples": examples()}  # fmt: skip
+             "packages": f"{FOLDER}/" if beside else PACKAGES, "examples": examples()}  # fmt: skip
     return {
         **static,
         "colours.css": f":root{{{style.LIGHT}}}@media(prefers-color-scheme:dark){{:root{{{style.DARK}}}}}\n".encode(),
@@ -132,7 +141,7 @@ def _contents(beside: bool) -> dict[str, bytes]:
 def _addresses(beside: bool) -> dict[str, Any]:
     """Where each of Pyodide's files is, and its digest."""
     return {
-        name: {"url": (f"{FOLDER}/" if beside else NUMPY if name.endswith(".whl") else CORE) + name,
+        name: {"url": (f"{FOLDER}/" if beside else PACKAGES if name.endswith(".whl") else CORE) + name,
                "integrity": f"sha256-{digest}"}
         for name, digest in DIGESTS.items()
     }  # fmt: skip

@@ -35,7 +35,8 @@ const editor = createEditor(at("editor"), {
 });
 const question = new Question(at("question"), () => soon());
 const python = new Python(site, (state, words) => {
-  ready = state === "ready";
+  ready = state === "ready" || state === "running";
+  if (state === "running") return say("running", `${words} …`);
   if (state === "failed") say("failed", `Python could not be loaded: ${words}`);
   else if (state === "loading" && !running) say("loading", `${words} …`);
   else if (state === "loading") say("loading", `${words}; your code is next …`);

@@ -6,7 +6,7 @@ export class Stopped extends Error {}
 /**
  * A worker that answers questions, one after another.
  *
- * `told(state, words)` hears how it is: "loading", "ready" or "failed".
+ * `told(state, words)` hears how it is: "loading", "ready", "running" or "failed".
  */
 export class Python {
   #site;
@@ -34,6 +34,7 @@ export class Python {
     worker.onmessage = ({ data }) => {
       if (worker !== this.#worker) return;
       if (data.loading) this.#told("loading", data.loading);
+      else if (data.doing) this.#told("running", data.doing);
       else if (data.failed) this.#told("failed", data.failed);
       else if (data.ready) {
         this.#told("ready", "");
@@ -77,10 +78,12 @@ function open() {
 }
 
 /** The site's addresses as a worker without an address of its own can use them. */
-function absolute({ pyodide, bundle }) {
-  const whole = (file) => ({ ...file, url: new URL(file.url, document.baseURI).href });
+function absolute({ pyodide, bundle, packages }) {
+  const address = (url) => new URL(url, document.baseURI).href;
+  const whole = (file) => ({ ...file, url: address(file.url) });
   return {
     bundle: whole(bundle),
+    packages: address(packages),
     pyodide: Object.fromEntries(Object.entries(pyodide).map(([name, file]) => [name, whole(file)])),
   };
 }

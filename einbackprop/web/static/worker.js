@@ -28,18 +28,23 @@ async function imported(name) {
 
 const tell = (words) => self.postMessage({ loading: words });
 
+function hold(name, url, integrity) {
+  const response = fetched(url, { integrity });
+  response.catch(() => {}); // told where it is waited for
+  held.set(name, response);
+}
+
 async function start({ pyodide, bundle }) {
-  for (const [name, { url, integrity }] of Object.entries({ ...pyodide, bundle })) {
-    const response = fetched(url, { integrity });
-    response.catch((error) => console.error(url, error)); // told where it is waited for
-    held.set(name, response);
-  }
+  for (const [name, { url, integrity }] of Object.entries({ ...pyodide, bundle })) hold(name, url, integrity);
   tell("fetching Python");
   const { loadPyodide } = await imported("pyodide.mjs");
   await imported("pyodide.asm.js"); // which would else be imported without its digest
   const wheel = Object.keys(pyodide).find((name) => name.endsWith(".whl"));
   const core = pyodide["pyodide.mjs"].url;
-  const python = await loadPyodide({ indexURL: core.slice(0, core.lastIndexOf("/") + 1) });
+  const lock = await (await self.fetch("pyodide-lock.json")).text();
+  held.set("pyodide-lock.json", Promise.resolve(new Response(lock)));
+  known = JSON.parse(lock).packages;
+  python = await loadPyodide({ indexURL: core.slice(0, core.lastIndexOf("/") + 1) });
   tell("fetching NumPy");
   await python.loadPackage(pyodide[wheel].url, { messageCallback: () => {}, errorCallback: (words) => console.error(words) });
   tell("starting einbackprop");
@@ -50,17 +55,42 @@ import importlib, site, zipfile
 with zipfile.ZipFile("/tmp/packages.zip") as packages:
     packages.extractall(site.getsitepackages()[0])
 importlib.invalidate_caches()
-from einbackprop.web.session import answered
-answered
+from einbackprop.web import session
+session
 `);
 }
 
-let answered;
+/** Load the packages that the code imports, where Pyodide has them: their digests are in its lock file. */
+async function load(packages, wanted) {
+  const found = new Set();
+  const add = (name) => {
+    if (found.has(name) || !known[name]) return;
+    found.add(name);
+    known[name].depends.forEach(add);
+  };
+  for (const [name, { imports }] of Object.entries(known)) if (imports.some((word) => wanted.includes(word))) add(name);
+  const names = [...found].filter((name) => !(name in python.loadedPackages) && !tried.has(name));
+  if (!names.length) return;
+  self.postMessage({ doing: `fetching ${names.join(", ")}` });
+  for (const name of names) {
+    tried.add(name);
+    const { file_name: file, sha256 } = known[name];
+    const bytes = sha256.match(/../g).map((byte) => String.fromCharCode(parseInt(byte, 16)));
+    hold(file, packages + file, `sha256-${btoa(bytes.join(""))}`);
+  }
+  // what cannot be had is missed by the code's own import, which says so
+  await python.loadPackage(names, { messageCallback: () => {}, errorCallback: () => {} }).catch(() => {});
+}
+
+let python, session, packages;
+let known = {}; // packages by name
+const tried = new Set();
 
 self.onmessage = async ({ data }) => {
   if (data.site) {
     try {
-      answered = await start(data.site);
+      packages = data.site.packages;
+      session = await start(data.site);
       self.postMessage({ ready: true });
     } catch (error) {
       self.postMessage({ failed: String(error.message ?? error) });
@@ -68,7 +98,9 @@ self.onmessage = async ({ data }) => {
     return;
   }
   try {
-    self.postMessage({ number: data.number, answer: JSON.parse(answered(data.request)) });
+    const wanted = JSON.parse(session.absent(data.request));
+    if (wanted.length) await load(packages, wanted);
+    self.postMessage({ number: data.number, answer: JSON.parse(session.answered(data.request)) });
   } catch (error) {
     const last = String(error.message ?? error).trim().split("\n").pop();
     self.postMessage({ number: data.number, answer: { error: `Python stopped: ${last}`, marks: [] } });
