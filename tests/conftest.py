@@ -31,9 +31,9 @@ settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
 settings.register_profile("thorough", settings.get_profile("fast"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
-# Its own doctests are looked for in every module: the scripts are read by tests, not imported, and `layers_torch` is
+# Its own doctests are looked for in every module: scripts are read by tests, not imported, and `layers_torch` is
 # PyTorch's side of a comparison.
-collect_ignore_glob = ["scripts/*"]
+collect_ignore_glob = ["scripts/*", "pasted/*"]
 collect_ignore = [] if find_spec("torch") else ["layers_torch.py", "torch_numpy.py"]
 
 

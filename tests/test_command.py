@@ -99,7 +99,7 @@ def test_version_and_missing_options(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("einbackprop ")
     assert main(["check", "x.py", *OPTIONS[:4]]) == 2
     assert capsys.readouterr().err == (
-        "einbackprop: --wrt is missing: name what the gradients are with respect to\n")
+        "einbackprop: --wrt is missing: what are the gradients with respect to? A name, net.W1 or p['W1']\n")
 
 
 def test_importing_the_command_costs_no_numpy_of_its_own() -> None:

@@ -169,7 +169,8 @@ WHERE = "pyproject.toml, [tool.einbackprop]"
         ("[tool.einbackprop]\nchecks = [{script = 'a.py', seconds = nan}]\n",
          f"{WHERE}: check 1, of 'a.py': argument --seconds: 'nan' is not a positive number of seconds"),
         ("[tool.einbackprop]\nchecks = [{script = 'a.py', loss = 'f', grads = 'g'}]\n",
-         f"{WHERE}: check 1, of 'a.py': --wrt is missing: name what the gradients are with respect to"),
+         f"{WHERE}: check 1, of 'a.py': --wrt is missing: "
+         "what are the gradients with respect to? A name, net.W1 or p['W1']"),
         ("[tool.einbackprop]\nchecks = [{script = 'a.py', loss = 'f', wrt = 'w'}]\n",
          f"{WHERE}: check 1, of 'a.py': --loss alone does not say what to check: give --loss and --grads, or "),
         ("[tool.einbackprop\n", "pyproject.toml: it is no TOML: "),

@@ -209,6 +209,10 @@ CELLS: dict[str, Cell] = {}
 """The cells of notebooks that are run as files, by the file names of their code."""
 
 
+ADDED: dict[str, frozenset[int]] = {}
+"""Lines that stand for nothing of the user's, by file: those added to a text that is run in a file's place."""
+
+
 def names_of(files: Iterable[str]) -> dict[str, str]:
     """What files are called: cells as a notebook calls them, others by the shortest ends of their paths that tell them
     apart.

@@ -20,7 +20,7 @@ import numpy as np
 
 from einbackprop.capture.instrumentation import MARK
 from einbackprop.capture.observation import imports_of
-from einbackprop.core.source import copied_tree
+from einbackprop.core.source import ADDED, copied_tree
 from einbackprop.world.ownership import is_users_module
 
 LIBRARY = frozenset(dir(builtins))
@@ -105,7 +105,7 @@ class Hooker(ast.NodeTransformer):
 
     def __init__(self, file: str, place: int, library: Collection[str] = LIBRARY) -> None:
         self.sites: list[Site] = []
-        self._file, self._place, self._library = file, place, library
+        self._file, self._place, self._library, self._added = file, place, library, ADDED.get(file, frozenset())
         self._own: dict[int, Any] = {}
         self._statement: ast.stmt = ast.Pass()
         self._function: ast.AST = ast.Pass()
@@ -120,6 +120,8 @@ class Hooker(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> Any:
         """A node with its hooks."""
         before = self._statement, self._function, self._inside
+        if isinstance(node, ast.stmt) and node.lineno in self._added and not hasattr(node, "body"):
+            return node  # nothing of the user's, and nothing to be edited
         if isinstance(node, ast.stmt):
             self._statement = self._own[id(node)]
         if isinstance(node, ast.ClassDef):

@@ -19,7 +19,7 @@ from einbackprop.shell.scripts import answer, read_script, run, text_of
 
 def asked(proposal: Proposal) -> list[str]:
     """What was taken for what: the options that ask the same, and what is to be known of them, a line each."""
-    line = f"asked: {proposal.options}" if not proposal.source else ""
+    line = f"asked: {proposal.options}" if proposal.source is None else ""
     return [*filter(None, (line,)), *(f"({note})" for note in proposal.notes)]
 
 
@@ -87,7 +87,7 @@ def read_as(proposal: Proposal) -> list[str]:
     """What is read: the arguments of ``einbackprop read`` that read the same, and what is to be known of them."""
     setup = "; ".join([*proposal.setup.splitlines(), *proposal.draws.splitlines()])
     options = f"{quoted(proposal.expression)}" + (f" --setup {quoted(setup)}" if setup else "")
-    return [*([] if proposal.source else [f"read: {options}"]), *(f"({note})" for note in proposal.notes)]
+    return [*([] if proposal.source is not None else [f"read: {options}"]), *(f"({note})" for note in proposal.notes)]
 
 
 def readings(script: str, setup: str = "", seed: int = 0) -> Readings:

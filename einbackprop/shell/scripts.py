@@ -27,7 +27,7 @@ from einbackprop.core import visible
 from einbackprop.core.files import opened, reason, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program
-from einbackprop.core.source import name_of
+from einbackprop.core.source import ADDED, name_of
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source
@@ -38,6 +38,7 @@ from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell import notebooks
 from einbackprop.shell.complaints import missing_file
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
 from einbackprop.shell.watch import watched
@@ -64,7 +65,8 @@ def check_script(
 
 
 def answer(
-    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None, text: str = ""
+    script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None,
+    text: Rewriting | None = None,
 ) -> Report:
     """Run a script and check what is asked of its gradients.
 
@@ -121,7 +123,7 @@ def answer_among(
     return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
 
 
-def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: str = "") -> Reading:
+def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: Rewriting | None = None) -> Reading:
     """Run a script, and read what an expression among its names does, line by line. Raises as `check_script` does.
 
     A ``text`` is run in the place of the file's.
@@ -236,7 +238,7 @@ def _traced(reach: Reach, names: Namespace) -> Trace:
 @contextlib.contextmanager
 def run(
     script: str, setup: str = "", seed: int = 0,
-    stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: str = "",
+    stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: Rewriting | None = None,
 ) -> Iterator[Namespace]:  # fmt: skip
     """Execute a script, or the cells of a notebook in order, as an import would, then statements; yield its names.
 
@@ -247,9 +249,11 @@ def run(
     """
     file = os.path.abspath(script)
     linecache.cache.pop(file, None)
-    codes = [_code(text, file, script)] if text else _compiled(script)
-    if text:  # without a time of change, so that nobody looks the file up again
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    codes = _compiled(script) if text is None else [_code(text.text, file, script)]
+    ADDED.pop(file, None)
+    if text is not None:  # without a time of change, so that nobody looks the file up again
+        linecache.cache[file] = (len(text.text), None, text.text.splitlines(keepends=True), file)
+        ADDED[file] = text.added
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})

@@ -16,14 +16,14 @@ from einbackprop.core.source import parse_python
 from ..questions import Question
 from .arguments import is_data
 from .definitions import Definition, Script, receiver_of, script_of
-from .flattened import Flat, as_function, flat_parts
+from .flattened import Flat, Rewriting, as_function, flat_parts
 from .invention import TARGET, Term, numpy_in
 from .losses import is_number, usual_losses
 from .proposal import Proposal
 from .search import Search
 from .trials import Trials
 
-Again = Callable[[str], AbstractContextManager[dict[str, Any]]]
+Again = Callable[[Rewriting], AbstractContextManager[dict[str, Any]]]
 """Runs another text in the place of a script, as the script was run."""
 
 
@@ -34,14 +34,14 @@ def of_flat_parts(script: Script, tree: ast.Module, source: str, again: Again) -
         with_values = as_function(source, flat, name, "dict(locals())")
         loss, said = None, ""
         with again(with_values) as names:
-            found = FlatSearch.of(with_values, names, flat, name)
+            found = FlatSearch.of(with_values.text, names, flat, name)
             if found is not None:
                 loss, said = found.loss()
         if loss is None:
             continue
         text = as_function(source, flat, name, loss)
         with again(text) as names:
-            found = FlatSearch.of(text, names, flat, name)
+            found = FlatSearch.of(text.text, names, flat, name)
             proposal = found and found.proposal(said)
         if proposal:
             yield replace(proposal, source=text)
@@ -78,7 +78,8 @@ class FlatSearch:
             function = flat.scope.function
             given = [receiver_text(text, function, receiver) if function else text for text in flat.arguments]
             call = Term(f"{name}({', '.join(given)})", setup)
-            roots = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text, _ in flat.gradients)
+            of = [one.of for one in flat.gradients]
+            roots = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text in of)
             result = search.trials(call.setup, call.text)
             at = [search.trials(call.setup, root) for root in roots]
             if isinstance(result, tuple) and len(result) == len(roots) + 1 and all(
@@ -97,7 +98,9 @@ class FlatSearch:
             terms = [Term(f"{text}[0][{name!r}]", self.call.setup) for name in named]
             return named[terms.index(self.search.agreeing(terms, gradients, self.roots))], ""
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **values}
-        targets = [name for name, value in known.items() if TARGET.fullmatch(name) and isinstance(value, np.ndarray)]
+        arrays = [name for name in (*self.flat.read, *known) if isinstance(known.get(name), np.ndarray)]
+        beside = [name for name in self.flat.read if name in arrays and name not in {*self.flat.arguments, *values}]
+        targets = [name for name in dict.fromkeys(arrays) if TARGET.fullmatch(name)] or beside
         best, chosen = 0, None
         for target in targets[:2]:
             held = f"{text}[0][{target!r}]" if target in values else target

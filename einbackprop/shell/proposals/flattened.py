@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
@@ -19,6 +20,29 @@ RATE = re.compile(r"lr|alpha|eta|learning_?rate|rate|step_?size|epsilon|gamma")
 """What people call the factor of an update."""
 GRADIENT = re.compile(r"delta|grad|^d[A-Z_]|^d[a-z]\d?$|adjust|nabla")
 """What people call gradients in an update without a rate."""
+
+
+class Rewriting(NamedTuple):
+    """A text that is run in a script's place, and the lines of it that stand for nothing that the script has."""
+
+    text: str
+    added: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What there is a gradient of, as the code writes it (``W1``, ``self.w``), and the gradient: an expression, and the
+    update that it stands in where it has no name of its own.
+    """
+
+    of: str
+    text: str
+    update: ast.stmt | None = None
+
+    @property
+    def name(self) -> str:
+        """Its own name, or one that is made of what it is the gradient of."""
+        return self.text if self.text.isidentifier() else "d_" + re.sub(r"\W+", "_", self.of).strip("_")
 
 
 @dataclass(frozen=True)
@@ -32,25 +56,33 @@ class Flat:
     loop
         The loop of which they are a round; None where they stand in none.
     body
-        The statements, in order, up to the first that is left out.
+        The statements, in order, updates among them.
     gradients
-        What each gradient is of, as the code writes it (``W1``, ``self.w``), and the expression that it is.
-    cut
-        The line that the return takes; None for the line after the last one.
+    updates
+        The updates in the body; what comes after the first one reads what it has changed, if ``goes_on``.
+    goes_on
     """
 
     scope: Scope
     loop: ast.For | ast.While | None
     body: tuple[ast.stmt, ...]
-    gradients: tuple[tuple[str, str], ...]
-    cut: int | None
+    gradients: tuple[Gradient, ...]
+    updates: tuple[ast.stmt, ...] = ()
+    goes_on: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The parameters of the function: names that the gradients are of, and, before them, the object of a method."""
         own = receiver_of(self.scope.function) if self.scope.function and self.scope.function.owner else ""
-        held = any(text.startswith(f"{own}.") for text, _ in self.gradients) if own else False
-        return (*((own,) if held else ()), *(text for text, _ in self.gradients if text.isidentifier()))
+        held = any(one.of.startswith(f"{own}.") for one in self.gradients) if own else False
+        return (*((own,) if held else ()), *(one.of for one in self.gradients if one.of.isidentifier()))
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The names that the statements read, in order."""
+        nodes = [node for item in self.body for node in ast.walk(item)]
+        return tuple(dict.fromkeys(node.id for node in nodes
+                                   if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)))
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -91,20 +123,17 @@ def top_level(scope: Scope, tree: ast.Module) -> Sequence[ast.stmt]:
 
 def _of_updates(scope: Scope, loop: ast.For | ast.While | None, body: Sequence[ast.stmt]) -> Flat | None:
     """What stands before the last of the updates of a body."""
-    updates = [(item, found) for item in body if (found := update_of(item, scope)) is not None]
-    bound_inside = {name for item in body for name in names_bound(item)} if loop is not None else set()
-    updates = [(item, (target, gradient)) for item, (target, gradient) in updates
-               if target not in bound_inside or isinstance(item, ast.AugAssign) or loop is not None]  # fmt: skip
+    updates = [(item, found) for item in body if (found := update_of(item)) is not None]
     if not updates:
         return None
-    first = updates[0][0]
-    last = updates[-1][0]
-    between = [item for item in body if first.lineno < item.lineno < last.lineno]
-    interleaved = any(item not in [one for one, _ in updates] and assigns(item) for item in between)
-    cut = last if interleaved else first
-    kept = tuple(item for item in body if item.lineno < cut.lineno)
-    gradients = {target: gradient for _, (target, gradient) in updates}
-    return Flat(scope, loop, kept, tuple(gradients.items()), cut.lineno) if kept else None
+    statements = tuple(item for item, _ in updates)
+    last = statements[-1]
+    between = [item for item in body if statements[0].lineno < item.lineno < last.lineno]
+    goes_on = any(item not in statements and isinstance(item, ast.Assign | ast.AnnAssign) for item in between)
+    kept = tuple(item for item in body if item.lineno <= last.lineno)
+    gradients = {gradient.of: gradient for _, gradient in updates}
+    has_more = any(item not in statements for item in kept)
+    return Flat(scope, loop, kept, tuple(gradients.values()), statements, goes_on) if has_more else None
 
 
 def _of_round(script: Script, scope: Scope, loop: ast.For | ast.While) -> Flat | None:
@@ -118,8 +147,7 @@ def _of_round(script: Script, scope: Scope, loop: ast.For | ast.While) -> Flat |
         return None
     last = max(item.lineno for name, item in bound if name in gradients.values())
     kept = tuple(item for item in loop.body if item.lineno <= last)
-    after = next((item for item in loop.body if item.lineno > last), None)
-    return Flat(scope, loop, kept, tuple(gradients.items()), after.lineno if after else None)
+    return Flat(scope, loop, kept, tuple(Gradient(stem, name) for stem, name in gradients.items()))
 
 
 def _of_names(script: Script, scope: Scope, body: Sequence[ast.stmt]) -> Flat | None:
@@ -140,11 +168,11 @@ def _of_names(script: Script, scope: Scope, body: Sequence[ast.stmt]) -> Flat | 
     kept = tuple(item for item in reads if item.lineno <= last)
     if not kept:
         return None
-    return Flat(scope, None, kept, tuple(gradients.items()), None)
+    return Flat(scope, None, kept, tuple(Gradient(stem, name) for stem, name in gradients.items()))
 
 
-def update_of(statement: ast.stmt, scope: Scope) -> tuple[str, str] | None:
-    """What a statement updates and by which gradient: ``("W", "dW")`` of ``W -= lr * dW`` or ``W = W - lr * dW``."""
+def update_of(statement: ast.stmt) -> Gradient | None:
+    """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW`` or ``W = W - lr * dW``."""
     target: ast.expr
     if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Sub | ast.Add):
         target, change, minus = statement.target, statement.value, isinstance(statement.op, ast.Sub)
@@ -163,7 +191,7 @@ def update_of(statement: ast.stmt, scope: Scope) -> tuple[str, str] | None:
     if not has_rate and not any(map(GRADIENT.search, names)):
         return None
     text = ast.unparse(stripped)
-    return ast.unparse(target), text if minus else f"-({text})"
+    return Gradient(ast.unparse(target), text if minus else f"-({text})", statement)
 
 
 def without_rate(node: ast.expr) -> ast.expr | None:
@@ -198,39 +226,60 @@ def read_for(name: str, bound: dict[str, ast.stmt]) -> set[str]:
     return found - {name}
 
 
-def assigns(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign | ast.AnnAssign)
-
-
-def as_function(source: str, flat: Flat, name: str, loss: str) -> str:
+def as_function(source: str, flat: Flat, name: str, loss: str) -> Rewriting:
     """The source with the flat part as a function of what its gradients are of, which returns the loss and them.
 
-    In a function, that one then returns it, and the values that it begins with.
+    In a function, that one then returns it, and the values that it begins with. Every line that stays has its number.
     """
-    lines = source.splitlines()
-    tree = ast.parse(source)
+    lines, tree = with_gradients(source.splitlines(), flat), ast.parse(source)
     first, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
-    end = scope_end(flat, lines)
-    returned = f"return {', '.join([loss, *(gradient for _, gradient in flat.gradients)])}"
     head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop)])}):"
-    kept = lines[: first - 1]
     if flat.loop is not None:
         margin, indent = flat.loop.col_offset, flat.body[0].col_offset
         kept = [*lines[: flat.loop.lineno - 1], " " * margin + head, *[""] * (first - flat.loop.lineno - 1)]
-        body = lines[first - 1 : last]
+        body, defined = lines[first - 1 : last], flat.loop.lineno
     else:
         margin, indent = flat.body[0].col_offset, flat.body[0].col_offset + 1
-        kept = with_room(kept, margin, head)
-        body = [f" {line}" if line.strip() else line for line in lines[first - 1 : last]]
-    after = [" " * indent + returned]
+        kept = with_room(lines[: first - 1], margin, head)
+        body, defined = [f" {line}" if line.strip() else line for line in lines[first - 1 : last]], len(kept)
+    after = [" " * indent + f"return {', '.join([loss, *(one.name for one in flat.gradients)])}"]
     if flat.scope.function is not None:
         outer = flat.scope.function.node.body[0].col_offset
         after.append(" " * outer + f"return {', '.join([name, *flat.arguments])}")
-    rest = lines[end:] if flat.scope.function is not None else definitions_in(tree, lines, last)
-    blank = [""] * max(0, end - last - len(after)) if flat.scope.function is not None else []
-    made = [*kept, *body, *after, *blank, *rest]
-    text = "\n".join(made) + "\n"
-    return without_uses(text, flat.scope.function) if flat.scope.function is not None else executed(text, flat, tree)
+    begin = len(kept) + len(body)
+    text = "\n".join([*kept, *body, *after, *tail_of(flat, tree, lines, last, len(after))]) + "\n"
+    text = executed(text, flat, tree) if flat.scope.function is None else without_uses(text, flat.scope.function)
+    return Rewriting(text, frozenset({defined, *range(begin + 1, begin + len(after) + 1)}))
+
+
+def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:
+    """The lines with the gradient of each update in its place; the update follows where later statements read it."""
+    made, gradients = list(lines), {id(one.update): one for one in flat.gradients}
+    for update in flat.updates:
+        gradient, end = gradients.get(id(update)), update.end_lineno or update.lineno
+        stays = [ast.unparse(update)] if flat.goes_on else []
+        named = gradient is None or gradient.text.isidentifier()
+        binds = [] if gradient is None or named else [f"{gradient.name} = {gradient.text}"]
+        blank = "" if flat.goes_on or binds or update is not flat.body[0] else "pass"
+        line = "; ".join([*binds, *stays]) or blank
+        made[update.lineno - 1 : end] = [" " * update.col_offset + line if line else ""] + [""] * (end - update.lineno)
+    return made
+
+
+def tail_of(flat: Flat, tree: ast.Module, lines: Sequence[str], last: int, taken: int) -> list[str]:
+    """What is kept after the flat part: definitions of a module, or all that comes after a function; the first lines
+    that are not give room to those that are added.
+    """
+    function = flat.scope.function
+    if function is not None:
+        kept = set(range((function.node.end_lineno or last) + 1, len(lines) + 1))
+    else:
+        kinds = ast.FunctionDef | ast.ClassDef
+        defined = [item for item in tree.body if isinstance(item, kinds) and item.lineno > last]
+        kept = {line for item in defined for line in range(item.lineno, (item.end_lineno or item.lineno) + 1)}
+    tail = [lines[line - 1] if line in kept else "" for line in range(last + 1, len(lines) + 1)]
+    room = next((n for n, line in enumerate(tail) if line), len(tail))
+    return tail[min(room, taken):]
 
 
 def executed(text: str, flat: Flat, tree: ast.Module) -> str:
@@ -241,12 +290,6 @@ def executed(text: str, flat: Flat, tree: ast.Module) -> str:
     guard = next(item for item in tree.body if is_guard(item))
     lines[guard.lineno - 1] = "if True:"
     return "\n".join(lines) + "\n"
-
-
-def scope_end(flat: Flat, lines: Sequence[str]) -> int:
-    """The last line of the scope."""
-    function = flat.scope.function
-    return len(lines) if function is None else function.node.end_lineno or len(lines)
 
 
 def with_room(lines: Sequence[str], margin: int, head: str) -> list[str]:
@@ -272,12 +315,6 @@ def counters(loop: ast.For | ast.While | None) -> Iterator[str]:
             for inner, one in enumerate(places):
                 place = f"[{position}]" if one is item else f"[{position}][{inner}]"
                 yield f"{ast.unparse(one)}={first}{place}"
-
-
-def definitions_in(tree: ast.Module, lines: Sequence[str], after: int) -> list[str]:
-    """The functions and classes of a module that are defined after a line."""
-    return [line for item in tree.body if isinstance(item, ast.FunctionDef | ast.ClassDef) and item.lineno > after
-            for line in lines[item.lineno - 1 : item.end_lineno]]  # fmt: skip
 
 
 def without_uses(text: str, function: Definition) -> str:

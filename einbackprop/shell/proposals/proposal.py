@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..questions import Question
+from .flattened import Rewriting
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Proposal:
     choices
         Other expressions, by ``loss``, ``grads`` and ``wrt``.
     source
-        The script's text with statements of its own as a function, where these are what is asked about; empty where the
+        The script's text with statements of its own as a function, where these are what is asked about; None where the
         script is asked about as it is.
     """
 
@@ -38,7 +39,7 @@ class Proposal:
     draws: str = ""
     notes: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    source: str = ""
+    source: Rewriting | None = None
 
     @property
     def options(self) -> str:

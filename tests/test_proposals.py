@@ -1,0 +1,188 @@
+"""What scripts ask by themselves: in styles that people write, found without a word of theirs, and checked."""
+
+from pathlib import Path
+
+import pytest
+
+from einbackprop.shell.answers import outcomes, proposed, readings
+from einbackprop.shell.command import main
+from einbackprop.shell.proposals import Proposal
+
+PASTED = Path(__file__).parent / "pasted"
+ROUND = "one round of the loop in lines {} to {} is taken as a function"
+NO_LOSS = "the script has no loss: its gradients are those of {}"
+
+ASKED = {
+    "attention_head": ["--forward attn_forward(x, Wq, Wk, Wv, Wo) --backward attn_backward(dout, cache) "
+                       "of x Wq Wk Wv Wo"],
+    "batchnorm": ["--forward batchnorm_forward(x, gamma, beta, bn_param) --backward batchnorm_backward(dout, cache) "
+                  "of x gamma beta"],
+    "char_rnn": ["--both lossFun(inputs, targets, hprev) of Wxh Whh Why bh by"],
+    "conv_loops": ["--forward conv_forward(A_prev, W, b, hparameters) --backward conv_backward(dout, cache) "
+                   "of A_prev W b"],
+    "dataclass_train": ["--both loss_and_grads(params, X, y) of params"],
+    "ex2_logreg": ["--loss cost_function(initial_theta, X, y) --grads gradient(initial_theta, X, y) of initial_theta"],
+    "fc_net": ["--both twolayernet.loss(X, y) of twolayernet.params"],
+    "gmm_gradient": ["--loss log_likelihood(X, logits, mu, log_sigma) "
+                     "--grads log_likelihood_grad(X, logits, mu, log_sigma) of logits mu log_sigma"],
+    "grad_check": ["--loss compute_loss(params, X, Y) --grads backprop(params, X, Y) of params"],
+    "layers": ["--both softmax_loss(x, y) of x",
+               "--forward affine_forward(x, w, b) --backward affine_backward(dout, cache) of x w b",
+               "--forward relu_forward(x) --backward relu_backward(dout, cache) of x"],
+    "linear_regression_nb": ["--loss compute_cost(x_train, y_train, w, b) "
+                             "--grads compute_gradient(x_train, y_train, w, b) of w b"],
+    "linear_svm": ["--both svm_loss_naive(W, X, y, reg) of W", "--both svm_loss_vectorized(W, X, y, reg) of W"],
+    "lstm_cell": ["--forward lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b) "
+                  "--backward lstm_step_backward(dout[0], dout[1], cache) of x prev_h prev_c Wx Wh b"],
+    "matrix_factorization": ["--loss kosten(P, Q, bu, bi, R, M, R[M == 1].mean(), 0.05) "
+                             "--grads gradient(P, Q, bu, bi, R, M, R[M == 1].mean(), 0.05) of P Q bu bi"],
+    "minigrad_layers": ["--forward linear.forward(x) --backward linear.backward(dout) "
+                        "--grads returned, linear.dW, linear.db of x linear.W linear.b",
+                        "--forward net.forward(x) --backward net.backward(dout) of x",
+                        "--forward leakyrelu.forward(x) --backward leakyrelu.backward(dout) of x"],
+    "network": ["--loss 0.5 * np.sum((network.feedforward(x) - y) ** 2) --grads network.backprop(x, y) "
+                "of network.biases network.weights"],
+    "nn_scratch": ["--loss nn.loss(y, nn.forward(X)) --grads (nn.forward(X), nn.backward(X, y), {'dW2': nn.dW2, "
+                   "'db2': nn.db2, 'dW1': nn.dW1, 'db1': nn.db1})[-1] of nn.W2 nn.b2 nn.W1 nn.b1"],
+    "planar_nn": ["--loss compute_cost(forward_propagation(X, parameters)[0], Y) --grads backward_propagation("
+                  "parameters, forward_propagation(X, parameters)[1], X, Y) of parameters"],
+    "softmax_regression": ["--loss cross_entropy(weights, bias, x, one_hot(y, y.max() + 1), args.l2) --grads "
+                           "cross_entropy_grad(weights, bias, x, one_hot(y, y.max() + 1), args.l2) of weights bias"],
+    "two_layer_globals": ["--loss loss(W1, b1, W2, b2) --grads gradients(W1, b1, W2, b2) of W1 b1 W2 b2"],
+    "typed_huber_mlp": ["--loss huber_loss(x, target, w_in, b_in, w_out, b_out) "
+                        "--grads huber_loss_backward(x, target, w_in, b_in, w_out, b_out) of w_in b_in w_out b_out"],
+    "word2vec": ["--both naiveSoftmaxLossAndGradient(centerWordVec, outsideWordIdx, outsideVectors) "
+                 "of centerWordVec outsideVectors"],
+}  # fmt: skip
+FLAT = {
+    "spiral": ("W b W2 b2", ROUND.format(23, 57), ""),
+    "backprop_by_hand": ("W2 b2 W1 b1", "lines 18 to 38 are taken as a function", ""),
+    "train_function": ("W2 b2 W1 b1", ROUND.format(14, 24), ""),
+    "fitted_classifier": ("model.w model.bias", ROUND.format(15, 20),
+                          NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
+    "signs_of_updates": ("second first", ROUND.format(15, 24), NO_LOSS.format("0.5 * np.sum((out - wanted) ** 2)")),
+}  # fmt: skip
+SLOW = ("char_rnn", "conv_loops")
+"""Scripts whose check takes some seconds; others ask the same of loops."""
+
+
+def told(proposal: Proposal) -> str:
+    """The expressions that are asked, and what of."""
+    assert proposal.question is not None
+    given = {name: value for name, value in vars(proposal.question).items()
+             if value and name not in ("wrt", "cotangent")}  # fmt: skip
+    order = [name for name in ("loss", "both", "forward", "backward", "grads") if name in given]
+    return " ".join([*(f"--{name} {given[name]}" for name in order), "of", *proposal.question.wrt])
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_loss_gradients_and_arguments_are_found(name: str) -> None:
+    assert [told(proposal) for proposal in proposed(str(PASTED / f"{name}.py"))] == ASKED[name]
+
+
+@pytest.mark.parametrize("name", [name for name in (*ASKED, *FLAT) if name not in SLOW])
+def test_what_is_found_is_right(name: str) -> None:
+    found = list(outcomes(str(PASTED / f"{name}.py")))
+    assert [outcome.report.headline.partition(":")[0] for outcome in found if outcome.report] == ["right"] * len(found)
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_gradients_outside_of_functions_are_found(name: str) -> None:
+    wrt, taken, said = FLAT[name]
+    (proposal,) = proposed(str(PASTED / f"{name}.py"))
+    assert proposal.question is not None
+    assert proposal.source is not None
+    assert " ".join(proposal.question.wrt) == wrt
+    assert proposal.notes == ((taken, said) if said else (taken,))
+
+
+MISTAKES = {
+    "spiral": ("dhidden = dscores.dot(W2.T)", "dhidden = dscores.dot(W2.T) * 2"),
+    "train_function": ("dW2 = h.T @ dz", "dW2 = h.T @ p"),
+    "fitted_classifier": ("dbias = np.mean(p - y)", "dbias = np.sum(p - y)"),
+    "backprop_by_hand": ("dE_db2 = dE_dnet_o", "dE_db2 = dE_dout_o"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right, wrong = MISTAKES[name]
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    line = text[: text.index(right)].count("\n") + 1
+    script = tmp_path / "script.py"
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    (finding,) = [item for item in outcome.report.findings if item.line is not None]
+    assert (finding.line, finding.write) == (line, right)
+    assert main(["check", str(script), "--diff"]) == 1
+    changed = [row[1:] for row in capsys.readouterr().out.splitlines() if row[:1] in "+-" and row[1:2] not in "+-"]
+    indent = text.splitlines()[line - 1].partition(right.split()[0])[0]
+    assert changed == [indent + wrong, indent + right]
+
+
+def test_a_wrong_gradient_is_asked_about_as_a_right_one(tmp_path: Path) -> None:
+    """What is proposed does not come from what is right: one wrong line changes no question."""
+    text = (PASTED / "planar_nn.py").read_text(encoding="utf-8")
+    mistaken = text.replace("dW2 = (1 / m)", "dW2 = (2 / m)")
+    assert mistaken != text
+    script = tmp_path / "script.py"
+    script.write_text(mistaken, encoding="utf-8")
+    assert [told(proposal) for proposal in proposed(str(script))] == ASKED["planar_nn"]
+
+
+def test_of_two_losses_the_one_that_agrees_with_differences_is_taken(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text("""import numpy as np
+W, X = np.ones((3, 2)), np.arange(12.0).reshape(4, 3)
+def mean_loss(W, X):
+    return np.mean((X @ W) ** 2)
+def total_loss(W, X):
+    return np.sum((X @ W) ** 2)
+def gradient(W, X):
+    return 2 * X.T @ (X @ W)
+""", encoding="utf-8")  # fmt: skip
+    (proposal,) = proposed(str(script))
+    assert told(proposal) == "--loss total_loss(W, X) --grads gradient(W, X) of W"
+    assert proposal.choices == {"loss": ("mean_loss(W, X)",)}
+
+
+def test_the_derivative_of_a_function_is_not_taken_for_a_gradient(tmp_path: Path) -> None:
+    script = tmp_path / "slope.py"
+    script.write_text("""import numpy as np
+x = np.ones(3)
+def loss(x, scale):
+    return scale * np.sum(np.tanh(x))
+def tanh_grad(x):
+    return 1 - np.tanh(x) ** 2
+""", encoding="utf-8")  # fmt: skip
+    assert main(["check", str(script)]) == 2
+
+
+def test_a_script_without_gradients_is_told_what_to_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "none.py"
+    script.write_text("def area(r):\n    return 3 * r * r\n", encoding="utf-8")
+    assert main(["check", str(script)]) == 2
+    assert capsys.readouterr().err == (
+        f"einbackprop: {script}: nothing in it was found to give gradients: say what to check by --loss and --grads, "
+        "by --both, or by --forward and --backward, with --wrt; it defines 'area'\n")
+
+
+def test_what_is_asked_is_said_and_can_be_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(PASTED / "two_layer_globals.py")]) == 0
+    first, verdict, *_ = capsys.readouterr().out.splitlines()
+    assert first == ('asked: --loss "loss(W1, b1, W2, b2)" --grads "gradients(W1, b1, W2, b2)" '
+                     "--wrt W1 --wrt b1 --wrt W2 --wrt b2")
+    assert verdict == "right: all 4 gradients"
+
+
+@pytest.mark.parametrize(("name", "line"), [
+    ("affine", "        dw[d,m] = Σ_n x[n,d] dout[n,m]"),
+    ("lstm_cell", "        o[n,h] = sigmoid(a[n,2H+h])"),
+    ("spiral", "        dW2[j,k] = Σ_n hidden[n,j] dscores[n,k]"),
+])  # fmt: skip
+def test_read_needs_no_expression(name: str, line: str) -> None:
+    script = "layers" if name == "affine" else name
+    assert line in str(readings(str(PASTED / f"{script}.py"))).splitlines()
