@@ -146,6 +146,17 @@ def test_a_hint_says_where_and_not_what() -> None:
     assert answer("check", MYNET, hint=True, **ASKED)["exit"] == 0
 
 
+def test_a_hint_does_not_say_how_to_mend_what_stops() -> None:
+    code = MYNET.replace(RIGHT, "dW2 = first @ d_second") + "gradients(weights, X, T)\n"
+    told = answer("check", code, **ASKED)
+    assert told["marks"][0]["kind"] == "stopped"
+    assert RIGHT in json.dumps(told)
+    told = answer("check", code, hint=True, **ASKED)
+    (mark,) = told["marks"]
+    assert (mark["line"], mark["message"], mark["edits"]) == (LINE, "a mistake is here", [])
+    assert "first.T" not in json.dumps(told)
+
+
 # what it proposes
 
 
@@ -181,6 +192,41 @@ def test_what_is_found_in_the_code_is_proposed() -> None:
     assert own["more"]
     assert answer("propose", "x = 1\n") == {"marks": [], "notes": [session.NOTHING], "printed": "", "proposals": []}
     assert answer("propose", "1 / 0")["marks"][0]["line"] == 1
+
+
+FLAT = """\
+import numpy as np
+
+W = np.array([[0.1, 0.4], [0.3, -0.2]])
+x, t = np.array([0.05, 0.1]), np.array([0.01, 0.99])
+
+for step in range(100):
+    out = np.tanh(W @ x)
+    loss = 0.5 * np.sum((out - t) ** 2)
+    d_out = out - t
+    d_z = d_out * (1 - out)
+    dW = np.outer(d_z, x)
+    W -= 0.1 * dW
+"""
+
+
+def test_what_stands_in_no_function_is_proposed_and_its_line_mended() -> None:
+    found = fields(FLAT)
+    asked = {name: found[name] for name in ("wrt", "text", *session.EXPRESSIONS) if name in found}
+    (mark,) = answer("check", FLAT, **asked)["marks"]
+    assert mark["line"] == 10
+    mended = edited(FLAT, mark["edits"])
+    assert mended == FLAT.replace("(1 - out)", "(1 - out ** 2)") or "out * out" in mended or "out**2" in mended
+    found = fields(mended)
+    assert answer("check", mended, **{name: found[name] for name in asked})["exit"] == 0
+
+
+def test_several_functions_are_several_proposals() -> None:
+    code = "import numpy as np\n" + "".join(
+        f"def {name}_loss(W): return np.sum({name}(W))\ndef {name}_loss_grad(W): return {slope}\n"
+        for name, slope in (("sin", "np.cos(W)"), ("exp", "np.exp(W)"))) + "sin, exp = np.sin, np.exp\nW = np.ones(3)\n"
+    found = answer("propose", code)["proposals"]
+    assert sorted(one["title"] for one in found) == ["exp_loss_grad(W)", "sin_loss_grad(W)"]
 
 
 @pytest.mark.parametrize("example", site.examples(), ids=lambda example: example["name"])

@@ -27,11 +27,13 @@ from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.proposals import Proposal, proposals_of
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer, derive_script, read_script, run
 from einbackprop.web.commands import command_in
 
 Answer = dict[str, Any]
+Text = dict[str, Any] | None
 
 NAME = "pasted.py"
 """What the code is called in what is said of it."""
@@ -90,7 +92,9 @@ def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:
     try:
         return work(**asked)
     except EinbackpropError as error:
-        return {"error": one_line(str(error)) + lacking(error), "marks": list(_stopped(error, asked.get("code", "")))}
+        shown = hinted_error(error) if asked.get("hint") else error
+        marks = list(_stopped(shown, error.__cause__, asked.get("code", "")))
+        return {"error": one_line(str(shown)) + lacking(error), "marks": marks}
 
 
 def _told(fault: InternalFault) -> str:
@@ -109,20 +113,27 @@ def lacking(error: BaseException) -> str:
     return ""
 
 
-def _stopped(error: EinbackpropError, code: str) -> Iterator[Answer]:
+def hinted_error(error: EinbackpropError) -> EinbackpropError:
+    """An error of the code that says no more of a mistake than where it is."""
+    found = isinstance(error, CodeError) and error.write
+    return CodeError(error.what, error.place, "a mistake is here") if found else error  # type: ignore[attr-defined]
+
+
+def _stopped(error: EinbackpropError, cause: BaseException | None, code: str) -> Iterator[Answer]:
     """The line of the code on which it stopped, to be marked."""
-    place = error.place if isinstance(error, CodeError) else None
-    if place is None and error.__cause__ is not None:
-        place = place_of(error.__cause__)
+    ours = error if isinstance(error, CodeError) else None
+    place = ours.place if ours is not None else None
+    if place is None and cause is not None:
+        place = place_of(cause)
     if place is not None and place[0].endswith(NAME):
-        write = error.write if isinstance(error, CodeError) else ""
-        said = error.said if isinstance(error, CodeError) else str(error.__cause__)
+        write = ours.write if ours is not None else ""
+        said = ours.said if ours is not None else str(cause)
         yield {"line": place[1], "kind": "stopped", "message": one_line(said), "html": "", "write": write,
                "edits": edits(code, place[1], write)}  # fmt: skip
 
 
 def check(
-    code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: bool = False, text: str = "",
+    code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: bool = False, text: Text = None,
     **expressions: str,
 ) -> Answer:  # fmt: skip
     """Judge the gradients of some code.
@@ -136,7 +147,7 @@ def check(
     hint
         Say where a mistake is, and not what is right.
     text
-        What is run in the place of the code, line by line the same, if anything.
+        What is run in the place of the code, if anything, as a proposal says it.
     setup, cotangent, **expressions
         As the options of ``einbackprop check``: ``loss``, ``grads``, ``both``, ``forward``, ``backward``.
 
@@ -154,7 +165,7 @@ def check(
     if not question.wrt:
         raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
     with _written(code) as script:
-        report = answer(script, question, setup, 0, SECONDS, text)
+        report = answer(script, question, setup, 0, SECONDS, rewriting_of(text))
         report = hinted(report) if hint else report
         html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
                                     report.dimensions, report.faults)  # fmt: skip
@@ -177,14 +188,14 @@ def _mark(item: Finding, code: str) -> Answer:
             "write": item.write or "", "edits": edits(code, item.line or 0, item.write or "")}  # fmt: skip
 
 
-def read(code: str, expression: str, setup: str = "", draws: str = "", text: str = "") -> Answer:
+def read(code: str, expression: str, setup: str = "", draws: str = "", text: Text = None) -> Answer:
     """What an expression among the names of some code does, line by line, as ``html``. Raises EinbackpropError."""
     with _written(code) as script:
-        reading = read_script(script, expression, "\n".join(filter(None, (setup, draws))), 0, text)
+        reading = read_script(script, expression, "\n".join(filter(None, (setup, draws))), 0, rewriting_of(text))
         return {"html": pages.part_of_page(reading), "headline": f"{len(reading.lines)} lines read"}
 
 
-def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy", text: str = "") -> Answer:
+def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy", text: Text = None) -> Answer:
     """The gradient of a loss, derived: its equations as ``html``, and as Python in ``source``.
 
     Raises EinbackpropError.
@@ -193,7 +204,8 @@ def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy
     if not wanted:
         raise OptionError("nothing is given to differentiate with respect to: name it, as in W1, b1")
     with _written(code) as script:
-        derived = derive_script(script, loss, wanted, setup, target=target, text=text)  # type: ignore[arg-type]
+        derived = derive_script(
+            script, loss, wanted, setup, target=target, text=rewriting_of(text))  # type: ignore[arg-type]
         return {"html": derived.html, "source": str(derived), "headline": derived.title}
 
 
@@ -214,7 +226,7 @@ def propose(code: str, setup: str = "") -> Answer:
     with _written(code) as script:
         again = functools.partial(run, script, setup)
         with again() as names:
-            found = proposals_of(names, code, lambda text: again(text=text))
+            found = proposals_of(names, code, lambda rewriting: again(text=rewriting))
     said = command_in(code)
     shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]
     return {"proposals": [offered(item, setup) for item in shown], "notes": [] if shown else [NOTHING]}
@@ -236,10 +248,10 @@ def offered(proposal: Proposal, setup: str = "") -> Answer:
     question, made = proposal.question, "; ".join(proposal.setup.splitlines())
     assert question is not None
     form = "both" if question.both else "layer" if question.forward else "apart"
-    fields = {name: getattr(question, name) for name in EXPRESSIONS}
+    fields: Answer = {name: getattr(question, name) for name in EXPRESSIONS}
     fields |= {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup or made,
                "more": made if setup else "", "expression": proposal.expression, "draws": proposal.draws,
-               "text": proposal.source}  # fmt: skip
+               "text": proposal.source and {"text": proposal.source.text, "added": sorted(proposal.source.added)}}
     choices = {name: list(others) for name, others in proposal.choices.items() if others}
     return {"fields": fields, "choices": choices, "notes": list(proposal.notes),
             "title": question.grads or question.both or question.backward}  # fmt: skip
@@ -256,6 +268,11 @@ def parts_of(text: str) -> list[str]:
             return [ast.unparse(part) for part in tree.elts]
         tree = tree.elts[0]
     return [text.strip()]
+
+
+def rewriting_of(text: Text) -> Rewriting | None:
+    """What is run in the place of the code, as `offered` has told the page."""
+    return Rewriting(text["text"], frozenset(text["added"])) if text else None
 
 
 def edits(code: str, line: int, write: str) -> list[tuple[int, int, str]]:

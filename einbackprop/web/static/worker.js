@@ -29,7 +29,9 @@ async function imported(name) {
 const tell = (words) => self.postMessage({ loading: words });
 
 function hold(name, url, integrity) {
-  const response = fetched(url, { integrity });
+  const response = fetched(url, { integrity }).catch(() => {
+    throw new Error(`${url} cannot be had, or is not the file that it should be`);
+  });
   response.catch(() => {}); // told where it is waited for
   held.set(name, response);
 }
