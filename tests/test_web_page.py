@@ -94,6 +94,9 @@ def test_a_mistake_is_pasted_found_and_repaired(page: Page) -> None:
     assert page.value(STATUS) == "wrong: W2 (of 6 gradients)"
     assert page.value("document.querySelector('.cm-line.mark.wrong').textContent.trim()") == "dW2 = second.T @ d_second"
     assert "must stand here" in page.value("document.querySelector('.below').textContent")
+    if picture := os.environ.get("EINBACKPROP_PICTURE"):  # of a mistake that is found, as a README may show it
+        page.press("#go")
+        page.picture(Path(picture))
     assert page.value("document.querySelectorAll('.below :is(.yours, .expected):has(math)').length") == 2
     page.press(".repair")
     settled(page, "right")
@@ -191,6 +194,18 @@ def test_a_package_that_pyodide_has_is_fetched(page: Page) -> None:
     fill(page, expression="x + x")
     page.wait("!!document.querySelector('#result .line')")
     assert "= 7" in page.value("document.querySelector('#result .letters').textContent")
+
+
+def test_code_reaches_no_other_address(page: Page, tmp_path: Path) -> None:
+    code = ("import js\nx = 1.0\nrequest = js.XMLHttpRequest.new()\n"
+            "request.open('GET', '{}worker.js', False)\nrequest.send()\n")  # fmt: skip
+    page.press("#tab-read")
+    with served(tmp_path) as (elsewhere, asked):
+        paste(page, code.format(elsewhere))
+        page.wait("document.getElementById('result').textContent.includes('NetworkError')")
+        assert asked == []
+    paste(page, code.format(page.value("location.origin") + "/"))
+    page.wait(f"{STATE} === 'ready' && {STATUS}.startsWith('fill in')")
 
 
 def test_it_fits_any_screen_and_has_labels(page: Page) -> None:

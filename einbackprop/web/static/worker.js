@@ -9,12 +9,25 @@ const fetched = self.fetch.bind(self);
 self.fetch = async (address, options) => {
   const name = String(address.url ?? address).split("/").pop();
   if (!held.has(name)) return fetched(address, options);
-  const response = await held.get(name);
-  if (!response.ok) throw new Error(`${response.url} cannot be had: ${response.status}`);
   // whatever the host calls it: a browser compiles nothing else as it comes
   const type = name.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
-  return new Response(response.body, { headers: { "Content-Type": type } });
+  return new Response((await held.get(name)).body, { headers: { "Content-Type": type } });
 };
+
+/** Begin to fetch a file, which has to have a digest. */
+function hold(name, url, integrity) {
+  const response = fetched(url, { integrity }).then(
+    (found) => {
+      if (found.ok) return found;
+      throw new Error(`${url} is not there (${found.status})`);
+    },
+    () => {
+      throw new Error(`${url} cannot be had, or is not the file that it should be`);
+    },
+  );
+  response.catch(() => {}); // told where it is waited for
+  held.set(name, response);
+}
 
 async function imported(name) {
   const code = await (await self.fetch(name)).arrayBuffer();
@@ -28,26 +41,20 @@ async function imported(name) {
 
 const tell = (words) => self.postMessage({ loading: words });
 
-function hold(name, url, integrity) {
-  const response = fetched(url, { integrity }).catch(() => {
-    throw new Error(`${url} cannot be had, or is not the file that it should be`);
-  });
-  response.catch(() => {}); // told where it is waited for
-  held.set(name, response);
-}
-
 async function start({ pyodide, bundle }) {
   for (const [name, { url, integrity }] of Object.entries({ ...pyodide, bundle })) hold(name, url, integrity);
+  const wheel = Object.keys(pyodide).find((name) => name.endsWith(".whl"));
   tell("fetching Python");
+  await Promise.all(Object.keys(pyodide).filter((name) => name !== wheel).map((name) => held.get(name)));
   const { loadPyodide } = await imported("pyodide.mjs");
   await imported("pyodide.asm.js"); // which would else be imported without its digest
-  const wheel = Object.keys(pyodide).find((name) => name.endsWith(".whl"));
   const core = pyodide["pyodide.mjs"].url;
   const lock = await (await self.fetch("pyodide-lock.json")).text();
   held.set("pyodide-lock.json", Promise.resolve(new Response(lock)));
   known = JSON.parse(lock).packages;
   python = await loadPyodide({ indexURL: core.slice(0, core.lastIndexOf("/") + 1) });
   tell("fetching NumPy");
+  await held.get(wheel);
   await python.loadPackage(pyodide[wheel].url, { messageCallback: () => {}, errorCallback: (words) => console.error(words) });
   tell("starting einbackprop");
   python.FS.writeFile("/tmp/packages.zip", new Uint8Array(await (await self.fetch("bundle")).arrayBuffer()));
