@@ -50,15 +50,19 @@ class CodeError(ScriptError):
         The exception's class and message, or what is the matter in index notation.
     write : str
         What to write on that line instead; empty where that is not known.
+    kind : str
+        What the mistake there is about, as a hint says it; empty if ``said`` says nothing of what would be right.
     """
 
-    def __init__(self, what: str, place: tuple[str, int, str] | None, said: str, write: str = "") -> None:
+    def __init__(
+        self, what: str, place: tuple[str, int, str] | None, said: str, write: str = "", kind: str = ""
+    ) -> None:
         where = ""
         if place is not None:
             within = "" if place[2] in ("<module>", "<lambda>") else f", in {place[2]}"
             where = f"{name_of(place[0])}, line {place[1]}{within}: "
         super().__init__(f"{what}: {where}{said}" + (f" Write `{write}`." if write else ""))
-        self.what, self.place, self.said, self.write = what, place, said, write
+        self.what, self.place, self.said, self.write, self.kind = what, place, said, write, kind
 
 
 class DtypeError(EinbackpropError, TypeError):

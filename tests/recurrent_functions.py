@@ -126,3 +126,33 @@ def in_steps(xs, h, Wx, Wh):
         h = one_step(xs[t], h, Wx, Wh)
         total += np.sum(h)
     return total
+
+
+def buffers(x, Wx, Wh, b, dh):
+    """An LSTM whose states and gates stand in arrays that are filled round by round, and its gradients."""
+    T, N, _ = x.shape
+    H = len(Wh)
+    h, c = np.zeros((T + 1, N, H)), np.zeros((T + 1, N, H))
+    i, f, o, g = np.zeros((T, N, H)), np.zeros((T, N, H)), np.zeros((T, N, H)), np.zeros((T, N, H))
+    for t in range(T):
+        a = x[t] @ Wx + h[t] @ Wh + b
+        i[t] = 1 / (1 + np.exp(-a[:, :H]))
+        f[t] = 1 / (1 + np.exp(-a[:, H:2 * H]))
+        o[t] = 1 / (1 + np.exp(-a[:, 2 * H:3 * H]))
+        g[t] = np.tanh(a[:, 3 * H:])
+        c[t + 1] = f[t] * c[t] + i[t] * g[t]
+        h[t + 1] = o[t] * np.tanh(c[t + 1])
+    dWx, dWh, dx = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(x)
+    dnext, dc = np.zeros((N, H)), np.zeros((N, H))
+    for t in reversed(range(T)):
+        d = dh[t] + dnext
+        held = np.tanh(c[t + 1])
+        dc = dc + d * o[t] * (1 - held ** 2)
+        da = np.concatenate([dc * g[t] * i[t] * (1 - i[t]), dc * c[t] * f[t] * (1 - f[t]),
+                             d * held * o[t] * (1 - o[t]), dc * i[t] * (1 - g[t] ** 2)], axis=1)
+        dWx += x[t].T @ da
+        dWh += h[t].T @ da
+        dx[t] = da @ Wx.T
+        dnext = da @ Wh.T
+        dc = dc * f[t]
+    return dx, dWx, dWh

@@ -254,6 +254,18 @@ def test_a_cell_is_run_and_then_checked() -> None:
     assert shell.user_ns["x"] == 3
 
 
+def test_a_cell_is_given_a_hint() -> None:
+    shell = FakeShell()
+    check = magic_of(shell)
+    shell.run_cell(LOSS)
+    wrong = GRADS.replace("X.T @ (h * (1 - h**2))", "X.T @ h")
+    report = check(f"{ASKING} --hint", wrong)
+    assert [item.message for item in report.findings] == [
+        "A mistake is here. It is about the derivative of a pointwise function."]  # fmt: skip
+    assert not [text for text in report._repr_mimebundle_().values() if "expected" in text or "1 - h" in text]
+    assert check(f"{ASKING} --hint 2").findings[0].message == "A mistake is here."
+
+
 def test_the_setup_of_a_check_leaves_the_names_as_they_were() -> None:
     shell = FakeShell()
     check = magic_of(shell)

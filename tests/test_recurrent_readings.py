@@ -107,3 +107,15 @@ def test_an_array_that_only_an_expression_hands_in_is_called_as_in_the_function(
         f"\n\nrng = np.random.default_rng(0)\nstate = [rng.normal(size=shape) for shape in {shapes}]\n"), "utf-8")
     assert main(["read", str(script), "steps(*state)"]) == 0
     assert "is ∂L/∂Wx" in capsys.readouterr().out
+
+
+def test_states_and_gates_in_buffers_are_read_under_the_names_of_these() -> None:
+    reading = reading_with_values(
+        recurrent_functions.buffers, *drawn((4, 3, 2), (2, 20), (5, 20), (20,), (4, 3, 5)))
+    assert said(reading, "a =") == ["a[t,n,m] = Σ_l x[t,n,l] Wx[l,m] + Σ_k h[t,n,k] Wh[k,m] + b[m]"]
+    assert said(reading, "o[t] =") == ["o[t,n,k] = sigmoid(a[t,n,2H+k])"]
+    assert said(reading, "c[t + 1] =") == ["c[t+1,n,k] = f[t,n,k] c[t,n,k] + i[t,n,k] g[t,n,k]"]
+    assert said(reading, "h[t + 1] =") == ["h[t+1,n,k] = o[t,n,k] tanh(c[t+1,n,k])"]
+    assert said(reading, "dWh +=") == ["dWh[k,m] += Σ_nt h[t,n,k] da[t,n,m]"]
+    assert "times)" not in str(reading)
+    assert not list(untrue(reading))

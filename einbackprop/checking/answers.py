@@ -195,7 +195,8 @@ def changes(
 
 def _inspect(user: User, matching: Matching) -> None:
     """Note what can be said of the answer without a reference."""
-    user.findings += [Finding(note) for note in matching.notes]
+    kind = None if matching.unclear else "the order of what is returned"
+    user.findings += [Finding(note, kind=kind) for note in matching.notes]
     if matching.extra:
         extra = ", ".join(matching.extra)
         user.findings.append(Finding(f"also returned, but not asked for: {extra}"))

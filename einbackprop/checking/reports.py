@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..core.visible import in_html, in_json, visible
 from ..errors import GradientError
 from ..notation import pages
 from ..notation.display import fitted, on_terminal
-from . import texts
+from . import hints, texts
 from .texts import wrapped
 from .verdicts import Finding, Grade, Gradient, Line, Verdict
 
@@ -168,6 +168,25 @@ class Report:
         """Raise a GradientError with the report's text if a gradient is wrong."""
         if self.exit_code == 1:
             raise GradientError(str(self))
+
+    def hint(self, level: int = 1) -> "Report":
+        """Return the report for someone who looks for the mistakes: it says where they are, not what is right.
+
+        Parameters
+        ----------
+        level
+            1: each line and the kind of mistake; 2: the line alone.
+
+        Raises
+        ------
+        OptionError
+            There is no such level.
+        """
+        hints.require_level(level)
+        return replace(
+            self, gradients=hints.hinted_gradients(self.gradients), lines=hints.hinted_lines(self.lines),
+            findings=hints.hinted_findings(self.findings, level),
+        )  # fmt: skip
 
     def text(self, *, colour: bool = False) -> str:
         """Return the report as text, at most 100 columns wide."""

@@ -156,16 +156,17 @@ def check_layer(
 OF_SIZES = ("rounds", "sizes", "given", "frozen")  # kinds of conditions that sizes meet
 
 
-def solve(problem: Problem, seed: int = 0, seconds: float | None = None) -> Report:
+def solve(problem: Problem, seed: int = 0, seconds: float | None = None, *, diagnosed: bool = True) -> Report:
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does.
 
-    It runs in a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
+    Where it is not to be ``diagnosed``, there are verdicts and lines, and no mistakes are looked for. It runs in a
+    context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
     """
-    return copy_context().run(_solve, problem, seed, seconds)
+    return copy_context().run(_solve, problem, seed, seconds, diagnosed)
 
 
 @np.errstate(all="ignore")
-def _solve(problem: Problem, seed: int, seconds: float | None) -> Report:
+def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) -> Report:
     """All of the check, with NumPy's floating-point warnings off."""
     with limited(seconds) as progress, collecting() as faults:
         try:
@@ -174,8 +175,8 @@ def _solve(problem: Problem, seed: int, seconds: float | None) -> Report:
             raise _with_reason(problem, error) from error.__cause__
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
-            read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed)
-        if decision.error is not None:
+            read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed, diagnosed)
+        if decision.error is not None and diagnosed:
             decision.findings += _about_crash(problem, decision, _with_reason(problem, decision.error), seed)
         return _report(problem, decision, read, other, diagnosis, faults, progress)
 
@@ -189,7 +190,7 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
     file, line, _ = error.place or (None, None, "")
     found = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), [])
     if not found:
-        return [Finding(error.said, file, line)]
+        return [Finding(error.said, file, line, kind="an exception that this line raises")]
     here = [item for item in found if (item.file, item.line) == (file, line)]
     said = error.said.removesuffix(".")
     same = file in {item.file for item in found}
@@ -200,7 +201,7 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
 
 
 def _additions(
-    problem: Problem, decision: Decision, parameters: tuple[Path, ...], seed: int
+    problem: Problem, decision: Decision, parameters: tuple[Path, ...], seed: int, diagnosed: bool
 ) -> tuple[Review, Elsewhere, Diagnosis]:
     """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
@@ -222,7 +223,7 @@ def _additions(
         "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
     trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
     decision.trial = replace(own, added=trial.added)
-    if not trial.wrong or len(states) < 2 or trial.user.random:
+    if not (trial.wrong and diagnosed) or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
     case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
@@ -281,10 +282,12 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
 
 def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
     """The findings of the review and of the diagnosis: those on one line as one, in the review's words."""
-    said = {(item.file, item.line): item.message for item in read}
+    said = {(item.file, item.line): item for item in read}
     places = {(item.file, item.line) for item in found}
     yield from (item for item in read if (item.file, item.line) not in places)
-    yield from (replace(item, message=said.get((item.file, item.line), item.message)) for item in found)
+    for item in found:
+        told = said.get((item.file, item.line), item)
+        yield replace(item, message=told.message, kind=told.kind)
 
 
 def _report(

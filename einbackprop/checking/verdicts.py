@@ -82,6 +82,8 @@ class Finding:
         In index notation, and with einsum on another line where there is one.
     write
         The line to write instead, in the user's own style.
+    kind
+        What the mistake is about, in a few words that do not say what is right: ``a transpose``; None if not known.
     yours_markup, expected_markup
         The two formulas for MathML.
     """
@@ -92,6 +94,7 @@ class Finding:
     yours: str | None = None
     expected: str | None = None
     write: str | None = None
+    kind: str | None = None
     yours_markup: Markup = field(default=(), repr=False, compare=False)
     expected_markup: Markup = field(default=(), repr=False, compare=False)
 

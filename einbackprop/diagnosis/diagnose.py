@@ -32,10 +32,12 @@ from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.suspects import arrays_of, needed_of
 from einbackprop.diagnosis.unexplained import Blame
 from einbackprop.diagnosis.versions import Version
+from einbackprop.diagnosis.vocabulary.insertions import MISSING
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATES = 3
+CARRIED = "what a loop carries from one round to the next"
 Place = tuple[str, int]
 
 
@@ -161,17 +163,18 @@ class Roles:
         should = None if needed is None else self._cotangents.identify(needed, site.target)
         is_gradient = should is not None and should.kind == "cotangent"
         if suspect.is_missing:
-            return Finding(f"a line that makes {name} is missing before this one" + (
-                f": it should be {should.text}." if should is not None and is_gradient else "."), *site.place)
+            said = f": it should be {should.text}." if should is not None and is_gradient else "."
+            return Finding(f"a line that makes {name} is missing before this one{said}", *site.place, kind=MISSING)
         if blame.why == "rounds":
-            return Finding(f"{name} is not all that it should be: this is not done wherever it should be.", *site.place)
+            said = "is not all that it should be: this is not done wherever it should be."
+            return Finding(f"{name} {said}", *site.place, kind="a loop or a condition")
         if blame.why == "shape":
             needed_shapes = (self._truth[tail(of)].shape for of in sorted(suspect.reach) if tail(of) in self._truth)
             said = f"{name} has shape {suspect.made.shapes[-1][0]}, and the gradient that is made of it"
-            return Finding(f"{said} must have {next(needed_shapes, 'another')}.", *site.place)
+            return Finding(f"{said} must have {next(needed_shapes, 'another')}.", *site.place, kind="a shape")
         if blame.why == "carried":
             said = "is right in the first round, and not in those after it: what is carried from one to the next?"
-            return Finding(f"what is made here {said}", *site.place)
+            return Finding(f"what is made here {said}", *site.place, kind=CARRIED)
         said = f"{name} is not what the gradients need"
         if should is not None and is_gradient:
             said = f"{name} should be {should.text}"
@@ -310,9 +313,12 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     found: dict[tuple[str | None, int | None], Finding] = {}
     for item in findings:
         place = item.file, item.line
-        said = f"{found[place].message.removesuffix('.')}; " if place in found else ""
-        before = found[place].write if place in found else None
-        found[place] = replace(item, message=said + item.message, write=written_together(before, item.write))
+        if place in found:
+            said = f"{found[place].message.removesuffix('.')}; {item.message}"
+            kinds = filter(None, dict.fromkeys((found[place].kind, item.kind)))
+            write = written_together(found[place].write, item.write)
+            item = replace(item, message=said, write=write, kind=" and ".join(kinds) or None)
+        found[place] = item
     return list(found.values())
 
 
@@ -332,10 +338,9 @@ def written_together(before: str | None, write: str | None) -> str | None:
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:
     """A repair in words, with the line to write; without one, if something is wrong still with all repairs together."""
-    place = repair.site.file, repair.statement.lineno
-    if is_repaired:
-        return Finding(f"{repair.edit.message}.", *place, write=written(repair))
-    return Finding(f"{repair.edit.message}: then {listed(sorted(repair.mends))} would be right.", *place)
+    then = "" if is_repaired else f": then {listed(sorted(repair.mends))} would be right"
+    return Finding(f"{repair.edit.message}{then}.", repair.site.file, repair.statement.lineno,
+                   write=written(repair) if is_repaired else None, kind=repair.edit.kind or None)  # fmt: skip
 
 
 def code_of(statement: ast.stmt) -> str:

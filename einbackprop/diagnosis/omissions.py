@@ -29,7 +29,7 @@ from einbackprop.diagnosis.trying import Compiler, Table, Tier, Trial, Trying, f
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, values_at_hand
 from einbackprop.diagnosis.vocabulary.hand import is_array
-from einbackprop.diagnosis.vocabulary.insertions import scattered
+from einbackprop.diagnosis.vocabulary.insertions import MISSING, scattered
 from einbackprop.diagnosis.vocabulary.trees import Numbering, number
 
 SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
@@ -102,7 +102,7 @@ def of_lost_name(search: Round, hole: Hole) -> Repair | None:
     site = search.version.sites(hole.definition)[0]
     for line in (*lines_elsewhere(hole), *lines_of_values(names, hole, search.version)):
         change = Change(hole.definition, hole.statement, (line, hole.statement))
-        repair = repair_of(search, site, Edit(COST, MISSING_LINE), change)
+        repair = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
         if repair is not None and repair.mends == search.wrong:
             return repair
         if isinstance(search.experiment.raised, EndlessError):  # others may not end either, which takes long
@@ -202,7 +202,7 @@ def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
         return None
     for line, cost in scattered(name, table.hand):
         change = Change(hole.definition, hole.statement, hole.beside(line))
-        repair = repair_of(search, table.suspect.site, Edit(COST + cost, MISSING_LINE), change)
+        repair = repair_of(search, table.suspect.site, Edit(COST + cost, MISSING_LINE, kind=MISSING), change)
         if repair is not None and repair.mends == search.wrong:
             return repair
     return None
@@ -248,6 +248,7 @@ class Filling(Table):
                 if same not in made and codes[same] is not None:
                     made[same] = value, cost, codes[same]
             self._known[key] = [*made.values()]
-        said = MISSING_LINE if self.suspect.is_missing else "{} is needed here"
+        is_missing = self.suspect.is_missing
+        said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", "what this line computes")
         for value, cost, code in self._known[key]:
-            yield Trial(Edit(COST + cost, said, value, parts=(value,)), code)
+            yield Trial(Edit(COST + cost, said, value, parts=(value,), kind=kind), code)

@@ -381,12 +381,12 @@ def about_shapes(
             for line, meanings in zip(lines.lines, lines.meanings, strict=True):
                 if any(meaning.text == f"∂L/∂{name}" for meaning in meanings):
                     said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
-                    yield Finding(said, line.file, return_after(line))
+                    yield Finding(said, line.file, return_after(line), kind="what is returned")
                     break
         elif name in compared.right and source is not None:
             said = f"the values are right, but the shape is {own}, and {name} has shape {shape}: "
             said += "leave out keepdims=True." if "keepdims" in source.code else f"add .reshape({name}.shape)."
-            yield Finding(said, source.file, source.line)
+            yield Finding(said, source.file, source.line, kind="a shape")
 
 
 def source_of(program: Program, output: int) -> Source | None:

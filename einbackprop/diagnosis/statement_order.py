@@ -26,6 +26,7 @@ from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 MOVES = 400
 """Moves that are tried, at most: with each the whole code is run. Of code that takes long, fewer are."""
 COST = 1.5
+ORDER = "the order of statements"
 BLOCKS = (*NESTED, ast.FunctionDef, ast.ClassDef)
 SIDES = ("before", "after")
 LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
@@ -71,7 +72,7 @@ class Move:
         why = f"this belongs {SIDES[self.is_later]} line {self.other.lineno}: {self.name} is needed {reads} {needed}"
         change = Change((self.site.file, self.site.definition), self.beside, order)
         origin = self._taken_out(why, mends)
-        return Repair(self.site, Edit(COST, said, statements=order), change, COST, mends, origin)
+        return Repair(self.site, Edit(COST, said, statements=order, kind=ORDER), change, COST, mends, origin)
 
     def left_out(self, mends: frozenset[str]) -> Repair:
         """The statement left out, of one that binds a name too early: the gradients may not need what it makes."""
@@ -81,7 +82,7 @@ class Move:
     def _taken_out(self, why: str, mends: frozenset[str]) -> Repair:
         """The statement taken from where it stands."""
         change = Change((self.site.file, self.site.definition), self.moved, ())
-        return Repair(self.site, Edit(COST, why, removed=True), change, COST, mends)
+        return Repair(self.site, Edit(COST, why, removed=True, kind=ORDER), change, COST, mends)
 
 
 def of_order(search: Round) -> Repair | None:

@@ -132,7 +132,7 @@ class Folding:
         at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
 
         def again(ref: Ref, reader: Source | None) -> Ref:
-            own = self._part(ref.name, defining)
+            own = self._part(ref.name, defining, at_hand.get(reader.shown, ()) if reader is not None else ())
             if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
                 return ref
             own = with_operands(own, lambda inner: again(inner, reader))
@@ -146,19 +146,22 @@ class Folding:
             yield from made
             yield whole
 
-    def _part(self, name: str, defining: Mapping[str, Equation]) -> Equation | None:
-        """What a value is a part of, or compares; a number."""
+    def _part(self, name: str, defining: Mapping[str, Equation], at_hand: Collection[str]) -> Equation | None:
+        """What a value is a part of, or compares; a number. Of a buffer where a statement has that at hand."""
+        stored = {value: part for value, part in self._rolling.stored.items() if part.operands[0].name in at_hand}
+        if name in stored:
+            return stored[name]
+        if any(name == part.operands[0].name for part in stored.values()):
+            return None  # a buffer, of which what was written into it is the part
         own = defining.get(name)
-        if name in self._rolling.stored:
-            return self._rolling.stored[name]
         if isinstance(own, Map):
             return own if is_boolean(own.function) else None
         if not isinstance(own, Contract) or len(own.operands) > 1 or (own.operands and own.factor != ONE):
             return None
         if not own.operands and own.out.indices:
             return None
-        stored = self._rolling.stored.get(own.operands[0].name) if own.operands else None
-        return own if stored is None else composed(own, stored)
+        whole = stored.get(own.operands[0].name) if own.operands else None
+        return own if whole is None else composed(own, whole)
 
     def _single(self, run: Binding) -> Binding:
         """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
@@ -192,6 +195,9 @@ class Folding:
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):
             return None
+        if any(one is not None and one.value not in self._rolling.heads.values()
+               and len(one.letters) > len(run.letters) for one, run in zip(made[1] or (), runs[0].changes, strict=True)):
+            return None  # what each round has of a buffer of which it changes a part, through a view
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
         self._recurrent = False
         reads = tuple(self._reads(runs))
@@ -228,7 +234,7 @@ class Folding:
             whole = self._rolling.carried(found.value) if found is not None else ""
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
-                if whole not in self._rolling.stored:  # else it is written as the part of the buffer that it is
+                if not self._has_buffer(whole, runs[-1]):  # else it is written as a part of the buffer
                     spelling = replace(found.spelling, text=ENTRY.sub("", text))
                     yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
             elif found is not None:
@@ -238,6 +244,29 @@ class Folding:
                     yield found
             elif (written := self._buffer(some, runs)) is not None:
                 yield from self._written(written)
+            elif len(some) == len(runs) and (filled := self._filled(some)) is not None:
+                yield filled
+
+    def _has_buffer(self, whole: str, run: Binding) -> bool:
+        """Whether a statement reads the buffer into which a value is written, or writes into it itself."""
+        stored = self._rolling.stored.get(whole)
+        return stored is not None and any(
+            self._rolling.heads.get(access.value) == stored.operands[0].name
+            for access in (*run.reads, *run.binds, *run.changes))  # fmt: skip
+
+    def _filled(self, accesses: Sequence[Access]) -> Access | None:
+        """A buffer that the rounds fill and read, as it is once all of them have written into it: what they read of it
+        was written before."""
+        heads = {self._rolling.heads.get(access.value) for access in accesses[1:]}
+        whole = heads.pop() if len(heads) == 1 else None
+        equation = self._rolling.equation(whole) if whole is not None else None
+        if whole is None or equation is None or whole in self._rolling.sums:
+            return None
+        last = next((access for binding in reversed(self._trace.bindings)
+                     for access in (*binding.changes, *binding.binds) if access.value == whole), None)  # fmt: skip
+        if last is None or last.spelling != accesses[0].spelling:
+            return None
+        return replace(last, letters=equation.out.indices)
 
     def _is_passed(self, found: Access, single: Access, reader: Binding) -> bool:
         """Whether an expression is a call whose result others have made, or an argument that others read."""

@@ -37,9 +37,10 @@ class Buffers:
         for n, group in enumerate(groups):
             made = self.of_statement(group, base)
             changed |= made is not None
-            if isinstance(made, Update):
+            if isinstance(made, Update | Contract):
                 whole = Ref(chain.head.out.name, made.out.indices)
-                self.stored[made.value.name] = Contract(made.value, (whole,), made.brackets, source=made.source)
+                value = made.value if isinstance(made, Update) else made.operands[0]
+                self.stored[value.name] = Contract(value, (whole,), made.brackets, source=made.source)
             writes: Sequence[Equation] = [made] if made is not None else [
                 replace(write, base=base) if k == 0 else write for k, write in enumerate(group)]  # fmt: skip
             for k, write in enumerate(writes):

@@ -7,16 +7,17 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from einbackprop.core.visible import one_line, shortened
+from einbackprop.core.visible import one_line, shortened, visible
 from einbackprop.errors import EinbackpropError, OptionError, SubscriptsError
 from einbackprop.notation.console import complain, is_unicode, say, say_json
 
 if TYPE_CHECKING:
     from einbackprop.core.progress import InternalFault
+    from einbackprop.shell.formats import Outcome
     from einbackprop.shell.scripts import Shown
 
 _CHECK = """\
@@ -49,6 +50,24 @@ exit code:
   3  undecided: a kink, or a reference that is not certain enough
   4  einbackprop failed before there was a verdict; it says how to report that
 of several checks, the one that comes first in: 4, 2, 1, 3, 0"""
+
+_QUIZ = """\
+Put one mistake into a backward that is right, of a kind that people make, and ask for its line.
+
+What is right is said as for check; without options it is proposed. Every mistake is tried: the code
+runs to its end, and the check finds a gradient wrong."""
+
+_QUIZ_EXIT = """\
+examples:
+  einbackprop example mynet.py
+  einbackprop quiz mynet.py --level 2
+  einbackprop quiz mynet.py --loss "loss(weights, X, T)" --grads "gradients(weights, X, T)" \\
+      --wrt weights --seed 7 --write exercise.py --solution
+
+exit code:
+  0  the answer is the line, or there was none to give (--write, --solution)
+  1  it is another line
+  2  the script or an option could not be used, or no answer was given"""
 
 _TRAIN_EXIT = """\
 exit code:
@@ -111,10 +130,10 @@ class _Asking(_Parser):
         raise OptionError(message)
 
 
-def asked(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a check, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
+def asked(arguments: Sequence[str], more: "_Options | None" = None) -> argparse.Namespace:
+    """The options of a check, and more, of a list such as ``["--loss=f(x)", …]``. Raises OptionError."""
     parser = _Asking(prog="check", add_help=False, allow_abbrev=False)
-    _add_options(parser, ASKED)
+    _add_options(parser, {**ASKED, **(more or {})})
     return parser.parse_args(arguments)
 
 
@@ -199,6 +218,13 @@ def _process(text: str) -> tuple[int, int]:
     return int(process), int(processes)
 
 
+def _hint(text: str) -> int:
+    if text not in ("1", "2"):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no level: it is --hint, --hint 1 or --hint 2, and "
+                                         "stands after SCRIPT")  # fmt: skip
+    return int(text)
+
+
 _Options = Mapping[str, Mapping[str, Any]]
 """Arguments and options by name, each with what ``add_argument`` takes."""
 
@@ -234,6 +260,18 @@ ASKED: _Options = {
 """What is asked of a script: a project, and a cell of a notebook, ask by the same names."""
 
 _CHECKED: _Options = {"script": {"nargs": "?", **_SCRIPT["script"]}, **ASKED}
+_QUIZ_OPTIONS: _Options = {
+    "script": {"metavar": "SCRIPT", "help": "the Python file"},
+    **{name: option for name, option in ASKED.items() if name != "--seconds"},
+    "--seed": {"type": _seed, "default": 0, "metavar": "N", "help": "which mistake it is: the same for the same N"},
+    "--level": {"type": int, "choices": (1, 2, 3), "default": 1, "help":
+                "1: sign, transpose, operand; 2: factor, axis, derivative; 3: missing path, index, order"},
+    "--solution": {"action": "store_true", "help": "say which line it is, and what it should be, without asking"},
+}  # fmt: skip
+_QUIZ_ANSWERED: _Options = {
+    "--answer": {"type": _count, "metavar": "LINE", "help": "the line, in place of asking for it"},
+    "--write": {"metavar": "FILE", "help": "write the script with the mistake into a file, in place of asking"},
+}  # fmt: skip
 _SHOWN: _Options = {
     "--format": {"choices": ("text", "json", "lines", "github", "sarif"), "default": "text", "help":
                  "what to print: text (the default), json, lines as file:line:column: for editors, annotations for "
@@ -241,6 +279,10 @@ _SHOWN: _Options = {
     "--json": {"action": "store_const", "dest": "format", "const": "json", "help": "short for --format json"},
     "--diff": {"action": "store_const", "dest": "format", "const": "diff", "help":
                "print a patch of all that is to be written, for patch -p0 or git apply; none of notebooks"},
+}  # fmt: skip
+HINT: _Options = {
+    "--hint": {"type": _hint, "nargs": "?", "const": 1, "metavar": "LEVEL", "help":
+               "never say what is right: 1 (the default) says each line and the kind of mistake, 2 the line alone"},
 }  # fmt: skip
 _READ_OPTIONS: _Options = {
     **_SCRIPT, "expression": {"metavar": "EXPRESSION", "nargs": "?", "help":
@@ -335,7 +377,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _add_options(check.add_mutually_exclusive_group(), _SHOWN)
-    _add_options(check, _PAGE)
+    _add_options(check, {**HINT, **_PAGE})
+    quiz = _add(
+        subcommands, "quiz", _quiz, _QUIZ_OPTIONS,
+        help="put a mistake into a script that is right, and ask for its line",
+        description=_QUIZ, epilog=_QUIZ_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    quiz.set_defaults(seconds=None)
+    _add_options(quiz.add_mutually_exclusive_group(), _QUIZ_ANSWERED)
+    _add_options(quiz, _FORCE)
     _add(
         subcommands, "read", _read, _READ_OPTIONS,
         help="show every line that an expression runs, in index notation",
@@ -404,18 +454,27 @@ def _add_options(to: "argparse._ActionsContainer", options: _Options) -> None:
 def _check(options: argparse.Namespace) -> int:
     """Check a script, or without one all that the project asks for, and show what comes of it."""
     from einbackprop.shell.presentation import show
+
+    if options.hint and options.format == "diff":
+        raise OptionError("--diff is what to write, and --hint does not say that: give one of the two")
+    found, is_alone = _outcomes(options)
+    told = (outcome.hint(options.hint) for outcome in found) if options.hint else found
+    return show(told, options.format, options.html, options.force, alone=is_alone)
+
+
+def _outcomes(options: argparse.Namespace) -> "tuple[Iterable[Outcome], bool]":
+    """What comes of the checks that are asked for, and whether that is one of a script that was named."""
     from einbackprop.shell.project import check_of, checks_of, outcomes_of
 
     if options.script is None:
         _require_script_for(options)
-        return show(outcomes_of(checks_of(os.curdir)), options.format, options.html, options.force, alone=False)
+        return outcomes_of(checks_of(os.curdir)), False
     check = check_of(options.script, options)
     if check.question.is_empty:
         from einbackprop.shell.answers import outcomes
 
-        found = outcomes(check.script, check.setup, check.seed, check.seconds)
-        return show(found, options.format, options.html, options.force, alone=False)
-    return show([check.outcome()], options.format, options.html, options.force, alone=True)
+        return outcomes(check.script, check.setup, check.seed, check.seconds), False
+    return [check.outcome()], True
 
 
 def _require_script_for(options: argparse.Namespace) -> None:
@@ -424,6 +483,30 @@ def _require_script_for(options: argparse.Namespace) -> None:
              if getattr(options, name.removeprefix("--")) != option.get("default")]  # fmt: skip
     if given:
         raise OptionError(f"{given[0]} is asked of no script: give SCRIPT before it")
+
+
+def _quiz(options: argparse.Namespace) -> int:
+    """Show the code with the mistake and ask for its line; or write it, or say which it is."""
+    from einbackprop.shell.project import check_of
+    from einbackprop.shell.prompts import asked_line, quiz_of_script, write_quiz
+
+    check = check_of(options.script, options)
+    quiz, own = quiz_of_script(check.script, check.question, check.setup, options.level, options.seed)
+    if options.write:
+        write_quiz(quiz, own, options.write, options.force)
+        say(visible(f"wrote {options.write}: one line of it is wrong"))
+    else:
+        say(visible(f"{quiz.listing}\n\n{quiz.asked}", keep="\n"))
+    if options.solution:
+        say(visible(quiz.solution, keep="\n"))
+    if options.solution or options.write:
+        return 0
+    line = options.answer or asked_line()
+    if line is None:
+        complain("einbackprop: no answer was given; --solution says which line it is")
+        return 2
+    say(visible(quiz.answered(line), keep="\n"))
+    return 0 if quiz.is_right(line) else 1
 
 
 def _show(shown: "Shown", options: argparse.Namespace, text: str = "") -> int:

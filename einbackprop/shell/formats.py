@@ -8,12 +8,13 @@ import json
 import linecache
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from einbackprop.checking import texts
+from einbackprop.checking.hints import hinted_error
 from einbackprop.checking.reports import Report
 from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.checking.verdicts import Finding, Gradient
@@ -67,6 +68,12 @@ class Outcome:
     def exit_code(self) -> int:
         """That of the report; 2 where there is none."""
         return 2 if self.report is None else self.report.exit_code
+
+    def hint(self, level: int) -> "Outcome":
+        """The same without what is right: see `Report.hint`."""
+        report = None if self.report is None else self.report.hint(level)
+        error = hinted_error(self.error, level) if isinstance(self.error, CodeError) else self.error
+        return replace(self, report=report, error=error)
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from einbackprop.checking.reports import Report
 from einbackprop.core.visible import one_line
 from einbackprop.errors import EinbackpropError, OptionError
-from einbackprop.shell.command import ASKED, asked
+from einbackprop.shell.command import ASKED, HINT, asked
 from einbackprop.shell.project import check_of
 from einbackprop.shell.questions import Namespace, problem_of
 from einbackprop.shell.scripts import answer_among
@@ -46,7 +46,7 @@ DOCUMENTATION = f"""Check a hand-written gradient of a notebook.
         …
 
 runs the cell, and then checks what the expressions give, as `einbackprop check` does with a script. `%check` with the
-same options checks what was defined before. Options: {", ".join(ASKED)}.
+same options checks what was defined before. Options: {", ".join((*ASKED, *HINT))}.
 """
 
 
@@ -61,7 +61,8 @@ def check_magic(shell: Shell, line: str, cell: str | None = None) -> Report | No
         IPython's, which it shows in one line; or OptionError where IPython is not there.
     """
     try:
-        check = check_of(NAME, asked(_words(line)))
+        options = asked(_words(line), HINT)
+        check = check_of(NAME, options)
         check.question.required()
         if cell is not None:
             with _numbered(shell):
@@ -69,8 +70,9 @@ def check_magic(shell: Shell, line: str, cell: str | None = None) -> Report | No
             if not ran.success:
                 return None
         with _kept(shell.user_ns) as names:
-            return answer_among(names, lambda n: problem_of(check.question, n, NAME, check.seed), check.setup,
-                                check.seed, check.seconds)
+            report = answer_among(names, lambda n: problem_of(check.question, n, NAME, check.seed), check.setup,
+                                  check.seed, check.seconds)
+            return report.hint(options.hint) if options.hint else report
     except EinbackpropError as error:
         kind = getattr(sys.modules.get("IPython.core.error"), "UsageError", OptionError)
         raise kind(one_line(str(error))) from None

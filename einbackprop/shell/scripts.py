@@ -66,8 +66,8 @@ def check_script(
 
 def answer(
     script: str, question: Question, setup: str = "", seed: int = 0, seconds: float | None = None,
-    text: Rewriting | None = None,
-) -> Report:
+    text: Rewriting | None = None, *, diagnosed: bool = True,
+) -> Report:  # fmt: skip
     """Run a script and check what is asked of its gradients.
 
     Parameters
@@ -86,6 +86,8 @@ def answer(
         When to end, with what there is by then; the script itself does not count.
     text
         What is run in the place of the file's text, if anything.
+    diagnosed
+        Whether mistakes are looked for; else there are verdicts and lines.
 
     Raises
     ------
@@ -108,19 +110,22 @@ def answer(
             return error
         place = place_of(error.__cause__) if error.__cause__ is not None else None
         found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
-        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "") if found else error
+        if not found:
+            return error
+        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "", found[0].kind or "")
 
     with run(script, seed=seed, stopped=stopped, text=text) as names:
-        return answer_among(names, problem, setup, seed, seconds)
+        return answer_among(names, problem, setup, seed, seconds, diagnosed=diagnosed)
 
 
 def answer_among(
-    names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None
-) -> Report:
+    names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None, *,
+    diagnosed: bool = True,
+) -> Report:  # fmt: skip
     """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
     letters = _set_up(setup, names)
     elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
-    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds)
+    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds, diagnosed=diagnosed)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: Rewriting | None = None) -> Reading:

@@ -14,7 +14,8 @@ them, the cheapest first, and where none fits the deep ones, which put together 
     statements.py    statement_edits: =, +=, targets, places, guards, loops
     insertions.py    values_at_hand: what a line that is missing makes
 
-**A new kind of mistake** is a function in one of these files, named in the tuple ``KINDS`` at its end::
+**A new kind of mistake** is a function in one of these files, named in ``KINDS`` at its end with what it is about, as
+hints say it::
 
     def reciprocal(expression: Expression) -> Iterator[Edit]:
         \"""One over what stands there.\"""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
 from math import prod
 
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, broadcasts
 from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides
 from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
@@ -206,4 +206,6 @@ def masks(expression: Expression) -> Iterator[Compound]:
             yield Compound(ast.Compare(array, [ast.Eq()], [other]), shape, NEAREST * rank)
 
 
-KINDS: tuple[Kind, ...] = (term_missing, factor_missing, factor_and_size_missing, normalised)
+KINDS: Kinds = {
+    term_missing: "a term", factor_missing: "a factor", factor_and_size_missing: "a factor", normalised: "a factor",
+}  # fmt: skip

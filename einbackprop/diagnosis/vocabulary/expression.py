@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,6 +72,8 @@ class Edit:
         Where the node stands; None for the whole.
     changes : mapping of int to ast.expr or None
         What stands in several places instead, by the ``id`` of what stood there: the node is the expression before.
+    kind : str
+        What the mistake is about, in two or three words, which do not say what is right: ``a transpose``.
     """
 
     cost: float
@@ -82,6 +84,7 @@ class Edit:
     parts: tuple[object, ...] = ()
     place: Place | None = None
     changes: Mapping[int, ast.expr] | None = None
+    kind: str = ""
 
     @property
     def message(self) -> str:
@@ -340,6 +343,16 @@ class Expression:
 
 
 Kind = Callable[[Expression], Iterable[Edit]]
+Kinds = Mapping[Kind, str]
+"""Functions that give edits, each with what it is about, as in ``Edit.kind``."""
+
+
+def edits_of(kinds: Kinds, expression: Expression) -> Iterator[Edit]:
+    """The edits of an expression, of some kinds, each with what it is about."""
+    for kind, word in kinds.items():
+        for edit in kind(expression):
+            edit.kind = word
+            yield edit
 
 
 def is_method(place: Place | None) -> bool:

@@ -17,12 +17,13 @@ from einbackprop.diagnosis.vocabulary import (
     scaling,
     terms,
 )
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, edits_of
 from einbackprop.diagnosis.vocabulary.hand import Hand
 
-KINDS: tuple[Kind, ...] = (
-    *operands.KINDS, *layout.KINDS, *reductions.KINDS, *scaling.KINDS, *terms.KINDS, *pointwise.KINDS, *indexing.KINDS,
-)  # fmt: skip
+KINDS: Kinds = {
+    **operands.KINDS, **layout.KINDS, **reductions.KINDS, **scaling.KINDS, **terms.KINDS, **pointwise.KINDS,
+    **indexing.KINDS,
+}  # fmt: skip
 
 
 class Edits:
@@ -52,7 +53,7 @@ class Edits:
             return
         if deep not in self._made:
             kinds = compounds.KINDS if deep else KINDS
-            self._made[deep] = sorted((e for kind in kinds for e in kind(self._expression)), key=attrgetter("cost"))
+            self._made[deep] = sorted(edits_of(kinds, self._expression), key=attrgetter("cost"))
         for edit in self._made[deep]:
             if edit.cost > limit:
                 break

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from einbackprop.core.collecting import grouped
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
@@ -334,6 +334,8 @@ def sliced(text: str) -> ast.expr:
     return node.slice
 
 
-KINDS: tuple[Kind, ...] = (
-    neighbour, amount, amount_everywhere, other_index, other_length, other_slice, index_too_many, index_missing, ranges,
-)  # fmt: skip
+KINDS: Kinds = {
+    neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
+    other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
+    index_missing: "an index", ranges: "the rounds of a loop",
+}  # fmt: skip

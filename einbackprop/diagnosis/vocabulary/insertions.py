@@ -31,6 +31,8 @@ from einbackprop.diagnosis.vocabulary.trees import (
 NEAR, FEW, MOST, LEAST = 6, 4, 60, 2.3
 NEAREST_ONES, USUAL = 14, 2.4
 """Arrays of which edits are made, and what those cost at most."""
+MISSING = "a missing statement"
+"""What the mistake is about where one stands nowhere."""
 IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 

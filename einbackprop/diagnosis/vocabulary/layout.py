@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations, permutations
 
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds
 from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
 from einbackprop.diagnosis.vocabulary.trees import (
     PRODUCTS,
@@ -242,6 +242,8 @@ def other_subscripts(text: str) -> Iterator[tuple[str, float]]:
                 yield text[:at] + letter + text[at:], 1.6
 
 
-KINDS: tuple[Kind, ...] = (
-    transposed, not_transposed, reordered, regrouped, reordered_and_transposed, einsum_letters, broadcast, reshaped,
-)  # fmt: skip
+KINDS: Kinds = {
+    transposed: "a transpose", not_transposed: "a transpose", reordered: "the order of two operands",
+    regrouped: "parentheses", reordered_and_transposed: "a transpose, or the order of two operands",
+    einsum_letters: "the letters of an einsum", broadcast: "a shape", reshaped: "a shape",
+}  # fmt: skip

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from einbackprop.core.collecting import grouped
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
 
@@ -174,6 +174,8 @@ def unlikeness(one: str, two: str) -> float:
     return min(apart, 0.25) if by_a_letter else apart
 
 
-KINDS: tuple[Kind, ...] = (
-    replaced, replaced_everywhere, replaced_and_transposed, named, swapped, left_out, copied,
-)  # fmt: skip
+KINDS: Kinds = {
+    replaced: "an operand", replaced_everywhere: "an operand", replaced_and_transposed: "an operand",
+    named: "an operand", swapped: "the order of two operands", left_out: "an argument",
+    copied: "a value that two names share",
+}  # fmt: skip

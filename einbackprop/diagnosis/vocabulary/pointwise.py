@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial, reduce
 
 from einbackprop.core.visible import listed
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.reductions import reduction
@@ -221,7 +221,10 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
                           {ast.Eq, ast.NotEq}, {ast.Gt, ast.LtE}, {ast.Lt, ast.GtE})  # fmt: skip
 
 
-KINDS: tuple[Kind, ...] = (
-    derivative_missing, derivative_for_one, other_derivative, softmax_derivative, functions, softmax,
-    comparison, as_compared_beside,
-)  # fmt: skip
+DERIVATIVE = "the derivative of a pointwise function"
+KINDS: Kinds = {
+    derivative_missing: DERIVATIVE, derivative_for_one: DERIVATIVE, other_derivative: DERIVATIVE,
+    softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
+    softmax: "a function that is not called",
+    comparison: "a condition", as_compared_beside: "a condition",
+}  # fmt: skip

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kind, Place, axes
+from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, number, parsed
 
 AXES = ("0", "1", "-1", "2", "-2", "-3", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(2, 3)")
@@ -130,4 +130,7 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
     return ast.Call(node.func, args, [ast.keyword("axis", axis), *others])
 
 
-KINDS: tuple[Kind, ...] = (other_axis, keepdims, kin, sum_missing, sum_too_many)
+KINDS: Kinds = {
+    other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
+    sum_missing: "a sum", sum_too_many: "a sum",
+}  # fmt: skip

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations
 
-from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, is_length
 from einbackprop.diagnosis.vocabulary.layout import matrix_sides
 from einbackprop.diagnosis.vocabulary.operands import numbers
@@ -282,4 +282,7 @@ def is_in_sum(place: Place) -> bool:
     return isinstance(getattr(place.parent, "op", None), SUMS)
 
 
-KINDS: tuple[Kind, ...] = (sign, factor_missing, factor_too_many, other_number, power, operator)
+KINDS: Kinds = {
+    sign: "a sign", factor_missing: "a factor", factor_too_many: "a factor", other_number: "a number",
+    power: "a power", operator: "an operator",
+}  # fmt: skip

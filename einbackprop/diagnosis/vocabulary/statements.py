@@ -5,16 +5,17 @@ that are missing before or after it, or too many.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import inf
 from typing import Any
 
 from einbackprop.core.visible import listed
 from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, edits_of
+from einbackprop.diagnosis.vocabulary.expressions import KINDS as EXPRESSION_KINDS
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
-from einbackprop.diagnosis.vocabulary.insertions import guarded, inserted
+from einbackprop.diagnosis.vocabulary.insertions import MISSING, guarded, inserted
 from einbackprop.diagnosis.vocabulary.operands import shape_cost, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
@@ -31,6 +32,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
 )
 
 StatementKind = Callable[[Any, Hand], Iterable[Edit]]
+CONDITION, ROUNDS = "a condition", indexing.KINDS[indexing.ranges]
 UPDATES: dict[type[ast.operator], str] = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/="}
 AT: dict[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub}
 TARGET_KINDS: tuple[Kind, ...] = (
@@ -62,8 +64,9 @@ def statement_edits(
     own, awkward = numbering.of(ast.Module([statement], []))
     kept = {id(node) for node in ast.walk(statement)}
     best: dict[int, Edit] = {}
-    for kind in KINDS:
+    for kind, word in KINDS.items():
         for edit in (edit for edit in kind(statement, hand) if above < edit.cost <= limit):
+            edit.kind = edit.kind or word
             for new in edit.statements:
                 if id(new) not in kept:
                     ast.copy_location(new, statement)
@@ -73,9 +76,9 @@ def statement_edits(
     yield from best.values()
 
 
-def one(cost: float, message: str, statement: ast.stmt) -> Edit:
+def one(cost: float, message: str, statement: ast.stmt, kind: str = "") -> Edit:
     """The edit that puts one statement in the place of another."""
-    return Edit(cost, message, statements=(statement,))
+    return Edit(cost, message, statements=(statement,), kind=kind)
 
 
 def update(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -155,12 +158,12 @@ def too_many(statement: Any, hand: Hand) -> Iterator[Edit]:
         cost = 1.3 if any(name in read for name in named) else 2.0 if is_kept else 2.6
     yield Edit(cost, "this statement is too much", removed=True)
     if isinstance(statement, ast.If):
-        yield Edit(1.9, "this condition is too much", statements=(*statement.body,))
+        yield Edit(1.9, "this condition is too much", statements=(*statement.body,), kind=CONDITION)
         if statement.orelse:
             swapped = ast.If(statement.test, statement.orelse, statement.body)
-            yield one(1.6, "the two branches stand the wrong way round", swapped)
+            yield one(1.6, "the two branches stand the wrong way round", swapped, CONDITION)
     if isinstance(statement, ast.For | ast.While):
-        yield Edit(3.2, "this loop is too much", statements=(*statement.body,))
+        yield Edit(3.2, "this loop is too much", statements=(*statement.body,), kind=ROUNDS)
 
 
 def other_place(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -213,7 +216,7 @@ def other_guard(statement: Any, hand: Hand) -> Iterator[Edit]:
             yield like(edit, type(statement)(edit.value, statement.body, statement.orelse), 0.1)
     if isinstance(statement, ast.For):
         back = call(parsed("reversed"), [statement.iter])
-        backwards = Edit(1.6, "the loop must run backwards: {}", back, parts=(back,))
+        backwards = Edit(1.6, "the loop must run backwards: {}", back, parts=(back,), kind=ROUNDS)
         for edit in (*values(statement.iter, hand, LOOP_KINDS), backwards):
             assert edit.value is not None
             same = indexing.is_other_way(edit.value, statement.iter)
@@ -233,13 +236,14 @@ def begun_anew(statement: Any, hand: Hand) -> Iterator[Edit]:
 
 def like(edit: Edit, statement: ast.stmt, more: float = 0.0) -> Edit:
     """The edit of a statement that an edit of an expression in it is."""
-    return Edit(edit.cost + more, edit.wording, statements=(statement,), parts=edit.parts)
+    return Edit(edit.cost + more, edit.wording, statements=(statement,), parts=edit.parts, kind=edit.kind)
 
 
 def values(value: ast.expr, hand: Hand, kinds: tuple[Kind, ...]) -> Iterator[Edit]:
     """The edits of an expression, of some kinds."""
     expression = Expression(value, hand)
-    return (edit for kind in kinds for edit in kind(expression) if expression.is_sound(edit))
+    some = {kind: EXPRESSION_KINDS[kind] for kind in kinds}
+    return (edit for edit in edits_of(some, expression) if expression.is_sound(edit))
 
 
 def with_target(statement: Any, target: ast.expr) -> Any:
@@ -248,6 +252,9 @@ def with_target(statement: Any, target: ast.expr) -> Any:
     return altered(statement, **({"targets": [stored]} if isinstance(statement, ast.Assign) else {"target": stored}))
 
 
-KINDS: tuple[StatementKind, ...] = (
-    update, scatter, other_target, too_many, other_place, other_call, other_guard, begun_anew, inserted, guarded,
-)  # fmt: skip
+KINDS: Mapping[StatementKind, str] = {
+    update: "how a value is assigned", scatter: "an index that stands twice",
+    other_target: "what is written to", too_many: "a statement too many", other_place: "the order of several values",
+    other_call: "an end of a list", other_guard: CONDITION, begun_anew: "where a counter begins",
+    inserted: MISSING, guarded: CONDITION,
+}  # fmt: skip

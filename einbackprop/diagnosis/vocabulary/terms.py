@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 
 from einbackprop.core.collecting import grouped
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, Place
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import numbers, shape_cost, unlikeness
 from einbackprop.diagnosis.vocabulary.scaling import with_factor
@@ -152,4 +152,6 @@ def followers(text: str, name: str, others: list[str], known: Collection[str]) -
     return {other: to for other, to in changed.items() if to != other and to in known}
 
 
-KINDS: tuple[Kind, ...] = (term_missing, slope_missing, term_too_many, said_elsewhere)
+KINDS: Kinds = {
+    term_missing: "a term", slope_missing: "a term", term_too_many: "a term", said_elsewhere: "a factor or a term",
+}  # fmt: skip
