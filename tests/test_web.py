@@ -137,13 +137,14 @@ def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_hint_says_where_and_not_what() -> None:
-    found = answer("check", WRONG, hint=True, **ASKED)
-    (mark,) = found["marks"]
-    assert (mark["line"], mark["write"], mark["edits"]) == (LINE, "", [])
-    assert "A mistake is here." in mark["html"]
-    assert "expected" not in found["html"]
-    assert RIGHT not in json.dumps(found)
-    assert answer("check", MYNET, hint=True, **ASKED)["exit"] == 0
+    for level, said in ((1, "A mistake is here. It is about"), (2, "A mistake is here.<")):
+        found = answer("check", WRONG, hint=level, **ASKED)
+        (mark,) = found["marks"]
+        assert (mark["line"], mark["write"], mark["edits"]) == (LINE, "", [])
+        assert said in mark["html"]
+        assert "expected" not in found["html"]
+        assert RIGHT not in json.dumps(found)
+    assert answer("check", MYNET, hint=1, **ASKED)["exit"] == 0
 
 
 def test_a_hint_does_not_say_how_to_mend_what_stops() -> None:
@@ -151,10 +152,25 @@ def test_a_hint_does_not_say_how_to_mend_what_stops() -> None:
     told = answer("check", code, **ASKED)
     assert told["marks"][0]["kind"] == "stopped"
     assert RIGHT in json.dumps(told)
-    told = answer("check", code, hint=True, **ASKED)
+    told = answer("check", code, hint=2, **ASKED)
     (mark,) = told["marks"]
-    assert (mark["line"], mark["message"], mark["edits"]) == (LINE, "a mistake is here", [])
+    assert (mark["line"], mark["message"], mark["edits"]) == (LINE, "A mistake is here.", [])
     assert "first.T" not in json.dumps(told)
+
+
+def test_a_quiz() -> None:
+    made = answer("quiz", MYNET, level=1, seed=3, **ASKED)
+    assert made["first"] <= made["line"] <= made["last"]
+    lines = made["code"].splitlines()
+    assert [n for n, (one, other) in enumerate(zip(MYNET.splitlines(), lines, strict=True), 1) if one != other] == [
+        made["line"]]  # fmt: skip
+    assert made["original"] == MYNET.splitlines()[made["line"] - 1].strip()
+    assert answer("check", made["code"], **ASKED)["exit"] == 1
+    assert "One line here is wrong" in made["asked"]
+    assert "is to be right first" in answer("quiz", WRONG, **ASKED)["error"]
+    found = fields(FLAT_RIGHT)
+    asked = {name: found[name] for name in ("wrt", "text", *session.EXPRESSIONS) if name in found}
+    assert "for step in range" in answer("quiz", FLAT_RIGHT, **asked)["code"]
 
 
 # what it proposes
@@ -208,6 +224,9 @@ for step in range(100):
     dW = np.outer(d_z, x)
     W -= 0.1 * dW
 """
+
+
+FLAT_RIGHT = FLAT.replace("(1 - out)", "(1 - out ** 2)")
 
 
 def test_what_stands_in_no_function_is_proposed_and_its_line_mended() -> None:

@@ -84,6 +84,11 @@ def fill(page: Page, **fields: str) -> None:
         page.insert(text)
 
 
+def choose(page: Page, menu: str, value: str) -> None:
+    page.value(f"document.getElementById('{menu}').value = '{value}'")
+    page.value(f"document.getElementById('{menu}').dispatchEvent(new Event('change'))")
+
+
 def settled(page: Page, verdict: str) -> None:
     page.wait(f"{STATE} === 'ready' && {VERDICT} === '{verdict}' && !document.body.classList.contains('stale')", 60)
 
@@ -173,18 +178,36 @@ def test_code_that_stops_is_marked(page: Page) -> None:
 def test_a_hint_keeps_the_answer_back(page: Page) -> None:
     paste(page, WRONG)
     settled(page, "wrong")
-    page.press("#hints")
+    choose(page, "hint", "2")
     page.wait("document.querySelector('.below')?.textContent === 'A mistake is here.'")
-    assert "expected" not in page.value("document.body.textContent")
-    page.press("#hints")
+    assert "expected" not in page.value("document.getElementById('result').textContent")
+    choose(page, "hint", "0")
     page.wait("!!document.querySelector('.repair')")
+
+
+def test_a_quiz_is_made_and_its_line_found(page: Page) -> None:
+    paste(page, MYNET)
+    settled(page, "right")
+    page.press("#tab-quiz")
+    page.press(".quiz .primary")
+    page.wait("!!document.querySelector('.quiz .asked')")
+    assert page.value("document.querySelector('.below, .mark')") is None
+    page.press(".cm-line:nth-of-type(3)")
+    page.wait("document.querySelector('.quiz input').value === '3'")
+    page.value("document.querySelector('.quiz input').select()")
+    page.insert("1")
+    page.press(".quiz .primary")
+    page.wait("document.querySelector('.quiz .said').textContent === 'No, line 1 is not the one.'")
+    page.press(".quiz .answer button:nth-of-type(2)")  # show it
+    page.press(".repair")
+    page.press("#tab-check")
+    settled(page, "right")
 
 
 def test_the_gallery_and_the_first_sight(opened: Page) -> None:
     opened.wait("document.querySelectorAll('#gallery option').length > 1")
     opened.press("#clear")
-    opened.value("document.getElementById('gallery').selectedIndex = 1")
-    opened.value("document.getElementById('gallery').dispatchEvent(new Event('change'))")
+    choose(opened, "gallery", "mynet.py")
     settled(opened, "right")
 
 
@@ -212,7 +235,7 @@ def test_it_fits_any_screen_and_has_labels(page: Page) -> None:
     paste(page, WRONG + "# " + "a long comment " * 40 + "\n")
     fill(page, **ASKED)
     settled(page, "wrong")
-    for tab in ("check", "read", "derive"):
+    for tab in ("check", "read", "derive", "quiz"):
         page.press(f"#tab-{tab}")
         page.wait(f"{STATE} === 'ready'")
         for width in (1400, 800, 400):

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from einbackprop.checking import reports
+from einbackprop.checking.hints import hinted_error
 from einbackprop.checking.problems import place_of
 from einbackprop.checking.source_edits import rewritten
-from einbackprop.checking.verdicts import Finding, Gradient
+from einbackprop.checking.verdicts import Finding
 from einbackprop.core.progress import InternalFault, collecting, contained
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import one_line
@@ -92,7 +93,8 @@ def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:
     try:
         return work(**asked)
     except EinbackpropError as error:
-        shown = hinted_error(error) if asked.get("hint") else error
+        level = asked.get("hint", 0)
+        shown = hinted_error(error, level) if level and isinstance(error, CodeError) else error
         marks = list(_stopped(shown, error.__cause__, asked.get("code", "")))
         return {"error": one_line(str(shown)) + lacking(error), "marks": marks}
 
@@ -113,12 +115,6 @@ def lacking(error: BaseException) -> str:
     return ""
 
 
-def hinted_error(error: EinbackpropError) -> EinbackpropError:
-    """An error of the code that says no more of a mistake than where it is."""
-    found = isinstance(error, CodeError) and error.write
-    return CodeError(error.what, error.place, "a mistake is here") if found else error  # type: ignore[attr-defined]
-
-
 def _stopped(error: EinbackpropError, cause: BaseException | None, code: str) -> Iterator[Answer]:
     """The line of the code on which it stopped, to be marked."""
     ours = error if isinstance(error, CodeError) else None
@@ -133,7 +129,7 @@ def _stopped(error: EinbackpropError, cause: BaseException | None, code: str) ->
 
 
 def check(
-    code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: bool = False, text: Text = None,
+    code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: int = 0, text: Text = None,
     **expressions: str,
 ) -> Answer:  # fmt: skip
     """Judge the gradients of some code.
@@ -145,7 +141,7 @@ def check(
     wrt
         What the gradients are with respect to, between commas.
     hint
-        Say where a mistake is, and not what is right.
+        The level of a hint that is to be given in place of the answer; 0 for none.
     text
         What is run in the place of the code, if anything, as a proposal says it.
     setup, cotangent, **expressions
@@ -166,7 +162,7 @@ def check(
         raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
     with _written(code) as script:
         report = answer(script, question, setup, 0, SECONDS, rewriting_of(text))
-        report = hinted(report) if hint else report
+        report = report.hint(hint) if hint else report
         html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
                                     report.dimensions, report.faults)  # fmt: skip
     marks = [_mark(item, code) for item in report.findings if item.line and item.file == script]
@@ -174,18 +170,39 @@ def check(
     return {"html": html, "headline": report.headline, "exit": report.exit_code, "marks": marks, "follows": followers}
 
 
-def hinted(report: reports.Report) -> reports.Report:
-    """A report that says of a mistake no more than where it is."""
-    gradients = [Gradient(item.name, item.verdict, item.grade, shape=item.shape) if item.verdict == "wrong" else item
-                 for item in report.gradients]  # fmt: skip
-    lines = [replace(line, meaning="") if line.verdict == "wrong" else line for line in report.lines]
-    found = [Finding("A mistake is here.", item.file, item.line) for item in report.findings if item.line is not None]
-    return replace(report, gradients=tuple(gradients), lines=tuple(lines), findings=tuple(found))
-
-
 def _mark(item: Finding, code: str) -> Answer:
     return {"line": item.line, "kind": "wrong", "message": item.message, "html": reports.mistake(item),
             "write": item.write or "", "edits": edits(code, item.line or 0, item.write or "")}  # fmt: skip
+
+
+def quiz(
+    code: str, wrt: str, level: int = 1, seed: int = 0, setup: str = "", cotangent: str = "dout", text: Text = None,
+    **expressions: str,
+) -> Answer:  # fmt: skip
+    """One mistake put into some code, whose line is to be found.
+
+    Parameters are those of `check`; ``level`` and ``seed`` those of `einbackprop.shell.quiz.make_quiz`.
+
+    Returns
+    -------
+    dict
+        The ``code`` with the mistake, what is ``asked``, the ``first`` and the ``last`` line that are right answers,
+        the ``line``, what the mistake is about as ``kind``, and the line as it should be, ``original``.
+
+    Raises
+    ------
+    EinbackpropError
+        The code cannot be used, its gradients are not right, or no mistake of the level makes them wrong.
+    """
+    from einbackprop.shell.prompts import with_mistake
+    from einbackprop.shell.quiz import Original
+
+    question = Question(parts_of(wrt), cotangent=cotangent or "dout", **expressions)
+    own = rewriting_of(text) or Rewriting(code)
+    with _written(code) as script:
+        made = Original(own.text, question, script, setup, own.added).quiz(int(level), seed)
+    return {"code": with_mistake(code, made), "asked": made.asked, "first": made.first, "last": made.last,
+            "line": made.line, "kind": made.kind, "original": made.original_line}  # fmt: skip
 
 
 def read(code: str, expression: str, setup: str = "", draws: str = "", text: Text = None) -> Answer:
@@ -294,4 +311,6 @@ def _written(code: str) -> Iterator[str]:
         yield str(script)
 
 
-ASKED: dict[str, Callable[..., Answer]] = {"propose": propose, "read": read, "check": check, "derive": derive}
+ASKED: dict[str, Callable[..., Answer]] = {
+    "propose": propose, "read": read, "check": check, "derive": derive, "quiz": quiz,
+}  # fmt: skip

@@ -89,11 +89,11 @@ const colours = HighlightStyle.define([
 /**
  * An editor inside an element.
  *
- * `changed(text)` is called after each change that a person made, `run()` on Ctrl-Enter. The object that is returned
+ * `changed(text)` is called after each change, `moved(line)` when the cursor is moved, `run()` on Ctrl-Enter. The object that is returned
  * has `text`, `setText(text)`, `edit(edits)` with edits `[from, to, text]`, `mark(marks)` with marks
  * `{line, kind, below}`, `go(line)` and `focus()`.
  */
-export function createEditor(parent, { label, hint, changed, run }) {
+export function createEditor(parent, { label, hint, changed, moved, run }) {
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -109,6 +109,7 @@ export function createEditor(parent, { label, hint, changed, run }) {
         ]),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) changed(update.state.doc.toString());
+          else if (update.selectionSet) moved(update.state.doc.lineAt(update.state.selection.main.head).number);
         }),
       ],
     }),

@@ -5,9 +5,10 @@ import "./letters.js";
 import { fragmentOf, heldIn } from "./link.js";
 import { Python, Stopped } from "./python.js";
 import { Question } from "./question.js";
+import { game, introduction, mark } from "./quiz.js";
 
 const PAUSE = 800; // milliseconds without a key before the code is asked again
-const TABS = ["check", "read", "derive"];
+const TABS = ["check", "read", "derive", "quiz"];
 const VERDICTS = { 0: "right", 1: "wrong", 3: "undecided" }; // by the exit code
 const SLOW = 5; // seconds after which it is said how to end it
 
@@ -22,6 +23,9 @@ let proposed = null; // the code and setup that the fields were filled from
 let marks = [];
 let nothing = []; // what is said where nothing was found
 let ready = false;
+let right = null; // the code that a quiz was made of
+let asked = false; // whether another one is to be made
+let playing = null; // the quiz that is on
 
 const editor = createEditor(at("editor"), {
   label: "Python code, with its hand-written backward",
@@ -31,6 +35,7 @@ const editor = createEditor(at("editor"), {
     document.body.classList.add("stale");
     soon();
   },
+  moved: (line) => playing?.at(line),
   run: () => now(),
 });
 const question = new Question(at("question"), () => soon());
@@ -54,6 +59,7 @@ function say(state, words, verdict = "") {
 
 function soon() {
   clearTimeout(timer);
+  if (tab === "quiz") return; // made when it is asked for
   timer = setTimeout(now, PAUSE);
 }
 
@@ -112,9 +118,40 @@ async function round() {
     show({ html: "", marks: [] });
     return say("ready", `fill in: ${missing.join(", ")}`, "undecided");
   }
-  const hint = tab === "check" ? { hint: at("hints").checked } : {};
+  if (tab === "quiz") return play(code);
+  const hint = tab === "check" ? { hint: Number(at("hint").value) } : {};
   const answer = await python.ask({ ask: tab, code, ...question.asked(tab), ...hint });
   if (editor.text === code) show(answer);
+}
+
+/** Make a quiz, if one is asked for, or else say what it is. */
+async function play(code) {
+  if (!asked) {
+    show({ marks: [] }, introduction(begun));
+    return say("ready", "ready");
+  }
+  asked = false;
+  say("running", "looking for a mistake …");
+  const [level, seed] = [at("level").value, Math.floor(Math.random() * 2 ** 32)];
+  const quiz = await python.ask({ ask: "quiz", code, level, seed, ...question.asked("quiz") });
+  if (quiz.error) return show(quiz);
+  right = code;
+  editor.setText(quiz.code);
+  proposed = JSON.stringify([quiz.code, question.setup]); // it asks what the code asked that is right
+  const over = () => editor.mark([{ ...mark(quiz), below: below(mark(quiz)) }]);
+  const element = game(quiz, {
+    solved: over,
+    shown: () => (over(), editor.go(quiz.line)),
+    another: () => (editor.setText(right), begun()),
+  });
+  show({ marks: [] }, element);
+  playing = element;
+  say("ready", quiz.asked);
+}
+
+function begun() {
+  asked = true;
+  now();
 }
 
 function notes(told) {
@@ -122,8 +159,9 @@ function notes(told) {
 }
 
 /** Show an answer: beside the code, and on the lines that it marks. */
-function show(answer) {
+function show(answer, element) {
   const result = at("result");
+  playing = null;
   result.classList.remove("stale");
   document.body.classList.remove("stale");
   result.dataset.exit = answer.exit ?? "";
@@ -132,6 +170,7 @@ function show(answer) {
     say("ready", "that could not be done", "wrong");
   } else {
     result.innerHTML = answer.html ?? "";
+    if (element) result.append(element);
     if (answer.source) result.append(copying(answer.source));
     for (const letter of result.querySelectorAll(".letters i")) letter.tabIndex = 0;
     if (answer.headline) say("ready", answer.headline, VERDICTS[answer.exit]);
@@ -161,6 +200,7 @@ function below(mark) {
     button.addEventListener("click", () => {
       if (document.body.classList.contains("stale")) return; // the places are those of another text
       editor.edit(mark.edits);
+      editor.mark([]);
       editor.focus();
       now();
     });
@@ -211,7 +251,7 @@ for (const name of TABS) {
   });
 }
 
-at("run").addEventListener("click", () => now());
+at("run").addEventListener("click", () => (tab === "quiz" ? begun() : now()));
 at("stop").addEventListener("click", () => {
   clearTimeout(timer); // what was about to run would only run into the same
   again = false;
@@ -221,8 +261,10 @@ at("go").addEventListener("click", () => {
   editor.go(marks[0].line);
   editor.focus();
 });
-at("hints").addEventListener("change", () => now());
+at("hint").addEventListener("change", () => now());
+at("level").addEventListener("change", () => begun());
 at("clear").addEventListener("click", () => {
+  gallery.value = "";
   begin("");
   editor.focus();
 });

@@ -13,15 +13,19 @@ const FIELDS = {
 };
 
 // passed on as they were found
-const KEPT = { check: ["cotangent", "text"], read: ["draws", "text"], derive: ["text"] };
+const KEPT = { check: ["cotangent", "text"], read: ["draws", "text"], derive: ["text"],
+  quiz: ["cotangent", "text"] };
 
+const ASKED = { apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward", "grads"] };
 const SHOWN = {
   read: () => ["expression", "setup"],
   derive: () => ["loss", "wrt", "target", "setup"],
-  check: (form) => [...{ apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward", "grads"] }[form], "wrt", "setup"],
+  check: (form) => [...ASKED[form], "wrt", "setup"],
+  quiz: (form) => [...ASKED[form], "wrt", "setup"],
 };
 
-const NEEDED = { read: ["expression"], derive: ["loss", "wrt"], check: ["wrt"] };
+const NEEDED = { read: () => ["expression"], derive: () => ["loss", "wrt"], check: (form) => [...FORMS[form], "wrt"],
+  quiz: (form) => [...FORMS[form], "wrt"] };
 const EXPRESSIONS = ["form", "loss", "grads", "both", "forward", "backward", "expression"];
 const FORMS = { apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward"] };
 
@@ -104,7 +108,7 @@ export class Question {
     this.#tab = tab;
     const shown = SHOWN[tab](this.#form.value);
     for (const [name, row] of Object.entries(this.#rows)) row.hidden = !shown.includes(name);
-    for (const element of document.querySelectorAll("[data-for]")) element.hidden = element.dataset.for !== tab;
+    for (const element of document.querySelectorAll("[data-for]")) element.hidden = !element.dataset.for.split(" ").includes(tab);
     this.#found.parentElement.hidden = this.#proposals.length < 2;
   }
 
@@ -175,7 +179,6 @@ export class Question {
 
   /** The labels of fields without which there is no question. */
   missing(tab) {
-    const needed = tab === "check" ? [...FORMS[this.#form.value], ...NEEDED.check] : NEEDED[tab];
-    return needed.filter((name) => !this.#inputs[name].value.trim()).map((name) => FIELDS[name].label);
+    return NEEDED[tab](this.#form.value).filter((name) => !this.#inputs[name].value.trim()).map((name) => FIELDS[name].label);
   }
 }
