@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import measured
+from web_code import ASKED, LINE, MYNET, RIGHT, WRONG
 
 import einbackprop
 from einbackprop.core.progress import SWITCH
@@ -21,11 +23,6 @@ from einbackprop.web.commands import command_in
 from einbackprop.world.ownership import LIBRARY, places_of
 
 PACKAGE = Path(einbackprop.__file__).parent
-MYNET = (PACKAGE / "shell" / "examples" / "mynet.py").read_text("utf-8")
-ASKED = {"loss": "loss(weights, X, T)", "grads": "gradients(weights, X, T)", "wrt": "weights"}
-RIGHT = "dW2 = first.T @ d_second"
-WRONG = MYNET.replace(RIGHT, "dW2 = second.T @ d_second")
-LINE = WRONG[: WRONG.index("dW2 = second")].count("\n") + 1
 
 
 def answer(ask: str, code: str, **more: Any) -> dict[str, Any]:
@@ -308,6 +305,14 @@ def test_the_site_is_whole(written: Path) -> None:
     for script in written.glob("*.js"):
         for name in re.findall(r'from "\./([^"]*)"', script.read_text("utf-8")):
             assert (written / name).is_file()
+
+
+@pytest.mark.parametrize("name", ["index.html", "lstm.html", "multi-head-attention.html"])
+def test_pages_of_layers_do_not_scroll_sideways(name: str, written: Path, tmp_path: Path) -> None:
+    html = (written / "layers" / name).read_text("utf-8")
+    size = "(e => [e.scrollWidth, e.clientWidth])(document.querySelector('article'))"
+    width, room = measured(html, size, 380, tmp_path)
+    assert width <= room <= 380
 
 
 def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:

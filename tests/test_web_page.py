@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from driven import Page, browser, served
-from test_web import ASKED, MYNET, WRONG
+from web_code import ASKED, MYNET, WRONG
 
 from einbackprop.web import site
 
