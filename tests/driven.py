@@ -105,9 +105,8 @@ class Page:
 
     def key(self, name: str, code: int, control: bool = False) -> None:
         """Press a key."""
-        named = f"Key{name.upper()}" if len(name) == 1 else name
         for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=named, windowsVirtualKeyCode=code,
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, windowsVirtualKeyCode=code,
                       modifiers=2 if control else 0)  # fmt: skip
 
     def resize(self, width: int, height: int = 900, dark: bool = False) -> None:

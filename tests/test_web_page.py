@@ -19,6 +19,7 @@ from web_code import ASKED, MYNET, WRONG
 
 from einbackprop.web import site
 
+SIX = "six-1.16.0-py2.py3-none-any.whl"
 STATE = "document.body.dataset.state"
 VERDICT = "document.body.dataset.verdict"
 STATUS = "document.getElementById('status').textContent"
@@ -31,8 +32,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     if not pyodide:
         pytest.skip("EINBACKPROP_PYODIDE names no folder with Pyodide's files")
     folder = tmp_path_factory.mktemp("used")
-    site.write_site(str(folder / "page"), pyodide)
-    add_package(folder / "page")
+    own = folder / "pyodide"
+    own.mkdir()
+    for file in Path(pyodide).iterdir():
+        (own / file.name).symlink_to(file)
+    add_package(own)
+    site.write_site(str(folder / "page"), str(own))
+    accept_package(folder / "page")
     with browser(folder) as page, served(folder / "page") as (address, _):
         start = time.monotonic()
         page.open(address)
@@ -42,21 +48,24 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 def add_package(folder: Path) -> None:
-    """Another package beside Pyodide's NumPy, which its lock file knows: six, which is made here."""
-    lock = json.loads((folder / "pyodide" / "pyodide-lock.json").read_text("utf-8"))
-    about = lock["packages"]["six"]
-    with zipfile.ZipFile(folder / "pyodide" / about["file_name"], "w") as wheel:
+    """Another package beside Pyodide's NumPy, of which its lock file knows: six, which is made here."""
+    with zipfile.ZipFile(folder / SIX, "w") as wheel:
         wheel.writestr("six.py", "SEVEN = 7\n")
         wheel.writestr("six-1.16.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n")
         wheel.writestr("six-1.16.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py2-none-any\nTag: py3-none-any\n")
         wheel.writestr("six-1.16.0.dist-info/RECORD", "")
-    about["sha256"] = hashlib.sha256((folder / "pyodide" / about["file_name"]).read_bytes()).hexdigest()
+
+
+def accept_package(page: Path) -> None:
+    """Change the lock file, and what the page knows of it, for that package."""
+    lock = json.loads((page / "pyodide" / "pyodide-lock.json").read_text("utf-8"))
+    lock["packages"]["six"]["sha256"] = hashlib.sha256((page / "pyodide" / SIX).read_bytes()).hexdigest()
     text = json.dumps(lock).encode()
-    (folder / "pyodide" / "pyodide-lock.json").write_bytes(text)
-    known = json.loads((folder / "site.json").read_text("utf-8"))
+    (page / "pyodide" / "pyodide-lock.json").write_bytes(text)
+    known = json.loads((page / "site.json").read_text("utf-8"))
     digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
     known["pyodide"]["pyodide-lock.json"]["integrity"] = f"sha256-{digest}"
-    (folder / "site.json").write_text(json.dumps(known), "utf-8")
+    (page / "site.json").write_text(json.dumps(known), "utf-8")
 
 
 @pytest.fixture
@@ -107,6 +116,10 @@ def test_a_mistake_is_pasted_found_and_repaired(page: Page) -> None:
     settled(page, "right")
     assert page.value(STATUS) == "right: all 6 gradients"
     assert page.value("document.querySelector('.mark')") is None
+    paste(page, WRONG)
+    settled(page, "wrong")
+    page.key(".", 190, control=True)
+    settled(page, "right")
     start = time.monotonic()
     page.press("#run")
     page.wait(f"{STATE} === 'running'")

@@ -89,11 +89,12 @@ const colours = HighlightStyle.define([
 /**
  * An editor inside an element.
  *
- * `changed(text)` is called after each change, `moved(line)` when the cursor is moved, `run()` on Ctrl-Enter. The object that is returned
+ * `changed(text)` is called after each change, `moved(line)` when the cursor is moved, `run()` on Ctrl-Enter, and
+ * `mend(line)` on Ctrl-. The object that is returned
  * has `text`, `setText(text)`, `edit(edits)` with edits `[from, to, text]`, `mark(marks)` with marks
  * `{line, kind, below}`, `go(line)` and `focus()`.
  */
-export function createEditor(parent, { label, hint, changed, moved, run }) {
+export function createEditor(parent, { label, hint, changed, moved, run, mend }) {
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -105,7 +106,9 @@ export function createEditor(parent, { label, hint, changed, moved, run }) {
         python(), syntaxHighlighting(colours), marked, placeholder(hint),
         EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
         keymap.of([
-          { key: "Mod-Enter", run: () => (run(), true) }, ...defaultKeymap, ...historyKeymap, indentWithTab,
+          { key: "Mod-Enter", run: () => (run(), true) },
+          { key: "Mod-.", run: (view) => (mend(view.state.doc.lineAt(view.state.selection.main.head).number), true) },
+          ...defaultKeymap, ...historyKeymap, indentWithTab,
         ]),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) changed(update.state.doc.toString());

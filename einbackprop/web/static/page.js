@@ -37,6 +37,10 @@ const editor = createEditor(at("editor"), {
   },
   moved: (line) => playing?.at(line),
   run: () => now(),
+  mend: (line) => {
+    const mendable = marks.filter(({ edits }) => edits.length);
+    write(mendable.find((mark) => mark.line >= line) ?? mendable[0]);
+  },
 });
 const question = new Question(at("question"), () => soon());
 const python = new Python(site, (state, words) => {
@@ -197,16 +201,19 @@ function below(mark) {
   if (mark.edits.length) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "repair" });
     button.append("Write ", Object.assign(document.createElement("code"), { textContent: mark.write }));
-    button.addEventListener("click", () => {
-      if (document.body.classList.contains("stale")) return; // the places are those of another text
-      editor.edit(mark.edits);
-      editor.mark([]);
-      editor.focus();
-      now();
-    });
+    button.addEventListener("click", () => write(mark));
     element.append(button);
   }
   return element;
+}
+
+/** Write what is right where a mark is; not while its places are those of another text. */
+function write(mark) {
+  if (!mark || document.body.classList.contains("stale")) return;
+  editor.edit(mark.edits);
+  editor.mark([]);
+  editor.focus();
+  now();
 }
 
 function copying(source) {
