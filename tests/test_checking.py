@@ -724,3 +724,26 @@ def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: f
     w = np.array([0.4, -0.7, 1.2])
     assert check(loss, gradient, w).gradients[0].verdict == ("right" if total == 1 else "undecided")
     assert check(loss, lambda w: 2 * gradient(w), w).gradients[0].verdict == "wrong"
+
+
+@pytest.mark.parametrize("hot", [
+    lambda y, C: np.arange(C) == y[:, None], lambda y, C: (y[:, None] == np.arange(C)).astype(float),
+    lambda y, C: np.eye(C)[y],
+], ids=["compared", "as numbers", "rows of the identity"])  # fmt: skip
+def test_one_hot_rows_are_proved_however_they_are_made(hot: Any) -> None:
+    def softmax(z: Any) -> Any:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def loss(W: Any, X: Any, y: Any) -> Any:
+        return -np.sum(hot(y, W.shape[1]) * np.log(softmax(X @ W))) / len(y)
+
+    def gradients(W: Any, X: Any, y: Any) -> Any:
+        p = softmax(X @ W)
+        p[np.arange(len(y)), y] -= 1
+        return X.T @ p / len(y)
+
+    rng = np.random.default_rng(0)
+    arguments = rng.normal(size=(4, 3)), rng.normal(size=(5, 4)), rng.integers(3, size=5)
+    (gradient,) = check(loss, gradients, *arguments).gradients
+    assert (gradient.verdict, gradient.grade) == ("right", "proved")

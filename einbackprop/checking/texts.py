@@ -73,7 +73,8 @@ def code_of(item: Finding, lines: Sequence[Line]) -> str:
 def followers(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
     """``Lines 56, 58 and 60 to 62 are wrong only because of that.``; the file, where it is not the mistake's."""
     mistakes = [item for item in findings if item.line is not None]
-    found = sorted({(line.file, line.line) for line in lines if line.verdict == "follows"})
+    found = sorted({(line.file, line.line) for line in lines  # an expression of the command line is no line of a file
+                    if line.verdict == "follows" and not line.file.startswith("<")})  # fmt: skip
     if not found or not mistakes:
         return ""
     named = names_of([line.file for line in lines] + [item.file for item in mistakes if item.file])

@@ -136,6 +136,8 @@ class Expansion:
             raise UndecidedError(f"{name} holds {array.dtype}, no real numbers")
         if uniform(array):
             return self.number(exact(array.flat[0]))
+        if fixed and counts(array):  # np.arange(n): each entry is its own position
+            return letter(slots[0], self.context)
         traits = {"integer": array.dtype.kind in "iub", "indicator": array.dtype.kind == "b"}
         if fixed:
             content = repr(array.shape).encode() + array.astype(float).tobytes()
@@ -290,6 +292,12 @@ class Expansion:
             region = multiply(region, mask, self.context)
         new = functions.minus(self.read(equation.value, inside | fresh), base)
         return add(base, summation.total(multiply(region, new, self.context), fresh.values(), self.context))
+
+
+def counts(array: NDArray[Any]) -> bool:
+    """Whether an array is 0, 1, 2 and so on, as whole numbers, and long enough not to be so by chance."""
+    return array.ndim == 1 and array.size > 2 and array.dtype.kind in "iu" and bool(
+        (array == np.arange(array.size)).all())
 
 
 def uniform(array: NDArray[Any]) -> bool:

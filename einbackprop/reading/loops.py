@@ -195,8 +195,8 @@ class Folding:
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):
             return None
-        if any(one is not None and one.value not in self._rolling.heads.values()
-               and len(one.letters) > len(run.letters) for one, run in zip(made[1] or (), runs[0].changes, strict=True)):
+        heads, changed = {*self._rolling.heads.values()}, zip(made[1] or (), runs[0].changes, strict=True)
+        if any(one and one.value not in heads and len(one.letters) > len(run.letters) for one, run in changed):
             return None  # what each round has of a buffer of which it changes a part, through a view
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
         self._recurrent = False
