@@ -206,7 +206,8 @@ def test_a_quiz_is_made_and_its_line_found(page: Page) -> None:
     page.wait("!!document.querySelector('.quiz .asked')")
     assert page.value("document.querySelector('.below, .mark')") is None
     page.press(".cm-line:nth-of-type(3)")
-    page.wait("document.querySelector('.quiz input').value === '3'")
+    page.wait("document.querySelector('.quiz input').value === "
+              "document.querySelector('.cm-lineNumbers .cm-activeLineGutter').textContent")  # fmt: skip
     page.value("document.querySelector('.quiz input').select()")
     page.insert("1")
     page.press(".quiz .primary")
