@@ -1,7 +1,5 @@
 """Using a user's script as it is: run it as an import would, then evaluate expressions in it."""
 
-import __future__
-
 import contextlib
 import functools
 import io
@@ -11,8 +9,9 @@ import os
 import random
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +36,7 @@ from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell import notebooks
+from einbackprop.shell.absent import FUTURES, execute_what_can, missing_module, say_absent, standing_in
 from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
 
 LARGEST_SCRIPT = 20_000_000
-FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))
 
 
@@ -124,7 +123,7 @@ def answer_among(
 ) -> Report:  # fmt: skip
     """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
     letters = _set_up(setup, names)
-    elsewhere = functools.partial(_elsewhere, setup, letters, names, problem) if letters else None
+    elsewhere = partial(_elsewhere, setup, letters, names, problem) if letters else None
     return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds, diagnosed=diagnosed)
 
 
@@ -263,18 +262,40 @@ def run(
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
     with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
-        np.random.seed(seed)
-        random.seed(seed)
         try:
-            for code in codes:
-                with watched(code.co_filename):
-                    _execute(code, module.__dict__, name_of(code.co_filename))
+            absent = _executed(codes, module, seed)
         except ScriptError as error:
             if stopped is None or not isinstance(error.__cause__, ValueError):
                 raise
             raise stopped(error, module.__dict__) from error.__cause__
-        _set_up(setup, module.__dict__)
-        yield module.__dict__
+        with standing_in(absent):
+            _set_up(setup, module.__dict__)
+            yield module.__dict__
+
+
+def _executed(codes: Sequence[types.CodeType], module: types.ModuleType, seed: int) -> Collection[str]:
+    """Execute code in a module, once more for each library that turns out to be absent; these libraries."""
+    absent: dict[str, None] = {}
+    lost: set[str] = set()
+    before = dict(module.__dict__)
+    while True:
+        module.__dict__.clear()
+        module.__dict__.update(before)
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            with standing_in(absent):
+                for code in codes:
+                    with watched(code.co_filename):
+                        whole, in_parts = partial(exec, code), partial(execute_what_can, code, lost)
+                        _execute(in_parts if absent else whole, module.__dict__, name_of(code.co_filename))
+            return absent
+        except ScriptError as error:
+            missing = missing_module(error.__cause__)
+            if not missing or missing in absent:
+                raise
+            absent[missing] = None
+            say_absent(missing)
 
 
 def write_page(html: str, file: str, force: bool = False) -> None:
@@ -342,7 +363,7 @@ def _as_imported(script: str, module: types.ModuleType) -> Iterator[None]:
     drawn, python_drawn = np.random.get_state(), random.getstate()
     folder = os.path.dirname(os.path.abspath(script))
     sys.argv, sys.stdin = [script], io.StringIO()
-    sys.path.insert(0, folder)
+    sys.path[:0] = [folder, os.getcwd()]  # what stands beside it, and packages of the project, as python -m finds them
     sys.modules[module.__name__] = module
     os.environ["MPLBACKEND"] = "Agg"
     try:
@@ -367,9 +388,9 @@ def _forget(imported: set[str], folder: str) -> None:
             del sys.modules[name]
 
 
-def _execute(code: types.CodeType, names: Namespace, what: str) -> None:
+def _execute(run_one: Callable[[Namespace], None], names: Namespace, what: str) -> None:
     try:
-        exec(code, names)
+        run_one(names)
     except SystemExit as error:
         raise ScriptError(f"{what}: it called sys.exit({error.code!r}): guard that with "
                           "if __name__ == '__main__'") from error
@@ -386,7 +407,7 @@ def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:
         raise ScriptError(f"--setup: at most {len(SIZES)} letters can be sizes, "
                           f"not {', '.join(letters)}")
     names.update(zip(letters, SIZES, strict=False))
-    _execute(code, names, "--setup")
+    _execute(partial(exec, code), names, "--setup")
     return tuple(letters)
 
 
@@ -398,7 +419,7 @@ def _elsewhere(
     for strata in _STRATA:
         sizes = strata[: len(letters)]
         names.update(zip(letters, sizes, strict=True))
-        _execute(code, names, "--setup")
+        _execute(partial(exec, code), names, "--setup")
         try:
             made = problem(names)
         except ScriptError:  # what runs before the check does not at these sizes

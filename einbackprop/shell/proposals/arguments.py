@@ -116,8 +116,10 @@ class Resolver:
         """
         default = definition.default_of(name)
         is_none = isinstance(default, ast.Constant) and default.value is None
+        is_count = is_none or (isinstance(default, ast.Constant | ast.BinOp) and all(
+            type(node.value) is int for node in ast.walk(default) if isinstance(node, ast.Constant)))  # fmt: skip
         return bool(TARGET.fullmatch(name) and is_none) or (
-            definition.name == "__init__" and COUNT.fullmatch(name) is not None)
+            definition.name == "__init__" and COUNT.fullmatch(name) is not None and is_count)
 
     def known(self, name: str) -> Term | None:
         """A global that holds data, of that name, or the only one of a name that means the same."""
@@ -277,15 +279,17 @@ class Resolver:
         """What another function returns under a parameter's name: ``cache`` of ``return out, cache``."""
         found = [item for item in self.script.definitions
                  if item.node is not definition.node and name in item.parts and item.owner in ("", definition.owner)
+                 and name not in item.parameters  # what it hands through comes from elsewhere
                  and not calls_back(self.script, item, definition)]  # fmt: skip
         stem = re.split(r"_?(?:back|grad|deriv)", definition.name)[0]
         for item in sorted(found, key=lambda item: not (stem and item.name.startswith(stem))):
             term = self.call(item)
-            if term is not None and MAKES.search(item.name):
+            if term is None or self.attempt(term.setup, term.text) is None:
+                continue
+            if MAKES.search(item.name):
                 return Term(name, self._made_by(item, term))
-            if term is not None:
-                place = f"[{item.parts.index(name)}]" if len(item.parts) > 1 else ""
-                return Term(f"{term.text}{place}", term.setup)
+            place = f"[{item.parts.index(name)}]" if len(item.parts) > 1 else ""
+            return Term(f"{term.text}{place}", term.setup)
         return None
 
     def built(self, definition: Definition, name: str) -> Term | None:
@@ -297,7 +301,7 @@ class Resolver:
                 at_sites, self._at_sites = self._at_sites, 0
                 term = self.call(item)
                 self._at_sites = at_sites
-                if term is not None:
+                if term is not None and self.attempt(term.setup, term.text) is not None:
                     return Term(name, (*term.setup, f"{', '.join(needed)} = {term.text}"))
         return None
 

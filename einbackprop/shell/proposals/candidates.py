@@ -14,6 +14,8 @@ LOSS = re.compile(r"loss|cost|objective|nll|error|energy|criterion|likelihood|ms
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
+STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)
+"""What methods are called that make or draw what an object begins with."""
 FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
 UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|dL\w*|delta\w*|error|"
                       r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip

@@ -213,6 +213,12 @@ class Script:
         return name.lower() in GRADIENTS or any(
             stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
 
+    def left_by(self, item: Definition) -> tuple[str, ...]:
+        """The gradients that a method leaves on its object, by name, those of methods that it calls among them."""
+        inner = [other for other in self.methods(item.owner) if item.owner and other.name in item.calls]
+        found = [name for one in (item, *inner) for name in one.stores if self.is_gradient(name)]
+        return tuple(dict.fromkeys(found))
+
     def stem_of(self, name: str, known: Sequence[str]) -> str | None:
         """The name among those that are known of which another one is the gradient."""
         for stem in gradient_of(name)[1:]:

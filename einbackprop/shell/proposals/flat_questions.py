@@ -18,7 +18,7 @@ from .arguments import is_data
 from .definitions import Definition, Script, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function, flat_parts
 from .invention import TARGET, Term, numpy_in
-from .losses import is_number, usual_losses
+from .losses import is_enough, is_number, likeliest, usual_losses
 from .proposal import Proposal
 from .search import Search
 from .trials import Trials
@@ -101,20 +101,23 @@ class FlatSearch:
         arrays = [name for name in (*self.flat.read, *known) if isinstance(known.get(name), np.ndarray)]
         beside = [name for name in self.flat.read if name in arrays and name not in {*self.flat.arguments, *values}]
         targets = [name for name in dict.fromkeys(arrays) if TARGET.fullmatch(name)] or beside
-        best, chosen = 0, None
+        found: list[tuple[int, str]] = []
         for target in targets[:2]:
             held = f"{text}[0][{target!r}]" if target in values else target
             for out in self.flat.values:
-                fits = isinstance(values.get(out), np.ndarray) and len(values[out]) == len(known[target])
-                numpy = numpy_in(self.search.names) or "np"
-                pairs = zip(usual_losses(f"{text}[0][{out!r}]", held, numpy), usual_losses(out, target, numpy),
-                            strict=True) if fits else ()  # fmt: skip
-                for tried, written in pairs:
-                    agreements = self.search.agreements(Term(tried, self.call.setup), gradients, self.roots)
-                    if agreements > best:
-                        best, chosen = agreements, written
-        said = f"the script has no loss: its gradients are those of {chosen}"
-        return (chosen, said) if chosen and 2 * best >= len(self.roots) else (None, "")
+                if isinstance(values.get(out), np.ndarray) and np.shape(values[out])[:1] == known[target].shape[:1]:
+                    found.append(self._usual(out, target, held, gradients))
+        agreements, chosen = max(found, key=lambda one: one[0], default=(0, ""))
+        if not is_enough(agreements, len(self.roots), self.search.source):
+            return None, ""
+        return chosen, f"the script has no loss: its gradients are those of {chosen}"
+
+    def _usual(self, out: str, target: str, held: str, gradients: Term) -> tuple[int, str]:
+        """The usual loss of an output and a target that agrees with the most gradients, and with how many."""
+        numpy = numpy_in(self.search.names) or "np"
+        tried = usual_losses(f"{self.call.text}[0][{out!r}]", held, numpy)
+        agreements = [self.search.agreements(Term(one, self.call.setup), gradients, self.roots) for one in tried]
+        return max(agreements), usual_losses(out, target, numpy)[likeliest(agreements, len(self.roots))]
 
     def proposal(self, said: str) -> Proposal:
         """The question of the function, which returns its loss and the gradients."""

@@ -8,6 +8,7 @@ for the script. What is updated becomes a parameter, the first update becomes a 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -182,31 +183,39 @@ def update_of(statement: ast.stmt) -> Gradient | None:
         target, change, minus = statement.targets[0], statement.value.right, True
     else:
         return None
-    stripped = without_rate(change)
-    if stripped is None or isinstance(stripped, ast.Constant):
-        return None  # a counter
+    factors = factors_of(change)
+    if factors is None:
+        return None
+    sign, nodes = factors
+    rest = [node for node in nodes if not is_rate(node)]
     names = [node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(change)
              if isinstance(node, ast.Name | ast.Attribute)]  # fmt: skip
-    has_rate = any(map(RATE.fullmatch, names)) or (minus and stripped is not change)
-    if not has_rate and not any(map(GRADIENT.search, names)):
-        return None
-    text = ast.unparse(stripped)
-    return Gradient(ast.unparse(target), text if minus else f"-({text})", statement)
+    if not rest or (len(rest) == len(nodes) and not any(map(GRADIENT.search, names))):
+        return None  # a counter, or what is no update
+    product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
+    text = ast.unparse(product)
+    return Gradient(ast.unparse(target), text if (sign > 0) == minus else f"-({text})", statement)
 
 
-def without_rate(node: ast.expr) -> ast.expr | None:
-    """A change without its learning rate: ``dW`` of ``lr * dW``."""
+def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
+    """The sign and the factors of a product: ``-lr * dW`` is -1 and ``[lr, dW]``; None of a quotient by an array."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = factors_of(node.operand)
+        return inner and (-inner[0], inner[1])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        left, right = without_rate(node.left), without_rate(node.right)
-        if left is None or right is None:
-            return right if left is None else left
-        if left is node.left and right is node.right:
-            return node
-        return ast.BinOp(left, node.op, right)
+        left, right = factors_of(node.left), factors_of(node.right)
+        return left and right and (left[0] * right[0], [*left[1], *right[1]])
+    is_quotient = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    if is_quotient and not isinstance(getattr(node, "right", None), ast.Constant | ast.Name):
+        return None  # as in Adagrad
+    return 1, [node]
+
+
+def is_rate(node: ast.expr) -> bool:
+    """Whether a factor is a learning rate: a number, or what is called one."""
     if isinstance(node, ast.Name | ast.Attribute):
-        name = node.id if isinstance(node, ast.Name) else node.attr
-        return None if RATE.fullmatch(name) else node
-    return None if isinstance(node, ast.Constant) and isinstance(node.value, float) else node
+        return RATE.fullmatch(node.id if isinstance(node, ast.Name) else node.attr) is not None
+    return isinstance(node, ast.Constant) and isinstance(node.value, float)
 
 
 def names_bound(statement: ast.stmt) -> list[str]:

@@ -10,11 +10,11 @@ from einbackprop.checking.functions import without
 
 from ..questions import Question
 from .arguments import Resolver, united
-from .candidates import FORWARD, gradient_functions, has_loss, layers, loss_functions
+from .candidates import FORWARD, STARTING, gradient_functions, has_loss, layers, loss_functions
 from .definitions import Definition
 from .invention import DATA, TARGET, Term, numpy_in
 from .layer_questions import of_layer
-from .losses import is_number, place_of_loss, usual_losses
+from .losses import is_enough, is_number, likeliest, place_of_loss, usual_losses
 from .proposal import Proposal
 from .search import Search
 
@@ -77,17 +77,20 @@ class FunctionSearch(Search):
         losses = list(self._losses(resolver, item))
         if not losses:
             return self._usual(resolver, item, term, result)
-        reached = [replace(term, setup=united([*term.setup, *loss.setup])) for loss in losses]
-        roots = self.roots(result, names, reached[0], losses[0].text)
-        if not roots:
-            return None
+        reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
+        roots = self.roots(result, names, reached, losses[0].text)
+        agreements = [self.agreements(loss, term, roots) for loss in losses]
+        usual = self._usual(resolver, item, term, result) if not any(agreements) else None
+        if usual is not None or not roots:
+            return usual
         by_name = any(map(self.script.is_gradient, result if isinstance(result, Mapping) else item.parts))
         like_loss = any(set(one.parameters) <= set(item.parameters) for one in loss_functions(self.script, item)[:1])
         if not by_name and not like_loss:  # the derivative of one function, such as of a sigmoid
-            losses = [loss for loss in losses if self.agreements(loss, term, roots)]
+            losses = [loss for loss, count in zip(losses, agreements, strict=True) if count]
+            agreements = list(filter(None, agreements))
         if not losses:
             return None
-        loss = self.agreeing(losses, term, roots) if len(losses) > 1 else losses[0]
+        loss = losses[agreements.index(max(agreements))]
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more)
@@ -111,8 +114,8 @@ class FunctionSearch(Search):
             losses = [Term(one, setup) for one in usual_losses(text, target.text, numpy_in(self.names) or "np")]
             roots = self.roots(result, names, Term(term.text, setup), losses[0].text)
             agreements = [self.agreements(loss, term, roots) for loss in losses] if roots else [0]
-            if (best := max(agreements)) * 2 >= max(len(roots), 1):
-                loss = losses[agreements.index(best)]
+            if is_enough(max(agreements), len(roots), self.source):
+                loss = losses[likeliest(agreements, len(roots))]
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver)
                 said = f"the script has no loss: its gradients are those of {loss.text}"
                 return replace(found, notes=(said, *found.notes))
@@ -142,7 +145,7 @@ class FunctionSearch(Search):
         setup = united([*(statement for one in before if one for statement in one.setup), *term.setup])
         texts = [*(one.text for one in before if one), term.text]
         gives_nothing = not item.returned or item.parts in (("None",), ("self",))
-        stored = [name for name in item.stores if self.script.is_gradient(name)]
+        stored = self.script.left_by(item)
         if gives_nothing and stored:
             receiver = term.text.rpartition(f".{item.name}(")[0]
             held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
@@ -152,6 +155,7 @@ class FunctionSearch(Search):
     def _needed_before(self, item: Definition) -> list[Definition]:
         """The methods that leave on an object what a method reads there, but for its start."""
         methods = self.script.methods(item.owner)
+        begun = {name for one in methods if one.name == "__init__" for name in one.calls}
         start = {name for one in methods if one.name == "__init__" for name in one.stores}
         inner = [other for other in methods if other.name in item.calls]
         own = {name for one in (item, *inner) for name in one.stores}
@@ -160,8 +164,10 @@ class FunctionSearch(Search):
         for other in methods:
             helps = set(other.stores) & missing
             fits = FORWARD.search(other.name) or not (helps <= start)
-            if other.name != "__init__" and other.node is not item.node and helps and fits and (
-                    item.name not in other.calls) and not any(map(self.script.is_gradient, other.stores)):
+            starts = other.name in begun or STARTING.search(other.name)
+            goes_back = other.node is item.node or item.name in other.calls or any(
+                map(self.script.is_gradient, other.stores))  # fmt: skip
+            if helps and fits and not starts and not goes_back:
                 found.append(other)
         called = {name for one in found for name in one.calls}
         return [one for one in found if one.name not in called]

@@ -26,10 +26,11 @@ TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
 NUMBER = re.compile(r"reg\w*|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|temperature|margin|delta|C")
 RANDOM = re.compile(r"rng|generator|random_state|rs|prng")
+LIST = re.compile(r"hidden\w*(?:list|sizes|dims|units|layers)")
 SIZES = re.compile(r"sizes|(?:layer|layers?)_?(?:sizes|dims|dimensions)|dims|shape|architecture|layers")
 _OF_SIZE = r"(?:_?(?:size|dim|units|features|nodes|count))?"
-INPUT = re.compile(r"(?:n_?|num_?|d_?)?(?:in|input|x|inputs|features|visible|D)" + _OF_SIZE)
-OUT = re.compile(r"(?:n_?|num_?|d_?)?(?:out|output|y|outputs|classes|C|labels)" + _OF_SIZE)
+INPUT = re.compile(r"(?:nn_?)?(?:n_?|num_?|d_?)?(?:in|input|x|inputs|features|visible|D)" + _OF_SIZE)
+OUT = re.compile(r"(?:nn_?)?(?:n_?|num_?|d_?)?(?:out|output|y|outputs|classes|C|labels)" + _OF_SIZE)
 HEIGHT = re.compile(r"(?:n_?)?(?:H|W|height|width)(?:_?(?:in|prev|x|\d))?")
 WINDOW = re.compile(r"f|k|K|F[HW]?|HH|WW|R|S|kh|kw|k_?[hw]|f_?[hw]|(?:kernel|filter|pool|window)\w*")
 IMAGES = re.compile(r"\bH\w*, ?W|n_H\w*, ?n_W|height, ?width", re.IGNORECASE)
@@ -118,6 +119,9 @@ class Invention:
         return Term(name, (*imports, f"{name} = {made}"))
 
     def _value(self, definition: Definition, name: str, names: Mapping[str, Any], numpy: str) -> str | None:
+        if LIST.fullmatch(name):
+            self.used[name] = False
+            return f"[{self._size('layer 1', names)}, {self._size('layer 2', names)}]"
         if SIZES.fullmatch(name):
             self.used[name] = False
             count = len(self._parts(definition, name)) or 3
@@ -157,6 +161,15 @@ class Invention:
         count = "1" if self.layout.samples == "column" else self._size("samples", names)
         return f"{count}, {features}" if self.layout.samples == "rows" else f"{features}, {count}"
 
+    def _one_hot(self, classes: str, names: Mapping[str, Any], numpy: str) -> str:
+        """Targets that all losses can be given: for cross-entropies rows have to sum to one."""
+        rows = f"{numpy}.eye({classes})"
+        if self.layout.samples == "vector":
+            return f"{rows}[{numpy}.random.randint({classes})]"
+        count = "1" if self.layout.samples == "column" else self._size("samples", names)
+        picked = f"{rows}[{numpy}.random.randint({classes}, size={count})]"
+        return picked if self.layout.samples == "rows" else f"{picked}.T"
+
     def _guessed(self, name: str, names: Mapping[str, Any], numpy: str) -> str | None:
         """What a name alone suggests."""
         if name in SETTINGS:
@@ -179,7 +192,7 @@ class Invention:
                 return f"{numpy}.random.randint({after}, size={self._size('samples', names)})"
             if self.layout.target == "numbers":
                 return f"{numpy}.random.randn({self._size('samples', names)})"
-            return f"{numpy}.random.rand({self._samples(after, names)})"
+            return self._one_hot(after, names, numpy)
         if VECTOR.fullmatch(name):
             return f"{numpy}.random.randn({self._layer(0, names)})"
         if NUMBER.fullmatch(name):
@@ -218,10 +231,25 @@ class Invention:
             word = re.sub(r"(?<=\d)(?=[A-Za-z])", "*", word)  # 4H
             return re.sub(r"[A-Za-z_]\w*", lambda match: self._size(match[0], names), word)
         called, word = word, "layer 0" if INPUT.fullmatch(word) else "the output" if OUT.fullmatch(word) else word
+        if word in self._fixed:
+            return self._fixed[word]
         if word not in self.letters:
             images = IMAGES.search(self.text) is not None
             self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
         return self.letters[word]
+
+    @cached_property
+    def _fixed(self) -> dict[str, str]:
+        """Sizes of the input and the output that the source gives as numbers: ``nn_input_dim = 2``."""
+        found = {}
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
+                for target in node.targets:
+                    name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+                    for kind, size in ((INPUT, "layer 0"), (OUT, "the output")):
+                        if COUNT.fullmatch(name) and kind.fullmatch(name):
+                            found[size] = str(node.value.value)
+        return found
 
     def _letter(self, word: str, names: Mapping[str, Any]) -> str:
         """A letter that is no other size's and no name of the script's: the first of the word, if that is free."""

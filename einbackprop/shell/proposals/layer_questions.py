@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from einbackprop.checking.naming import gradient_of
 from einbackprop.core.source import parse_python
 
 from ..questions import Question
@@ -23,6 +24,13 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     result = None if forward is None else search.trials(forward.setup, forward.text)
     if not cotangents or forward is None or result is None:
         return None
+    outputs = layer.forward.parts[:-1] if len(layer.forward.parts) > 2 else ()
+    if len(cotangents) == 1 and outputs and isinstance(result, tuple):
+        # of several outputs the one that the cotangent is called after
+        stems = gradient_of(cotangents[0])
+        place = next((n for n, name in enumerate(outputs) if name in stems), 0)
+        text = f"(lambda result: (result[{place}], result[-1]))({forward.text})"
+        forward, result = Term(text, forward.setup), (result[place], result[-1])
     given = {name: "dout" if len(cotangents) == 1 else f"dout[{n}]" for n, name in enumerate(cotangents)}
     rest = [name for name in layer.backward.parameters
             if name not in given and name not in layer.backward.optional]  # fmt: skip
@@ -50,7 +58,7 @@ def _tried(
     search: Search, resolver: Resolver, layer: Layer, forward: Term, backward: str, receiver: str
 ) -> Proposal | None:
     """The question of a layer, once its backward was run on a cotangent of ones."""
-    stored = [name for name in layer.backward.stores if search.script.is_gradient(name)] if receiver else []
+    stored = search.script.left_by(layer.backward) if receiver else ()
     several = "dout[1]" in backward
     given = ["result = " + forward.text, "out = result[0] if isinstance(result, tuple) else result",
              "cache = result[-1] if isinstance(result, tuple) else None",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .candidates import LOSS
+
+SUMS = 5
+"""How many of the usual losses are sums; the others are means."""
+PENALTY = re.compile(
+    r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
+"""What says that a loss has a term for the size of its weights."""
 
 
 def is_number(value: Any) -> bool:
@@ -25,6 +32,23 @@ def place_of_loss(result: Any, parts: Sequence[str]) -> int | None:
     return next(iter([*called, *numbers]), None)
 
 
+def is_enough(agreements: int, gradients: int, source: str) -> bool:
+    """Whether a loss that nobody wrote may be taken for the one that is meant: half of its gradients agree, or all
+    where the source may add a penalty of its own to some.
+    """
+    return agreements > 0 and (agreements == gradients if PENALTY.search(source) else 2 * agreements >= gradients)
+
+
+def likeliest(agreements: Sequence[int], gradients: int) -> int:
+    """The place of the usual loss that is meant: of those that agree with the most gradients the first; where that is
+    not with all, a mean rather than a sum: a mean is what somebody forgets in one place.
+    """
+    best = max(agreements)
+    places = [place for place, count in enumerate(agreements) if count == best]
+    means = [place for place in places if place >= SUMS]
+    return means[0] if best < gradients and means else places[0]
+
+
 def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     """Half the squared distance, and cross-entropies of probabilities, as sums and as means of several kinds."""
     squares = f"{numpy}.sum(({out} - {target}) ** 2)"
@@ -32,5 +56,6 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     of_two = f"-{numpy}.sum({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out}))"
     of_labels = f"-{numpy}.sum({numpy}.log({out}[{numpy}.arange(len({target})), {target}]))"
     sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels]
+    assert len(sums) == SUMS
     counts = [f"len({target})", f"{target}.shape[-1]", f"{numpy}.size({target})"]
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]

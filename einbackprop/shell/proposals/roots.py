@@ -28,11 +28,14 @@ class Place:
         What it is called there: ``W1``.
     shapes
         Those of the arrays of real numbers in it.
+    counted
+        The same of all numbers, whole ones too: somebody may write ``w = np.array([1, 2])``.
     """
 
     text: str
     name: str
     shapes: tuple[tuple[int, ...], ...]
+    counted: tuple[tuple[int, ...], ...]
     path: Path
 
 
@@ -42,10 +45,10 @@ def places_in(state: Mapping[str, Any]) -> list[Place]:
 
 
 def _places(value: Any, path: Path, name: str) -> Iterator[Place]:
-    shapes = shapes_of(value)
-    if not shapes or len(path) > DEEPEST or not is_data(value):
+    counted = shapes_of(value, "iuf")
+    if not counted or len(path) > DEEPEST or not is_data(value):
         return
-    yield Place(label(str(path[0]), path[1:]), name, shapes, path)
+    yield Place(label(str(path[0]), path[1:]), name, shapes_of(value), counted, path)
     if isinstance(value, Mapping):
         inner = [(key, key if isinstance(key, str) else name, item) for key, item in value.items()]
     elif isinstance(value, list | tuple):
@@ -58,10 +61,10 @@ def _places(value: Any, path: Path, name: str) -> Iterator[Place]:
         yield from _places(item, (*path, step), called)
 
 
-def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
-    """The shapes of the arrays and numbers of floating point in a value, from left to right."""
-    return tuple(np.shape(leaf) for _, leaf in leaves(value)
-                 if isinstance(leaf, float | np.floating | np.ndarray) and np.asarray(leaf).dtype.kind == "f")
+def shapes_of(value: Any, kinds: str = "f") -> tuple[tuple[int, ...], ...]:
+    """The shapes of the arrays and numbers of some kinds in a value, those of floating point, from left to right."""
+    return tuple(np.shape(leaf) for _, leaf in leaves(value) if isinstance(leaf, float | int | np.number | np.ndarray)
+                 and not isinstance(leaf, bool) and np.asarray(leaf).dtype.kind in kinds)
 
 
 def roots_of(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[str, ...]:
@@ -135,7 +138,7 @@ def _named(name: str, value: Any, places: Sequence[Place]) -> Place | None:
     shapes = shapes_of(value)
     if not shapes:
         return None
-    fits = [place for place in places if place.shapes == shapes]
+    fits = [place for place in places if shapes in (place.shapes, place.counted)]
     for stem in (one.strip("_") for one in (*gradient_of(name)[1:], name)):
         exact = [place for place in fits if place.name.strip("_") == stem]
         alike = [place for place in fits if place.name.strip("_").lower() == stem.lower()]
@@ -153,7 +156,7 @@ def _together(found: Sequence[Place], places: Sequence[Place]) -> Iterator[str]:
         holder = whole.get(place.path[:-1])
         inside = [one for one in found if one.path[:-1] == place.path[:-1] and len(one.path) > 1]
         covered = holder is not None and len(inside) > 1 and not isinstance(place.path[-1], Attribute) and (
-            len(holder.shapes) == sum(len(one.shapes) for one in inside))
+            len(holder.counted) == sum(len(one.counted) for one in inside))
         text = holder.text if covered and holder is not None else place.text
         if text not in done:
             done.add(text)

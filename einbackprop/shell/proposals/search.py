@@ -85,7 +85,8 @@ class Search:
     def _agrees(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> bool:
         """Whether a gradient gives the difference of the loss in a direction."""
         at = self.trials(setup, root)
-        inside = [(path, leaf) for path, leaf in leaves(at) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"]
+        inside = [(path, np.asarray(leaf)) for path, leaf in leaves(at)
+                  if isinstance(leaf, np.ndarray | float) and np.asarray(leaf).dtype.kind == "f"]  # fmt: skip
         given = [leaf for _, leaf in leaves(gradient) if isinstance(leaf, np.ndarray | float)]
         if not inside or [np.shape(leaf) for leaf in given] != [leaf.shape for _, leaf in inside]:
             return False

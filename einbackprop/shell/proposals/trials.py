@@ -41,7 +41,7 @@ class Trials:
 
     def moved(self, setup: Sequence[str], moves: Mapping[str, np.ndarray], text: str) -> Any:
         """The same with something added to arrays, which stand at the keys of ``moves``, in place."""
-        added = [f"{held}[...] += moves[{held!r}]" for held in moves]
+        added = [f"{held}{'[...]' if np.ndim(way) else ''} += moves[{held!r}]" for held, way in moves.items()]
         try:
             tree = parse_python("\n".join([*setup, *added, f"proposed_result = ({text})"]))
         except SyntaxError:

@@ -1,0 +1,169 @@
+"""Modules that a script imports and that are not installed: the names of absent modules go in, stand-ins come out.
+
+A script is read for its mathematics. What draws or shows progress does nothing, so that a script runs without it; of
+every other absent module nothing can be used, and who uses it gets the error that the import would have raised.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import contextlib
+import functools
+import importlib.machinery
+import operator
+import sys
+import types
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from einbackprop.core.source import name_of, statements_of
+from einbackprop.core.visible import one_line
+from einbackprop.notation.console import complain
+
+FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
+SILENT = frozenset({
+    "matplotlib", "mpl_toolkits", "pylab", "seaborn", "plotly", "bokeh", "tqdm", "IPython", "ipywidgets",
+})  # fmt: skip
+"""Libraries that show something: whatever is asked of them is done with nothing."""
+
+
+class Absent:
+    """Something of an absent module: using it raises ModuleNotFoundError, but for what only shows something."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    @property
+    def _silent(self) -> bool:
+        return self._module.partition(".")[0] in SILENT
+
+    def _used(self) -> Absent:
+        if not self._silent:
+            raise ModuleNotFoundError(f"No module named {self._module!r}", name=self._module)
+        return self
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        self._used()
+        return arguments[0] if self._module.startswith("tqdm") and arguments else self
+
+    def __getattr__(self, name: str) -> Absent:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(self._module) if not self._silent else self
+
+    def __getitem__(self, key: Any) -> Absent:
+        return self._used()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._used()
+
+    def __iter__(self) -> Iterator[Absent]:
+        self._used()
+        return iter((self, self))  # figure, axes = plt.subplots()
+
+    def __enter__(self) -> Absent:
+        return self._used()
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+class AbsentModule(types.ModuleType):
+    """A module that is not installed."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return []
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(self.__name__)
+
+
+class Finder:
+    """The last of the finders: it finds modules that are known to be absent, with all that would stand in them."""
+
+    def __init__(self, absent: Collection[str]) -> None:
+        self.absent = absent
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The spec of an absent module; None for any other."""
+        known = name.partition(".")[0] in self.absent
+        return importlib.machinery.ModuleSpec(name, self, is_package=True) if known else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return AbsentModule(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Nothing is run."""
+
+
+def missing_module(error: BaseException | None) -> str:
+    """The library for lack of which an import failed; empty for other errors, and for a part of one that is there."""
+    name = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    return name if "." not in name and name not in sys.modules else ""
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Say something of a script, which is run several times, once."""
+    complain(one_line(f"einbackprop: {text}"))
+
+
+def say_absent(module: str) -> None:
+    """Say of a library that it is not there."""
+    what = "what it shows is left out" if module in SILENT else "what needs it cannot run"
+    say_once(f"{module} is not installed: {what}")
+
+
+def execute_what_can(code: types.CodeType, lost: set[str], names: dict[str, Any]) -> None:
+    """Execute a module's code statement by statement, without those that need what is absent, which is said.
+
+    What such a statement would have bound is absent too: it joins the names that are ``lost``, ``*`` for any. Once some
+    are, no exception leaves: nobody can say what it comes of.
+    """
+    lines = []
+    for statement in statements_of(code.co_filename).tree.body:
+        one = compile(ast.Module([statement], []), code.co_filename, "exec", code.co_flags & FUTURES, dont_inherit=True)
+        try:
+            exec(one, names)
+            lost |= {"*"} if imports_all_of_absent(statement) else set()
+        except Exception as error:
+            if not lost and not isinstance(error, ModuleNotFoundError):
+                raise
+            lines.append(statement.lineno)
+            lost |= {name for name in bound_by(statement) if name not in names}
+    if lines:
+        numbers = ", ".join(map(str, lines))
+        where = f"line{'s' * (len(lines) > 1)} {numbers}"
+        say_once(f"{name_of(code.co_filename)}: left out: {where}")
+
+
+def imports_all_of_absent(statement: ast.stmt) -> bool:
+    """Whether it imports all names of a module that is not there."""
+    stars = isinstance(statement, ast.ImportFrom) and any(item.name == "*" for item in statement.names)
+    return stars and isinstance(sys.modules.get(getattr(statement, "module", "") or ""), AbsentModule)
+
+
+def bound_by(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement binds; ``*`` for all of a module."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+
+
+@contextlib.contextmanager
+def standing_in(absent: Collection[str]) -> Iterator[None]:
+    """Let a script import modules that are not installed."""
+    finder = Finder(absent)
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name, module in sys.modules.items() if isinstance(module, AbsentModule)]:
+            del sys.modules[name]
