@@ -89,7 +89,7 @@ def test_names_between_commas(text: str, parts: list[str]) -> None:
 
 STOPPED = {
     "def f(:\n": ("pasted.py, line 1: SyntaxError: invalid syntax", 1),
-    "import numpy as np\nimport torch_geometric\n": ("torch_geometric is not to be had in this browser: take", 2),
+    "import numpy as np\nimport numpy.absent\n": ("numpy.absent is not to be had in this browser: take out", 2),
     "x = open('weights.npz')\n": ("no files stand beside the code in a browser: make the data in the code", 1),
     "raise RuntimeError(\"can't start new thread\")\n": ("a browser has no threads for Python", 1),
     "x = input()\n": ("nobody can be asked for input here", 1),
@@ -124,6 +124,14 @@ def test_what_is_imported_and_not_here_is_known() -> None:
             "def f():\n    from absent_one import x\nfrom . import y")  # fmt: skip
     assert json.loads(session.absent(json.dumps({"ask": "read", "code": code}))) == ["torch_geometric", "absent_one"]
     assert session.absent(json.dumps({"ask": "read", "code": "import ("})) == "[]"
+
+
+def test_what_is_not_here_is_told_and_the_rest_goes_on() -> None:
+    for _ in range(2):
+        found = answer("read", "import torch_geometric\nprint('on')\nx = 1.0\n", expression="x")
+        assert found["said"] == ["torch_geometric is not installed: what needs it cannot run"]
+        assert found["printed"] == "on\n"
+        assert "error" not in found
 
 
 def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +211,8 @@ def test_what_is_found_in_the_code_is_proposed() -> None:
     own = fields(unmade, setup="X = np.ones((3, 2))")
     assert own["setup"] == "X = np.ones((3, 2))"
     assert own["more"]
-    assert answer("propose", "x = 1\n") == {"marks": [], "notes": [session.NOTHING], "printed": "", "proposals": []}
+    assert answer("propose", "x = 1\n") == {
+        "marks": [], "notes": [session.NOTHING], "printed": "", "proposals": [], "said": []}  # fmt: skip
     assert answer("propose", "1 / 0")["marks"][0]["line"] == 1
 
 

@@ -181,11 +181,14 @@ def test_a_link_holds_the_code_and_the_question(page: Page) -> None:
 
 def test_code_that_stops_is_marked(page: Page) -> None:
     page.press("#tab-read")
-    paste(page, "import numpy as np\nimport torch_geometric\n")
-    fill(page, expression="np.ones(3)")
+    paste(page, "import numpy as np\nx = np.load('weights.npz')\n")
     page.wait("!!document.querySelector('.mark.stopped')")
     said = page.value("document.getElementById('result').textContent")
-    assert "torch_geometric is not to be had in this browser" in said
+    assert "no files stand beside the code in a browser: make the data in the code" in said
+    paste(page, "import numpy as np\nimport torch_geometric\n" + MYNET)
+    page.press("#tab-check")
+    settled(page, "right")
+    assert "torch_geometric is not installed" in page.value("document.getElementById('notes').textContent")
 
 
 def test_a_hint_keeps_the_answer_back(page: Page) -> None:

@@ -27,6 +27,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
+from einbackprop.shell.absent import say_once
 from einbackprop.shell.proposals import Proposal, proposals_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
@@ -44,6 +45,7 @@ SECONDS = 30.0
 
 NOTHING = "Nothing in it was found to give gradients: say what the loss is, which call gives gradients, and of what."
 
+OURS = "einbackprop: "  # begins a line that is not the code's own
 MOST_PRINTED = 4000  # characters
 EXPRESSIONS = ("loss", "grads", "both", "forward", "backward")
 
@@ -64,17 +66,21 @@ def answered(request: str) -> str:
     Returns
     -------
     str
-        A JSON object. It has ``error`` if the question could not be answered, ``marks`` for lines of the code, and
-        ``printed``, what the code printed.
+        A JSON object. It has ``error`` if the question could not be answered, ``marks`` for lines of the code,
+        ``printed``, what the code printed, and ``said``, what was said of it meanwhile.
     """
     asked = json.loads(request)
     work = ASKED[asked.pop("ask")]
     printed = io.StringIO()
+    say_once.cache_clear()  # each question is a run of its own
     with collecting() as faults, contextlib.redirect_stderr(printed):
         found = contained("the answer", functools.partial(_answer, work, asked), {"error": "nothing was decided"})
     if faults and "error" in found:
         found = {"error": _told(faults[-1])}
-    return json.dumps({"marks": [], **found, "printed": printed.getvalue()[-MOST_PRINTED:]})
+    lines = printed.getvalue().splitlines(keepends=True)
+    said = [line.removeprefix(OURS).strip() for line in lines if line.startswith(OURS)]
+    rest = "".join(line for line in lines if not line.startswith(OURS))
+    return json.dumps({"marks": [], **found, "said": said, "printed": rest[-MOST_PRINTED:]})
 
 
 def absent(request: str) -> str:

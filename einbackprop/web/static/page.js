@@ -21,7 +21,7 @@ let running = false;
 let again = false;
 let proposed = null; // the code and setup that the fields were filled from
 let marks = [];
-let nothing = []; // what is said where nothing was found
+let general = []; // what is said of the code, whatever is asked
 let ready = false;
 let right = null; // the code that a quiz was made of
 let asked = false; // whether another one is to be made
@@ -114,9 +114,9 @@ async function round() {
     if (found.error) return show(found);
     proposed = source;
     question.offer(found.proposals);
-    nothing = found.notes;
+    general = [...found.notes, ...found.said];
   }
-  notes([...nothing, ...question.notes]);
+  notes([...general, ...question.notes]);
   const missing = question.missing(tab);
   if (missing.length) {
     show({ html: "", marks: [] });
