@@ -340,13 +340,13 @@ def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:
 def test_the_bundle_is_the_same_each_time_and_runs(written: Path, tmp_path: Path) -> None:
     assert (written / site.BUNDLE).read_bytes() == site.packages()
     with zipfile.ZipFile(written / site.BUNDLE) as bundle:
-        names = bundle.namelist()
         bundle.extractall(tmp_path)
+    names = bundle.namelist()
     assert {name.split("/")[0] for name in names} == {"einbackprop", "opt_einsum"}
     assert not [name for name in names if not name.endswith(".py") or "training" in name]
     program = ("import sys; sys.path.insert(0, sys.argv[1]); import einbackprop, opt_einsum, json;"
-               "from einbackprop.web.session import answered; assert einbackprop.__file__.startswith(sys.argv[1]);"
-               "assert opt_einsum.__file__.startswith(sys.argv[1]);"
+               "assert all(one.__file__.startswith(sys.argv[1]) for one in (einbackprop, opt_einsum));"
+               "from einbackprop.web.session import answered;"
                "print(json.loads(answered(sys.stdin.read()))['headline'])")  # fmt: skip
     ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120,
                          input=json.dumps({"ask": "check", "code": MYNET, **ASKED}), check=False)  # fmt: skip
@@ -387,8 +387,7 @@ def test_the_editor_is_what_its_script_makes(tmp_path: Path) -> None:
         pytest.skip("no npm here")
     source = PACKAGE / "web" / "editor"
     assert "resolved" not in (source / "package-lock.json").read_text("utf-8")
-    copied = tmp_path / "editor"
-    shutil.copytree(source, copied, ignore=shutil.ignore_patterns("node_modules"))
+    copied = shutil.copytree(source, tmp_path / "editor", ignore=shutil.ignore_patterns("node_modules"))
     environment = os.environ | {"npm_config_cache": str(tmp_path / "cache")}
     got = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=copied, capture_output=True, text=True,
                          timeout=300, check=False, env=environment)  # fmt: skip
