@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,7 +15,8 @@ from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
 from einbackprop.layers.normalization import batch_norm, batch_norm_vjp, normalized_over_batch
-from einbackprop.notation.catalogue import functions_of, layer_named
+from einbackprop.notation.catalogue import code_of, functions_of, layer_named
+from einbackprop.notation.derivations import coloured, graph_in
 from einbackprop.shell.command import main
 
 NOTES = (Path(__file__).parent.parent / "NOTES.md").read_text(encoding="utf-8")
@@ -130,6 +132,29 @@ def test_a_notebook_shows_a_layer():
     assert bundle["text/plain"] == str(eb.explain(CATALOGUE["softmax"])) == repr(eb.explain(CATALOGUE["softmax"]))
     assert "&quot;kb-&gt;b&quot;" in bundle["text/html"]
     assert "<pre>softmax: scores to probabilities" in bundle["text/html"]
+
+
+def test_a_derivation_is_drawn():
+    graph = graph_in(CATALOGUE["softmax"].derivation)
+    assert [(node.value, node.shown.indices, node.kind) for node in graph.nodes] == [
+        ("top", "b", "value"), ("e", "kb", "value"), ("total", "b", "value"), ("p", "kb", "value"),
+        ("inner", "b", "value"), ("dz", "kb", "gradient")]  # fmt: skip
+    assert {(arrow.source, arrow.target, arrow.shown.indices) for arrow in graph.arrows} == {
+        ("z", "top", "kb"), ("z", "e", "kb"), ("top", "e", "b"), ("e", "total", "kb"), ("e", "p", "kb"),
+        ("total", "p", "b"), ("dp", "inner", "kb"), ("p", "inner", "kb"), ("p", "dz", "kb"), ("dp", "dz", "kb"),
+        ("inner", "dz", "b")}  # fmt: skip
+    k, b = (f'<i style="color:var(--of-{letter})">{letter}</i>' for letter in "kb")
+    assert coloured("p[k,b] Σ_k 1/B < [k=b]") == f"p[{k},{b}] Σ_{k} 1/B &lt; [{k}={b}]"
+
+
+@pytest.mark.parametrize("layer", CATALOGUE.values(), ids=lambda layer: layer.name)
+def test_the_page_of_a_layer_has_all_of_it(layer):
+    root = ElementTree.fromstring(eb.explain(layer).to_html().removeprefix("<!DOCTYPE html>\n"))
+    text = "".join(root.itertext())
+    for part in (layer.words, layer.derivation.strip(), code_of(layer.forward), code_of(layer.vjp)):
+        assert part in text, part
+    derived = {f"d{name}" for name in layer.wrt if re.search(rf"\bd{name}\b", layer.derivation)}
+    assert derived <= {node.value for node in graph_in(layer.derivation).nodes if node.kind == "gradient"}
 
 
 @pytest.mark.parametrize("name", ["layer norm", "layer-norm", "LayerNorm", "LAYER_NORM"])

@@ -10,11 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from einbackprop.core import visible
+from einbackprop.core.progress import contained
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE
 from einbackprop.layers.layer import Layer
-from einbackprop.notation import latex, pages
+from einbackprop.notation import derivations, latex, pages
+from einbackprop.notation.graph_drawing import drawing
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,18 @@ class LayerExplanation:
         return pages.article([f"<pre>{visible.in_html(str(self))}</pre>"])
 
     def to_html(self) -> str:
-        """The explanation as one page, with nothing in it from elsewhere."""
-        return pages.page(self.layer.name, self.html)
+        """The explanation as one page, with nothing in it from elsewhere: the derivation, drawn too, and the code."""
+        layer, called = self.layer, functions_of(self.layer)
+        parts = [("Letters", self.letters), ("Forward and derivation", layer.derivation.strip("\n"))]
+        shown = [section(heading, derivations.coloured(text)) for heading, text in parts if text]
+        drawn = contained("the drawing on the page", lambda: drawing(derivations.graph_in(layer.derivation)), "")
+        code = [section(heading, visible.in_html(code_of(function))) for heading, function in zip(
+            ("Forward", f"Backward: {layer.vjp_words}"), called, strict=False)]  # fmt: skip
+        rest = "\n\n".join(map(code_of, called[2:]))
+        code += [section("What they call", visible.in_html(rest))] if rest else []
+        name, words = visible.in_html(layer.name), visible.in_html(layer.words)
+        header = f"<header><h1>{name}<small> {words}</small></h1></header>"
+        return pages.page(layer.name, pages.article([header, *shown, *code, drawn]))
 
     @property
     def latex(self) -> str:
@@ -63,6 +75,11 @@ class LayerExplanation:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html}
+
+
+def section(heading: str, content: str) -> str:
+    """Lines of text under a heading, on a page."""
+    return f"<section><h2>{visible.in_html(heading)}</h2><pre>{content}</pre></section>"
 
 
 def functions_of(layer: Layer) -> list[Callable[..., Any]]:

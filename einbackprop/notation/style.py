@@ -43,6 +43,7 @@ body:has(>@){margin:0;background:Canvas}
 @media (prefers-color-scheme:dark){body:has(>@){background:#15181d}}
 body:not(:has(>@)) @{padding:1rem}
 @ code{font:.875rem/1.6 MONOSPACE;background:none;color:inherit;padding:0;border:0}
+@ a{color:inherit;text-decoration-color:var(--soft);text-underline-offset:.2em}
 @ h1{font-size:1.75rem;line-height:1.25;margin:.25rem 0 1rem;font-weight:700;overflow-wrap:anywhere}
 @ h1 small{font-size:1.05rem;font-weight:400;color:var(--text)}
 @ h2{font-size:1rem;line-height:1.55;margin:2rem 0 .6rem;font-weight:600;overflow-wrap:anywhere}

@@ -5,6 +5,7 @@ Everything that costs is imported when a subcommand runs, so that ``--help`` is 
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -321,6 +322,13 @@ _WRITTEN: _Options = {
     "name": {"nargs": "?", "default": "mynet.py", "metavar": "NAME", "help": "mynet.py unless given"},
     "--list": {"action": "store_true", "help": "say which there are"}, **_FORCE,
 }  # fmt: skip
+_SITE: _Options = {
+    "folder": {"metavar": "FOLDER", "help": "where to write it; any host of static files can serve it"},
+    "--pyodide": {"default": "", "metavar": "FOLDER", "help":
+                  "with the files of Pyodide and its NumPy, to be copied beside the page: nothing is fetched from "
+                  "elsewhere then"},
+    **_FORCE,
+}  # fmt: skip
 _OF_TRAINING: _Options = {
     "--batch": {"type": int, "metavar": "N", "help": "how many samples a step takes"},
     "--learning-rate": {"type": float, "metavar": "R", "help": "the largest of AdamW"},
@@ -403,6 +411,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write an example script to try the others on",
         description="Write an example script into this directory. Its first lines say how to check it: do, break a "
         "line of it, and check again.",
+    )  # fmt: skip
+    _add(
+        subcommands, "web", _web, _SITE,
+        help="write the page that needs no installation: read, check and derive in a browser",
+        description="Write a site of static files, whose page reads and checks pasted code in the reader's browser.",
     )  # fmt: skip
     train = subcommands.add_parser(
         "train",
@@ -558,6 +571,14 @@ def _example(options: argparse.Namespace) -> int:
     from einbackprop.shell.gallery import listing, write_example
 
     say(listing() if options.list else f"wrote {write_example(options.name, force=options.force)}")
+    return 0
+
+
+def _web(options: argparse.Namespace) -> int:
+    from einbackprop.web.site import write_site
+
+    written = write_site(options.folder, options.pyodide, options.force)
+    say(f"wrote {written}: `python -m http.server -d {shlex.quote(str(written))}` shows it on this machine")
     return 0
 
 

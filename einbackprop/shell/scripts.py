@@ -181,27 +181,35 @@ class Derived:
         """Its equations as a fragment for a document that has amsmath."""
         return explain(self.program).latex
 
-    def to_html(self) -> str:
-        """Its equations as one page, each derived one under the one that it comes from, and the source."""
+    @property
+    def html(self) -> str:
+        """Its equations, each derived one under the one that it comes from, and the source, as part of a page."""
         code = f"<section><h2>As Python</h2><pre>{visible.in_html(str(self))}</pre></section>"
         shown = pages.sections(explain(self.program).sections)
-        return pages.page(self.title, pages.article([pages.heading(self.title), shown, figure(self.program), code]))
+        return pages.article([pages.heading(self.title), shown, figure(self.program), code])
+
+    def to_html(self) -> str:
+        """What `html` holds, as one page."""
+        return pages.page(self.title, self.html)
 
 
 def derive_script(
-    script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0, *, target: Target = "numpy"
-) -> Derived:
+    script: str, loss: str, wrt: Sequence[str], setup: str = "", seed: int = 0, *, target: Target = "numpy",
+    text: Rewriting | None = None,
+) -> Derived:  # fmt: skip
     """Run a script, and derive the gradient of an expression, as source for ``target``. Raises as `check_script` does.
+
+    A ``text`` is run in the place of the file's.
     """
-    with run(script, setup, seed) as names:
-        roots = tuple(path_of(text, names, os.path.basename(script)) for text in wrt)
+    with run(script, setup, seed, text=text) as names:
+        roots = tuple(path_of(told, names, os.path.basename(script)) for told in wrt)
         reach = reach_of(names, {"--loss": loss}, os.path.basename(script), [str(root[0]) for root in roots])
         forward = accumulation.as_loss(_traced(reach, names).alone)
         order = tuple(reach.state)
         place = at_roots(reach.state, roots, order)
         _require_apart(dict(zip(wrt, roots, strict=True)), names)
-        wanted = [name for text, root in zip(wrt, roots, strict=True)
-                  for name in _inputs_at(root, text, forward, place, get(names, root))]
+        wanted = [name for told, root in zip(wrt, roots, strict=True)
+                  for name in _inputs_at(root, told, forward, place, get(names, root))]
         derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), roots, place)
         return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}", target)
 

@@ -2,8 +2,10 @@
 
 import enum
 import functools
+import os
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
@@ -16,7 +18,21 @@ CHECKS = str(PACKAGE / "layers" / "checks.py")
 OURS = (str(PACKAGE), str(Path(np.__file__).parent), "<frozen", "<__array_function__", "<einbackprop")
 COMPILED = (".pyx", ".pxd", ".pxi")
 """Sources of compiled modules, as Cython names them in a traceback: relative to a folder that is not there."""
-LIBRARY = (*{sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")}, str(Path(enum.__file__).parent))
+
+
+def places_of(told: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
+    """Where a library lies: the folders that are told, and those in which some of its files were really found.
+
+    The two need not agree. Where the library is a zip file, as in a browser, what is told is a folder beside it, and
+    some of its modules may lie there after all; and what is told may begin with two slashes, the file's name with one.
+    """
+    found = (*told, *(os.path.dirname(file) for file in files))
+    return tuple(dict.fromkeys(f"/{path.lstrip('/')}" if path.startswith("//") else path for path in found))
+
+
+LIBRARY = places_of(
+    (sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")), (os.__file__, enum.__file__)
+)
 MADE_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
