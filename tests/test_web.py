@@ -208,8 +208,8 @@ def test_what_is_found_in_the_code_is_proposed() -> None:
     made = fields(unmade)
     assert made["setup"]
     assert answer("check", unmade, **{name: made[name] for name in ("loss", "grads", "wrt", "setup")})["exit"] == 0
-    own = fields(unmade, setup="X = np.ones((3, 2))")
-    assert own["setup"] == "X = np.ones((3, 2))"
+    own = fields(unmade, setup="X = np.ones((3, 7))")
+    assert own["setup"] == "X = np.ones((3, 7))"
     assert own["more"]
     assert answer("propose", "x = 1\n") == {
         "marks": [], "notes": [session.NOTHING], "printed": "", "proposals": [], "said": []}  # fmt: skip

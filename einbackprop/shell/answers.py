@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import linecache
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from einbackprop.checking.problems import Problem
+from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import EinbackpropError, ScriptError
 from einbackprop.notation import pages
@@ -14,7 +18,9 @@ from einbackprop.reading.reading import Reading
 from einbackprop.shell.formats import Outcome
 from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted
-from einbackprop.shell.scripts import answer, read_script, run, text_of
+from einbackprop.shell.proposals.flattened import Rewriting
+from einbackprop.shell.questions import Namespace, problem_of
+from einbackprop.shell.scripts import answer, answer_among, read_script, run, text_of
 
 
 def asked(proposal: Proposal) -> list[str]:
@@ -31,15 +37,28 @@ def proposed(script: str, setup: str = "", seed: int = 0) -> list[Proposal]:
     ScriptError
         The script cannot be used, or nothing in it gives gradients.
     """
-    again = functools.partial(run, script, setup, seed)
+    with proposing(script, setup, seed) as (found, _):
+        return found
+
+
+@contextlib.contextmanager
+def proposing(script: str, setup: str, seed: int) -> Iterator[tuple[list[Proposal], Namespace]]:
+    """What a script seems to ask, and its names after it ran; raises as `proposed` does."""
+    @contextlib.contextmanager
+    def again(text: Rewriting) -> Iterator[Namespace]:
+        """Another text in the script's place, whose own lines are there again afterwards."""
+        with run(script, setup, seed, text=text) as names:
+            yield names
+        linecache.cache.pop(os.path.abspath(script), None)
+        ADDED.pop(os.path.abspath(script), None)
+
     with run(script, setup, seed) as names:
-        flat = None if is_notebook(script) else lambda text: again(text=text)  # a notebook's lines are its cells'
-        found = proposals_of(names, text_of(script), flat)
-    if not found:
-        raise ScriptError(
-            f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by --both, "
-            f"or by --forward and --backward, with --wrt{_defined(names)}")
-    return found
+        found = proposals_of(names, text_of(script), None if is_notebook(script) else again)  # a cell is a file
+        if not found:
+            raise ScriptError(
+                f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by "
+                f"--both, or by --forward and --backward, with --wrt{_defined(names)}")
+        yield found, names
 
 
 def _defined(names: dict[str, object]) -> str:
@@ -50,17 +69,40 @@ def _defined(names: dict[str, object]) -> str:
 
 
 def outcomes(script: str, setup: str = "", seed: int = 0, seconds: float | None = None) -> Iterator[Outcome]:
-    """Check all that a script seems to ask, one after the other. Raises as `proposed` does."""
-    for proposal in proposed(script, setup, seed):
-        assert proposal.question is not None
-        statements = "\n".join(filter(None, (setup, proposal.setup)))
-        title = "\n".join(map(visible, asked(proposal)))
-        try:
-            report = answer(script, proposal.question, statements, seed, seconds, proposal.source)
-        except EinbackpropError as error:
-            yield Outcome(script, title, error=error)
+    """Check all that a script seems to ask, one after the other. Raises as `proposed` does.
+
+    The script runs once; once more where statements of it are asked about as a function.
+    """
+    with proposing(script, setup, seed) as (proposals, names):
+        before = dict(names)
+        found = []
+        for proposal in proposals:
+            names.clear()
+            names.update(before)
+            found.append(_outcome(script, proposal, names, setup, seed, seconds))
+    yield from found  # what is printed while the script runs goes elsewhere
+
+
+def _outcome(
+    script: str, proposal: Proposal, names: Namespace, setup: str, seed: int, seconds: float | None
+) -> Outcome:
+    """What comes of one question, among the names of the script."""
+    question = proposal.question
+    assert question is not None
+    statements = "\n".join(filter(None, (setup, proposal.setup)))
+    title = "\n".join(map(visible, asked(proposal)))
+
+    def problem(names: Namespace) -> Problem:
+        return problem_of(question, names, os.path.basename(script), seed)
+
+    try:
+        if proposal.source is None:
+            report = answer_among(names, problem, statements, seed, seconds)
         else:
-            yield Outcome(script, title, report)
+            report = answer(script, question, statements, seed, seconds, proposal.source)
+    except EinbackpropError as error:
+        return Outcome(script, title, error=error)
+    return Outcome(script, title, report)
 
 
 @dataclass(frozen=True)

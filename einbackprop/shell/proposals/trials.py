@@ -14,10 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 from einbackprop.world import Raised, World
 
-from ..setups import letters_in
-
-SIZES = (3, 5, 4, 7, 6, 8, 9, 11)
-"""What letters are here, in alphabetical order: no two alike, and none that a factor of a loss could be taken for."""
+from ..setups import SIZES, letters_in
 
 _FILE = "<proposal>"
 
