@@ -106,6 +106,19 @@ def test_a_backward_that_updates_is_asked_for_its_gradients() -> None:
     assert proposal.notes[0] == UPDATING
 
 
+@pytest.mark.parametrize("name", [*FLAT, "updating_layers"])
+def test_lines_that_stay_keep_their_numbers(name: str) -> None:
+    file = PASTED / f"{name}.py"
+    (proposal,) = proposed(str(file))
+    assert proposal.source is not None
+    lines, rewritten = file.read_text(encoding="utf-8").splitlines(), proposal.source.text.splitlines()
+    kept = [n for n, (line, other) in enumerate(zip(lines, rewritten, strict=False), 1)
+            if other.strip() and n not in proposal.source.added]  # fmt: skip
+    assert all(rewritten[n - 1].strip() == lines[n - 1].strip() for n in kept)
+    assert len(kept) >= 14
+    assert 1 <= len(proposal.source.added) <= 6
+
+
 MISTAKES = {
     "spiral": ("dhidden = dscores.dot(W2.T)", "dhidden = dscores.dot(W2.T) * 2"),
     "train_function": ("dW2 = h.T @ dz", "dW2 = h.T @ p"),
