@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from .definitions import Definition, Script
 
 GRADIENTS = re.compile(r"grad|back|bprop|deriv|nabla|jac|bptt", re.IGNORECASE)
-LOSS = re.compile(r"loss|cost|objective|nll|error|energy|criterion|likelihood|mse|cross_?entropy|elbo|risk|divergence|"
-                  r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
+LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
+                  r"risk|divergence|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
@@ -44,7 +44,7 @@ def gives_gradients(script: Script, item: Definition) -> bool:
     """Whether a function seems to give gradients, and does not train."""
     if NUMERICAL.search(item.name) or item.name.startswith("__"):
         return False
-    named = GRADIENTS.search(item.name) is not None
+    named = GRADIENTS.search(item.name) is not None or item.name in script.updating
     given = any(map(script.is_gradient, item.parts))
     if TRAINING.search(item.name) and not named:
         return given

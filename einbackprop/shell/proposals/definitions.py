@@ -9,6 +9,8 @@ from functools import cached_property
 
 from einbackprop.checking.naming import gradient_of
 
+from .updates import update_of
+
 GRADIENTS = ("grad", "grads", "gradient", "gradients", "nabla")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -212,6 +214,19 @@ class Script:
         """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``."""
         return name.lower() in GRADIENTS or any(
             stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
+
+    @cached_property
+    def updating(self) -> frozenset[str]:
+        """The names of what is called to make the gradients of updates: ``score`` of ``beta -= 0.1 * score(beta)``."""
+        found: set[str] = set()
+        for scope in self.scopes:
+            made = {target.id: item.value for item in scope.statements if isinstance(item, ast.Assign)
+                    for target in item.targets if isinstance(target, ast.Name)}  # fmt: skip
+            for gradient in filter(None, map(update_of, scope.statements)):
+                node = ast.parse(gradient.text, mode="eval").body
+                value = made.get(node.id, node) if isinstance(node, ast.Name) else node
+                found |= {callee(value)} if isinstance(value, ast.Call) else set()
+        return frozenset(found - {""})
 
     def left_by(self, item: Definition) -> tuple[str, ...]:
         """The gradients that a method leaves on its object, by name, those of methods that it calls among them."""

@@ -15,7 +15,7 @@ from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import Resolver, is_data
-from .candidates import GRADIENTS
+from .candidates import GRADIENTS, LOSS
 from .definitions import Script, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
@@ -24,6 +24,7 @@ from .losses import is_enough, is_number, likeliest, usual_losses
 from .proposal import Proposal
 from .search import Search
 from .trials import Trials
+from .updates import GRADIENT
 
 Again = Callable[[Rewriting], AbstractContextManager[dict[str, Any]]]
 """Runs another text in the place of a script, as the script was run."""
@@ -97,18 +98,25 @@ class FlatSearch:
         values = self.search.trials(self.call.setup, f"{text}[0]")
         named = [name for name in self.flat.losses if is_number(values.get(name))]
         gradients = Term(f"{text}[1] if len({text}) == 2 else {text}[1:]", self.call.setup)
-        if named:
-            terms = [Term(f"{text}[0][{name!r}]", self.call.setup) for name in named]
-            return named[terms.index(self.search.agreeing(terms, gradients, self.roots))], ""
+        terms = [Term(f"{text}[0][{name!r}]", self.call.setup) for name in named]
+        counts = [self.search.agreements(term, gradients, self.roots) for term in terms]
+        if any(counts):
+            return named[counts.index(max(counts))], ""
+        usual, said = self._of_usual_losses(text, values, gradients)
+        return (usual, said) if usual is not None or not named else (named[0], "")
+
+    def _of_usual_losses(self, text: str, values: dict[str, Any], gradients: Term) -> tuple[str | None, str]:
+        """One of the usual losses of what the function binds, if it agrees with enough gradients."""
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **values}
-        arrays = [name for name in (*self.flat.read, *known) if isinstance(known.get(name), np.ndarray)]
+        arrays = [name for name in (*self.flat.read, *known) if isinstance(known.get(name), np.ndarray | np.number)]
         beside = [name for name in self.flat.read if name in arrays and name not in {*self.flat.arguments, *values}]
         targets = [name for name in dict.fromkeys(arrays) if TARGET.fullmatch(name)] or beside
         found: list[tuple[int, str]] = []
         for target in targets[:2]:
             held = f"{text}[0][{target!r}]" if target in values else target
-            for out in self.flat.values:
-                if isinstance(values.get(out), np.ndarray) and np.shape(values[out])[:1] == known[target].shape[:1]:
+            for out in (name for name in self.flat.values if not (LOSS.search(name) or GRADIENT.search(name))):
+                is_value = isinstance(values.get(out), np.ndarray | np.floating)
+                if is_value and np.shape(values[out])[:1] == np.shape(known[target])[:1]:
                     found.append(self._usual(out, target, held, gradients))
         agreements, chosen = max(found, key=lambda one: one[0], default=(0, ""))
         if not is_enough(agreements, len(self.roots), self.search.source):

@@ -83,7 +83,7 @@ class FunctionSearch(Search):
         usual = self._usual(resolver, item, term, result) if not any(agreements) else None
         if usual is not None or not roots:
             return usual
-        by_name = any(map(self.script.is_gradient, result if isinstance(result, Mapping) else item.parts))
+        by_name = isinstance(result, Mapping) or any(map(self.script.is_gradient, item.parts))
         like_loss = any(set(one.parameters) <= set(item.parameters) for one in loss_functions(self.script, item)[:1])
         if not by_name and not like_loss:  # the derivative of one function, such as of a sigmoid
             losses = [loss for loss, count in zip(losses, agreements, strict=True) if count]

@@ -21,7 +21,8 @@ from .definitions import Definition
 
 WEIGHT = re.compile(r"(?:W|w|weights?|theta|Theta|V|U|kernel)_?(\d*)")
 BIAS = re.compile(r"(?:b|c|bias(?:es)?|B)_?(\d*)")
-DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|a_?prev|A_?prev|h_?prev")
+DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|A_?prev")
+STATE = re.compile(r"[hcsa]_?prev|prev_?[hcsa]|[hcsa]0|h_?prev|state|hidden")
 TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
 NUMBER = re.compile(r"reg\w*|learn\w*|rate|eta|step_?size|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|"
@@ -123,10 +124,11 @@ class Invention:
         if LIST.fullmatch(name):
             self.used[name] = False
             return f"[{self._size('layer 1', names)}, {self._size('layer 2', names)}]"
-        starts = definition.name == "__init__" and len(name) > 1
-        if starts and (INPUT.fullmatch(name) or OUT.fullmatch(name)):
-            self.used[name] = False
-            return self._size(name, names)
+        if definition.name == "__init__" and (len(name) > 1 or name in "nmkdhpqDHCNMK"):
+            size = self._size_of_object(definition, name, names)
+            if size is not None:
+                self.used[name] = False
+                return size
         if SIZES.fullmatch(name):
             self.used[name] = False
             count = len(self._parts(definition, name)) or 3
@@ -154,6 +156,17 @@ class Invention:
                 shown = [f"{part!r}: {made}" if keyed else made for part, made in made_of.items() if made]
                 return f"{{{', '.join(shown)}}}" if keyed else f"[{', '.join(shown)}]"
         return self._guessed(name, names, numpy)
+
+    def _size_of_object(self, definition: Definition, name: str, names: Mapping[str, Any]) -> str | None:
+        """A size with which an object is made: the first is the input's, the last the output's, unless names say so."""
+        if INPUT.fullmatch(name) or OUT.fullmatch(name):
+            return self._size(name, names)
+        letters = [one for one in definition.parameters if len(one) == 1]
+        if name not in letters or len(letters) < 2:
+            return self._size(name, names) if len(name) == 1 else None
+        last = name == letters[-1]
+        return self._layer(0, names) if name == letters[0] else self._size("the output", names) if last else (
+            self._size(name, names))
 
     def _layer(self, number: int, names: Mapping[str, Any]) -> str:
         """The size of a layer; that of the last one is the output's."""
@@ -191,6 +204,8 @@ class Invention:
         if match := BIAS.fullmatch(name):
             after = self._layer(int(match[1] or self.layers), names)
             return f"{numpy}.random.randn({after}{', 1' if kind in ('columns', 'column', 'steps') else ''})"
+        if STATE.fullmatch(name):
+            return f"{numpy}.random.randn({self._samples(self._layer(self.layers, names), names)})"
         if DATA.fullmatch(name):
             return f"{numpy}.random.randn({self._samples(self._layer(0, names), names)})"
         if TARGET.fullmatch(name):
