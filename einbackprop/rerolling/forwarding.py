@@ -7,7 +7,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -46,9 +46,16 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
             found[new.out.name] = new
     found = {name: with_operands(equation, partial(plain, made=found)) for name, equation in found.items()}
     read = uses_of(program.equations)
-    ends = {*(ref.name for ref in program.outputs), *(e.out.name for e in program.equations if not read[e.out.name])}
+    unread = {e.out.name for e in program.equations if not read[e.out.name] and not is_view(e, written)}
+    ends = unread | {ref.name for ref in program.outputs}
     ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(program.equations))
     return {equation.out.name: equation for equation in needed(list(found.values()), ends)}
+
+
+def is_view(equation: Equation, written: Mapping[str, Written]) -> bool:
+    """Whether a value is only a part of a buffer that was just written, as a name for it holds it: ``prev = h[t-1]``."""
+    return isinstance(equation, Contract) and equation.factor == ONE and len(equation.operands) == 1 and (
+        equation.operands[0].name in written)
 
 
 def grown_from(equations: Iterable[Equation]) -> Iterator[str]:
