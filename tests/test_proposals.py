@@ -2,26 +2,31 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from einbackprop.shell.answers import outcomes, proposed, readings
+from einbackprop.shell.answers import outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
 
 PASTED = Path(__file__).parent / "pasted"
 ROUND = "one round of the loop in lines {} to {} is taken as a function"
-NO_LOSS = "the script has no loss: its gradients are those of {}"
+NO_LOSS = "no loss function was found: the gradients are those of {}"
 
 GATES = [f"{kind}{gate}" for gate in "zrh" for kind in "WUb"]
 ASKED = {
     "attention_head": ["--forward attn_forward(x, Wq, Wk, Wv, Wo) --backward attn_backward(dout, cache) "
                        "of x Wq Wk Wv Wo"],
+    "backward_of_targets": [
+        "--loss 0.5 * np.sum((net.forward(X) - targets) ** 2) / len(targets) --grads (net.forward(X), net.backward("
+        "targets), {'dweights2': net.dweights2, 'dweights1': net.dweights1})[-1] of net.weights2 net.weights1"],
     "batchnorm": ["--forward batchnorm_forward(x, gamma, beta, bn_param) --backward batchnorm_backward(dout, cache) "
                   "of x gamma beta"],
     "char_rnn": ["--both lossFun(inputs, targets, hprev) of Wxh Whh Why bh by"],
     "conv_loops": ["--forward conv_forward(A_prev, W, b, hparameters) --backward conv_backward(dout, cache) "
                    "of A_prev W b"],
     "dataclass_train": ["--both loss_and_grads(params, X, y) of params"],
+    "elman": ["--loss forward(p, tokens, np.zeros(6))[0] --grads backward(p, forward(p, tokens, np.zeros(6))[1]) of p"],
     "ex2_logreg": ["--loss cost_function(initial_theta, X, y) --grads gradient(initial_theta, X, y) of initial_theta"],
     "fc_net": ["--both twolayernet.loss(X, y) of twolayernet.params"],
     "gmm_gradient": ["--loss log_likelihood(X, logits, mu, log_sigma) "
@@ -47,6 +52,7 @@ ASKED = {
                         "--grads returned, linear.dW, linear.db of x linear.W linear.b",
                         "--forward net.forward(x) --backward net.backward(dout) of x",
                         "--forward leakyrelu.forward(x) --backward leakyrelu.backward(dout) of x"],
+    "mixture_line": ["--loss nll(mu, log_sigma, eta) --grads grad_nll(mu, log_sigma, eta) of mu log_sigma eta"],
     "network": ["--loss 0.5 * np.sum((network.feedforward(x) - y) ** 2) --grads network.backprop(x, y) "
                 "of network.biases network.weights"],
     "nn_scratch": ["--loss nn.loss(y, nn.forward(X)) --grads (nn.forward(X), nn.backward(X, y), {'dW2': nn.dW2, "
@@ -154,6 +160,52 @@ def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
     changed = [row[1:] for row in capsys.readouterr().out.splitlines() if row[:1] in "+-" and row[1:2] not in "+-"]
     indent = text.splitlines()[line - 1].partition(right.split()[0])[0]
     assert changed == [indent + wrong, indent + right]
+
+
+def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_the_script_stay_as_they_are() -> None:
+    """Whoever asks why a loss is nan has arrays of nan: they are drawn afresh, in copies."""
+    file = str(PASTED / "diverged_net.py")
+    with proposing(file, "", 0) as ((proposal,), names):
+        assert told(proposal) == "--both net.loss_and_grads(X, y) of net.params"
+        assert proposal.notes == (
+            "net.params['W'], net.params['V']: not finite when the script has run, so drawn afresh",)
+        assert np.isnan(names["net"].params["W"]).all()
+    (outcome,) = outcomes(file)
+    assert outcome.report is not None
+    assert {(item.line, item.write) for item in outcome.report.findings} == {
+        (12, 'grads = {"V": h.T @ residual / len(X)}'),
+        (13, 'grads["W"] = X.T @ (residual @ self.params["V"].T * (h > 0)) / len(X)'),
+    }
+
+
+def test_a_mistake_beside_a_bias_that_is_a_python_number_is_found() -> None:
+    (outcome,) = outcomes(str(PASTED / "diverged_line.py"))
+    assert outcome.report is not None
+    assert [(gradient.name, gradient.verdict) for gradient in outcome.report.gradients] == [
+        ("W", "wrong"), ("b", "right")]  # fmt: skip
+    assert [item.write for item in outcome.report.findings] == ["dW = -2 * X.T @ (y - pred) / len(X)"]
+
+
+def test_gradients_are_asked_for_where_the_loss_is(tmp_path: Path) -> None:
+    """They are not held against a loss of other arrays: of theta, where training begins with theta0."""
+    script = tmp_path / "elsewhere.py"
+    script.write_text("""import numpy as np
+def cost(theta, x, y):
+    return np.sum((x @ theta - y) ** 2)
+def dcost(theta, x, y):
+    return 2 * x.T @ (x @ theta - y)
+def train(theta, batches):
+    for x, y in batches:
+        theta = theta - 0.01 * dcost(theta, x, y)
+    return theta
+theta0 = np.ones((3, 2))
+data = [(np.ones((4, 3)), np.ones((4, 2)))]
+theta = train(theta0, data)
+x0, y0 = data[0]
+cost(theta, x0, y0)
+""", encoding="utf-8")  # fmt: skip
+    (proposal,) = proposed(str(script))
+    assert told(proposal) == "--loss cost(theta, x0, y0) --grads dcost(theta, x0, y0) of theta"
 
 
 def test_a_wrong_gradient_is_asked_about_as_a_right_one(tmp_path: Path) -> None:

@@ -139,7 +139,12 @@ def cost_at(trial: Trial, state: Any) -> tuple[int, int] | None:
 
 def resized(state: Any, sizes: Sizes) -> Any:
     """A state with its arrays cut."""
-    return rebuild(state, lambda leaf: leaf[tuple(slice(sizes.get(n, n)) for n in leaf.shape)].copy())
+    def cut(leaf: np.ndarray) -> np.ndarray:
+        kept: tuple[Any, ...] = (..., *(slice(sizes.get(n, n)) for n in leaf.shape))  # of a number, a number
+        found: np.ndarray = leaf[kept].copy()
+        return found
+
+    return rebuild(state, cut)
 
 
 def arrays_of(state: Any) -> list[tuple[Any, np.ndarray]]:

@@ -247,7 +247,7 @@ def _case(
     """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     here = problem.gradients.world
-    states_there = [moved(duplicate(with_arrays(other)), other.gradients.world, here) for _, other in others]
+    states_there = [moved(Drawing.copied(with_arrays(other)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         states = [*small_states(problem, trial.state, program, set(paths), seed)] or states

@@ -53,7 +53,7 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
 
 
 def is_view(equation: Equation, written: Mapping[str, Written]) -> bool:
-    """Whether a value is only a part of a buffer that was just written, as a name for it holds it: ``prev = h[t-1]``."""
+    """Whether a value is only a part of a buffer that was just written, by a name: ``prev = h[t-1]``."""
     return isinstance(equation, Contract) and equation.factor == ONE and len(equation.operands) == 1 and (
         equation.operands[0].name in written)
 

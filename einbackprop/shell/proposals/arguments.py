@@ -22,7 +22,7 @@ from einbackprop.core.source import parse_python
 
 from .candidates import TRAINING
 from .definitions import Definition, Scope, Script, callee, receiver_of
-from .invention import COUNT, DATA, TARGET, Invention, Term
+from .invention import COUNT, DATA, TARGET, Invention, Term, numpy_in
 
 PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
 MEANINGS = (DATA, TARGET, PARAMETERS)
@@ -51,6 +51,11 @@ class Resolver:
     attempt
     by_site
         Whether the script's own calls go before globals of a parameter's name; None does without them.
+    given
+        Terms that are taken for parameters of their names.
+    invention
+    diverged
+        Where arrays stand that were met and that hold numbers which are not finite.
     """
 
     script: Script
@@ -58,6 +63,9 @@ class Resolver:
     attempt: Attempt
     by_site: bool | None = False
     invention: Invention = field(default_factory=Invention)
+    given: Mapping[str, Term] = field(default_factory=dict)
+    diverged: dict[str, None] = field(default_factory=dict)
+    _repairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _at_sites: int = 0
     _being_made: set[str] = field(default_factory=set)
     _looked_for: set[tuple[int, str]] = field(default_factory=set)
@@ -88,6 +96,8 @@ class Resolver:
 
     def parameter(self, definition: Definition, name: str) -> Term | None:
         """What a parameter gets; None where nothing is found, or its default will do."""
+        if name in self.given and definition.name != "__init__":
+            return self.given[name]
         key = id(definition.node), name
         if key in self._looked_for or len(self._looked_for) > DEEPEST:
             return None
@@ -100,6 +110,7 @@ class Resolver:
             optional = name in definition.optional and not self._is_wanted(definition, name)
             ways += [lambda: self.provided(definition, name), lambda: self.output(name),
                      lambda: self.built(definition, name)]
+            ways.insert(0, lambda: self._given_by_forward(definition, name))
             if optional:
                 ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
             for way in ways:
@@ -109,6 +120,24 @@ class Resolver:
             return self.invention.of(definition, name, self.names) if invents else None
         finally:
             self._looked_for.discard(key)
+
+    def _given_by_forward(self, definition: Definition, name: str) -> Term | None:
+        """What a forward returns beside its output, where a global of that name is what an earlier round has left:
+        ``cache`` of ``loss, cache = forward(W, x)``.
+        """
+        if name not in self.names or any(kind.fullmatch(name) for kind in MEANINGS):
+            return None
+        for scope in self.script.scopes:
+            for statement in scope.statements:
+                value = statement.value if isinstance(statement, ast.Assign) else None
+                place = next(places_bound(statement, name), "")
+                if not isinstance(value, ast.Call) or not place or not FORWARD.search(callee(value)):
+                    continue
+                for item in self.script.functions(callee(value)):
+                    term = None if item.owner or item.node is definition.node else self.call(item)
+                    if term is not None and self.attempt(term.setup, f"{term.text}{place}") is not None:
+                        return Term(f"{term.text}{place}", term.setup)
+        return None
 
     def _is_wanted(self, definition: Definition, name: str) -> bool:
         """Whether a parameter with a default needs a value all the same: a target that may be None, and the sizes of an
@@ -124,14 +153,31 @@ class Resolver:
     def known(self, name: str) -> Term | None:
         """A global that holds data, of that name, or the only one of a name that means the same."""
         if name in self.names and is_data(self.names[name]):
-            return Term(name)
+            return Term(name, self._made_finite(name))
         for meaning in MEANINGS:
             if meaning.fullmatch(name):
                 found = [other for other, value in self.names.items()
                          if meaning.fullmatch(other) and is_data(value) and holds_arrays(value)]  # fmt: skip
                 if len(found) == 1:
-                    return Term(found[0])
+                    return Term(found[0], self._made_finite(found[0]))
         return None
+
+    def _made_finite(self, name: str) -> tuple[str, ...]:
+        """Statements by which a global holds finite numbers again where training has made it diverge; its own object is
+        left as it is.
+        """
+        if name not in self._repairs:
+            value = self.names[name]
+            found = [path for path, leaf in leaves(value) if isinstance(leaf, np.ndarray | float)
+                     and np.asarray(leaf).dtype.kind == "f" and not np.isfinite(leaf).all()]  # fmt: skip
+            numpy = numpy_in(self.names)
+            imports = ["import numpy as np"] if found and not numpy else []
+            copies = ["from copy import deepcopy", f"{name} = deepcopy({name})"] if any(found) else []
+            texts = [label(name, path) for path in found]
+            drawn = [f"{text} = 0.1 * {numpy or 'np'}.random.randn(*{numpy or 'np'}.shape({text}))" for text in texts]
+            self._repairs[name] = (*imports, *copies, *drawn)
+            self.diverged |= dict.fromkeys(texts)
+        return self._repairs[name]
 
     def at_sites(self, definition: Definition, name: str) -> Term | None:
         """What the script's own calls give for a parameter."""
@@ -187,9 +233,9 @@ class Resolver:
                 default = function.default_of(name)
                 given = Term(ast.unparse(default)) if default is not None else None
                 return self.parameter(function, name) or given
-            if name in self.names or hasattr(builtins, name):
-                return Term(name)
-            return None
+            if name in self.names:
+                return Term(name, self._made_finite(name) if is_data(self.names[name]) else ())
+            return Term(name) if hasattr(builtins, name) else None
         finally:
             self._looked_for.discard(key)
 
@@ -239,9 +285,11 @@ class Resolver:
         return over and Term(f"next(iter({over.text})){place}", over.setup)
 
     def is_made(self, value: ast.expr) -> bool:
-        """Whether a value is made of sizes, or drawn."""
-        return any(MAKES.search(ast.unparse(node.func)) is not None
-                   for node in ast.walk(value) if isinstance(node, ast.Call))  # fmt: skip
+        """Whether a value is made of sizes, or drawn; what a function of the script gets is that function's affair."""
+        if isinstance(value, ast.Call) and any(self.script.functions(callee(value))):
+            return MAKES.search(callee(value)) is not None
+        own = isinstance(value, ast.Call) and MAKES.search(ast.unparse(value.func)) is not None
+        return own or any(self.is_made(node) for node in ast.iter_child_nodes(value) if isinstance(node, ast.expr))
 
     def depends(self, value: ast.expr, scope: Scope, at: ast.stmt) -> bool:
         """Whether arrays, or objects that hold some, go into a value."""
@@ -257,7 +305,7 @@ class Resolver:
         for name, value in self.names.items():
             for path, kind in objects_in(value):
                 if any(base.__name__ == owner for base in kind.__mro__) and kind.__module__ != "builtins":
-                    return Term(label(name, path))
+                    return Term(label(name, path), self._made_finite(name))
         for scope in self.script.scopes[1:]:
             for statement in scope.statements:
                 made = statement.value if isinstance(statement, ast.Assign) else None
@@ -363,6 +411,16 @@ def argument_of(call: ast.Call, definition: Definition, name: str) -> ast.expr |
             return keyword.value
     position = definition.parameters.index(name)
     return call.args[position] if position < len(call.args) and name not in definition.by_name else None
+
+
+def arguments_in(term: Term, script: Script) -> dict[str, Term]:
+    """What a call in a term gives the parameters of the function that it calls; empty where it is no such call."""
+    call = parse_python(term.text, "eval").body
+    found = list(script.functions(callee(call))) if isinstance(call, ast.Call) else []
+    if not isinstance(call, ast.Call) or len(found) != 1 or found[0].owner:
+        return {}
+    given = {name: argument_of(call, found[0], name) for name in found[0].parameters}
+    return {name: Term(ast.unparse(node), term.setup) for name, node in given.items() if node is not None}
 
 
 def places_bound(statement: ast.stmt, name: str) -> Iterator[str]:

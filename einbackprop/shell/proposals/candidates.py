@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .definitions import Definition, Script
+from .definitions import FORWARD, Definition, Script
+from .invention import TARGET
 
 GRADIENTS = re.compile(r"grad|back|bprop|deriv|nabla|jac|bptt", re.IGNORECASE)
 LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
@@ -16,7 +17,6 @@ TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^ru
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
 STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)
 """What methods are called that make or draw what an object begins with."""
-FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
 UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|d_?L\w*|delta\w*|error|"
                       r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
 """What a backward calls the cotangent of its forward's output."""
@@ -96,4 +96,5 @@ def cotangents_of(layer: Layer) -> list[str]:
     named = [name for name in needed if UPSTREAM.fullmatch(name) and name not in layer.forward.parameters]
     if named:
         return named
-    return needed if len(needed) == 1 and needed[0] not in ("cache", *layer.forward.parameters) else []
+    alone = len(needed) == 1 and needed[0] not in ("cache", *layer.forward.parameters)
+    return needed if alone and not TARGET.fullmatch(needed[0]) else []  # of targets: its loss is its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from einbackprop.checking.naming import gradient_of
 
 from .updates import update_of
 
+FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
 GRADIENTS = ("grad", "grads", "gradient", "gradients", "nabla")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -230,9 +232,14 @@ class Script:
 
     def left_by(self, item: Definition) -> tuple[str, ...]:
         """The gradients that a method leaves on its object, by name, those of methods that it calls among them."""
-        inner = [other for other in self.methods(item.owner) if item.owner and other.name in item.calls]
+        methods = self.methods(item.owner) if item.owner else ()
+        inner = [other for other in methods if other.name in item.calls]
+        forwards = [one for one in methods if FORWARD.search(one.name) and one.node is not item.node]
+        # what a forward makes (dout, by dropout) is no gradient, nor is anything that it makes (out) free to be moved
+        made = {name for one in forwards for name in one.stores if name not in (*one.parameters, *GRADIENTS)}
         found = [name for one in (item, *inner) for name in one.stores if self.is_gradient(name)]
-        return tuple(dict.fromkeys(found))
+        return tuple(name for name in dict.fromkeys(found)
+                     if name not in made and self.stem_of(name, tuple(made)) is None)  # fmt: skip
 
     def stem_of(self, name: str, known: Sequence[str]) -> str | None:
         """The name among those that are known of which another one is the gradient."""

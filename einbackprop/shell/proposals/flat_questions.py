@@ -121,7 +121,7 @@ class FlatSearch:
         agreements, chosen = max(found, key=lambda one: one[0], default=(0, ""))
         if not is_enough(agreements, len(self.roots), self.search.source):
             return None, ""
-        return chosen, f"the script has no loss: its gradients are those of {chosen}"
+        return chosen, f"no loss function was found: the gradients are those of {chosen}"
 
     def _usual(self, out: str, target: str, held: str, gradients: Term) -> tuple[int, str]:
         """The usual loss of an output and a target that agrees with the most gradients, and with how many."""

@@ -9,9 +9,9 @@ from typing import Any
 from einbackprop.checking.functions import without
 
 from ..questions import Question
-from .arguments import Resolver, united
-from .candidates import FORWARD, STARTING, gradient_functions, has_loss, layers, loss_functions
-from .definitions import Definition
+from .arguments import Resolver, arguments_in, united
+from .candidates import STARTING, gradient_functions, has_loss, layers, loss_functions
+from .definitions import FORWARD, Definition
 from .invention import DATA, TARGET, Term, numpy_in
 from .layer_questions import of_layer
 from .losses import is_enough, is_number, likeliest, place_of_loss, usual_losses
@@ -91,6 +91,10 @@ class FunctionSearch(Search):
         if not losses:
             return None
         loss = losses[agreements.index(max(agreements))]
+        if not any(agreements) and not self.depends(loss, term, roots):
+            # a loss at another place than the gradients: these are asked for there
+            given = {} if resolver.given else arguments_in(loss, self.script)
+            return self._pair(replace(resolver, given=given), item) if given else None
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more)
@@ -117,7 +121,7 @@ class FunctionSearch(Search):
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver)
-                said = f"the script has no loss: its gradients are those of {loss.text}"
+                said = f"no loss function was found: the gradients are those of {loss.text}"
                 return replace(found, notes=(said, *found.notes))
         return None
 
@@ -165,8 +169,8 @@ class FunctionSearch(Search):
             helps = set(other.stores) & missing
             fits = FORWARD.search(other.name) or not (helps <= start)
             starts = other.name in begun or STARTING.search(other.name)
-            goes_back = other.node is item.node or item.name in other.calls or any(
-                map(self.script.is_gradient, other.stores))  # fmt: skip
+            goes_back = other.node is item.node or item.name in other.calls or (
+                not FORWARD.search(other.name) and any(map(self.script.is_gradient, other.stores)))
             if helps and fits and not starts and not goes_back:
                 found.append(other)
         called = {name for one in found for name in one.calls}

@@ -18,16 +18,21 @@ PENALTY = re.compile(
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is one real number."""
+    """Whether it is one finite real number."""
+    return is_float(value) and bool(np.isfinite(np.asarray(value)).all())
+
+
+def is_float(value: Any) -> bool:
+    """Whether it is one real number, or none any more: the loss after a training that diverged."""
     return isinstance(value, int | float | np.generic | np.ndarray) and np.size(value) == 1 and (
-        np.asarray(value).dtype.kind == "f") and bool(np.isfinite(np.asarray(value)).all())
+        np.asarray(value).dtype.kind == "f")
 
 
 def place_of_loss(result: Any, parts: Sequence[str]) -> int | None:
     """Where the loss stands in what a function returned: the number that is called one, else the first number."""
     if not isinstance(result, tuple | list) or len(result) != len(parts):
         return None
-    numbers = [place for place, value in enumerate(result) if is_number(value)]
+    numbers = [place for place, value in enumerate(result) if is_float(value)]
     called = [place for place in numbers if LOSS.search(parts[place])]
     return next(iter([*called, *numbers]), None)
 

@@ -143,9 +143,22 @@ def _named(name: str, value: Any, places: Sequence[Place]) -> Place | None:
         exact = [place for place in fits if place.name.strip("_") == stem]
         alike = [place for place in fits if place.name.strip("_").lower() == stem.lower()]
         short = [place for place in fits if len(stem) <= 2 and place.name.lower().startswith(stem.lower())]
-        if found := [*exact, *alike, *short]:  # nabla_w, of weights
+        shortened = [place for place in fits if abbreviates(stem, place.name)]
+        one = shortened if len({place.name for place in shortened}) == 1 else []  # d_ls, of log_sigma
+        if found := [*exact, *alike, *short, *one]:  # nabla_w, of weights
             return found[0]
     return None
+
+
+def abbreviates(short: str, name: str) -> bool:
+    """Whether letters of a name, the first among them, make a shorter one: ``ls`` of ``log_sigma``.
+
+    >>> abbreviates("ls", "log_sigma"), abbreviates("sl", "log_sigma"), abbreviates("l", "log_sigma")
+    (True, False, False)
+    """
+    rest = iter(name.lower())
+    return 1 < len(short) < len(name) and short[0].lower() == name[0].lower() and all(
+        letter in rest for letter in short.lower())  # fmt: skip
 
 
 def _together(found: Sequence[Place], places: Sequence[Place]) -> Iterator[str]:

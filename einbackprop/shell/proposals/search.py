@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.core.nesting import label, leaves
+from einbackprop.core.nesting import Path, label, leaves
 from einbackprop.errors import EinbackpropError
 
 from ..questions import Question, reach_of
@@ -82,11 +82,20 @@ class Search:
             count += part is not None and self._agrees(loss.text, setup, root, part)
         return count
 
+    def depends(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
+        """Whether a loss is another number where all that the gradients are of is moved."""
+        setup = united([*loss.setup, *gradients.setup])
+        ways = {}
+        for root in roots:
+            ways.update({label(root, path): np.ones(leaf.shape) for path, leaf in reals(self.trials(setup, root))})
+        values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, ways)]
+        return not all(map(is_number, values)) or float(np.asarray(values[0]).item()) != float(
+            np.asarray(values[1]).item())  # fmt: skip
+
     def _agrees(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> bool:
         """Whether a gradient gives the difference of the loss in a direction."""
         at = self.trials(setup, root)
-        inside = [(path, np.asarray(leaf)) for path, leaf in leaves(at)
-                  if isinstance(leaf, np.ndarray | float) and np.asarray(leaf).dtype.kind == "f"]  # fmt: skip
+        inside = reals(at)
         by_path = {path: leaf for path, leaf in leaves(gradient) if isinstance(leaf, np.ndarray | float)}
         same = by_path.keys() == {path for path, _ in inside}  # keys of a dict may come in another order
         given = [by_path[path] for path, _ in inside] if same else list(by_path.values())
@@ -111,5 +120,14 @@ class Search:
             statement.startswith(f"{name} =") for statement in setup)]
         notes = [f"{', '.join(made)}: made, since the script has no values for "
                  f"{'it' if len(made) == 1 else 'them'}"] if made else []
+        diverged = [text for text in resolver.diverged if any(
+            statement.startswith(f"{text} = 0.1") for statement in setup)]  # fmt: skip
+        notes += [f"{', '.join(diverged)}: not finite when the script has run, so drawn afresh"] if diverged else []
         expression = question.grads or question.both or question.backward
         return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
+
+
+def reals(value: Any) -> list[tuple[Path, np.ndarray]]:
+    """The arrays and numbers of floating point in a value, by path."""
+    return [(path, np.asarray(leaf)) for path, leaf in leaves(value)
+            if isinstance(leaf, np.ndarray | float) and np.asarray(leaf).dtype.kind == "f"]  # fmt: skip
