@@ -1,10 +1,12 @@
 """What scripts ask by themselves: in styles that people write, found without a word of theirs, and checked."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from einbackprop.shell import examples
 from einbackprop.shell.answers import outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
@@ -271,3 +273,51 @@ def test_what_is_asked_is_said_and_can_be_asked_again(capsys: pytest.CaptureFixt
 def test_read_needs_no_expression(name: str, line: str) -> None:
     script = "layers" if name == "affine" else name
     assert line in str(readings(str(PASTED / f"{script}.py"))).splitlines()
+
+
+def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
+    text = (PASTED / "mixture_line.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace("d_ls", "d_q"), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert proposal.question is not None
+    assert proposal.question.wrt == ("mu", "eta")
+    assert proposal.notes == ("not checked: d_q, since nothing was found to take it with respect to",)
+
+
+def test_functions_that_are_left_out_are_told() -> None:
+    *_, last = proposed(str(PASTED / "minigrad_layers.py"))
+    assert last.notes[-1] == "nothing was found to check MSE.backward against, which may give gradients too"
+
+
+EXAMPLES = sorted(file for file in Path(examples.__file__).parent.glob("*.py") if not file.name.startswith("_"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_examples_ask_by_themselves_what_they_tell_to_ask(file: Path) -> None:
+    command = file.read_text(encoding="utf-8").split('"""')[1].replace("\\\n", " ").split("\n\n")[1]
+    told_to_ask = re.findall(r'--wrt (?:"([^"]*)"|(\S+))', command)
+    wanted = [root for pair in told_to_ask for root in pair if root]
+    (proposal, *_) = proposed(str(file))
+    assert proposal.question is not None
+    assert sorted(proposal.question.wrt) == sorted(wanted)
+
+
+def test_a_backward_that_stands_alone_is_read_and_not_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first lines of the README: neither loss nor forward, and no array; rows are units here, not samples."""
+    script = tmp_path / "alone.py"
+    script.write_text("""import numpy as np
+def backward(d3, W2, W3, h1, h2):
+    d2 = np.dot(W3.T, d3) * h2 * (1 - h2)
+    dW2 = np.dot(d2, h1.T)
+    d1 = np.dot(W2.T, d2) * h1 * (1 - h1)
+    return dW2, d1
+""", encoding="utf-8")  # fmt: skip
+    told = str(readings(str(script)))
+    assert "(no loss and no forward was found: it can be read, not checked)" in told
+    (line,) = [row for row in told.splitlines() if row.strip().startswith("dW2[")]
+    assert re.fullmatch(r"dW2\[(\w),(\w)\] = Σ_(\w) d2\[\1,\3\] h1\[\2,\3\]", line.strip())
+    assert main(["check", str(script)]) == 2
+    assert "nothing was found to check backward against: give the loss" in capsys.readouterr().err

@@ -213,6 +213,11 @@ def test_what_is_found_in_the_code_is_proposed() -> None:
     assert own["more"]
     assert answer("propose", "x = 1\n") == {
         "marks": [], "notes": [session.NOTHING], "printed": "", "proposals": [], "said": []}  # fmt: skip
+    alone = "def backward(d3, W3, h2):\n    return d3 @ h2.T, W3.T @ d3\n"
+    (told,) = answer("propose", alone)["proposals"]
+    assert told["notes"][-1] == "no loss and no forward was found: it can be read, not checked"
+    assert told["fields"]["loss"] == told["fields"]["grads"] == ""
+    assert "<math" in answer("read", alone, expression=told["title"], setup=told["fields"]["setup"])["html"]
     assert answer("propose", "1 / 0")["marks"][0]["line"] == 1
 
 

@@ -17,7 +17,7 @@ from einbackprop.reading import pages as reading_pages
 from einbackprop.reading.reading import Reading
 from einbackprop.shell.formats import Outcome
 from einbackprop.shell.notebooks import is_notebook
-from einbackprop.shell.proposals import Proposal, proposals_of, quoted
+from einbackprop.shell.proposals import Proposal, proposals_of, quoted, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, problem_of
 from einbackprop.shell.scripts import answer, answer_among, read_script, run, text_of
@@ -42,8 +42,13 @@ def proposed(script: str, setup: str = "", seed: int = 0) -> list[Proposal]:
 
 
 @contextlib.contextmanager
-def proposing(script: str, setup: str, seed: int) -> Iterator[tuple[list[Proposal], Namespace]]:
-    """What a script seems to ask, and its names after it ran; raises as `proposed` does."""
+def proposing(
+    script: str, setup: str, seed: int, *, to_read: bool = False
+) -> Iterator[tuple[list[Proposal], Namespace]]:
+    """What a script seems to ask, and its names after it ran; raises as `proposed` does.
+
+    Where nothing can be checked, what can be read will do ``to_read``.
+    """
     @contextlib.contextmanager
     def again(text: Rewriting) -> Iterator[Namespace]:
         """Another text in the script's place, whose own lines are there again afterwards."""
@@ -54,6 +59,11 @@ def proposing(script: str, setup: str, seed: int) -> Iterator[tuple[list[Proposa
 
     with run(script, setup, seed) as names:
         found = proposals_of(names, text_of(script), None if is_notebook(script) else again)  # a cell is a file
+        if not found and (found := readings_of(names, text_of(script))) and not to_read:
+            called = ", ".join(proposal.expression.partition("(")[0] for proposal in found)
+            raise ScriptError(
+                f"{script}: nothing was found to check {called} against: give the loss by --loss with --grads and "
+                f"--wrt, or the forward by --forward with --backward and --wrt; einbackprop read needs neither")
         if not found:
             raise ScriptError(
                 f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by "
@@ -134,8 +144,10 @@ def read_as(proposal: Proposal) -> list[str]:
 
 def readings(script: str, setup: str = "", seed: int = 0) -> Readings:
     """Read all gradients that a script seems to make, one after the other. Raises as `proposed` does."""
+    with proposing(script, setup, seed, to_read=True) as (proposals, _):
+        waiting = list(proposals)
     found = []
-    for proposal in proposed(script, setup, seed):
+    for proposal in waiting:
         statements = "\n".join(filter(None, (setup, proposal.setup, proposal.draws)))
         found.append((proposal, read_script(script, proposal.expression, statements, seed, proposal.source)))
     return Readings(tuple(found))

@@ -28,7 +28,7 @@ from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.absent import say_once
-from einbackprop.shell.proposals import Proposal, proposals_of
+from einbackprop.shell.proposals import Proposal, proposals_of, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer, derive_script, read_script, run
@@ -249,7 +249,7 @@ def propose(code: str, setup: str = "") -> Answer:
     with _written(code) as script:
         again = functools.partial(run, script, setup)
         with again() as names:
-            found = proposals_of(names, code, lambda rewriting: again(text=rewriting))
+            found = proposals_of(names, code, lambda rewriting: again(text=rewriting)) or readings_of(names, code)
     said = command_in(code)
     shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]
     return {"proposals": [offered(item, setup) for item in shown], "notes": [] if shown else [NOTHING]}
@@ -257,7 +257,8 @@ def propose(code: str, setup: str = "") -> Answer:
 
 def same(one: Proposal, other: Proposal) -> bool:
     """Whether two proposals are about the same expressions."""
-    return all(getattr(one.question, name) == getattr(other.question, name) for name in EXPRESSIONS if name != "grads")
+    return one.question is not None and all(
+        getattr(one.question, name) == getattr(other.question, name) for name in EXPRESSIONS if name != "grads")
 
 
 def with_reading(said: Proposal, found: Sequence[Proposal]) -> Proposal:
@@ -268,8 +269,7 @@ def with_reading(said: Proposal, found: Sequence[Proposal]) -> Proposal:
 
 def offered(proposal: Proposal, setup: str = "") -> Answer:
     """A proposal as the page's fields hold it; ``more`` is what has to run after the reader's own setup."""
-    question, made = proposal.question, "; ".join(proposal.setup.splitlines())
-    assert question is not None
+    question, made = proposal.question or Question(()), "; ".join(proposal.setup.splitlines())
     form = "both" if question.both else "layer" if question.forward else "apart"
     fields: Answer = {name: getattr(question, name) for name in EXPRESSIONS}
     fields |= {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup or made,
@@ -277,7 +277,7 @@ def offered(proposal: Proposal, setup: str = "") -> Answer:
                "text": proposal.source and {"text": proposal.source.text, "added": sorted(proposal.source.added)}}
     choices = {name: list(others) for name, others in proposal.choices.items() if others}
     return {"fields": fields, "choices": choices, "notes": list(proposal.notes),
-            "title": question.grads or question.both or question.backward}  # fmt: skip
+            "title": question.grads or question.both or question.backward or proposal.expression}  # fmt: skip
 
 
 def parts_of(text: str) -> list[str]:

@@ -9,6 +9,6 @@ without functions is made one by `flattened`, and asked about by `flat_questions
 """
 
 from .proposal import Proposal, quoted
-from .proposing import proposals_of, propose
+from .proposing import proposals_of, propose, readings_of
 
-__all__ = ["Proposal", "proposals_of", "propose", "quoted"]
+__all__ = ["Proposal", "proposals_of", "propose", "quoted", "readings_of"]

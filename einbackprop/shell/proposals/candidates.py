@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .definitions import FORWARD, Definition, Script
-from .invention import TARGET
+from .invention import TARGET, UPSTREAM
 
 GRADIENTS = re.compile(r"grad|back|bprop|deriv|nabla|jac|bptt", re.IGNORECASE)
 LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
@@ -17,9 +17,6 @@ TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^ru
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
 STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)
 """What methods are called that make or draw what an object begins with."""
-UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|d_?L\w*|delta\w*|error|"
-                      r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
-"""What a backward calls the cotangent of its forward's output."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Layer:
 def gradient_functions(script: Script) -> Iterator[Definition]:
     """Functions that give gradients, the likeliest first: those that say so and whose returns do."""
     def likelihood(item: Definition) -> tuple[int, int]:
-        given = sum(map(script.is_gradient, (*item.parts, *item.stores)))
+        given = len(script.gradients_in(item)) + sum(map(script.is_gradient, item.stores))
         return (2 * bool(GRADIENTS.search(item.name)) + bool(given), given)
 
     found = [item for item in script.definitions if gives_gradients(script, item)]
@@ -45,7 +42,7 @@ def gives_gradients(script: Script, item: Definition) -> bool:
     if NUMERICAL.search(item.name) or item.name.startswith("__"):
         return False
     named = GRADIENTS.search(item.name) is not None or item.name in script.updating
-    given = any(map(script.is_gradient, item.parts))
+    given = bool(script.gradients_in(item))
     if TRAINING.search(item.name) and not named:
         return given
     return named or given or any(map(script.is_gradient, item.stores))

@@ -36,6 +36,11 @@ class Definition:
     def name(self) -> str:
         return self.node.name
 
+    @property
+    def called(self) -> str:
+        """Its name with that of its class: ``Huber.backward``."""
+        return f"{self.owner}.{self.name}" if self.owner else self.name
+
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of its parameters in order, without ``self``."""
@@ -91,6 +96,18 @@ class Definition:
                 return tuple(spelled(item) for item in value.elts)
             return (spelled(value),)
         return ()
+
+    @cached_property
+    def inner_parts(self) -> tuple[tuple[str, ...], ...]:
+        """What stands in each of the parts that is itself a display: ``return loss, (dW, db)`` has ``(), (dW, db)``."""
+        value = self._made_as(self.returned[0]) if self.returned else None
+        return tuple(map(self._shown_in, value.elts)) if isinstance(value, ast.Tuple | ast.List) else ()
+
+    def _shown_in(self, part: ast.expr) -> tuple[str, ...]:
+        part = self._made_as(part)
+        if isinstance(part, ast.Dict):
+            return tuple(map(spelled, part.values))
+        return tuple(map(spelled, part.elts)) if isinstance(part, ast.Tuple | ast.List) else ()
 
     def _made_as(self, value: ast.expr) -> ast.expr:
         """A display for the name that it was given: ``grads = (dW, db)`` for ``grads``."""
@@ -216,6 +233,11 @@ class Script:
         """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``."""
         return name.lower() in GRADIENTS or any(
             stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
+
+    def gradients_in(self, item: Definition) -> list[str]:
+        """The gradients among what a function returns: its parts, and displays of nothing else in them."""
+        displays = [inner for inner in item.inner_parts if inner and all(map(self.is_gradient, inner))]
+        return list(filter(self.is_gradient, (*item.parts, *(name for inner in displays for name in inner))))
 
     @cached_property
     def updating(self) -> frozenset[str]:

@@ -18,27 +18,55 @@ from .losses import is_enough, is_number, likeliest, place_of_loss, usual_losses
 from .proposal import Proposal
 from .search import Search
 
+UNCHECKED = "no loss and no forward was found: it can be read, not checked"
+"""What is said of a backward that stands alone."""
+
 
 @dataclass(frozen=True)
 class FunctionSearch(Search):
     """Looks for the questions of functions."""
 
-    def all(self) -> Iterator[Proposal]:
-        """What every function asks that no other one calls which is asked about, those with a loss first."""
+    def all(self) -> list[Proposal]:
+        """What every function asks that no other one calls which is asked about, those with a loss first; the last
+        one says which functions are not asked about.
+        """
         items = list(gradient_functions(self.script))
         inner = {name for item in items for name in self._called_by(item) if name != item.name}
         items.sort(key=lambda item: item.name in inner)
         covered: set[str] = set()
-        of_layers = []
+        found: list[Proposal] = []
+        left: list[Definition] = []
         for item in items:
-            if (item.name in covered and not item.owner) or (proposal := self.of(item)) is None:
+            if item.name in covered and not item.owner:
+                continue
+            if (proposal := self.of(item)) is None:
+                left.append(item)
                 continue
             covered |= self._called_by(item)
-            if proposal.question and proposal.question.forward:
-                of_layers.append(proposal)
-            else:
-                yield proposal
-        yield from of_layers
+            found.append(proposal)
+        found.sort(key=lambda proposal: bool(proposal.question and proposal.question.forward))
+        shared = {name for name in covered if len({one.owner for one in self.script.functions(name)}) > 1}
+        missing = [item.called for item in left if (item.name not in covered or item.name in shared)
+                   and (item.returned or item.stores)]  # fmt: skip
+        if found and missing:
+            said = f"nothing was found to check {', '.join(missing)} against, which may give gradients too"
+            found[-1] = replace(found[-1], notes=(*found[-1].notes, said))
+        return found
+
+    def readings(self) -> list[Proposal]:
+        """Functions that give gradients of which nothing is known to check them against: expressions to read."""
+        items = list(gradient_functions(self.script))
+        inner = {name for item in items for name in self._called_by(item) if name != item.name}
+        found = (self._reading(item) for item in items if item.name not in inner)
+        return [proposal for proposal in found if proposal is not None]
+
+    def _reading(self, item: Definition) -> Proposal | None:
+        for resolver in self.resolvers(inner=True):
+            term = self._gradients(resolver, item)
+            if term is not None and self.trials(term.setup, term.text) is not None:
+                found = self.proposal(Question((), grads=term.text), term.setup, resolver)
+                return replace(found, question=None, notes=(*found.notes, UNCHECKED))
+        return None
 
     def of(self, item: Definition) -> Proposal | None:
         """What a function that gives gradients asks: with what the script has first, with invented arguments after."""
@@ -62,10 +90,13 @@ class FunctionSearch(Search):
         if place is None:
             return None
         names = [name for n, name in enumerate(item.parts) if n != place]
+        if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
+            names = list(item.inner_parts[1 - place]) or names
         roots = self.roots(without(result, place), names, term)
         if not roots:
             return None
-        return self.proposal(Question(roots, both=term.text), term.setup, resolver)
+        left = self.without_roots(without(result, place), names, term)
+        return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
 
     def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """Gradients, and a loss of the same arrays."""
@@ -97,7 +128,8 @@ class FunctionSearch(Search):
             return self._pair(replace(resolver, given=given), item) if given else None
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
-        return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more)
+        left = self.without_roots(result, names, reached, losses[0].text)
+        return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)
 
     def _usual(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """Gradients with one of the usual losses, of a script that has none: the one whose differences agree."""
@@ -120,7 +152,8 @@ class FunctionSearch(Search):
             agreements = [self.agreements(loss, term, roots) for loss in losses] if roots else [0]
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
-                found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver)
+                left = self.without_roots(result, names, Term(term.text, setup), losses[0].text)
+                found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, left=left)
                 said = f"no loss function was found: the gradients are those of {loss.text}"
                 return replace(found, notes=(said, *found.notes))
         return None

@@ -24,6 +24,11 @@ BIAS = re.compile(r"(?:b|c|bias(?:es)?|B)_?(\d*)")
 DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|A_?prev")
 STATE = re.compile(r"[hcsa]_?prev|prev_?[hcsa]|[hcsa]0|h_?prev|state|hidden")
 TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
+UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|d_?L\w*|delta\w*|error|"
+                      r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
+"""What a backward calls the cotangent of its forward's output."""
+VALUE = re.compile(r"(?:d|g|grad|delta|err|error)?_?(?:[hazsuHAZSU]|act|out|hidden|layer)?_?(\d)")
+"""What is called so in a layer: what it makes, and the gradient of that."""
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
 NUMBER = re.compile(r"reg\w*|learn\w*|rate|eta|step_?size|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|"
                     r"temperature|margin|delta|C")  # fmt: skip
@@ -92,6 +97,9 @@ class Invention:
         That of each size, by what the size is called.
     only
         The names that may be made; None where all may.
+    inner
+        Whether what a forward makes may be made up as well, as ``h1`` and ``d3`` of ``backward(d3, W3, h1)``: such a
+        backward can be read, not checked.
     """
 
     text: str = ""
@@ -100,6 +108,7 @@ class Invention:
     used: dict[str, bool] = field(default_factory=dict)
     letters: dict[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
+    inner: bool = False
 
     @cached_property
     def layers(self) -> int:
@@ -215,6 +224,10 @@ class Invention:
             if self.layout.target == "numbers":
                 return f"{numpy}.random.randn({self._size('samples', names)})"
             return self._one_hot(after, names, numpy)
+        if self.inner and (value := VALUE.fullmatch(name)):
+            return f"{numpy}.random.randn({self._samples(self._layer(int(value[1]), names), names)})"
+        if self.inner and UPSTREAM.fullmatch(name):
+            return f"{numpy}.random.randn({self._samples(self._layer(self.layers, names), names)})"
         if VECTOR.fullmatch(name):
             return f"{numpy}.random.randn({self._layer(0, names)})"
         if NUMBER.fullmatch(name):

@@ -41,7 +41,14 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
     found = list(of_updating_backwards(flats, source, again)) if again is not None else []
-    found = found or list(FunctionSearch(script, names, Trials(names), source).all())
+    found = found or FunctionSearch(script, names, Trials(names), source).all()
     if not found and again is not None:
         found = list(of_flat_parts(script, flats, source, again))
     return found
+
+
+def readings_of(names: dict[str, Any], source: str) -> list[Proposal]:
+    """What can be read at least where nothing can be checked: proposals without a question, for functions that give
+    gradients and are called with arrays that are made up. Parameters are those of `propose`.
+    """
+    return FunctionSearch(script_of(parse_python(source)), names, Trials(names), source).readings()

@@ -79,17 +79,32 @@ def roots_of(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> t
     places
         All that there is, the likeliest first.
     """
+    found, _ = _placed(gradients, names, places)
+    if not found:
+        whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
+        found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
+    return tuple(_together(list(found.values()), places))
+
+
+def without_roots(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[str, ...]:
+    """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
+    found, left = _placed(gradients, names, places)
+    return tuple(left) if found else ()
+
+
+def _placed(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[dict[str, Place], list[str]]:
+    """The place of each gradient by its text, and the names of those that have none."""
     found: dict[str, Place] = {}
+    left = []
     for name, value in _parts(gradients, names):
         place = _named(name, value, places) or _alike(value, places)
         if place is None and not name.isidentifier():
             place = _beside(value, list(found.values()), places)
         if place is not None:
             found.setdefault(place.text, place)
-    if not found:
-        whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
-        found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
-    return tuple(_together(list(found.values()), places))
+        elif shapes_of(value):
+            left.append(name)
+    return found, left
 
 
 def _alike(value: Any, places: Sequence[Place]) -> Place | None:

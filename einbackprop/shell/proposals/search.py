@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
 from einbackprop.errors import EinbackpropError
 
@@ -17,7 +18,7 @@ from .definitions import Script
 from .invention import LAYOUTS, Invention, Term, invented_names
 from .losses import is_number
 from .proposal import Proposal
-from .roots import places_in, roots_of
+from .roots import places_in, roots_of, without_roots
 from .trials import Trials, bound_in
 
 
@@ -40,11 +41,12 @@ class Search:
     trials: Trials
     source: str
 
-    def resolvers(self) -> Iterator[Resolver]:
+    def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
+        """Ways to find arguments, the likeliest first; ``inner`` is that of `Invention`."""
         avoided = invented_names(self.source)
         for n, layout in enumerate(LAYOUTS):
             for by_site in (False, True, None):
-                invention = Invention(self.source, layout, avoided)
+                invention = Invention(self.source, layout, avoided, inner=inner)
                 yield Resolver(self.script, self.names, self.trials, by_site, invention)
             if n == 0 and not invention.used:
                 break  # nothing was made that could lie otherwise
@@ -52,6 +54,11 @@ class Search:
     def roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> tuple[str, ...]:
         """What gradients are of, among what two expressions can read."""
         return roots_of(gradients, names, places_in(self.state(term.setup, term.text, more)))
+
+    def without_roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> list[str]:
+        """The gradients by name of which it is not known what they are of."""
+        left = without_roots(gradients, names, places_in(self.state(term.setup, term.text, more)))
+        return [name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def state(self, setup: Sequence[str], *texts: str) -> dict[str, Any]:
         """What expressions can read after some statements, by name; what they name themselves first."""
@@ -114,8 +121,9 @@ class Search:
 
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,
-        more: Mapping[str, tuple[str, ...]] | None = None,
+        more: Mapping[str, tuple[str, ...]] | None = None, left: Sequence[str] = (),
     ) -> Proposal:  # fmt: skip
+        """A question with what is to be said of it; ``left`` are gradients that it leaves out."""
         made = [name for name, told in resolver.invention.used.items() if any(
             statement.startswith(f"{name} =") for statement in setup)]
         notes = [f"{', '.join(made)}: made, since the script has no values for "
@@ -123,6 +131,8 @@ class Search:
         diverged = [text for text in resolver.diverged if any(
             statement.startswith(f"{text} = 0.1") for statement in setup)]  # fmt: skip
         notes += [f"{', '.join(diverged)}: not finite when the script has run, so drawn afresh"] if diverged else []
+        notes += [f"not checked: {', '.join(left)}, since nothing was found to take "
+                  f"{'it' if len(left) == 1 else 'them'} with respect to"] if left else []  # fmt: skip
         expression = question.grads or question.both or question.backward
         return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
 
