@@ -295,10 +295,10 @@ def test_keys_are_matched_however_decorated(keys: tuple[str, str]) -> None:
 
 
 def test_a_missing_key_is_wrong_and_an_extra_one_is_told() -> None:
-    report = check(two_loss, lambda p, X: {"dW": two_gradients(p, X)[0], "dX": X}, PAIR, X)
+    report = check(two_loss, lambda p, X: {"dW": two_gradients(p, X)[0], "dX": X, "h[-1]": [X]}, PAIR, X)
     assert [(item.name, item.verdict) for item in report.gradients] == [("W", "right"), ("b", "wrong")]
     assert report.gradients[1].note == "no gradient was returned for it"
-    assert report.findings[0].message == "also returned, but not asked for: dX"
+    assert report.findings[0].message == "also returned, but not asked for: dX, h[-1][0]"
 
 
 def test_a_missing_key_is_wrong_even_where_zeros_make_the_loss_blind_to_it() -> None:

@@ -180,6 +180,19 @@ def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_th
     }
 
 
+@pytest.mark.parametrize("name", ["fc_net", "layers"])
+def test_an_update_of_entries_that_each_stand_once_is_written_as_one(name: str, tmp_path: Path) -> None:
+    """Both ``-=`` and ``np.subtract.at`` would repair ``= 1`` there, and only one of them is what is missing."""
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace("y] -= 1", "y] = 1"), encoding="utf-8")
+    outcome, *_ = outcomes(str(script))
+    assert outcome.report is not None
+    (finding,) = [item for item in outcome.report.findings if item.line is not None]
+    assert finding.write is not None
+    assert finding.write.endswith("y] -= 1")
+
+
 def test_a_mistake_beside_a_bias_that_is_a_python_number_is_found() -> None:
     (outcome,) = outcomes(str(PASTED / "diverged_line.py"))
     assert outcome.report is not None

@@ -179,6 +179,17 @@ def test_a_link_holds_the_code_and_the_question(page: Page) -> None:
     assert page.value("document.querySelector('#field-wrt').value") == "weights"
 
 
+def test_code_outlives_a_reload(page: Page) -> None:
+    paste(page, WRONG)
+    settled(page, "wrong")
+    page.value("history.replaceState(null, '', location.pathname)")
+    page.value("window.old = true")
+    page.value("setTimeout(() => location.reload())")
+    page.wait("window.old === undefined && document.body !== null")
+    settled(page, "wrong")
+    assert page.value("document.querySelector('.cm-line.mark.wrong').textContent.trim()") == "dW2 = second.T @ d_second"
+
+
 def test_code_that_stops_is_marked(page: Page) -> None:
     page.press("#tab-read")
     paste(page, "import numpy as np\nx = np.load('weights.npz')\n")

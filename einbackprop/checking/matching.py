@@ -87,7 +87,7 @@ def _by_key(found: Found, targets: Sequence[Target]) -> Matching:
     for path, leaf in found:
         target = _target_of(path, left)
         if target is None:
-            matching.extra.append(label("", path).strip("[]'\"."))
+            matching.extra.append(label(path[0], path[1:]) if isinstance(path[0], str) else label("", path))
         else:
             matching.values[target.name] = leaf
             left.remove(target)

@@ -115,7 +115,7 @@ def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
             function = attribute(attribute(parsed(hand.numpy), name), "at")
             new = ast.Expr(call(function, [target.value, target.slice, statement.value]))
             message = f"an index that stands twice counts once here: {hand.numpy}.{name}.at counts each"
-            yield one(1.4 if is_same else 1.9, message, new)
+            yield one(1.4 if is_same else 2.6, message, new)  # both its sign and how it is added is another
     match statement:
         case ast.Expr(ast.Call(ast.Attribute(ast.Attribute(module, name), "at"), [array, index, added], [])):
             for other, operator in AT.items():

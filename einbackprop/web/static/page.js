@@ -30,7 +30,8 @@ let playing = null; // the quiz that is on
 const editor = createEditor(at("editor"), {
   label: "Python code, with its hand-written backward",
   hint: "Paste NumPy code with a hand-written backward here",
-  changed: () => {
+  changed: (text) => {
+    keep(text);
     at("result").classList.add("stale");
     document.body.classList.add("stale");
     soon();
@@ -315,9 +316,27 @@ async function beginWithLink() {
 }
 window.addEventListener("hashchange", beginWithLink);
 
+/** Keep the code for when this tab is loaded anew; where a browser allows none of that, it is lost. */
+function keep(code) {
+  try {
+    sessionStorage.setItem("code", code);
+  } catch {
+    // storage that is full or forbidden
+  }
+}
+
+function kept() {
+  try {
+    return sessionStorage.getItem("code");
+  } catch {
+    return null;
+  }
+}
+
 choose("check");
 python.start();
 if (!(await beginWithLink()) && site.examples.length) {
-  gallery.value = site.examples[0].name;
-  begin(site.examples[0].code);
+  const code = kept() || site.examples[0].code;
+  gallery.value = site.examples.find((example) => example.code === code)?.name ?? "";
+  begin(code);
 }
