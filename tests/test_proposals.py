@@ -201,7 +201,19 @@ def test_a_mistake_beside_a_bias_that_is_a_python_number_is_found() -> None:
     assert [item.write for item in outcome.report.findings] == ["dW = -2 * X.T @ (y - pred) / len(X)"]
 
 
-def test_gradients_are_asked_for_where_the_loss_is(tmp_path: Path) -> None:
+def test_a_forward_may_be_called_anything(tmp_path: Path) -> None:
+    text = (PASTED / "backward_of_targets.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace("forward", "predict").replace("backward", "gradients"), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    (expected,) = ASKED["backward_of_targets"]
+    assert told(proposal) == expected.replace("forward", "predict").replace("backward", "gradients")
+
+
+@pytest.mark.parametrize(("end", "given"), [
+    ("x0, y0 = data[0]\ncost(theta, x0, y0)", "theta, x0, y0"),
+    ("print(cost(theta, *data[0]))", "theta, data[0][0], data[0][1]")])  # fmt: skip
+def test_gradients_are_asked_for_where_the_loss_is(end: str, given: str, tmp_path: Path) -> None:
     """They are not held against a loss of other arrays: of theta, where training begins with theta0."""
     script = tmp_path / "elsewhere.py"
     script.write_text("""import numpy as np
@@ -216,11 +228,9 @@ def train(theta, batches):
 theta0 = np.ones((3, 2))
 data = [(np.ones((4, 3)), np.ones((4, 2)))]
 theta = train(theta0, data)
-x0, y0 = data[0]
-cost(theta, x0, y0)
-""", encoding="utf-8")  # fmt: skip
+""" + end, encoding="utf-8")  # fmt: skip
     (proposal,) = proposed(str(script))
-    assert told(proposal) == "--loss cost(theta, x0, y0) --grads dcost(theta, x0, y0) of theta"
+    assert told(proposal) == f"--loss cost({given}) --grads dcost({given}) of theta"
 
 
 def test_a_wrong_gradient_is_asked_about_as_a_right_one(tmp_path: Path) -> None:

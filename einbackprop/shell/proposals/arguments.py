@@ -403,13 +403,18 @@ def free_names(node: ast.expr) -> list[str]:
 
 
 def argument_of(call: ast.Call, definition: Definition, name: str) -> ast.expr | None:
-    """What a call gives for a parameter."""
-    if any(isinstance(item, ast.Starred) for item in call.args):
-        return None
+    """What a call gives for a parameter: ``data[0][1]`` for ``y`` of ``cost(theta, *data[0])``."""
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
     position = definition.parameters.index(name)
+    starred = next((n for n, item in enumerate(call.args) if isinstance(item, ast.Starred)), len(call.args))
+    if starred <= position and starred == len(call.args) - 1 and name not in definition.by_name:
+        several = call.args[starred]
+        assert isinstance(several, ast.Starred)
+        return ast.Subscript(several.value, ast.Constant(position - starred), ast.Load())
+    if starred < len(call.args) - 1:
+        return None
     return call.args[position] if position < len(call.args) and name not in definition.by_name else None
 
 

@@ -256,12 +256,21 @@ class Script:
         """The gradients that a method leaves on its object, by name, those of methods that it calls among them."""
         methods = self.methods(item.owner) if item.owner else ()
         inner = [other for other in methods if other.name in item.calls]
-        forwards = [one for one in methods if FORWARD.search(one.name) and one.node is not item.node]
+        forwards = [one for one in methods if one.node is not item.node and (
+            FORWARD.search(one.name) or self._leaves_values(one, item))]  # fmt: skip
         # what a forward makes (dout, by dropout) is no gradient, nor is anything that it makes (out) free to be moved
         made = {name for one in forwards for name in one.stores if name not in (*one.parameters, *GRADIENTS)}
         found = [name for one in (item, *inner) for name in one.stores if self.is_gradient(name)]
         return tuple(name for name in dict.fromkeys(found)
                      if name not in made and self.stem_of(name, tuple(made)) is None)  # fmt: skip
+
+    @staticmethod
+    def _leaves_values(one: Definition, item: Definition) -> bool:
+        """Whether a method gives something and leaves on its object what another one reads, and does not use that one's
+        results, as an update does.
+        """
+        given, used = {*one.stores} & {*item.reads}, {*one.reads} & {*item.stores}
+        return one.name != "__init__" and bool(one.returned and given and not used)
 
     def stem_of(self, name: str, known: Sequence[str]) -> str | None:
         """The name among those that are known of which another one is the gradient."""

@@ -136,6 +136,8 @@ class FunctionSearch(Search):
         wanted = [name for name in item.parameters if TARGET.fullmatch(name)]
         forwards = [one for one in self.script.definitions
                     if FORWARD.search(one.name) and one.owner == item.owner and one.node is not item.node]  # fmt: skip
+        # whatever it is called, a method that leaves what the gradients read, and gives something, is a forward
+        forwards = forwards or [one for one in (self._needed_before(item) if item.owner else []) if one.returned]
         names = item.parts if not isinstance(result, Mapping) else ()
         for forward in forwards:
             target = resolver.parameter(item, wanted[0]) if wanted else None
