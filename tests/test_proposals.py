@@ -76,6 +76,7 @@ FLAT = {
     "fitted_classifier": ("model.w model.bias", ROUND.format(15, 20),
                           NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
     "delta_rule": ("w bias", ROUND.format(10, 16), NO_LOSS.format("0.5 * np.sum((out - t) ** 2) / np.size(t)")),
+    "momentum": ("w1 w2", ROUND.format(11, 23), ""),
     "query_and_train": ("network.who network.wih", "lines 13 to 18 are taken as a function",
                         NO_LOSS.format("0.5 * numpy.sum((final_outputs - targets) ** 2)")),
     "signs_of_updates": ("second first", ROUND.format(15, 24), NO_LOSS.format("0.5 * np.sum((out - wanted) ** 2)")),
@@ -137,6 +138,7 @@ def test_lines_that_stay_keep_their_numbers(name: str) -> None:
 
 MISTAKES = {
     "spiral": ("dhidden = dscores.dot(W2.T)", "dhidden = dscores.dot(W2.T) * 2"),
+    "momentum": ("g2 = hidden.T @ err", "g2 = hidden.T @ out"),
     "train_function": ("dW2 = h.T @ dz", "dW2 = h.T @ p"),
     "fitted_classifier": ("dbias = np.mean(p - y)", "dbias = np.sum(p - y)"),
     "backprop_by_hand": ("dE_db2 = dE_dnet_o", "dE_db2 = dE_dout_o"),

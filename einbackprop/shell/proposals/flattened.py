@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
-from .updates import Gradient, update_of
+from .updates import Gradient, updates_in
 
 
 class Rewriting(NamedTuple):
@@ -127,15 +127,15 @@ def top_level(scope: Scope, tree: ast.Module) -> Sequence[ast.stmt]:
 
 def _of_updates(scope: Scope, loop: ast.For | ast.While | None, body: Sequence[ast.stmt]) -> Flat | None:
     """What stands before the last of the updates of a body."""
-    updates = [(item, found) for item in body if (found := update_of(item)) is not None]
-    if not updates:
+    updates = updates_in(body)
+    if not any(gradient for _, gradient in updates):
         return None
     statements = tuple(item for item, _ in updates)
     last = statements[-1]
     between = [item for item in body if statements[0].lineno < item.lineno < last.lineno]
     goes_on = any(item not in statements and isinstance(item, ast.Assign | ast.AnnAssign) for item in between)
     kept = tuple(item for item in body if item.lineno <= last.lineno)
-    gradients = {gradient.of: gradient for _, gradient in updates}
+    gradients = {gradient.of: gradient for _, gradient in updates if gradient is not None}
     has_more = any(item not in statements for item in kept)
     return Flat(scope, loop, kept, tuple(gradients.values()), statements, goes_on) if has_more else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma")
@@ -29,8 +30,36 @@ class Gradient:
         return self.text if self.text.isidentifier() else "d_" + re.sub(r"\W+", "_", self.of).strip("_")
 
 
-def update_of(statement: ast.stmt) -> Gradient | None:
-    """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW`` or ``W = W - lr * dW``."""
+def updates_in(body: Sequence[ast.stmt]) -> list[tuple[ast.stmt, Gradient | None]]:
+    """The updates among some statements; with momentum, ``v = 0.9 * v - lr * dW`` above ``W += v``, both, and the
+    gradient is that of the second.
+    """
+    momenta = dict(filter(None, map(momentum_of, body)))
+    found = {id(item): update_of(item, momenta) for item in body}
+    read = {ast.unparse(node) for item in body if found[id(item)] for node in ast.walk(item)
+            if isinstance(node, ast.expr)}  # fmt: skip
+    return [(item, found[id(item)]) for item in body
+            if found[id(item)] or ((made := momentum_of(item)) and made[0] in read)]  # fmt: skip
+
+
+def momentum_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
+    """What a statement goes on adding up, and what it adds: ``v`` and ``-lr * dW`` of ``v = 0.9 * v - lr * dW``."""
+    value = statement.value if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Add | ast.Sub):
+        return None
+    assert isinstance(statement, ast.Assign)
+    held = ast.unparse(statement.targets[0])
+    before = factors_of(value.left)
+    if before is None or len(before[1]) != 2 or held not in map(ast.unparse, before[1]):
+        return None
+    return held, value.right if isinstance(value.op, ast.Add) else ast.UnaryOp(ast.USub(), value.right)
+
+
+def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None) -> Gradient | None:
+    """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW`` or ``W = W - lr * dW``.
+
+    ``momenta`` are what `momentum_of` gives of the statements around it, by name.
+    """
     target: ast.expr
     if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Sub | ast.Add):
         target, change, minus = statement.target, statement.value, isinstance(statement.op, ast.Sub)
@@ -44,6 +73,13 @@ def update_of(statement: ast.stmt) -> Gradient | None:
     if factors is None:
         return None
     sign, nodes = factors
+    held = [node for node in nodes if ast.unparse(node) in (momenta or {})]
+    if momenta and len(held) == 1 and (inner := factors_of(momenta[ast.unparse(held[0])])) is not None:
+        sign, nodes = sign * inner[0], [*(node for node in nodes if node is not held[0]), *inner[1]]
+        nodes = [node for node in nodes if not (is_rate(node) or is_rest_of_one(node))]
+        if len(nodes) != 1:
+            return None  # what of it is a rate is not known
+        nodes.append(ast.Constant(1.0))  # that it is an update is known
     rest = [node for node in nodes if not is_rate(node)]
     if len(rest) == len(nodes) == 2 and all(isinstance(node, ast.Name | ast.Attribute) for node in rest):
         gradients: list[ast.expr] = [node for node in rest if isinstance(node, ast.Name | ast.Attribute)
@@ -73,6 +109,12 @@ def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
 
 def named(node: ast.Name | ast.Attribute) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr
+
+
+def is_rest_of_one(node: ast.expr) -> bool:
+    """Whether it is ``1 - beta``, which stands beside ``beta`` in an average that goes on."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and (
+        isinstance(node.left, ast.Constant) and node.left.value == 1)
 
 
 def is_rate(node: ast.expr) -> bool:
