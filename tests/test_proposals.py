@@ -24,7 +24,10 @@ ASKED = {
         "targets), {'dweights2': net.dweights2, 'dweights1': net.dweights1})[-1] of net.weights2 net.weights1"],
     "batchnorm": ["--forward batchnorm_forward(x, gamma, beta, bn_param) --backward batchnorm_backward(dout, cache) "
                   "of x gamma beta"],
+    "chained_fit": ["--loss clf._log_loss(X, y) --grads clf._gradient(X, y) of clf.coef_ clf.intercept_"],
     "char_rnn": ["--both lossFun(inputs, targets, hprev) of Wxh Whh Why bh by"],
+    "conv_and_loop": ["--forward conv_forward(images, filters, conv_b) "
+                      "--backward conv_backward(dout, images, filters) of filters conv_b images"],
     "conv_loops": ["--forward conv_forward(A_prev, W, b, hparameters) --backward conv_backward(dout, cache) "
                    "of A_prev W b"],
     "dataclass_train": ["--both loss_and_grads(params, X, y) of params"],
@@ -50,6 +53,9 @@ ASKED = {
                   "--backward lstm_step_backward(dout[0], dout[1], cache) of x prev_h prev_c Wx Wh b"],
     "matrix_factorization": ["--loss kosten(P, Q, bu, bi, R, M, R[M == 1].mean(), 0.05) "
                              "--grads gradient(P, Q, bu, bi, R, M, R[M == 1].mean(), 0.05) of P Q bu bi"],
+    "minibatch_generator": [
+        "--loss cost(layers, X, np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:], args.l2) "
+        "--grads backward(layers, X, np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:], args.l2) of layers"],
     "minigrad_layers": ["--forward linear.forward(x) --backward linear.backward(dout) "
                         "--grads returned, linear.dW, linear.db of x linear.W linear.b",
                         "--forward net.forward(x) --backward net.backward(dout) of x",
@@ -61,11 +67,14 @@ ASKED = {
                    "'db2': nn.db2, 'dW1': nn.dW1, 'db1': nn.db1})[-1] of nn.W2 nn.b2 nn.W1 nn.b1"],
     "planar_nn": ["--loss compute_cost(forward_propagation(X, parameters)[0], Y) --grads backward_propagation("
                   "parameters, forward_propagation(X, parameters)[1], X, Y) of parameters"],
+    "pullbacks": ["--both value_and_grad(params, x, t) of params"],
     "softmax_regression": ["--loss cross_entropy(weights, bias, x, one_hot(y, y.max() + 1), args.l2) --grads "
                            "cross_entropy_grad(weights, bias, x, one_hot(y, y.max() + 1), args.l2) of weights bias"],
     "two_layer_globals": ["--loss loss(W1, b1, W2, b2) --grads gradients(W1, b1, W2, b2) of W1 b1 W2 b2"],
     "typed_huber_mlp": ["--loss huber_loss(x, target, w_in, b_in, w_out, b_out) "
                         "--grads huber_loss_backward(x, target, w_in, b_in, w_out, b_out) of w_in b_in w_out b_out"],
+    "uebungsblatt": ["--loss kosten(gewichte, schwelle, daten, einsaus) "
+                     "--grads ableitung(gewichte, schwelle, daten, einsaus) of gewichte schwelle"],
     "word2vec": ["--both naiveSoftmaxLossAndGradient(centerWordVec, outsideWordIdx, outsideVectors) "
                  "of centerWordVec outsideVectors"],
 }  # fmt: skip

@@ -28,7 +28,8 @@ PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*"
 MEANINGS = (DATA, TARGET, PARAMETERS)
 DEEPEST = 24
 """How many names may be looked up on the way to one value."""
-MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng")
+MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
+                   r"\.(?:normal|uniform|integers)$")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
 OUTPUT = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|[aA]\d?|AL|[ph]|act")
 """What people call the output of a forward where its function calls it something else."""
@@ -247,7 +248,8 @@ class Resolver:
         before = [pair for pair in bindings if pair[0].lineno < at.lineno]
         if not bindings:
             return None
-        statement, place = before[-1] if before else bindings[0]
+        begun = [(item, place) for item, place in before if name not in read_in(item)]  # W = W - lr * dW goes on
+        statement, place = (begun or before or bindings[:1])[-1]
         if isinstance(statement, ast.For):
             return self._first_of(statement, place, scope)
         value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
@@ -313,6 +315,8 @@ class Resolver:
                     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
                     if isinstance(target, ast.Name) and (term := self.assigned(target.id, scope, statement)):
                         return term
+        if (trained := self._trained(owner)) is not None:
+            return trained
         if owner not in self.names:
             return None
         start = self.script.method(owner, "__init__")
@@ -322,6 +326,20 @@ class Resolver:
             return None
         name = owner.lower() if owner.lower() not in self.names else f"its_{owner.lower()}"
         return Term(name, (*made_term.setup, f"{name} = {made_term.text}"))
+
+    def _trained(self, owner: str) -> Term | None:
+        """What a chain of calls makes of a new object of a class: ``clf = Classifier().fit(X, y)``."""
+        for scope in self.script.scopes:
+            for statement in scope.statements:
+                made = statement.value if isinstance(statement, ast.Assign) else None
+                target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+                begins = [node for node in ast.walk(made) if isinstance(node, ast.Call)
+                          and isinstance(node.func, ast.Name) and node.func.id == owner] if made else []  # fmt: skip
+                if isinstance(target, ast.Name) and begins and isinstance(made, ast.Call):
+                    term = self.expression(made, scope, statement)
+                    if term and type(self.attempt(term.setup, term.text)).__name__ == owner:
+                        return Term(target.id, united([*term.setup, f"{target.id} = {term.text}"]))
+        return None
 
     def provided(self, definition: Definition, name: str) -> Term | None:
         """What another function returns under a parameter's name: ``cache`` of ``return out, cache``."""
@@ -438,6 +456,12 @@ def places_bound(statement: ast.stmt, name: str) -> Iterator[str]:
         return
     for target in targets:
         yield from _places(target, name)
+
+
+def read_in(statement: ast.stmt) -> set[str]:
+    """The names that an assignment reads."""
+    value = getattr(statement, "value", None)
+    return {node.id for node in ast.walk(value) if isinstance(node, ast.Name)} if value is not None else set()
 
 
 def _places(target: ast.expr, name: str) -> Iterator[str]:

@@ -52,8 +52,8 @@ def has_loss(script: Script, item: Definition) -> bool:
     """Whether what a function returns may be a loss and gradients."""
     parts = item.parts
     return len(parts) > 1 and (any(LOSS.search(name) and not script.is_gradient(name) for name in parts)
-                               or LOSS.search(item.name) is not None or (any(map(script.is_gradient, parts[1:]))
-                               and not script.is_gradient(parts[0])))  # fmt: skip
+                               or LOSS.search(item.name) is not None or (
+                                   bool(script.gradients_in(item)) and not script.is_gradient(parts[0])))  # fmt: skip
 
 
 def loss_functions(script: Script, gradients: Definition) -> list[Definition]:

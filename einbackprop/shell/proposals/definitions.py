@@ -244,8 +244,9 @@ class Script:
         """The names of what is called to make the gradients of updates: ``score`` of ``beta -= 0.1 * score(beta)``."""
         found: set[str] = set()
         for scope in self.scopes:
-            made = {target.id: item.value for item in scope.statements if isinstance(item, ast.Assign)
-                    for target in item.targets if isinstance(target, ast.Name)}  # fmt: skip
+            made = {node.id: item.value for item in scope.statements if isinstance(item, ast.Assign)
+                    for target in item.targets if isinstance(target, ast.Name | ast.Tuple)
+                    for node in ast.walk(target) if isinstance(node, ast.Name)}  # fmt: skip
             for gradient in filter(None, map(update_of, scope.statements)):
                 node = ast.parse(gradient.text, mode="eval").body
                 value = made.get(node.id, node) if isinstance(node, ast.Name) else node

@@ -111,6 +111,11 @@ class FunctionSearch(Search):
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
         roots = self.roots(result, names, reached, losses[0].text)
         agreements = [self.agreements(loss, term, roots) for loss in losses]
+        if not any(agreements) and not resolver.given and (given := arguments_in(losses[0], self.script)):
+            # of other data, or of the same before an update: the gradients are asked for where the loss is
+            there = self._pair(replace(resolver, given=given), item)
+            if there is not None:
+                return there
         usual = self._usual(resolver, item, term, result) if not any(agreements) else None
         if usual is not None or not roots:
             return usual
@@ -123,9 +128,7 @@ class FunctionSearch(Search):
             return None
         loss = losses[agreements.index(max(agreements))]
         if not any(agreements) and not self.depends(loss, term, roots):
-            # a loss at another place than the gradients: these are asked for there
-            given = {} if resolver.given else arguments_in(loss, self.script)
-            return self._pair(replace(resolver, given=given), item) if given else None
+            return None  # a loss at another place than the gradients
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         left = self.without_roots(result, names, reached, losses[0].text)

@@ -13,7 +13,7 @@ from .arguments import Resolver, substituted, united
 from .candidates import Layer, cotangents_of
 from .invention import Term, numpy_in
 from .proposal import Proposal
-from .roots import places_in, roots_of
+from .roots import roots_of
 from .search import Search
 
 
@@ -69,7 +69,7 @@ def _tried(
     gradients = search.trials([*forward.setup, *given], f"({backward}, {{{held}}})")
     if gradients is None:
         return None
-    places = places_in(search.state(forward.setup, forward.text))
+    places = search.places(forward)
     returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
     roots = [*roots_of(returned, parts, places), *roots_of(gradients[1], (), places)] if parts else [
         *roots_of(gradients[1], (), places)]

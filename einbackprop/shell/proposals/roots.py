@@ -158,9 +158,10 @@ def _named(name: str, value: Any, places: Sequence[Place]) -> Place | None:
         exact = [place for place in fits if place.name.strip("_") == stem]
         alike = [place for place in fits if place.name.strip("_").lower() == stem.lower()]
         short = [place for place in fits if len(stem) <= 2 and place.name.lower().startswith(stem.lower())]
+        ended = [place for place in fits if len(place.name) > 1 and name.lower().endswith(f"_{place.name.lower()}")]
         shortened = [place for place in fits if abbreviates(stem, place.name)]
         one = shortened if len({place.name for place in shortened}) == 1 else []  # d_ls, of log_sigma
-        if found := [*exact, *alike, *short, *one]:  # nabla_w, of weights
+        if found := [*exact, *alike, *short, *ended, *one]:  # nabla_w, of weights; abl_weights
             return found[0]
     return None
 

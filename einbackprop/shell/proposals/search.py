@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from einbackprop.core.nesting import Path, label, leaves
 from einbackprop.errors import EinbackpropError
 
 from ..questions import Question, reach_of
-from .arguments import Resolver, united
+from .arguments import Resolver, arguments_in, united
 from .definitions import Script
 from .invention import LAYOUTS, Invention, Term, invented_names
 from .losses import is_number
 from .proposal import Proposal
-from .roots import places_in, roots_of, without_roots
+from .roots import Place, places_in, roots_of, without_roots
 from .trials import Trials, bound_in
 
 
@@ -53,12 +53,20 @@ class Search:
 
     def roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> tuple[str, ...]:
         """What gradients are of, among what two expressions can read."""
-        return roots_of(gradients, names, places_in(self.state(term.setup, term.text, more)))
+        return roots_of(gradients, names, self.places(term, more))
 
     def without_roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> list[str]:
         """The gradients by name of which it is not known what they are of."""
-        left = without_roots(gradients, names, places_in(self.state(term.setup, term.text, more)))
+        left = without_roots(gradients, names, self.places(term, more))
         return [name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
+
+    def places(self, term: Term, more: str = "") -> list[Place]:
+        """All that two expressions can read; what the call in the first gives a parameter has its name too."""
+        found = places_in(self.state(term.setup, term.text, more))
+        given = arguments_in(term, self.script)
+        named = [replace(place, name=name) for name, one in given.items() for place in found
+                 if place.text == one.text and place.name != name]  # fmt: skip
+        return [*found, *named]
 
     def state(self, setup: Sequence[str], *texts: str) -> dict[str, Any]:
         """What expressions can read after some statements, by name; what they name themselves first."""
