@@ -355,3 +355,44 @@ def backward(d3, W2, W3, h1, h2):
     assert re.fullmatch(r"dW2\[(\w),(\w)\] = Σ_(\w) d2\[\1,\3\] h1\[\2,\3\]", line.strip())
     assert main(["check", str(script)]) == 2
     assert "nothing was found to check backward against: give the loss" in capsys.readouterr().err
+
+
+def test_a_number_among_gradients_is_not_taken_for_a_loss(tmp_path: Path) -> None:
+    script = tmp_path / "intercept.py"
+    script.write_text("""import numpy as np
+X, y, w, w0 = np.ones((5, 3)), np.arange(5.0), np.ones(3), 0.5
+def objective(w0, w, lam):
+    return 0.5 * np.sum((w0 + X @ w - y) ** 2) + 0.5 * lam * w @ w
+def gradients(w0, w, lam):
+    error = w0 + X @ w - y
+    return error.sum(), X.T @ error + lam * w
+g0, gw = gradients(w0, w, 0.1)
+print(objective(w0, w, 0.0))
+""", encoding="utf-8")  # fmt: skip
+    (proposal,) = proposed(str(script))
+    assert proposal.question is not None
+    assert not proposal.question.both
+    assert (proposal.question.loss, proposal.question.grads) == ("objective(w0, w, 0.0)", "gradients(w0, w, 0.0)")
+
+
+def test_halves_may_be_called_in_short(tmp_path: Path) -> None:
+    text = (PASTED / "attention_head.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace("_forward", "_fwd").replace("_backward", "_bwd"), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    (expected,) = ASKED["attention_head"]
+    assert told(proposal) == expected.replace("_forward", "_fwd").replace("_backward", "_bwd")
+
+
+def test_a_loss_that_is_written_is_meant_though_its_gradients_have_another_factor(tmp_path: Path) -> None:
+    """Twice the gradients of ``loss`` are those of twice the loss, one of the usual ones: but the script has another."""
+    text = (PASTED / "backward_of_targets.py").read_text(encoding="utf-8")
+    text += "\n\ndef loss(out, targets):\n    return np.sum((out - targets) ** 2) / len(targets)\n\n\n"
+    script = tmp_path / "script.py"
+    script.write_text(text + "print(loss(net.forward(X), targets))\n", encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "wrong: weights2, weights1 (of 2 gradients)"
+    (proposal,) = proposed(str(script))
+    assert proposal.question is not None
+    assert proposal.question.loss == "loss(net.forward(X), targets)"

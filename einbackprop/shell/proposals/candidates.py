@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
-GRADIENTS = re.compile(r"grad|back|bprop|deriv|nabla|jac|bptt", re.IGNORECASE)
+GRADIENTS = re.compile(r"grad|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
 LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
                   r"risk|divergence|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
+TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
+"""What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
@@ -51,9 +53,15 @@ def gives_gradients(script: Script, item: Definition) -> bool:
 def has_loss(script: Script, item: Definition) -> bool:
     """Whether what a function returns may be a loss and gradients."""
     parts = item.parts
-    return len(parts) > 1 and (any(LOSS.search(name) and not script.is_gradient(name) for name in parts)
-                               or LOSS.search(item.name) is not None or (
-                                   bool(script.gradients_in(item)) and not script.is_gradient(parts[0])))  # fmt: skip
+    if len(parts) < 2:
+        return False
+    called = [name for name in parts if not script.is_gradient(name) and (
+        LOSS.search(name) if name.isidentifier() else re.search(r"loss|cost|nll", name, re.IGNORECASE))]
+    if LOSS.search(item.name) or called:
+        return True
+    # ``value_and_grad`` has one of another name; of ``gradients``, with ``g0, gw, gV``, a number may be a gradient too
+    says_so = re.search(r"_and_|_with_|val", item.name) is not None or not GRADIENTS.search(item.name)
+    return says_so and bool(script.gradients_in(item)) and not script.is_gradient(parts[0])
 
 
 def loss_functions(script: Script, gradients: Definition) -> list[Definition]:

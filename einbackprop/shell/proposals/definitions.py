@@ -12,7 +12,7 @@ from einbackprop.checking.naming import gradient_of
 
 from .updates import update_of
 
-FORWARD = re.compile(r"forward|fprop|feed_?forward|^call$|__call__", re.IGNORECASE)
+FORWARD = re.compile(r"forward|fprop|fwd|feed_?forward|^call$|__call__", re.IGNORECASE)
 GRADIENTS = ("grad", "grads", "gradient", "gradients", "nabla")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -15,7 +15,7 @@ from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import Resolver, is_data
-from .candidates import GRADIENTS, LOSS
+from .candidates import GRADIENTS, LOSS, TRAINED
 from .definitions import Script, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
@@ -102,6 +102,9 @@ class FlatSearch:
         counts = [self.search.agreements(term, gradients, self.roots) for term in terms]
         if any(counts):
             return named[counts.index(max(counts))], ""
+        for name, term in zip(named, terms, strict=True):
+            if TRAINED.search(name) and self.search.is_multiple(term, gradients, self.roots):
+                return name, ""
         usual, said = self._of_usual_losses(text, values, gradients)
         return (usual, said) if usual is not None or not named else (named[0], "")
 

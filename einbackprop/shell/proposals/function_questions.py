@@ -10,7 +10,7 @@ from einbackprop.checking.functions import without
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
-from .candidates import STARTING, gradient_functions, has_loss, layers, loss_functions
+from .candidates import STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
 from .definitions import FORWARD, Definition
 from .invention import DATA, TARGET, Term, numpy_in
 from .layer_questions import of_layer
@@ -111,12 +111,15 @@ class FunctionSearch(Search):
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
         roots = self.roots(result, names, reached, losses[0].text)
         agreements = [self.agreements(loss, term, roots) for loss in losses]
-        if not any(agreements) and not resolver.given and (given := arguments_in(losses[0], self.script)):
-            # of other data, or of the same before an update: the gradients are asked for where the loss is
+        best = max(agreements)
+        if best < len(roots) and not resolver.given and (given := arguments_in(losses[0], self.script)):
+            # of other data or settings, or of the same before an update: the gradients are asked for where the loss is
             there = self._pair(replace(resolver, given=given), item)
-            if there is not None:
+            if there is not None and (not best or self._agreeing(there) > best):
                 return there
-        usual = self._usual(resolver, item, term, result) if not any(agreements) else None
+        is_meant = any(agreements) or any(
+            TRAINED.search(loss.text) and self.is_multiple(loss, term, roots) for loss in losses)
+        usual = None if is_meant else self._usual(resolver, item, term, result)
         if usual is not None or not roots:
             return usual
         by_name = isinstance(result, Mapping) or any(map(self.script.is_gradient, item.parts))
@@ -133,6 +136,12 @@ class FunctionSearch(Search):
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         left = self.without_roots(result, names, reached, losses[0].text)
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)
+
+    def _agreeing(self, found: Proposal) -> int:
+        """How many gradients of a proposal agree with differences of its loss."""
+        assert found.question is not None
+        setup = tuple(found.setup.splitlines())
+        return self.agreements(Term(found.question.loss, setup), Term(found.question.grads, setup), found.question.wrt)
 
     def _usual(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """Gradients with one of the usual losses, of a script that has none: the one whose differences agree."""

@@ -88,14 +88,8 @@ class Search:
     def agreements(self, loss: Term, gradients: Term, roots: Sequence[str]) -> int:
         """How many gradients agree with differences of a loss."""
         setup = united([*loss.setup, *gradients.setup])
-        value = self.trials(setup, gradients.text)
-        parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(
-            value, list | tuple) else [value]
-        count = 0
-        for position, root in enumerate(roots):
-            part = value if len(roots) == 1 else parts[position] if position < len(parts) else None
-            count += part is not None and self._agrees(loss.text, setup, root, part)
-        return count
+        return sum(self._agrees(loss.text, setup, root, part)
+                   for root, part in self._parts(setup, gradients.text, roots))
 
     def depends(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a loss is another number where all that the gradients are of is moved."""
@@ -107,25 +101,54 @@ class Search:
         return not all(map(is_number, values)) or float(np.asarray(values[0]).item()) != float(
             np.asarray(values[1]).item())  # fmt: skip
 
+    def is_multiple(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
+        """Whether a gradient is that of a loss but for a factor: then the loss is the one that is meant."""
+        setup = united([*loss.setup, *gradients.setup])
+        for root, part in self._parts(setup, gradients.text, roots):
+            pairs = [self._slopes(loss.text, setup, root, part, seed) for seed in (0, 1)]
+            ratios = [found / expected for found, expected in filter(None, pairs) if expected and found]
+            if len(ratios) == 2 and abs(ratios[0] - ratios[1]) <= 1e-3 * abs(ratios[0]):
+                return True
+        return False
+
+    def _parts(self, setup: Sequence[str], gradients: str, roots: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """What there is a gradient of, with that gradient."""
+        value = self.trials(setup, gradients)
+        parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(
+            value, list | tuple) else [value]
+        for position, root in enumerate(roots):
+            part = value if len(roots) == 1 else parts[position] if position < len(parts) else None
+            if part is not None:
+                yield root, part
+
     def _agrees(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> bool:
         """Whether a gradient gives the difference of the loss in a direction."""
+        slopes = self._slopes(loss, setup, root, gradient)
+        if slopes is None:
+            return False
+        found, expected = slopes
+        size = abs(found) + abs(expected)
+        return bool(size > 1e-8 and abs(found - expected) <= 1e-3 * size)  # that both are nothing shows nothing
+
+    def _slopes(
+        self, loss: str, setup: Sequence[str], root: str, gradient: Any, seed: int = 0
+    ) -> tuple[float, float] | None:
+        """The difference of a loss in a drawn direction, and what a gradient says that it is; None without either."""
         at = self.trials(setup, root)
         inside = reals(at)
         by_path = {path: leaf for path, leaf in leaves(gradient) if isinstance(leaf, np.ndarray | float)}
         same = by_path.keys() == {path for path, _ in inside}  # keys of a dict may come in another order
         given = [by_path[path] for path, _ in inside] if same else list(by_path.values())
         if not inside or [np.shape(leaf) for leaf in given] != [leaf.shape for _, leaf in inside]:
-            return False
-        rng, step = np.random.default_rng(0), 1e-6
+            return None
+        rng, step = np.random.default_rng(seed), 1e-6
         ways = {label(root, path): np.asarray(rng.normal(size=leaf.shape)) for path, leaf in inside}
         expected = sum(float(np.sum(way * one)) for way, one in zip(ways.values(), given, strict=True))
         values = [self.trials.moved(setup, {text: sign * way for text, way in ways.items()}, loss)
                   for sign in (step, -step)]
         if not all(map(is_number, values)):
-            return False
-        found = (float(np.asarray(values[0]).item()) - float(np.asarray(values[1]).item())) / (2 * step)
-        size = abs(found) + abs(expected)
-        return bool(size > 1e-8 and abs(found - expected) <= 1e-3 * size)  # that both are nothing shows nothing
+            return None
+        return (float(np.asarray(values[0]).item()) - float(np.asarray(values[1]).item())) / (2 * step), expected
 
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,
