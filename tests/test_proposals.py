@@ -385,7 +385,7 @@ def test_halves_may_be_called_in_short(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_written_is_meant_though_its_gradients_have_another_factor(tmp_path: Path) -> None:
-    """Twice the gradients of ``loss`` are those of twice the loss, one of the usual ones: but the script has another."""
+    """Twice the gradients of ``loss`` are those of a usual loss, twice as large: but the script has another."""
     text = (PASTED / "backward_of_targets.py").read_text(encoding="utf-8")
     text += "\n\ndef loss(out, targets):\n    return np.sum((out - targets) ** 2) / len(targets)\n\n\n"
     script = tmp_path / "script.py"
