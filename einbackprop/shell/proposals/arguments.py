@@ -109,9 +109,8 @@ class Resolver:
             if self.by_site:
                 ways.reverse()
             optional = name in definition.optional and not self._is_wanted(definition, name)
-            ways += [lambda: self.provided(definition, name), lambda: self.output(name),
-                     lambda: self.built(definition, name)]
-            ways.insert(0, lambda: self._given_by_forward(definition, name))
+            ways = [lambda: self._given_by_forward(definition, name), *ways, lambda: self.provided(definition, name),
+                    lambda: self.output(name), lambda: self.built(definition, name)]
             if optional:
                 ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
             for way in ways:
@@ -308,13 +307,9 @@ class Resolver:
             for path, kind in objects_in(value):
                 if any(base.__name__ == owner for base in kind.__mro__) and kind.__module__ != "builtins":
                     return Term(label(name, path), self._made_finite(name))
-        for scope in self.script.scopes[1:]:
-            for statement in scope.statements:
-                made = statement.value if isinstance(statement, ast.Assign) else None
-                if isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and made.func.id == owner:
-                    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-                    if isinstance(target, ast.Name) and (term := self.assigned(target.id, scope, statement)):
-                        return term
+        for target, made, statement, scope in named_calls(self.script.scopes[1:]):
+            if is_call_of(made, owner) and (term := self.assigned(target, scope, statement)):
+                return term
         if (trained := self._trained(owner)) is not None:
             return trained
         if owner not in self.names:
@@ -329,16 +324,11 @@ class Resolver:
 
     def _trained(self, owner: str) -> Term | None:
         """What a chain of calls makes of a new object of a class: ``clf = Classifier().fit(X, y)``."""
-        for scope in self.script.scopes:
-            for statement in scope.statements:
-                made = statement.value if isinstance(statement, ast.Assign) else None
-                target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-                begins = [node for node in ast.walk(made) if isinstance(node, ast.Call)
-                          and isinstance(node.func, ast.Name) and node.func.id == owner] if made else []  # fmt: skip
-                if isinstance(target, ast.Name) and begins and isinstance(made, ast.Call):
-                    term = self.expression(made, scope, statement)
-                    if term and type(self.attempt(term.setup, term.text)).__name__ == owner:
-                        return Term(target.id, united([*term.setup, f"{target.id} = {term.text}"]))
+        for target, made, statement, scope in named_calls(self.script.scopes):
+            if any(is_call_of(node, owner) for node in ast.walk(made)):
+                term = self.expression(made, scope, statement)
+                if term and type(self.attempt(term.setup, term.text)).__name__ == owner:
+                    return Term(target, united([*term.setup, f"{target} = {term.text}"]))
         return None
 
     def provided(self, definition: Definition, name: str) -> Term | None:
@@ -456,6 +446,20 @@ def places_bound(statement: ast.stmt, name: str) -> Iterator[str]:
         return
     for target in targets:
         yield from _places(target, name)
+
+
+def named_calls(scopes: Sequence[Scope]) -> Iterator[tuple[str, ast.Call, ast.stmt, Scope]]:
+    """Each call whose value gets a name, ``net = Net(3)``: that name, the call, its statement and the scope of that."""
+    for scope in scopes:
+        for item in scope.statements:
+            target = item.targets[0] if isinstance(item, ast.Assign) else None
+            if isinstance(item, ast.Assign) and isinstance(target, ast.Name) and isinstance(item.value, ast.Call):
+                yield target.id, item.value, item, scope
+
+
+def is_call_of(node: ast.AST, name: str) -> bool:
+    """Whether it calls what has a name, by that name alone."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def read_in(statement: ast.stmt) -> set[str]:

@@ -30,8 +30,7 @@ class FunctionSearch(Search):
         """What every function asks that no other one calls which is asked about, those with a loss first; the last
         one says which functions are not asked about.
         """
-        items = list(gradient_functions(self.script))
-        inner = {name for item in items for name in self._called_by(item) if name != item.name}
+        items, inner = self._items()
         items.sort(key=lambda item: item.name in inner)
         covered: set[str] = set()
         found: list[Proposal] = []
@@ -55,10 +54,14 @@ class FunctionSearch(Search):
 
     def readings(self) -> list[Proposal]:
         """Functions that give gradients of which nothing is known to check them against: expressions to read."""
-        items = list(gradient_functions(self.script))
-        inner = {name for item in items for name in self._called_by(item) if name != item.name}
+        items, inner = self._items()
         found = (self._reading(item) for item in items if item.name not in inner)
         return [proposal for proposal in found if proposal is not None]
+
+    def _items(self) -> tuple[list[Definition], set[str]]:
+        """The functions that give gradients, and the names of what others of them call."""
+        items = list(gradient_functions(self.script))
+        return items, {name for item in items for name in self._called_by(item) if name != item.name}
 
     def _reading(self, item: Definition) -> Proposal | None:
         for resolver in self.resolvers(inner=True):
@@ -92,10 +95,9 @@ class FunctionSearch(Search):
         names = [name for n, name in enumerate(item.parts) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
-        roots = self.roots(without(result, place), names, term)
+        roots, left = self.roots(without(result, place), names, term)
         if not roots:
             return None
-        left = self.without_roots(without(result, place), names, term)
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
 
     def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
@@ -109,7 +111,7 @@ class FunctionSearch(Search):
         if not losses:
             return self._usual(resolver, item, term, result)
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
-        roots = self.roots(result, names, reached, losses[0].text)
+        roots, left = self.roots(result, names, reached, losses[0].text)
         agreements = [self.agreements(loss, term, roots) for loss in losses]
         best = max(agreements)
         if best < len(roots) and not resolver.given and (given := arguments_in(losses[0], self.script)):
@@ -134,7 +136,6 @@ class FunctionSearch(Search):
             return None  # a loss at another place than the gradients
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
-        left = self.without_roots(result, names, reached, losses[0].text)
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)
 
     def _agreeing(self, found: Proposal) -> int:
@@ -162,11 +163,10 @@ class FunctionSearch(Search):
             text = f"{out.text}[0]" if isinstance(value, tuple) else out.text
             setup = united([*out.setup, *target.setup, *term.setup])
             losses = [Term(one, setup) for one in usual_losses(text, target.text, numpy_in(self.names) or "np")]
-            roots = self.roots(result, names, Term(term.text, setup), losses[0].text)
+            roots, left = self.roots(result, names, Term(term.text, setup), losses[0].text)
             agreements = [self.agreements(loss, term, roots) for loss in losses] if roots else [0]
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
-                left = self.without_roots(result, names, Term(term.text, setup), losses[0].text)
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, left=left)
                 said = f"no loss function was found: the gradients are those of {loss.text}"
                 return replace(found, notes=(said, *found.notes))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.certifying import number
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
 from einbackprop.errors import EinbackpropError
@@ -51,14 +52,14 @@ class Search:
             if n == 0 and not invention.used:
                 break  # nothing was made that could lie otherwise
 
-    def roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> tuple[str, ...]:
-        """What gradients are of, among what two expressions can read."""
-        return roots_of(gradients, names, self.places(term, more))
-
-    def without_roots(self, gradients: Any, names: Sequence[str], term: Term, more: str = "") -> list[str]:
-        """The gradients by name of which it is not known what they are of."""
-        left = without_roots(gradients, names, self.places(term, more))
-        return [name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
+    def roots(
+        self, gradients: Any, names: Sequence[str], term: Term, more: str = ""
+    ) -> tuple[tuple[str, ...], list[str]]:
+        """What gradients are of, among what two expressions can read, and the gradients of which that is not known."""
+        places = self.places(term, more)
+        left = without_roots(gradients, names, places)
+        return roots_of(gradients, names, places), [
+            name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def places(self, term: Term, more: str = "") -> list[Place]:
         """All that two expressions can read; what the call in the first gives a parameter has its name too."""
@@ -81,10 +82,6 @@ class Search:
         found = self.trials(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
         return found if isinstance(found, dict) else {}
 
-    def agreeing(self, losses: Sequence[Term], gradients: Term, roots: Sequence[str]) -> Term:
-        """The loss whose differences agree with the most gradients; the first of them."""
-        return max(losses, key=lambda loss: self.agreements(loss, gradients, roots))
-
     def agreements(self, loss: Term, gradients: Term, roots: Sequence[str]) -> int:
         """How many gradients agree with differences of a loss."""
         setup = united([*loss.setup, *gradients.setup])
@@ -98,8 +95,7 @@ class Search:
         for root in roots:
             ways.update({label(root, path): np.ones(leaf.shape) for path, leaf in reals(self.trials(setup, root))})
         values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, ways)]
-        return not all(map(is_number, values)) or float(np.asarray(values[0]).item()) != float(
-            np.asarray(values[1]).item())  # fmt: skip
+        return not all(map(is_number, values)) or number(values[0]) != number(values[1])
 
     def is_multiple(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a gradient is that of a loss but for a factor: then the loss is the one that is meant."""
@@ -148,7 +144,7 @@ class Search:
                   for sign in (step, -step)]
         if not all(map(is_number, values)):
             return None
-        return (float(np.asarray(values[0]).item()) - float(np.asarray(values[1]).item())) / (2 * step), expected
+        return (number(values[0]) - number(values[1])).real / (2 * step), expected
 
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,

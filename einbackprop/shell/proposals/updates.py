@@ -73,24 +73,32 @@ def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None
     if factors is None:
         return None
     sign, nodes = factors
-    held = [node for node in nodes if ast.unparse(node) in (momenta or {})]
-    if momenta and len(held) == 1 and (inner := factors_of(momenta[ast.unparse(held[0])])) is not None:
-        sign, nodes = sign * inner[0], [*(node for node in nodes if node is not held[0]), *inner[1]]
-        nodes = [node for node in nodes if not (is_rate(node) or is_rest_of_one(node))]
-        if len(nodes) != 1:
+    held = next((node for node in nodes if ast.unparse(node) in (momenta or {})), None)
+    inner = factors_of(momenta[ast.unparse(held)]) if momenta and held is not None else None
+    if inner is not None:
+        sign *= inner[0]
+        rest = [node for node in (*nodes, *inner[1])
+                if node is not held and not is_rate(node) and not is_rest_of_one(node)]  # fmt: skip
+        if len(rest) != 1:
             return None  # what of it is a rate is not known
-        nodes.append(ast.Constant(1.0))  # that it is an update is known
+    else:
+        rest = gradients_among(nodes, change)
+    if not rest:
+        return None
+    product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
+    text = ast.unparse(product)
+    return Gradient(ast.unparse(target), text if (sign > 0) == minus else f"-({text})", statement)
+
+
+def gradients_among(nodes: Sequence[ast.expr], change: ast.expr) -> list[ast.expr]:
+    """The factors of a change that are no rate; none where it is that of a counter, or of what is no update."""
     rest = [node for node in nodes if not is_rate(node)]
     if len(rest) == len(nodes) == 2 and all(isinstance(node, ast.Name | ast.Attribute) for node in rest):
         gradients: list[ast.expr] = [node for node in rest if isinstance(node, ast.Name | ast.Attribute)
                                      and GRADIENT.search(named(node))]  # fmt: skip
         rest = gradients if len(gradients) == 1 else rest  # whatever the rate is called
     names = [named(node) for node in ast.walk(change) if isinstance(node, ast.Name | ast.Attribute)]
-    if not rest or (len(rest) == len(nodes) and not any(map(GRADIENT.search, names))):
-        return None  # a counter, or what is no update
-    product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
-    text = ast.unparse(product)
-    return Gradient(ast.unparse(target), text if (sign > 0) == minus else f"-({text})", statement)
+    return rest if len(rest) < len(nodes) or any(map(GRADIENT.search, names)) else []
 
 
 def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
