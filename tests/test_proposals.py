@@ -309,6 +309,15 @@ def test_read_needs_no_expression(name: str, line: str) -> None:
     assert line in str(readings(str(PASTED / f"{script}.py"))).splitlines()
 
 
+def test_what_a_forward_returned_in_an_earlier_round_is_asked_of_it_again(tmp_path: Path) -> None:
+    """A global ``tape`` is there when the script has run, but of weights that have been updated since."""
+    text = (PASTED / "elman.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace('if __name__ == "__main__":', "if True:"), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert told(proposal) == ASKED["elman"][0]
+
+
 def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
     text = (PASTED / "mixture_line.py").read_text(encoding="utf-8")
     script = tmp_path / "script.py"
