@@ -34,6 +34,10 @@ class ScriptError(EinbackpropError):
     """A user's script or expression could not be used: missing, or it raised."""
 
 
+class NothingError(ScriptError):
+    """Nothing in a script was found to give gradients."""
+
+
 class RefusedError(EinbackpropError):
     """The user's code uses something that a private copy of it cannot have: an iterator, a file, the process."""
 
@@ -48,21 +52,15 @@ class CodeError(ScriptError):
     place : (file, line, function) or None
     said : str
         The exception's class and message, or what is the matter in index notation.
-    write : str
-        What to write on that line instead; empty where that is not known.
-    kind : str
-        What the mistake there is about, as a hint says it; empty if ``said`` says nothing of what would be right.
     """
 
-    def __init__(
-        self, what: str, place: tuple[str, int, str] | None, said: str, write: str = "", kind: str = ""
-    ) -> None:
+    def __init__(self, what: str, place: tuple[str, int, str] | None, said: str) -> None:
         where = ""
         if place is not None:
             within = "" if place[2] in ("<module>", "<lambda>") else f", in {place[2]}"
             where = f"{name_of(place[0])}, line {place[1]}{within}: "
-        super().__init__(f"{what}: {where}{said}" + (f" Write `{write}`." if write else ""))
-        self.what, self.place, self.said, self.write, self.kind = what, place, said, write, kind
+        super().__init__(f"{what}: {where}{said}")
+        self.what, self.place, self.said = what, place, said
 
 
 class DtypeError(EinbackpropError, TypeError):

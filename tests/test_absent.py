@@ -65,9 +65,32 @@ def test_what_only_shows_something_does_nothing(
     assert capsys.readouterr().err == f"einbackprop: {LIBRARY} is not installed: what it shows is left out\n"
 
 
-def test_other_errors_are_as_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert checked(tmp_path, f"import {LIBRARY}\n{LOSS}\nW @ np.ones(7)\n") == 2
-    assert "net.py, line 10: ValueError" in capsys.readouterr().err
+STOPS = {
+    "W @ np.ones(7)": "net.py, line 10: ValueError: ",
+    "Y = np.loadtxt('absent.csv')": "net.py, line 10: FileNotFoundError: absent.csv not found.",
+    "import sys; sys.exit(2)": "net.py: it called sys.exit(2): guard that with if __name__ == '__main__'",
+}
+
+
+@pytest.mark.parametrize("line", STOPS)
+@pytest.mark.parametrize("library", ["", f"import {LIBRARY}"])
+def test_what_stops_with_an_error_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, library: str
+) -> None:
+    source = f"{library}\n{LOSS}\n{line}\nY + nothing\nV = W"
+    assert checked(tmp_path, source, "--loss", "loss(V)", "--grads", "grad(V)", "--wrt", "V") == 0
+    *_, error, left_out = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"einbackprop: {STOPS[line]}")
+    assert left_out == "einbackprop: net.py: left out: lines 10, 11"
+
+
+def test_an_error_is_the_answer_where_what_it_left_out_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for source, options in ((f"{LOSS}\nV = W / absent\n", ["--loss", "loss(V)", "--grads", "grad(V)", "--wrt", "V"]),
+                            ("\n" * 8 + "def f(): pass\nV = absent", [])):  # fmt: skip
+        assert checked(tmp_path, source, *options) == 2
+        assert capsys.readouterr().err == "einbackprop: net.py, line 10: NameError: name 'absent' is not defined\n"
 
 
 def test_a_notebook_goes_on_with_its_next_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

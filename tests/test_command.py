@@ -32,17 +32,24 @@ def test_wrong_is_1_and_named(script: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)")
-    script.write_text(wrong + "back(run(theta, X), Y, theta)\n", encoding="utf-8")
+    script.write_text("def run(\n", encoding="utf-8")
     assert main(["check", str(script), *OPTIONS]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
+    assert captured.err == "einbackprop: script.py, line 1: SyntaxError: '(' was never closed\n"
+
+
+def test_a_script_that_runs_into_its_mistake_is_checked(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)")
+    script.write_text(wrong + "back(run(theta, X), Y, theta)\n", encoding="utf-8")
+    assert main(["check", str(script), *OPTIONS]) == 1
+    captured = capsys.readouterr()
     line = COLUMNS.text[: COLUMNS.text.index("np.dot(W3.T, d_guess)")].count("\n") + 1
-    place = f"einbackprop: the gradients: script.py, line {line}, in back: "
-    assert captured.err.startswith(place + "W3 must be transposed here")
-    assert "W3[l,k] · d_guess[l,n]: k (4) meets l (2)." in captured.err
-    assert captured.err.endswith(" Write `d_two = np.dot(W3.T, d_guess) * two * (1 - two)`.\n")
-    assert captured.err.count("\n") == 1
+    assert f"! script.py, line {line}: d_two = np.dot(W3, d_guess) * two * (1 - two)" in captured.out
+    assert "write     d_two = np.dot(W3.T, d_guess) * two * (1 - two)\n" in captured.out
+    stop, left_out = captured.err.splitlines()
+    assert stop.startswith(f"einbackprop: script.py, line {line}, in back: ValueError: shapes (2,4) and (2,5) not")
+    assert left_out == f"einbackprop: script.py: left out: line {len(wrong.splitlines()) + 1}"
 
 
 def test_undecided_is_3(script: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ lines as formulas, so these stay.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..errors import CodeError, OptionError
+from ..errors import OptionError
 from .verdicts import Finding, Gradient, Line
 
 LEVELS = (1, 2)
@@ -35,13 +35,6 @@ def hinted_findings(findings: Sequence[Finding], level: int) -> tuple[Finding, .
 def hinted_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
     """Lines of which those that are wrong do not say what they are, which their names may belie."""
     return tuple(replace(line, meaning="") if line.verdict == "wrong" else line for line in lines)
-
-
-def hinted_error(error: CodeError, level: int) -> CodeError:
-    """An error of the user's code without what is right there; one that says nothing of that stays."""
-    if not (error.kind or error.write):
-        return error
-    return CodeError(error.what, error.place, sentence(error.kind, level))
 
 
 def sentence(kind: str, level: int, where: str = "here") -> str:

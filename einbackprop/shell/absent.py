@@ -5,23 +5,18 @@ every other absent module nothing can be used, and who uses it gets the error th
 """
 
 from __future__ import annotations
-import __future__
 
-import ast
 import contextlib
 import functools
 import importlib.machinery
-import operator
 import sys
 import types
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from einbackprop.core.source import name_of, statements_of
 from einbackprop.core.visible import one_line
 from einbackprop.notation.console import complain
 
-FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 SILENT = frozenset({
     "matplotlib", "mpl_toolkits", "pylab", "seaborn", "plotly", "bokeh", "tqdm", "IPython", "ipywidgets",
 })  # fmt: skip
@@ -116,44 +111,6 @@ def say_absent(module: str) -> None:
     """Say of a library that it is not there."""
     what = "what it shows is left out" if module in SILENT else "what needs it cannot run"
     say_once(f"{module} is not installed: {what}")
-
-
-def execute_what_can(code: types.CodeType, lost: set[str], names: dict[str, Any]) -> None:
-    """Execute a module's code statement by statement, without those that need what is absent, which is said.
-
-    What such a statement would have bound is absent too: it joins the names that are ``lost``, ``*`` for any. Once some
-    are, no exception leaves: nobody can say what it comes of.
-    """
-    lines = []
-    for statement in statements_of(code.co_filename).tree.body:
-        one = compile(ast.Module([statement], []), code.co_filename, "exec", code.co_flags & FUTURES, dont_inherit=True)
-        try:
-            exec(one, names)
-            lost |= {"*"} if imports_all_of_absent(statement) else set()
-        except Exception as error:
-            if not lost and not isinstance(error, ModuleNotFoundError):
-                raise
-            lines.append(statement.lineno)
-            lost |= {name for name in bound_by(statement) if name not in names}
-    if lines:
-        numbers = ", ".join(map(str, lines))
-        where = f"line{'s' * (len(lines) > 1)} {numbers}"
-        say_once(f"{name_of(code.co_filename)}: left out: {where}")
-
-
-def imports_all_of_absent(statement: ast.stmt) -> bool:
-    """Whether it imports all names of a module that is not there."""
-    stars = isinstance(statement, ast.ImportFrom) and any(item.name == "*" for item in statement.names)
-    return stars and isinstance(sys.modules.get(getattr(statement, "module", "") or ""), AbsentModule)
-
-
-def bound_by(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement binds; ``*`` for all of a module."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).partition(".")[0]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from einbackprop.checking.problems import Problem
 from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
-from einbackprop.errors import EinbackpropError, ScriptError
+from einbackprop.errors import EinbackpropError, NothingError, ScriptError
 from einbackprop.notation import pages
 from einbackprop.reading import pages as reading_pages
 from einbackprop.reading.reading import Reading
@@ -65,7 +65,7 @@ def proposing(
                 f"{script}: nothing was found to check {called} against: give the loss by --loss with --grads and "
                 f"--wrt, or the forward by --forward with --backward and --wrt; einbackprop read needs neither")
         if not found:
-            raise ScriptError(
+            raise NothingError(
                 f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by "
                 f"--both, or by --forward and --backward, with --wrt{_defined(names)}")
         yield found, names

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from einbackprop.checking import texts
-from einbackprop.checking.hints import hinted_error
 from einbackprop.checking.reports import Report
 from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.checking.verdicts import Finding, Gradient
@@ -71,9 +70,7 @@ class Outcome:
 
     def hint(self, level: int) -> "Outcome":
         """The same without what is right: see `Report.hint`."""
-        report = None if self.report is None else self.report.hint(level)
-        error = hinted_error(self.error, level) if isinstance(self.error, CodeError) else self.error
-        return replace(self, report=report, error=error)
+        return self if self.report is None else replace(self, report=self.report.hint(level))
 
 
 class Entry(NamedTuple):

@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from einbackprop.capture.tracer import Trace, of_values, record
 from einbackprop.checking.elsewhere import told
-from einbackprop.checking.problems import GRADIENTS, Problem, describe, place_of
+from einbackprop.checking.problems import Problem, describe
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import solve
 from einbackprop.core import visible
@@ -36,8 +36,9 @@ from einbackprop.notation.explanation import explain
 from einbackprop.notation.programs import figure
 from einbackprop.reading.reading import Reading, reading_of
 from einbackprop.shell import notebooks
-from einbackprop.shell.absent import FUTURES, execute_what_can, missing_module, say_absent, standing_in
+from einbackprop.shell.absent import missing_module, say_absent, say_once, standing_in
 from einbackprop.shell.complaints import missing_file
+from einbackprop.shell.execution import FUTURES, LeftOut, execute_what_can
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
@@ -100,20 +101,7 @@ def answer(
     def problem(names: Namespace) -> Problem:
         return problem_of(question, names, os.path.basename(script), seed)
 
-    def stopped(error: ScriptError, names: Namespace) -> ScriptError:
-        """The script itself ran into the mistake: the same line, checked, says more."""
-        try:
-            _set_up(setup, names)
-            report = solve(problem(names), seed, seconds)
-        except ScriptError:
-            return error
-        place = place_of(error.__cause__) if error.__cause__ is not None else None
-        found = [f for f in report.findings if place is not None and (f.file, f.line) == place[:2]]
-        if not found:
-            return error
-        return CodeError(GRADIENTS, place, found[0].message, found[0].write or "", found[0].kind or "")
-
-    with run(script, seed=seed, stopped=stopped, text=text) as names:
+    with run(script, seed=seed, text=text) as names:
         return answer_among(names, problem, setup, seed, seconds, diagnosed=diagnosed)
 
 
@@ -241,15 +229,16 @@ def _traced(reach: Reach, names: Namespace) -> Trace:
 
 @contextlib.contextmanager
 def run(
-    script: str, setup: str = "", seed: int = 0,
-    stopped: Callable[[ScriptError, Namespace], ScriptError] | None = None, text: Rewriting | None = None,
-) -> Iterator[Namespace]:  # fmt: skip
+    script: str, setup: str = "", seed: int = 0, text: Rewriting | None = None
+) -> Iterator[Namespace]:
     """Execute a script, or the cells of a notebook in order, as an import would, then statements; yield its names.
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
-    script see names that are rebound in what is yielded. Where shapes stop it, ``stopped`` can make a better error of
-    that and of the names that there are. A ``text`` is run in the place of the file's. Raises ScriptError.
+    script see names that are rebound in what is yielded. A ``text`` is run in the place of the file's.
+
+    Statements that stop with an error are left out, and said. Raises ScriptError, of the first of these where what is
+    done with the names raises one for lack of something.
     """
     file = os.path.abspath(script)
     linecache.cache.pop(file, None)
@@ -262,21 +251,33 @@ def run(
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
     with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
-        try:
-            absent = _executed(codes, module, seed)
-        except ScriptError as error:
-            if stopped is None or not isinstance(error.__cause__, ValueError):
-                raise
-            raise stopped(error, module.__dict__) from error.__cause__
+        absent, stops = _executed(codes, module, seed)
         with standing_in(absent):
-            _set_up(setup, module.__dict__)
-            yield module.__dict__
+            try:
+                _set_up(setup, module.__dict__)
+                yield module.__dict__
+            except ScriptError as error:
+                if stops and not isinstance(error, CodeError):
+                    raise stops[0].error from stops[0].error.__cause__
+                say_left_out(stops)
+                raise
+            say_left_out(stops)
 
 
-def _executed(codes: Sequence[types.CodeType], module: types.ModuleType, seed: int) -> Collection[str]:
-    """Execute code in a module, once more for each library that turns out to be absent; these libraries."""
+class Stop(NamedTuple):
+    """The first error of a file or a cell, and what is said of all that was left out there."""
+
+    error: ScriptError
+    said: Sequence[str]
+
+
+def _executed(
+    codes: Sequence[types.CodeType], module: types.ModuleType, seed: int
+) -> tuple[Collection[str], Sequence[Stop]]:
+    """Execute code in a module, once more for each library that turns out to be absent; these libraries, and the files
+    of which something was left out.
+    """
     absent: dict[str, None] = {}
-    lost: set[str] = set()
     before = dict(module.__dict__)
     while True:
         module.__dict__.clear()
@@ -285,17 +286,23 @@ def _executed(codes: Sequence[types.CodeType], module: types.ModuleType, seed: i
         random.seed(seed)
         try:
             with standing_in(absent):
-                for code in codes:
-                    with watched(code.co_filename):
-                        whole, in_parts = partial(exec, code), partial(execute_what_can, code, lost)
-                        _execute(in_parts if absent else whole, module.__dict__, name_of(code.co_filename))
-            return absent
-        except ScriptError as error:
-            missing = missing_module(error.__cause__)
-            if not missing or missing in absent:
-                raise
+                found = [(_executed_one(code, module, absent), name_of(code.co_filename)) for code in codes]
+        except ModuleNotFoundError as error:
+            missing = missing_module(error)
             absent[missing] = None
             say_absent(missing)
+            continue
+        return absent, [_left_out(left, file, absent) for left, file in found if left.error is not None]
+
+
+def _executed_one(code: types.CodeType, module: types.ModuleType, absent: Collection[str]) -> LeftOut:
+    """Execute a file or a cell as far as it goes. Raises ModuleNotFoundError if a library turns out to be absent."""
+    def ends(error: BaseException) -> bool:
+        missing = missing_module(error)
+        return bool(missing) and missing not in absent
+
+    with watched(code.co_filename):
+        return execute_what_can(code, module.__dict__, ends)
 
 
 def write_page(html: str, file: str, force: bool = False) -> None:
@@ -391,12 +398,34 @@ def _forget(imported: set[str], folder: str) -> None:
 def _execute(run_one: Callable[[Namespace], None], names: Namespace, what: str) -> None:
     try:
         run_one(names)
-    except SystemExit as error:
-        raise ScriptError(f"{what}: it called sys.exit({error.code!r}): guard that with "
-                          "if __name__ == '__main__'") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        raise _stopped(error, what) from error
+
+
+def _left_out(left: LeftOut, file: str, absent: Collection[str]) -> Stop:
+    assert left.error is not None
+    made = _stopped(left.error, file)
+    lines = f"{file}: left out: line{'s' * (len(left.lines) > 1)} {', '.join(map(str, left.lines))}"
+    is_known = bool(absent) and isinstance(left.error, ImportError | NameError)
+    return Stop(made, (lines,) if is_known else (str(made), lines))
+
+
+def say_left_out(stops: Sequence[Stop]) -> None:
+    """Say which statements are left out, and why."""
+    for stop in stops:
+        for text in stop.said:
+            say_once(text)
+
+
+def _stopped(error: BaseException, what: str) -> ScriptError:
+    """What is said of an error that some code of the user's stopped with."""
+    if isinstance(error, SystemExit):
+        made = ScriptError(f"{what}: it called sys.exit({error.code!r}): guard that with if __name__ == '__main__'")
+    else:
         text = describe(error)
-        raise ScriptError(text if text.startswith(what) else f"{what}: {text}") from error
+        made = ScriptError(text if text.startswith(what) else f"{what}: {text}")
+    made.__cause__ = error
+    return made
 
 
 def _set_up(setup: str, names: Namespace) -> tuple[str, ...]:

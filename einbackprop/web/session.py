@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from einbackprop.checking import reports
-from einbackprop.checking.hints import hinted_error
 from einbackprop.checking.problems import place_of
 from einbackprop.checking.source_edits import rewritten
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core.progress import InternalFault, collecting, contained
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import one_line
-from einbackprop.errors import CodeError, EinbackpropError, OptionError
+from einbackprop.errors import CodeError, EinbackpropError, NothingError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.absent import say_once
 from einbackprop.shell.proposals import Proposal, proposals_of, readings_of
@@ -99,10 +98,7 @@ def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:
     try:
         return work(**asked)
     except EinbackpropError as error:
-        level = asked.get("hint", 0)
-        shown = hinted_error(error, level) if level and isinstance(error, CodeError) else error
-        marks = list(_stopped(shown, error.__cause__, asked.get("code", "")))
-        return {"error": one_line(str(shown)) + lacking(error), "marks": marks}
+        return {"error": one_line(str(error)) + lacking(error), "marks": list(_stopped(error))}
 
 
 def _told(fault: InternalFault) -> str:
@@ -121,17 +117,16 @@ def lacking(error: BaseException) -> str:
     return ""
 
 
-def _stopped(error: EinbackpropError, cause: BaseException | None, code: str) -> Iterator[Answer]:
+def _stopped(error: EinbackpropError) -> Iterator[Answer]:
     """The line of the code on which it stopped, to be marked."""
-    ours = error if isinstance(error, CodeError) else None
+    ours, cause = error if isinstance(error, CodeError) else None, error.__cause__
     place = ours.place if ours is not None else None
     if place is None and cause is not None:
         place = place_of(cause)
     if place is not None and place[0].endswith(NAME):
-        write = ours.write if ours is not None else ""
         said = ours.said if ours is not None else str(cause)
-        yield {"line": place[1], "kind": "stopped", "message": one_line(said), "html": "", "write": write,
-               "edits": edits(code, place[1], write)}  # fmt: skip
+        yield {"line": place[1], "kind": "stopped", "message": one_line(said), "html": "", "write": "",
+               "edits": []}  # fmt: skip
 
 
 def check(
@@ -248,9 +243,11 @@ def propose(code: str, setup: str = "") -> Answer:
     """
     with _written(code) as script:
         again = functools.partial(run, script, setup)
-        with again() as names:
+        said, found = command_in(code), list[Proposal]()
+        with contextlib.suppress(NothingError), again() as names:
             found = proposals_of(names, code, lambda rewriting: again(text=rewriting)) or readings_of(names, code)
-    said = command_in(code)
+            if not found and said is None:
+                raise NothingError(NOTHING)
     shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]
     return {"proposals": [offered(item, setup) for item in shown], "notes": [] if shown else [NOTHING]}
 
