@@ -26,7 +26,8 @@ ASKED = {
                   "of x gamma beta"],
     "chained_fit": ["--loss clf._log_loss(X, y) --grads clf._gradient(X, y) of clf.coef_ clf.intercept_"],
     "char_rnn": ["--both lossFun(inputs, targets, hprev) of Wxh Whh Why bh by"],
-    "conv_and_loop": ["--forward conv_forward(images, filters, conv_b) "
+    "conv_and_loop": ["--both step(fc_w, fc_b, conv_b, filters) of fc_w fc_b conv_b filters",
+                      "--forward conv_forward(images, filters, conv_b) "
                       "--backward conv_backward(dout, images, filters) of filters conv_b images"],
     "conv_loops": ["--forward conv_forward(A_prev, W, b, hparameters) --backward conv_backward(dout, cache) "
                    "of A_prev W b"],
@@ -56,7 +57,8 @@ ASKED = {
     "minibatch_generator": [
         "--loss cost(layers, X, np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:], args.l2) "
         "--grads backward(layers, X, np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:], args.l2) of layers"],
-    "minigrad_layers": ["--forward linear.forward(x) --backward linear.backward(dout) "
+    "minigrad_layers": ["--both one_step() of net.layers[0].W net.layers[0].b net.layers[2].W net.layers[2].b",
+                        "--forward linear.forward(x) --backward linear.backward(dout) "
                         "--grads returned, linear.dW, linear.db of x linear.W linear.b",
                         "--forward net.forward(x) --backward net.backward(dout) of x",
                         "--forward leakyrelu.forward(x) --backward leakyrelu.backward(dout) of x"],

@@ -177,20 +177,36 @@ def rehearse(
 def changes(
     user: User, name: Callable[[Path], str], state: Any, drawing: Drawing
 ) -> list[Finding]:
-    """Say which of their inputs the functions change in place."""
+    """Say which of their inputs the functions change in place, other than by what is asked: a step of training changes
+    what it has gradients of by a multiple of them.
+    """
     findings = []
     inputs = [*drawing.parameters, *drawing.data, *drawing.kept]
+    copied = duplicate(state)
+    given = user.matched(user.gradients(copied), state).values
+    steps = {target.path for target in user.targets if target.name in given and is_multiple(
+        given[target.name], get(copied, target.path), get(state, target.path))}  # fmt: skip
     for what, function in (("loss", user.loss), ("gradients", user.gradients)):
         copied = duplicate(state)
         function(copied)
         changed = [name(path) for path in inputs
-                   if not same(get(copied, path), get(state, path))]
+                   if not same(get(copied, path), get(state, path)) and path not in steps]
         if changed:
             findings.append(Finding(
                 f"the {what} function changes {', '.join(changed)} in place: whoever calls it "
                 "finds other values there afterwards"
             ))
     return findings
+
+
+def is_multiple(gradient: Any, after: Any, before: Any) -> bool:
+    """Whether an array was changed by a multiple of a gradient."""
+    if np.shape(gradient) != np.shape(before) or np.shape(after) != np.shape(before):
+        return False
+    change, gradient = np.subtract(after, before), np.asarray(gradient)
+    size = np.vdot(gradient, gradient)
+    factor = np.vdot(gradient, change) / size if size else 0.0
+    return bool(factor and np.allclose(change, factor * gradient, rtol=1e-6, atol=1e-9 * np.abs(change).max()))
 
 
 def _inspect(user: User, matching: Matching) -> None:

@@ -164,24 +164,29 @@ def resized(
             elif own.size and np.all(own == own.flat[0]):  # ones, or a buffer of zeros
                 array = np.full(shape, own.flat[0])
             else:
-                array = data_like(np.squeeze(own, declared.units), shape, rng)
+                samples = [n for n, letter in enumerate(declared.ref.indices) if letter == program.samples]
+                array = data_like(np.squeeze(own, declared.units), shape, rng, samples)
             fresh[id(own)] = np.expand_dims(array, declared.units).astype(own.dtype)
     return rebuild(state, lambda array: fresh.get(id(array), array))
 
 
-def data_like(own: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Data of another shape that are of the same kind: labels stay labels, one-hot rows one-hot."""
+def data_like(own: Array, shape: tuple[int, ...], rng: np.random.Generator, samples: Sequence[int] = ()) -> Array:
+    """Data of another shape that are of the same kind: labels stay labels, one-hot rows one-hot.
+
+    ``samples`` are the axes that count samples, where these are known.
+    """
     if own.dtype.kind not in "fc":
         return rng.choice(own.ravel(), shape)
     kept = role(own)
     if kept.kind == "kept" and own.size and np.ptp(own) > 0:
-        return redrawn(own, shape, rng)
+        return redrawn(own, shape, rng, samples)
     return draw(np.ones(shape), Role("real") if kept.kind == "kept" else kept, rng)
 
 
-def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator, samples: Sequence[int] = ()) -> Array:
     """Whole numbers of another shape: one-hot rows stay one-hot, masks stay masks."""
-    for axis in range(plain.ndim):
+    # of a permutation both axes are one-hot: classes are what counts no samples, and stand last by custom
+    for axis in sorted(range(plain.ndim), key=lambda axis: (axis in samples, -axis)):
         if set(np.unique(plain)) == {0.0, 1.0} and np.all(plain.sum(axis=axis) == 1):
             hot = rng.integers(0, shape[axis], [n for i, n in enumerate(shape) if i != axis])
             return np.moveaxis(np.eye(shape[axis])[hot], -1, axis)

@@ -22,6 +22,9 @@ from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, problem_of
 from einbackprop.shell.scripts import answer, answer_among, read_script, run, text_of
 
+SECONDS = 60.0
+"""After which the check of a question that nobody asked by options ends with what there is."""
+
 
 def asked(proposal: Proposal) -> list[str]:
     """What was taken for what: the options that ask the same, and what is to be known of them, a line each."""
@@ -60,7 +63,7 @@ def proposing(
     with run(script, setup, seed) as names:
         found = proposals_of(names, text_of(script), None if is_notebook(script) else again)  # a cell is a file
         if not found and (found := readings_of(names, text_of(script))) and not to_read:
-            called = ", ".join(proposal.expression.partition("(")[0] for proposal in found)
+            called = ", ".join(proposal.expression.partition("(")[0] or proposal.expression for proposal in found)
             raise ScriptError(
                 f"{script}: nothing was found to check {called} against: give the loss by --loss with --grads and "
                 f"--wrt, or the forward by --forward with --backward and --wrt; einbackprop read needs neither")
@@ -107,9 +110,9 @@ def _outcome(
 
     try:
         if proposal.source is None:
-            report = answer_among(names, problem, statements, seed, seconds)
+            report = answer_among(names, problem, statements, seed, seconds or SECONDS)
         else:
-            report = answer(script, question, statements, seed, seconds, proposal.source)
+            report = answer(script, question, statements, seed, seconds or SECONDS, proposal.source)
     except EinbackpropError as error:
         return Outcome(script, title, error=error)
     return Outcome(script, title, report)

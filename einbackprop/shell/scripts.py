@@ -259,9 +259,9 @@ def run(
             except ScriptError as error:
                 if stops and not isinstance(error, CodeError):
                     raise stops[0].error from stops[0].error.__cause__
-                say_left_out(stops)
+                say_left_out(stops if text is None else ())
                 raise
-            say_left_out(stops)
+            say_left_out(stops if text is None else ())
 
 
 class Stop(NamedTuple):

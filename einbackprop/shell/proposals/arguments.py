@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 from einbackprop.core.nesting import Attribute, label, leaves
 from einbackprop.core.source import parse_python
 
-from .candidates import TRAINING
+from .candidates import STARTING, TRAINING
 from .definitions import Definition, Scope, Script, callee, receiver_of
 from .invention import COUNT, DATA, TARGET, Invention, Term, numpy_in
 
@@ -28,6 +29,8 @@ PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*"
 MEANINGS = (DATA, TARGET, PARAMETERS)
 DEEPEST = 24
 """How many names may be looked up on the way to one value."""
+LONGEST = 1000
+"""How many leaves of a value are looked at."""
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
                    r"\.(?:normal|uniform|integers)$")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
@@ -274,7 +277,8 @@ class Resolver:
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
                 continue
             on_it = isinstance(call.func.value, ast.Name) and call.func.value.id == name
-            if on_it and made.lineno < statement.lineno < at.lineno and not TRAINING.search(call.func.attr):
+            if on_it and made.lineno < statement.lineno < at.lineno and (
+                    STARTING.search(call.func.attr) or not TRAINING.search(call.func.attr)):
                 self._being_made.add(name)
                 term = self.expression(call, scope, statement)
                 self._being_made.discard(name)
@@ -483,8 +487,8 @@ def is_data(value: Any) -> bool:
 
 
 def holds_arrays(value: Any) -> bool:
-    """Whether it is an array, or nested or held by an object somewhere in it."""
-    return any(isinstance(leaf, np.ndarray) for _, leaf in leaves(value))
+    """Whether it is an array, or nested or held by an object somewhere in it, as far as that is looked for."""
+    return any(isinstance(leaf, np.ndarray) for _, leaf in itertools.islice(leaves(value), LONGEST))
 
 
 def objects_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], type]]:

@@ -115,7 +115,7 @@ class Definition:
             return value
         made = [item.value for item in self.statements if isinstance(item, ast.Assign)
                 and any(isinstance(target, ast.Name) and target.id == value.id for target in item.targets)]  # fmt: skip
-        return made[-1] if made and isinstance(made[-1], ast.Tuple) else value
+        return made[-1] if made and isinstance(made[-1], ast.Tuple | ast.List) and made[-1].elts else value
 
     @cached_property
     def _receiver(self) -> str:
@@ -362,3 +362,10 @@ def spelled(node: ast.expr) -> str:
 def receiver_of(function: Definition) -> str:
     formal = [item.arg for item in (*function.node.args.posonlyargs, *function.node.args.args)]
     return formal[0] if formal and not function.is_static else ""
+
+
+def receiver_in(call: str) -> str:
+    """The expression of the object whose method a call calls: ``nets[0]`` of ``nets[0].backward(x)``; else empty."""
+    node = ast.parse(call, mode="eval").body
+    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return ast.unparse(node.func.value) if is_method else ""  # type: ignore[attr-defined]

@@ -16,13 +16,14 @@ from einbackprop.errors import ScriptError
 from ..questions import Question
 from .arguments import Resolver, is_data
 from .candidates import GRADIENTS, LOSS, TRAINED
-from .definitions import Script, receiver_of, script_of
+from .definitions import Script, receiver_in, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term, numpy_in
 from .losses import is_enough, is_number, likeliest, usual_losses
 from .proposal import Proposal
 from .search import Search
+from .steps import measures_of
 from .trials import Trials
 from .updates import GRADIENT
 
@@ -38,12 +39,12 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
         with suppress(ScriptError):
             text = as_function(source, flat, name, "dict(locals())")
             with again(text) as names:
-                found = FlatSearch.of(text.text, names, flat, name)
+                found = FlatSearch.of(script, text.text, names, flat, name)
                 loss, said = found.loss() if found is not None else (None, "")
         if loss is not None:
             text = as_function(source, flat, name, loss)
             with again(text) as names:
-                found = FlatSearch.of(text.text, names, flat, name)
+                found = FlatSearch.of(script, text.text, names, flat, name)
                 proposal = found and found.proposal(said)
             if proposal:
                 yield replace(proposal, source=text)
@@ -75,9 +76,8 @@ class FlatSearch:
     roots: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str, names: dict[str, Any], flat: Flat, name: str) -> FlatSearch | None:
-        """With the call of the function; None where it cannot be called."""
-        script = script_of(parse_python(text))
+    def of(cls, script: Script, text: str, names: dict[str, Any], flat: Flat, name: str) -> FlatSearch | None:
+        """With the call of the function; None where it cannot be called. In the script all of its calls still stand."""
         search = Search(script, names, Trials(names), text)
         for resolver in search.resolvers():
             made = called(flat, name, resolver)
@@ -129,19 +129,23 @@ class FlatSearch:
     def _usual(self, out: str, target: str, held: str, gradients: Term) -> tuple[int, str]:
         """The usual loss of an output and a target that agrees with the most gradients, and with how many."""
         numpy = numpy_in(self.search.names) or "np"
-        tried = usual_losses(f"{self.call.text}[0][{out!r}]", held, numpy)
-        agreements = [self.search.agreements(Term(one, self.call.setup), gradients, self.roots) for one in tried]
+        tried = measures_of(f"{self.call.text}[0][{out!r}]", held, numpy)
+        agreements = self.search.agreements_of(tried, self.call.setup, gradients.text, self.roots)
         return max(agreements), usual_losses(out, target, numpy)[likeliest(agreements, len(self.roots))]
 
     def proposal(self, said: str) -> Proposal:
         """The question of the function, which returns its loss and the gradients."""
         question = Question(self.roots, both=self.call.text)
-        first = self.flat.loop.lineno if self.flat.loop else self.flat.body[0].lineno
-        last = max(item.end_lineno or item.lineno for item in self.flat.body)
-        lines = f"lines {first} to {last}"
-        note = f"one round of the loop in {lines} is taken as a function" if self.flat.loop else (
-            f"{lines} are taken as a function")
+        note = note_of(self.flat)
         return Proposal(question, question.both, "\n".join(self.call.setup), notes=(note, said) if said else (note,))
+
+
+def note_of(flat: Flat) -> str:
+    """What is said of a part that is taken as a function."""
+    first = flat.loop.lineno if flat.loop else flat.body[0].lineno
+    lines = f"lines {first} to {max(item.end_lineno or item.lineno for item in flat.body)}"
+    return f"one round of the loop in {lines} is taken as a function" if flat.loop else (
+        f"{lines} are taken as a function")
 
 
 def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, ...]] | None:
@@ -153,7 +157,7 @@ def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, 
     made = resolver.call(outer)
     if made is None:
         return None
-    receiver = made.text.rpartition(f".{outer.name}(")[0]
+    receiver = receiver_in(made.text)
     own = receiver_of(function) if function.owner else ""
     held = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text in of)
     if flat.is_whole:

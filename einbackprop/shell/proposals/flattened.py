@@ -8,12 +8,13 @@ for the script. What is updated becomes a parameter, the first update becomes a 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from .candidates import LOSS
-from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
+from .definitions import Definition, Scope, Script, callee, is_guard, own_nodes, receiver_of, statements_in
 from .updates import Gradient, updates_in
 
 
@@ -40,6 +41,8 @@ class Flat:
     updates
         The updates in the body; what comes after the first one reads what it has changed, if ``goes_on``.
     goes_on
+    carried
+        What a round has of the one before, and what it reads of its function.
     """
 
     scope: Scope
@@ -48,6 +51,7 @@ class Flat:
     gradients: tuple[Gradient, ...]
     updates: tuple[ast.stmt, ...] = ()
     goes_on: bool = False
+    carried: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -67,7 +71,7 @@ class Flat:
         """The parameters of the function: names that the gradients are of, and, before them, the object of a method."""
         own = receiver_of(self.scope.function) if self.scope.function and self.scope.function.owner else ""
         held = any(one.of.startswith(f"{own}.") for one in self.gradients) if own else False
-        return (*((own,) if held else ()), *(one.of for one in self.gradients if one.of.isidentifier()))
+        return (*((own,) if held else ()), *(one.of for one in self.gradients if one.of.isidentifier()), *self.carried)
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -95,7 +99,7 @@ def flat_parts(script: Script, tree: ast.Module) -> Iterator[Flat]:
             continue
         own = {id(item) for item in scope.statements}
         for loop in scope.statements:
-            if isinstance(loop, ast.For | ast.While) and not leaves_a_round(loop):
+            if isinstance(loop, ast.For | ast.While) and not leaves_a_round(loop.body):
                 found = _of_updates(scope, loop, loop.body) or _of_round(script, scope, loop)
                 if found is not None:
                     yield found
@@ -104,12 +108,63 @@ def flat_parts(script: Script, tree: ast.Module) -> Iterator[Flat]:
             yield found
 
 
-def leaves_a_round(loop: ast.For | ast.While) -> bool:
-    """Whether a ``continue`` or ``break`` of a loop stands in its body."""
-    left: list[ast.AST] = [*loop.body]
+def rounds(script: Script) -> Iterator[Flat]:
+    """Every round of a loop, as far as it is not left, without what it may be that it makes."""
+    for scope in script.scopes:
+        if scope.function is not None and scope.function.name.startswith("__"):
+            continue
+        for loop in scope.statements:
+            if isinstance(loop, ast.For | ast.While):
+                ends = next((n for n, item in enumerate(loop.body) if leaves_a_round([item])), len(loop.body))
+                body = tuple(loop.body[:ends])
+                if body and body[0].lineno > loop.lineno:
+                    yield Flat(scope, loop, body, (), carried=carried_into(scope, body, loop))
+        if scope.function is None and scope.statements:
+            outer = [item for item in scope.statements if item.col_offset == scope.statements[0].col_offset]
+            made = max((n for n, item in enumerate(outer) if makes_something(script, item)), default=-1)
+            if body := tuple(outer[made + 1 :]):
+                yield Flat(scope, None, body, (), carried=carried_into(scope, body))
+
+
+def makes_something(script: Script, statement: ast.stmt) -> bool:
+    """Whether a statement binds an object of a class of the script, or an array that is drawn or of zeros."""
+    calls = [node for node in own_nodes(statement) if isinstance(node, ast.Call)]
+    return isinstance(statement, ast.Assign) and any(
+        callee(node) in script.classes or BEGINS.search(ast.unparse(node.func)) for node in calls)  # fmt: skip
+
+
+BEGINS = re.compile(r"random|rand|zeros|ones|eye|load|init|np\.array$|numpy\.array$")
+"""What is called for arrays that statements begin with."""
+
+
+def carried_into(
+    scope: Scope, body: Sequence[ast.stmt], loop: ast.For | ast.While | None = None
+) -> tuple[str, ...]:
+    """The names that a round binds and that are bound before it; in a function, all that it reads of these."""
+    inside = {id(item) for item in statements_in([loop] if loop is not None else body)}
+    first = loop.lineno if loop is not None else body[0].lineno
+    before = {name for item in scope.statements if id(item) not in inside and item.lineno < first
+              for name in names_bound(item)}  # fmt: skip
+    before |= set(function_names(scope.function)) if scope.function is not None else set()
+    nodes = [node for item in body for node in ast.walk(item) if isinstance(node, ast.Name)]
+    counted = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)} if isinstance(
+        loop, ast.For) else set()  # fmt: skip
+    kept = [node.id for node in nodes if scope.function is not None or isinstance(node.ctx, ast.Store)]
+    return tuple(name for name in dict.fromkeys(kept) if name in before and name not in counted)
+
+
+def function_names(function: Definition) -> Iterator[str]:
+    """The names of all parameters of a function, that of the object of a method too."""
+    formal = function.node.args
+    yield from (item.arg for item in (*formal.posonlyargs, *formal.args, *formal.kwonlyargs))
+
+
+def leaves_a_round(body: Sequence[ast.stmt]) -> bool:
+    """Whether a ``continue``, a ``break`` or a ``return`` stands in the body of a loop."""
+    left: list[ast.AST] = [*body]
     while left:
         node = left.pop()
-        if isinstance(node, ast.Continue | ast.Break):
+        if isinstance(node, ast.Continue | ast.Break | ast.Return):
             return True
         if not isinstance(node, ast.For | ast.While | ast.FunctionDef | ast.Lambda):
             left += ast.iter_child_nodes(node)
@@ -215,8 +270,9 @@ def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
         body.pop()
     after = [" " * indent + f"return {', '.join([*filter(None, (first,)), *(one.name for one in flat.gradients)])}"]
     if flat.loop is not None and flat.scope.function is not None:
-        outer = flat.scope.function.node.body[0].col_offset
-        after.append(" " * outer + f"return {', '.join([name, *flat.arguments])}")
+        after.append(" " * flat.loop.col_offset + f"return {', '.join([name, *flat.arguments])}")
+    elif flat.loop is not None and loops_around(flat.loop, tree):
+        after.append(" " * flat.loop.col_offset + "break")  # an outer loop would wait for what comes after this one
     until = len(kept) + len(body)
     text = "\n".join([*kept, *body, *after, *tail_of(flat, tree, lines, until, len(after))]) + "\n"
     if flat.scope.function is None:
@@ -225,6 +281,12 @@ def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
         text = without_uses(text, flat.scope.function)
     made = {one.update.lineno for one in flat.gradients if one.update is not None}  # the script has them otherwise
     return Rewriting(text, frozenset({*added, *made, *range(until + 1, until + len(after) + 1)}))
+
+
+def loops_around(loop: ast.For | ast.While, tree: ast.Module) -> list[ast.For | ast.While]:
+    """The loops in which a loop stands."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While) and any(
+        item.lineno == loop.lineno for item in statements_in(node.body))]  # fmt: skip
 
 
 def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:

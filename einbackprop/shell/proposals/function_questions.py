@@ -6,18 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from einbackprop.checking.functions import without
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
-from .candidates import STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
-from .definitions import FORWARD, Definition
+from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
+from .definitions import FORWARD, Definition, receiver_in
 from .invention import DATA, TARGET, Term, numpy_in
 from .layer_questions import of_layer
-from .losses import is_enough, is_number, likeliest, place_of_loss, usual_losses
+from .losses import is_enough, is_number, likeliest, place_of_loss
 from .proposal import Proposal
 from .search import Search
+from .steps import measures_of
 
+LEFT_OUT = "nothing was found to check"
 UNCHECKED = "no loss and no forward was found: it can be read, not checked"
 """What is said of a backward that stands alone."""
 
@@ -48,7 +52,7 @@ class FunctionSearch(Search):
         missing = [item.called for item in left if (item.name not in covered or item.name in shared)
                    and (item.returned or item.stores)]  # fmt: skip
         if found and missing:
-            said = f"nothing was found to check {', '.join(missing)} against, which may give gradients too"
+            said = f"{LEFT_OUT} {', '.join(missing)} against, which may give gradients too"
             found[-1] = replace(found[-1], notes=(*found[-1].notes, said))
         return found
 
@@ -91,7 +95,7 @@ class FunctionSearch(Search):
             return None
         place = place_of_loss(result, item.parts)
         if place is None:
-            return None
+            return self._of_losses(resolver, item, term, result)
         names = [name for n, name in enumerate(item.parts) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
@@ -99,6 +103,19 @@ class FunctionSearch(Search):
         if not roots:
             return None
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
+
+    def _of_losses(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
+        """The same of a function whose loss is an array, one for each sample or output: the sum of these."""
+        values = list(result) if isinstance(result, tuple) and len(result) == len(item.parts) else []
+        losses = [n for n, value in enumerate(values) if LOSS.search(item.parts[n]) and isinstance(value, np.ndarray)]
+        for n, value in enumerate(values):
+            roots, left = self.roots(value, item.inner_parts[n] or [item.parts[n]], term)
+            is_named = any(map(self.script.is_gradient, item.inner_parts[n] or [item.parts[n]]))
+            if losses and n not in losses and roots and is_named:
+                loss = f"{numpy_in(self.names) or 'np'}.sum({term.text}[{losses[0]}])"
+                question = Question(roots, loss=loss, grads=f"{term.text}[{n}]")
+                return self.proposal(question, term.setup, resolver, left=left)
+        return None
 
     def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """Gradients, and a loss of the same arrays."""
@@ -162,9 +179,9 @@ class FunctionSearch(Search):
                 continue
             text = f"{out.text}[0]" if isinstance(value, tuple) else out.text
             setup = united([*out.setup, *target.setup, *term.setup])
-            losses = [Term(one, setup) for one in usual_losses(text, target.text, numpy_in(self.names) or "np")]
+            losses = measures_of(text, target.text, numpy_in(self.names) or "np")
             roots, left = self.roots(result, names, Term(term.text, setup), losses[0].text)
-            agreements = [self.agreements(loss, term, roots) for loss in losses] if roots else [0]
+            agreements = self.agreements_of(losses, setup, term.text, roots) if roots else [0]
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, left=left)
@@ -198,7 +215,7 @@ class FunctionSearch(Search):
         gives_nothing = not item.returned or item.parts in (("None",), ("self",))
         stored = self.script.left_by(item)
         if gives_nothing and stored:
-            receiver = term.text.rpartition(f".{item.name}(")[0]
+            receiver = receiver_in(term.text)
             held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
             texts.append(f"{receiver}.{stored[0]}" if len(stored) == 1 else f"{{{held}}}")
         return Term(texts[0] if len(texts) == 1 else f"({', '.join(texts)})[-1]", setup)

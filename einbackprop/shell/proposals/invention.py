@@ -301,11 +301,15 @@ class Invention:
                 return next((size for size in sizes if size not in self.letters.values()), sizes[0])
         return next((size for size in "2346" if size not in self.letters.values()), "3")
 
+    @cached_property
+    def _comments(self) -> dict[int, str]:
+        return dict(comments_of(self.text))
+
     def _lines(self, definition: Definition) -> Iterator[str]:
         """The lines of a docstring and of the comments in and right above a function."""
         yield from joined((ast.get_docstring(definition.node) or "").splitlines())
         first, last = definition.node.lineno, definition.node.end_lineno or definition.node.lineno
-        comments = dict(comments_of(self.text))
+        comments = self._comments
         yield from (text for line, text in comments.items() if first <= line <= last)
         above = first - 1
         while above in comments:

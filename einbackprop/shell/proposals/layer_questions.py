@@ -11,6 +11,7 @@ from einbackprop.core.source import parse_python
 from ..questions import Question
 from .arguments import Resolver, substituted, united
 from .candidates import Layer, cotangents_of
+from .definitions import receiver_in
 from .invention import Term, numpy_in
 from .proposal import Proposal
 from .roots import roots_of
@@ -50,7 +51,7 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
         else:
             return None
     arguments = ", ".join(given[name] for name in layer.backward.parameters if name in given)
-    receiver = forward.text.rpartition(f".{layer.forward.name}(")[0] if layer.backward.owner else ""
+    receiver = receiver_in(forward.text) if layer.backward.owner else ""
     backward = f"{receiver}.{layer.backward.name}({arguments})" if receiver else (
         f"{layer.backward.name}({arguments})")
     return _tried(search, resolver, layer, Term(forward.text, united(setup)), backward, receiver)

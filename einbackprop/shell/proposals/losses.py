@@ -10,7 +10,7 @@ import numpy as np
 
 from .candidates import LOSS
 
-SUMS = 5
+SUMS = 6
 """How many of the usual losses are sums; the others are means."""
 PENALTY = re.compile(
     r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
@@ -60,7 +60,14 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     of_one = f"-{numpy}.sum({target} * {numpy}.log({out}))"
     of_two = f"-{numpy}.sum({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out}))"
     of_labels = f"-{numpy}.sum({numpy}.log({out}[{numpy}.arange(len({target})), {target}]))"
-    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels]
+    of_columns = f"-{numpy}.sum({numpy}.log({out}[{target}, {numpy}.arange(len({target}))]))"
+    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels, of_columns]
     assert len(sums) == SUMS
     counts = [f"len({target})", f"{target}.shape[-1]", f"{numpy}.size({target})"]
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]
+
+
+def can_compare(out: Any, target: Any) -> bool:
+    """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns."""
+    one, other = np.shape(out), np.shape(target)
+    return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from einbackprop.core.source import parse_python
+from einbackprop.errors import ScriptError
 
 from .definitions import script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import flat_parts
-from .function_questions import FunctionSearch
+from .function_questions import LEFT_OUT, FunctionSearch
+from .opening import opened
 from .proposal import Proposal
+from .round_questions import of_rounds
+from .step_questions import StepSearch
 from .trials import Trials
 
 NOTHING = "no function that gives gradients was found: give --loss and --grads, or --both, or --forward and --backward"
@@ -37,14 +44,53 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
 
     A function that another one calls which is asked about already is left out. Parameters are those of `propose`.
     """
+    source = source.expandtabs()  # what is put in is indented by spaces
     tree = parse_python(source)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
     found = list(of_updating_backwards(flats, source, again)) if again is not None else []
     found = found or FunctionSearch(script, names, Trials(names), source).all()
-    if not found and again is not None:
-        found = list(of_flat_parts(script, flats, source, again))
+    if is_partial(found):
+        steps = StepSearch(script, names, Trials(names), source).steps()
+        steps = [one for one in steps if not any(asks_of_all(other, one) for other in found)]
+        found = [*steps, *(one for one in found if not any(asks_of_all(other, one) for other in steps))]
+    if is_partial(found) and again is not None:
+        found = [*of_flat_parts(script, flats, source, again), *found]
+    if is_partial(found) and again is not None:
+        found = [*(of_opened(source, again) or of_rounds(script, source, again)), *found]
     return found
+
+
+def of_opened(source: str, again: Again) -> list[Proposal]:
+    """What is asked by what a script does under its guard and in functions that it calls once."""
+    text = opened(source)
+    if text is None:
+        return []
+    script = script_of(parse_python(text.whole))
+    with suppress(ScriptError), again(text.run) as names:
+        found = FunctionSearch(script, names, Trials(names), text.whole).all()
+        if is_partial(found):
+            found = StepSearch(script, names, Trials(names), text.whole).steps()
+        if found:
+            return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
+    return list(of_rounds(script, text.whole, again))
+
+
+OPENED = "what stands under the main guard, and in functions that are called once, was run up to where it trains"
+
+
+def asks_of_all(one: Proposal, other: Proposal) -> bool:
+    """Whether a proposal asks of all arrays that another one asks of, neither of them of a layer alone."""
+    questions = [one.question, other.question]
+    return all(asked is not None and not asked.forward for asked in questions) and (
+        {*one.question.wrt} >= {*other.question.wrt})  # type: ignore[union-attr]
+
+
+def is_partial(found: Sequence[Proposal]) -> bool:
+    """Whether proposals ask of single layers alone, or leave something out: then what trains may ask more."""
+    notes = [note for one in found for note in one.notes]
+    return all(one.question and one.question.forward for one in found) or any(
+        note.startswith(LEFT_OUT) for note in notes)  # fmt: skip
 
 
 def readings_of(names: dict[str, Any], source: str) -> list[Proposal]:

@@ -20,6 +20,7 @@ from .invention import LAYOUTS, Invention, Term, invented_names
 from .losses import is_number
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of, without_roots
+from .steps import STEP, Measure
 from .trials import Trials, bound_in
 
 
@@ -82,11 +83,34 @@ class Search:
         found = self.trials(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
         return found if isinstance(found, dict) else {}
 
+    def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What the names of a state hold after a call."""
+        held = ", ".join(f"{name!r}: {name}" for name in state if name.isidentifier())
+        found = self.trials(call.setup, f"({call.text}, {{{held}}})[1]")
+        return found if isinstance(found, dict) else {}
+
     def agreements(self, loss: Term, gradients: Term, roots: Sequence[str]) -> int:
         """How many gradients agree with differences of a loss."""
         setup = united([*loss.setup, *gradients.setup])
         return sum(self._agrees(loss.text, setup, root, part)
                    for root, part in self._parts(setup, gradients.text, roots))
+
+    def agreements_of(
+        self, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str]
+    ) -> list[int]:
+        """The same of several losses that are made of the same expressions, which are evaluated once for all."""
+        found = [0] * len(measures)
+        parts = list(dict.fromkeys(part for one in measures for part in one.parts))
+        for root, part in self._parts(setup, gradients, roots):
+            sides = self._sides(f"[{', '.join(parts)}]", setup, root, part)
+            if sides is None:
+                continue
+            values, expected = sides
+            known = [dict(zip(parts, side or [None] * len(parts), strict=True)) for side in values]
+            for n, measure in enumerate(measures):
+                ends = [measure.value([side[name] for name in measure.parts]) for side in known]
+                found[n] += agree((ends[0] - ends[1]) / (2 * STEP), expected)
+        return found
 
     def depends(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a loss is another number where all that the gradients are of is moved."""
@@ -94,8 +118,11 @@ class Search:
         ways = {}
         for root in roots:
             ways.update({label(root, path): np.ones(leaf.shape) for path, leaf in reals(self.trials(setup, root))})
-        values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, ways)]
-        return not all(map(is_number, values)) or number(values[0]) != number(values[1])
+        values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, ways, {})]
+        if not all(map(is_number, values)):
+            return True
+        first, moved, again = map(number, values)
+        return bool(first == again != moved)  # of what draws without a seed nobody knows
 
     def is_multiple(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a gradient is that of a loss but for a factor: then the loss is the one that is meant."""
@@ -120,16 +147,21 @@ class Search:
     def _agrees(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> bool:
         """Whether a gradient gives the difference of the loss in a direction."""
         slopes = self._slopes(loss, setup, root, gradient)
-        if slopes is None:
-            return False
-        found, expected = slopes
-        size = abs(found) + abs(expected)
-        return bool(size > 1e-8 and abs(found - expected) <= 1e-3 * size)  # that both are nothing shows nothing
+        return slopes is not None and agree(*slopes)
 
     def _slopes(
         self, loss: str, setup: Sequence[str], root: str, gradient: Any, seed: int = 0
     ) -> tuple[float, float] | None:
         """The difference of a loss in a drawn direction, and what a gradient says that it is; None without either."""
+        sides = self._sides(loss, setup, root, gradient, seed)
+        if sides is None or not all(map(is_number, sides[0])):
+            return None
+        return (number(sides[0][0]) - number(sides[0][1])).real / (2 * STEP), sides[1]
+
+    def _sides(
+        self, text: str, setup: Sequence[str], root: str, gradient: Any, seed: int = 0
+    ) -> tuple[list[Any], float] | None:
+        """An expression on both sides in a drawn direction, and what a gradient says of the slope between them."""
         at = self.trials(setup, root)
         inside = reals(at)
         by_path = {path: leaf for path, leaf in leaves(gradient) if isinstance(leaf, np.ndarray | float)}
@@ -137,14 +169,11 @@ class Search:
         given = [by_path[path] for path, _ in inside] if same else list(by_path.values())
         if not inside or [np.shape(leaf) for leaf in given] != [leaf.shape for _, leaf in inside]:
             return None
-        rng, step = np.random.default_rng(seed), 1e-6
+        rng = np.random.default_rng(seed)
         ways = {label(root, path): np.asarray(rng.normal(size=leaf.shape)) for path, leaf in inside}
         expected = sum(float(np.sum(way * one)) for way, one in zip(ways.values(), given, strict=True))
-        values = [self.trials.moved(setup, {text: sign * way for text, way in ways.items()}, loss)
-                  for sign in (step, -step)]
-        if not all(map(is_number, values)):
-            return None
-        return (number(values[0]) - number(values[1])).real / (2 * step), expected
+        return [self.trials.moved(setup, {held: sign * way for held, way in ways.items()}, text)
+                for sign in (STEP, -STEP)], expected  # fmt: skip
 
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,
@@ -162,6 +191,12 @@ class Search:
                   f"{'it' if len(left) == 1 else 'them'} with respect to"] if left else []  # fmt: skip
         expression = question.grads or question.both or question.backward
         return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
+
+
+def agree(found: float, expected: float) -> bool:
+    """Whether two slopes are the same; that both are nothing shows nothing."""
+    size = abs(found) + abs(expected)
+    return bool(size > 1e-8 and abs(found - expected) <= 1e-3 * size)
 
 
 def reals(value: Any) -> list[tuple[Path, np.ndarray]]:

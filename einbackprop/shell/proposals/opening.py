@@ -1,0 +1,113 @@
+"""What a script does under its main guard and in functions such as ``main``, as if it stood at its top.
+
+In go a source and its tree; out comes the same source, each line in its place, in which the guard and the functions
+that are called once, without data, are blocks; and that source up to where it begins to train.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .candidates import GRADIENTS, TRAINING
+from .definitions import FORWARD, callee, is_guard, own_nodes, statements_in
+from .flattened import Rewriting
+from .updates import update_of
+
+
+class Opened(NamedTuple):
+    """A source with its blocks open, whole, and as it is run."""
+
+    whole: str
+    run: Rewriting
+
+
+def opened(source: str) -> Opened | None:
+    """The source with its guard and the functions that it calls once open; None where there are none."""
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    blocks: list[Sequence[ast.stmt]] = []
+    added: set[int] = set()
+    for statement in tree.body:
+        if is_guard(statement) and isinstance(statement, ast.If):
+            lines[statement.lineno - 1] = "if True:"
+            blocks.append(statement.body)
+            added.add(statement.lineno)
+    for function, statement in list(entries(tree)):
+        begin = function.lineno - 1
+        lines[begin : function.body[0].lineno - 1] = [""] * (function.body[0].lineno - 1 - begin)
+        lines[begin] = f"if {bindings(function, statement) or 'True'}:"
+        replace_by_pass(lines, statement)
+        if isinstance(function.body[-1], ast.Return):
+            replace_by_pass(lines, function.body[-1])
+        blocks.append(function.body)
+        added.add(function.lineno)
+    if not blocks:
+        return None
+    whole = "\n".join(lines) + "\n"
+    for block in blocks:
+        trains = next((item for item in block if begins_training(item)), None)
+        if trains is not None:
+            last = block[-1].end_lineno or block[-1].lineno
+            lines[trains.lineno - 1] = " " * trains.col_offset + "pass"
+            lines[trains.lineno : last] = [""] * (last - trains.lineno)
+    return Opened(whole, Rewriting("\n".join(lines) + "\n", frozenset(added)))
+
+
+def entries(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
+    """Functions that are called once, at the top or under the guard, with nothing but constants; and that call."""
+    functions = {item.name: item for item in tree.body if isinstance(item, ast.FunctionDef) and not item.decorator_list}
+    calls = [callee(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    guarded = [one for item in tree.body if is_guard(item) and isinstance(item, ast.If) for one in item.body]
+    for statement in (*tree.body, *guarded):
+        if not isinstance(statement, ast.Expr | ast.Assign):
+            continue
+        for node in own_nodes(statement):
+            function = functions.get(callee(node)) if isinstance(node, ast.Call) else None
+            if function is not None and calls.count(function.name) == 1 and can_open(function, statement):
+                yield function, statement
+
+
+def can_open(function: ast.FunctionDef, statement: ast.stmt) -> bool:
+    """Whether a function's statements can stand at the top: it returns at its end alone, and needs no data."""
+    inner = [item for item in statements_in(function.body) if item is not function.body[-1]]
+    nodes = [node for item in inner for node in own_nodes(item)]
+    leaves = any(isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Global | ast.Nonlocal) for node in nodes)
+    return not leaves and bindings(function, statement) is not None
+
+
+def bindings(function: ast.FunctionDef, statement: ast.stmt) -> str | None:
+    """A condition that holds and that binds the parameters of a function as a call does; None where that needs data."""
+    call = next(node for node in own_nodes(statement) if isinstance(node, ast.Call) and callee(node) == function.name)
+    formal = function.args
+    names = [item.arg for item in (*formal.posonlyargs, *formal.args)]
+    given: dict[str, ast.expr] = dict(zip(reversed(names), reversed(formal.defaults), strict=False))
+    given |= {item.arg: value for item, value in zip(formal.kwonlyargs, formal.kw_defaults, strict=True) if value}
+    given |= dict(zip(names, call.args, strict=False))
+    given |= {item.arg: item.value for item in call.keywords if item.arg}
+    wanted = [*names, *(item.arg for item in formal.kwonlyargs)]
+    if formal.vararg or formal.kwarg or any(name not in given for name in wanted):
+        return None
+    if not all(isinstance(node, ast.Constant | ast.UnaryOp | ast.USub | ast.List | ast.Tuple | ast.Load)
+               for name in wanted for node in ast.walk(given[name])):  # fmt: skip
+        return None
+    bound = ", ".join(f"{name} := {ast.unparse(given[name])}" for name in wanted)
+    return f"[{bound}]" if bound else ""
+
+
+def begins_training(statement: ast.stmt) -> bool:
+    """Whether a statement is a loop that trains, or a call that does."""
+    inner = [*statements_in([statement])]
+    calls = [callee(node) for item in inner for node in own_nodes(item) if isinstance(node, ast.Call)]
+    if isinstance(statement, ast.For | ast.While):
+        return any(map(update_of, inner)) or any(
+            kind.search(name) for name in calls for kind in (FORWARD, GRADIENTS, TRAINING))  # fmt: skip
+    started = any(name.startswith(("load", "init", "get")) or "init" in name for name in calls)
+    return not started and any(map(TRAINING.search, calls))
+
+
+def replace_by_pass(lines: list[str], statement: ast.stmt) -> None:
+    """Put ``pass`` in the place of a statement."""
+    last = statement.end_lineno or statement.lineno
+    lines[statement.lineno - 1 : last] = [" " * statement.col_offset + "pass"] + [""] * (last - statement.lineno)

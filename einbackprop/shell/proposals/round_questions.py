@@ -1,0 +1,234 @@
+"""The question of a round of a training loop: what it changes over the rate are the gradients of a loss."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.nesting import label, leaves
+from einbackprop.core.source import parse_python
+from einbackprop.errors import ScriptError
+
+from ..questions import Question
+from .arguments import free_names, is_data, substituted
+from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED
+from .definitions import FORWARD, Script, callee, statements_in
+from .flat_questions import Again, called, note_of
+from .flattened import Flat, as_function, loops_around, rounds
+from .invention import TARGET, Term, numpy_in
+from .losses import can_compare, is_number
+from .proposal import Proposal
+from .search import Search
+from .step_questions import said_of
+from .steps import Descent, Measure, Rates, Step, best_of, measures_of, places_of, rates_in
+from .trials import Trials
+from .updates import GRADIENT, update_of
+
+MOST = 12
+"""How many loops of a script are tried, how many arrays of a round as outputs."""
+ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
+"""What people call the difference of an output and a target."""
+SECONDS = 8.0
+"""After which no further loop is tried."""
+OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|predict|plot|accuracy|make|create|init"))
+"""What functions are called whose loops train nothing."""
+
+
+def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
+    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss."""
+    name = "step" if "step" not in script.words else "one_step"
+    found: list[tuple[Flat, Descent, str, str]] = []
+    tree, begun = parse_python(source), time.monotonic()
+    for flat in itertools.islice((one for one in rounds(script) if changes_something(one, tree)), MOST):
+        if time.monotonic() - begun > SECONDS:
+            break
+        text = as_function(source, flat, name, "dict(locals())")
+        with suppress(ScriptError), again(text) as names:
+            search = RoundSearch.of(script, text.text, names, flat, name)
+            descent = search and search.descent()
+            if search and descent:
+                found.append((flat, descent, *search.told(descent)))
+    if not found:
+        return
+    flat, descent, loss, rate = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
+    given = descent.held.values() if descent.is_held else descent.of
+    text = as_function(source, flat, name, ", ".join(["None" if descent.loss.outside else loss, *given]))
+    with again(text) as names:
+        search = RoundSearch.of(script, text.text, names, flat, name)
+        if search is not None:
+            yield replace(search.proposal(descent, loss, rate), source=text)
+
+
+def changes_something(flat: Flat, tree: ast.Module) -> bool:
+    """Whether a round may train something: where it stands, and that it calls or assigns."""
+    function = flat.scope.function
+    updates = any(map(update_of, statements_in(flat.body)))
+    if function is not None and not updates and any(kind.search(function.name) for kind in OTHERS):
+        return False
+    around = loops_around(flat.loop, tree) if flat.loop is not None and function is None else []
+    if len(around) > 1 and any(isinstance(one, ast.While) for one in around):
+        return False  # nothing would end the outer one
+    kinds = ast.AugAssign | ast.Assign | ast.Expr
+    return any(isinstance(item, kinds) for item in statements_in(flat.body))
+
+
+@dataclass(frozen=True)
+class RoundSearch:
+    """Looks for the question of a round that was made a function; ``call`` gives what is local in it, by name."""
+
+    search: Search
+    flat: Flat
+    call: Term
+    given: dict[str, Any]
+
+    @classmethod
+    def of(cls, script: Script, text: str, names: dict[str, Any], flat: Flat, name: str) -> RoundSearch | None:
+        """With the call of the function; None where it cannot be called. In the script all of its calls still stand."""
+        search = Search(script, names, Trials(names), text)
+        for resolver in search.resolvers():
+            made = called(flat, name, resolver)
+            given = None if made is None else search.trials(made[0].setup, made[0].text)
+            if made is not None and given is not None:
+                return cls(search, flat, made[0], given)
+        return None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.search.state(self.call.setup, self.call.text)
+
+    def step(self) -> Step:
+        """The round as a step, of what it is given under its own names and of what else it can reach."""
+        own = {name: name for name in self.flat.carried}
+        places = {}
+        for text in places_of(self.state):
+            root = re.split(r"[.\[]", text, maxsplit=1)[0]
+            places[text] = f"found[{root!r}]{text[len(root):]}" if root in own and root in self.given else text
+        local = {name: value for name, value in self.given.items() if name not in self.search.names}
+        left = {text: text for text in places_of(self.search.after(self.call, self.state))}
+        left |= {text: among(text) for text in places_of(local)}
+        return Step(self.call, places, self.search.trials.moved, left, has_losses=True)
+
+    def descent(self) -> Descent | None:
+        step = self.step()
+        measures = list(self._measures()) if step.changes or step.holders else []
+        return best_of(list(step.descents(measures, ())), self.rates) if measures else None
+
+    @cached_property
+    def rates(self) -> Rates:
+        """What may be the rate, what is local in the round as the number that it is."""
+        local = {name: repr(value) for name, value in self.given.items() if type(value) in (int, float)}
+        found = rates_in(self.search.source, self.state, lambda text: self.search.trials(
+            self.call.setup, local.get(text, text)))  # fmt: skip
+        return Rates([(local.get(text, text), value) for text, value in found.called], found.others)
+
+    def _measures(self) -> Iterator[Measure]:
+        """The numbers that a round makes, those first that are called a loss, and their sums; the usual losses."""
+        yield from self._of_loss_functions()
+        made = {name: value for name, value in self.given.items() if name in self._bound}
+        numbers = [(text, bool(LOSS.search(name))) for name, value in made.items() for text in numbers_of(name, value)]
+        named = [text for text, is_loss in numbers if is_loss]
+        for name, value in self.search.after(self.call, self.state).items():
+            if LOSS.search(name) and hasattr(value, "__dict__") and name not in self.given:  # it keeps its loss
+                yield from (Measure(text, (text,), named=True) for text in numbers_of(name, value))
+        for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
+            yield Measure(text, (among(text),), named=is_loss, trained=is_loss and bool(TRAINED.search(text)))
+        for one, other in itertools.combinations(named[:4], 2):
+            yield Measure(f"{one} + {other}", (f"{among(one)} + {among(other)}",), named=True)
+        numpy = numpy_in(self.search.names) or "np"
+        for name in [name for name, value in made.items() if is_number(value) or is_array(value)]:
+            if ERROR.fullmatch(name):
+                squares = f"{numpy}.sum({name} ** 2)"
+                for text in (f"0.5 * {squares}", squares, f"{squares} / {numpy}.size({name})"):
+                    yield Measure(text, (text.replace(name, among(name)),))
+        known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **self.given}
+        targets = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(known.get(name))]
+        targets.sort(key=lambda name: not TARGET.fullmatch(name))
+        outs = [name for name in dict.fromkeys((*self.flat.values, *made)) if is_array(made.get(name))
+                and not GRADIENT.search(name) and name not in self.flat.carried]  # fmt: skip
+        for out in outs[:MOST]:
+            for target in [name for name in targets if name != out][:4]:
+                if can_compare(made[out], known[target]):
+                    held = among(target) if target in self.given else target
+                    # an error is said where one is taken from the other
+                    errs = {f"{out} - {target}", f"{target} - {out}"} & self._differences
+                    told = measures_of(out, target, numpy)  # as the round would write it
+                    is_error = bool(errs and TARGET.fullmatch(target))
+                    for n, measure in enumerate(measures_of(among(out), held, numpy)):
+                        yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
+
+    def _of_loss_functions(self) -> Iterator[Measure]:
+        """Calls of loss functions, of what the round is given: ``loss(W, X)``, perhaps with ``W`` in a new dict."""
+        nodes = [node for item in self.flat.body for node in ast.walk(item)]
+        displays = {node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and isinstance(
+            node.targets[0], ast.Name) and isinstance(node.value, ast.Dict | ast.List | ast.Tuple)}  # fmt: skip
+        for node in nodes:
+            if not isinstance(node, ast.Call) or not LOSS.search(callee(node)):
+                continue
+            text = ast.unparse(substituted(node, displays))
+            local = self._bound - {*self.flat.carried}
+            if not local & {*free_names(parse_python(text, "eval").body)} and is_number(
+                    self.search.trials(self.call.setup, text)):
+                yield Measure(text, (text,), named=True, trained=bool(TRAINED.search(text)), outside=True)
+
+    @property
+    def _differences(self) -> set[str]:
+        """The differences that the round takes."""
+        return {ast.unparse(node) for item in self.flat.body for node in ast.walk(item)
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
+
+    @property
+    def _bound(self) -> frozenset[str]:
+        """The names that the round binds."""
+        return frozenset(self.flat.values) | {
+            node.id for item in self.flat.body for node in ast.walk(item)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
+
+    def told(self, descent: Descent) -> tuple[str, str]:
+        """The expression of the loss among the names of the round, and that of the rate among the script's."""
+        return descent.loss.text, self.rates.of(descent)
+
+    def proposal(self, descent: Descent, loss: str, rate: str) -> Proposal:
+        """The question of the function, which returns the loss and what it has changed."""
+        step = Step(self.call, {}, self.search.trials.moved)
+        # in one expression, so that both are of the same run where that draws random numbers
+        gradients = step.gradients(descent, rate, "found[1:]", "olds")
+        olds = ", ".join(f"{item.text} + 0" for item in descent.moved)
+        both = f"(lambda olds, found: (found[0], {gradients}))([{olds}], {self.call.text})"
+        question = Question(descent.of, both=self.call.text if descent.is_held else both)
+        if descent.loss.outside:
+            apart = f"{self.call.text}[1:]" if descent.is_held else step.gradients(
+                descent, rate, f"{self.call.text}[1:]")  # fmt: skip
+            question = Question(descent.of, loss, apart)
+        said = said_of(descent, rate, "it")
+        return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
+
+
+def among(text: str) -> str:
+    """A name of the round, or what is read off it, among what the round gave."""
+    root = re.split(r"[.\[]", text, maxsplit=1)[0]
+    return f"found[{root!r}]{text[len(root):]}"
+
+
+def numbers_of(name: str, value: Any) -> Iterator[str]:
+    """The expressions of the numbers that a value is, or that an object called a loss holds."""
+    if is_number(value):
+        yield name
+    elif LOSS.search(name) and (isinstance(value, np.ndarray) or hasattr(value, "__dict__")):
+        for path, leaf in itertools.islice(leaves(value), MOST):
+            if is_number(leaf):
+                yield label(name, path)
+            elif is_array(leaf):  # a loss for each sample
+                yield from (f"{label(name, path)}.{way}()" for way in ("mean", "sum"))
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.size > 0

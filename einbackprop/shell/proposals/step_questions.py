@@ -1,0 +1,208 @@
+"""The question of functions that move what they train: their changes over the rate are the gradients that are asked."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.nesting import leaves
+
+from ..questions import Question
+from .arguments import Resolver, united
+from .candidates import NUMERICAL, STARTING, TRAINED
+from .definitions import FORWARD, Definition, callee, receiver_in, statements_in
+from .function_questions import FunctionSearch
+from .invention import TARGET, Term, numpy_in
+from .losses import can_compare, is_number
+from .proposal import Proposal
+from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in
+
+ROUNDS = re.compile(r"(?:n|num|max|nb|total|no|training)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?|rounds|steps|ite|iters)",
+                    re.IGNORECASE)  # fmt: skip
+"""What the number of steps is called; one is enough."""
+OTHERS = (NUMERICAL, STARTING, re.compile(r"import|download|plot|draw|show|print|save|export|load|accuracy"))
+"""What functions are called that neither make a step nor give gradients."""
+MOST = 16
+"""How many functions are tried."""
+SECONDS = 8.0
+"""After which no further function is tried."""
+
+
+@dataclass(frozen=True)
+class StepSearch(FunctionSearch):
+    """Looks for the questions of steps of training."""
+
+    def steps(self) -> list[Proposal]:
+        """What the functions ask that make a step each; of those that move the same arrays the one that moves most."""
+        found: list[tuple[Descent, Proposal]] = []
+        begun = time.monotonic()
+        for item in self._candidates():
+            if time.monotonic() - begun > SECONDS:
+                break
+            for resolver in itertools.islice(self.resolvers(), 3):  # without other layouts of what is made up
+                if (one := self._step(resolver, item)) is not None:
+                    found.append(one)
+                    break
+        found.sort(key=lambda one: one[0].agreeing, reverse=True)
+        covered: set[str] = set()
+        kept = []
+        for descent, proposal in found:
+            moved = {*descent.of}
+            if not moved & covered:
+                covered |= moved
+                kept.append(proposal)
+        return kept
+
+    def _candidates(self) -> list[Definition]:
+        """Functions that may make a step or give gradients: those first that are called in a loop, or are told how many
+        steps to make, and of these the ones that others call.
+        """
+        found = [item for item in self.script.definitions
+                 if not (item.name.startswith("__") or any(kind.search(item.name) for kind in OTHERS))]
+        again = self._called_again
+
+        def order(item: Definition) -> tuple[bool, int]:
+            makes_steps = item.name in again or any(map(ROUNDS.fullmatch, (*item.parameters, *item.reads)))
+            return not makes_steps, sum(other.name in self._called_by(item) for other in found)
+
+        return sorted(found, key=order)[:MOST]
+
+    @property
+    def _called_again(self) -> set[str]:
+        """The names of what is called in loops."""
+        repeated = {id(inner) for scope in self.script.scopes for item in scope.statements
+                    if isinstance(item, ast.For | ast.While) for inner in statements_in(item.body)}  # fmt: skip
+        return {callee(call) for call, statement, _ in self.script.sites if id(statement) in repeated}
+
+    def _step(self, resolver: Resolver, item: Definition) -> tuple[Descent, Proposal] | None:
+        """The question of one function, if what it changes follows a loss."""
+        once = {name: Term("1") for name in item.parameters if ROUNDS.fullmatch(name)}
+        made = resolver.call(item) if not once else replace(resolver, given=once).call(item)
+        if made is None:
+            return None
+        call = self._once(self._on_named(made, item), item)
+        state = self.state(call.setup, call.text)
+        left = [*places_of({"found": self.trials(call.setup, call.text)}), *places_of(self.after(call, state))]
+        step = Step(call, {text: text for text in places_of(state)}, self.trials.moved, {text: text for text in left})
+        if not (step.changes or step.holders):
+            return None
+        measures, setup = self._measures(resolver, item, call)
+        rates = rates_in(self.source, state, lambda text: self.trials(call.setup, text))
+        descent = best_of(list(step.descents(measures, setup)), rates)
+        if descent is None or self._is_chance(descent):
+            return None
+        if begun := [item.text for item in descent.moved if not item.before.any()]:
+            # where these are zero the loss may not depend on others
+            numpy = numpy_in(self.names) or "np"
+            drawn = [f"{text} = {text} + 0.1 * {numpy}.random.randn(*{numpy}.shape({text}))" for text in begun]
+            there = replace(step, call=Term(call.text, (*call.setup, *drawn)))
+            other = best_of(list(there.descents(measures, setup)), rates)
+            descent = other if other is not None and other.agreeing > descent.agreeing else descent
+        rate = rates.of(descent)
+        question = Question(descent.of, descent.loss.text, step.gradients(descent, rate))
+        found = self.proposal(question, united([*setup, *call.setup]), resolver)
+        return descent, replace(found, expression=call.text, notes=(*said_of(descent, rate, call.text), *found.notes))
+
+    def _is_chance(self, found: Descent) -> bool:
+        """Whether one array alone is held that nothing calls a gradient: an error is the gradient of its square."""
+        held = list(found.held.values()) if found.is_held else []
+        return len(held) == 1 and not held[0].startswith("found") and not self.script.is_gradient(
+            re.findall(r"\w+", held[0])[-1])  # fmt: skip
+
+    def _on_named(self, call: Term, item: Definition) -> Term:
+        """The call on an object that has a name: what is made for one call alone shows no change."""
+        receiver = receiver_in(call.text) if item.owner else ""
+        if "(" not in receiver:
+            return call
+        name = f"its_{item.owner.lower()}"
+        return Term(f"{name}{call.text.removeprefix(receiver)}", (*call.setup, f"{name} = {receiver}"))
+
+    def _once(self, call: Term, item: Definition) -> Term:
+        """The call on an object that is told to make one step."""
+        receiver = receiver_in(call.text) if item.owner else ""
+        told = [name for name in sorted(item.reads) if ROUNDS.fullmatch(name)] if receiver else []
+        counted = [name for name in told if type(self.trials(call.setup, f"{receiver}.{name}")) is int]
+        return Term(call.text, united([*call.setup, *(f"{receiver}.{name} = 1" for name in counted)]))
+
+    def _measures(self, resolver: Resolver, item: Definition, call: Term) -> tuple[list[Measure], tuple[str, ...]]:
+        """What may be the loss: what the step returns, loss functions, and the usual ones of what may be an output."""
+        setup = [*call.setup]
+        result = self.trials(call.setup, call.text)
+        found = []
+        for one in self._losses(resolver, item):
+            setup += one.setup
+            is_trained = TRAINED.search(one.text) and any(name in one.text for name in self._called_again)
+            found.append(Measure(one.text, (one.text,), named=True, trained=bool(is_trained)))
+        found += [Measure(text, (text,), named=True) for text in numbers_in(result, call.text)]
+        targets = list(self._targets(resolver, item, call))
+        for out in self._outputs(resolver, item):
+            value = self.trials(united([*out.setup, *call.setup]), out.text)
+            for target, given in targets:
+                fits = [target.text] if can_compare(value, given) else []
+                fits += [f"{target.text}.T"] if np.ndim(given) == 2 and np.shape(given)[::-1] == np.shape(value) else []
+                for text in fits if target.text != out.text else ():
+                    setup += [*out.setup, *target.setup]
+                    found += measures_of(out.text, text, numpy_in(self.names) or "np")
+        return found, united(setup)
+
+    def _targets(self, resolver: Resolver, item: Definition, call: Term) -> Iterator[tuple[Term, Any]]:
+        """What outputs may be compared with, and its value: what is called a target first, then what else is given."""
+        given = [term for name in sorted(item.parameters, key=lambda name: not TARGET.fullmatch(name))
+                 if (term := resolver.parameter(item, name)) is not None]  # fmt: skip
+        receiver = receiver_in(call.text) if item.owner else ""
+        held = [Term(f"{receiver}.{name}", call.setup) for name in sorted(item.reads)] if receiver else []
+        for term in (*given, *held):
+            value = self.trials(united([*term.setup, *call.setup]), term.text)
+            if isinstance(value, np.ndarray) and value.size:
+                yield term, value
+
+    def _outputs(self, resolver: Resolver, item: Definition) -> Iterator[Term]:
+        """Calls that may give the output of what a step trains, and that give the same when they are made again."""
+        used = self._called_by(item)
+        named = [one for one in self.script.definitions if one.returned and one.owner == item.owner
+                 and one.node is not item.node and not STARTING.search(one.name)
+                 and (FORWARD.search(one.name) or one.name in used or PREDICTS.search(one.name))]  # fmt: skip
+        named.sort(key=lambda one: not (FORWARD.search(one.name) or PREDICTS.search(one.name)))
+        for one in named[:6]:
+            term = resolver.call(one) or self._on_data(resolver, one, item)
+            value = None if term is None else self.trials(term.setup, term.text)
+            if term is None or value is None:
+                continue
+            parts = [""] if isinstance(value, np.ndarray) else [
+                f"[{n}]" for n, part in enumerate(value) if isinstance(part, np.ndarray)] if isinstance(
+                value, tuple | list) else []
+            again = self.trials(term.setup, f"({term.text}, {term.text})[1]")
+            if [*map(str, leaves(value))] == [*map(str, leaves(again))]:
+                yield from (Term(f"{term.text}{place}", term.setup) for place in parts)
+
+
+PREDICTS = re.compile(r"predict|think|activate|query|output|hypothesis|propagat|run$", re.IGNORECASE)
+"""What functions are called whose output may be compared with a target."""
+
+
+def numbers_in(result: Any, text: str) -> list[str]:
+    """The expressions of the numbers that a call gives, itself or as parts."""
+    if is_number(result):
+        return [text]
+    parts = enumerate(result) if isinstance(result, tuple | list) else ()
+    return [f"{text}[{n}]" for n, part in parts if is_number(part)]
+
+
+def said_of(found: Descent, rate: str, call: str) -> list[str]:
+    """What is to be known of gradients that are what a step changes."""
+    over = "" if rate == "1" else f", over {rate},"
+    said = [] if found.is_held else [
+        f"what {call} changes{over} is taken for the {'negative ' if found.rate < 0 else ''}gradients"]  # fmt: skip
+    if found.loss.formula and found.agreeing:
+        said.append(f"no loss function was found: they are those of {found.loss.text}")
+    elif found.loss.formula:
+        said.append(f"no loss function was found: {found.loss.text} is assumed, since that difference is taken")
+    return said
+
