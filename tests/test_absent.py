@@ -92,3 +92,17 @@ def test_an_error_is_the_answer_where_what_it_left_out_is_needed(
         assert checked(tmp_path, source, *options) == 2
         assert capsys.readouterr().err == (
             f"einbackprop: net.py, line {source.count(chr(10)) + 1}: NameError: name 'absent' is not defined\n")
+
+
+def test_a_notebook_goes_on_with_its_next_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = ["import numpy as np\n" + f"from {LIBRARY} import *", "Y = load('y')", "print(Y)", LOSS]
+    notebook = {"cells": [{"cell_type": "code", "source": cell, "metadata": {}, "outputs": []} for cell in cells],
+                "metadata": {}, "nbformat": 4, "nbformat_minor": 5}  # fmt: skip
+    file = tmp_path / "analysis.ipynb"
+    file.write_text(json.dumps(notebook), encoding="utf-8")
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"einbackprop: {LIBRARY} is not installed: what needs it cannot run",
+        "einbackprop: analysis.ipynb, cell 2: left out: line 1",
+        "einbackprop: analysis.ipynb, cell 3: left out: line 1",
+    ]
