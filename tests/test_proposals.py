@@ -34,7 +34,13 @@ ASKED = {
     "dataclass_train": ["--both loss_and_grads(params, X, y) of params"],
     "elman": ["--loss forward(p, tokens, np.zeros(6))[0] --grads backward(p, forward(p, tokens, np.zeros(6))[1]) of p"],
     "ex2_logreg": ["--loss cost_function(initial_theta, X, y) --grads gradient(initial_theta, X, y) of initial_theta"],
+    "factory": ["--both step(theta) of theta"],
     "fc_net": ["--both twolayernet.loss(X, y) of twolayernet.params"],
+    "guarded_main": [
+        "--loss 0.5 * np.sum((reseau.avant(donnees)[2] - cibles.T) ** 2) --grads [(old - new) / 0.5 for old, new in "
+        "zip([reseau.poids[0] + 0, reseau.poids[1] + 0, reseau.biais[0] + 0, reseau.biais[1] + 0], "
+        "(reseau.corriger(donnees, cibles), [reseau.poids[0], reseau.poids[1], reseau.biais[0], reseau.biais[1]])[1])] "
+        "of reseau.poids[0] reseau.poids[1] reseau.biais[0] reseau.biais[1]"],
     "gmm_gradient": ["--loss log_likelihood(X, logits, mu, log_sigma) "
                      "--grads log_likelihood_grad(X, logits, mu, log_sigma) of logits mu log_sigma"],
     "grad_check": ["--loss compute_loss(params, X, Y) --grads backprop(params, X, Y) of params"],
@@ -50,6 +56,9 @@ ASKED = {
     "linear_regression_nb": ["--loss compute_cost(x_train, y_train, w, b) "
                              "--grads compute_gradient(x_train, y_train, w, b) of w b"],
     "linear_svm": ["--both svm_loss_naive(W, X, y, reg) of W", "--both svm_loss_vectorized(W, X, y, reg) of W"],
+    "lernendes_netz": [
+        "--loss 0.5 * np.sum((netz.antwort(eingabe) - soll) ** 2) --grads [(old - new) / 0.02 for old, new in zip(["
+        "netz.v + 0, netz.w + 0], (netz.lerne(eingabe, soll), [netz.v, netz.w])[1])] of netz.v netz.w"],
     "lstm_cell": ["--forward lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b) "
                   "--backward lstm_step_backward(dout[0], dout[1], cache) of x prev_h prev_c Wx Wh b"],
     "matrix_factorization": ["--loss kosten(P, Q, bu, bi, R, M, R[M == 1].mean(), 0.05) "
@@ -67,6 +76,11 @@ ASKED = {
                 "of network.biases network.weights"],
     "nn_scratch": ["--loss nn.loss(y, nn.forward(X)) --grads (nn.forward(X), nn.backward(X, y), {'dW2': nn.dW2, "
                    "'db2': nn.db2, 'dW1': nn.dW1, 'db1': nn.db1})[-1] of nn.W2 nn.b2 nn.W1 nn.b1"],
+    "one_pass": ["--both step() of first.weights first.biases points second.weights second.biases"],
+    "parameter_objects": [
+        "--both one_step() of chain[0].w.data chain[0].b.data chain[2].w.data chain[2].b.data",
+        "--forward chain[0].__call__(X) --backward chain[0].backward(dout) of X",
+        "--forward chain[1].__call__(X) --backward chain[1].backward(dout) of X"],
     "planar_nn": ["--loss compute_cost(forward_propagation(X, parameters)[0], Y) --grads backward_propagation("
                   "parameters, forward_propagation(X, parameters)[1], X, Y) of parameters"],
     "pullbacks": ["--both value_and_grad(params, x, t) of params"],
@@ -77,6 +91,9 @@ ASKED = {
                         "--grads huber_loss_backward(x, target, w_in, b_in, w_out, b_out) of w_in b_in w_out b_out"],
     "uebungsblatt": ["--loss kosten(gewichte, schwelle, daten, einsaus) "
                      "--grads ableitung(gewichte, schwelle, daten, einsaus) of gewichte schwelle"],
+    "word_rows": [
+        "--both (lambda olds, found: (found[0], [(old - new) / rate for old, new in zip(olds, found[1:])]))("
+        "[outer + 0, inner + 0], step(total, outer)) of outer inner"],
     "word2vec": ["--both naiveSoftmaxLossAndGradient(centerWordVec, outsideWordIdx, outsideVectors) "
                  "of centerWordVec outsideVectors"],
 }  # fmt: skip
@@ -175,6 +192,31 @@ def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
     changed = [row[1:] for row in capsys.readouterr().out.splitlines() if row[:1] in "+-" and row[1:2] not in "+-"]
     indent = text.splitlines()[line - 1].partition(right.split()[0])[0]
     assert changed == [indent + wrong, indent + right]
+
+
+IN_STEPS = {
+    "lernendes_netz": ("zurueck = (fehler @ self.w.T) * (1 - self.m ** 2)",
+                       "zurueck = (fehler @ self.w.T) * (1 - self.m)"),
+    "parameter_objects": ("self.b.grad[...] = dz.sum(axis=0)", "self.b.grad[...] = dz.mean(axis=0)"),
+    "word_rows": ("back = outer @ e", "back = outer @ p"),
+    "guarded_main": ("self.biais[k] -= self.pas * delta.sum(axis=1, keepdims=True)",
+                     "self.biais[k] += self.pas * delta.sum(axis=1, keepdims=True)"),
+    "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
+    "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_STEPS)
+def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> None:
+    """What a step changes and leaves is asked about though some of it is wrong."""
+    right, wrong = IN_STEPS[name]
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    outcome, *_ = outcomes(str(script))
+    assert outcome.report is not None
+    (finding,) = [item for item in outcome.report.findings if item.line is not None]
+    assert (finding.line, finding.write and right in finding.write) == (text[: text.index(right)].count("\n") + 1, True)
 
 
 def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_the_script_stay_as_they_are() -> None:

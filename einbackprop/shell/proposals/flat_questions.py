@@ -56,7 +56,9 @@ def of_updating_backwards(flats: Sequence[Flat], source: str, again: Again) -> I
     text = Rewriting(source)
     for flat in flats:
         if flat.is_whole and GRADIENTS.search(flat.scope.function.name if flat.scope.function else ""):
-            made = as_function(text.text, flat, "", flat.returned)
+            moved = {one.of for one in flat.gradients}
+            returned = "" if {one.strip() for one in flat.returned.strip("()").split(",")} <= moved else flat.returned
+            made = as_function(text.text, flat, "", returned)
             text = Rewriting(made.text, text.added | made.added)
     if text.added:
         with suppress(ScriptError), again(text) as names:

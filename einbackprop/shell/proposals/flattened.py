@@ -11,7 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, callee, is_guard, own_nodes, receiver_of, statements_in
@@ -127,7 +127,9 @@ def rounds(script: Script) -> Iterator[Flat]:
 
 
 def makes_something(script: Script, statement: ast.stmt) -> bool:
-    """Whether a statement binds an object of a class of the script, or an array that is drawn or of zeros."""
+    """Whether a statement binds an object of a class of the script, an array that is drawn or of zeros, or a module."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return True
     calls = [node for node in own_nodes(statement) if isinstance(node, ast.Call)]
     return isinstance(statement, ast.Assign) and any(
         callee(node) in script.classes or BEGINS.search(ast.unparse(node.func)) for node in calls)  # fmt: skip
@@ -231,8 +233,11 @@ def _of_names(script: Script, scope: Scope, body: Sequence[ast.stmt]) -> Flat | 
 
 
 def names_bound(statement: ast.stmt) -> list[str]:
-    """The names that a statement binds itself, blocks inside it aside."""
-    return [node.id for node in own_nodes(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    """The names that a statement binds itself, blocks inside it aside, and what comprehensions bind for themselves."""
+    nodes = list(own_nodes(statement))
+    inner = {id(node) for one in nodes if isinstance(one, ast.comprehension) for node in ast.walk(one.target)}
+    return [node.id for node in nodes
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in inner]  # fmt: skip
 
 
 def read_for(name: str, bound: dict[str, ast.stmt]) -> set[str]:
@@ -268,7 +273,9 @@ def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
         body, added = [f" {line}" if line.strip() else line for line in body], {len(kept)}
     while body and not body[-1].strip():  # where an update stood
         body.pop()
-    after = [" " * indent + f"return {', '.join([*filter(None, (first,)), *(one.name for one in flat.gradients)])}"]
+    given = ", ".join([*filter(None, (first,)), *(one.name for one in flat.gradients)])
+    has_numpy = "np." not in first or re.search(r"\bnumpy as np\b", source)  # usual losses are written with it
+    after = [" " * indent + ("" if has_numpy else "import numpy as np; ") + f"return {given}"]
     if flat.loop is not None and flat.scope.function is not None:
         after.append(" " * flat.loop.col_offset + f"return {', '.join([name, *flat.arguments])}")
     elif flat.loop is not None and loops_around(flat.loop, tree):
@@ -358,7 +365,8 @@ def without_uses(text: str, function: Definition) -> str:
     """The text without the statements of the module that call a function, and those that read what they bind."""
     lines = text.splitlines()
     gone: set[str] = set()
-    for item in ast.parse(text).body:
+    body = ast.parse(text).body  # of blocks that are always run, what stands in them
+    for item in [one for outer in body for one in (outer.body if is_open(outer) else [outer])]:
         if isinstance(item, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) or is_guard(item):
             continue
         nodes = [node for one in statements_in([item]) for node in own_nodes(one)]
@@ -367,4 +375,12 @@ def without_uses(text: str, function: Definition) -> str:
         if calls or any(isinstance(node, ast.Name) and node.id in gone for node in nodes):
             gone |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
             lines[item.lineno - 1 : item.end_lineno] = [""] * ((item.end_lineno or item.lineno) - item.lineno + 1)
+            if item.col_offset:
+                lines[item.lineno - 1] = " " * item.col_offset + "pass"
     return "\n".join(lines) + "\n"
+
+
+def is_open(statement: ast.stmt) -> TypeGuard[ast.If]:
+    """Whether it is a block that is always run: ``if True:``, or ``if [rate := 0.1]:``."""
+    return isinstance(statement, ast.If) and (isinstance(statement.test, ast.List) or (
+        isinstance(statement.test, ast.Constant) and statement.test.value is True))

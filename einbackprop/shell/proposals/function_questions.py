@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
 from .definitions import FORWARD, Definition, receiver_in
-from .invention import DATA, TARGET, Term, numpy_in
+from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
 from .losses import is_enough, is_number, likeliest, place_of_loss
 from .proposal import Proposal
@@ -47,6 +47,7 @@ class FunctionSearch(Search):
                 continue
             covered |= self._called_by(item)
             found.append(proposal)
+        found = self.without_helpers(found)
         found.sort(key=lambda proposal: bool(proposal.question and proposal.question.forward))
         shared = {name for name in covered if len({one.owner for one in self.script.functions(name)}) > 1}
         missing = [item.called for item in left if (item.name not in covered or item.name in shared)
@@ -55,6 +56,20 @@ class FunctionSearch(Search):
             said = f"{LEFT_OUT} {', '.join(missing)} against, which may give gradients too"
             found[-1] = replace(found[-1], notes=(*found[-1].notes, said))
         return found
+
+    def without_helpers(self, found: Sequence[Proposal], others: Sequence[Proposal] = ()) -> list[Proposal]:
+        """Proposals without those that agree in nothing, where others ask of more: what ``loss_derivative(out, y)``
+        leaves out its caller may put in.
+        """
+        most = max((len(one.question.wrt) for one in (*found, *others) if one.question), default=0)
+        return [one for one in found if not self._is_helper(one, most)]
+
+    def _is_helper(self, one: Proposal, most: int) -> bool:
+        asked = one.question
+        if asked is None or not asked.grads or asked.forward or len(asked.wrt) > 1 or most < 2 or one.source:
+            return False
+        setup = tuple(one.setup.splitlines())
+        return not self.agreements(Term(asked.loss, setup), Term(asked.grads, setup), asked.wrt)
 
     def readings(self) -> list[Proposal]:
         """Functions that give gradients of which nothing is known to check them against: expressions to read."""
@@ -112,9 +127,9 @@ class FunctionSearch(Search):
             roots, left = self.roots(value, item.inner_parts[n] or [item.parts[n]], term)
             is_named = any(map(self.script.is_gradient, item.inner_parts[n] or [item.parts[n]]))
             if losses and n not in losses and roots and is_named:
-                loss = f"{numpy_in(self.names) or 'np'}.sum({term.text}[{losses[0]}])"
+                loss = f"{self.numpy}.sum({term.text}[{losses[0]}])"
                 question = Question(roots, loss=loss, grads=f"{term.text}[{n}]")
-                return self.proposal(question, term.setup, resolver, left=left)
+                return self.proposal(question, united([*self.numpy_setup, *term.setup]), resolver, left=left)
         return None
 
     def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
@@ -178,8 +193,8 @@ class FunctionSearch(Search):
             if target is None or out is None or value is None:
                 continue
             text = f"{out.text}[0]" if isinstance(value, tuple) else out.text
-            setup = united([*out.setup, *target.setup, *term.setup])
-            losses = measures_of(text, target.text, numpy_in(self.names) or "np")
+            setup = united([*self.numpy_setup, *out.setup, *target.setup, *term.setup])
+            losses = measures_of(text, target.text, self.numpy)
             roots, left = self.roots(result, names, Term(term.text, setup), losses[0].text)
             agreements = self.agreements_of(losses, setup, term.text, roots) if roots else [0]
             if is_enough(max(agreements), len(roots), self.source):

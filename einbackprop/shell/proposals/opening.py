@@ -29,6 +29,7 @@ def opened(source: str) -> Opened | None:
     lines = source.splitlines()
     blocks: list[Sequence[ast.stmt]] = []
     added: set[int] = set()
+    called: list[ast.stmt] = []
     for statement in tree.body:
         if is_guard(statement) and isinstance(statement, ast.If):
             lines[statement.lineno - 1] = "if True:"
@@ -43,11 +44,12 @@ def opened(source: str) -> Opened | None:
             replace_by_pass(lines, function.body[-1])
         blocks.append(function.body)
         added.add(function.lineno)
+        called.append(statement)
     if not blocks:
         return None
     whole = "\n".join(lines) + "\n"
     for block in blocks:
-        trains = next((item for item in block if begins_training(item)), None)
+        trains = next((item for item in block if item in called or begins_training(item)), None)
         if trains is not None:
             last = block[-1].end_lineno or block[-1].lineno
             lines[trains.lineno - 1] = " " * trains.col_offset + "pass"

@@ -49,16 +49,17 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
     found = list(of_updating_backwards(flats, source, again)) if again is not None else []
-    found = found or FunctionSearch(script, names, Trials(names), source).all()
+    functions = FunctionSearch(script, names, Trials(names), source)
+    found = found or functions.all()
     if is_partial(found):
         steps = StepSearch(script, names, Trials(names), source).steps()
-        steps = [one for one in steps if not any(asks_of_all(other, one) for other in found)]
-        found = [*steps, *(one for one in found if not any(asks_of_all(other, one) for other in steps))]
+        found = united(steps, found)
     if is_partial(found) and again is not None:
-        found = [*of_flat_parts(script, flats, source, again), *found]
+        found = united(list(of_flat_parts(script, flats, source, again)), found)
     if is_partial(found) and again is not None:
-        found = [*(of_opened(source, again) or of_rounds(script, source, again)), *found]
-    return found
+        found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
+    found = found or StepSearch(script, names, Trials(names), source).steps(sure=False)
+    return functions.without_helpers(found)
 
 
 def of_opened(source: str, again: Again) -> list[Proposal]:
@@ -77,6 +78,12 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
 
 
 OPENED = "what stands under the main guard, and in functions that are called once, was run up to where it trains"
+
+
+def united(more: Sequence[Proposal], found: Sequence[Proposal]) -> list[Proposal]:
+    """More proposals before others, of those that ask of the same the others, else those that ask of more."""
+    new = [one for one in more if not any(asks_of_all(other, one) for other in found)]
+    return [*new, *(one for one in found if not any(asks_of_all(other, one) for other in new))]
 
 
 def asks_of_all(one: Proposal, other: Proposal) -> bool:

@@ -19,12 +19,12 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import free_names, is_data, substituted
-from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED
+from .arguments import LONGEST, Resolver, free_names, is_data, substituted
+from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
 from .definitions import FORWARD, Script, callee, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
-from .invention import TARGET, Term, numpy_in
+from .invention import TARGET, Term
 from .losses import can_compare, is_number
 from .proposal import Proposal
 from .search import Search
@@ -72,7 +72,8 @@ def changes_something(flat: Flat, tree: ast.Module) -> bool:
     """Whether a round may train something: where it stands, and that it calls or assigns."""
     function = flat.scope.function
     updates = any(map(update_of, statements_in(flat.body)))
-    if function is not None and not updates and any(kind.search(function.name) for kind in OTHERS):
+    trains = updates or function is None or TRAINING.search(function.name)
+    if not trains and function is not None and any(kind.search(function.name) for kind in OTHERS):
         return False
     around = loops_around(flat.loop, tree) if flat.loop is not None and function is None else []
     if len(around) > 1 and any(isinstance(one, ast.While) for one in around):
@@ -89,6 +90,7 @@ class RoundSearch:
     flat: Flat
     call: Term
     given: dict[str, Any]
+    resolver: Resolver
 
     @classmethod
     def of(cls, script: Script, text: str, names: dict[str, Any], flat: Flat, name: str) -> RoundSearch | None:
@@ -98,7 +100,7 @@ class RoundSearch:
             made = called(flat, name, resolver)
             given = None if made is None else search.trials(made[0].setup, made[0].text)
             if made is not None and given is not None:
-                return cls(search, flat, made[0], given)
+                return cls(search, flat, made[0], given, resolver)
         return None
 
     @property
@@ -136,19 +138,23 @@ class RoundSearch:
         made = {name: value for name, value in self.given.items() if name in self._bound}
         numbers = [(text, bool(LOSS.search(name))) for name, value in made.items() for text in numbers_of(name, value)]
         named = [text for text, is_loss in numbers if is_loss]
-        for name, value in self.search.after(self.call, self.state).items():
-            if LOSS.search(name) and hasattr(value, "__dict__") and name not in self.given:  # it keeps its loss
-                yield from (Measure(text, (text,), named=True) for text in numbers_of(name, value))
+        held = {**self.search.after(self.call, self.state), **self.given}
+        for name, value in held.items() if not named else ():  # an object keeps its loss
+            for path, leaf in itertools.islice(leaves(value), LONGEST) if hasattr(value, "__dict__") else ():
+                if any(isinstance(step, str) and LOSS.search(step) for step in (name, *path)):
+                    for text in numbers_of(label(name, path), leaf, is_loss=True):
+                        yield Measure(text, (among(text) if name in self.given else text,), named=True)
         for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
-            yield Measure(text, (among(text),), named=is_loss, trained=is_loss and bool(TRAINED.search(text)))
+            is_trained = is_loss and bool(TRAINED.search(text))
+            yield Measure(text, (among(text),), named=is_loss, trained=is_trained, compared=(text,))
         for one, other in itertools.combinations(named[:4], 2):
             yield Measure(f"{one} + {other}", (f"{among(one)} + {among(other)}",), named=True)
-        numpy = numpy_in(self.search.names) or "np"
+        numpy = self.search.numpy
         for name in [name for name, value in made.items() if is_number(value) or is_array(value)]:
             if ERROR.fullmatch(name):
-                squares = f"{numpy}.sum({name} ** 2)"
-                for text in (f"0.5 * {squares}", squares, f"{squares} / {numpy}.size({name})"):
-                    yield Measure(text, (text.replace(name, among(name)),))
+                ways = (("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()") if is_array(made[name]) else
+                        ("0.5 * {} ** 2", "{} ** 2"))  # fmt: skip
+                yield from (Measure(way.format(name), (way.format(among(name)),)) for way in ways)
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **self.given}
         targets = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(known.get(name))]
         targets.sort(key=lambda name: not TARGET.fullmatch(name))
@@ -157,16 +163,24 @@ class RoundSearch:
         for out in outs[:MOST]:
             for target in [name for name in targets if name != out][:4]:
                 if can_compare(made[out], known[target]):
-                    held = among(target) if target in self.given else target
+                    read = among(target) if target in self.given else target
                     # an error is said where one is taken from the other
                     errs = {f"{out} - {target}", f"{target} - {out}"} & self._differences
                     told = measures_of(out, target, numpy)  # as the round would write it
                     is_error = bool(errs and TARGET.fullmatch(target))
-                    for n, measure in enumerate(measures_of(among(out), held, numpy)):
+                    for n, measure in enumerate(measures_of(among(out), read, numpy)):
                         yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
 
     def _of_loss_functions(self) -> Iterator[Measure]:
         """Calls of loss functions, of what the round is given: ``loss(W, X)``, perhaps with ``W`` in a new dict."""
+        given = {name: Term(name) for name in self.flat.carried}
+        for item in self.search.script.definitions:
+            if LOSS.search(item.name) and item.returned and not GRADIENTS.search(item.name) and not item.owner:
+                term = replace(self.resolver, given=given).call(item)
+                if term is not None and {*term.setup} <= {*self.call.setup} and is_number(
+                        self.search.trials(self.call.setup, term.text)):
+                    is_trained = bool(TRAINED.search(item.name))
+                    yield Measure(term.text, (term.text,), named=True, trained=is_trained, outside=True)
         nodes = [node for item in self.flat.body for node in ast.walk(item)]
         displays = {node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and isinstance(
             node.targets[0], ast.Name) and isinstance(node.value, ast.Dict | ast.List | ast.Tuple)}  # fmt: skip
@@ -218,11 +232,11 @@ def among(text: str) -> str:
     return f"found[{root!r}]{text[len(root):]}"
 
 
-def numbers_of(name: str, value: Any) -> Iterator[str]:
-    """The expressions of the numbers that a value is, or that an object called a loss holds."""
+def numbers_of(name: str, value: Any, *, is_loss: bool = False) -> Iterator[str]:
+    """The expressions of the numbers that a value is, or that an array or an object called a loss holds."""
     if is_number(value):
         yield name
-    elif LOSS.search(name) and (isinstance(value, np.ndarray) or hasattr(value, "__dict__")):
+    elif (is_loss or LOSS.search(name)) and (isinstance(value, np.ndarray) or hasattr(value, "__dict__")):
         for path, leaf in itertools.islice(leaves(value), MOST):
             if is_number(leaf):
                 yield label(name, path)

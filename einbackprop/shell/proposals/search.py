@@ -16,7 +16,7 @@ from einbackprop.errors import EinbackpropError
 from ..questions import Question, reach_of
 from .arguments import Resolver, arguments_in, united
 from .definitions import Script
-from .invention import LAYOUTS, Invention, Term, invented_names
+from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
 from .losses import is_number
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of, without_roots
@@ -42,6 +42,16 @@ class Search:
     names: dict[str, Any]
     trials: Trials
     source: str
+
+    @property
+    def numpy(self) -> str:
+        """What NumPy is called in expressions."""
+        return numpy_in(self.names) or "np"
+
+    @property
+    def numpy_setup(self) -> tuple[str, ...]:
+        """The statement that gives it that name where the script has only its parts."""
+        return () if numpy_in(self.names) else ("import numpy as np",)
 
     def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
         """Ways to find arguments, the likeliest first; ``inner`` is that of `Invention`."""

@@ -19,7 +19,7 @@ from .arguments import Resolver, united
 from .candidates import NUMERICAL, STARTING, TRAINED
 from .definitions import FORWARD, Definition, callee, receiver_in, statements_in
 from .function_questions import FunctionSearch
-from .invention import TARGET, Term, numpy_in
+from .invention import TARGET, Term
 from .losses import can_compare, is_number
 from .proposal import Proposal
 from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in
@@ -39,15 +39,18 @@ SECONDS = 8.0
 class StepSearch(FunctionSearch):
     """Looks for the questions of steps of training."""
 
-    def steps(self) -> list[Proposal]:
-        """What the functions ask that make a step each; of those that move the same arrays the one that moves most."""
+    def steps(self, *, sure: bool = True) -> list[Proposal]:
+        """What the functions ask that make a step each; of those that move the same arrays the one that moves most.
+
+        Those of which most gradients are those of a loss are ``sure``.
+        """
         found: list[tuple[Descent, Proposal]] = []
         begun = time.monotonic()
         for item in self._candidates():
             if time.monotonic() - begun > SECONDS:
                 break
             for resolver in itertools.islice(self.resolvers(), 3):  # without other layouts of what is made up
-                if (one := self._step(resolver, item)) is not None:
+                if (one := self._step(resolver, item)) is not None and (one[0].is_sure or not sure):
                     found.append(one)
                     break
         found.sort(key=lambda one: one[0].agreeing, reverse=True)
@@ -100,7 +103,7 @@ class StepSearch(FunctionSearch):
             return None
         if begun := [item.text for item in descent.moved if not item.before.any()]:
             # where these are zero the loss may not depend on others
-            numpy = numpy_in(self.names) or "np"
+            numpy = self.numpy
             drawn = [f"{text} = {text} + 0.1 * {numpy}.random.randn(*{numpy}.shape({text}))" for text in begun]
             there = replace(step, call=Term(call.text, (*call.setup, *drawn)))
             other = best_of(list(there.descents(measures, setup)), rates)
@@ -133,7 +136,7 @@ class StepSearch(FunctionSearch):
 
     def _measures(self, resolver: Resolver, item: Definition, call: Term) -> tuple[list[Measure], tuple[str, ...]]:
         """What may be the loss: what the step returns, loss functions, and the usual ones of what may be an output."""
-        setup = [*call.setup]
+        setup = [*call.setup, *self.numpy_setup]
         result = self.trials(call.setup, call.text)
         found = []
         for one in self._losses(resolver, item):
@@ -149,7 +152,7 @@ class StepSearch(FunctionSearch):
                 fits += [f"{target.text}.T"] if np.ndim(given) == 2 and np.shape(given)[::-1] == np.shape(value) else []
                 for text in fits if target.text != out.text else ():
                     setup += [*out.setup, *target.setup]
-                    found += measures_of(out.text, text, numpy_in(self.names) or "np")
+                    found += measures_of(out.text, text, self.numpy)
         return found, united(setup)
 
     def _targets(self, resolver: Resolver, item: Definition, call: Term) -> Iterator[tuple[Term, Any]]:
@@ -200,6 +203,8 @@ def said_of(found: Descent, rate: str, call: str) -> list[str]:
     over = "" if rate == "1" else f", over {rate},"
     said = [] if found.is_held else [
         f"what {call} changes{over} is taken for the {'negative ' if found.rate < 0 else ''}gradients"]  # fmt: skip
+    if left := [item.text for item in found.moved if item.text not in found.of]:
+        said.append(f"not checked: {', '.join(left)}, of which no gradient was found")
     if found.loss.formula and found.agreeing:
         said.append(f"no loss function was found: they are those of {found.loss.text}")
     elif found.loss.formula:

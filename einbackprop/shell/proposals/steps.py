@@ -51,7 +51,7 @@ class Measure:
     trained
         Whether it is taken even where no change follows it.
     compared
-        What the output and the target are called.
+        What the output and the target are called, or the number itself.
     outside
         Whether it is evaluated before the step, even where others are among what that gives.
     """
@@ -131,6 +131,11 @@ class Descent:
         return tuple(self.held) if self.is_held else tuple(item.text for item in self.moved)
 
     @property
+    def is_sure(self) -> bool:
+        """Whether at least half of the gradients are those of the loss."""
+        return 2 * self.agreeing >= max(1, len(self.of))
+
+    @property
     def agreeing(self) -> int:
         """How many gradients are those of the loss, but for one rate."""
         return max(self.followed, len(self.held))
@@ -168,7 +173,7 @@ class Step:
         after = self.moved(self.call.setup, {}, self.after([*self.places.values()]))
         found = []
         for text, old, new in zip(texts, before or (), after or (), strict=False):
-            if _is_real(old) and _is_real(new) and np.shape(old) == np.shape(new):
+            if (_is_real(old) or type(old) is int) and _is_real(new) and np.shape(old) == np.shape(new):
                 change = np.asarray(new, float) - np.asarray(old, float)
                 if np.isfinite(change).all():
                     found.append(Changed(text, np.asarray(old, float), change))
@@ -200,13 +205,14 @@ class Step:
         calls = [part for part in parts if self.call.text in part]  # each makes a step, which the others must not see
         rest = [part for part in parts if part not in calls]
         groups = [(rest, False), *(([part], False) for part in calls), (given, True)]
+        groups = [(self._evaluable(group, whole, after), after) for group, after in groups]
 
         def losses(moves: Mapping[str, np.ndarray]) -> np.ndarray:
             known: dict[str, Any] = {}
             for group, after in groups:
                 text = self.after(group) if after else f"[{', '.join(group)}]"
                 known |= zip(group, self.moved(whole, moves, text) or [None] * len(group), strict=True)
-            return np.array([one.value([known[part] for part in one.parts]) for one in measures])
+            return np.array([one.value([known.get(part) for part in one.parts]) for one in measures])
 
         shapes = {value.shape for value in self.holders.values()}
         items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes][:MOST]
@@ -222,6 +228,13 @@ class Step:
             if found is not None:
                 yield found
 
+    def _evaluable(self, parts: list[str], setup: Sequence[str], after: bool) -> list[str]:
+        """The expressions that have a value: one that has none would leave none to the others."""
+        def value(texts: Sequence[str]) -> Any:
+            return self.moved(setup, {}, self.after(texts) if after else f"[{', '.join(texts)}]")
+
+        return parts if value(parts) is not None else [part for part in parts if value([part]) is not None]
+
     def _descent(
         self, measure: Measure, slopes: Sequence[tuple[Changed, Sequence[np.ndarray], Sequence[float]]]
     ) -> Descent | None:
@@ -230,7 +243,7 @@ class Step:
         ratios: list[tuple[float, int]] = []
         multiples: list[tuple[str, str, float]] = []  # of what, where it is held, and what multiple of the gradient
         for item, ways, rises in slopes:
-            if item.text in measure.compared:  # an output's own gradient is but its distance from the target
+            if item.text in measure.compared:  # an output's own gradient is its distance from the target, a sum's is 1
                 continue
             for text, value in self.holders.items():
                 if value.shape == item.before.shape and text != item.text:
@@ -269,6 +282,8 @@ class Step:
         for of, text, factor in multiples:
             if factor and _alike(best, factor) and of not in held and text not in held.values():
                 held[of] = text
+        trained = {item.text for item in self.changes} & held.keys()
+        held = {of: text for of, text in held.items() if of in trained or not trained}  # not of data as well
         shapes = {item.text: item.before.shape for item in self.inputs}
         for of, text in list(held.items()):
             for other, shape in shapes.items():
@@ -298,7 +313,14 @@ def in_place_of(of: str, text: str, other: str) -> str:
 
     >>> in_place_of("net[0].W", "net[0].dW", "net[1].W"), in_place_of("p['W1']", "grads['dW1']", "p['b2']")
     ('net[1].dW', "grads['db2']")
+    >>> in_place_of("net[0].w.data", "net[0].w.grad", "net[0].b.data")
+    'net[0].b.grad'
     """
+    words, held = re.findall(r"\w+|\W", of), re.findall(r"\w+|\W", text)
+    same = next((n for n, (one, two) in enumerate(zip(words, held, strict=False)) if one != two), 0)
+    end = "".join(words[same:])
+    if same and other.endswith(end):
+        return other.removesuffix(end) + "".join(held[same:])
     numbers, given = re.findall(r"\d+", of), iter(re.findall(r"\d+", other))
     is_alike = re.sub(r"\d+", "#", of) == re.sub(r"\d+", "#", other)
     if is_alike and numbers and re.findall(r"\d+", text) == numbers:
@@ -311,10 +333,13 @@ def in_place_of(of: str, text: str, other: str) -> str:
 
 
 def places_of(state: Mapping[str, Any]) -> list[str]:
-    """Where the numbers and arrays of floating point of a state stand, those in objects too."""
-    found = [label(name, path) for name, value in state.items() if name.isidentifier()
-             for path, leaf in leaves(value) if _is_real(leaf)]  # fmt: skip
-    return found[:MOST]
+    """Where the numbers and arrays of floating point of a state stand, those in objects too, each array once."""
+    found: dict[Any, str] = {}
+    for name, value in state.items():
+        for path, leaf in leaves(value) if name.isidentifier() else ():
+            if _is_real(leaf) or (not path and type(leaf) is int):  # a weight that begins as 0
+                found.setdefault(id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path))
+    return list(found.values())[:MOST]
 
 
 def measures_of(out: str, target: str, numpy: str) -> list[Measure]:

@@ -1,0 +1,170 @@
+"""Steps of training: which loss they descend, by which rate, is read off values; scripts are opened line by line."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from einbackprop.checking.elsewhere import redrawn
+from einbackprop.shell.execution import execute_what_can
+from einbackprop.shell.proposals.invention import Term
+from einbackprop.shell.proposals.opening import opened
+from einbackprop.shell.proposals.steps import Measure, Rates, Step, best_of, rates_in
+
+NO_RATES = Rates([], [])
+
+
+class Code:
+    """Evaluates expressions among copies of names, as trials do."""
+
+    def __init__(self, **names: Any) -> None:
+        self.names = names
+
+    def __call__(self, setup: Sequence[str], moves: Mapping[str, np.ndarray], text: str) -> Any:
+        names = {"np": np, **copy.deepcopy(self.names)}
+        for statement in setup:
+            exec(statement, names)
+        for held, way in moves.items():
+            names["way"] = way
+            exec(f"{held} = {held} + way", names)
+        try:
+            return eval(text, names)
+        except (NameError, ValueError):
+            return None
+
+
+def trainer(factor: np.ndarray, target: np.ndarray, rate: float, wrong: float = 0.0) -> Any:
+    """A step that descends ``0.5 |A w - t|² + 0.5 |v|²``; ``wrong`` is added to a part of the gradient of w."""
+    def step(held: dict[str, np.ndarray]) -> None:
+        gradient = factor.T @ (factor @ held["w"] - target)
+        gradient[0] += wrong
+        held["left"] = gradient
+        held["w"] = held["w"] - rate * gradient
+        held["v"] = held["v"] - rate * held["v"]
+    return step
+
+
+def step_of(size: int, seed: int, rate: float, wrong: float = 0.0) -> tuple[Step, Measure, Measure]:
+    rng = np.random.default_rng(seed)
+    factor, target = rng.normal(size=(size + 1, size)), rng.normal(size=size + 1)
+    held = {"w": rng.normal(size=size), "v": rng.normal(size=2)}
+    code = Code(h=held, A=factor, t=target, step=trainer(factor, target, rate, wrong))
+    places = ["h['w']", "h['v']"]
+    loss = "0.5 * np.sum((A @ h['w'] - t) ** 2) + 0.5 * np.sum(h['v'] ** 2)"
+    other = "np.sum(np.abs(h['w'])) + np.sum(np.abs(h['v']))"
+    step = Step(Term("step(h)"), {text: text for text in places}, code, {"h['left']": "h['left']"})
+    return step, Measure(loss, (loss,), named=True), Measure(other, (other,), named=True)
+
+
+@given(st.integers(2, 5), st.integers(0, 1000), st.floats(1e-3, 0.5))
+def test_of_two_losses_the_one_that_a_step_descends_is_found_with_its_rate(size: int, seed: int, rate: float) -> None:
+    step, loss, other = step_of(size, seed, rate)
+    found = best_of(list(step.descents([other, loss], ())), NO_RATES)
+    assert found is not None
+    assert (found.loss, found.followed, found.of) == (loss, 2, ("h['w']", "h['v']"))
+    assert abs(found.rate - rate) < 1e-3 * rate
+    assert found.held == {"h['w']": "h['left']"}
+    gradients = step.moved((), {}, step.gradients(found, repr(rate)))
+    factor, target, held = (step.moved((), {}, name) for name in ("A", "t", "h"))
+    assert np.allclose(gradients[0], factor.T @ (factor @ held["w"] - target))
+    assert np.allclose(gradients[1], held["v"])
+
+
+@given(st.integers(2, 5), st.integers(0, 1000), st.floats(0.1, 3))
+def test_a_wrong_part_is_seen_by_a_change_and_by_what_is_left(size: int, seed: int, wrong: float) -> None:
+    step, loss, _ = step_of(size, seed, 0.1, wrong)
+    (found,) = step.descents([loss], ())
+    assert (found.followed, dict(found.held)) == (1, {})  # v alone
+
+
+def test_one_number_follows_whatever_it_moves() -> None:
+    code = Code(h={"w": 2.0}, step=lambda held: held.update(w=held["w"] - 0.3))
+    step = Step(Term("step(h)"), {"h['w']": "h['w']"}, code)
+    (found,) = step.descents([Measure("h['w'] ** 2", ("h['w'] ** 2",))], ())
+    assert found.followed == 0
+    assert best_of([found], NO_RATES) is None
+
+
+def test_a_rate_is_what_is_called_one_before_any_other_number() -> None:
+    source = "lr = 0.05\nother = 0.1\nnet.alpha\nW -= 0.2 * dW\n"
+    rates = rates_in(source, {"size": 3}, {"lr": 0.05, "other": 0.1, "net.alpha": None}.get)
+    _, loss, _ = step_of(3, 0, 0.05)
+    usual = Measure(loss.text, loss.parts)
+    for rate, measure, expected in ((0.05, loss, "lr"), (0.05 / 7, usual, "(lr / 7)"), (0.05 * 4, loss, "lr")):
+        (found,) = step_of(3, 0, rate)[0].descents([measure], ())
+        assert rates.of(found) == expected
+    (found,) = step_of(3, 0, 0.2)[0].descents([usual], ())
+    assert rates_in("W -= 0.2 * dW\n", {}, {}.get).of(found) == "0.2"
+    assert NO_RATES.of(found) == "0.2"
+
+
+SCRIPT = '''import numpy as np
+
+def train(net, epochs):
+    for epoch in range(epochs):
+        net.step()
+
+def prepare(n, scale=0.5):
+    """Data."""
+    X = np.ones((n, 2)) * scale
+    net = Net(X)
+    train(net, 100)
+    return net
+
+if __name__ == "__main__":
+    result = prepare(3)
+    print(result)
+'''
+
+
+def test_a_script_is_opened_line_by_line_and_run_up_to_where_it_trains() -> None:
+    found = opened(SCRIPT)
+    assert found is not None
+    before, whole, run = (text.splitlines() for text in (SCRIPT, found.whole, found.run.text))
+    assert whole[6] == "if [n := 3, scale := 0.5]:"
+    assert whole[13] == "if True:"
+    changed = [n for n, (old, new) in enumerate(zip(before, whole, strict=True), 1) if old != new]
+    assert changed == [7, 12, 14, 15]
+    assert [n for n, (old, new) in enumerate(zip(whole, run, strict=True), 1) if old != new] == [11, 12, 16]
+    assert found.run.added == {7, 14}
+    names: dict[str, Any] = {"Net": lambda X: X}
+    exec(compile(found.run.text, "script.py", "exec"), names)
+    assert names["net"].shape == (3, 2)
+
+
+@pytest.mark.parametrize("line", ["return 1 if n else 2", "yield n", "global n"])
+def test_what_leaves_a_function_early_cannot_be_opened(line: str) -> None:
+    text = SCRIPT.replace('    """Data."""\n', f'    """Data."""\n    if n > 3: {line}\n')
+    found = opened(text)
+    assert found is not None
+    assert "def prepare(n, scale=0.5):" in found.whole
+
+
+def test_data_are_needed_for_what_is_no_constant() -> None:
+    found = opened(SCRIPT.replace("prepare(3)", "prepare(load())"))
+    assert found is not None
+    assert "def prepare(n, scale=0.5):" in found.whole
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 1), st.integers(0, 1000))
+def test_rows_of_a_permutation_stay_one_hot_for_each_sample(size: int, others: int, samples: int, seed: int) -> None:
+    """Both axes of it look one-hot; classes are what counts no samples."""
+    rng = np.random.default_rng(seed)
+    shape = (others, size) if samples == 0 else (size, others)
+    made = redrawn(np.eye(size)[rng.permutation(size)], shape, rng, [samples])
+    assert (made.sum(axis=1 - samples) == 1).all()
+
+
+def test_statements_after_an_error_run(tmp_path: Any) -> None:
+    file = tmp_path / "script.py"
+    file.write_text("a = 1\nb = a / 0\n\nc = a + 1; d = b\ne = c\n", encoding="utf-8")
+    names: dict[str, Any] = {}
+    left = execute_what_can(compile(file.read_text(), str(file), "exec"), names, lambda error: False)
+    assert (left.lines, type(left.error)) == ([2, 4], ZeroDivisionError)
+    assert (names["c"], names["e"]) == (2, 2)
+    with pytest.raises(ZeroDivisionError):
+        execute_what_can(compile(file.read_text(), str(file), "exec"), {}, lambda error: True)
