@@ -363,9 +363,13 @@ def test_what_a_forward_returned_in_an_earlier_round_is_asked_of_it_again(tmp_pa
 
 
 def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
-    text = (PASTED / "mixture_line.py").read_text(encoding="utf-8")
+    text = (PASTED / "mixture_line.py").read_text(encoding="utf-8").replace("d_ls", "d_q")
     script = tmp_path / "script.py"
-    script.write_text(text.replace("d_ls", "d_q"), encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
+    (proposal,) = proposed(str(script))  # by what the loss rises along
+    assert proposal.question is not None
+    assert proposal.question.wrt == ("mu", "log_sigma", "eta")
+    script.write_text(text.replace("d_q = -", "d_q = -2 * "), encoding="utf-8")
     (proposal,) = proposed(str(script))
     assert proposal.question is not None
     assert proposal.question.wrt == ("mu", "eta")

@@ -81,6 +81,30 @@ def test_a_wrong_part_is_seen_by_a_change_and_by_what_is_left(size: int, seed: i
     assert (found.followed, dict(found.held)) == (1, {})  # v alone
 
 
+@given(st.integers(2, 5), st.integers(0, 1000), st.floats(0.1, 0.9))
+def test_what_a_step_adds_up_is_set_to_zero(size: int, seed: int, kept: float) -> None:
+    """With momentum a step follows what it went along before, too."""
+    def step(held: dict[str, np.ndarray]) -> None:
+        held["velocity"] = kept * held["velocity"] - 0.1 * 2 * held["w"]
+        held["w"] = held["w"] + held["velocity"]
+
+    rng = np.random.default_rng(seed)
+    code = Code(h={"w": rng.normal(size=size), "velocity": rng.normal(size=size)}, step=step)
+    moving = Step(Term("step(h)"), {text: text for text in ("h['w']", "h['velocity']")}, code)
+    losses = [Measure("np.sum(h['w'] ** 2)", ("np.sum(h['w'] ** 2)",))]
+    found = list(moving.descents(losses, ()))
+    assert best_of(found, NO_RATES) is None
+    rest = moving.at_rest(found)
+    assert rest is not None
+    assert rest.call.setup == ("h['velocity'] = h['velocity'] * 0",)
+    (descent,) = rest.descents(losses, ())
+    assert descent.of == ("h['w']",)
+    assert descent.followed == 1
+    assert abs(descent.rate - 0.1) < 1e-4
+    plain, loss, _ = step_of(size, seed, 0.1)
+    assert plain.at_rest(list(plain.descents([loss], ()))) is None
+
+
 def test_one_number_follows_whatever_it_moves() -> None:
     code = Code(h={"w": 2.0}, step=lambda held: held.update(w=held["w"] - 0.3))
     step = Step(Term("step(h)"), {"h['w']": "h['w']"}, code)

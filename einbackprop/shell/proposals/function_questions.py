@@ -114,7 +114,7 @@ class FunctionSearch(Search):
         names = [name for n, name in enumerate(item.parts) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
-        roots, left = self.roots(without(result, place), names, term)
+        roots, left = self.roots(without(result, place), names, term, losses=[f"{term.text}[{place}]"])
         if not roots:
             return None
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
@@ -143,7 +143,7 @@ class FunctionSearch(Search):
         if not losses:
             return self._usual(resolver, item, term, result)
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
-        roots, left = self.roots(result, names, reached, losses[0].text)
+        roots, left = self.roots(result, names, reached, losses[0].text, [one.text for one in losses[:3]])
         agreements = [self.agreements(loss, term, roots) for loss in losses]
         best = max(agreements)
         if best < len(roots) and not resolver.given and (given := arguments_in(losses[0], self.script)):

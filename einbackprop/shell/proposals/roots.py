@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,13 @@ def shapes_of(value: Any, kinds: str = "f") -> tuple[tuple[int, ...], ...]:
                  and not isinstance(leaf, bool) and np.asarray(leaf).dtype.kind in kinds)
 
 
-def roots_of(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[str, ...]:
+Agrees = Callable[[Place, Any], bool]
+"""Whether a value is the gradient of a loss with respect to what stands at a place."""
+
+
+def roots_of(
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
+) -> tuple[str, ...]:
     """Where what some gradients are gradients of stands; empty where nothing fits.
 
     Parameters
@@ -78,21 +84,27 @@ def roots_of(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> t
         What its parts are called.
     places
         All that there is, the likeliest first.
+    agrees
+        Tells what names do not; None leaves it at these.
     """
-    found, _ = _placed(gradients, names, places)
+    found, _ = _placed(gradients, names, places, agrees)
     if not found:
         whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
         found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
     return tuple(_together(list(found.values()), places))
 
 
-def without_roots(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[str, ...]:
+def without_roots(
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
+) -> tuple[str, ...]:
     """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
-    found, left = _placed(gradients, names, places)
+    found, left = _placed(gradients, names, places, agrees)
     return tuple(left) if found else ()
 
 
-def _placed(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tuple[dict[str, Place], list[str]]:
+def _placed(
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
+) -> tuple[dict[str, Place], list[str]]:
     """The place of each gradient by its text, and the names of those that have none."""
     found: dict[str, Place] = {}
     left = []
@@ -100,6 +112,9 @@ def _placed(gradients: Any, names: Sequence[str], places: Sequence[Place]) -> tu
         place = _named(name, value, places) or _alike(value, places)
         if place is None and not name.isidentifier():
             place = _beside(value, list(found.values()), places)
+        if place is None and agrees is not None and len(shapes_of(value)) == 1:
+            place = next((one for one in places if one.shapes == shapes_of(value) and one.text not in found
+                          and agrees(one, value)), None)  # fmt: skip
         if place is not None:
             found.setdefault(place.text, place)
         elif shapes_of(value):

@@ -19,7 +19,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import LONGEST, Resolver, free_names, is_data, substituted
+from .arguments import LONGEST, OUTPUT, Resolver, free_names, is_data, substituted
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
 from .definitions import FORWARD, Script, callee, statements_in
 from .flat_questions import Again, called, note_of
@@ -46,7 +46,7 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss."""
     name = "step" if "step" not in script.words else "one_step"
-    found: list[tuple[Flat, Descent, str, str]] = []
+    found: list[tuple[Flat, Descent, str, str, tuple[str, ...]]] = []
     tree, begun = parse_python(source), time.monotonic()
     for flat in itertools.islice((one for one in rounds(script) if changes_something(one, tree)), MOST):
         if time.monotonic() - begun > SECONDS:
@@ -55,17 +55,21 @@ def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
         with suppress(ScriptError), again(text) as names:
             search = RoundSearch.of(script, text.text, names, flat, name)
             descent = search and search.descent()
+            if search and not (descent and descent.is_sure) and (rest := search.at_rest()) is not None:
+                other = rest.descent()
+                search, descent = (rest, other) if other and other.is_sure else (search, descent)
             if search and descent:
-                found.append((flat, descent, *search.told(descent)))
+                found.append((flat, descent, *search.told(descent), search.call.setup))
     if not found:
         return
-    flat, descent, loss, rate = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
+    flat, descent, loss, rate, setup = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
     given = descent.held.values() if descent.is_held else descent.of
     text = as_function(source, flat, name, ", ".join(["None" if descent.loss.outside else loss, *given]))
     with again(text) as names:
         search = RoundSearch.of(script, text.text, names, flat, name)
         if search is not None:
-            yield replace(search.proposal(descent, loss, rate), source=text)
+            there = replace(search, call=Term(search.call.text, setup))
+            yield replace(there.proposal(descent, loss, rate), source=text)
 
 
 def changes_something(flat: Flat, tree: ast.Module) -> bool:
@@ -124,6 +128,12 @@ class RoundSearch:
         measures = list(self._measures()) if step.changes or step.holders else []
         return best_of(list(step.descents(measures, ())), self.rates) if measures else None
 
+    def at_rest(self) -> RoundSearch | None:
+        """The same after what rounds add up was set to zero; None where there is no such thing."""
+        step = self.step()
+        rest = step.at_rest(list(step.descents(list(self._measures()), ())))
+        return None if rest is None else replace(self, call=rest.call)
+
     @cached_property
     def rates(self) -> Rates:
         """What may be the rate, what is local in the round as the number that it is."""
@@ -160,6 +170,15 @@ class RoundSearch:
         targets.sort(key=lambda name: not TARGET.fullmatch(name))
         outs = [name for name in dict.fromkeys((*self.flat.values, *made)) if is_array(made.get(name))
                 and not GRADIENT.search(name) and name not in self.flat.carried]  # fmt: skip
+        shown = {label(name, path): leaf for name, value in held.items() if hasattr(value, "__dict__")
+                 for path, leaf in itertools.islice(leaves(value), LONGEST) if is_array(leaf)}  # fmt: skip
+        for out, value in shown.items():  # what objects keep
+            for target in (*shown, *targets) if OUTPUT.fullmatch(last_word(out)) else ():
+                kept = shown.get(target, known.get(target))
+                if TARGET.fullmatch(last_word(target)) and can_compare(value, kept):
+                    told = measures_of(out, target, numpy)
+                    own = [among(text) if text.split(".")[0] in self.given else text for text in (out, target)]
+                    yield from (replace(one, parts=tuple(own)) for one in told)
         for out in outs[:MOST]:
             for target in [name for name in targets if name != out][:4]:
                 if can_compare(made[out], known[target]):
@@ -224,6 +243,11 @@ class RoundSearch:
             question = Question(descent.of, loss, apart)
         said = said_of(descent, rate, "it")
         return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
+
+
+def last_word(text: str) -> str:
+    """The last name in an expression: ``output`` of ``net.output``."""
+    return str(re.findall(r"\w+", text)[-1])
 
 
 def among(text: str) -> str:

@@ -64,12 +64,19 @@ class Search:
                 break  # nothing was made that could lie otherwise
 
     def roots(
-        self, gradients: Any, names: Sequence[str], term: Term, more: str = ""
+        self, gradients: Any, names: Sequence[str], term: Term, more: str = "", losses: Sequence[str] = ()
     ) -> tuple[tuple[str, ...], list[str]]:
-        """What gradients are of, among what two expressions can read, and the gradients of which that is not known."""
+        """What gradients are of, among what two expressions can read, and the gradients of which that is not known.
+
+        Where names do not tell, a gradient is of what one of the ``losses`` rises along.
+        """
         places = self.places(term, more)
-        left = without_roots(gradients, names, places)
-        return roots_of(gradients, names, places), [
+
+        def agrees(place: Place, value: Any) -> bool:
+            return any(self._agrees(loss, term.setup, place.text, value) for loss in losses)
+
+        left = without_roots(gradients, names, places, agrees)
+        return roots_of(gradients, names, places, agrees), [
             name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def places(self, term: Term, more: str = "") -> list[Place]:

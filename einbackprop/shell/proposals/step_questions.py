@@ -98,7 +98,12 @@ class StepSearch(FunctionSearch):
             return None
         measures, setup = self._measures(resolver, item, call)
         rates = rates_in(self.source, state, lambda text: self.trials(call.setup, text))
-        descent = best_of(list(step.descents(measures, setup)), rates)
+        descents = list(step.descents(measures, setup))
+        descent = best_of(descents, rates)
+        if (descent is None or not descent.is_sure) and (rest := step.at_rest(descents)) is not None:
+            other = best_of(list(rest.descents(measures, setup)), rates)
+            if other is not None and other.is_sure:
+                step, call, descent = rest, rest.call, other
         if descent is None or self._is_chance(descent):
             return None
         if begun := [item.text for item in descent.moved if not item.before.any()]:

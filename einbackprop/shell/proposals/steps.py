@@ -12,7 +12,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -191,6 +191,16 @@ class Step:
         texts = [text for text in self.left if text not in same]
         values = self.moved(self.call.setup, {}, self.after([self.left[text] for text in texts])) or ()
         return {text: np.asarray(value, float) for text, value in zip(texts, values, strict=False) if _is_real(value)}
+
+    def at_rest(self, descents: Sequence[Descent]) -> Step | None:
+        """The same step after what it adds up, such as the velocities of momentum, was set to zero; None without any.
+
+        That is what the step changes and no loss depends on, of the shape of what one does.
+        """
+        moved = {item.text: item.before.shape for found in descents for item in found.moved}
+        idle = [item.text for item in self.changes if item.text not in moved and item.before.shape in moved.values()]
+        stopped = [f"{text} = {text} * 0" for text in idle]
+        return replace(self, call=Term(self.call.text, (*self.call.setup, *stopped))) if idle else None
 
     def after(self, texts: Sequence[str]) -> str:
         """A list of expressions, as they are after the step; ``found`` is what it gave."""
