@@ -16,7 +16,7 @@ from einbackprop.shell.project import checks_of
 RIGHT = "import numpy as np\nw = np.ones(3)\ndef f(w):\n    return (w**2).sum()\ndef g(w):\n    return 2 * w\n"
 WRONG = RIGHT.replace("2 * w", "3 * w")
 UNDECIDED = RIGHT + "g0 = g(w)\n"
-UNUSABLE = RIGHT + "1 / 0\n"
+UNUSABLE = RIGHT + "del w; 1 / 0\n"
 CHECK = '{script = "%s", loss = "f(w)", grads = "g(w)", wrt = "w"}'
 
 
