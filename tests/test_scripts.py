@@ -516,6 +516,28 @@ def test_a_loss_that_stops_is_said_in_letters() -> None:
         COLUMNS.report(source)
 
 
+def test_a_guard_in_the_loss_of_large_arrays_accuses_nobody(tmp_path: Path) -> None:
+    """Their lines are not read, so that nobody knows what a small constant in the logarithm changes."""
+    script = written(tmp_path, """import numpy as np
+rng = np.random.default_rng(0)
+X, W = rng.normal(size=(60, 400)), rng.normal(size=(400, 5)) * 0.2
+Y = np.eye(5)[rng.integers(0, 5, size=60)]
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+def loss(W):
+    assert W.shape == (400, 5)  # so that no smaller one can be read
+    return -np.sum(Y * np.log(softmax(X @ W) + 1e-7)) / 60
+def gradient(W):
+    return X.T @ (softmax(X @ W) - Y) / 60
+""")
+    (gradient,) = check_script(script, "loss(W)", "gradient(W)", ["W"]).gradients
+    assert gradient.verdict == "undecided"
+    assert "a guard in the loss" in gradient.note
+    (gradient,) = check_script(script, "loss(W)", "1.01 * gradient(W)", ["W"]).gradients
+    assert gradient.verdict == "wrong"
+
+
 def test_a_script_that_stops_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
     stops = QUADRATIC + "raise ValueError('no data')\ndef g(w):\n    return 2 * w\n"
     assert check_script(written(tmp_path, stops), "L(w)", "g(w)", ["w"]).gradients[0].grade == "proved"

@@ -170,7 +170,8 @@ class Review:
     doubted : set of target names
         Gradients that the black box calls wrong, and that are what is derived from the loss as it was read.
     is_cut : bool
-        Whether an error of ours or the end of the time stopped it, so that it is not known what is forgiven.
+        Whether an error of ours, the end of the time or the size of arrays stopped it, so that it is not known what is
+        forgiven.
     findings : tuple of Finding
         Of gradients of a wrong shape, and of those that are made and not returned.
     read : Lines
@@ -237,7 +238,7 @@ def review(
         return Review(note=f"lines are not judged: {error}")
     states = [[np.asarray(get(one, path)) for path in pair.places] for one in (state, *others)]
     if sum(array.size for array in states[0]) > LARGEST:
-        return Review(note="the arrays are large: lines are judged up to 20,000 entries in all")
+        return Review(note="the arrays are large: lines are judged up to 20,000 entries in all", is_cut=True)
     progress.doing("judging the lines")
     compared = Compared.of(traced, pair, states)
     if compared.cotangents.failure:

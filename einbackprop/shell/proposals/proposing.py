@@ -88,9 +88,11 @@ def united(more: Sequence[Proposal], found: Sequence[Proposal]) -> list[Proposal
 
 def asks_of_all(one: Proposal, other: Proposal) -> bool:
     """Whether a proposal asks of all arrays that another one asks of, neither of them of a layer alone."""
-    questions = [one.question, other.question]
-    return all(asked is not None and not asked.forward for asked in questions) and (
-        {*one.question.wrt} >= {*other.question.wrt})  # type: ignore[union-attr]
+    mine, others = one.question, other.question
+    if mine is None or others is None or mine.forward or others.forward:
+        return False
+    return all(any(text == root or text.startswith((f"{root}[", f"{root}.")) for root in mine.wrt)
+               for text in others.wrt)  # fmt: skip
 
 
 def is_partial(found: Sequence[Proposal]) -> bool:
