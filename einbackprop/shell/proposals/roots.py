@@ -87,7 +87,7 @@ def roots_of(
     agrees
         Tells what names do not; None leaves it at these.
     """
-    found, _ = _placed(gradients, names, places, agrees)
+    found, _ = _completed(gradients, names, places, agrees)
     if not found:
         whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
         found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
@@ -98,8 +98,16 @@ def without_roots(
     gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
 ) -> tuple[str, ...]:
     """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
-    found, left = _placed(gradients, names, places, agrees)
+    found, left = _completed(gradients, names, places, agrees)
     return tuple(left) if found else ()
+
+
+def _completed(
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None
+) -> tuple[dict[str, Place], list[str]]:
+    """What `_placed` gives by names; where these place some gradients and not all, the others by what agrees."""
+    found, left = _placed(gradients, names, places)
+    return _placed(gradients, names, places, agrees) if found and left else (found, left)
 
 
 def _placed(
