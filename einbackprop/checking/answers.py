@@ -182,13 +182,12 @@ def changes(
     """
     findings = []
     inputs = [*drawing.parameters, *drawing.data, *drawing.kept]
-    copied = duplicate(state)
-    given = user.matched(user.gradients(copied), state).values
+    after_loss, after = duplicate(state), duplicate(state)
+    user.loss(after_loss)
+    given = user.matched(user.gradients(after), state).values
     steps = {target.path for target in user.targets if target.name in given and is_multiple(
-        given[target.name], get(copied, target.path), get(state, target.path))}  # fmt: skip
-    for what, function in (("loss", user.loss), ("gradients", user.gradients)):
-        copied = duplicate(state)
-        function(copied)
+        given[target.name], get(after, target.path), get(state, target.path))}  # fmt: skip
+    for what, copied in (("loss", after_loss), ("gradients", after)):
         changed = [name(path) for path in inputs
                    if not same(get(copied, path), get(state, path)) and path not in steps]
         if changed:

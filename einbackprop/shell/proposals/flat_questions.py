@@ -19,7 +19,7 @@ from .candidates import GRADIENTS, LOSS, TRAINED
 from .definitions import Script, receiver_in, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
-from .invention import TARGET, Term, numpy_in
+from .invention import TARGET, Term
 from .losses import is_enough, is_number, likeliest, usual_losses
 from .proposal import Proposal
 from .search import Search
@@ -130,7 +130,7 @@ class FlatSearch:
 
     def _usual(self, out: str, target: str, held: str, gradients: Term) -> tuple[int, str]:
         """The usual loss of an output and a target that agrees with the most gradients, and with how many."""
-        numpy = numpy_in(self.search.names) or "np"
+        numpy = self.search.numpy
         tried = measures_of(f"{self.call.text}[0][{out!r}]", held, numpy)
         agreements = self.search.agreements_of(tried, self.call.setup, gradients.text, self.roots)
         return max(agreements), usual_losses(out, target, numpy)[likeliest(agreements, len(self.roots))]

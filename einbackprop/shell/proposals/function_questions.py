@@ -57,11 +57,11 @@ class FunctionSearch(Search):
             found[-1] = replace(found[-1], notes=(*found[-1].notes, said))
         return found
 
-    def without_helpers(self, found: Sequence[Proposal], others: Sequence[Proposal] = ()) -> list[Proposal]:
+    def without_helpers(self, found: Sequence[Proposal]) -> list[Proposal]:
         """Proposals without those that agree in nothing, where others ask of more: what ``loss_derivative(out, y)``
         leaves out its caller may put in.
         """
-        most = max((len(one.question.wrt) for one in (*found, *others) if one.question), default=0)
+        most = max((len(one.question.wrt) for one in found if one.question), default=0)
         return [one for one in found if not self._is_helper(one, most)]
 
     def _is_helper(self, one: Proposal, most: int) -> bool:

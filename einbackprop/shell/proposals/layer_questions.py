@@ -12,7 +12,7 @@ from ..questions import Question
 from .arguments import Resolver, substituted, united
 from .candidates import Layer, cotangents_of
 from .definitions import receiver_in
-from .invention import Term, numpy_in
+from .invention import Term
 from .proposal import Proposal
 from .roots import roots_of
 from .search import Search
@@ -79,7 +79,7 @@ def _tried(
     grads = ", ".join([*(["returned"] if parts else []), *(f"{receiver}.{name}" for name in stored)])
     question = Question(list(dict.fromkeys(roots)), forward=forward.text, backward=backward,
                         grads=grads if stored else "")
-    expression, draws = _as_read(forward, backward, receiver, numpy_in(search.names) or "np")
+    expression, draws = _as_read(forward, backward, receiver, search.numpy)
     return replace(search.proposal(question, forward.setup, resolver), expression=expression, draws=draws)
 
 

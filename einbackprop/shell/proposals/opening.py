@@ -1,6 +1,6 @@
 """What a script does under its main guard and in functions such as ``main``, as if it stood at its top.
 
-In go a source and its tree; out comes the same source, each line in its place, in which the guard and the functions
+In goes a source; out comes the same source, each line in its place, in which the guard and the functions
 that are called once, without data, are blocks; and that source up to where it begins to train.
 """
 
@@ -10,8 +10,9 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .arguments import argument_of
 from .candidates import GRADIENTS, TRAINING
-from .definitions import FORWARD, callee, is_guard, own_nodes, statements_in
+from .definitions import FORWARD, Definition, callee, is_guard, own_nodes, statements_in
 from .flattened import Rewriting
 from .updates import update_of
 
@@ -35,7 +36,7 @@ def opened(source: str) -> Opened | None:
             lines[statement.lineno - 1] = "if True:"
             blocks.append(statement.body)
             added.add(statement.lineno)
-    for function, statement in list(entries(tree)):
+    for function, statement in entries(tree):
         begin = function.lineno - 1
         lines[begin : function.body[0].lineno - 1] = [""] * (function.body[0].lineno - 1 - begin)
         lines[begin] = f"if {bindings(function, statement) or 'True'}:"
@@ -51,9 +52,7 @@ def opened(source: str) -> Opened | None:
     for block in blocks:
         trains = next((item for item in block if item in called or begins_training(item)), None)
         if trains is not None:
-            last = block[-1].end_lineno or block[-1].lineno
-            lines[trains.lineno - 1] = " " * trains.col_offset + "pass"
-            lines[trains.lineno : last] = [""] * (last - trains.lineno)
+            replace_by_pass(lines, trains, block[-1])
     return Opened(whole, Rewriting("\n".join(lines) + "\n", frozenset(added)))
 
 
@@ -82,19 +81,13 @@ def can_open(function: ast.FunctionDef, statement: ast.stmt) -> bool:
 def bindings(function: ast.FunctionDef, statement: ast.stmt) -> str | None:
     """A condition that holds and that binds the parameters of a function as a call does; None where that needs data."""
     call = next(node for node in own_nodes(statement) if isinstance(node, ast.Call) and callee(node) == function.name)
-    formal = function.args
-    names = [item.arg for item in (*formal.posonlyargs, *formal.args)]
-    given: dict[str, ast.expr] = dict(zip(reversed(names), reversed(formal.defaults), strict=False))
-    given |= {item.arg: value for item, value in zip(formal.kwonlyargs, formal.kw_defaults, strict=True) if value}
-    given |= dict(zip(names, call.args, strict=False))
-    given |= {item.arg: item.value for item in call.keywords if item.arg}
-    wanted = [*names, *(item.arg for item in formal.kwonlyargs)]
-    if formal.vararg or formal.kwarg or any(name not in given for name in wanted):
+    known = Definition(function)
+    given = {name: argument_of(call, known, name) or known.default_of(name) for name in known.parameters}
+    plain = ast.Constant | ast.UnaryOp | ast.USub | ast.List | ast.Tuple | ast.Load
+    constants = [one for one in given.values() if one and all(isinstance(node, plain) for node in ast.walk(one))]
+    if function.args.vararg or function.args.kwarg or len(constants) < len(given):
         return None
-    if not all(isinstance(node, ast.Constant | ast.UnaryOp | ast.USub | ast.List | ast.Tuple | ast.Load)
-               for name in wanted for node in ast.walk(given[name])):  # fmt: skip
-        return None
-    bound = ", ".join(f"{name} := {ast.unparse(given[name])}" for name in wanted)
+    bound = ", ".join(f"{name} := {ast.unparse(value)}" for name, value in zip(given, constants, strict=True))
     return f"[{bound}]" if bound else ""
 
 
@@ -105,11 +98,12 @@ def begins_training(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.For | ast.While):
         return any(map(update_of, inner)) or any(
             kind.search(name) for name in calls for kind in (FORWARD, GRADIENTS, TRAINING))  # fmt: skip
-    started = any(name.startswith(("load", "init", "get")) or "init" in name for name in calls)
+    started = any(name.startswith(("load", "get")) or "init" in name for name in calls)
     return not started and any(map(TRAINING.search, calls))
 
 
-def replace_by_pass(lines: list[str], statement: ast.stmt) -> None:
-    """Put ``pass`` in the place of a statement."""
-    last = statement.end_lineno or statement.lineno
+def replace_by_pass(lines: list[str], statement: ast.stmt, until: ast.stmt | None = None) -> None:
+    """Put ``pass`` in the place of a statement, and of those up to another one."""
+    end = until or statement
+    last = end.end_lineno or end.lineno
     lines[statement.lineno - 1 : last] = [" " * statement.col_offset + "pass"] + [""] * (last - statement.lineno)

@@ -49,17 +49,17 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
     found = list(of_updating_backwards(flats, source, again)) if again is not None else []
-    functions = FunctionSearch(script, names, Trials(names), source)
-    found = found or functions.all()
+    search = StepSearch(script, names, Trials(names), source)
+    found = found or search.all()
+    unsure: list[Proposal] = []
     if is_partial(found):
-        steps = StepSearch(script, names, Trials(names), source).steps()
+        steps, unsure = search.steps()
         found = united(steps, found)
     if is_partial(found) and again is not None:
         found = united(list(of_flat_parts(script, flats, source, again)), found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
-    found = found or StepSearch(script, names, Trials(names), source).steps(sure=False)
-    return functions.without_helpers(found)
+    return search.without_helpers(found or unsure)
 
 
 def of_opened(source: str, again: Again) -> list[Proposal]:
@@ -69,9 +69,10 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
         return []
     script = script_of(parse_python(text.whole))
     with suppress(ScriptError), again(text.run) as names:
-        found = FunctionSearch(script, names, Trials(names), text.whole).all()
+        search = StepSearch(script, names, Trials(names), text.whole)
+        found = search.all()
         if is_partial(found):
-            found = StepSearch(script, names, Trials(names), text.whole).steps()
+            found, _ = search.steps()
         if found:
             return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
     return list(of_rounds(script, text.whole, again))

@@ -29,7 +29,7 @@ from .losses import can_compare, is_number
 from .proposal import Proposal
 from .search import Search
 from .step_questions import said_of
-from .steps import Descent, Measure, Rates, Step, best_of, measures_of, places_of, rates_in
+from .steps import Descent, Measure, Rates, Step, measures_of, places_of, rates_in
 from .trials import Trials
 from .updates import GRADIENT, update_of
 
@@ -46,7 +46,7 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss."""
     name = "step" if "step" not in script.words else "one_step"
-    found: list[tuple[Flat, Descent, str, str, tuple[str, ...]]] = []
+    found: list[tuple[Flat, Descent, str, tuple[str, ...]]] = []
     tree, begun = parse_python(source), time.monotonic()
     for flat in itertools.islice((one for one in rounds(script) if changes_something(one, tree)), MOST):
         if time.monotonic() - begun > SECONDS:
@@ -54,22 +54,20 @@ def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
         text = as_function(source, flat, name, "dict(locals())")
         with suppress(ScriptError), again(text) as names:
             search = RoundSearch.of(script, text.text, names, flat, name)
-            descent = search and search.descent()
-            if search and not (descent and descent.is_sure) and (rest := search.at_rest()) is not None:
-                other = rest.descent()
-                search, descent = (rest, other) if other and other.is_sure else (search, descent)
-            if search and descent:
-                found.append((flat, descent, *search.told(descent), search.call.setup))
+            step, descent = search.best() if search is not None else (None, None)
+            if search and step and descent:
+                found.append((flat, descent, search.rates.of(descent), step.call.setup))
     if not found:
         return
-    flat, descent, loss, rate, setup = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
+    flat, descent, rate, setup = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
     given = descent.held.values() if descent.is_held else descent.of
-    text = as_function(source, flat, name, ", ".join(["None" if descent.loss.outside else loss, *given]))
+    first = "None" if descent.loss.outside else descent.loss.text
+    text = as_function(source, flat, name, ", ".join([first, *given]))
     with again(text) as names:
         search = RoundSearch.of(script, text.text, names, flat, name)
         if search is not None:
             there = replace(search, call=Term(search.call.text, setup))
-            yield replace(there.proposal(descent, loss, rate), source=text)
+            yield replace(there.proposal(descent, rate), source=text)
 
 
 def changes_something(flat: Flat, tree: ast.Module) -> bool:
@@ -113,26 +111,18 @@ class RoundSearch:
 
     def step(self) -> Step:
         """The round as a step, of what it is given under its own names and of what else it can reach."""
-        own = {name: name for name in self.flat.carried}
-        places = {}
-        for text in places_of(self.state):
-            root = re.split(r"[.\[]", text, maxsplit=1)[0]
-            places[text] = f"found[{root!r}]{text[len(root):]}" if root in own and root in self.given else text
+        carried = self.given.keys() & {*self.flat.carried}
+        places = {text: among(text) if root_of(text) in carried else text for text in places_of(self.state)}
         local = {name: value for name, value in self.given.items() if name not in self.search.names}
         left = {text: text for text in places_of(self.search.after(self.call, self.state))}
         left |= {text: among(text) for text in places_of(local)}
         return Step(self.call, places, self.search.trials.moved, left, has_losses=True)
 
-    def descent(self) -> Descent | None:
+    def best(self) -> tuple[Step, Descent | None]:
+        """What the round descends, and the round as a step; see `Step.best`."""
         step = self.step()
         measures = list(self._measures()) if step.changes or step.holders else []
-        return best_of(list(step.descents(measures, ())), self.rates) if measures else None
-
-    def at_rest(self) -> RoundSearch | None:
-        """The same after what rounds add up was set to zero; None where there is no such thing."""
-        step = self.step()
-        rest = step.at_rest(list(step.descents(list(self._measures()), ())))
-        return None if rest is None else replace(self, call=rest.call)
+        return step.best(measures, (), self.rates) if measures else (step, None)
 
     @cached_property
     def rates(self) -> Rates:
@@ -177,7 +167,7 @@ class RoundSearch:
                 kept = shown.get(target, known.get(target))
                 if TARGET.fullmatch(last_word(target)) and can_compare(value, kept):
                     told = measures_of(out, target, numpy)
-                    own = [among(text) if text.split(".")[0] in self.given else text for text in (out, target)]
+                    own = [among(text) if root_of(text) in self.given else text for text in (out, target)]
                     yield from (replace(one, parts=tuple(own)) for one in told)
         for out in outs[:MOST]:
             for target in [name for name in targets if name != out][:4]:
@@ -225,11 +215,7 @@ class RoundSearch:
             node.id for item in self.flat.body for node in ast.walk(item)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
 
-    def told(self, descent: Descent) -> tuple[str, str]:
-        """The expression of the loss among the names of the round, and that of the rate among the script's."""
-        return descent.loss.text, self.rates.of(descent)
-
-    def proposal(self, descent: Descent, loss: str, rate: str) -> Proposal:
+    def proposal(self, descent: Descent, rate: str) -> Proposal:
         """The question of the function, which returns the loss and what it has changed."""
         step = Step(self.call, {}, self.search.trials.moved)
         # in one expression, so that both are of the same run where that draws random numbers
@@ -240,7 +226,7 @@ class RoundSearch:
         if descent.loss.outside:
             apart = f"{self.call.text}[1:]" if descent.is_held else step.gradients(
                 descent, rate, f"{self.call.text}[1:]")  # fmt: skip
-            question = Question(descent.of, loss, apart)
+            question = Question(descent.of, descent.loss.text, apart)
         said = said_of(descent, rate, "it")
         return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
 
@@ -250,9 +236,14 @@ def last_word(text: str) -> str:
     return str(re.findall(r"\w+", text)[-1])
 
 
+def root_of(text: str) -> str:
+    """The first name in an expression: ``net`` of ``net.layers[0].W``."""
+    return str(re.split(r"[.\[]", text, maxsplit=1)[0])
+
+
 def among(text: str) -> str:
     """A name of the round, or what is read off it, among what the round gave."""
-    root = re.split(r"[.\[]", text, maxsplit=1)[0]
+    root = root_of(text)
     return f"found[{root!r}]{text[len(root):]}"
 
 

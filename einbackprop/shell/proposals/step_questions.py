@@ -6,7 +6,7 @@ import ast
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,29 +39,19 @@ SECONDS = 8.0
 class StepSearch(FunctionSearch):
     """Looks for the questions of steps of training."""
 
-    def steps(self, *, sure: bool = True) -> list[Proposal]:
-        """What the functions ask that make a step each; of those that move the same arrays the one that moves most.
-
-        Those of which most gradients are those of a loss are ``sure``.
+    def steps(self) -> tuple[list[Proposal], list[Proposal]]:
+        """What the functions ask that make a step each: those first of which most gradients are those of a loss, then
+        those of which that is not sure.
         """
         found: list[tuple[Descent, Proposal]] = []
         begun = time.monotonic()
         for item in self._candidates():
             if time.monotonic() - begun > SECONDS:
                 break
-            for resolver in itertools.islice(self.resolvers(), 3):  # without other layouts of what is made up
-                if (one := self._step(resolver, item)) is not None and (one[0].is_sure or not sure):
-                    found.append(one)
-                    break
-        found.sort(key=lambda one: one[0].agreeing, reverse=True)
-        covered: set[str] = set()
-        kept = []
-        for descent, proposal in found:
-            moved = {*descent.of}
-            if not moved & covered:
-                covered |= moved
-                kept.append(proposal)
-        return kept
+            ways = itertools.islice(self.resolvers(), 3)  # without other layouts of what is made up
+            steps = (one for resolver in ways if (one := self._step(resolver, item)) is not None)
+            found += first_sure(steps)
+        return apart([one for one in found if one[0].is_sure]), apart([one for one in found if not one[0].is_sure])
 
     def _candidates(self) -> list[Definition]:
         """Functions that may make a step or give gradients: those first that are called in a loop, or are told how many
@@ -98,12 +88,8 @@ class StepSearch(FunctionSearch):
             return None
         measures, setup = self._measures(resolver, item, call)
         rates = rates_in(self.source, state, lambda text: self.trials(call.setup, text))
-        descents = list(step.descents(measures, setup))
-        descent = best_of(descents, rates)
-        if (descent is None or not descent.is_sure) and (rest := step.at_rest(descents)) is not None:
-            other = best_of(list(rest.descents(measures, setup)), rates)
-            if other is not None and other.is_sure:
-                step, call, descent = rest, rest.call, other
+        step, descent = step.best(measures, setup, rates)
+        call = step.call
         if descent is None or self._is_chance(descent):
             return None
         if begun := [item.text for item in descent.moved if not item.before.any()]:
@@ -189,6 +175,27 @@ class StepSearch(FunctionSearch):
             again = self.trials(term.setup, f"({term.text}, {term.text})[1]")
             if [*map(str, leaves(value))] == [*map(str, leaves(again))]:
                 yield from (Term(f"{term.text}{place}", term.setup) for place in parts)
+
+
+def first_sure(steps: Iterator[tuple[Descent, Proposal]]) -> list[tuple[Descent, Proposal]]:
+    """The first step that is sure, else the first one, alone in a list."""
+    first: list[tuple[Descent, Proposal]] = []
+    for one in steps:
+        if one[0].is_sure:
+            return [one]
+        first = first or [one]
+    return first
+
+
+def apart(found: Sequence[tuple[Descent, Proposal]]) -> list[Proposal]:
+    """The proposals of steps that move different arrays; of those that move the same the one that follows most."""
+    covered: set[str] = set()
+    kept = []
+    for descent, proposal in sorted(found, key=lambda one: one[0].agreeing, reverse=True):
+        if not covered & {*descent.of}:
+            covered |= {*descent.of}
+            kept.append(proposal)
+    return kept
 
 
 PREDICTS = re.compile(r"predict|think|activate|query|output|hypothesis|propagat|run$", re.IGNORECASE)

@@ -202,6 +202,18 @@ class Step:
         stopped = [f"{text} = {text} * 0" for text in idle]
         return replace(self, call=Term(self.call.text, (*self.call.setup, *stopped))) if idle else None
 
+    def best(
+        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates
+    ) -> tuple[Step, Descent | None]:
+        """The loss that the step descends, and the step: itself, or at rest where that alone is sure to descend one."""
+        descents = list(self.descents(measures, setup))
+        found = best_of(descents, rates)
+        if (found is None or not found.is_sure) and (rest := self.at_rest(descents)) is not None:
+            other = best_of(list(rest.descents(measures, setup)), rates)
+            if other is not None and other.is_sure:
+                return rest, other
+        return self, found
+
     def after(self, texts: Sequence[str]) -> str:
         """A list of expressions, as they are after the step; ``found`` is what it gave."""
         return f"(lambda found: [{', '.join(texts)}])({self.call.text})"
@@ -225,7 +237,7 @@ class Step:
             return np.array([one.value([known.get(part) for part in one.parts]) for one in measures])
 
         shapes = {value.shape for value in self.holders.values()}
-        items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes][:MOST]
+        items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes]
         ways = [[np.random.default_rng(seed).normal(size=item.before.shape) for seed in (0, 1)] for item in items]
         rises = [[(losses({item.text: STEP * way}) - losses({item.text: -STEP * way})) / (2 * STEP) for way in pair]
                  for item, pair in zip(items, ways, strict=True)]  # fmt: skip
@@ -257,15 +269,13 @@ class Step:
                 continue
             for text, value in self.holders.items():
                 if value.shape == item.before.shape and text != item.text:
-                    first, second = (float(np.sum(value * way)) / rise if rise else np.inf
-                                     for way, rise in zip(ways, rises, strict=True))  # fmt: skip
+                    first, second = _ratios(value, ways, rises)
                     if _alike(first, second) and (_alike(1.0, first) or (value.size > 1 and measure.named)):
                         multiples.append((item.text, text, first))
             if not item.change.any():
                 continue
             moved.append(item)
-            first, second = (float(np.sum(item.change * way)) / rise if rise else np.inf
-                             for way, rise in zip(ways, rises, strict=True))  # fmt: skip
+            first, second = _ratios(item.change, ways, rises)
             if np.isfinite(first) and first and _alike(first, second):
                 ratios.append((-first, int(np.count_nonzero(item.change))))
             sizes.append(-first)
@@ -416,6 +426,11 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
 
 def _compiled(formula: str) -> Any:
     return compile(formula, "<loss>", "eval")
+
+
+def _ratios(value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float]) -> Iterator[float]:
+    """By how much more an array goes along each direction than a loss rises there."""
+    return (float(np.sum(value * way)) / rise if rise else np.inf for way, rise in zip(ways, rises, strict=True))
 
 
 def _is_real(value: Any) -> bool:
