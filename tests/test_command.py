@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from library import COLUMNS
 
+from einbackprop.shell.absent import say_once
 from einbackprop.shell.command import main
 
 OPTIONS = ["--loss", COLUMNS.loss, "--grads", COLUMNS.grads, "--wrt", "theta"]
@@ -40,6 +41,7 @@ def test_unusable_is_2_in_one_line(script: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_script_that_runs_into_its_mistake_is_checked(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say_once.cache_clear()  # another test may have run into the same line
     wrong = COLUMNS.text.replace("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)")
     script.write_text(wrong + "back(run(theta, X), Y, theta)\n", encoding="utf-8")
     assert main(["check", str(script), *OPTIONS]) == 1
