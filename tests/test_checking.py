@@ -128,23 +128,46 @@ def test_only_a_change_in_place_is_told() -> None:
     assert check(squares, squares_gradient, W, X).findings == ()
 
 
-def test_random_numbers_inside_are_told_and_never_accused() -> None:
+def test_random_numbers_inside_are_told_and_accuse_only_where_both_draw_the_same() -> None:
     def loss(W: Any, X: Any) -> Any:
         return ((np.random.rand(6, 4) < 0.5) * (X @ W)).sum()
 
     def gradient(W: Any, X: Any) -> Any:
         return X.T @ (np.random.rand(6, 4) < 0.5).astype(float)
 
+    def later(W: Any, X: Any) -> Any:
+        np.random.rand()
+        return gradient(W, X)
+
+    def unseeded(W: Any, X: Any) -> Any:
+        return X.T @ (np.random.default_rng().random((6, 4)) < 0.5).astype(float)
+
     told = ("the loss and the gradients answered differently when asked twice with the same values: random "
             "numbers inside? Each run of the check begins with the same random state")
     report = check(loss, gradient, W, X)
     assert report.ok
-    assert report.findings[0].message == told
-    doubtful = check(loss, lambda W, X: 2 * gradient(W, X), W, X)
-    assert doubtful.exit_code == 3
-    assert doubtful.gradients[0].note == (
-        "it differs from the reference, but the functions draw random numbers and may have drawn "
-        "different ones: pass the random numbers in as data")
+    assert report.findings[0].message == f"{told}, and both draw the same numbers"
+    assert check(loss, lambda W, X: 2 * gradient(W, X), W, X).exit_code == 1
+    for other in (later, unseeded):
+        doubtful = check(loss, other, W, X)
+        assert doubtful.exit_code == 3
+        assert doubtful.findings[0].message == told
+        assert doubtful.gradients[0].note == (
+            "it differs from the reference, but the functions draw random numbers and may have drawn "
+            "different ones: pass the random numbers in as data")
+
+
+def test_the_rounding_of_single_numbers_is_measured() -> None:
+    """A difference of a weight over a small rate has few digits."""
+    def step(w: Any, x: Any) -> Any:
+        return w - 1e-5 * 2 * (w * x - 1.0) * x
+
+    def loss(w: Any, x: Any) -> Any:
+        return (w * x - 1.0) ** 2
+
+    report = check(loss, lambda w, x: (w - step(w, x)) / 1e-5, 1.3, 0.7, wrt=[0])
+    assert report.ok, report
+    assert not check(loss, lambda w, x: (w - step(w, x)) / 1.0001e-5, 1.3, 0.7, wrt=[0]).ok
 
 
 def test_global_random_numbers_are_left_alone() -> None:

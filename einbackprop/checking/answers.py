@@ -150,7 +150,9 @@ def rehearse(
     random = [name for name, one, two in (("loss", first_loss, second_loss), ("gradients", result, again))
               if not same(one, two)]
     unsettled = random == ["gradients"] and not same(result, called(gradients, state, "the gradients"))
-    user = User(loss, gradients, source, targets, bool(random), unsettled, narrow, narrow)
+    drawn = [_drawn(run, state, answer) for run, answer in ((loss, first_loss), (gradients, result))] if random else []
+    alike = bool(drawn) and None not in drawn and same(*drawn)
+    user = User(loss, gradients, source, targets, bool(random) and not alike, unsettled, narrow, narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
     if unsettled:
@@ -163,6 +165,7 @@ def rehearse(
         user.findings.append(Finding(
             f"the {asked} answered differently when asked twice with the same values: random "
             "numbers inside? Each run of the check begins with the same random state"
+            + (", and both draw the same numbers" if alike else "")
         ))
     matching = user.matched(result, state)
     if matching.missing or matching.unclear:  # what the loss does not read needs no gradient
@@ -172,6 +175,11 @@ def rehearse(
         matching = user.matched(result, state)
     _inspect(user, matching)
     return user
+
+
+def _drawn(run: Runner, state: Any, answer: Any) -> list[Any] | None:
+    """How far the random generators are after a run; None if it answers otherwise from the same random state too."""
+    return run.world.drawn() if same(run(state), answer) else None
 
 
 def changes(

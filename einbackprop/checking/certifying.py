@@ -339,7 +339,7 @@ def rounded(array: Any, salt: int) -> Any:
         return array
     array = np.asarray(array)
     whole = bool((array == np.rint(array)).all())
-    moved = array.copy() if whole else disturbed(array, salt, AMPLIFICATION)
+    moved = np.asarray(array.copy() if whole else disturbed(array, salt, AMPLIFICATION))  # a single number too
     return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
 
 

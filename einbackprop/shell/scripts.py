@@ -235,7 +235,7 @@ def run(
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
-    script see names that are rebound in what is yielded. A ``text`` is run in the place of the file's.
+    script see names that are rebound in what is yielded. A ``text`` is run in the place of the file's, with no prints.
 
     Statements that stop with an error are left out, and said. Raises ScriptError, of the first of these where what is
     done with the names raises one for lack of something.
@@ -250,7 +250,8 @@ def run(
     module = types.ModuleType(_module_name(script))
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
-    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(sys.stderr):
+    printed = sys.stderr if text is None else io.StringIO()  # what the file itself prints was seen when it ran
+    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(printed):
         absent, stops = _executed(codes, module, seed)
         with standing_in(absent):
             try:

@@ -142,6 +142,10 @@ class World:
         """Make everything what it was when it was copied; ``random=False`` lets random generators go on."""
         self._snapshot.restore(random=random)
 
+    def drawn(self) -> list[Any]:
+        """How far the random generators are: two calls that end alike have drawn the same numbers."""
+        return self._snapshot.drawn()
+
     @contextmanager
     def given(self, function: Any, other: Any) -> Iterator[None]:
         """Let the copied code find another function where it refers to one of NumPy's or Python's."""

@@ -26,7 +26,7 @@ class Snapshot:
     def __init__(self) -> None:
         self._restores: list[Restore] = []
         self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._generators: list[Restore] = []
+        self._generators: list[tuple[Callable[[], Any], Callable[[Any], Any], Any]] = []  # read, write, what was read
 
     def restore(self, *, random: bool = True) -> None:
         """Put everything back."""
@@ -36,8 +36,12 @@ class Snapshot:
             if attributes or held:
                 put_entries_back(attributes, held)
         if random:
-            for put_back in self._generators:
-                put_back()
+            for _, write, words in self._generators:
+                write(words)
+
+    def drawn(self) -> list[Any]:
+        """How far the random generators are: two runs that end alike have drawn the same numbers."""
+        return [read() for read, _, _ in self._generators]
 
     def add_restore(self, put_back: Restore) -> None:
         """Remember how something is put back."""
@@ -80,15 +84,17 @@ class Snapshot:
     def _add_generator(self, made: Any) -> None:
         if isinstance(made, np.random.Generator):
             made = made.bit_generator
+        read: Callable[[], Any]
+        write: Callable[[Any], Any]
         if isinstance(made, np.random.BitGenerator):
-            bits = made.state
-            self._generators.append(lambda: setattr(made, "state", bits))
+            read, write = (lambda: made.state), (lambda words: setattr(made, "state", words))
         elif isinstance(made, np.random.RandomState):
-            words = made.get_state(legacy=False)
-            self._generators.append(lambda: made.set_state(words))
-        elif not isinstance(made, random.SystemRandom):
-            numbers = random.Random.getstate(made)
-            self._generators.append(lambda: random.Random.setstate(made, numbers))
+            read, write = (lambda: made.get_state(legacy=False)), made.set_state
+        elif isinstance(made, random.SystemRandom):
+            return
+        else:
+            read, write = (lambda: random.Random.getstate(made)), (lambda words: random.Random.setstate(made, words))
+        self._generators.append((read, write, read()))
 
     def _add_content(self, made: Any) -> None:
         if isinstance(made, dict):

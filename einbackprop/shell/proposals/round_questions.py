@@ -170,21 +170,39 @@ class RoundSearch:
                     own = [among(text) if root_of(text) in self.given else text for text in (out, target)]
                     yield from (replace(one, parts=tuple(own)) for one in told)
         for out in outs[:MOST]:
-            for target in [name for name in targets if name != out][:4]:
-                if can_compare(made[out], known[target]):
-                    read = among(target) if target in self.given else target
+            for name in [name for name in targets if name != out][:4]:
+                value = known[name]
+                turned = ".T" if np.ndim(value) == 2 and np.shape(value)[::-1] == np.shape(made[out]) != np.shape(
+                    value) else ""  # fmt: skip
+                target = f"{name}{turned}"
+                if can_compare(made[out], value.T if turned else value):
+                    read = f"{among(name) if name in self.given else name}{turned}"
                     # an error is said where one is taken from the other
                     errs = {f"{out} - {target}", f"{target} - {out}"} & self._differences
                     told = measures_of(out, target, numpy)  # as the round would write it
-                    is_error = bool(errs and TARGET.fullmatch(target))
+                    is_error = bool(errs and TARGET.fullmatch(name))
                     for n, measure in enumerate(measures_of(among(out), read, numpy)):
                         yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
 
     def _of_loss_functions(self) -> Iterator[Measure]:
-        """Calls of loss functions, of what the round is given: ``loss(W, X)``, perhaps with ``W`` in a new dict."""
+        """Calls of loss functions: of what the round is given, ``loss(W, X)``, perhaps with ``W`` in a new dict, and of
+        what is local in it under the names of its parameters, ``self.loss(y, output)``.
+        """
         given = {name: Term(name) for name in self.flat.carried}
+        known = {**self.search.names, **self.given}
         for item in self.search.script.definitions:
-            if LOSS.search(item.name) and item.returned and not GRADIENTS.search(item.name) and not item.owner:
+            if not LOSS.search(item.name) or not item.returned or GRADIENTS.search(item.name):
+                continue
+            needed = [name for name in item.parameters if name not in item.optional]
+            owners = [name for name in (*self.given, *known) if type(known[name]).__name__ == item.owner]
+            if needed and self.given.keys() >= {*needed} and (owners or not item.owner) and not item.by_name:
+                called, own = item.name, item.name
+                if item.owner:
+                    called = f"{owners[0]}.{item.name}"
+                    own = among(called) if owners[0] in self.given else called
+                there = f"{own}({', '.join(map(among, needed))})"
+                yield Measure(f"{called}({', '.join(needed)})", (there,), named=True)
+            if not item.owner:
                 term = replace(self.resolver, given=given).call(item)
                 if term is not None and {*term.setup} <= {*self.call.setup} and is_number(
                         self.search.trials(self.call.setup, term.text)):
