@@ -734,6 +734,23 @@ def test_gradients_that_are_clipped_are_right_but_for_that() -> None:
     assert np.clip(9, -5, 5) == 5
 
 
+def test_gradients_that_are_clipped_at_other_sizes_alone_are_right() -> None:
+    def loss(w: Any, x: Any) -> Any:
+        return np.sum(np.sin(x @ w)) / len(x) ** 5
+
+    def gradients(w: Any, x: Any) -> Any:
+        return np.clip(np.cos(x @ w) @ x / len(x) ** 5, -2e-3, 2e-3)
+
+    def wrong(w: Any, x: Any) -> Any:
+        return np.clip(np.cos(x @ w) @ x / len(w) ** 5, -2e-3, 2e-3)
+
+    x = np.random.default_rng(0).normal(size=(5, 5))  # at sizes of its own the check has fewer samples
+    report = check(loss, gradients, np.full(5, 0.1), x)
+    assert report.ok, report
+    assert any("Checked at others" in said for said in report.assumptions), report
+    assert "right only at sizes such as yours" in str(check(loss, wrong, np.full(5, 0.1), x))
+
+
 @pytest.mark.parametrize("total", [1, 100, 1000, 10_000])
 def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: float) -> None:
     """All values of the loss near by may be the same there, so that no noise shows."""

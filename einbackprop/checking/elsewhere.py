@@ -31,6 +31,7 @@ from ..core.program import (
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import Trial, User, tried_once
+from .deciding import Unclipped
 from .draws import Role, draw, parameter_role, range_role, role
 from .problems import Problem, with_arrays
 
@@ -311,11 +312,18 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
 
 
 def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
-    """The gradients at one draw; None where the code is not made for these sizes."""
+    """The gradients at one draw, without clipping if that makes the difference; None where the code is not made for
+    these sizes.
+    """
+    bare = Unclipped(problem.gradients)
     try:
-        return tried_once(problem, np.random.default_rng(seed), user)
+        found = tried_once(problem, np.random.default_rng(seed), user)
+        if found.wrong:
+            free = tried_once(replace(problem, gradients=bare), np.random.default_rng(seed), user)
+            found = free if bare.acts and {*free.wrong} < {*found.wrong} else found
     except ScriptError:
         return None
+    return found
 
 
 def small_states(
