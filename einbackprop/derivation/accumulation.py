@@ -20,6 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..core.letters import free_name
 from ..core.program import (
     ONE,
     Bracket,
@@ -326,7 +327,16 @@ def is_number(declared: Input) -> bool:
 
 
 def as_loss(forward: Program) -> Program:
-    """The program, if it has one scalar output."""
+    """The program, if it has one scalar output, or one array of a single number, which is summed."""
+    sizes = {letter: dimension.size for dimension in forward.dimensions for letter in dimension.letters}
+    letters = forward.outputs[0].indices if len(forward.outputs) == 1 else ""
+    if letters and all(sizes[letter] == 1 for letter in letters):
+        taken = {declared.ref.name for declared in forward.inputs} | {e.out.name for e in forward.equations}
+        single = Ref(free_name(forward.outputs[0].name, {*taken, *forward.constants}), "")
+        forward = replace(
+            forward, equations=(*forward.equations, Contract(single, forward.outputs)), outputs=(single,),
+            held={**forward.held, **dict.fromkeys(letters, "a loss returns one number")},
+        )  # fmt: skip
     if len(forward.outputs) != 1 or forward.outputs[0].indices:
         shapes = [f"{ref.name}[{','.join(ref.indices)}]" for ref in forward.outputs] or ["nothing"]
         raise DerivationError(f"a loss returns one number, but this one returns {', '.join(shapes)}: sum or average it")

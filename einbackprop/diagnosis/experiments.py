@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.checking.answers import User
-from einbackprop.checking.certifying import Reference, widened
+from einbackprop.checking.certifying import Reference, number, widened
 from einbackprop.core.nesting import Path, duplicate, rebuild
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
@@ -92,7 +92,7 @@ class Experiment:
     def keeps_loss(self) -> bool:
         """Whether the loss, which is trusted, is what it was."""
         try:
-            return bool(np.isclose(float(np.real(self.user.loss(duplicate(self.state)))), self.loss, rtol=1e-9))
+            return bool(np.isclose(number(self.user.loss(duplicate(self.state))).real, self.loss, rtol=1e-9))
         except (Raised, ScriptError, TypeError, ValueError):  # it raises, or is no number any more
             return False
 

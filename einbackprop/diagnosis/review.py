@@ -24,7 +24,7 @@ from einbackprop.core.nesting import Path, get
 from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source
 from einbackprop.core.progress import contained
 from einbackprop.core.source import statements_of
-from einbackprop.derivation.accumulation import vjp
+from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
 from einbackprop.diagnosis.lines import (
@@ -86,12 +86,12 @@ def proofs(
     if obstacle:
         return Proofs(obstacle=obstacle)
     loss = program.outputs[0]
-    forward = replace(
-        program, equations=tuple(simplification.needed(program.equations, [loss.name])), outputs=(loss,),
-        output_units=(), structure=0,
-    )  # fmt: skip
     chosen = {n: target for n, target in pair.targets.items() if target[0] in right}
     try:
+        forward = as_loss(replace(
+            program, equations=tuple(simplification.needed(program.equations, [loss.name])), outputs=(loss,),
+            output_units=(), structure=0,
+        ))  # fmt: skip
         derived = vjp(forward, [parameter for _, parameter in chosen.values()])
     except DerivationError:  # what cannot be proved stays as sure as it is
         return Proofs()

@@ -84,7 +84,8 @@ class Private(ModuleType):
 
     @property
     def __dict__(self) -> Names:  # type: ignore[override]
-        return {name: getattr(self, name) for name in {*dir(self), *held(self)} if hasattr(self, name)}
+        names = {*dir(self), *held(self)} - {"__dict__"}  # of some modules it is among the names
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def __dir__(self) -> list[str]:
         return dir(self._einbackprop_source)

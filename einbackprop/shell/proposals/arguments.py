@@ -29,6 +29,8 @@ PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*"
 MEANINGS = (DATA, TARGET, PARAMETERS)
 DEEPEST = 24
 """How many names may be looked up on the way to one value."""
+MOST = 400
+"""How many names are looked up for one value, one after the other."""
 LONGEST = 1000
 """How many leaves of a value are looked at."""
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
@@ -73,6 +75,9 @@ class Resolver:
     _at_sites: int = 0
     _being_made: set[str] = field(default_factory=set)
     _looked_for: set[tuple[int, str]] = field(default_factory=set)
+    _found: dict[tuple[int, str, bool], Term] = field(default_factory=dict, init=False)
+    _objects: dict[str, tuple[str, tuple[Any, ...]] | None] = field(default_factory=dict, init=False)
+    _effort: int = field(default=0, init=False)
 
     def call(self, definition: Definition) -> Term | None:
         """The call of a function or method with all that it needs; None where a parameter has no value."""
@@ -102,10 +107,26 @@ class Resolver:
         """What a parameter gets; None where nothing is found, or its default will do."""
         if name in self.given and definition.name != "__init__":
             return self.given[name]
-        key = id(definition.node), name
-        if key in self._looked_for or len(self._looked_for) > DEEPEST:
-            return None
+        found = id(definition.node), name, self._at_sites > 0
+        if found not in self._found or self._being_made:
+            term = self._parameter(definition, name)
+            if term is None or self._being_made:
+                return term
+            self._found[found] = term
+        return self._found[found]
+
+    def _begin(self, key: tuple[int, str]) -> bool:
+        """Begin to look for something; False where that goes in a circle, or goes too far, or has taken too long."""
+        self._effort = self._effort + 1 if self._looked_for else 0
+        if key in self._looked_for or len(self._looked_for) > DEEPEST or self._effort > MOST:
+            return False
         self._looked_for.add(key)
+        return True
+
+    def _parameter(self, definition: Definition, name: str) -> Term | None:
+        key = id(definition.node), name
+        if not self._begin(key):
+            return None
         try:
             ways: list[Callable[[], Term | None]] = [
                 lambda: self.known(name), lambda: self.at_sites(definition, name)]
@@ -224,9 +245,8 @@ class Resolver:
         if name in self._being_made:
             return Term(name)
         key = id(scope), name
-        if key in self._looked_for or len(self._looked_for) > DEEPEST:
+        if not self._begin(key):
             return None
-        self._looked_for.add(key)
         try:
             if function is not None and function.owner and name == receiver_of(function):
                 return self.receiver(function.owner)
@@ -307,12 +327,17 @@ class Resolver:
 
     def receiver(self, owner: str) -> Term | None:
         """An object of a class: one that the script has, that it makes somewhere, or a new one."""
-        for name, value in self.names.items():
-            for path, kind in objects_in(value):
-                if any(base.__name__ == owner for base in kind.__mro__) and kind.__module__ != "builtins":
-                    return Term(label(name, path), self._made_finite(name))
-        for target, made, statement, scope in named_calls(self.script.scopes[1:]):
-            if is_call_of(made, owner) and (term := self.assigned(target, scope, statement)):
+        if owner not in self._objects:
+            self._objects[owner] = next((
+                (name, path) for name, value in self.names.items() for path, kind in objects_in(value)
+                if any(base.__name__ == owner for base in kind.__mro__) and kind.__module__ != "builtins"), None)
+        if (held := self._objects[owner]) is not None:
+            name, path = held
+            return Term(label(name, path), self._made_finite(name))
+        for one in self.script.named_calls:
+            inside = one.scope is not self.script.scopes[0]
+            if inside and isinstance(one.call.func, ast.Name) and one.call.func.id == owner and (
+                    term := self.assigned(one.name, one.scope, one.statement)):  # fmt: skip
                 return term
         if (trained := self._trained(owner)) is not None:
             return trained
@@ -328,11 +353,11 @@ class Resolver:
 
     def _trained(self, owner: str) -> Term | None:
         """What a chain of calls makes of a new object of a class: ``clf = Classifier().fit(X, y)``."""
-        for target, made, statement, scope in named_calls(self.script.scopes):
-            if any(is_call_of(node, owner) for node in ast.walk(made)):
-                term = self.expression(made, scope, statement)
+        for one in self.script.named_calls:
+            if owner in one.called:
+                term = self.expression(one.call, one.scope, one.statement)
                 if term and type(self.attempt(term.setup, term.text)).__name__ == owner:
-                    return Term(target, united([*term.setup, f"{target} = {term.text}"]))
+                    return Term(one.name, united([*term.setup, f"{one.name} = {term.text}"]))
         return None
 
     def provided(self, definition: Definition, name: str) -> Term | None:
@@ -450,20 +475,6 @@ def places_bound(statement: ast.stmt, name: str) -> Iterator[str]:
         return
     for target in targets:
         yield from _places(target, name)
-
-
-def named_calls(scopes: Sequence[Scope]) -> Iterator[tuple[str, ast.Call, ast.stmt, Scope]]:
-    """Each call whose value gets a name, ``net = Net(3)``: that name, the call, its statement and the scope of that."""
-    for scope in scopes:
-        for item in scope.statements:
-            target = item.targets[0] if isinstance(item, ast.Assign) else None
-            if isinstance(item, ast.Assign) and isinstance(target, ast.Name) and isinstance(item.value, ast.Call):
-                yield target.id, item.value, item, scope
-
-
-def is_call_of(node: ast.AST, name: str) -> bool:
-    """Whether it calls what has a name, by that name alone."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def read_in(statement: ast.stmt) -> set[str]:

@@ -178,6 +178,17 @@ class Scope:
 
 
 @dataclass(frozen=True)
+class NamedCall:
+    """A call whose value gets a name, ``net = Net(3)``, where that stands, and the names of all that it calls."""
+
+    name: str
+    call: ast.Call
+    statement: ast.stmt
+    scope: Scope
+    called: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Script:
     """What a script defines, and its scopes."""
 
@@ -214,6 +225,19 @@ class Script:
                 order.append(name)
                 left += [base.id for base in self.classes[name].bases if isinstance(base, ast.Name)]
         return order
+
+    @cached_property
+    def named_calls(self) -> tuple[NamedCall, ...]:
+        """The calls whose values get names, in order."""
+        found = []
+        for scope in self.scopes:
+            for item in scope.statements:
+                target = item.targets[0] if isinstance(item, ast.Assign) else None
+                if isinstance(item, ast.Assign) and isinstance(target, ast.Name) and isinstance(item.value, ast.Call):
+                    called = frozenset(node.func.id for node in ast.walk(item.value)
+                                       if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))  # fmt: skip
+                    found.append(NamedCall(target.id, item.value, item, scope, called))
+        return tuple(found)
 
     @cached_property
     def words(self) -> frozenset[str]:

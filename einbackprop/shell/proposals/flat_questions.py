@@ -51,8 +51,13 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
                 return
 
 
-def of_updating_backwards(flats: Sequence[Flat], source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by backwards that update their weights themselves: they return gradients in the place of that."""
+def of_updating_backwards(
+    flats: Sequence[Flat], source: str, again: Again
+) -> tuple[list[Proposal], list[Proposal]]:
+    """What is asked by backwards that update their weights themselves: they return gradients in the place of that.
+
+    Those of which a gradient is a multiple of that of the loss, and those that may have been given another loss.
+    """
     text = Rewriting(source)
     for flat in flats:
         if flat.is_whole and GRADIENTS.search(flat.scope.function.name if flat.scope.function else ""):
@@ -60,12 +65,16 @@ def of_updating_backwards(flats: Sequence[Flat], source: str, again: Again) -> I
             returned = "" if {one.strip() for one in flat.returned.strip("()").split(",")} <= moved else flat.returned
             made = as_function(text.text, flat, "", returned)
             text = Rewriting(made.text, text.added | made.added)
+    found: tuple[list[Proposal], list[Proposal]] = ([], [])
     if text.added:
         with suppress(ScriptError), again(text) as names:
             script = script_of(parse_python(text.text))
-            for proposal in FunctionSearch(script, names, Trials(names), text.text).all():
+            search = FunctionSearch(script, names, Trials(names), text.text)
+            for proposal in search.all():
                 note = "what is updated is returned in the place of that"
-                yield replace(proposal, source=text, notes=(note, *proposal.notes))
+                found[not search.is_likely(proposal)].append(
+                    replace(proposal, source=text, notes=(note, *proposal.notes)))
+    return found
 
 
 @dataclass(frozen=True)

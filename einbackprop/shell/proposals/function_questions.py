@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking.functions import without
+from einbackprop.core.progress import in_time
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -22,6 +25,8 @@ from .search import Search
 from .steps import measures_of
 
 LEFT_OUT = "nothing was found to check"
+SECONDS = 8.0
+"""After which no further function is tried."""
 UNCHECKED = "no loss and no forward was found: it can be read, not checked"
 """What is said of a backward that stands alone."""
 
@@ -39,10 +44,13 @@ class FunctionSearch(Search):
         covered: set[str] = set()
         found: list[Proposal] = []
         left: list[Definition] = []
+        begun = time.monotonic()
         for item in items:
             if item.name in covered and not item.owner:
                 continue
-            if (proposal := self.of(item)) is None:
+            is_late = time.monotonic() - begun > SECONDS
+            proposal = None if is_late else in_time(item.called, partial(self.of, item), None)
+            if proposal is None:
                 left.append(item)
                 continue
             covered |= self._called_by(item)
@@ -62,7 +70,7 @@ class FunctionSearch(Search):
         leaves out its caller may put in.
         """
         most = max((len(one.question.wrt) for one in found if one.question), default=0)
-        return [one for one in found if not self._is_helper(one, most)]
+        return [one for one in found if not in_time("helpers", partial(self._is_helper, one, most), False)]
 
     def _is_helper(self, one: Proposal, most: int) -> bool:
         asked = one.question

@@ -11,7 +11,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from string import ascii_lowercase
 from typing import Any
 
@@ -273,18 +273,9 @@ class Invention:
             self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
         return self.letters[word]
 
-    @cached_property
-    def _fixed(self) -> dict[str, str]:
-        """Sizes of the input and the output that the source gives as numbers: ``nn_input_dim = 2``."""
-        found = {}
-        for node in ast.walk(ast.parse(self.text)):
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
-                for target in node.targets:
-                    name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
-                    for kind, size in ((INPUT, "layer 0"), (OUT, "the output")):
-                        if COUNT.fullmatch(name) and kind.fullmatch(name):
-                            found[size] = str(node.value.value)
-        return found
+    @property
+    def _fixed(self) -> Mapping[str, str]:
+        return fixed_sizes(self.text)
 
     def _letter(self, word: str, names: Mapping[str, Any]) -> str:
         """A letter that is no other size's and no name of the script's: the first of the word, if that is free."""
@@ -301,9 +292,9 @@ class Invention:
                 return next((size for size in sizes if size not in self.letters.values()), sizes[0])
         return next((size for size in "2346" if size not in self.letters.values()), "3")
 
-    @cached_property
-    def _comments(self) -> dict[int, str]:
-        return dict(comments_of(self.text))
+    @property
+    def _comments(self) -> Mapping[int, str]:
+        return comments_by_line(self.text)
 
     def _lines(self, definition: Definition) -> Iterator[str]:
         """The lines of a docstring and of the comments in and right above a function."""
@@ -353,3 +344,23 @@ def invented_names(text: str) -> frozenset[str]:
     tree = ast.parse(text)
     found = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     return frozenset(found)
+
+
+@lru_cache(maxsize=4)  # of one text there are many inventions
+def fixed_sizes(text: str) -> Mapping[str, str]:
+    """Sizes of the input and the output that a source gives as numbers: ``nn_input_dim = 2``."""
+    found = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
+            for target in node.targets:
+                name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+                for kind, size in ((INPUT, "layer 0"), (OUT, "the output")):
+                    if COUNT.fullmatch(name) and kind.fullmatch(name):
+                        found[size] = str(node.value.value)
+    return found
+
+
+@lru_cache(maxsize=4)
+def comments_by_line(text: str) -> Mapping[int, str]:
+    """The comments of a source, by line."""
+    return dict(comments_of(text))

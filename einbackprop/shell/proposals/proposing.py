@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from einbackprop.core.progress import in_time, limited
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
@@ -20,6 +22,8 @@ from .round_questions import of_rounds
 from .step_questions import StepSearch
 from .trials import Trials
 
+SECONDS = 30.0
+"""After which what was found has to do."""
 NOTHING = "no function that gives gradients was found: give --loss and --grads, or --both, or --forward and --backward"
 
 
@@ -44,19 +48,24 @@ def proposals_of(names: dict[str, Any], source: str, again: Again | None = None)
 
     A function that another one calls which is asked about already is left out. Parameters are those of `propose`.
     """
-    source = source.expandtabs()  # what is put in is indented by spaces
+    with limited(SECONDS):
+        return _found(names, source.expandtabs(), again)  # what is put in is indented by spaces
+
+
+def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Proposal]:
     tree = parse_python(source)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
-    found = list(of_updating_backwards(flats, source, again)) if again is not None else []
+    found, unsure = in_time("backwards", partial(of_updating_backwards, flats, source, again), (
+        list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, Trials(names), source)
     found = found or search.all()
-    unsure: list[Proposal] = []
     if is_partial(found):
-        steps, unsure = search.steps()
-        found = united(steps, found)
+        steps, less_sure = search.steps()
+        found, unsure = united(steps, found), [*less_sure, *unsure]
     if is_partial(found) and again is not None:
-        found = united(list(of_flat_parts(script, flats, source, again)), found)
+        flat = in_time("statements", lambda: list(of_flat_parts(script, flats, source, again)), list[Proposal]())
+        found = united(flat, found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
     return search.without_helpers(found or unsure)

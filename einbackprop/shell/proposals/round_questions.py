@@ -7,14 +7,15 @@ import itertools
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.progress import in_time
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
@@ -39,35 +40,51 @@ ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w
 """What people call the difference of an output and a target."""
 SECONDS = 8.0
 """After which no further loop is tried."""
+EVALUATIONS = 30
+"""How often a round is run at least, to see what it descends."""
 OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|predict|plot|accuracy|make|create|init"))
 """What functions are called whose loops train nothing."""
 
 
 def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss."""
+    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss.
+
+    Rounds that take less time are tried first: one that makes many steps follows no gradient, and takes the longest.
+    """
     name = "step" if "step" not in script.words else "one_step"
-    found: list[tuple[Flat, Descent, str, tuple[str, ...]]] = []
+    found: dict[int, tuple[RoundSearch, Descent, str]] = {}
+    with ExitStack() as stack:
+        begun, timed = time.monotonic(), list(_timed(script, source, again, stack, name))
+        for n, (seconds, search) in sorted(enumerate(timed), key=lambda one: one[1][0]):
+            if time.monotonic() - begun > SECONDS or (found and seconds * EVALUATIONS > SECONDS):
+                break
+            step, descent = in_time("a round", search.best, (None, None))
+            if step is not None and descent is not None:
+                found[n] = replace(search, call=step.call), descent, search.rates.of(descent)
+    if found:  # of those that say as much the first in the script, however long each took
+        search, descent, rate = max((found[n] for n in sorted(found)), key=lambda one: (
+            one[1].agreeing, one[1].loss.named))  # fmt: skip
+        given = descent.held.values() if descent.is_held else descent.of
+        first = "None" if descent.loss.outside else descent.loss.text
+        text = as_function(source, search.flat, name, ", ".join([first, *given]))
+        yield replace(search.proposal(descent, rate), source=text)
+
+
+def _timed(
+    script: Script, source: str, again: Again, stack: ExitStack, name: str
+) -> Iterator[tuple[float, RoundSearch]]:
+    """The rounds that may train something, each with the seconds that it takes; their names live on the stack."""
     tree, begun = parse_python(source), time.monotonic()
     for flat in itertools.islice((one for one in rounds(script) if changes_something(one, tree)), MOST):
         if time.monotonic() - begun > SECONDS:
-            break
+            return
         text = as_function(source, flat, name, "dict(locals())")
-        with suppress(ScriptError), again(text) as names:
-            search = RoundSearch.of(script, text.text, names, flat, name)
-            step, descent = search.best() if search is not None else (None, None)
-            if search and step and descent:
-                found.append((flat, descent, search.rates.of(descent), step.call.setup))
-    if not found:
-        return
-    flat, descent, rate, setup = max(found, key=lambda one: (one[1].agreeing, one[1].loss.named))
-    given = descent.held.values() if descent.is_held else descent.of
-    first = "None" if descent.loss.outside else descent.loss.text
-    text = as_function(source, flat, name, ", ".join([first, *given]))
-    with again(text) as names:
-        search = RoundSearch.of(script, text.text, names, flat, name)
-        if search is not None:
-            there = replace(search, call=Term(search.call.text, setup))
-            yield replace(there.proposal(descent, rate), source=text)
+        with suppress(ScriptError):
+            names = stack.enter_context(again(text))
+            start = time.monotonic()
+            search = in_time("a round", partial(RoundSearch.of, script, text.text, names, flat, name), None)
+            if search is not None:
+                yield time.monotonic() - start, search
 
 
 def changes_something(flat: Flat, tree: ast.Module) -> bool:
@@ -107,7 +124,9 @@ class RoundSearch:
 
     @property
     def state(self) -> dict[str, Any]:
-        return self.search.state(self.call.setup, self.call.text)
+        """What the round can reach: of one inside a function, all that this function can, as it was made there."""
+        makers = [line.partition(" = ")[2] for line in self.call.setup[-1:]] if self.flat.scope.function else []
+        return self.search.state(self.call.setup, self.call.text, *makers)
 
     def step(self) -> Step:
         """The round as a step, of what it is given under its own names and of what else it can reach."""

@@ -151,6 +151,12 @@ class Search:
                 return True
         return False
 
+    def is_likely(self, proposal: Proposal) -> bool:
+        """Whether a proposal needs no loss, or a gradient is that of its loss but for a factor."""
+        question, setup = proposal.question, tuple(proposal.setup.splitlines())
+        return question is None or not (question.loss and question.grads) or self.is_multiple(
+            Term(question.loss, setup), Term(question.grads, setup), question.wrt)  # fmt: skip
+
     def _parts(self, setup: Sequence[str], gradients: str, roots: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """What there is a gradient of, with that gradient."""
         value = self.trials(setup, gradients)

@@ -8,11 +8,13 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.nesting import leaves
+from einbackprop.core.progress import in_time
 
 from ..questions import Question
 from .arguments import Resolver, united
@@ -50,7 +52,7 @@ class StepSearch(FunctionSearch):
                 break
             ways = itertools.islice(self.resolvers(), 3)  # without other layouts of what is made up
             steps = (one for resolver in ways if (one := self._step(resolver, item)) is not None)
-            found += first_sure(steps)
+            found += in_time(item.called, partial(first_sure, steps), [])
         return apart([one for one in found if one[0].is_sure]), apart([one for one in found if not one[0].is_sure])
 
     def _candidates(self) -> list[Definition]:

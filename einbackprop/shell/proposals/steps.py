@@ -9,6 +9,7 @@ meant whose differences these changes follow, in all directions by one factor.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 from einbackprop.checking.certifying import number
 from einbackprop.core.nesting import label, leaves
 
-from .arguments import united
+from .arguments import LONGEST, united
 from .invention import Term
 from .losses import is_number, usual_losses
 from .updates import RATE
@@ -356,7 +357,7 @@ def places_of(state: Mapping[str, Any]) -> list[str]:
     """Where the numbers and arrays of floating point of a state stand, those in objects too, each array once."""
     found: dict[Any, str] = {}
     for name, value in state.items():
-        for path, leaf in leaves(value) if name.isidentifier() else ():
+        for path, leaf in itertools.islice(leaves(value), LONGEST) if name.isidentifier() else ():
             if _is_real(leaf) or (not path and type(leaf) is int):  # a weight that begins as 0
                 found.setdefault(id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path))
     return list(found.values())[:MOST]
