@@ -26,6 +26,7 @@ from einbackprop.errors import CodeError, EinbackpropError, TraceError
 from einbackprop.notation.view import View
 from einbackprop.reading import reading
 from einbackprop.world import Raised, World, attempt
+from einbackprop.world.modules import Private
 from einbackprop.world.others import WHOLE
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
@@ -492,3 +493,9 @@ def test_other_threads_see_nothing() -> None:
     assert out.count("x") > 10
     assert warnings.filters == filters
     assert network(W, data) == expected
+
+
+def test_a_module_with_annotations_has_its_names_in_a_world() -> None:
+    module = types.ModuleType("annotated")
+    module.x, module.__annotations__ = 1, {"x": int}  # type: ignore[attr-defined]
+    assert vars(Private(World(), module))["x"] == 1

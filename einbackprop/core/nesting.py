@@ -185,8 +185,8 @@ def _holds_objects(value: Any) -> bool:
 def _is_record(value: Any) -> bool:
     """Whether it is an instance of a class that somebody wrote in Python, with attributes."""
     return (
-        hasattr(value, "__dict__")
-        and not isinstance(value, _PLAIN + _GENERATORS)
+        not isinstance(value, _PLAIN + _GENERATORS)
+        and hasattr(value, "__dict__")
         and type(value).__module__.partition(".")[0] not in (
             "builtins", "numpy", "functools", "types", "typing", *FOREIGN)
         and all(base is object or base.__flags__ & MADE_IN_PYTHON for base in type(value).__mro__)

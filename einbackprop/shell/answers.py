@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import linecache
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from einbackprop.checking.problems import Problem
+from einbackprop.checking.reports import Report
 from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import EinbackpropError, NothingError, ScriptError
@@ -22,8 +24,9 @@ from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, problem_of
 from einbackprop.shell.scripts import answer, answer_among, read_script, run, text_of
 
-SECONDS = 60.0
-"""After which the check of a question that nobody asked by options ends with what there is."""
+SECONDS, SHORTEST = 60.0, 10.0
+"""How long the check of all questions takes that nobody asked by options, and that of one of them at most after that:
+then it ends with what there is."""
 
 
 def asked(proposal: Proposal) -> list[str]:
@@ -87,17 +90,18 @@ def outcomes(script: str, setup: str = "", seed: int = 0, seconds: float | None 
     The script runs once; once more where statements of it are asked about as a function.
     """
     with proposing(script, setup, seed) as (proposals, names):
-        before = dict(names)
+        before, begun = dict(names), time.monotonic()
         found = []
         for proposal in proposals:
             names.clear()
             names.update(before)
-            found.append(_outcome(script, proposal, names, setup, seed, seconds))
+            left = max(SHORTEST, SECONDS - (time.monotonic() - begun))
+            found.append(_outcome(script, proposal, names, setup, seed, seconds or left))
     yield from found  # what is printed while the script runs goes elsewhere
 
 
 def _outcome(
-    script: str, proposal: Proposal, names: Namespace, setup: str, seed: int, seconds: float | None
+    script: str, proposal: Proposal, names: Namespace, setup: str, seed: int, seconds: float
 ) -> Outcome:
     """What comes of one question, among the names of the script."""
     question = proposal.question
@@ -110,12 +114,32 @@ def _outcome(
 
     try:
         if proposal.source is None:
-            report = answer_among(names, problem, statements, seed, seconds or SECONDS)
+            report = answer_among(names, problem, statements, seed, seconds)
         else:
-            report = answer(script, question, statements, seed, seconds or SECONDS, proposal.source)
+            report = answer(script, question, statements, seed, seconds, proposal.source)
     except EinbackpropError as error:
         return Outcome(script, title, error=error)
-    return Outcome(script, title, report)
+    return Outcome(script, title, doubted(report))
+
+
+def doubted(report: Report) -> Report:
+    """A report on a question that nobody asked, undecided where all gradients are others and no edit repairs one.
+
+    Another loss may be meant then, or another call. A gradient that is right, or a line that makes one right, shows
+    that it is not.
+    """
+    wrong = [item for item in report.gradients if item.verdict == "wrong" and item.max_error is not None]
+    if len(wrong) < len(report.gradients) or any(item.write for item in report.findings):
+        return report
+    return replace(
+        report, gradients=tuple(replace(item, verdict="undecided", grade=None, note=DOUBT) for item in wrong),
+        lines=(), findings=tuple(item for item in report.findings if item.line is None),
+    )  # fmt: skip
+
+
+DOUBT = ("no gradient is what the loss says, and no small edit of a line makes it that: what was asked may not be what "
+         "is meant; options such as --loss say it")  # fmt: skip
+"""What is said of gradients that are all wrong, of a loss that was looked for."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Private(ModuleType):
 
     @property
     def __dict__(self) -> Names:  # type: ignore[override]
-        names = {*dir(self), *held(self)} - {"__dict__"}  # of some modules it is among the names
+        names = {*dir(self), *held(self)} - {"__annotations__"}  # which Python looks up here
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def __dir__(self) -> list[str]:

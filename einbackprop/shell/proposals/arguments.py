@@ -20,6 +20,7 @@ import numpy as np
 
 from einbackprop.core.nesting import Attribute, label, leaves
 from einbackprop.core.source import parse_python
+from einbackprop.world.ownership import is_users_class
 
 from .candidates import STARTING, TRAINING
 from .definitions import Definition, Scope, Script, callee, receiver_of
@@ -510,7 +511,7 @@ def objects_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[A
     if isinstance(value, list | tuple):
         for position, item in enumerate(value[:20]):
             yield from objects_in(item, (*path, position))
-    elif hasattr(value, "__dict__") and not isinstance(value, np.ndarray):
+    elif hasattr(value, "__dict__") and is_users_class(type(value)):  # a figure holds thousands of objects
         for key, item in vars(value).items():
             yield from objects_in(item, (*path, Attribute(key)))
 

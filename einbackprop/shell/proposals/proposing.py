@@ -12,6 +12,7 @@ from einbackprop.core.progress import in_time, limited
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
+from ..questions import Question
 from .definitions import script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import flat_parts
@@ -68,7 +69,19 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         found = united(flat, found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
-    return search.without_helpers(found or unsure)
+    return without_parts(search.without_helpers(found or unsure))
+
+
+def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
+    """Proposals without those that ask of nothing but a part of what another one asks of as a whole, and of layers."""
+    wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
+
+    def is_part(asked: Question | None) -> bool:
+        if asked is None or any(text.isidentifier() for text in asked.wrt):  # each function has an x of its own
+            return False
+        return any(whole > {*asked.wrt} or (whole == {*asked.wrt} and asked.forward) for whole in wholes)
+
+    return [one for one in found if not is_part(one.question)]
 
 
 def of_opened(source: str, again: Again) -> list[Proposal]:

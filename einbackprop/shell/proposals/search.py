@@ -15,7 +15,7 @@ from einbackprop.errors import EinbackpropError
 
 from ..questions import Question, reach_of
 from .arguments import Resolver, arguments_in, united
-from .definitions import Script
+from .definitions import GRADIENTS, Script
 from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
 from .losses import is_number
 from .proposal import Proposal
@@ -80,8 +80,11 @@ class Search:
             name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def places(self, term: Term, more: str = "") -> list[Place]:
-        """All that two expressions can read; what the call in the first gives a parameter has its name too."""
-        found = places_in(self.state(term.setup, term.text, more))
+        """All that two expressions can read but what holds gradients; what the call in the first gives a parameter has
+        its name too.
+        """
+        found = [place for place in places_in(self.state(term.setup, term.text, more))
+                 if not any(isinstance(step, str) and step.lower() in GRADIENTS for step in place.path)]
         given = arguments_in(term, self.script)
         named = [replace(place, name=name) for name, one in given.items() for place in found
                  if place.text == one.text and place.name != name]  # fmt: skip

@@ -77,12 +77,21 @@ class StepSearch(FunctionSearch):
         return {callee(call) for call, statement, _ in self.script.sites if id(statement) in repeated}
 
     def _step(self, resolver: Resolver, item: Definition) -> tuple[Descent, Proposal] | None:
-        """The question of one function, if what it changes follows a loss."""
+        """The question of one function, if what it changes follows a loss; after a forward where it needs one."""
         once = {name: Term("1") for name in item.parameters if ROUNDS.fullmatch(name)}
         made = resolver.call(item) if not once else replace(resolver, given=once).call(item)
         if made is None:
             return None
         call = self._once(self._on_named(made, item), item)
+        found = self._of_call(resolver, item, call)
+        if found is None and (later := self._after_others(resolver, call, item)) is not None:
+            found = self._of_call(resolver, item, later)
+            if found is not None and found[0].is_held and found[0].agreeing < 2:
+                return None  # the backward of a layer alone is no step
+        return found
+
+    def _of_call(self, resolver: Resolver, item: Definition, call: Term) -> tuple[Descent, Proposal] | None:
+        """The question of one call of a function."""
         state = self.state(call.setup, call.text)
         left = [*places_of({"found": self.trials(call.setup, call.text)}), *places_of(self.after(call, state))]
         step = Step(call, {text: text for text in places_of(state)}, self.trials.moved, {text: text for text in left})
@@ -119,6 +128,18 @@ class StepSearch(FunctionSearch):
             return call
         name = f"its_{item.owner.lower()}"
         return Term(f"{name}{call.text.removeprefix(receiver)}", (*call.setup, f"{name} = {receiver}"))
+
+    def _after_others(self, resolver: Resolver, call: Term, item: Definition) -> Term | None:
+        """The call after those of the methods that leave on its object what it reads there, such as the forward; None
+        where there are none.
+        """
+        receiver = receiver_in(call.text) if item.owner else ""
+        terms = [resolver.call(other) for other in self._needed_before(item)] if receiver else []
+        before = [one for one in terms if one is not None and receiver_in(one.text) == receiver]
+        if not before or len(before) < len(terms):
+            return None
+        setup = united([*(statement for one in before for statement in one.setup), *call.setup])
+        return Term(f"({', '.join([*(one.text for one in before), call.text])})[-1]", setup)
 
     def _once(self, call: Term, item: Definition) -> Term:
         """The call on an object that is told to make one step."""

@@ -123,8 +123,12 @@ class Descent:
 
     @property
     def is_held(self) -> bool:
-        """Whether gradients are read where the step leaves them, not off what it changes."""
-        return bool(self.held) and len(self.held) >= self.followed
+        """Whether gradients are read where the step leaves them, not off what it changes.
+
+        Of a multiple, such as what is added to the weights, the rate tells more.
+        """
+        fewest = self.followed if _alike(1.0, self.multiple) else self.followed + 1
+        return bool(self.held) and len(self.held) >= fewest
 
     @property
     def of(self) -> tuple[str, ...]:
@@ -165,6 +169,7 @@ class Step:
     moved: Moved
     left: Mapping[str, str] = field(default_factory=dict)
     has_losses: bool = False
+    _going_on: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def inputs(self) -> tuple[Changed, ...]:
@@ -187,11 +192,14 @@ class Step:
 
     @cached_property
     def holders(self) -> dict[str, np.ndarray]:
-        """The arrays that the step leaves, where it did not find them as they are."""
+        """The arrays that the step leaves and did not find as they are, but no other names of what it changed."""
         same = {item.text for item in self.inputs if not item.change.any()}
         texts = [text for text in self.left if text not in same]
         values = self.moved(self.call.setup, {}, self.after([self.left[text] for text in texts])) or ()
-        return {text: np.asarray(value, float) for text, value in zip(texts, values, strict=False) if _is_real(value)}
+        found = {text: np.asarray(value, float) for text, value in zip(texts, values, strict=False) if _is_real(value)}
+        return {text: value for text, value in found.items() if not any(
+            text != item.text and value.shape == item.change.shape and np.allclose(
+                value, item.before + item.change, 1e-12, 0) for item in self.changes)}  # fmt: skip
 
     def at_rest(self, descents: Sequence[Descent]) -> Step | None:
         """The same step after what it adds up, such as the velocities of momentum, was set to zero; None without any.
@@ -275,10 +283,13 @@ class Step:
                         multiples.append((item.text, text, first))
             if not item.change.any():
                 continue
-            moved.append(item)
             first, second = _ratios(item.change, ways, rises)
-            if np.isfinite(first) and first and _alike(first, second):
+            follows = bool(np.isfinite(first) and first and _alike(first, second))
+            if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
+            elif not self._goes_on(item):
+                continue
+            moved.append(item)
             sizes.append(-first)
         held, multiple = self._held(multiples)
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
@@ -291,6 +302,16 @@ class Step:
             held = {}
         rate = float(np.median(sizes or [0.0]))
         return Descent(measure, tuple(moved), 0, rate, held, multiple) if moved or held else None
+
+    def _goes_on(self, item: Changed) -> bool:
+        """Whether an array is after the step what it was and something more; an output is made anew from others."""
+        if item.text not in self._going_on:
+            way = np.random.default_rng(2).normal(size=item.before.shape)
+            found = self.moved(self.call.setup, {item.text: STEP * way}, self.after([self.places[item.text]]))
+            moved = np.asarray(found[0], float) - item.before - item.change if found else way * 0
+            along = float(np.sum(moved * way)) / STEP if moved.shape == way.shape else 0.0
+            self._going_on[item.text] = along > 0.5 * float(np.sum(way * way))
+        return self._going_on[item.text]
 
     def _held(self, multiples: Sequence[tuple[str, str, float]]) -> tuple[dict[str, str], float]:
         """Where gradients are held that are one multiple of those of a loss, by what they are gradients of, and that
