@@ -71,6 +71,7 @@ ASKED = {
                         "--grads returned, linear.dW, linear.db of x linear.W linear.b",
                         "--forward net.forward(x) --backward net.backward(dout) of x",
                         "--forward leakyrelu.forward(x) --backward leakyrelu.backward(dout) of x"],
+    "inner_call": ["--both tanh_net(image, label, weights, 0.5) of weights"],
     "mixture_line": ["--loss nll(mu, log_sigma, eta) --grads grad_nll(mu, log_sigma, eta) of mu log_sigma eta"],
     "network": ["--loss 0.5 * np.sum((network.feedforward(x) - y) ** 2) --grads network.backprop(x, y) "
                 "of network.biases network.weights"],
@@ -84,8 +85,12 @@ ASKED = {
     "planar_nn": ["--loss compute_cost(forward_propagation(X, parameters)[0], Y) --grads backward_propagation("
                   "parameters, forward_propagation(X, parameters)[1], X, Y) of parameters"],
     "pullbacks": ["--both value_and_grad(params, x, t) of params"],
+    "shuffled_batches": ["--both step(x_all, y_all, size, net, rate, kept) of net.p['U'] net.p['u'] net.p['V'] "
+                         "net.p['v']"],
     "softmax_regression": ["--loss cross_entropy(weights, bias, x, one_hot(y, y.max() + 1), args.l2) --grads "
                            "cross_entropy_grad(weights, bias, x, one_hot(y, y.max() + 1), args.l2) of weights bias"],
+    "state_units": ["--both (lambda olds, found: (found[0], [(old - new) / 0.025 for old, new in zip(olds, found[1:])])"
+                    ")([network.w[0] + 0, network.w[1] + 0], step()) of network.w[0] network.w[1]"],
     "two_layer_globals": ["--loss loss(W1, b1, W2, b2) --grads gradients(W1, b1, W2, b2) of W1 b1 W2 b2"],
     "typed_huber_mlp": ["--loss huber_loss(x, target, w_in, b_in, w_out, b_out) "
                         "--grads huber_loss_backward(x, target, w_in, b_in, w_out, b_out) of w_in b_in w_out b_out"],
@@ -203,6 +208,10 @@ IN_STEPS = {
                      "self.biais[k] += self.pas * delta.sum(axis=1, keepdims=True)"),
     "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
+    "inner_call": ("dh = (W.T @ dz) * (1 - h ** 2) * slope", "dh = (W.T @ dz) * (1 - h) * slope"),
+    "shuffled_batches": ("dh = (self.p[\"V\"].T @ dz) * (self.h > 0)", "dh = (self.p[\"V\"].T @ dz) * self.h"),
+    "state_units": ("(deltas[0] @ self.w[1].T) * (1 - self.layers[1] ** 2)",
+                    "(deltas[0] @ self.w[1].T) * (1 - self.layers[1])"),
 }  # fmt: skip
 
 

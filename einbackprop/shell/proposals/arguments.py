@@ -60,6 +60,8 @@ class Resolver:
         Whether the script's own calls go before globals of a parameter's name; None does without them.
     given
         Terms that are taken for parameters of their names.
+    written
+        Calls that are taken for those of functions, by the identity of their syntax trees.
     invention
     diverged
         Where arrays stand that were met and that hold numbers which are not finite.
@@ -71,6 +73,7 @@ class Resolver:
     by_site: bool | None = False
     invention: Invention = field(default_factory=Invention)
     given: Mapping[str, Term] = field(default_factory=dict)
+    written: Mapping[int, Term] = field(default_factory=dict)
     diverged: dict[str, None] = field(default_factory=dict)
     _repairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _at_sites: int = 0
@@ -82,6 +85,8 @@ class Resolver:
 
     def call(self, definition: Definition) -> Term | None:
         """The call of a function or method with all that it needs; None where a parameter has no value."""
+        if id(definition.node) in self.written:
+            return self.written[id(definition.node)]
         if definition.name == "__init__":
             callable_term: Term | None = Term(definition.owner)
         elif definition.owner:

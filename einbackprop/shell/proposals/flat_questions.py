@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.naming import path_of
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
@@ -171,6 +172,8 @@ def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, 
     receiver = receiver_in(made.text)
     own = receiver_of(function) if function.owner else ""
     held = tuple(re.sub(rf"^{own}\.", f"{receiver}.", text) if own else text for text in of)
+    if not all(map(path_of, held)):  # ``P[i]`` is no place where i is not known
+        return None
     if flat.is_whole:
         terms = [resolver.parameter(outer, text) if text in outer.parameters else Term(text) for text in held]
         return (made, tuple(term.text for term in terms if term)) if all(terms) else None

@@ -12,6 +12,8 @@ from .candidates import LOSS
 
 SUMS = 6
 """How many of the usual losses are sums; the others are means."""
+ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
+"""What people call the difference of an output and a target."""
 PENALTY = re.compile(
     r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
 """What says that a loss has a term for the size of its weights."""

@@ -13,18 +13,22 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .definitions import script_of
+from .call_questions import of_calls
+from .definitions import Script, script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
 from .opening import opened
 from .proposal import Proposal
 from .round_questions import of_rounds
+from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .trials import Trials
 
 SECONDS = 30.0
 """After which what was found has to do."""
+LONGEST = 250
+"""How many characters of expressions somebody reads."""
 NOTHING = "no function that gives gradients was found: give --loss and --grads, or --both, or --forward and --backward"
 
 
@@ -61,6 +65,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, Trials(names), source)
     found = found or search.all()
+    if is_partial(found) and again is not None and (called := of_calls(script, source, again)):
+        return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
         found, unsure = united(steps, found), [*less_sure, *unsure]
@@ -69,11 +75,29 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         found = united(flat, found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
+    if is_long(found) and again is not None:
+        found = shorter(found, script, source, again)
     return without_parts(search.without_helpers(found or unsure))
 
 
+def is_long(found: Sequence[Proposal]) -> bool:
+    """Whether nobody would read what the first proposal asks, as where a loop gives a call parts of parts of data."""
+    asked = found[0].question if found else None
+    return asked is not None and found[0].source is None and len(asked.loss + asked.grads + asked.both) > LONGEST
+
+
+def shorter(found: Sequence[Proposal], script: Script, source: str, again: Again) -> list[Proposal]:
+    """The same proposals, the first as a call where it stands, or as a round of a loop, if that asks of as much."""
+    asked = found[0].question
+    for more in (of_calls(script, source, again), of_rounds(script, source, again, is_sure=True)):
+        for one in more:
+            if asked and one.question and len(one.question.wrt) >= len(asked.wrt):
+                return [one, *found[1:]]
+    return [*found]
+
+
 def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
-    """Proposals without those that ask of nothing but a part of what another one asks of as a whole, and of layers."""
+    """Proposals without those that ask of nothing but a part of what another one asks of as a whole."""
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
@@ -122,7 +146,7 @@ def is_partial(found: Sequence[Proposal]) -> bool:
     """Whether proposals ask of single layers alone, or leave something out: then what trains may ask more."""
     notes = [note for one in found for note in one.notes]
     return all(one.question and one.question.forward for one in found) or any(
-        note.startswith(LEFT_OUT) for note in notes)  # fmt: skip
+        note.startswith((LEFT_OUT, NOT_CHECKED)) for note in notes)  # fmt: skip
 
 
 def readings_of(names: dict[str, Any], source: str) -> list[Proposal]:

@@ -87,10 +87,10 @@ def roots_of(
     agrees
         Tells what names do not; None leaves it at these.
     """
-    found, _ = _completed(gradients, names, places, agrees)
-    if not found:
-        whole = [place for place in places if place.shapes == shapes_of(gradients) and place.shapes]
-        found = {place.text: place for place in whole[:1] or _in_order(gradients, places)}
+    found, left = _completed(gradients, names, places, agrees)
+    if not found or left:
+        together = _whole(gradients, places) or (() if found else _in_order(gradients, places))
+        found = {place.text: place for place in together} or found
     return tuple(_together(list(found.values()), places))
 
 
@@ -99,7 +99,13 @@ def without_roots(
 ) -> tuple[str, ...]:
     """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
     found, left = _completed(gradients, names, places, agrees)
-    return tuple(left) if found else ()
+    return tuple(left) if found and not _whole(gradients, places) else ()
+
+
+def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
+    """What holds as many arrays as there are gradients, of their shapes, in a sequence; empty without that."""
+    shapes = shapes_of(gradients)
+    return [place for place in places if place.shapes == shapes and shapes][:1]
 
 
 def _completed(

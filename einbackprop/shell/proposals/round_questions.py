@@ -26,18 +26,16 @@ from .definitions import FORWARD, Script, callee, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
 from .invention import TARGET, Term
-from .losses import can_compare, is_number
+from .losses import ERROR, can_compare, is_number
 from .proposal import Proposal
 from .search import Search
 from .step_questions import said_of
-from .steps import Descent, Measure, Rates, Step, measures_of, places_of, rates_in
+from .steps import Descent, Measure, Rates, Step, measures_of, places_of, rates_in, squares_of
 from .trials import Trials
 from .updates import GRADIENT, update_of
 
 MOST = 12
 """How many loops of a script are tried, how many arrays of a round as outputs."""
-ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
-"""What people call the difference of an output and a target."""
 SECONDS = 8.0
 """After which no further loop is tried."""
 EVALUATIONS = 30
@@ -46,8 +44,9 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 """What functions are called whose loops train nothing."""
 
 
-def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss.
+def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = False) -> Iterator[Proposal]:
+    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
+    be sure, at least half of that.
 
     Rounds that take less time are tried first: one that makes many steps follows no gradient, and takes the longest.
     """
@@ -59,11 +58,16 @@ def of_rounds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
             if time.monotonic() - begun > SECONDS or (found and seconds * EVALUATIONS > SECONDS):
                 break
             step, descent = in_time("a round", search.best, (None, None))
-            if step is not None and descent is not None:
+            if step is not None and descent is not None and (descent.is_sure or not is_sure):
                 found[n] = replace(search, call=step.call), descent, search.rates.of(descent)
-    if found:  # of those that say as much the first in the script, however long each took
+    if found:  # of those that say as much the innermost, then the first in the script, however long each took
+        tree = parse_python(source)
+
+        def depth(flat: Flat) -> int:
+            return -1 if flat.loop is None else len(loops_around(flat.loop, tree))
+
         search, descent, rate = max((found[n] for n in sorted(found)), key=lambda one: (
-            one[1].agreeing, one[1].loss.named))  # fmt: skip
+            one[1].agreeing, one[1].loss.named, depth(one[0].flat)))  # fmt: skip
         given = descent.held.values() if descent.is_held else descent.of
         first = "None" if descent.loss.outside else descent.loss.text
         text = as_function(source, search.flat, name, ", ".join([first, *given]))
@@ -171,9 +175,8 @@ class RoundSearch:
         numpy = self.search.numpy
         for name in [name for name, value in made.items() if is_number(value) or is_array(value)]:
             if ERROR.fullmatch(name):
-                ways = (("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()") if is_array(made[name]) else
-                        ("0.5 * {} ** 2", "{} ** 2"))  # fmt: skip
-                yield from (Measure(way.format(name), (way.format(among(name)),)) for way in ways)
+                squares = zip(squares_of(name, made[name]), squares_of(among(name), made[name]), strict=True)
+                yield from (replace(told, parts=own.parts) for told, own in squares)
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **self.given}
         targets = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(known.get(name))]
         targets.sort(key=lambda name: not TARGET.fullmatch(name))

@@ -23,6 +23,8 @@ from .roots import Place, places_in, roots_of, without_roots
 from .steps import STEP, Measure
 from .trials import Trials, bound_in
 
+NOT_CHECKED = "not checked"
+
 
 @dataclass(frozen=True)
 class Search:
@@ -213,7 +215,7 @@ class Search:
         diverged = [text for text in resolver.diverged if any(
             statement.startswith(f"{text} = 0.1") for statement in setup)]  # fmt: skip
         notes += [f"{', '.join(diverged)}: not finite when the script has run, so drawn afresh"] if diverged else []
-        notes += [f"not checked: {', '.join(left)}, since nothing was found to take "
+        notes += [f"{NOT_CHECKED}: {', '.join(left)}, since nothing was found to take "
                   f"{'it' if len(left) == 1 else 'them'} with respect to"] if left else []  # fmt: skip
         expression = question.grads or question.both or question.backward
         return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})

@@ -22,9 +22,10 @@ from .candidates import NUMERICAL, STARTING, TRAINED
 from .definitions import FORWARD, Definition, callee, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
-from .losses import can_compare, is_number
+from .losses import ERROR, can_compare, is_number
 from .proposal import Proposal
-from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in
+from .search import NOT_CHECKED
+from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in, squares_of
 
 ROUNDS = re.compile(r"(?:n|num|max|nb|total|no|training)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?|rounds|steps|ite|iters)",
                     re.IGNORECASE)  # fmt: skip
@@ -157,7 +158,7 @@ class StepSearch(FunctionSearch):
             setup += one.setup
             is_trained = TRAINED.search(one.text) and any(name in one.text for name in self._called_again)
             found.append(Measure(one.text, (one.text,), named=True, trained=bool(is_trained)))
-        found += [Measure(text, (text,), named=True) for text in numbers_in(result, call.text)]
+        found += losses_in(result, call.text, item.parts)
         targets = list(self._targets(resolver, item, call))
         for out in self._outputs(resolver, item):
             value = self.trials(united([*out.setup, *call.setup]), out.text)
@@ -225,12 +226,17 @@ PREDICTS = re.compile(r"predict|think|activate|query|output|hypothesis|propagat|
 """What functions are called whose output may be compared with a target."""
 
 
-def numbers_in(result: Any, text: str) -> list[str]:
-    """The expressions of the numbers that a call gives, itself or as parts."""
-    if is_number(result):
-        return [text]
-    parts = enumerate(result) if isinstance(result, tuple | list) else ()
-    return [f"{text}[{n}]" for n, part in parts if is_number(part)]
+def losses_in(result: Any, text: str, names: Sequence[str]) -> list[Measure]:
+    """What may be the loss among what a call gives: numbers, and the squares of what is called an error."""
+    several = isinstance(result, tuple | list)
+    parts = [(f"{text}[{n}]", part) for n, part in enumerate(result)] if several else [(text, result)]
+    found = []
+    for (where, part), name in zip(parts, [*names, *[""] * len(parts)], strict=False):
+        if ERROR.fullmatch(name) and isinstance(part, float | np.floating | np.ndarray):
+            found += squares_of(where, part)
+        elif is_number(part):
+            found.append(Measure(where, (where,), named=True))
+    return found
 
 
 def said_of(found: Descent, rate: str, call: str) -> list[str]:
@@ -239,7 +245,7 @@ def said_of(found: Descent, rate: str, call: str) -> list[str]:
     said = [] if found.is_held else [
         f"what {call} changes{over} is taken for the {'negative ' if found.rate < 0 else ''}gradients"]  # fmt: skip
     if left := [item.text for item in found.moved if item.text not in found.of]:
-        said.append(f"not checked: {', '.join(left)}, of which no gradient was found")
+        said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
     if found.loss.formula and found.agreeing:
         said.append(f"no loss function was found: they are those of {found.loss.text}")
     elif found.loss.formula:

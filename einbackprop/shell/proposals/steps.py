@@ -112,6 +112,8 @@ class Descent:
         What the step leaves that is a gradient of the loss itself: by what it is the gradient of, where it stands.
     multiple
         What multiple of the loss' gradients that is.
+    seen
+        How many of these are that; the others stand in the places of theirs.
     """
 
     loss: Measure
@@ -120,6 +122,7 @@ class Descent:
     rate: float
     held: Mapping[str, str]
     multiple: float = 1.0
+    seen: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -127,8 +130,8 @@ class Descent:
 
         Of a multiple, such as what is added to the weights, the rate tells more.
         """
-        fewest = self.followed if _alike(1.0, self.multiple) else self.followed + 1
-        return bool(self.held) and len(self.held) >= fewest
+        is_gradient = _alike(1.0, self.multiple)
+        return bool(self.held) and (len(self.held) >= self.followed if is_gradient else self.seen > self.followed)
 
     @property
     def of(self) -> tuple[str, ...]:
@@ -143,7 +146,7 @@ class Descent:
     @property
     def agreeing(self) -> int:
         """How many gradients are those of the loss, but for one rate."""
-        return max(self.followed, len(self.held))
+        return max(self.followed, self.seen)
 
 
 @dataclass(frozen=True)
@@ -291,17 +294,17 @@ class Step:
                 continue
             moved.append(item)
             sizes.append(-first)
-        held, multiple = self._held(multiples)
+        held, multiple, seen = self._held(multiples)
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             _alike(one, other) for other, _ in ratios))
         # one number follows whatever it moves: two have to agree
         if best is not None and sum(count for other, count in ratios if _alike(best, other)) > 1:
             followed = sum(_alike(best, other) for other, _ in ratios)
-            return Descent(measure, tuple(moved), followed, best, held, multiple)
+            return Descent(measure, tuple(moved), followed, best, held, multiple, seen)
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
         rate = float(np.median(sizes or [0.0]))
-        return Descent(measure, tuple(moved), 0, rate, held, multiple) if moved or held else None
+        return Descent(measure, tuple(moved), 0, rate, held, multiple, seen) if moved or held else None
 
     def _goes_on(self, item: Changed) -> bool:
         """Whether an array is after the step what it was and something more; an output is made anew from others."""
@@ -313,7 +316,7 @@ class Step:
             self._going_on[item.text] = along > 0.5 * float(np.sum(way * way))
         return self._going_on[item.text]
 
-    def _held(self, multiples: Sequence[tuple[str, str, float]]) -> tuple[dict[str, str], float]:
+    def _held(self, multiples: Sequence[tuple[str, str, float]]) -> tuple[dict[str, str], float, int]:
         """Where gradients are held that are one multiple of those of a loss, by what they are gradients of, and that
         multiple; where they are wrong, what stands in the same place for another array: ``net[1].dW`` for ``net[1].W``.
         """
@@ -326,14 +329,14 @@ class Step:
                 held[of] = text
         trained = {item.text for item in self.changes} & held.keys()
         held = {of: text for of, text in held.items() if of in trained or not trained}  # not of data as well
-        shapes = {item.text: item.before.shape for item in self.inputs}
+        shapes, seen = {item.text: item.before.shape for item in self.inputs}, len(held)
         for of, text in list(held.items()):
             for other, shape in shapes.items():
                 place = in_place_of(of, text, other)
                 if other not in held and place not in held.values() and place in self.holders and (
                         self.holders[place].shape == shape):
                     held[other] = place
-        return {of: held[of] for of in shapes if of in held}, best
+        return {of: held[of] for of in shapes if of in held}, best, seen
 
     def gradients(self, found: Descent, rate: str, news: str = "", olds: str = "") -> str:
         """The expression of the gradients: what the step leaves, or what was, less what is after it, over the rate."""
@@ -389,6 +392,13 @@ def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
     told = usual_losses(out, target, numpy)
     return [Measure(text, (out, target), formula, compared=(out, target))
             for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
+
+
+def squares_of(text: str, error: Any) -> list[Measure]:
+    """The losses of a number, or an array, that is the difference of an output and a target."""
+    single = np.ndim(error) == 0
+    ways = ("0.5 * {} ** 2", "{} ** 2") if single else ("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()")
+    return [Measure(way.format(text), (way.format(text),)) for way in ways]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""The question of calls that only a function of the script makes: the script runs up to one, and is asked about there.
+
+What ``grads, loss = conv(x, y, params)`` is given inside ``train`` cannot be had from the names that a script leaves.
+So the statement becomes one that keeps what is local there, and ends: the call, as it is written, has all it needs.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from einbackprop.core.progress import in_time
+from einbackprop.core.source import parse_python
+from einbackprop.errors import ScriptError
+
+from .arguments import Resolver, argument_of
+from .candidates import gradient_functions
+from .definitions import Definition, Script, callee, script_of
+from .flat_questions import Again
+from .flattened import Rewriting
+from .function_questions import FunctionSearch
+from .invention import Term
+from .opening import with_guards_open
+from .proposal import Proposal
+from .trials import Trials
+
+MOST = 4
+"""How many calls are tried."""
+KEEP = ("'kept_at' in globals() or globals().update({k: v for k, v in [*locals().items()] if not callable("
+        "globals().get(k))}, kept_at=LINE); [].pop()")  # fmt: skip
+"""Keeps what is local as global names, but for those of functions, once; and stops with an error."""
+
+
+def of_calls(script: Script, source: str, again: Again) -> list[Proposal]:
+    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss."""
+    whole, sites = with_guards_open(source), list(calls_in(script))
+    for _ in range(MOST if sites else 0):
+        reached = None
+        with suppress(ScriptError), again(stopped_at(whole, [statement for _, statement in sites])) as names:
+            reached = names.get("kept_at")
+        here = [call for call, statement in sites if statement.lineno == reached]
+        if not here:
+            break
+        text = stopped_at(whole, [statement for _, statement in sites if statement.lineno == reached])
+        with suppress(ScriptError), again(text) as names:
+            for call in here:
+                search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call)
+                if (found := in_time("a call", search.likely, None)) is not None:
+                    note = f"the script was run up to line {reached}: the call there is asked about"
+                    return [replace(found, source=text, notes=(note, *found.notes))]
+        sites = [one for one in sites if one[1].lineno != reached]
+    return []
+
+
+def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt]]:
+    """The calls of functions that give gradients which stand in functions that give none, and under the guard."""
+    items = list(gradient_functions(script))
+    names, inner = {item.name for item in items}, {id(item.node) for item in items}
+    for call, statement, scope in script.sites:
+        is_elsewhere = not scope.runs and (scope.function is None or id(scope.function.node) not in inner)
+        if callee(call) in names and is_elsewhere and not hasattr(statement, "body"):
+            yield call, statement
+
+
+def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
+    """The source with what keeps the local names, and stops, in the place of simple statements."""
+    lines = source.splitlines()
+    for statement in statements:
+        last, keep = statement.end_lineno or statement.lineno, KEEP.replace("LINE", str(statement.lineno))
+        lines[statement.lineno - 1 : last] = [" " * statement.col_offset + keep] + [""] * (last - statement.lineno)
+    return Rewriting("\n".join(lines) + "\n", frozenset(statement.lineno for statement in statements))
+
+
+@dataclass(frozen=True)
+class CallSearch(FunctionSearch):
+    """Looks for the question of a call as it is written, where all of its names are known.
+
+    Attributes
+    ----------
+    written
+        The call.
+    """
+
+    written: ast.Call
+
+    def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
+        """The first way to find arguments; what the call gives parameters others of the same names are given too."""
+        given, written = dict[str, Term](), dict[int, Term]()
+        if (item := self.item) is not None:
+            told = {name: argument_of(self.written, item, name) for name in item.parameters}
+            given = {name: Term(ast.unparse(node)) for name, node in told.items() if node is not None}
+            written = {id(item.node): Term(ast.unparse(self.written))}
+        for resolver in itertools.islice(super().resolvers(inner), 1):
+            yield replace(resolver, given=given, written=written)
+
+    @cached_property
+    def item(self) -> Definition | None:
+        """The function or method that is called."""
+        found = list(self.script.functions(callee(self.written)))
+        if len(found) > 1 and isinstance(self.written.func, ast.Attribute):
+            kind = type(self.trials((), ast.unparse(self.written.func.value)))
+            bases = [base.__name__ for base in kind.__mro__]
+            found = sorted((one for one in found if one.owner in bases), key=lambda one: bases.index(one.owner))
+        return next(iter(found), None)
+
+    def likely(self) -> Proposal | None:
+        """What the call asks, if a gradient is that of its loss but for a factor."""
+        found = self.of(self.item) if self.item is not None else None
+        asked = found.question if found is not None else None
+        is_whole = asked is not None and not asked.forward
+        return found if found is not None and is_whole and self.is_likely(found) else None
