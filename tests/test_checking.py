@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import types
 from pathlib import Path
 from typing import Any
 
@@ -787,3 +788,20 @@ def test_one_hot_rows_are_proved_however_they_are_made(hot: Any) -> None:
     arguments = rng.normal(size=(4, 3)), rng.normal(size=(5, 4)), rng.integers(3, size=5)
     (gradient,) = check(loss, gradients, *arguments).gradients
     assert (gradient.verdict, gradient.grade) == ("right", "proved")
+
+
+def test_gradients_in_a_dict_are_those_of_what_ends_with_their_keys() -> None:
+    rng = np.random.default_rng(0)
+    net = types.SimpleNamespace(p={"W": rng.normal(size=(3, 4)), "V": rng.normal(size=(4, 2)), "b": np.ones(2)})
+
+    def both(net: Any, X: Any, off: float = 1.0) -> Any:
+        h = np.tanh(X @ net.p["W"])
+        o = h @ net.p["V"] + net.p["b"]
+        dh = (o @ net.p["V"].T) * (1 - h * h)
+        return 0.5 * np.sum(o**2), {"b": o.sum(axis=0), "V": off * h.T @ o, "W": X.T @ dh}
+
+    X = rng.normal(size=(5, 3))
+    wrt = ["net.p['W']", "net.p['V']"]
+    assert check(both, net, X, wrt=wrt).ok
+    report = check(lambda net, X: both(net, X, 2.0), net, X, wrt=wrt)
+    assert [item.name for item in report.gradients if item.verdict == "wrong"] == ["net.p['V']"]

@@ -96,14 +96,18 @@ def _by_key(found: Found, targets: Sequence[Target]) -> Matching:
 
 
 def _target_of(path: Path, targets: Sequence[Target]) -> Target | None:
-    """The target with the same path but for the decoration of its keys, else with that name."""
+    """The target with the same path but for the decoration of its keys, else with that name, else the only one that
+    ends with it: ``net.p['W1']`` for ``W1``.
+    """
     for target in targets:
         if path == target.key or (path and _agree(path, target.key)):
             return target
     names = [step for step in path if isinstance(step, str)]
     candidates = naming.gradient_of(names[-1]) if names else ()
     by_name = {target.name: target for target in targets}
-    return next((by_name[name] for name in candidates if name in by_name), None)
+    ends = [target.path[-1] for target in targets]
+    by_end = {target.path[-1]: target for target in targets if ends.count(target.path[-1]) == 1}
+    return next((known[name] for known in (by_name, by_end) for name in candidates if name in known), None)
 
 
 def _agree(path: Path, key: Path) -> bool:

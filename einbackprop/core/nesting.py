@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -183,8 +183,8 @@ def _holds_objects(value: Any) -> bool:
 
 
 def _is_record(value: Any) -> bool:
-    """Whether it is an instance of a class that somebody wrote in Python, with attributes."""
-    return (
+    """Whether it is an instance of a class that somebody wrote in Python, with attributes, or a simple namespace."""
+    return type(value) is SimpleNamespace or (
         not isinstance(value, _PLAIN + _GENERATORS)
         and hasattr(value, "__dict__")
         and type(value).__module__.partition(".")[0] not in (
@@ -272,7 +272,7 @@ class _Rebuilding:
             for step, inner in children:
                 made[step] = self.of(inner)
             return made
-        made = self._keep(value, object.__new__(type(value)))
+        made = self._keep(value, SimpleNamespace() if type(value) is SimpleNamespace else object.__new__(type(value)))
         for step, inner in children:
             made.__dict__[str(step)] = self.of(inner)
         return made

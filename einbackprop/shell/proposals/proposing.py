@@ -65,7 +65,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, Trials(names), source)
     found = found or search.all()
-    if is_partial(found) and again is not None and (called := of_calls(script, source, again)):
+    left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
+    if left_out and again is not None and (called := of_calls(script, source, again)):
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
@@ -146,7 +147,7 @@ def is_partial(found: Sequence[Proposal]) -> bool:
     """Whether proposals ask of single layers alone, or leave something out: then what trains may ask more."""
     notes = [note for one in found for note in one.notes]
     return all(one.question and one.question.forward for one in found) or any(
-        note.startswith((LEFT_OUT, NOT_CHECKED)) for note in notes)  # fmt: skip
+        note.startswith(LEFT_OUT) for note in notes)  # fmt: skip
 
 
 def readings_of(names: dict[str, Any], source: str) -> list[Proposal]:
