@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 os.environ["EINBACKPROP_TRACEBACK"] = "1"
 
 settings.register_profile(
-    "fast", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+    "fast", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
 settings.register_profile("thorough", settings.get_profile("fast"), max_examples=2000)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mutant_outcomes import module_of
+from sampling import some
 from wild import FIXTURES, Fixture, pick
 
 import einbackprop as eb
@@ -32,7 +33,7 @@ def drawn() -> tuple:
 
 
 @pytest.mark.filterwarnings("ignore:.*The compiled function keeps to that:UserWarning")
-@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
+@pytest.mark.parametrize("fixture", some(FIXTURES), ids=lambda f: f.name)
 def test_a_compiled_gradient_is_the_hand_written_one(fixture: Fixture) -> None:
     """On other numbers than it was compiled with, where the network's own branches do not depend on them."""
     examples = fixture.arguments(np.random.default_rng(SEED), sizes=fixture.sizes)

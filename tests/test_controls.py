@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from sampling import THOROUGH, some
 from wild import CONTROLS, WRONG, Fixture, Wrong, pick, replace
 
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 
 SLOW = ("rnn_product_after_the_loop", "rnn_backwards_lists")  # long to prove: many steps of time
-THOROUGH = settings.default is not None and settings.default.max_examples > 100
 CHOSEN = [control for control in CONTROLS if THOROUGH or control.name not in SLOW]
 
 
@@ -40,7 +39,7 @@ def test_there_are_at_least_thirty_controls() -> None:
     assert len({control.name for control in CHOSEN}) >= 30
 
 
-@pytest.mark.parametrize("control", CHOSEN[:: 1 if THOROUGH else 2], ids=lambda control: control.name)
+@pytest.mark.parametrize("control", some(CHOSEN, 2), ids=lambda control: control.name)
 def test_correct_code_is_not_accused(control: Fixture) -> None:
     report = checked(control)
     assert not [gradient for gradient in report.gradients if gradient.verdict == "wrong"], str(report)

@@ -17,6 +17,7 @@ from drawn_programs import programs
 from drawn_recurrences import arguments as recurrence_arguments
 from drawn_recurrences import recurrences
 from hypothesis import assume, given, settings
+from sampling import some
 from test_emission import WIDE, labels_are_positions, ruff
 from test_layers_in_loops import arguments, traced
 from traced_fixtures import read_of
@@ -83,7 +84,7 @@ RECURRENT = ("char_rnn", "lstm_through_time", "bidirectional_rnn", "rnn_backward
 PAIRS += [(fixture, "jax") for fixture in EVERY if fixture.name in RECURRENT and (fixture, "jax") not in PAIRS]
 
 
-@pytest.mark.parametrize(("fixture", "target"), PAIRS, ids=lambda one: getattr(one, "name", one))
+@pytest.mark.parametrize(("fixture", "target"), some(PAIRS), ids=lambda one: getattr(one, "name", one))
 def test_gradients_of_hand_written_networks(fixture: Any, target: str) -> None:
     _, derived, arrays = read_of(fixture)
     arrays = arrays + [np.float64(1)] * (len(derived.inputs) - len(arrays))
@@ -93,7 +94,7 @@ def test_gradients_of_hand_written_networks(fixture: Any, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", some(CATALOGUE, 2))
 def test_layers_and_their_gradients(name: str, target: str) -> None:
     given_ = arguments(name)
     forward = traced(name, CATALOGUE[name].forward, given_)

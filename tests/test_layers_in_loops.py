@@ -9,6 +9,7 @@ import layers_in_loops
 import numpy as np
 import pytest
 from normal_forms import drawn_arrays
+from sampling import some
 
 import einbackprop as eb
 from einbackprop.core.program import Program
@@ -72,7 +73,7 @@ def traced(name: str, function: Any, given: tuple[Any, ...]) -> Program:
     return eb.trace(eval(f"lambda {names}: layer({names}, **settings)", scope), *given)  # the text is ours
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", some(CATALOGUE, 2))
 def test_a_layer_in_loops_is_that_of_the_catalogue(name: str) -> None:
     forward, settings, given = CATALOGUE[name].forward, SETTINGS.get(name, {}), arguments(name)
     both = (as_tuple(function(*given, **settings)) for function in (looped(name), forward))

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from library import COLUMNS
+from sampling import some
 from wild import FIXTURES, Fixture
 
 from einbackprop.reading.reading import Reading, as_code, read, wrapped
 from einbackprop.shell.command import main
-
-THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 def module_of(tmp_path: Path, text: str) -> types.ModuleType:
@@ -186,7 +184,7 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     assert type(mine.inplace.__globals__.get("np", np)) is types.ModuleType
 
 
-@pytest.mark.parametrize("fixture", FIXTURES[:: 1 if THOROUGH else 3], ids=lambda f: f.name)
+@pytest.mark.parametrize("fixture", some(FIXTURES), ids=lambda f: f.name)
 def test_every_network_of_the_corpus_is_read_within_100_columns(fixture: Fixture) -> None:
     arguments = fixture.arguments(np.random.default_rng(0))
     for function in (fixture.loss, fixture.gradients):

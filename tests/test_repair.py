@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from library import FORTY, LAYERS, RECURRENT, REPAIRED, Script, line_of
 from mutant_outcomes import module_of, with_writes
+from sampling import THOROUGH, some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
@@ -19,7 +19,6 @@ from einbackprop.checking.verdicts import Finding
 from einbackprop.diagnosis.experiments import EndlessError, limited
 from einbackprop.diagnosis.trying import is_pure
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
 
 
@@ -59,7 +58,7 @@ def repairs(script: Script, text: str, findings: list[Finding], folder: Path) ->
     return all(np.allclose(mine, its, rtol=1e-9, atol=1e-12) for mine, its in zip(mended, right, strict=True))
 
 
-@pytest.mark.parametrize(("name", "mistake"), CASES)
+@pytest.mark.parametrize(("name", "mistake"), some(CASES, 2))
 def test_one_mistake_is_found_on_its_line_and_what_to_write_repairs_it(name: str, mistake: str, tmp_path: Path) -> None:
     script = REPAIRED[name]
     text = script.wrong(mistake)
@@ -157,7 +156,7 @@ EDITS = {
     "a derivative": ("* (1 - h1 ** 2)", "* (1 - h1)"),
     "a bias": ("db1 = dz1.sum(axis=0)", "db1 = 3 * dz1.sum(axis=0)"),
 }
-PAIRS = [(one, two) for n, one in enumerate(EDITS) for two in list(EDITS)[n + 1 :]][:: 1 if THOROUGH else 4]
+PAIRS = some([(one, two) for n, one in enumerate(EDITS) for two in list(EDITS)[n + 1 :]], 6)
 
 
 def five(*edits: str) -> str:

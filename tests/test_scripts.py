@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from library import CACHING_NET, COLUMNS, LAYERS_OF_THREE, line_of
+from sampling import THOROUGH, some
 from verdict_cases import undiagnosed
 
 from einbackprop.checking.reports import Report
@@ -21,7 +21,6 @@ from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import check_script, derive_script
 from einbackprop.shell.setups import names_wanted
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
 
 
@@ -93,7 +92,7 @@ SET_UP = [pytest.param(name, setup, id=f"{name}, {label}") for n, name in enumer
 LOOKED_FOR = ("factor 2", "half a derivative", "mean for a sum", "updated weight")
 
 
-@pytest.mark.parametrize(("name", "setup"), SET_UP)
+@pytest.mark.parametrize(("name", "setup"), some(SET_UP))
 def test_no_verdict_depends_on_values_or_on_sizes_that_happen_to_be_equal(
     name: str, setup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from mutant_outcomes import module_of, with_writes
+from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
@@ -98,7 +98,6 @@ ARGUMENTS = {
 }
 COUNTS = {NETWORK: 2, NORM: 3, RECURRENT: 2}
 """How many arrays there are gradients of: the first."""
-THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 def moved(source: str) -> Iterator[str]:
@@ -135,7 +134,7 @@ def is_other(source: str, of: str) -> bool:
 MOVED = [(source, of) for of in ARGUMENTS for source in dict.fromkeys(moved(of)) if is_other(source, of)]
 
 
-@pytest.mark.parametrize(("source", "of"), MOVED[:: 1 if THOROUGH else 4])
+@pytest.mark.parametrize(("source", "of"), some(MOVED, 6))
 def test_a_line_that_was_moved_is_moved_back_or_made_up_for(source: str, of: str) -> None:
     report = checked(source, of)
     assert "wrong" in {item.verdict for item in report.gradients}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import odd_functions
 import pytest
-from hypothesis import settings
+from sampling import THOROUGH, some
 from stateful_functions import FUNCTIONS, NOT_READ, REFUSED
 
 import einbackprop as eb
@@ -29,10 +29,8 @@ from einbackprop.world import Raised, World, attempt
 from einbackprop.world.modules import Private
 from einbackprop.world.others import WHOLE
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 NUMPY = [*vars(np), "einbackprop_count"]
 X = np.array([0.5, -1.0, 2.0])
-THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 @pytest.fixture
@@ -74,7 +72,7 @@ def uses(f: Callable[..., Any]) -> None:
     eb.compile(f, X)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", some(FUNCTIONS))
 def test_state_of_every_kind_is_left_alone(name: str, module: Callable[[str, str], Any]) -> None:
     text = "import numpy as np\n" + FUNCTIONS[name]
     fresh = module("fresh", text)
@@ -122,7 +120,7 @@ def test_what_no_copy_can_have_is_refused_by_name(name: str, module: Callable[[s
         f.__globals__["file"].close()
 
 
-@pytest.mark.parametrize("name", odd_functions.FUNCTIONS)
+@pytest.mark.parametrize("name", some(odd_functions.FUNCTIONS))
 def test_what_runs_by_itself_runs_in_a_world(
     name: str, module: Callable[[str, str], Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
