@@ -7,9 +7,11 @@ may be their loss; `arguments` finds what each can be called with, `invention` m
 put these together; of several losses the one is taken whose differences agree with the most gradients. A training loop
 without functions is made one by `flattened`, and asked about by `flat_questions`.
 
-Where that finds nothing, or single layers alone, values decide and not names (`steps`): what a step of training
-changes, over its rate, or an array that it leaves, is a gradient if a loss rises along it. `step_questions` tries the
-functions of the script so, `round_questions` the rounds of its loops, `opening` what stands under its main guard.
+Where that leaves something out, `call_questions` runs the script up to a call that it makes itself, with all that is
+local there. Where nothing is found, or single layers alone, values decide and not names (`steps`): what a step of
+training changes, over its rate, or an array that it leaves, is a gradient if a loss rises along it. `step_questions`
+tries the functions of the script so, `round_questions` the rounds of its loops, `opening` what stands under its main
+guard. All of it ends after half a minute.
 """
 
 from .proposal import Proposal, quoted
