@@ -1,16 +1,20 @@
 """What scripts ask by themselves: in styles that people write, found without a word of theirs, and checked."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sampling import some
 
+from einbackprop.checking.verdicts import Finding
 from einbackprop.shell import examples
-from einbackprop.shell.answers import outcomes, proposed, proposing, readings
+from einbackprop.shell.answers import DOUBT, doubted, outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
+from einbackprop.shell.questions import Question
+from einbackprop.shell.scripts import answer
 
 PASTED = Path(__file__).parent / "pasted"
 ROUND = "one round of the loop in lines {} to {} is taken as a function"
@@ -463,3 +467,23 @@ def test_a_loss_that_is_written_is_meant_though_its_gradients_have_another_facto
     (proposal,) = proposed(str(script))
     assert proposal.question is not None
     assert proposal.question.loss == "loss(net.forward(X), targets)"
+
+
+def test_a_question_that_nobody_asked_and_that_no_edit_answers_is_doubted(tmp_path: Path) -> None:
+    """Another loss may be meant; asked by options the same is wrong."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\nrng = np.random.default_rng(0)\nW, X = rng.normal(size=(4, 3)), rng.normal(size=(6, 4))\n"
+        "def loss(W, X):\n    return np.sum(np.tanh(X @ W))\n"
+        "def gradient(W, X):\n    table = np.sort(np.exp(W[::-1]) ** 1.7, axis=0)\n"
+        "    return np.cumsum(table, axis=1) + np.log(table)\n", encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert [(item.verdict, item.note) for item in outcome.report.gradients] == [("undecided", DOUBT)]
+    assert not [item for item in outcome.report.findings if item.line]
+    asked = answer(str(script), Question(("W",), loss="loss(W, X)", grads="gradient(W, X)"))
+    assert [item.verdict for item in asked.gradients] == ["wrong"]
+    assert doubted(asked) == replace(outcome.report, assumptions=asked.assumptions)
+    assert doubted(replace(asked, findings=(Finding("", "f", 1, write="x"),))).gradients == asked.gradients
+    right = replace(asked.gradients[0], verdict="right")
+    assert doubted(replace(asked, gradients=(right, *asked.gradients))).gradients == (right, *asked.gradients)

@@ -128,13 +128,15 @@ def doubted(report: Report) -> Report:
     Another loss may be meant then, or another call. A gradient that is right, or a line that makes one right, shows
     that it is not.
     """
-    wrong = [item for item in report.gradients if item.verdict == "wrong" and item.max_error is not None]
-    if len(wrong) < len(report.gradients) or any(item.write for item in report.findings):
+    wrong = [item for item in report.gradients if item.verdict == "wrong"]
+    compared = all(item.max_error is not None for item in wrong)
+    is_right = any(item.verdict in ("right", "kink") for item in report.gradients)
+    if not wrong or not compared or is_right or any(item.write for item in report.findings):
         return report
-    return replace(
-        report, gradients=tuple(replace(item, verdict="undecided", grade=None, note=DOUBT) for item in wrong),
-        lines=(), findings=tuple(item for item in report.findings if item.line is None),
-    )  # fmt: skip
+    doubtful = (replace(item, verdict="undecided", grade=None, note=DOUBT) if item in wrong else item
+                for item in report.gradients)  # fmt: skip
+    findings = tuple(item for item in report.findings if item.line is None)
+    return replace(report, gradients=tuple(doubtful), lines=(), findings=findings)
 
 
 DOUBT = ("no gradient is what the loss says, and no small edit of a line makes it that: what was asked may not be what "
