@@ -9,6 +9,7 @@ import pytest
 from sampling import some
 
 from einbackprop.checking.verdicts import Finding
+from einbackprop.errors import NothingError
 from einbackprop.shell import examples
 from einbackprop.shell.answers import DOUBT, doubted, outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
@@ -487,3 +488,12 @@ def test_a_question_that_nobody_asked_and_that_no_edit_answers_is_doubted(tmp_pa
     assert doubted(replace(asked, findings=(Finding("", "f", 1, write="x"),))).gradients == asked.gradients
     right = replace(asked.gradients[0], verdict="right")
     assert doubted(replace(asked, gradients=(right, *asked.gradients))).gradients == (right, *asked.gradients)
+
+
+def test_a_generator_gives_no_round(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\nw = np.ones(3)\ndef batches(x, w):\n    for row in x:\n        w -= 0.1 * row\n"
+        "        yield row\nfor row in batches(np.eye(3), w):\n    w -= 0.01 * (w - row)\n", encoding="utf-8")
+    with pytest.raises(NothingError, match="nothing in it was found to give gradients"):
+        proposed(str(script))

@@ -122,7 +122,7 @@ class RoundSearch:
         for resolver in search.resolvers():
             made = called(flat, name, resolver)
             given = None if made is None else search.trials(made[0].setup, made[0].text)
-            if made is not None and given is not None:
+            if made is not None and isinstance(given, dict):  # a function with ``yield`` gives a generator
                 return cls(search, flat, made[0], given, resolver)
         return None
 
