@@ -166,7 +166,10 @@ class RoundSearch:
             for path, leaf in itertools.islice(leaves(value), LONGEST) if hasattr(value, "__dict__") else ():
                 if any(isinstance(step, str) and LOSS.search(step) for step in (name, *path)):
                     for text in numbers_of(label(name, path), leaf, is_loss=True):
-                        yield Measure(text, (among(text) if name in self.given else text,), named=True)
+                        there = among(text) if name in self.given else text
+                        yield Measure(text, (there,), named=True)
+                        if ERROR.fullmatch(last_word(text)):
+                            yield from squares_among(text, there, leaf)
         for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
             is_trained = is_loss and bool(TRAINED.search(text))
             yield Measure(text, (among(text),), named=is_loss, trained=is_trained, compared=(text,))
@@ -175,8 +178,7 @@ class RoundSearch:
         numpy = self.search.numpy
         for name in [name for name, value in made.items() if is_number(value) or is_array(value)]:
             if ERROR.fullmatch(name):
-                squares = zip(squares_of(name, made[name]), squares_of(among(name), made[name]), strict=True)
-                yield from (replace(told, parts=own.parts) for told, own in squares)
+                yield from squares_among(name, among(name), made[name])
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **self.given}
         targets = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(known.get(name))]
         targets.sort(key=lambda name: not TARGET.fullmatch(name))
@@ -269,6 +271,12 @@ class RoundSearch:
             question = Question(descent.of, descent.loss.text, apart)
         said = said_of(descent, rate, "it")
         return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
+
+
+def squares_among(text: str, own: str, error: Any) -> Iterator[Measure]:
+    """The squares of an error, as a round would write them, and where it is among what the round gave."""
+    for told, square in zip(squares_of(text, error), squares_of(own, error), strict=True):
+        yield replace(told, parts=square.parts)
 
 
 def last_word(text: str) -> str:

@@ -31,6 +31,8 @@ MOST = 40
 """How many arrays of a script are looked at."""
 STEP, SAME = 1e-6, 1e-3
 """The length of a difference, and how far apart two slopes may be that are taken for one."""
+MULTIPLES = 400
+"""Up to which number multiples of a rate are looked for: larger ones lie closer together than slopes are told apart."""
 
 Moved = Callable[[Sequence[str], Mapping[str, np.ndarray], str], Any]
 
@@ -417,18 +419,27 @@ class Rates:
         numbers = (*self.called, ("1", 1.0), *self.others)
         return next((text for text, value in numbers if _alike(size, float(value))), "")
 
+    def multiple(self, found: Descent) -> tuple[str, float, int] | None:
+        """What is called a rate of which the rate is a multiple or a part, its value and that number; None without."""
+        size = abs(found.rate)
+        return next(((text, value, times) for text, value in self.called for times in range(1, MULTIPLES)
+                     if _alike(size, value / times) or _alike(size, value * times)), None)  # fmt: skip
+
     def of(self, found: Descent) -> str:
         """An expression of the rate: a number that is it, else one that is called so; of losses that the code does not
         have, a multiple of that.
         """
         size = abs(found.rate)
-        for text, value in self.called:
-            for times in range(1, 1001):
-                if _alike(size, value / times) or _alike(size, value * times):
-                    plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
-                    return text if plain else f"({text} {'/' if size < value else '*'} {times})"
+        if (multiple := self.multiple(found)) is not None:
+            text, value, times = multiple
+            plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
+            return text if plain else f"({text} {'/' if size < value else '*'} {times})"
         known = self.known(found) or (self.called[0][0] if self.called else "")
         return known or (f"{size:.4g}" if found.followed else "1")
+
+    def fits(self, found: Descent) -> bool:
+        """Whether the rate may be one of the script's, but for a mean instead of a sum; any where it has none."""
+        return found.is_held or not self.called or bool(self.known(found) or self.multiple(found))
 
 
 def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], Any]) -> Rates:
@@ -445,15 +456,16 @@ def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], An
 
 
 def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
-    """The loss that the most changes follow, of those that as many follow the one that is named, then one with a rate
-    that the script has, then the first; where none follow any, the one that is called what is trained for, or that says
-    what the errors are.
+    """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits, then
+    one with a rate that the script has, then the first; where none follow any, the one that is called what is trained
+    for, or that says what the errors are.
     """
     followed = [one for one in descents if one.agreeing and (
         one.loss.named or 2 * one.agreeing >= len(one.moved))]  # fmt: skip
     trained = [one for one in descents if one.loss.trained and one.moved]
     return max(followed or trained[:1], default=None, key=lambda one: (
-        one.agreeing, one.loss.named, _alike(1.0, one.multiple) if one.is_held else bool(rates.known(one))))
+        one.agreeing, one.loss.named and rates.fits(one),
+        _alike(1.0, one.multiple) if one.is_held else bool(rates.known(one)), one.loss.named))  # fmt: skip
 
 
 def _compiled(formula: str) -> Any:
