@@ -96,6 +96,11 @@ def otherwise(W: Any, X: Any) -> Any:
     return np.random.rand() * noisy_gradient(W, X)
 
 
+def and_more(W: Any, X: Any) -> Any:
+    """Of the same random numbers, with one more after them."""
+    return noisy_gradient(W, X) + 0 * np.random.rand()
+
+
 add("differs, random", noisy, otherwise, W, X)
 add("differs, random", noisy, otherwise, W, X, until=EXCUSES)
 add("differs", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X)
@@ -182,7 +187,7 @@ add("elsewhere", mean_of_squares, by_branch, W, SQUARE)
 add("agrees, clipped, untried", squares, bounded(squares_gradient, 0.1), W, X, until=SIZES)
 add("agrees, clipped", squares, bounded(squares_gradient, 0.1), W, X)
 add("agrees, coarse, untried", squares, squares_gradient, W, X, until=COMPARING, times=5)
-add("agrees, coarse", noisy, noisy_gradient, W, X, until=COMPARING, times=5)
+add("agrees, coarse", noisy, and_more, W, X, until=COMPARING, times=5)
 add("agrees, untried", squares, squares_gradient, W, X, until=SIZES)
 add("agrees", squares, squares_gradient, W, X)
 add("agrees", lambda W, X, Z: squares(W, X) + np.sum(W[:, :1] * Z), lambda W, X, Z: squares_gradient(W, X),
