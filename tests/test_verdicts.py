@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from verdict_cases import CASES, Case, undiagnosed
 
 import einbackprop as eb
-from einbackprop.checking import certifying, verdicts
+from einbackprop.checking import certifying, solving, verdicts
 from einbackprop.checking.answers import SLIGHT
 from einbackprop.checking.verdicts import TABLE, Added, Facts, Row
 from einbackprop.core.progress import Progress
@@ -70,6 +70,8 @@ def decided(case: Case) -> tuple[eb.Report, Known]:
             end_time(patch, case.until, case.times)
         if case.steep:
             steepen(patch, case.steep)
+        solve = solving.solve
+        patch.setattr(solving, "solve", lambda problem, **more: solve(replace(problem, is_guess=case.is_guess), **more))
         report = eb.check(case.loss, case.gradients, *case.arguments, wrt=case.wrt, seconds=600 if case.until else None)
     return report, used
 

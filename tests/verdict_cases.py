@@ -36,6 +36,7 @@ class Case:
     times: int = 1
     wrt: tuple[int, ...] = (0,)
     steep: float = 0
+    is_guess: bool = False
 
 
 def undiagnosed(patch: pytest.MonkeyPatch) -> None:
@@ -103,6 +104,7 @@ def and_more(W: Any, X: Any) -> Any:
 
 add("differs, random", noisy, otherwise, W, X)
 add("differs, random", noisy, otherwise, W, X, until=EXCUSES)
+add("differs, guessed", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, is_guess=True)
 add("differs", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X)
 add("differs, redrawn", lambda w, X: stretched(w, X) + np.random.rand(), lambda w, X: 2 * w, w[:2], UNIT, until=EXCUSES)
 add("differs, random", squares, lambda W, X: squares_gradient(W, X) + np.random.rand(3, 2), W, X)

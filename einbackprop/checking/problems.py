@@ -130,6 +130,8 @@ class Problem:
         The same at other sizes, one after the other, with what those are, where somebody knows how to make them.
     notes
         What was taken for what, in sentences for the report.
+    is_guess
+        Whether nobody has asked it: it was found where something else may be meant.
     """
 
     loss: Runner
@@ -144,6 +146,7 @@ class Problem:
     place: Callable[[Input], Path] = lambda declared: declared.path
     elsewhere: Callable[[], Iterator[tuple[str, Problem]]] | None = None
     notes: tuple[str, ...] = ()
+    is_guess: bool = False
 
     def label(self, path: Path) -> str:
         """Write a path in the state as the user would."""

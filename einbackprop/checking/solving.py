@@ -177,9 +177,19 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) 
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
             read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed, diagnosed)
+        if diagnosed and _is_doubtful(problem, decision.trial, diagnosis):
+            added = {name: replace(one, guessed=True) for name, one in decision.trial.added.items()}
+            decision.trial = replace(decision.trial, added=added)
+            diagnosis = Diagnosis(open=frozenset((line.file, line.line) for line in read.read.lines))
         if decision.error is not None and diagnosed:
             decision.findings += _about_crash(problem, decision, _with_reason(problem, decision.error), seed)
         return _report(problem, decision, read, other, diagnosis, faults, progress)
+
+
+def _is_doubtful(problem: Problem, trial: Trial, diagnosis: Diagnosis) -> bool:
+    """Whether a question that nobody asked may not be what is meant: no gradient is right, and no edit makes one so."""
+    is_right = any(item.verdict in ("right", "kink") for item in trial.gradients)
+    return problem.is_guess and not is_right and not any(item.write for item in diagnosis.findings)
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:

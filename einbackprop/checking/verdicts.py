@@ -184,6 +184,8 @@ class Added:
         What is to be said of a guard of the loss but for which the gradient is right; how much that changes.
     derived
         It is what is derived from the loss as it was read; only differences of the loss say otherwise.
+    guessed
+        Nobody asked whether it is the gradient of this loss; none is right, and no edit of a line makes one right.
     proof
         How sure a proof makes it that the gradient is right.
     """
@@ -195,6 +197,7 @@ class Added:
     guard: str = ""
     guard_changes: float = 0.0
     derived: bool = False
+    guessed: bool = False
     proof: Grade | None = None
 
 
@@ -250,6 +253,8 @@ TABLE = (
         "of the loss say otherwise: they may reach across kinks, or the code take another way than when it was read"),
     Row(("differs", "tiny"), "wrong", "close", "it is off by only {differs.max_error:.1g} of the largest entry: does a "
         "small constant, as in log(p + 1e-8), stand in one of the two functions and not in the other?"),
+    Row(("differs", "guessed"), "undecided", "", "no gradient is what the loss says, and no small edit of a line makes "
+        "it that: what was asked may not be what is meant; options such as --loss say it"),
     Row(("differs",), "wrong", "close"),
     # it differs nowhere
     Row(("uncompared",), "undecided", "", "the time was over before it was compared"),

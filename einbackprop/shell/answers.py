@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from einbackprop.checking.problems import Problem
-from einbackprop.checking.reports import Report
 from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import EinbackpropError, NothingError, ScriptError
@@ -22,7 +21,7 @@ from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, problem_of
-from einbackprop.shell.scripts import answer, answer_among, read_script, run, text_of
+from einbackprop.shell.scripts import answer_among, read_script, run, text_of
 
 SECONDS, SHORTEST = 60.0, 10.0
 """How long the check of all questions takes that nobody asked by options, and that of one of them at most after that:
@@ -110,38 +109,17 @@ def _outcome(
     title = "\n".join(map(visible, asked(proposal)))
 
     def problem(names: Namespace) -> Problem:
-        return problem_of(question, names, os.path.basename(script), seed)
+        return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
 
     try:
         if proposal.source is None:
             report = answer_among(names, problem, statements, seed, seconds)
         else:
-            report = answer(script, question, statements, seed, seconds, proposal.source)
+            with run(script, seed=seed, text=proposal.source) as own:
+                report = answer_among(own, problem, statements, seed, seconds)
     except EinbackpropError as error:
         return Outcome(script, title, error=error)
-    return Outcome(script, title, doubted(report))
-
-
-def doubted(report: Report) -> Report:
-    """A report on a question that nobody asked, undecided where all gradients are others and no edit repairs one.
-
-    Another loss may be meant then, or another call. A gradient that is right, or a line that makes one right, shows
-    that it is not.
-    """
-    wrong = [item for item in report.gradients if item.verdict == "wrong"]
-    compared = all(item.max_error is not None for item in wrong)
-    is_right = any(item.verdict in ("right", "kink") for item in report.gradients)
-    if not wrong or not compared or is_right or any(item.write for item in report.findings):
-        return report
-    doubtful = (replace(item, verdict="undecided", grade=None, note=DOUBT) if item in wrong else item
-                for item in report.gradients)  # fmt: skip
-    findings = tuple(item for item in report.findings if item.line is None)
-    return replace(report, gradients=tuple(doubtful), lines=(), findings=findings)
-
-
-DOUBT = ("no gradient is what the loss says, and no small edit of a line makes it that: what was asked may not be what "
-         "is meant; options such as --loss say it")  # fmt: skip
-"""What is said of gradients that are all wrong, of a loss that was looked for."""
+    return Outcome(script, title, report)
 
 
 @dataclass(frozen=True)
