@@ -805,3 +805,29 @@ def test_gradients_in_a_dict_are_those_of_what_ends_with_their_keys() -> None:
     assert check(both, net, X, wrt=wrt).ok
     report = check(lambda net, X: both(net, X, 2.0), net, X, wrt=wrt)
     assert [item.name for item in report.gradients if item.verdict == "wrong"] == ["net.p['V']"]
+
+
+def test_a_mistake_is_found_of_a_loss_that_is_an_array_of_one_number() -> None:
+    """As of a network of columns: axes of size 1 have letters, where biases have them."""
+    def loss(W: Any, b: Any, V: Any, x: Any) -> Any:
+        return 0.5 * (V @ np.tanh(W @ x + b) - 1) ** 2
+
+    def gradients(W: Any, b: Any, V: Any, x: Any) -> Any:
+        h = np.tanh(W @ x + b)
+        dz = V @ h - 1
+        dh = (V.T @ dz) * (1 - h**2)
+        return dh @ x.T, dh, dz @ h.T
+
+    def wrong(W: Any, b: Any, V: Any, x: Any) -> Any:
+        h = np.tanh(W @ x + b)
+        dz = V @ h - 1
+        dh = (V.T @ dz) * (1 - h)
+        return dh @ x.T, dh, dz @ h.T
+
+    rng = np.random.default_rng(0)
+    W, b, V, x = (rng.normal(size=shape) for shape in ((4, 3), (4, 1), (1, 4), (3, 1)))
+    assert loss(W, b, V, x).shape == (1, 1)
+    report = check(loss, gradients, W, b, V, x, wrt=(0, 1, 2))
+    assert [item.grade for item in report.gradients] == ["proved"] * 3, report
+    (finding,) = [item for item in check(loss, wrong, W, b, V, x, wrt=(0, 1, 2)).findings if item.line]
+    assert finding.write == "dh = (V.T @ dz) * (1 - h ** 2)"
