@@ -25,7 +25,7 @@ from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
-from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
+from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
@@ -177,19 +177,22 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) 
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
             read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed, diagnosed)
-        if diagnosed and _is_doubtful(problem, decision.trial, diagnosis):
-            added = {name: replace(one, guessed=True) for name, one in decision.trial.added.items()}
-            decision.trial = replace(decision.trial, added=added)
+        doubted = _doubted(decision.trial) if problem.is_guess and diagnosed else decision.trial
+        if decision.trial.wrong and not doubted.wrong and not any(item.write for item in diagnosis.findings):
+            decision.trial = doubted
             diagnosis = Diagnosis(open=frozenset((line.file, line.line) for line in read.read.lines))
         if decision.error is not None and diagnosed:
             decision.findings += _about_crash(problem, decision, _with_reason(problem, decision.error), seed)
         return _report(problem, decision, read, other, diagnosis, faults, progress)
 
 
-def _is_doubtful(problem: Problem, trial: Trial, diagnosis: Diagnosis) -> bool:
-    """Whether a question that nobody asked may not be what is meant: no gradient is right, and no edit makes one so."""
-    is_right = any(item.verdict in ("right", "kink") for item in trial.gradients)
-    return problem.is_guess and not is_right and not any(item.write for item in diagnosis.findings)
+def _doubted(trial: Trial) -> Trial:
+    """The trial of a question that nobody asked, if no gradient is right: another one may be meant."""
+    if any(item.verdict in ("right", "kink") for item in trial.gradients):
+        return trial
+    names = [target.name for target in trial.targets]
+    return replace(trial, added={
+        name: replace(trial.added.get(name, NOTHING_ADDED), guessed=True) for name in names})  # fmt: skip
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:

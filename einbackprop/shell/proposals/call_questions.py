@@ -108,7 +108,7 @@ class CallSearch(FunctionSearch):
         return next(iter(found), None)
 
     def likely(self) -> Proposal | None:
-        """What the call asks, if a gradient is that of its loss but for a factor."""
+        """What the call asks, if that is likely and no layer alone."""
         found = self.of(self.item) if self.item is not None else None
         asked = found.question if found is not None else None
         is_whole = asked is not None and not asked.forward

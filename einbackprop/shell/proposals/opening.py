@@ -27,13 +27,12 @@ class Opened(NamedTuple):
 def opened(source: str) -> Opened | None:
     """The source with its guard and the functions that it calls once open; None where there are none."""
     tree = ast.parse(source)
-    lines = source.splitlines()
+    lines = with_guards_open(source).splitlines()
     blocks: list[Sequence[ast.stmt]] = []
     added: set[int] = set()
     called: list[ast.stmt] = []
     for statement in tree.body:
         if is_guard(statement) and isinstance(statement, ast.If):
-            lines[statement.lineno - 1] = "if True:"
             blocks.append(statement.body)
             added.add(statement.lineno)
     for function, statement in entries(tree):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .call_questions import of_calls
-from .definitions import Script, script_of
+from .definitions import script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
@@ -66,7 +67,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
     search = StepSearch(script, names, Trials(names), source)
     found = found or search.all()
     left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
-    if left_out and again is not None and (called := of_calls(script, source, again)):
+    called = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else []
+    if left_out and called:
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
@@ -77,7 +79,7 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
     if is_long(found) and again is not None:
-        found = shorter(found, script, source, again)
+        found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
 
 
@@ -87,14 +89,13 @@ def is_long(found: Sequence[Proposal]) -> bool:
     return asked is not None and found[0].source is None and len(asked.loss + asked.grads + asked.both) > LONGEST
 
 
-def shorter(found: Sequence[Proposal], script: Script, source: str, again: Again) -> list[Proposal]:
-    """The same proposals, the first as a call where it stands, or as a round of a loop, if that asks of as much."""
+def shorter(found: Sequence[Proposal], others: Iterable[Proposal]) -> list[Proposal]:
+    """The same proposals, but for the first of them the first of others, calls and rounds of loops, that asks of as
+    much.
+    """
     asked = found[0].question
-    for more in (of_calls(script, source, again), of_rounds(script, source, again, is_sure=True)):
-        for one in more:
-            if asked and one.question and len(one.question.wrt) >= len(asked.wrt):
-                return [one, *found[1:]]
-    return [*found]
+    fitting = (one for one in others if asked and one.question and len(one.question.wrt) >= len(asked.wrt))
+    return [next(fitting, found[0]), *found[1:]]
 
 
 def without_parts(found: Sequence[Proposal]) -> list[Proposal]:

@@ -157,7 +157,9 @@ class Search:
         return False
 
     def is_likely(self, proposal: Proposal) -> bool:
-        """Whether a proposal needs no loss, or a gradient is that of its loss but for a factor."""
+        """Whether a gradient is that of the loss of a proposal but for a factor; there is no doubt of a layer, or of a
+        loss that comes with its gradients.
+        """
         question, setup = proposal.question, tuple(proposal.setup.splitlines())
         return question is None or not (question.loss and question.grads) or self.is_multiple(
             Term(question.loss, setup), Term(question.grads, setup), question.wrt)  # fmt: skip
