@@ -158,6 +158,31 @@ def test_random_numbers_inside_are_told_and_accuse_only_where_both_draw_the_same
             "different ones: pass the random numbers in as data")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_answers_by_chance_is_never_right(seed: int) -> None:
+    """How far such answers lie apart is not their rounding: measured as that, it would let anything pass."""
+    drawn = np.random.default_rng(seed).spawn  # other numbers at each call, whatever NumPy's own random state
+
+    def mask() -> Any:
+        return drawn(1)[0].random((6, 4)) < 0.5
+
+    def loss(W: Any, X: Any) -> Any:
+        return (mask() * (X @ W)).sum()
+
+    def gradient(W: Any, X: Any) -> Any:
+        return X.T @ mask().astype(float)
+
+    def seeded(W: Any, X: Any) -> Any:
+        return ((np.random.rand(6, 4) < 0.5) * (X @ W)).sum()
+
+    for one, two in ((loss, gradient), (loss, lambda W, X: X.T @ (np.random.rand(6, 4) < 0.5)), (seeded, gradient)):
+        report = check(one, two, W, X)
+        assert report.exit_code == 3, report
+        assert report.gradients[0].note.startswith(
+            "the loss is another one each time that it is computed from the same values" if one is loss
+            else "it differs from the reference, but the functions draw random numbers")
+
+
 def test_the_rounding_of_single_numbers_is_measured() -> None:
     """A difference of a weight over a small rate has few digits."""
     def step(w: Any, x: Any) -> Any:

@@ -115,6 +115,7 @@ def unwritten_gradient(W: Any, X: Any) -> Any:
     return squares_gradient(W, X) + 1e6 + np.random.default_rng().random((3, 2))
 
 
+add("by_chance", lambda W, X: np.sum(np.random.default_rng().random((5, 2)) * (X @ W)), noisy_gradient, W, X)
 add("differs, unsettled", squares, unwritten_gradient, W, X)
 add("differs, unexcused", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, until=EXCUSES)
 

@@ -30,9 +30,10 @@ class User:
     """The user's functions of a state, and what one run of them showed.
 
     `narrow` and `narrow_loss` are the eps of dtypes narrower than float64 that may round inside the gradients and
-    inside the loss; none, once nothing of them was seen at a draw. `unfit` has the facts about gradients that cannot
-    be compared: one that is missing, or of a wrong shape. `references` are those of the loss at states that were
-    compared.
+    inside the loss; none, once nothing of them was seen at a draw. `chance` says that the gradients answer differently
+    from the same random state too, so that their rounding cannot be measured. `unfit` has the facts about gradients
+    that cannot be compared: one that is missing, or of a wrong shape. `references` are those of the loss at states that
+    were compared.
     """
 
     loss: Runner
@@ -41,6 +42,7 @@ class User:
     targets: Sequence[Target]
     random: bool = False
     unsettled: bool = False
+    chance: bool = False
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
     slopes: Mapping[Path, float] = field(default_factory=dict)
@@ -56,13 +58,14 @@ class User:
         if not targets:
             return {}
         exact = self.matched(called(self.gradients, state, "the gradients"), state)
-        runs = [run for salt in salts(rng) if (run := self._disturbed(state, salt)) is not None]
+        tried = () if self.chance else salts(rng)
+        runs = [run for salt in tried if (run := self._disturbed(state, salt)) is not None]
         answers = {}
         for target in targets:
             value = exact.values.get(target.name)
             values = _shaped(value, target.shape)
             moved = [_shaped(run.values.get(target.name), target.shape) for run in runs]
-            if not moved:  # the code refuses subclasses of arrays: one rounding of the largest entry
+            if not moved:  # by chance, or the code refuses subclasses: one rounding of the largest entry
                 moved = [values + AMPLIFICATION * _eps(value) * np.abs(values).max(initial=0.0)]
             answers[target.name] = Returned(values, np.array(moved), _eps(value))
         return self._with_narrow(answers, state, rng)
@@ -80,7 +83,7 @@ class User:
                 return None
             return np.concatenate([_shaped(found.get(name), shape).ravel() for name, shape in shapes.items()])
 
-        if not self.narrow:
+        if self.chance or not self.narrow:
             return answers
         plain = np.concatenate([answer.plain.ravel() for answer in answers.values()])
         values = np.concatenate([answer.values.ravel() for answer in answers.values()])
@@ -147,39 +150,44 @@ def rehearse(
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
     again = called(gradients.goes_on, state, "the gradients")
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
-    random = [name for name, one, two in (("loss", first_loss, second_loss), ("gradients", result, again))
-              if not same(one, two)]
-    unsettled = random == ["gradients"] and not same(result, called(gradients, state, "the gradients"))
-    drawn = [_drawn(run, state, answer) for run, answer in ((loss, first_loss), (gradients, result))] if random else []
-    alike = bool(drawn) and None not in drawn and same(*drawn)
-    user = User(loss, gradients, source, targets, bool(random) and not alike, unsettled, narrow, narrow)
+    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
-    if unsettled:
-        user.findings.append(Finding(
-            "the gradients answered differently when asked twice with the same values, and the loss did not: is memory "
-            "read that nothing was written to, as that of np.empty?"
-        ))
-    elif random:
-        asked = " and the ".join(random)
-        user.findings.append(Finding(
-            f"the {asked} answered differently when asked twice with the same values: random "
-            "numbers inside? Each run of the check begins with the same random state"
-            + (", and both draw the same numbers" if alike else "")
-        ))
+    by_chance = _note_randomness(user, state, (first_loss, second_loss), (result, again))
     matching = user.matched(result, state)
     if matching.missing or matching.unclear:  # what the loss does not read needs no gradient
         paths = [target.path for target in targets]
         user.targets = [target for target in targets if target.name in matching.values
                         or depends(user.loss, state, target.path, paths)] or targets
         matching = user.matched(result, state)
-    _inspect(user, matching)
+    _inspect(user, matching, by_chance)
     return user
+
+
+def _note_randomness(user: User, state: Any, losses: tuple[Any, Any], results: tuple[Any, Any]) -> bool:
+    """Note what two answers of each function show of random numbers; return whether the loss has no value of its own,
+    since it is another one from the same random state too.
+    """
+    random = [name for name, (one, two) in (("loss", losses), ("gradients", results)) if not same(one, two)]
+    if not random:
+        return False
+    by_loss, by_gradients = _drawn(user.loss, state, losses[0]), _drawn(user.gradients, state, results[0])
+    alike = by_loss is not None and by_gradients is not None and same(by_loss, by_gradients)
+    user.random, user.chance = not alike, by_gradients is None
+    user.unsettled = user.chance and random == ["gradients"]
+    user.findings.append(Finding(
+        "the gradients answered differently when asked twice with the same values, and the loss did not: is memory "
+        "read that nothing was written to, as that of np.empty?" if user.unsettled else
+        f"the {' and the '.join(random)} answered differently when asked twice with the same values: random "
+        f"numbers inside? Each run of the check begins with the same random state"
+        f"{', and both draw the same numbers' if alike else ''}"
+    ))
+    return by_loss is None
 
 
 def _drawn(run: Runner, state: Any, answer: Any) -> list[Any] | None:
     """How far the random generators are after a run; None if it answers otherwise from the same random state too."""
-    return run.world.drawn() if same(run(state), answer) else None
+    return run.world.drawn() if same(run(state), answer, ORDER) else None
 
 
 def changes(
@@ -216,15 +224,15 @@ def is_multiple(gradient: Any, after: Any, before: Any) -> bool:
     return bool(factor and np.allclose(change, factor * gradient, rtol=1e-6, atol=1e-9 * np.abs(change).max()))
 
 
-def _inspect(user: User, matching: Matching) -> None:
-    """Note what can be said of the answer without a reference."""
+def _inspect(user: User, matching: Matching, by_chance: bool) -> None:
+    """Note what can be said of the answer without a reference; a loss by chance has none."""
     kind = None if matching.unclear else "the order of what is returned"
     user.findings += [Finding(note, kind=kind) for note in matching.notes]
     if matching.extra:
         extra = ", ".join(matching.extra)
         user.findings.append(Finding(f"also returned, but not asked for: {extra}"))
     for target in user.targets:
-        facts = _facts_of_answer(target, matching)
+        facts = replace(_facts_of_answer(target, matching), by_chance=by_chance)
         if facts != Facts(target.name, target.shape):
             user.unfit[target.name] = facts
 
@@ -265,12 +273,16 @@ def _eps(value: Any) -> float:
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
-def same(first: Any, second: Any) -> bool:
-    """Whether two results hold the same arrays and numbers in the same places."""
+def same(first: Any, second: Any, rtol: float = 0.0) -> bool:
+    """Whether two results hold the same arrays and numbers in the same places, up to ``rtol`` of the largest entry."""
     mine = [(path, leaf) for path, leaf in leaves(first) if _is_numeric(leaf)]
     theirs = [(path, leaf) for path, leaf in leaves(second) if _is_numeric(leaf)]
     return len(mine) == len(theirs) and all(
-        path == other and np.array_equal(leaf, copied, equal_nan=np.asarray(leaf).dtype.kind in "fc")
+        path == other and (
+            np.array_equal(leaf, copied, equal_nan=np.asarray(leaf).dtype.kind in "fc")
+            or (rtol > 0 and np.shape(leaf) == np.shape(copied)
+                and np.allclose(leaf, copied, 0.0, rtol * np.abs(leaf).max(initial=0.0), equal_nan=True))
+        )
         for (path, leaf), (other, copied) in zip(mine, theirs, strict=True)
     )
 
@@ -283,6 +295,7 @@ History = list[tuple[Draw, Outcome]]
 SLIGHT = 1e-3  # relative to the largest entry: differences that a guard in the loss may explain
 TINY = 1e-6
 _HALVES = frozenset(("float16", "half", "e", "f2", "<f2", "=f2"))
+ORDER = 1e-9  # relative to the largest entry: NumPy may sum in another order, as where memory begins elsewhere
 ROUNDINGS = 64.0  # a change of the loss by fewer is none
 
 

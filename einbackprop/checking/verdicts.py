@@ -111,6 +111,8 @@ class Facts:
         The gradients raise an exception where the loss runs.
     unclear, missing
         Which of the returned arrays it is, is not clear; none was returned for it.
+    by_chance
+        The loss answers differently each time, from the same random state too.
     complex_dtype
         The dtype of a gradient that is not real.
     misshapen, transposed, unsummed, broadcasts
@@ -144,6 +146,7 @@ class Facts:
     raises: bool = False
     unclear: bool = False
     missing: bool = False
+    by_chance: bool = False
     complex_dtype: str = ""
     misshapen: tuple[int, ...] | None = None
     transposed: bool = False
@@ -233,6 +236,8 @@ TABLE = (
     Row(("misshapen", "broadcasts"), "wrong", "close", f"{SHAPE}: NumPy would broadcast the two without a word, but "
         "the gradient has the shape of what it is the gradient of"),
     Row(("misshapen",), "wrong", "close", SHAPE),
+    Row(("by_chance",), "undecided", "", "the loss is another one each time that it is computed from the same values, "
+        "whatever the random state, so that no gradient can be compared with it: pass the random numbers in as data"),
     # it differs: what excuses that comes first, and what is not known to be none
     Row(("differs", "unsettled"), "wrong", "close", "it differs from the reference, and each time that it is computed "
         "from the same values, while the loss stays the same: memory is read that nothing was written to, as that of "
