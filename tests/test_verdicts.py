@@ -16,7 +16,7 @@ from verdict_cases import CASES, Case, undiagnosed
 
 import einbackprop as eb
 from einbackprop.checking import certifying, solving, verdicts
-from einbackprop.checking.answers import SLIGHT
+from einbackprop.checking.trials import SLIGHT
 from einbackprop.checking.verdicts import TABLE, Added, Facts, Row
 from einbackprop.core.progress import Progress
 

@@ -3,11 +3,12 @@
 What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient).
 The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` makes states,
 `certifying` and `analytic` run the loss there (complex step, differences, rounding), `comparing` compares the two at
-one state, `answers` runs the gradients and gathers that of all states into facts; `deciding` also looks for clipping,
-which excuses a difference.
+one state, where `answers` runs the gradients, and `trials` gathers that of all states into facts; `deciding` also looks
+for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves, at the sizes of `shrinking` where
 the code runs many statements.
-What is said: what `diagnosis` finds; `reports` (pages too), `texts`; `source_edits` (lines to write as a patch).
+What is said: what `diagnosis` finds; `assumptions`; `reports` (pages too), `texts`; `source_edits` (lines to write, as
+a patch).
 `solving` goes through all of it in this order.
 """

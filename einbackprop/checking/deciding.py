@@ -19,11 +19,12 @@ from ..core.progress import in_time
 from ..errors import CodeError
 from ..world import Runner
 from . import answers
-from .answers import History, Trial, User, compare_all, facts_of
+from .answers import User
 from .comparing import ENTRIES, affordable
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
+from .trials import History, Trial, compare_all, facts_of
 from .verdicts import Facts, Finding, conclude
 
 

@@ -30,10 +30,11 @@ from ..core.program import (
 )
 from ..core.visible import listed
 from ..errors import ScriptError
-from .answers import Trial, User, tried_once
+from .answers import User
 from .deciding import Unclipped
 from .draws import Role, draw, parameter_role, range_role, role
 from .problems import Problem, with_arrays
+from .trials import Trial, tried_once
 
 Array = NDArray[Any]
 SQUARE = ("symmetric", "definite", "orthogonal")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking import answers
-from einbackprop.checking.answers import Trial
 from einbackprop.checking.problems import Problem, counted, targets_of, with_arrays
+from einbackprop.checking.trials import Trial
 from einbackprop.core.nesting import duplicate, get, leaves, rebuild, root
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised

@@ -16,15 +16,15 @@ import numpy as np
 
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers, functions
-from einbackprop.checking.answers import History, Trial
-from einbackprop.checking.comparing import DIRECTIONS, SAMPLED
+from einbackprop.checking.assumptions import assumptions
 from einbackprop.checking.deciding import Decision, decide
-from einbackprop.checking.draws import WORDS, Drawing
+from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
+from einbackprop.checking.trials import History, Trial
 from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
@@ -311,12 +311,10 @@ def _report(
     faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
     """All that was found."""
-    drawn = decision.drawing if decision.draws is not None else None
-    rests = _assumptions(problem, drawn, decision.trial.targets, decision) if drawn else ()
     return Report(
         decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
         (*decision.findings, *_once(read.findings, diagnosis.findings)),
-        (*rests, *_about_sizes(decision.read_at, other), *_about_reading(read), *_about_time(progress)),
+        assumptions(problem, decision, other, read, progress),
         read.dimensions, tuple(faults),
     )  # fmt: skip
 
@@ -377,63 +375,6 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
     yours = user.matched(user.gradients(duplicate(states[0])), states[0]).values[target.name]
     off, scale = np.abs(np.asarray(yours) - expected), np.abs(expected)
     return bool(np.all(off <= 1e-6 * scale + 1e-9 * scale.max(initial=0)))
-
-
-def _about_sizes(read_at: str, other: Elsewhere) -> tuple[str, ...]:
-    """At which sizes was checked, and what these hide; ``read_at`` says so of sizes smaller than the user's."""
-    hides, tried = "; ".join(other.hides), "; ".join(other.tried)
-    said = f"Checked at other sizes as well: {tried}." if tried else ""
-    if hides and tried:
-        said = f"{'There' if read_at else 'At your sizes'} {hides}. Checked at others as well: {tried}."
-    elif hides:
-        said = f"{'They' if read_at else 'Your sizes'} can hide a mistake: {hides}."
-    return tuple(filter(None, (read_at, said)))
-
-
-def _about_time(progress: Progress) -> tuple[str, ...]:
-    """What was left out, if the time was over."""
-    if not progress.left_out:
-        return ()
-    said = f"The time of {progress.seconds:g} seconds was over; cut short or left out: {', '.join(progress.left_out)}."
-    return (said,)
-
-
-def _about_reading(read: Review) -> tuple[str, ...]:
-    """What the proofs rest on, or why lines are not judged."""
-    rests = f"Proofs rest on: {'; '.join(read.proofs.assumptions)}." if read.proofs.assumptions else ""
-    said = (rests, read.proofs.obstacle, read.note and f"{read.note}.")
-    return tuple(filter(None, said))
-
-
-def _assumptions(
-    problem: Problem, drawing: Drawing, targets: list[Target], decision: Decision
-) -> tuple[str, ...]:
-    """What the verdicts rest on, in sentences."""
-    count, methods = len(decision.draws or ()), decision.methods
-    names = ", ".join(target.name for target in targets)
-    drawn = f"{names}: drawn afresh {count} times, {drawing.parameters_are}"
-    if drawing.parameters_are.startswith("your own"):
-        drawn = f"{names}: {drawing.parameters_are}"
-    sizes = "those of the letters in --setup are ours" if problem.elsewhere else "sizes are yours"
-    texts = [f"{drawn}; {sizes}."]
-    if drawing.data:
-        told = ", ".join(f"{problem.label(path)} ({WORDS[kept.kind]})"
-                         for path, kept in drawing.data.items())
-        texts.append(f"Data: yours, and in one draw redrawn: {told}.")
-    texts += problem.notes
-    if drawing.kept:
-        texts.append(f"Kept as they are: {', '.join(map(problem.label, drawing.kept))}.")
-    if not methods:
-        return tuple(texts)
-    method = " or ".join(sorted(set(methods)))
-    entries = "every entry"
-    if any(int(np.prod(target.shape)) > decision.entries for target in targets):
-        every = f"every entry; of arrays above {decision.entries} entries " if decision.entries > SAMPLED else ""
-        entries = f"{every}{SAMPLED} {'of them' if every else 'entries'} and {DIRECTIONS} random directions through all"
-    checked = ", itself checked by differences" if "complex step" in methods else ""
-    texts.append(f"Reference: {method} of the loss{checked}; {entries}. Tolerance: rounding, "
-                 "measured in your own code.")
-    return tuple(texts)
 
 
 def reviewed(problem: Problem, trial: Trial, traced: Trace | EinbackpropError, others: Sequence[Any]) -> Review:

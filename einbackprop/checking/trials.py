@@ -1,0 +1,108 @@
+"""A trial: the user's gradients at drawn states against the reference, and the facts that all draws give together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.progress import doing
+
+from .answers import User, rehearse
+from .certifying import Reference
+from .comparing import Outcome, affordable, compare
+from .draws import Draw, Drawing
+from .matching import Target
+from .problems import Problem, targets_of, with_arrays
+from .verdicts import NOTHING_ADDED, Added, Facts, Gradient, conclude
+
+History = list[tuple[Draw, Outcome]]
+SLIGHT = 1e-3  # relative to the largest entry: differences that a guard in the loss may explain
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The user's functions at some state, what was found of the gradients there, and what was added to that."""
+
+    user: User
+    state: Any
+    targets: list[Target]
+    facts: tuple[Facts, ...] = ()
+    added: Mapping[str, Added] = field(default_factory=dict)
+
+    @property
+    def gradients(self) -> tuple[Gradient, ...]:
+        """The verdicts."""
+        return tuple(conclude(facts, self.added.get(facts.name, NOTHING_ADDED)) for facts in self.facts)
+
+    @property
+    def wrong(self) -> list[str]:
+        """The names of the wrong gradients."""
+        return [item.name for item in self.gradients if item.verdict == "wrong"]
+
+
+def tried_once(problem: Problem, rng: np.random.Generator, like: User | None = None) -> Trial:
+    """Compare the gradients of a problem at one draw. Raises ScriptError where the user's code stops.
+
+    ``like`` are the same functions at other sizes.
+    """
+    state = with_arrays(problem)
+    user = rehearse(
+        problem.loss, problem.gradients, problem.gradients_source, state, targets_of(problem, state), like
+    )
+    targets = list(user.targets)
+    drawing = Drawing(user.loss, user.gradients, state, tuple(target.path for target in targets), rng)
+    history: dict[str, History] = {target.name: [] for target in targets}
+    for draw in islice(drawing.draws(), 1):
+        compare_all(user, drawing, draw, targets, history)
+    return Trial(user, state, targets, tuple(facts_of(user, target, history[target.name]) for target in targets))
+
+
+def compare_all(
+    user: User, drawing: Drawing, draw: Draw, targets: list[Target],
+    history: dict[str, History], lines: int = 0,
+) -> str:  # fmt: skip
+    """Compare at one draw whatever is not yet known to differ; return the reference's method.
+
+    ``lines`` of the user's run for one entry of each gradient: as many entries are compared as take not too long. Of 0
+    only one is, and directions through all.
+    """
+    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
+    user.references.append(reference)
+    wanted = [t for t in targets if t.name not in user.unfit
+              and all(outcome.found != "differs" for _, outcome in history[t.name])]
+    returned = user.returned(draw.state, wanted, drawing.rng)
+    entries = affordable(reference.method, lines) if lines else 1
+    for target in wanted:
+        doing(f"comparing the gradient of {target.name}")
+        outcome = compare(reference, target.path, returned[target.name], drawing.rng, entries)
+        history[target.name].append((draw, outcome))
+    if reference.coarse == np.finfo(float).eps:
+        user.narrow_loss = ()
+    user.slopes = reference.slopes
+    return reference.method
+
+
+def facts_of(user: User, target: Target, history: History, empty: str = "") -> Facts:
+    """What all draws together show of a gradient; ``empty`` are data without entries, if there are any.
+
+    A difference counts wherever it was found, but one at redrawn data for less: the code may rely on something about
+    the data.
+    """
+    if target.name in user.unfit:
+        return user.unfit[target.name]
+    worst: dict[str, Outcome] = {}
+    for _, outcome in history:
+        if outcome.found not in worst or outcome.roundings > worst[outcome.found].roundings:
+            worst[outcome.found] = outcome
+    agrees, differs = worst.get("agrees"), worst.get("differs")
+    off = np.inf if differs is None else differs.max_error
+    return Facts(
+        target.name, target.shape, agrees=agrees, differs=differs, kink=worst.get("kink"),
+        uncertain=worst.get("uncertain"), slight=off < SLIGHT, tiny=off < TINY,
+        redrawn=any(outcome.found == "differs" and draw.data_redrawn for draw, outcome in history),
+        random=user.random, unsettled=user.unsettled,
+        empty=empty if agrees and agrees.yours == agrees.expected == 0 else "",
+    )  # fmt: skip
