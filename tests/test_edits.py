@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from types import ModuleType, SimpleNamespace
@@ -361,6 +362,23 @@ def test_edits_are_given_by_their_cost() -> None:
     costs = [[edit.cost for edit in edits] for edits in (low, high, expression_edits(value, LAYERS))]
     assert max(costs[0]) <= 2.2 < min(costs[1])
     assert sorted(costs[0] + costs[1]) == sorted(costs[2])
+
+
+@pytest.mark.parametrize("written", ["dout * gamma * ivar / N", "X.T @ dh + 1", "np.sum(dh * (1 - h), axis=0)", "dh"])
+def test_up_to_a_limit_no_edit_is_left_out(written: str) -> None:
+    """Generators stop early where only what costs more would follow."""
+    def texts(edits: Iterable[Edit]) -> list[str]:
+        return sorted(f"{edit.cost} {ast.unparse(edit.value)}" for edit in edits if edit.value)
+
+    (statement,) = parse_python(f"x = {written}").body
+    unread = replace(NORM, unused=frozenset(NORM.shapes), phrases=(value_of("dx_hat * xmu"), value_of("2 * dvar / N")))
+    for hand in (LAYERS, NORM, unread):
+        value, everything = value_of(written), [*expression_edits(value_of(written), hand)]
+        for limit in (0.9, 1.2, 1.5, 1.9, 2.2, 2.6, 3.5):
+            expected = [edit for edit in everything if edit.cost <= limit]
+            assert texts(expression_edits(value, hand, limit=limit)) == texts(expected)
+            whole = [edit.cost for edit in statement_edits(statement, hand) if edit.cost <= limit]
+            assert sorted(edit.cost for edit in statement_edits(statement, hand, limit=limit)) == sorted(whole)
 
 
 def test_a_range_is_seldom_wrong() -> None:

@@ -118,7 +118,7 @@ class Table:
         self.hand: Hand | None = None
         self._tier = Tier(0.0, 0.0)
         self._edits: Edits | None = None
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, int]] = set()
         self._numbering = Numbering()
         self._runs = self.evaluated = 0
 
@@ -149,10 +149,12 @@ class Table:
         if self._edits is None:
             self._edits = Edits(site.value, hand, site.statement)
         for edit in self._edits.between(tier.above, tier.limit, deep=tier.deep):
-            assert edit.value is not None
-            number, _ = self._numbering.of(edit.value)
-            if number not in self._seen:
-                self._seen.add(number)
+            # what is put at a place is numbered, which is less than the whole
+            where, node = (id(edit.place), edit.node) if edit.place is not None else (0, edit.value)
+            key = where, self._numbering.of(node)[0]
+            if key not in self._seen:
+                self._seen.add(key)
+                assert edit.value is not None
                 yield Trial(edit, compiler.code(edit.value))
 
     def _is_alive(self, trial: Trial, names: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,8 @@ class Expression:
         Of what stands in brackets, as in ``x[t]``.
     lengths : list of Place
         Of what stands where a function takes a shape, a number of times or an axis, as in ``np.ones(N)``.
+    limit : float
+        Edits that cost more need not be made: there are ten times as many of them as of the likely ones.
     """
 
     def __init__(self, value: ast.expr, hand: Hand, statement: ast.stmt | None = None) -> None:
@@ -185,6 +188,7 @@ class Expression:
         self.places: list[Place] = []
         self.indices: list[Place] = []
         self.lengths: list[Place] = []
+        self.limit = inf
         self._walk(Place(value, None, "", None), self.places)
 
     def _walk(self, place: Place, found: list[Place]) -> None:

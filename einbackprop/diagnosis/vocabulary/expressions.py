@@ -27,7 +27,7 @@ KINDS: Kinds = {
 
 
 class Edits:
-    """The edits of an expression, made once, and given by what they cost.
+    """The edits of an expression, given by what they cost, and made as far as that.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Edits:
 
     def __init__(self, value: ast.expr, hand: Hand, statement: ast.stmt | None = None) -> None:
         self._expression = Expression(value, hand, statement)
-        self._made: dict[bool, list[Edit]] = {}
+        self._made: dict[bool, tuple[float, list[Edit]]] = {}  # up to which cost, and those
 
     def between(self, above: float = 0.0, limit: float = inf, *, deep: bool = False) -> Iterator[Edit]:
         """Those whose cost is above one bound and at most another, the cheapest first.
@@ -51,10 +51,13 @@ class Edits:
         """
         if limit <= above:
             return
-        if deep not in self._made:
-            kinds = compounds.KINDS if deep else KINDS
-            self._made[deep] = sorted(edits_of(kinds, self._expression), key=attrgetter("cost"))
-        for edit in self._made[deep]:
+        reached, made = self._made.get(deep, (-inf, []))
+        if limit > reached:
+            self._expression.limit = limit
+            every = edits_of(compounds.KINDS if deep else KINDS, self._expression)
+            made = sorted((edit for edit in every if edit.cost <= limit), key=attrgetter("cost"))
+            self._made[deep] = limit, made
+        for edit in made:
             if edit.cost > limit:
                 break
             if edit.cost > above and self._expression.is_sound(edit):

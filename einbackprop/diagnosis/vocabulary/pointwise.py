@@ -39,14 +39,19 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
             for slope, function, more in slopes(expression, name) if place.text != name or place.outer is None else ():
                 if more >= USUAL and not place.is_term:
                     continue
-                new, text = times(place.node, slope), partial(slope_text, slope)
                 price = cost + more + hand.distance(name, rank) + (0.1 if name in own else 0.0)
+                if price > expression.limit:
+                    continue
+                new, text = times(place.node, slope), partial(slope_text, slope)
                 yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
         first = {*names[: NEAR // 2], *taken}
         for rank, name in enumerate(hand.shapes):
+            price = cost + 0.4 + NEAREST * rank
+            if price > expression.limit:
+                break
             for function in hand.functions if name in first else methods(expression, place, name):
                 factor = call(parsed(function), [parsed(name)])
-                new, price = binary(place.node, "*", factor), cost + 0.4 + NEAREST * rank
+                new = binary(place.node, "*", factor)
                 yield expression.edit(place, new, price, "the factor {} is missing", factor)
 
 

@@ -15,7 +15,7 @@ from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwi
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, edits_of
 from einbackprop.diagnosis.vocabulary.expressions import KINDS as EXPRESSION_KINDS
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
-from einbackprop.diagnosis.vocabulary.insertions import MISSING, guarded, inserted
+from einbackprop.diagnosis.vocabulary.insertions import LEAST, MISSING, guarded, inserted
 from einbackprop.diagnosis.vocabulary.operands import shape_cost, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
@@ -65,6 +65,8 @@ def statement_edits(
     kept = {id(node) for node in ast.walk(statement)}
     best: dict[int, Edit] = {}
     for kind, word in KINDS.items():
+        if kind is inserted and limit < LEAST:
+            continue
         for edit in (edit for edit in kind(statement, hand) if above < edit.cost <= limit):
             edit.kind = edit.kind or word
             for new in edit.statements:

@@ -33,13 +33,16 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
             again = 0.9 if any(other.is_term and other.text == name for other in expression.operands) else 0.0
             cost = 1.5 + again + expression.hand.distance(name, rank)
             cost += (0.0 if whole else 0.7) + (0.0 if shape else 0.5)
+            if cost > expression.limit:
+                continue
             yield from plus(expression, place, parsed(name), cost)
-            if whole:
+            if whole and cost + SCALED <= expression.limit:
                 for term, more in multiples(expression, name):
                     yield from plus(expression, place, term, cost + more)
         for rank, size in enumerate((*expression.hand.sizes, *expression.hand.literals)):
             cost = (2.4 if expression.hand.is_count(size) else 1.8) + NEAREST * rank
-            yield from plus(expression, place, parsed(size), cost)
+            if cost <= expression.limit:
+                yield from plus(expression, place, parsed(size), cost)
         one = number(1)
         yield from plus(expression, place, one, 1.6)
         if held_number(place.node) is None:
@@ -75,6 +78,10 @@ def plus(expression: Expression, place: Place, term: ast.expr, cost: float) -> I
         yield expression.edit(place, new, cost + more, "a term is missing: {} {}", sign, term)
 
 
+SCALED = 0.4
+"""What a multiple of an array costs more than the array, at least."""
+
+
 def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, float]]:
     """An array, or its sign, times a number, as regularisers have it, or divided by a size; what each costs more."""
     hand, array = expression.hand, parsed(name)
@@ -82,7 +89,7 @@ def multiples(expression: Expression, name: str) -> Iterator[tuple[ast.expr, flo
         if hand.is_count(size):
             yield binary(array, "/", parsed(size)), 0.7
         else:
-            yield binary(parsed(size), "*", array), 0.4
+            yield binary(parsed(size), "*", array), SCALED
             yield binary(binary(number(2), "*", parsed(size)), "*", array), 0.6
             yield binary(parsed(size), "*", call(expression.function("sign"), [array])), 1.0
     yield binary(number(2), "*", array), 0.7
@@ -103,6 +110,8 @@ def is_summable(place: Place) -> bool:
     return not several and (place.outer is None or not isinstance(getattr(node, "op", None), ast.Mult | ast.Div))
 
 
+SAID = 1.9
+"""What a term costs that another line has, at least."""
 NEAR, LIKE = 24, 8
 """Phrases of which variants are made; the names that are tried in the place of one in them."""
 
@@ -110,11 +119,11 @@ NEAR, LIKE = 24, 8
 def said_elsewhere(expression: Expression) -> Iterator[Edit]:
     """A term or a factor more that other lines have, as it is or with other names."""
     places = [place for place in expression.places if place.is_term][:3]
-    for rank, phrase in enumerate(expression.hand.phrases):
+    for rank, phrase in enumerate(expression.hand.phrases if expression.limit >= SAID else ()):
         is_long = isinstance(phrase, ast.BinOp) and isinstance(phrase.op, ast.Add | ast.Sub)
         for variant, more in ((phrase, 0.0), *(variants(expression, phrase) if rank < NEAR else ())):
-            cost = 1.9 + more + NEAREST * min(rank, 20)
-            for place in places:
+            cost = SAID + more + NEAREST * min(rank, 20)
+            for place in places if cost <= expression.limit else ():
                 if held_number(place.node) is not None and place.outer is not None:
                     continue
                 price = cost + 0.2 * (place.outer is not None)
