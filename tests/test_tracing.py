@@ -18,6 +18,7 @@ from einbackprop.capture.pointwise import MAPS, OF_BOOLEANS, POWERS, SCALED
 from einbackprop.capture.tracer import record, trace
 from einbackprop.core import interpretation, nesting
 from einbackprop.core.program import Contract, Opaque, Program, Update, operands
+from einbackprop.errors import TraceError
 
 Function = Callable[..., Any]
 OLD_CLIP = pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.1.0", reason="no keyword min yet")
@@ -388,6 +389,26 @@ def test_reshapes(seed: int, shape: tuple[int, ...], data: Any) -> None:
     check(lambda x: x.reshape(target).sum(axis=0) + x.reshape(target).mean(axis=0), x)
     check(lambda x: x.reshape(target).reshape(x.shape) + x, x)
     check(lambda x: (x.reshape(-1)[1:] if x.size > 1 else x.ravel()) * 2, x)
+
+    def in_place(x: Any) -> Any:
+        y = x * 2
+        whole = y[...]
+        y.shape = target
+        y.shape += (1,)
+        y[0] = 3
+        return y * y, whole + 1  # a view keeps its shape, and sees what is written
+
+    check(in_place, x)
+
+
+def test_a_shape_that_would_need_a_copy_is_refused_as_numpy_does() -> None:
+    def f(x: Any) -> Any:
+        y = x.T
+        y.shape = (6,)
+        return y
+
+    with pytest.raises(TraceError, match="ncompatible shape for in-place modification"):
+        trace(f, array(0, (2, 3)))
 
 
 @settings(max_examples=examples(25))

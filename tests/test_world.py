@@ -304,6 +304,22 @@ def test_every_run_begins_where_the_copy_began() -> None:
     assert rng.random() == first[0]
 
 
+def test_a_shape_that_a_run_changed_is_put_back() -> None:
+    """Of a view too, whose entries lie in another array."""
+    whole = np.arange(6.0)
+    part = whole[:4]
+
+    def f() -> tuple[int, ...]:
+        whole.shape += (1,)
+        part.shape = (2, 2)
+        return (*whole.shape, *part.shape)
+
+    world = World()
+    copy = world.of(f)
+    assert world.call(copy) == world.call(copy) == (6, 1, 2, 2)
+    assert whole.shape + part.shape == (6, 4)
+
+
 class OwnError(ValueError):
     """An exception class of a user."""
 

@@ -64,6 +64,13 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
             sizes.append(product_of_sizes(map(arithmetic.size_of, parts)) if parts else size)
         return tuple(sizes)
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        made = self.view().reshape(shape)  # of another view, which stays as it is
+        if not np.may_share_memory(made.value, self.value):
+            raise AttributeError("incompatible shape for in-place modification: use .reshape() to make a copy")
+        self.buffer, self.window, self.axes, self.value = made.buffer, made.window, made.axes, made.value
+
     @property
     def size(self) -> Any:
         """How many entries, as a product of sizes that remember their dimensions."""

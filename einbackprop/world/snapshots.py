@@ -65,9 +65,17 @@ class Snapshot:
             self._add_attributes(made)
 
     def _add_array(self, made: Any) -> None:
+        shape, content = made.shape, None
         if not isinstance(made.base, np.ndarray) and made.flags.writeable and made.size:  # views look at what is kept
             content = made.copy()
-            self._restores.append(lambda: np.copyto(made, content))
+
+        def put_back() -> None:
+            if made.shape != shape:  # somebody wrote ``x.shape += (1,)``
+                made.shape = shape
+            if content is not None:
+                np.copyto(made, content)
+
+        self._restores.append(put_back)
 
     def _add_cell(self, made: CellType) -> None:
         content = content_of(made)
