@@ -16,6 +16,7 @@ from einbackprop.shell import prompts, scripts
 from einbackprop.shell.command import main
 from einbackprop.shell.mistakes import LEVELS, mistakes_in
 from einbackprop.shell.prompts import script_text, write_quiz
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
 from einbackprop.shell.quiz import Original, Quiz, make_quiz, statements_in, with_statement
 
@@ -70,11 +71,11 @@ def gradients(W, b, X, y):
 def original(name: str) -> Original:
     """The scripts that are right, each checked once."""
     return {
-        "mynet": lambda: Original(EXAMPLE.read_text(encoding="utf-8"), MYNET),
-        "layer": lambda: Original(LAYER, Question(("W", "b"), "loss(W, b, X, y)", "gradients(W, b, X, y)")),
-        "words": lambda: Original(text_of("words"), WORDS),
-        "softmax": lambda: Original(text_of("softmax"), ENTROPY, setup=SIZES),
-        "both": lambda: Original(BOTH, Question(("W",), both="both(W, X, y)")),
+        "mynet": lambda: Original(Rewriting(EXAMPLE.read_text(encoding="utf-8")), MYNET),
+        "layer": lambda: Original(Rewriting(LAYER), Question(("W", "b"), "loss(W, b, X, y)", "gradients(W, b, X, y)")),
+        "words": lambda: Original(Rewriting(text_of("words")), WORDS),
+        "softmax": lambda: Original(Rewriting(text_of("softmax")), ENTROPY, setup=SIZES),
+        "both": lambda: Original(Rewriting(BOTH), Question(("W",), both="both(W, X, y)")),
     }[name]()
 
 
@@ -150,7 +151,7 @@ def test_the_answer_is_a_line() -> None:
 
 def test_of_a_statement_on_several_lines_each_is_right() -> None:
     source = BOTH.replace("dW = X.T @ dz", "dW = (\n        X.T\n        @ dz\n    )")
-    made = Original(source, Question(("W",), both="both(W, X, y)"))
+    made = Original(Rewriting(source), Question(("W",), both="both(W, X, y)"))
     found = next(quiz for seed in range(20) if (quiz := made.quiz(1, seed)).first == 11)
     assert [found.is_right(line) for line in range(10, 16)] == [False, True, True, True, True, False]
 

@@ -669,6 +669,12 @@ def test_joins_and_splits(seed: int, shape: tuple[int, ...], data: Any) -> None:
     check(lambda x: np.insert(x, 0, 1, axis=axis), x)
 
 
+@pytest.mark.skipif(not hasattr(np, "row_stack"), reason="this NumPy has no row_stack")
+@pytest.mark.filterwarnings("ignore:.*row_stack")
+def test_an_older_name_of_vstack() -> None:
+    check(lambda x, y: (np.row_stack((x, y)), np.vstack([y, x], dtype=None)), array(0, (2, 3)), array(1, (1, 3)))
+
+
 @settings(max_examples=examples(15))
 @given(seed=seeds, n=st.integers(1, 4), m=st.integers(1, 4))
 def test_made_arrays(seed: int, n: int, m: int) -> None:

@@ -27,7 +27,7 @@ Make = Callable[..., Any]
 LISTS = frozenset({
     np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.append, np.einsum, np.tensordot,
     np.broadcast_arrays, np.linalg.multi_dot, np.select, np.ravel_multi_index, np.ix_,
-    np.piecewise, np.block,
+    np.piecewise, np.block, *(getattr(np, name) for name in ("row_stack",) if hasattr(np, name)),
 })  # fmt: skip
 """Functions that take a list of arrays as such."""
 

@@ -178,7 +178,7 @@ def data_like(own: Array, shape: tuple[int, ...], rng: np.random.Generator, samp
     ``samples`` are the axes that count samples, where these are known.
     """
     if own.dtype.kind not in "fc":
-        return rng.choice(own.ravel(), shape)
+        return redrawn(own, shape, rng, samples)
     kept = role(own)
     if kept.kind == "kept" and own.size and np.ptp(own) > 0:
         return redrawn(own, shape, rng, samples)
@@ -202,9 +202,10 @@ def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:
 
 
 def told(sizes: Mapping[str, int]) -> str:
-    """``i=j=4, b=5``: sizes in words."""
-    letters = grouped((size, letter) for letter, size in sizes.items())
-    return ", ".join(f"{'='.join(same)}={size}" for size, same in letters.items())
+    """``i=j=4, b=5``: sizes in words, the first ones of many."""
+    letters = grouped((size, letter) for letter, size in [*sizes.items()][:TOLD])
+    said = ", ".join(f"{'='.join(same)}={size}" for size, same in letters.items())
+    return f"{said} and {len(sizes) - TOLD} more" if len(sizes) > TOLD else said
 
 
 def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
@@ -242,6 +243,7 @@ def _batch(program: Program, batch: Dimension) -> list[str]:
     return []
 
 
+TOLD = 12  # letters whose sizes anybody reads
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
 
 

@@ -282,3 +282,25 @@ class Spelling:
         """The expression of the same value with its letters in the order of the axes."""
         places = iter(range(sum(map(len, self.axes))))
         return replace(self, axes=tuple(tuple(next(places) for _ in axis) for axis in self.axes))
+
+
+class _Substitution(ast.NodeTransformer):
+    """Puts expressions where names are read."""
+
+    def __init__(self, found: Mapping[str, ast.expr]) -> None:
+        self.found = found
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.found.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+
+def substituted(node: ast.expr, found: Mapping[str, ast.expr]) -> Any:
+    """A copy of an expression with others where it reads names; it stays what it is, unless it is a name itself."""
+    return _Substitution(found).visit(parse_python(ast.unparse(node), "eval").body)
+
+
+def callee(call: ast.Call) -> str:
+    """The name of what a call calls: ``backward`` for ``net.backward(x)``; empty where it has none."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""

@@ -22,10 +22,13 @@ class LeftOut(NamedTuple):
     error: BaseException | None = None
 
 
-def execute_what_can(code: types.CodeType, names: dict[str, Any], ends: Callable[[BaseException], bool]) -> LeftOut:
+def execute_what_can(
+    code: types.CodeType, names: dict[str, Any], ends: Callable[[BaseException], bool], until: str = ""
+) -> LeftOut:
     """Execute a module's code without the statements that stop with an error; these. An error that ``ends`` it leaves.
 
-    A script whose data are elsewhere, or that wants a command line, still defines what is asked about.
+    An error after which a name is bound, that of ``until``, is where it was to stop. A script whose data are elsewhere,
+    or that wants a command line, still defines what is asked about.
     """
     try:
         exec(code, names)
@@ -33,6 +36,8 @@ def execute_what_can(code: types.CodeType, names: dict[str, Any], ends: Callable
     except (Exception, SystemExit) as error:
         if ends(error):
             raise
+        if until in names:
+            return LeftOut()
         first, line = error, _line_of(code, error)
     lines, body = [], statements_of(code.co_filename).tree.body
     place = max((n for n, item in enumerate(body) if item.lineno <= line), default=0)
@@ -44,6 +49,8 @@ def execute_what_can(code: types.CodeType, names: dict[str, Any], ends: Callable
         except (Exception, SystemExit) as error:
             if ends(error):
                 raise
+            if until in names:
+                break
             lines.append(statement.lineno)
     return LeftOut(lines, first)
 

@@ -12,6 +12,7 @@ from einbackprop.errors import ScriptError
 from einbackprop.notation.console import complain, say
 from einbackprop.shell.answers import asked, proposed
 from einbackprop.shell.notebooks import is_notebook
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
 from einbackprop.shell.quiz import Original, Quiz
 from einbackprop.shell.scripts import LARGEST_SCRIPT
@@ -55,8 +56,7 @@ def quiz_of_script(script: str, question: Question, setup: str, level: int, seed
         complain("\n".join(asked(proposal)))
         question, rewriting = proposal.question, proposal.source
         setup = "\n".join(filter(None, (setup, proposal.setup)))
-    text, added = (own.text, frozenset[int]()) if rewriting is None else rewriting
-    quiz = Original(text, question, script, setup, added).quiz(level, seed)
+    quiz = Original(rewriting or Rewriting(own.text), question, script, setup).quiz(level, seed)
     return replace(quiz, source=with_mistake(own.text, quiz)), own
 
 

@@ -130,7 +130,7 @@ def make_quiz(
     ScriptError
         The script cannot be used, its gradients are not right, or no mistake of that level makes them wrong.
     """
-    return Original(source, question, script, setup).quiz(level, seed)
+    return Original(Rewriting(source), question, script, setup).quiz(level, seed)
 
 
 class Original:
@@ -138,18 +138,15 @@ class Original:
 
     Parameters
     ----------
-    source, question, script, setup
+    text
+        What is run; of the lines that are added, since they are not the user's, none is put wrong.
+    question, script, setup
         As `make_quiz` takes them.
-    added
-        The lines of the source that are not the user's: none of them is put wrong.
     """
 
-    def __init__(
-        self, source: str, question: Question, script: str = "script.py", setup: str = "",
-        added: frozenset[int] = frozenset(),
-    ) -> None:  # fmt: skip
-        self.source, self.question, self.script, self.setup = source, question.required(), script, setup
-        self.added = added
+    def __init__(self, text: Rewriting, question: Question, script: str = "script.py", setup: str = "") -> None:
+        self._text, self.source, self.added = text, text.text, text.added
+        self.question, self.script, self.setup = question.required(), script, setup
         self._path = os.path.abspath(script)
 
     def quiz(self, level: int = 1, seed: int = 0) -> Quiz:
@@ -185,13 +182,14 @@ class Original:
         """What the check says of the script with a text; only the first time, what it prints is shown."""
         quiet = contextlib.redirect_stderr(io.StringIO())
         with contextlib.nullcontext() if source == self.source else quiet:
-            return answer(self.script, self.question, self.setup, text=Rewriting(source, self.added), diagnosed=False)
+            text = self._text._replace(text=source)
+            return answer(self.script, self.question, self.setup, text=text, diagnosed=False)
 
     @contextlib.contextmanager
     def _problem(self, source: str) -> Iterator[Problem]:
         """The problem that the script with a text has, while that runs without a word of its own."""
         with np.errstate(all="ignore"), contextlib.redirect_stderr(io.StringIO()), \
-                run(self.script, self.setup, text=Rewriting(source, self.added)) as names:  # fmt: skip
+                run(self.script, self.setup, text=self._text._replace(text=source)) as names:  # fmt: skip
             yield problem_of(self.question, names, os.path.basename(self.script), 0)
 
     def _wrong(self, source: str) -> list[Facts]:

@@ -252,7 +252,7 @@ def run(
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
     printed = sys.stderr if text is None else io.StringIO()  # what the file itself prints was seen when it ran
     with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(printed):
-        absent, stops = _executed(codes, module, seed)
+        absent, stops = _executed(codes, module, seed, "" if text is None else text.until)
         with standing_in(absent):
             try:
                 _set_up(setup, module.__dict__)
@@ -273,7 +273,7 @@ class Stop(NamedTuple):
 
 
 def _executed(
-    codes: Sequence[types.CodeType], module: types.ModuleType, seed: int
+    codes: Sequence[types.CodeType], module: types.ModuleType, seed: int, until: str
 ) -> tuple[Collection[str], Sequence[Stop]]:
     """Execute code in a module, once more for each library that turns out to be absent; these libraries, and the files
     of which something was left out.
@@ -287,7 +287,7 @@ def _executed(
         random.seed(seed)
         try:
             with standing_in(absent):
-                found = [(_executed_one(code, module, absent), name_of(code.co_filename)) for code in codes]
+                found = [(_executed_one(code, module, absent, until), name_of(code.co_filename)) for code in codes]
         except ModuleNotFoundError as error:
             missing = missing_module(error)
             absent[missing] = None
@@ -296,14 +296,14 @@ def _executed(
         return absent, [_left_out(left, file, absent) for left, file in found if left.error is not None]
 
 
-def _executed_one(code: types.CodeType, module: types.ModuleType, absent: Collection[str]) -> LeftOut:
+def _executed_one(code: types.CodeType, module: types.ModuleType, absent: Collection[str], until: str) -> LeftOut:
     """Execute a file or a cell as far as it goes. Raises ModuleNotFoundError if a library turns out to be absent."""
     def ends(error: BaseException) -> bool:
         missing = missing_module(error)
         return bool(missing) and missing not in absent
 
     with watched(code.co_filename):
-        return execute_what_can(code, module.__dict__, ends)
+        return execute_what_can(code, module.__dict__, ends, until)
 
 
 def write_page(html: str, file: str, force: bool = False) -> None:

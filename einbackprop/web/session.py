@@ -201,7 +201,7 @@ def quiz(
     question = Question(parts_of(wrt), cotangent=cotangent or "dout", **expressions)
     own = rewriting_of(text) or Rewriting(code)
     with _written(code) as script:
-        made = Original(own.text, question, script, setup, own.added).quiz(int(level), seed)
+        made = Original(own, question, script, setup).quiz(int(level), seed)
     return {"code": with_mistake(code, made), "asked": made.asked, "first": made.first, "last": made.last,
             "line": made.line, "kind": made.kind, "original": made.original_line}  # fmt: skip
 
@@ -271,7 +271,7 @@ def offered(proposal: Proposal, setup: str = "") -> Answer:
     fields: Answer = {name: getattr(question, name) for name in EXPRESSIONS}
     fields |= {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup or made,
                "more": made if setup else "", "expression": proposal.expression, "draws": proposal.draws,
-               "text": proposal.source and {"text": proposal.source.text, "added": sorted(proposal.source.added)}}
+               "text": proposal.source and {**proposal.source._asdict(), "added": sorted(proposal.source.added)}}
     choices = {name: list(others) for name, others in proposal.choices.items() if others}
     return {"fields": fields, "choices": choices, "notes": list(proposal.notes),
             "title": question.grads or question.both or question.backward or proposal.expression}  # fmt: skip
@@ -292,7 +292,7 @@ def parts_of(text: str) -> list[str]:
 
 def rewriting_of(text: Text) -> Rewriting | None:
     """What is run in the place of the code, as `offered` has told the page."""
-    return Rewriting(text["text"], frozenset(text["added"])) if text else None
+    return Rewriting(**{**text, "added": frozenset(text["added"])}) if text else None
 
 
 def edits(code: str, line: int, write: str) -> list[tuple[int, int, str]]:

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import Attribute, label, leaves
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.world.ownership import is_users_class
 
 from .candidates import STARTING, TRAINING
-from .definitions import Definition, Scope, Script, callee, receiver_of
+from .definitions import Definition, Scope, Script, receiver_of
 from .invention import COUNT, DATA, TARGET, Invention, Term, numpy_in
 
 PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
@@ -409,22 +409,6 @@ class Resolver:
             if FORWARD.search(item.name) and not item.owner and (term := self.call(item)) is not None:
                 return Term(f"{term.text}[0]" if len(item.parts) > 1 else term.text, term.setup)
         return None
-
-
-class _Substitution(ast.NodeTransformer):
-    """Puts expressions where names are read."""
-
-    def __init__(self, found: Mapping[str, ast.expr]) -> None:
-        self.found = found
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.found.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
-
-
-def substituted(node: ast.expr, found: Mapping[str, ast.expr]) -> ast.AST:
-    """A copy of an expression with others where it reads names."""
-    visited: ast.AST = _Substitution(found).visit(parse_python(ast.unparse(node), "eval").body)
-    return visited
 
 
 def united(setup: Sequence[str]) -> tuple[str, ...]:

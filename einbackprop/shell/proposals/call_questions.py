@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from einbackprop.core.progress import in_time
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python
 from einbackprop.errors import ScriptError
 
 from .arguments import Resolver, argument_of
 from .candidates import gradient_functions
-from .definitions import Definition, Script, callee, script_of
+from .definitions import Definition, Script, script_of
 from .flat_questions import Again
 from .flattened import Rewriting
 from .function_questions import FunctionSearch
@@ -30,18 +30,28 @@ from .trials import Trials
 
 MOST = 4
 """How many calls are tried."""
+KEPT = "kept_at"
 KEEP = ("'kept_at' in globals() or globals().update({k: v for k, v in [*locals().items()] if not callable("
         "globals().get(k))}, kept_at=LINE); [].pop()")  # fmt: skip
 """Keeps what is local as global names, but for those of functions, once; and stops with an error."""
 
 
 def of_calls(script: Script, source: str, again: Again) -> list[Proposal]:
-    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss."""
-    whole, sites = with_guards_open(source), list(calls_in(script))
+    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss: in
+    functions and under the guard first, then those of the module, whose names may stand for other things at its end.
+    """
+    calls = list(calls_in(script))
+    inside = _first_likely([(call, statement) for call, statement, runs in calls if not runs], source, again)
+    return inside or _first_likely([(call, statement) for call, statement, runs in calls if runs], source, again)
+
+
+def _first_likely(sites: Sequence[tuple[ast.Call, ast.stmt]], source: str, again: Again) -> list[Proposal]:
+    """The question of the first of some calls that is likely; empty without one."""
+    whole = with_guards_open(source)
     for _ in range(MOST if sites else 0):
         reached = None
         with suppress(ScriptError), again(stopped_at(whole, [statement for _, statement in sites])) as names:
-            reached = names.get("kept_at")
+            reached = names.get(KEPT)
         here = [call for call, statement in sites if statement.lineno == reached]
         if not here:
             break
@@ -56,14 +66,16 @@ def of_calls(script: Script, source: str, again: Again) -> list[Proposal]:
     return []
 
 
-def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt]]:
-    """The calls of functions that give gradients which stand in functions that give none, and under the guard."""
+def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt, bool]]:
+    """The calls of functions that give gradients which stand in functions that give none, under the guard, or outside,
+    where an import runs them: that is said of each.
+    """
     items = list(gradient_functions(script))
     names, inner = {item.name for item in items}, {id(item.node) for item in items}
     for call, statement, scope in script.sites:
-        is_elsewhere = not scope.runs and (scope.function is None or id(scope.function.node) not in inner)
+        is_elsewhere = scope.function is None or id(scope.function.node) not in inner
         if callee(call) in names and is_elsewhere and not hasattr(statement, "body"):
-            yield call, statement
+            yield call, statement, scope.runs
 
 
 def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
@@ -72,7 +84,7 @@ def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
     for statement in statements:
         last, keep = statement.end_lineno or statement.lineno, KEEP.replace("LINE", str(statement.lineno))
         lines[statement.lineno - 1 : last] = [" " * statement.col_offset + keep] + [""] * (last - statement.lineno)
-    return Rewriting("\n".join(lines) + "\n", frozenset(statement.lineno for statement in statements))
+    return Rewriting("\n".join(lines) + "\n", frozenset(statement.lineno for statement in statements), KEPT)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
-GRADIENTS = re.compile(r"grad|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
+GRADIENTS = re.compile(r"grad(?!(?:ient)?s?_?desc)|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
 LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
                   r"risk|divergence|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
@@ -17,6 +17,8 @@ TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
                       r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
+VALUE = re.compile(r"(?:in|out)(?:put)?s?|act(?:ivation)?s?|value|[xzah]\d?|net|weighted_input")
+"""What a derivative is called with that is taken at a value."""
 STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)
 """What methods are called that make or draw what an object begins with."""
 
@@ -102,4 +104,5 @@ def cotangents_of(layer: Layer) -> list[str]:
     if named:
         return named
     alone = len(needed) == 1 and needed[0] not in ("cache", *layer.forward.parameters)
-    return needed if alone and not TARGET.fullmatch(needed[0]) else []  # of targets: its loss is its own
+    # of targets: its loss is its own; of an output: it is the derivative there
+    return needed if alone and not (TARGET.fullmatch(needed[0]) or VALUE.fullmatch(needed[0])) else []

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from einbackprop.checking.naming import gradient_of
+from einbackprop.core.source import callee
 
+from .minimizers import calls_handed_on
 from .updates import update_of
 
 FORWARD = re.compile(r"forward|fprop|fwd|feed_?forward|^call$|__call__", re.IGNORECASE)
@@ -307,13 +309,16 @@ class Script:
 
     @cached_property
     def sites(self) -> tuple[tuple[ast.Call, ast.stmt, Scope], ...]:
-        """Every call of something by its name, the statement that it stands in, and the scope of that."""
+        """Every call of something by its name, the statement that it stands in, and the scope of that; those too that
+        a minimizer makes.
+        """
         found = []
         for scope in self.scopes:
             for statement in scope.statements:
-                for node in own_nodes(statement):
-                    if isinstance(node, ast.Call) and callee(node):
-                        found.append((node, statement, scope))
+                calls = [node for node in own_nodes(statement) if isinstance(node, ast.Call)]
+                named = [call for call in calls if callee(call)]
+                handed = [made for call in named for made in calls_handed_on(call)]
+                found += [(call, statement, scope) for call in (*named, *handed)]
         return tuple(found)
 
 
@@ -365,13 +370,6 @@ def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
         yield node
         if not (isinstance(node, Function | ast.ClassDef)):
             left += [item for item in ast.iter_child_nodes(node) if not isinstance(item, ast.stmt)]
-
-
-def callee(call: ast.Call) -> str:
-    """The name of what a call calls: ``backward`` for ``net.backward(x)``; empty where it has none."""
-    if isinstance(call.func, ast.Name):
-        return call.func.id
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
 def spelled(node: ast.expr) -> str:

@@ -33,10 +33,15 @@ Again = Callable[[Rewriting], AbstractContextManager[dict[str, Any]]]
 
 
 def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by gradients that are made outside of functions, or in one that does all."""
+    """What is asked by gradients that are made outside of functions, or in one that does all: by the first such part,
+    and by later ones with gradients of more.
+    """
     name = "step" if "step" not in script.words else "one_step"
+    asked: set[str] = set()
     for flat in flats:
         loss, said = None, ""
+        if {one.of for one in flat.gradients} <= asked:
+            continue
         with suppress(ScriptError):
             text = as_function(source, flat, name, "dict(locals())")
             with again(text) as names:
@@ -48,8 +53,8 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
                 found = FlatSearch.of(script, text.text, names, flat, name)
                 proposal = found and found.proposal(said)
             if proposal:
+                asked |= {one.of for one in flat.gradients}
                 yield replace(proposal, source=text)
-                return
 
 
 def of_updating_backwards(

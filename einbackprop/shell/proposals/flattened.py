@@ -13,16 +13,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 
+from einbackprop.core.source import callee
+
 from .candidates import LOSS
-from .definitions import Definition, Scope, Script, callee, is_guard, own_nodes, receiver_of, statements_in
+from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
 from .updates import Gradient, updates_in
 
 
 class Rewriting(NamedTuple):
-    """A text that is run in a script's place, and the lines of it that stand for nothing that the script has."""
+    """A text that is run in a script's place, the lines of it that stand for nothing that the script has, and a name
+    with which it ends where that is bound.
+    """
 
     text: str
     added: frozenset[int] = frozenset()
+    until: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
 from .losses import is_enough, is_number, likeliest, place_of_loss
 from .proposal import Proposal
+from .roots import shapes_of
 from .search import Search
 from .steps import measures_of
 
@@ -119,6 +120,12 @@ class FunctionSearch(Search):
         place = place_of_loss(result, item.parts)
         if place is None:
             return self._of_losses(resolver, item, term, result)
+        if (beside := self._left_beside(item, term, place)) is not None:
+            both, gradients = beside
+            roots, left = self.roots(gradients, (), term, losses=[f"{term.text}[{place}]"])
+            return self.proposal(Question(roots, both=both), term.setup, resolver, left=left) if roots else None
+        if (picked := self._picked(item, term, result, place)) is not None:
+            return self.proposal(picked, term.setup, resolver)
         names = [name for n, name in enumerate(item.parts) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
@@ -126,6 +133,32 @@ class FunctionSearch(Search):
         if not roots:
             return None
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
+
+    def _left_beside(self, item: Definition, term: Term, place: int) -> tuple[str, Any] | None:
+        """The loss that a method returns with the gradients that it leaves on its object, as one expression, and these
+        gradients; None where what it returns are gradients, or it leaves none.
+        """
+        stored = self.script.left_by(item) if item.owner else ()
+        if not stored or self.script.gradients_in(item):
+            return None
+        held = held_on(receiver_in(term.text), stored)
+        gradients = self.trials(term.setup, f"({term.text}, {held})[1]")
+        return f"(lambda found: (found[{place}], {held}))({term.text})", gradients
+
+    def _picked(self, item: Definition, term: Term, result: Any, place: int) -> Question | None:
+        """The question of a call that gives several gradients of which some hold several arrays, among other things:
+        those are picked of which it is known what they are of; None of any other call.
+        """
+        if all(len(shapes_of(value)) < 2 for value in result) or len(item.parts) < 3:
+            return None
+        found: dict[str, str] = {}
+        for n, name in enumerate(item.parts):
+            is_one = n != place and self.script.is_gradient(name)
+            roots = self.roots((result[n],), [name], term)[0] if is_one else ()
+            if len(roots) == 1:
+                found.setdefault(roots[0], f"found[{n}]")
+        both = f"(lambda found: (found[{place}], [{', '.join(found.values())}]))({term.text})"
+        return Question(tuple(found), both=both) if found else None
 
     def _of_losses(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """The same of a function whose loss is an array, one for each sample or output: the sum of these."""
@@ -238,9 +271,7 @@ class FunctionSearch(Search):
         gives_nothing = not item.returned or item.parts in (("None",), ("self",))
         stored = self.script.left_by(item)
         if gives_nothing and stored:
-            receiver = receiver_in(term.text)
-            held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
-            texts.append(f"{receiver}.{stored[0]}" if len(stored) == 1 else f"{{{held}}}")
+            texts.append(held_on(receiver_in(term.text), stored))
         return Term(texts[0] if len(texts) == 1 else f"({', '.join(texts)})[-1]", setup)
 
     def _needed_before(self, item: Definition) -> list[Definition]:
@@ -292,3 +323,9 @@ class FunctionSearch(Search):
                 found.add(name)
                 left += self.script.functions(name)
         return found
+
+
+def held_on(receiver: str, stored: Sequence[str]) -> str:
+    """The expression of the gradients that a method left on its object: one of them, or a dict by their names."""
+    held = ", ".join(f"{name!r}: {receiver}.{name}" for name in stored)
+    return f"{receiver}.{stored[0]}" if len(stored) == 1 else f"{{{held}}}"

@@ -6,10 +6,10 @@ import ast
 from dataclasses import replace
 
 from einbackprop.checking.naming import gradient_of
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
-from .arguments import Resolver, substituted, united
+from .arguments import Resolver, united
 from .candidates import Layer, cotangents_of
 from .definitions import receiver_in
 from .invention import Term
@@ -70,13 +70,14 @@ def _tried(
     gradients = search.trials([*forward.setup, *given], f"({backward}, {{{held}}})")
     if gradients is None:
         return None
-    places = search.places(forward)
+    made = {f"{receiver}.{name}" for name in layer.forward.stores} if receiver else set()
+    places = [place for place in search.places(forward) if place.text not in made]  # an input that is kept is no input
     returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
-    roots = [*roots_of(returned, parts, places), *roots_of(gradients[1], (), places)] if parts else [
-        *roots_of(gradients[1], (), places)]
+    own = roots_of(returned, parts, places) if parts else ()
+    roots = [*own, *roots_of(gradients[1], (), places)]
     if not roots:
         return None
-    grads = ", ".join([*(["returned"] if parts else []), *(f"{receiver}.{name}" for name in stored)])
+    grads = ", ".join([*(["returned"] if own else []), *(f"{receiver}.{name}" for name in stored)])
     question = Question(list(dict.fromkeys(roots)), forward=forward.text, backward=backward,
                         grads=grads if stored else "")
     expression, draws = _as_read(forward, backward, receiver, search.numpy)

@@ -10,9 +10,11 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from einbackprop.core.source import callee
+
 from .arguments import argument_of
 from .candidates import GRADIENTS, TRAINING
-from .definitions import FORWARD, Definition, callee, is_guard, own_nodes, statements_in
+from .definitions import FORWARD, Definition, is_guard, own_nodes, statements_in
 from .flattened import Rewriting
 from .updates import update_of
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from einbackprop.core.nesting import label, leaves
 from einbackprop.core.progress import in_time
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import LONGEST, OUTPUT, Resolver, free_names, is_data, substituted
+from .arguments import LONGEST, OUTPUT, Resolver, free_names, is_data
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
-from .definitions import FORWARD, Script, callee, statements_in
+from .definitions import FORWARD, Script, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
 from .invention import TARGET, Term
@@ -95,7 +95,10 @@ def changes_something(flat: Flat, tree: ast.Module) -> bool:
     """Whether a round may train something: where it stands, and that it calls or assigns."""
     function = flat.scope.function
     updates = any(map(update_of, statements_in(flat.body)))
-    trains = updates or function is None or TRAINING.search(function.name)
+    trains = function is None or bool(TRAINING.search(function.name))
+    if not trains and function is not None and NUMERICAL.search(function.name):
+        return False  # differences move what they are taken of, too
+    trains = trains or updates
     if not trains and function is not None and any(kind.search(function.name) for kind in OTHERS):
         return False
     around = loops_around(flat.loop, tree) if flat.loop is not None and function is None else []

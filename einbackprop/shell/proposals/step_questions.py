@@ -15,17 +15,19 @@ import numpy as np
 
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
+from einbackprop.core.source import callee
 
 from ..questions import Question
 from .arguments import Resolver, united
 from .candidates import NUMERICAL, STARTING, TRAINED
-from .definitions import FORWARD, Definition, callee, receiver_in, statements_in
+from .definitions import FORWARD, Definition, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
 from .losses import ERROR, can_compare, is_number
 from .proposal import Proposal
 from .search import NOT_CHECKED
 from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in, squares_of
+from .updates import update_of
 
 ROUNDS = re.compile(r"(?:n|num|max|nb|total|no|training)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?|rounds|steps|ite|iters)",
                     re.IGNORECASE)  # fmt: skip
@@ -57,16 +59,19 @@ class StepSearch(FunctionSearch):
         return apart([one for one in found if one[0].is_sure]), apart([one for one in found if not one[0].is_sure])
 
     def _candidates(self) -> list[Definition]:
-        """Functions that may make a step or give gradients: those first that are called in a loop, or are told how many
-        steps to make, and of these the ones that others call.
+        """Functions that may make a step or give gradients: those first that update something, themselves or by what
+        they call; then those that are called in a loop, or are told how many steps to make; of these the ones that others
+        call.
         """
         found = [item for item in self.script.definitions
                  if not (item.name.startswith("__") or any(kind.search(item.name) for kind in OTHERS))]
         again = self._called_again
+        updating = {item.name for item in self.script.definitions if any(map(update_of, item.statements))}
 
-        def order(item: Definition) -> tuple[bool, int]:
+        def order(item: Definition) -> tuple[bool, bool, int]:
+            called = self._called_by(item)
             makes_steps = item.name in again or any(map(ROUNDS.fullmatch, (*item.parameters, *item.reads)))
-            return not makes_steps, sum(other.name in self._called_by(item) for other in found)
+            return not updating & {item.name, *called}, not makes_steps, sum(other.name in called for other in found)
 
         return sorted(found, key=order)[:MOST]
 
@@ -102,7 +107,7 @@ class StepSearch(FunctionSearch):
         rates = rates_in(self.source, state, lambda text: self.trials(call.setup, text))
         step, descent = step.best(measures, setup, rates)
         call = step.call
-        if descent is None or self._is_chance(descent):
+        if descent is None or self._is_chance(descent, item):
             return None
         if begun := [item.text for item in descent.moved if not item.before.any()]:
             # where these are zero the loss may not depend on others
@@ -116,11 +121,18 @@ class StepSearch(FunctionSearch):
         found = self.proposal(question, united([*setup, *call.setup]), resolver)
         return descent, replace(found, expression=call.text, notes=(*said_of(descent, rate, call.text), *found.notes))
 
-    def _is_chance(self, found: Descent) -> bool:
+    def _is_chance(self, found: Descent, item: Definition) -> bool:
         """Whether one array alone is held that nothing calls a gradient: an error is the gradient of its square."""
         held = list(found.held.values()) if found.is_held else []
-        return len(held) == 1 and not held[0].startswith("found") and not self.script.is_gradient(
-            re.findall(r"\w+", held[0])[-1])  # fmt: skip
+        if len(held) != 1:
+            return False
+        name = re.findall(r"\w+", held[0])[-1]
+        if held[0].startswith("found"):  # what the call gives, by what it is called where that is returned
+            place = int(name) if name.isdecimal() else 0
+            name = item.parts[place] if place < len(item.parts) else ""
+            if not name.isidentifier():
+                return False
+        return not self.script.is_gradient(name)
 
     def _on_named(self, call: Term, item: Definition) -> Term:
         """The call on an object that has a name: what is made for one call alone shows no change."""

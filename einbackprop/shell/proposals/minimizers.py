@@ -1,0 +1,34 @@
+"""The calls that a minimizer makes: of what it is given, at the start that it is given."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from einbackprop.core.source import callee, substituted
+
+MINIMIZER = re.compile(r"minimi[sz]e|^fmin|check_grad|sgd|descent|^optimi[sz]e", re.IGNORECASE)
+"""What is called that calls a function which it is given."""
+
+
+def calls_handed_on(call: ast.Call) -> Iterator[ast.Call]:
+    """The calls that a minimizer makes of the functions that it is given, at the start that it is given:
+    ``minimize(cost, theta, args=(X, y), jac=True)`` calls ``cost(theta, X, y)``.
+    """
+    if not MINIMIZER.search(callee(call)):
+        return
+    given = {item.arg: item.value for item in call.keywords}
+    start = given.get("x0", call.args[1] if len(call.args) > 1 else None)
+    more = given.get("args", ast.Tuple([], ast.Load()))
+    rest = more.elts if isinstance(more, ast.Tuple | ast.List) else [more]
+    handed = [*call.args[:1], *call.args[2:3], *(given[name] for name in ("fun", "func", "f", "fprime", "jac")
+                                                 if name in given)]  # fmt: skip
+    if start is None:
+        return
+    for function in handed:
+        if isinstance(function, ast.Lambda) and isinstance(function.body, ast.Call) and callee(function.body):
+            names = [item.arg for item in function.args.args]
+            yield substituted(function.body, dict(zip(names, [start], strict=False)))
+        elif isinstance(function, ast.Name | ast.Attribute):
+            yield ast.Call(function, [start, *rest], [])
