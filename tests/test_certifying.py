@@ -85,6 +85,7 @@ ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "rows one by one": (lambda x: sum(abs(row.sum()) for row in x), lambda x: np.sign(x.sum(1, keepdims=True)) + 0 * x),
     "entries one by one": (lambda x: sum(abs(value) for value in x.ravel()), np.sign),
     "branch on a value": (lambda x: (x**2).sum() if x[0, 0] > 0 and x.any() else 0 * x.sum(), lambda x: 2 * x),
+    "printed": (lambda x: _written((x**2).sum()), lambda x: 2 * x),
     "einsum and matmul": (lambda x: np.einsum("ij,ij->", x, x) + (x @ x.T).trace(), lambda x: 4 * x),
 }
 
@@ -100,6 +101,13 @@ def _total(x: Any) -> Any:
     for value in x.ravel()[1:]:
         total += value
     return total + first - x[0, 0]
+
+
+def _written(loss: Any) -> Any:
+    """What people print while they train."""
+    said = "loss %f, %.3g, %d" % (loss, loss, loss)  # noqa: UP031  # what is tested
+    assert "j" not in said + f"{loss:.4f} {round(loss, 3)}"
+    return loss
 
 
 # What carries no complex number at all: the reference must notice and take differences.

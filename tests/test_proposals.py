@@ -76,6 +76,21 @@ ASKED = {
                         "--forward net.forward(x) --backward net.backward(dout) of x",
                         "--forward leakyrelu.forward(x) --backward leakyrelu.backward(dout) of x"],
     "inner_call": ["--both tanh_net(image, label, weights, 0.5) of weights"],
+    "filters_by_number": [
+        "--both (lambda found: (found[3], [found[0], found[1], found[2]]))(convolved("
+        "next(iter(pictures[begin:begin + 3]))[0], next(iter(pictures[begin:begin + 3]))[1], filters, biases, theta)) "
+        "of filters biases theta"],
+    "label_squares": ["--both step(net, speed) of net.w_hidden net.b_hidden net.w_last net.b_last"],
+    "left_beside": ["--both (lambda found: (found[0], self.grads))(self.there_and_back(xs, ts, state)) of self.params"],
+    "minimized": ["--both net.cost(net.start, patches) of net.start"],
+    "reused_names": ["--loss surprise(X, T, V) --grads nabla(X, T, V) of V"],
+    "sample_by_sample": [
+        "--both (lambda olds, found: (found[0], [(old - new) / 0.5 for old, new in zip(olds, found[1:])]))("
+        "[stack.layers[0].W + 0, stack.layers[0].b + 0, stack.layers[1].W + 0, stack.layers[1].b + 0], "
+        "one_step(rate, stack)) of stack.layers[0].W stack.layers[0].b stack.layers[1].W stack.layers[1].b"],
+    "shaped_in_place": [
+        "--both (lambda olds, found: (found[0], [(old - new) / 0.01 for old, new in zip(olds, found[1:])]))("
+        "[out + 0, b_out + 0, into + 0, b_into + 0], step(out, b_out, into, b_into)) of out b_out into b_into"],
     "mixture_line": ["--loss nll(mu, log_sigma, eta) --grads grad_nll(mu, log_sigma, eta) of mu log_sigma eta"],
     "network": ["--loss 0.5 * np.sum((network.feedforward(x) - y) ** 2) --grads network.backprop(x, y) "
                 "of network.biases network.weights"],
@@ -213,6 +228,11 @@ IN_STEPS = {
     "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
     "inner_call": ("dh = (W.T @ dz) * (1 - h ** 2) * slope", "dh = (W.T @ dz) * (1 - h) * slope"),
+    "filters_by_number": ("(theta.T @ dz) * (1 - flat ** 2)", "(theta.T @ dz) * (1 - flat)"),
+    "label_squares": ("inner = delta @ self.w_last * a * (1 - a)", "inner = delta @ self.w_last * (1 - a)"),
+    "left_beside": ("later = p[\"R\"].T @ da", "later = p[\"R\"] @ da"),
+    "minimized": ("back = (B.T @ rest) * (1 - code ** 2)", "back = (B.T @ rest) * (1 - code)"),
+    "sample_by_sample": ("self.b_grad = delta", "self.b_grad = delta * self.output"),
     "shuffled_batches": ("dh = (self.p[\"V\"].T @ dz) * (self.h > 0)", "dh = (self.p[\"V\"].T @ dz) * self.h"),
     "state_units": ("(deltas[0] @ self.w[1].T) * (1 - self.layers[1] ** 2)",
                     "(deltas[0] @ self.w[1].T) * (1 - self.layers[1])"),

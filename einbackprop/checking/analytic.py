@@ -12,10 +12,13 @@ narrow dtype, in equal steps: what is smooth leaves nothing in differences of hi
 Estimating computational noise, 2011).
 """
 
+import dis
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -149,7 +152,25 @@ class AnalyticArray(WatchedArray):
         return int(_real(bare(self)))
 
     def __float__(self) -> float:
+        if is_formatting(sys._getframe(1)):
+            return float(_real(bare(self)))
         raise COMPLEX_WARNING("float() would drop the direction")
+
+    def __format__(self, spec: str) -> str:
+        return format(_real(bare(self))[()], spec)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(_real(bare(self)).item(), digits)
+
+
+def is_formatting(frame: FrameType) -> bool:
+    """Whether what a frame does now is ``text % values``: a number is asked for to be written, not to go on with it."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return dis.opname[code[at]] == "BINARY_OP" and code[at + 1] in REMAINDERS
+
+
+REMAINDERS = (6, 19)
+"""Which operations of BINARY_OP are % and %=."""
 
 
 @lru_cache(maxsize=32)

@@ -183,11 +183,11 @@ def with_arrays(problem: Problem) -> Any:
 
 
 def _numeric(problem: Problem, start: Path) -> list[tuple[Path, Any]]:
-    """The arrays and floats under a root; other numbers there are settings, unless alone."""
+    """The arrays and floats under a root; whole numbers beside them are settings, and weights where nothing else is."""
     value = get(problem.state, start)
-    alone = isinstance(value, (int, float, np.generic)) and not isinstance(value, bool)
-    found = [(start + path, leaf) for path, leaf in leaves(value)
-             if isinstance(leaf, (np.ndarray, float, np.floating)) or alone]
+    numbers = [(start + path, leaf) for path, leaf in leaves(value)
+               if isinstance(leaf, np.ndarray | int | float | np.generic) and not isinstance(leaf, bool)]
+    found = [(path, leaf) for path, leaf in numbers if isinstance(leaf, np.ndarray | float | np.floating)] or numbers
     if not found:
         for path, leaf in leaves(value):
             if said := foreign(leaf, problem.label(start + path)):

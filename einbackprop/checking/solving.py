@@ -268,6 +268,12 @@ def _case(
     def cotangents(state: Any) -> Cotangents:
         return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
 
+    def derived(state: Any) -> dict[Path, np.ndarray]:
+        found = cotangents(state).of_value
+        return {} if program is None else {
+            problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
+            for declared in program.inputs if declared.ref.name in found}
+
     def read() -> dict[tuple[str, int], Line]:
         traced = None if problem.pair is None else _traced(problem.pair, trial.state)
         if not isinstance(traced, Trace):
@@ -277,7 +283,7 @@ def _case(
 
     lines = {(line.file, line.line): line for line in review.read.lines}
     guarded = program is not None and bool(guards(program))
-    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read)
+    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:

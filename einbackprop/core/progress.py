@@ -136,14 +136,21 @@ def cut(part: str) -> None:
         progress.left_out.append(part)
 
 
-def in_time(part: str, work: Callable[[], Result], fallback: Other) -> Result | Other:
-    """Do a part of the work; the fallback if the time is over before it is done. Errors go through."""
+def in_time(part: str, work: Callable[[], Result], fallback: Other, seconds: float = math.inf) -> Result | Other:
+    """Do a part of the work; the fallback if the time is over before it is done, or, inside a limit, these seconds.
+    Errors go through.
+    """
+    progress = _current.get() or Progress()
+    whole = progress.seconds
+    progress.seconds = min(whole, time.monotonic() - progress.start + seconds)
     try:
         doing(part)
         return work()
     except OutOfTimeError:
         cut(part)
         return fallback
+    finally:
+        progress.seconds = whole
 
 
 

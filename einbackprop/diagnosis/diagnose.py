@@ -19,7 +19,7 @@ from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core import progress
 from einbackprop.core.collecting import grouped
-from einbackprop.core.nesting import get
+from einbackprop.core.nesting import Path, get
 from einbackprop.core.source import edited, parse_python, statements_of, statements_of_text
 from einbackprop.core.visible import listed
 from einbackprop.diagnosis.cotangents import Cotangents
@@ -88,6 +88,8 @@ class Case:
         The lines of the backward, as far as they could be read.
     read : callable
         The same, read anew.
+    derived : callable
+        Gives the gradients that are derived from the loss as it was read, at a state, by path.
     """
 
     user: User
@@ -98,6 +100,7 @@ class Case:
     is_guarded: bool = False
     lines: Mapping[Place, Line] = field(default_factory=dict)
     read: Callable[[], Mapping[Place, Line]] = field(default=dict)
+    derived: Callable[[Any], Mapping[Path, Array]] = field(default=lambda state: {})
 
 
 def diagnose(case: Case, seed: int) -> Diagnosis:
@@ -272,7 +275,7 @@ def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experimen
     try:
         targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
         user = replace(case.user, targets=targets, unfit={}, _names={})
-        return Experiment(user, state, tuple(t.path for t in targets), rng)
+        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived)
     except (Raised, ScriptError):  # the code is not made for these sizes
         return None
 

@@ -92,8 +92,8 @@ def is_active(kind: Any) -> bool:
         isinstance(value, int | float | complex | str | bytes | NoneType) for value in values)  # fmt: skip
 
 
-DYNAMIC = frozenset({"globals", "vars", "eval", "exec", "locals", "__dict__", "__globals__"})
-"""Names by which code gets at a namespace as a whole."""
+DYNAMIC = frozenset({"globals", "vars", "eval", "exec", "__dict__", "__globals__"})
+"""Names by which code gets at a namespace as a whole; `locals` gives a function its own names alone."""
 
 
 @functools.lru_cache(maxsize=8192)

@@ -188,6 +188,8 @@ def awkward(node: ast.AST) -> str:
             return ".T.T"
         case ast.BinOp(left, operator, right):
             one, two = held_number(left), held_number(right)
+            if isinstance(operator, ast.Sub | ast.Div) and is_same(left, right):
+                return "x - x"
             match operator:
                 case ast.Add() | ast.Sub():
                     odd = is_minus(right) or 0 in (one, two)

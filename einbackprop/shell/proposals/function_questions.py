@@ -49,8 +49,8 @@ class FunctionSearch(Search):
         for item in items:
             if item.name in covered and not item.owner:
                 continue
-            is_late = time.monotonic() - begun > SECONDS
-            proposal = None if is_late else in_time(item.called, partial(self.of, item), None)
+            left_over = SECONDS - (time.monotonic() - begun)
+            proposal = in_time(item.called, partial(self.of, item), None, left_over) if left_over > 0 else None
             if proposal is None:
                 left.append(item)
                 continue

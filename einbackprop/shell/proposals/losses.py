@@ -10,7 +10,7 @@ import numpy as np
 
 from .candidates import LOSS
 
-SUMS = 6
+SUMS = 10
 """How many of the usual losses are sums; the others are means."""
 ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
 """What people call the difference of an output and a target."""
@@ -57,13 +57,18 @@ def likeliest(agreements: Sequence[int], gradients: int) -> int:
 
 
 def usual_losses(out: str, target: str, numpy: str) -> list[str]:
-    """Half the squared distance, and cross-entropies of probabilities, as sums and as means of several kinds."""
+    """Half the squared distance, and cross-entropies of probabilities, as sums and as means of several kinds; of labels
+    too.
+    """
     squares = f"{numpy}.sum(({out} - {target}) ** 2)"
     of_one = f"-{numpy}.sum({target} * {numpy}.log({out}))"
     of_two = f"-{numpy}.sum({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out}))"
     of_labels = f"-{numpy}.sum({numpy}.log({out}[{numpy}.arange(len({target})), {target}]))"
     of_columns = f"-{numpy}.sum({numpy}.log({out}[{target}, {numpy}.arange(len({target}))]))"
-    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels, of_columns]
+    hot_rows = f"{numpy}.sum(({out} - {numpy}.eye({out}.shape[-1])[{target}]) ** 2)"
+    hot_columns = f"{numpy}.sum(({out} - {numpy}.eye(len({out}))[:, {target}]) ** 2)"
+    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels, of_columns,
+            f"0.5 * {hot_rows}", hot_rows, f"0.5 * {hot_columns}", hot_columns]
     assert len(sums) == SUMS
     counts = [f"len({target})", f"{target}.shape[-1]", f"{numpy}.size({target})"]
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]

@@ -6,7 +6,7 @@ import ast
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -48,21 +48,26 @@ def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = Fals
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
     be sure, at least half of that.
 
-    Rounds that take less time are tried first: one that makes many steps follows no gradient, and takes the longest.
+    Rounds with an update in them are tried first, and of them those that take less time: one that makes many steps
+    follows no gradient, and takes the longest.
     """
-    name = "step" if "step" not in script.words else "one_step"
+    name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
+    possible = [one for one in rounds(script) if changes_something(one, tree)]
+    updating = [one for one in possible if any(map(update_of, statements_in(one.body)))]
     found: dict[int, tuple[RoundSearch, Descent, str]] = {}
     with ExitStack() as stack:
-        begun, timed = time.monotonic(), list(_timed(script, source, again, stack, name))
-        for n, (seconds, search) in sorted(enumerate(timed), key=lambda one: one[1][0]):
-            if time.monotonic() - begun > SECONDS or (found and seconds * EVALUATIONS > SECONDS):
-                break
-            step, descent = in_time("a round", search.best, (None, None))
-            if step is not None and descent is not None and (descent.is_sure or not is_sure):
-                found[n] = replace(search, call=step.call), descent, search.rates.of(descent)
+        for flats in (updating, [one for one in possible if one not in updating]):
+            begun = time.monotonic()
+            timed = list(_timed(flats, script, source, again, stack, name))
+            for seconds, search in sorted(timed, key=lambda one: one[0]):
+                left = SECONDS - (time.monotonic() - begun)
+                if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
+                    break
+                step, descent = in_time("a round", search.best, (None, None), left)
+                if step is not None and descent is not None and (descent.is_sure or not is_sure):
+                    place = possible.index(search.flat)
+                    found[place] = replace(search, call=step.call), descent, search.rates.of(descent)
     if found:  # of those that say as much the innermost, then the first in the script, however long each took
-        tree = parse_python(source)
-
         def depth(flat: Flat) -> int:
             return -1 if flat.loop is None else len(loops_around(flat.loop, tree))
 
@@ -75,11 +80,11 @@ def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = Fals
 
 
 def _timed(
-    script: Script, source: str, again: Again, stack: ExitStack, name: str
+    flats: Sequence[Flat], script: Script, source: str, again: Again, stack: ExitStack, name: str
 ) -> Iterator[tuple[float, RoundSearch]]:
-    """The rounds that may train something, each with the seconds that it takes; their names live on the stack."""
-    tree, begun = parse_python(source), time.monotonic()
-    for flat in itertools.islice((one for one in rounds(script) if changes_something(one, tree)), MOST):
+    """Rounds that may train something, each with the seconds that it takes; their names live on the stack."""
+    begun = time.monotonic()
+    for flat in flats[:MOST]:
         if time.monotonic() - begun > SECONDS:
             return
         text = as_function(source, flat, name, "dict(locals())")

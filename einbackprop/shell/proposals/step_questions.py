@@ -51,17 +51,18 @@ class StepSearch(FunctionSearch):
         found: list[tuple[Descent, Proposal]] = []
         begun = time.monotonic()
         for item in self._candidates():
-            if time.monotonic() - begun > SECONDS:
+            left = SECONDS - (time.monotonic() - begun)
+            if left < 0:
                 break
             ways = itertools.islice(self.resolvers(), 3)  # without other layouts of what is made up
             steps = (one for resolver in ways if (one := self._step(resolver, item)) is not None)
-            found += in_time(item.called, partial(first_sure, steps), [])
+            found += in_time(item.called, partial(first_sure, steps), [], left)
         return apart([one for one in found if one[0].is_sure]), apart([one for one in found if not one[0].is_sure])
 
     def _candidates(self) -> list[Definition]:
         """Functions that may make a step or give gradients: those first that update something, themselves or by what
-        they call; then those that are called in a loop, or are told how many steps to make; of these the ones that others
-        call.
+        they call; then those that are called in a loop, or are told how many steps to make; of these the ones that
+        others call.
         """
         found = [item for item in self.script.definitions
                  if not (item.name.startswith("__") or any(kind.search(item.name) for kind in OTHERS))]

@@ -21,6 +21,7 @@ import numpy as np
 
 from einbackprop.checking.certifying import number
 from einbackprop.core.nesting import label, leaves
+from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
 from .invention import Term
@@ -185,7 +186,8 @@ class Step:
         found = []
         for text, old, new in zip(texts, before or (), after or (), strict=False):
             if (_is_real(old) or type(old) is int) and _is_real(new) and np.shape(old) == np.shape(new):
-                change = np.asarray(new, float) - np.asarray(old, float)
+                with np.errstate(all="ignore"):  # a training that diverged
+                    change = np.asarray(new, float) - np.asarray(old, float)
                 if np.isfinite(change).all():
                     found.append(Changed(text, np.asarray(old, float), change))
         return tuple(found)
@@ -380,13 +382,27 @@ def in_place_of(of: str, text: str, other: str) -> str:
 
 
 def places_of(state: Mapping[str, Any]) -> list[str]:
-    """Where the numbers and arrays of floating point of a state stand, those in objects too, each array once."""
+    """Where the numbers and arrays of floating point of a state stand, those in objects of the user's too, each array
+    once.
+    """
     found: dict[Any, str] = {}
     for name, value in state.items():
+        if is_of_library(value):
+            continue
         for path, leaf in itertools.islice(leaves(value), LONGEST) if name.isidentifier() else ():
             if _is_real(leaf) or (not path and type(leaf) is int):  # a weight that begins as 0
                 found.setdefault(id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path))
     return list(found.values())[:MOST]
+
+
+def is_of_library(value: Any) -> bool:
+    """Whether it is an object of an installed library, such as a figure, or holds one first; arrays are none."""
+    if isinstance(value, np.ndarray):
+        value = [*value.flat[:1]] if value.dtype.kind == "O" else []
+    if isinstance(value, list | tuple):
+        return any(map(is_of_library, value[:1]))
+    kind = type(value)
+    return kind.__module__.partition(".")[0] not in ("builtins", "numpy", "collections") and not is_users_class(kind)
 
 
 def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
@@ -418,6 +434,13 @@ class Rates:
         size = abs(found.rate)
         numbers = (*self.called, ("1", 1.0), *self.others)
         return next((text for text, value in numbers if _alike(size, float(value))), "")
+
+    def closeness(self, found: Descent) -> int:
+        """How well the rate is explained: 2 where it is what is called one, or 1 where nothing is; 1 where it is any
+        other number of the script.
+        """
+        usual = [value for _, value in self.called] or [1.0]
+        return 2 if any(_alike(abs(found.rate), value) for value in usual) else int(bool(self.known(found)))
 
     def multiple(self, found: Descent) -> tuple[str, float, int] | None:
         """What is called a rate of which the rate is a multiple or a part, its value and that number; None without."""
@@ -465,7 +488,7 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
     trained = [one for one in descents if one.loss.trained and one.moved]
     return max(followed or trained[:1], default=None, key=lambda one: (
         one.agreeing, one.loss.named and rates.fits(one),
-        _alike(1.0, one.multiple) if one.is_held else bool(rates.known(one)), one.loss.named))  # fmt: skip
+        2 * _alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named))  # fmt: skip
 
 
 def _compiled(formula: str) -> Any:
