@@ -74,6 +74,18 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]
 
 
+def is_defined(formula: str, out: Any, target: Any) -> bool:
+    """Whether one of the usual losses takes such an output and target: labels are whole numbers, one for each row or
+    column. What does not fit would make arrays as large as all samples by all samples before it raises.
+    """
+    is_of_columns = "[target," in formula or "[:, target]" in formula
+    if not (is_of_columns or ", target]" in formula or ")[target]" in formula):
+        return True
+    shape = np.shape(out)
+    is_labels = np.ndim(target) == 1 and np.asarray(target).dtype.kind in "iu"
+    return is_labels and len(shape) == 2 and shape[int(is_of_columns)] == len(target)
+
+
 def can_compare(out: Any, target: Any) -> bool:
     """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns."""
     one, other = np.shape(out), np.shape(target)

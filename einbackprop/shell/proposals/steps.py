@@ -25,7 +25,7 @@ from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
 from .invention import Term
-from .losses import is_number, usual_losses
+from .losses import is_defined, is_number, usual_losses
 from .updates import RATE
 
 MOST = 40
@@ -71,6 +71,8 @@ class Measure:
     def value(self, parts: Sequence[Any]) -> float:
         """The number, given the values of its parts; nan where it is none."""
         value = parts[0]
+        if self.formula and not is_defined(self.formula, *parts):
+            return float("nan")
         if self.formula:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -461,8 +463,11 @@ class Rates:
         return known or (f"{size:.4g}" if found.followed else "1")
 
     def fits(self, found: Descent) -> bool:
-        """Whether the rate may be one of the script's, but for a mean instead of a sum; any where it has none."""
-        return found.is_held or not self.called or bool(self.known(found) or self.multiple(found))
+        """Whether the rate may be one of the script's, but for a mean instead of a sum; of a loss that the script names
+        any may, where it names no rate.
+        """
+        explained = bool(self.known(found) or self.multiple(found))
+        return found.is_held or explained or (found.loss.named and not self.called)
 
 
 def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], Any]) -> Rates:
@@ -470,10 +475,13 @@ def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], An
     nodes = list(ast.walk(ast.parse(source)))
     texts = dict.fromkeys(ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)
                           and RATE.fullmatch(node.id if isinstance(node, ast.Name) else node.attr))  # fmt: skip
-    held = [(label(name, path), leaf) for name, value in state.items() for path, leaf in leaves(value)]
+    held = [(label(name, path), leaf) for name, value in state.items() for path, leaf in leaves(value)
+            if not (path and type(path[-1]) is int)]  # numbers in lists are data
     read = [(text, value_of(text)) for text in texts]
     called = [*read, *((text, leaf) for text, leaf in held if RATE.fullmatch(re.split(r"\W+", text.strip("]'"))[-1]))]
-    written = [(repr(node.value), node.value) for node in nodes if isinstance(node, ast.Constant)]
+    listed = {id(inner) for node in nodes if isinstance(node, ast.List) for inner in ast.walk(node)}
+    written = [(repr(node.value), node.value) for node in nodes if isinstance(node, ast.Constant)
+               and id(node) not in listed]  # fmt: skip
     return Rates(*([(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
                    for found in (called, [*written, *held])))  # fmt: skip
 
@@ -484,7 +492,7 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
     for, or that says what the errors are.
     """
     followed = [one for one in descents if one.agreeing and (
-        one.loss.named or 2 * one.agreeing >= len(one.moved))]  # fmt: skip
+        one.loss.named or (2 * one.agreeing >= len(one.moved) and rates.fits(one)))]  # fmt: skip
     trained = [one for one in descents if one.loss.trained and one.moved]
     return max(followed or trained[:1], default=None, key=lambda one: (
         one.agreeing, one.loss.named and rates.fits(one),
