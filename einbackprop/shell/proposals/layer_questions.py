@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+import numpy as np
+
+from einbackprop.checking.answers import same
 from einbackprop.checking.naming import gradient_of
+from einbackprop.core.nesting import label
 from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
@@ -15,7 +19,7 @@ from .definitions import receiver_in
 from .invention import Term
 from .proposal import Proposal
 from .roots import roots_of
-from .search import Search
+from .search import Search, reals
 
 
 def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | None:
@@ -73,7 +77,7 @@ def _tried(
     made = {f"{receiver}.{name}" for name in layer.forward.stores} if receiver else set()
     places = [place for place in search.places(forward) if place.text not in made]  # an input that is kept is no input
     returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
-    own = roots_of(returned, parts, places) if parts else ()
+    own = [root for root in roots_of(returned, parts, places) if reads(search, forward, root)] if parts else []
     roots = [*own, *roots_of(gradients[1], (), places)]
     if not roots:
         return None
@@ -82,6 +86,13 @@ def _tried(
                         grads=grads if stored else "")
     expression, draws = _as_read(forward, backward, receiver, search.numpy)
     return replace(search.proposal(question, forward.setup, resolver), expression=expression, draws=draws)
+
+
+def reads(search: Search, forward: Term, root: str) -> bool:
+    """Whether a forward gives something else where an array is moved; True where that cannot be told."""
+    values = [search.trials.moved(forward.setup, moves, f"[{forward.text}]") for moves in (
+        {}, {label(root, path): np.ones(leaf.shape) for path, leaf in reals(search.trials(forward.setup, root))})]
+    return None in values or not same(*values)
 
 
 def _as_read(forward: Term, backward: str, receiver: str, numpy: str) -> tuple[str, str]:

@@ -42,8 +42,11 @@ def opened(source: str) -> Opened | None:
         lines[begin : function.body[0].lineno - 1] = [""] * (function.body[0].lineno - 1 - begin)
         lines[begin] = f"if {bindings(function, statement) or 'True'}:"
         replace_by_pass(lines, statement)
-        if isinstance(function.body[-1], ast.Return):
-            replace_by_pass(lines, function.body[-1])
+        if isinstance(last := function.body[-1], ast.Return):
+            replace_by_pass(lines, last)
+            if isinstance(statement, ast.Assign) and last.value is not None:  # what the call gives is bound there
+                bound = ast.unparse(ast.Assign(statement.targets, last.value, lineno=0))
+                lines[last.lineno - 1] = " " * last.col_offset + bound
         blocks.append(function.body)
         added.add(function.lineno)
         called.append(statement)
@@ -69,6 +72,7 @@ def with_guards_open(source: str) -> str:
 def entries(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
     """Functions that are called once, at the top or under the guard, with nothing but constants; and that call."""
     functions = {item.name: item for item in tree.body if isinstance(item, ast.FunctionDef) and not item.decorator_list}
+    lines = {item.name: item.lineno for item in tree.body if isinstance(item, ast.FunctionDef | ast.ClassDef)}
     calls = [callee(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     guarded = [one for item in tree.body if is_guard(item) and isinstance(item, ast.If) for one in item.body]
     for statement in (*tree.body, *guarded):
@@ -76,7 +80,10 @@ def entries(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
             continue
         for node in own_nodes(statement):
             function = functions.get(callee(node)) if isinstance(node, ast.Call) else None
-            if function is not None and calls.count(function.name) == 1 and can_open(function, statement):
+            if function is None or calls.count(function.name) > 1 or not can_open(function, statement):
+                continue
+            read = {inner.id for inner in ast.walk(function) if isinstance(inner, ast.Name)}
+            if all(lines.get(name, 0) <= function.lineno for name in read):  # what is defined later is not there yet
                 yield function, statement
 
 
@@ -85,7 +92,9 @@ def can_open(function: ast.FunctionDef, statement: ast.stmt) -> bool:
     inner = [item for item in statements_in(function.body) if item is not function.body[-1]]
     nodes = [node for item in inner for node in own_nodes(item)]
     leaves = any(isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Global | ast.Nonlocal) for node in nodes)
-    return not leaves and bindings(function, statement) is not None
+    value = statement.value if isinstance(statement, ast.Assign) else None  # that alone is bound
+    is_bound = value is None or (isinstance(value, ast.Call) and callee(value) == function.name)
+    return not leaves and is_bound and bindings(function, statement) is not None
 
 
 def bindings(function: ast.FunctionDef, statement: ast.stmt) -> str | None:
