@@ -1,6 +1,7 @@
 """Two mistakes in one backward, each class of pairs that a search for one cannot see: both are named, and repaired."""
 
-from typing import Any
+import sys
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
+from einbackprop.diagnosis.double import First
+from einbackprop.diagnosis.hooks import Site
+from einbackprop.diagnosis.repair import Repair
 
 STEP = """\
 import numpy as np
@@ -170,3 +174,15 @@ def test_both_of_two_mistakes_are_named_and_together_repaired(name: str) -> None
     found = [finding for finding in report.findings if finding.line is not None]
     assert {f.line for f in found} == {line_of(source, after) for _, after in edits}, str(report)
     assert checked(with_writes(source, found))
+
+
+def test_an_edit_that_calls_the_function_that_it_stands_in_ends() -> None:
+    """As ``return slope(s) * (1 - squash(s))`` in ``slope``: inside, what the statement makes stays."""
+    first = First(cast(Repair, None), compile("itself(s - 1)", "edit", "eval"))
+
+    def itself(s: int) -> Any:
+        return first.made(cast(Site, None), s, sys._getframe())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "itself", itself)
+        assert itself(3) == 2

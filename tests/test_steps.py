@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from einbackprop.checking.elsewhere import redrawn
 from einbackprop.shell.execution import execute_what_can
 from einbackprop.shell.proposals.invention import Term
+from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.opening import opened
-from einbackprop.shell.proposals.steps import Measure, Rates, Step, best_of, rates_in
+from einbackprop.shell.proposals.rates import Rates, best_of, rates_in
+from einbackprop.shell.proposals.steps import Step
 
 NO_RATES = Rates([], [])
 

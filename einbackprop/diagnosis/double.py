@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 from types import CodeType, FrameType
 from typing import Any
@@ -111,7 +111,7 @@ def likeliest(search: Round, pairs: Iterable[Pair]) -> Pair | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class First:
     """An edit with which the code is run, to see what is left to do.
 
@@ -124,6 +124,7 @@ class First:
 
     repair: Repair
     code: CodeType | None = None
+    _is_busy: bool = field(default=False, init=False, repr=False)
 
     @property
     def sites(self) -> frozenset[Site]:
@@ -136,14 +137,17 @@ class First:
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """A statement made a value: what the edit makes stands in its place."""
-        if self.code is None:
+        if self.code is None or self._is_busy:  # an edit may call the function that it stands in
             return value
+        self._is_busy = True
         try:
             return eval(self.code, {**frame.f_globals, **frame.f_locals})
         except Exception as error:  # in another round, or where a function of the user's is called with other arrays
             if is_from_outside(error):
                 raise
             return value
+        finally:
+            self._is_busy = False
 
 
 def firsts(search: Round, tables: Sequence[Table]) -> Iterator[First]:

@@ -3,15 +3,17 @@
 In go the names of a script after it ran and its source; out come proposals, the likeliest first. In this order:
 `definitions` lists functions, methods and calls; `candidates` says by names and returns what gives gradients and what
 may be their loss; `arguments` finds what each can be called with, `invention` makes what the script does not have;
-`trials` runs that in a private copy; `roots` matches gradients with arrays. `function_questions` and `layer_questions`
-put these together; of several losses the one is taken whose differences agree with the most gradients. A training loop
-without functions is made one by `flattened`, and asked about by `flat_questions`.
+`minimizers` knows the calls that a minimizer makes; `trials` runs that in a private copy; `roots` matches gradients
+with arrays. `function_questions` and `layer_questions` put these together; of several losses the one is taken whose
+differences agree with the most gradients. A training loop without functions is made one by `flattened`, and asked about
+by `flat_questions`.
 
 Where that leaves something out, `call_questions` runs the script up to a call that it makes itself, with all that is
-local there. Where nothing is found, or single layers alone, values decide and not names (`steps`): what a step of
-training changes, over its rate, or an array that it leaves, is a gradient if a loss rises along it. `step_questions`
-tries the functions of the script so, `round_questions` the rounds of its loops, `opening` what stands under its main
-guard. All of it ends after half a minute.
+local there, or that a name no longer stands for at its end. Where nothing is found, or single layers alone, values
+decide and not names (`steps`): what a step of training changes, over its rate (`rates`), or an array that it leaves, is
+a gradient if a loss (`measures`) rises along it. `step_questions` tries the functions of the script so,
+`round_questions` the rounds of its loops, `opening` what stands under its main guard. All of it ends after half a
+minute.
 """
 
 from .proposal import Proposal, quoted

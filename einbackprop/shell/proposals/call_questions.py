@@ -36,18 +36,12 @@ KEEP = ("'kept_at' in globals() or globals().update({k: v for k, v in [*locals()
 """Keeps what is local as global names, but for those of functions, once; and stops with an error."""
 
 
-def of_calls(script: Script, source: str, again: Again) -> list[Proposal]:
-    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss: in
-    functions and under the guard first, then those of the module, whose names may stand for other things at its end.
+def of_calls(script: Script, source: str, again: Again, *, of_module: bool = False) -> list[Proposal]:
+    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss: of
+    those in functions and under the guard, or of the module's own, whose names may stand for other things at its end.
     """
-    calls = list(calls_in(script))
-    inside = _first_likely([(call, statement) for call, statement, runs in calls if not runs], source, again)
-    return inside or _first_likely([(call, statement) for call, statement, runs in calls if runs], source, again)
-
-
-def _first_likely(sites: Sequence[tuple[ast.Call, ast.stmt]], source: str, again: Again) -> list[Proposal]:
-    """The question of the first of some calls that is likely; empty without one."""
     whole = with_guards_open(source)
+    sites = [(call, statement) for call, statement, runs in calls_in(script) if runs is of_module]
     for _ in range(MOST if sites else 0):
         reached = None
         with suppress(ScriptError), again(stopped_at(whole, [statement for _, statement in sites])) as names:

@@ -22,9 +22,9 @@ from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
 from .losses import is_enough, is_number, likeliest, usual_losses
+from .measures import measures_of
 from .proposal import Proposal
 from .search import Search
-from .steps import measures_of
 from .trials import Trials
 from .updates import GRADIENT
 

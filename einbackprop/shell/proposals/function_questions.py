@@ -20,10 +20,10 @@ from .definitions import FORWARD, Definition, receiver_in
 from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
 from .losses import is_enough, is_number, likeliest, place_of_loss
+from .measures import measures_of
 from .proposal import Proposal
 from .roots import shapes_of
 from .search import Search
-from .steps import measures_of
 
 LEFT_OUT = "nothing was found to check"
 SECONDS = 8.0

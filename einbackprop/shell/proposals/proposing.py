@@ -78,6 +78,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         found = united(flat, found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
+    if is_partial(found) and again is not None:
+        found = united(of_calls(script, source, again, of_module=True), found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))

@@ -27,10 +27,12 @@ from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
 from .invention import TARGET, Term
 from .losses import ERROR, can_compare, is_number
+from .measures import Measure, measures_of, squares_of
 from .proposal import Proposal
+from .rates import Rates, rates_in
 from .search import Search
 from .step_questions import said_of
-from .steps import Descent, Measure, Rates, Step, measures_of, places_of, rates_in, squares_of
+from .steps import Descent, Step, places_of
 from .trials import Trials
 from .updates import GRADIENT, update_of
 

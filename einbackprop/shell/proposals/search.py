@@ -18,9 +18,10 @@ from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
 from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
 from .losses import is_number
+from .measures import Measure
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of, without_roots
-from .steps import STEP, Measure
+from .steps import STEP
 from .trials import Trials, bound_in
 
 NOT_CHECKED = "not checked"

@@ -24,9 +24,11 @@ from .definitions import FORWARD, Definition, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
 from .losses import ERROR, can_compare, is_number
+from .measures import Measure, measures_of, squares_of
 from .proposal import Proposal
+from .rates import best_of, rates_in
 from .search import NOT_CHECKED
-from .steps import Descent, Measure, Step, best_of, measures_of, places_of, rates_in, squares_of
+from .steps import Descent, Step, places_of
 from .updates import update_of
 
 ROUNDS = re.compile(r"(?:n|num|max|nb|total|no|training)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?|rounds|steps|ite|iters)",

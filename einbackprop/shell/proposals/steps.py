@@ -8,10 +8,8 @@ meant whose differences these changes follow, in all directions by one factor.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,68 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.certifying import number
 from einbackprop.core.nesting import label, leaves
 from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
 from .invention import Term
-from .losses import is_defined, is_number, usual_losses
-from .updates import RATE
+from .measures import Measure
+from .rates import Rates, alike, best_of
 
 MOST = 40
 """How many arrays of a script are looked at."""
-STEP, SAME = 1e-6, 1e-3
-"""The length of a difference, and how far apart two slopes may be that are taken for one."""
-MULTIPLES = 400
-"""Up to which number multiples of a rate are looked for: larger ones lie closer together than slopes are told apart."""
+STEP = 1e-6
+"""The length of a difference."""
 
 Moved = Callable[[Sequence[str], Mapping[str, np.ndarray], str], Any]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Something that may be the loss: an expression of a number, or a usual loss of an output and a target.
-
-    Attributes
-    ----------
-    text
-        The expression of the loss.
-    parts
-        The expressions of which it is made: itself, or the output and the target.
-    formula
-        The loss of ``out`` and ``target``; empty where the only part is the loss.
-    named
-        Whether the script says that it is one.
-    trained
-        Whether it is taken even where no change follows it.
-    compared
-        What the output and the target are called, or the number itself.
-    outside
-        Whether it is evaluated before the step, even where others are among what that gives.
-    """
-
-    text: str
-    parts: tuple[str, ...]
-    formula: str = ""
-    named: bool = False
-    trained: bool = False
-    compared: tuple[str, ...] = ()
-    outside: bool = False
-
-    def value(self, parts: Sequence[Any]) -> float:
-        """The number, given the values of its parts; nan where it is none."""
-        value = parts[0]
-        if self.formula and not is_defined(self.formula, *parts):
-            return float("nan")
-        if self.formula:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                try:
-                    value = eval(_compiled(self.formula), {"np": np, "out": parts[0], "target": parts[1]})
-                except (ValueError, IndexError, TypeError, AttributeError):
-                    return float("nan")
-        return float(np.real(number(value))) if is_number(value) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -135,7 +85,7 @@ class Descent:
 
         Of a multiple, such as what is added to the weights, the rate tells more.
         """
-        is_gradient = _alike(1.0, self.multiple)
+        is_gradient = alike(1.0, self.multiple)
         return bool(self.held) and (len(self.held) >= self.followed if is_gradient else self.seen > self.followed)
 
     @property
@@ -288,12 +238,12 @@ class Step:
             for text, value in self.holders.items():
                 if value.shape == item.before.shape and text != item.text:
                     first, second = _ratios(value, ways, rises)
-                    if _alike(first, second) and (_alike(1.0, first) or (value.size > 1 and measure.named)):
+                    if alike(first, second) and (alike(1.0, first) or (value.size > 1 and measure.named)):
                         multiples.append((item.text, text, first))
             if not item.change.any():
                 continue
             first, second = _ratios(item.change, ways, rises)
-            follows = bool(np.isfinite(first) and first and _alike(first, second))
+            follows = bool(np.isfinite(first) and first and alike(first, second))
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
             elif not self._goes_on(item):
@@ -302,10 +252,10 @@ class Step:
             sizes.append(-first)
         held, multiple, seen = self._held(multiples)
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
-            _alike(one, other) for other, _ in ratios))
+            alike(one, other) for other, _ in ratios))
         # one number follows whatever it moves: two have to agree
-        if best is not None and sum(count for other, count in ratios if _alike(best, other)) > 1:
-            followed = sum(_alike(best, other) for other, _ in ratios)
+        if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
+            followed = sum(alike(best, other) for other, _ in ratios)
             return Descent(measure, tuple(moved), followed, best, held, multiple, seen)
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
@@ -328,10 +278,10 @@ class Step:
         """
         factors = [factor for *_, factor in multiples if factor]
         best = max(factors, default=0.0, key=lambda one: (
-            sum(_alike(one, other) for other in factors), _alike(1.0, one)))  # fmt: skip
+            sum(alike(one, other) for other in factors), alike(1.0, one)))  # fmt: skip
         held: dict[str, str] = {}
         for of, text, factor in multiples:
-            if factor and _alike(best, factor) and of not in held and text not in held.values():
+            if factor and alike(best, factor) and of not in held and text not in held.values():
                 held[of] = text
         trained = {item.text for item in self.changes} & held.keys()
         held = {of: text for of, text in held.items() if of in trained or not trained}  # not of data as well
@@ -407,102 +357,6 @@ def is_of_library(value: Any) -> bool:
     return kind.__module__.partition(".")[0] not in ("builtins", "numpy", "collections") and not is_users_class(kind)
 
 
-def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
-    """The usual losses of an output and a target."""
-    told = usual_losses(out, target, numpy)
-    return [Measure(text, (out, target), formula, compared=(out, target))
-            for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
-
-
-def squares_of(text: str, error: Any) -> list[Measure]:
-    """The losses of a number, or an array, that is the difference of an output and a target."""
-    single = np.ndim(error) == 0
-    ways = ("0.5 * {} ** 2", "{} ** 2") if single else ("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()")
-    return [Measure(way.format(text), (way.format(text),)) for way in ways]
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The numbers of a script that may be the rate of a step, as expressions with their values.
-
-    Those that are called a rate, and all others.
-    """
-
-    called: Sequence[tuple[str, float]]
-    others: Sequence[tuple[str, float]]
-
-    def known(self, found: Descent) -> str:
-        """An expression of the number that is the rate; empty where there is none."""
-        size = abs(found.rate)
-        numbers = (*self.called, ("1", 1.0), *self.others)
-        return next((text for text, value in numbers if _alike(size, float(value))), "")
-
-    def closeness(self, found: Descent) -> int:
-        """How well the rate is explained: 2 where it is what is called one, or 1 where nothing is; 1 where it is any
-        other number of the script.
-        """
-        usual = [value for _, value in self.called] or [1.0]
-        return 2 if any(_alike(abs(found.rate), value) for value in usual) else int(bool(self.known(found)))
-
-    def multiple(self, found: Descent) -> tuple[str, float, int] | None:
-        """What is called a rate of which the rate is a multiple or a part, its value and that number; None without."""
-        size = abs(found.rate)
-        return next(((text, value, times) for text, value in self.called for times in range(1, MULTIPLES)
-                     if _alike(size, value / times) or _alike(size, value * times)), None)  # fmt: skip
-
-    def of(self, found: Descent) -> str:
-        """An expression of the rate: a number that is it, else one that is called so; of losses that the code does not
-        have, a multiple of that.
-        """
-        size = abs(found.rate)
-        if (multiple := self.multiple(found)) is not None:
-            text, value, times = multiple
-            plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
-            return text if plain else f"({text} {'/' if size < value else '*'} {times})"
-        known = self.known(found) or (self.called[0][0] if self.called else "")
-        return known or (f"{size:.4g}" if found.followed else "1")
-
-    def fits(self, found: Descent) -> bool:
-        """Whether the rate may be one of the script's, but for a mean instead of a sum; of a loss that the script names
-        any may, where it names no rate.
-        """
-        explained = bool(self.known(found) or self.multiple(found))
-        return found.is_held or explained or (found.loss.named and not self.called)
-
-
-def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], Any]) -> Rates:
-    """The numbers of a script that may be a rate: in its text, and in what a step can read."""
-    nodes = list(ast.walk(ast.parse(source)))
-    texts = dict.fromkeys(ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)
-                          and RATE.fullmatch(node.id if isinstance(node, ast.Name) else node.attr))  # fmt: skip
-    held = [(label(name, path), leaf) for name, value in state.items() for path, leaf in leaves(value)
-            if not (path and type(path[-1]) is int)]  # numbers in lists are data
-    read = [(text, value_of(text)) for text in texts]
-    called = [*read, *((text, leaf) for text, leaf in held if RATE.fullmatch(re.split(r"\W+", text.strip("]'"))[-1]))]
-    listed = {id(inner) for node in nodes if isinstance(node, ast.List) for inner in ast.walk(node)}
-    written = [(repr(node.value), node.value) for node in nodes if isinstance(node, ast.Constant)
-               and id(node) not in listed]  # fmt: skip
-    return Rates(*([(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
-                   for found in (called, [*written, *held])))  # fmt: skip
-
-
-def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
-    """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits, then
-    one with a rate that the script has, then the first; where none follow any, the one that is called what is trained
-    for, or that says what the errors are.
-    """
-    followed = [one for one in descents if one.agreeing and (
-        one.loss.named or (2 * one.agreeing >= len(one.moved) and rates.fits(one)))]  # fmt: skip
-    trained = [one for one in descents if one.loss.trained and one.moved]
-    return max(followed or trained[:1], default=None, key=lambda one: (
-        one.agreeing, one.loss.named and rates.fits(one),
-        2 * _alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named))  # fmt: skip
-
-
-def _compiled(formula: str) -> Any:
-    return compile(formula, "<loss>", "eval")
-
-
 def _ratios(value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float]) -> Iterator[float]:
     """By how much more an array goes along each direction than a loss rises there."""
     return (float(np.sum(value * way)) / rise if rise else np.inf for way, rise in zip(ways, rises, strict=True))
@@ -511,7 +365,3 @@ def _ratios(value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float
 def _is_real(value: Any) -> bool:
     return type(value) is float or (isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f"
                                     and value.size > 0)  # fmt: skip
-
-
-def _alike(one: float, other: float) -> bool:
-    return abs(one - other) <= SAME * abs(one)

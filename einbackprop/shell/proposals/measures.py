@@ -1,0 +1,77 @@
+"""What may be the loss of a step: numbers that the code has, and the usual losses of an output and a target."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.certifying import number
+
+from .losses import is_defined, is_number, usual_losses
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that may be the loss: an expression of a number, or a usual loss of an output and a target.
+
+    Attributes
+    ----------
+    text
+        The expression of the loss.
+    parts
+        The expressions of which it is made: itself, or the output and the target.
+    formula
+        The loss of ``out`` and ``target``; empty where the only part is the loss.
+    named
+        Whether the script says that it is one.
+    trained
+        Whether it is taken even where no change follows it.
+    compared
+        What the output and the target are called, or the number itself.
+    outside
+        Whether it is evaluated before the step, even where others are among what that gives.
+    """
+
+    text: str
+    parts: tuple[str, ...]
+    formula: str = ""
+    named: bool = False
+    trained: bool = False
+    compared: tuple[str, ...] = ()
+    outside: bool = False
+
+    def value(self, parts: Sequence[Any]) -> float:
+        """The number, given the values of its parts; nan where it is none."""
+        value = parts[0]
+        if self.formula and not is_defined(self.formula, *parts):
+            return float("nan")
+        if self.formula:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                try:
+                    value = eval(_compiled(self.formula), {"np": np, "out": parts[0], "target": parts[1]})
+                except (ValueError, IndexError, TypeError, AttributeError):
+                    return float("nan")
+        return float(np.real(number(value))) if is_number(value) else float("nan")
+
+
+def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
+    """The usual losses of an output and a target."""
+    told = usual_losses(out, target, numpy)
+    return [Measure(text, (out, target), formula, compared=(out, target))
+            for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
+
+
+def squares_of(text: str, error: Any) -> list[Measure]:
+    """The losses of a number, or an array, that is the difference of an output and a target."""
+    single = np.ndim(error) == 0
+    ways = ("0.5 * {} ** 2", "{} ** 2") if single else ("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()")
+    return [Measure(way.format(text), (way.format(text),)) for way in ways]
+
+
+def _compiled(formula: str) -> Any:
+    return compile(formula, "<loss>", "eval")

@@ -1,0 +1,104 @@
+"""Rates of a step: which number of the script it is that a change is of a gradient, and which loss that speaks for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from einbackprop.core.nesting import label, leaves
+
+from .updates import RATE
+
+if TYPE_CHECKING:
+    from .steps import Descent
+
+MULTIPLES = 400
+"""Up to which number multiples of a rate are looked for: larger ones lie closer together than slopes are told apart."""
+SAME = 1e-3
+"""How far apart two slopes, or two rates, may be that are taken for one."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The numbers of a script that may be the rate of a step, as expressions with their values.
+
+    Those that are called a rate, and all others.
+    """
+
+    called: Sequence[tuple[str, float]]
+    others: Sequence[tuple[str, float]]
+
+    def known(self, found: Descent) -> str:
+        """An expression of the number that is the rate; empty where there is none."""
+        size = abs(found.rate)
+        numbers = (*self.called, ("1", 1.0), *self.others)
+        return next((text for text, value in numbers if alike(size, float(value))), "")
+
+    def closeness(self, found: Descent) -> int:
+        """How well the rate is explained: 2 where it is what is called one, or 1 where nothing is; 1 where it is any
+        other number of the script.
+        """
+        usual = [value for _, value in self.called] or [1.0]
+        return 2 if any(alike(abs(found.rate), value) for value in usual) else int(bool(self.known(found)))
+
+    def multiple(self, found: Descent) -> tuple[str, float, int] | None:
+        """What is called a rate of which the rate is a multiple or a part, its value and that number; None without."""
+        size = abs(found.rate)
+        return next(((text, value, times) for text, value in self.called for times in range(1, MULTIPLES)
+                     if alike(size, value / times) or alike(size, value * times)), None)  # fmt: skip
+
+    def of(self, found: Descent) -> str:
+        """An expression of the rate: a number that is it, else one that is called so; of losses that the code does not
+        have, a multiple of that.
+        """
+        size = abs(found.rate)
+        if (multiple := self.multiple(found)) is not None:
+            text, value, times = multiple
+            plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
+            return text if plain else f"({text} {'/' if size < value else '*'} {times})"
+        known = self.known(found) or (self.called[0][0] if self.called else "")
+        return known or (f"{size:.4g}" if found.followed else "1")
+
+    def fits(self, found: Descent) -> bool:
+        """Whether the rate may be one of the script's, but for a mean instead of a sum; of a loss that the script names
+        any may, where it names no rate.
+        """
+        explained = bool(self.known(found) or self.multiple(found))
+        return found.is_held or explained or (found.loss.named and not self.called)
+
+
+def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], Any]) -> Rates:
+    """The numbers of a script that may be a rate: in its text, and in what a step can read."""
+    nodes = list(ast.walk(ast.parse(source)))
+    texts = dict.fromkeys(ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)
+                          and RATE.fullmatch(node.id if isinstance(node, ast.Name) else node.attr))  # fmt: skip
+    held = [(label(name, path), leaf) for name, value in state.items() for path, leaf in leaves(value)
+            if not (path and type(path[-1]) is int)]  # numbers in lists are data
+    read = [(text, value_of(text)) for text in texts]
+    called = [*read, *((text, leaf) for text, leaf in held if RATE.fullmatch(re.split(r"\W+", text.strip("]'"))[-1]))]
+    listed = {id(inner) for node in nodes if isinstance(node, ast.List) for inner in ast.walk(node)}
+    written = [(repr(node.value), node.value) for node in nodes if isinstance(node, ast.Constant)
+               and id(node) not in listed]  # fmt: skip
+    return Rates(*([(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
+                   for found in (called, [*written, *held])))  # fmt: skip
+
+
+def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
+    """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits, then
+    one with a rate that the script has, then the first; where none follow any, the one that is called what is trained
+    for, or that says what the errors are.
+    """
+    followed = [one for one in descents if one.agreeing and (
+        one.loss.named or (2 * one.agreeing >= len(one.moved) and rates.fits(one)))]  # fmt: skip
+    trained = [one for one in descents if one.loss.trained and one.moved]
+    return max(followed or trained[:1], default=None, key=lambda one: (
+        one.agreeing, one.loss.named and rates.fits(one),
+        2 * alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named))  # fmt: skip
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether two slopes or rates may be taken for one."""
+    return abs(one - other) <= SAME * abs(one)
