@@ -10,9 +10,10 @@ from mutant_outcomes import module_of
 from test_versions import versions
 
 from einbackprop.checking.answers import User
+from einbackprop.checking.certifying import Reference
 from einbackprop.checking.functions import pair_problem
 from einbackprop.checking.problems import targets_of, with_arrays
-from einbackprop.diagnosis.experiments import Experiment
+from einbackprop.diagnosis.experiments import Experiment, true_gradient
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.suspects import Suspect
@@ -115,6 +116,19 @@ def localized(
 
 def network(changes: dict[str, str]) -> tuple[Localization, dict[str, Suspect], Any]:
     return localized(NETWORK, changes, NETWORK_SHAPES, (0, 1, 2))
+
+
+def test_what_is_derived_is_the_true_gradient_only_where_the_loss_says_so() -> None:
+    rng = np.random.default_rng(6)
+    w = rng.normal(size=(12, 9))
+    reference = Reference(lambda state: np.sum(np.sin(state[0])), [w], ((0,),), rng)
+    derived = np.cos(w)
+    assert true_gradient(reference, (0,), derived, rng) is derived
+    in_one_entry = derived + 1e-3 * (np.arange(w.size) == 40).reshape(w.shape)
+    for wrong in (1.0001 * derived, in_one_entry, np.full(w.shape, np.nan), None):
+        found = true_gradient(reference, (0,), wrong, rng)
+        assert found is not wrong
+        np.testing.assert_allclose(found, derived, atol=1e-6)
 
 
 def test_right_code_has_no_suspects() -> None:

@@ -16,6 +16,7 @@ from test_conditions import BEHIND, RIGHT, SPELLED, THOROUGH, WRONG, arguments, 
 import einbackprop as eb
 from einbackprop.capture import terms
 from einbackprop.capture.tracer import record
+from einbackprop.checking.elsewhere import told
 from einbackprop.core.dimensions import Axis
 
 OTHERS = ((7, 5), (9, 4), (8, 3), (12, 6))
@@ -227,3 +228,31 @@ def test_source_says_where_sizes_do_not_fit() -> None:
         emitted(*drawn(3, 2))
     with pytest.raises(ValueError, match="these sizes are too small"):
         in_source(eb.trace(function("return x.sum() / (len(x) // 3)"), *arguments()))(*drawn(2, 2))
+
+
+@pytest.mark.parametrize("kind", [int, bool, float])
+@pytest.mark.parametrize("is_columns", [True, False])
+def test_one_hot_data_of_any_kind_stay_one_hot_at_other_sizes(kind: type, is_columns: bool) -> None:
+    """The gradient of a cross-entropy relies on that."""
+    rng = np.random.default_rng(2)
+    X, W = rng.normal(size=(4, 2)), rng.normal(size=(2, 3))
+    T = np.eye(3, dtype=kind)[[2, 1, 2, 2]]
+
+    def probabilities(W: Any, X: Any) -> Any:
+        e = np.exp(X @ W)
+        return e / e.sum(axis=1, keepdims=True)
+
+    def rows(T: Any) -> Any:
+        return T.T if is_columns else T
+
+    report = eb.check(lambda W, X, T: -np.sum(rows(T) * np.log(probabilities(W, X))),
+                      lambda W, X, T: X.T @ (probabilities(W, X) - rows(T)), W, X, T.T if is_columns else T)
+    assert report.ok, report
+    half = eb.check(lambda W, X, T: -np.sum(rows(T) * np.log(probabilities(W, X))),
+                    lambda W, X, T: X.T @ (2 * probabilities(W, X) - rows(T)), W, X, T.T if is_columns else T)
+    assert not half.ok
+
+
+def test_the_sizes_of_many_letters_are_cut_short() -> None:
+    assert told({"i": 3, "j": 3, "b": 4}) == "i=j=3, b=4"
+    assert told({f"a{n}": 1 for n in range(40)}).endswith("=a11=1 and 28 more")

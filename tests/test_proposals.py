@@ -1,5 +1,6 @@
 """What scripts ask by themselves: in styles that people write, found without a word of theirs, and checked."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from einbackprop.shell import examples
 from einbackprop.shell.answers import outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
+from einbackprop.shell.proposals.minimizers import calls_handed_on
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer
 
@@ -250,6 +252,20 @@ def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> N
     assert outcome.report is not None
     (finding,) = [item for item in outcome.report.findings if item.line is not None]
     assert (finding.line, finding.write and right in finding.write) == (text[: text.index(right)].count("\n") + 1, True)
+
+
+@pytest.mark.parametrize(("call", "made"), [
+    ("minimize(cost, theta, args=(X, y), jac=True)", ["cost(theta, X, y)"]),
+    ("opt.minimize(fun=net.cost, x0=net.w, args=X)", ["net.cost(net.w, X)"]),
+    ("fmin_cg(cost, start, slope, (X, y))", ["cost(start, X, y)", "slope(start, X, y)"]),
+    ("fmin_l_bfgs_b(cost, x0=w, fprime=slope, args=(X,))", ["cost(w, X)", "slope(w, X)"]),
+    ("sgd(lambda v: cost(v, X, 2), theta, 0.1)", ["cost(theta, X, 2)"]),
+    ("print(cost, theta)", []),
+    ("minimize(cost)", []),
+])
+def test_what_a_minimizer_calls(call: str, made: list[str]) -> None:
+    (node,) = (one for one in ast.walk(ast.parse(call)) if isinstance(one, ast.Call) and ast.unparse(one) == call)
+    assert [ast.unparse(one) for one in calls_handed_on(node)] == made
 
 
 def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_the_script_stay_as_they_are() -> None:

@@ -20,7 +20,8 @@ def calls_handed_on(call: ast.Call) -> Iterator[ast.Call]:
         return
     given = {item.arg: item.value for item in call.keywords}
     start = given.get("x0", call.args[1] if len(call.args) > 1 else None)
-    more = given.get("args", ast.Tuple([], ast.Load()))
+    shown = next((one for one in call.args[2:4] if isinstance(one, ast.Tuple)), ast.Tuple([], ast.Load()))
+    more = given.get("args", shown)
     rest = more.elts if isinstance(more, ast.Tuple | ast.List) else [more]
     handed = [*call.args[:1], *call.args[2:3], *(given[name] for name in ("fun", "func", "f", "fprime", "jac")
                                                  if name in given)]  # fmt: skip
