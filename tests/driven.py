@@ -82,11 +82,14 @@ class Page:
         return found
 
     def press(self, selector: str) -> None:
-        """Press an element with the mouse, in its middle."""
+        """Press an element with the mouse, in its middle, once it stays there: a busy page moves what it shows."""
+        middle = ("{const b = e.getBoundingClientRect();"
+                  "return b.width ? [b.x + b.width / 2, b.y + b.height / 2] : null}")  # fmt: skip
         place = self.wait(
-            f"(() => {{const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
-            "return b.width ? [b.x + b.width / 2, b.y + b.height / 2] : null})()"
+            f"(async () => {{const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
+            f"const middle = () => {middle}; e.scrollIntoView({{block: 'center'}}); const first = middle();"
+            "await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));"
+            "const then = e.isConnected ? middle() : null; return `${first}` === `${then}` ? then : null})()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
