@@ -76,10 +76,19 @@ class Page:
     def wait(self, expression: str, seconds: float = 60) -> Any:
         """What an expression is once it is true; fails if that takes longer."""
         end = time.monotonic() + seconds
-        while not (found := self.value(expression)):
+        while not (found := self._value_unless_left(expression)):
             assert time.monotonic() < end, (expression, self.value("document.body.innerText"), self.complaints())
             time.sleep(0.05)
         return found
+
+    def _value_unless_left(self, expression: str) -> Any:
+        """What an expression is; None where the page is left while it is asked."""
+        try:
+            return self.value(expression)
+        except AssertionError as error:
+            if "navigated" not in str(error):
+                raise
+            return None
 
     def press(self, selector: str) -> None:
         """Press an element with the mouse, in its middle, once it stays there: a busy page moves what it shows."""
