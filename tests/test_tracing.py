@@ -675,6 +675,11 @@ def test_an_older_name_of_vstack() -> None:
     check(lambda x, y: (np.row_stack((x, y)), np.vstack([y, x], dtype=None)), array(0, (2, 3)), array(1, (1, 3)))
 
 
+def test_a_dtype_that_is_asked_for_is_not_passed_over() -> None:
+    whole = trace(lambda x: np.vstack([x, x], dtype=np.int64, casting="unsafe") * 1.0, array(0, (2, 3)))
+    assert any(isinstance(equation, Opaque) for equation in whole.equations)
+
+
 @settings(max_examples=examples(15))
 @given(seed=seeds, n=st.integers(1, 4), m=st.integers(1, 4))
 def test_made_arrays(seed: int, n: int, m: int) -> None:

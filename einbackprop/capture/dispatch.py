@@ -193,6 +193,8 @@ def ruled(rule: Callable[..., Any], name: str, arguments: tuple[Any, ...], keywo
     """Apply a rule; what it has no parameter for is refused."""
     if "keepdims" in keywords:  # any truth value, or NumPy's own mark for a keyword that was not given
         keywords = {**keywords, "keepdims": unwrap(keywords["keepdims"]) not in (False, OMITTED)}
+    if keywords.get("dtype") is None:  # as np.row_stack calls np.vstack: it says nothing, nor does how to cast then
+        keywords = {key: value for key, value in keywords.items() if key not in ("dtype", "casting")}
     try:
         return rule(*arguments, **keywords)
     except TypeError:

@@ -272,8 +272,7 @@ RULES: dict[Any, Rule] = {
     np.concatenate: lambda r, v, arrays, axis=0: joining.concatenated(r, arrays, axis, v),
     np.append: lambda r, v, arr, values, axis=None: joining.concatenated(r, [arr, values], axis, v),
     np.stack: lambda r, v, arrays, axis=0: joining.stacked(r, arrays, axis, v),
-    np.vstack: lambda r, v, tup, dtype=None, casting="same_kind": (  # np.row_stack calls it so
-        joining.concatenated(r, [np.atleast_2d(a) for a in tup], 0, v)),
+    np.vstack: lambda r, v, tup: joining.concatenated(r, [np.atleast_2d(a) for a in tup], 0, v),
     np.hstack: _hstack, np.dstack: _dstack, np.column_stack: _column_stack,
     np.split: _split, np.array_split: partial(_split, even=False),
     np.hsplit: lambda r, v, ary, indices_or_sections: (

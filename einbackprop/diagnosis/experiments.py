@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from einbackprop.checking.answers import User
 from einbackprop.checking.certifying import Reference, number, widened
+from einbackprop.checking.comparing import DIRECTIONS
 from einbackprop.core.nesting import Path, duplicate, rebuild
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
@@ -34,7 +35,7 @@ NARROW = 1e-3
 """The same where the code computes in float32."""
 FLOOR = 1e-10
 """The same relative to the largest gradient: one that is zero for every value has rounding noise of that size."""
-MANY, DIRECTIONS = 500, 3
+MANY = 500
 """Entries beyond which a derived gradient is taken for the true one, if it is that along some random directions."""
 SAME = 1e-9
 """How far two gradients that are the same may be apart: rounding moves as much."""

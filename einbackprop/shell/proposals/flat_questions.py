@@ -40,7 +40,8 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
     asked: set[str] = set()
     for flat in flats:
         loss, said = None, ""
-        if {one.of for one in flat.gradients} <= asked:
+        of = {one.of for one in flat.gradients}
+        if of <= asked:
             continue
         with suppress(ScriptError):
             text = as_function(source, flat, name, "dict(locals())")
@@ -53,7 +54,7 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
                 found = FlatSearch.of(script, text.text, names, flat, name)
                 proposal = found and found.proposal(said)
             if proposal:
-                asked |= {one.of for one in flat.gradients}
+                asked |= of
                 yield replace(proposal, source=text)
 
 

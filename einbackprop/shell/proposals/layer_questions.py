@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-import numpy as np
-
 from einbackprop.checking.answers import same
 from einbackprop.checking.naming import gradient_of
-from einbackprop.core.nesting import label
 from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
@@ -19,7 +16,7 @@ from .definitions import receiver_in
 from .invention import Term
 from .proposal import Proposal
 from .roots import roots_of
-from .search import Search, reals
+from .search import Search
 
 
 def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | None:
@@ -90,8 +87,8 @@ def _tried(
 
 def reads(search: Search, forward: Term, root: str) -> bool:
     """Whether a forward gives something else where an array is moved; True where that cannot be told."""
-    values = [search.trials.moved(forward.setup, moves, f"[{forward.text}]") for moves in (
-        {}, {label(root, path): np.ones(leaf.shape) for path, leaf in reals(search.trials(forward.setup, root))})]
+    ones = search.ones_at(forward.setup, [root])
+    values = [search.trials.moved(forward.setup, moves, f"[{forward.text}]") for moves in ({}, ones)]
     return None in values or not same(*values)
 
 

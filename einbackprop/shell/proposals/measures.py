@@ -47,9 +47,9 @@ class Measure:
     def value(self, parts: Sequence[Any]) -> float:
         """The number, given the values of its parts; nan where it is none."""
         value = parts[0]
-        if self.formula and not is_defined(self.formula, *parts):
-            return float("nan")
         if self.formula:
+            if not is_defined(self.formula, *parts):
+                return float("nan")
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 try:

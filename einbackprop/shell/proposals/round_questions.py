@@ -101,13 +101,12 @@ def _timed(
 def changes_something(flat: Flat, tree: ast.Module) -> bool:
     """Whether a round may train something: where it stands, and that it calls or assigns."""
     function = flat.scope.function
-    updates = any(map(update_of, statements_in(flat.body)))
-    trains = function is None or bool(TRAINING.search(function.name))
-    if not trains and function is not None and NUMERICAL.search(function.name):
-        return False  # differences move what they are taken of, too
-    trains = trains or updates
-    if not trains and function is not None and any(kind.search(function.name) for kind in OTHERS):
-        return False
+    if function is not None and not TRAINING.search(function.name):
+        if NUMERICAL.search(function.name):  # differences move what they are taken of, too
+            return False
+        updates = any(map(update_of, statements_in(flat.body)))
+        if not updates and any(kind.search(function.name) for kind in OTHERS):
+            return False
     around = loops_around(flat.loop, tree) if flat.loop is not None and function is None else []
     if len(around) > 1 and any(isinstance(one, ast.While) for one in around):
         return False  # nothing would end the outer one

@@ -138,14 +138,16 @@ class Search:
     def depends(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a loss is another number where all that the gradients are of is moved."""
         setup = united([*loss.setup, *gradients.setup])
-        ways = {}
-        for root in roots:
-            ways.update({label(root, path): np.ones(leaf.shape) for path, leaf in reals(self.trials(setup, root))})
-        values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, ways, {})]
+        values = [self.trials.moved(setup, moves, loss.text) for moves in ({}, self.ones_at(setup, roots), {})]
         if not all(map(is_number, values)):
             return True
         first, moved, again = map(number, values)
         return bool(first == again != moved)  # of what draws without a seed nobody knows
+
+    def ones_at(self, setup: Sequence[str], roots: Sequence[str]) -> dict[str, np.ndarray]:
+        """Ones to be added to all real arrays that some expressions hold, by where these stand."""
+        return {label(root, path): np.ones(leaf.shape)
+                for root in roots for path, leaf in reals(self.trials(setup, root))}  # fmt: skip
 
     def is_multiple(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a gradient is that of a loss but for a factor: then the loss is the one that is meant."""
