@@ -529,3 +529,21 @@ def test_a_generator_gives_no_round(tmp_path: Path) -> None:
         "        yield row\nfor row in batches(np.eye(3), w):\n    w -= 0.01 * (w - row)\n", encoding="utf-8")
     with pytest.raises(NothingError, match="nothing in it was found to give gradients"):
         proposed(str(script))
+
+
+def test_a_layer_is_asked_of_what_its_forward_reads(tmp_path: Path) -> None:
+    """Not of another array that has the shape of what its backward returns: a later bias, or the input that it kept."""
+    script = tmp_path / "layers.py"
+    script.write_text(
+        "import numpy as np\n\n\nclass Linear:\n    def __init__(self, m, n):\n"
+        "        self.b, self.W = np.zeros((n, 1)), np.random.randn(m, n)\n\n"
+        "    def forward(self, A):\n        self.A = A\n        return self.W.T @ A + self.b\n\n"
+        "    def backward(self, dZ):\n        self.dW, self.db = self.A @ dZ.T, dZ.sum(axis=1, keepdims=True)\n"
+        "        return self.W @ dZ\n\n\nclass Net:\n    def __init__(self):\n"
+        "        self.layers = [Linear(2, 3), Linear(3, 2)]\n\n    def predict(self, A):\n"
+        "        for layer in self.layers:\n            A = layer.forward(A)\n        return A\n\n\n"
+        "net, x = Net(), np.random.randn(2, 4)\nnet.predict(x[:, :1])\n",
+        encoding="utf-8")
+    asked = [proposal.question for proposal in proposed(str(script))]
+    assert [sorted(one.wrt) for one in asked if one] == [["net.layers[0].W", "net.layers[0].b"]]
+    assert [outcome.report.ok for outcome in outcomes(str(script)) if outcome.report] == [True]
