@@ -15,7 +15,7 @@ from einbackprop.shell.proposals.invention import Term
 from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.opening import opened
 from einbackprop.shell.proposals.rates import Rates, best_of, rates_in
-from einbackprop.shell.proposals.steps import Step
+from einbackprop.shell.proposals.steps import Step, is_decayed
 
 NO_RATES = Rates([], [])
 
@@ -28,6 +28,7 @@ class Code:
 
     def __call__(self, setup: Sequence[str], moves: Mapping[str, np.ndarray], text: str) -> Any:
         names = {"np": np, **copy.deepcopy(self.names)}
+        np.random.seed(0)  # as trials draw the same numbers each time
         for statement in setup:
             exec(statement, names)
         for held, way in moves.items():
@@ -194,3 +195,49 @@ def test_statements_after_an_error_run(tmp_path: Any) -> None:
     assert (names["c"], names["e"]) == (2, 2)
     with pytest.raises(ZeroDivisionError):
         execute_what_can(compile(file.read_text(), str(file), "exec"), {}, lambda error: True)
+
+
+@given(st.integers(2, 5), st.integers(0, 1000), st.sampled_from([0.0, 0.3, 2.0]))
+def test_what_decays_beside_a_loss_follows_it(size: int, seed: int, decay: float) -> None:
+    """Weight decay of which the loss knows nothing: in a change, and in a gradient that is left."""
+    rng = np.random.default_rng(seed)
+    factor, target = rng.normal(size=(size + 1, size)), rng.normal(size=size + 1)
+
+    def step(held: dict[str, np.ndarray]) -> None:
+        held["dw"] = factor.T @ (factor @ held["w"] - target) + decay * held["w"]
+        held["dv"] = held["v"] + 0
+        held["w"] = held["w"] - 0.01 * held["dw"]
+        held["v"] = held["v"] - 0.01 * held["dv"]
+
+    code = Code(h={"w": rng.normal(size=size), "v": rng.normal(size=2)}, A=factor, t=target, step=step)
+    places, left = ({text: text for text in texts} for texts in (("h['w']", "h['v']"), ("h['dw']", "h['dv']")))
+    loss = "0.5 * np.sum((A @ h['w'] - t) ** 2) + 0.5 * np.sum(h['v'] ** 2)"
+    (found,) = Step(Term("step(h)"), places, code, left).descents([Measure(loss, (loss,), named=True)], ())
+    assert found.followed == 2
+    assert found.held == {"h['w']": "h['dw']", "h['v']": "h['dv']"}
+
+
+def test_nothing_is_a_penalty_of_what_is_zero() -> None:
+    ways = [np.array([1.0, -2.0]), np.array([0.5, 3.0])]
+    value = np.array([2.0, 5.0])
+    along = [float(value @ way) for way in ways]
+    assert not is_decayed(np.zeros(2), value, ways, [0.0, 0.0], 1.0)
+    assert not is_decayed(np.ones(1), value[:1], [way[:1] for way in ways], [0.0, 0.0], 1.0)
+    assert is_decayed(value, 3 * value, ways, along, 1.0)
+    assert not is_decayed(value, value**2, ways, along, 1.0)
+
+
+def test_where_weights_begin_as_zero_the_others_are_seen_too() -> None:
+    """Nothing goes through a last layer of zeros; the step is asked about all the same from there."""
+    def step(held: dict[str, np.ndarray]) -> None:
+        v, w = held["v"], held["w"]
+        held["v"], held["w"] = v - 0.1 * (w @ v - 1) * w, w - 0.1 * (w @ v - 1) * v
+
+    code = Code(h={"v": np.zeros(3), "w": np.array([0.3, -1.0, 2.0])}, step=step)
+    loss = Measure("0.5 * (h['w'] @ h['v'] - 1) ** 2", ("0.5 * (h['w'] @ h['v'] - 1) ** 2",), named=True)
+    begun = Step(Term("step(h)"), {text: text for text in ("h['v']", "h['w']")}, code)
+    assert [item.text for item in begun.changes] == ["h['v']"]
+    step_taken, found = begun.best([loss], (), NO_RATES, "np")
+    assert found is not None
+    assert (found.of, found.followed) == (("h['v']", "h['w']"), 2)
+    assert step_taken.call.setup == ()

@@ -109,7 +109,7 @@ def test_how_much_a_guard_changes_is_said(outcomes: Any) -> None:
     ((first, facts),) = ((report.gradients[0], used["w"][0]) for case, report, used in outcomes
                          if case.when == "guard, differs")  # fmt: skip
     assert facts.differs.max_error > SLIGHT
-    assert f"changes it by up to {facts.differs.max_error:.1%} at" in first.note
+    assert f"changes it by up to {facts.differs.max_error:.1g} of its largest entry" in first.note
 
 
 def contested(outcomes: Any) -> set[tuple[str, str]]:

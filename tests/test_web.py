@@ -202,10 +202,34 @@ def test_the_docstring_may_say_what_to_check() -> None:
         assert command_in(other) is None
 
 
+def test_a_penalty_that_the_loss_found_leaves_out_is_no_mistake_unless_it_was_asked_for() -> None:
+    code = """import numpy as np
+rng = np.random.default_rng(0)
+W, X, T, weight = rng.normal(size=(3, 2)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), 0.3
+
+
+def loss(W):
+    return 0.5 * np.sum((X @ W - T) ** 2)
+
+
+def gradient(W):
+    return X.T @ (X @ W - T) + weight * W
+"""
+    (offer,) = answer("propose", code)["proposals"]
+    asked = {name: offer["fields"][name] for name in ("loss", "grads", "wrt", "guess")}
+    found = answer("check", code, **asked)
+    assert (found["exit"], found["marks"]) == (0, [])
+    assert "but of loss(W) + 0.5 * weight * ((W ** 2).sum())" in found["html"]
+    meant = answer("check", code, **{**asked, "guess": False})
+    assert meant["exit"] == 1
+    assert [mark["write"] for mark in meant["marks"]] == ["return X.T @ (X @ W - T)"]
+
+
 def test_what_is_found_in_the_code_is_proposed() -> None:
     code = MYNET[MYNET.index("import itertools") :]
-    assert fields(code) == fields(MYNET) == {
-        "form": "apart", "cotangent": "dout", **ASKED, "expression": "gradients(weights, X, T)"}  # fmt: skip
+    asked = {"form": "apart", "cotangent": "dout", **ASKED, "expression": "gradients(weights, X, T)"}
+    assert fields(MYNET) == asked
+    assert fields(code) == {**asked, "guess": True}  # its docstring does not say it
     unmade = code[: code.index("weights = make_weights")]
     made = fields(unmade)
     assert made["setup"]

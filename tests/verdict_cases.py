@@ -104,8 +104,10 @@ def and_more(W: Any, X: Any) -> Any:
 
 add("differs, random", noisy, otherwise, W, X)
 add("differs, random", noisy, otherwise, W, X, until=EXCUSES)
-add("differs, guessed", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, is_guess=True)
-add("differs", noisy, lambda W, X: 2 * noisy_gradient(W, X), W, X)
+add("differs, relation, guessed", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, is_guess=True)
+add("differs, guessed", squares, lambda W, X: np.sin(W), W, X, is_guess=True)
+add("differs, relation, unrepaired", squares, lambda W, X: 3 * squares_gradient(W, X) + W, W, X)
+add("differs", noisy, lambda W, X: noisy_gradient(W, X) + np.sin(W), W, X)
 add("differs, redrawn", lambda w, X: stretched(w, X) + np.random.rand(), lambda w, X: 2 * w, w[:2], UNIT, until=EXCUSES)
 add("differs, random", squares, lambda W, X: squares_gradient(W, X) + np.random.rand(3, 2), W, X)
 
@@ -152,9 +154,12 @@ def solved(w: Any) -> Any:
 
 
 add("differs, tiny", solved, lambda w: -1 / (1 + np.exp(w)), w)
-add("differs", squares, lambda W, X: 3 * squares_gradient(W, X), W, X)
-add("differs", solved, lambda w: -(1 + 1e-5) / (1 + np.exp(w)), w)
-add("differs", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, until=SIZES)
+add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W), W, X)
+add("differs", solved, lambda w: -(1 + 1e-4 * np.cos(3 * w)) / (1 + np.exp(w)), w)
+add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W), W, X, until=SIZES)
+add("differs, small, unrepaired", lambda W, X: np.sum(np.clip(X @ W, -1, 1) ** 2), squares_gradient, W, X)
+add("differs, small, unrepaired", lambda W, X: np.sum(np.clip(X @ W, -1, 1) ** 2), squares_gradient, W, X,
+    is_guess=True)
 
 # It differs nowhere
 

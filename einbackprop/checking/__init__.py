@@ -6,8 +6,8 @@ The black box, which reads no code and imports `world` and `core` alone: `decidi
 one state, where `answers` runs the gradients, and `trials` gathers that of all states into facts; `deciding` also looks
 for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
-What can add facts: `elsewhere` (other sizes), and what `diagnosis` reads and proves, at the sizes of `shrinking` where
-the code runs many statements.
+What can add facts: `elsewhere` (other sizes), what `diagnosis` reads and proves, at the sizes of `shrinking` where the
+code runs many statements, `guards` (what a loss adds before a logarithm), and `relations` (what a gradient is instead).
 What is said: what `diagnosis` finds; `assumptions`; `reports` (pages too), `texts`; `source_edits` (lines to write, as
 a patch).
 `solving` goes through all of it in this order.

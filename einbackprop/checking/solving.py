@@ -5,7 +5,7 @@ whole report. Then each part that reads the code, runs it at other sizes, proves
 by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -20,8 +20,10 @@ from einbackprop.checking.assumptions import assumptions
 from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
+from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
 from einbackprop.checking.problems import Problem, with_arrays
+from einbackprop.checking.relations import relations, right_when_small
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
 from einbackprop.checking.trials import History, Trial
@@ -177,18 +179,35 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) 
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
         if decision.drawing is not None:
             read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed, diagnosed)
-        doubted = _doubted(decision.trial) if problem.is_guess and diagnosed else decision.trial
-        if decision.trial.wrong and not doubted.wrong and not any(item.write for item in diagnosis.findings):
-            decision.trial = doubted
+        accused = bool(decision.trial.wrong)
+        unrepaired = diagnosed and not any(item.write for item in diagnosis.findings)
+        if decision.drawing is not None and (unrepaired or problem.is_guess):
+            related = partial(_related, decision.trial, unrepaired, seed)
+            decision.trial = contained("the relations", related, decision.trial)
+        if problem.is_guess and unrepaired:
+            decision.trial = _doubted(decision.trial)
+        if accused and not decision.trial.wrong:
             diagnosis = Diagnosis(open=frozenset((line.file, line.line) for line in read.read.lines))
         if decision.error is not None and diagnosed:
             decision.findings += _about_crash(problem, decision, _with_reason(problem, decision.error), seed)
         return _report(problem, decision, read, other, diagnosis, faults, progress)
 
 
+def _related(trial: Trial, unrepaired: bool, seed: int) -> Trial:
+    """A trial with what its wrong gradients are instead; that is said of those that no edit repairs."""
+    if not trial.wrong or trial.user.random:
+        return trial
+    rng = np.random.default_rng(seed)
+    found, small = relations(trial, rng), right_when_small(trial, rng) if unrepaired else set[str]()
+    return replace(trial, added={facts.name: replace(
+        trial.added.get(facts.name, NOTHING_ADDED), relation=found.get(facts.name), unrepaired=unrepaired,
+        small=facts.name in small and not facts.slight,
+    ) for facts in trial.facts})  # fmt: skip
+
+
 def _doubted(trial: Trial) -> Trial:
     """The trial of a question that nobody asked, if no gradient is right: another one may be meant."""
-    if any(item.verdict in ("right", "kink") for item in trial.gradients):
+    if any(item.verdict == "right" for item in trial.gradients):
         return trial
     names = [target.name for target in trial.targets]
     return replace(trial, added={
@@ -232,6 +251,9 @@ def _additions(
     if isinstance(traced, Trace) and trial.wrong:
         traced = traced.unrolled  # mistakes are looked for in the rounds as they ran
     trial, read, other = _read(problem, trial, traced, states, seed)
+    if read.is_cut and own.wrong and decision.drawing is not None and not own.user.random:
+        excused = partial(right_but_for_guards, own, decision.draws or [], decision.drawing)
+        trial = _forgiven(trial, own, contained("what guards of the loss explain", excused, {}))
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in own.targets if t.name in doubted and contained(
         "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
@@ -355,6 +377,14 @@ def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
         )
         for facts in trial.facts
     }  # fmt: skip
+
+
+def _forgiven(trial: Trial, own: Trial, told: Mapping[str, str]) -> Trial:
+    """A trial with what is said of gradients that are right but for guards, and how much these change."""
+    changes = [facts.differs.max_error for facts in own.facts if facts.name in told and facts.differs]
+    return replace(trial, added={
+        name: replace(added, guard=told.get(name, added.guard), guard_changes=max(changes, default=added.guard_changes))
+        for name, added in trial.added.items()})  # fmt: skip
 
 
 def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:

@@ -21,6 +21,24 @@ Grade = Literal["proved", "close"]
 
 
 @dataclass(frozen=True)
+class Relation:
+    """What a gradient ``g`` of a loss ``L`` is instead, whatever the values: ``g = factor dL/dW + decay W``.
+
+    >>> print(Relation(16.0))
+    16 times the gradient of the loss
+    >>> print(Relation(1.0, 0.1))
+    the gradient of the loss and 0.1 times the array itself
+    """
+
+    factor: float
+    decay: float = 0.0
+
+    def __str__(self) -> str:
+        times = {1.0: "", -1.0: "minus "}.get(self.factor, f"{self.factor:g} times ")
+        return f"{times}the gradient of the loss" + (f" and {self.decay:g} times the array itself" * bool(self.decay))
+
+
+@dataclass(frozen=True)
 class Gradient:
     """The verdict on one gradient.
 
@@ -43,6 +61,8 @@ class Gradient:
         Where that is, and the two values.
     note
         What else there is to say: a wrong shape, what could not be decided.
+    relation
+        What it is instead, where that has a formula and was looked for: where no line was found to be at fault.
     """
 
     name: str
@@ -55,6 +75,7 @@ class Gradient:
     expected: float | None = None
     shape: tuple[int, ...] = ()
     note: str = ""
+    relation: Relation | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +208,12 @@ class Added:
         What is to be said of a guard of the loss but for which the gradient is right; how much that changes.
     derived
         It is what is derived from the loss as it was read; only differences of the loss say otherwise.
+    relation
+        What it is instead.
+    small
+        It is right where what it is the gradient of is small.
+    unrepaired
+        No edit of a line makes it right.
     guessed
         Nobody asked whether it is the gradient of this loss; none is right, and no edit of a line makes one right.
     proof
@@ -200,6 +227,9 @@ class Added:
     guard: str = ""
     guard_changes: float = 0.0
     derived: bool = False
+    relation: Relation | None = None
+    small: bool = False
+    unrepaired: bool = False
     guessed: bool = False
     proof: Grade | None = None
 
@@ -250,16 +280,21 @@ TABLE = (
         "known whether something excuses that"),
     Row(("differs", "stale"), "undecided", "", "it differs from the reference, but rests on values that may be left "
         "from an earlier run"),
+    Row(("guard", "differs"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1g} "
+        "of its largest entry"),
     Row(("differs", "slight", "unread"), "undecided", "", "it is off by so little that a guard in the loss, as in "
         "log(p + 1e-8), may explain it, and the code was not read to the end"),
-    Row(("guard", "differs"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1%} at the values "
-        "drawn"),
     Row(("differs", "derived"), "undecided", "", "it is what is derived from the loss as it was read, and differences "
         "of the loss say otherwise: they may reach across kinks, or the code take another way than when it was read"),
     Row(("differs", "tiny"), "wrong", "close", "it is off by only {differs.max_error:.1g} of the largest entry: does a "
         "small constant, as in log(p + 1e-8), stand in one of the two functions and not in the other?"),
+    Row(("differs", "small", "unrepaired"), "undecided", "", "right at small values, not at such as were drawn: either "
+        "it leaves out what acts at large ones alone, such as clipping, or that is a guard, as in log(p + 1e-8)"),
+    Row(("differs", "relation", "guessed"), "undecided", "", "it is {relation}, and no small edit of a line makes "
+        "it that alone: a sum in the place of a mean, or a penalty that stands in one of the two only?"),
     Row(("differs", "guessed"), "undecided", "", "no gradient is what the loss says, and no small edit of a line makes "
         "it that: what was asked may not be what is meant; options such as --loss say it"),
+    Row(("differs", "relation", "unrepaired"), "wrong", "close", "it is {relation}"),
     Row(("differs",), "wrong", "close"),
     # it differs nowhere
     Row(("uncompared",), "undecided", "", "the time was over before it was compared"),
@@ -301,7 +336,8 @@ def conclude(facts: Facts, added: Added = NOTHING_ADDED) -> Gradient:
     row, known = row_of(facts, added), known_of(facts, added)
     shown = known[row.when[0]] if row.when else None
     grade: Grade | None = (added.proof or "close") if row.grade == "proof" else row.grade or None
-    gradient = Gradient(facts.name, row.verdict, grade, shape=facts.shape, note=row.says.format_map(known))
+    gradient = Gradient(facts.name, row.verdict, grade, shape=facts.shape, note=row.says.format_map(known),
+                        relation=added.relation)
     if not isinstance(shown, Outcome):
         return gradient
     return replace(gradient, max_error=shown.max_error, roundings=shown.roundings, index=shown.index,

@@ -231,18 +231,18 @@ def review(
         More states, at other sizes perhaps, at which some of these are wrong; what was read is run there too.
     """
     if isinstance(traced, EinbackpropError):
-        return Review(note=f"lines are not judged: {' '.join(str(traced).split())}")
+        return Review(note=f"lines are not judged: {' '.join(str(traced).split())}", is_cut=True)
     try:
         pair = matched(traced.program, values, result, paths, place)
     except UnfollowedError as error:
-        return Review(note=f"lines are not judged: {error}")
+        return Review(note=f"lines are not judged: {error}", is_cut=True)
     states = [[np.asarray(get(one, path)) for path in pair.places] for one in (state, *others)]
     if sum(array.size for array in states[0]) > LARGEST:
         return Review(note="the arrays are large: lines are judged up to 20,000 entries in all", is_cut=True)
     progress.doing("judging the lines")
     compared = Compared.of(traced, pair, states)
     if compared.cotangents.failure:
-        return Review(note=f"lines are not judged: {compared.cotangents.failure}")
+        return Review(note=f"lines are not judged: {compared.cotangents.failure}", is_cut=True)
     shapes = {name: np.shape(get(state, path)) for name, path in paths.items()}
     has_rounds = bool(traced.loops) and traced.by_round is not None
     rounds = partial(matched, traced.unrolled.program, values, result, paths, place) if has_rounds else None

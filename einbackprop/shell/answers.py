@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from einbackprop.checking.problems import Problem
 from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import EinbackpropError, NothingError, ScriptError
@@ -17,11 +16,12 @@ from einbackprop.notation import pages
 from einbackprop.reading import pages as reading_pages
 from einbackprop.reading.reading import Reading
 from einbackprop.shell.formats import Outcome
+from einbackprop.shell.guesses import settle
 from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
-from einbackprop.shell.questions import Namespace, problem_of
-from einbackprop.shell.scripts import answer_among, read_script, run, text_of
+from einbackprop.shell.questions import Namespace
+from einbackprop.shell.scripts import read_script, run, text_of
 
 SECONDS, SHORTEST = 60.0, 10.0
 """How long the check of all questions takes that nobody asked by options, and that of one of them at most after that:
@@ -106,20 +106,17 @@ def _outcome(
     question = proposal.question
     assert question is not None
     statements = "\n".join(filter(None, (setup, proposal.setup)))
-    title = "\n".join(map(visible, asked(proposal)))
-
-    def problem(names: Namespace) -> Problem:
-        return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
-
+    text = proposal.source
     try:
-        if proposal.source is None:
-            report = answer_among(names, problem, statements, seed, seconds)
-        else:
-            with run(script, seed=seed, text=proposal.source) as own:
-                report = answer_among(own, problem, statements, seed, seconds)
+        with contextlib.nullcontext(names) if text is None else run(script, seed=seed, text=text) as own:
+            guess = settle(own, question, script, statements, seed, seconds)
     except EinbackpropError as error:
-        return Outcome(script, title, error=error)
-    return Outcome(script, title, report)
+        return Outcome(script, _title(proposal), error=error)
+    return Outcome(script, _title(replace(proposal, question=guess.question)), guess.report)
+
+
+def _title(proposal: Proposal) -> str:
+    return "\n".join(map(visible, asked(proposal)))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from einbackprop.core.visible import one_line
 from einbackprop.errors import CodeError, EinbackpropError, NothingError, OptionError
 from einbackprop.reading import pages
 from einbackprop.shell.absent import say_once
+from einbackprop.shell.guesses import settle
 from einbackprop.shell.proposals import Proposal, proposals_of, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
@@ -131,7 +132,7 @@ def _stopped(error: EinbackpropError) -> Iterator[Answer]:
 
 def check(
     code: str, wrt: str, setup: str = "", cotangent: str = "dout", hint: int = 0, text: Text = None,
-    **expressions: str,
+    guess: bool = False, **expressions: str,
 ) -> Answer:  # fmt: skip
     """Judge the gradients of some code.
 
@@ -145,6 +146,8 @@ def check(
         The level of a hint that is to be given in place of the answer; 0 for none.
     text
         What is run in the place of the code, if anything, as a proposal says it.
+    guess
+        Whether nobody asked it: it was found in the code.
     setup, cotangent, **expressions
         As the options of ``einbackprop check``: ``loss``, ``grads``, ``both``, ``forward``, ``backward``.
 
@@ -162,7 +165,11 @@ def check(
     if not question.wrt:
         raise OptionError("nothing is given that the gradients are with respect to: name it, as in W1, b1")
     with _written(code) as script:
-        report = answer(script, question, setup, 0, SECONDS, rewriting_of(text))
+        if guess:
+            with run(script, text=rewriting_of(text)) as names:
+                report = settle(names, question, script, setup, 0, SECONDS).report
+        else:
+            report = answer(script, question, setup, 0, SECONDS, rewriting_of(text))
         report = report.hint(hint) if hint else report
         html = reports.part_of_page(report.gradients, report.lines, report.findings, report.assumptions,
                                     report.dimensions, report.faults)  # fmt: skip
@@ -249,7 +256,8 @@ def propose(code: str, setup: str = "") -> Answer:
             if not found and said is None:
                 raise NothingError(NOTHING)
     shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]
-    return {"proposals": [offered(item, setup) for item in shown], "notes": [] if shown else [NOTHING]}
+    offers = [offered(item, setup, guess=said is None or item.question != said.question) for item in shown]
+    return {"proposals": offers, "notes": [] if shown else [NOTHING]}
 
 
 def same(one: Proposal, other: Proposal) -> bool:
@@ -264,13 +272,16 @@ def with_reading(said: Proposal, found: Sequence[Proposal]) -> Proposal:
     return replace(said, expression=like.expression, draws=like.draws, choices=like.choices)
 
 
-def offered(proposal: Proposal, setup: str = "") -> Answer:
-    """A proposal as the page's fields hold it; ``more`` is what has to run after the reader's own setup."""
+def offered(proposal: Proposal, setup: str = "", guess: bool = True) -> Answer:
+    """A proposal as the page's fields hold it; ``more`` is what has to run after the reader's own setup. It is a
+    ``guess`` unless the code itself says that this is asked.
+    """
     question, made = proposal.question or Question(()), "; ".join(proposal.setup.splitlines())
     form = "both" if question.both else "layer" if question.forward else "apart"
     fields: Answer = {name: getattr(question, name) for name in EXPRESSIONS}
     fields |= {"form": form, "wrt": ", ".join(question.wrt), "cotangent": question.cotangent, "setup": setup or made,
-               "more": made if setup else "", "expression": proposal.expression, "draws": proposal.draws,
+               "more": made if setup else "", "guess": guess, "expression": proposal.expression,
+               "draws": proposal.draws,
                "text": proposal.source and {**proposal.source._asdict(), "added": sorted(proposal.source.added)}}
     choices = {name: list(others) for name, others in proposal.choices.items() if others}
     return {"fields": fields, "choices": choices, "notes": list(proposal.notes),

@@ -10,8 +10,9 @@ from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
 GRADIENTS = re.compile(r"grad(?!(?:ient)?s?_?desc)|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
-LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|cross_?entropy|elbo|"
-                  r"risk|divergence|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
+LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|entropy|elbo|"
+                  r"risk|divergence|perd[ai]|perte|custo|erro|verlust|fehler|kosten|"
+                  r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)

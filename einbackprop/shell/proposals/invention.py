@@ -23,7 +23,8 @@ WEIGHT = re.compile(r"(?:W|w|weights?|theta|Theta|V|U|kernel)_?(\d*)")
 BIAS = re.compile(r"(?:b|c|bias(?:es)?|B)_?(\d*)")
 DATA = re.compile(r"x|X|xs|inputs?|data|features|X_?train|A_?prev")
 STATE = re.compile(r"[hcsa]_?prev|prev_?[hcsa]|[hcsa]0|h_?prev|state|hidden")
-TARGET = re.compile(r"y|Y|t|T|targets?|truth|y_?true|Y_?true|labels?|y_?train")
+TARGET = re.compile(r"[yY]|[tT]|[yY]_?(?:true|train|batch|one_?hot|oh|enc(?:oded)?)|(?:\w+_)?(?:targets?|labels?)|"
+                    r"(?:targets?|labels?)_\w+|(?:\w+_)?truth|one_?hot\w*|expected(?:_?out(?:puts?)?)?|desired\w*")
 UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|in)?|upstream\w*|d_?L\w*|delta\w*|error|"
                       r"d[A-Z]\w?|dvalues|g|err|d|dprev\w*|output_(?:grad\w*|error)|grad_top")  # fmt: skip
 """What a backward calls the cotangent of its forward's output."""

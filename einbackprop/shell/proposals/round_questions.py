@@ -139,7 +139,7 @@ class RoundSearch:
     def state(self) -> dict[str, Any]:
         """What the round can reach: of one inside a function, all that this function can, as it was made there."""
         makers = [line.partition(" = ")[2] for line in self.call.setup[-1:]] if self.flat.scope.function else []
-        return self.search.state(self.call.setup, self.call.text, *makers)
+        return self.search.trials.state(self.call.setup, self.call.text, *makers)
 
     def step(self) -> Step:
         """The round as a step, of what it is given under its own names and of what else it can reach."""
@@ -154,7 +154,7 @@ class RoundSearch:
         """What the round descends, and the round as a step; see `Step.best`."""
         step = self.step()
         measures = list(self._measures()) if step.changes or step.holders else []
-        return step.best(measures, (), self.rates) if measures else (step, None)
+        return step.best(measures, (), self.rates, self.search.numpy) if measures else (step, None)
 
     @cached_property
     def rates(self) -> Rates:
@@ -176,7 +176,7 @@ class RoundSearch:
                 if any(isinstance(step, str) and LOSS.search(step) for step in (name, *path)):
                     for text in numbers_of(label(name, path), leaf, is_loss=True):
                         there = among(text) if name in self.given else text
-                        yield Measure(text, (there,), named=True)
+                        yield Measure(text, (there,), named=True, trained=bool(TRAINED.search(last_word(text))))
                         if ERROR.fullmatch(last_word(text)):
                             yield from squares_among(text, there, leaf)
         for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
@@ -203,19 +203,25 @@ class RoundSearch:
                     own = [among(text) if root_of(text) in self.given else text for text in (out, target)]
                     yield from (replace(one, parts=tuple(own)) for one in told)
         for out in outs[:MOST]:
-            for name in [name for name in targets if name != out][:4]:
-                value = known[name]
-                turned = ".T" if np.ndim(value) == 2 and np.shape(value)[::-1] == np.shape(made[out]) != np.shape(
-                    value) else ""  # fmt: skip
+            fits = [(name, turned) for name in targets if name != out
+                    and (turned := self._turned(made[out], known[name])) is not None]  # fmt: skip
+            # an error is said where one is taken from the other
+            errs = {name for name, turned in fits
+                    if {f"{out} - {name}{turned}", f"{name}{turned} - {out}"} & self._differences}  # fmt: skip
+            fits.sort(key=lambda one: (not TARGET.fullmatch(one[0]), one[0] not in errs, one[0] in made))
+            for name, turned in fits[:4]:
                 target = f"{name}{turned}"
-                if can_compare(made[out], value.T if turned else value):
-                    read = f"{among(name) if name in self.given else name}{turned}"
-                    # an error is said where one is taken from the other
-                    errs = {f"{out} - {target}", f"{target} - {out}"} & self._differences
-                    told = measures_of(out, target, numpy)  # as the round would write it
-                    is_error = bool(errs and TARGET.fullmatch(name))
-                    for n, measure in enumerate(measures_of(among(out), read, numpy)):
-                        yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
+                read = f"{among(name) if name in self.given else name}{turned}"
+                told = measures_of(out, target, numpy)  # as the round would write it
+                is_error = name in errs and (bool(TARGET.fullmatch(name)) or name not in made)
+                for n, measure in enumerate(measures_of(among(out), read, numpy)):
+                    yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
+
+    def _turned(self, out: np.ndarray, target: np.ndarray) -> str | None:
+        """What turns a target so that an output can be compared with it, ``.T`` or nothing; None where neither does."""
+        shape = np.shape(target)
+        turned = np.ndim(target) == 2 and shape[::-1] == np.shape(out) != shape
+        return (".T" if turned else "") if can_compare(out, target.T if turned else target) else None
 
     def _of_loss_functions(self) -> Iterator[Measure]:
         """Calls of loss functions: of what the round is given, ``loss(W, X)``, perhaps with ``W`` in a new dict, and of
@@ -289,8 +295,8 @@ def squares_among(text: str, own: str, error: Any) -> Iterator[Measure]:
 
 
 def last_word(text: str) -> str:
-    """The last name in an expression: ``output`` of ``net.output``."""
-    return str(re.findall(r"\w+", text)[-1])
+    """The last name in an expression: ``output`` of ``net.output``, ``outputs`` of ``net.outputs[2]``."""
+    return str(re.findall(r"[^\W\d]\w*", text)[-1])
 
 
 def root_of(text: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.answers import ORDER, same
 from einbackprop.checking.certifying import number
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
-from einbackprop.errors import EinbackpropError
 
-from ..questions import Question, reach_of
+from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
 from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
@@ -22,7 +22,7 @@ from .measures import Measure
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of, without_roots
 from .steps import STEP
-from .trials import Trials, bound_in
+from .trials import Trials
 
 NOT_CHECKED = "not checked"
 
@@ -86,25 +86,12 @@ class Search:
         """All that two expressions can read but what holds gradients; what the call in the first gives a parameter has
         its name too.
         """
-        found = [place for place in places_in(self.state(term.setup, term.text, more))
+        found = [place for place in places_in(self.trials.state(term.setup, term.text, more))
                  if not any(isinstance(step, str) and step.lower() in GRADIENTS for step in place.path)]
         given = arguments_in(term, self.script)
         named = [replace(place, name=name) for name, one in given.items() for place in found
                  if place.text == one.text and place.name != name]  # fmt: skip
         return [*found, *named]
-
-    def state(self, setup: Sequence[str], *texts: str) -> dict[str, Any]:
-        """What expressions can read after some statements, by name; what they name themselves first."""
-        whole = ", ".join(text for text in texts if text)
-        made = sorted(bound_in("\n".join(setup)))
-        known = {**dict.fromkeys(made), **self.names}
-        try:
-            reach = reach_of(known, {"EXPRESSION": f"({whole},)"}, "")
-        except EinbackpropError:
-            return {}
-        names = [name for name in (*reach.state, *made) if name.isidentifier()]
-        found = self.trials(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
-        return found if isinstance(found, dict) else {}
 
     def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:
         """What the names of a state hold after a call."""
@@ -208,11 +195,25 @@ class Search:
         return [self.trials.moved(setup, {held: sign * way for held, way in ways.items()}, text)
                 for sign in (STEP, -STEP)], expected  # fmt: skip
 
+    def _afresh(self, question: Question, setup: Sequence[str]) -> Question:
+        """The question with the gradients after the loss, where they read what that leaves, else values of before."""
+        after = f"({question.loss}, {question.grads})[1]"
+        if not (question.loss and question.grads):
+            return question
+        ones = self.ones_at(setup, question.wrt)
+        there, here = ([self.trials.moved(setup, moves, text) for text in (question.grads, after)]
+                       for moves in (ones, {}))  # fmt: skip
+        if any(value is None for value in (*here, *there)):
+            return question
+        is_stale = same(here[0], here[1], ORDER) and not same(there[0], there[1], ORDER)
+        return replace(question, grads=after) if is_stale else question
+
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,
         more: Mapping[str, tuple[str, ...]] | None = None, left: Sequence[str] = (),
     ) -> Proposal:  # fmt: skip
         """A question with what is to be said of it; ``left`` are gradients that it leaves out."""
+        question = self._afresh(question, setup)
         made = [name for name, told in resolver.invention.used.items() if any(
             statement.startswith(f"{name} =") for statement in setup)]
         notes = [f"{', '.join(made)}: made, since the script has no values for "

@@ -26,7 +26,7 @@ from .invention import TARGET, Term
 from .losses import ERROR, can_compare, is_number
 from .measures import Measure, measures_of, squares_of
 from .proposal import Proposal
-from .rates import best_of, rates_in
+from .rates import rates_in
 from .search import NOT_CHECKED
 from .steps import Descent, Step, places_of
 from .updates import update_of
@@ -101,24 +101,17 @@ class StepSearch(FunctionSearch):
 
     def _of_call(self, resolver: Resolver, item: Definition, call: Term) -> tuple[Descent, Proposal] | None:
         """The question of one call of a function."""
-        state = self.state(call.setup, call.text)
+        state = self.trials.state(call.setup, call.text)
         left = [*places_of({"found": self.trials(call.setup, call.text)}), *places_of(self.after(call, state))]
         step = Step(call, {text: text for text in places_of(state)}, self.trials.moved, {text: text for text in left})
         if not (step.changes or step.holders):
             return None
         measures, setup = self._measures(resolver, item, call)
         rates = rates_in(self.source, state, lambda text: self.trials(call.setup, text))
-        step, descent = step.best(measures, setup, rates)
+        step, descent = step.best(measures, setup, rates, self.numpy)
         call = step.call
         if descent is None or self._is_chance(descent, item):
             return None
-        if begun := [item.text for item in descent.moved if not item.before.any()]:
-            # where these are zero the loss may not depend on others
-            numpy = self.numpy
-            drawn = [f"{text} = {text} + 0.1 * {numpy}.random.randn(*{numpy}.shape({text}))" for text in begun]
-            there = replace(step, call=Term(call.text, (*call.setup, *drawn)))
-            other = best_of(list(there.descents(measures, setup)), rates)
-            descent = other if other is not None and other.agreeing > descent.agreeing else descent
         rate = rates.of(descent)
         question = Question(descent.of, descent.loss.text, step.gradients(descent, rate))
         found = self.proposal(question, united([*setup, *call.setup]), resolver)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from einbackprop.world.ownership import is_users_class
 from .arguments import LONGEST, united
 from .invention import Term
 from .measures import Measure
-from .rates import Rates, alike, best_of
+from .rates import SAME, Rates, alike, best_of
 
-MOST = 40
-"""How many arrays of a script are looked at."""
+MOST, CHANGED = 400, 40
+"""How many arrays of a script are looked at, and how many of those that a step changes."""
 STEP = 1e-6
 """The length of a difference."""
+NOISE = 1e-6
+"""How far a difference may be off, relative to itself."""
 
 Moved = Callable[[Sequence[str], Mapping[str, np.ndarray], str], Any]
 
@@ -48,6 +50,10 @@ class Changed:
     text: str
     before: np.ndarray
     change: np.ndarray
+
+
+Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
+"""An array, two directions, and how a loss rises along them."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +177,22 @@ class Step:
         return replace(self, call=Term(self.call.text, (*self.call.setup, *stopped))) if idle else None
 
     def best(
-        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates
+        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates, numpy: str
     ) -> tuple[Step, Descent | None]:
         """The loss that the step descends, and the step: itself, or at rest where that alone is sure to descend one."""
+        step, found = self._at_rest_or_not(measures, setup, rates)
+        begun = [item.text for item in found.moved if not item.before.any()] if found is not None else []
+        if found is None or not begun:
+            return step, found
+        # where these are zero the loss may not depend on others
+        drawn = [f"{text} = {text} + 0.1 * {numpy}.random.randn(*{numpy}.shape({text}))" for text in begun]
+        there = replace(step, call=Term(step.call.text, (*step.call.setup, *drawn)))
+        other = best_of(list(there.descents(measures, setup)), rates)
+        return step, other if other is not None and other.agreeing > found.agreeing else found
+
+    def _at_rest_or_not(
+        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates
+    ) -> tuple[Step, Descent | None]:
         descents = list(self.descents(measures, setup))
         found = best_of(descents, rates)
         if (found is None or not found.is_sure) and (rest := self.at_rest(descents)) is not None:
@@ -206,6 +225,7 @@ class Step:
 
         shapes = {value.shape for value in self.holders.values()}
         items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes]
+        items = sorted(items, key=lambda item: not item.change.any())[:CHANGED]
         ways = [[np.random.default_rng(seed).normal(size=item.before.shape) for seed in (0, 1)] for item in items]
         rises = [[(losses({item.text: STEP * way}) - losses({item.text: -STEP * way})) / (2 * STEP) for way in pair]
                  for item, pair in zip(items, ways, strict=True)]  # fmt: skip
@@ -226,10 +246,11 @@ class Step:
         return parts if value(parts) is not None else [part for part in parts if value([part]) is not None]
 
     def _descent(
-        self, measure: Measure, slopes: Sequence[tuple[Changed, Sequence[np.ndarray], Sequence[float]]]
+        self, measure: Measure, slopes: Sequence[Slopes]
     ) -> Descent | None:
         """What of a step follows a loss that rises so in two directions of each of its arrays."""
         moved, sizes = [], []
+        others: list[Slopes] = []
         ratios: list[tuple[float, int]] = []
         multiples: list[tuple[str, str, float]] = []  # of what, where it is held, and what multiple of the gradient
         for item, ways, rises in slopes:
@@ -246,16 +267,19 @@ class Step:
             follows = bool(np.isfinite(first) and first and alike(first, second))
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
-            elif not self._goes_on(item):
+            elif self._goes_on(item):
+                others.append((item, ways, rises))
+            else:
                 continue
             moved.append(item)
             sizes.append(-first)
-        held, multiple, seen = self._held(multiples)
+        held, multiple, seen = self._held(multiples, slopes)
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             alike(one, other) for other, _ in ratios))
         # one number follows whatever it moves: two have to agree
         if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
-            followed = sum(alike(best, other) for other, _ in ratios)
+            followed = sum(alike(best, other) for other, _ in ratios) + sum(
+                is_decayed(item.before, item.change, ways, rises, -best) for item, ways, rises in others)
             return Descent(measure, tuple(moved), followed, best, held, multiple, seen)
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
@@ -272,7 +296,9 @@ class Step:
             self._going_on[item.text] = along > 0.5 * float(np.sum(way * way))
         return self._going_on[item.text]
 
-    def _held(self, multiples: Sequence[tuple[str, str, float]]) -> tuple[dict[str, str], float, int]:
+    def _held(
+        self, multiples: Sequence[tuple[str, str, float]], slopes: Sequence[Slopes]
+    ) -> tuple[dict[str, str], float, int]:
         """Where gradients are held that are one multiple of those of a loss, by what they are gradients of, and that
         multiple; where they are wrong, what stands in the same place for another array: ``net[1].dW`` for ``net[1].W``.
         """
@@ -285,6 +311,9 @@ class Step:
                 held[of] = text
         trained = {item.text for item in self.changes} & held.keys()
         held = {of: text for of, text in held.items() if of in trained or not trained}  # not of data as well
+        for item, ways, rises in slopes if held else ():
+            if item.text not in held and (text := self._penalised(item, ways, rises, best, {*held.values()})):
+                held[item.text] = text
         shapes, seen = {item.text: item.before.shape for item in self.inputs}, len(held)
         for of, text in list(held.items()):
             for other, shape in shapes.items():
@@ -293,6 +322,14 @@ class Step:
                         self.holders[place].shape == shape):
                     held[other] = place
         return {of: held[of] for of in shapes if of in held}, best, seen
+
+    def _penalised(
+        self, item: Changed, ways: Sequence[np.ndarray], rises: Sequence[float], multiple: float, taken: set[str]
+    ) -> str:
+        """Where a multiple of a gradient is held with a penalty's; empty where it is not."""
+        return next((text for text, value in self.holders.items()
+                     if value.shape == item.before.shape and text != item.text and text not in taken
+                     and is_decayed(item.before, value, ways, rises, multiple)), "")  # fmt: skip
 
     def gradients(self, found: Descent, rate: str, news: str = "", olds: str = "") -> str:
         """The expression of the gradients: what the step leaves, or what was, less what is after it, over the rate."""
@@ -307,6 +344,21 @@ class Step:
         scaled = change if rate == "1" else f"({change}) / {rate}"
         whole = f"[{scaled} for old, new in zip({olds}, {news})]"
         return f"{whole}[0]" if len(found.moved) == 1 else whole
+
+
+def is_decayed(
+    before: np.ndarray, value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float], factor: float
+) -> bool:
+    """Whether a value is a factor times the gradient of a loss and a multiple of the array itself: of a penalty of
+    which the loss knows nothing. Of one number nobody can tell.
+    """
+    if before.size < 2:
+        return False
+    more = [float(np.sum(value * way)) / factor - rise for way, rise in zip(ways, rises, strict=True)]
+    along = [float(np.sum(before * way)) for way in ways]
+    one, other = more[0] * along[1], more[1] * along[0]
+    noise = NOISE * max(map(abs, rises)) * max(map(abs, along))
+    return bool(abs(one - other) <= SAME * (abs(one) + abs(other)) + noise < max(map(abs, more)) * max(map(abs, along)))
 
 
 def in_place_of(of: str, text: str, other: str) -> str:

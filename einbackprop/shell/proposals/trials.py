@@ -14,6 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 from einbackprop.world import Raised, World
 
+from ..questions import reach_of
 from ..setups import SIZES, letters_in
 
 _FILE = "<proposal>"
@@ -38,6 +39,19 @@ class Trials:
         if key not in self._known:
             self._known[key] = self.moved(setup, {}, text)
         return self._known[key]
+
+    def state(self, setup: Sequence[str], *texts: str) -> dict[str, Any]:
+        """What expressions can read after some statements, by name; what they name themselves first."""
+        whole = ", ".join(text for text in texts if text)
+        made = sorted(bound_in("\n".join(setup)))
+        known = {**dict.fromkeys(made), **self.names}
+        try:
+            reach = reach_of(known, {"EXPRESSION": f"({whole},)"}, "")
+        except EinbackpropError:
+            return {}
+        names = [name for name in (*reach.state, *made) if name.isidentifier()]
+        found = self(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
+        return found if isinstance(found, dict) else {}
 
     def moved(self, setup: Sequence[str], moves: Mapping[str, np.ndarray], text: str) -> Any:
         """The same with something added to arrays, which stand at the keys of ``moves``, in place."""

@@ -13,7 +13,7 @@ const FIELDS = {
 };
 
 // passed on as they were found
-const KEPT = { check: ["cotangent", "text"], read: ["draws", "text"], derive: ["text"],
+const KEPT = { check: ["cotangent", "text", "guess"], read: ["draws", "text"], derive: ["text"],
   quiz: ["cotangent", "text"] };
 
 const ASKED = { apart: ["loss", "grads"], both: ["both"], layer: ["forward", "backward", "grads"] };

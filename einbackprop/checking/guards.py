@@ -1,0 +1,108 @@
+"""What a gradient leaves out of a loss that cannot be read: the small constant in ``log(p + 1e-8)``.
+
+Where the code can be read, its equations say so (`diagnosis.lines.guards`). Else the constant is found in the compiled
+code of the functions that take logarithms, and the loss is run without it.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..core.nesting import duplicate, get, replaced
+from ..world import Runner
+from .draws import Draw, Drawing
+from .relations import SMALL
+from .trials import History, Trial, compare_all, facts_of
+from .verdicts import conclude
+
+LARGEST = 1e-4
+"""A constant that is larger is no guard."""
+LOGARITHMS = frozenset(("log", "log2", "log10"))
+
+
+def unguarded(loss: Runner) -> tuple[Runner, tuple[float, ...]]:
+    """A loss that adds no small constant before it takes a logarithm, and which constants those were."""
+    guards = {function: found for function in loss.world.functions if (found := guards_in(function))}
+    own = {function: (function.__code__, function.__defaults__) for function in guards}
+    bare = {function: (without(function.__code__, found), tuple(
+        0.0 if value in found else value for value in function.__defaults__ or ()))
+        for function, found in guards.items()}  # fmt: skip
+
+    def run(state: Any) -> Any:
+        try:
+            _put(bare)
+            return loss.function(state)
+        finally:
+            _put(own)
+
+    return Runner(loss.world, run), tuple(sorted({value for found in guards.values() for value in found}))
+
+
+Made = Mapping[FunctionType, tuple[CodeType, tuple[Any, ...] | None]]
+
+
+def _put(made: Made) -> None:
+    for function, (code, defaults) in made.items():
+        function.__code__, function.__defaults__ = code, defaults
+
+
+def guards_in(function: FunctionType) -> set[float]:
+    """The small constants that a function adds wherever it uses them, if it takes logarithms: written where they are
+    added, under a name, or as the default of a parameter.
+
+    >>> guards_in(lambda p, w: np.log(p + 1e-8) + 1e-6 * w + 0.5), guards_in(lambda p, tiny=1e-9: np.log(p + tiny))
+    ({1e-08}, {1e-09})
+    """
+    code = function.__code__
+    if not LOGARITHMS.intersection(code.co_names):
+        return set()
+    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+    defaults = function.__defaults__ or ()
+    named = dict(zip(code.co_varnames[code.co_argcount - len(defaults): code.co_argcount], defaults, strict=True))
+    named |= {later.argval: step.argval for step, later in pairwise(steps)
+              if step.opname == "LOAD_CONST" and later.opname == "STORE_FAST"}  # fmt: skip
+    uses: dict[float, list[bool]] = {}
+    for step, later in pairwise(steps):
+        value = named.get(step.argval) if step.opname.startswith("LOAD_FAST") else (
+            step.argval if step.opname == "LOAD_CONST" else None)  # fmt: skip
+        if later.opname != "STORE_FAST" and type(value) is float and 0 < value <= LARGEST:
+            uses.setdefault(value, []).append(later.opname == "BINARY_OP" and later.argrepr == "+")
+    return {value for value, added in uses.items() if all(added)}
+
+
+def without(code: CodeType, guards: set[float]) -> CodeType:
+    """Some code in which these constants are zero."""
+    return code.replace(co_consts=tuple(
+        0.0 if type(value) is float and value in guards else value for value in code.co_consts))  # fmt: skip
+
+
+def right_but_for_guards(trial: Trial, draws: list[Draw], drawing: Drawing) -> Mapping[str, str]:
+    """What is to be said of the wrong gradients that are those of the loss without its guards, by name.
+
+    It is compared at the states of the check, and where what the gradients are of is small: elsewhere a loss without
+    guards may be infinite.
+    """
+    loss, constants = unguarded(trial.user.loss)
+    wrong = {*trial.wrong}
+    if not (wrong and constants):
+        return {}
+    targets = [target for target in trial.targets if target.name in wrong]
+    history: dict[str, History] = {target.name: [] for target in targets}
+    user = replace(trial.user, loss=loss, references=[])
+    for draw in draws:
+        small = duplicate(draw.state)
+        for path in drawing.parameters:
+            small = replaced(small, path, np.asarray(get(small, path)) * SMALL)
+        for state in (draw.state, small):
+            compare_all(user, drawing, replace(draw, state=state), targets, history)
+    said = " and ".join(f"{constant:.3g}" for constant in constants)
+    facts = [facts_of(user, target, history[target.name]) for target in targets]
+    right = [found.name for found in facts if conclude(found).verdict == "right"]
+    return dict.fromkeys(right, f"right, but for the {said} that the loss adds before it takes the logarithm")

@@ -1,0 +1,177 @@
+"""The check of a question that nobody asked by options: the loss that is meant may be a multiple of the one found.
+
+Training code sums where its loss takes a mean, or decays weights of which its loss knows nothing. Where no line is at
+fault and the gradients are so related to the loss, the loss that they do belong to is written down and asked about.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from einbackprop.checking.problems import Problem
+from einbackprop.checking.reports import Report
+from einbackprop.checking.texts import code_of
+from einbackprop.checking.verdicts import Finding, Gradient, Relation
+from einbackprop.core.nesting import label, leaves
+
+from .proposals.losses import is_number
+from .proposals.trials import Trials
+from .questions import Namespace, Question, problem_of
+from .scripts import answer_among
+
+CLOSE = 1e-5
+"""How far a number of the script may lie from one that it explains, relative to that."""
+MOST = 2000
+"""Arrays and numbers of a script that are looked at for that."""
+ASSIGNMENTS = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return
+SIMPLE = {1.0: "", -1.0: "-", 2.0: "2 * ", -2.0: "-2 * ", 0.5: "0.5 * ", -0.5: "-0.5 * "}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What was asked, and what came of it."""
+
+    question: Question
+    report: Report
+
+
+def settle(names: Namespace, question: Question, script: str, setup: str, seed: int, seconds: float) -> Guess:
+    """Check a question among a script's names; then that of the loss that is meant, where it is a related one.
+
+    Parameters are those of `answer_among`; ``script`` is the path of the file. Raises as that does.
+    """
+    begun, before = time.monotonic(), dict(names)
+
+    def problem(names: Namespace) -> Problem:
+        return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
+
+    report = answer_among(names, problem, setup, seed, seconds)
+    names.clear()
+    names.update(before)
+    meant = _meant(question, _related(report), Trials(names), setup.splitlines())
+    if meant is None:
+        return Guess(question, report)
+    first, question = Guess(question, report), meant.question
+    left = max(seconds - (time.monotonic() - begun), seconds / 2)
+    report = answer_among(names, problem, setup, seed, left)
+    report = replace(report, findings=(Finding(meant.note), *report.findings))
+    return Guess(question, report) if rights(report) > rights(first.report) else first
+
+
+def rights(report: Report) -> int:
+    """How many gradients are right."""
+    return sum(item.verdict == "right" for item in report.gradients)
+
+
+def _related(report: Report) -> list[Relation | None]:
+    """How each gradient is related to the loss, where nothing says that it is a mistake.
+
+    A penalty in the gradients alone is none: there the only repair is to leave something out.
+    """
+    mistakes = [item for item in report.findings if item.line is not None]
+    left_out = all(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
+
+    def relation(item: Gradient) -> Relation | None:
+        found = Relation(1.0) if item.verdict == "right" else item.relation
+        is_penalty = found is not None and found.factor == 1.0 and found.decay > 0
+        is_meant = item.verdict != "wrong" or (is_penalty and left_out)
+        return found if is_meant else None
+
+    return [relation(item) for item in report.gradients]
+
+
+def leaves_out(code: str, write: str) -> bool:
+    """Whether a line to write is a line of code with nothing but a part left out.
+
+    >>> leaves_out("dW = x.T @ d + lam * W", "dW = x.T @ d"), leaves_out("dW += lam * W", "pass")
+    (True, True)
+    >>> leaves_out("dW = x.T @ d + 2 * lam * W", "dW = x.T @ d + lam * W")
+    False
+    """
+    try:
+        old, new = (ast.parse(text.strip()).body for text in (code, write))
+    except SyntaxError:
+        return False
+    if not old or not new or isinstance(new[0], ast.Pass):
+        return bool(old and new)
+    wanted = ast.dump(new[0].value) if isinstance(new[0], ASSIGNMENTS) and new[0].value is not None else ""
+    kept = [ast.dump(node) for node in ast.walk(old[0]) if isinstance(node, ast.expr)]
+    return isinstance(old[0], ASSIGNMENTS) and wanted in kept
+
+
+class _Meant(NamedTuple):
+    """A question with another loss, and what is to be said of that."""
+
+    question: Question
+    note: str
+
+
+def _meant(
+    question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str]
+) -> _Meant | None:
+    """The question with the loss that at least half of the gradients belong to by one relation; None where there is
+    none, or the script has no number that is its factor.
+    """
+    factors = Counter(relation.factor for relation in related if relation is not None)
+    factor, count = factors.most_common(1)[0] if factors else (1.0, 0)
+    decays = [one.decay if one is not None and one.factor == factor else 0.0 for one in related]
+    if 2 * count < len(related) or not count or (factor == 1.0 and not any(decays)):
+        return None
+    known = list(_numbers(trials, setup, question))
+    arrays = [(label(root, path), leaf) for root in question.wrt for path, leaf in leaves(trials(setup, root))
+              if isinstance(leaf, np.ndarray | float)]  # fmt: skip
+    times = _told(factor, known)
+    if times is None or (any(decays) and len(arrays) != len(decays)):
+        return None
+    squares: dict[float, list[str]] = {}
+    for decay, (text, leaf) in zip(decays, arrays, strict=False):
+        squares.setdefault(decay, []).append(f"({text} ** 2).sum()" if np.ndim(leaf) else f"{text} ** 2")
+    terms = [f"{_told(decay / 2, known) or f'{decay / 2:g} * '}({' + '.join(of)})"
+             for decay, of in squares.items() if decay]  # fmt: skip
+    said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
+    if question.loss:
+        loss = " + ".join([f"{times}{question.loss}", *terms])
+        return _Meant(replace(question, loss=loss), said.format(loss))
+    value = trials(setup, question.both) if question.both else None
+    if not (isinstance(value, tuple) and is_number(value[0])):
+        return None
+    # the penalty first: a step changes the weights
+    both = f"(lambda more, found: ({times}found[0] + more, *found[1:]))({' + '.join(terms) or 0}, {question.both})"
+    return _Meant(replace(question, both=both), said.format(" + ".join([f"{times}that", *terms])))
+
+
+def _told(size: float, known: Sequence[tuple[str, float]]) -> str | None:
+    """A factor in front of an expression: a number of the script, its inverse, or twice or half of one of these."""
+    if size in SIMPLE:
+        return SIMPLE[size]
+    for simple, before in SIMPLE.items():
+        for text, value in known:
+            if abs(simple * value - size) <= CLOSE * abs(size):
+                return f"{before}{text} * "
+            if abs(simple - size * value) <= CLOSE * abs(simple):
+                return f"{simple:g} / {text} * "
+    return None
+
+
+def _numbers(trials: Trials, setup: Sequence[str], question: Question) -> Iterator[tuple[str, float]]:
+    """The sizes of data and the numbers that the two expressions can read, as expressions with their values."""
+    state = trials.state(setup, question.loss, question.grads, question.both)
+    found = [(label(name, path), leaf) for name, value in state.items()
+             for path, leaf in islice(leaves(value), MOST)]  # fmt: skip
+    arrays = [(text, np.shape(leaf)) for text, leaf in found if np.ndim(leaf) and not any(
+        text == root or text.startswith((f"{root}[", f"{root}.")) for root in question.wrt)]
+    for axis in range(max((len(shape) for _, shape in arrays), default=0)):
+        for text, shape in arrays:
+            if len(shape) > axis:
+                yield (f"{text}.shape[{axis}]" if axis else f"len({text})"), float(shape[axis])
+    yield from ((f"{text}.size", float(np.prod(shape))) for text, shape in arrays)
+    yield from ((text, float(leaf)) for text, leaf in found if type(leaf) in (int, float) and leaf)

@@ -1,0 +1,80 @@
+"""A small constant that a loss adds before a logarithm, where no line can be read, and what is right without it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import einbackprop as eb
+from einbackprop.checking.guards import guards_in, unguarded
+from einbackprop.world import Runner, World
+
+rng = np.random.default_rng(3)
+W, X, Y = rng.normal(size=(3, 4)), rng.normal(size=(6, 3)), np.eye(4)[rng.integers(0, 4, 6)]
+
+
+def read_by_nobody(values: Any) -> Any:
+    """What makes arrays plain numbers, so that no trace goes through it, and the complex step does."""
+    return np.frombuffer(values.tobytes(), values.dtype).reshape(values.shape)
+
+
+def softmax(z: Any) -> Any:
+    e = np.exp(z - z.real.max(axis=1, keepdims=True))
+    return read_by_nobody(e / e.sum(axis=1, keepdims=True))
+
+
+def gradient(W: Any, X: Any, Y: Any) -> Any:
+    return X.T @ (softmax(X @ W) - Y)
+
+
+def written(W: Any, X: Any, Y: Any) -> Any:
+    return -np.sum(Y * np.log(softmax(X @ W) + 1e-8))
+
+
+def named(W: Any, X: Any, Y: Any) -> Any:
+    tiny = 1e-7
+    return -np.sum(Y * np.log(softmax(X @ W) + tiny))
+
+
+def default(W: Any, X: Any, Y: Any, tiny: float = 1e-9) -> Any:
+    return -np.sum(Y * np.log(softmax(X @ W) + tiny))
+
+
+@pytest.mark.parametrize(("loss", "told"), [(written, "1e-08"), (named, "1e-07"), (default, "1e-09")])
+def test_a_gradient_that_leaves_out_a_guard_is_right(loss: Any, told: str) -> None:
+    report = eb.check(loss, gradient, W, X, Y)
+    (found,) = report.gradients
+    assert any("lines are not judged" in text for text in report.assumptions)
+    assert found.verdict == "right"
+    assert found.note.startswith(f"right, but for the {told} that the loss adds before it takes the logarithm")
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda W, X, Y: gradient(W, X, Y) * 1.01, lambda W, X, Y: gradient(W, X, Y) + 1e-8 * W,
+    lambda W, X, Y: gradient(W, X, Y - 1e-3),
+], ids=["factor", "decay", "target"])  # fmt: skip
+def test_a_guard_excuses_nothing_else(wrong: Any) -> None:
+    (found,) = eb.check(written, wrong, W, X, Y).gradients
+    assert found.verdict in ("wrong", "undecided")
+
+
+def test_a_small_weight_of_a_penalty_is_no_guard() -> None:
+    def penalised(W: Any, X: Any, Y: Any) -> Any:
+        return -np.sum(Y * np.log(softmax(X @ W))) + 1e-5 * np.sum(W**2)
+
+    assert guards_in(penalised) == set()
+    (found,) = eb.check(penalised, gradient, W, X, Y).gradients
+    assert found.verdict in ("wrong", "undecided")
+
+
+def test_the_functions_are_afterwards_what_they_were() -> None:
+    world = World()
+    made = world.of(default)
+    loss = Runner(world, lambda state: made(*state))
+    bare, constants = unguarded(loss)
+    assert constants == (1e-9,)
+    plain = default(W, X, Y)
+    assert loss((W, X, Y)) == plain
+    assert bare((W, X, Y)) == pytest.approx(default(W, X, Y, 0.0), rel=1e-14)
+    assert bare((W, X, Y)) != plain
+    assert loss((W, X, Y)) == plain

@@ -1,0 +1,134 @@
+"""Gradients that are a multiple of their loss's, or that and a penalty: it is said, and the loss meant is found."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from verdict_cases import undiagnosed
+
+import einbackprop as eb
+from einbackprop.checking.verdicts import Relation
+from einbackprop.shell.answers import outcomes
+from einbackprop.shell.guesses import leaves_out
+
+
+def loss(W: Any, X: Any) -> Any:
+    return np.sum(np.tanh(X @ W) ** 2)
+
+
+def arrays(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(3, 2)), rng.normal(size=(5, 3))
+
+
+def without_source(text: str) -> Any:
+    """A function of W and X of which nobody has the lines, so that no edit repairs it."""
+    return eval(f"lambda W, X: {text.replace('gradient', GRADIENT)}", {"np": np})
+
+
+GRADIENT = "(X.T @ (2 * np.tanh(X @ W) * (1 - np.tanh(X @ W) ** 2)))"
+
+
+@pytest.mark.parametrize("factor", [-3.0, -1.0, 0.25, 1e4])
+@pytest.mark.parametrize("decay", [0.0, 0.5, -2.0])
+def test_what_a_gradient_is_instead_is_found(factor: float, decay: float) -> None:
+    (found,) = eb.check(loss, without_source(f"{factor} * gradient + {decay} * W"), *arrays(1)).gradients
+    assert found.verdict == "wrong"
+    assert found.relation == Relation(factor, decay)
+    assert found.note == f"it is {found.relation}"
+
+
+@pytest.mark.parametrize("wrong", [
+    "2 * gradient + 1e-4 * np.sin(W)", "gradient + 0.1 * W**2", "0.1 * W", "gradient * np.sum(W)",
+])  # fmt: skip
+def test_what_is_something_else_has_no_relation(wrong: str) -> None:
+    (found,) = eb.check(loss, without_source(wrong), *arrays(0)).gradients
+    assert (found.verdict, found.relation) == ("wrong", None)
+
+
+NET = """import numpy as np
+rng = np.random.default_rng(0)
+X, T = rng.normal(size=(9, 4)), rng.normal(size=(9, 2))
+W1, b1, W2, b2 = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=(3, 2)), rng.normal(size=2)
+alpha = 0.3
+
+
+def loss(W1, b1, W2, b2):
+    return {loss}
+
+
+def gradients(W1, b1, W2, b2):
+    h = np.tanh(X @ W1 + b1)
+    d = {delta}
+    dW2 = h.T @ d{decay2}
+    db2 = d.sum(axis=0)
+    dh = d @ W2.T * (1 - {power})
+    dW1 = X.T @ dh{decay1}
+    db1 = dh.sum(axis=0)
+    return dW1, db1, dW2, db2
+"""
+SQUARES = "0.5 * np.{of}((np.tanh(X @ W1 + b1) @ W2 + b2 - T) ** 2)"
+OUT = "(h @ W2 + b2 - T)"
+
+
+def asked_of(tmp_path: Path, **parts: str) -> Any:
+    told = {"loss": SQUARES.format(of="mean"), "delta": OUT, "decay1": "", "decay2": "", "power": "h ** 2"} | parts
+    script = tmp_path / "script.py"
+    script.write_text(NET.format(**told), encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    return outcome
+
+
+WITH_MEAN = {"loss": "0.5 * np.sum((np.tanh(X @ W1 + b1) @ W2 + b2 - T) ** 2) / len(X) "
+                     "+ 0.5 * alpha * (np.sum(W1 ** 2) + np.sum(W2 ** 2)) / len(X)"}  # fmt: skip
+DECAYED = {"decay1": " + alpha * W1", "decay2": " + alpha * W2"}
+
+
+@pytest.mark.parametrize(("parts", "told"), [
+    ({**DECAYED, **WITH_MEAN}, "len(T) * loss(W1, b1, W2, b2)"),
+    # these would be right with a part of a line left out
+    ({**DECAYED, "loss": SQUARES.format(of="sum")}, "0.5 * alpha * ((W1 ** 2).sum() + (W2 ** 2).sum())"),
+    ({"loss": SQUARES.format(of="sum"), "decay2": " + alpha * W2"}, "0.5 * alpha * ((W2 ** 2).sum())"),
+])  # fmt: skip
+def test_the_loss_that_is_meant_is_asked_of_instead(
+    tmp_path: Path, parts: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "len" in told:
+        undiagnosed(monkeypatch)  # four lines would have to be changed
+    outcome = asked_of(tmp_path, **parts)
+    assert outcome.report.headline == "right: all 4 gradients"
+    note = outcome.report.findings[0].message
+    assert note.startswith("the gradients are not those of the loss that was found, but of ")
+    assert told in note
+    assert told in outcome.title
+
+
+def test_what_is_wrong_beside_a_factor_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    undiagnosed(monkeypatch)
+    outcome = asked_of(tmp_path, **DECAYED, **WITH_MEAN, power="h")
+    assert outcome.report.headline == "wrong: W1, b1 (of 4 gradients)"
+
+
+def test_a_wrong_penalty_of_a_loss_that_has_one_is_a_mistake(tmp_path: Path) -> None:
+    """Twice the penalty of the loss: what is left out would not repair it."""
+    outcome = asked_of(
+        tmp_path, loss=f"{SQUARES.format(of='sum')} + 0.5 * alpha * np.sum(W2 ** 2)", decay2=" + 2 * alpha * W2")
+    assert outcome.report.headline == "wrong: W2 (of 4 gradients)"
+    assert [item.write for item in outcome.report.findings if item.line] == ["dW2 = h.T @ d + alpha * W2"]
+
+
+def test_one_factor_that_one_line_mends_is_a_mistake(tmp_path: Path) -> None:
+    outcome = asked_of(tmp_path)
+    assert outcome.report.headline == "wrong: W1, b1, W2, b2 (of 4 gradients)"
+    assert [item.line for item in outcome.report.findings if item.line] == [14]
+
+
+@pytest.mark.parametrize(("code", "write", "expected"), [
+    ("dW = a + b", "dW = a", True), ("dW = a + b", "dW = b", True), ("dW += b", "pass", True),
+    ("return a + b, c", "return a, c", False), ("dW = a - b", "dW = a + b", False), ("dW = a", "", False),
+    ("for x in y:", "pass", False),
+])  # fmt: skip
+def test_a_line_without_a_part_of_it(code: str, write: str, expected: bool) -> None:
+    assert leaves_out(code, write) == expected
