@@ -106,6 +106,10 @@ ASKED = {
     "planar_nn": ["--loss compute_cost(forward_propagation(X, parameters)[0], Y) --grads backward_propagation("
                   "parameters, forward_propagation(X, parameters)[1], X, Y) of parameters"],
     "pullbacks": ["--both value_and_grad(params, x, t) of params"],
+    "in_other_words": ["--both (lambda olds, found: (found[0], [(old - new) / 0.4 for old, new in zip(olds, "
+                       "found[1:])]))([pesos_b + 0, pesos_a + 0], step(pesos_b, pesos_a)) of pesos_b pesos_a"],
+    "left_by_loss": ["--loss net.squared_error() --grads (net.squared_error(), (net.step(0.5), [net.layers[0].g, "
+                     "net.layers[1].g])[1])[1] of net.layers[0].W net.layers[1].W"],
     "shuffled_batches": ["--both step(x_all, y_all, size, net, rate, kept) of net.p['U'] net.p['u'] net.p['V'] "
                          "net.p['v']"],
     "softmax_regression": ["--loss cross_entropy(weights, bias, x, one_hot(y, y.max() + 1), args.l2) --grads "
@@ -229,6 +233,8 @@ IN_STEPS = {
                      "self.biais[k] += self.pas * delta.sum(axis=1, keepdims=True)"),
     "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
+    "in_other_words": ("(cambio_b @ pesos_b.T) * (1 - oculta ** 2)", "(cambio_b @ pesos_b.T) * (1 - oculta)"),
+    "left_by_loss": ("back = layer.W[:, 1:].T @ back", "back = layer.W[:, :-1].T @ back"),
     "inner_call": ("dh = (W.T @ dz) * (1 - h ** 2) * slope", "dh = (W.T @ dz) * (1 - h) * slope"),
     "filters_by_number": ("(theta.T @ dz) * (1 - flat ** 2)", "(theta.T @ dz) * (1 - flat)"),
     "label_squares": ("inner = delta @ self.w_last * a * (1 - a)", "inner = delta @ self.w_last * (1 - a)"),
