@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from size_structures import RIGHT_AT_SIX, RIGHT_OF_EVERY_SIZE
 
 import einbackprop as eb
 from einbackprop.capture.tracer import record
+from einbackprop.core import interpretation
 from einbackprop.diagnosis.review import MOST_RUNS
+from einbackprop.errors import TraceError
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")
@@ -152,3 +155,17 @@ def test_emitted_source_says_which_way_it_holds_for(case: Case) -> None:
     traced = record(function(case.loss), arguments(), keeps_sizes=True)
     unconditional = not traced.conditions  # what decides is in the formula
     assert "    # where " in text or " must be " in text or unconditional
+
+
+def test_whole_numbers_that_are_drawn_of_are_as_in_this_run() -> None:
+    """Negative samples are drawn of a table: what is picked does not change with weights, and holds for these alone."""
+    def loss(w: Any, table: Any) -> Any:
+        np.random.seed(0)
+        return np.sum(w[np.random.choice(table, 3)] ** 2)
+
+    w, table = np.arange(1.0, 7.0), np.array([0, 2, 2, 5])
+    traced = record(loss, (w, table))
+    assert [condition.kind for condition in traced.conditions] == ["taken"]
+    np.testing.assert_allclose(interpretation.run(traced.program, (w, table))[0], loss(w, table))
+    with pytest.raises(TraceError, match="asks for the plain numbers"):
+        record(lambda w: np.random.choice(w, 3), (w,))

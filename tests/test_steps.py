@@ -241,3 +241,22 @@ def test_where_weights_begin_as_zero_the_others_are_seen_too() -> None:
     assert found is not None
     assert (found.of, found.followed) == (("h['v']", "h['w']"), 2)
     assert step_taken.call.setup == ()
+
+
+def test_a_training_that_has_come_to_its_end_is_seen_where_it_had_not() -> None:
+    """Where all samples are told apart by far no slope is left but rounding."""
+    X = np.array([[1.0, 0.5], [-1.0, 0.3], [0.2, -0.7]])
+
+    def step(held: dict[str, np.ndarray]) -> None:
+        held["p"] = 1 / (1 + np.exp(-X @ held["w"]))
+        held["w"] = held["w"] - 0.1 * X.T @ (held["p"] - (X[:, 0] > 0))
+
+    loss = "100 + np.sum(np.logaddexp(0, -np.array([1.0, -1.0, 1.0]) * (X @ h['w'])))"
+    code = Code(h={"w": np.array([30.0, -13.0])}, X=X, step=step)
+    done = Step(Term("step(h)"), {"h['w']": "h['w']"}, code)
+    assert done.is_done
+    assert best_of(list(done.descents([Measure(loss, (loss,), named=True)], ())), NO_RATES) is None
+    _, found = done.best([Measure(loss, (loss,), named=True)], (), NO_RATES, "np")
+    assert found is not None
+    assert found.followed == 1
+    assert abs(found.rate - 0.1) < 1e-4

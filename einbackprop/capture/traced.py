@@ -50,7 +50,11 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
         return dispatch.apply_function(self.recorder, function, arguments, keywords)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TraceError(LOST)
+        """Its numbers, where they are whole ones: ``np.random.choice(labels)`` draws of such as they are."""
+        if self.value.dtype.kind not in "biu":
+            raise TraceError(LOST)
+        self.recorder.met("taken", None)
+        return np.array(self.value, dtype)
 
     # Looks
 

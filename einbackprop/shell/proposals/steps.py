@@ -29,6 +29,8 @@ MOST, CHANGED = 400, 40
 """How many arrays of a script are looked at, and how many of those that a step changes."""
 STEP = 1e-6
 """The length of a difference."""
+DONE = 1e-8
+"""A step that changes everything by less, relative to the largest entry, shows no slopes."""
 NOISE = 1e-6
 """How far a difference may be off, relative to itself."""
 
@@ -182,13 +184,21 @@ class Step:
         """The loss that the step descends, and the step: itself, or at rest where that alone is sure to descend one."""
         step, found = self._at_rest_or_not(measures, setup, rates)
         begun = [item.text for item in found.moved if not item.before.any()] if found is not None else []
-        if found is None or not begun:
+        done = [item.text for item in self.changes] if self.is_done else []
+        if not begun and (not done or (found is not None and found.is_sure)):
             return step, found
-        # where these are zero the loss may not depend on others
-        drawn = [f"{text} = {text} + 0.1 * {numpy}.random.randn(*{numpy}.shape({text}))" for text in begun]
+        # where some are zero the loss may not depend on others, and where it is as small as it gets on none
+        drawn = [f"{text} = 0.1 * ({text} + {numpy}.random.randn(*{numpy}.shape({text})))" for text in begun or done]
         there = replace(step, call=Term(step.call.text, (*step.call.setup, *drawn)))
         other = best_of(list(there.descents(measures, setup)), rates)
-        return step, other if other is not None and other.agreeing > found.agreeing else found
+        known = found.agreeing if found is not None else 0
+        return step, other if other is not None and other.agreeing > known else found
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing changes by more than rounding may: the training has come to its end."""
+        return bool(self.changes) and all(
+            np.abs(item.change).max() <= DONE * np.abs(item.before).max() for item in self.changes)  # fmt: skip
 
     def _at_rest_or_not(
         self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates
