@@ -39,6 +39,11 @@ def test_what_a_gradient_is_instead_is_found(factor: float, decay: float) -> Non
     assert found.note == f"it is {found.relation}"
 
 
+def test_of_one_number_the_factor_is_found() -> None:
+    (found,) = eb.check(lambda w: np.sin(w) ** 2, eval("lambda w: 6 * np.sin(w) * np.cos(w)"), 0.3).gradients
+    assert found.relation == Relation(3.0)
+
+
 @pytest.mark.parametrize("wrong", [
     "2 * gradient + 1e-4 * np.sin(W)", "gradient + 0.1 * W**2", "0.1 * W", "gradient * np.sum(W)",
 ])  # fmt: skip

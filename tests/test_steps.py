@@ -1,5 +1,6 @@
 """Steps of training: which loss they descend, by which rate, is read off values; scripts are opened line by line."""
 
+import ast
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from einbackprop.checking.elsewhere import redrawn
 from einbackprop.shell.execution import execute_what_can
+from einbackprop.shell.proposals.definitions import script_of
+from einbackprop.shell.proposals.flattened import rounds
 from einbackprop.shell.proposals.invention import Term
 from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.opening import opened
 from einbackprop.shell.proposals.rates import Rates, best_of, rates_in
+from einbackprop.shell.proposals.round_questions import parts_of, updaters_of
 from einbackprop.shell.proposals.steps import Step, is_decayed
 
 NO_RATES = Rates([], [])
@@ -260,3 +264,18 @@ def test_a_training_that_has_come_to_its_end_is_seen_where_it_had_not() -> None:
     assert found is not None
     assert found.followed == 1
     assert abs(found.rate - 0.1) < 1e-4
+
+
+def test_a_step_of_training_is_known_by_what_it_computes_and_updates() -> None:
+    script = script_of(ast.parse(
+        "class Momentum:\n    def move(self, held):\n        for one in held:\n            one.value -= 0.1 * one.g\n"
+        "    def all(self):\n        self.move([])\n"
+        "for n in range(3):\n    z = x @ w\n    w -= 0.1 * (x.T @ z)\n"
+        "for n in range(3):\n    out = net(x)\n    optimiser.all()\n"
+        "for n in range(3):\n    print(n)\n"
+        "def net(x):\n    return x\n"))  # fmt: skip
+    updaters = updaters_of(script)
+    assert updaters == {"move", "all"}
+    loops = [one for one in rounds(script) if one.loop is not None]
+    kinds = {one.loop.lineno: {*parts_of(one.body, script, updaters)} for one in loops if one.loop is not None}
+    assert kinds == {3: {"an update"}, 7: {"a product", "an update"}, 10: {"a product", "an update"}, 13: set()}

@@ -13,12 +13,9 @@ from itertools import pairwise
 from types import CodeType, FunctionType
 from typing import Any
 
-import numpy as np
-
-from ..core.nesting import duplicate, get, replaced
 from ..world import Runner
 from .draws import Draw, Drawing
-from .relations import SMALL
+from .relations import shrunken
 from .trials import History, Trial, compare_all, facts_of
 from .verdicts import conclude
 
@@ -97,10 +94,7 @@ def right_but_for_guards(trial: Trial, draws: list[Draw], drawing: Drawing) -> M
     history: dict[str, History] = {target.name: [] for target in targets}
     user = replace(trial.user, loss=loss, references=[])
     for draw in draws:
-        small = duplicate(draw.state)
-        for path in drawing.parameters:
-            small = replaced(small, path, np.asarray(get(small, path)) * SMALL)
-        for state in (draw.state, small):
+        for state in (draw.state, shrunken(draw.state, drawing.parameters)):
             compare_all(user, drawing, replace(draw, state=state), targets, history)
     said = " and ".join(f"{constant:.3g}" for constant in constants)
     facts = [facts_of(user, target, history[target.name]) for target in targets]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
-from ..core.nesting import duplicate, get, replaced
+from ..core.nesting import Path, duplicate, get
 from .certifying import Reference
+from .draws import Drawing
 from .matching import Target
 from .trials import Trial
 from .verdicts import Relation
@@ -39,12 +41,18 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     paths = tuple(target.path for target in trial.targets)
     there = []
     for reference in islice(_apart(reversed(trial.user.references)), STATES):
-        state = duplicate(reference.state)
-        for path in paths:
-            state = replaced(state, path, np.asarray(get(state, path)) * SMALL)
+        state = shrunken(reference.state, paths)
         there.append(Reference(trial.user.loss, state, paths, rng))
     rows = _rows(trial, there, rng)
     return {name for name, known in rows.items() if _fitted(known) == Relation(1.0)}
+
+
+def shrunken(state: Any, paths: Sequence[Path]) -> Any:
+    """A state in which what gradients are of is small."""
+    made = Drawing.copied(state)
+    for path in paths:
+        get(made, path)[...] *= SMALL
+    return made
 
 
 def _rows(
@@ -71,7 +79,7 @@ def _slopes(
     """In drawn directions: the slope that the gradient says, that of the loss, and that of half the squared array."""
     at = np.asarray(get(reference.state, target.path), float)
     for _ in range(DIRECTIONS):
-        way = rng.normal(size=target.shape)
+        way = np.asarray(rng.normal(size=target.shape))
         yield float(np.vdot(given, way)), reference.slope({target.path: way}).value, float(np.vdot(at, way))
 
 

@@ -171,8 +171,7 @@ def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, 
     function, of = flat.scope.function, [one.of for one in flat.gradients]
     if function is None:
         return Term(f"{name}({', '.join(flat.arguments)})"), tuple(of)
-    outer = next(item for item in resolver.script.functions(function.name) if item.owner == function.owner)
-    made = resolver.call(outer)
+    made = resolver.call(function)
     if made is None:
         return None
     receiver = receiver_in(made.text)
@@ -181,7 +180,7 @@ def called(flat: Flat, name: str, resolver: Resolver) -> tuple[Term, tuple[str, 
     if not all(map(path_of, held)):  # ``P[i]`` is no place where i is not known
         return None
     if flat.is_whole:
-        terms = [resolver.parameter(outer, text) if text in outer.parameters else Term(text) for text in held]
+        terms = [resolver.parameter(function, text) if text in function.parameters else Term(text) for text in held]
         return (made, tuple(term.text for term in terms if term)) if all(terms) else None
     arguments = [receiver if own and text == own else text for text in flat.arguments]
     setup = (*made.setup, f"{', '.join([name, *arguments])} = {made.text}")

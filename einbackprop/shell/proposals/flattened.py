@@ -375,10 +375,15 @@ def without_uses(text: str, function: Definition) -> str:
         if isinstance(item, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) or is_guard(item):
             continue
         nodes = [node for one in statements_in([item]) for node in own_nodes(one)]
-        calls = any(isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == function.name
-                    for node in nodes)  # fmt: skip
-        if calls or any(isinstance(node, ast.Name) and node.id in gone for node in nodes):
-            gone |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        calls = item.lineno > function.node.lineno and any(  # what is called before has the name of another one
+            isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == function.name for node in nodes)
+        named = {node.id for node in nodes if isinstance(node, ast.Name)}
+        bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        read = named - bound if isinstance(item, ast.Assign) else named
+        if not calls and not read & gone:
+            gone -= bound  # a name of something else from there on
+        else:
+            gone |= bound
             lines[item.lineno - 1 : item.end_lineno] = [""] * ((item.end_lineno or item.lineno) - item.lineno + 1)
             if item.col_offset:
                 lines[item.lineno - 1] = " " * item.col_offset + "pass"

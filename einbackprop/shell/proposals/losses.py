@@ -90,3 +90,17 @@ def can_compare(out: Any, target: Any) -> bool:
     """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns."""
     one, other = np.shape(out), np.shape(target)
     return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other)
+
+
+def turned(out: Any, target: Any) -> str | None:
+    """What is written after a target so that an output can be compared with it; None where nothing does.
+
+    >>> turned(np.ones((4, 1)), np.ones(4)), turned(np.ones((2, 4)), np.ones((4, 2))), turned(np.ones(4), np.ones(4))
+    ('[:, None]', '.T', '')
+    """
+    shape, other = np.shape(out), np.shape(target)
+    if len(other) == 1 and len(shape) == 2 and 1 in shape and other[0] == np.size(out) > 1:  # the one beside the other
+        return "[:, None]" if shape[1] == 1 else "[None]"  # would be all by all
+    if len(other) == 2 and other[::-1] == shape != other:
+        return ".T"
+    return "" if can_compare(out, target) else None

@@ -101,4 +101,5 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
 
 def alike(one: float, other: float) -> bool:
     """Whether two slopes or rates may be taken for one."""
+    one, other = float(one), float(other)  # of which the infinite ones are compared without a warning
     return abs(one - other) <= SAME * abs(one)

@@ -6,7 +6,7 @@ import ast
 import itertools
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -22,11 +22,11 @@ from einbackprop.errors import ScriptError
 from ..questions import Question
 from .arguments import LONGEST, OUTPUT, Resolver, free_names, is_data
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
-from .definitions import FORWARD, Script, statements_in
+from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
 from .invention import TARGET, Term
-from .losses import ERROR, can_compare, is_number
+from .losses import ERROR, can_compare, is_number, turned
 from .measures import Measure, measures_of, squares_of
 from .proposal import Proposal
 from .rates import Rates, rates_in
@@ -42,6 +42,7 @@ SECONDS = 8.0
 """After which no further loop is tried."""
 EVALUATIONS = 30
 """How often a round is run at least, to see what it descends."""
+PRODUCTS = frozenset(("dot", "matmul", "einsum", "outer", "multiply"))
 OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|predict|plot|accuracy|make|create|init"))
 """What functions are called whose loops train nothing."""
 
@@ -50,18 +51,20 @@ def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = Fals
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
     be sure, at least half of that.
 
-    Rounds with an update in them are tried first, and of them those that take less time: one that makes many steps
-    follows no gradient, and takes the longest.
+    Rounds that both compute something and update something, themselves or by what they call, are tried first, of these
+    inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes longest.
     """
     name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
     possible = [one for one in rounds(script) if changes_something(one, tree)]
-    updating = [one for one in possible if any(map(update_of, statements_in(one.body)))]
+    updaters = updaters_of(script)
+    ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
     found: dict[int, tuple[RoundSearch, Descent, str]] = {}
     with ExitStack() as stack:
-        for flats in (updating, [one for one in possible if one not in updating]):
+        for rank in (2, 1, 0):
+            flats = [one for one in possible if ranks[id(one)] == rank]
             begun = time.monotonic()
             timed = list(_timed(flats, script, source, again, stack, name))
-            for seconds, search in sorted(timed, key=lambda one: one[0]):
+            for seconds, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
                 left = SECONDS - (time.monotonic() - begun)
                 if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                     break
@@ -79,6 +82,34 @@ def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = Fals
         first = "None" if descent.loss.outside else descent.loss.text
         text = as_function(source, search.flat, name, ", ".join([first, *given]))
         yield replace(search.proposal(descent, rate), source=text)
+
+
+def around(flat: Flat, flats: Sequence[Flat]) -> int:
+    """How many of some rounds stand in one."""
+    last = max(item.end_lineno or item.lineno for item in flat.body)
+    return sum(flat.body[0].lineno <= one.loop.lineno <= last for one in flats if one.loop is not None)
+
+
+def updaters_of(script: Script) -> set[str]:
+    """The names of the functions that update something, themselves or by what they call."""
+    found = {item.name for item in script.definitions if any(map(update_of, item.statements))}
+    while more := {item.name for item in script.definitions if item.calls & found} - found:
+        found |= more
+    return found
+
+
+def parts_of(body: Sequence[ast.stmt], script: Script, updaters: Collection[str]) -> Iterator[str]:
+    """What of a step of training stands in a round: products, or calls of the script's functions; updates, or calls of
+    functions with such.
+    """
+    for statement in statements_in(body):
+        if update_of(statement):
+            yield "an update"
+        for node in own_nodes(statement):
+            called = callee(node) if isinstance(node, ast.Call) else ""
+            if called in PRODUCTS or any(script.functions(called)) or (
+                    isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)):
+                yield "an update" if called in updaters else "a product"
 
 
 def _timed(
@@ -168,7 +199,8 @@ class RoundSearch:
         """The numbers that a round makes, those first that are called a loss, and their sums; the usual losses."""
         yield from self._of_loss_functions()
         made = {name: value for name, value in self.given.items() if name in self._bound}
-        numbers = [(text, bool(LOSS.search(name))) for name, value in made.items() for text in numbers_of(name, value)]
+        numbers = [(text, bool(LOSS.search(name)) and name not in self._subtracted)
+                   for name, value in made.items() for text in numbers_of(name, value)]
         named = [text for text, is_loss in numbers if is_loss]
         held = {**self.search.after(self.call, self.state), **self.given}
         for name, value in held.items() if not named else ():  # an object keeps its loss
@@ -203,25 +235,19 @@ class RoundSearch:
                     own = [among(text) if root_of(text) in self.given else text for text in (out, target)]
                     yield from (replace(one, parts=tuple(own)) for one in told)
         for out in outs[:MOST]:
-            fits = [(name, turned) for name in targets if name != out
-                    and (turned := self._turned(made[out], known[name])) is not None]  # fmt: skip
+            fits = [(name, way) for name in targets if name != out
+                    and (way := turned(made[out], known[name])) is not None]  # fmt: skip
             # an error is said where one is taken from the other
-            errs = {name for name, turned in fits
-                    if {f"{out} - {name}{turned}", f"{name}{turned} - {out}"} & self._differences}  # fmt: skip
+            errs = {name for name, way in fits
+                    if {f"{out} - {name}{way}", f"{name}{way} - {out}"} & self._differences}  # fmt: skip
             fits.sort(key=lambda one: (not TARGET.fullmatch(one[0]), one[0] not in errs, one[0] in made))
-            for name, turned in fits[:4]:
-                target = f"{name}{turned}"
-                read = f"{among(name) if name in self.given else name}{turned}"
+            for name, way in fits[:4]:
+                target = f"{name}{way}"
+                read = f"{among(name) if name in self.given else name}{way}"
                 told = measures_of(out, target, numpy)  # as the round would write it
                 is_error = name in errs and (bool(TARGET.fullmatch(name)) or name not in made)
                 for n, measure in enumerate(measures_of(among(out), read, numpy)):
                     yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
-
-    def _turned(self, out: np.ndarray, target: np.ndarray) -> str | None:
-        """What turns a target so that an output can be compared with it, ``.T`` or nothing; None where neither does."""
-        shape = np.shape(target)
-        turned = np.ndim(target) == 2 and shape[::-1] == np.shape(out) != shape
-        return (".T" if turned else "") if can_compare(out, target.T if turned else target) else None
 
     def _of_loss_functions(self) -> Iterator[Measure]:
         """Calls of loss functions: of what the round is given, ``loss(W, X)``, perhaps with ``W`` in a new dict, and of
@@ -264,6 +290,13 @@ class RoundSearch:
         """The differences that the round takes."""
         return {ast.unparse(node) for item in self.flat.body for node in ast.walk(item)
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
+
+    @property
+    def _subtracted(self) -> set[str]:
+        """The names of differences, which are no losses whatever they are called: ``error = target - output``."""
+        return {target.id for item in self.flat.body for node in ast.walk(item) if isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Sub)
+                for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
 
     @property
     def _bound(self) -> frozenset[str]:

@@ -23,7 +23,7 @@ from .candidates import NUMERICAL, STARTING, TRAINED
 from .definitions import FORWARD, Definition, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
-from .losses import ERROR, can_compare, is_number
+from .losses import ERROR, is_number, turned
 from .measures import Measure, measures_of, squares_of
 from .proposal import Proposal
 from .rates import rates_in
@@ -171,8 +171,8 @@ class StepSearch(FunctionSearch):
         for out in self._outputs(resolver, item):
             value = self.trials(united([*out.setup, *call.setup]), out.text)
             for target, given in targets:
-                fits = [target.text] if can_compare(value, given) else []
-                fits += [f"{target.text}.T"] if np.ndim(given) == 2 and np.shape(given)[::-1] == np.shape(value) else []
+                way = turned(value, given)
+                fits = [f"{target.text}{way}"] if way is not None else []
                 for text in fits if target.text != out.text else ():
                     setup += [*out.setup, *target.setup]
                     found += measures_of(out.text, text, self.numpy)
@@ -192,21 +192,36 @@ class StepSearch(FunctionSearch):
     def _outputs(self, resolver: Resolver, item: Definition) -> Iterator[Term]:
         """Calls that may give the output of what a step trains, and that give the same when they are made again."""
         used = self._called_by(item)
+        given = {name: term for name in item.parameters if (term := resolver.parameter(item, name)) is not None}
+        alike = replace(resolver, given={**given, **resolver.given})  # of the sample that the step sees
         named = [one for one in self.script.definitions if one.returned and one.owner == item.owner
                  and one.node is not item.node and not STARTING.search(one.name)
                  and (FORWARD.search(one.name) or one.name in used or PREDICTS.search(one.name))]  # fmt: skip
         named.sort(key=lambda one: not (FORWARD.search(one.name) or PREDICTS.search(one.name)))
         for one in named[:6]:
-            term = resolver.call(one) or self._on_data(resolver, one, item)
+            term = alike.call(one) or self._on_data(resolver, one, item)
             value = None if term is None else self.trials(term.setup, term.text)
             if term is None or value is None:
                 continue
-            parts = [""] if isinstance(value, np.ndarray) else [
-                f"[{n}]" for n, part in enumerate(value) if isinstance(part, np.ndarray)] if isinstance(
-                value, tuple | list) else []
+            parts = list(output_parts(value))
             again = self.trials(term.setup, f"({term.text}, {term.text})[1]")
             if [*map(str, leaves(value))] == [*map(str, leaves(again))]:
                 yield from (Term(f"{term.text}{place}", term.setup) for place in parts)
+
+
+def output_parts(value: Any) -> Iterator[str]:
+    """Where an output may stand in what a forward gives: the array, those of several, the last one of a list of layers.
+
+    >>> list(output_parts(([np.ones(2), np.ones(3)], np.ones(3)))), list(output_parts(np.ones(3)))
+    (['[0][-1]', '[1]'], [''])
+    """
+    if isinstance(value, np.ndarray):
+        yield ""
+    for n, part in enumerate(value) if isinstance(value, tuple | list) else ():
+        if isinstance(part, np.ndarray):
+            yield f"[{n}]"
+        elif isinstance(part, tuple | list) and part and isinstance(part[-1], np.ndarray):
+            yield f"[{n}][-1]"
 
 
 def first_sure(steps: Iterator[tuple[Descent, Proposal]]) -> list[tuple[Descent, Proposal]]:
