@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from browser import measured
-from web_code import ASKED, LINE, MYNET, RIGHT, WRONG
+from web_code import ASKED, LINE, MYNET, PENALISED, RIGHT, WRONG
 
 import einbackprop
 from einbackprop.core.progress import SWITCH
@@ -203,24 +203,12 @@ def test_the_docstring_may_say_what_to_check() -> None:
 
 
 def test_a_penalty_that_the_loss_found_leaves_out_is_no_mistake_unless_it_was_asked_for() -> None:
-    code = """import numpy as np
-rng = np.random.default_rng(0)
-W, X, T, weight = rng.normal(size=(3, 2)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), 0.3
-
-
-def loss(W):
-    return 0.5 * np.sum((X @ W - T) ** 2)
-
-
-def gradient(W):
-    return X.T @ (X @ W - T) + weight * W
-"""
-    (offer,) = answer("propose", code)["proposals"]
+    (offer,) = answer("propose", PENALISED)["proposals"]
     asked = {name: offer["fields"][name] for name in ("loss", "grads", "wrt", "guess")}
-    found = answer("check", code, **asked)
+    found = answer("check", PENALISED, **asked)
     assert (found["exit"], found["marks"]) == (0, [])
     assert "but of loss(W) + 0.5 * weight * ((W ** 2).sum())" in found["html"]
-    meant = answer("check", code, **{**asked, "guess": False})
+    meant = answer("check", PENALISED, **{**asked, "guess": False})
     assert meant["exit"] == 1
     assert [mark["write"] for mark in meant["marks"]] == ["return X.T @ (X @ W - T)"]
 

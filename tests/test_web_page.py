@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from driven import Page, browser, served
-from web_code import ASKED, MYNET, WRONG
+from web_code import ASKED, MYNET, PENALISED, WRONG
 
 from einbackprop.web import site
 
@@ -126,6 +126,14 @@ def test_a_mistake_is_pasted_found_and_repaired(page: Page) -> None:
     settled(page, "right")
     print(f"checked in {time.monotonic() - start:.1f} s")
     assert page.complaints() == []
+
+
+def test_what_nobody_asked_is_compared_with_the_loss_that_is_meant_until_it_is_asked(page: Page) -> None:
+    paste(page, PENALISED)
+    settled(page, "right")
+    assert "but of loss(W) + 0.5 * weight" in page.value("document.body.textContent")
+    fill(page, loss="1.0 * loss(W)")
+    settled(page, "wrong")
 
 
 def test_it_reads_and_derives_and_letters_light_up(page: Page) -> None:
