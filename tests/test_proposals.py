@@ -110,6 +110,9 @@ ASKED = {
     "row_by_row": ["--loss 0.5 * np.sum((net.run(rows[n]) - wanted[n][:, None]) ** 2) --grads [(old - new) / net.rate "
                    "for old, new in zip([net.first + 0, net.second + 0], (net.train(rows[n], wanted[n]), [net.first, "
                    "net.second])[1])] of net.first net.second"],
+    "pairs_of_words": ["--loss -np.log(model.shares(model.rows[middle] @ model.columns)[beside]) --grads [(old - new) "
+                       "/ model.rate for old, new in zip([model.rows + 0, model.columns + 0], (model.learn(middle, "
+                       "beside), [model.rows, model.columns])[1])] of model.rows model.columns"],
     "in_other_words": ["--both (lambda olds, found: (found[0], [(old - new) / 0.4 for old, new in zip(olds, "
                        "found[1:])]))([pesos_b + 0, pesos_a + 0], step(pesos_b, pesos_a)) of pesos_b pesos_a"],
     "left_by_loss": ["--loss net.squared_error() --grads (net.squared_error(), (net.step(0.5), [net.layers[0].g, "
@@ -239,6 +242,7 @@ IN_STEPS = {
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
     "defined_twice": ("/ len(y) + weight * w", "/ len(y) + 2 * weight * w"),
     "row_by_row": ("(back * (1 - mid ** 2))", "(back * (1 - mid))"),
+    "pairs_of_words": ("back = self.columns @ e", "back = self.columns @ np.abs(e)"),
     "in_other_words": ("(cambio_b @ pesos_b.T) * (1 - oculta ** 2)", "(cambio_b @ pesos_b.T) * (1 - oculta)"),
     "left_by_loss": ("back = layer.W[:, 1:].T @ back", "back = layer.W[:, :-1].T @ back"),
     "inner_call": ("dh = (W.T @ dz) * (1 - h ** 2) * slope", "dh = (W.T @ dz) * (1 - h) * slope"),

@@ -304,7 +304,8 @@ class FunctionSearch(Search):
             value = None if term is None else self.trials(term.setup, term.text)
             if term is None or value is None:
                 continue
-            for text in (term.text, f"{term.text}[0]"):
+            # of an array the first entry is no loss
+            for text in (term.text, f"{term.text}[0]") if isinstance(value, tuple | list) else (term.text,):
                 if is_number(self.trials(term.setup, text)):
                     before = self._needed_before(other) if other.owner else []
                     calls = [resolver.call(one) for one in before]

@@ -92,6 +92,15 @@ def can_compare(out: Any, target: Any) -> bool:
     return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other)
 
 
+def is_label(out: Any, target: Any) -> bool:
+    """Whether a target is a place in an output, of one sample: ``-log(out[target])`` is its loss.
+
+    >>> is_label(np.ones(4), 3), is_label(np.ones(4), 4), is_label(np.ones((4, 1)), 3), is_label(np.ones(4), np.ones(4))
+    (True, False, False, False)
+    """
+    return type(target) in (int, np.int64) and np.ndim(out) == 1 and 0 <= target < len(out)
+
+
 def turned(out: Any, target: Any) -> str | None:
     """What is written after a target so that an output can be compared with it; None where nothing does.
 

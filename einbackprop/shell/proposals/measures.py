@@ -66,6 +66,11 @@ def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
             for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
 
 
+def of_label(out: str, target: str, numpy: str) -> Measure:
+    """The cross-entropy of one sample, of which the target is a place in the output."""
+    return Measure(f"-{numpy}.log({out}[{target}])", (out, target), "-np.log(out[target])", compared=(out, target))
+
+
 def squares_of(text: str, error: Any) -> list[Measure]:
     """The losses of a number, or an array, that is the difference of an output and a target."""
     single = np.ndim(error) == 0

@@ -26,8 +26,8 @@ from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, as_function, loops_around, rounds
 from .invention import TARGET, Term
-from .losses import ERROR, can_compare, is_number, turned
-from .measures import Measure, measures_of, squares_of
+from .losses import ERROR, can_compare, is_label, is_number, turned
+from .measures import Measure, measures_of, of_label, squares_of
 from .proposal import Proposal
 from .rates import Rates, rates_in
 from .search import Search
@@ -234,7 +234,12 @@ class RoundSearch:
                     told = measures_of(out, target, numpy)
                     own = [among(text) if root_of(text) in self.given else text for text in (out, target)]
                     yield from (replace(one, parts=tuple(own)) for one in told)
+        picked = {ast.unparse(node.slice) for item in self.flat.body for node in ast.walk(item)
+                  if isinstance(node, ast.Subscript)}  # fmt: skip
         for out in outs[:MOST]:
+            for label_name in sorted(name for name in picked if is_label(made[out], known.get(name))):
+                parts = among(out), among(label_name) if label_name in self.given else label_name
+                yield replace(of_label(out, label_name, numpy), parts=parts)
             fits = [(name, way) for name in targets if name != out
                     and (way := turned(made[out], known[name])) is not None]  # fmt: skip
             # an error is said where one is taken from the other

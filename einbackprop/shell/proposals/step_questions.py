@@ -23,8 +23,8 @@ from .candidates import NUMERICAL, STARTING, TRAINED
 from .definitions import FORWARD, Definition, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
-from .losses import ERROR, is_number, turned
-from .measures import Measure, measures_of, squares_of
+from .losses import ERROR, is_label, is_number, turned
+from .measures import Measure, measures_of, of_label, squares_of
 from .proposal import Proposal
 from .rates import rates_in
 from .search import NOT_CHECKED
@@ -171,6 +171,10 @@ class StepSearch(FunctionSearch):
         for out in self._outputs(resolver, item):
             value = self.trials(united([*out.setup, *call.setup]), out.text)
             for target, given in targets:
+                if is_label(value, given):
+                    setup += [*out.setup, *target.setup]
+                    found.append(of_label(out.text, target.text, self.numpy))
+                    continue
                 way = turned(value, given)
                 fits = [f"{target.text}{way}"] if way is not None else []
                 for text in fits if target.text != out.text else ():
@@ -186,7 +190,7 @@ class StepSearch(FunctionSearch):
         held = [Term(f"{receiver}.{name}", call.setup) for name in sorted(item.reads)] if receiver else []
         for term in (*given, *held):
             value = self.trials(united([*term.setup, *call.setup]), term.text)
-            if isinstance(value, np.ndarray) and value.size:
+            if (isinstance(value, np.ndarray) and value.size) or type(value) in (int, np.int64):
                 yield term, value
 
     def _outputs(self, resolver: Resolver, item: Definition) -> Iterator[Term]:
