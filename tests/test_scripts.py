@@ -516,8 +516,10 @@ def test_a_loss_that_stops_is_said_in_letters() -> None:
 
 
 def test_a_guard_in_the_loss_of_large_arrays_accuses_nobody(tmp_path: Path) -> None:
-    """Their lines are not read, so that nobody knows what a small constant in the logarithm changes."""
-    script = written(tmp_path, """import numpy as np
+    """Their lines are not read: a small constant in the logarithm is found where it is written or stands under a local
+    name, and else nobody knows what it changes.
+    """
+    text = """import numpy as np
 rng = np.random.default_rng(0)
 X, W = rng.normal(size=(60, 400)), rng.normal(size=(400, 5)) * 0.2
 Y = np.eye(5)[rng.integers(0, 5, size=60)]
@@ -529,10 +531,16 @@ def loss(W):
     return -np.sum(Y * np.log(softmax(X @ W) + 1e-7)) / 60
 def gradient(W):
     return X.T @ (softmax(X @ W) - Y) / 60
-""")
+"""
+    script = written(tmp_path, text)
     (gradient,) = check_script(script, "loss(W)", "gradient(W)", ["W"]).gradients
+    assert gradient.verdict == "right"
+    assert gradient.note.startswith("right, but for the 1e-07 that the loss adds before it takes the logarithm")
+    elsewhere = written(tmp_path, text.replace("+ 1e-7", "+ tiny") + "tiny = 1e-7\n")
+    (gradient,) = check_script(elsewhere, "loss(W)", "gradient(W)", ["W"]).gradients
     assert gradient.verdict == "undecided"
     assert "a guard in the loss" in gradient.note
+    script = written(tmp_path, text)
     (gradient,) = check_script(script, "loss(W)", "1.01 * gradient(W)", ["W"]).gradients
     assert gradient.verdict == "wrong"
 
