@@ -10,7 +10,9 @@ from verdict_cases import undiagnosed
 import einbackprop as eb
 from einbackprop.checking.verdicts import Relation
 from einbackprop.shell.answers import outcomes
-from einbackprop.shell.guesses import leaves_out
+from einbackprop.shell.guesses import leaves_out, settle
+from einbackprop.shell.questions import Question
+from einbackprop.shell.scripts import run
 
 
 def loss(W: Any, X: Any) -> Any:
@@ -108,6 +110,19 @@ def test_the_loss_that_is_meant_is_asked_of_instead(
     assert note.startswith("the gradients are not those of the loss that was found, but of ")
     assert told in note
     assert told in outcome.title
+
+
+def test_a_sum_of_losses_is_multiplied_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    undiagnosed(monkeypatch)
+    script = tmp_path / "script.py"
+    script.write_text(NET.format(
+        loss=SQUARES.format(of="sum"), delta=f"7 * {OUT}", power="h ** 2", decay1="", decay2=""), encoding="utf-8")
+    both = "loss(W1, b1, W2, b2) / 2 + loss(W1, b1, W2, b2) / 2"
+    asked = Question(("W1", "b1", "W2", "b2"), f"{both} + 0 * seven", "gradients(W1, b1, W2, b2)")
+    with run(str(script), "seven = 7.0") as names:
+        found = settle(names, asked, str(script), "", 0, 60)
+    assert found.question.loss == f"seven * ({both} + 0 * seven)"
+    assert found.report.headline == "right: all 4 gradients"
 
 
 def test_what_is_wrong_beside_a_factor_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.texts import code_of
 from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.source import parse_python
 
 from .proposals.losses import is_number
 from .proposals.trials import Trials
@@ -61,7 +62,7 @@ def settle(names: Namespace, question: Question, script: str, setup: str, seed: 
     if meant is None:
         return Guess(question, report)
     first, question = Guess(question, report), meant.question
-    left = max(seconds - (time.monotonic() - begun), seconds / 2)
+    left = max(seconds - (time.monotonic() - begun), seconds / 4)
     report = answer_among(names, problem, setup, seed, left)
     report = replace(report, findings=(Finding(meant.note), *report.findings))
     return Guess(question, report) if rights(report) > rights(first.report) else first
@@ -139,7 +140,8 @@ def _meant(
              for decay, of in squares.items() if decay]  # fmt: skip
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:
-        loss = " + ".join([f"{times}{question.loss}", *terms])
+        is_sum = isinstance(parse_python(question.loss, "eval").body, ast.BinOp | ast.IfExp) and times
+        loss = " + ".join([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
         return _Meant(replace(question, loss=loss), said.format(loss))
     value = trials(setup, question.both) if question.both else None
     if not (isinstance(value, tuple) and is_number(value[0])):
