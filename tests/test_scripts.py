@@ -17,9 +17,11 @@ from verdict_cases import undiagnosed
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
 from einbackprop.shell import scripts, watch
+from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
-from einbackprop.shell.scripts import check_script, derive_script
+from einbackprop.shell.scripts import check_script, derive_script, run
 from einbackprop.shell.setups import names_wanted
+from einbackprop.world.drawing import NOTHING
 
 EXAMPLE = Path(scripts.__file__).parent / "examples" / "mynet.py"
 
@@ -620,3 +622,14 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     script.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScriptError, match=r"binary\.py.*SyntaxError"):
         check_script(str(script), "a", "b", ["W"], "")
+
+
+def test_what_is_run_in_the_place_of_a_script_draws_nothing(tmp_path: Path) -> None:
+    """The script itself draws, once; each loop that is tried would draw all figures again."""
+    pytest.importorskip("matplotlib")
+    script = written(tmp_path, "import matplotlib.pyplot as plt\nplt.figure()\nlines = plt.plot([1, 2])\n"
+                               "many = len(plt.get_fignums())\nplt.close()\n")  # fmt: skip
+    with run(script) as names:
+        assert (len(names["lines"]), names["many"]) == (1, 1)
+    with run(script, text=Rewriting("import matplotlib.pyplot as plt\nlines = plt.plot([1, 2])\n")) as names:
+        assert names["lines"] is NOTHING

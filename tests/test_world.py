@@ -26,6 +26,7 @@ from einbackprop.errors import CodeError, EinbackpropError, TraceError
 from einbackprop.notation.view import View
 from einbackprop.reading import reading
 from einbackprop.world import Raised, World, attempt
+from einbackprop.world.drawing import NOTHING, draws, undrawn
 from einbackprop.world.modules import Private
 from einbackprop.world.others import WHOLE
 
@@ -513,3 +514,47 @@ def test_a_module_with_annotations_has_its_names_in_a_world() -> None:
     module = types.ModuleType("annotated")
     module.x, module.__annotations__ = 1, {"x": int}  # type: ignore[attr-defined]
     assert vars(Private(World(), module))["x"] == 1
+
+
+def test_nothing_is_drawn_in_a_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that draws in each round would take all the time, and nobody looks."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    matplotlib_plot = plt.plot
+    figure = plt.figure()
+    axes = figure.add_subplot()
+    monkeypatch.setattr(plt, "plot", None)
+
+    def step(w: Any) -> Any:
+        line, = axes.plot(w)
+        _, ((left, _), _) = plt.subplots(2, 2)
+        left.hist(w)[0].set_color("red")
+        drawn = matplotlib_plot(w, label=str(plt.rcParams["font.size"]))
+        with plt.style.context("ggplot"):
+            plt.title("loss")
+        for one in axes, line, *drawn:
+            one.x = one[0] = w
+        return w * 2
+
+    world = World()
+    assert world.call(world.of(step), np.ones(2)).tolist() == [2, 2]
+    assert (len(axes.lines), plt.get_fignums()) == (0, [figure.number])
+    plt.close(figure)
+
+
+def test_modules_that_draw_are_themselves_again_and_what_else_they_hold_stays() -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    pylab = pytest.importorskip("pylab")
+    before = {name: module for name, module in sys.modules.items() if draws(name)}
+    names: dict[str, Any] = {}
+    with undrawn():
+        exec("import matplotlib.pyplot as plt\nfrom matplotlib import cm\nfrom pylab import *\nimport pylab\n"
+             "figure, (left, right) = plt.subplots(1, 2)\ndrawn = plot([1, 2])\ncolour = cm.viridis(3)\n"
+             "size = plt.rcParams['font.size']\nvalue = sin(0.5)\n", names)  # fmt: skip
+    assert {names[name] for name in ("figure", "left", "right", "drawn", "colour")} == {NOTHING}
+    assert names["size"] == plt.rcParams["font.size"]
+    assert names["value"] == np.sin(0.5)
+    assert names["plt"].imread is plt.imread
+    after = {name: module for name, module in sys.modules.items() if draws(name)}
+    assert after == before
+    assert pylab.plot is plt.plot
+    assert not plt.get_fignums()

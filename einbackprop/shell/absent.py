@@ -12,53 +12,38 @@ import importlib.machinery
 import sys
 import types
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from einbackprop.core.visible import one_line
 from einbackprop.notation.console import complain
+from einbackprop.world.drawing import LIBRARIES, NOTHING, Nothing
 
-SILENT = frozenset({
-    "matplotlib", "mpl_toolkits", "pylab", "seaborn", "plotly", "bokeh", "tqdm", "IPython", "ipywidgets",
-})  # fmt: skip
+SILENT = LIBRARIES | {"tqdm", "IPython", "ipywidgets"}
 """Libraries that show something: whatever is asked of them is done with nothing."""
 
 
+class Progress(Nothing):
+    """Something of a library that shows progress: what goes through it is what it was given."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return arguments[0] if arguments else self
+
+
 class Absent:
-    """Something of an absent module: using it raises ModuleNotFoundError, but for what only shows something."""
+    """Something of an absent module: using it raises ModuleNotFoundError."""
 
     def __init__(self, module: str) -> None:
         self._module = module
 
-    @property
-    def _silent(self) -> bool:
-        return self._module.partition(".")[0] in SILENT
+    def _used(self, *_: Any, **__: Any) -> NoReturn:
+        raise ModuleNotFoundError(f"No module named {self._module!r}", name=self._module)
 
-    def _used(self) -> Absent:
-        if not self._silent:
-            raise ModuleNotFoundError(f"No module named {self._module!r}", name=self._module)
-        return self
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        self._used()
-        return arguments[0] if self._module.startswith("tqdm") and arguments else self
+    __call__ = __getitem__ = __setitem__ = __iter__ = __enter__ = _used
 
     def __getattr__(self, name: str) -> Absent:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Absent(self._module) if not self._silent else self
-
-    def __getitem__(self, key: Any) -> Absent:
-        return self._used()
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._used()
-
-    def __iter__(self) -> Iterator[Absent]:
-        self._used()
-        return iter((self, self))  # figure, axes = plt.subplots()
-
-    def __enter__(self) -> Absent:
-        return self._used()
+        return Absent(self._module)
 
     def __exit__(self, *error: object) -> None:
         return None
@@ -72,7 +57,8 @@ class AbsentModule(types.ModuleType):
             return []
         if name.startswith("__"):
             raise AttributeError(name)
-        return Absent(self.__name__)
+        library = self.__name__.partition(".")[0]
+        return Progress() if library == "tqdm" else NOTHING if library in SILENT else Absent(self.__name__)
 
 
 class Finder:

@@ -43,6 +43,7 @@ from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
 from einbackprop.shell.watch import watched
+from einbackprop.world.drawing import undrawn
 
 if TYPE_CHECKING:
     from einbackprop.sharding.report import Sharding, Suggestions
@@ -235,7 +236,8 @@ def run(
 
     It sees its own ``sys.argv``, finds modules beside it, opens no window, and its
     ``if __name__ == "__main__"`` block does not run. What it prints goes to stderr. Functions of the
-    script see names that are rebound in what is yielded. A ``text`` is run in the place of the file's, with no prints.
+    script see names that are rebound in what is yielded. A ``text`` is run in the place of the file's; it prints and
+    draws nothing.
 
     Statements that stop with an error are left out, and said. Raises ScriptError, of the first of these where what is
     done with the names raises one for lack of something.
@@ -251,7 +253,8 @@ def run(
     module.__file__ = os.path.abspath(script)
     module.__dict__.update(notebooks.PROVIDED if notebooks.is_notebook(script) else {})
     printed = sys.stderr if text is None else io.StringIO()  # what the file itself prints was seen when it ran
-    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(printed):
+    unseen = undrawn() if text is not None else contextlib.nullcontext()  # it was drawn when the file itself ran
+    with _as_imported(script, module), notebooks.folder_of(script), contextlib.redirect_stdout(printed), unseen:
         absent, stops = _executed(codes, module, seed, "" if text is None else text.until)
         with standing_in(absent):
             try:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.progress import tick
-from . import calls, classes, library, modules, others
+from . import calls, classes, drawing, library, modules, others
 from .calls import Namespace, is_dunder, name_refusal
 from .others import Refused
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
@@ -296,6 +296,8 @@ class World:
 
     def _function(self, function: FunctionType) -> Any:
         own = is_users_function(function)
+        if drawing.draws(function.__module__):
+            return drawing.NOTHING
         if not own and not others.leads_to_users(self, function):
             return modules.replaced(self, function)
         names = self.namespace(function.__globals__).names if own else function.__globals__

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.nesting import attributes_of
-from . import modules, others, ownership
+from . import drawing, modules, others, ownership
 from .others import Refused
 from .snapshots import EMPTY, GENERATORS, slots_of
 
@@ -58,6 +58,8 @@ ONE_AT_A_TIME: tuple[tuple[str, tuple[type, ...]], ...] = (
 def instance(world: World, value: Any) -> Any:
     """A copy of an object of a class that has no rule of its own: the user's, or an installed package's."""
     kind = type(value)
+    if drawing.draws(kind.__module__):
+        return drawing.NOTHING
     for words, kinds in ONE_AT_A_TIME:
         if issubclass(kind, kinds) and not issubclass(kind, io.StringIO | io.BytesIO):
             return others.Silent() if others.is_written_only(value) else Refused(words, TAKEN)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..errors import RefusedError
+from . import drawing
 from .others import Refused, Silent
 from .snapshots import GENERATORS
 
@@ -116,7 +117,8 @@ def real_module(module: ModuleType) -> ModuleType:
 def own_names(module: Private) -> Names:
     """What is ours in a stand-in; made when it is first asked for, as copies of random generators cost time."""
     if module._einbackprop_own is None:
-        make = OWN.get(real_module(module).__name__, idle())
+        name = real_module(module).__name__
+        make = OWN.get(name, undrawn if drawing.draws(name) else idle())
         made = make(module._einbackprop_world, module._einbackprop_source)
         object.__setattr__(module, "_einbackprop_own", made)
         for value in made.values():
@@ -286,6 +288,11 @@ def refused(*names: str) -> Callable[[World, ModuleType], Names]:
     return lambda _, module: {
         name: refusing(f"{real_module(module).__name__}.{name}") for name in names if hasattr(module, name)
     }
+
+
+def undrawn(_: World, module: ModuleType) -> Names:
+    """A module that draws nothing."""
+    return drawing.Undrawn(real_module(module))
 
 
 def same(function: Any, *_: Any, **__: Any) -> Any:
