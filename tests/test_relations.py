@@ -1,5 +1,6 @@
 """Gradients that are a multiple of their loss's, or that and a penalty: it is said, and the loss meant is found."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def test_what_a_gradient_is_instead_is_found(factor: float, decay: float) -> Non
 def test_of_one_number_the_factor_is_found() -> None:
     (found,) = eb.check(lambda w: np.sin(w) ** 2, eval("lambda w: 6 * np.sin(w) * np.cos(w)"), 0.3).gradients
     assert found.relation == Relation(3.0)
+
+
+def test_a_relation_is_data_in_json() -> None:
+    report = eb.check(loss, without_source("3 * gradient + W"), *arrays(0))
+    assert json.loads(report.to_json())["gradients"][0]["relation"] == {"factor": 3.0, "decay": 1.0}
+
+
+def test_what_is_none_or_changes_its_shape_has_none() -> None:
+    for text in ("None", "gradient if W[0, 0] == 0.5 else None", "gradient[:1] if W[0, 0] != 0.5 else 2 * gradient"):
+        W, X = arrays(0)
+        W[0, 0] = 0.5
+        (found,) = eb.check(loss, without_source(f"{{'W': {text}}}"), W, X).gradients
+        assert (found.verdict, found.relation) == ("wrong", None)
 
 
 @pytest.mark.parametrize("wrong", [

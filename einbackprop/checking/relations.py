@@ -64,7 +64,9 @@ def _rows(
     for reference in references:
         given = trial.user.matched(trial.user.gradients(duplicate(reference.state)), reference.state).values
         for target in targets:
-            rows[target.name] += _slopes(reference, target, np.asarray(given[target.name], float), rng)
+            value = given.get(target.name)
+            if value is not None and np.shape(value) == target.shape:
+                rows[target.name] += _slopes(reference, target, np.asarray(value, float), rng)
     return rows
 
 

@@ -15,7 +15,7 @@ from ..notation import pages
 from ..notation.display import fitted, on_terminal
 from . import hints, texts
 from .texts import wrapped
-from .verdicts import Finding, Grade, Gradient, Line, Verdict
+from .verdicts import Finding, Grade, Gradient, Line, Relation, Verdict
 
 SIGNS = {"right": "✓", "proved": "✓", "wrong": "✗", "follows": "↳", "kink": "?", "undecided": "?"}
 
@@ -257,6 +257,8 @@ def _public(item: Gradient | Finding) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, float) and not abs(value) < float("inf"):
             fields[name] = None
+        if isinstance(value, Relation):
+            fields[name] = vars(value)
     return _in_cell(fields)
 
 

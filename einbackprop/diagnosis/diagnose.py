@@ -25,6 +25,7 @@ from einbackprop.core.visible import listed
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
+from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair, new_statements
 from einbackprop.diagnosis.localization import Localization
@@ -39,6 +40,9 @@ from einbackprop.world import Raised
 STATES = 3
 CARRIED = "what a loop carries from one round to the next"
 Place = tuple[str, int]
+
+
+UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,13 @@ def is_round(repair: Repair, before: Version, after: Version) -> bool:
     return isinstance(before.tree(definition), ast.Expr) and bool(one) and not one & two
 
 
+def made_by(site: Site) -> str:
+    """What a statement makes, in words: its target, or what an update adds to that, or takes from it."""
+    name, statement = site.target or "what is made here", site.statement
+    way = UPDATES.get(type(statement.op)) if isinstance(statement, ast.AugAssign) else None
+    return f"what is {way} {name}" if way else name
+
+
 class Roles:
     """What values are gradients of, by the derivative of the loss as it was read.
 
@@ -162,7 +173,7 @@ class Roles:
     def about(self, blame: Blame) -> Finding:
         """What is known of a statement that is wrong, or missing, and for which no edit was found."""
         suspect, site = blame.suspect, blame.suspect.site
-        name, needed = site.target or "what is made here", needed_of(suspect)
+        name, needed = made_by(site), needed_of(suspect)
         should = None if needed is None else self._cotangents.identify(needed, site.target)
         is_gradient = should is not None and should.kind == "cotangent"
         if suspect.is_missing:
