@@ -38,7 +38,7 @@ OTHERS = (NUMERICAL, STARTING, re.compile(r"import|download|plot|draw|show|print
 """What functions are called that neither make a step nor give gradients."""
 MOST = 16
 """How many functions are tried."""
-SECONDS = 8.0
+SECONDS = 12.0
 """After which no further function is tried."""
 
 
