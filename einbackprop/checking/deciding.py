@@ -24,8 +24,8 @@ from .comparing import ENTRIES, affordable
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
-from .trials import History, Trial, compare_all, facts_of
-from .verdicts import Facts, Finding, conclude
+from .trials import History, Trial, compare_all, facts_of, right_among
+from .verdicts import Facts, Finding
 
 
 class Unclipped(Runner):
@@ -69,10 +69,8 @@ def unclipped(
     if not bare.acts:
         return user, {}
     other = replace(user, gradients=bare)
-    again: dict[str, History] = {target.name: [] for target in targets}
-    for draw in draws:
-        compare_all(other, drawing, draw, targets, again)
-    right = {t.name: again[t.name] for t in wrong if conclude(facts_of(other, t, again[t.name])).verdict == "right"}
+    again = right_among(other, drawing, draws, targets)
+    right = {target.name: again[target.name] for target in wrong if target.name in again}
     return (other, right) if right else (user, {})
 
 

@@ -16,8 +16,7 @@ from typing import Any
 from ..world import Runner
 from .draws import Draw, Drawing
 from .relations import shrunken
-from .trials import History, Trial, compare_all, facts_of
-from .verdicts import conclude
+from .trials import Trial, right_among
 
 LARGEST = 1e-4
 """A constant that is larger is no guard."""
@@ -91,12 +90,9 @@ def right_but_for_guards(trial: Trial, draws: list[Draw], drawing: Drawing) -> M
     if not (wrong and constants):
         return {}
     targets = [target for target in trial.targets if target.name in wrong]
-    history: dict[str, History] = {target.name: [] for target in targets}
     user = replace(trial.user, loss=loss, references=[])
-    for draw in draws:
-        for state in (draw.state, shrunken(draw.state, drawing.parameters)):
-            compare_all(user, drawing, replace(draw, state=state), targets, history)
+    both = (replace(draw, state=state) for draw in draws
+            for state in (draw.state, shrunken(draw.state, drawing.parameters)))  # fmt: skip
     said = " and ".join(f"{constant:.3g}" for constant in constants)
-    facts = [facts_of(user, target, history[target.name]) for target in targets]
-    right = [found.name for found in facts if conclude(found).verdict == "right"]
+    right = right_among(user, drawing, both, targets)
     return dict.fromkeys(right, f"right, but for the {said} that the loss adds before it takes the logarithm")

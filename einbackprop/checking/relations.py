@@ -8,7 +8,6 @@ for all values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ SMALL = 2.0**-5
 
 def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
     """The relation of each gradient of a trial that has one, by name: not of those that are unlike the loss's."""
-    rows = _rows(trial, list(islice(_apart(reversed(trial.user.references)), STATES)), rng)
+    rows = _rows(trial, _last_references(trial), rng)
     return {name: found for name, known in rows.items() if (found := _fitted(known)) is not None}
 
 
@@ -39,11 +38,8 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     values something else acts, such as clipping, or a guard where the loss saturates.
     """
     paths = tuple(target.path for target in trial.targets)
-    there = []
-    for reference in islice(_apart(reversed(trial.user.references)), STATES):
-        state = shrunken(reference.state, paths)
-        there.append(Reference(trial.user.loss, state, paths, rng))
-    rows = _rows(trial, there, rng)
+    there = (Reference(trial.user.loss, shrunken(one.state, paths), paths, rng) for one in _last_references(trial))
+    rows = _rows(trial, list(there), rng)
     return {name for name, known in rows.items() if _fitted(known) == Relation(1.0)}
 
 
@@ -70,9 +66,9 @@ def _rows(
     return rows
 
 
-def _apart(references: Iterator[Reference]) -> Iterator[Reference]:
-    """References at different states."""
-    return iter({id(one.state): one for one in references}.values())
+def _last_references(trial: Trial) -> list[Reference]:
+    """The last references of a trial, at different states."""
+    return list({id(one.state): one for one in reversed(trial.user.references)}.values())[:STATES]
 
 
 def _slopes(

@@ -27,7 +27,7 @@ from einbackprop.checking.relations import relations, right_when_small
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
 from einbackprop.checking.trials import History, Trial
-from einbackprop.checking.verdicts import NOTHING_ADDED, Added, Finding, Gradient, Line
+from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
@@ -199,19 +199,15 @@ def _related(trial: Trial, unrepaired: bool, seed: int) -> Trial:
         return trial
     rng = np.random.default_rng(seed)
     found, small = relations(trial, rng), right_when_small(trial, rng) if unrepaired else set[str]()
-    return replace(trial, added={facts.name: replace(
-        trial.added.get(facts.name, NOTHING_ADDED), relation=found.get(facts.name), unrepaired=unrepaired,
-        small=facts.name in small and not facts.slight,
-    ) for facts in trial.facts})  # fmt: skip
+    return trial.adding(lambda facts: {
+        "relation": found.get(facts.name), "unrepaired": unrepaired, "small": facts.name in small and not facts.slight})
 
 
 def _doubted(trial: Trial) -> Trial:
     """The trial of a question that nobody asked, if no gradient is right: another one may be meant."""
     if any(item.verdict == "right" for item in trial.gradients):
         return trial
-    names = [target.name for target in trial.targets]
-    return replace(trial, added={
-        name: replace(trial.added.get(name, NOTHING_ADDED), guessed=True) for name in names})  # fmt: skip
+    return trial.adding(lambda _: {"guessed": True})
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:
@@ -257,7 +253,7 @@ def _additions(
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in own.targets if t.name in doubted and contained(
         "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
-    trial = replace(trial, added={name: replace(a, derived=name in derived) for name, a in trial.added.items()})
+    trial = trial.adding(lambda facts: {"derived": facts.name in derived})
     decision.trial = replace(own, added=trial.added)
     if not (trial.wrong and diagnosed) or len(states) < 2 or trial.user.random:
         return read, other, Diagnosis()
@@ -382,9 +378,8 @@ def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
 def _forgiven(trial: Trial, own: Trial, told: Mapping[str, str]) -> Trial:
     """A trial with what is said of gradients that are right but for guards, and how much these change."""
     changes = [facts.differs.max_error for facts in own.facts if facts.name in told and facts.differs]
-    return replace(trial, added={
-        name: replace(added, guard=told.get(name, added.guard), guard_changes=max(changes, default=added.guard_changes))
-        for name, added in trial.added.items()})  # fmt: skip
+    return trial.adding(lambda facts: {"guard": told[facts.name], "guard_changes": max(changes, default=0.0)}
+                        if facts.name in told else {})  # fmt: skip
 
 
 def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:

@@ -1,7 +1,9 @@
 """A trial: the user's gradients at drawn states against the reference, and the facts that all draws give together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -36,6 +38,11 @@ class Trial:
     def gradients(self) -> tuple[Gradient, ...]:
         """The verdicts."""
         return tuple(conclude(facts, self.added.get(facts.name, NOTHING_ADDED)) for facts in self.facts)
+
+    def adding(self, more: Callable[[Facts], Mapping[str, Any]]) -> Trial:
+        """The same trial with more that other parts add to the facts of each gradient."""
+        return replace(self, added={
+            facts.name: replace(self.added.get(facts.name, NOTHING_ADDED), **more(facts)) for facts in self.facts})
 
     @property
     def wrong(self) -> list[str]:
@@ -83,6 +90,17 @@ def compare_all(
         user.narrow_loss = ()
     user.slopes = reference.slopes
     return reference.method
+
+
+def right_among(
+    user: User, drawing: Drawing, draws: Iterable[Draw], targets: list[Target]
+) -> dict[str, History]:
+    """The comparisons at several draws of those gradients that are right there, by name."""
+    history: dict[str, History] = {target.name: [] for target in targets}
+    for draw in draws:
+        compare_all(user, drawing, draw, targets, history)
+    return {target.name: history[target.name] for target in targets
+            if conclude(facts_of(user, target, history[target.name])).verdict == "right"}  # fmt: skip
 
 
 def facts_of(user: User, target: Target, history: History, empty: str = "") -> Facts:

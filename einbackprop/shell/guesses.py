@@ -25,6 +25,7 @@ from einbackprop.core.nesting import label, leaves
 from einbackprop.core.source import parse_python
 
 from .proposals.losses import is_number
+from .proposals.roots import stands_in
 from .proposals.trials import Trials
 from .questions import Namespace, Question, problem_of
 from .scripts import answer_among
@@ -170,7 +171,7 @@ def _numbers(trials: Trials, setup: Sequence[str], question: Question) -> Iterat
     found = [(label(name, path), leaf) for name, value in state.items()
              for path, leaf in islice(leaves(value), MOST)]  # fmt: skip
     arrays = [(text, np.shape(leaf)) for text, leaf in found if np.ndim(leaf) and not any(
-        text == root or text.startswith((f"{root}[", f"{root}.")) for root in question.wrt)]
+        stands_in(text, root) for root in question.wrt)]
     for axis in range(max((len(shape) for _, shape in arrays), default=0)):
         for text, shape in arrays:
             if len(shape) > axis:

@@ -1,4 +1,4 @@
-"""Libraries that draw or show progress: what code asks of them in a world is done with nothing.
+"""Libraries that draw: what code asks of them in a world is done with nothing.
 
 A check runs code many times, and nobody looks at its figures: a loop that draws in each round would take all the time.
 """
@@ -89,16 +89,13 @@ class Unseen(ModuleType):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
-        vars(self).update({name: value for name, value in vars(module).items() if is_dunder(name)}, _module=module)
+        vars(self).update({name: value for name, value in vars(module).items() if name.startswith("__")})
+        vars(self)["_module"] = module
         self.__all__ = getattr(module, "__all__", [name for name in dir(module) if not name.startswith("_")])
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(vars(self)["_module"], name)
         return sys.modules.get(value.__name__, value) if isinstance(value, ModuleType) else stand_in(name, value)
-
-
-def is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .flattened import flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
 from .opening import opened
 from .proposal import Proposal
+from .roots import stands_in
 from .round_questions import of_rounds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
@@ -142,7 +143,7 @@ def asks_of_all(one: Proposal, other: Proposal) -> bool:
     mine, others = one.question, other.question
     if mine is None or others is None or mine.forward or others.forward:
         return False
-    return all(any(text == root or text.startswith((f"{root}[", f"{root}.")) for root in mine.wrt)
+    return all(any(stands_in(text, root) for root in mine.wrt)
                for text in others.wrt)  # fmt: skip
 
 

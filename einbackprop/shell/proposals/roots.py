@@ -61,6 +61,11 @@ def _places(value: Any, path: Path, name: str) -> Iterator[Place]:
         yield from _places(item, (*path, step), called)
 
 
+def stands_in(text: str, root: str) -> bool:
+    """Whether a place is another one, or in it: ``p['W']`` and ``p`` in ``p``."""
+    return text == root or text.startswith((f"{root}[", f"{root}."))
+
+
 def shapes_of(value: Any, kinds: str = "f") -> tuple[tuple[int, ...], ...]:
     """The shapes of the arrays and numbers of some kinds in a value, those of floating point, from left to right."""
     return tuple(np.shape(leaf) for _, leaf in leaves(value) if isinstance(leaf, float | int | np.number | np.ndarray)

@@ -176,10 +176,9 @@ class StepSearch(FunctionSearch):
                     found.append(of_label(out.text, target.text, self.numpy))
                     continue
                 way = turned(value, given)
-                fits = [f"{target.text}{way}"] if way is not None else []
-                for text in fits if target.text != out.text else ():
+                if way is not None and target.text != out.text:
                     setup += [*out.setup, *target.setup]
-                    found += measures_of(out.text, text, self.numpy)
+                    found += measures_of(out.text, f"{target.text}{way}", self.numpy)
         return found, united(setup)
 
     def _targets(self, resolver: Resolver, item: Definition, call: Term) -> Iterator[tuple[Term, Any]]:
