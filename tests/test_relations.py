@@ -1,6 +1,7 @@
 """Gradients that are a multiple of their loss's, or that and a penalty: it is said, and the loss meant is found."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from verdict_cases import undiagnosed
 
 import einbackprop as eb
+from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Relation
+from einbackprop.shell import guesses
 from einbackprop.shell.answers import outcomes
 from einbackprop.shell.guesses import leaves_out, settle
 from einbackprop.shell.questions import Question
@@ -124,6 +127,22 @@ def test_the_loss_that_is_meant_is_asked_of_instead(
     assert note.startswith("the gradients are not those of the loss that was found, but of ")
     assert told in note
     assert told in outcome.title
+
+
+def test_another_loss_is_not_asked_of_where_no_more_gradients_are_right_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, seen = guesses.answer_among, list[Report]()
+
+    def answer_among(*arguments: Any) -> Report:
+        seen.append(own(*arguments))
+        return seen[-1] if len(seen) == 1 else replace(seen[-1], gradients=seen[0].gradients)
+
+    monkeypatch.setattr(guesses, "answer_among", answer_among)
+    outcome = asked_of(tmp_path, **DECAYED, loss=SQUARES.format(of="sum"))
+    assert [report.headline for report in seen] == ["wrong: W1, W2 (of 4 gradients)", "right: all 4 gradients"]
+    assert outcome.report is seen[0]
+    assert "alpha" not in outcome.title
 
 
 def test_a_sum_of_losses_is_multiplied_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

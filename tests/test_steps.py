@@ -18,7 +18,7 @@ from einbackprop.shell.proposals.invention import Term
 from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.opening import opened
 from einbackprop.shell.proposals.rates import Rates, best_of, rates_in
-from einbackprop.shell.proposals.round_questions import parts_of, updaters_of
+from einbackprop.shell.proposals.round_questions import around, parts_of, updaters_of
 from einbackprop.shell.proposals.steps import Step, is_decayed
 
 NO_RATES = Rates([], [])
@@ -279,3 +279,11 @@ def test_a_step_of_training_is_known_by_what_it_computes_and_updates() -> None:
     loops = [one for one in rounds(script) if one.loop is not None]
     kinds = {one.loop.lineno: {*parts_of(one.body, script, updaters)} for one in loops if one.loop is not None}
     assert kinds == {3: {"an update"}, 7: {"a product", "an update"}, 10: {"a product", "an update"}, 13: set()}
+
+
+def test_inner_rounds_come_before_those_around_them() -> None:
+    script = script_of(ast.parse(
+        "for n in range(3):\n    for x in rows:\n        w -= 0.1 * (w @ x)\n    print(n)\n"
+        "for x in rows:\n    print(x)\n"))  # fmt: skip
+    loops = [one for one in rounds(script) if one.loop is not None]
+    assert {one.loop.lineno: around(one, loops) for one in loops if one.loop is not None} == {1: 1, 2: 0, 5: 0}
