@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import gc
 import importlib
 import json
 import signal
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from hypothesis import settings
 import einbackprop as eb
 from einbackprop.checking.reports import Report
 from einbackprop.core import progress
-from einbackprop.core.progress import InternalFault, collecting, contained
+from einbackprop.core.progress import InternalFault, collecting, contained, limited
+from einbackprop.core.source import edited
+from einbackprop.notation.display import fitted
 from einbackprop.shell.command import main
 
 HERE = Path(__file__).parent
@@ -119,6 +123,21 @@ def test_what_is_said_of_an_error_of_ours() -> None:
         "einbackprop could not do the proof: a mistake of ours at proof/proving.py:123 (KeyError: 'x'); the verdicts "
         "stand. Please report it with what EINBACKPROP_TRACEBACK=1 prints"
     )
+
+
+@pytest.mark.parametrize("block", [collecting, limited, fitted, lambda: edited({})])
+def test_a_block_that_was_never_entered_is_collected_in_any_context(
+    block: Callable[[], AbstractContextManager[object]],
+) -> None:
+    # a handler raised after __enter__, before the block; pytest fails on what a generator raises as it is collected
+    left = copy_context().run(lambda: [opened := block(), opened.__enter__()])
+    left.clear()
+    gc.collect()
+    opened = block()
+    opened.__enter__()
+    del opened
+    assert progress._current.get() is None
+    assert progress._faults.get() is None
 
 
 @pytest.mark.usefixtures("switched_off")

@@ -28,6 +28,7 @@ from types import CodeType, FrameType
 from typing import Any, TextIO, TypeVar
 
 from ..errors import OptionError
+from .scoped import scoped
 
 SHOWN_AFTER = 2.0  # seconds
 ERASE = "\r\x1b[K"
@@ -89,11 +90,10 @@ def limited(seconds: float | None = None) -> Iterator[Progress]:
         yield outer
         return
     progress = Progress(positive(seconds), sys.stderr if is_terminal(sys.stderr) else None)
-    token = _current.set(progress)
     try:
-        yield progress
+        with scoped(_current, progress):
+            yield progress
     finally:
-        _current.reset(token)
         progress.erase()
 
 
@@ -201,12 +201,8 @@ def contained(part: str, work: Callable[[], Result], fallback: Other) -> Result 
 def collecting() -> Iterator[list[InternalFault]]:
     """Collect the faults of the parts that are run inside."""
     faults: list[InternalFault] = []
-    token, handlers = _faults.set(faults), _handlers.set(handler_codes())  # one may remove itself before it raises
-    try:
+    with scoped(_faults, faults), scoped(_handlers, handler_codes()):  # one may remove itself before it raises
         yield faults
-    finally:
-        _faults.reset(token)
-        _handlers.reset(handlers)
 
 
 def fault_of(part: str, error: Exception) -> InternalFault:

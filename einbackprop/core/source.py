@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, overload
 
+from .scoped import scoped
+
 ONE_AT_A_TIME = threading.RLock()
 
 
@@ -175,23 +177,20 @@ def statements_of_text(text: str) -> Statements:
     return Statements(text)
 
 
-EDITED: ContextVar[Mapping[str, str]] = ContextVar("EDITED")
+EDITED: ContextVar[Mapping[str, str] | None] = ContextVar("EDITED", default=None)
 """The texts that stand for those of files, while code with edits is read."""
 
 
 @contextlib.contextmanager
 def edited(texts: Mapping[str, str]) -> Iterator[None]:
     """Take other texts for those of files."""
-    token = EDITED.set(texts)
-    try:
+    with scoped(EDITED, texts):
         yield
-    finally:
-        EDITED.reset(token)
 
 
 def statements_of(file: str) -> Statements:
     """The statements of a file as it stands now, parsed once for each state of it."""
-    texts = EDITED.get(None)
+    texts = EDITED.get()
     if texts is not None and file in texts:
         return statements_of_text(texts[file])
     linecache.checkcache(file)

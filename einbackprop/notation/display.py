@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TextIO
 
+from ..core.scoped import scoped
 from ..core.visible import visible
 from .markup import Markup, plain, text
 
@@ -90,11 +91,8 @@ def fitted(stream: TextIO | None = None) -> Iterator[None]:
     """Make texts that fit a stream, standard output by default, where that is a terminal."""
     chosen = sys.stdout if stream is None else stream
     here = shutil.get_terminal_size((WIDTH, 24)).columns if chosen is not None and chosen.isatty() else WIDTH
-    token = COLUMNS.set(max(NARROWEST, min(WIDTH, here)))
-    try:
+    with scoped(COLUMNS, max(NARROWEST, min(WIDTH, here))):
         yield
-    finally:
-        COLUMNS.reset(token)
 
 
 def width(shown: str) -> int:
