@@ -80,6 +80,13 @@ def carried(equations: Sequence[Equation]) -> set[str]:
     return found
 
 
+def recurrent(equations: Sequence[Equation]) -> set[str]:
+    """The values that read themselves, by way of others or at once."""
+    made = {equation.out.name for equation in equations}
+    reads = {e.out.name: [ref.name for ref in operands(e) if ref.name in made] for e in equations}
+    return {name for names in components(reads) for name in names if len(names) > 1 or name in reads[name]}
+
+
 def reached(
     equations: Sequence[Equation], start: Iterable[str], passes_on: Callable[[Equation, Collection[str]], bool]
 ) -> dict[str, None]:  # fmt: skip

@@ -38,7 +38,6 @@ from einbackprop.diagnosis.cotangents import Cotangents, arranged
 from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail
 from einbackprop.notation.einsum_text import MARK
 from einbackprop.notation.markup import Markup, text
-from einbackprop.notation.meaning import Meanings
 from einbackprop.reading import reading
 from einbackprop.reading.formulas import Formula
 
@@ -202,8 +201,8 @@ class Lines:
 def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
     """The lines of the gradients of a traced pair, those in loops with letters for the rounds."""
     bindings = trace.bindings[trace.of_loss :]
-    read = reading.read_with(replace(trace, bindings=bindings), Meanings({}), folds=False)
-    whole = reading.read_with(trace, Meanings({})) if trace.loops else read
+    read = reading.read_with(replace(trace, bindings=bindings), None, folds=False)
+    whole = reading.read_with(trace, None) if trace.loops else read
     told = Told(cotangents, bindings, evaluate(trace.by_statement or trace.program, cotangents.arrays).values)
     places = grouped(
         ((line.source.file, line.source.line), (line, formula))

@@ -16,7 +16,7 @@ from ..core import letters
 from ..core.elementwise import Array
 from ..core.interpretation import evaluate
 from ..core.program import Equation, Input, Opaque, Program, Ref, operands
-from ..core.recurrences import blocks, loops
+from ..core.recurrences import recurrent
 from ..core.simplification import needed
 from ..errors import EinbackpropError
 
@@ -96,7 +96,7 @@ class Naming:
         inputs = {declared.ref.name for declared in program.inputs}
         asked = 0
         sources: dict[str, tuple[str, ...]] = dict.fromkeys(inputs, ())
-        looped = {equation.out.name for block in loops(blocks(program.equations)) for equation in block.equations}
+        looped = recurrent(program.equations)
         sources |= dict.fromkeys(looped, ())  # each is made of what other rounds have left
         standing = {self.called(name): name for name in inputs}  # what each name in the code is the name of by now
         for equation in program.equations:

@@ -44,7 +44,6 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
     arrays : sequence of arrays
         The inputs: labels, masks and the like stay what they are in the draws.
     """
-    named = dict(Naming(program, lambda name: label(program, name)).sentences())
     rng = np.random.default_rng(SEED)
     known = [np.asarray(array) for array in arrays]
     fresh = [
@@ -58,8 +57,13 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
             if found:
                 said = {name: sentence(program, name, meaning) for name, meaning in found.items()}
                 given = f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}"
-                return Meanings({**named, **said}, given)
-    return Meanings(named)
+                return Meanings(said, given)
+    return Meanings({})
+
+
+def closed_forms(program: Program) -> dict[str, str]:
+    """What values are of others, in the program's letters: ``is the softmax of s over j``."""
+    return dict(Naming(program, lambda name: label(program, name)).sentences())
 
 
 def given_starts(program: Program) -> list[tuple[str, str]]:

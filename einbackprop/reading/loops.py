@@ -195,8 +195,10 @@ class Folding:
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):
             return None
-        heads, changed = {*self._rolling.heads.values()}, zip(made[1] or (), runs[0].changes, strict=True)
-        if any(one and one.value not in heads and len(one.letters) > len(run.letters) for one, run in changed):
+        whole = {*self._rolling.heads, *self._rolling.heads.values()}
+        changed = zip(made[1] or (), runs[0].changes, strict=True)
+        if any(one and not whole & {one.value, run.value} and len(one.letters) > len(run.letters)
+               for one, run in changed):  # fmt: skip
             return None  # what each round has of a buffer of which it changes a part, through a view
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
         self._recurrent = False

@@ -24,7 +24,7 @@ from ..core.visible import visible
 from ..notation import einsum_text, markup
 from ..notation.display import columns, fitted
 from ..notation.index_notation import View
-from ..notation.meaning import Meanings, meanings
+from ..notation.meaning import Meanings, closed_forms, meanings
 from ..notation.pages import page
 from . import pages
 from .formulas import Formula, formulas
@@ -141,30 +141,43 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     return replace(found, faults=tuple(faults))
 
 
-def read_with(trace: Trace, meant: Meanings, *, folds: bool = True) -> Reading:
+def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Reading:
     """The lines of a trace, whose values mean what is given; if it ``folds``, those of loops with letters for rounds.
 
-    A line that would name what nobody has a name for is read round by round.
+    Without meanings nothing is said of what values are, closed forms neither. A line that would name what nobody has
+    a name for is read round by round.
     """
     without: set[Hashable] = set()
+    given = meant.given if meant is not None else ""
     while folds:
         whole = folded(trace, without)
-        said = {name: {meant.of.get(one, "") for one in members} for name, members in whole.made.items()}
-        same = {name: texts.pop() for name, texts in said.items() if len(texts) == 1}
-        of = {**meant.of, **{name: text for name, text in same.items() if text}}
+        of = sentences(whole.program, whole.made, meant) if meant is not None else {}
         labels = {name: label for name, label in whole.program.labels.items() if name not in whole.made}
         program = replace(whole.program, labels=labels)  # only statements have names for what stands for all rounds
-        reading = lines_with(program, whole.bindings, trace, replace(meant, of=of))
+        reading = lines_with(program, whole.bindings, trace, of, given)
         unsaid = {line.source.place for line in reading.lines for formula in line.formulas
                   if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
         if not unsaid - without:
             return reading
         without |= unsaid
-    return lines_with(trace.by_statement or trace.program, trace.bindings, trace, meant)
+    program = trace.by_statement or trace.program
+    of = sentences(program, {}, meant) if meant is not None else {}
+    return lines_with(program, trace.bindings, trace, of, given)
 
 
-def lines_with(program: Program, bindings: Sequence[Binding], trace: Trace, meant: Meanings) -> Reading:
-    """The lines of statements that read and make values of a program."""
+def sentences(program: Program, made: Mapping[str, Sequence[str]], meant: Meanings) -> dict[str, str]:
+    """What is said of values: the gradient that one is, or a closed form; of one that stands for all rounds, what is
+    said of each of them, or a closed form in its own letters."""
+    said = {name: {meant.of.get(one, "") for one in members} for name, members in made.items()}
+    same = {name: texts.pop() for name, texts in said.items() if len(texts) == 1}
+    return {**closed_forms(program), **meant.of, **{name: text for name, text in same.items() if text}}
+
+
+def lines_with(
+    program: Program, bindings: Sequence[Binding], trace: Trace, of: Mapping[str, str], given: str
+) -> Reading:  # fmt: skip
+    """The lines of statements that read and make values of a program; ``of`` is said of values, and rests on what is
+    ``given``."""
     shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
     whole = list(statements(bindings, program))
@@ -179,13 +192,13 @@ def lines_with(program: Program, bindings: Sequence[Binding], trace: Trace, mean
     place_of = attrgetter("file", "line", "column")
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         for made, code in group:
-            line = line_of(made, code, len(group), everywhere, letters, meant)
+            line = line_of(made, code, len(group), everywhere, letters, of)
             if line.formulas:
                 lines.append(line)
                 break
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line, line.source.column))
-    return Reading(tuple(lines), trace.notes, program, meant.given, letters.dimensions())
+    return Reading(tuple(lines), trace.notes, program, given, letters.dimensions())
 
 
 def statements(bindings: Sequence[Binding], program: Program, as_code: bool = False) -> Iterator[Made]:
@@ -215,11 +228,11 @@ def kept_of_this_run(name: str, array: Any) -> Access:
     return Access(name, "", Spelling("(kept of this run)", axes, INNER), name, array=array)
 
 
-def line_of(made: Made, code: Made, runs: int, view: View, letters: Letters, meant: Meanings) -> Line:
+def line_of(made: Made, code: Made, runs: int, view: View, letters: Letters, of: Mapping[str, str]) -> Line:
     """A line with the formulas of its values; one that cannot be written, by a mistake of ours, is left out."""
     source = made.binding.source
     part = f"a formula of line {source.line}"
-    shown = contained(part, lambda: tuple(formulas(made, code, view, letters, meant.of)), ())
+    shown = contained(part, lambda: tuple(formulas(made, code, view, letters, of)), ())
     binding = made.binding
     reads = (*(access for _, access in made.reads), *(access for access in binding.reads if not access.value))
     return Line(source, runs, shown, reads, (*binding.binds, *binding.changes), binding.plain)

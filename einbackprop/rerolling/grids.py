@@ -167,13 +167,18 @@ class Counters:
                 return letter
         return ""
 
-    def wished(self, used: Collection[str]) -> dict[str, str]:
-        """The letters that are the counters of their loops now, since no letter that is used is called so."""
+    def wished(self, used: Collection[str], fixed: Collection[str]) -> dict[str, str]:
+        """The letters that are the counters of their loops now, since no letter that is used is called so, or one that
+        becomes another; all but those that are fixed."""
         table: dict[str, str] = {}
         for letter, loop in self.by_letter.items():
             counter = self._loops.get(loop, Loop()).counter
-            if letter in used and len(counter) == 1 and counter.isalpha() and counter not in {*used, *table.values()}:
+            is_letter = len(counter) == 1 and counter.isalpha() and counter not in table.values()
+            if letter in used and letter not in fixed and is_letter:
                 table[letter] = counter
+        while blocked := [old for old, new in table.items() if new in used and new not in table]:
+            for old in blocked:
+                del table[old]
         return table
 
     @property

@@ -259,7 +259,7 @@ class Rerolling:
             made = {e.out.name for e in equations}
             fixed = {i for ref in (*inputs, *outputs) if ref.name not in made for i in ref.indices}
             used = {i for e in equations for i in letters_and_sizes(e)} | fixed
-            table = {old: new for old, new in self._counters.wished(used).items() if old not in fixed}
+            table = self._counters.wished(used, fixed)
             equations = tuple(rename_letters(equation, table) for equation in equations)
             renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters)) for d in dimensions)
             dimensions = tuple(d for n, d in enumerate(renamed) if used & {*dimensions[n].letters})

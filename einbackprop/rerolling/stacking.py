@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import reduce
 from operator import getitem
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +144,8 @@ class Stacking:
         for axis, letter in enumerate(letters) if self.carries else ():
             for step in (-1, 1):
                 full = self.index.shifted(names, axis, step)
-                if full is not None and (self.shown or self._go_on(full, axis)):
+                if full is not None and (
+                    (self.shown and not self._is_of_an_argument(str(full.flat[0]))) or self._go_on(full, axis)):
                     name, used = self.stacked(full, letters)
                     known = self._known.get((letters, tuple(names.flat)))
                     if known is not None:  # what all rounds make reads it
@@ -176,6 +178,12 @@ class Stacking:
     def _caches(self) -> tuple[dict[Any, Any], ...]:
         """What is known of values so far."""
         return self._known, self._steps, self._views, self.carried, self.entries, self.grids, self.merged
+
+    def _is_of_an_argument(self, name: str) -> bool:
+        """Whether a value is only taken out of an argument: each round finds it there by its position."""
+        while is_view(equation := self.defining.get(name)):
+            name = next(operands(equation)).name
+        return name in self._inputs
 
     def _go_on(self, full: NDArray[Any], axis: int) -> bool:
         """Whether the values of one round are made of those of the round before it, or after it."""
@@ -239,7 +247,7 @@ class Stacking:
         if first is None or lost or any(e is not None and e.value != first.value for e in entries):
             return None
         whole = self.defining[first.value]
-        if isinstance(whole, Contract) and len(whole.operands) == 1 and whole.factor == ONE:
+        if is_view(whole):
             return None  # what is only taken out of an array is taken out again
         own = whole.out.indices[len(first.letters) :]
         places, brackets, taken = "", [], letters + own
@@ -413,6 +421,9 @@ class Stacking:
             left, right = position(lambda e: e.brackets[n].left), position(lambda e: e.brackets[n].right)
             return replace(first.brackets[n], left=left, right=right)  # type: ignore[union-attr]
 
+        equality = self.pattern(alike, shape, letters, there)
+        if equality is not None:
+            return Contract(first.out, (), (equality,), source=first.source)
         same(*map(frame, alike))
         if set(letters) & set(letters_of(first)):  # rounds of one loop within rounds of the same
             raise NotAlikeError
@@ -436,6 +447,51 @@ class Stacking:
                     raise NotAlikeError
                 return replace(first, base=base, value=value, brackets=brackets, mask=limit)
         raise NotAlikeError
+
+    def pattern(
+        self, asked: Sequence[Equation | None], shape: tuple[int, ...], letters: str, there: Sequence[int],
+        answer: bool = True,
+    ) -> Bracket | None:  # fmt: skip
+        """``j == y[i]`` as ``[j=y[i]]``: a counter is compared with a whole number; None for anything else.
+
+        ``there`` says at which places of the grid the comparisons are; ``answer`` is what they answer.
+        """
+        first, relations = asked[0], {"equal": ("=", "≠"), "not_equal": ("≠", "=")}
+        if not isinstance(first, Map) or first.function not in relations or first.out.indices:
+            return None
+        same_kind = [one for one in asked if isinstance(one, Map) and one.function == first.function]
+        if len(same_kind) < len(asked):
+            return None
+        relation: Any = relations[first.function][not answer]
+        for side in (0, 1):
+            counted = [self._number(one.operands[side].name) for one in same_kind]
+            numbers, names = np.full(shape, None, dtype=object), np.full(shape, None, dtype=object)
+            for place, number, one in zip(there, counted, same_kind, strict=True):
+                numbers.flat[place], names.flat[place] = number, one.operands[1 - side].name
+            fitted = affine(numbers) if None not in counted and len({*counted}) > 1 else None
+            if fitted is None:
+                continue
+            name, used = self.stacked(names, letters)
+            if self._is_whole(name):
+                return Bracket(moving(Position(), *fitted, letters), relation, Position(pick=Ref(name, used)))
+        return None
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a value is whole numbers, as labels are."""
+        own = self.defining.get(name)
+        if isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE:
+            return self._is_whole(own.operands[0].name)
+        given = {declared.ref.name: np.dtype(declared.dtype) for declared in self.program.inputs}
+        given |= {constant: array.dtype for constant, array in self.program.constants.items()}
+        return name in given and given[name].kind in "iu"
+
+    def _number(self, name: str) -> int | None:
+        """The whole number that a value is, if it is one that stands in the code or is counted with."""
+        own = self.defining.get(name)
+        if not isinstance(own, Contract) or own.operands or own.brackets or own.out.indices or own.factor.sizes:
+            return None
+        number = own.factor.number
+        return int(number) if isinstance(number, Fraction) and number.denominator == 1 else None
 
     def _is_inside(self, bracket: Bracket) -> bool:
         """Whether all rounds write to places that there are: some that an ``if`` has left out may be beyond the end."""
@@ -464,6 +520,11 @@ class Stacking:
             raise NotAlikeError
         table: Mapping[str, str] = dict(zip(theirs, ours, strict=True))
         return equation if ours == theirs else rename_letters(equation, table)
+
+
+def is_view(equation: Equation | None) -> TypeGuard[Contract]:
+    """Whether a value is only taken out of an array, or is all of it."""
+    return isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE
 
 
 def without_repeats(values: NDArray[Any], letters: str) -> tuple[NDArray[Any], str]:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from fractions import Fraction
-
-import numpy as np
 
 from ..core.collecting import grouped
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Position, Ref, Relation, Source, Sum
+from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Source, Sum
 from .chains import Chain, Term, is_zero
 from .choices import Mask
-from .grids import affine, moving
 from .stacking import NotAlikeError
 from .workspace import Rounded, Workspace, place_of
 
-EQUALITIES = ("equal", "not_equal")
 FEW = 3  # terms: two that are alike are no loop yet
 
 
@@ -57,14 +52,17 @@ class Sums:
                 if whole[place_of(group[0].source)] == 1:
                     self.parts[place_of(group[0].source), chain.head.out.name] = made.out
             total += [(ONE, made.out)] if made is not None else [(term.factor, term.ref) for term in group]
-        return Sum(chain.head.out, tuple(total), chain.head.source)
+        runs = (group[0].source for _, group in best if place_of(group[0].source) == place_of(chain.head.source))
+        return Sum(chain.head.out, tuple(total), next(runs, chain.head.source))
 
     def _is_base(self, group: Sequence[Term], chain: Chain) -> bool:
-        """Whether terms are only what a sum began with, which another statement has made."""
+        """Whether terms are only what a sum began with: a number, or what another statement has made."""
         first = chain.terms[0].ref
+        if first is None and len(chain.terms) > len(group) == 1 and group[0] == chain.terms[0]:
+            return True
         made = self._work.stacking.defining.get(first.name) if first is not None else None
         is_first = len(group) == 1 and group[0].ref == first
-        return is_first and made is not None and place_of(made.source) != place_of(group[0].source)
+        return is_first and (made is None or place_of(made.source) != place_of(group[0].source))
 
     def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Contract | None, list[Term]]]:
         """The terms of each statement, and the sum of all of them over the letters of its loops, if they are alike."""
@@ -129,12 +127,11 @@ class Sums:
         """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
         if mask.place is None:
             return self._work.stacking.constant(mask.names, letters)
-        asked = [self._work.stacking.defining.get(name) if name is not None else None for name in mask.names.flat]
-        some = [one for one in asked if one is not None]
-        if all(isinstance(one, Map) and one.function in EQUALITIES for one in some):
-            bracket = self._pattern([one for one in some if isinstance(one, Map)], mask, letters)
-            if bracket is not None:
-                return bracket
+        there = [n for n, name in enumerate(mask.names.flat) if name is not None]
+        asked = [self._work.stacking.defining.get(mask.names.flat[n]) for n in there]
+        pattern = self._work.stacking.pattern(asked, mask.names.shape, letters, there, mask.answer)
+        if pattern is not None:
+            return pattern
         name, used = self._work.stacking.stacked(mask.names, letters)
         if mask.answer:
             return Ref(name, used)
@@ -142,40 +139,6 @@ class Sums:
         own = self._work.stacking.defining[name]
         self._work.stacking.defining[made.name] = Map(made, "logical_not", (Ref(name, used),), source=own.source)
         return made
-
-    def _pattern(self, asked: Sequence[Map], mask: Mask, letters: str) -> Bracket | None:
-        """``j == y[i]`` as ``[j=y[i]]``: a counter is compared with whole numbers."""
-        relations: dict[bool, Relation] = {True: "=", False: "≠"}
-        relation = relations[(asked[0].function == "equal") == mask.answer]
-        for side in (0, 1):
-            numbers = [self._number(one.operands[side].name) for one in asked]
-            if None in numbers or any(one.function != asked[0].function or one.out.indices for one in asked):
-                continue
-            grid, names = np.full(mask.names.shape, None, dtype=object), np.full(mask.names.shape, None, dtype=object)
-            places = [n for n, name in enumerate(mask.names.flat) if name is not None]
-            for place, number, one in zip(places, numbers, asked, strict=True):
-                grid.flat[place], names.flat[place] = number, one.operands[1 - side].name
-            fitted = affine(grid)
-            name, used = self._work.stacking.stacked(names, letters)
-            if fitted is not None and self._is_whole(name):
-                return Bracket(moving(Position(), *fitted, letters), relation, Position(pick=Ref(name, used)))
-        return None
-
-    def _is_whole(self, name: str) -> bool:
-        """Whether a value is whole numbers, as labels are."""
-        own = self._work.stacking.defining.get(name)
-        if isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE:
-            return self._is_whole(own.operands[0].name)
-        given = {declared.ref.name: np.dtype(declared.dtype) for declared in self._work.program.inputs}
-        given |= {constant: array.dtype for constant, array in self._work.program.constants.items()}
-        return name in given and given[name].kind in "iu"
-
-    def _number(self, name: str) -> int | None:
-        """The whole number that a value is, if it is one that stands in the code or is counted with."""
-        own = self._work.stacking.defining.get(name)
-        number = own.factor.number if isinstance(own, Contract) and not own.operands and not own.brackets else None
-        plain = isinstance(number, Fraction) and number.denominator == 1 and own is not None and not own.out.indices
-        return int(number) if plain and isinstance(number, Fraction) and not own.factor.sizes else None  # type: ignore[union-attr]
 
     def _turns(self, terms: Sequence[Term]) -> list[Source | None]:
         """The run of a statement that each term belongs to: where one statement adds all at once, as a list becomes an
