@@ -63,8 +63,6 @@ class Run:
     Attributes
     ----------
     statement, source, caller
-    rounds : tuple of (site of a loop, number)
-        The loops around it, outer ones first, each with its counter, or with how often its body has begun before.
     reads, binds : list of Seen
     changes : list of Seen
         The arrays that were written into, as they are after it.
@@ -84,17 +82,20 @@ class Run:
         The owners and keys of targets.
     made : object
         What stands on the right of an assignment.
-    counter : str
-        The target of a loop that counts its rounds.
     loops : tuple of (Run, number)
-        The loops around it in its own frame, outer ones first, each with its round; a lambda has none of those that
-        it is written in.
+        The loops around it in its own frame, outer ones first, each with how often its body had begun before; a lambda
+        has none of those that it is written in.
+    counts : dict of text to (number, step)
+        The targets of a loop that were whole numbers up to now, one more each round, or one less: the first, the step.
+    numbers : dict of text to int
+        The whole numbers that it read in a loop.
+    uncounted : set of text
+        The targets of a loop that did not count in some run of it.
     """
 
     statement: Statement
     source: Source
     caller: Run | None
-    rounds: tuple[tuple[int, int], ...]
     reads: list[Seen] = field(default_factory=list)
     binds: list[Seen] = field(default_factory=list)
     changes: list[Seen] = field(default_factory=list)
@@ -106,14 +107,45 @@ class Run:
     arrays: list[tuple[Any, Any]] = field(default_factory=list)
     values: dict[int, Any] = field(default_factory=dict)
     made: Any = None
-    counter: str = ""
     loops: tuple[tuple[Run, int], ...] = ()
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    uncounted: set[str] = field(default_factory=set)
+
+    def count(self, target: str, value: Any, turn: int) -> None:
+        """A target of a loop is bound, after so many rounds."""
+        if turn == 0 and type(value) is int:
+            self.counts[target] = value, 0
+        elif target in self.counts:
+            start, step = self.counts[target]
+            step = step or (value - start if type(value) is int else 0)
+            if type(value) is int and step in (1, -1) and value == start + step * turn:
+                self.counts[target] = start, step
+            else:  # what it goes through are data, or it leaves numbers out
+                del self.counts[target]
+                self.uncounted.add(target)
+
+    @property
+    def counter(self) -> str:
+        """The target of a loop that counts its rounds; empty if there is none."""
+        return next((target for target in self.counts if target not in self.uncounted), "")
+
+    def number(self, turn: int) -> int:
+        """The number of a round of a loop: its counter, or how often its body had begun before."""
+        start, step = self.counts.get(self.counter, (0, 1))
+        return start + step * turn
+
+    @property
+    def rounds(self) -> tuple[tuple[int, int], ...]:
+        """The sites of the loops around it, outer ones first, each with the number of its round."""
+        numbers = {loop.statement.site: loop.number(turn) for loop, turn in self.loops}
+        return tuple((site, numbers.get(site, 0)) for site in self.statement.loops)
 
     @property
     def path(self) -> Rounds:
         """The loops around it and around the calls that it ran in, outer ones first, each with its round."""
         outer = self.caller.path if self.caller is not None else ()
-        return (*outer, *((loop.source, number) for loop, number in self.loops))
+        return (*outer, *((loop.source, loop.number(turn)) for loop, turn in self.loops))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +195,8 @@ class Binding:
         The numbers that it read, where values are kept.
     counter : str
         The target of a loop that counts its rounds.
+    numbers : mapping of text to int
+        The whole numbers that it read in a loop.
     recurrent : bool
         Whether it stands for all rounds of a loop, and reads what is another in each: no array is at hand that is that.
     """
@@ -177,6 +211,7 @@ class Binding:
     operand: Access | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
     counter: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)
     recurrent: bool = False
 
 
@@ -201,7 +236,7 @@ class Resolver:
         return Binding(
             run.statement, run.source, run.caller.source if run.caller else None, run.rounds,
             tuple(reads), self._bound(run.binds), self._bound(run.changes),
-            operand[0] if operand else None, run.plain, run.counter,
+            operand[0] if operand else None, run.plain, run.counter, run.numbers,
         )  # fmt: skip
 
     def _bound(self, seen: list[Seen]) -> tuple[Access, ...]:

@@ -11,7 +11,7 @@ from ..core.interpretation import whole
 from ..core.program import Contract, Equation, Program, Source, Sum, Update, operands
 from ..core.progress import contained
 from ..core.simplification import simplify
-from ..rerolling import Choice, Loop, Path, Rerolled, is_cut_short, reroll
+from ..rerolling import Choice, Loop, Path, Rerolled, is_cut_short, is_loop, reroll
 from .arithmetic import size_of
 from .bindings import Binding, Run
 from .loop_numbers import counts, leaked
@@ -136,14 +136,17 @@ def rolled(
     sizes = made.program.sizes
     through = {loop: [sizes[i] for i in told.letter] for loop, told in loops.items() if told.letter}
     opened = {loop for loop in made.loops if loop in through and min(through[loop]) >= ROUNDS}
-    opened -= {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]} | leaked(bindings)
+    counted = {loop for binding in bindings if counts(binding) for loop, _ in paths[binding.source]} | leaked(bindings)
+    opened -= counted
     inside = {source.place for source, path in paths.items() if opened & {loop for loop, _ in path}}
     own = {b.source.place: (b.statement.file, b.statement.function, b.statement.site)
             for b in bindings if b.statement.site >= 0}  # fmt: skip
     ended = {place for place, loop in own.items() if loop not in opened}
     places: set[Hashable] = {place for place, loop in own.items() if loop in opened} | (inside - ended)
     places |= {loop[1] for loop in opened if isinstance(loop, tuple) and loop[0] == "order"}
-    program, branches = simplify(made.program), {place for place in made.branches if place in places}
+    whole = {source.place for source, path in paths.items()
+             if {loop for loop, _ in path if is_loop(loop)} <= made.loops - counted} | places  # fmt: skip
+    program, branches = simplify(made.program), {place for place in made.branches if place in whole}
     recorder.open_loops(places, branches, left_positions(program, lettering.letter))
     headers: dict[Hashable, Source] = {own[b.source.place]: b.source for b in bindings if b.source.place in own}
     for letter in made.ends:  # what the last round makes stands at the last position for every number of rounds

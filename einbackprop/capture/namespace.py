@@ -255,7 +255,26 @@ def builtins_for(recorder: Recorder) -> dict[str, Any]:
     def length(value: Any) -> Any:
         return value.shape[0] if is_traced(value) and value.axes else len(value)
 
-    return {"float": casting(float, recorder), "int": casting(int, recorder), "len": length, "range": Range}
+    return {
+        "float": casting(float, recorder), "int": casting(int, recorder), "len": length, "range": Range,
+        "max": extreme(max, np.maximum, recorder), "min": extreme(min, np.minimum, recorder),
+    }  # fmt: skip
+
+
+def extreme(builtin: Callable[..., Any], function: np.ufunc, recorder: Recorder) -> Callable[..., Any]:
+    """A stand-in for ``max`` or ``min``: the largest of numbers is asked of NumPy, whichever it is, as long as some
+    are traced and have a gradient."""
+    wrapped = Function(function, recorder)
+
+    def chosen(*values: Any, **options: Any) -> Any:
+        some = values if len(values) != 1 or not isinstance(values[0], list | tuple) else tuple(values[0])
+        numbers = [value for value in some if is_traced(value) or isinstance(value, REAL)]
+        differ = [value for value in some if is_traced(value) and value.dtype.kind == "f"]
+        if options or not differ or len(some) < 2 or len(numbers) < len(some) or any(map(np.ndim, some)):
+            return builtin(*values, **options)
+        return functools.reduce(wrapped, some)
+
+    return chosen
 
 
 class Ranging(type):

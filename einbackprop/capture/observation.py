@@ -39,7 +39,6 @@ class Frame:
     caller: Run | None
     run: Run | None = None
     rounds: dict[int, int] = field(default_factory=dict)
-    counters: dict[int, int] = field(default_factory=dict)
     loops: dict[int, Run] = field(default_factory=dict)
 
 
@@ -64,6 +63,7 @@ class Observer:
         self._by_source: dict[int, Run] = {}
         self._error: Any = None
         self._counts: dict[Statement, int] = {}
+        self._uncounted: dict[Statement, set[str]] = {}
         self._lines: dict[tuple[str, int], int] = {}
         self._depths: dict[str, int] = {}
 
@@ -139,9 +139,10 @@ class Observer:
             statement.file, statement.line, statement.code, statement.function, number,
             caller.source if helper and caller is not None else None, statement.column,
         )  # fmt: skip
-        rounds = tuple((loop, frame.counters.get(loop, frame.rounds.get(loop, 0))) for loop in statement.loops)
-        loops = tuple((frame.loops[loop], number) for loop, number in rounds if loop in frame.loops)
-        frame.run = Run(statement, source, caller, rounds, constants=len(self.recorder.constants), loops=loops)
+        loops = tuple((frame.loops[loop], frame.rounds[loop]) for loop in statement.loops if loop in frame.loops)
+        uncounted = self._uncounted.setdefault(statement, set())
+        constants = len(self.recorder.constants)
+        frame.run = Run(statement, source, caller, constants=constants, loops=loops, uncounted=uncounted)
         self.runs.append(frame.run)
         self._by_source[id(source)] = frame.run
 

@@ -208,9 +208,7 @@ class Probes:
         for target, value in zip((t for t in run.statement.targets if t.name), names, strict=True):
             if frame.rounds[site] == 0:
                 self._observer.bound(run, target.text, value, rank=1)
-                run.counter = run.counter or (target.text if type(value) is int else "")
-            if run.counter == target.text and type(value) is int:
-                frame.counters[site] = value
+            run.count(target.text, value, frame.rounds[site])
             self._observer.bind(value, target.label, frame.depth)
 
     def read(self, site: int, value: Any) -> Any:
@@ -243,6 +241,8 @@ class Probes:
                     self._observer.saw(run, text, max(seen.rank, 1), item)
         elif issubclass(kind, np.ndarray):
             run.arrays.append((seen, value))
+        if run.loops and kind is int:
+            run.numbers.setdefault(seen.text, value)
         if not traced and issubclass(kind, NUMBERS) and self._observer.keeps_values:
             run.plain.setdefault(seen.text, np.array(value) if issubclass(kind, np.ndarray) else plain(value))
         return value

@@ -21,13 +21,27 @@ from ..capture.tracer import Trace
 from ..core.collecting import grouped
 from ..core.elementwise import is_boolean
 from ..core.letters import free_name, relettered, with_operands
-from ..core.program import ONE, Contract, Equation, Factor, Map, Position, Program, Ref, Source
+from ..core.program import (
+    ONE,
+    Contract,
+    Equation,
+    Factor,
+    Map,
+    Position,
+    Program,
+    Ref,
+    Source,
+    Sum,
+    Update,
+    operands,
+)
 from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
 
 PLAIN = re.compile(r"""[\w.]+(\[(\d+|"[^"]*"|'[^']*')\])*""")
 """A name, or an entry that is the same one in every round: ``index[0]``, ``cache["h"]``."""
 ENTRY = re.compile(r"\[[^\[\]]*\]$")
+NUMBERED = re.compile(r"\[(-?\d+)\]$")
 
 
 @dataclass(frozen=True)
@@ -46,21 +60,27 @@ class Folded:
 def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
     """A trace with the statements in loops as one, ``without`` those at some places."""
     program = trace.by_statement or trace.program
-    if not any(paths_of(trace.bindings).values()):
+    if not trace.loops:
         return Folded(program, trace.bindings)
     folding = Folding(trace, program, without)
     bindings = tuple(folding.bindings())
     made = folding.program(bindings)
-    letters = {equation.out.name: equation.out.indices for equation in made.equations}
+    read = {ref.name: ref.indices for equation in made.equations for ref in operands(equation)}
+    letters = {name: read[name] for name in made.constants if name in read}
+    letters |= {equation.out.name: equation.out.indices for equation in made.equations}
+    lost = made.constants.keys() - letters.keys()
 
-    def lettered(accesses: Sequence[Access]) -> tuple[Access, ...]:
-        return tuple(replace(access, letters=letters.get(access.value, access.letters)) for access in accesses)
+    def lettered(accesses: Sequence[Access], results: Sequence[Access] = ()) -> tuple[Access, ...]:
+        """The accesses with the letters of the program; what results were before has theirs."""
+        same = {a.spelling.text: letters.get(a.value, a.letters) for a in results}
+        found = ((a, letters.get(a.value) if a.value else same.get(a.spelling.text)) for a in accesses)
+        return tuple(replace(a, letters=a.letters if own is None else own) for a, own in found if a.value not in lost)
 
     whole = tuple(replace(
-        b, reads=lettered(b.reads), binds=lettered(b.binds), changes=lettered(b.changes),
+        b, reads=lettered(b.reads, (*b.binds, *b.changes)), binds=lettered(b.binds), changes=lettered(b.changes),
         operand=lettered([b.operand])[0] if b.operand is not None else None,
     ) for b in bindings)  # fmt: skip
-    new = letters.keys() - program.defining().keys()
+    new = made.defining().keys() - program.defining().keys()
     return Folded(made, whole, {name: folding.members.get(name, ()) for name in new})
 
 
@@ -74,6 +94,7 @@ class Folding:
         self._rolling = Rerolling(program, self._paths, trace.loops, choices=trace.choices, shown=True)
         self._rolling.fold()
         self._bound = {(b.source.function, access.spelling.text) for b in trace.bindings for access in b.binds}
+        self._ifs = {binding.source.place for binding in trace.bindings if binding.statement.kind == "If"}
         self._recurrent = False
         self._runs = {binding.source: binding for binding in trace.bindings}
         self._defining = program.defining()
@@ -131,29 +152,33 @@ class Folding:
         taken = {*defining, *program.constants}
         at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
 
-        def again(ref: Ref, reader: Source | None) -> Ref:
-            own = self._part(ref.name, defining, at_hand.get(reader.shown, ()) if reader is not None else ())
+        def again(ref: Ref, reader: Source | None, result: str) -> Ref:
+            there = {*at_hand.get(reader.shown, ())} - {result} if reader is not None else set()
+            own = self._part(ref.name, defining, there)
             if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
                 return ref
-            own = with_operands(own, lambda inner: again(inner, reader))
+            own = with_operands(own, lambda inner: again(inner, reader, result))
             made.append(replace(own, out=Ref(free_name(ref.name, taken), own.out.indices), source=reader))
             return Ref(made[-1].out.name, ref.indices)
 
         for equation in program.equations:
             made: list[Equation] = []
-            reader = equation.source
-            whole = with_operands(equation, lambda ref: again(ref, reader))  # noqa: B023
+            reader, result = equation.source, equation.out.name
+            whole = with_operands(equation, lambda ref: again(ref, reader, result))  # noqa: B023
             yield from made
             yield whole
 
     def _part(self, name: str, defining: Mapping[str, Equation], at_hand: Collection[str]) -> Equation | None:
-        """What a value is a part of, or compares; a number. Of a buffer where a statement has that at hand."""
+        """What a value is a part of, or compares; a number; what an ``if`` makes, which nothing else has a name for.
+        Of a buffer where a statement has that at hand."""
         stored = {value: part for value, part in self._rolling.stored.items() if part.operands[0].name in at_hand}
         if name in stored:
             return stored[name]
         if any(name == part.operands[0].name for part in stored.values()):
             return None  # a buffer, of which what was written into it is the part
         own = defining.get(name)
+        if own is not None and own.source is not None and own.source.shown.place in self._ifs:
+            return own
         if isinstance(own, Map):
             return own if is_boolean(own.function) else None
         if not isinstance(own, Contract) or len(own.operands) > 1 or (own.operands and own.factor != ONE):
@@ -165,25 +190,34 @@ class Folding:
 
     def _single(self, run: Binding) -> Binding:
         """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
-        binds = tuple(map(self._of_rounds, run.binds)) if run.statement.site >= 0 else run.binds
-        return replace(run, reads=(*self._lists(run.reads), *run.reads), binds=binds)
+        binds = tuple(self._of_rounds([a], a) for a in run.binds) if run.statement.site >= 0 else run.binds
+        return replace(run, reads=(*self._lists(run.reads), *self._comprehended(run)), binds=binds)
 
-    def _of_rounds(self, access: Access) -> Access:
-        """What a loop binds, in all of its rounds; access to the first of them is given."""
-        entry = self._rolling.entry(access.value)
-        if entry is None or any(entry.rounds):
-            return access
-        ref = Ref(entry.value, entry.letters + access.letters)
-        return self._with_letters(access, ref, access.spelling.text, self._in_rounds(access, entry.value))
+    def _comprehended(self, run: Binding) -> Iterator[Access]:
+        """What a statement reads; under an expression of a comprehension what it is in all of its rounds."""
+        for accesses in grouped((access.spelling.text, access) for access in run.reads).values():
+            found = self._stacked(accesses, [run] * len(accesses)) if len(accesses) > 1 else None
+            yield from accesses if found is None else [found]
+
+    def _of_rounds(self, firsts: Sequence[Access], known: Access) -> Access:
+        """What the runs of a loop bind, in all of their rounds; access to the first round of each is given, and what
+        is known of these without."""
+        first, entries = firsts[0], [self._rolling.entry(access.value) for access in firsts]
+        entry = entries[0]
+        if entry is None or any(entry.rounds) or any(one is None or one.value != entry.value for one in entries):
+            return known
+        ref = Ref(entry.value, entry.letters + first.letters)
+        return self._with_letters(first, ref, first.spelling.text, self._in_rounds(first, entry.value))
 
     def _lists(self, reads: Sequence[Access]) -> Iterator[Access]:
         """Lists whose entries were made by the rounds of a loop, in their order."""
-        entries = [(access, entry) for access in reads if (entry := self._rolling.entry(access.value)) is not None]
+        once = {access.spelling.text: access for access in reads}.values()
+        entries = [(access, entry) for access in once if (entry := self._rolling.entry(access.value)) is not None]
         for name, group in grouped((entry.value, (access, entry)) for access, entry in entries).items():
             first, entry = group[0]
-            base = first.spelling.text.removesuffix("[0]")
-            whole = all(access.spelling.text == entry_text(base, n) and one.rounds == (n,)
-                        for n, (access, one) in enumerate(group))  # fmt: skip
+            base = first.spelling.text.removesuffix("[0]" * len(entry.rounds))
+            whole = all(access.spelling.text == "".join([base, *(entry_text("", n) for n in one.rounds)])
+                        for access, one in group)  # fmt: skip
             if whole and len(group) == self._rolling.count(entry.letters):
                 held = joined([access.array for access, _ in group])
                 yield self._with_letters(first, Ref(name, entry.letters + first.letters), base, held)
@@ -195,18 +229,45 @@ class Folding:
         made = [self._accesses([getattr(run, kind) for run in runs], runs) for kind in ("binds", "changes")]
         if any(accesses is None or None in accesses for accesses in made):
             return None
-        whole = {*self._rolling.heads, *self._rolling.heads.values()}
-        changed = zip(made[1] or (), runs[0].changes, strict=True)
-        if any(one and not whole & {one.value, run.value} and len(one.letters) > len(run.letters)
-               for one, run in changed):  # fmt: skip
-            return None  # what each round has of a buffer of which it changes a part, through a view
+        if any(one and not self._is_of_each_round(one, n, runs) for n, one in enumerate(made[1] or ())):
+            return None  # what a round leaves of a buffer that others change as well
         binds, changes = (tuple(access for access in accesses or () if access is not None) for accesses in made)
+        if runs[0].statement.site >= 0:  # a loop within others: each run has what its first round binds
+            firsts = zip(*(run.binds for run in runs), strict=True)
+            binds = tuple(self._of_rounds(some, one) for some, one in zip(firsts, binds, strict=True))
         self._recurrent = False
         reads = tuple(self._reads(runs))
-        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent)
+        plain = {text: number for text, number in runs[0].plain.items()
+                 if all(text in run.plain and np.array_equal(run.plain[text], number) for run in runs)}  # fmt: skip
+        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent, plain=plain)
         if not one.statement.operator and (operator := self._adding(runs[0])):
             one, *runs = (replace(b, statement=replace(b.statement, operator=operator)) for b in (one, *runs))
         return self._augmented(one, runs) if one.statement.operator else one
+
+    def _is_of_each_round(self, whole: Access, n: int, runs: Sequence[Binding]) -> bool:
+        """Whether a buffer that is written into, of which all rounds together have one with letters for them, is not
+        the one that another of these rounds has left."""
+        loops = self._rolling.loops(whole.letters[: len(whole.letters) - len(runs[0].changes[n].letters)])
+        rounds = {
+            run.changes[n].value: tuple(number for loop, number in self._paths.get(run.source, ()) if loop in loops)
+            for run in runs
+        }  # fmt: skip
+        for single, own in rounds.items():
+            before = self._grown_from(single)
+            if loops and before is None:
+                return False  # a part of an array, through a view
+            while before is not None:
+                if rounds.get(before, own) != own:
+                    return False
+                before = self._grown_from(before)
+        return True
+
+    def _grown_from(self, name: str) -> str | None:
+        """What a value was before a part of it was written or added to; None for any other value."""
+        own = self._defining.get(name)
+        if isinstance(own, Update):
+            return own.base.name
+        return next((ref.name for _, ref in own.terms if ref is not None), None) if isinstance(own, Sum) else None
 
     def _adding(self, run: Binding) -> str:
         """The operator with which a statement adds to a sum to which others add as well; none where it does not."""
@@ -239,6 +300,9 @@ class Folding:
                 if not self._has_buffer(whole, runs[-1]):  # else it is written as a part of the buffer
                     spelling = replace(found.spelling, text=ENTRY.sub("", text))
                     yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
+            elif found is not None and (part := self._rolling.part_of(found.value)) is not None:
+                held = self._in_rounds(some[0], part.name)  # it is read at some of its entries
+                yield replace(found, value=part.name, letters=part.indices, array=held)
             elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
                 if found.letters == some[0].letters or is_name or self._is_passed(found, some[0], runs[0]):
@@ -248,6 +312,19 @@ class Folding:
                 yield from self._written(written)
             elif len(some) == len(runs) and (filled := self._filled(some)) is not None:
                 yield filled
+        for text in runs[0].numbers.keys() - self._counters:
+            yield from self._numbers_read(text, runs)
+
+    def _numbers_read(self, text: str, runs: Sequence[Binding]) -> Iterator[Access]:
+        """The whole numbers that an expression was in all runs, where an array of theirs says which entries are meant:
+        ``c`` of ``for c in centers`` in ``V[c]``, ``words`` of ``words[t]``."""
+        numbers = [run.numbers[text] for run in runs if text in run.numbers]
+        base = self._base(text, runs[0].source.function)
+        ref = self._rolling.given(numbers, [run.source for run in runs]) if len(numbers) == len(runs) else None
+        if ref is not None and PLAIN.fullmatch(base):
+            axes = tuple((n,) for n in range(len(ref.indices)))
+            array = self._rolling.constant(ref.name)
+            yield Access(ref.name, ref.indices, Spelling(base, axes), ref.name, array=array)
 
     def _has_buffer(self, whole: str, run: Binding) -> bool:
         """Whether a statement reads the buffer into which a value is written, or writes into it itself."""
@@ -323,13 +400,16 @@ class Folding:
 
     def _whole(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A sum or a buffer that grew round by round, as what it is in the end."""
-        heads = [self._rolling.heads.get(access.value, "") for access in accesses]
+        heads = [self._rolling.ends.get(a.value) or self._rolling.heads.get(a.value, "") for a in accesses]
         begun = [self._rolling.begins.get(access.value, "") for access in accesses]
         heads = [head or (other if other in heads else "") for head, other in zip(heads, begun, strict=True)]
-        return self._stacked([replace(a, value=head) for a, head in zip(accesses, heads, strict=True)], runs)
+        found = self._stacked([replace(a, value=head) for a, head in zip(accesses, heads, strict=True)], runs)
+        is_mixed = any(self._rolling.is_mixed(access.value) for access in accesses)
+        return replace(found, ragged=True) if found is not None and is_mixed else found  # others write in between
 
     def _stacked(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """What all runs hold under one expression."""
+        accesses = self._by_counter(accesses, runs)
         first = accesses[0]
         if any(a.spelling != first.spelling or not a.value for a in accesses):
             return None
@@ -341,6 +421,20 @@ class Folding:
         ragged = self._rolling.grid([run.source for run in runs]) is None
         made = self._with_letters(first, whole, self._base(first.spelling.text, runs[0].source.function), held)
         return replace(made, ragged=ragged)
+
+    def _by_counter(self, accesses: list[Access], runs: Sequence[Binding]) -> list[Access]:
+        """Entries of a list or dict whose number is a counter in all runs under an expression with that counter."""
+        ends = [NUMBERED.search(access.spelling.text) for access in accesses]
+        numbers = [int(end[1]) if end else None for end in ends]
+        if None in numbers or len(set(numbers)) < 2:
+            return accesses
+        for place, (loop, _) in enumerate(self._paths.get(runs[0].source, ())):
+            counter = self._trace.loops[loop].counter if loop in self._trace.loops else ""
+            turns = [self._paths[run.source][place][1] for run in runs]
+            if counter and turns == numbers:
+                return [replace(a, spelling=replace(a.spelling, text=NUMBERED.sub(f"[{counter}]", a.spelling.text)))
+                        for a in accesses]  # fmt: skip
+        return accesses
 
     def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A buffer that a statement wrote into in each round, after all rounds."""
@@ -421,11 +515,14 @@ class Folding:
         if any(access.spelling.text in texts and access.value in {a.value for a in (*made.binds, *made.changes)}
                for access in made.reads):  # what a round adds to is what the one before has left
             return replace(made, operand=None, statement=replace(made.statement, operator="", operand=""))
-        operands = [run.operand for run in runs if run.operand is not None]
-        one = self._stacked(operands, runs) if len(operands) == len(runs) else None
+        some_operands = [run.operand for run in runs if run.operand is not None]
+        if not some_operands:  # numbers
+            before = (a for n, to in enumerate((*made.binds, *made.changes)) for a in self._as_it_was(to, n, runs))
+            return replace(made, reads=(*made.reads, *before))
+        one = self._stacked(some_operands, runs) if len(some_operands) == len(runs) else None
         if one is None:
             return None
-        loops, own = len(one.letters) - len(operands[0].letters), one.spelling.axes
+        loops, own = len(one.letters) - len(some_operands[0].letters), one.spelling.axes
         missing = max(len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes))
         axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
         return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))

@@ -151,7 +151,10 @@ def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Re
     given = meant.given if meant is not None else ""
     while folds:
         whole = folded(trace, without)
-        of = sentences(whole.program, whole.made, meant) if meant is not None else {}
+        labels = whole.program.labels
+        bound = {a.value: a.spelling.text for b in whole.bindings for a in (*b.changes, *b.binds) if a.value in labels}
+        named = replace(whole.program, labels=bound)
+        of = sentences(named, whole.made, meant) if meant is not None else {}
         labels = {name: label for name, label in whole.program.labels.items() if name not in whole.made}
         program = replace(whole.program, labels=labels)  # only statements have names for what stands for all rounds
         reading = lines_with(program, whole.bindings, trace, of, given)

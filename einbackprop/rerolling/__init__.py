@@ -15,6 +15,6 @@ code size reduction", CGO 2022.
 
 from .choices import Choice
 from .grids import Loop, Path, is_cut_short
-from .rolling import Rerolled, reroll
+from .rolling import Rerolled, is_loop, reroll
 
-__all__ = ["Choice", "Loop", "Path", "Rerolled", "is_cut_short", "reroll"]
+__all__ = ["Choice", "Loop", "Path", "Rerolled", "is_cut_short", "is_loop", "reroll"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from operator import itemgetter
 
 import numpy as np
 
 from ..core.collecting import grouped
-from ..core.program import Contract, Equation, Ref, Update
+from ..core.program import Bracket, Contract, Equation, Ref, Update
 from .chains import Chain, is_zero
 from .stacking import NotAlikeError
 from .workspace import Workspace, place_of
@@ -22,11 +23,17 @@ class Buffers:
     ----------
     stored : dict of value to Contract
         What was written into a buffer, as the part of the buffer that it is.
+    ends : dict of value to value
+        The links of chains, and the buffer once all rounds of a link's statement have written.
+    whole : list of Bracket
+        Where rounds write that fill all of a buffer.
     """
 
     def __init__(self, work: Workspace) -> None:
         self._work = work
         self.stored: dict[str, Contract] = {}
+        self.ends: dict[str, str] = {}
+        self.whole: list[Bracket] = []
 
     def folded(self, chain: Chain) -> Equation | None:
         """A buffer with one write for all rounds of a statement; None where no two of its writes are alike."""
@@ -50,29 +57,51 @@ class Buffers:
                 if isinstance(write, Update):
                     write = replace(write, base=Ref(base.name, chain.head.out.indices))
                 defining[name], base = write, write.out
+            self.ends |= dict.fromkeys((write.out.name for write in group), name) if made is not None else {}
         return defining[chain.head.out.name] if changed else None
 
     def of_statement(self, writes: Sequence[Update], base: Ref) -> Equation | None:
         """Writes of one statement as one; a whole buffer that is written, or one of zeros, is what is written."""
-        grid = self._work.grid([write.source for write in writes]) if len(writes) > 1 else None
-        if grid is None:
+        stacking, rounds = self._work.stacking, self._work.rounds([write.source for write in writes])
+        is_new = is_zero(stacking.defining.get(base.name))
+        if len(writes) < 2 or rounds is None:
             return None
-        first = writes[grid.order.flat[0]]
-        ordered = [replace(writes[n], base=base, out=first.out) for n in grid.order.flat]
+        if any(mask.place is None for mask in rounds.masks):  # the rounds of a loop that its counter picks
+            return None
+        first, ordered = writes[rounds.first], sorted(zip(rounds.places, writes, strict=True), key=itemgetter(0))
+        alike: list[Equation] = [replace(write, base=base, out=first.out) for _, write in ordered]
         try:
-            made = self._work.stacking.unified(list(ordered), grid.order.shape, grid.letters)
+            made = stacking.unified(alike, rounds.shape, rounds.letters, [place for place, _ in ordered])
+            limits, brackets = self._work.conditions(rounds)
         except NotAlikeError:
             return None
         assert isinstance(made, Update)
         reached = "".join(b.right.letters for b in made.brackets)
-        places = self._places(made, grid.letters)
-        if not set(grid.letters) <= set(reached) or places is None:
+        places = self._places(made, rounds.letters)
+        if not set(rounds.letters) <= set(reached) or places is None:
             return None
         whole = prod(self._work.counters.size(i) for i in made.out.indices if i not in made.value.indices)
-        is_new = not self._work.stacking.shown and is_zero(self._work.stacking.defining.get(base.name))
-        if made.mask is None and (places == whole or is_new):
-            return Contract(made.out, (made.value,), made.brackets, source=first.source)
+        if places == whole:
+            self.whole += made.brackets
+        if made.mask is None and (is_new if rounds.masks else places == whole or (is_new and not stacking.shown)):
+            everything = (made.value, *limits), (*made.brackets, *brackets)
+            return Contract(made.out, *everything, source=first.source)
+        if rounds.masks and made.mask is not None:
+            return None
+        if rounds.masks:
+            there = "".join(bracket.left.letters for bracket in made.brackets)
+            limit = Ref(stacking.fresh("written"), there)
+            stacking.defining[limit.name] = Contract(
+                limit, tuple(limits), (*brackets, *made.brackets), source=first.source)
+            made = replace(made, mask=limit)
         return replace(made, source=first.source)
+
+    def join(self) -> None:
+        """Let the axes that loops fill entry by entry have the letters of these loops."""
+        counters = self._work.counters
+        for left, right in ((bracket.left, bracket.right) for bracket in self.whole):
+            if left.is_letter and right.is_letter and counters.size(left.letters) == counters.size(right.letters):
+                counters.become_one(right.letters, left.letters)
 
     def _places(self, write: Update, letters: str) -> int | None:
         """How many entries along the axes with brackets are written; None where two are one, or data say which."""

@@ -22,8 +22,9 @@ Written = tuple[Ref, Places]
 """A buffer as it was before, and where something was written into it."""
 
 
-def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equation]:
-    """The equations by the values that they define, with what was written in the place of what is read again.
+def forwarded(program: Program, fresh: Callable[[str], str]) -> tuple[dict[str, Equation], dict[str, str]]:
+    """The equations by the values that they define, with what was written in the place of what is read again; and the
+    values that are others as they stand, with these.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> dict[str, Equati
     unread = {e.out.name for e in program.equations if not read[e.out.name] and not is_view(e, written)}
     ends = unread | {ref.name for ref in program.outputs}
     ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(program.equations))
-    return {equation.out.name: equation for equation in needed(list(found.values()), ends)}
+    same = {name: plain(equation.out, found).name for name, equation in found.items()}
+    kept = {equation.out.name: equation for equation in needed(list(found.values()), ends)}
+    return kept, {name: other for name, other in same.items() if name not in kept and other in kept}
 
 
 def is_view(equation: Equation, written: Mapping[str, Written]) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.letters import Letters, fuse, letters_of, rename_letters
@@ -26,7 +29,7 @@ from .chains import Chain, chains
 from .choices import Choice, Choices
 from .forwarding import forwarded
 from .grids import Counters, Grid, Loop, Path, Rounds, goes_through_lists
-from .stacking import Entry, NotAlikeError, Stacking
+from .stacking import Entry, NotAlikeError, Stacking, filled, is_view, without_repeats
 from .sums import Sums
 from .workspace import Workspace, place_of
 
@@ -99,6 +102,8 @@ class Rerolling:
     ----------
     heads : dict of value to value
         The links of chains that were folded, and what the chains make.
+    ends : dict of value to value
+        The links of buffers, and what these are once the statement of a link has run in all of its rounds.
     begins : dict of value to value
         The first terms of sums that began as nothing, and what these make.
     sums : set of values
@@ -122,28 +127,50 @@ class Rerolling:
         self._work = Workspace(program, paths, self._counters, self._stacking, Choices(choices, paths))
         self._sums, self._buffers = Sums(self._work), Buffers(self._work)
         self.parts, self.stored = self._sums.parts, self._buffers.stored
-        defining = forwarded(program, self._stacking.fresh)
+        defining, self._same = forwarded(program, self._stacking.fresh)
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
-        self._before = dict(defining)
+        self._before, self._original = dict(defining), program.defining()
         self._stacking.index = Rounds(defining.values(), paths)
         self._stacking.shown, self._stacking.carries = shown, carries
         self.heads: dict[str, str] = {}
         self.sums: set[str] = set()
         self.begins: dict[str, str] = {}
+        self.ends: dict[str, str] = {}
         self._negatives: dict[str, str] = {}
 
     def fold(self) -> None:
         """Fold the chains that can be."""
         defining = self._stacking.defining
+        if self._stacking.shown:
+            self._complete()
         for chain in list(chains(self._program, defining)):
             made = self._sums.folded(chain) if chain.terms else self._buffers.folded(chain)
             if made is not None:
                 defining[chain.head.out.name] = made
                 self.sums |= {chain.head.out.name} if chain.terms else set()
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
+                self.ends |= {} if chain.terms else self._buffers.ends
                 if chain.terms and chain.terms[0].ref is not None:
                     self.begins[chain.terms[0].ref.name] = chain.head.out.name
+                    self.begins |= dict.fromkeys(self._as_read(chain), chain.head.out.name)
+
+    def _complete(self) -> None:
+        """Let the values that only some rounds of a loop read be entries of what all of its rounds make."""
+        ran = grouped((place_of(source), path) for source, path in self._paths.items())
+        rounds = {place: len({*paths}) for place, paths in ran.items()}
+        tried: set[Hashable] = set()
+        for equation in self._before.values():
+            for ref in operands(equation):
+                made = self._before.get(ref.name)
+                place = place_of(made.source) if made is not None else None
+                paths = [self._work.path(equation.source), self._work.path(made.source)] if made is not None else []
+                if made is None or place in tried or is_view(made) or loops_of(paths[0]) != loops_of(paths[1]):
+                    continue
+                if 1 < rounds.get(place_of(equation.source), 0) < rounds.get(place, 0):
+                    tried.add(place)
+                    names = self._stacking.index.runs(ref.name)
+                    self.stacked(names, [self._before[one].source for one in names])
 
     def fold_ends(self) -> None:
         """Let the values of single rounds that are read after their loops be entries of what all rounds make."""
@@ -165,6 +192,14 @@ class Rerolling:
         made = (self._stacking.taken(one) for one in names if one not in self.heads)
         return [one for one in made if one is not None]
 
+    def _as_read(self, chain: Chain) -> Iterator[str]:
+        """What a sum begins with, where that is an entry of a buffer that was just written: as it is read there."""
+        link = self._original.get(chain.links[0])
+        (_, first), *_ = link.terms if isinstance(link, Sum) else [(None, None)]
+        own = self._original.get(first.name) if first is not None else None
+        if first is not None and own is not None and place_of(own.source) == place_of(chain.terms[0].source):
+            yield first.name
+
     def _links(self, chain: Chain) -> Iterator[str]:
         """The values on the way, the first term of a sum that began as nothing among them."""
         yield from chain.links
@@ -182,9 +217,23 @@ class Rerolling:
         if rounds is None:
             return None
         try:
-            return Ref(*self._stacking.stacked(rounds.arranged(names), rounds.letters))
+            same = [self._same.get(name, name) for name in names]
+            return Ref(*self._stacking.stacked(rounds.arranged(same), rounds.letters))
         except NotAlikeError:
             return None
+
+    def given(self, numbers: Sequence[int], sources: Sequence[Source | None]) -> Ref | None:
+        """The constant that has these numbers in the runs of a statement that their sources are; None if none has."""
+        rounds = self._work.rounds(sources)
+        if rounds is None:
+            return None
+        grid, letters = without_repeats(rounds.arranged(numbers), rounds.letters)
+        known = self._stacking.known_constant(filled(grid), letters) if letters else ""
+        return Ref(known, letters) if known else None
+
+    def constant(self, name: str) -> NDArray[Any]:
+        """The numbers of a constant that stands for those of all rounds."""
+        return self._stacking.constants[name][0]
 
     def written(self, names: Sequence[str]) -> Ref | None:
         """A buffer after the writes of all runs of a statement, each of which made one of these values."""
@@ -226,6 +275,11 @@ class Rerolling:
         heads = {*self.heads.values()}.intersection(names)
         self._stacking.defining |= {name: self._before[name] for name in heads}
 
+    def is_mixed(self, name: str) -> bool:
+        """Whether several statements in loops write into the buffer that a link is of."""
+        head = self.heads.get(name)
+        return len({self.ends.get(link, link) for link, other in self.heads.items() if other == head}) > 1
+
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""
         return self._stacking.defining.get(name)
@@ -234,9 +288,25 @@ class Rerolling:
         """The value of all rounds of which a value is that of the round before; empty if it is none."""
         return self._stacking.carried.get(name, "")
 
+    def loops(self, letters: str) -> set[Hashable]:
+        """The loops that some letters count."""
+        return self._counters.loops_of(letters)
+
     def count(self, letters: str) -> int:
         """How many rounds there are of the loops with these letters."""
         return self._counters.count(letters)
+
+    def part_of(self, name: str) -> Ref | None:
+        """The value of all rounds of a loop of which a value has those of some, in its own letters."""
+        own = self._stacking.defining.get(name)
+        if not is_view(own) or not own.brackets:
+            return None
+        whole = own.operands[0]
+        grid = self._stacking.grids.get(whole.name, "")
+        size, moves = self._counters.size, [(b.left.letters, b.right.letters) for b in own.brackets]
+        is_part = name in self._stacking.picked and all(
+            len(old) == len(new) == 1 and old in grid and size(old) > size(new) for old, new in moves)
+        return whole if is_part else None
 
     def entry(self, name: str) -> Entry | None:
         """Where a value of one round stands in what all rounds made."""
@@ -244,6 +314,8 @@ class Rerolling:
 
     def finished(self, outputs: Sequence[Ref]) -> Rerolled:
         """The program of these outputs."""
+        if self._stacking.shown:  # its letters are those of this run
+            self._buffers.join()
         equations = tuple(in_order({**self._program.defining(), **self._stacking.defining}, outputs))
         left = self._left(equations)
         program = replace(self._program, equations=equations, dimensions=tuple(self._counters.dimensions))
@@ -261,8 +333,8 @@ class Rerolling:
             used = {i for e in equations for i in letters_and_sizes(e)} | fixed
             table = self._counters.wished(used, fixed)
             equations = tuple(rename_letters(equation, table) for equation in equations)
-            renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters)) for d in dimensions)
-            dimensions = tuple(d for n, d in enumerate(renamed) if used & {*dimensions[n].letters})
+            renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters if i in used)) for d in dimensions)
+            dimensions = tuple(d for d in renamed if d.letters)
         constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}
         present = {e.out.name for e in equations} | {ref.name for ref in inputs}
         labels = {name: label for name, label in self._stacking.labels.items() if name in present}
@@ -273,7 +345,7 @@ class Rerolling:
         loops = (loops - left) | self._dead(outputs)
         given = frozenset(self._stacking.constants)
         ends = frozenset(ends_of(equations, program.sizes))
-        return Rerolled(program, loops, counters, self._sums.branches, given, ends)
+        return Rerolled(program, loops, counters, self._work.branches, given, ends)
 
     def _left(self, equations: Sequence[Equation]) -> set[Hashable]:
         """The loops of which rounds are left by themselves: an equation is one of theirs and has no letter for all of
@@ -346,8 +418,10 @@ class Rerolling:
         return any(goes_through_lists(source.code) for source in self._paths if source.place == loop[1])
 
     def grid(self, sources: Sequence[Source | None]) -> Grid | None:
-        """The rounds in which these runs of a statement were; None where they make no grid."""
-        return self._work.grid(sources)
+        """The rounds in which these runs of a statement were; None where they make no grid, or a condition has left
+        some out."""
+        rounds = self._work.rounds(sources)
+        return self._work.grid(sources) if rounds is None or not rounds.masks else None
 
     def _is_scattered(self, part: Equation, whole: Equation) -> bool:
         """Whether a value is only the entries of an array, all rounds of which are summed."""
@@ -356,6 +430,15 @@ class Rerolling:
 
     def _tidy(self, equation: Equation) -> Equation:
         """The equation without brackets that say no more than that two letters are one."""
+        if isinstance(equation, Update):
+            for bracket in equation.brackets:
+                old, new, value = bracket.right, bracket.left, equation.value
+                is_one = bracket.relation == "=" and old.is_letter and new.is_letter and (
+                    self._counters.are_one(old.letters, new.letters))  # fmt: skip
+                if is_one and self._stacking.shown and new.letters not in value.indices:
+                    rest = tuple(b for b in equation.brackets if b is not bracket)
+                    moved = Ref(value.name, value.indices.replace(old.letters, new.letters))
+                    return self._tidy(replace(equation, value=moved, brackets=rest))
         if not isinstance(equation, Contract):
             return equation
         for bracket in equation.brackets:
@@ -398,6 +481,11 @@ def can_run(program: Program) -> bool:
     except ValueError:
         return False
     return True
+
+
+def loops_of(path: Path) -> tuple[Hashable, ...]:
+    """The loops of a path, outer ones first."""
+    return tuple(loop for loop, _ in path)
 
 
 def is_loop(loop: Hashable) -> bool:

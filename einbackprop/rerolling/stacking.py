@@ -71,6 +71,8 @@ class Stacking:
         In which rounds values were made.
     merged : dict of value to set of values
         The values of single rounds for which a value stands.
+    picked : set of values
+        Those that are some rounds of what all rounds of a loop make.
     carries : bool
         Whether what one round leaves to the next may be an equation that reads itself.
     shown : bool
@@ -89,6 +91,7 @@ class Stacking:
     constants: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
     merged: dict[str, frozenset[str]] = field(default_factory=dict)
+    picked: set[str] = field(default_factory=set)
     _steps: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     _views: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
@@ -269,6 +272,7 @@ class Stacking:
         if not brackets and places == used:
             return first.value, used
         made = Ref(self.fresh(first.value), used + own)
+        self.picked.add(made.name)
         self._define(Contract(made, (Ref(first.value, places + own),), tuple(brackets)), names, letters, used)
         return made.name, used
 
@@ -504,12 +508,15 @@ class Stacking:
     def constant(self, numbers: NDArray[Any], letters: str) -> Ref:
         """An array with a number for each round that the code was given or has made without arrays."""
         numbers, letters = without_repeats(numbers, letters)
-        made = np.array([0 if number is None else number for number in numbers.flat]).reshape(numbers.shape)
-        known = next((name for name, (array, own) in self.constants.items()
-                      if own == letters and np.array_equal(array, made)), "")  # fmt: skip
-        name = known or self.fresh("given")
+        made = filled(numbers)
+        name = self.known_constant(made, letters) or self.fresh("given")
         self.constants[name] = made, letters
         return Ref(name, letters)
+
+    def known_constant(self, numbers: NDArray[Any], letters: str) -> str:
+        """The constant that has these numbers; empty if there is none."""
+        return next((name for name, (array, own) in self.constants.items()
+                     if own == letters and np.array_equal(array, numbers)), "")  # fmt: skip
 
     def _in_letters_of(self, first: Equation, equation: Equation) -> Equation:
         """An equation in the letters of another, where the two may be alike."""
@@ -522,6 +529,11 @@ class Stacking:
         return equation if ours == theirs else rename_letters(equation, table)
 
 
+def filled(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of rounds as an array, with 0 where there is none."""
+    return np.array([0 if number is None else number for number in numbers.flat]).reshape(numbers.shape)
+
+
 def is_view(equation: Equation | None) -> TypeGuard[Contract]:
     """Whether a value is only taken out of an array, or is all of it."""
     return isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE
@@ -529,6 +541,9 @@ def is_view(equation: Equation | None) -> TypeGuard[Contract]:
 
 def without_repeats(values: NDArray[Any], letters: str) -> tuple[NDArray[Any], str]:
     """The values, and a letter for each axis, without the axes along which they are the same."""
+    some = [value for value in values.flat if value is not None]
+    if values.ndim and some and all(value == some[0] for value in some):
+        return np.array(some[0], dtype=object), ""
     for axis in reversed(range(values.ndim)):
         one = one_along(values, axis)
         if one is not None:
@@ -542,7 +557,7 @@ def one_along(names: NDArray[Any], axis: int) -> NDArray[Any] | None:
         return names.take(0, axis) if (names == names.take([0], axis)).all() else None
     rows = np.moveaxis(names, axis, -1).reshape(-1, names.shape[axis])
     lines = [[name for name in row if name is not None] for row in rows]
-    if any(len(set(line)) > 1 for line in lines):
+    if any(len(set(line)) > 1 for line in lines) or max(map(len, lines)) < 2:
         return None
     made = np.empty(len(lines), dtype=object)
     made[:] = [line[0] if line else None for line in lines]

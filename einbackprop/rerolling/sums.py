@@ -7,9 +7,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from ..core.collecting import grouped
-from ..core.program import ONE, Bracket, Contract, Equation, Factor, Map, Ref, Source, Sum
+from ..core.program import ONE, Contract, Equation, Factor, Ref, Source, Sum
 from .chains import Chain, Term, is_zero
-from .choices import Mask
 from .stacking import NotAlikeError
 from .workspace import Rounded, Workspace, place_of
 
@@ -23,14 +22,12 @@ class Sums:
     ----------
     parts : dict of (place of a statement, chain) to Ref
         What all runs of a statement add to a sum.
-    branches : set of places
-        The statements with conditions that are now factors of sums.
     """
 
     def __init__(self, work: Workspace) -> None:
         self._work = work
         self.parts: dict[Hashable, Ref] = {}
-        self.branches: set[Hashable] = set()
+        self._turn: dict[str, Source | None] = {}  # in which round the first term of a sum was made
 
     def folded(self, chain: Chain) -> Equation | None:
         """A sum over the letters of loops; None where no two of its terms are alike."""
@@ -41,6 +38,8 @@ class Sums:
         if not any(made for made, _ in best):
             return None
         alone = best[0][0] if len(best) == 1 else None
+        if alone is not None:
+            self._turn[chain.head.out.name] = self._turns(best[0][1])[0]
         whole = Counter(place_of(group[0].source) for _, group in best if not self._is_base(group, chain))
         if alone is not None:
             self.parts[place_of(alone.source), chain.head.out.name] = chain.head.out
@@ -101,15 +100,13 @@ class Sums:
         first = terms[rounds.first]
         try:
             refs = self._factors(terms, rounds)
-            conditions = [self._condition(mask, rounds.letters) for mask in rounds.masks]
+            limits, brackets = self._work.conditions(rounds)
         except NotAlikeError:
             return None
         self._join(self._work.stacking.defining.get(refs[0].name) if refs else None, rounds.letters)
-        refs += [one for one in conditions if isinstance(one, Ref)]
-        brackets = tuple(one for one in conditions if isinstance(one, Bracket))
+        refs += limits
         used = "".join(ref.indices for ref in refs) + "".join(bracket.letters for bracket in brackets)
         count = Factor.of(1, **{i: 1 for i in rounds.letters if i not in used})
-        self.branches |= {mask.place for mask in rounds.masks if mask.place is not None}
         at = turns[rounds.first]
         source = at if place_of(at) == place_of(first.source) else first.source
         label = self._work.stacking.fresh(out.name)
@@ -122,23 +119,6 @@ class Sums:
         names = rounds.arranged([term.ref.name if term.ref is not None else None for term in terms])
         name, used = self._work.stacking.stacked(names, rounds.letters)
         return [Ref(name, used + terms[0].ref.indices)]
-
-    def _condition(self, mask: Mask, letters: str) -> Ref | Bracket:
-        """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
-        if mask.place is None:
-            return self._work.stacking.constant(mask.names, letters)
-        there = [n for n, name in enumerate(mask.names.flat) if name is not None]
-        asked = [self._work.stacking.defining.get(mask.names.flat[n]) for n in there]
-        pattern = self._work.stacking.pattern(asked, mask.names.shape, letters, there, mask.answer)
-        if pattern is not None:
-            return pattern
-        name, used = self._work.stacking.stacked(mask.names, letters)
-        if mask.answer:
-            return Ref(name, used)
-        made = Ref(self._work.stacking.fresh(name), used)
-        own = self._work.stacking.defining[name]
-        self._work.stacking.defining[made.name] = Map(made, "logical_not", (Ref(name, used),), source=own.source)
-        return made
 
     def _turns(self, terms: Sequence[Term]) -> list[Source | None]:
         """The run of a statement that each term belongs to: where one statement adds all at once, as a list becomes an
@@ -157,9 +137,12 @@ class Sums:
             return turns
         inner = [defining.get(e.operands[0].name) if isinstance(e, Contract) and len(e.operands) == 1 else None
                  for e in made]  # fmt: skip
-        sources = [e.source if e is not None else None for e in inner]
-        whole = len({place_of(source) for source in sources}) == 1 and bool(self._work.path(sources[0]))
-        return sources if whole and self._work.grid(sources) is not None else turns
+        for those in (made, inner):  # of a list that a loop filled: the rounds of that loop
+            sources = [self._turn.get(e.out.name, e.source) if e is not None else None for e in those]
+            whole = len({place_of(source) for source in sources}) == 1 and bool(self._work.path(sources[0]))
+            if whole and self._work.grid(sources) is not None:
+                return sources
+        return turns
 
     def _join(self, equation: Equation | None, letters: str) -> None:
         """What becomes an array entry by entry goes through what the loop goes through that made the entries."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.program import Program, Source
+from ..core.program import Bracket, Map, Program, Ref, Source
 from .choices import Choices, Mask
 from .grids import Counters, Grid, Path, grid_of
 from .stacking import Stacking
@@ -24,7 +24,7 @@ class Rounded:
     places: tuple[int, ...]
     masks: tuple[Mask, ...] = ()
 
-    def arranged(self, names: Sequence[str | None]) -> NDArray[Any]:
+    def arranged(self, names: Sequence[object]) -> NDArray[Any]:
         """One name for each term, at its place; None where there is no term."""
         made = np.full(self.shape, None, dtype=object)
         for place, name in zip(self.places, names, strict=True):
@@ -50,6 +50,8 @@ class Workspace:
     stacking : Stacking
         The values, and those that stand for one of each round.
     choices : Choices
+    branches : set of places
+        The statements with conditions that are now factors.
     """
 
     program: Program
@@ -57,6 +59,7 @@ class Workspace:
     counters: Counters
     stacking: Stacking
     choices: Choices
+    branches: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._runs = {(place_of(source), path): source for source, path in self.paths.items()}
@@ -75,11 +78,41 @@ class Workspace:
 
     def rounds(self, sources: Sequence[Source | None]) -> Rounded | None:
         """The grid of the rounds in which these runs of a statement were, and the conditions on which they were."""
+        masked = self.choices.masked(sources, self.counters)
+        if masked is not None and all(mask.place is not None for mask in masked[2]):
+            return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
         grid = self.grid(sources)
         if grid is not None:
             return Rounded(grid.letters, grid.order.shape, tuple(int(n) for n in np.argsort(grid.order, axis=None)))
-        masked = self.choices.masked(sources, self.counters)
         return masked and Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
+
+    def conditions(self, rounds: Rounded) -> tuple[list[Ref], tuple[Bracket, ...]]:
+        """The conditions on which a statement ran, as values that are 0 or 1 and as patterns in letters.
+
+        Raises
+        ------
+        NotAlikeError
+        """
+        made = [self._condition(mask, rounds.letters) for mask in rounds.masks]
+        self.branches |= {mask.place for mask in rounds.masks if mask.place is not None}
+        return [one for one in made if isinstance(one, Ref)], tuple(one for one in made if isinstance(one, Bracket))
+
+    def _condition(self, mask: Mask, letters: str) -> Ref | Bracket:
+        """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
+        if mask.place is None:
+            return self.stacking.constant(mask.names, letters)
+        there = [n for n, name in enumerate(mask.names.flat) if name is not None]
+        asked = [self.stacking.defining.get(mask.names.flat[n]) for n in there]
+        pattern = self.stacking.pattern(asked, mask.names.shape, letters, there, mask.answer)
+        if pattern is not None:
+            return pattern
+        name, used = self.stacking.stacked(mask.names, letters)
+        if mask.answer:
+            return Ref(name, used)
+        made = Ref(self.stacking.fresh(name), used)
+        own = self.stacking.defining[name]
+        self.stacking.defining[made.name] = Map(made, "logical_not", (Ref(name, used),), source=own.source)
+        return made
 
 
 def place_of(source: Source | None) -> Hashable:
