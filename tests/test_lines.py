@@ -132,10 +132,10 @@ def test_a_line_of_a_loop_stands_once_and_its_sum_is_complete() -> None:
     lines = lines_of(LOOP, LOOP_SHAPES)
     assert [line.line for line in lines.lines] == sorted({line.line for line in lines.lines})
     found = said(lines)
-    assert found[16][0] == "hs[t,i] = tanh(Σ_b U[i,b] X[t,b] + Σ_k W[i,k] hs[t-1,k])"
+    assert found[16][0] == "hs[t,i] = tanh(Σ_j U[i,j] X[t,j] + Σ_k W[i,k] hs[t-1,k])"
     assert found[20] == ("dh[t,i] = hs[t,i] + later[t+1,i]", "∂L/∂hs[t]")
     assert found[21] == ("raw[t,i] = dh[t,i] (1 - hs[t,i]²)", "∂L/∂(what the tanh takes for hs[t])")
-    assert found[22] == ('grads["U"][i,b] += Σ_t raw[t,i] X[t,b]', "∂L/∂U")
+    assert found[22] == ('grads["U"][i,j] += Σ_t raw[t,i] X[t,j]', "∂L/∂U")
     assert found[23][1] == "∂L/∂W"
 
 

@@ -144,7 +144,7 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
             for axis in sight.values[name]:
                 if axis.root().name in BATCH_NAMES and not axis.is_unit:
                     return axis.root()
-    features = broadcast_along(sight) | meeting_themselves(sight)
+    features = broadcast_along(sight) | meeting_themselves(sight) | weighted(sight)
     features |= {axis for axis in sight.order if axis.name in TIME_NAMES or axis.sources() & {*sight.times}}
     for name in sight.inputs:
         if sight.is_counting(name) and sight.values[name]:
@@ -192,6 +192,12 @@ def broadcast_along(sight: Sight) -> set[Axis]:
                 if ref.name in vectors and sight.dimensions(ref.name) < sight.dimensions(equation.out.name):
                     found |= sight.dimensions(ref.name)
     return found
+
+
+def weighted(sight: Sight) -> set[Axis]:
+    """The dimensions of what is called weights and has several."""
+    called = (name for name in sight.inputs if WEIGHTS.fullmatch(sight.labels.get(name, "")))
+    return {axis for name in called if len(sight.dimensions(name)) > 1 for axis in sight.dimensions(name)}
 
 
 def meeting_themselves(sight: Sight) -> set[Axis]:

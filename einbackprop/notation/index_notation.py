@@ -277,6 +277,8 @@ def pointwise(equation: Map, view: View) -> tuple[Markup, Level]:
             return (Words(name[:3]), "(", *joined(loose, ", "), ")"), "atom"
         case "step":
             return ("[", *loose[0], " > 0]"), "atom"
+        case "logical_not" if (opposite := negated(view.inline.get(equation.operands[0].name))) is not None:
+            return inlined(view.placed(opposite, equation.operands[0].indices), view)
         case "logical_not":
             return ("[", Words("not "), *within_parentheses(*inside[0], "power"), "]"), "atom"
         case name if name in COMPARISONS:
@@ -288,6 +290,16 @@ def pointwise(equation: Map, view: View) -> tuple[Markup, Level]:
             return (*loose[1], Words(" where "), *condition, Words(" else "), *other), "whole"
         case _:
             return call(equation, loose), "atom"
+
+
+OPPOSITE = {"greater": "less_equal", "less_equal": "greater", "less": "greater_equal", "greater_equal": "less",
+            "equal": "not_equal", "not_equal": "equal"}  # fmt: skip
+
+
+def negated(equation: Equation | None) -> Map | None:
+    """The comparison that holds where another one does not; None for anything else."""
+    is_one = isinstance(equation, Map) and equation.function in OPPOSITE
+    return replace(equation, function=OPPOSITE[equation.function]) if isinstance(equation, Map) and is_one else None
 
 
 def call(equation: Map, loose: list[Markup]) -> Markup:

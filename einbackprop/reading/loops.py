@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,19 @@ class Folding:
             if access is not None and (access not in binding.reads or self._rolling.equation(access.value) is not None)
         }  # fmt: skip
         program = self._rolling.finished([*self._before.outputs, *values.values()]).program
+        program = replace(program, equations=tuple(self._of_one_run(program.equations, bindings)))
         return replace(program, equations=tuple(self._parts_at_hand(program, bindings)))
+
+    @staticmethod
+    def _of_one_run(equations: Sequence[Equation], bindings: Sequence[Binding]) -> Iterator[Equation]:
+        """The equations; what a statement made in all of its rounds is said to be made by the run that stands for
+        them, also where another run was the first to make it, as ``a if m > 0 else b`` does."""
+        homes = {place: some[0] for place, some in grouped((b.source.place, b.source) for b in bindings).items()
+                 if len(some) == 1}  # fmt: skip
+        for equation in equations:
+            source = equation.source
+            home = homes.get(source.place) if source is not None and source.caller is None else None
+            yield equation if home is None or home == source else replace(equation, source=home)
 
     def _parts_at_hand(self, program: Program, bindings: Sequence[Binding]) -> Iterator[Equation]:
         """The equations; what another statement was the first to take out of an array, or to compare, is taken out and
@@ -291,9 +304,12 @@ class Folding:
         made of.
         """
         texts = [grouped((access.spelling.text, access) for access in run.reads) for run in runs]
-        for text in texts[0]:
+        is_branch = runs[0].statement.kind in ("If", "While")
+        asked = not is_branch and self._rolling.goes_several_ways([run.source for run in runs])
+        for text in dict.fromkeys(chain.from_iterable(texts if asked else texts[:1])):
             some = [reads[text][0] for reads in texts if text in reads]
-            found = self._stacked(some, runs) if len(some) == len(runs) else None
+            those = [run for run, reads in zip(runs, texts, strict=True) if text in reads]
+            found = self._stacked(some, those, within=asked) if asked or len(some) == len(runs) else None
             whole = self._rolling.carried(found.value) if found is not None else ""
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
@@ -407,13 +423,14 @@ class Folding:
         is_mixed = any(self._rolling.is_mixed(access.value) for access in accesses)
         return replace(found, ragged=True) if found is not None and is_mixed else found  # others write in between
 
-    def _stacked(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
-        """What all runs hold under one expression."""
+    def _stacked(self, accesses: list[Access], runs: Sequence[Binding], *, within: bool = False) -> Access | None:
+        """What all runs hold under one expression; those that went one way ``within`` the statement, where others do
+        not read it."""
         accesses = self._by_counter(accesses, runs)
         first = accesses[0]
         if any(a.spelling != first.spelling or not a.value for a in accesses):
             return None
-        ref = self._rolling.stacked([access.value for access in accesses], [run.source for run in runs])
+        ref = self._rolling.stacked([a.value for a in accesses], [run.source for run in runs], within=within)
         if ref is None:
             return None
         whole = Ref(ref.name, ref.indices + first.letters)

@@ -276,7 +276,7 @@ def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> 
 
 def line_text(line: Line) -> str:
     """The code on one line; its index notation, einsum and matrix notation under it."""
-    times = f"   ({line.runs} times)" if line.runs > 1 else ""
+    times = f"   (the first of {line.runs} times)" if line.runs > 1 else ""
     code = f"{line.source.line:>4}  {line.source.code}"
     rows = [(code if len(code + times) <= columns() else code[: columns() - len(times) - 2] + " …") + times]
     aliases = [unbroken(formula.equation) for formula in line.formulas if formula.is_alias]

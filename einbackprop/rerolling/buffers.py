@@ -10,9 +10,11 @@ from operator import itemgetter
 import numpy as np
 
 from ..core.collecting import grouped
-from ..core.program import Bracket, Contract, Equation, Ref, Update
+from ..core.program import ONE, Bracket, Contract, Equation, Ref, Sum, Update
 from .chains import Chain, is_zero
-from .stacking import NotAlikeError
+from .choices import answered
+from .grids import comparison
+from .stacking import NotAlikeError, without_repeats
 from .workspace import Workspace, place_of
 
 
@@ -42,7 +44,7 @@ class Buffers:
         base, changed = chain.base, False
         groups = list(grouped((place_of(write.source), write) for write in chain.writes).values())
         for n, group in enumerate(groups):
-            made = self.of_statement(group, base)
+            made = self.of_statement(group, base) or self._by_answers(group, base)
             changed |= made is not None
             if isinstance(made, Update | Contract):
                 whole = Ref(chain.head.out.name, made.out.indices)
@@ -60,13 +62,31 @@ class Buffers:
             self.ends |= dict.fromkeys((write.out.name for write in group), name) if made is not None else {}
         return defining[chain.head.out.name] if changed else None
 
-    def of_statement(self, writes: Sequence[Update], base: Ref) -> Equation | None:
-        """Writes of one statement as one; a whole buffer that is written, or one of zeros, is what is written."""
-        stacking, rounds = self._work.stacking, self._work.rounds([write.source for write in writes])
+    def _by_answers(self, writes: Sequence[Update], base: Ref) -> Equation | None:
+        """Writes into zeros by a statement that asked what to write, as a sum with a term for each answer; None where
+        these are not alike."""
+        stacking = self._work.stacking
+        groups = answered(self._work.choices, writes)
+        if len(groups) < 2 or not is_zero(stacking.defining.get(base.name)):
+            return None
+        made = [self.of_statement(group, base, within=True) for group in groups]
+        parts = [part for part in made if isinstance(part, Contract)]
+        if len(parts) < len(made):
+            return None
+        parts = [part for part in parts if not is_zero(stacking.defining.get(part.operands[0].name))]
+        named = [replace(part, out=Ref(stacking.fresh(part.out.name), part.out.indices)) for part in parts]
+        stacking.defining |= {part.out.name: part for part in named}
+        return Sum(writes[0].out, tuple((ONE, part.out) for part in named), writes[0].source) if named else None
+
+    def of_statement(self, writes: Sequence[Update], base: Ref, *, within: bool = False) -> Equation | None:
+        """Writes of one statement as one; a whole buffer that is written, or one of zeros, is what is written. Those of
+        some runs, if the statement asked ``within`` what to write."""
+        stacking, rounds = self._work.stacking, self._work.rounds([write.source for write in writes], within=within)
         is_new = is_zero(stacking.defining.get(base.name))
         if len(writes) < 2 or rounds is None:
             return None
-        if any(mask.place is None for mask in rounds.masks):  # the rounds of a loop that its counter picks
+        if any(mask.place is None and comparison(*without_repeats(mask.names, rounds.letters)) is None
+               for mask in rounds.masks):  # rounds that their counters pick in some other way
             return None
         first, ordered = writes[rounds.first], sorted(zip(rounds.places, writes, strict=True), key=itemgetter(0))
         alike: list[Equation] = [replace(write, base=base, out=first.out) for _, write in ordered]

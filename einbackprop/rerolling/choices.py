@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +73,18 @@ class Choices:
                 key = choice.source.place, times[choice.source]
                 self._asked.setdefault(paths[choice.source], []).append((self._order[choice.source], key, choice))
 
-    def masked(self, sources: Sequence[Source | None], counters: Counters) -> tuple[Grid, list[int], list[Mask]] | None:
+    def answers(self, source: Source | None) -> tuple[bool, ...]:
+        """The truth values that a run of a statement asked for itself, as ``a if m > 0 else b`` does."""
+        order = self._order.get(source) if source is not None else None
+        asked = self._asked.get(self._paths[source], []) if source is not None and order is not None else []
+        return tuple(choice.answer for turn, _, choice in asked if turn == order)
+
+    def masked(
+        self, sources: Sequence[Source | None], counters: Counters, *, within: bool = False
+    ) -> tuple[Grid, list[int], list[Mask]] | None:  # fmt: skip
         """The grid of all rounds in which links of a chain could have been, where in it the links are, and on which
-        conditions they are; None where that is not known."""
+        conditions they are; None where that is not known. Links are of some runs of a statement if it asked ``within``
+        which of them."""
         own = [source for source in sources if source is not None]
         paths = [self._paths.get(source, ()) for source in own]
         if len(own) < len(sources) or len(set(paths)) < len(paths) or len(paths) < 2:
@@ -83,13 +92,13 @@ class Choices:
         if len({tuple(loop for loop, _ in path) for path in paths}) > 1:
             return None
         rounds = self._rounds(paths)
-        ways = [self._before(path, self._order[source]) for source, path in zip(own, paths, strict=True)]
+        ways = [self._before(path, self._order[source] + within) for source, path in zip(own, paths, strict=True)]
         passed = {key: choice.answer for _, key, choice in ways[0]}
         if len(rounds) == len(paths) or any({k: c.answer for _, k, c in way} != passed for way in ways):
             return None
         asked = [{key: choice for _, key, choice in self._before(path, len(self._order))} for path in rounds]
         links = set(paths)
-        if any(path not in links and (own[0].place, path) in self._runs for path in rounds):
+        if not within and any(path not in links and (own[0].place, path) in self._runs for path in rounds):
             return None  # the statement ran there as well, for something else
         ran = [path in links or any(there[key].answer != passed[key] for key in passed if key in there)
                for path, there in zip(rounds, asked, strict=True)]  # fmt: skip
@@ -118,3 +127,19 @@ class Choices:
         """What was asked for in these rounds before something ran."""
         around = [self._asked.get(path[:n], []) for n in range(1, len(path) + 1)]
         return sorted((one for some in around for one in some if one[0] < order), key=lambda one: one[0])
+
+
+class Sourced(Protocol):
+    """What a run of a statement has made."""
+
+    @property
+    def source(self) -> Source | None: ...
+
+
+Made = TypeVar("Made", bound=Sourced)
+
+
+def answered(choices: Choices, made: Iterable[Made]) -> list[list[Made]]:
+    """What runs of a statement have made, by what these answered to what they asked themselves: ``True`` first."""
+    groups = grouped((choices.answers(one.source), one) for one in made)
+    return [groups[answers] for answers in sorted(groups, reverse=True)]

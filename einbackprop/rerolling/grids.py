@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
-from ..core.program import ONE, Dimension, Equation, Factor, Position, Source
+from ..core.program import ONE, Bracket, Dimension, Equation, Factor, Position, Relation, Source
 from ..core.source import nodes_of
 
+MOST_ROUNDS = 10_000  # of a grid that has some left out
 PRIVATE = 0xE000  # the first of characters that are nobody's letters
 Path = tuple[tuple[Hashable, int], ...]
 """The loops around a statement, outer ones first, and in which round of each it ran."""
@@ -234,6 +235,25 @@ class Grid:
     order: NDArray[Any]
 
 
+def spread(paths: Sequence[Path], counters: Counters) -> tuple[Grid, list[int], NDArray[Any]] | None:
+    """The smallest grid that has all of these paths, where in it each of them is, and where there is one; None where
+    they fill it, or are of several loops. The grid says nothing of an order."""
+    if len({tuple(loop for loop, _ in path) for path in paths}) > 1 or len(set(paths)) < len(paths):
+        return None
+    varying = [n for n in range(len(paths[0])) if len({path[n][1] for path in paths}) > 1]
+    starts = [min(path[n][1] for path in paths) for n in varying]
+    shape = tuple(max(path[n][1] for path in paths) + 1 - start for n, start in zip(varying, starts, strict=True))
+    if not varying or not len(paths) < prod(shape) <= MOST_ROUNDS:
+        return None
+    there = np.zeros(shape, dtype=bool)
+    where = [tuple(path[n][1] - start for n, start in zip(varying, starts, strict=True)) for path in paths]
+    for index in where:
+        there[index] = True
+    letters = "".join(counters.letter(paths[0][n][0], size) for n, size in zip(varying, shape, strict=True))
+    places = [int(np.ravel_multi_index(index, shape)) for index in where]
+    return Grid(letters, np.arange(prod(shape)).reshape(shape)), places, there
+
+
 def grid_of(paths: Sequence[Path], place: Hashable, counters: Counters) -> Grid | None:
     """The grid of links with these paths; None where rounds are missing, or run with other ones around.
 
@@ -298,10 +318,10 @@ class Rounds:
 
         if any(one is not None and one[1] != moved(index) for index, one in zip(there, known, strict=True)):
             return names
-        made = names.copy()
+        made, count = names.copy(), len(self._made[place, path])
         for index in np.ndindex(names.shape):
             others = self._made.get((place, moved(index)), [])
-            if names[index] is None and -at <= len(others):
+            if names[index] is None and len(others) == count:  # else the statement went another way
                 made[index] = others[at]
         return made
 
@@ -364,6 +384,33 @@ def affine(constants: NDArray[Any]) -> tuple[int, tuple[int, ...]] | None:
     if rank < constants.ndim + 1 or any(points @ [start, *slopes] != numbers):
         return None
     return start, tuple(slopes)
+
+
+def comparison(truth: NDArray[Any], letters: str) -> Bracket | None:
+    """Which rounds of loops there are, as a comparison of two counters, or of one with a number, if it is one.
+
+    Examples
+    --------
+    >>> comparison(np.array([[False, True, True], [False, False, True]]), "ij").relation  # [i<j]
+    '<'
+    """
+    index = np.indices(truth.shape)
+    sides = [(Position.of(letters[0]), index[0])]
+    if truth.ndim == 1:
+        sides += [(Position((), n), np.array(n)) for n in range(truth.size)]
+    elif truth.ndim == 2:
+        sides += [(Position.of(letters[1], constant=n), index[1] + n) for n in (0, 1, -1)]
+    (one, own), *others = sides
+    for other, numbers in others:
+        ways: list[tuple[Position, Relation, Position, NDArray[Any]]] = [
+            (one, "≠", other, own != numbers), (one, "=", other, own == numbers),
+            (one, "<", other, own < numbers), (one, "≤", other, own <= numbers),
+            (other, "<", one, numbers < own), (other, "≤", one, numbers <= own),
+        ]  # fmt: skip
+        for left, relation, right, holds in ways:
+            if np.array_equal(holds, truth.astype(bool)):
+                return Bracket(left, relation, right)
+    return None
 
 
 def moving(position: Position, start: int, slopes: Sequence[int], letters: str) -> Position:

@@ -137,6 +137,7 @@ class Rerolling:
         self.sums: set[str] = set()
         self.begins: dict[str, str] = {}
         self.ends: dict[str, str] = {}
+        self._mixed: set[str] = set()
         self._negatives: dict[str, str] = {}
 
     def fold(self) -> None:
@@ -150,7 +151,10 @@ class Rerolling:
                 defining[chain.head.out.name] = made
                 self.sums |= {chain.head.out.name} if chain.terms else set()
                 self.heads |= dict.fromkeys(self._links(chain), chain.head.out.name)
-                self.ends |= {} if chain.terms else self._buffers.ends
+                if not chain.terms:
+                    ends = {self._buffers.ends.get(link, link) for link in chain.links}
+                    self._mixed |= {chain.head.out.name} if len(ends) > 1 else set()
+                    self.ends |= self._buffers.ends
                 if chain.terms and chain.terms[0].ref is not None:
                     self.begins[chain.terms[0].ref.name] = chain.head.out.name
                     self.begins |= dict.fromkeys(self._as_read(chain), chain.head.out.name)
@@ -208,12 +212,15 @@ class Rerolling:
         if own is not None and first is not None and place_of(own.source) == place_of(first.source):
             yield own.out.name
 
-    def stacked(self, names: Sequence[str], sources: Sequence[Source | None]) -> Ref | None:
+    def stacked(
+        self, names: Sequence[str], sources: Sequence[Source | None], *, within: bool = False
+    ) -> Ref | None:  # fmt: skip
         """The value that is each of these in the run of a statement that its source is; None where there is none.
 
-        It has the letters of the loops first, then those of a single one.
+        It has the letters of the loops first, then those of a single one. The runs are all, or those that went one way
+        ``within`` the statement.
         """
-        rounds = self._work.rounds(sources)
+        rounds = self._work.rounds(sources, within=within)
         if rounds is None:
             return None
         try:
@@ -221,6 +228,10 @@ class Rerolling:
             return Ref(*self._stacking.stacked(rounds.arranged(same), rounds.letters))
         except NotAlikeError:
             return None
+
+    def goes_several_ways(self, sources: Iterable[Source]) -> bool:
+        """Whether a statement asked for truth values itself, and got others in other runs."""
+        return len({self._work.choices.answers(source) for source in sources}) > 1
 
     def given(self, numbers: Sequence[int], sources: Sequence[Source | None]) -> Ref | None:
         """The constant that has these numbers in the runs of a statement that their sources are; None if none has."""
@@ -277,8 +288,7 @@ class Rerolling:
 
     def is_mixed(self, name: str) -> bool:
         """Whether several statements in loops write into the buffer that a link is of."""
-        head = self.heads.get(name)
-        return len({self.ends.get(link, link) for link, other in self.heads.items() if other == head}) > 1
+        return self.heads.get(name) in self._mixed
 
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""
@@ -454,7 +464,9 @@ class Rerolling:
     def _is_one(self, equation: Contract, bracket: Bracket, old: Position, new: Position) -> bool:
         if bracket.relation != "=" or not old.is_letter or not new.is_letter or old.letters == new.letters:
             return False
-        return old.letters not in equation.out.indices and self._counters.are_one(old.letters, new.letters)
+        same_size = self._counters.size(old.letters) == self._counters.size(new.letters)  # is enough for what is shown
+        are_one = same_size if self._stacking.shown else self._counters.are_one(old.letters, new.letters)
+        return old.letters not in equation.out.indices and are_one
 
 
     def _in_first_letters(self, equation: Equation) -> Equation:

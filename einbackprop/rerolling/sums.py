@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..core.collecting import grouped
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Source, Sum
 from .chains import Chain, Term, is_zero
+from .choices import answered
 from .stacking import NotAlikeError
 from .workspace import Rounded, Workspace, place_of
 
@@ -63,12 +64,28 @@ class Sums:
         is_first = len(group) == 1 and group[0].ref == first
         return is_first and (made is None or place_of(made.source) != place_of(group[0].source))
 
-    def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Contract | None, list[Term]]]:
+    def _parts(self, terms: Sequence[Term], out: Ref) -> list[tuple[Equation | None, list[Term]]]:
         """The terms of each statement, and the sum of all of them over the letters of its loops, if they are alike."""
         defining = self._work.stacking.defining
         left = [self._plain(t) for t in terms if t.ref is None or not is_zero(defining.get(t.ref.name))]
         groups = grouped((self._kind(term), term) for term in left)
-        return [(self._of_statement(group, out), group) for group in groups.values()]
+        made: list[tuple[Equation | None, list[Term]]] = [
+            (self._of_statement(group, out), group) for group in groups.values()]
+        return made if any(one for one, _ in made) else self._by_answers(left, out) or made
+
+    def _by_answers(self, terms: Sequence[Term], out: Ref) -> list[tuple[Equation | None, list[Term]]]:
+        """The terms of one statement that asked which of several it adds, as one sum for each answer; nothing where
+        these are not alike."""
+        groups = answered(self._work.choices, terms)
+        if len(groups) < 2 or len({place_of(term.source) for term in terms}) > 1:
+            return []
+        parts = [self._of_statement(group, out, within=True) for group in groups]
+        some = [part for part in parts if part is not None]
+        if len(some) < len(parts):
+            return []
+        self._work.stacking.defining |= {part.out.name: part for part in some}
+        total = Ref(self._work.stacking.fresh(out.name), out.indices)
+        return [(Sum(total, tuple((ONE, part.out) for part in some), some[0].source), list(terms))]
 
     def _plain(self, term: Term) -> Term:
         """A term that is a multiple of a value, made by the statement that adds it, as that value."""
@@ -91,10 +108,10 @@ class Sums:
         places = place_of(term.source), own and place_of(own.source), listed
         return places, term.factor, type(own), term.ref and term.ref.indices
 
-    def _of_statement(self, terms: Sequence[Term], out: Ref) -> Contract | None:
+    def _of_statement(self, terms: Sequence[Term], out: Ref, *, within: bool = False) -> Contract | None:
         """Terms of one statement as one sum over the letters of its loops, times the conditions on which they are."""
         turns = self._turns(terms)
-        rounds = self._work.rounds(turns) if len(terms) > 1 else None
+        rounds = self._work.rounds(turns, within=within) if len(terms) > 1 else None
         if rounds is None:
             return None
         first = terms[rounds.first]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..core.program import Bracket, Map, Program, Ref, Source
 from .choices import Choices, Mask
-from .grids import Counters, Grid, Path, grid_of
-from .stacking import Stacking
+from .grids import Counters, Grid, Path, comparison, grid_of, spread
+from .stacking import Stacking, without_repeats
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,26 @@ class Workspace:
         """The rounds in which these runs of a statement were; None where they make no grid."""
         return grid_of([self.path(source) for source in sources], place_of(sources[0]), self.counters)
 
-    def rounds(self, sources: Sequence[Source | None]) -> Rounded | None:
-        """The grid of the rounds in which these runs of a statement were, and the conditions on which they were."""
-        masked = self.choices.masked(sources, self.counters)
+    def rounds(self, sources: Sequence[Source | None], *, within: bool = False) -> Rounded | None:
+        """The grid of the rounds in which these runs of a statement were, and the conditions on which they were; these
+        are those that ``within`` the statement were answered alike."""
+        masked = self.choices.masked(sources, self.counters, within=within)
         if masked is not None and all(mask.place is not None for mask in masked[2]):
             return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
         grid = self.grid(sources)
         if grid is not None:
             return Rounded(grid.letters, grid.order.shape, tuple(int(n) for n in np.argsort(grid.order, axis=None)))
-        return masked and Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
+        if masked is not None:
+            return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
+        return self._triangle([self.path(source) for source in sources])
+
+    def _triangle(self, paths: Sequence[Path]) -> Rounded | None:
+        """The rounds of loops of which one begins or ends where the counter of another says."""
+        found = spread(paths, self.counters) if len(paths) > 2 else None
+        if found is None or comparison(found[2], found[0].letters) is None:
+            return None
+        grid, places, there = found
+        return Rounded(grid.letters, there.shape, tuple(places), (Mask(there.astype(object), True, None),))
 
     def conditions(self, rounds: Rounded) -> tuple[list[Ref], tuple[Bracket, ...]]:
         """The conditions on which a statement ran, as values that are 0 or 1 and as patterns in letters.
@@ -100,7 +111,7 @@ class Workspace:
     def _condition(self, mask: Mask, letters: str) -> Ref | Bracket:
         """A condition in all rounds, as a value that is 0 or 1, or as a pattern in letters."""
         if mask.place is None:
-            return self.stacking.constant(mask.names, letters)
+            return comparison(*without_repeats(mask.names, letters)) or self.stacking.constant(mask.names, letters)
         there = [n for n, name in enumerate(mask.names.flat) if name is not None]
         asked = [self.stacking.defining.get(mask.names.flat[n]) for n in there]
         pattern = self.stacking.pattern(asked, mask.names.shape, letters, there, mask.answer)
