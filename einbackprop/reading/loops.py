@@ -8,7 +8,7 @@ and binds stands under the names that it has there, ``h[t,i]`` for the ``h`` of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -38,6 +38,7 @@ from ..core.program import (
 )
 from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
+from ..rerolling.stacking import is_view
 
 PLAIN = re.compile(r"""[\w.]+(\[(\d+|"[^"]*"|'[^']*')\])*""")
 """A name, or an entry that is the same one in every round: ``index[0]``, ``cache["h"]``."""
@@ -145,6 +146,7 @@ class Folding:
         }  # fmt: skip
         program = self._rolling.finished([*self._before.outputs, *values.values()]).program
         program = replace(program, equations=tuple(self._of_one_run(program.equations, bindings)))
+        program = replace(program, equations=tuple(without_doubles(program.equations, values)))
         return replace(program, equations=tuple(self._parts_at_hand(program, bindings)))
 
     @staticmethod
@@ -185,11 +187,12 @@ class Folding:
         """What a value is a part of, or compares; a number; what an ``if`` makes, which nothing else has a name for.
         Of a buffer where a statement has that at hand."""
         stored = {value: part for value, part in self._rolling.stored.items() if part.operands[0].name in at_hand}
-        if name in stored:
+        own = defining.get(name)
+        is_of_another = is_view(own) and own.operands[0].name in at_hand
+        if name in stored and not is_of_another:
             return stored[name]
         if any(name == part.operands[0].name for part in stored.values()):
             return None  # a buffer, of which what was written into it is the part
-        own = defining.get(name)
         if own is not None and own.source is not None and own.source.shown.place in self._ifs:
             return own
         if isinstance(own, Map):
@@ -208,9 +211,13 @@ class Folding:
 
     def _comprehended(self, run: Binding) -> Iterator[Access]:
         """What a statement reads; under an expression of a comprehension what it is in all of its rounds."""
-        for accesses in grouped((access.spelling.text, access) for access in run.reads).values():
+        texts = grouped((access.spelling.text, access) for access in run.reads)
+        for text, accesses in texts.items():
             found = self._stacked(accesses, [run] * len(accesses)) if len(accesses) > 1 else None
-            yield from accesses if found is None else [found]
+            if found is None:
+                yield from accesses
+            elif found.spelling.text == text or found.spelling.text not in texts:
+                yield found
 
     def _of_rounds(self, firsts: Sequence[Access], known: Access) -> Access:
         """What the runs of a loop bind, in all of their rounds; access to the first round of each is given, and what
@@ -231,7 +238,8 @@ class Folding:
             base = first.spelling.text.removesuffix("[0]" * len(entry.rounds))
             whole = all(access.spelling.text == "".join([base, *(entry_text("", n) for n in one.rounds)])
                         for access, one in group)  # fmt: skip
-            if whole and len(group) == self._rolling.count(entry.letters):
+            is_array = any(access.spelling.text == base for access in reads)  # it is read by itself
+            if whole and not is_array and len(group) == self._rolling.count(entry.letters):
                 held = joined([access.array for access, _ in group])
                 yield self._with_letters(first, Ref(name, entry.letters + first.letters), base, held)
 
@@ -310,6 +318,8 @@ class Folding:
             some = [reads[text][0] for reads in texts if text in reads]
             those = [run for run, reads in zip(runs, texts, strict=True) if text in reads]
             found = self._stacked(some, those, within=asked) if asked or len(some) == len(runs) else None
+            if found is not None and len(found.letters) > len(some[0].letters) and self._filled(some) is not None:
+                found = None  # a buffer, as each round has left it
             whole = self._rolling.carried(found.value) if found is not None else ""
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
@@ -357,11 +367,14 @@ class Folding:
         equation = self._rolling.equation(whole) if whole is not None else None
         if whole is None or equation is None or whole in self._rolling.sums:
             return None
-        last = next((access for binding in reversed(self._trace.bindings)
-                     for access in (*binding.changes, *binding.binds) if access.value == whole), None)  # fmt: skip
-        if last is None or last.spelling != accesses[0].spelling:
+        own = accesses[0].spelling
+        held = (access for binding in reversed(self._trace.bindings) for access in (*binding.changes, *binding.binds)
+                if access.value == whole and access.spelling.text == own.text)  # fmt: skip
+        last = next(held, None)
+        if last is None or last.spelling.axes != own.axes:
             return None
-        return replace(last, letters=equation.out.indices)
+        mixed = self._rolling.is_mixed(last.value)
+        return replace(last, letters=equation.out.indices, spelling=own, ragged=mixed)
 
     def _is_passed(self, found: Access, single: Access, reader: Binding) -> bool:
         """Whether an expression is a call whose result others have made, or an argument that others read."""
@@ -456,7 +469,10 @@ class Folding:
     def _buffer(self, accesses: list[Access], runs: Sequence[Binding]) -> Access | None:
         """A buffer that a statement wrote into in each round, after all rounds."""
         ref = self._rolling.written([access.value for access in accesses])
-        return replace(accesses[0], value=ref.name, array=self._held(accesses, runs)) if ref is not None else None
+        if ref is None:
+            return None
+        mixed = any(self._rolling.is_mixed(access.value) for access in accesses)
+        return replace(accesses[0], value=ref.name, array=self._held(accesses, runs), ragged=mixed)
 
     def _base(self, text: str, function: str) -> str:
         """What an expression for the value of one round is an entry of: ``hs`` of ``hs[t]`` and of ``hs[-1]``."""
@@ -563,6 +579,28 @@ class Folding:
             return None
         name = self._rolling.negative(part.name) if run.statement.operator == "-=" else part.name
         return replace(target, value=name, letters=part.indices, array=None)
+
+
+def without_doubles(equations: Sequence[Equation], kept: Container[str]) -> Iterator[Equation]:
+    """The equations without those that make what an earlier one of the same statement makes in the same way, as values
+    that stand for the same rounds do; those of values that are ``kept`` stay."""
+    first: dict[Any, Ref] = {}
+    same: dict[str, Ref] = {}
+
+    def known(ref: Ref) -> Ref:
+        other = same.get(ref.name)
+        return ref if other is None else Ref(other.name, ref.indices)
+
+    for equation in equations:
+        own = with_operands(equation, known)
+        key = own.source and own.source.place, replace(own, out=Ref("", own.out.indices))
+        earlier = first.setdefault(key, own.out)
+        if earlier is not own.out and own.out.name not in kept:
+            same[own.out.name] = earlier
+            continue
+        if own.out.name in kept and earlier.name not in kept:
+            first[key] = own.out
+        yield own
 
 
 def joined(arrays: Sequence[Any], shape: Sequence[int] = (-1,)) -> Any:

@@ -60,8 +60,8 @@ def chains(program: Program, defining: Mapping[str, Equation]) -> Iterator[Chain
             own = tuple(link.out.name for link in links)
             if isinstance(equation, Sum):
                 first = Term(ONE, Ref(own[0], equation.out.indices), links[0].source)
-                others = (first, *terms_of(links[1:], before)) if len(links) > 1 else ()
-                yield Chain(equation, terms=tuple(terms_of(links, before)), others=others, links=own)
+                others = (first, *terms_of(links[1:], before, defining)) if len(links) > 1 else ()
+                yield Chain(equation, terms=tuple(terms_of(links, before, defining)), others=others, links=own)
             else:
                 writes = tuple(link for link in links if isinstance(link, Update))
                 yield Chain(equation, writes[0].base, writes=writes, links=own)
@@ -90,14 +90,19 @@ def grown(
     return None
 
 
-def terms_of(links: list[Equation], before: Mapping[str, Ref]) -> Iterator[Term]:
-    """What the links of a sum add, in order."""
+def terms_of(links: list[Equation], before: Mapping[str, Ref], defining: Mapping[str, Equation]) -> Iterator[Term]:
+    """What the links of a sum add, in order.
+
+    What it begins with may be what another statement of the loop was the first to add, to nothing.
+    """
+    places = {link.source.place for link in links if link.source is not None}
     for link in links:
         assert isinstance(link, Sum)
         grows = before.get(link.out.name)
         for factor, ref in link.terms:
             if grows is None or ref is None or ref.name != grows.name:
-                yield Term(factor, ref, link.source)
+                own = defining[ref.name].source if ref is not None and ref.name in defining else None
+                yield Term(factor, ref, own if own is not None and own.place in places else link.source)
 
 
 def is_zero(equation: Equation | None) -> bool:

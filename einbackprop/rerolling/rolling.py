@@ -126,7 +126,8 @@ class Rerolling:
         self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
         self._work = Workspace(program, paths, self._counters, self._stacking, Choices(choices, paths))
         self._sums, self._buffers = Sums(self._work), Buffers(self._work)
-        self.parts, self.stored = self._sums.parts, self._buffers.stored
+        self.parts = self._sums.parts
+        self.stored: Mapping[str, Contract] = self._buffers.stored
         defining, self._same = forwarded(program, self._stacking.fresh)
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
@@ -156,8 +157,7 @@ class Rerolling:
                     self._mixed |= {chain.head.out.name} if len(ends) > 1 else set()
                     self.ends |= self._buffers.ends
                 if chain.terms and chain.terms[0].ref is not None:
-                    self.begins[chain.terms[0].ref.name] = chain.head.out.name
-                    self.begins |= dict.fromkeys(self._as_read(chain), chain.head.out.name)
+                    self.begins |= dict.fromkeys(self._beginnings(chain), chain.head.out.name)
 
     def _complete(self) -> None:
         """Let the values that only some rounds of a loop read be entries of what all of its rounds make."""
@@ -196,8 +196,14 @@ class Rerolling:
         made = (self._stacking.taken(one) for one in names if one not in self.heads)
         return [one for one in made if one is not None]
 
-    def _as_read(self, chain: Chain) -> Iterator[str]:
-        """What a sum begins with, where that is an entry of a buffer that was just written: as it is read there."""
+    def _beginnings(self, chain: Chain) -> Iterator[str]:
+        """What a sum that began as nothing begins with: its first term, or what another statement of the loop was the
+        first to add, under the sum's name; an entry of a buffer that was just written as it is read there as well."""
+        labels = self._program.labels
+        for n, term in enumerate(chain.terms):
+            label = labels.get(term.ref.name) if term.ref is not None else None
+            if term.ref is not None and (n == 0 or (label and label == labels.get(chain.head.out.name))):
+                yield term.ref.name
         link = self._original.get(chain.links[0])
         (_, first), *_ = link.terms if isinstance(link, Sum) else [(None, None)]
         own = self._original.get(first.name) if first is not None else None
@@ -336,13 +342,17 @@ class Rerolling:
         self._identify(program.equations)
         equations = tuple(self._in_first_letters(self._tidy(e)) for e in program.equations)
         inputs = [declared.ref for declared in program.inputs]
-        dimensions = tuple(used_letters(self._counters.dimensions, equations, inputs, outputs))
+        stored = self.stored.values() if self._stacking.shown else ()
+        dimensions = tuple(used_letters(self._counters.dimensions, (*equations, *stored), inputs, outputs))
         if self._stacking.shown:  # what is shown has the letters of counters wherever they are free
             made = {e.out.name for e in equations}
             fixed = {i for ref in (*inputs, *outputs) if ref.name not in made for i in ref.indices}
-            used = {i for e in equations for i in letters_and_sizes(e)} | fixed
+            parts = {value: self._in_first_letters(self._tidy(part)) for value, part in self.stored.items()}
+            used = {i for e in (*equations, *parts.values()) for i in letters_and_sizes(e)} | fixed
             table = self._counters.wished(used, fixed)
             equations = tuple(rename_letters(equation, table) for equation in equations)
+            renamed_parts = {value: rename_letters(part, table) for value, part in parts.items()}
+            self.stored = {value: part for value, part in renamed_parts.items() if isinstance(part, Contract)}
             renamed = (replace(d, letters="".join(table.get(i, i) for i in d.letters if i in used)) for d in dimensions)
             dimensions = tuple(d for d in renamed if d.letters)
         constants = {**program.constants, **{n: array for n, (array, _) in self._stacking.constants.items()}}

@@ -288,6 +288,10 @@ class Stacking:
         name = equation.out.name
         self.defining[name], self.grids[name] = equation, letters + letters_of(equation)
         self.merged[name] = frozenset({*names.flat} - {None})
+        self._enter(name, names, letters, used)
+
+    def _enter(self, name: str, names: NDArray[Any], letters: str, used: str) -> None:
+        """Remember where the values of single rounds stand in one of all rounds."""
         axes = [letters.index(i) for i in used]
         for index in np.ndindex(names.shape):
             known = self.entries.get(str(names[index]))
@@ -325,6 +329,7 @@ class Stacking:
         key_of_view = self._key_of_view(replace(whole, out=out))
         known = self._views.setdefault(key_of_view, out.name) if key_of_view else out.name
         if known != out.name and known in self.defining:
+            self._enter(known, names, letters, used)
             return known, used
         self._define(replace(whole, out=out), names, letters, used)
         return out.name, used
