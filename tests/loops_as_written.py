@@ -683,7 +683,7 @@ FORMULAS = {
     """,
     softmax_rows: """
         P[i,j] = exp(S[i,j])
-        total += P[0,0]
+        total[i] += Σ_j P[i,j]
         P[i,j] = P[i,j]/total[i]
     """,
     max_pooling_by_steps: """

@@ -593,7 +593,7 @@ def without_doubles(equations: Sequence[Equation], kept: Container[str]) -> Iter
 
     for equation in equations:
         own = with_operands(equation, known)
-        key = own.source and own.source.place, replace(own, out=Ref("", own.out.indices))
+        key = own.source and own.source.shown.place, replace(own, out=Ref("", own.out.indices))
         earlier = first.setdefault(key, own.out)
         if earlier is not own.out and own.out.name not in kept:
             same[own.out.name] = earlier
