@@ -519,6 +519,57 @@ def huber(y, t):
     return s
 
 
+def one_hot(y, K):
+    Y = np.zeros((len(y), K))
+    for i, k in enumerate(y):
+        Y[i, k] = 1
+    return Y
+
+
+def log_loss(X, y, w, b):
+    total = 0
+    for i in range(len(X)):
+        z = b
+        for j in range(len(w)):
+            z += w[j] * X[i][j]
+        p = 1 / (1 + np.exp(-z))
+        total -= y[i] * np.log(p) + (1 - y[i]) * np.log(1 - p)
+    return total / len(X)
+
+
+def embedding_gradient(dout, idx, V):
+    dE = np.zeros((V, dout.shape[2]))
+    for i in range(idx.shape[0]):
+        for j in range(idx.shape[1]):
+            dE[idx[i, j]] += dout[i, j]
+    return dE
+
+
+def both_directions(xs, Wf, Uf, Wb, Ub):
+    T = len(xs)
+    hf = np.zeros((T, 4))
+    hb = np.zeros((T, 4))
+    p = np.zeros(4)
+    for t in range(T):
+        p = np.tanh(xs[t] @ Wf + p @ Uf)
+        hf[t] = p
+    p = np.zeros(4)
+    for t in reversed(range(T)):
+        p = np.tanh(xs[t] @ Wb + p @ Ub)
+        hb[t] = p
+    return np.concatenate([hf, hb], axis=1)
+
+
+def gram_matrix(X):
+    n = X.shape[0]
+    K = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i, n):
+            K[i, j] = np.exp(-np.sum((X[i] - X[j]) ** 2))
+            K[j, i] = K[i, j]
+    return K
+
+
 CASES = {
     convolution: [(2, 3, 6, 6), (4, 3, 3, 3), (4,)],
     mean_of_squares: [(6, 4), (4,)],
@@ -569,6 +620,11 @@ CASES = {
     chosen: [(4, 3), (4, 3)],
     huber_in_one_line: [(20,), (20,)],
     huber: [(20,), (20,)],
+    one_hot: [LABELS, 3],
+    log_loss: [(6, 4), np.array([0, 1, 1, 0, 1, 0]), (4,), 0.3],
+    embedding_gradient: [(4, 3, 2), np.array([[0, 1, 2], [3, 1, 0], [2, 2, 1], [0, 0, 4]]), 5],
+    both_directions: [(5, 3), (3, 4), (4, 4), (3, 4), (4, 4)],
+    gram_matrix: [(5, 3)],
 }
 """Each function with its arguments: shapes of those that are drawn."""
 
@@ -782,6 +838,27 @@ FORMULAS = {
         e[i] = y[i] - t[i]
         s += ½ Σ_i e[i]² [|e[i]| < 1]
         s += Σ_i (|e[i]| - ½) [|e[i]| ≥ 1]
+    """,
+    one_hot: """
+        Y[i,k[i]] = 1
+    """,
+    log_loss: """
+        z[i] += Σ_j w[j] X[i,j]
+        p[i] = sigmoid(z[i])
+        total -= Σ_i (y[i] log(p[i]) + (1 - y[i]) log(1 - p[i]))
+    """,
+    embedding_gradient: """
+        dE[v,k] += Σ_ij dout[i,j,k] [v=idx[i,j]]
+    """,
+    both_directions: """
+        p[t,i] = tanh(Σ_k xs[t,k] Wf[k,i] + Σ_l p[t-1,l] Uf[l,i])
+        p[t,j] = tanh(Σ_k xs[t,k] Wb[k,j] + Σ_m p[t+1,m] Ub[m,j])
+        return[t,i] = hf[t,i]
+        return[t,I+j] = hb[t,j]
+    """,
+    gram_matrix: """
+        K[j,i] = exp(-Σ_l (X[j,l] - X[i,l])²) [j≤i]
+        K[j,i] = K[i,j] where ([i≤j])
     """,
 }
 """What must stand in the reading of each function."""

@@ -110,7 +110,8 @@ class Folding:
     def bindings(self) -> Iterator[Binding]:
         """The statements in the order of their first runs."""
         made: dict[Source, Binding] = {}
-        for runs in grouped((self._way(b), b) for b in self._trace.bindings).values():
+        groups = grouped((self._way(b), b) for b in self._trace.bindings).values()
+        for runs in sorted(groups, key=lambda some: some[0].statement.site >= 0):  # what loops bind is read in them
             one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
             made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
             if one is not None and one.statement.kind == "If":  # what it asks for may be a factor of what it lets run
@@ -168,8 +169,8 @@ class Folding:
         at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
 
         def again(ref: Ref, reader: Source | None, result: str) -> Ref:
-            there = {*at_hand.get(reader.shown, ())} - {result} if reader is not None else set()
-            own = self._part(ref.name, defining, there)
+            there = {*at_hand.get(reader.shown, ())} if reader is not None else set()
+            own = self._part(ref.name, defining, there - {result, self._rolling.whole_buffer(result)})
             if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
                 return ref
             own = with_operands(own, lambda inner: again(inner, reader, result))
@@ -180,6 +181,8 @@ class Folding:
             made: list[Equation] = []
             reader, result = equation.source, equation.out.name
             whole = with_operands(equation, lambda ref: again(ref, reader, result))  # noqa: B023
+            if isinstance(equation, Update) and isinstance(whole, Update):  # what is written over is as it was
+                whole = replace(whole, base=equation.base)
             yield from made
             yield whole
 

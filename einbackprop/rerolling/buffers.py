@@ -124,16 +124,18 @@ class Buffers:
                 counters.become_one(right.letters, left.letters)
 
     def _places(self, write: Update, letters: str) -> int | None:
-        """How many entries along the axes with brackets are written; None where two are one, or data say which."""
-        if any(b.right.pick is not None or b.relation != "=" for b in write.brackets):
+        """How many places along the axes with brackets are written to, those aside at which data say where; None where
+        two are one."""
+        brackets = [bracket for bracket in write.brackets if bracket.right.pick is None]
+        if not brackets or any(bracket.relation != "=" for bracket in write.brackets):
             return None
-        running = list(dict.fromkeys(letters + "".join(b.right.letters for b in write.brackets)))
+        running = list(dict.fromkeys(letters + "".join(bracket.right.letters for bracket in brackets)))
         index = dict(zip(running, np.indices([self._work.counters.size(i) for i in running]), strict=True))
         sizes = {i: d.size for d in self._work.counters.dimensions for i in d.letters}
         found = [
             np.full(index[running[0]].shape, bracket.right.constant, dtype=object)
             + sum(factor.value(sizes) * index[i] for factor, i in bracket.right.terms)
-            for bracket in write.brackets
+            for bracket in brackets
         ]
         spots = np.stack([one.astype(int).ravel() for one in found])
         count = len(np.unique(spots, axis=1).T)

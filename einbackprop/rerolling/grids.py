@@ -101,11 +101,15 @@ class Counters:
     ----------
     dimensions : sequence of Dimension
     loops : mapping of loop to Loop
+    names : collection of str
+        What values are called: no letter is, but for a counter.
     """
 
-    def __init__(self, dimensions: Sequence[Dimension], loops: Mapping[Hashable, Loop]) -> None:
+    def __init__(
+        self, dimensions: Sequence[Dimension], loops: Mapping[Hashable, Loop], names: Collection[str] = ()
+    ) -> None:  # fmt: skip
         self.dimensions = list(dimensions)
-        self._loops = loops
+        self._loops, self._names = loops, names
         self._letters: dict[tuple[Hashable, int], str] = {}
 
     @property
@@ -221,7 +225,8 @@ class Counters:
         """A letter that no dimension has."""
         taken = {i for d in self.dimensions for i in d.letters}
         more = map(chr, range(MORE_LETTERS, 0x10000))
-        return next(i for i in chain(wished, FLOW_LETTERS, OTHER_LETTERS, more) if i not in taken)
+        free = (i for i in chain(FLOW_LETTERS, OTHER_LETTERS, more) if i not in taken and i not in self._names)
+        return wished if wished and wished not in taken else next(free)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ class Rerolling:
         forward: Collection[Source] = (), choices: Sequence[Choice] = (), *, shown: bool = False, carries: bool = True,
     ) -> None:  # fmt: skip
         self._program, self._paths, self._forward, self._loops = program, paths, forward, loops
-        self._counters = Counters(program.dimensions, loops)
+        names = {*program.labels.values(), *(declared.ref.name for declared in program.inputs)}
+        self._counters = Counters(program.dimensions, loops, names)
         self._stacking = Stacking(program, self._counters, program.defining(), dict(program.labels))
         self._work = Workspace(program, paths, self._counters, self._stacking, Choices(choices, paths))
         self._sums, self._buffers = Sums(self._work), Buffers(self._work)
@@ -296,6 +297,10 @@ class Rerolling:
         """Whether several statements in loops write into the buffer that a link is of."""
         return self.heads.get(name) in self._mixed
 
+    def whole_buffer(self, name: str) -> str:
+        """The buffer after all of its loops of which a value is what the rounds of one statement have left."""
+        return next((self.heads[link] for link, end in self.ends.items() if end == name and link in self.heads), "")
+
     def equation(self, name: str) -> Equation | None:
         """The equation that defines a value."""
         return self._stacking.defining.get(name)
@@ -452,13 +457,13 @@ class Rerolling:
         """The equation without brackets that say no more than that two letters are one."""
         if isinstance(equation, Update):
             for bracket in equation.brackets:
-                old, new, value = bracket.right, bracket.left, equation.value
+                old, new = bracket.right, bracket.left
+                rest = tuple(b for b in equation.brackets if b is not bracket)
                 is_one = bracket.relation == "=" and old.is_letter and new.is_letter and (
                     self._counters.are_one(old.letters, new.letters))  # fmt: skip
-                if is_one and self._stacking.shown and new.letters not in value.indices:
-                    rest = tuple(b for b in equation.brackets if b is not bracket)
-                    moved = Ref(value.name, value.indices.replace(old.letters, new.letters))
-                    return self._tidy(replace(equation, value=moved, brackets=rest))
+                bound, own = equation.value.indices + "".join(b.right.letters for b in rest), equation.out.indices
+                if is_one and self._stacking.shown and new.letters not in bound and old.letters not in own:
+                    return self._tidy(rename_letters(replace(equation, brackets=rest), {old.letters: new.letters}))
         if not isinstance(equation, Contract):
             return equation
         for bracket in equation.brackets:
