@@ -241,8 +241,8 @@ class Stacking:
         return made[-1].out
 
     def _can_be_one(self, letter: str, other: str) -> bool:
-        """Whether two letters may be over one dimension: of arguments only if they are."""
-        is_given = letter in self._given or other in self._given
+        """Whether two letters may be over one dimension: of arguments only if they are, or in what is only shown."""
+        is_given = not self.shown and (letter in self._given or other in self._given)
         same_size = self.counters.size(letter) == self.counters.size(other)
         return same_size and (not is_given or self.counters.are_one(letter, other))
 
@@ -359,15 +359,15 @@ class Stacking:
     def _collected(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """Arguments of which each round reads one, as one value: a list of arrays that a function is given."""
         there = {index: str(names[index]) for index in np.ndindex(names.shape) if names[index] is not None}
-        same(*(self._inputs[name].indices for name in there.values()))
         like, *_ = there.values()
         own = self._inputs[like].indices
+        same(*(tuple(map(self.counters.size, self._inputs[name].indices)) for name in there.values()))
         if set(letters) & set(own):
             raise NotAlikeError
         terms = []
         for index, name in there.items():
             places = (Bracket(Position.of(i), "=", Position((), at)) for i, at in zip(letters, index, strict=True))
-            part = Contract(Ref(self.fresh(like), letters + own), (self._inputs[name],), tuple(places))
+            part = Contract(Ref(self.fresh(like), letters + own), (Ref(name, own),), tuple(places))
             self.defining[part.out.name] = part
             terms.append((ONE, part.out))
         self._define(Sum(Ref(self.fresh(like), letters + own), tuple(terms)), names, letters, letters)
