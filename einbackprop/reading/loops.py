@@ -341,7 +341,13 @@ class Folding:
                 yield from self._written(written)
             elif len(some) == len(runs) and (filled := self._filled(some)) is not None:
                 yield filled
-        for text in runs[0].numbers.keys() - self._counters:
+        for text, first in texts[0].items():  # a call that stands several times in the statement
+            count = min(len(reads.get(text, ())) for reads in texts) if first[0].spelling.rank == CALL else 1
+            for n in range(1, count):
+                again = self._stacked([reads[text][n] for reads in texts], runs)
+                if again is not None and first[n].value != first[0].value and self._is_passed(again, first[n], runs[0]):
+                    yield again
+        for text in (text for text in runs[0].numbers if text not in self._counters):
             yield from self._numbers_read(text, runs)
 
     def _numbers_read(self, text: str, runs: Sequence[Binding]) -> Iterator[Access]:
