@@ -216,7 +216,8 @@ class Folding:
         """What a statement reads; under an expression of a comprehension what it is in all of its rounds."""
         texts = grouped((access.spelling.text, access) for access in run.reads)
         for text, accesses in texts.items():
-            found = self._stacked(accesses, [run] * len(accesses)) if len(accesses) > 1 else None
+            folds = len(accesses) > 1 and run.source.place not in self._without
+            found = self._stacked(accesses, [run] * len(accesses)) if folds else None
             if found is None:
                 yield from accesses
             elif found.spelling.text == text or found.spelling.text not in texts:
