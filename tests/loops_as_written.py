@@ -570,6 +570,51 @@ def gram_matrix(X):
     return K
 
 
+def regions(image):
+    for i in range(image.shape[0] - 2):
+        for j in range(image.shape[1] - 2):
+            yield image[i:i+3, j:j+3], i, j
+
+
+def generated(image, filters, d_out):
+    d_filters = np.zeros(filters.shape)
+    for region, i, j in regions(image):
+        for f in range(len(filters)):
+            d_filters[f] += d_out[i, j, f] * region
+    return d_filters
+
+
+def scalar_by_scalar(W1, W2, x, t):
+    h, o = np.zeros(4), np.zeros(2)
+    for j in range(4):
+        s = 0.0
+        for i in range(3):
+            s += W1[i, j] * x[i]
+        h[j] = np.tanh(s)
+    for k in range(2):
+        s = 0.0
+        for j in range(4):
+            s += W2[j, k] * h[j]
+        o[k] = np.tanh(s)
+    do = np.zeros(2)
+    for k in range(2):
+        do[k] = (o[k] - t[k]) * (1 - o[k] ** 2)
+    dh = np.zeros(4)
+    for j in range(4):
+        error = 0.0
+        for k in range(2):
+            error += do[k] * W2[j, k]
+        dh[j] = error * (1 - h[j] ** 2)
+    gW1, gW2 = np.zeros((3, 4)), np.zeros((4, 2))
+    for j in range(4):
+        for k in range(2):
+            gW2[j, k] = do[k] * h[j]
+    for i in range(3):
+        for j in range(4):
+            gW1[i, j] = dh[j] * x[i]
+    return gW1, gW2
+
+
 CASES = {
     convolution: [(2, 3, 6, 6), (4, 3, 3, 3), (4,)],
     mean_of_squares: [(6, 4), (4,)],
@@ -625,6 +670,8 @@ CASES = {
     embedding_gradient: [(4, 3, 2), np.array([[0, 1, 2], [3, 1, 0], [2, 2, 1], [0, 0, 4]]), 5],
     both_directions: [(5, 3), (3, 4), (4, 4), (3, 4), (4, 4)],
     gram_matrix: [(5, 3)],
+    generated: [(5, 6), (2, 3, 3), (3, 4, 2)],
+    scalar_by_scalar: [(3, 4), (4, 2), (3,), (2,)],
 }
 """Each function with its arguments: shapes of those that are drawn."""
 
@@ -681,13 +728,13 @@ FORMULAS = {
         out[b,j] = (X[b,j] - mu[j])/√(var[j] + 1e-05)
     """,
     lstm_in_buffers: """
-        a[t,k] = Σ_d xs[t,d] Wx[d,k] + Σ_n h[t,n] Wh[n,k] + b[k]
-        i[t,n] = sigmoid(a[t,n])
-        f[t,n] = sigmoid(a[t,H+n])
-        o[t,n] = sigmoid(a[t,2H+n])
-        g[t,n] = tanh(a[t,3H+n])
-        c[t+1,n] = f[t,n] c[t,n] + i[t,n] g[t,n]
-        h[t+1,n] = o[t,n] tanh(c[t+1,n])
+        a[t,l] = Σ_d xs[t,d] Wx[d,l] + Σ_k h[t,k] Wh[k,l] + b[l]
+        i[t,k] = sigmoid(a[t,k])
+        f[t,k] = sigmoid(a[t,H+k])
+        o[t,k] = sigmoid(a[t,2H+k])
+        g[t,k] = tanh(a[t,3H+k])
+        c[t+1,k] = f[t,k] c[t,k] + i[t,k] g[t,k]
+        h[t+1,k] = o[t,k] tanh(c[t+1,k])
     """,
     convolution_backward: """
         dw[p,l,q,r] += Σ_nij x[n,l,q+i,r+j] dout[n,p,i,j]
@@ -859,6 +906,20 @@ FORMULAS = {
     gram_matrix: """
         K[j,i] = exp(-Σ_l (X[j,l] - X[i,l])²) [j≤i]
         K[j,i] = K[i,j] where ([i≤j])
+    """,
+    generated: """
+        region[i,j,k,l] = image[k+i,l+j]
+        d_filters[f,k,l] += Σ_ij d_out[i,j,f] region[i,j,k,l]
+    """,
+    scalar_by_scalar: """
+        s[j] += Σ_i W1[i,j] x[i]
+        h[j] = tanh(s[j])
+        s[k] += Σ_j W2[j,k] h[j]
+        do[k] = (o[k] - t[k]) (1 - o[k]²)
+        error[j] += Σ_k do[k] W2[j,k]
+        dh[j] = error[j] (1 - h[j]²)
+        gW2[j,k] = do[k] h[j]
+        gW1[i,j] = dh[j] x[i]
     """,
 }
 """What must stand in the reading of each function."""

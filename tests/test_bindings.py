@@ -151,7 +151,7 @@ READ = {
         """,
     "masks": """
         d[i,j] = 2 X[i,j]
-        d[i,j] = d[i,j] [not [X[i,j] < 0]]
+        d[i,j] = d[i,j] [X[i,j] ≥ 0]
         e[i,j] = X[i,j] where [X[i,j] > 0] else 0.1 X[i,j]
         m[i,j] = [X[i,j] > ½]
         return[i,j] = d[i,j] m[i,j] + e[i,j]

@@ -49,7 +49,7 @@ def test_sizes_that_do_not_meet_in_a_product() -> None:
     W2, h1, dz = np.ones((4, 3)), np.ones((3, 5)), np.ones((4, 5))
     assert refused(backward, W2, h1, dz) == (
         line_of(backward, 2) + "return np.dot(W2, z * dz)\n"
-        "W2[j,i] has shape (4, 3), an array[j,k] shape (4, 5): "
+        "W2[j,i] has shape (4, 3), an array[j,b] shape (4, 5): "
         "axis 2 of W2 has size 3, axis 1 of an array 4"
     )
 

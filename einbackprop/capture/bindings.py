@@ -24,6 +24,10 @@ from .pointwise import Selection
 from .probes import Statement
 from .recorder import Recorder, Rounds
 
+Place = tuple[str, str, int]
+"""A loop: its file, its function, and where it stands among the sites of that."""
+Turns = tuple[tuple["Run", int], ...]
+"""Runs of loops, outer ones first, each with how often its body had begun before."""
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -89,6 +93,9 @@ class Run:
         The targets of a loop that were whole numbers up to now, one more each round, or one less: the first, the step.
     numbers : dict of text to int
         The whole numbers that it read in a loop.
+    generated : list of tuples of (Run, number)
+        Of a loop that goes through what a generator yields: the generator's loops in each round, each with how often
+        its body had begun before; empty where it has none.
     uncounted : set of text
         The targets of a loop that did not count in some run of it.
     """
@@ -107,10 +114,12 @@ class Run:
     arrays: list[tuple[Any, Any]] = field(default_factory=list)
     values: dict[int, Any] = field(default_factory=dict)
     made: Any = None
-    loops: tuple[tuple[Run, int], ...] = ()
+    loops: Turns = ()
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    generated: list[Turns] = field(default_factory=list)
     uncounted: set[str] = field(default_factory=set)
+    _is_generated: tuple[int, bool] = (0, False)
 
     def count(self, target: str, value: Any, turn: int) -> None:
         """A target of a loop is bound, after so many rounds."""
@@ -136,10 +145,34 @@ class Run:
         return start + step * turn
 
     @property
-    def rounds(self) -> tuple[tuple[int, int], ...]:
-        """The sites of the loops around it, outer ones first, each with the number of its round."""
-        numbers = {loop.statement.site: loop.number(turn) for loop, turn in self.loops}
-        return tuple((site, numbers.get(site, 0)) for site in self.statement.loops)
+    def is_generated(self) -> bool:
+        """Whether the rounds of a loop are those of the loops of the generator that it goes through."""
+        if self._is_generated[0] != len(self.generated):
+            places = [tuple((loop.place, loop.number(turn)) for loop, turn in turns) for turns in self.generated]
+            loops = {tuple(loop for loop, _ in place) for place in places}
+            known = len(places) > 1 and len(loops) == 1 and loops != {()} and len({*places}) == len(places)
+            self._is_generated = len(self.generated), known
+        return self._is_generated[1]
+
+    @property
+    def place(self) -> Place:
+        """A loop: where it stands among the sites of its function."""
+        return self.statement.file, self.statement.function, self.statement.site
+
+    @property
+    def rounds(self) -> tuple[tuple[Place, int], ...]:
+        """The loops around it, outer ones first, each with the number of its round: those of a generator in the place
+        of the loop that goes through what it yields."""
+        found: list[tuple[Place, int]] = []
+        known = {loop.statement.site: (loop, turn) for loop, turn in self.loops}
+        for site in self.statement.loops:
+            loop, turn = known.get(site, (None, 0))
+            if loop is not None and loop.is_generated:
+                found += ((inner.place, inner.number(number)) for inner, number in loop.generated[turn])
+            else:
+                own = self.statement.file, self.statement.function, site
+                found.append((own, loop.number(turn) if loop is not None else 0))
+        return tuple(found)
 
     @property
     def path(self) -> Rounds:
@@ -187,7 +220,8 @@ class Binding:
     statement, source
     caller : Source or None
         The statement that called the function it stands in.
-    rounds : tuple of (site of a loop, number)
+    rounds : tuple of (loop, number)
+        The loops around it, by file, function and site.
     reads, binds, changes : tuple of Access
     operand : Access or None
         What stands on the right of an augmented assignment, if it is an array.
@@ -204,7 +238,7 @@ class Binding:
     statement: Statement
     source: Source
     caller: Source | None
-    rounds: tuple[tuple[int, int], ...]
+    rounds: tuple[tuple[Place, int], ...]
     reads: tuple[Access, ...]
     binds: tuple[Access, ...]
     changes: tuple[Access, ...]

@@ -35,8 +35,7 @@ def paths_of(bindings: Iterable[Binding]) -> dict[Source, Path]:
     found: dict[Source, Path] = {}
     for binding in bindings:
         outer = found.get(binding.caller, ()) if binding.caller is not None else ()
-        statement = binding.statement
-        own = tuple(((statement.file, statement.function, loop), number) for loop, number in binding.rounds)
+        own = binding.rounds
         call = ((("call", binding.caller), 0),) if own and not outer else ()  # its loops run in each call of a function
         found[binding.source] = (*outer, *call, *own)
     return found

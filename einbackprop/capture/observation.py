@@ -6,6 +6,7 @@ that no namespace of the user's has a name more.
 
 import ast
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from ..core.program import Source
 from ..core.source import CALL, INNER, ONE_AT_A_TIME, copied_tree, statements_of, statements_of_text
 from ..world.ownership import is_users
 from . import sizes
-from .bindings import Held, Run, Seen
+from .bindings import Held, Run, Seen, Turns
 from .instrumentation import MARK, Prober
 from .memory import View, is_traced
 from .probes import FAR, Probes, Read, Site, Statement, entries, items_of, name_of_key
@@ -27,6 +28,7 @@ from .recorder import Recorder, Rounds
 
 DEEPEST = 20_000  # of containers in containers some have names; one that holds itself would have no end
 SHOWN = 4  # entries of a container that a statement makes which are bound by it
+YIELD = re.compile(r"\byield\b")
 OF_NUMBERS = (ArithmeticError, ValueError, IndexError)
 
 
@@ -115,6 +117,11 @@ class Observer:
         file, line = frame.f_code.co_filename, frame.f_lineno
         run_before = self._lines.get((file, line), 1) - 1
         return Source(file, line, statements_of(file).code(line), frame.f_code.co_name, run_before)
+
+    def yielding(self, loop: Run) -> Turns:
+        """The loops around the ``yield`` that a round of a loop has just taken its values from; none if it has not."""
+        last = self.runs[-1]
+        return last.loops if last is not loop and YIELD.search(last.statement.code) else ()
 
     def path(self, source: Source | None) -> Rounds:
         """The loops around a statement that was run, outer ones first, each with its round."""

@@ -205,6 +205,7 @@ class Probes:
         frame = self._frame(sys._getframe(1))
         frame.rounds[site] += 1
         run = frame.loops[site]
+        run.generated.append(self._observer.yielding(run))
         for target, value in zip((t for t in run.statement.targets if t.name), names, strict=True):
             if frame.rounds[site] == 0:
                 self._observer.bound(run, target.text, value, rank=1)

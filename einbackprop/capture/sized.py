@@ -101,7 +101,8 @@ class Sized:
 
 DATA = re.compile(r"(?i:x(_?(train|batch|data))?\d*|data|inputs?|images?|features)")
 WEIGHTS = re.compile(r"(?i:w(_\w+|\d+)?|weights?|theta\d*|b\d*|bias|u|v|kernels?|filters?|coef\w*|params?)")
-"""How people call the arrays of samples, and those that are learned."""
+MATRICES = re.compile(r"(?i:[wuv](_\w+|\d+)?|[wu][xhyzrfiogc]h?|weights?|theta\d*|kernels?|filters?|params?)")
+"""How people call the arrays of samples, and those that are learned; and what has several axes among these."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def broadcast_along(sight: Sight) -> set[Axis]:
 
 def weighted(sight: Sight) -> set[Axis]:
     """The dimensions of what is called weights and has several."""
-    called = (name for name in sight.inputs if WEIGHTS.fullmatch(sight.labels.get(name, "")))
+    called = (name for name in sight.inputs if MATRICES.fullmatch(sight.labels.get(name, "")))
     return {axis for name in called if len(sight.dimensions(name)) > 1 for axis in sight.dimensions(name)}
 
 

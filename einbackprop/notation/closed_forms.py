@@ -129,9 +129,11 @@ class Naming:
 
     def _made_of(self, equation: Equation, sources: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
         """The values of each of which alone one is made, the nearest first; None of what no argument goes into."""
-        chains = [(name, *sources[name]) for ref in operands(equation) if (name := ref.name) in sources]
-        if isinstance(equation, Opaque) or not chains:
-            return () if chains else None
+        read = [ref.name for ref in operands(equation)]
+        chains = [(name, *sources[name]) for name in read if name in sources]
+        is_known = all(name in sources or name in self.program.constants for name in read)
+        if isinstance(equation, Opaque) or not chains or not is_known:
+            return () if chains or not is_known else None
         return tuple(name for name in chains[0] if all(name in chain for chain in chains))
 
     def _named(self, out: Ref, source: Ref) -> tuple[str, str] | None:

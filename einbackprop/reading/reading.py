@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 from operator import attrgetter
 from textwrap import indent, wrap
@@ -150,7 +151,9 @@ def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Re
     without: set[Hashable] = set()
     given = meant.given if meant is not None else ""
     while folds:
-        whole = folded(trace, without)
+        whole = contained("the letters of loops", partial(folded, trace, without), None)
+        if whole is None:
+            break
         labels = whole.program.labels
         bound = {a.value: a.spelling.text for b in whole.bindings for a in (*b.changes, *b.binds) if a.value in labels}
         named = replace(whole.program, labels=bound)
@@ -173,7 +176,8 @@ def sentences(program: Program, made: Mapping[str, Sequence[str]], meant: Meanin
     said of each of them, or a closed form in its own letters."""
     said = {name: {meant.of.get(one, "") for one in members} for name, members in made.items()}
     same = {name: texts.pop() for name, texts in said.items() if len(texts) == 1}
-    return {**closed_forms(program), **meant.of, **{name: text for name, text in same.items() if text}}
+    named = contained("the names of what values are", lambda: closed_forms(program), dict[str, str]())
+    return {**named, **meant.of, **{name: text for name, text in same.items() if text}}
 
 
 def lines_with(
