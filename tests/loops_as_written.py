@@ -615,6 +615,44 @@ def scalar_by_scalar(W1, W2, x, t):
     return gW1, gW2
 
 
+def factorization(R, P, Q):
+    dP, dQ = np.zeros_like(P), np.zeros_like(Q)
+    for i in range(R.shape[0]):
+        for j in range(R.shape[1]):
+            if R[i, j] > 0:
+                e = R[i, j] - np.dot(P[i, :], Q[:, j])
+                for k in range(P.shape[1]):
+                    dP[i, k] += -2 * e * Q[k, j]
+                    dQ[k, j] += -2 * e * P[i, k]
+    return dP, dQ
+
+
+def softmax_jacobian(p):
+    J = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            J[i, j] = p[i] * (1 - p[i]) if i == j else -p[i] * p[j]
+    return J
+
+
+def through_softmax(p, d):
+    dz = np.zeros(3)
+    for i in range(3):
+        for j in range(3):
+            if i == j:
+                dz[i] += d[j] * p[i] * (1 - p[i])
+            else:
+                dz[i] -= d[j] * p[i] * p[j]
+    return dz
+
+
+def hidden_units(v, W, c):
+    h = np.zeros(3)
+    for j in range(3):
+        h[j] = 1 / (1 + np.exp(-(c[j] + sum(W[i, j] * v[i] for i in range(4)))))
+    return h
+
+
 CASES = {
     convolution: [(2, 3, 6, 6), (4, 3, 3, 3), (4,)],
     mean_of_squares: [(6, 4), (4,)],
@@ -670,6 +708,10 @@ CASES = {
     embedding_gradient: [(4, 3, 2), np.array([[0, 1, 2], [3, 1, 0], [2, 2, 1], [0, 0, 4]]), 5],
     both_directions: [(5, 3), (3, 4), (4, 4), (3, 4), (4, 4)],
     gram_matrix: [(5, 3)],
+    factorization: [(6, 5), (6, 2), (2, 5)],
+    softmax_jacobian: [(3,)],
+    through_softmax: [(3,), (3,)],
+    hidden_units: [(4,), (4, 3), (3,)],
     generated: [(5, 6), (2, 3, 3), (3, 4, 2)],
     scalar_by_scalar: [(3, 4), (4, 2), (3,), (2,)],
 }
@@ -920,6 +962,21 @@ FORMULAS = {
         dh[j] = error[j] (1 - h[j]²)
         gW2[j,k] = do[k] h[j]
         gW1[i,j] = dh[j] x[i]
+    """,
+    factorization: """
+        e[i,j] = R[i,j] - Σ_k P[i,k] Q[k,j]
+        dP[l,k] += -2 Σ_j e[l,j] Q[k,j] [R[l,j] > 0]
+        dQ[k,m] += -2 Σ_i e[i,m] P[i,k] [R[i,m] > 0]
+    """,
+    softmax_jacobian: """
+        J[i,j] = p[i] (1 - p[i]) [j=i] - p[i] p[j] [i≠j]
+    """,
+    through_softmax: """
+        dz[i] += d[i] p[i] (1 - p[i])
+        dz[i] -= Σ_j (d[j] p[i] p[j]) [i≠j]
+    """,
+    hidden_units: """
+        h[j] = sigmoid(Σ_o W[o,j] v[o] + c[j])
     """,
 }
 """What must stand in the reading of each function."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from math import prod
 from operator import itemgetter
@@ -10,12 +10,14 @@ from operator import itemgetter
 import numpy as np
 
 from ..core.collecting import grouped
-from ..core.program import ONE, Bracket, Contract, Equation, Ref, Sum, Update
+from ..core.program import ONE, Bracket, Contract, Equation, Ref, Sum, Update, operands
 from .chains import Chain, is_zero
 from .choices import answered
 from .grids import comparison
-from .stacking import NotAlikeError, without_repeats
+from .stacking import NotAlikeError, frame, without_repeats
 from .workspace import Workspace, place_of
+
+DEEPEST = 3  # so far back values are looked at for what tells them apart
 
 
 class Buffers:
@@ -67,6 +69,8 @@ class Buffers:
         these are not alike."""
         stacking = self._work.stacking
         groups = answered(self._work.choices, writes)
+        if len(groups) < 2:  # its counters may have answered
+            groups = list(grouped((self._kind(write.value.name), write) for write in writes).values())
         if len(groups) < 2 or not is_zero(stacking.defining.get(base.name)):
             return None
         made = [self.of_statement(group, base, within=True) for group in groups]
@@ -77,6 +81,13 @@ class Buffers:
         named = [replace(part, out=Ref(stacking.fresh(part.out.name), part.out.indices)) for part in parts]
         stacking.defining |= {part.out.name: part for part in named}
         return Sum(writes[0].out, tuple((ONE, part.out) for part in named), writes[0].source) if named else None
+
+    def _kind(self, name: str, depth: int = DEEPEST) -> Hashable:
+        """What values that are alike have in common, they and what they are made of."""
+        own = self._work.stacking.defining.get(name)
+        if own is None or not depth:
+            return None
+        return type(own), frame(own), *(self._kind(ref.name, depth - 1) for ref in operands(own))
 
     def of_statement(self, writes: Sequence[Update], base: Ref, *, within: bool = False) -> Equation | None:
         """Writes of one statement as one; a whole buffer that is written, or one of zeros, is what is written. Those of
@@ -103,7 +114,8 @@ class Buffers:
         whole = prod(self._work.counters.size(i) for i in made.out.indices if i not in made.value.indices)
         if places == whole:
             self.whole += made.brackets
-        if made.mask is None and (is_new if rounds.masks else places == whole or (is_new and not stacking.shown)):
+        is_whole = places == whole or (is_new and not stacking.shown)
+        if made.mask is None and (is_new if rounds.masks or within else is_whole):
             everything = (made.value, *limits), (*made.brackets, *brackets)
             return Contract(made.out, *everything, source=first.source)
         if rounds.masks and made.mask is not None:

@@ -117,10 +117,19 @@ class Choices:
         return grid, [place[rounds.index(path)] for path in paths], masks
 
     def _rounds(self, paths: Sequence[Path]) -> list[Path]:
-        """All rounds of the loops around links, those loops aside that did not go on between them."""
+        """All rounds of the loops around links, those loops aside that did not go on between them; of a loop within an
+        ``if`` those as well that would have run."""
         first = paths[0]
+        loops = tuple(loop for loop, _ in first)
         fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
-        ran = self._by_loops[tuple(loop for loop, _ in first)]
+        ran = list(self._by_loops[loops])
+        for n in range(len(first) - 1, 0, -1):
+            inner = grouped((path[:n], path[n:]) for path in ran)
+            within = next(iter(inner.values()))
+            if any(others != within for others in inner.values()):
+                break
+            missing = (path for path in self._by_loops.get(loops[:n], ()) if path not in inner)
+            ran += [(*path, *rest) for path in missing for rest in within]
         return [path for path in ran if all(path[n] == first[n] for n in fixed)]
 
     def _before(self, path: Path, order: int) -> list[Asked]:

@@ -129,7 +129,12 @@ class Stacking:
         whole = letters
         if None in names.flat:
             loops = [self.counters.by_letter.get(letter) for letter in letters]
-            names = self._alike_where_missing(names, self.index.filled(names, loops))
+            filled = self.index.filled(names, loops)
+            if None not in filled.flat:
+                try:
+                    return self.stacked(filled, letters)
+                except NotAlikeError:  # there, a statement went another way
+                    pass
         names, letters = without_repeats(names, letters)
         key = letters, tuple(np.asarray(names, dtype=object).flat)
         if letters and key in self._open:
@@ -141,14 +146,6 @@ class Stacking:
         name, used = self._known[key] if letters else (str(key[1][0]), "")
         self.grids[name] = self.grids.get(name, "") + whole
         return name, used
-
-    def _alike_where_missing(self, names: NDArray[Any], filled: NDArray[Any]) -> NDArray[Any]:
-        """What other rounds have made, where some have no value and none of these is made in another way."""
-        first = self.defining.get(next(name for name in names.flat if name is not None))
-        others = [self.defining.get(name) for name, old in zip(filled.flat, names.flat, strict=True) if old is None]
-        alike = first is not None and all(
-            e is None or (type(e) is type(first) and frame(e) == frame(first)) for e in others)
-        return filled if alike else names
 
     def _carried(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
         """What one round left to the next: the value of all rounds, read one round earlier."""

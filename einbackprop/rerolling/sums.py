@@ -106,7 +106,8 @@ class Sums:
         made = defining.get(own.operands[0].name) if is_entry and isinstance(own, Contract) else None
         listed = place_of(made.source) if made is not None and not self._work.path(term.source) else None
         places = place_of(term.source), own and place_of(own.source), listed
-        return places, term.factor, type(own), term.ref and term.ref.indices
+        count = len(own.operands) if isinstance(own, Contract) else 0
+        return places, term.factor, type(own), count, term.ref and term.ref.indices
 
     def _of_statement(self, terms: Sequence[Term], out: Ref, *, within: bool = False) -> Contract | None:
         """Terms of one statement as one sum over the letters of its loops, times the conditions on which they are."""

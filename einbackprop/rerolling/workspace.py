@@ -85,16 +85,22 @@ class Workspace:
         grid = self.grid(sources)
         if grid is not None:
             return Rounded(grid.letters, grid.order.shape, tuple(int(n) for n in np.argsort(grid.order, axis=None)))
-        if masked is not None:
+        triangle = self._triangle([self.path(source) for source in sources])
+        if triangle is None and masked is not None:
             return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
-        return self._triangle([self.path(source) for source in sources])
+        return triangle
 
     def _triangle(self, paths: Sequence[Path]) -> Rounded | None:
         """The rounds of loops of which one begins or ends where the counter of another says."""
         found = spread(paths, self.counters) if len(paths) > 2 else None
-        if found is None or comparison(found[2], found[0].letters) is None:
+        pattern = comparison(found[2], found[0].letters) if found is not None else None
+        if found is None or pattern is None:
             return None
         grid, places, there = found
+        if pattern.relation == "=":  # of a diagonal one loop says all
+            along = [int(place) // there.shape[-1] for place in places]
+            first = min(along)
+            return Rounded(grid.letters[0], (len(along),), tuple(n - first for n in along))
         return Rounded(grid.letters, there.shape, tuple(places), (Mask(there.astype(object), True, None),))
 
     def conditions(self, rounds: Rounded) -> tuple[list[Ref], tuple[Bracket, ...]]:
