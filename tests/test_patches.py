@@ -50,6 +50,7 @@ def changed(statement: str, write: str) -> str | None:
         ("    y = x.T @ d / len(d)", "y = x.T @ d", "    y = x.T @ d"),
         ("    y = a*b*c", "y = a * c", "    y = a*c"),
         ("    y = x[ 1: ]", "y = x[:-1]", "    y = x[ :-1 ]"),
+        ("    s += d[k]*h[ j ]", "s += d[k] * W[j, k]", "    s += d[k]*W[ j, k ]"),
         ("    y = x", "y = x\nz = 2", "    y = x\n    z = 2"),
         ("    if a: y = x*2", "y = x * 3", "    if a: y = x*3"),
         ("    for i in range( n ):\n        y = 2", "for i in range(n - 1):",

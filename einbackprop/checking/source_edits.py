@@ -180,6 +180,10 @@ def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement
     """Replace the smallest nodes that differ; None where two statements have nothing in common."""
     if ast.dump(old) == ast.dump(new):
         return []
+    if isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript) and _has_other_indices(old, new):
+        inside = _differences(source, old.value, new.value, way)
+        text = _spelled(source, old.slice, new.slice, way.inner)[1:-1]  # no parentheses around indices: W[j, k]
+        return None if inside is None else [*inside, Replacement(*source.span(old.slice), text)]
     found: tuple[list[Replacement], list[tuple[Any, Any]]] | None = None
     if not (way.around and _is_part(old, new)):
         pairs = _children(old, new) if type(old) is type(new) else None
@@ -197,6 +201,12 @@ def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement
     text = _spelled(source, old, new, way.inner)
     span = source.within_parentheses(old) if way.over else source.span(old)
     return [Replacement(*span, f"({text})" if way.outer and not isinstance(new, ATOMS) else text)]
+
+
+def _has_other_indices(old: ast.Subscript, new: ast.Subscript) -> bool:
+    """Whether another number of indices is to be written, of which there are several."""
+    count = len(old.slice.elts) if isinstance(old.slice, ast.Tuple) else 1
+    return isinstance(new.slice, ast.Tuple) and len(new.slice.elts) not in (0, count)
 
 
 def _is_part(old: ast.AST, new: ast.AST) -> bool:

@@ -73,6 +73,11 @@ class Choices:
                 key = choice.source.place, times[choice.source]
                 self._asked.setdefault(paths[choice.source], []).append((self._order[choice.source], key, choice))
 
+    @property
+    def are_any(self) -> bool:
+        """Whether a truth value was asked for in a loop."""
+        return bool(self._asked)
+
     def answers(self, source: Source | None) -> tuple[bool, ...]:
         """The truth values that a run of a statement asked for itself, as ``a if m > 0 else b`` does."""
         order = self._order.get(source) if source is not None else None

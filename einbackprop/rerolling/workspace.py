@@ -79,16 +79,18 @@ class Workspace:
     def rounds(self, sources: Sequence[Source | None], *, within: bool = False) -> Rounded | None:
         """The grid of the rounds in which these runs of a statement were, and the conditions on which they were; these
         are those that ``within`` the statement were answered alike."""
-        masked = self.choices.masked(sources, self.counters, within=within)
-        if masked is not None and all(mask.place is not None for mask in masked[2]):
-            return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
+        masked = self._masked(sources, within) if self.choices.are_any else None
+        if masked is not None and all(mask.place is not None for mask in masked.masks):
+            return masked
         grid = self.grid(sources)
         if grid is not None:
             return Rounded(grid.letters, grid.order.shape, tuple(int(n) for n in np.argsort(grid.order, axis=None)))
-        triangle = self._triangle([self.path(source) for source in sources])
-        if triangle is None and masked is not None:
-            return Rounded(masked[0].letters, masked[0].order.shape, tuple(masked[1]), tuple(masked[2]))
-        return triangle
+        return self._triangle([self.path(source) for source in sources]) or masked or self._masked(sources, within)
+
+    def _masked(self, sources: Sequence[Source | None], within: bool) -> Rounded | None:
+        """All rounds in which runs of a statement could have been, with the conditions on which they were."""
+        found = self.choices.masked(sources, self.counters, within=within)
+        return found and Rounded(found[0].letters, found[0].order.shape, tuple(found[1]), tuple(found[2]))
 
     def _triangle(self, paths: Sequence[Path]) -> Rounded | None:
         """The rounds of loops of which one begins or ends where the counter of another says."""
