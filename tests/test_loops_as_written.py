@@ -1,13 +1,15 @@
 """Loops in the ways in which people write them are read as their formulas, and are what they were where they run."""
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from loops_as_written import CASES, FORMULAS, UNROLLED
+from loops_as_written import CASES, FORMULAS, UNROLLED, factorization, generated, regions, scalar_by_scalar
 
 import einbackprop as eb
 
@@ -48,3 +50,36 @@ def test_what_a_loop_is_compiled_to_gives_what_it_gives(function: Function) -> N
 def test_a_loop_that_is_no_formula_says_so(function: Function) -> None:
     shown = str(eb.read(function, *arguments(function)))
     assert "(the first of" in shown or "the program depends on values here" in shown
+
+
+def loss_of_factors(R: Any, P: Any, Q: Any) -> Any:
+    return np.sum((R > 0) * (R - P @ Q) ** 2)
+
+
+def loss_of_units(W1: Any, W2: Any, x: Any, t: Any) -> Any:
+    return 0.5 * np.sum((np.tanh(np.tanh(x @ W1) @ W2) - t) ** 2)
+
+
+def loss_of_regions(image: Any, filters: Any, d_out: Any) -> Any:
+    return sum(d_out[i, j] @ (region * filters).sum(axis=(1, 2)) for region, i, j in regions(image))
+
+
+@pytest.mark.parametrize(("function", "loss", "of", "line", "broken"), [
+    (factorization, loss_of_factors, (1, 2), "dQ[k, j] += -2 * e * P[i, k]", "dQ[k, j] += -2 * e * Q[k, j]"),
+    (scalar_by_scalar, loss_of_units, (0, 1), "error += do[k] * W2[j, k]", "error += do[k] * h[j]"),
+    (generated, loss_of_regions, (1,), "d_filters[f] += d_out[i, j, f] * region",
+     "d_filters[f] += d_out[i, j, f] * region.T"),
+])  # fmt: skip
+def test_a_mistake_in_a_loop_is_told_with_the_line_that_was_there(
+    function: Function, loss: Function, of: tuple[int, ...], line: str, broken: str, tmp_path: Path
+) -> None:
+    source = inspect.getsource(function)
+    assert source.count(line) == 1
+    file = tmp_path / "broken.py"
+    file.write_text("import numpy as np\n\n" + inspect.getsource(regions) + "\n\n" + source.replace(line, broken))
+    space: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    given = arguments(function)
+    assert all(gradient.verdict == "right" for gradient in eb.check(loss, function, *given, wrt=of).gradients)
+    report = eb.check(loss, space[function.__name__], *given, wrt=of)
+    assert [finding.write for finding in report.findings] == [line]

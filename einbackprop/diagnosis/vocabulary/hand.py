@@ -215,7 +215,8 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
 def indexed_alike(
     spelled: Mapping[str, ast.expr], arrays: Mapping[str, Shape], names: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """The entries of arrays that are indexed as the code indexes another with as many axes: ``dz[:, t]``."""
+    """The entries of arrays that are indexed as the code indexes another with as many axes: ``dz[:, t]``, ``P[i, k]``.
+    """
     whole = [text for text in arrays if isinstance(parsed(text), ast.Name | ast.Attribute)]
     pairs = [(node, base) for node in spelled.values() if isinstance(node, ast.Subscript)
              and not isinstance(node.slice, ast.Constant) and (base := ast.unparse(node.value)) in arrays]  # fmt: skip
@@ -224,7 +225,7 @@ def indexed_alike(
             if other != base and len(arrays[other]) == len(arrays[base]):
                 text = f"{other}[{index_text(node)}]"
                 held = value_of(parsed(text), names)
-                if is_array(held):
+                if is_array(held) or isinstance(held, np.floating):
                     yield text, held
 
 
