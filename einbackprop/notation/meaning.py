@@ -6,7 +6,7 @@ every cotangent is derived, and the user's values are compared with them at draw
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,9 +85,10 @@ def given_starts(program: Program) -> list[tuple[str, str]]:
 def starts(program: Program) -> list[tuple[str, str]]:
     """The first value that is called a gradient, with each earlier value that it may be the gradient of."""
     made = program.defining()
+    known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
     for equation in program.equations:
         name = equation.out.name
-        if name in program.labels and is_called_gradient(program.labels[name], program):
+        if name in program.labels and is_called_gradient(program.labels[name], known):
             name = finished(program, name)
             before = [e.out.name for e in needed(program.equations, [name])]
             dimensions = [program.dimension(i) for i in equation.out.indices]
@@ -114,11 +115,10 @@ def finished(program: Program, name: str) -> str:
     return name
 
 
-def is_called_gradient(called: str, program: Program) -> bool:
-    """Whether a name says that it is a gradient: of another name, or by its spelling (``d_out``, ``delta2``)."""
-    known = {name.casefold() for name in (*program.labels.values(), *inputs_of(program))}
+def is_called_gradient(called: str, known: Collection[str]) -> bool:
+    """Whether a name says that it is a gradient: of one that is known, or by its spelling (``d_out``, ``delta2``)."""
     of = [name.casefold() for name in naming.gradient_of(called)[1:]]
-    return bool(known & set(of)) or GRADIENT.match(called) is not None
+    return any(name in known for name in of) or GRADIENT.match(called) is not None
 
 
 def starting_from(program: Program, seed: str, primal: str) -> Program:

@@ -66,6 +66,7 @@ class Choices:
         self._by_loops = grouped((tuple(loop for loop, _ in path), path) for path in dict.fromkeys(paths.values()))
         self._order = {source: n for n, source in enumerate(paths)}
         self._asked: dict[Path, list[Asked]] = {}
+        self._all: dict[tuple[Hashable, ...], list[Path]] = {}
         times: dict[Source, int] = {}
         for choice in choices:
             if choice.source in self._order:
@@ -122,20 +123,25 @@ class Choices:
         return grid, [place[rounds.index(path)] for path in paths], masks
 
     def _rounds(self, paths: Sequence[Path]) -> list[Path]:
-        """All rounds of the loops around links, those loops aside that did not go on between them; of a loop within an
-        ``if`` those as well that would have run."""
+        """All rounds of the loops around links, those loops aside that did not go on between them."""
         first = paths[0]
-        loops = tuple(loop for loop, _ in first)
         fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
-        ran = list(self._by_loops[loops])
-        for n in range(len(first) - 1, 0, -1):
-            inner = grouped((path[:n], path[n:]) for path in ran)
-            within = next(iter(inner.values()))
-            if any(others != within for others in inner.values()):
-                break
-            missing = (path for path in self._by_loops.get(loops[:n], ()) if path not in inner)
-            ran += [(*path, *rest) for path in missing for rest in within]
+        ran = self._possible(tuple(loop for loop, _ in first))
         return [path for path in ran if all(path[n] == first[n] for n in fixed)]
+
+    def _possible(self, loops: tuple[Hashable, ...]) -> list[Path]:
+        """The rounds of loops; of a loop within an ``if`` those as well that would have run."""
+        if loops not in self._all:
+            ran = list(self._by_loops[loops])
+            for n in range(len(loops) - 1, 0, -1) if self._asked else ():
+                inner = grouped((path[:n], path[n:]) for path in ran)
+                within = next(iter(inner.values()))
+                if any(others != within for others in inner.values()):
+                    break
+                missing = (path for path in self._by_loops.get(loops[:n], ()) if path not in inner)
+                ran += [(*path, *rest) for path in missing for rest in within]
+            self._all[loops] = ran
+        return self._all[loops]
 
     def _before(self, path: Path, order: int) -> list[Asked]:
         """What was asked for in these rounds before something ran."""
