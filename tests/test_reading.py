@@ -239,3 +239,13 @@ def test_a_long_line_of_code_is_python_on_all_its_rows() -> None:
         assert 'p["all of the weights"]' in code
         compile(code, "", "eval")
     assert {code[0] for code in shown if "\n" in code} == {"(", "e"}
+
+
+def test_the_derivative_of_one_value_by_another_is_not_taken_for_a_gradient() -> None:
+    def backward(t: Any, gradient: Any) -> Any:
+        exponentials = np.exp(t)
+        total = np.sum(exponentials)
+        d_out_d_t = -exponentials[0] * exponentials / total**2
+        return gradient * d_out_d_t
+
+    assert "∂" not in str(eb.read(backward, np.array([0.3, -1.0, 0.7]), 0.4))

@@ -22,6 +22,7 @@ from ..diagnosis.evaluation import Meaning, evaluate
 from .closed_forms import Naming
 
 SEED = 0
+DERIVATIVE = re.compile(r"d_?(?!(L|J|C|E|[Ll]oss|[Cc]ost|[Ee]rror)_)\w+_d_\w+")  # of something by something else
 MOST_STARTS = 4  # a buffer that a loop fills has as many earlier values as rounds
 GRADIENT = re.compile(r"(d|∂|grad|delta)(L|J)?[_/A-Z]|delta\d*$|grad$")
 
@@ -53,7 +54,7 @@ def meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> Meanings:
         started = starting_from(program, seed, primal)
         added = [rng.normal(size=[program.sizes[i] for i in one.ref.indices]) for one in started.inputs[len(known) :]]
         for values in (fresh, known):
-            found = found_meanings(started, [*values, *added])
+            found = found_meanings(started, [*values, *added], seed)
             if found:
                 said = {name: sentence(program, name, meaning) for name, meaning in found.items()}
                 given = f"here {label(program, seed)} is taken as ∂L/∂{label(program, primal)}"
@@ -117,6 +118,8 @@ def finished(program: Program, name: str) -> str:
 
 def is_called_gradient(called: str, known: Collection[str]) -> bool:
     """Whether a name says that it is a gradient: of one that is known, or by its spelling (``d_out``, ``delta2``)."""
+    if DERIVATIVE.fullmatch(called):
+        return False
     of = [name.casefold() for name in naming.gradient_of(called)[1:]]
     return any(name in known for name in of) or GRADIENT.match(called) is not None
 
@@ -137,14 +140,18 @@ def starting_from(program: Program, seed: str, primal: str) -> Program:
     )
 
 
-def found_meanings(program: Program, arrays: Sequence[NDArray[Any]]) -> dict[str, Meaning]:
-    """The named values after the seed that are cotangents."""
+def found_meanings(program: Program, arrays: Sequence[NDArray[Any]], seed: str) -> dict[str, Meaning]:
+    """The named values that are made of the seed and are cotangents."""
     cotangents = Cotangents.of(program, arrays)
     forward = {e.out.name for e in cotangents.program.equations}
     made = {} if cotangents.failure else evaluate(program, arrays).values
     meanings = {}
+    of_seed = {seed}
     for equation in program.equations:
         name = equation.out.name
+        if of_seed.isdisjoint(ref.name for ref in operands(equation)):
+            continue
+        of_seed.add(name)
         if name in program.labels and name not in forward and name in made:
             meaning = cotangents.identify(made[name], program.labels[name])
             if meaning is not None and meaning.kind == "cotangent":
