@@ -653,6 +653,24 @@ def hidden_units(v, W, c):
     return h
 
 
+def pools(image):
+    for i in range(image.shape[0] // 2):
+        for j in range(image.shape[1] // 2):
+            yield image[2*i:2*i+2, 2*j:2*j+2], i, j
+
+
+def max_pooling_backward(image, d_out):
+    d_image = np.zeros(image.shape)
+    for region, i, j in pools(image):
+        largest = np.amax(region, axis=(0, 1))
+        for k in range(region.shape[0]):
+            for l in range(region.shape[1]):
+                for f in range(region.shape[2]):
+                    if region[k, l, f] == largest[f]:
+                        d_image[2*i+k, 2*j+l, f] = d_out[i, j, f]
+    return d_image
+
+
 CASES = {
     convolution: [(2, 3, 6, 6), (4, 3, 3, 3), (4,)],
     mean_of_squares: [(6, 4), (4,)],
@@ -712,6 +730,7 @@ CASES = {
     softmax_jacobian: [(3,)],
     through_softmax: [(3,), (3,)],
     hidden_units: [(4,), (4, 3), (3,)],
+    max_pooling_backward: [(4, 6, 2), (2, 3, 2)],
     generated: [(5, 6), (2, 3, 3), (3, 4, 2)],
     scalar_by_scalar: [(3, 4), (4, 2), (3,), (2,)],
 }
@@ -977,6 +996,10 @@ FORMULAS = {
     """,
     hidden_units: """
         h[j] = sigmoid(Σ_o W[o,j] v[o] + c[j])
+    """,
+    max_pooling_backward: """
+        largest[i,j,f] = max_op region[i,j,o,p,f]
+        d_image[m,n,f] = Σ_ijkl d_out[i,j,f] [image[2i+k,2j+l,f] = largest[i,j,f]] [m=2i+k] [n=2j+l]
     """,
 }
 """What must stand in the reading of each function."""

@@ -3,6 +3,7 @@
 import textwrap
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,10 +243,13 @@ def test_a_long_line_of_code_is_python_on_all_its_rows() -> None:
 
 
 def test_the_derivative_of_one_value_by_another_is_not_taken_for_a_gradient() -> None:
-    def backward(t: Any, gradient: Any) -> Any:
-        exponentials = np.exp(t)
-        total = np.sum(exponentials)
-        d_out_d_t = -exponentials[0] * exponentials / total**2
-        return gradient * d_out_d_t
+    def network(t: Any, gradient: float) -> Any:
+        exp = np.exp(t)
+        p = exp / np.sum(exp)
+        t_exp = np.exp(t)
+        total = np.sum(t_exp)
+        d_out_d_t = -t_exp[0] * t_exp / total**2
+        d_L_d_t = gradient * d_out_d_t
+        return p, d_L_d_t
 
-    assert "∂" not in str(eb.read(backward, np.array([0.3, -1.0, 0.7]), 0.4))
+    assert "∂" not in str(read(network, np.array([0.3, -1.0, 0.7]), 0.4))

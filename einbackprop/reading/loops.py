@@ -262,6 +262,8 @@ class Folding:
             binds = tuple(self._of_rounds(some, one) for some, one in zip(firsts, binds, strict=True))
         self._recurrent = False
         reads = tuple(self._reads(runs))
+        if changes and self._rolling.grid([run.source for run in runs]) is None:  # what an ``if`` let be written
+            reads = (*reads, *self._asked_before(runs[0], reads))
         plain = {text: number for text, number in runs[0].plain.items()
                  if all(text in run.plain and np.array_equal(run.plain[text], number) for run in runs)}  # fmt: skip
         one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent, plain=plain)
@@ -547,10 +549,7 @@ class Folding:
                 statement = replace(made.statement, targets=(Target(target.spelling.text, ""),))
                 operand = replace(operand, spelling=replace(target.spelling, text=""))
                 reads = tuple(access for access in made.reads if access.value != operand.value)
-                asked = self._asked.get((made.source.file, made.source.function), {})
-                known = {access.spelling.text for access in reads}
-                reads = (*reads, *(access for text, access in asked.items() if text not in known))
-                reads = (*reads, *self._as_it_was(target, n, runs))
+                reads = (*reads, *self._asked_before(made, reads), *self._as_it_was(target, n, runs))
                 return replace(made, statement=statement, operand=operand, reads=reads)
         if any(self._rolling.heads.get(a.value) in self._rolling.sums for a in (*runs[0].binds, *runs[0].changes)):
             return None
@@ -569,6 +568,12 @@ class Folding:
         missing = max(len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes))
         axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
         return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))
+
+    def _asked_before(self, run: Binding, reads: Sequence[Access]) -> Iterator[Access]:
+        """What the conditions of a function ask for, and a statement in it does not read."""
+        asked = self._asked.get((run.source.file, run.source.function), {})
+        known = {access.spelling.text for access in reads}
+        yield from (access for text, access in asked.items() if text not in known)
 
     def _as_it_was(self, target: Access, n: int, runs: Sequence[Binding]) -> Iterator[Access]:
         """What all runs add to as it was before the first of them, where values are kept."""
