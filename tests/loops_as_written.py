@@ -1,6 +1,5 @@
 """Loops in the ways in which people write them, with their formulas: no docstrings, whose words would give letters."""
-# mypy: ignore-errors
-# ruff: noqa
+# ruff: noqa: B905, F841, RUF059
 
 import numpy as np
 
