@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
 from hypothesis import settings
+from sampling import some
 
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
@@ -578,7 +579,7 @@ def relu_network(seed: int, units: int, samples: int) -> tuple[Any, ...]:
             rng.normal(size=(6, samples)), rng.normal(size=(1, samples)))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", some([1, 2, 0]))
 def test_a_network_of_thousands_of_kinks_is_right(seed: int) -> None:
     """Differences reach across some kink at any step that rounding allows."""
     def loss(W: Any, V: Any, x: Any, y: Any) -> Any:

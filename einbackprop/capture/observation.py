@@ -121,7 +121,8 @@ class Observer:
     def yielding(self, loop: Run) -> Turns:
         """The loops around the ``yield`` that a round of a loop has just taken its values from; none if it has not."""
         last = self.runs[-1]
-        return last.loops if last is not loop and YIELD.search(last.statement.code) else ()
+        is_other = last is not loop and all(run is not loop for run, _ in last.loops)  # not of the loop's own body
+        return last.loops if is_other and YIELD.search(last.statement.code) else ()
 
     def path(self, source: Source | None) -> Rounds:
         """The loops around a statement that was run, outer ones first, each with its round."""
