@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_as_written import CASES, FORMULAS, UNROLLED, factorization, generated, regions, scalar_by_scalar
+from loops_as_written import CASES, FORMULAS, UNROLLED, attention, factorization, generated, regions, scalar_by_scalar
 
 import einbackprop as eb
 
@@ -30,6 +30,12 @@ def test_a_loop_is_read_as_its_formulas(function: Function) -> None:
     expected = [line.strip() for line in FORMULAS[function].strip().splitlines()]
     assert [line for line in expected if line not in written] == []
     assert "times)" not in str(reading)
+
+
+def test_what_a_value_of_all_rounds_is_has_the_letters_that_are_shown() -> None:
+    reading = eb.read(attention, *arguments(attention))
+    meanings = {f.name: f.meaning for line in reading.lines for f in line.formulas if f.meaning}
+    assert meanings["a"] == "is the softmax of s over j"  # a[b,i,j] = e[b,i,j]/(Σ_o e[b,i,o])
 
 
 @pytest.mark.parametrize("function", CASES, ids=lambda f: f.__name__)
