@@ -81,7 +81,7 @@ def assemble(
     for seen in (seen for run in runs for seen in run.reads if not seen.rank and not any(seen.held.window)):
         if seen.held.value in arguments:  # what only an expression hands in is called as it is first read
             recorder.names.setdefault(seen.held.value, seen.text)
-    looped = {run.source for run in runs if run.rounds}
+    looped = {run.source for run in runs if run.statement.loops}
     choices = [choice for choice in recorder.choices if choice.source in looped]
     bound = (recorder.names.keys() | bound_by(recorder, runs)) - recorder.implied | {one.value for one in choices}
     equations = needed(recorder.equations, returned.names, bound.__contains__)

@@ -29,6 +29,7 @@ Place = tuple[str, str, int]
 Turns = tuple[tuple["Run", int], ...]
 """Runs of loops, outer ones first, each with how often its body had begun before."""
 
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a traced array was at one moment.

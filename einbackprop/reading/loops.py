@@ -168,19 +168,20 @@ class Folding:
         taken = {*defining, *program.constants}
         at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
 
-        def again(ref: Ref, reader: Source | None, result: str) -> Ref:
-            there = {*at_hand.get(reader.shown, ())} if reader is not None else set()
-            own = self._part(ref.name, defining, there - {result, self._rolling.whole_buffer(result)})
-            if own is None or reader is None or own.source == reader or ref.name in at_hand.get(reader.shown, ()):
+        def again(ref: Ref, reader: Source | None, there: Collection[str], arrays: Collection[str]) -> Ref:
+            own = self._part(ref.name, defining, arrays)
+            if own is None or reader is None or own.source == reader or ref.name in there:
                 return ref
-            own = with_operands(own, lambda inner: again(inner, reader, result))
+            own = with_operands(own, lambda inner: again(inner, reader, there, arrays))
             made.append(replace(own, out=Ref(free_name(ref.name, taken), own.out.indices), source=reader))
             return Ref(made[-1].out.name, ref.indices)
 
         for equation in program.equations:
             made: list[Equation] = []
             reader, result = equation.source, equation.out.name
-            whole = with_operands(equation, lambda ref: again(ref, reader, result))  # noqa: B023
+            there = {*at_hand.get(reader.shown, ())} if reader is not None else set()
+            arrays = there - {result, self._rolling.whole_buffer(result)}  # not what it makes itself
+            whole = with_operands(equation, lambda ref: again(ref, reader, there, arrays))  # noqa: B023
             if isinstance(equation, Update) and isinstance(whole, Update):  # what is written over is as it was
                 whole = replace(whole, base=equation.base)
             yield from made
@@ -430,7 +431,7 @@ class Folding:
     def _written(self, access: Access) -> Iterator[Access]:
         """A buffer that was written as what was written into it."""
         equation = self._rolling.equation(access.value)
-        if isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE:
+        if is_view(equation):
             value, out = equation.operands[0], equation.out.indices
             moves = {b.left.letters: b.right.letters for b in equation.brackets if b.right.is_letter}
             places = [value.indices.find(moves.get(letter, letter)) for letter in out]

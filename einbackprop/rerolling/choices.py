@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.program import Source
-from .grids import Counters, Grid, Path, grid_of
+from .grids import Counters, Grid, Path, grid_of, loops_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Choices:
     def __init__(self, choices: Iterable[Choice], paths: Mapping[Source, Path]) -> None:
         self._paths = paths
         self._runs = {(source.place, path) for source, path in paths.items()}
-        self._by_loops = grouped((tuple(loop for loop, _ in path), path) for path in dict.fromkeys(paths.values()))
+        self._by_loops = grouped((loops_of(path), path) for path in dict.fromkeys(paths.values()))
         self._order = {source: n for n, source in enumerate(paths)}
         self._asked: dict[Path, list[Asked]] = {}
         self._all: dict[tuple[Hashable, ...], list[Path]] = {}
@@ -95,7 +95,7 @@ class Choices:
         paths = [self._paths.get(source, ()) for source in own]
         if len(own) < len(sources) or len(set(paths)) < len(paths) or len(paths) < 2:
             return None
-        if len({tuple(loop for loop, _ in path) for path in paths}) > 1:
+        if len({loops_of(path) for path in paths}) > 1:
             return None
         rounds = self._rounds(paths)
         ways = [self._before(path, self._order[source] + within) for source, path in zip(own, paths, strict=True)]
@@ -126,7 +126,7 @@ class Choices:
         """All rounds of the loops around links, those loops aside that did not go on between them."""
         first = paths[0]
         fixed = [n for n in range(len(first)) if len({path[n] for path in paths}) == 1]
-        ran = self._possible(tuple(loop for loop, _ in first))
+        ran = self._possible(loops_of(first))
         return [path for path in ran if all(path[n] == first[n] for n in fixed)]
 
     def _possible(self, loops: tuple[Hashable, ...]) -> list[Path]:

@@ -14,6 +14,7 @@ from functools import partial
 from ..core.letters import moved, uses_of, with_operands
 from ..core.program import ONE, Bracket, Contract, Equation, Program, Ref, Sum, Update
 from ..core.simplification import needed
+from .stacking import is_view
 
 Places = dict[int, int]
 """Which entry along which axis: ``S[:, 3]`` is ``{1: 3}``."""
@@ -47,7 +48,7 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> tuple[dict[str, 
             found[new.out.name] = new
     found = {name: with_operands(equation, partial(plain, made=found)) for name, equation in found.items()}
     read = uses_of(program.equations)
-    unread = {e.out.name for e in program.equations if not read[e.out.name] and not is_view(e, written)}
+    unread = {e.out.name for e in program.equations if not read[e.out.name] and not is_read_out(e, written)}
     ends = unread | {ref.name for ref in program.outputs}
     ends |= {e.out.name for e in found.values() if isinstance(e, Update)} - set(grown_from(program.equations))
     same = {name: plain(equation.out, found).name for name, equation in found.items()}
@@ -55,10 +56,9 @@ def forwarded(program: Program, fresh: Callable[[str], str]) -> tuple[dict[str, 
     return kept, {name: other for name, other in same.items() if name not in kept and other in kept}
 
 
-def is_view(equation: Equation, written: Mapping[str, Written]) -> bool:
+def is_read_out(equation: Equation, written: Mapping[str, Written]) -> bool:
     """Whether a value is only a part of a buffer that was just written, by a name: ``prev = h[t-1]``."""
-    return isinstance(equation, Contract) and equation.factor == ONE and len(equation.operands) == 1 and (
-        equation.operands[0].name in written)
+    return is_view(equation) and equation.operands[0].name in written
 
 
 def grown_from(equations: Iterable[Equation]) -> Iterator[str]:

@@ -240,10 +240,15 @@ class Grid:
     order: NDArray[Any]
 
 
+def loops_of(path: Path) -> tuple[Hashable, ...]:
+    """The loops of a path, outer ones first."""
+    return tuple(loop for loop, _ in path)
+
+
 def spread(paths: Sequence[Path], counters: Counters) -> tuple[Grid, list[int], NDArray[Any]] | None:
     """The smallest grid that has all of these paths, where in it each of them is, and where there is one; None where
     they fill it, or are of several loops. The grid says nothing of an order."""
-    if len({tuple(loop for loop, _ in path) for path in paths}) > 1 or len(set(paths)) < len(paths):
+    if len({loops_of(path) for path in paths}) > 1 or len(set(paths)) < len(paths):
         return None
     varying = [n for n in range(len(paths[0])) if len({path[n][1] for path in paths}) > 1]
     starts = [min(path[n][1] for path in paths) for n in varying]
@@ -265,7 +270,7 @@ def grid_of(paths: Sequence[Path], place: Hashable, counters: Counters) -> Grid 
     Links with the same path, as those of a comprehension are, get an axis by their order. ``place`` tells one
     statement from another.
     """
-    if len(paths) < 2 or len({tuple(loop for loop, _ in path) for path in paths}) > 1:
+    if len(paths) < 2 or len({loops_of(path) for path in paths}) > 1:
         return None
     times: Counter[Path] = Counter()
     full: list[Path] = []

@@ -28,7 +28,7 @@ from .buffers import Buffers
 from .chains import Chain, chains
 from .choices import Choice, Choices
 from .forwarding import forwarded
-from .grids import Counters, Grid, Loop, Path, Rounds, goes_through_lists
+from .grids import Counters, Grid, Loop, Path, Rounds, goes_through_lists, loops_of
 from .stacking import Entry, NotAlikeError, Stacking, filled, is_view, without_repeats
 from .sums import Sums
 from .workspace import Workspace, place_of
@@ -508,11 +508,6 @@ def can_run(program: Program) -> bool:
     except ValueError:
         return False
     return True
-
-
-def loops_of(path: Path) -> tuple[Hashable, ...]:
-    """The loops of a path, outer ones first."""
-    return tuple(loop for loop, _ in path)
 
 
 def is_loop(loop: Hashable) -> bool:

@@ -373,9 +373,10 @@ class Stacking:
     def _key_of_view(self, equation: Equation) -> str:
         """What is the same for what the rounds of several loops along one dimension take out of an array in the same
         way, where they are only shown; empty for other equations."""
-        is_view = isinstance(equation, Contract) and len(equation.operands) == 1 and equation.factor == ONE
-        table = {letter: self.counters.symbol(letter) for letter in letters_of(equation)} if is_view else {}
-        if not self.shown or not is_view or len({*table.values()}) < len(table):
+        if not self.shown or not is_view(equation):
+            return ""
+        table = {letter: self.counters.symbol(letter) for letter in letters_of(equation)}
+        if len({*table.values()}) < len(table):
             return ""
         return str(rename_letters(replace(equation, out=Ref("", equation.out.indices), source=None), table))
 
@@ -493,7 +494,7 @@ class Stacking:
     def _is_whole(self, name: str) -> bool:
         """Whether a value is whole numbers, as labels are."""
         own = self.defining.get(name)
-        if isinstance(own, Contract) and len(own.operands) == 1 and own.factor == ONE:
+        if is_view(own):
             return self._is_whole(own.operands[0].name)
         given = {declared.ref.name: np.dtype(declared.dtype) for declared in self.program.inputs}
         given |= {constant: array.dtype for constant, array in self.program.constants.items()}
