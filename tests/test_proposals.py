@@ -23,6 +23,8 @@ NO_LOSS = "no loss function was found: the gradients are those of {}"
 
 GATES = [f"{kind}{gate}" for gate in "zrh" for kind in "WUb"]
 ASKED = {
+    "kept_activations": ["--loss mse(forward(weights, x)[2], wanted) --grads backward(forward(weights, x), wanted, "
+                         "weights) of weights"],
     "attention_head": ["--forward attn_forward(x, Wq, Wk, Wv, Wo) --backward attn_backward(dout, cache) "
                        "of x Wq Wk Wv Wo"],
     "backward_of_targets": [

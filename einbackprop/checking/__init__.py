@@ -1,6 +1,7 @@
 """`check`: a loss and hand-written gradients go in, a report with a verdict on every gradient comes out.
 
-What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient).
+What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient),
+`unfinished` (the loss of a function whose gradients stop with an error).
 The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` makes states,
 `certifying` and `analytic` run the loss there (complex step, differences, rounding), `comparing` compares the two at
 one state, where `answers` runs the gradients, and `trials` gathers that of all states into facts; `deciding` also looks

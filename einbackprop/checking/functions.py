@@ -16,6 +16,7 @@ from einbackprop.capture.tracer import traces
 from einbackprop.checking import naming
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem
 from einbackprop.checking.problems import Problem, at_targets, called, place_of, with_arrays
+from einbackprop.checking.unfinished import left_loss
 from einbackprop.core.nesting import Choice, Path, get, parameter_names, parameters, position_of
 from einbackprop.core.visible import shown
 from einbackprop.errors import CodeError, EinbackpropError, OptionError, ScriptError
@@ -66,6 +67,30 @@ def gradients_in(both: Callable[..., Any], place: Place) -> Callable[..., Any]:
     return lambda *arguments: without(both(*arguments), place)
 
 
+def halves_of(
+    both: Callable[..., Any], call: Callable[[], Any], source: Any
+) -> tuple[Callable[..., Any], Callable[..., Any], Place]:
+    """The loss of a function that returns it with its gradients, these, and its place in what ``call`` of it returns.
+
+    Where that stops with an error after the loss was made, the loss is what it was by then.
+
+    Raises
+    ------
+    CodeError
+        It stops before that.
+    ScriptError
+        As `loss_place`.
+    """
+    try:
+        place = loss_place(call(), source)
+    except CodeError as stopped:
+        left = left_loss(stopped.__cause__ or stopped, lambda name: bool(_LOSS.search(name)), _is_number)
+        if left is None:
+            raise
+        return left.of(both), gradients_in(both, left.place), left.place
+    return loss_in(both, place), gradients_in(both, place), place
+
+
 def without(result: Any, place: Place) -> Any:
     """What was returned but for the loss: the other one of a pair, else a tuple or a dict of the others."""
     if isinstance(result, dict):
@@ -104,9 +129,8 @@ def both_problem(both: Any, arguments: Sequence[Any], wrt: Choice) -> Problem:
     roots = roots_of(both, arguments, wrt)
     world = World()
     own, state = world.of((both, list(arguments)))
-    result = called(Runner(world, lambda state: own(*state)), state, "the loss and its gradients")
-    place = loss_place(result, both)
-    loss, gradients = loss_in(own, place), gradients_in(own, place)
+    run = Runner(world, lambda state: own(*state))
+    loss, gradients, place = halves_of(own, lambda: called(run, state, "the loss and its gradients"), both)
     return _problem(world, loss, gradients, state, roots, both, naming.AllBut(both, place), both)
 
 

@@ -230,6 +230,13 @@ def _member(value: Any, step: Any) -> Any:
     return MethodType(member, value) if is_method else member
 
 
+def displays_in(code: CodeType) -> list[ast.Tuple | ast.List]:
+    """The lists and tuples that the ``return`` statements of a function's code show."""
+    definition = _definition_of(code)
+    returned = (node.value for node in ast.walk(definition or ast.Pass()) if isinstance(node, ast.Return))
+    return [value for value in returned if isinstance(value, ast.Tuple | ast.List)]
+
+
 def _code(function: Any) -> CodeType | None:
     code = getattr(function, "__code__", None)
     return code if isinstance(code, CodeType) else None
@@ -238,8 +245,10 @@ def _code(function: Any) -> CodeType | None:
 def _definition(function: Any) -> Definition | None:
     """The syntax tree of a function; of two lambdas on one line the one with its parameters."""
     code = _code(function)
-    if code is None:
-        return None
+    return None if code is None else _definition_of(code)
+
+
+def _definition_of(code: CodeType) -> Definition | None:
     tree = statements_of_text("".join(linecache.getlines(code.co_filename))).tree
     wanted = list(code.co_varnames[: code.co_argcount])
     for node in ast.walk(tree):

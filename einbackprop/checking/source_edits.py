@@ -167,12 +167,16 @@ class Way(NamedTuple):
 
 
 def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
-    """How many words and signs are taken out and put in, and how many characters are in the parts replaced."""
+    """How many words and signs are taken out and put in, and how many characters are in the parts replaced; parentheses
+    that would be left around a name count as more than it takes to take them out.
+    """
     cost = 0
     for start, end, text in way:
         mine, theirs = (re.findall(r"\w+|\s+|\S", part) for part in (source.text[start:end], text))
         matcher = difflib.SequenceMatcher(None, mine, theirs, autojunk=False)
         cost += sum((b - a) + (d - c) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal")
+        around = re.search(r"(?:^|[^\w\s)\]])\s*\($", source.text[:start]) and source.text[end:].lstrip()[:1] == ")"
+        cost += 3 * bool(around and text.isidentifier())
     return cost, sum(end - start + len(text) for start, end, text in way)
 
 

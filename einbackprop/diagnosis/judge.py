@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from einbackprop.checking.problems import place_of
 from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, limited
 from einbackprop.diagnosis.hooks import Watcher
 from einbackprop.diagnosis.versions import Version
@@ -56,6 +57,7 @@ class Judge:
         self.lines = max(map(lines_of, self.experiments))
         self._began = time.process_time()
         self._errors = [repr(e.raised) for e in self.experiments]
+        self._stopped = None if self.first.raised is None else place_of(self.first.raised)
 
     @property
     def is_late(self) -> bool:
@@ -91,9 +93,14 @@ class Judge:
 
     def _is_right(self, experiment: Experiment, error: str) -> bool:
         """Whether every gradient is right at another state, or that says nothing: where the code raises as it did
-        before, it may have sizes that the code does not take."""
-        is_right = not experiment.wrong(experiment.run())
-        return is_right or (experiment.raised is not None and repr(experiment.raised) == error)
+        before, it may have sizes that the code does not take. What it takes after the statement at which it stopped
+        everywhere was not known when sizes were chosen.
+        """
+        if not experiment.wrong(experiment.run()):
+            return True
+        raised = experiment.raised
+        return raised is not None and (
+            repr(raised) == error or (self._stopped is not None and place_of(raised) != self._stopped))
 
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""

@@ -21,7 +21,7 @@ from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Namespace
-from einbackprop.shell.scripts import read_script, run, text_of
+from einbackprop.shell.scripts import read_script, run, running, text_of
 
 SECONDS, SHORTEST = 60.0, 10.0
 """How long the check of all questions takes that nobody asked by options, and that of one of them at most after that:
@@ -55,15 +55,16 @@ def proposing(
     Where nothing can be checked, what can be read will do ``to_read``.
     """
     @contextlib.contextmanager
-    def again(text: Rewriting) -> Iterator[Namespace]:
+    def again(text: Rewriting) -> Iterator[tuple[Namespace, tuple[BaseException, ...]]]:
         """Another text in the script's place, whose own lines are there again afterwards."""
-        with run(script, setup, seed, text=text) as names:
-            yield names
+        with running(script, setup, seed, text=text) as ran:
+            yield ran
         linecache.cache.pop(os.path.abspath(script), None)
         ADDED.pop(os.path.abspath(script), None)
 
-    with run(script, setup, seed) as names:
-        found = proposals_of(names, text_of(script), None if is_notebook(script) else again)  # a cell is a file
+    with running(script, setup, seed) as (names, errors):
+        rerun = None if is_notebook(script) else again  # a cell is a file
+        found = proposals_of(names, text_of(script), rerun, errors)
         if not found and (found := readings_of(names, text_of(script))) and not to_read:
             called = ", ".join(proposal.expression.partition("(")[0] or proposal.expression for proposal in found)
             raise ScriptError(

@@ -17,7 +17,7 @@ import numpy as np
 
 from einbackprop.capture.tracer import traces
 from einbackprop.checking import naming
-from einbackprop.checking.functions import gradients_in, loss_in, loss_place
+from einbackprop.checking.functions import halves_of
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, get, leaves
@@ -250,8 +250,8 @@ def _both(question: Question, names: Namespace, script: str) -> Problem:
     """The problem of one expression that gives a loss and its gradients."""
     copied = _copied(question, names, script, {"--both": question.both})
     both, source = copied.functions[0], copied.reach.sources[0]
-    place = loss_place(called(Runner(copied.world, both), copied.state, "--both"), source)
-    loss, grads = loss_in(both, place), gradients_in(both, place)
+    run = Runner(copied.world, both)
+    loss, grads, place = halves_of(both, lambda: called(run, copied.state, "--both"), source)
     return _problem(copied, loss, grads, source, naming.AllBut(source, place))
 
 

@@ -242,6 +242,15 @@ def run(
     Statements that stop with an error are left out, and said. Raises ScriptError, of the first of these where what is
     done with the names raises one for lack of something.
     """
+    with running(script, setup, seed, text) as (names, _):
+        yield names
+
+
+@contextlib.contextmanager
+def running(
+    script: str, setup: str = "", seed: int = 0, text: Rewriting | None = None
+) -> Iterator[tuple[Namespace, tuple[BaseException, ...]]]:
+    """The same, with the errors at which it stopped."""
     file = os.path.abspath(script)
     linecache.cache.pop(file, None)
     codes = _compiled(script) if text is None else [_code(text.text, file, script)]
@@ -259,7 +268,7 @@ def run(
         with standing_in(absent):
             try:
                 _set_up(setup, module.__dict__)
-                yield module.__dict__
+                yield module.__dict__, tuple(stop.error.__cause__ for stop in stops if stop.error.__cause__)
             except ScriptError as error:
                 if stops and not isinstance(error, CodeError):
                     raise stops[0].error from stops[0].error.__cause__

@@ -31,7 +31,7 @@ from einbackprop.shell.guesses import settle
 from einbackprop.shell.proposals import Proposal, proposals_of, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
-from einbackprop.shell.scripts import answer, derive_script, read_script, run
+from einbackprop.shell.scripts import answer, derive_script, read_script, run, running
 from einbackprop.web.commands import command_in
 
 Answer = dict[str, Any]
@@ -249,10 +249,11 @@ def propose(code: str, setup: str = "") -> Answer:
         The code cannot be run.
     """
     with _written(code) as script:
-        again = functools.partial(run, script, setup)
+        again = functools.partial(running, script, setup)
         said, found = command_in(code), list[Proposal]()
-        with contextlib.suppress(NothingError), again() as names:
-            found = proposals_of(names, code, lambda rewriting: again(text=rewriting)) or readings_of(names, code)
+        with contextlib.suppress(NothingError), again() as (names, errors):
+            found = proposals_of(names, code, lambda rewriting: again(text=rewriting), errors)
+            found = found or readings_of(names, code)
             if not found and said is None:
                 raise NothingError(NOTHING)
     shown = found if said is None else [with_reading(said, found), *(one for one in found if not same(one, said))]

@@ -37,8 +37,10 @@ LONGEST = 1000
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
                    r"\.(?:normal|uniform|integers)$")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
-OUTPUT = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|[aA]\d?|AL|[ph]|act")
-"""What people call the output of a forward where its function calls it something else."""
+PREDICTION = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|AL")
+"""What people call the output of a forward."""
+OUTPUT = re.compile(rf"{PREDICTION.pattern}|[aA]\d?|[ph]|act")
+"""The same, and what they call that of each layer too."""
 FORWARD = re.compile(r"forward|predict|feed_?forward|fprop|propagate|model|net(work)?|run|apply|hypothesis|call")
 
 
@@ -152,16 +154,16 @@ class Resolver:
             self._looked_for.discard(key)
 
     def _given_by_forward(self, definition: Definition, name: str) -> Term | None:
-        """What a forward returns beside its output, where a global of that name is what an earlier round has left:
-        ``cache`` of ``loss, cache = forward(W, x)``.
+        """What a forward returns, or returns beside its output, where a global of that name is what an earlier run has
+        left: ``cache`` of ``loss, cache = forward(W, x)``, ``activations = forward(W, x)``.
         """
         if name not in self.names or any(kind.fullmatch(name) for kind in MEANINGS):
             return None
         for scope in self.script.scopes:
             for statement in scope.statements:
                 value = statement.value if isinstance(statement, ast.Assign) else None
-                place = next(places_bound(statement, name), "")
-                if not isinstance(value, ast.Call) or not place or not FORWARD.search(callee(value)):
+                place = next(places_bound(statement, name), None)
+                if not isinstance(value, ast.Call) or place is None or not FORWARD.search(callee(value)):
                     continue
                 for item in self.script.functions(callee(value)):
                     term = None if item.owner or item.node is definition.node else self.call(item)
@@ -407,8 +409,18 @@ class Resolver:
             return None
         for item in self.script.definitions:
             if FORWARD.search(item.name) and not item.owner and (term := self.call(item)) is not None:
-                return Term(f"{term.text}[0]" if len(item.parts) > 1 else term.text, term.setup)
+                return Term(f"{term.text}{place_of_output(item)}", term.setup)
         return None
+
+
+def place_of_output(forward: Definition) -> str:
+    """Where the output stands in what a forward returns: what is called so and is not handed through, the last of those
+    that are called as every layer's is, else the first.
+    """
+    made = [(n, part) for n, part in enumerate(forward.parts) if part not in forward.parameters]
+    outputs = [n for n, part in made if PREDICTION.fullmatch(part)]
+    of_layers = [n for n, part in reversed(made) if OUTPUT.fullmatch(part)]
+    return f"[{next(iter([*outputs, *of_layers]), 0)}]" if len(forward.parts) > 1 else ""
 
 
 def united(setup: Sequence[str]) -> tuple[str, ...]:

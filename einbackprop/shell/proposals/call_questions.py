@@ -44,13 +44,13 @@ def of_calls(script: Script, source: str, again: Again, *, of_module: bool = Fal
     sites = [(call, statement) for call, statement, runs in calls_in(script) if runs is of_module]
     for _ in range(MOST if sites else 0):
         reached = None
-        with suppress(ScriptError), again(stopped_at(whole, [statement for _, statement in sites])) as names:
+        with suppress(ScriptError), again(stopped_at(whole, [statement for _, statement in sites])) as (names, _):
             reached = names.get(KEPT)
         here = [call for call, statement in sites if statement.lineno == reached]
         if not here:
             break
         text = stopped_at(whole, [statement for _, statement in sites if statement.lineno == reached])
-        with suppress(ScriptError), again(text) as names:
+        with suppress(ScriptError), again(text) as (names, _):
             for call in here:
                 search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call)
                 if (found := in_time("a call", search.likely, None)) is not None:

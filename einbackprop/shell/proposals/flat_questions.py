@@ -21,15 +21,17 @@ from .definitions import Script, receiver_in, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
-from .losses import is_enough, is_number, likeliest, usual_losses
+from .losses import is_enough, is_number, likeliest, shape_of, usual_losses
 from .measures import measures_of
 from .proposal import Proposal
 from .search import Search
 from .trials import Trials
 from .updates import GRADIENT
 
-Again = Callable[[Rewriting], AbstractContextManager[dict[str, Any]]]
-"""Runs another text in the place of a script, as the script was run."""
+Again = Callable[[Rewriting], AbstractContextManager[tuple[dict[str, Any], tuple[BaseException, ...]]]]
+"""Runs another text in the place of a script, as the script was run: gives its names, and the errors at which it
+stopped.
+"""
 
 
 def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Again) -> Iterator[Proposal]:
@@ -45,12 +47,12 @@ def of_flat_parts(script: Script, flats: Sequence[Flat], source: str, again: Aga
             continue
         with suppress(ScriptError):
             text = as_function(source, flat, name, "dict(locals())")
-            with again(text) as names:
+            with again(text) as (names, _):
                 found = FlatSearch.of(script, text.text, names, flat, name)
                 loss, said = found.loss() if found is not None else (None, "")
         if loss is not None:
             text = as_function(source, flat, name, loss)
-            with again(text) as names:
+            with again(text) as (names, _):
                 found = FlatSearch.of(script, text.text, names, flat, name)
                 proposal = found and found.proposal(said)
             if proposal:
@@ -74,7 +76,7 @@ def of_updating_backwards(
             text = Rewriting(made.text, text.added | made.added)
     found: tuple[list[Proposal], list[Proposal]] = ([], [])
     if text.added:
-        with suppress(ScriptError), again(text) as names:
+        with suppress(ScriptError), again(text) as (names, _):
             script = script_of(parse_python(text.text))
             search = FunctionSearch(script, names, Trials(names), text.text)
             for proposal in search.all():
@@ -105,7 +107,7 @@ class FlatSearch:
             result = search.trials(call.setup, call.text)
             at = [search.trials(call.setup, root) for root in roots]
             if isinstance(result, tuple) and len(result) == len(roots) + 1 and all(
-                    np.shape(value) == np.shape(given) and value is not None
+                    shape_of(value) == shape_of(given) and value is not None
                     for value, given in zip(at, result[1:], strict=True)):  # fmt: skip
                 return cls(search, flat, call, roots)
         return None

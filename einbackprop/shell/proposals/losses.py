@@ -74,6 +74,18 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]
 
 
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of what is no array too: that of nothing for lists of arrays of unlike shapes, as activations are.
+
+    >>> shape_of([1.0, 2.0]), shape_of([np.ones(2), np.ones((2, 2))]), shape_of(None)
+    ((2,), (), ())
+    """
+    try:
+        return np.shape(value)
+    except ValueError:
+        return ()
+
+
 def is_defined(formula: str, out: Any, target: Any) -> bool:
     """Whether one of the usual losses takes such an output and target: labels are whole numbers, one for each row or
     column. What does not fit would make arrays as large as all samples by all samples before it raises.
@@ -81,14 +93,14 @@ def is_defined(formula: str, out: Any, target: Any) -> bool:
     is_of_columns = "[target," in formula or "[:, target]" in formula
     if not (is_of_columns or ", target]" in formula or ")[target]" in formula):
         return True
-    shape = np.shape(out)
-    is_labels = np.ndim(target) == 1 and np.asarray(target).dtype.kind in "iu"
+    shape = shape_of(out)
+    is_labels = len(shape_of(target)) == 1 and np.asarray(target).dtype.kind in "iu"
     return is_labels and len(shape) == 2 and shape[int(is_of_columns)] == len(target)
 
 
 def can_compare(out: Any, target: Any) -> bool:
     """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns."""
-    one, other = np.shape(out), np.shape(target)
+    one, other = shape_of(out), shape_of(target)
     return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other)
 
 
@@ -98,7 +110,7 @@ def is_label(out: Any, target: Any) -> bool:
     >>> is_label(np.ones(4), 3), is_label(np.ones(4), 4), is_label(np.ones((4, 1)), 3), is_label(np.ones(4), np.ones(4))
     (True, False, False, False)
     """
-    return type(target) in (int, np.int64) and np.ndim(out) == 1 and 0 <= target < len(out)
+    return type(target) in (int, np.int64) and len(shape_of(out)) == 1 and 0 <= target < len(out)
 
 
 def turned(out: Any, target: Any) -> str | None:
@@ -107,7 +119,7 @@ def turned(out: Any, target: Any) -> str | None:
     >>> turned(np.ones((4, 1)), np.ones(4)), turned(np.ones((2, 4)), np.ones((4, 2))), turned(np.ones(4), np.ones(4))
     ('[:, None]', '.T', '')
     """
-    shape, other = np.shape(out), np.shape(target)
+    shape, other = shape_of(out), shape_of(target)
     if len(other) == 1 and len(shape) == 2 and 1 in shape and other[0] == np.size(out) > 1:  # the one beside the other
         return "[:, None]" if shape[1] == 1 else "[None]"  # would be all by all
     if len(other) == 2 and other[::-1] == shape != other:

@@ -11,7 +11,7 @@ import numpy as np
 
 from einbackprop.checking.certifying import number
 
-from .losses import is_defined, is_number, usual_losses
+from .losses import is_defined, is_number, shape_of, usual_losses
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def of_label(out: str, target: str, numpy: str) -> Measure:
 
 def squares_of(text: str, error: Any) -> list[Measure]:
     """The losses of a number, or an array, that is the difference of an output and a target."""
-    single = np.ndim(error) == 0
+    single = not shape_of(error)
     ways = ("0.5 * {} ** 2", "{} ** 2") if single else ("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()")
     return [Measure(way.format(text), (way.format(text),)) for way in ways]
 

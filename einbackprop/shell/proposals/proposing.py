@@ -17,9 +17,10 @@ from ..questions import Question
 from .call_questions import of_calls
 from .definitions import script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
-from .flattened import flat_parts
+from .flattened import Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
-from .opening import opened
+from .mending import mended
+from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import stands_in
 from .round_questions import of_rounds
@@ -29,12 +30,16 @@ from .trials import Trials
 
 SECONDS = 30.0
 """After which what was found has to do."""
+GUARD = 4.0
+"""After which what stands under a main guard is left: that it stops with an error shows sooner."""
 LONGEST = 250
 """How many characters of expressions somebody reads."""
 NOTHING = "no function that gives gradients was found: give --loss and --grads, or --both, or --forward and --backward"
 
 
-def propose(names: dict[str, Any], source: str, again: Again | None = None) -> Proposal:
+def propose(
+    names: dict[str, Any], source: str, again: Again | None = None, errors: tuple[BaseException, ...] = ()
+) -> Proposal:
     """What a script asks first; a proposal without a question where nothing is found.
 
     Parameters
@@ -45,21 +50,29 @@ def propose(names: dict[str, Any], source: str, again: Again | None = None) -> P
         Its text.
     again
         Runs another text in the script's place; None leaves out what stands in no function.
+    errors
+        Those at which it stopped, where it was run on all the same.
     """
-    found = next(iter(proposals_of(names, source, again)), None)
+    found = next(iter(proposals_of(names, source, again, errors)), None)
     return found or Proposal(notes=(NOTHING,))
 
 
-def proposals_of(names: dict[str, Any], source: str, again: Again | None = None) -> list[Proposal]:
+def proposals_of(
+    names: dict[str, Any], source: str, again: Again | None = None, errors: tuple[BaseException, ...] = ()
+) -> list[Proposal]:
     """All that a script asks, a proposal for each function that gives gradients, the likeliest first.
 
     A function that another one calls which is asked about already is left out. Parameters are those of `propose`.
     """
     with limited(SECONDS):
-        return _found(names, source.expandtabs(), again)  # what is put in is indented by spaces
+        return _found(names, source.expandtabs(), again, errors)  # what is put in is indented by spaces
 
 
-def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Proposal]:
+def _found(
+    names: dict[str, Any], source: str, again: Again | None, errors: tuple[BaseException, ...]
+) -> list[Proposal]:
+    if again is not None and (asked := of_mended(source, again, errors)):
+        return asked
     tree = parse_python(source)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
@@ -83,7 +96,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None) -> list[Prop
         found = united(of_calls(script, source, again, of_module=True), found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
-    return without_parts(search.without_helpers(found or unsure))
+    found = without_parts(search.without_helpers(found or unsure))
+    return (of_guard(source, again) if is_partial(found) and again is not None else []) or found
 
 
 def is_long(found: Sequence[Proposal]) -> bool:
@@ -113,13 +127,39 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     return [one for one in found if not is_part(one.question)]
 
 
+def of_mended(source: str, again: Again, errors: Sequence[BaseException]) -> list[Proposal]:
+    """What is asked by a script that stops with an error: what it asks where that statement is written so that it goes
+    on.
+    """
+    for error in errors:
+        for one in mended(source, error):
+            with suppress(ScriptError), again(Rewriting(one.text)) as (names, more):
+                asks = partial(_found, names, one.text, again, ())
+                if not more and (found := in_time("a script that goes on", asks, list[Proposal]())):
+                    return [one.taken_back(proposal) for proposal in found]
+    return []
+
+
+def of_guard(source: str, again: Again) -> list[Proposal]:
+    """What is asked by a script that stops with an error under its main guard."""
+    text = Rewriting(with_guards_open(source))
+    if text.text.strip() == source.strip():
+        return []
+    def stops() -> tuple[BaseException, ...]:
+        with suppress(ScriptError), again(text) as (_, errors):
+            return errors
+        return ()
+
+    return of_mended(source, again, in_time("the main guard", stops, (), GUARD))
+
+
 def of_opened(source: str, again: Again) -> list[Proposal]:
     """What is asked by what a script does under its guard and in functions that it calls once."""
     text = opened(source)
     if text is None:
         return []
     script = script_of(parse_python(text.whole))
-    with suppress(ScriptError), again(text.run) as names:
+    with suppress(ScriptError), again(text.run) as (names, _):
         search = StepSearch(script, names, Trials(names), text.whole)
         found = search.all()
         if is_partial(found):

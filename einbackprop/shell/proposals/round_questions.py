@@ -122,7 +122,7 @@ def _timed(
             return
         text = as_function(source, flat, name, "dict(locals())")
         with suppress(ScriptError):
-            names = stack.enter_context(again(text))
+            names, _ = stack.enter_context(again(text))
             start = time.monotonic()
             search = in_time("a round", partial(RoundSearch.of, script, text.text, names, flat, name), None)
             if search is not None:

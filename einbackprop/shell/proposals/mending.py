@@ -1,0 +1,166 @@
+"""A script that stops with an error, written so that it goes on: only then does it show what it asks.
+
+In go a source and the error; out come sources in which the statement at which it stops is written otherwise and has a
+value there. What such a source asks is asked of the script as it is: the check finds the mistake for itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from einbackprop.core.source import callee, parse_python, statements_of_text
+from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of
+from einbackprop.world.ownership import is_users
+
+from .proposal import Proposal
+
+MOST, TRIED, DEAREST = 3, 60, 2.5
+"""How many sources are made for one statement, of how many edits, and what these cost at most."""
+MARK = "einbackprop: so that it goes on"
+SHAPES = (ValueError, IndexError, TypeError)
+"""What is raised where shapes do not fit."""
+CHANGES = frozenset({"pop", "popitem", "append", "extend", "insert", "update", "remove", "setdefault", "next", "write"})
+"""Calls that leave something changed: a statement with one is not evaluated twice."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A source that goes on where another one stops.
+
+    Attributes
+    ----------
+    text
+        The source. An edit stands in it as ``(new if MARK else old)``, so that it can be taken back wherever its
+        expression has got to.
+    marked, old
+        That expression, and what it stands for.
+    line
+        Where its statement begins.
+    statement
+        The lines of that, as they were.
+    """
+
+    text: str
+    marked: str
+    old: str
+    line: int
+    statement: tuple[str, ...]
+
+    def taken_back(self, proposal: Proposal) -> Proposal:
+        """What such a source asks, as a question of the script as it is."""
+        asked = proposal.question
+        asked = asked and replace(asked, loss=self._plain(asked.loss), grads=self._plain(asked.grads),
+                                  both=self._plain(asked.both))  # fmt: skip
+        source = proposal.source and proposal.source._replace(text=self._without_edit(proposal.source.text))
+        expression, setup = self._plain(proposal.expression), self._plain(proposal.setup)
+        return replace(proposal, question=asked, expression=expression, setup=setup, source=source)
+
+    def _without_edit(self, text: str) -> str:
+        """A text that was made of this source, without the edit; the statement as it was where it still stands."""
+        lines, edited = text.splitlines(), self.text.splitlines()[self.line - 1]
+        if self.line <= len(lines) and lines[self.line - 1].strip() == edited.strip():
+            margin = len(lines[self.line - 1]) - len(lines[self.line - 1].lstrip())
+            own = len(self.statement[0]) - len(self.statement[0].lstrip())
+            lines[self.line - 1 : self.line - 1 + len(self.statement)] = [
+                " " * (margin - own) + line if line.strip() else line for line in self.statement]  # fmt: skip
+        return self._plain("\n".join(lines) + "\n")
+
+    def _plain(self, text: str) -> str:
+        inner = self.old if self.old.isidentifier() else f"({self.old})"
+        return text.replace(f"({self.marked})", inner).replace(self.marked, self.old)
+
+
+def mended(source: str, error: BaseException) -> Iterator[Mended]:
+    """Sources that go on where one stops with an error, the likeliest first; none where shapes are not its cause."""
+    if not isinstance(error, SHAPES):
+        return
+    for frame, line in _frames(error):
+        statement = statements_of_text(source).at(line)
+        value = getattr(statement, "value", None)
+        if statement is None or value is None or any(
+                isinstance(node, ast.Call) and callee(node) in CHANGES for node in ast.walk(value)):  # fmt: skip
+            return
+        yield from itertools.islice(_going_on(source, statement, frame), MOST)
+        return
+
+
+def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """The functions of the user's that an error left, and the module, each with its line, the innermost first."""
+    found = []
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        if is_users(code.co_filename) and (not code.co_name.startswith("<") or code.co_name == "<module>"):
+            found.append((at.tb_frame, at.tb_lineno))
+        at = at.tb_next
+    return reversed(found)
+
+
+def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]:
+    """A source for each edit of a statement with which it has a value in its frame."""
+    local = dict(frame.f_locals) if frame.f_locals is not frame.f_globals else {}
+    hand = hand_of(local, frame.f_globals, _around(source, statement), statement=statement)
+    edits = expression_edits(statement.value, hand, statement=statement, limit=DEAREST)
+    for edit in itertools.islice(edits, TRIED):
+        made = _with_edit(source, statement, edit)
+        if made is not None and _has_value(statement, made[0], frame):
+            yield made[1]
+
+
+def _around(source: str, statement: ast.stmt) -> ast.AST:
+    """The function in which a statement stands, or the module."""
+    tree = parse_python(source)
+    holders = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+               and node.lineno < statement.lineno <= (node.end_lineno or 0)]  # fmt: skip
+    return max(holders, key=lambda node: node.lineno, default=tree)
+
+
+def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mended] | None:
+    """A statement's value with an edit, and the source with that; None where other statements share its lines."""
+    place, node = edit.place, edit.node
+    new = edit.value if place is None or edit.changes is not None else node
+    old = statement.value if place is None or edit.changes is not None else place.node
+    if new is None or old is None:
+        return None
+    both = ast.IfExp(ast.Constant(MARK), new, old)
+    value = both if old is statement.value or place is None else place.put(both)
+    lines = source.splitlines()
+    first, last = statement.lineno - 1, statement.end_lineno
+    head, tail = lines[first][: statement.col_offset], lines[last - 1].encode()[statement.end_col_offset :].decode()
+    if head.strip() or tail.split("#")[0].strip():
+        return None
+    whole = type(statement)(**{**dict(ast.iter_fields(statement)), "value": value})
+    text = ast.unparse(ast.fix_missing_locations(ast.copy_location(whole, statement)))
+    made = [*lines[:first], head + text, *[""] * (last - first - 1), *lines[last:]]
+    return value, Mended(
+        "\n".join(made) + "\n", ast.unparse(both), ast.unparse(old), first + 1, tuple(lines[first:last]))
+
+
+def _has_value(statement: Any, value: ast.expr, frame: FrameType) -> bool:
+    """Whether an expression has a value where a statement stands, that the statement can use."""
+    if isinstance(statement, ast.AugAssign):
+        read = parse_python(ast.unparse(statement.target), "eval").body
+        value = ast.BinOp(read, statement.op, value)
+    try:
+        code = compile(ast.unparse(value), "<mended>", "eval")
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            made = eval(code, frame.f_globals, dict(frame.f_locals))
+    except Exception:  # whatever the user's code raises, it does not go on
+        return False
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if not isinstance(target, ast.Subscript):
+        return True
+    with suppress(Exception):
+        held = eval(compile(ast.unparse(target), "<mended>", "eval"), frame.f_globals, dict(frame.f_locals))
+        return not isinstance(held, np.ndarray) or np.broadcast_shapes(held.shape, np.shape(made)) == held.shape
+    return True  # a key of a dict that is not there yet

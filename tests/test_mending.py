@@ -1,0 +1,105 @@
+"""Scripts that stop with an error of shapes in a gradient: they are asked about all the same, and repaired."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sampling import some
+
+import einbackprop as eb
+from einbackprop.errors import CodeError
+from einbackprop.shell.answers import outcomes
+from einbackprop.shell.proposals.mending import mended
+
+PASTED = Path(__file__).parent / "pasted"
+STOPPING = {
+    "kept_activations": ("dhidden = W.T @ dpredicted", "dhidden = W @ dpredicted"),
+    "momentum": ("g2 = hidden.T @ err", "g2 = hidden @ err"),
+    "train_function": ("dh = dz @ W2.T", "dh = dz @ W2"),
+    "backward_of_targets": ("self.dweights2 = self.hidden.T", "self.dweights2 = self.hidden"),
+    "char_rnn": ("dh = Why.T @ dy + dhnext", "dh = Why @ dy + dhnext"),
+    "dataclass_train": ("grads = Params(W1=X.T @ dpre", "grads = Params(W1=X @ dpre"),
+    "guarded_main": ("suivant = (self.poids[k].T @ delta)", "suivant = (self.poids[k] @ delta)"),
+    "in_other_words": ("pesos_b = pesos_b + paso * (oculta.T @", "pesos_b = pesos_b + paso * (oculta @"),
+    "inner_call": ("dW, db = dz @ h.T, dz", "dW, db = dz @ h, dz"),
+    "sample_by_sample": ("self.W_grad = delta @ self.taken.T", "self.W_grad = delta @ self.taken"),
+    "shaped_in_place": ("out += -speed * delta_out @ hidden.T", "out += -speed * delta_out @ hidden"),
+    "left_beside": ("ds = p[\"V\"].T @ dy", "ds = p[\"V\"] @ dy"),
+    "mixture_line": ("r.sum(axis=0)", "r.sum(axis=1)"),
+    "grad_check": ("grads[2 * l] = acts[l].T @ delta", "grads[2 * l] = acts[l] @ delta"),
+    "one_pass": ("self.dinputs = dvalues @ self.weights.T", "self.dinputs = dvalues @ self.weights"),
+}
+
+
+@pytest.mark.parametrize("name", some(STOPPING, 2))
+def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
+    right, wrong = STOPPING[name]
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    line = text[: text.index(right)].count("\n") + 1
+    script = tmp_path / "script.py"
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    first = next(iter(outcomes(str(script))))
+    assert first.report is not None
+    assert not any(item.verdict == "right" for item in first.report.gradients)
+    (finding,) = [item for item in first.report.findings if item.line is not None]
+    assert (finding.line, finding.write) == (line, text.splitlines()[line - 1].strip())
+
+
+def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path) -> None:
+    right, wrong = STOPPING["in_other_words"]
+    script = tmp_path / "script.py"
+    text = (PASTED / "in_other_words.py").read_text(encoding="utf-8").replace(right, wrong)
+    script.write_text(text, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert "goes on" not in f"{outcome.title}{outcome.report}"
+
+
+def stopped(source: str) -> BaseException:
+    """The error of some code, which stands in a file of that text."""
+    try:
+        exec(compile(source, "/tmp/stopped.py", "exec"), {"np": np})
+    except Exception as error:
+        return error
+    raise AssertionError("it did not stop")
+
+
+def test_sources_that_go_on() -> None:
+    source = "X, d = np.ones((5, 2)), np.ones((5, 3))\nif True:\n    dW = X @ (\n        d)  # of W\n"
+    first, *_ = mended(source, stopped(source))
+    told = first.text.splitlines()
+    assert told[2:] == ["    dW = (X.T if 'einbackprop: so that it goes on' else X) @ d", ""]
+    exec(compile(first.text, "<test>", "exec"), {"np": np})
+    assert first.statement == ("    dW = X @ (", "        d)  # of W")
+
+
+@pytest.mark.parametrize("source", [
+    "open('/nowhere')\n",
+    "W = {}['W']\n",
+    "s = [np.ones(2)]\nd = s.pop() @ np.ones(3)\n",
+    "a = np.ones(2); b = a @ np.ones(3)\n",
+])
+def test_what_has_another_cause_or_would_not_be_the_same_twice_is_left_alone(source: str) -> None:
+    assert not list(mended(source, stopped(source)))
+
+
+def test_one_function_of_both_whose_gradients_stop_is_checked_by_the_loss_it_had() -> None:
+    def both(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+        error = X @ W - y
+        loss = 0.5 * np.sum(error**2)
+        dW = X @ error
+        return loss, dW
+
+    rng = np.random.default_rng(0)
+    report = eb.check(both, rng.normal(size=(3, 2)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2)))
+    assert [(item.name, item.verdict) for item in report.gradients] == [("W", "wrong")]
+    assert report.findings[0].write == "dW = X.T @ error"
+
+
+def test_a_function_of_both_that_stops_before_its_loss_is_refused() -> None:
+    def both(W: np.ndarray, X: np.ndarray) -> tuple[float, np.ndarray]:
+        error = W @ X
+        loss = 0.5 * np.sum(error**2)
+        return loss, error @ X.T
+
+    with pytest.raises(CodeError, match="matmul"):
+        eb.check(both, np.ones((3, 2)), np.ones((5, 3)))
