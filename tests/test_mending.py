@@ -54,6 +54,23 @@ def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path
     assert "goes on" not in f"{outcome.title}{outcome.report}"
 
 
+@pytest.mark.parametrize(("name", "right", "wrong"), [
+    ("attention_head", "ds = a * (da - np", "ds = a * (dWo - np"),
+    ("layers", "dw = x.reshape(x.shape[0], -1).T.dot(dout)", "dw = x.reshape(x.shape[0], -1).dot(dout)"),
+])
+def test_functions_that_nothing_calls_are_asked_about_though_they_stop(
+    name: str, right: str, wrong: str, tmp_path: Path
+) -> None:
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    reports = [outcome.report for outcome in outcomes(str(script)) if outcome.report is not None]
+    (wrong_one,) = [report for report in reports if not report]
+    (finding,) = [item for item in wrong_one.findings if item.line is not None]
+    assert (finding.line, finding.write is not None) == (text[: text.index(right)].count("\n") + 1, True)
+    assert right in str(finding.write)
+
+
 def stopped(source: str) -> BaseException:
     """The error of some code, which stands in a file of that text."""
     try:

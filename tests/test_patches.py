@@ -49,6 +49,7 @@ def changed(statement: str, write: str) -> str | None:
         ("    y = log(x  +1e-8)* 2.50", "y = log(x + 1e-08) * -2.5", "    y = log(x  +1e-8)* -2.5"),
         ("    y = x.T @ d / len(d)", "y = x.T @ d", "    y = x.T @ d"),
         ("    y = a*b*c", "y = a * c", "    y = a*c"),
+        ("    g = X  @ (r@p[\"V\"])", "g = X.T @ (r @ p['V']) / len(X)", "    g = X.T  @ (r@p[\"V\"]) / len(X)"),
         ("    y = X@(a  -b)", "y = (a - b) @ X", "    y = (a - b)@X"),
         ("    y = x[ 1: ]", "y = x[:-1]", "    y = x[ :-1 ]"),
         ("    s += d[k]*h[ j ]", "s += d[k] * W[j, k]", "    s += d[k]*W[ j, k ]"),

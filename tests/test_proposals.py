@@ -436,11 +436,32 @@ def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
     (proposal,) = proposed(str(script))  # by what the loss rises along
     assert proposal.question is not None
     assert proposal.question.wrt == ("mu", "log_sigma", "eta")
+    # else it is of what is given in its place
+    text = text.replace("d_mu, d_q, d_eta", "d_q, d_mu, d_eta").replace("gm, gs, ge", "gs, gm, ge")
     script.write_text(text.replace("d_q = -", "d_q = -2 * "), encoding="utf-8")
     (proposal,) = proposed(str(script))
     assert proposal.question is not None
     assert proposal.question.wrt == ("mu", "eta")
     assert proposal.notes == ("not checked: d_q, since nothing was found to take it with respect to",)
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "asked"), [
+    ("kept_activations", "dV = dhidden @ inputs.T", "dV = inputs @ dhidden.T", ["weights"]),
+    ("two_layer_globals", "dW2 = h.T @ d2", "dW2 = d2.T @ h", ["W1", "b1", "W2", "b2"]),
+    ("layers", "return dx, dw, db", "return db, dw, db", ["x", "w", "b"]),
+    ("mixture_line", "return d_mu, d_ls, d_eta", "return d_mu, (r * (u**2 - 1)), d_eta", ["mu", "log_sigma", "eta"]),
+])  # fmt: skip
+def test_a_gradient_of_a_wrong_shape_is_asked_about(
+    name: str, right: str, wrong: str, asked: list[str], tmp_path: Path
+) -> None:
+    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    found = [outcome.report for outcome in outcomes(str(script)) if outcome.report is not None]
+    (report,) = [one for one in found if not one]
+    line = text[: text.index(right)].count("\n") + 1
+    assert line in {item.line for item in report.findings}
+    assert asked in [list(one.question.wrt) for one in proposed(str(script)) if one.question]
 
 
 def test_functions_that_are_left_out_are_told() -> None:

@@ -110,6 +110,12 @@ WITH_MEAN = {"loss": "0.5 * np.sum((np.tanh(X @ W1 + b1) @ W2 + b2 - T) ** 2) / 
 DECAYED = {"decay1": " + alpha * W1", "decay2": " + alpha * W2"}
 
 
+def test_a_penalty_that_lost_its_factor_in_one_place_is_no_other_loss(tmp_path: Path) -> None:
+    loss = SQUARES.format(of="sum") + " + 0.5 * alpha * (np.sum(W1 ** 2) + np.sum(W2 ** 2))"
+    report = asked_of(tmp_path, loss=loss, decay1=" + alpha * W1", decay2=" + alpha * W2 + W2").report
+    assert report.headline == "wrong: W2 (of 4 gradients)"
+
+
 @pytest.mark.parametrize(("parts", "told"), [
     ({**DECAYED, **WITH_MEAN}, "len(T) * loss(W1, b1, W2, b2)"),
     # these would be right with a part of a line left out

@@ -149,7 +149,7 @@ def _ways(source: Text, old: ast.stmt, new: ast.stmt) -> Iterator[list[Replaceme
     """Replacements to try: as they are, in parentheses, with parentheses around what is kept; part by part or around
     what is kept whole.
     """
-    for flags in itertools.product((False, True), repeat=4):
+    for flags in itertools.product((False, True), repeat=len(Way._fields)):
         made = _differences(source, old, new, Way(*flags))
         if made is not None:
             yield made
@@ -157,13 +157,15 @@ def _ways(source: Text, old: ast.stmt, new: ast.stmt) -> Iterator[list[Replaceme
 
 class Way(NamedTuple):
     """How a node is replaced: in parentheses; with parentheses around what is kept of it; as a whole as soon as one is
-    part of the other; together with the parentheses around it.
+    part of the other; together with the parentheses around it; as the left side of an operation that is written after
+    it.
     """
 
     outer: bool
     inner: bool
     around: bool
     over: bool
+    grown: bool
 
 
 def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
@@ -188,6 +190,11 @@ def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement
         inside = _differences(source, old.value, new.value, way)
         text = _spelled(source, old.slice, new.slice, way.inner)[1:-1]  # no parentheses around indices: W[j, k]
         return None if inside is None else [*inside, Replacement(*source.span(old.slice), text)]
+    if way.grown and isinstance(old, ast.expr) and isinstance(new, ast.BinOp) and not _is_alike(old, new):
+        left = _differences(source, old, new.left, way._replace(grown=False))
+        end = (source.within_parentheses(old) if way.outer else source.span(old))[1]
+        right = _spelled(source, old, new.right, way.inner)
+        return None if left is None else [*left, Replacement(end, end, f" {OPERATORS[type(new.op)]} {right}")]
     found: tuple[list[Replacement], list[tuple[Any, Any]]] | None = None
     if not (way.around and _is_part(old, new)):
         pairs = _children(old, new) if type(old) is type(new) else None
@@ -218,6 +225,11 @@ def _is_part(old: ast.AST, new: ast.AST) -> bool:
     mine, theirs = ast.dump(old), ast.dump(new)
     held = mine in map(ast.dump, ast.walk(new)) or theirs in map(ast.dump, ast.walk(old))
     return held and isinstance(old, ast.expr)
+
+
+def _is_alike(old: ast.expr, new: ast.BinOp) -> bool:
+    """Whether two expressions are the same operation."""
+    return isinstance(old, ast.BinOp) and type(old.op) is type(new.op)
 
 
 def _children(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
@@ -350,10 +362,11 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
         return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
     replacements: list[Replacement] = []
-    left_out = []
+    left_out, edited = [], dict[int | None, list[Replacement]]()
     for item in findings:
         made = rewritten(before, item.line or 0, item.write or "")
-        if made is None or any(a.start < b.end and b.start < a.end for a in made for b in replacements):
+        overlaps = made and any(a.start < b.end and b.start < a.end for a in made for b in replacements)
+        if made is None or overlaps or edited.setdefault(item.line, made) != made:
             left_out.append(_left_out(name, item, "it"))
         else:
             replacements += [r for r in made if r not in replacements]

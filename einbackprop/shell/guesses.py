@@ -132,7 +132,7 @@ def _meant(
     arrays = [(label(root, path), leaf) for root in question.wrt for path, leaf in leaves(trials(setup, root))
               if isinstance(leaf, np.ndarray | float)]  # fmt: skip
     times = _told(factor, known)
-    if times is None or (any(decays) and len(arrays) != len(decays)):
+    if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
     squares: dict[float, list[str]] = {}
     for decay, (text, leaf) in zip(decays, arrays, strict=False):
@@ -150,6 +150,14 @@ def _meant(
     # the penalty first: a step changes the weights
     both = f"(lambda more, found: ({times}found[0] + more, *found[1:]))({' + '.join(terms) or 0}, {question.both})"
     return _Meant(replace(question, both=both), said.format(" + ".join([f"{times}that", *terms])))
+
+
+def is_penalty(decays: Sequence[float], arrays: Sequence[tuple[str, np.ndarray | float]]) -> bool:
+    """Whether decays may come of a penalty: of one for all weights alike, whatever the biases have. Where some have
+    another, none is a plain number such as 1: that is what is left of a term which has lost its factor.
+    """
+    matrices = {decay for decay, (_, leaf) in zip(decays, arrays, strict=True) if np.ndim(leaf) > 1}
+    return len(matrices) < 2 or not any(decay / 2 in SIMPLE for decay in matrices)
 
 
 def _told(size: float, known: Sequence[tuple[str, float]]) -> str | None:

@@ -74,7 +74,9 @@ def _tried(
     made = {f"{receiver}.{name}" for name in layer.forward.stores} if receiver else set()
     places = [place for place in search.places(forward) if place.text not in made]  # an input that is kept is no input
     returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
-    own = [root for root in roots_of(returned, parts, places) if reads(search, forward, root)] if parts else []
+    order = search.given(forward, places)
+    own = [root for root in roots_of(returned, parts, places, given=order)
+           if reads(search, forward, root)] if parts else []  # fmt: skip
     roots = [*own, *roots_of(gradients[1], (), places)]
     if not roots:
         return None

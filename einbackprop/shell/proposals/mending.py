@@ -26,8 +26,8 @@ from .proposal import Proposal
 MOST, TRIED, DEAREST = 3, 60, 2.5
 """How many sources are made for one statement, of how many edits, and what these cost at most."""
 MARK = "einbackprop: so that it goes on"
-SHAPES = (ValueError, IndexError, TypeError)
-"""What is raised where shapes do not fit."""
+SHAPES = (ValueError, IndexError)
+"""What is raised where shapes do not fit, as far as it is not about unpacking."""
 CHANGES = frozenset({"pop", "popitem", "append", "extend", "insert", "update", "remove", "setdefault", "next", "write"})
 """Calls that leave something changed: a statement with one is not evaluated twice."""
 
@@ -81,7 +81,7 @@ class Mended:
 
 def mended(source: str, error: BaseException) -> Iterator[Mended]:
     """Sources that go on where one stops with an error, the likeliest first; none where shapes are not its cause."""
-    if not isinstance(error, SHAPES):
+    if not isinstance(error, SHAPES) or "unpack" in str(error):
         return
     for frame, line in _frames(error):
         statement = statements_of_text(source).at(line)
@@ -103,6 +103,11 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
             found.append((at.tb_frame, at.tb_lineno))
         at = at.tb_next
     return reversed(found)
+
+
+def stopped_in(error: BaseException) -> str:
+    """The name of the user's function in which an error was raised; empty where it was in none."""
+    return next((frame.f_code.co_name for frame, _ in _frames(error)), "")
 
 
 def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]:

@@ -15,11 +15,12 @@ from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .call_questions import of_calls
+from .candidates import gradient_functions
 from .definitions import script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
-from .mending import mended
+from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import stands_in
@@ -32,6 +33,8 @@ SECONDS = 30.0
 """After which what was found has to do."""
 GUARD = 4.0
 """After which what stands under a main guard is left: that it stops with an error shows sooner."""
+MOST = 3
+"""How many errors of functions are looked at."""
 LONGEST = 250
 """How many characters of expressions somebody reads."""
 NOTHING = "no function that gives gradients was found: give --loss and --grads, or --both, or --forward and --backward"
@@ -65,20 +68,22 @@ def proposals_of(
     A function that another one calls which is asked about already is left out. Parameters are those of `propose`.
     """
     with limited(SECONDS):
-        return _found(names, source.expandtabs(), again, errors)  # what is put in is indented by spaces
+        source = source.expandtabs()  # what is put in is indented by spaces
+        if again is None:
+            return _found(names, source, None, Trials(names))
+        trials = Trials(names)
+        found = of_mended(source, again, errors) or _found(names, source, again, trials)
+        found = (of_guard(source, again) if is_partial(found) else []) or found
+        return of_raising_functions(source, again, trials, found) if is_partial(found) else found
 
 
-def _found(
-    names: dict[str, Any], source: str, again: Again | None, errors: tuple[BaseException, ...]
-) -> list[Proposal]:
-    if again is not None and (asked := of_mended(source, again, errors)):
-        return asked
+def _found(names: dict[str, Any], source: str, again: Again | None, trials: Trials) -> list[Proposal]:
     tree = parse_python(source)
     script = script_of(tree)
     flats = list(flat_parts(script, tree)) if again is not None else []
     found, unsure = in_time("backwards", partial(of_updating_backwards, flats, source, again), (
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
-    search = StepSearch(script, names, Trials(names), source)
+    search = StepSearch(script, names, trials, source)
     found = found or search.all()
     left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
     called = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else []
@@ -96,8 +101,7 @@ def _found(
         found = united(of_calls(script, source, again, of_module=True), found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
-    found = without_parts(search.without_helpers(found or unsure))
-    return (of_guard(source, again) if is_partial(found) and again is not None else []) or found
+    return without_parts(search.without_helpers(found or unsure))
 
 
 def is_long(found: Sequence[Proposal]) -> bool:
@@ -127,17 +131,31 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     return [one for one in found if not is_part(one.question)]
 
 
-def of_mended(source: str, again: Again, errors: Sequence[BaseException]) -> list[Proposal]:
+def of_mended(
+    source: str, again: Again, errors: Sequence[BaseException], known: Sequence[Question | None] = ()
+) -> list[Proposal]:
     """What is asked by a script that stops with an error: what it asks where that statement is written so that it goes
-    on.
+    on; nothing where all of that is known.
     """
     for error in errors:
         for one in mended(source, error):
             with suppress(ScriptError), again(Rewriting(one.text)) as (names, more):
-                asks = partial(_found, names, one.text, again, ())
-                if not more and (found := in_time("a script that goes on", asks, list[Proposal]())):
-                    return [one.taken_back(proposal) for proposal in found]
+                asks = partial(_found, names, one.text, again, Trials(names))
+                asked = in_time("a script that goes on", asks, list[Proposal]()) if not more else []
+                if any(proposal.question not in known for proposal in asked):
+                    return [one.taken_back(proposal) for proposal in asked]
     return []
+
+
+def of_raising_functions(source: str, again: Again, trials: Trials, found: list[Proposal]) -> list[Proposal]:
+    """With what functions ask that give gradients and are left out since they raise whenever they are called."""
+    asked = " ".join(text for one in found if (of := one.question) for text in (of.both, of.grads, of.backward))
+    left = {item.name for item in gradient_functions(script_of(parse_python(source))) if item.name not in asked}
+    errors = [error for error in trials.raised.values() if stopped_in(error) in left]
+    known = [one.question for one in found]
+    mended_ones = partial(of_mended, source, again, errors[:MOST], known)
+    more = in_time("functions that stop", mended_ones, list[Proposal](), GUARD)
+    return [*more, *(one for one in found if one.question not in [other.question for other in more])]
 
 
 def of_guard(source: str, again: Again) -> list[Proposal]:
@@ -145,6 +163,7 @@ def of_guard(source: str, again: Again) -> list[Proposal]:
     text = Rewriting(with_guards_open(source))
     if text.text.strip() == source.strip():
         return []
+
     def stops() -> tuple[BaseException, ...]:
         with suppress(ScriptError), again(text) as (_, errors):
             return errors

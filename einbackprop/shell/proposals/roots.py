@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,9 @@ Agrees = Callable[[Place, Any], bool]
 
 
 def roots_of(
-    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
-) -> tuple[str, ...]:
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None,
+    given: Sequence[Place | None] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """Where what some gradients are gradients of stands; empty where nothing fits.
 
     Parameters
@@ -91,26 +93,52 @@ def roots_of(
         All that there is, the likeliest first.
     agrees
         Tells what names do not; None leaves it at these.
+    given
+        What the function that gave them was given, in order.
     """
     found, left = _completed(gradients, names, places, agrees)
     if not found or left:
         together = _whole(gradients, places) or (() if found else _in_order(gradients, places))
-        found = {place.text: place for place in together} or found
+        found = {place.text: place for place in together or _as_given(gradients, names, given, places)} or found
     return tuple(_together(list(found.values()), places))
 
 
 def without_roots(
-    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None
-) -> tuple[str, ...]:
+    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None,
+    given: Sequence[Place | None] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
     found, left = _completed(gradients, names, places, agrees)
-    return tuple(left) if found and not _whole(gradients, places) else ()
+    is_whole = _whole(gradients, places) or _as_given(gradients, names, given, places)
+    return tuple(left) if found and not is_whole else ()
 
 
 def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
-    """What holds as many arrays as there are gradients, of their shapes, in a sequence; empty without that."""
+    """What holds as many arrays as there are gradients, in a sequence; of their shapes, or of most of them: a gradient
+    may have a wrong one. Empty without that.
+    """
     shapes = shapes_of(gradients)
-    return [place for place in places if place.shapes == shapes and shapes][:1]
+    like = [(place, sum(map(eq, place.shapes, shapes))) for place in places if len(place.shapes) == len(shapes)]
+    best = max((count for _, count in like), default=0)
+    return [place for place, count in like if count == best and 2 * count > len(shapes)][:1]
+
+
+def _as_given(
+    gradients: Any, names: Sequence[str], given: Sequence[Place | None], places: Sequence[Place]
+) -> list[Place]:
+    """The places of gradients that a function gives in the order in which it takes what they are of, though some have a
+    wrong shape; empty where a name says otherwise, unless it stands twice, and where none fits, whichever way it lies.
+    """
+    parts = list(gradients) if isinstance(gradients, list | tuple) else [gradients]
+    order = [place for place in given[: len(parts)] if place is not None and len(place.counted) == 1]
+    if len(order) < len(parts) or not all(len(shapes_of(part)) == 1 for part in parts):
+        return []
+    called = [_named(name, value, places) for name, value in _parts(gradients, names)]
+    says_otherwise = len(called) == len(parts) and any(
+        one is not None and one.text != place.text and names.count(name) < 2
+        for one, place, name in zip(called, order, names, strict=False))  # fmt: skip
+    fits = any(sorted(shapes_of(part)[0]) == sorted(place.counted[0]) for part, place in zip(parts, order, strict=True))
+    return order if fits and not says_otherwise else []
 
 
 def _completed(
@@ -128,17 +156,23 @@ def _placed(
     found: dict[str, Place] = {}
     left = []
     for name, value in _parts(gradients, names):
-        place = _named(name, value, places) or _alike(value, places)
+        place = _named(name, value, places) or _alike(value, places) or _promised(name, value, places)
         if place is None and not name.isidentifier():
             place = _beside(value, list(found.values()), places)
         if place is None and agrees is not None and len(shapes_of(value)) == 1:
             place = next((one for one in places if one.shapes == shapes_of(value) and one.text not in found
                           and agrees(one, value)), None)  # fmt: skip
-        if place is not None:
-            found.setdefault(place.text, place)
-        elif shapes_of(value):
+        if place is not None and place.text not in found:
+            found[place.text] = place
+        elif shapes_of(value):  # no place, or that of another one: ``return db, dw, db``
             left.append(name)
     return found, left
+
+
+def _promised(name: str, value: Any, places: Sequence[Place]) -> Place | None:
+    """What a gradient says by its name that it is of, though it has another shape: a wrong one has to be told."""
+    stems = [stem.strip("_") for stem in gradient_of(name)[1:]] if len(shapes_of(value)) == 1 else []
+    return next((place for stem in stems for place in places if place.name == stem and len(place.counted) == 1), None)
 
 
 def _alike(value: Any, places: Sequence[Place]) -> Place | None:

@@ -78,8 +78,9 @@ class Search:
         def agrees(place: Place, value: Any) -> bool:
             return any(self._agrees(loss, term.setup, place.text, value) for loss in losses)
 
-        left = without_roots(gradients, names, places, agrees)
-        return roots_of(gradients, names, places, agrees), [
+        given = self.given(term, places)
+        left = without_roots(gradients, names, places, agrees, given)
+        return roots_of(gradients, names, places, agrees, given), [
             name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def places(self, term: Term, more: str = "") -> list[Place]:
@@ -92,6 +93,11 @@ class Search:
         named = [replace(place, name=name) for name, one in given.items() for place in found
                  if place.text == one.text and place.name != name]  # fmt: skip
         return [*found, *named]
+
+    def given(self, term: Term, places: Sequence[Place]) -> list[Place | None]:
+        """What a call is given, in order; None for what is no place of arrays."""
+        by_text = {place.text: place for place in places}
+        return [by_text.get(one.text) for one in arguments_in(term, self.script).values()]
 
     def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:
         """What the names of a state hold after a call."""

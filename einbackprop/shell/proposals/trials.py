@@ -27,10 +27,16 @@ class Trials:
     ----------
     names : dict
         Those of the script after it ran.
+
+    Attributes
+    ----------
+    raised
+        The first error of each kind with which an expression stopped, by its text.
     """
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
+        self.raised: dict[str, BaseException] = {}
         self._known: dict[tuple[tuple[str, ...], str], Any] = {}
 
     def __call__(self, setup: Sequence[str], text: str) -> Any:
@@ -63,7 +69,10 @@ class Trials:
         world = World(once=True)
         try:
             return world.call(world.of(self._function(tree)), dict(moves))
-        except (Raised, EinbackpropError):
+        except Raised as raised:
+            self.raised.setdefault(repr(raised.error), raised.error)
+            return None
+        except EinbackpropError:
             return None
 
     def _function(self, tree: ast.Module) -> types.FunctionType:
