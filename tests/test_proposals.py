@@ -243,7 +243,7 @@ IN_STEPS = {
     "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
     "defined_twice": ("/ len(y) + weight * w", "/ len(y) + 2 * weight * w"),
-    "row_by_row": ("(back * (1 - mid ** 2))", "(back * (1 - mid))"),
+    "row_by_row": ("change = errors * (1 - out ** 2)", "change = errors * (out ** 2 - 1)"),
     "pairs_of_words": ("back = self.columns @ e", "back = self.columns @ np.abs(e)"),
     "in_other_words": ("(cambio_b @ pesos_b.T) * (1 - oculta ** 2)", "(cambio_b @ pesos_b.T) * (1 - oculta)"),
     "left_by_loss": ("back = layer.W[:, 1:].T @ back", "back = layer.W[:, :-1].T @ back"),

@@ -253,3 +253,18 @@ def test_the_derivative_of_one_value_by_another_is_not_taken_for_a_gradient() ->
         return p, d_L_d_t
 
     assert "∂" not in str(read(network, np.array([0.3, -1.0, 0.7]), 0.4))
+
+
+ALIASED = {
+    "d = a * b * (1 - b)": "d[i] = a[i] b[i] (1 - b[i])",
+    "d = (1 - a) * b": "d[i] = (1 - a[i]) b[i]",
+    "d = b - a * np.tanh(b)": "d[i] = b[i] - a[i] tanh(b[i])",
+    "d = np.exp(-(a + 1)) * b / (b + 2)": "d[i] = exp(-(a[i] + 1)) b[i]/(b[i] + 2)",
+}
+
+
+@pytest.mark.parametrize("line", ALIASED)
+def test_two_names_of_one_array_stand_where_they_are_written(line: str, tmp_path: Path) -> None:
+    """Where the target is 0, ``error = out - target`` is ``out``, and still no formula may confuse the two."""
+    code = f"import numpy as np\ndef f(a, target=0):\n    b = a - target\n    {line}\n    return d\n"
+    assert equations(read(module_of(tmp_path, code).f, np.full(3, 0.3)))[0] == ALIASED[line]

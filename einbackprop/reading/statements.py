@@ -72,14 +72,24 @@ class Made:
         if not several:
             return self
         others: list[Access] = []
+        made: dict[str, Equation] = {}
 
         def apart(ref: Ref) -> Ref:
-            if ref.name not in several:
-                return ref
-            others.append(replace(next(several[ref.name]), value=f"{ref.name}\0{len(others)}"))
-            return Ref(others[-1].value, ref.indices)
+            if ref.name in several:
+                others.append(replace(next(several[ref.name]), value=f"{ref.name}\0{len(others)}"))
+                return Ref(others[-1].value, ref.indices)
+            through(ref.name)
+            return ref
 
-        equations = {value: with_operands(equation, apart) for value, equation in self.equations.items()}
+        def through(value: str) -> None:
+            """From what is made down to what is read, as the code is written: in ``a * b * (1 - c)`` c comes last."""
+            if value in self.equations and value not in made:
+                made[value] = self.equations[value]
+                made[value] = with_operands(made[value], apart)
+
+        for value in sorted(self.equations, key=lambda value: uses[value] > 0):  # the last ones first
+            through(value)
+        equations = {value: made[value] for value in self.equations}
         own = tuple(read for read in self.binding.reads
                     if read.value not in before & several.keys() or read.spelling.rank >= CALL)  # fmt: skip
         binding = replace(self.binding, reads=(*own, *others))

@@ -104,11 +104,16 @@ def compiled(source: str, option: str, mode: Literal["exec", "eval"]) -> types.C
 def _function(text: str, option: str, names: Namespace) -> types.FunctionType:
     """An expression as a function, its source known to linecache so that names are read off it."""
     compiled(text, option, "eval")
-    source, file = f"lambda: ({text})", f"<{option}>"
+    source, file = f"lambda: ({text})", file_of(option)
     linecache.cache[file] = (len(source), None, [source + "\n"], file)
     function = eval(compiled(source, option, "eval"), names)
     assert isinstance(function, types.FunctionType)
     return function
+
+
+def file_of(option: str) -> str:
+    """What the file of an option's expression is called: ``<--grads>``."""
+    return f"<{option}>"
 
 
 def _expression(text: str, option: str) -> ast.expr:

@@ -130,14 +130,15 @@ def _as_given(
     wrong shape; empty where a name says otherwise, unless it stands twice, and where none fits, whichever way it lies.
     """
     parts = list(gradients) if isinstance(gradients, list | tuple) else [gradients]
-    order = [place for place in given[: len(parts)] if place is not None and len(place.counted) == 1]
-    if len(order) < len(parts) or not all(len(shapes_of(part)) == 1 for part in parts):
+    order = [place for place in given if place is not None and len(place.shapes) == 1][: len(parts)]  # no labels
+    shapes = [shape for part in parts for shape in shapes_of(part, "iuf")]
+    if len(order) < len(parts) or len(shapes) != len(parts):
         return []
     called = [_named(name, value, places) for name, value in _parts(gradients, names)]
     says_otherwise = len(called) == len(parts) and any(
         one is not None and one.text != place.text and names.count(name) < 2
         for one, place, name in zip(called, order, names, strict=False))  # fmt: skip
-    fits = any(sorted(shapes_of(part)[0]) == sorted(place.counted[0]) for part, place in zip(parts, order, strict=True))
+    fits = any(sorted(shape) == sorted(place.shapes[0]) for shape, place in zip(shapes, order, strict=True))
     return order if fits and not says_otherwise else []
 
 

@@ -269,7 +269,7 @@ def said_of(found: Descent, rate: str, call: str) -> list[str]:
     """What is to be known of gradients that are what a step changes."""
     over = "" if rate == "1" else f", over {rate},"
     said = [] if found.is_held else [
-        f"what {call} changes{over} is taken for the {'negative ' if found.rate < 0 else ''}gradients"]  # fmt: skip
+        f"what {call} changes{over} is taken for the {'negative ' if found.ascends else ''}gradients"]  # fmt: skip
     if left := [item.text for item in found.moved if item.text not in found.of]:
         said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
     if found.loss.formula and found.agreeing:

@@ -58,6 +58,11 @@ Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
 """An array, two directions, and how a loss rises along them."""
 
 
+DESCENDED = re.compile(r"loss|cost|err(?!\w*rate)|mse|nll|entropy|verlust|fehler|kosten|perte|perd[ai]|custo",
+                       re.IGNORECASE)  # fmt: skip
+"""What numbers are called of which nobody wants more."""
+
+
 @dataclass(frozen=True)
 class Descent:
     """What a step descends.
@@ -100,6 +105,11 @@ class Descent:
     def of(self) -> tuple[str, ...]:
         """What there are gradients of."""
         return tuple(self.held) if self.is_held else tuple(item.text for item in self.moved)
+
+    @property
+    def ascends(self) -> bool:
+        """Whether it is meant to go up, as along a likelihood: up a loss goes only a mistake."""
+        return self.rate < 0 and not (self.loss.formula or DESCENDED.search(self.loss.text))
 
     @property
     def is_sure(self) -> bool:
@@ -350,7 +360,7 @@ class Step:
             return f"({self.call.text}, {texts[0] if len(texts) == 1 else '[' + ', '.join(texts) + ']'})[1]"
         olds = olds or f"[{', '.join(f'{item.text} + 0' for item in found.moved)}]"
         news = news or f"({self.call.text}, [{', '.join(item.text for item in found.moved)}])[1]"
-        change = "new - old" if found.rate < 0 else "old - new"
+        change = "new - old" if found.ascends else "old - new"
         scaled = change if rate == "1" else f"({change}) / {rate}"
         whole = f"[{scaled} for old, new in zip({olds}, {news})]"
         return f"{whole}[0]" if len(found.moved) == 1 else whole
