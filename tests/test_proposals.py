@@ -63,6 +63,10 @@ ASKED = {
                "--forward relu_forward(x) --backward relu_backward(dout, cache) of x"],
     "linear_regression_nb": ["--loss compute_cost(x_train, y_train, w, b) "
                              "--grads compute_gradient(x_train, y_train, w, b) of w b"],
+    "layers_in_lists": [
+        "--both (lambda olds, found: (found[0], [(old - new) / rate for old, new in zip(olds, found[1:])]))(["
+        "offsets[0] + 0, offsets[1] + 0, weights[0] + 0, weights[1] + 0], step()) of offsets[0] offsets[1] weights[0] "
+        "weights[1]"],
     "linear_svm": ["--both svm_loss_naive(W, X, y, reg) of W", "--both svm_loss_vectorized(W, X, y, reg) of W"],
     "lernendes_netz": [
         "--loss 0.5 * np.sum((netz.antwort(eingabe) - soll) ** 2) --grads [(old - new) / 0.02 for old, new in zip(["
@@ -125,6 +129,8 @@ ASKED = {
                            "cross_entropy_grad(weights, bias, x, one_hot(y, y.max() + 1), args.l2) of weights bias"],
     "state_units": ["--both (lambda olds, found: (found[0], [(old - new) / 0.025 for old, new in zip(olds, found[1:])])"
                     ")([network.w[0] + 0, network.w[1] + 0], step()) of network.w[0] network.w[1]"],
+    "signs_of_updates": ["--both (lambda olds, found: (found[0], [old - new for old, new in zip(olds, found[1:])]))("
+                         "[second + 0, first + 0], step(second, first)) of second first"],
     "two_layer_globals": ["--loss loss(W1, b1, W2, b2) --grads gradients(W1, b1, W2, b2) of W1 b1 W2 b2"],
     "typed_huber_mlp": ["--loss huber_loss(x, target, w_in, b_in, w_out, b_out) "
                         "--grads huber_loss_backward(x, target, w_in, b_in, w_out, b_out) of w_in b_in w_out b_out"],
@@ -143,10 +149,11 @@ FLAT = {
     "fitted_classifier": ("model.w model.bias", ROUND.format(15, 20),
                           NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
     "delta_rule": ("w bias", ROUND.format(10, 16), NO_LOSS.format("0.5 * np.sum((out - t) ** 2) / np.size(t)")),
+    "one_step_by_hand": ("m2 c2 m1 c1", "lines 10 to 23 are taken as a function",
+                         NO_LOSS.format("np.sum((out - wanted) ** 2)")),
     "momentum": ("w1 w2", ROUND.format(11, 23), ""),
     "query_and_train": ("network.who network.wih", "lines 13 to 18 are taken as a function",
                         NO_LOSS.format("0.5 * numpy.sum((final_outputs - targets) ** 2)")),
-    "signs_of_updates": ("second first", ROUND.format(15, 24), NO_LOSS.format("0.5 * np.sum((out - wanted) ** 2)")),
 }  # fmt: skip
 UPDATING = "what is updated is returned in the place of that"
 SLOW = ("char_rnn", "conv_loops")
@@ -207,6 +214,7 @@ MISTAKES = {
     "spiral": ("dhidden = dscores.dot(W2.T)", "dhidden = dscores.dot(W2.T) * 2"),
     "momentum": ("g2 = hidden.T @ err", "g2 = hidden.T @ out"),
     "train_function": ("dW2 = h.T @ dz", "dW2 = h.T @ p"),
+    "one_step_by_hand": ("s1 = (1 - h ** 2) * (m2.T @ s2)", "s1 = (1 - h ** 2) * (m1.T @ s2)"),
     "fitted_classifier": ("dbias = np.mean(p - y)", "dbias = np.sum(p - y)"),
     "backprop_by_hand": ("dE_db2 = dE_dnet_o", "dE_db2 = dE_dout_o"),
     "updating_layers": ("d_L_d_x = np.dot(d_L_d_out, self.weights.T)",
@@ -241,6 +249,8 @@ IN_STEPS = {
     "guarded_main": ("self.biais[k] -= self.pas * delta.sum(axis=1, keepdims=True)",
                      "self.biais[k] += self.pas * delta.sum(axis=1, keepdims=True)"),
     "factory": ("X.T @ (rate - counts)", "X.T @ (rate + counts)"),
+    "layers_in_lists": ("acts[k] * (1 - acts[k])", "acts[k] * (1 + acts[k])"),
+    "signs_of_updates": ("second += middle.T @ out_delta", "second += middle.T @ np.abs(out_delta)"),
     "one_pass": ("self.dweights = self.inputs.T @ dvalues", "self.dweights = self.inputs.T @ np.abs(dvalues)"),
     "defined_twice": ("/ len(y) + weight * w", "/ len(y) + 2 * weight * w"),
     "row_by_row": ("change = errors * (1 - out ** 2)", "change = errors * (out ** 2 - 1)"),

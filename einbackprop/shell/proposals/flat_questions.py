@@ -21,7 +21,7 @@ from .definitions import Script, receiver_in, receiver_of, script_of
 from .flattened import Flat, Rewriting, as_function
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
-from .losses import is_enough, is_number, likeliest, shape_of, usual_losses
+from .losses import can_compare, is_enough, is_number, likeliest, shape_of, usual_losses
 from .measures import measures_of
 from .proposal import Proposal
 from .search import Search
@@ -106,9 +106,11 @@ class FlatSearch:
             call, roots = made
             result = search.trials(call.setup, call.text)
             at = [search.trials(call.setup, root) for root in roots]
-            if isinstance(result, tuple) and len(result) == len(roots) + 1 and all(
-                    shape_of(value) == shape_of(given) and value is not None
-                    for value, given in zip(at, result[1:], strict=True)):  # fmt: skip
+            if not isinstance(result, tuple) or len(result) != len(roots) + 1:
+                continue
+            fits = [value is not None and shape_of(value) == shape_of(given)
+                    for value, given in zip(at, result[1:], strict=True)]  # fmt: skip
+            if 2 * sum(fits) >= len(fits):  # of others a shape is wrong
                 return cls(search, flat, call, roots)
         return None
 
@@ -131,15 +133,17 @@ class FlatSearch:
     def _of_usual_losses(self, text: str, values: dict[str, Any], gradients: Term) -> tuple[str | None, str]:
         """One of the usual losses of what the function binds, if it agrees with enough gradients."""
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **values}
-        arrays = [name for name in (*self.flat.read, *known) if isinstance(known.get(name), np.ndarray | np.number)]
+        arrays = [name for name in (*self.flat.read, *known)
+                  if isinstance(known.get(name), np.ndarray | np.number | float)]  # fmt: skip
         beside = [name for name in self.flat.read if name in arrays and name not in {*self.flat.arguments, *values}]
-        targets = [name for name in dict.fromkeys(arrays) if TARGET.fullmatch(name)] or beside
+        compared = [name for name in self.flat.differences.values() if name in arrays]
+        targets = [name for name in dict.fromkeys(arrays) if TARGET.fullmatch(name)] or [*compared, *beside]
         found: list[tuple[int, str]] = []
         for target in targets[:2]:
             held = f"{text}[0][{target!r}]" if target in values else target
             for out in (name for name in self.flat.values if not (LOSS.search(name) or GRADIENT.search(name))):
                 is_value = isinstance(values.get(out), np.ndarray | np.floating)
-                if is_value and np.shape(values[out])[:1] == np.shape(known[target])[:1]:
+                if is_value and can_compare(values[out], known[target]):
                     found.append(self._usual(out, target, held, gradients))
         agreements, chosen = max(found, key=lambda one: one[0], default=(0, ""))
         if not is_enough(agreements, len(self.roots), self.search.source):

@@ -59,6 +59,13 @@ class Flat:
     carried: tuple[str, ...] = ()
 
     @property
+    def is_named(self) -> bool:
+        """Whether each gradient has a name of its own, so that no update has to be written otherwise, or what it
+        updates stays under its name, so that no value tells.
+        """
+        return all(one.text.isidentifier() or one.is_kept for one in self.gradients)
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is all of a function, which updates what it has gradients of: then that returns them."""
         return self.loop is None and self.scope.function is not None
@@ -87,9 +94,20 @@ class Flat:
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """The names that the statements bind and that are called a loss, the last first."""
+        """The names that the statements bind and that are called a loss, the last first; not those of differences."""
         bound = [name for item in self.body for name in names_bound(item)]
-        return tuple(dict.fromkeys(name for name in reversed(bound) if LOSS.search(name)))
+        return tuple(dict.fromkeys(
+            name for name in reversed(bound) if LOSS.search(name) and name not in self.differences))
+
+    @property
+    def differences(self) -> dict[str, str]:
+        """The names of differences, which are no losses whatever they are called, each with what is taken from: in
+        ``error = target - output`` the target.
+        """
+        return {target.id: ast.unparse(node.value.left) for item in self.body for node in ast.walk(item)
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp)
+                and isinstance(node.value.op, ast.Sub)
+                for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -109,8 +127,9 @@ def flat_parts(script: Script, tree: ast.Module) -> Iterator[Flat]:
                 if found is not None:
                     yield found
         body = [item for item in top_level(scope, tree) if id(item) in own]
-        if (found := _of_updates(scope, None, body) or _of_names(script, scope, body)) is not None:
-            yield found
+        both = (_of_updates(scope, None, body), _of_names(script, scope, body))
+        if possible := [one for one in both if one is not None]:
+            yield max(possible, key=lambda one: len(one.gradients))
 
 
 def rounds(script: Script) -> Iterator[Flat]:
@@ -196,8 +215,10 @@ def _of_updates(scope: Scope, loop: ast.For | ast.While | None, body: Sequence[a
     last = statements[-1]
     between = [item for item in body if statements[0].lineno < item.lineno < last.lineno]
     goes_on = any(item not in statements and isinstance(item, ast.Assign | ast.AnnAssign) for item in between)
-    kept = tuple(item for item in body if item.lineno <= last.lineno)
     gradients = {gradient.of: gradient for _, gradient in updates if gradient is not None}
+    made = [item.lineno for item in body if item not in statements and gradients.keys() & {*names_bound(item)}]
+    begun = max(made, default=0) if loop is None and scope.function is None else 0  # what is updated is given
+    kept = tuple(item for item in body if begun < item.lineno <= last.lineno)
     has_more = any(item not in statements for item in kept)
     return Flat(scope, loop, kept, tuple(gradients.values()), statements, goes_on) if has_more else None
 

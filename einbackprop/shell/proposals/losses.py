@@ -99,9 +99,12 @@ def is_defined(formula: str, out: Any, target: Any) -> bool:
 
 
 def can_compare(out: Any, target: Any) -> bool:
-    """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns."""
+    """Whether an output may be compared with a target: as many samples in rows, or labels of as many in columns, or one
+    number each.
+    """
     one, other = shape_of(out), shape_of(target)
-    return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other)
+    are_numbers = set(one) | set(other) <= {1}
+    return one[:1] == other[:1] or (len(other) == 1 < len(one) and one[-1:] == other) or are_numbers
 
 
 def is_label(out: Any, target: Any) -> bool:

@@ -16,9 +16,9 @@ from einbackprop.errors import ScriptError
 from ..questions import Question
 from .call_questions import of_calls
 from .candidates import gradient_functions
-from .definitions import script_of
+from .definitions import Script, script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
-from .flattened import Rewriting, flat_parts
+from .flattened import Flat, Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
 from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
@@ -92,16 +92,24 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     if is_partial(found):
         steps, less_sure = search.steps()
         found, unsure = united(steps, found), [*less_sure, *unsure]
+    flats = sorted(flats, key=lambda flat: not flat.is_named)
+    named = sum(flat.is_named for flat in flats)
     if is_partial(found) and again is not None:
-        flat = in_time("statements", lambda: list(of_flat_parts(script, flats, source, again)), list[Proposal]())
-        found = united(flat, found)
+        found = united(of_statements(script, flats[:named], source, again), found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
     if is_partial(found) and again is not None:
         found = united(of_calls(script, source, again, of_module=True), found)
+    if is_partial(found) and again is not None:  # a mistake in an update itself would be in no line of the script
+        found = united(of_statements(script, flats[named:], source, again), found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
+
+
+def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Again) -> list[Proposal]:
+    """What gradients ask that are made outside of functions, as far as there is time."""
+    return in_time("statements", lambda: list(of_flat_parts(script, flats, source, again)), list[Proposal]())
 
 
 def is_long(found: Sequence[Proposal]) -> bool:

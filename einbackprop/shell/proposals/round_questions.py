@@ -199,7 +199,7 @@ class RoundSearch:
         """The numbers that a round makes, those first that are called a loss, and their sums; the usual losses."""
         yield from self._of_loss_functions()
         made = {name: value for name, value in self.given.items() if name in self._bound}
-        numbers = [(text, bool(LOSS.search(name)) and name not in self._subtracted)
+        numbers = [(text, bool(LOSS.search(name)) and name not in self.flat.differences)
                    for name, value in made.items() for text in numbers_of(name, value)]
         named = [text for text, is_loss in numbers if is_loss]
         held = {**self.search.after(self.call, self.state), **self.given}
@@ -223,8 +223,10 @@ class RoundSearch:
         known = {**{key: value for key, value in self.search.names.items() if is_data(value)}, **self.given}
         targets = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(known.get(name))]
         targets.sort(key=lambda name: not TARGET.fullmatch(name))
+        ends = {f"{name}[-1]": value[-1] for name, value in made.items() if isinstance(value, list) and value}
+        made |= ends  # of a list of all layers the last is the output
         outs = [name for name in dict.fromkeys((*self.flat.values, *made)) if is_array(made.get(name))
-                and not GRADIENT.search(name) and name not in self.flat.carried]  # fmt: skip
+                and not GRADIENT.search(name) and root_of(name) not in self.flat.carried]  # fmt: skip
         shown = {label(name, path): leaf for name, value in held.items() if hasattr(value, "__dict__")
                  for path, leaf in itertools.islice(leaves(value), LONGEST) if is_array(leaf)}  # fmt: skip
         for out, value in shown.items():  # what objects keep
@@ -295,13 +297,6 @@ class RoundSearch:
         """The differences that the round takes."""
         return {ast.unparse(node) for item in self.flat.body for node in ast.walk(item)
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
-
-    @property
-    def _subtracted(self) -> set[str]:
-        """The names of differences, which are no losses whatever they are called: ``error = target - output``."""
-        return {target.id for item in self.flat.body for node in ast.walk(item) if isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Sub)
-                for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
 
     @property
     def _bound(self) -> frozenset[str]:

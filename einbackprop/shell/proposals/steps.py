@@ -53,6 +53,10 @@ class Changed:
     before: np.ndarray
     change: np.ndarray
 
+    def is_itself(self, value: np.ndarray) -> bool:
+        """Whether another array is this one under another name, which half its square has as a gradient."""
+        return np.array_equal(value, self.before) or np.array_equal(value, self.before + self.change)
+
 
 Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
 """An array, two directions, and how a loss rises along them."""
@@ -334,7 +338,10 @@ class Step:
         for item, ways, rises in slopes if held else ():
             if item.text not in held and (text := self._penalised(item, ways, rises, best, {*held.values()})):
                 held[item.text] = text
-        shapes, seen = {item.text: item.before.shape for item in self.inputs}, len(held)
+        inputs = {item.text: item for item in self.inputs}
+        if all(of in inputs and inputs[of].is_itself(self.holders[text]) for of, text in held.items()):
+            held = {}
+        shapes, seen = {text: item.before.shape for text, item in inputs.items()}, len(held)
         for of, text in list(held.items()):
             for other, shape in shapes.items():
                 place = in_place_of(of, text, other)

@@ -12,6 +12,8 @@ RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsil
 """What people call the factor of an update."""
 GRADIENT = re.compile(r"delta|grad|^d[A-Z_]|^d[a-z]\d?$|adjust|nabla")
 """What people call gradients in an update without a rate."""
+NEW = frozenset({"n", "new", "next", "updated", "after", "neu", "nuevo", "nueva", "nouveau", "novo"})
+"""What stands beside the name of weights in that of the same weights after an update."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Gradient:
     of: str
     text: str
     update: ast.stmt | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the update binds another name: ``new_W = W - lr * dW``."""
+        return isinstance(self.update, ast.Assign) and ast.unparse(self.update.targets[0]) != self.of
 
     @property
     def name(self) -> str:
@@ -56,7 +63,8 @@ def momentum_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
 
 
 def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None) -> Gradient | None:
-    """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW`` or ``W = W - lr * dW``.
+    """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW``, ``W = W - lr * dW`` or
+    ``new_W = W - lr * dW``.
 
     ``momenta`` are what `momentum_of` gives of the statements around it, by name.
     """
@@ -64,9 +72,9 @@ def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None
     if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Sub | ast.Add):
         target, change, minus = statement.target, statement.value, isinstance(statement.op, ast.Sub)
     elif isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(
-            statement.value, ast.BinOp) and isinstance(statement.value.op, ast.Sub) and (
-            ast.unparse(statement.value.left) == ast.unparse(statement.targets[0])):
-        target, change, minus = statement.targets[0], statement.value.right, True
+            statement.value, ast.BinOp) and isinstance(statement.value.op, ast.Sub) and is_updated(
+            ast.unparse(statement.targets[0]), ast.unparse(statement.value.left)):
+        target, change, minus = statement.value.left, statement.value.right, True
     else:
         return None
     factors = factors_of(change)
@@ -90,6 +98,15 @@ def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None
     return Gradient(ast.unparse(target), text if (sign > 0) == minus else f"-({text})", statement)
 
 
+def is_updated(new: str, old: str) -> bool:
+    """Whether a name is that of the same weights after an update.
+
+    >>> is_updated("W", "W"), is_updated("new_W", "W"), is_updated("w1_n", "w1"), is_updated("error", "target")
+    (True, True, True, False)
+    """
+    return new == old or (old.isidentifier() and old in new and new.replace(old, "", 1).strip("_").lower() in NEW)
+
+
 def gradients_among(nodes: Sequence[ast.expr], change: ast.expr) -> list[ast.expr]:
     """The factors of a change that are no rate; none where it is that of a counter, or of what is no update."""
     rest = [node for node in nodes if not is_rate(node)]
@@ -102,13 +119,21 @@ def gradients_among(nodes: Sequence[ast.expr], change: ast.expr) -> list[ast.exp
 
 
 def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
-    """The sign and the factors of a product: ``-lr * dW`` is -1 and ``[lr, dW]``; None of a quotient by an array."""
+    """The sign and the factors of a product: ``-lr * dW`` is -1 and ``[lr, dW]``, and so with a product of matrices in
+    its place; None of a quotient by an array.
+    """
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = factors_of(node.operand)
         return inner and (-inner[0], inner[1])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         left, right = factors_of(node.left), factors_of(node.right)
         return left and right and (left[0] * right[0], [*left[1], *right[1]])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and (left := factors_of(node.left)):
+        rates = [one for one in left[1] if is_rate(one)]  # lr * x.T @ d is (lr * x.T) @ d
+        rest = [one for one in left[1] if one not in rates]
+        if rates and rest:
+            product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
+            return left[0], [*rates, ast.BinOp(product, ast.MatMult(), node.right)]
     is_quotient = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
     if is_quotient and not isinstance(getattr(node, "right", None), ast.Constant | ast.Name):
         return None  # as in Adagrad
