@@ -16,8 +16,8 @@ from einbackprop.diagnosis.versions import Version
 
 MORE, MOST = 20, 100_000
 """How many times the lines, and how many lines besides, edited code may run, of all states together."""
-LONG = 25.0
-"""Seconds of computing after which no search for two mistakes at once, or for another, begins."""
+LONG = 8.0
+"""Seconds of computing after which no search for rarer mistakes, two at once, or another one begins."""
 
 
 class Roles(Protocol):

@@ -73,7 +73,8 @@ def of_updates(search: Round) -> Repair | None:
     several += [(suspect, FIRST) for suspect in islice(started, SUSPECTS)]
     several.sort(key=lambda each: not each[0].made.is_zero)
     places_after = (islice(updates(search.version, suspect), most) for suspect, most in several)
-    every = takewhile(lambda _: search.values > 0, (hole for some in places_after for hole in some))
+    holes = (hole for some in places_after for hole in some)
+    every = takewhile(lambda _: search.values > 0 and not search.judge.is_late, holes)
     return next(filter(None, (filled(search, hole) for hole in every)), None)
 
 

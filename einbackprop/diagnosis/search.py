@@ -76,7 +76,8 @@ def found_by(search: Round) -> Repair | None:
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = search.best(TIERS[1:]) or of_lost_update(search) or of_whole_value(search)
-    is_late = found is None and search.judge.is_late
-    found = found or (None if is_late else of_unused(search)) or search.of_parts()
-    return found or (None if search.judge.is_late else of_two(search))
+    found = search.best(TIERS[1:])
+    for rarer in (of_lost_update, of_whole_value, of_unused, Round.of_parts, of_two):
+        if found is None and not search.judge.is_late:
+            found = rarer(search)
+    return found
