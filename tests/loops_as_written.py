@@ -670,7 +670,40 @@ def max_pooling_backward(image, d_out):
     return d_image
 
 
+def read_by_another_counter(xs, Wx, Wh, Wy):
+    h = np.zeros(4)
+    hs, ys = {-1: h}, {}
+    for t, x in enumerate(xs):
+        hs[t] = np.tanh(Wx @ x + Wh @ hs[t - 1])
+        ys[t] = Wy @ hs[t]
+    loss = 0.0
+    for s in range(len(xs)):
+        loss += np.sum(ys[s] ** 2)
+    return loss
+
+
+def summed_by_a_comprehension(xs, Wx, Wy):
+    hidden, out = [], []
+    for x in xs:
+        hidden.append(np.tanh(Wx @ x))
+        out.append(Wy @ hidden[-1])
+    return sum(np.sum(y ** 2) for y in out)
+
+
+def neighbours(X, W):
+    s = {}
+    for t in range(len(X)):
+        s[t] = np.tanh(W @ X[t])
+    total = 0.0
+    for k in range(1, len(X)):
+        total += s[k] @ s[k-1]
+    return total
+
+
 CASES = {
+    read_by_another_counter: [(5, 3), (4, 3), (4, 4), (2, 4)],
+    summed_by_a_comprehension: [(5, 3), (4, 3), (2, 4)],
+    neighbours: [(5, 3), (4, 3)],
     convolution: [(2, 3, 6, 6), (4, 3, 3, 3), (4,)],
     mean_of_squares: [(6, 4), (4,)],
     states_appended: [(5, 3), (3, 4), (4, 4), (4,)],
@@ -737,6 +770,20 @@ CASES = {
 
 
 FORMULAS = {
+    read_by_another_counter: """
+        hs[t,i] = tanh(Σ_j Wx[i,j] x[t,j] + Σ_l Wh[i,l] hs[t-1,l])
+        ys[t,k] = Σ_i Wy[k,i] hs[t,i]
+        loss += Σ_tk ys[t,k]²
+    """,
+    summed_by_a_comprehension: """
+        hidden[b,j] = tanh(Σ_i Wx[j,i] x[b,i])
+        out[b,k] = Σ_j Wy[k,j] hidden[b,j]
+        return = Σ_nk y[n,k]²
+    """,
+    neighbours: """
+        s[t,j] = tanh(Σ_i W[j,i] X[t,i])
+        total += Σ_jk s[k+1,j] s[k,j]
+    """,
     convolution: """
         acc[n,f,i,j] += Σ_crs x[n,c,i+r,j+s] w[f,c,r,s]
     """,

@@ -12,6 +12,7 @@ import pytest
 from loops_as_written import CASES, FORMULAS, UNROLLED, attention, factorization, generated, regions, scalar_by_scalar
 
 import einbackprop as eb
+from einbackprop.capture.tracer import record
 
 Function = Callable[..., Any]
 
@@ -30,6 +31,14 @@ def test_a_loop_is_read_as_its_formulas(function: Function) -> None:
     expected = [line.strip() for line in FORMULAS[function].strip().splitlines()]
     assert [line for line in expected if line not in written] == []
     assert "times)" not in str(reading)
+
+
+@pytest.mark.parametrize("function", [*CASES, *UNROLLED], ids=lambda f: f.__name__)
+def test_no_statement_that_makes_an_array_is_left_out(function: Function) -> None:
+    trace = record(function, arguments(function))
+    made = {b.source.line for b in trace.bindings if b.statement.site < 0
+            and any(access.value and access.letters for access in (*b.binds, *b.changes))}  # fmt: skip
+    assert made <= {line.source.line for line in eb.read(function, *arguments(function)).lines}
 
 
 def test_what_a_value_of_all_rounds_is_has_the_letters_that_are_shown() -> None:

@@ -43,6 +43,7 @@ from ..rerolling.stacking import is_view
 PLAIN = re.compile(r"""[\w.]+(\[(\d+|"[^"]*"|'[^']*')\])*""")
 """A name, or an entry that is the same one in every round: ``index[0]``, ``cache["h"]``."""
 ENTRY = re.compile(r"\[[^\[\]]*\]$")
+SHIFTED = re.compile(r"\[(\w+)\s*[+-]\s*\d+\]$")
 NUMBERED = re.compile(r"\[(-?\d+)\]$")
 
 
@@ -334,8 +335,11 @@ class Folding:
                     spelling = replace(found.spelling, text=ENTRY.sub("", text))
                     yield replace(found, value=whole, spelling=spelling, array=self._left_over(found))
             elif found is not None and (part := self._rolling.part_of(found.value)) is not None:
-                held = self._in_rounds(some[0], part.name)  # it is read at some of its entries
-                yield replace(found, value=part.name, letters=part.indices, array=held)
+                held = self._in_rounds(some[0], part.name)  # it is read at some of its entries, as ``ys[s-1]`` is
+                near = SHIFTED.search(found.spelling.text)
+                base = ENTRY.sub("", found.spelling.text) if near and near[1] in self._counters else found.spelling.text
+                yield replace(found, value=part.name, letters=part.indices, array=held,
+                              spelling=replace(found.spelling, text=base))
             elif found is not None:
                 is_name = PLAIN.fullmatch(found.spelling.text) and found.spelling.text not in {*texts[0]} - {text}
                 if found.letters == some[0].letters or is_name or self._is_passed(found, some[0], runs[0]):

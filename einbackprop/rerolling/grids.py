@@ -313,6 +313,26 @@ class Rounds:
         place, _, at = self._where.get(name, (None, (), 0))
         return [names[at] for (other, _), names in self._made.items() if other == place and -at <= len(names)]
 
+    def line(self, names: Sequence[str]) -> tuple[Hashable, list[str]] | None:
+        """The one loop in whose rounds a statement made these values, and what it made in all of its rounds, in order;
+        None where there is no such loop.
+        """
+        known = [self._where.get(name) for name in names]
+        first = known[0] if known else None
+        if first is None or any(one is None or (one[0], one[2]) != (first[0], first[2]) for one in known):
+            return None
+        place, path, at = first
+        paths = [one[1] for one in known if one is not None]
+        moving = {n for other in paths for n, (a, b) in enumerate(zip(other, path, strict=False)) if a != b}
+        if len(moving) != 1 or any(len(other) != len(path) for other in paths):
+            return None
+        n = moving.pop()
+        loop, rest = path[n][0], path[:n] + path[n + 1 :]
+        made = {other[n]: values for (there, other), values in self._made.items()
+                if there == place and len(other) == len(path) and other[:n] + other[n + 1 :] == rest}  # fmt: skip
+        every = [made.get((loop, number), []) for number in range(len(made))]
+        return (loop, [values[at] for values in every]) if all(-at <= len(values) for values in every) else None
+
     def filled(self, names: NDArray[Any], loops: Sequence[Hashable]) -> NDArray[Any]:
         """The values of all rounds that ran of these loops, an axis each: some of them are given, None for the rest."""
         there = [index for index in np.ndindex(names.shape) if names[index] is not None]

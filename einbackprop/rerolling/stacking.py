@@ -142,7 +142,8 @@ class Stacking:
             return self._open[key], letters
         if letters and key not in self._known:
             known = self._carried(names, letters) if None not in key[1] else None
-            self._known[key] = known or self._picked(names, letters) or self._alike(names, letters)
+            known = known or self._picked(names, letters) or self._made_elsewhere(names, letters)
+            self._known[key] = known or self._alike(names, letters)
         name, used = self._known[key] if letters else (str(key[1][0]), "")
         self.grids[name] = self.grids.get(name, "") + whole
         return name, used
@@ -280,6 +281,18 @@ class Stacking:
         self.picked.add(made.name)
         self._define(Contract(made, (Ref(first.value, places + own),), tuple(brackets)), names, letters, used)
         return made.name, used
+
+    def _made_elsewhere(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:
+        """The same where that loop comes later: what is shown has the letters of the loop that makes it."""
+        line = self.index.line(list(names.flat)) if self.shown and len(letters) == 1 and None not in names else None
+        if line is None or line[0] == self.counters.by_letter.get(letters):
+            return None
+        letter = self.counters.letter(line[0], len(line[1]))
+        try:
+            self.stacked(np.array(line[1], dtype=object), letter)
+        except NotAlikeError:
+            return None
+        return self._picked(names, letters)
 
     def _define(self, equation: Equation, names: NDArray[Any], letters: str, used: str) -> None:
         name = equation.out.name
