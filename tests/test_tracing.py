@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from sampling import THOROUGH, some
 from wild import CONTROLS, FIXTURES, Fixture
 
+import einbackprop as eb
 from einbackprop.capture import dispatch, namespace, rules, tracer, verification
 from einbackprop.capture.pointwise import MAPS, OF_BOOLEANS, POWERS, SCALED
 from einbackprop.capture.tracer import record, trace
@@ -935,3 +936,25 @@ def test_the_stand_in_hides_nothing_of_numpy() -> None:
 def test_the_root_of_a_size_has_the_attributes_of_numpys_numbers() -> None:
     check(lambda x: np.sqrt(x.shape[1]).T * x, array(0, (3, 2)))
     check(lambda x: x / np.sqrt(x.shape[1]).item(), array(0, (3, 2)))
+
+
+LISTS = {
+    "a difference": "s - np.max(s)",
+    "a product": "q[:, 0] * s",
+    "a product with a constant": "np.ones(3) * s",
+    "a quotient of lists of rows": "q / [q[i] ** 2 + 1 for i in range(3)]",
+    "an update": "add(q, s)",
+}
+
+
+@pytest.mark.parametrize("text", LISTS.values(), ids=LISTS)
+def test_a_list_of_traced_numbers_is_an_array_beside_one(text: str) -> None:
+    def add(q: Any, s: Any) -> Any:
+        made = q.copy()
+        made[:, 1] += s
+        return made
+
+    scope: dict[str, Any] = {"np": np, "add": add}
+    exec(f"def f(q):\n    s = [q[i] @ q[0] for i in range(3)]\n    return {text}\n", scope)
+    q = np.random.default_rng(0).normal(size=(3, 2))
+    np.testing.assert_allclose(eb.compile(scope["f"], q)(q), scope["f"](q), rtol=1e-12)

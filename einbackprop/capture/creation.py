@@ -142,6 +142,12 @@ def as_array(recorder: Recorder, values: Any, dtype: Any, copy: bool, level: int
     return given_out(recorder, np.array(plain_nested(values), dtype=dtype))
 
 
+def gathered(recorder: Recorder, value: Any) -> Any:
+    """A list of traced arrays as one, as NumPy takes it; anything else as it is."""
+    is_list = isinstance(value, list | tuple) and has_traced(value)
+    return as_array(recorder, value, None, False) if is_list else value
+
+
 def taken_as(recorder: Recorder, array: View, value: Any) -> Any:
     """``np.array`` of a traced array, as NumPy gave it: in another dtype, with more axes, a view or a copy."""
     if value.dtype != np.asarray(array.value).dtype:

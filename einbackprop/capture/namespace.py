@@ -70,16 +70,11 @@ class Function:
         asks_kind = isinstance(self.function, np.ufunc) or self.function in ABOUT_KINDS
         if not asks_kind and not creation.has_traced([*arguments, *keywords.values()]):
             arguments, keywords = frozen(arguments), {key: frozen(value) for key, value in keywords.items()}
-        given = list(arguments) if self._takes_lists else [self._gathered(a) for a in arguments]
+        given = list(arguments) if self._takes_lists else [creation.gathered(self._recorder, a) for a in arguments]
         if "dtype" in keywords:
             keywords["dtype"] = real_dtype(keywords["dtype"])
         result = self.function(*given, **keywords)
         return creation.given_out(self._recorder, result) if type(result) is np.ndarray else result
-
-    def _gathered(self, value: Any) -> Any:
-        if isinstance(value, list | tuple) and creation.has_traced(value):
-            return creation.as_array(self._recorder, value, None, False)
-        return value
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.function, name)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import TraceError
 from ..rerolling import Choice
-from . import arithmetic, dispatch, indexing, pointwise, writing
+from . import arithmetic, creation, dispatch, indexing, pointwise, writing
 from .conditions import asked_by_others
 from .memory import View, is_traced, require_plain, settled
 from .pointwise import Selection
@@ -42,6 +42,8 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if any(type(i) is Selection for i in (*inputs, *keywords.get("out", ()))):
             return NotImplemented  # a selection knows what to do
+        if method == "__call__":  # scores - np.max(scores) of a list; of others a tuple may be an index
+            inputs = tuple(creation.gathered(self.recorder, i) for i in inputs)
         return dispatch.apply_ufunc(self.recorder, ufunc, method, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
