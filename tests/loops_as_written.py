@@ -700,7 +700,33 @@ def neighbours(X, W):
     return total
 
 
+def moving_average(x):
+    v = 0.0
+    out = []
+    for t in range(len(x)):
+        v = 0.9 * v + (1 - 0.9) * x[t]
+        out.append(v)
+    return np.array(out)
+
+
+def velocity(g):
+    v = 0
+    for t in range(len(g)):
+        v = 0.9 * v + g[t]
+    return v
+
+
+def one_unit(x, w, u):
+    h = 0.0
+    for t in range(len(x)):
+        h = np.tanh(w * h + u * x[t])
+    return h
+
+
 CASES = {
+    moving_average: [(6,)],
+    velocity: [(5, 3)],
+    one_unit: [(6,), (), ()],
     read_by_another_counter: [(5, 3), (4, 3), (4, 4), (2, 4)],
     summed_by_a_comprehension: [(5, 3), (4, 3), (2, 4)],
     neighbours: [(5, 3), (4, 3)],
@@ -770,6 +796,16 @@ CASES = {
 
 
 FORMULAS = {
+    moving_average: """
+        v[t] = 0.9 v[t-1] + 0.1 x[t]
+        out[t] = v[t]
+    """,
+    velocity: """
+        v[t,i] = 0.9 v[t-1,i] + g[t,i]
+    """,
+    one_unit: """
+        h[t] = tanh(w h[t-1] + u x[t])
+    """,
     read_by_another_counter: """
         hs[t,i] = tanh(Σ_j Wx[i,j] x[t,j] + Σ_l Wh[i,l] hs[t-1,l])
         ys[t,k] = Σ_i Wy[k,i] hs[t,i]

@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loops_as_written import CASES, FORMULAS, UNROLLED, attention, factorization, generated, regions, scalar_by_scalar
+from loops_as_written import (
+    CASES,
+    FORMULAS,
+    UNROLLED,
+    attention,
+    factorization,
+    generated,
+    moving_average,
+    one_unit,
+    regions,
+    scalar_by_scalar,
+    velocity,
+)
 
 import einbackprop as eb
 from einbackprop.capture.tracer import record
@@ -59,6 +71,17 @@ def test_what_a_loop_is_compiled_to_gives_what_it_gives(function: Function) -> N
         both = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
         for one, other in both:
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [moving_average, velocity, one_unit], ids=lambda f: f.__name__)
+def test_the_gradient_of_what_begins_as_a_number_is_what_differences_say(function: Function) -> None:
+    given = arguments(function)
+
+    def loss(*values: Any) -> Any:
+        return np.sum(np.sin(function(*values)))
+
+    report = eb.check(loss, eb.grad(loss, wrt=tuple(range(len(given)))), *given, wrt=list(range(len(given))))
+    assert report, str(report)
 
 
 @pytest.mark.parametrize("function", UNROLLED, ids=lambda f: f.__name__)

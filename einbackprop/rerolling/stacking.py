@@ -20,6 +20,7 @@ from ..core.program import (
     Contract,
     Equation,
     Extremum,
+    Factor,
     Map,
     MatrixFunction,
     Opaque,
@@ -414,6 +415,7 @@ class Stacking:
         ------
         NotAlikeError
         """
+        equations = self._begun_with_nothing(equations)
         first = equations[0]
         there = range(len(equations)) if there is None else there
 
@@ -475,6 +477,75 @@ class Stacking:
                     raise NotAlikeError
                 return replace(first, base=base, value=value, brackets=brackets, mask=limit)
         raise NotAlikeError
+
+    def _begun_with_nothing(self, equations: list[Equation]) -> list[Equation]:
+        """Rounds of ``v = a * v + b * x[t]`` that began with the number 0, with a first one that is like the others: of
+        those it lacks what was 0, or has no more than a 0 in its place.
+        """
+        first, *others = equations
+        if not isinstance(first, Contract) or len(others) < 2:
+            return equations
+        sums = [one for one in others if isinstance(one, Sum) and len(one.terms) == 2]
+        count = len(first.operands) + 1
+        products = [one for one in others if isinstance(one, Contract) and len(one.operands) == count]
+        if len(sums) == len(others) and first.operands:
+            return [self._as_sum(first, sums) or first, *others]
+        if len(products) == len(others) and first.factor.number == 0:
+            return [self._as_product(first, products[0]) or first, *others]
+        return equations
+
+    def _as_sum(self, first: Contract, others: Sequence[Sum]) -> Sum | None:
+        """What a first round adds to nothing, as a sum; None where the others do not add to what the one before made.
+        """
+        last = [self._multiple_of(ref) for _, ref in others[-1].terms]
+        if last.count(others[-2].out.name) != 1 or len({tuple(f for f, _ in one.terms) for one in others}) > 1:
+            return None
+        carried = last.index(others[-2].out.name)
+        (factor, read), (more, _) = others[0].terms[carried], others[0].terms[1 - carried]
+        if read is None or self._multiple_of(read) != first.out.name or more not in (ONE, first.factor):
+            return None
+        nothing = self._nothing(first.out)
+        times = self.defining.get(read.name)
+        if read.name != first.out.name and isinstance(times, Contract):
+            times = replace(times, out=Ref(self.fresh(read.name), read.indices), operands=(nothing,))
+            self.defining[times.out.name] = times
+            nothing = times.out
+        part = replace(first, out=Ref(self.fresh(first.out.name), first.out.indices),
+                       factor=first.factor if more == ONE else ONE)  # fmt: skip
+        self.defining[part.out.name] = part
+        terms = [(more, part.out)]
+        terms.insert(carried, (factor, nothing))
+        return Sum(first.out, tuple(terms), first.source)
+
+    def _multiple_of(self, ref: Ref | None) -> str:
+        """The value of which a term is a multiple by a number: itself, unless it is made of one in the same letters."""
+        if ref is None:
+            return ""
+        own = self.defining.get(ref.name)
+        if not isinstance(own, Contract) or own.brackets:
+            return ref.name
+        return own.operands[0].name if [one.indices for one in own.operands] == [own.out.indices] else ref.name
+
+    def _as_product(self, first: Contract, other: Contract) -> Contract | None:
+        """A product with a 0 that stands for what it lacks beside another one; None where that is not one operand."""
+        like = self._in_letters_of(first, other)
+        assert isinstance(like, Contract)
+        names = [ref.name for ref in first.operands]
+        missing = [n for n, ref in enumerate(like.operands) if ref.name not in names]
+        if len(missing) != 1 or len(like.operands) != len(names) + 1 or like.brackets or first.brackets:
+            return None
+        lacked = like.operands[missing[0]]
+        operands = [ref for n, ref in enumerate(like.operands) if n != missing[0]]
+        if [ref.indices for ref in operands] != [ref.indices for ref in first.operands]:
+            return None
+        operands.insert(missing[0], self._nothing(lacked))
+        return replace(first, operands=tuple(operands), factor=like.factor)
+
+    def _nothing(self, like: Ref) -> Ref:
+        """Zeros with the letters of another value."""
+        made = Ref(self.fresh(f"{like.name}_0"), like.indices)
+        self.defining[made.name] = Contract(made, (), factor=Factor(Fraction(0)))
+        return made
 
     def pattern(
         self, asked: Sequence[Equation | None], shape: tuple[int, ...], letters: str, there: Sequence[int],
