@@ -272,7 +272,8 @@ def said_of(found: Descent, rate: str, call: str) -> list[str]:
         f"what {call} changes{over} is taken for the {'negative ' if found.ascends else ''}gradients"]  # fmt: skip
     if left := [item.text for item in found.moved if item.text not in found.of]:
         said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
-    if found.loss.formula and found.agreeing:
+    is_made = bool(found.loss.formula) or not (found.loss.named or found.loss.text.isidentifier())
+    if is_made and found.agreeing:
         said.append(f"no loss function was found: they are those of {found.loss.text}")
     elif found.loss.formula:
         said.append(f"no loss function was found: {found.loss.text} is assumed, since that difference is taken")
