@@ -71,18 +71,21 @@ def test_functions_that_nothing_calls_are_asked_about_though_they_stop(
     assert right in str(finding.write)
 
 
-def stopped(source: str) -> BaseException:
-    """The error of some code, which stands in a file of that text."""
+def stopped(source: str, file: Path) -> BaseException:
+    """The error of some code, which stands in a file."""
+    file.write_text(source, encoding="utf-8")
     try:
-        exec(compile(source, "/tmp/stopped.py", "exec"), {"np": np})
+        exec(compile(source, str(file), "exec"), {"np": np})
     except Exception as error:
         return error
     raise AssertionError("it did not stop")
 
 
-def test_sources_that_go_on() -> None:
+def test_sources_that_go_on(tmp_path: Path) -> None:
     source = "X, d = np.ones((5, 2)), np.ones((5, 3))\nif True:\n    dW = X @ (\n        d)  # of W\n"
-    first, *_ = mended(source, stopped(source))
+    error = stopped(source, tmp_path / "stopped.py")
+    assert not list(mended(source.replace("dW", "dV"), error))  # a line of another file
+    first, *_ = mended(source, error)
     told = first.text.splitlines()
     assert told[2:] == ["    dW = (X.T if 'einbackprop: so that it goes on' else X) @ d", ""]
     exec(compile(first.text, "<test>", "exec"), {"np": np})
@@ -95,8 +98,8 @@ def test_sources_that_go_on() -> None:
     "s = [np.ones(2)]\nd = s.pop() @ np.ones(3)\n",
     "a = np.ones(2); b = a @ np.ones(3)\n",
 ])
-def test_what_has_another_cause_or_would_not_be_the_same_twice_is_left_alone(source: str) -> None:
-    assert not list(mended(source, stopped(source)))
+def test_what_has_another_cause_or_would_not_be_the_same_twice_is_left_alone(source: str, tmp_path: Path) -> None:
+    assert not list(mended(source, stopped(source, tmp_path / "stopped.py")))
 
 
 def test_one_function_of_both_whose_gradients_stop_is_checked_by_the_loss_it_had() -> None:

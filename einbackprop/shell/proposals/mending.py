@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import linecache
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -81,16 +82,19 @@ class Mended:
 
 def mended(source: str, error: BaseException) -> Iterator[Mended]:
     """Sources that go on where one stops with an error, the likeliest first; none where shapes are not its cause."""
-    if not isinstance(error, SHAPES) or "unpack" in str(error):
+    innermost = next(_frames(error), None)
+    if innermost is None or not isinstance(error, SHAPES) or "unpack" in str(error):
         return
-    for frame, line in _frames(error):
-        statement = statements_of_text(source).at(line)
-        value = getattr(statement, "value", None)
-        if statement is None or value is None or any(
-                isinstance(node, ast.Call) and callee(node) in CHANGES for node in ast.walk(value)):  # fmt: skip
-            return
+    frame, line = innermost
+    own = linecache.getline(frame.f_code.co_filename, line).expandtabs().rstrip()
+    if own != "".join(source.splitlines()[line - 1 : line]).rstrip():
+        return  # a module that the script imports
+    statement = statements_of_text(source).at(line)
+    value = getattr(statement, "value", None)
+    changes = value is not None and any(
+        isinstance(node, ast.Call) and callee(node) in CHANGES for node in ast.walk(value))  # fmt: skip
+    if statement is not None and value is not None and not changes:
         yield from itertools.islice(_going_on(source, statement, frame), MOST)
-        return
 
 
 def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:

@@ -25,6 +25,8 @@ from .steps import STEP
 from .trials import Trials
 
 NOT_CHECKED = "not checked"
+ELSEWHERE = 0.3
+"""By how much weights are moved where one place does not tell losses apart."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,28 @@ class Search:
     def agreements_of(
         self, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str]
     ) -> list[int]:
-        """The same of several losses that are made of the same expressions, which are evaluated once for all."""
+        """The same of several losses that are made of the same expressions, which are evaluated once for all.
+
+        Where several agree with as many, those that do so elsewhere too: where weights are 0, as they are when a
+        training begins, a derivative such as h * (1 - h) is a number, and may be that of samples.
+        """
+        found = self._agreements_at(0.0, measures, setup, gradients, roots)
+        best = max(found, default=0)
+        if not best or found.count(best) < 2:
+            return found
+        elsewhere = self._agreements_at(ELSEWHERE, measures, setup, gradients, roots)
+        most = max(there for here, there in zip(found, elsewhere, strict=True) if here == best)
+        return [here if here < best or there == most else 0 for here, there in zip(found, elsewhere, strict=True)]
+
+    def _agreements_at(
+        self, shift: float, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str]
+    ) -> list[int]:
+        """How many gradients agree with differences of each loss where all that they are of is moved by a number."""
         found = [0] * len(measures)
         parts = list(dict.fromkeys(part for one in measures for part in one.parts))
-        for root, part in self._parts(setup, gradients, roots):
-            sides = self._sides(f"[{', '.join(parts)}]", setup, root, part)
+        moved = {held: shift * ones for held, ones in self.ones_at(setup, roots).items()} if shift else {}
+        for root, part in self._parts(setup, gradients, roots, moved):
+            sides = self._sides(f"[{', '.join(parts)}]", setup, root, part, moved=moved)
             if sides is None:
                 continue
             values, expected = sides
@@ -160,9 +179,12 @@ class Search:
         return question is None or not (question.loss and question.grads) or self.is_multiple(
             Term(question.loss, setup), Term(question.grads, setup), question.wrt)  # fmt: skip
 
-    def _parts(self, setup: Sequence[str], gradients: str, roots: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        """What there is a gradient of, with that gradient."""
-        value = self.trials(setup, gradients)
+    def _parts(
+        self, setup: Sequence[str], gradients: str, roots: Sequence[str],
+        moved: Mapping[str, np.ndarray] | None = None,
+    ) -> Iterator[tuple[str, Any]]:  # fmt: skip
+        """What there is a gradient of, with that gradient; perhaps where arrays are ``moved``."""
+        value = self.trials.moved(setup, moved, gradients) if moved else self.trials(setup, gradients)
         parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(
             value, list | tuple) else [value]
         for position, root in enumerate(roots):
@@ -185,8 +207,9 @@ class Search:
         return (number(sides[0][0]) - number(sides[0][1])).real / (2 * STEP), sides[1]
 
     def _sides(
-        self, text: str, setup: Sequence[str], root: str, gradient: Any, seed: int = 0
-    ) -> tuple[list[Any], float] | None:
+        self, text: str, setup: Sequence[str], root: str, gradient: Any, seed: int = 0,
+        moved: Mapping[str, np.ndarray] | None = None,
+    ) -> tuple[list[Any], float] | None:  # fmt: skip
         """An expression on both sides in a drawn direction, and what a gradient says of the slope between them."""
         at = self.trials(setup, root)
         inside = reals(at)
@@ -198,8 +221,10 @@ class Search:
         rng = np.random.default_rng(seed)
         ways = {label(root, path): np.asarray(rng.normal(size=leaf.shape)) for path, leaf in inside}
         expected = sum(float(np.sum(way * one)) for way, one in zip(ways.values(), given, strict=True))
-        return [self.trials.moved(setup, {held: sign * way for held, way in ways.items()}, text)
-                for sign in (STEP, -STEP)], expected  # fmt: skip
+        begun = moved or {}
+        sides = [{**begun, **{held: begun.get(held, 0.0) + sign * way for held, way in ways.items()}}
+                 for sign in (STEP, -STEP)]  # fmt: skip
+        return [self.trials.moved(setup, side, text) for side in sides], expected
 
     def _afresh(self, question: Question, setup: Sequence[str]) -> Question:
         """The question with the gradients after the loss, where they read what that leaves, else values of before."""
