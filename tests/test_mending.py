@@ -21,6 +21,7 @@ STOPPING = {
     "dataclass_train": ("grads = Params(W1=X.T @ dpre", "grads = Params(W1=X @ dpre"),
     "guarded_main": ("suivant = (self.poids[k].T @ delta)", "suivant = (self.poids[k] @ delta)"),
     "in_other_words": ("pesos_b = pesos_b + paso * (oculta.T @", "pesos_b = pesos_b + paso * (oculta @"),
+    "minibatch_generator": ("{'W': acts[n].T @ delta", "{'W': acts[n] @ delta"),
     "inner_call": ("dW, db = dz @ h.T, dz", "dW, db = dz @ h, dz"),
     "sample_by_sample": ("self.W_grad = delta @ self.taken.T", "self.W_grad = delta @ self.taken"),
     "shaped_in_place": ("out += -speed * delta_out @ hidden.T", "out += -speed * delta_out @ hidden"),

@@ -31,6 +31,8 @@ SHAPES = (ValueError, IndexError)
 """What is raised where shapes do not fit, as far as it is not about unpacking."""
 CHANGES = frozenset({"pop", "popitem", "append", "extend", "insert", "update", "remove", "setdefault", "next", "write"})
 """Calls that leave something changed: a statement with one is not evaluated twice."""
+KEEPS = frozenset({"append", "insert"})
+"""Methods whose last argument is what a list is to hold."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,27 @@ def mended(source: str, error: BaseException) -> Iterator[Mended]:
     if own != "".join(source.splitlines()[line - 1 : line]).rstrip():
         return  # a module that the script imports
     statement = statements_of_text(source).at(line)
-    value = getattr(statement, "value", None)
+    value = _value_of(statement)
     changes = value is not None and any(
         isinstance(node, ast.Call) and callee(node) in CHANGES for node in ast.walk(value))  # fmt: skip
     if statement is not None and value is not None and not changes:
         yield from itertools.islice(_going_on(source, statement, frame), MOST)
+
+
+def _value_of(statement: Any) -> ast.expr | None:
+    """What a statement evaluates before it changes anything; of ``grads.insert(0, value)`` the last argument."""
+    value: ast.expr | None = getattr(statement, "value", None)
+    is_kept = isinstance(statement, ast.Expr) and isinstance(value, ast.Call) and callee(value) in KEEPS
+    return value.args[-1] if is_kept and isinstance(value, ast.Call) and value.args else value
+
+
+def _with_value(statement: Any, new: ast.expr) -> ast.stmt:
+    """A statement with another such value."""
+    if _value_of(statement) is not statement.value:
+        call = statement.value
+        new = ast.Call(call.func, [*call.args[:-1], new], call.keywords)
+    made: ast.stmt = type(statement)(**{**dict(ast.iter_fields(statement)), "value": new})
+    return made
 
 
 def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
@@ -118,7 +136,9 @@ def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]
     """A source for each edit of a statement with which it has a value in its frame."""
     local = dict(frame.f_locals) if frame.f_locals is not frame.f_globals else {}
     hand = hand_of(local, frame.f_globals, _around(source, statement), statement=statement)
-    edits = expression_edits(statement.value, hand, statement=statement, limit=DEAREST)
+    value = _value_of(statement)
+    assert value is not None
+    edits = expression_edits(value, hand, statement=statement, limit=DEAREST)
     for edit in itertools.islice(edits, TRIED):
         made = _with_edit(source, statement, edit)
         if made is not None and _has_value(statement, made[0], frame):
@@ -135,19 +155,19 @@ def _around(source: str, statement: ast.stmt) -> ast.AST:
 
 def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mended] | None:
     """A statement's value with an edit, and the source with that; None where other statements share its lines."""
-    place, node = edit.place, edit.node
+    place, node, own = edit.place, edit.node, _value_of(statement)
     new = edit.value if place is None or edit.changes is not None else node
-    old = statement.value if place is None or edit.changes is not None else place.node
+    old = own if place is None or edit.changes is not None else place.node
     if new is None or old is None:
         return None
     both = ast.IfExp(ast.Constant(MARK), new, old)
-    value = both if old is statement.value or place is None else place.put(both)
+    value = both if old is own or place is None else place.put(both)
     lines = source.splitlines()
     first, last = statement.lineno - 1, statement.end_lineno
     head, tail = lines[first][: statement.col_offset], lines[last - 1].encode()[statement.end_col_offset :].decode()
     if head.strip() or tail.split("#")[0].strip():
         return None
-    whole = type(statement)(**{**dict(ast.iter_fields(statement)), "value": value})
+    whole = _with_value(statement, value)
     text = ast.unparse(ast.fix_missing_locations(ast.copy_location(whole, statement)))
     made = [*lines[:first], head + text, *[""] * (last - first - 1), *lines[last:]]
     return value, Mended(
