@@ -43,7 +43,8 @@ def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name
     assert first.report is not None
     assert not any(item.verdict == "right" for item in first.report.gradients)
     (finding,) = [item for item in first.report.findings if item.line is not None]
-    assert (finding.line, finding.write) == (line, text.splitlines()[line - 1].strip())
+    assert finding.line == line
+    assert str(finding.write).splitlines()[0] == text.splitlines()[line - 1].strip()
 
 
 def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path) -> None:
