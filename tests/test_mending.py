@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pasted_mistakes import mistaken
 from sampling import some
 
 import einbackprop as eb
@@ -11,7 +12,6 @@ from einbackprop.errors import CodeError
 from einbackprop.shell.answers import outcomes
 from einbackprop.shell.proposals.mending import mended
 
-PASTED = Path(__file__).parent / "pasted"
 STOPPING = {
     "kept_activations": ("dhidden = W.T @ dpredicted", "dhidden = W @ dpredicted"),
     "momentum": ("g2 = hidden.T @ err", "g2 = hidden @ err"),
@@ -34,25 +34,17 @@ STOPPING = {
 
 @pytest.mark.parametrize("name", some(STOPPING, 2))
 def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
-    right, wrong = STOPPING[name]
-    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
-    line = text[: text.index(right)].count("\n") + 1
-    script = tmp_path / "script.py"
-    script.write_text(text.replace(right, wrong), encoding="utf-8")
-    first = next(iter(outcomes(str(script))))
+    made = mistaken(name, *STOPPING[name], tmp_path)
+    first = next(iter(outcomes(made.script)))
     assert first.report is not None
     assert not any(item.verdict == "right" for item in first.report.gradients)
     (finding,) = [item for item in first.report.findings if item.line is not None]
-    assert finding.line == line
-    assert str(finding.write).splitlines()[0] == text.splitlines()[line - 1].strip()
+    assert finding.line == made.line
+    assert str(finding.write).splitlines()[0] == made.was.strip()
 
 
 def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path) -> None:
-    right, wrong = STOPPING["in_other_words"]
-    script = tmp_path / "script.py"
-    text = (PASTED / "in_other_words.py").read_text(encoding="utf-8").replace(right, wrong)
-    script.write_text(text, encoding="utf-8")
-    (outcome,) = outcomes(str(script))
+    (outcome,) = outcomes(mistaken("in_other_words", *STOPPING["in_other_words"], tmp_path).script)
     assert "goes on" not in f"{outcome.title}{outcome.report}"
 
 
@@ -63,13 +55,11 @@ def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path
 def test_functions_that_nothing_calls_are_asked_about_though_they_stop(
     name: str, right: str, wrong: str, tmp_path: Path
 ) -> None:
-    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
-    script = tmp_path / "script.py"
-    script.write_text(text.replace(right, wrong), encoding="utf-8")
-    reports = [outcome.report for outcome in outcomes(str(script)) if outcome.report is not None]
+    made = mistaken(name, right, wrong, tmp_path)
+    reports = [outcome.report for outcome in outcomes(made.script) if outcome.report is not None]
     (wrong_one,) = [report for report in reports if not report]
     (finding,) = [item for item in wrong_one.findings if item.line is not None]
-    assert (finding.line, finding.write is not None) == (text[: text.index(right)].count("\n") + 1, True)
+    assert (finding.line, finding.write is not None) == (made.line, True)
     assert right in str(finding.write)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pasted_mistakes import PASTED, mistaken
 from sampling import some
 
 from einbackprop.errors import NothingError
@@ -17,7 +18,6 @@ from einbackprop.shell.proposals.minimizers import calls_handed_on
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer
 
-PASTED = Path(__file__).parent / "pasted"
 ROUND = "one round of the loop in lines {} to {} is taken as a function"
 NO_LOSS = "no loss function was found: the gradients are those of {}"
 
@@ -229,17 +229,14 @@ def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right, wrong = MISTAKES[name]
-    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
-    line = text[: text.index(right)].count("\n") + 1
-    script = tmp_path / "script.py"
-    script.write_text(text.replace(right, wrong), encoding="utf-8")
-    (outcome,) = outcomes(str(script))
+    made = mistaken(name, right, wrong, tmp_path)
+    (outcome,) = outcomes(made.script)
     assert outcome.report is not None
     (finding,) = [item for item in outcome.report.findings if item.line is not None]
-    assert (finding.line, finding.write) == (line, right)
-    assert main(["check", str(script), "--diff"]) == 1
+    assert (finding.line, finding.write) == (made.line, right)
+    assert main(["check", made.script, "--diff"]) == 1
     changed = [row[1:] for row in capsys.readouterr().out.splitlines() if row[:1] in "+-" and row[1:2] not in "+-"]
-    indent = text.splitlines()[line - 1].partition(right.split()[0])[0]
+    indent = made.was.partition(right.split()[0])[0]
     assert changed == [indent + wrong, indent + right]
 
 
@@ -275,13 +272,11 @@ IN_STEPS = {
 def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> None:
     """What a step changes and leaves is asked about though some of it is wrong."""
     right, wrong = IN_STEPS[name]
-    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
-    script = tmp_path / "script.py"
-    script.write_text(text.replace(right, wrong), encoding="utf-8")
-    outcome, *_ = outcomes(str(script))
+    made = mistaken(name, right, wrong, tmp_path)
+    outcome, *_ = outcomes(made.script)
     assert outcome.report is not None
     (finding,) = [item for item in outcome.report.findings if item.line is not None]
-    assert (finding.line, finding.write and right in finding.write) == (text[: text.index(right)].count("\n") + 1, True)
+    assert (finding.line, finding.write and right in finding.write) == (made.line, True)
 
 
 @pytest.mark.parametrize(("call", "made"), [
@@ -466,14 +461,11 @@ def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
 def test_a_gradient_of_a_wrong_shape_is_asked_about(
     name: str, right: str, wrong: str, asked: list[str], tmp_path: Path
 ) -> None:
-    text = (PASTED / f"{name}.py").read_text(encoding="utf-8")
-    script = tmp_path / "script.py"
-    script.write_text(text.replace(right, wrong), encoding="utf-8")
-    found = [outcome.report for outcome in outcomes(str(script)) if outcome.report is not None]
+    made = mistaken(name, right, wrong, tmp_path)
+    found = [outcome.report for outcome in outcomes(made.script) if outcome.report is not None]
     (report,) = [one for one in found if not one]
-    line = text[: text.index(right)].count("\n") + 1
-    assert line in {item.line for item in report.findings}
-    assert asked in [list(one.question.wrt) for one in proposed(str(script)) if one.question]
+    assert made.line in {item.line for item in report.findings}
+    assert asked in [list(one.question.wrt) for one in proposed(made.script) if one.question]
 
 
 def test_functions_that_are_left_out_are_told() -> None:

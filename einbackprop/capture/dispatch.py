@@ -83,7 +83,7 @@ def done(function: Callable[..., Any], name: str, arguments: Sequence[Any], keyw
     try:
         return function(*map(unwrap, arguments), **{key: unwrap(item) for key, item in keywords.items()})
     except ValueError as error:
-        if not handler_codes().isdisjoint(frame.f_code for frame in frames_of(error)):
+        if not handler_codes().isdisjoint(frame.f_code for frame, _ in frames_of(error)):
             raise  # a signal handler's, not NumPy's
         arrays = [a for a in arguments if is_traced(a) or type(a) is np.ndarray]
         subscripts = arguments[0] if arguments and isinstance(arguments[0], str) else ""

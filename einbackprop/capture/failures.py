@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core.progress import frames_of
 from ..core.source import statements_of
 from ..core.subscripts import parse
 from ..errors import EinbackpropError, SubscriptsError, TraceError
@@ -65,13 +66,11 @@ class MismatchError(ValueError):
 def user_line(error: BaseException) -> str:
     """``file, line 12, in backward: code`` of the innermost user frame of a traceback."""
     found = None
-    step = error.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        entered = found is not None and code is found[0] and step.tb_lineno == code.co_firstlineno  # no deeper call
+    for frame, line in frames_of(error):
+        code = frame.f_code
+        entered = found is not None and code is found[0] and line == code.co_firstlineno  # no deeper call
         if is_users(code.co_filename) and not entered:
-            found = step.tb_frame.f_code, step.tb_lineno
-        step = step.tb_next
+            found = code, line
     if found is None:
         return ""
     code, line = found
@@ -99,14 +98,13 @@ def is_ours(error: Exception) -> bool:
     lines raises it on purpose, as NumPy would.
     """
     below: list[tuple[CodeType, int]] = []
-    users, step = 0, error.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
+    users = 0
+    for frame, line in frames_of(error):
+        code = frame.f_code
         if is_users(code.co_filename):
             below, users = [], users + 1
         elif code.co_filename.startswith(OWN):
-            below.append((code, step.tb_lineno))
-        step = step.tb_next
+            below.append((code, line))
     endless = isinstance(error, RecursionError) and users > DEEP
     if isinstance(error, MismatchError) or endless or not below:
         return False

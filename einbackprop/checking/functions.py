@@ -87,8 +87,10 @@ def halves_of(
         left = left_loss(stopped.__cause__ or stopped, lambda name: bool(_LOSS.search(name)), _is_number)
         if left is None:
             raise
-        return left.of(both), gradients_in(both, left.place), left.place
-    return loss_in(both, place), gradients_in(both, place), place
+        loss, place = left.of(both), left.place
+    else:
+        loss = loss_in(both, place)
+    return loss, gradients_in(both, place), place
 
 
 def without(result: Any, place: Place) -> Any:

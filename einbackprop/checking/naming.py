@@ -162,12 +162,7 @@ def _returns(function: Any, seen: set[Any]) -> Iterator[ast.expr]:
     if definition is None or function in seen:
         return
     seen.add(function)
-    if isinstance(definition, ast.Lambda):
-        values = [definition.body]
-    else:
-        nodes = (node for node in ast.walk(definition) if isinstance(node, ast.Return))
-        values = [node.value for node in nodes if node.value is not None]
-    for value in values:
+    for value in [definition.body] if isinstance(definition, ast.Lambda) else _returned(definition):
         yield value
         callee = _callee(function, value)
         if callee is not None:
@@ -232,9 +227,15 @@ def _member(value: Any, step: Any) -> Any:
 
 def displays_in(code: CodeType) -> list[ast.Tuple | ast.List]:
     """The lists and tuples that the ``return`` statements of a function's code show."""
-    definition = _definition_of(code)
-    returned = (node.value for node in ast.walk(definition or ast.Pass()) if isinstance(node, ast.Return))
-    return [value for value in returned if isinstance(value, ast.Tuple | ast.List)]
+    definition = definition_of(code)
+    values = [] if definition is None else _returned(definition)
+    return [value for value in values if isinstance(value, ast.Tuple | ast.List)]
+
+
+def _returned(definition: Definition) -> list[ast.expr]:
+    """The values of the ``return`` statements in a definition."""
+    nodes = (node for node in ast.walk(definition) if isinstance(node, ast.Return))
+    return [node.value for node in nodes if node.value is not None]
 
 
 def _code(function: Any) -> CodeType | None:
@@ -245,10 +246,11 @@ def _code(function: Any) -> CodeType | None:
 def _definition(function: Any) -> Definition | None:
     """The syntax tree of a function; of two lambdas on one line the one with its parameters."""
     code = _code(function)
-    return None if code is None else _definition_of(code)
+    return None if code is None else definition_of(code)
 
 
-def _definition_of(code: CodeType) -> Definition | None:
+def definition_of(code: CodeType) -> Definition | None:
+    """The syntax tree of the function that a code is of; None where its source is not known, or it is of none."""
     tree = statements_of_text("".join(linecache.getlines(code.co_filename))).tree
     wanted = list(code.co_varnames[: code.co_argcount])
     for node in ast.walk(tree):

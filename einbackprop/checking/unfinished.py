@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from einbackprop.checking import naming
+from einbackprop.core.progress import frames_of
 from einbackprop.world.ownership import is_users
 
 
@@ -38,7 +39,7 @@ class LeftLoss:
             try:
                 return both(*arguments)[self.place]
             except Exception as error:
-                for frame in _frames(error):
+                for frame in _users_frames(error):
                     if (frame.f_code.co_filename, frame.f_code.co_firstlineno) == (self.file, self.line):
                         with suppress(NameError, AttributeError, LookupError):  # it was not made yet
                             return _value(self.text, frame)
@@ -55,7 +56,7 @@ def left_loss(
     Of what a ``return`` shows, it is the first that is called a loss and is a number by then, else the first place, if
     that is one.
     """
-    for frame in _frames(error):
+    for frame in _users_frames(error):
         code = frame.f_code
         for node in naming.displays_in(code):
             shown = [(place, ast.unparse(item)) for place, item in enumerate(node.elts)]
@@ -68,13 +69,9 @@ def left_loss(
     return None
 
 
-def _frames(error: BaseException) -> Iterator[types.FrameType]:
+def _users_frames(error: BaseException) -> list[types.FrameType]:
     """The frames of the user's that an error left, the outermost first."""
-    at = error.__traceback__
-    while at is not None:
-        if is_users(at.tb_frame.f_code.co_filename):
-            yield at.tb_frame
-        at = at.tb_next
+    return [frame for frame, _ in frames_of(error) if is_users(frame.f_code.co_filename)]
 
 
 def _value(text: str, frame: types.FrameType) -> Any:

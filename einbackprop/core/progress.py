@@ -189,7 +189,7 @@ def contained(part: str, work: Callable[[], Result], fallback: Other) -> Result 
         return fallback
     except Exception as error:
         codes = handler_codes() | (_handlers.get() or frozenset())
-        if os.environ.get(SWITCH) or not codes.isdisjoint(frame.f_code for frame in frames_of(error)):
+        if os.environ.get(SWITCH) or not codes.isdisjoint(frame.f_code for frame, _ in frames_of(error)):
             raise
         faults = _faults.get()
         if faults is not None:
@@ -207,12 +207,11 @@ def collecting() -> Iterator[list[InternalFault]]:
 
 def fault_of(part: str, error: Exception) -> InternalFault:
     """What is said of an error: its first line, and the innermost place of this package in its traceback."""
-    place, step = "an unknown place", error.__traceback__
-    while step is not None:
-        file = Path(step.tb_frame.f_code.co_filename)
+    place = "an unknown place"
+    for frame, line in frames_of(error):
+        file = Path(frame.f_code.co_filename)
         if file.is_relative_to(PACKAGE) and file != Path(__file__):
-            place = f"{file.relative_to(PACKAGE).as_posix()}:{step.tb_lineno}"
-        step = step.tb_next
+            place = f"{file.relative_to(PACKAGE).as_posix()}:{line}"
     lines = str(error).splitlines()
     return InternalFault(part, type(error).__name__, lines[0][:200] if lines else "", place)
 
@@ -233,9 +232,9 @@ def handler_codes() -> frozenset[CodeType]:
     return frozenset(found)
 
 
-def frames_of(error: BaseException) -> Iterator[FrameType]:
-    """The frames that an exception went through, from the outside in."""
+def frames_of(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """The frames that an exception went through, each with its line, from the outside in."""
     step = error.__traceback__
     while step is not None:
-        yield step.tb_frame
+        yield step.tb_frame, step.tb_lineno
         step = step.tb_next

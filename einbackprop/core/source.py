@@ -152,6 +152,15 @@ class Statements:
             return ast.unparse(parse_python(text))
         return ast.unparse(parse_python(f"({text}\n)", "eval"))
 
+    def stands_alone(self, statement: Any) -> bool:
+        """Whether the lines of a statement hold nothing else: ``a = 1; b = 2`` is written as a whole."""
+        first, last = statement.lineno - 1, statement.end_lineno - 1
+        if last >= len(self._lines):
+            return False
+        before = self._lines[first].encode()[: statement.col_offset].decode().strip()  # columns count bytes
+        after = self._lines[last].encode()[statement.end_col_offset :].decode().strip()
+        return not before and (not after or after.startswith("#"))
+
     @staticmethod
     def operator(node: ast.AugAssign) -> str:
         """The sign of an augmented assignment."""

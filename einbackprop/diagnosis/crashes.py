@@ -6,15 +6,16 @@ right one goes on.
 
 import ast
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 
+from einbackprop.core.progress import frames_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import Version
 
 
 def stopped(error: BaseException, version: Version) -> Iterator[tuple[Site, FrameType]]:
     """The expressions that were being evaluated in each function of the user's, the innermost function first."""
-    for frame, line in frames_of(error):
+    for frame, line in innermost_first(error):
         definition = version.definition_of(frame.f_code)
         if definition is None:
             continue
@@ -25,14 +26,9 @@ def stopped(error: BaseException, version: Version) -> Iterator[tuple[Site, Fram
         yield from ((s, frame) for s in inner if length(s.statement) == shortest)
 
 
-def frames_of(error: BaseException) -> list[tuple[FrameType, int]]:
+def innermost_first(error: BaseException) -> list[tuple[FrameType, int]]:
     """The frames in which an exception was raised, and the line in each, the innermost first."""
-    frames: list[tuple[FrameType, int]] = []
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        frames.append((trace.tb_frame, trace.tb_lineno))
-        trace = trace.tb_next
-    return frames[::-1]
+    return [*frames_of(error)][::-1]
 
 
 def holds(function: ast.AST, line: int) -> bool:

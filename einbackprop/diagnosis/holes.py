@@ -26,7 +26,7 @@ from einbackprop.diagnosis.blocks import (
     statement_at,
     until_read,
 )
-from einbackprop.diagnosis.crashes import frames_of
+from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.evaluation import meant, tail
 from einbackprop.diagnosis.experiments import CLOSE
 from einbackprop.diagnosis.hooks import Site
@@ -109,7 +109,7 @@ def holes(localization: Localization, wrong: frozenset[str]) -> Iterator[Hole]:
 
 def unbound(error: BaseException, version: Version) -> Iterator[Hole]:
     """What the statements at which the code stops read that nothing was bound to, or that is None."""
-    for frame, line in frames_of(error):
+    for frame, line in innermost_first(error):
         definition = version.definition_of(frame.f_code)
         statement = None if definition is None else statement_at(version.tree(definition), line)
         if definition is None or statement is None:

@@ -133,7 +133,7 @@ def placed(site: Site, block: Sequence[ast.stmt], n: int, other: int, name: str,
     where = beside(block, other, is_later=n < other)
     if where is None or isinstance(block[n], (*LEAVING, *BLOCKS)):
         return None
-    if not stands_alone(site.file, block[n]) or not stands_alone(site.file, where[0]):
+    if not all(map(statements_of(site.file).stands_alone, (block[n], where[0]))):
         return None
     return Move(site, block[n], block[other], name, is_binding, n < other, *where)
 
@@ -148,16 +148,6 @@ def beside(block: Sequence[ast.stmt], at: int, is_later: bool) -> tuple[ast.stmt
         around.append((block[at - 1], True))
     simple = (each for each in around if not isinstance(each[0], BLOCKS))
     return next((each for each in simple if not (each[1] and isinstance(each[0], LEAVING))), None)
-
-
-def stands_alone(file: str, statement: ast.stmt) -> bool:
-    """Whether the lines of a statement hold nothing else: ``a = 1; b = 2`` is written as a whole."""
-    lines, end = statements_of(file).text.splitlines(), statement.end_lineno or statement.lineno
-    if end > len(lines):
-        return False
-    before = lines[statement.lineno - 1].encode()[: statement.col_offset].decode().strip()
-    after = lines[end - 1].encode()[statement.end_col_offset :].decode().strip()
-    return not before and (not after or after.startswith("#"))
 
 
 def spelled(statement: ast.stmt, context: type[ast.expr_context]) -> list[str]:

@@ -21,6 +21,8 @@ from ..core.source import nodes_of
 
 MOST_ROUNDS = 10_000  # of a grid that has some left out
 PRIVATE = 0xE000  # the first of characters that are nobody's letters
+Statement = tuple[str, str, int, int]
+"""What is the same for all runs of a statement: the `place` of a source."""
 Path = tuple[tuple[Hashable, int], ...]
 """The loops around a statement, outer ones first, and in which round of each it ran."""
 
@@ -313,16 +315,26 @@ class Rounds:
         place, _, at = self._where.get(name, (None, (), 0))
         return [names[at] for (other, _), names in self._made.items() if other == place and -at <= len(names)]
 
+    def _together(self, names: Iterable[str]) -> tuple[Statement, list[Path], int] | None:
+        """The statement that made some values, each in its own run, the runs, and where among what each made they are;
+        None of others.
+        """
+        known = [self._where.get(name) for name in names]
+        runs = {(one[0], one[2]) for one in known if one is not None}
+        if None in known or len(runs) != 1:
+            return None
+        ((place, at),) = runs
+        return place, [one[1] for one in known if one is not None], at
+
     def line(self, names: Sequence[str]) -> tuple[Hashable, list[str]] | None:
         """The one loop in whose rounds a statement made these values, and what it made in all of its rounds, in order;
         None where there is no such loop.
         """
-        known = [self._where.get(name) for name in names]
-        first = known[0] if known else None
-        if first is None or any(one is None or (one[0], one[2]) != (first[0], first[2]) for one in known):
+        known = self._together(names)
+        if known is None:
             return None
-        place, path, at = first
-        paths = [one[1] for one in known if one is not None]
+        place, paths, at = known
+        path = paths[0]
         moving = {n for other in paths for n, (a, b) in enumerate(zip(other, path, strict=False)) if a != b}
         if len(moving) != 1 or any(len(other) != len(path) for other in paths):
             return None
@@ -336,17 +348,17 @@ class Rounds:
     def filled(self, names: NDArray[Any], loops: Sequence[Hashable]) -> NDArray[Any]:
         """The values of all rounds that ran of these loops, an axis each: some of them are given, None for the rest."""
         there = [index for index in np.ndindex(names.shape) if names[index] is not None]
-        known = [self._where.get(str(names[index])) for index in there]
-        first = known[0] if known else None
-        if first is None or any(one is None or (one[0], one[2]) != (first[0], first[2]) for one in known):
+        known = self._together(str(names[index]) for index in there)
+        if known is None:
             return names
-        place, path, at = first
+        place, paths, at = known
+        path = paths[0]
 
         def moved(index: tuple[int, ...]) -> Path:
             steps = {loop: a - b for loop, a, b in zip(loops, index, there[0], strict=True)}
             return tuple((loop, number + steps.get(loop, 0)) for loop, number in path)
 
-        if any(one is not None and one[1] != moved(index) for index, one in zip(there, known, strict=True)):
+        if any(other != moved(index) for index, other in zip(there, paths, strict=True)):
             return names
         made, count = names.copy(), len(self._made[place, path])
         for index in np.ndindex(names.shape):

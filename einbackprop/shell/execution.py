@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from einbackprop.core.progress import frames_of
 from einbackprop.core.source import statements_of
 
 FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
@@ -57,9 +58,5 @@ def execute_what_can(
 
 def _line_of(code: types.CodeType, error: BaseException) -> int:
     """The line of a module's code at which an error left it; 0 where it did not get there."""
-    found, frame = 0, error.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_code is code:
-            found = frame.tb_lineno
-        frame = frame.tb_next
-    return found
+    lines = [line for frame, line in frames_of(error) if frame.f_code is code]
+    return lines[-1] if lines else 0

@@ -90,7 +90,7 @@ def compiled(source: str, option: str, mode: Literal["exec", "eval"]) -> types.C
     if len(source) > LONGEST:
         raise ScriptError(f"{option} has {len(source):,} characters, of which {LONGEST:,} at most are read: {written}")
     try:
-        code = compile(source, f"<{option}>", mode, dont_inherit=True)
+        code = compile(source, file_of(option), mode, dont_inherit=True)
         parse_python(source, mode)  # which gives up earlier than the compiler
     except SyntaxError as error:
         raise ScriptError(f"{option}: {error.msg}: {written}") from error

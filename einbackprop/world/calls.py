@@ -182,7 +182,7 @@ def is_from_outside(error: BaseException) -> bool:
 
     Such code is the handler that is installed, or the user's own but in no world.
     """
-    below = dropwhile(lambda frame: frame.f_code is not _quietly.__code__, frames_of(error))
+    below = dropwhile(lambda frame: frame.f_code is not _quietly.__code__, (frame for frame, _ in frames_of(error)))
     others = [frame.f_code for frame in below if is_outside(frame)]
     if not others:  # no handler is asked for, which takes as long as some runs
         return False

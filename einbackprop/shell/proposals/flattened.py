@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
 from einbackprop.core.source import callee
@@ -99,7 +100,7 @@ class Flat:
         return tuple(dict.fromkeys(
             name for name in reversed(bound) if LOSS.search(name) and name not in self.differences))
 
-    @property
+    @cached_property
     def differences(self) -> dict[str, str]:
         """The names of differences, which are no losses whatever they are called, each with what is taken from: in
         ``error = target - output`` the target.

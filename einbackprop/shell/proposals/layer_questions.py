@@ -75,9 +75,9 @@ def _tried(
     places = [place for place in search.places(forward) if place.text not in made]  # an input that is kept is no input
     returned, parts = gradients[0], [part for part in layer.backward.parts if part != "None"]
     order = search.given(forward, places)
-    own = [root for root in roots_of(returned, parts, places, given=order)
+    own = [root for root in roots_of(returned, parts, places, given=order)[0]
            if reads(search, forward, root)] if parts else []  # fmt: skip
-    roots = [*own, *roots_of(gradients[1], (), places)]
+    roots = [*own, *roots_of(gradients[1], (), places)[0]]
     if not roots:
         return None
     grads = ", ".join([*(["returned"] if own else []), *(f"{receiver}.{name}" for name in stored)])

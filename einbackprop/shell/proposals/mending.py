@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.naming import definition_of
 from einbackprop.core.source import callee, parse_python, statements_of_text
+from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of
 from einbackprop.world.ownership import is_users
 
@@ -83,7 +85,9 @@ class Mended:
 
 
 def mended(source: str, error: BaseException) -> Iterator[Mended]:
-    """Sources that go on where one stops with an error, the likeliest first; none where shapes are not its cause."""
+    """Sources that go on where one stops with an error, the likeliest first; none where shapes are not its cause,
+    or another statement shares the lines of that at which it stops.
+    """
     innermost = next(_frames(error), None)
     if innermost is None or not isinstance(error, SHAPES) or "unpack" in str(error):
         return
@@ -91,11 +95,12 @@ def mended(source: str, error: BaseException) -> Iterator[Mended]:
     own = linecache.getline(frame.f_code.co_filename, line).expandtabs().rstrip()
     if own != "".join(source.splitlines()[line - 1 : line]).rstrip():
         return  # a module that the script imports
-    statement = statements_of_text(source).at(line)
+    statements = statements_of_text(source)
+    statement = statements.at(line)
     value = _value_of(statement)
     changes = value is not None and any(
         isinstance(node, ast.Call) and callee(node) in CHANGES for node in ast.walk(value))  # fmt: skip
-    if statement is not None and value is not None and not changes:
+    if value is not None and not changes and statements.stands_alone(statement):
         yield from itertools.islice(_going_on(source, statement, frame), MOST)
 
 
@@ -117,14 +122,10 @@ def _with_value(statement: Any, new: ast.expr) -> ast.stmt:
 
 def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     """The functions of the user's that an error left, and the module, each with its line, the innermost first."""
-    found = []
-    at = error.__traceback__
-    while at is not None:
-        code = at.tb_frame.f_code
-        if is_users(code.co_filename) and (not code.co_name.startswith("<") or code.co_name == "<module>"):
-            found.append((at.tb_frame, at.tb_lineno))
-        at = at.tb_next
-    return reversed(found)
+    for frame, line in innermost_first(error):
+        name = frame.f_code.co_name
+        if is_users(frame.f_code.co_filename) and (not name.startswith("<") or name == "<module>"):
+            yield frame, line
 
 
 def stopped_in(error: BaseException) -> str:
@@ -135,7 +136,8 @@ def stopped_in(error: BaseException) -> str:
 def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]:
     """A source for each edit of a statement with which it has a value in its frame."""
     local = dict(frame.f_locals) if frame.f_locals is not frame.f_globals else {}
-    hand = hand_of(local, frame.f_globals, _around(source, statement), statement=statement)
+    around = definition_of(frame.f_code) or statements_of_text(source).tree
+    hand = hand_of(local, frame.f_globals, around, statement=statement)
     value = _value_of(statement)
     assert value is not None
     edits = expression_edits(value, hand, statement=statement, limit=DEAREST)
@@ -145,16 +147,8 @@ def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]
             yield made[1]
 
 
-def _around(source: str, statement: ast.stmt) -> ast.AST:
-    """The function in which a statement stands, or the module."""
-    tree = parse_python(source)
-    holders = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-               and node.lineno < statement.lineno <= (node.end_lineno or 0)]  # fmt: skip
-    return max(holders, key=lambda node: node.lineno, default=tree)
-
-
 def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mended] | None:
-    """A statement's value with an edit, and the source with that; None where other statements share its lines."""
+    """A statement's value with an edit, and the source with that; None of an edit that gives no value."""
     place, node, own = edit.place, edit.node, _value_of(statement)
     new = edit.value if place is None or edit.changes is not None else node
     old = own if place is None or edit.changes is not None else place.node
@@ -164,12 +158,9 @@ def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mende
     value = both if old is own or place is None else place.put(both)
     lines = source.splitlines()
     first, last = statement.lineno - 1, statement.end_lineno
-    head, tail = lines[first][: statement.col_offset], lines[last - 1].encode()[statement.end_col_offset :].decode()
-    if head.strip() or tail.split("#")[0].strip():
-        return None
     whole = _with_value(statement, value)
     text = ast.unparse(ast.fix_missing_locations(ast.copy_location(whole, statement)))
-    made = [*lines[:first], head + text, *[""] * (last - first - 1), *lines[last:]]
+    made = [*lines[:first], lines[first][: statement.col_offset] + text, *[""] * (last - first - 1), *lines[last:]]
     return value, Mended(
         "\n".join(made) + "\n", ast.unparse(both), ast.unparse(old), first + 1, tuple(lines[first:last]))
 

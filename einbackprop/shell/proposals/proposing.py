@@ -92,16 +92,15 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     if is_partial(found):
         steps, less_sure = search.steps()
         found, unsure = united(steps, found), [*less_sure, *unsure]
-    flats = sorted(flats, key=lambda flat: not flat.is_named)
-    named = sum(flat.is_named for flat in flats)
+    named, others = ([flat for flat in flats if flat.is_named is kind] for kind in (True, False))
     if is_partial(found) and again is not None:
-        found = united(of_statements(script, flats[:named], source, again), found)
+        found = united(of_statements(script, named, source, again), found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
     if is_partial(found) and again is not None:
         found = united(of_calls(script, source, again, of_module=True), found)
     if is_partial(found) and again is not None:  # a mistake in an update itself would be in no line of the script
-        found = united(of_statements(script, flats[named:], source, again), found)
+        found = united(of_statements(script, others, source, again), found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))

@@ -80,8 +80,9 @@ Agrees = Callable[[Place, Any], bool]
 def roots_of(
     gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None,
     given: Sequence[Place | None] = (),
-) -> tuple[str, ...]:  # fmt: skip
-    """Where what some gradients are gradients of stands; empty where nothing fits.
+) -> tuple[tuple[str, ...], list[str]]:  # fmt: skip
+    """Where what some gradients are gradients of stands, empty where nothing fits; and the names of those gradients
+    that have no place where others have one.
 
     Parameters
     ----------
@@ -99,18 +100,9 @@ def roots_of(
     found, left = _completed(gradients, names, places, agrees)
     if not found or left:
         together = _whole(gradients, places) or (() if found else _in_order(gradients, places))
-        found = {place.text: place for place in together or _as_given(gradients, names, given, places)} or found
-    return tuple(_together(list(found.values()), places))
-
-
-def without_roots(
-    gradients: Any, names: Sequence[str], places: Sequence[Place], agrees: Agrees | None = None,
-    given: Sequence[Place | None] = (),
-) -> tuple[str, ...]:  # fmt: skip
-    """The names of the gradients that have no place where others have one; parameters are those of `roots_of`."""
-    found, left = _completed(gradients, names, places, agrees)
-    is_whole = _whole(gradients, places) or _as_given(gradients, names, given, places)
-    return tuple(left) if found and not is_whole else ()
+        if instead := together or _as_given(gradients, names, given, places):
+            found, left = {place.text: place for place in instead}, []
+    return tuple(_together(list(found.values()), places)), left if found else []
 
 
 def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:

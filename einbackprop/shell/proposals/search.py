@@ -20,7 +20,7 @@ from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
 from .losses import is_number
 from .measures import Measure
 from .proposal import Proposal
-from .roots import Place, places_in, roots_of, without_roots
+from .roots import Place, places_in, roots_of
 from .steps import STEP
 from .trials import Trials
 
@@ -80,10 +80,8 @@ class Search:
         def agrees(place: Place, value: Any) -> bool:
             return any(self._agrees(loss, term.setup, place.text, value) for loss in losses)
 
-        given = self.given(term, places)
-        left = without_roots(gradients, names, places, agrees, given)
-        return roots_of(gradients, names, places, agrees, given), [
-            name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
+        roots, left = roots_of(gradients, names, places, agrees, self.given(term, places))
+        return roots, [name for name in left if self.script.is_gradient(name) or gradient_of(name)[1:]]
 
     def places(self, term: Term, more: str = "") -> list[Place]:
         """All that two expressions can read but what holds gradients; what the call in the first gives a parameter has
