@@ -184,6 +184,90 @@ def fits(way: dict[str, str]) -> bool:
     return True
 
 
+def padded_einsum(random_: random.Random) -> dict[str, Any]:
+    """An einsum of one or two operands, sizes that need not divide, and letters on the axes of a mesh of 8 devices.
+
+    Of fewer entries than there are devices XLA adds up what it would gather of more: sizes begin at 8.
+    """
+    letters = "abcdef"[: random_.randint(2, 5)]
+    operands = ["".join(random_.sample(letters, random_.randint(1, min(3, len(letters)))))
+                for _ in range(random_.randint(1, 2))]  # fmt: skip
+    used = "".join(dict.fromkeys("".join(operands)))
+    subscripts = f"{','.join(operands)}->{''.join(random_.sample(used, random_.randint(0, len(used))))}"
+    mesh = random_.choice([{"x": 8}, {"x": 4, "y": 2}, {"x": 2, "y": 2, "z": 2}])
+    sizes = {i: random_.randint(8, 24) for i in used}
+    names = ", ".join("AB"[: len(operands)])
+    return {"source": f"def f({names}): return np.einsum('{subscripts}', {names})", "name": "f", "mesh": mesh,
+            "shapes": [[sizes[i] for i in operand] for operand in operands],
+            "letters": dict(zip(random_.sample(used, min(len(used), len(mesh))), mesh, strict=False))}  # fmt: skip
+
+
+WHOLE = """
+def softmax(Z):
+    E = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return E / E.sum(axis=1, keepdims=True)
+
+def network(W, bias, V, X, T):
+    return -np.sum(T * np.log(softmax(np.tanh(X @ W + bias) @ V))) / len(X)
+
+gradient = eb.grad(network, wrt=(0, 1, 2))
+
+def attention(q, k, v):
+    return np.einsum("bst,btd->bsd", softmax(np.einsum("bsd,btd->bst", q, k).reshape(-1, k.shape[1])).reshape(
+        len(q), -1, k.shape[1]), v)
+
+def logarithms(X):
+    return np.log(X * X).sum(axis=1), 1 / (X * X).mean(axis=0), -(X * X).max(axis=0)
+"""
+PADDED = [
+    ("gradient", [[6, 7], [7], [7, 5], [10, 6], [10, 5]], {"x": 4, "y": 2}, letters)
+    for letters in ({"b": "x"}, {"b": "x", "j": "y"}, {"j": "x", "i": "y"})
+] + [
+    ("attention", [[3, 7, 5], [3, 9, 5], [3, 9, 5]], {"x": 2, "y": 4}, {"b": "x"}),
+    ("logarithms", [[11, 6]], {"x": 4, "y": 2}, {"i": "x"}), ("logarithms", [[6, 11]], {"x": 4, "y": 2}, {"j": "x"}),
+]  # fmt: skip
+
+
+def test_sizes_that_do_not_divide_are_padded_and_what_fills_them_counts_for_nothing() -> None:
+    pytest.importorskip("jax")
+    jobs = [padded_einsum(random.Random(seed)) for seed in range(300 if THOROUGH else 30)]
+    jobs += [{"source": WHOLE, "name": name, "shapes": shapes, "mesh": mesh, "letters": letters}
+             for name, shapes, mesh, letters in PADDED]  # fmt: skip
+    printed = on_devices("-W", "ignore", str(FOLDER / "padded_programs.py"), given=json.dumps(jobs))
+    for one, (told, made, off) in zip(jobs, json.loads(printed), strict=True):
+        assert off <= CLOSE, one
+        assert Counter(map(tuple, told)) == Counter(map(tuple, made)), (one, told, made)
+
+
+def rows(A: Any, B: Any) -> Any:
+    return np.einsum("ij,jk->ik", A, B)
+
+
+def test_on_paper_a_device_has_as_many_entries_as_padding_gives_it() -> None:
+    found = eb.shard(loss, *network(10, 6, 7, 5), mesh={"x": 4, "y": 2}, letters={"b": "x", "j": "y"}, pad=True)
+    assert isinstance(found, Sharding)
+    told = " ".join(str(found).split())
+    assert "letters: i = 6, b = 10 on x, padded to 12, j = 7 on y, padded to 8, k = 5 in" in told
+    assert json.loads(found.to_json())["padded"] == {"b": 12, "j": 8}
+    first = found.lines[0]
+    assert (found.layout(first.equation.out), first.local) == (f"{first.equation.out.name}[b_x, j_y]", (3, 4))
+    product = eb.shard(rows, n(10, 6), n(6, 8), mesh={"x": 4}, letters={"i": "x"}, pad=True)
+    assert isinstance(product, Sharding)
+    (line,) = product.lines  # what is returned has its own size: it is gathered
+    assert line.local == (10, 8)
+    assert [(one.kind, one.entries, one.can_wait) for one in line.collectives] == [("all-gather", 12 * 8, True)]
+    with pytest.raises(ShardingError, match=r"^i = 10 cannot be divided .* axis of 2, 5, 10 devices$"):
+        eb.shard(rows, n(10, 6), n(6, 8), mesh={"x": 4}, letters={}, outputs={"t1": {"i": "x"}}, pad=True)
+
+
+def test_suggestions_pad_what_does_not_divide() -> None:
+    with pytest.raises(ShardingError, match=r"^no letters of this program can lie on all axes of x 4: 4 devices$"):
+        eb.shard(lambda A, B: A @ B, n(10, 6), n(6, 7), mesh={"x": 4})
+    found = eb.shard(lambda A, B: A @ B, n(10, 6), n(6, 7), mesh={"x": 4}, pad=True)
+    assert {letter for one in found for letter in one.placement.letters}  # type: ignore[union-attr]
+    assert all(one.placement.pad for one in found)  # type: ignore[union-attr]
+
+
 def n(*shape: int) -> Any:
     return RNG.normal(size=shape)
 
@@ -250,7 +334,7 @@ def test_on_paper_there_can_be_any_number_of_devices() -> None:
     ({"x": 4}, {"q": "x"}, r"^there is no letter 'q': the program has i = 16, b = 24, j = 32, k = 8$"),
     ({"x": 4}, {"b": "y"}, r"^b cannot lie on 'y': the mesh has x$"),
     ({"x": 5}, {"b": "x"}, r"^b = 24 cannot be divided among the 5 devices along x: 20 or 25 could, or an axis of "
-                           r"2, 3, 4, 6, 8, 12, 24 devices$"),
+                           r"2, 3, 4, 6, 8, 12, 24 devices, or padding \(pad=True, --pad\)$"),
     ({"x": 4}, {"i": "x", "j": "x"}, r"^W1\[i,j\] would lie on x with i and with j: put one of them on another axis, "
                                      r"or on none$"),
     ({"x": 0}, {"b": "x"}, r"^the axis x has a number of devices, at least 1, not 0$"),
@@ -380,6 +464,8 @@ def test_the_command_says_what_each_line_costs(tmp_path: Path, capsys: pytest.Ca
     assert "letters" in capsys.readouterr().out
     assert main([*asked, "--letters", "b=data", "--output", "X:i=data"]) == 2
     assert f"there is no result 'X': the program has {named}" in capsys.readouterr().err
+    assert main([*asked[:-1], "data=5", "--letters", "b=data", "--pad"]) == 0
+    assert "b = 12 on data, padded to 15" in " ".join(capsys.readouterr().out.split())
     assert main([*asked, "--letters", "q=data"]) == 2
     assert "there is no letter 'q'" in capsys.readouterr().err
     with pytest.raises(SystemExit):

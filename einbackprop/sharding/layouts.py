@@ -136,7 +136,7 @@ class Layouts:
 
     def local(self, indices: str, layout: Sequence[str]) -> tuple[int, ...]:
         """The shape of a value on one device."""
-        return tuple(self.sizes[i] // self.axes[axis] if axis else self.sizes[i]
+        return tuple(-(-self.sizes[i] // self.axes[axis]) if axis else self.sizes[i]
                      for i, axis in zip(indices, layout, strict=True))  # fmt: skip
 
     def bytes(self, name: str, indices: str, layout: Sequence[str]) -> int:
@@ -171,8 +171,8 @@ class Layouts:
             parts[axis] = letter
             for ref, other in lying.items():
                 if other and other != letter:
-                    layouts[ref] = whole_along(axis, layouts[ref])
                     before.append(self._gather(ref, layouts[ref], axis, other, rounds))
+                    layouts[ref] = whole_along(axis, layouts[ref])
             if letter and letter != own and isinstance(equation, Extremum) and equation.position_of:
                 after += self._candidates(equation, layout, axis, letter, rounds)
             elif letter and letter != own:
@@ -180,6 +180,7 @@ class Layouts:
         laid = self.placement.laid(out)
         kept = set(laid) - set(layout)  # what else a result lies on: each device keeps its part of what was added up
         after = [scattered(one) if one.axis in kept and one.value == out.name else one for one in after]
+        after += self._unpadded(out, layout, laid, rounds, is_result)
         return Line(equation, laid, self.local(out.indices, laid), (*before, *after), self._flops(equation, parts))
 
     def _letter(
@@ -195,7 +196,7 @@ class Layouts:
             return own
 
         def moved(letter: str) -> int:
-            gathered = [self._gather(ref, whole_along(axis, self.layout(ref)), axis, i, rounds)
+            gathered = [self._gather(ref, self.layout(ref), axis, i, rounds)
                         for ref, i in lying.items() if i and i != letter]  # fmt: skip
             if letter != own:
                 layout = self.placement.layout(out)
@@ -223,10 +224,23 @@ class Layouts:
             yield Collective("all-gather", axis, name, letter, entries // rounds, sent, rounds)
 
     def _gather(self, ref: Ref, layout: tuple[str, ...], axis: str, letter: str, rounds: int) -> Collective:
-        entries, n = prod(self.local(ref.indices, layout)), self.axes[axis]
+        """What puts together the parts along an axis of a value that lies so."""
+        n = self.axes[axis]
+        entries = prod(self.local(ref.indices, layout)) * n
         sent = entries * self.dtypes[ref.name].itemsize * (n - 1) // n
         rounds = rounds if self._counted(ref, rounds) else 1
         return Collective("all-gather", axis, ref.name, letter, entries // rounds, sent, rounds)
+
+    def _unpadded(
+        self, out: Ref, layout: tuple[str, ...], laid: tuple[str, ...], rounds: int, can_wait: bool
+    ) -> Iterator[Collective]:  # fmt: skip
+        """What gathers a result with its padding, from its last axis on, as it has to have its own size."""
+        entries = prod(self.local(out.indices, layout))
+        for letter, axis, kept in reversed([*zip(out.indices, layout, laid, strict=True)]):
+            if axis and not kept:
+                entries *= (n := self.axes[axis])
+                sent = entries * self.dtypes[out.name].itemsize * (n - 1) // n
+                yield Collective("all-gather", axis, out.name, letter, entries // rounds, sent, rounds, can_wait)
 
     def _reduction(
         self, equation: Equation, layout: tuple[str, ...], axis: str, letter: str, own: str, rounds: int, can_wait: bool
@@ -247,7 +261,7 @@ class Layouts:
     def _flops(self, equation: Equation, parts: Mapping[str, str]) -> int:
         """Additions and multiplications of an equation on one device, operands two at a time at best."""
         cut = {letter: self.axes[axis] for axis, letter in parts.items() if letter}
-        entries = prod(self.sizes[i] // cut.get(i, 1) for i in dict.fromkeys(letters_of(equation)))
+        entries = prod(-(-self.sizes[i] // cut.get(i, 1)) for i in dict.fromkeys(letters_of(equation)))
         match equation:
             case Contract():
                 return entries * max(len(equation.operands), 1) if len(equation.operands) > 1 else entries

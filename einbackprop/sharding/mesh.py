@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -60,6 +60,9 @@ class Placement:
         As they were given; the other letters of a dimension lie there as well.
     outputs : mapping of name to (mapping of letter to axis), optional
         Results that are to lie on further axes, with letters that lie on none.
+    pad : bool
+        Whether a size that does not divide is filled up with entries that count for nothing, so that each device has
+        as many.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Placement:
     mesh: Mesh
     letters: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pad: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.letters, Mapping):
@@ -80,7 +84,7 @@ class Placement:
             if not any(letter in d.letters for d in known if isinstance(letter, str) and letter):
                 have = ", ".join(told(d) for d in known)
                 raise ShardingError(f"there is no letter {shown(letter)}: the program has {have}")
-            self._require_parts(letter, axis)
+            self._require_parts(letter, axis, pads=self.pad)
         for one, other in self._pairs():
             if self.letters[one] != self.letters[other]:
                 places = f"{self.letters[one]} and on {self.letters[other]}"
@@ -102,7 +106,7 @@ class Placement:
         for letter, axis in asked.items():
             if not isinstance(letter, str) or letter not in ref.indices or not letter:
                 raise ShardingError(f"{name}[{','.join(ref.indices)}] has no letter {shown(letter)}")
-            self._require_parts(letter, axis)
+            self._require_parts(letter, axis, pads=False)  # what is returned has its own size
             for other, lying in zip(ref.indices, self.layout(ref.indices), strict=True):
                 if lying and (other == letter or lying == axis):
                     raise ShardingError(f"{name} lies on {lying} with {other} already: ask for another letter and axis")
@@ -121,18 +125,19 @@ class Placement:
     def _names(self) -> Mapping[str, str]:
         return View.of(self.program).names
 
-    def _require_parts(self, letter: str, axis: str) -> None:
-        """There is such an axis, and the dimension of a letter divides among its devices."""
+    def _require_parts(self, letter: str, axis: str, *, pads: bool) -> None:
+        """There is such an axis, and the dimension of a letter divides among its devices, or is padded."""
         if not isinstance(axis, str) or axis not in self.mesh.axes:
             raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {', '.join(self.mesh.axes)}")
         dimension, count = self.program.dimension(letter), self.mesh.axes[axis]
-        if dimension.size % count:
+        if dimension.size % count and not pads:
             low = dimension.size // count * count
             sizes = " or ".join(str(size) for size in (low, low + count) if size)
             divisors = ", ".join(str(n) for n in range(2, dimension.size + 1) if dimension.size % n == 0 and n <= 64)
             raise ShardingError(
                 f"{told(dimension)} cannot be divided among the {count} devices along {axis}: {sizes} could"
-                f"{divisors and f', or an axis of {divisors} devices'}")  # fmt: skip
+                f"{divisors and f', or an axis of {divisors} devices'}"
+                f"{', or padding (pad=True, --pad)' * (letter in self.letters)}")  # fmt: skip
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
         given = [*self.letters]
@@ -184,10 +189,22 @@ class Placement:
     def laid(self, ref: Ref) -> tuple[str, ...]:
         """The axis of the mesh that each axis of a value lies on, of a result as it is asked for."""
         layout = self.layout(ref.indices)
+        if self.pad and any(ref.name == result.name for result in self.program.outputs):
+            layout = self.even(ref.indices, layout)
         if not self.outputs:  # names are not looked up for each of the ways that suggestions try
             return layout
         asked = self.outputs.get(self.called(ref.name), {})
         return tuple(axis or asked.get(letter, "") for letter, axis in zip(ref.indices, layout, strict=True))
+
+    def even(self, indices: str, layout: Sequence[str]) -> tuple[str, ...]:
+        """A layout without the axes along which there is padding: a result is whole there, as its size is its own."""
+        return tuple("" if axis and self.padded(letter) != self.program.dimension(letter).size else axis
+                     for letter, axis in zip(indices, layout, strict=True))  # fmt: skip
+
+    def padded(self, letter: str) -> int:
+        """The size of a letter's dimension, filled up so that each device has as many of its entries."""
+        count = self.mesh.axes[axis] if (axis := self.axis(letter)) else 1
+        return -(-self.program.dimension(letter).size // count) * count
 
 
 def told(dimension: Dimension) -> str:

@@ -33,7 +33,7 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 def shard(
     function: Callable[..., Any] | Program, *arguments: Any, mesh: Mapping[str, int],
     letters: Mapping[str, str] | None = None, suggest: int = 5,
-    outputs: Mapping[str, Mapping[str, str]] | None = None,
+    outputs: Mapping[str, Mapping[str, str]] | None = None, pad: bool = False,
 ) -> Sharding | Suggestions:  # fmt: skip
     """What a function costs with its letters on the axes of a mesh of devices. No engine is needed for it.
 
@@ -55,6 +55,9 @@ def shard(
         Results that are to lie on further axes, by the names that the report has: with ``{"dW": {"i": "data"}}`` each
         device along ``data`` keeps its part of a sum over the samples, after a reduce-scatter. (On processors XLA adds
         everything up all the same.)
+    pad : bool
+        Whether sizes that do not divide are filled up: the last devices have fewer entries, or none, of their own.
+        Results are gathered along such a letter, since they have their own size.
 
     Returns
     -------
@@ -64,7 +67,8 @@ def shard(
     Raises
     ------
     ShardingError
-        There is no such letter, axis or result, sizes do not divide, or an array would lie on an axis with two letters.
+        There is no such letter, axis or result, sizes do not divide and ``pad`` is not given, or an array would lie on
+        an axis with two letters.
     TraceError, DerivationError
         See ``trace`` and ``grad``.
 
@@ -85,8 +89,8 @@ def shard(
     if letters is None:
         if outputs is not None:
             raise ShardingError("outputs goes with letters: give both, or neither")
-        return Suggestions(Sharding(one, reading) for one in suggested(program, grid, suggest))
-    return Sharding(Placement(program, grid, letters, outputs or {}), reading)
+        return Suggestions(Sharding(one, reading) for one in suggested(program, grid, suggest, pad=pad))
+    return Sharding(Placement(program, grid, letters, outputs or {}, pad), reading)
 
 
 def program_of(function: Callable[..., Any] | Program, arguments: tuple[Any, ...]) -> tuple[Program, Reading | None]:
@@ -240,6 +244,8 @@ class Sharding:
         ]  # fmt: skip
         return json.dumps({
             "schema": SCHEMA, "mesh": dict(self.placement.mesh.axes), "letters": dict(self.placement.letters),
+            "padded": {i: size for i in self.placement.letters
+                       if (size := self.placement.padded(i)) != self.program.dimension(i).size},
             "inputs": [self.layout(declared.ref) for declared in self.program.inputs], "lines": lines,
             "bytes": self.bytes, "flops": self.flops, "memory": self.memory,
         }, ensure_ascii=False, indent=1)  # fmt: skip
@@ -293,6 +299,7 @@ class Suggestions(tuple[Sharding, ...]):
 def letters_of(placement: Placement) -> list[str]:
     """The letters of a program, their sizes, and on which axes they lie."""
     parts = [told(d) + (f" on {axis}" if (axis := placement.axis(d.letters[0])) else "")
+             + (f", padded to {padded}" if (padded := placement.padded(d.letters[0])) != d.size else "")
              for d in placement.program.dimensions]  # fmt: skip
     return wrap("letters: " + ",  ".join(parts), columns(), subsequent_indent="         ")
 

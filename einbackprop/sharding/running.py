@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..core.program import Program
+from ..core.program import Input, Program
 from ..errors import BackendError
 from ..plans.compilation import Reading, run_by
 from ..plans.engines import Jax
 from .mesh import Placement
+
+T = TypeVar("T")
 
 SIMULATED = "XLA_FLAGS=--xla_force_host_platform_device_count={}"
 
@@ -56,24 +58,67 @@ class MeshedJax(Jax):
         own = {declared.ref.name for declared in self.placement.program.inputs}
 
         def lying(layout: Sequence[str], units: Sequence[int]) -> Any:
-            axes = [axis or None for axis in layout]
-            for unit in sorted(units):  # axes of one entry that have no letter
-                axes.insert(unit, None)
+            axes = [axis or None for axis in with_units(layout, units, "")]
             return self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec(*axes))
 
-        output_units = program.output_units or ((),) * len(program.outputs)
-        whole = self.sharding.NamedSharding(self.mesh, self.sharding.PartitionSpec())  # of constants
-        taken = [lying(placement.layout(one.ref.indices), one.units) if one.ref.name in own else whole
-                 for one in program.inputs]  # fmt: skip
-        made = [lying(placement.laid(ref), units) for ref, units in zip(program.outputs, output_units, strict=True)]
-        run = self.module.jit(function, in_shardings=tuple(taken), out_shardings=made)
-        return MeshedRun(run, lambda arrays: [self.put(*each) for each in zip(arrays, taken, strict=True)])
+        def place_of(one: Input) -> Place:
+            if one.ref.name not in own:  # a constant
+                return Place(lying((), ()), (), ())
+            layout, letters = placement.layout(one.ref.indices), one.ref.indices
+            sizes = [program.dimension(letter).size for letter in letters]
+            padded = [placement.padded(letter) if axis else size
+                      for letter, axis, size in zip(letters, layout, sizes, strict=True)]  # fmt: skip
+            return Place(lying(layout, one.units), with_units(sizes, one.units, 1), with_units(padded, one.units, 1))
 
-    def put(self, array: Any, lying: Any) -> Any:
-        """An array where it lies on the mesh. Of one of NumPy, which each process has, nothing is sent."""
-        if isinstance(array, np.ndarray):
-            return self.module.make_array_from_callback(array.shape, lying, lambda part: array[part])
-        return self.module.device_put(array, lying)
+        places = [place_of(one) for one in program.inputs]
+
+        def of_own_sizes(*arrays: Any) -> Any:
+            """The function of arrays without their padding. XLA goes on to compute them in parts, the last ones
+            filled up again, and leaves out of sums what fills them."""
+            return function(*(self._cut(*each) for each in zip(arrays, places, strict=True)))
+
+        output_units = program.output_units or ((),) * len(program.outputs)
+        made = [lying(placement.laid(ref), units) for ref, units in zip(program.outputs, output_units, strict=True)]
+        run = self.module.jit(of_own_sizes, in_shardings=tuple(one.lying for one in places), out_shardings=made)
+        return MeshedRun(run, lambda arrays: [self.put(*each) for each in zip(arrays, places, strict=True)])
+
+    def _cut(self, array: Any, place: Place) -> Any:
+        if not place.is_padded:
+            return array
+        own = array[tuple(map(slice, place.shape))]
+        return self.module.lax.with_sharding_constraint(own, place.lying)
+
+    def put(self, array: Any, place: Place) -> Any:
+        """An array where it lies on the mesh, padded. Of one of NumPy, which each process has, nothing is sent."""
+        of_numpy = isinstance(array, np.ndarray)
+        if place.is_padded:
+            widths = [(0, to - size) for size, to in zip(place.shape, place.padded, strict=True)]
+            array = (np if of_numpy else self.module.numpy).pad(array, widths)
+        if of_numpy:
+            return self.module.make_array_from_callback(array.shape, place.lying, lambda part: array[part])
+        return self.module.device_put(array, place.lying)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array lies on a mesh, its shape, and what that is with padding."""
+
+    lying: Any
+    shape: tuple[int, ...]
+    padded: tuple[int, ...]
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether some of its sizes do not divide."""
+        return self.shape != self.padded
+
+
+def with_units(values: Iterable[T], units: Iterable[int], unit: T) -> tuple[T, ...]:
+    """What the letters of an array have, and something for its axes of one entry, which have no letter."""
+    found = [*values]
+    for position in sorted(units):
+        found.insert(position, unit)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

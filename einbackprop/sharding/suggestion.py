@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import permutations
 
 from ..core.program import Program
@@ -15,7 +16,7 @@ MOST_TRIED = 3000
 """Placements that are looked at, the larger dimensions first."""
 
 
-def suggested(program: Program, mesh: Mesh, most: int) -> list[Placement]:
+def suggested(program: Program, mesh: Mesh, most: int, *, pad: bool = False) -> list[Placement]:
     """The placements that move the fewest bytes, of equals those that hold the fewest, at most so many.
 
     Each axis of the mesh has a dimension of its own; further ones are put on an axis while less is moved then. Devices
@@ -30,7 +31,7 @@ def suggested(program: Program, mesh: Mesh, most: int) -> list[Placement]:
         raise ShardingError(f"suggest is how many ways to place letters are shown, at least 1, not {shown(most)}")
     found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
     for letters in single(program, mesh):
-        placement = placed(program, mesh, letters)
+        placement = placed(Placement(program, mesh, {}, pad=pad), letters)
         layouts = None if placement is None else Layouts(placement)
         if layouts is not None and is_useful(layouts):
             better, cost = improved(layouts)
@@ -50,10 +51,10 @@ def single(program: Program, mesh: Mesh) -> Iterator[dict[str, str]]:
         yield {d.letters[0]: axis for d, axis in zip(dimensions, mesh.axes, strict=True)}
 
 
-def placed(program: Program, mesh: Mesh, letters: Mapping[str, str]) -> Placement | None:
-    """The placement of these letters; None where they cannot lie so."""
+def placed(placement: Placement, letters: Mapping[str, str]) -> Placement | None:
+    """The placement with these letters in place of its own; None where they cannot lie so."""
     try:
-        return Placement(program, mesh, letters)
+        return replace(placement, letters=letters)
     except ShardingError:
         return None
 
@@ -67,7 +68,7 @@ def is_useful(layouts: Layouts) -> bool:
     """Whether each letter makes what a device computes smaller."""
     placement = layouts.placement
     return all(
-        layouts.flops < 0.75 * Layouts(Placement(placement.program, placement.mesh, {
+        layouts.flops < 0.75 * Layouts(replace(placement, letters={
             i: axis for i, axis in placement.letters.items() if i != letter})).flops
         for letter in placement.letters
     )  # fmt: skip
@@ -80,7 +81,7 @@ def improved(layouts: Layouts) -> tuple[Placement, tuple[int, int]]:
     while True:
         tried = [
             one for letter in free if not placement.axis(letter) for axis in placement.mesh.axes
-            if (one := placed(placement.program, placement.mesh, {**placement.letters, letter: axis})) is not None
+            if (one := placed(placement, {**placement.letters, letter: axis})) is not None
         ]  # fmt: skip
         best = min(((cost_of(Layouts(one)), n) for n, one in enumerate(tried)), default=(cost, -1))
         if best[1] < 0 or best[0] >= cost:

@@ -306,6 +306,7 @@ _SHARDED: _Options = {
     "--mesh": {"required": True, **_MESH}, "--letters": _LETTERS,
     "--output": {"type": _output, "action": "append", "metavar": "NAME:LETTER=AXIS,…",
                  "help": "a result that is to lie on a further axis: dW:i=data; may be repeated"},
+    "--pad": {"action": "store_true", "help": "fill up sizes that do not divide among the devices"},
     "--suggest": {"type": _count, "default": 5, "metavar": "N",
                   "help": "without --letters: how many ways to show of those that share work, by what they move: 5"},
     "--wrt": {"action": "append", "default": [], "metavar": "NAME",
@@ -546,7 +547,7 @@ def _shard(options: argparse.Namespace) -> int:
 
     found = shard_script(
         options.script, options.expression, options.mesh, options.letters, options.suggest, options.wrt, options.setup,
-        options.seed, None if options.output is None else dict(options.output),
+        options.seed, None if options.output is None else dict(options.output), options.pad,
     )  # fmt: skip
     if options.json:
         say_json(found.to_json())

@@ -129,6 +129,7 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0, te
 def shard_script(
     script: str, expression: str, mesh: Mapping[str, int], letters: Mapping[str, str] | None, suggest: int = 5,
     wrt: Sequence[str] = (), setup: str = "", seed: int = 0, outputs: Mapping[str, Mapping[str, str]] | None = None,
+    pad: bool = False,
 ) -> "Sharding | Suggestions":  # fmt: skip
     """Run a script, and say what an expression among its names costs on a mesh; with ``wrt``, what its gradient does.
 
@@ -141,7 +142,7 @@ def shard_script(
     else:
         with run(script, setup, seed) as names:
             program = _traced(reach_of(names, {"EXPRESSION": expression}, os.path.basename(script)), names).alone
-    return shard(program, mesh=mesh, letters=letters, suggest=suggest, outputs=outputs)
+    return shard(program, mesh=mesh, letters=letters, suggest=suggest, outputs=outputs, pad=pad)
 
 
 class Shown(Protocol):
