@@ -18,7 +18,7 @@ from einbackprop.core import interpretation
 from einbackprop.core.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
 from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import RangeError
-from einbackprop.plans import pointwise, reductions, regions, roles
+from einbackprop.plans import lowering, pointwise, reductions, regions, roles, workers
 from einbackprop.plans.assembly import Step
 from einbackprop.plans.compilation import compile
 from einbackprop.plans.gradients import Gradient, Plans, Running
@@ -86,10 +86,12 @@ def unwritten(arrays: Arrays, run: Any) -> Any:
 
 
 @contextmanager
-def thresholds_of_one() -> Iterator[None]:
-    """What is made for large arrays is done to the smallest: blocks of two or three entries, choices by bits."""
-    small = {(regions, "LARGE"): 1, (regions, "BLOCK"): 24, (regions, "FEWEST"): 1, (reductions, "SHORT"): 1}
-    small |= {(regions, "FEW"): -1}
+def thresholds_of_one(count: int = 1) -> Iterator[None]:
+    """What is made for large arrays is done to the smallest: blocks of two or three entries, choices by bits, workers.
+    """
+    small: dict[Any, Any] = {(regions, "LARGE"): 1, (regions, "BLOCK"): 24, (regions, "FEWEST"): 1}
+    small |= {(regions, "FEW"): -1, (regions, "SHARED"): 24, (reductions, "SHORT"): 1}
+    small |= {(workers, "available"): lambda: count, (lowering, "are_disturbed"): lambda _: False}
     small |= {(reductions, "MANY"): 1, (pointwise, "SMALL"): 0, (pointwise, "LONG_ROW"): 4}
     before = {(module, name): getattr(module, name) for module, name in small}
     try:
@@ -280,9 +282,9 @@ AT_A_PLACE_THAT_IS_NOT_THERE = Program(
 """i = 2i at 0 only, and the axis is empty."""
 
 
-@given(programs(), st.sampled_from(["float64", "float32"]), st.booleans())
-def test_a_plan_in_blocks(drawn: Any, dtype: str, reuse: bool) -> None:
-    with thresholds_of_one():
+@given(programs(), st.sampled_from(["float64", "float32"]), st.booleans(), st.integers(1, 3))
+def test_a_plan_in_blocks(drawn: Any, dtype: str, reuse: bool, count: int) -> None:
+    with thresholds_of_one(count):
         checked(*typed(*drawn, dtype), reuse=reuse)
 
 
@@ -301,33 +303,59 @@ CAST_AND_READ_TWICE = Program(
 """The pattern of the diagonal is made complex once in a block, for two equations: the first must not write over it."""
 
 
-@given(programs(scalar=True, complex_inputs=True))
-@example((CAST_AND_READ_TWICE, [np.array([[0.2 + 0.1j, 0.1 + 0.2j], [0.9 + 0.3j, 0.6j - 0.9]])]))
-def test_a_gradient_in_blocks(drawn: Any) -> None:
+@given(programs(scalar=True, complex_inputs=True), st.integers(1, 3))
+@example((CAST_AND_READ_TWICE, [np.array([[0.2 + 0.1j, 0.1 + 0.2j], [0.9 + 0.3j, 0.6j - 0.9]])]), 1)
+def test_a_gradient_in_blocks(drawn: Any, count: int) -> None:
     program, arrays = drawn
-    with thresholds_of_one():
+    with thresholds_of_one(count):
         checked(value_and_vjp(program), arrays)
 
 
-@given(programs(scalar=True, largest=6, kinds=("contract", "sum", "map", "map", "extremum")), st.booleans())
-def test_a_gradient_of_pointwise_functions_in_blocks(drawn: Any, reuse: bool) -> None:
+POINTWISE = programs(scalar=True, largest=6, kinds=("contract", "sum", "map", "map", "extremum"))
+
+
+@given(POINTWISE, st.booleans(), st.integers(1, 3))
+def test_a_gradient_of_pointwise_functions_in_blocks(drawn: Any, reuse: bool, count: int) -> None:
     program, arrays = drawn
-    with thresholds_of_one():
+    with thresholds_of_one(count):
         checked(value_and_vjp(program), arrays, reuse=reuse)
 
 
-def test_drawn_programs_do_run_in_blocks() -> None:
-    looped = 0
+def test_drawn_programs_do_run_in_blocks_by_several_workers() -> None:
+    shared = 0
 
-    @given(programs(largest=6))
-    @settings(max_examples=100, database=None, derandomize=True)
+    @given(POINTWISE)
+    @settings(max_examples=200, database=None, derandomize=True)
     def count(drawn: Any) -> None:
-        nonlocal looped
-        with thresholds_of_one():
-            looped += any(step.times > 1 for step in lower(drawn[0]).steps)
+        nonlocal shared
+        with thresholds_of_one(2):
+            plan = lower(value_and_vjp(drawn[0]))
+        shared += any(step.loop is not None and step.loop.workers == 2 for step in plan.steps)
 
     count()
-    assert looped > 10
+    assert shared > 10
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [8, 20, 28, 48])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_sums_over_blocks_are_added_up_from_worker_to_worker(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, rows: int, count: int
+) -> None:
+    def loss(x: Any, gamma: Any, beta: Any, seed: Any) -> Any:
+        u = x - x.mean(axis=1, keepdims=True)
+        return np.sum((gamma * u / np.sqrt((u * u).mean(axis=1, keepdims=True) + 0.1) + beta) * seed)
+
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(rows, 30)), rng.normal(size=30), rng.normal(size=30), rng.normal(size=(rows, 30))]
+    program, arrays = typed(value_and_vjp(trace(loss, *arrays), ["x", "gamma", "beta"]), arrays, dtype)
+    monkeypatch.setattr(regions, "LARGE", 1)
+    monkeypatch.setattr(workers, "available", lambda: count)
+    for block in ("BLOCK", "SHARED"):
+        monkeypatch.setattr(regions, block, 4 * 30 * arrays[0].itemsize)
+    plan = checked(program, arrays, reuse=True)
+    shares = {step.times for step in plan.steps if step.word == "sum of workers"}
+    assert shares == ({min(count, rows // 4)} if count > 1 else set())
 
 
 def cross_entropy(x: Any, y: Any) -> Any:

@@ -17,7 +17,7 @@ from einbackprop.core.program import Program
 from einbackprop.derivation.accumulation import value_and_vjp, vjp
 from einbackprop.layers.convolution import convolution_1d, convolution_2d, convolution_2d_vjp
 from einbackprop.layers.recurrence import gru, lstm, rnn
-from einbackprop.plans import blocks, contractions, products, rounds, spreading
+from einbackprop.plans import assembly, blocks, contractions, lowering, products, rounds, spreading, workers
 from einbackprop.plans.lowering import Plan, lower
 from einbackprop.plans.preparation import paired
 
@@ -47,21 +47,22 @@ def convolutions(draw: Any) -> tuple[Program, list[np.ndarray]]:
 
 
 @contextlib.contextmanager
-def blocks_of(cached: int, added: float) -> Iterator[None]:
-    """Small arrays are taken as large ones; ``added`` is what adding to a place costs."""
+def blocks_of(cached: int, added: float, count: int = 1) -> Iterator[None]:
+    """Small arrays are taken as large ones; ``added`` is what adding to a place costs, ``count`` how many work."""
     with (
         patch.multiple(blocks, LONG=0, CACHED=cached), patch.object(products, "NARROW", 1),
         patch.object(contractions, "FILLED", 0), patch.object(spreading, "ADDED", added),
+        patch.object(workers, "available", lambda: count), patch.object(lowering, "are_disturbed", lambda _: False),
     ):  # fmt: skip
         yield
 
 
 @given(
     convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(),
-    st.sampled_from([64, 600, 2400, 10**6]), st.sampled_from([0.0, 1.0, 100.0]),
+    st.sampled_from([64, 600, 2400, 10**6]), st.sampled_from([0.0, 1.0, 100.0]), st.integers(1, 3),
 )  # fmt: skip
 def test_convolutions_as_they_are_lowered_and_in_blocks_of_any_length(
-    drawn: Any, dtype: str, reuse: bool, cached: int, added: float
+    drawn: Any, dtype: str, reuse: bool, cached: int, added: float, count: int
 ) -> None:
     """And of arrays that lie in any way: windows are views, which go by the strides that an argument has."""
     program, arguments = drawn
@@ -70,7 +71,7 @@ def test_convolutions_as_they_are_lowered_and_in_blocks_of_any_length(
     wide = np.zeros((*image.shape[:-1], 2 * image.shape[-1]))
     wide[..., ::2] = image
     turned = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
-    with blocks_of(cached, added):
+    with blocks_of(cached, added, count):
         checked(*typed(program, arguments, dtype), reuse=reuse)
         plan = lower(program)
     expected = plan.make()(*arguments)
@@ -100,7 +101,8 @@ def test_products_added_at_places_that_overlap_and_are_cut(data: Any) -> None:
             whole[(slice(None), slice(None), *places)] += parts[(slice(None), slice(None), *offsets)]
         return np.sin(whole[(slice(None), slice(None), *[slice(start, stop)] * axes)])
 
-    with blocks_of(data.draw(st.sampled_from([200, 10**6])), data.draw(st.sampled_from([0.0, 100.0]))):
+    costs = data.draw(st.sampled_from([200, 10**6])), data.draw(st.sampled_from([0.0, 100.0]))
+    with blocks_of(*costs, data.draw(st.integers(1, 3))):
         checked(value_and_vjp(trace(lambda *a: np.sum(spread(*a) ** 2), kernel, image)), [kernel, image])
 
 
@@ -124,12 +126,20 @@ def test_a_convolution_copies_one_sample_at_a_time() -> None:
 
 @pytest.mark.parametrize("part", ["multiply_in_blocks", "windows_in_blocks", "spread_in_blocks"])
 def test_a_block_that_is_not_added_up_is_seen(part: str) -> None:
-    """The check of plans objects where a block is left out."""
+    """The check of plans objects where a block is left out, or what a worker does."""
     rng = np.random.default_rng(0)
     arguments = [rng.normal(size=(3, 1, 2, 6, 6)), rng.normal(size=(1, 2, 2, 3, 3)), rng.normal(size=(1, 2))]
     program = loss_of(convolution_2d, *arguments)
     first = patch("einbackprop.plans.routines.indices_of", lambda shape: [(0,) * len(shape)])
     with blocks_of(2400, 100.0), first:
+        assert part in lower(program).source
+        with pytest.raises(AssertionError):
+            checked(program, arguments)
+
+    def one_works(function: Any, given: Any, own: Any) -> list[Any]:
+        return [function(given[0], *own[0])]
+
+    with blocks_of(2400, 100.0, 3), patch.dict(assembly.NAMES, side_by_side=one_works):
         assert part in lower(program).source
         with pytest.raises(AssertionError):
             checked(program, arguments)

@@ -5,15 +5,18 @@ of the constants, and the bound ``dot`` methods. ``run``, which it returns, is w
 are all it has to make. A buffer's memory serves others before its first step and after its last one.
 """
 
+from __future__ import annotations
+
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..core.collecting import grouped
 from ..core.visible import visible
-from . import routines
+from . import routines, workers
 from .routines import Array
 from .views import Dtype, Root, View
 
@@ -35,12 +38,18 @@ class Loop:
         How many there are.
     down : bool
         Whether the last round comes first.
+    workers : int
+        How many threads share the blocks; then ``blocks`` is a sequence for each of them.
     """
 
     variables: tuple[str, ...]
     blocks: str
     times: int
     down: bool = False
+    workers: int = 1
+
+
+Phase = Literal["before", "each", "after"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,8 @@ class Step:
         The equation that it is part of, in index notation.
     loop : Loop or None
         The loop in which it is.
+    phase : 'before', 'each' or 'after'
+        Whether it is run for each block, or once a worker: by the worker before its blocks, or after all workers.
     """
 
     word: str
@@ -73,11 +84,14 @@ class Step:
     nbytes: int
     equation: str = ""
     loop: Loop | None = None
+    phase: Phase = "each"
 
     @property
     def times(self) -> int:
         """How often it is run."""
-        return self.loop.times if self.loop else 1
+        if self.loop is None:
+            return 1
+        return self.loop.times if self.phase == "each" else self.loop.workers
 
 
 @dataclass
@@ -90,6 +104,7 @@ class Assembly:
     kept: dict[tuple[bytes, tuple[int, ...], str], View] = field(default_factory=dict)
     equation: str = ""
     loop: Loop | None = None
+    phase: Phase = "each"
 
     def root(self, shape: Sequence[int], dtype: Dtype, *, fresh: bool = False) -> Root:
         """New memory: a buffer, or where ``fresh`` an array that each call makes anew."""
@@ -125,7 +140,8 @@ class Assembly:
         every = views if out is None else (*views, out)
         text = template.replace("{out}", f"{{{len(views)}}}")
         nbytes = sum(view.size * view.dtype.itemsize for view in every)
-        self.steps.append(Step(word, text, every, out.root if out else None, flops, nbytes, self.equation, self.loop))
+        root = out.root if out else None
+        self.steps.append(Step(word, text, every, root, flops, nbytes, self.equation, self.loop, self.phase))
 
     def cut(self, view: View, letters: Sequence[str], variables: Mapping[str, str], shape: Mapping[str, int]) -> View:
         """The part of a view that is at hand in a loop: along the axes that have a letter, a block."""
@@ -136,7 +152,6 @@ class Assembly:
         self.steps.append(Step("block", f"{root.name} = {{0}}[{places}]", (view,), None, 0, 0, "", self.loop))
         return View(root.name, root, array, view.term)
 
-
     def entry(self, view: View) -> View:
         """The entry along the first axis of a view that is at hand in a round."""
         array = view.array[0, ...]
@@ -145,13 +160,12 @@ class Assembly:
         return View(root.name, root, array, view.term[1:])
 
 
-def offsets(steps: Sequence[Step], outputs: Iterable[View]) -> tuple[dict[Root, int], int]:
+def offsets(spans: Mapping[Root, tuple[int, int]]) -> tuple[dict[Root, int], int]:
     """Where each buffer lies in one block of memory, and how long that is: the largest first, wherever it fits.
 
     Two buffers share bytes only where one is no longer needed when the other is first written. Of two as long, the
     one that is needed first comes first, or the one that is needed last, whichever takes less.
     """
-    spans = spans_of(steps, outputs)
     first = packed(spans, sorted(spans, key=lambda root: -root.nbytes))
     if len(spans) > MANY:
         return first
@@ -200,6 +214,67 @@ def padded(root: Root) -> int:
     return -(-root.nbytes // routines.ALIGNMENT) * routines.ALIGNMENT
 
 
+def owners_of(steps: Sequence[Step], spans: Mapping[Root, tuple[int, int]]) -> dict[Root, Loop]:
+    """Buffers that are needed in one loop of several workers only: each worker has its own."""
+    found = {}
+    for root, (first, last) in spans.items():
+        loop = steps[first].loop
+        if loop is not None and loop.workers > 1 and last < len(steps) and steps[last].loop is loop:
+            found[root] = loop
+    return found
+
+
+def pieces(places: Mapping[Root, int]) -> list[str]:
+    """The lines that make buffers of a block of memory."""
+    return [f"{root.name} = piece(block, {at}, {root.shape}, {root.dtype.name})"
+            for root, at in sorted(places.items(), key=lambda item: int(item[0].name[1:]))]  # fmt: skip
+
+
+@dataclass
+class Task:
+    """A loop that several workers share, while it is written.
+
+    Attributes
+    ----------
+    loop : Loop
+    nbytes : int
+        The memory that each of them has.
+    making : list of str
+        The lines that make its buffers, and views of them.
+    own : list of str
+        What these are called.
+    lines : dict of phase to list of str
+    """
+
+    loop: Loop
+    nbytes: int
+    making: list[str]
+    own: list[str]
+    lines: dict[Phase, list[str]] = field(default_factory=lambda: {"before": [], "each": [], "after": []})
+
+    def text(self, number: str) -> tuple[list[str], list[str]]:
+        """The lines that make the workers' memory, and those that have them work."""
+        own = ", ".join(self.own)
+        words = set(re.findall(r"\w+", " ".join(self.lines["after"])))
+        read = ", ".join(name for name in self.own if name in words)
+        making = [
+            f"def owned{number}(block):",
+            *(f"    {line}" for line in self.making),
+            f"    return [{own}]",
+            f"own{number} = [owned{number}(memory({self.nbytes})) for _ in range({self.loop.workers})]",
+        ]
+        running = [
+            f"def work{number}({', '.join(['blocks', *self.own])}):",
+            *(f"    {line}" for line in self.lines["before"]),
+            f"    for {', '.join(self.loop.variables)}, in blocks:",
+            *(f"        {line}" for line in self.lines["each"]),
+            f"    return [{read}]",
+            f"for [{read}] in side_by_side(work{number}, {self.loop.blocks}, own{number}):",
+            *(f"    {line}" for line in self.lines["after"] or ["pass"]),
+        ]
+        return making, running
+
+
 class Source:
     """The text of a plan while it is written."""
 
@@ -213,20 +288,25 @@ class Source:
         self.outside = 0
         self.entries: dict[str, str] = {}
         self.counted: list[tuple[str, str]] = []
-        self.places, self.nbytes = offsets(assembly.steps, outputs)
+        self.task: Task | None = None
+        self.spans = spans_of(assembly.steps, outputs)
+        self.owners = owners_of(assembly.steps, self.spans)
+        self.places, self.nbytes = offsets({r: span for r, span in self.spans.items() if r not in self.owners})
         if self.places:
-            self.making += [f"block = memory({self.nbytes})", "owner = block.base"]
-        for root, at in sorted(self.places.items(), key=lambda item: int(item[0].name[1:])):
-            self.making.append(f"{root.name} = piece(block, {at}, {root.shape}, {root.dtype.name})")
+            self.making += [f"block = memory({self.nbytes})", "owner = block.base", *pieces(self.places)]
         for step in assembly.steps:
             self.write(step)
+        self.close()
 
     def write(self, step: Step) -> None:
         """The line of a step."""
         if step.loop is not self.loop:
+            self.close()
             self.loop, self.outside = step.loop, len(self.running)
             self.counted = []
-            if step.loop is not None:
+            if step.loop is not None and step.loop.workers > 1:
+                self.task = self.begun_task(step.loop)
+            elif step.loop is not None:
                 self.running.append(f"for {', '.join(step.loop.variables)}, in {step.loop.blocks}:")
         line = step.template
         out = step.views[-1] if step.out is not None else None
@@ -245,25 +325,39 @@ class Source:
                 self.begin(out.root)
                 texts[-1] = self.view(out)
         if "{0}.dot(" in line and step.views[0].root.is_kept:
-            line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot")
+            line, texts[0] = line.replace("{0}.dot", "{0}", 1), self.kept(f"{texts[0]}.dot", step.views[0].root)
         elif "{0}.dot(" in line and step.views[0].root.name in self.entries:
             bound = self.each(f"{step.views[0].text}.dot", step.views[0].root)
             line, texts[0] = line.replace("{0}.dot", "{0}", 1), bound
         comment = f"  # {safe(step.equation)}  {step.word}" if step.equation else f"  # {step.word}"
-        self.append(line.format(*texts) + comment, here=True)
+        self.append(line.format(*texts) + comment, here=True, phase=step.phase)
+
+    def begun_task(self, loop: Loop) -> Task:
+        """What workers are to do, with memory for what nothing else reads."""
+        places, nbytes = offsets({root: span for root, span in self.spans.items() if self.owners.get(root) is loop})
+        self.nbytes += loop.workers * nbytes
+        return Task(loop, nbytes, pieces(places), [root.name for root in places])
+
+    def close(self) -> None:
+        """Write what workers are to do, once all of it is known."""
+        if self.task is not None:
+            making, running = self.task.text(self.task.loop.blocks[1:])
+            self.making += making
+            self.running += running
+            self.task = None
 
     def enter(self, name: str, view: View, loop: Loop) -> None:
         """A variable for the entry of a view in each round; of kept memory, all entries are made once."""
         text = f"entries({self.view(view)}, {loop.down})"
         if view.root.is_kept:
-            text = self.entries[name] = self.kept(text)
+            text = self.entries[name] = self.kept(text, view.root)
         self.count(name, text)
 
     def each(self, text: str, root: Root) -> str:
         """The variable for what is made of an entry of kept memory: made once for each round."""
         if text not in self.names:
             self.names[text] = f"t{len(self.names)}"
-            self.count(self.names[text], self.kept(f"[{text} for {root.name} in {self.entries[root.name]}]"))
+            self.count(self.names[text], self.kept(f"[{text} for {root.name} in {self.entries[root.name]}]", root))
         return self.names[text]
 
     def count(self, name: str, text: str) -> None:
@@ -272,9 +366,11 @@ class Source:
         names, texts = (", ".join(parts) for parts in zip(*self.counted, strict=True))
         self.running[self.outside] = f"for {names}, in zip({texts}):"
 
-    def append(self, line: str, *, here: bool) -> None:
+    def append(self, line: str, *, here: bool, phase: Phase = "each") -> None:
         """One more line, in the loop that is being written, or before it."""
-        if self.loop is None or here:
+        if self.task is not None:
+            (self.task.lines[phase] if here else self.running).append(line)
+        elif self.loop is None or here:
             self.running.append("    " * (self.loop is not None) + line)
         else:
             self.running.insert(self.outside, line)
@@ -290,18 +386,22 @@ class Source:
         if view.text == view.root.name or view.text in self.names:
             return self.names.get(view.text, view.text)
         if view.root.is_kept:
-            return self.kept(view.text)
+            return self.kept(view.text, view.root)
         if view.root.name in self.entries:
             return self.each(view.text, view.root)
         name = self.names[view.text] = f"t{len(self.names)}"
         self.append(f"{name} = {view.text}", here=view.root.kind in ("part", "entry"))
         return name
 
-    def kept(self, text: str) -> str:
-        """The name of what is made once."""
+    def kept(self, text: str, root: Root) -> str:
+        """The name of what is made once, or once for each worker."""
         if text not in self.names:
-            self.names[text] = f"v{len(self.names)}"
-            self.making.append(f"{self.names[text]} = {text}")
+            name = self.names[text] = f"v{len(self.names)}"
+            if self.task is not None and root in self.owners:
+                self.task.making.append(f"{name} = {text}")
+                self.task.own.append(name)
+            else:
+                self.making.append(f"{name} = {text}")
         return self.names[text]
 
     def text(self, head: str, opening: Sequence[str], returned: str, decorator: str = "") -> str:
@@ -338,6 +438,7 @@ NAMES: dict[str, Any] = {
     **{name: np.dtype(name) for name in (np.dtype(kind).name for kind in "?bhilqBHILQefdgFDG")},
     **{name: getattr(routines, name) for name in ROUTINES.split()},
     **{name: getattr(np, name) for name in FROM_NUMPY.split()},
+    "side_by_side": workers.side_by_side,
 }
 """What the source of every plan refers to."""
 

@@ -5,9 +5,12 @@ together in memory. Copied as a whole the windows are nine times the image, and 
 for one sample at a time they stay in cache.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 
+from .assembly import Loop
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Slot, Workspace
@@ -93,13 +96,52 @@ def emitted(work: Workspace, wide: View, other: View, blocks: Blocks, slot: Slot
     ends = [blocks.columns, blocks.rows] if transposed else [blocks.rows, blocks.columns]
     into = out.joined([*blocks.loops, *ends])
     part = View.of(work.assembly.root(into.array.shape[-2:], out.dtype), "rc")
-    work.assembly.emit(
-        "GEMM in blocks",
-        f"multiply_in_blocks({', '.join(f'{{{n}}}' for n in range(7))}, {{out}}, {len(blocks.loops)}, {transposed})",
-        half.source, half.block, half.windows, given, block, block.joined(sides), part, out=into,
-        flops=2 * prod(work.shape(blocks.every + blocks.rows + blocks.columns + blocks.summed)),
-    )  # fmt: skip
+    call = f"multiply_in_blocks({', '.join(f'{{{n}}}' for n in range(7))}, {{out}}, {len(blocks.loops)}, {transposed})"
+    flops = 2 * prod(work.shape(blocks.every + blocks.rows + blocks.columns + blocks.summed))
+    with shared(work, blocks.every, into) as (share, count):
+        work.assembly.emit(
+            "GEMM in blocks", call,
+            share(half.source), half.block, half.windows, share(given), block, block.joined(sides), part,
+            out=share(into), flops=flops // count,
+        )  # fmt: skip
     return out
+
+
+@contextmanager
+def shared(
+    work: Workspace, loops: str, total: View | None = None
+) -> Iterator[tuple[Callable[[View], View], int]]:  # fmt: skip
+    """Have several workers do what is emitted meanwhile, each for as many entries of the longest of the loops.
+
+    Yields what makes a worker's share of a view, and how many workers there are. Of ``total``, which may be a sum over
+    that letter, each worker has one of its own then; they are added up at the end.
+    """
+    letter = max(loops, key=work.sizes.__getitem__, default="")
+    assembly, size = work.assembly, work.sizes[letter] if letter else 1
+    count = next(n for n in range(work.workers, 0, -1) if size % n == 0)
+    if count == 1 or assembly.loop is not None:
+        yield (lambda view: view), 1
+        return
+    own = None
+    if total is not None and letter not in total.term:
+        assembly.emit("fill", "{out}.fill(0)", out=total)
+        own = View.of(assembly.root(total.array.shape, total.dtype), total.term)
+    length = size // count
+    blocks = [[(slice(start, start + length),)] for start in range(0, size, length)]
+    assembly.loop = Loop(("i0",), assembly.function(blocks), count, workers=count)
+
+    def share(view: View) -> View:
+        if view is total and own is not None:
+            return own
+        if letter not in view.term:
+            return view
+        return assembly.cut(view, [i if i == letter else "" for i in view.term], {letter: "i0"}, {letter: length})
+
+    yield share, count
+    if total is not None and own is not None:
+        assembly.phase = "after"
+        assembly.emit("sum of workers", "add({out}, {0}, {out})", own, out=total)
+    assembly.loop, assembly.phase = None, "each"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def compile(
         is a warning. Numbers are NumPy's to rounding (``a/b`` may be ``a·(1/b)``), whole numbers of few bits do not
         wrap, and float32 stays float32: a conversion to a wider float inside the function is not followed. Labels
         that are no positions are refused. It can be called by several threads at once, and never writes to its
-        arguments.
+        arguments. It goes over large arrays on as many threads as matrix products have (``OPENBLAS_NUM_THREADS``,
+        ``MKL_NUM_THREADS``, ``OMP_NUM_THREADS``, or as there are processors; 8 at most); sums over them depend on how
+        many in their last digits.
 
     Raises
     ------

@@ -27,7 +27,19 @@ from ..core.program import (
 )
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
-from . import contractions, matrices, patterns, picking, placing, pointwise, preparation, reductions, regions, rounds
+from . import (
+    contractions,
+    matrices,
+    patterns,
+    picking,
+    placing,
+    pointwise,
+    preparation,
+    reductions,
+    regions,
+    rounds,
+    workers,
+)
 from .assembly import Loop, Source, Step, compiled
 from .preparation import Interface, widened
 from .regions import Region
@@ -35,6 +47,9 @@ from .rounds import Rounds
 from .tables import table, table_html
 from .views import View
 from .workspace import Workspace, number_of
+
+PRODUCTS = "GEMM", "batched"
+"""How the words of products begin of which a library makes several threads."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +116,30 @@ def ready(
 
 
 def planned(program: Program, weak: frozenset[str], *, reuse: bool, interface: Interface) -> Plan:
-    """The plan of a program that has been prepared."""
-    lowering = Lowering(program, weak, reuse=reuse)
-    lowering.orders, lowering.positions = interface.orders, interface.positions
-    lowering.ranges = picking.computed_ranges(program) if interface.strict else {}
-    lowering.run()
+    """The plan of a program that has been prepared: with several workers, where they do not wait for products."""
+    for count in dict.fromkeys((workers.available(), 1)):
+        lowering = Lowering(program, weak, reuse=reuse)
+        lowering.work.workers = count
+        lowering.orders, lowering.positions = interface.orders, interface.positions
+        lowering.ranges = picking.computed_ranges(program) if interface.strict else {}
+        lowering.run()
+        if not are_disturbed(lowering.work.assembly.steps):
+            break
     return lowering.plan(interface)
+
+
+def are_disturbed(steps: Sequence[Step]) -> bool:
+    """Whether there are workers, but also products beside them that take half as long or more.
+
+    Threads of a library's products look for more work for a while after each, on the processors of the workers.
+    """
+    shared, beside = 0, 0
+    for step in steps:
+        if step.loop is not None and step.loop.workers > 1:
+            shared += step.times * (step.flops + step.nbytes)
+        elif step.word.startswith(PRODUCTS):
+            beside += step.times * step.flops
+    return 0 < shared < 2 * beside
 
 
 class Lowering:
@@ -206,7 +239,10 @@ class Lowering:
         """The steps of a region for blocks of one shape."""
         work, assembly = self.work, self.work.assembly
         variables = {letter: f"i{n}" for n, letter in enumerate(region.letters)}
-        assembly.loop = Loop(tuple(variables.values()), assembly.function(parts), len(parts))
+        shares = workers.shares(parts, work.workers)
+        blocks = assembly.function(shares if len(shares) > 1 else parts)
+        assembly.loop = Loop(tuple(variables.values()), blocks, len(parts), workers=len(shares))
+        totals = self.totals(region, wholes, len(shares))
         for name, cut in region.axes.items():
             if any(cut):
                 work.values[name] = assembly.cut(work.values[name], cut, variables, lengths)
@@ -220,8 +256,27 @@ class Lowering:
                 self.place_rest(late, total)
         for name in self.compute_in_place(region.inside, first):
             if name in region.sums:
-                assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=wholes[name])
-        assembly.loop = None
+                assembly.emit("sum of blocks", "add({out}, {0}, {out})", work.placed[name], out=totals[name])
+        assembly.phase = "after"
+        for name, own in totals.items():
+            if own is not wholes[name]:
+                assembly.equation = self.texts[name]
+                assembly.emit("sum of workers", "add({out}, {0}, {out})", own, out=wholes[name])
+        assembly.loop, assembly.phase = None, "each"
+
+    def totals(self, region: Region, wholes: Mapping[str, View], count: int) -> dict[str, View]:
+        """Where sums over blocks are added up: each of several workers has memory of its own for that."""
+        found = {name: whole for name, whole in wholes.items() if name in region.sums}
+        if count == 1:
+            return found
+        work, assembly = self.work, self.work.assembly
+        assembly.phase = "before"
+        for name, whole in found.items():
+            assembly.equation = self.texts[name]
+            found[name] = work.allocate(whole.term, whole.dtype)
+            assembly.emit("fill", "{out}.fill(0)", out=found[name])
+        assembly.phase = "each"
+        return found
 
     def compute_in_place(self, equations: Sequence[Equation], first: int) -> Iterator[str]:
         """The steps of equations, which write what has a place to it; yields the values that were made."""

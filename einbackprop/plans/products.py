@@ -307,9 +307,10 @@ def emitted(work: Workspace, wide: View, other: View, windows: Windows, slot: Sl
     matrices = half.windows.joined([at, offset + windows.summed, windows.columns])
     given = other.joined([*(i if i in other.term else "" for i in loops), windows.rows, offset + windows.summed])
     into = out.joined([*loops, at, windows.rows, windows.columns])
-    work.assembly.emit(
-        "GEMM, windows", "windows_in_blocks({0}, {1}, {2}, {3}, {out})",
-        half.source, given, half.block, matrices, out=into,
-        flops=2 * prod(work.shape(loops + inner + windows.rows)),
-    )  # fmt: skip
+    flops = 2 * prod(work.shape(loops + inner + windows.rows))
+    with blocks.shared(work, loops) as (share, count):
+        work.assembly.emit(
+            "GEMM, windows", "windows_in_blocks({0}, {1}, {2}, {3}, {out})",
+            share(half.source), share(given), half.block, matrices, out=share(into), flops=flops // count,
+        )  # fmt: skip
     return out

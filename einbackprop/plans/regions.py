@@ -21,6 +21,8 @@ LARGE = 1 << 20
 """Bytes of an array from which on blocks are worth while."""
 BLOCK = 1 << 19
 """Bytes of a block of one array."""
+SHARED = 1 << 21
+"""Bytes of a block where several threads share them: each call of NumPy costs a change of the interpreter's lock."""
 FEW = 5
 """Whole arrays up to which a region has blocks twice as long: they stay in cache, and there are half as many calls."""
 FEWEST = 3
@@ -163,10 +165,11 @@ def region_from(work: Workspace, equations: Sequence[Equation], start: int) -> R
             early[equation.out.name] = equation
     region = without_later(work, region)
     large = [e for e in region.inside if size_of(work, e.out) > prod(work.shape(region.letters[:-1])) * region.part]
-    if sum(map(passes, large)) < FEWEST:
+    if sum(map(passes, large)) < (FEWEST if work.workers == 1 else 1):
         return None
     whole = [e for e in region.inside if size_of(work, e.out) >= prod(work.shape(region.order))]
-    if len(whole) <= FEW and work.sizes[region.letters[-1]] % (2 * region.part) == 0:
+    length = work.sizes[region.letters[-1]]
+    if len(whole) <= FEW and length % (2 * region.part) == 0 and length // (2 * region.part) >= work.workers:
         region.part *= 2
     needed = needed_of(region.inside, early)
     chosen = {equation.out.name for equation in region.inside}
@@ -253,7 +256,8 @@ def begun(work: Workspace, equation: Equation) -> Region | None:
     view = work.values[ref.name].named(ref.indices)
     if view.size * view.dtype.itemsize < max(LARGE, 1) or view.dtype.kind not in "fc":
         return None
-    order, entries = memory_order(view), max(BLOCK // view.dtype.itemsize, 1)
+    block = BLOCK if work.workers == 1 else max(BLOCK, min(SHARED, view.size * view.dtype.itemsize // work.workers))
+    order, entries = memory_order(view), max(block // view.dtype.itemsize, 1)
     first = next((n for n in range(len(order)) if view.count(order[n + 1 :]) <= entries), None)
     if first is None:
         return None

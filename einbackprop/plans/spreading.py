@@ -249,16 +249,17 @@ class Spreading:
         if self.columns[1:]:
             parts = [self.lengthened(place, part, gaps) for place, part in parts]
         left = self.left()
-        sources, right, regions = self.copying()
-        groups = [[part for _, part in parts], [place for place, _ in parts], gaps, regions, sources]
-        views = [left, made.joined([self.rows, self.columns]), right]
-        texts = [f"{{{n}}}" for n in range(len(views))]
-        for group in groups:
-            texts.append("(" + "".join(f"{{{n}}}, " for n in range(len(views), len(views) + len(group))) + ")")
-            views += group
         flops = prod(work.shape(loops)) * made.size * (2 * prod(work.shape(self.summed)) + 1)
-        call = f"spread_in_blocks({', '.join(texts)}, {len(loops)})"
-        work.assembly.emit("GEMM in blocks", call, *views, out=self.out, flops=flops)
+        with blocks.shared(work, loops) as (share, count):
+            sources, right, regions = self.copying()
+            views = [share(left), made.joined([self.rows, self.columns]), share(right)]
+            texts = [f"{{{n}}}" for n in range(len(views))]
+            places = [share(place) for place, _ in parts]
+            for group in ([part for _, part in parts], places, gaps, regions, [*map(share, sources)]):
+                texts.append("(" + "".join(f"{{{n}}}, " for n in range(len(views), len(views) + len(group))) + ")")
+                views += group
+            call = f"spread_in_blocks({', '.join(texts)}, {len(loops)})"
+            work.assembly.emit("GEMM in blocks", call, *views, out=self.out, flops=flops // count)
 
     def lengthened(self, place: View, part: View, gaps: list[View]) -> tuple[View, View]:
         """A part with short rows, and its place, as one long row with what lies between, to which zeros are written."""

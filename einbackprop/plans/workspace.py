@@ -80,6 +80,8 @@ class Workspace:
         A product that is not made but added, where labels say, to the sum that is lowered next.
     placed : dict of value to View
         Where values are to be written, if that is given.
+    workers : int
+        How many threads there are for blocks.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Workspace:
         self.home: Callable[[str, Dtype, str], View | None] = nowhere
         self.apart: frozenset[str] = frozenset()
         self.placed: dict[str, View] = {}
+        self.workers = 1
         self.scattered: Contract | None = None
         self.copies: dict[str, list[Copy]] = {}
         self.orders: dict[frozenset[str], str] = {}

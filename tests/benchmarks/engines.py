@@ -1,11 +1,11 @@
-"""One gradient on three engines: NumPy's plan, JAX and PyTorch, beside what these make of the loss themselves.
+"""One gradient on each engine: NumPy's plan, numba, JAX, PyTorch, beside what these make of the loss themselves.
 
     python tests/benchmarks/engines.py
 
-times `eb.compile(eb.value_and_grad(loss), …)` with `reuse=True`, with `backend="jax"` and with `backend="torch"` (these
+times `eb.compile(eb.value_and_grad(loss), …)` with `reuse=True`, with `backend="numba"`, `"jax"` and `"torch"` (these
 two from their own arrays to their own), PyTorch's eager autograd and `jax.jit(jax.value_and_grad)`, on one thread and
 on two. A process for each contender, pinned to as many processors; time by the clock, so that others at work on the
-machine do count. It prints the table and writes it to `engines.md`.
+machine do count. It prints the table and writes it to `engines.md`, in place of the one of such a machine.
 """
 
 import platform
@@ -18,12 +18,14 @@ from workloads import version
 
 OURS = ["ours", *threads.ENGINES]
 OTHERS = ["PyTorch", "jax.jit"]
-HEAD = """# One gradient on three engines
+HEAD = f"""# One gradient on each engine
 
-Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {rounds} rounds, a process for
-each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns their arrays.
+Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {threads.ROUNDS} rounds, a process
+for each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns their arrays.
+"""
+TABLE = """## {machine}
 
-Python {python}, {versions}, {machine}.
+Python {python}, {versions}.
 
 | workload | threads | {columns} | the best of ours / PyTorch |
 |---|---|{rules}---|
@@ -42,15 +44,18 @@ def rows() -> Iterator[str]:
 def main() -> None:
     """Write and print the table."""
     columns = [*OURS, *OTHERS]
-    text = HEAD.format(
-        rounds=threads.ROUNDS, python=platform.python_version(), machine=processor(), columns=" | ".join(columns),
-        versions=", ".join(map(version, ["numpy", "torch", "jax", "jaxlib"])), rules="---|" * len(columns),
+    text = TABLE.format(
+        python=platform.python_version(), machine=processor(), columns=" | ".join(columns), rules="---|" * len(columns),
+        versions=", ".join(map(version, ["numpy", "numba", "torch", "jax", "jaxlib"])),
     )  # fmt: skip
     print(text, end="", flush=True)
     for row in rows():
         print(row, flush=True)
         text += row + "\n"
-    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
+    path = Path(__file__).with_suffix(".md")
+    _, *tables = path.read_text(encoding="utf-8").split("\n## ")
+    others = [f"## {table.rstrip()}\n" for table in tables if not table.startswith(processor())]
+    path.write_text("\n".join([HEAD, text, *others]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ WORKLOADS = [
     "softmax cross-entropy 1024×8192", "LSTM T32 b32 h128", "conv 3×3 16→32 28×28 b64", "layer norm 4096×768",
 ]  # fmt: skip
 CONTENDERS = ["ours", "PyTorch", "jax.jit"]
-ENGINES = {"ours in JAX": "jax", "ours in PyTorch": "torch"}
+ENGINES = {"ours with numba": "numba", "ours in JAX": "jax", "ours in PyTorch": "torch"}
 ROUNDS = 7
 SECONDS = 0.2  # one timing
 
@@ -69,7 +69,9 @@ def engine_step(backend: str, gradient: Any, parameters: list[Any], data: tuple[
 
     import einbackprop as eb
 
-    plan = eb.compile(gradient, parameters, *data, backend=backend)
+    plan = eb.compile(gradient, parameters, *data, backend=backend, reuse=backend == "numba")
+    if backend == "numba":
+        return lambda: plan(parameters, *data)
     if backend == "jax":
         import jax
 
