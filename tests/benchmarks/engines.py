@@ -21,8 +21,8 @@ OTHERS = ["PyTorch", "jax.jit"]
 HEAD = f"""# One gradient on each engine
 
 Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {threads.ROUNDS} rounds, a
-process for each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns their
-arrays.
+process for each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns
+their arrays.
 """
 TABLE = """## {machine}
 
