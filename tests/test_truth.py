@@ -1,18 +1,22 @@
 """What is printed is true: drawn formulas in every notation, read back from their text alone and evaluated."""
 
 
+from itertools import permutations
 from random import Random
 
 from drawn_formulas import Drawn, drawn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from printed_truth import faults
 from truth import einsum_fault, equation_fault, matrix_fault, persistent
 
-from einbackprop.core.program import Ref
+from einbackprop.core.program import Contract, Ref
 from einbackprop.errors import FunctionError, RangeError
 from einbackprop.notation.index_notation import equation_markup
 from einbackprop.notation.latex import latex
 from einbackprop.notation.markup import Markup, Power, Quotient, Raised, Root, Words, mathml
+from einbackprop.notation.matrix_notation import matrix_text
+from einbackprop.notation.view import View
 
 MANY = settings(max_examples=6 * settings.get_profile(settings.get_current_profile_name()).max_examples)
 """Six times as many as elsewhere: one takes two milliseconds."""
@@ -45,6 +49,20 @@ def test_einsum_lines_can_be_pasted_and_give_the_value(case):
 @given(cases())
 def test_matrix_forms_have_the_value_that_they_say(case):
     assert persistent(case, matrix_fault) == ""
+
+
+def test_a_matrix_in_two_roles_of_a_product_is_one_matrix() -> None:
+    """``x[i,j] x[k,i]`` for each i would be a row of x and a column of it, by one name."""
+    pairs, threes = (["".join(p) for p in permutations("ijkl", count)] for count in (2, 3))
+    shown = 0
+    for one, other in (("ij", "ij"), ("ij", "jk"), ("ij", "kj"), *(("ijk", other) for other in threes)):
+        for out in ("", "i", "k", *pairs):
+            if set(out) <= set(one + other):
+                contract = Contract(Ref("y", out), (Ref("x", one), Ref("x", other)))
+                view = View(names={}, inline={}, sizes={"i": 2, "j": 3, "k": 4, "l": 5})
+                assert [*faults(contract, view)] == []
+                shown += matrix_text(contract, view) is not None
+    assert shown > 50
 
 
 def signs(markup: Markup) -> int:

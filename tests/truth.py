@@ -60,7 +60,8 @@ def matrix_fault(case: Shown) -> str:
         for name in leaves(case, ref.name):
             letters.setdefault(case.view.called(name), ref.indices)
     try:
-        value = matrix_value(form, case.known, letters, out, case.sizes)
+        known = {name: array * 1.0 if np.asarray(array).dtype == bool else array for name, array in case.known.items()}
+        value = matrix_value(form, known, letters, out, case.sizes)  # functions of bools are rounded to float16
     except (UnreadableError, ValueError, IndexError, ArithmeticError, TypeError, KeyError) as reason:
         return f"{form}\n  {type(reason).__name__}: {reason}"
     rounded = re.search(r"\d\.\d{5}|\d{2,}\.\d{4}|\d{4,}\.\d", form) is not None

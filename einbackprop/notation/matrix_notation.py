@@ -116,12 +116,24 @@ def form_within(contract: Contract, view: View) -> MatrixForm | None:
     named = tuple(markup for markup in shown if markup is not None)
     links = tuple(Link(n, ref.indices) for n, ref in enumerate(contract.operands))
     form = form_of(contract.out.indices, Operands(links, named)) if len(named) == len(shown) else None
-    if form is None or (form.batch and None in plain):
+    if form is None or (form.batch and (None in plain or not is_one_matrix(contract, form.batch, view))):
         return None  # a form of its own is not taken apart for each letter of a batch
     if contract.factor == ONE:
         return form
     body = form.markup if form.atomic or form.chain else ("(", *form.markup, ")")
     return replace(form, markup=(*factor_markup(contract.factor, view), *body))
+
+
+def is_one_matrix(contract: Contract, batch: str, view: View) -> bool:
+    """Whether each value that is read is the same matrix wherever it stands, for each letter of a batch: of
+    ``x[i,j] x[k,i]`` the one is a row, the other a column."""
+    places: dict[str, tuple[int, ...]] = {}
+    for ref in (one for one in contract.operands if one.indices):
+        at = tuple(map(ref.indices.index, batch))
+        read = (one for one in view.reached(replace(contract, operands=(ref,))) if one.indices)
+        if any(places.setdefault(view.called(one.name), at) != at for one in read):
+            return False
+    return True
 
 
 def plain_operand(ref: Ref, view: View) -> Markup | None:
