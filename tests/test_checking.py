@@ -761,6 +761,57 @@ def test_gradients_that_are_clipped_are_right_but_for_that() -> None:
     assert np.clip(9, -5, 5) == 5
 
 
+def layers_loss(W: Any, V: Any, x: Any, y: Any) -> Any:
+    return 0.5 * np.sum((np.tanh(x @ W) @ V - y) ** 2)
+
+
+def layers_gradients(W: Any, V: Any, x: Any, y: Any) -> Any:
+    h = np.tanh(x @ W)
+    d = h @ V - y
+    return x.T @ ((d @ V.T) * (1 - h**2)), h.T @ d
+
+
+def by_the_norm_of_all(gradients: list[Any], most: float) -> list[Any]:
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    return [g * (most / (norm + 1e-6)) for g in gradients] if norm > most else gradients
+
+
+def by_the_norm_of_each(gradients: list[Any], most: float) -> list[Any]:
+    for g in gradients:
+        if np.linalg.norm(g) > most:
+            g *= most / np.linalg.norm(g)
+    return gradients
+
+
+def scaled_case() -> tuple[Any, ...]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+
+
+@pytest.mark.parametrize("shortened", [by_the_norm_of_all, by_the_norm_of_each])
+def test_gradients_that_are_shortened_to_a_norm_are_right_but_for_that(shortened: Any) -> None:
+    report = check(layers_loss, lambda *a: shortened([*layers_gradients(*a)], 2.0), *scaled_case(), wrt=("W", "V"))
+    assert report.ok, str(report)
+    said = "it is made shorter where its norm, or that of all, is above 2;"
+    assert [item.note.startswith(said) for item in report.gradients] == [True, True]
+
+
+def with_half_of_one(W: Any, V: Any, x: Any, y: Any) -> list[Any]:
+    dW, dV = layers_gradients(W, V, x, y)
+    return [0.5 * dW, dV]
+
+
+@pytest.mark.parametrize("gradients", [
+    lambda *a: by_the_norm_of_all(with_half_of_one(*a), 2.0),
+    lambda *a: [0.5 * g for g in by_the_norm_of_all([*layers_gradients(*a)], 2.0)],
+    lambda *a: [g / np.linalg.norm(g) for g in layers_gradients(*a)],  # normalized, however short it is
+    lambda *a: [2.0 * g / (1 + np.linalg.norm(g)) for g in layers_gradients(*a)],
+], ids=["half of one", "half of all", "normalized", "longer, the less"])  # fmt: skip
+def test_what_is_no_gradient_shortened_to_a_norm_is_not_right(gradients: Any) -> None:
+    report = check(layers_loss, gradients, *scaled_case(), wrt=("W", "V"))
+    assert "right" not in {item.verdict for item in report.gradients if item.name == "W"}, str(report)
+
+
 def test_gradients_that_are_clipped_at_other_sizes_alone_are_right() -> None:
     def loss(w: Any, x: Any) -> Any:
         return np.sum(np.sin(x @ w)) / len(x) ** 5

@@ -57,10 +57,11 @@ ASKED = {
                  + " ".join(f"grucell.{name}" for name in GATES)],
     "hinge_network": ["--loss hinge(forward(p, x)[0], y) --grads backward(p, forward(p, x)[1], y) of p"],
     "poisson": ["--loss negloglik(beta) --grads score(beta) of beta"],
+    "rated_rows": ["--both (lambda olds, found: (found[0], [(old - new) / 0.05 for old, new in zip(olds, found[1:])]))("
+                   "[P + 0, Q + 0, sesgo_p + 0, sesgo_u + 0], step()) of P Q sesgo_p sesgo_u"],
     "ridge": ["--loss objective(w) --grads objective_grad(w) of w"],
     "layers": ["--both softmax_loss(x, y) of x",
-               "--forward affine_forward(x, w, b) --backward affine_backward(dout, cache) of x w b",
-               "--forward relu_forward(x) --backward relu_backward(dout, cache) of x"],
+               "--forward affine_relu_forward(x, w, b) --backward affine_relu_backward(dout, cache) of x w b"],
     "linear_regression_nb": ["--loss compute_cost(x_train, y_train, w, b) "
                              "--grads compute_gradient(x_train, y_train, w, b) of w b"],
     "layers_in_lists": [
@@ -129,6 +130,11 @@ ASKED = {
                            "cross_entropy_grad(weights, bias, x, one_hot(y, y.max() + 1), args.l2) of weights bias"],
     "state_units": ["--both (lambda olds, found: (found[0], [(old - new) / 0.025 for old, new in zip(olds, found[1:])])"
                     ")([network.w[0] + 0, network.w[1] + 0], step()) of network.w[0] network.w[1]"],
+    "shortened": ["--both (lambda olds, found: (found[0], [(old - new) / 0.02 for old, new in zip(olds, found[1:])]))("
+                  "[net.U + 0, net.W + 0, net.V + 0, net.c + 0], step(total)) of net.U net.W net.V net.c"],
+    "stacked_calls": ["--both one_step() of params[0] params[1] params2[0] params2[1]",
+                      "--forward mixed_forward(x, params[0], params[1]) "
+                      "--backward mixed_backward(dout, cache, params[0], params[1]) of x params"],
     "signs_of_updates": ["--both (lambda olds, found: (found[0], [old - new for old, new in zip(olds, found[1:])]))("
                          "[second + 0, first + 0], step(second, first)) of second first"],
     "two_layer_globals": ["--loss loss(W1, b1, W2, b2) --grads gradients(W1, b1, W2, b2) of W1 b1 W2 b2"],
@@ -139,6 +145,9 @@ ASKED = {
     "word_rows": [
         "--both (lambda olds, found: (found[0], [(old - new) / rate for old, new in zip(olds, found[1:])]))("
         "[outer + 0, inner + 0], step(total, outer)) of outer inner"],
+    "unnamed_output": [
+        "--loss -np.sum(y * np.log(f(x)[-1])) / y.shape[-1] --grads [(old - new) / 0.5 for old, new in zip([W[0] + 0, "
+        "W[1] + 0, W[2] + 0, b[0] + 0, b[1] + 0, b[2] + 0], step()[1:])] of W[0] W[1] W[2] b[0] b[1] b[2]"],
     "word2vec": ["--both naiveSoftmaxLossAndGradient(centerWordVec, outsideWordIdx, outsideVectors) "
                  "of centerWordVec outsideVectors"],
 }  # fmt: skip
@@ -263,6 +272,9 @@ IN_STEPS = {
     "minimized": ("back = (B.T @ rest) * (1 - code ** 2)", "back = (B.T @ rest) * (1 - code)"),
     "sample_by_sample": ("self.b_grad = delta", "self.b_grad = delta * self.output"),
     "shuffled_batches": ("dh = (self.p[\"V\"].T @ dz) * (self.h > 0)", "dh = (self.p[\"V\"].T @ dz) * self.h"),
+    "unnamed_output": ("(W[l].T@d)*(1-A[l] ** 2)", "(W[l].T@d)*(1-A[l])"),
+    "rated_rows": ("Q[i] += tasa * (e * pu - lam * Q[i])", "Q[i] += tasa * (e * P[u] - lam * Q[i])"),
+    "stacked_calls": ("da = (dout @ Wo.T) * (1 - q ** 2)", "da = (dout @ Wo.T) * (1 - q)"),
     "state_units": ("(deltas[0] @ self.w[1].T) * (1 - self.layers[1] ** 2)",
                     "(deltas[0] @ self.w[1].T) * (1 - self.layers[1])"),
 }  # fmt: skip

@@ -192,6 +192,16 @@ def bounded(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
 add("elsewhere, meant", mean_of_squares, by_columns, W, SQUARE)
 add("elsewhere", mean_of_squares, bounded(by_columns, 0.1), W, SQUARE)
 add("elsewhere", mean_of_squares, by_branch, W, SQUARE)
+def shortened(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
+    def scaled(W: Any, X: Any) -> Any:
+        g = gradients(W, X)
+        norm = np.linalg.norm(g)
+        return g * (most / norm) if norm > most else g
+
+    return scaled
+
+
+add("agrees, scaled", squares, shortened(squares_gradient, 0.5), W, X)
 add("agrees, clipped, untried", squares, bounded(squares_gradient, 0.1), W, X, until=SIZES)
 add("agrees, clipped", squares, bounded(squares_gradient, 0.1), W, X)
 add("agrees, coarse, untried", squares, squares_gradient, W, X, until=COMPARING, times=5)

@@ -4,7 +4,7 @@
 takes these facts, and whatever comes after can but add facts of other kinds. The order is such that the end of the time
 finds verdicts: the functions are rehearsed, states are drawn, every gradient is compared along a few directions if
 there is a limit, then entry by entry; at last, what may excuse a difference is looked for: gradients that are clipped
-before they are returned, as recurrent networks do, are right but where that acts.
+before they are returned, entry by entry or by their norm, as recurrent networks do, are right but where that acts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from .comparing import ENTRIES, affordable
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
+from .scaling import unscaled
 from .trials import History, Trial, compare_all, facts_of, right_among
 from .verdicts import Facts, Finding
 
@@ -188,11 +189,17 @@ def _facts(problem: Problem, decision: Decision) -> tuple[Facts, ...]:
 
 
 def _excuse(problem: Problem, decision: Decision, drawing: Drawing) -> bool:
-    """Find what excuses a difference: clipping, or values of an earlier run. Say what the functions change as well."""
-    user, bare = unclipped(decision.trial.user, drawing, decision.draws or [], decision.trial.targets, decision.history)
+    """Find what excuses a difference: clipping, a norm that is kept, or values of an earlier run. Say as well what the
+    functions change.
+    """
+    draws, targets = decision.draws or [], decision.trial.targets
+    user, bare = unclipped(decision.trial.user, drawing, draws, targets, decision.history)
     history = decision.history | bare
-    clipped = replace(decision, trial=replace(decision.trial, user=user), history=history)
-    facts = tuple(replace(found, clipped=found.name in bare) for found in _facts(problem, clipped))
+    longer = unscaled(user, drawing, draws, targets, history) if draws and not user.random else {}
+    history |= {name: found for name, (_, found) in longer.items()}
+    excused = replace(decision, trial=replace(decision.trial, user=user), history=history)
+    facts = tuple(replace(found, clipped=found.name in bare, scaled=longer.get(found.name, (0.0,))[0])
+                  for found in _facts(problem, excused))  # fmt: skip
     trial = replace(decision.trial, user=user, facts=facts)
     stale, findings = _stale(problem, trial, drawing, history)
     trial = replace(trial, facts=tuple(replace(found, stale=found.name in stale) for found in facts))

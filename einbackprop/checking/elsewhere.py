@@ -288,7 +288,8 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     seed : int
         Decides the draws.
     """
-    right = {item.name for item in trial.gradients if item.verdict == "right"}
+    shorter = {facts.name for facts in trial.facts if facts.scaled}  # at what norm elsewhere is not known
+    right = {item.name for item in trial.gradients if item.verdict == "right"} - shorter
     names = {target.path: target.name for target in trial.targets}
     hides: list[str] = []
     if program is not None:
@@ -300,6 +301,8 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
 
     def try_all() -> bool:
         for sizes, other in problems_elsewhere(problem, trial.state, program, set(names), seed):
+            if shorter and not right:
+                break
             there = _tried(other, trial.user, seed)
             if there is not None and there.user.random:
                 break

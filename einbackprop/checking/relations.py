@@ -2,13 +2,13 @@
 
 Training code often has a sum where its loss has a mean, or a weight decay that its loss leaves out. Of a gradient ``g``
 and a loss ``L``, both at states of the check, the relation is ``g = factor dL/dW + decay W``, two numbers that hold
-for all values.
+for all values. Where one sample at a time trains the rows of a table that belong to it, the decay is of these rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,8 @@ SMALL = 2.0**-5
 
 def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
     """The relation of each gradient of a trial that has one, by name: not of those that are unlike the loss's."""
-    rows = _rows(trial, _last_references(trial), rng)
-    return {name: found for name, known in rows.items() if (found := _fitted(known)) is not None}
+    slopes = _slopes_of_all(trial, _last_references(trial), rng)
+    return {name: found for name, known in slopes.items() if (found := _fitted(known)) is not None}
 
 
 def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
@@ -39,8 +39,8 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     """
     paths = tuple(target.path for target in trial.targets)
     there = (Reference(trial.user.loss, shrunken(one.state, paths), paths, rng) for one in _last_references(trial))
-    rows = _rows(trial, list(there), rng)
-    return {name for name, known in rows.items() if _fitted(known) == Relation(1.0)}
+    slopes = _slopes_of_all(trial, list(there), rng)
+    return {name for name, known in slopes.items() if _fitted(known) == Relation(1.0)}
 
 
 def shrunken(state: Any, paths: Sequence[Path]) -> Any:
@@ -51,19 +51,31 @@ def shrunken(state: Any, paths: Sequence[Path]) -> Any:
     return made
 
 
-def _rows(
+class Slopes(NamedTuple):
+    """In a drawn direction: the slope that the gradient says, that of the loss, that of half the squared array, and of
+    half its squared rows that are ``read``, in which the gradient is not zero.
+    """
+
+    said: float
+    loss: float
+    array: float
+    rows: float
+    read: tuple[int, ...]
+
+
+def _slopes_of_all(
     trial: Trial, references: Sequence[Reference], rng: np.random.Generator
-) -> dict[str, list[tuple[float, float, float]]]:
+) -> dict[str, list[Slopes]]:  # fmt: skip
     """The slopes of each gradient, by name."""
     targets = [target for target in trial.targets if target.name not in trial.user.unfit]
-    rows: dict[str, list[tuple[float, float, float]]] = {target.name: [] for target in targets}
+    slopes: dict[str, list[Slopes]] = {target.name: [] for target in targets}
     for reference in references:
         given = trial.user.matched(trial.user.gradients(duplicate(reference.state)), reference.state).values
         for target in targets:
             value = given.get(target.name)
             if value is not None and np.shape(value) == target.shape:
-                rows[target.name] += _slopes(reference, target, np.asarray(value, float), rng)
-    return rows
+                slopes[target.name] += _slopes(reference, target, np.asarray(value, float), rng)
+    return slopes
 
 
 def _last_references(trial: Trial) -> list[Reference]:
@@ -73,23 +85,29 @@ def _last_references(trial: Trial) -> list[Reference]:
 
 def _slopes(
     reference: Reference, target: Target, given: np.ndarray, rng: np.random.Generator
-) -> Iterator[tuple[float, float, float]]:
-    """In drawn directions: the slope that the gradient says, that of the loss, and that of half the squared array."""
+) -> Iterator[Slopes]:
+    """The slopes in drawn directions."""
     at = np.asarray(get(reference.state, target.path), float)
+    read = given.reshape(*given.shape[:1], -1).any(axis=-1) if given.ndim else np.ones((), bool)
+    rows = at * read.reshape(-1, *[1] * (at.ndim - 1)) if at.ndim else at
     for _ in range(DIRECTIONS):
         way = np.asarray(rng.normal(size=target.shape))
-        yield float(np.vdot(given, way)), reference.slope({target.path: way}).value, float(np.vdot(at, way))
+        loss = reference.slope({target.path: way}).value
+        yield Slopes(float(np.vdot(given, way)), loss, float(np.vdot(at, way)), float(np.vdot(rows, way)),
+                     tuple(map(int, np.flatnonzero(read))))  # fmt: skip
 
 
-def _fitted(rows: list[tuple[float, float, float]]) -> Relation | None:
+def _fitted(slopes: Sequence[Slopes]) -> Relation | None:
     """The two numbers by which all slopes are explained; None where they are not, or the factor is nothing."""
-    if len(rows) < STATES * DIRECTIONS or not np.all(np.isfinite(rows)):
+    if len(slopes) < STATES * DIRECTIONS or not np.all(np.isfinite([one[:4] for one in slopes])):
         return None
-    said, *parts = np.array(rows).T
-    scale = np.abs(said).max()
-    for count in (1, 2):
-        made = np.stack(parts[:count], axis=1)
+    said, loss, array, rows = np.array([one[:4] for one in slopes]).T
+    scale, same = np.abs(said).max(), {one.read for one in slopes}
+    ways = [([loss], ()), ([loss, array], ()), *([([loss, rows], slopes[0].read)] if len(same) == 1 else [])]
+    for parts, read in ways:
+        made = np.stack(parts, axis=1)
         numbers, *_ = np.linalg.lstsq(made, said, rcond=None)
         if scale and np.abs(made @ numbers - said).max() <= CLOSE * scale and abs(numbers[0]) > CLOSE:
-            return Relation(*(float(f"{number:.6g}") for number in numbers))
+            factor, decay = (float(f"{number:.6g}") for number in (*numbers, 0.0)[:2])
+            return Relation(factor, decay, read)
     return None

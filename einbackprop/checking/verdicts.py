@@ -22,20 +22,26 @@ Grade = Literal["proved", "close"]
 
 @dataclass(frozen=True)
 class Relation:
-    """What a gradient ``g`` of a loss ``L`` is instead, whatever the values: ``g = factor dL/dW + decay W``.
+    """What a gradient ``g`` of a loss ``L`` is instead, whatever the values: ``g = factor dL/dW + decay W``, the array
+    perhaps in those ``rows`` alone that the loss reads.
 
     >>> print(Relation(16.0))
     16 times the gradient of the loss
-    >>> print(Relation(1.0, 0.1))
+    >>> print(Relation(1.0, 0.1)), print(Relation(1.0, 0.1, (3,)))
     the gradient of the loss and 0.1 times the array itself
+    the gradient of the loss and 0.1 times the array itself in row 3
+    (None, None)
     """
 
     factor: float
     decay: float = 0.0
+    rows: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         times = {1.0: "", -1.0: "minus "}.get(self.factor, f"{self.factor:g} times ")
-        return f"{times}the gradient of the loss" + (f" and {self.decay:g} times the array itself" * bool(self.decay))
+        where = f" in row{'s' * (len(self.rows) > 1)} {', '.join(map(str, self.rows))}" * bool(self.rows)
+        more = f" and {self.decay:g} times the array itself{where}" * bool(self.decay)
+        return f"{times}the gradient of the loss{more}"
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,9 @@ class Facts:
         The time was over before it was known whether something excuses a difference.
     clipped
         Clipping acts, and without it the gradient agrees: all comparisons here are without.
+    scaled
+        The norm that it has wherever it is shorter than the loss says, and is but for that: all comparisons here are
+        without that.
     uncompared, coarse
         The time was over before it was compared at all states; or compared by more than a few directions.
     empty
@@ -185,6 +194,7 @@ class Facts:
     stale: bool = False
     unexcused: bool = False
     clipped: bool = False
+    scaled: float = 0.0
     uncompared: bool = False
     coarse: bool = False
     empty: str = ""
@@ -302,6 +312,8 @@ TABLE = (
     Row(("elsewhere", "meant"), "wrong", "close", "right only at sizes such as yours, which hide a mistake: wrong at "
         "{elsewhere}"),
     Row(("elsewhere",), "undecided", "", "right at your sizes, not at {elsewhere}"),
+    Row(("agrees", "scaled"), "right", "close", "it is made shorter where its norm, or that of all, is above "
+        "{scaled:.4g}; but for that it is right at your sizes: others were not tried"),
     Row(("agrees", "clipped", "untried"), "right", "proof", f"{CLIPPED}; {UNTRIED}"),
     Row(("agrees", "clipped"), "right", "proof", CLIPPED),
     Row(("agrees", "coarse", "untried"), "right", "proof", f"{COARSE}; {UNTRIED}"),

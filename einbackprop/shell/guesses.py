@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.texts import code_of
 from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
-from einbackprop.core.source import ADDED, parse_python
+from einbackprop.core.source import ADDED, copied_tree, parse_python
 
 from .proposals.losses import is_number
 from .proposals.roots import stands_in
@@ -95,25 +95,29 @@ def rights(report: Report) -> int:
 def _related(report: Report) -> list[Relation | None]:
     """How each gradient is related to the loss, where nothing says that it is a mistake.
 
-    A penalty in the gradients alone is none: there the only repair is to leave something out.
+    A penalty in the gradients alone is none: there the only repair is to leave something out, once for each of them.
     """
     mistakes = [item for item in report.findings if item.line is not None]
-    left_out = all(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
+    left_out = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
+    penalised = {item.name for item in report.gradients if item.relation is not None
+                 and item.relation.factor == 1.0 and item.relation.decay > 0}  # fmt: skip
+    are_meant = left_out >= min(len(penalised), len(mistakes))
 
     def relation(item: Gradient) -> Relation | None:
         found = Relation(1.0) if item.verdict == "right" else item.relation
-        is_penalty = found is not None and found.factor == 1.0 and found.decay > 0
-        is_meant = item.verdict != "wrong" or (is_penalty and left_out)
+        is_meant = item.verdict != "wrong" or (item.name in penalised and are_meant)
         return found if is_meant else None
 
     return [relation(item) for item in report.gradients]
 
 
 def leaves_out(code: str, write: str) -> bool:
-    """Whether a line to write is a line of code with nothing but a part left out.
+    """Whether a line to write is a line of code with nothing but a term left out.
 
     >>> leaves_out("dW = x.T @ d + lam * W", "dW = x.T @ d"), leaves_out("dW += lam * W", "pass")
     (True, True)
+    >>> leaves_out("W += rate * (e * x - lam * W)", "W += rate * (e * x)")
+    True
     >>> leaves_out("dW = x.T @ d + 2 * lam * W", "dW = x.T @ d + lam * W")
     False
     """
@@ -123,9 +127,19 @@ def leaves_out(code: str, write: str) -> bool:
         return False
     if not old or not new or isinstance(new[0], ast.Pass):
         return bool(old and new)
-    wanted = ast.dump(new[0].value) if isinstance(new[0], ASSIGNMENTS) and new[0].value is not None else ""
-    kept = [ast.dump(node) for node in ast.walk(old[0]) if isinstance(node, ast.expr)]
-    return isinstance(old[0], ASSIGNMENTS) and wanted in kept
+    return isinstance(old[0], ASSIGNMENTS) and any(ast.dump(one) == ast.dump(new[0]) for one in shorter(old[0]))
+
+
+def shorter(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The statement without one of the terms of a sum that stands in it, for each of them."""
+    for place, node in enumerate(ast.walk(statement)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+            for side in ("left", "right")[: 1 + isinstance(node.op, ast.Add)]:
+                made: ast.stmt = copied_tree(statement)
+                term = next(itertools.islice(ast.walk(made), place, None))
+                kept = getattr(term, side)
+                term.__class__, term.__dict__ = kept.__class__, kept.__dict__
+                yield made
 
 
 class _Meant(NamedTuple):
@@ -143,31 +157,64 @@ def _meant(
     """
     factors = Counter(relation.factor for relation in related if relation is not None)
     factor, count = factors.most_common(1)[0] if factors else (1.0, 0)
-    decays = [one.decay if one is not None and one.factor == factor else 0.0 for one in related]
-    if 2 * count < len(related) or not count or (factor == 1.0 and not any(decays)):
+    alike = [one if one is not None and one.factor == factor else None for one in related]
+    is_other = factor != 1.0 or any(one.decay for one in alike if one is not None)
+    if 2 * count < len(related) or not count or not is_other:
         return None
     known = list(_numbers(trials, setup, question))
     arrays = [(label(root, path), leaf) for root in question.wrt for path, leaf in leaves(trials(setup, root))
               if isinstance(leaf, np.ndarray | float)]  # fmt: skip
     times = _told(factor, known)
+    fitting = _completed(alike, [np.ndim(leaf) for _, leaf in arrays], factor)
+    decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
-    squares: dict[float, list[str]] = {}
-    for decay, (text, leaf) in zip(decays, arrays, strict=False):
-        squares.setdefault(decay, []).append(f"({text} ** 2).sum()" if np.ndim(leaf) else f"{text} ** 2")
-    terms = [f"{_told(decay / 2, known) or f'{decay / 2:g} * '}({' + '.join(of)})"
-             for decay, of in squares.items() if decay]  # fmt: skip
+    written = [f"{text}[{[*one.rows]}]" if one.rows else text for one, (text, _) in zip(fitting, arrays, strict=False)]
+    numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:
         is_sum = isinstance(parse_python(question.loss, "eval").body, ast.BinOp | ast.IfExp) and times
+        terms = _penalty(fitting, written, numbers, known)
         loss = " + ".join([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
         return _Meant(replace(question, loss=loss), said.format(loss))
     value = trials(setup, question.both) if question.both else None
     if not (isinstance(value, tuple) and is_number(value[0])):
         return None
-    # the penalty first: a step changes the weights
-    both = f"(lambda more, found: ({times}found[0] + more, *found[1:]))({' + '.join(terms) or 0}, {question.both})"
-    return _Meant(replace(question, both=both), said.format(" + ".join([f"{times}that", *terms])))
+    # a step changes the weights, and in each run perhaps those of another sample
+    given = [f"found[1][{n}]" if isinstance(value[1], list) else f"found[{n + 1}]" for n in range(len(arrays))]
+    olds = [f"(olds[{n}] * ({given[n]} != 0))" if one.rows else f"olds[{n}]"
+            for n, one in enumerate(fitting[: len(arrays)])]  # fmt: skip
+    loss = " + ".join([f"{times}found[0]", *_penalty(fitting, olds, numbers, known)])
+    before = ", ".join(f"{text} + 0" for text, _ in arrays)
+    both = f"(lambda olds, found: ({loss}, *found[1:]))([{before}], {question.both})"
+    told = " + ".join([f"{times}that", *_penalty(fitting, [text for text, _ in arrays], numbers, known)])
+    told += " of the rows that they are of" * any(one.rows for one in fitting)
+    return _Meant(replace(question, both=both), said.format(told))
+
+
+def _completed(related: Sequence[Relation | None], axes: Sequence[int], factor: float) -> list[Relation]:
+    """Relations, those that are not known as they are of arrays with as many axes, where these all decay alike."""
+    known: dict[int, list[Relation]] = {}
+    for one, count in zip(related, axes, strict=False):
+        if one is not None:
+            known.setdefault(count, []).append(one)
+    same = {count: ones[0] for count, ones in known.items() if len({one.decay for one in ones}) == 1}
+    places = [*axes, *[-1] * (len(related) - len(axes))]
+    return [one or same.get(count, Relation(factor)) for one, count in zip(related, places, strict=False)]
+
+
+def _penalty(
+    related: Sequence[Relation], squared: Sequence[str], numbers: Sequence[bool], known: Sequence[tuple[str, float]]
+) -> list[str]:
+    """The terms that a loss has more than another one, of whose gradients it is known how they decay what they are of.
+
+    ``squared`` are the expressions of these arrays, some of which are ``numbers``; ``known`` are those of the script.
+    """
+    squares: dict[float, list[str]] = {}
+    for one, text, is_one in zip(related, squared, numbers, strict=False):
+        squares.setdefault(one.decay, []).append(f"{text} ** 2" if is_one else f"({text} ** 2).sum()")
+    return [f"{_told(decay / 2, known) or f'{decay / 2:g} * '}({' + '.join(of)})"
+            for decay, of in squares.items() if decay]  # fmt: skip
 
 
 def is_penalty(decays: Sequence[float], arrays: Sequence[tuple[str, np.ndarray | float]]) -> bool:
@@ -195,7 +242,7 @@ def _numbers(trials: Trials, setup: Sequence[str], question: Question) -> Iterat
     """The sizes of data and the numbers that the two expressions can read, as expressions with their values."""
     state = trials.state(setup, question.loss, question.grads, question.both)
     found = [(label(name, path), leaf) for name, value in state.items()
-             for path, leaf in islice(leaves(value), MOST)]  # fmt: skip
+             for path, leaf in itertools.islice(leaves(value), MOST)]  # fmt: skip
     arrays = [(text, np.shape(leaf)) for text, leaf in found if np.ndim(leaf) and not any(
         stands_in(text, root) for root in question.wrt)]
     for axis in range(max((len(shape) for _, shape in arrays), default=0)):

@@ -304,8 +304,11 @@ class FunctionSearch(Search):
             value = None if term is None else self.trials(term.setup, term.text)
             if term is None or value is None:
                 continue
-            # of an array the first entry is no loss
-            for text in (term.text, f"{term.text}[0]") if isinstance(value, tuple | list) else (term.text,):
+            # of an array, or a list of outputs, the first entry is no loss, nor is a forward's output of one number
+            called = other.parts[0] if other.parts else ""
+            is_output = bool(FORWARD.search(other.name)) and called.isidentifier() and not LOSS.search(called)
+            is_first = isinstance(value, tuple | list) and not is_output
+            for text in (term.text, f"{term.text}[0]") if is_first else (term.text,):
                 if is_number(self.trials(term.setup, text)):
                     before = self._needed_before(other) if other.owner else []
                     calls = [resolver.call(one) for one in before]

@@ -10,7 +10,7 @@ from einbackprop.checking.naming import gradient_of
 from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
-from .arguments import Resolver, united
+from .arguments import Resolver, arguments_in, united
 from .candidates import Layer, cotangents_of
 from .definitions import receiver_in
 from .invention import Term
@@ -38,12 +38,16 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     given = {name: "dout" if len(cotangents) == 1 else f"dout[{n}]" for n, name in enumerate(cotangents)}
     rest = [name for name in layer.backward.parameters
             if name not in given and name not in layer.backward.optional]  # fmt: skip
-    setup = list(forward.setup)
+    setup, shared = list(forward.setup), arguments_in(forward, search.script)
     for name in rest:
         if name in layer.forward.parts and len(layer.forward.parts) > 1:
             place = layer.forward.parts.index(name)
             is_last = place == len(layer.forward.parts) - 1
             given[name] = "cache" if is_last else "out"
+        elif name in shared:  # what this forward was given, not what another call of the backward is
+            given[name] = shared[name].text
+        elif reads_cache and name == "cache" and isinstance(result, tuple):
+            given[name] = "cache"
         elif (term := resolver.parameter(layer.backward, name)) is not None:
             given[name] = term.text
             setup += term.setup

@@ -127,13 +127,19 @@ def shorter(found: Sequence[Proposal], others: Iterable[Proposal]) -> list[Propo
 
 
 def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
-    """Proposals without those that ask of nothing but a part of what another one asks of as a whole."""
+    """Proposals without those that ask of nothing but a part of what another one asks of as a whole, and without layers
+    of whose arrays a loss asks.
+    """
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
         if asked is None or any(text.isidentifier() for text in asked.wrt):  # each function has an x of its own
             return False
-        return any(whole > {*asked.wrt} or (whole == {*asked.wrt} and asked.forward) for whole in wholes)
+        return any(
+            whole > {*asked.wrt} or (asked.forward and all(
+                any(stands_in(one, root) or stands_in(root, one) for one in whole) for root in asked.wrt))
+            for whole in wholes
+        )  # fmt: skip
 
     return [one for one in found if not is_part(one.question)]
 

@@ -60,6 +60,9 @@ class Rates:
             plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
             return text if plain else f"({text} {'/' if size < value else '*'} {times})"
         known = self.known(found) or (self.called[0][0] if self.called else "")
+        if not known and found.is_followed and not found.loss.named:  # gradients that are cut down move less than their rate says
+            larger = [(value, text) for text, value in self.others if value > size]
+            return min(larger)[1] if larger else f"{size:.4g}"
         return known or (f"{size:.4g}" if found.followed else "1")
 
     def fits(self, found: Descent) -> bool:
@@ -89,10 +92,12 @@ def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], An
 def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
     """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits, then
     one with a rate that the script has, then the first; where none follow any, the one that is called what is trained
-    for, or that says what the errors are.
+    for, or that says what the errors are. Of a loss that nobody wrote half of them have to follow it, or two with a
+    rate that the script has: all layers before a mistake are wrong.
     """
     followed = [one for one in descents if one.agreeing and (
-        one.loss.named or (2 * one.agreeing >= len(one.moved) and rates.fits(one)))]  # fmt: skip
+        one.loss.named or one.is_followed or (2 * one.agreeing >= len(one.moved) and rates.fits(one))
+        or (one.agreeing > 1 and rates.known(one)))]  # fmt: skip
     trained = [one for one in descents if one.loss.trained and one.moved]
     return max(followed or trained[:1], default=None, key=lambda one: (
         one.agreeing, one.loss.named and rates.fits(one),

@@ -227,6 +227,9 @@ class RoundSearch:
         made |= ends  # of a list of all layers the last is the output
         outs = [name for name in dict.fromkeys((*self.flat.values, *made)) if is_array(made.get(name))
                 and not GRADIENT.search(name) and root_of(name) not in self.flat.carried]  # fmt: skip
+        inline = dict(self._inline())
+        made |= inline
+        outs += inline
         shown = {label(name, path): leaf for name, value in held.items() if hasattr(value, "__dict__")
                  for path, leaf in itertools.islice(leaves(value), LONGEST) if is_array(leaf)}  # fmt: skip
         for out, value in shown.items():  # what objects keep
@@ -239,8 +242,9 @@ class RoundSearch:
         picked = {ast.unparse(node.slice) for item in self.flat.body for node in ast.walk(item)
                   if isinstance(node, ast.Subscript)}  # fmt: skip
         for out in outs[:MOST]:
+            own_out = out if out in inline else among(out)
             for label_name in sorted(name for name in picked if is_label(made[out], known.get(name))):
-                parts = among(out), among(label_name) if label_name in self.given else label_name
+                parts = own_out, among(label_name) if label_name in self.given else label_name
                 yield replace(of_label(out, label_name, numpy), parts=parts)
             fits = [(name, way) for name in targets if name != out
                     and (way := turned(made[out], known[name])) is not None]  # fmt: skip
@@ -253,8 +257,9 @@ class RoundSearch:
                 read = f"{among(name) if name in self.given else name}{way}"
                 told = measures_of(out, target, numpy)  # as the round would write it
                 is_error = name in errs and (bool(TARGET.fullmatch(name)) or name not in made)
-                for n, measure in enumerate(measures_of(among(out), read, numpy)):
-                    yield replace(told[n], parts=measure.parts, trained=n == 0 and is_error)
+                for n, measure in enumerate(measures_of(own_out, read, numpy)):
+                    is_trained = n == 0 and is_error
+                    yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in inline)
 
     def _of_loss_functions(self) -> Iterator[Measure]:
         """Calls of loss functions: of what the round is given, ``loss(W, X)``, perhaps with ``W`` in a new dict, and of
@@ -291,6 +296,20 @@ class RoundSearch:
             if not local & {*free_names(parse_python(text, "eval").body)} and is_number(
                     self.search.trials(self.call.setup, text)):
                 yield Measure(text, (text,), named=True, trained=bool(TRAINED.search(text)), outside=True)
+
+    def _inline(self) -> Iterator[tuple[str, Any]]:
+        """What calls in the round give and no name there holds, ``f(x)`` of ``g(f(x), y)``: an array, or a list's last.
+        """
+        local = self._bound - {*self.flat.carried}
+        for node in (node for item in self.flat.body for node in ast.walk(item)):
+            if isinstance(node, ast.Call) and any(self.search.script.functions(callee(node))) and not local & {
+                    *free_names(node)}:  # fmt: skip
+                text = ast.unparse(node)
+                value = self.search.trials(self.call.setup, text)
+                if isinstance(value, list | tuple) and value:
+                    text, value = f"{text}[-1]", value[-1]
+                if is_array(value):
+                    yield text, value
 
     @property
     def _differences(self) -> set[str]:

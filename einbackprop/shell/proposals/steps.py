@@ -100,10 +100,12 @@ class Descent:
     def is_held(self) -> bool:
         """Whether gradients are read where the step leaves them, not off what it changes.
 
-        Of a multiple, such as what is added to the weights, the rate tells more.
+        Of a multiple, such as what is added to the weights, the rate tells more; so it does where more is changed than
+        is held, as by a loop over layers that leaves the gradients of one.
         """
-        is_gradient = alike(1.0, self.multiple)
-        return bool(self.held) and (len(self.held) >= self.followed if is_gradient else self.seen > self.followed)
+        if not self.held or not alike(1.0, self.multiple):
+            return bool(self.held) and self.seen > self.followed
+        return len(self.held) > self.followed or len(self.held) == self.followed >= len(self.moved)
 
     @property
     def of(self) -> tuple[str, ...]:
@@ -114,6 +116,13 @@ class Descent:
     def ascends(self) -> bool:
         """Whether it is meant to go up, as along a likelihood: up a loss goes only a mistake."""
         return self.rate < 0 and not (self.loss.formula or DESCENDED.search(self.loss.text))
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether all that changes follows a number of the script, whatever the rate: gradients may have been cut down.
+        """
+        entries = sum(item.before.size for item in self.moved)
+        return not self.loss.formula and self.followed == len(self.moved) > 1 and entries > len(self.moved) + 1
 
     @property
     def is_sure(self) -> bool:
@@ -330,7 +339,8 @@ class Step:
         best = max(factors, default=0.0, key=lambda one: (
             sum(alike(one, other) for other in factors), alike(1.0, one)))  # fmt: skip
         held: dict[str, str] = {}
-        for of, text, factor in multiples:
+        # the closest first, since numbers of other things may be near
+        for of, text, factor in sorted(multiples, key=lambda one: abs(one[2] - best)):
             if factor and alike(best, factor) and of not in held and text not in held.values():
                 held[of] = text
         trained = {item.text for item in self.changes} & held.keys()

@@ -1,0 +1,146 @@
+"""Gradients that are made shorter where their norm is large, as recurrent networks do, and are right but for that.
+
+``if norm > 5: grads *= 5 / norm`` gives at such values what is not the gradient of the loss, in the right direction. It
+is told from a wrong factor by its norm, which is the same wherever it is shorter than the loss says, and by values at
+which nothing is made shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..core.nesting import duplicate, get, rebuild
+from ..world import Runner
+from .answers import User
+from .certifying import Reference, number
+from .draws import Draw, Drawing
+from .matching import Target
+from .relations import shrunken
+from .trials import History, compare_all, facts_of
+from .verdicts import conclude
+
+SMALLER = (1, 2)
+"""How often what gradients are of is made smaller, to find values at which nothing is shortened."""
+SAME = 1e-4
+"""How far norms may be apart: some divide by the norm and a small number."""
+SHORTER = 1e-5
+"""By how much less than the loss says a gradient is shortened at least."""
+
+STEPS = 60
+"""Of a descent to where the loss is flat."""
+
+Norms = list[tuple[float, float]]
+
+
+class Scaled(Runner):
+    """The user's gradients times a number."""
+
+    def __init__(self, gradients: Runner, factor: float) -> None:
+        super().__init__(gradients.world, gradients.function)
+        self.factor = factor
+
+    def __call__(self, state: Any) -> Any:
+        """The gradients."""
+        return rebuild(super().__call__(state), lambda leaf: leaf * self.factor)
+
+
+def unscaled(
+    user: User, drawing: Drawing, draws: Sequence[Draw], targets: Sequence[Target], history: Mapping[str, History]
+) -> dict[str, tuple[float, History]]:
+    """The gradients that differ and are right but for their norm, by name: the norm that is kept, and what is found of
+    them without that.
+    """
+    targets = [target for target in targets if target.name not in user.unfit]
+    wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
+    states = [draw.state for draw in draws]
+    for times in SMALLER if wrong and draws else ():
+        small = draws[0].state
+        for _ in range(times):
+            small = shrunken(small, drawing.parameters)
+        states.append(small)
+    measured = [measure(user, drawing, state, targets) for state in states]
+    if not wrong or any(len(one) < len(targets) for one in measured):
+        return {}
+    found: dict[str, tuple[float, History]] = {}
+    for group in ([*targets], *([target] for target in wrong)):  # all by one norm, or each by its own
+        if {target.name for target in group} & found.keys():
+            continue
+        norms = [together([one[target.name] for target in group]) for one in measured]
+        if all(ratio > 1 + SHORTER for _, ratio in norms):  # they are normalized, or nothing was small enough
+            there = measure(user, drawing, descended(user, states[-1], group), group)
+            norms += [together([there[target.name] for target in group])] if len(there) == len(group) else []
+        if kept := norm_kept(norms, len(draws)):
+            compared: dict[str, History] = {target.name: [] for target in group}
+            for draw, (_, ratio) in zip(draws, norms, strict=False):
+                longer = replace(user, gradients=Scaled(user.gradients, ratio))
+                compare_all(longer, drawing, draw, group, compared)
+            found |= {target.name: (kept, compared[target.name]) for target in group if target in wrong
+                      and conclude(facts_of(user, target, compared[target.name])).verdict == "right"}  # fmt: skip
+    return found
+
+
+def descended(user: User, state: Any, targets: Sequence[Target]) -> Any:
+    """A state at which the loss is flat or nearly so: what comes of a descent along the user's own gradients."""
+    step, value = 1.0, number(user.loss(duplicate(state))).real
+    for _ in range(STEPS):
+        given = user.matched(user.gradients(duplicate(state)), state, value).values
+        further = Drawing.copied(state)
+        for target in targets:
+            get(further, target.path)[...] -= step * given[target.name]
+        there = number(user.loss(duplicate(further))).real
+        if there < value:
+            state, value, step = further, there, 2 * step
+        else:
+            step /= 4
+    return state
+
+
+def together(measured: Norms) -> tuple[float, float]:
+    """The norm of several gradients as one, and how many times as steep the loss is; nan where that is not the same for
+    all of them.
+    """
+    ratios = [ratio for _, ratio in measured]
+    is_one = max(ratios) - min(ratios) <= SHORTER * max(map(abs, ratios))
+    return float(np.hypot.reduce([norm for norm, _ in measured])), float(np.median(ratios)) if is_one else float("nan")
+
+
+def measure(
+    user: User, drawing: Drawing, state: Any, targets: Sequence[Target]
+) -> dict[str, tuple[float, float]]:  # fmt: skip
+    """The norm of each gradient at a state, and how many times as steep the loss is along it, by name."""
+    given = user.matched(user.gradients(duplicate(state)), state).values
+    reference = Reference(user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
+    found = {}
+    for target in targets:
+        value = np.asarray(given.get(target.name))
+        norm = float(np.linalg.norm(value)) if value.dtype.kind == "f" and value.shape == target.shape else 0.0
+        if np.isfinite(norm) and norm:
+            found[target.name] = norm, reference.slope({target.path: value / norm}).value / norm
+    return found
+
+
+def norm_kept(norms: Norms, drawn: int) -> float:
+    """The norm that a gradient has wherever it is shorter than the loss says; 0 where it is no such gradient.
+
+    Parameters
+    ----------
+    norms : list of (norm, ratio)
+        At the states that were drawn, of which there are so many, then at smaller values: how long the gradient is, and
+        how many times as steep the loss is.
+    drawn : int
+
+    Examples
+    --------
+    >>> norm_kept([(5.0, 3.0), (5.0, 1.5), (2.0, 1.0)], 2), norm_kept([(5.0, 2.0), (3.0, 2.0), (0.1, 2.0)], 2)
+    (5.0, 0.0)
+    """
+    acting = [norm for norm, ratio in norms if ratio > 1 + SHORTER]
+    resting = [norm for norm, ratio in norms if abs(ratio - 1) <= SHORTER]
+    if len(acting) + len(resting) < len(norms) or not resting or sum(r > 1 + SHORTER for _, r in norms[:drawn]) < 2:
+        return 0.0
+    most = max(acting)
+    return most if min(acting) >= (1 - SAME) * most and max(resting) <= (1 + SAME) * most else 0.0
