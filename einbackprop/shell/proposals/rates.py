@@ -60,7 +60,7 @@ class Rates:
             plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
             return text if plain else f"({text} {'/' if size < value else '*'} {times})"
         known = self.known(found) or (self.called[0][0] if self.called else "")
-        if not known and found.is_followed and not found.loss.named:  # gradients that are cut down move less than their rate says
+        if not known and found.is_followed and not found.loss.named:  # cut down, they move less than the rate says
             larger = [(value, text) for text, value in self.others if value > size]
             return min(larger)[1] if larger else f"{size:.4g}"
         return known or (f"{size:.4g}" if found.followed else "1")
