@@ -134,3 +134,11 @@ def test_an_object_that_is_no_plain_record_is_kept_as_it_is() -> None:
     duration = Duration(2.0)
     duration.unit = "s"
     assert duplicate({"t": duration})["t"] is duration
+
+
+def test_what_is_made_of_a_number_that_stands_for_one_is_an_array() -> None:
+    number = np.array(2.0).view(Number)
+    made = duplicate({"c": number, "rows": [np.ones(3) + number]})
+    assert type(made["c"]) is float
+    assert type(made["rows"][0]) is np.ndarray
+    np.testing.assert_array_equal(made["rows"][0], [3.0, 3.0, 3.0])

@@ -61,7 +61,8 @@ ASKED = {
                    "[P + 0, Q + 0, sesgo_p + 0, sesgo_u + 0], step()) of P Q sesgo_p sesgo_u"],
     "ridge": ["--loss objective(w) --grads objective_grad(w) of w"],
     "layers": ["--both softmax_loss(x, y) of x",
-               "--forward affine_relu_forward(x, w, b) --backward affine_relu_backward(dout, cache) of x w b"],
+               "--forward affine_forward(x, w, b) --backward affine_backward(dout, cache) of x w b",
+               "--forward relu_forward(x) --backward relu_backward(dout, cache) of x"],
     "linear_regression_nb": ["--loss compute_cost(x_train, y_train, w, b) "
                              "--grads compute_gradient(x_train, y_train, w, b) of w b"],
     "layers_in_lists": [

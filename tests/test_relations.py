@@ -52,7 +52,7 @@ def test_of_one_number_the_factor_is_found() -> None:
 
 def test_a_relation_is_data_in_json() -> None:
     report = eb.check(loss, without_source("3 * gradient + W"), *arrays(0))
-    assert json.loads(report.to_json())["gradients"][0]["relation"] == {"factor": 3.0, "decay": 1.0}
+    assert json.loads(report.to_json())["gradients"][0]["relation"] == {"factor": 3.0, "decay": 1.0, "rows": []}
 
 
 def test_what_is_none_or_changes_its_shape_has_none() -> None:
@@ -121,6 +121,8 @@ def test_a_penalty_that_lost_its_factor_in_one_place_is_no_other_loss(tmp_path: 
     # these would be right with a part of a line left out
     ({**DECAYED, "loss": SQUARES.format(of="sum")}, "0.5 * alpha * ((W1 ** 2).sum() + (W2 ** 2).sum())"),
     ({"loss": SQUARES.format(of="sum"), "decay2": " + alpha * W2"}, "0.5 * alpha * ((W2 ** 2).sum())"),
+    # and these with a factor of one line: means of what the loss adds up
+    ({"loss": SQUARES.format(of="sum"), "delta": f"{OUT} / len(X)"}, "1 / len(T) * loss(W1, b1, W2, b2)"),
 ])  # fmt: skip
 def test_the_loss_that_is_meant_is_asked_of_instead(
     tmp_path: Path, parts: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
@@ -186,7 +188,7 @@ def test_one_factor_that_one_line_mends_is_a_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("code", "write", "expected"), [
     ("dW = a + b", "dW = a", True), ("dW = a + b", "dW = b", True), ("dW += b", "pass", True),
-    ("return a + b, c", "return a, c", False), ("dW = a - b", "dW = a + b", False), ("dW = a", "", False),
+    ("return a + b, c", "return a, c", True), ("dW = a - b", "dW = a + b", False), ("dW = a", "", False),
     ("for x in y:", "pass", False),
 ])  # fmt: skip
 def test_a_line_without_a_part_of_it(code: str, write: str, expected: bool) -> None:

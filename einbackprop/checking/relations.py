@@ -38,16 +38,17 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     values something else acts, such as clipping, or a guard where the loss saturates.
     """
     paths = tuple(target.path for target in trial.targets)
-    there = (Reference(trial.user.loss, shrunken(one.state, paths), paths, rng) for one in _last_references(trial))
+    states = [scaled(one.state, paths, SMALL) for one in _last_references(trial)]
+    there = (Reference(trial.user.loss, state, paths, rng) for state in states)
     slopes = _slopes_of_all(trial, list(there), rng)
     return {name for name, known in slopes.items() if _fitted(known) == Relation(1.0)}
 
 
-def shrunken(state: Any, paths: Sequence[Path]) -> Any:
-    """A state in which what gradients are of is small."""
+def scaled(state: Any, paths: Sequence[Path], times: float) -> Any:
+    """A state in which what gradients are of is so many times as large."""
     made = Drawing.copied(state)
     for path in paths:
-        get(made, path)[...] *= SMALL
+        get(made, path)[...] *= times
     return made
 
 

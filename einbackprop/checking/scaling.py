@@ -19,17 +19,20 @@ from .answers import User
 from .certifying import Reference, number
 from .draws import Draw, Drawing
 from .matching import Target
-from .relations import shrunken
+from .relations import scaled
 from .trials import History, compare_all, facts_of
 from .verdicts import conclude
 
-SMALLER = (1, 2)
-"""How often what gradients are of is made smaller, to find values at which nothing is shortened."""
+TIMES = (2.0**-5, 2.0**-10, 3.0, 5.0)
+"""By how much what gradients are of is made smaller, to find values at which nothing is shortened, or larger, to find
+more at which something is."""
 SAME = 1e-4
 """How far norms may be apart: some divide by the norm and a small number."""
 SHORTER = 1e-5
 """By how much less than the loss says a gradient is shortened at least."""
 
+SEEN = 1e-5
+"""Norms that are smaller than this, relative to the largest, are rounding, and so are their ratios."""
 STEPS = 60
 """Of a descent to where the loss is flat."""
 
@@ -57,11 +60,7 @@ def unscaled(
     targets = [target for target in targets if target.name not in user.unfit]
     wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
     states = [draw.state for draw in draws]
-    for times in SMALLER if wrong and draws else ():
-        small = draws[0].state
-        for _ in range(times):
-            small = shrunken(small, drawing.parameters)
-        states.append(small)
+    states += [scaled(draws[0].state, drawing.parameters, times) for times in TIMES] if wrong and draws else []
     measured = [measure(user, drawing, state, targets) for state in states]
     if not wrong or any(len(one) < len(targets) for one in measured):
         return {}
@@ -71,9 +70,9 @@ def unscaled(
             continue
         norms = [together([one[target.name] for target in group]) for one in measured]
         if all(ratio > 1 + SHORTER for _, ratio in norms):  # they are normalized, or nothing was small enough
-            there = measure(user, drawing, descended(user, states[-1], group), group)
+            there = measure(user, drawing, descended(user, states[len(draws)], group), group)
             norms += [together([there[target.name] for target in group])] if len(there) == len(group) else []
-        if kept := norm_kept(norms, len(draws)):
+        if kept := norm_kept(norms):
             compared: dict[str, History] = {target.name: [] for target in group}
             for draw, (_, ratio) in zip(draws, norms, strict=False):
                 longer = replace(user, gradients=Scaled(user.gradients, ratio))
@@ -123,24 +122,24 @@ def measure(
     return found
 
 
-def norm_kept(norms: Norms, drawn: int) -> float:
+def norm_kept(norms: Norms) -> float:
     """The norm that a gradient has wherever it is shorter than the loss says; 0 where it is no such gradient.
 
     Parameters
     ----------
     norms : list of (norm, ratio)
-        At the states that were drawn, of which there are so many, then at smaller values: how long the gradient is, and
-        how many times as steep the loss is.
-    drawn : int
+        At several states: how long the gradient is, and how many times as steep the loss is.
 
     Examples
     --------
-    >>> norm_kept([(5.0, 3.0), (5.0, 1.5), (2.0, 1.0)], 2), norm_kept([(5.0, 2.0), (3.0, 2.0), (0.1, 2.0)], 2)
+    >>> norm_kept([(5.0, 3.0), (5.0, 1.5), (2.0, 1.0)]), norm_kept([(5.0, 2.0), (3.0, 2.0), (0.1, 2.0)])
     (5.0, 0.0)
     """
+    largest = max((norm for norm, _ in norms), default=0.0)
+    norms = [(norm, ratio) for norm, ratio in norms if norm > SEEN * largest]
     acting = [norm for norm, ratio in norms if ratio > 1 + SHORTER]
     resting = [norm for norm, ratio in norms if abs(ratio - 1) <= SHORTER]
-    if len(acting) + len(resting) < len(norms) or not resting or sum(r > 1 + SHORTER for _, r in norms[:drawn]) < 2:
+    if len(acting) + len(resting) < len(norms) or not resting or len(acting) < 2:
         return 0.0
     most = max(acting)
     return most if min(acting) >= (1 - SAME) * most and max(resting) <= (1 + SAME) * most else 0.0

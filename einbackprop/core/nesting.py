@@ -158,8 +158,10 @@ def duplicate(value: Any) -> Any:
 
 
 def duplicate_array(array: np.ndarray) -> Any:
-    """Return a copy of one array, or the Python number that a `Number` stands for."""
-    return array.item() if type(array) is Number else array.copy(order="K")
+    """Return a copy of one array, or the Python number that a `Number` stands for; what was made of one is an array."""
+    if type(array) is Number:
+        return array.item() if not array.ndim else np.array(array)
+    return array.copy(order="K")
 
 
 def root(array: np.ndarray) -> np.ndarray:

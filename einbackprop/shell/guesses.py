@@ -96,19 +96,32 @@ def _related(report: Report) -> list[Relation | None]:
     """How each gradient is related to the loss, where nothing says that it is a mistake.
 
     A penalty in the gradients alone is none: there the only repair is to leave something out, once for each of them.
+    Neither is a mean of what the loss adds up, such as over an epoch, where half of the gradients are known to be one.
     """
     mistakes = [item for item in report.findings if item.line is not None]
     left_out = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
     penalised = {item.name for item in report.gradients if item.relation is not None
                  and item.relation.factor == 1.0 and item.relation.decay > 0}  # fmt: skip
     are_meant = left_out >= min(len(penalised), len(mistakes))
+    factors = [item.relation.factor for item in report.gradients if item.relation is not None]
+    are_means = 2 * len(factors) >= len(report.gradients) > 2 * rights(report) and len({*factors}) == 1 and is_part(
+        factors[0])  # fmt: skip
 
     def relation(item: Gradient) -> Relation | None:
         found = Relation(1.0) if item.verdict == "right" else item.relation
-        is_meant = item.verdict != "wrong" or (item.name in penalised and are_meant)
+        is_meant = item.verdict != "wrong" or are_means or (item.name in penalised and are_meant)
         return found if is_meant else None
 
     return [relation(item) for item in report.gradients]
+
+
+def is_part(factor: float) -> bool:
+    """Whether a factor is that of a mean.
+
+    >>> is_part(0.0416667), is_part(0.5), is_part(24.0), is_part(1.0)
+    (True, False, False, False)
+    """
+    return 0 < factor < 0.4 and abs(1 / factor - round(1 / factor)) <= CLOSE / factor
 
 
 def leaves_out(code: str, write: str) -> bool:
@@ -165,6 +178,8 @@ def _meant(
     arrays = [(label(root, path), leaf) for root in question.wrt for path, leaf in leaves(trials(setup, root))
               if isinstance(leaf, np.ndarray | float)]  # fmt: skip
     times = _told(factor, known)
+    if times is None and is_part(factor):  # of a batch, whose size stands nowhere
+        times = f"1 / {round(1 / factor)} * "
     fitting = _completed(alike, [np.ndim(leaf) for _, leaf in arrays], factor)
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):

@@ -11,7 +11,8 @@ from .invention import TARGET, UPSTREAM
 
 GRADIENTS = re.compile(r"grad(?!(?:ient)?s?_?desc)|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
 LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|entropy|elbo|"
-                  r"risk|divergence|perd[ai]|perte|custo|erro|verlust|fehler|kosten|"
+                  r"risk|divergence|perd[ai]|perte|co[uû]t|cost[eo]|custo|erro|verlust|fehler|kosten|verlies|strata|koszt|"
+                  r"kay[iı]p|galat|kerugian|"
                   r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""

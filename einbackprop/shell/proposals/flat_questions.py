@@ -108,6 +108,8 @@ class FlatSearch:
             at = [search.trials(call.setup, root) for root in roots]
             if not isinstance(result, tuple) or len(result) != len(roots) + 1:
                 continue
+            if any(type(value) is int and shape_of(given) for value, given in zip(at, result[1:], strict=True)):
+                continue  # the state h has a gradient dh, the number H of its units has none
             fits = [value is not None and shape_of(value) == shape_of(given)
                     for value, given in zip(at, result[1:], strict=True)]  # fmt: skip
             if 2 * sum(fits) >= len(fits):  # of others a shape is wrong

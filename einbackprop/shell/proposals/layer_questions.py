@@ -46,11 +46,11 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
             given[name] = "cache" if is_last else "out"
         elif name in shared:  # what this forward was given, not what another call of the backward is
             given[name] = shared[name].text
-        elif reads_cache and name == "cache" and isinstance(result, tuple):
-            given[name] = "cache"
         elif (term := resolver.parameter(layer.backward, name)) is not None:
-            given[name] = term.text
-            setup += term.setup
+            # a variable may hold what another call of the forward has left
+            is_own = name == "cache" and isinstance(result, tuple) and term.text.isidentifier()
+            given[name] = name if is_own else term.text
+            setup += [] if is_own else term.setup
         elif len(rest) == 1 and isinstance(result, tuple):
             given[name] = "cache"
         else:

@@ -14,6 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
+from .arguments import free_names
 from .call_questions import of_calls
 from .candidates import gradient_functions
 from .definitions import Script, script_of
@@ -24,7 +25,7 @@ from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import stands_in
-from .round_questions import of_rounds
+from .round_questions import of_rounds, root_of
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .trials import Trials
@@ -85,6 +86,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, trials, source)
     found = found or search.all()
+    if found and again is not None and not in_time("agreement", lambda: any(map(search.is_likely, found)), True):
+        found = of_other_losses(search, script, source, again, found)
     left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
     called = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else []
     if left_out and called:
@@ -104,6 +107,24 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
+
+
+def of_other_losses(
+    search: StepSearch, script: Script, source: str, again: Again, found: list[Proposal]
+) -> list[Proposal]:
+    """What a round of a loop asks of as much, if all of it agrees, in the place of gradients that agree with no loss
+    and read what theirs does not: it may be of other samples.
+    """
+    asked = found[0].question
+    if asked is None or not (asked.loss and asked.grads):
+        return found
+    read, other = ({*free_names(parse_python(text, "eval").body)} for text in (asked.grads, asked.loss))
+    if read <= other | {root_of(text) for text in asked.wrt} | {item.name for item in script.definitions}:
+        return found
+    arrays = search.ones_at(found[0].setup.splitlines(), asked.wrt)
+    whole = [one for one in of_rounds(script, source, again, is_whole=True)
+             if one.question is not None and len(one.question.wrt) >= len(arrays)]  # fmt: skip
+    return whole or found
 
 
 def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Again) -> list[Proposal]:

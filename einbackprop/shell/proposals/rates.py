@@ -63,6 +63,10 @@ class Rates:
         if not known and found.is_followed and not found.loss.named:  # cut down, they move less than the rate says
             larger = [(value, text) for text, value in self.others if value > size]
             return min(larger)[1] if larger else f"{size:.4g}"
+        if not known and found.loss.named and found.followed and size:  # a rate by another name, over a batch's size
+            counts = {int(value) for _, value in self.others if value == int(value) and 2 < value < MULTIPLES}
+            parts = [(count, text) for text, value in self.others for count in counts if alike(value / size, count)]
+            known = min(parts)[1] if parts else ""
         return known or (f"{size:.4g}" if found.followed else "1")
 
     def fits(self, found: Descent) -> bool:

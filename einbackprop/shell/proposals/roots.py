@@ -152,7 +152,9 @@ def _placed(
         place = _named(name, value, places) or _alike(value, places) or _promised(name, value, places)
         if place is None and not name.isidentifier():
             place = _beside(value, list(found.values()), places)
-        if place is None and agrees is not None and len(shapes_of(value)) == 1:
+        # a number beside gradients may be a part of the loss, which is the gradient of its factor
+        is_gradient = len(shapes_of(value)) == 1 and (shapes_of(value) != ((),) or len(gradient_of(name)) > 1)
+        if place is None and agrees is not None and is_gradient:
             place = next((one for one in places if one.shapes == shapes_of(value) and one.text not in found
                           and agrees(one, value)), None)  # fmt: skip
         if place is not None and place.text not in found:

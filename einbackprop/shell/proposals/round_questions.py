@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import LONGEST, OUTPUT, Resolver, free_names, is_data
+from .arguments import LONGEST, OUTPUT, Resolver, argument_of, free_names, is_data
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
 from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
@@ -47,9 +47,11 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 """What functions are called whose loops train nothing."""
 
 
-def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = False) -> Iterator[Proposal]:
+def of_rounds(
+    script: Script, source: str, again: Again, *, is_sure: bool = False, is_whole: bool = False
+) -> Iterator[Proposal]:  # fmt: skip
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
-    be sure, at least half of that.
+    be sure, at least half of that, and perhaps the whole.
 
     Rounds that both compute something and update something, themselves or by what they call, are tried first, of these
     inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes longest.
@@ -69,7 +71,9 @@ def of_rounds(script: Script, source: str, again: Again, *, is_sure: bool = Fals
                 if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                     break
                 step, descent = in_time("a round", search.best, (None, None), left)
-                if step is not None and descent is not None and (descent.is_sure or not is_sure):
+                if step is None or descent is None or (is_whole and descent.agreeing < len(descent.of)):
+                    continue
+                if descent.is_sure or not is_sure:
                     place = possible.index(search.flat)
                     found[place] = replace(search, call=step.call), descent, search.rates.of(descent)
     if found:  # of those that say as much the innermost, then the first in the script, however long each took
@@ -267,10 +271,15 @@ class RoundSearch:
         """
         given = {name: Term(name) for name in self.flat.carried}
         known = {**self.search.names, **self.given}
+        handed = self._handed()
         for item in self.search.script.definitions:
             if not LOSS.search(item.name) or not item.returned or GRADIENTS.search(item.name):
                 continue
             needed = [name for name in item.parameters if name not in item.optional]
+            if needed and not item.owner and handed.keys() >= {*needed} and not self.given.keys() >= {*needed}:
+                told, own = (", ".join(ast.unparse(one) for one in parts) for parts in (
+                    [handed[name] for name in needed], [self._among(handed[name]) for name in needed]))  # fmt: skip
+                yield Measure(f"{item.name}({told})", (f"{item.name}({own})",), named=True)
             owners = [name for name in (*self.given, *known) if type(known[name]).__name__ == item.owner]
             if needed and self.given.keys() >= {*needed} and (owners or not item.owner) and not item.by_name:
                 called, own = item.name, item.name
@@ -296,6 +305,20 @@ class RoundSearch:
             if not local & {*free_names(parse_python(text, "eval").body)} and is_number(
                     self.search.trials(self.call.setup, text)):
                 yield Measure(text, (text,), named=True, trained=bool(TRAINED.search(text)), outside=True)
+
+    def _handed(self) -> dict[str, ast.expr]:
+        """What calls in the round give the parameters of functions, by the names of these."""
+        found: dict[str, ast.expr] = {}
+        for node in (node for item in self.flat.body for node in ast.walk(item) if isinstance(node, ast.Call)):
+            for item in self.search.script.functions(callee(node)):
+                told = {name: argument_of(node, item, name) for name in item.parameters}
+                found |= {name: one for name, one in told.items() if one is not None and name not in found}
+        return found
+
+    def _among(self, node: ast.expr) -> ast.expr:
+        """An expression of the round, its local names as they are among what the round gave."""
+        local = {name: parse_python(among(name), "eval").body for name in self.given}
+        return cast(ast.expr, substituted(node, local))
 
     def _inline(self) -> Iterator[tuple[str, Any]]:
         """What calls in the round give and no name there holds, ``f(x)`` of ``g(f(x), y)``: an array, or a list's last.

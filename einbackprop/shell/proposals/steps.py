@@ -62,8 +62,8 @@ Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
 """An array, two directions, and how a loss rises along them."""
 
 
-DESCENDED = re.compile(r"loss|cost|err(?!\w*rate)|mse|nll|entropy|verlust|fehler|kosten|perte|perd[ai]|custo",
-                       re.IGNORECASE)  # fmt: skip
+DESCENDED = re.compile(r"loss|cost|err(?!\w*rate)|mse|nll|entropy|verlust|fehler|kosten|perte|perd[ai]|custo|"
+                       r"verlies|strata|koszt|kay[iı]p|galat|kerugian", re.IGNORECASE)  # fmt: skip
 """What numbers are called of which nobody wants more."""
 
 
