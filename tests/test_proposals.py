@@ -335,6 +335,23 @@ def test_an_update_of_entries_that_each_stand_once_is_written_as_one(name: str, 
     assert finding.write.endswith("y] -= 1")
 
 
+def test_of_two_that_are_nearly_a_gradient_the_nearer_one_is_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("""import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.normal(size=(9, 3)), rng.normal(size=9), rng.normal(size=3)
+for step in range(3):
+    rest = x @ w - y
+    loss = 0.5 * (rest ** 2).sum()
+    almost = 1.0004 * (x.T @ rest)
+    down = x.T @ rest
+    w = w - 0.1 * np.sign(down)
+""", encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert proposal.source is not None
+    assert "return loss, down" in proposal.source.text
+
+
 def test_a_mistake_beside_a_bias_that_is_a_python_number_is_found() -> None:
     (outcome,) = outcomes(str(PASTED / "diverged_line.py"))
     assert outcome.report is not None

@@ -45,6 +45,15 @@ def test_what_a_gradient_is_instead_is_found(factor: float, decay: float) -> Non
     assert found.note == f"it is {found.relation}"
 
 
+def test_a_decay_may_be_of_the_rows_that_the_loss_reads() -> None:
+    of_row = "2 * np.sin(P[1]) * np.cos(P[1]) * x + 0.3 * P[1]"
+    gradient = eval(f"lambda P, x: np.eye(5)[1][:, None] * ({of_row})", {"np": np})
+    _, P = arrays(1)
+    (found,) = eb.check(lambda P, x: np.sum(np.sin(P[1]) ** 2 * x), gradient, P, np.array([0.5, 1.0, 2.0])).gradients
+    assert found.relation == Relation(1.0, 0.3, (1,))
+    assert found.note == "it is the gradient of the loss and 0.3 times the array itself in row 1"
+
+
 def test_of_one_number_the_factor_is_found() -> None:
     (found,) = eb.check(lambda w: np.sin(w) ** 2, eval("lambda w: 6 * np.sin(w) * np.cos(w)"), 0.3).gradients
     assert found.relation == Relation(3.0)

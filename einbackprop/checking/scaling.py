@@ -101,6 +101,9 @@ def descended(user: User, state: Any, targets: Sequence[Target]) -> Any:
 def together(measured: Norms) -> tuple[float, float]:
     """The norm of several gradients as one, and how many times as steep the loss is; nan where that is not the same for
     all of them.
+
+    >>> together([(3.0, 2.0), (4.0, 2.0)]), together([(3.0, 2.0), (4.0, 1.0)])
+    ((5.0, 2.0), (5.0, nan))
     """
     ratios = [ratio for _, ratio in measured]
     is_one = max(ratios) - min(ratios) <= SHORTER * max(map(abs, ratios))
@@ -134,6 +137,8 @@ def norm_kept(norms: Norms) -> float:
     --------
     >>> norm_kept([(5.0, 3.0), (5.0, 1.5), (2.0, 1.0)]), norm_kept([(5.0, 2.0), (3.0, 2.0), (0.1, 2.0)])
     (5.0, 0.0)
+    >>> norm_kept([(1.0, 3.0), (1.0, 1.5)]), norm_kept([(5.0, 3.0), (5.0, 1.5), (6.0, 1.0)])  # normalized; longer
+    (0.0, 0.0)
     """
     largest = max((norm for norm, _ in norms), default=0.0)
     norms = [(norm, ratio) for norm, ratio in norms if norm > SEEN * largest]

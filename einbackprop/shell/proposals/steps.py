@@ -337,7 +337,7 @@ class Step:
         """
         factors = [factor for *_, factor in multiples if factor]
         best = max(factors, default=0.0, key=lambda one: (
-            sum(alike(one, other) for other in factors), alike(1.0, one)))  # fmt: skip
+            sum(alike(one, other) for other in factors), alike(1.0, one), -abs(one - 1.0)))  # fmt: skip
         held: dict[str, str] = {}
         # the closest first, since numbers of other things may be near
         for of, text, factor in sorted(multiples, key=lambda one: abs(one[2] - best)):
