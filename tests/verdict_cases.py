@@ -189,9 +189,6 @@ def bounded(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
     return clipped
 
 
-add("elsewhere, meant", mean_of_squares, by_columns, W, SQUARE)
-add("elsewhere", mean_of_squares, bounded(by_columns, 0.1), W, SQUARE)
-add("elsewhere", mean_of_squares, by_branch, W, SQUARE)
 def shortened(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
     def scaled(W: Any, X: Any) -> Any:
         g = gradients(W, X)
@@ -201,6 +198,9 @@ def shortened(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
     return scaled
 
 
+add("elsewhere, meant", mean_of_squares, by_columns, W, SQUARE)
+add("elsewhere", mean_of_squares, bounded(by_columns, 0.1), W, SQUARE)
+add("elsewhere", mean_of_squares, by_branch, W, SQUARE)
 add("agrees, scaled", squares, shortened(squares_gradient, 0.5), W, X)
 add("agrees, clipped, untried", squares, bounded(squares_gradient, 0.1), W, X, until=SIZES)
 add("agrees, clipped", squares, bounded(squares_gradient, 0.1), W, X)

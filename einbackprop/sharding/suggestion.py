@@ -30,8 +30,9 @@ def suggested(program: Program, mesh: Mesh, most: int, *, pad: bool = False) -> 
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ShardingError(f"suggest is how many ways to place letters are shown, at least 1, not {shown(most)}")
     found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
+    whole = Placement(program, mesh, {}, pad=pad)
     for letters in single(program, mesh):
-        placement = placed(Placement(program, mesh, {}, pad=pad), letters)
+        placement = placed(whole, letters)
         layouts = None if placement is None else Layouts(placement)
         if layouts is not None and is_useful(layouts):
             better, cost = improved(layouts)
