@@ -10,9 +10,10 @@ from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
 GRADIENTS = re.compile(r"grad(?!(?:ient)?s?_?desc)|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
-LOSS = re.compile(r"loss|cost|objective|nll|error|energy|lik\b|logp|criterion|likelihood|mse|entropy|elbo|"
-                  r"risk|divergence|perd[ai]|perte|co[uû]t|cost[eo]|custo|erro|verlust|fehler|kosten|verlies|strata|koszt|"
-                  r"kay[iı]p|galat|kerugian|"
+FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
+           r"kay[iı]p|galat|kerugian")  # fmt: skip
+"""What numbers are called of which nobody wants more."""
+LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|likelihood|elbo|risk|divergence|"
                   r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""

@@ -86,11 +86,15 @@ class Flat:
         held = any(one.of.startswith(f"{own}.") for one in self.gradients) if own else False
         return (*((own,) if held else ()), *(one.of for one in self.gradients if one.of.isidentifier()), *self.carried)
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All that the statements consist of."""
+        return tuple(node for item in self.body for node in ast.walk(item))
+
     @property
     def read(self) -> tuple[str, ...]:
         """The names that the statements read, in order."""
-        nodes = [node for item in self.body for node in ast.walk(item)]
-        return tuple(dict.fromkeys(node.id for node in nodes
+        return tuple(dict.fromkeys(node.id for node in self.nodes
                                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)))
 
     @property
@@ -105,7 +109,7 @@ class Flat:
         """The names of differences, which are no losses whatever they are called, each with what is taken from: in
         ``error = target - output`` the target.
         """
-        return {target.id: ast.unparse(node.value.left) for item in self.body for node in ast.walk(item)
+        return {target.id: ast.unparse(node.value.left) for node in self.nodes
                 if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp)
                 and isinstance(node.value.op, ast.Sub)
                 for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip

@@ -25,7 +25,8 @@ from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import stands_in
-from .round_questions import of_rounds, root_of
+from .round_measures import root_of
+from .round_questions import of_rounds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .trials import Trials

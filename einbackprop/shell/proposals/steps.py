@@ -21,6 +21,7 @@ from einbackprop.core.nesting import label, leaves
 from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
+from .candidates import FALLING
 from .invention import Term
 from .measures import Measure
 from .rates import SAME, Rates, alike, best_of
@@ -62,9 +63,7 @@ Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
 """An array, two directions, and how a loss rises along them."""
 
 
-DESCENDED = re.compile(r"loss|cost|err(?!\w*rate)|mse|nll|entropy|verlust|fehler|kosten|perte|perd[ai]|custo|"
-                       r"verlies|strata|koszt|kay[iı]p|galat|kerugian", re.IGNORECASE)  # fmt: skip
-"""What numbers are called of which nobody wants more."""
+DESCENDED = re.compile(FALLING + r"|err(?!\w*rate)", re.IGNORECASE)  # what is called a rate of errors may be another
 
 
 @dataclass(frozen=True)

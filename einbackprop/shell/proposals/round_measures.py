@@ -1,0 +1,311 @@
+"""What a round of a training loop may descend: the numbers that it makes, and the usual losses of what it computes.
+
+In goes a round that was made a function, called once; out come measures, the likeliest first. A name that is local in
+the round is read among what the call gave, ``found['loss']``, and told as the round would write it, ``loss``.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from einbackprop.core.nesting import label, leaves
+from einbackprop.core.source import callee, parse_python, substituted
+
+from .arguments import LONGEST, OUTPUT, Resolver, argument_of, free_names, is_data
+from .candidates import GRADIENTS, LOSS, TRAINED
+from .definitions import Definition
+from .flattened import Flat
+from .invention import TARGET, Term
+from .losses import ERROR, can_compare, is_label, is_number, turned
+from .measures import Measure, measures_of, of_label, squares_of
+from .search import Search
+from .updates import GRADIENT
+
+OUTPUTS, TARGETS = 12, 4
+"""How many arrays of a round are tried as outputs, and for each of them how many as targets."""
+SUMMED = 4
+"""How many losses are added to each other in pairs."""
+
+
+@dataclass(frozen=True)
+class RoundMeasures:
+    """Lists what a round may descend.
+
+    Attributes
+    ----------
+    search
+    flat
+        The round as it stands in the script.
+    call
+        The call of the function that it was made.
+    given
+        What is local in it afterwards, by name.
+    reached
+        What else can be reached afterwards.
+    resolver
+    """
+
+    search: Search
+    flat: Flat
+    call: Term
+    given: Mapping[str, Any]
+    reached: Mapping[str, Any]
+    resolver: Resolver
+
+    def all(self) -> Iterator[Measure]:
+        yield from self.of_calls()
+        yield from self.of_numbers()
+        yield from self.of_errors()
+        yield from self.of_kept_outputs()
+        yield from self.of_outputs()
+
+    def of_calls(self) -> Iterator[Measure]:
+        """Calls of loss functions: with what is handed on in the round, with what has the names of their parameters,
+        with what else the script has, and as they stand in the round.
+        """
+        for item in self.search.script.definitions:
+            if LOSS.search(item.name) and item.returned and not GRADIENTS.search(item.name):
+                yield from self._of_loss_function(item)
+        for call in self._calls:
+            if LOSS.search(callee(call)):
+                text = ast.unparse(substituted(call, self._displays))
+                if not self._is_local(text) and self._is_number_before(text):
+                    yield Measure(text, (text,), named=True, trained=bool(TRAINED.search(text)), outside=True)
+
+    def _of_loss_function(self, item: Definition) -> Iterator[Measure]:
+        needed = [name for name in item.parameters if name not in item.optional]
+        are_given = bool(needed) and self.given.keys() >= {*needed}
+        if needed and not item.owner and not are_given and self._handed.keys() >= {*needed}:
+            told, own = (", ".join(map(ast.unparse, parts)) for parts in (
+                [self._handed[name] for name in needed], [self._among(self._handed[name]) for name in needed]))
+            yield Measure(f"{item.name}({told})", (f"{item.name}({own})",), named=True)
+        owners = [name for name, value in self._known.items() if type(value).__name__ == item.owner]
+        if are_given and (owners or not item.owner) and not item.by_name:
+            called = f"{owners[0]}.{item.name}" if item.owner else item.name
+            there = f"{self._read(called)}({', '.join(map(self._read, needed))})"
+            yield Measure(f"{called}({', '.join(needed)})", (there,), named=True)
+        if not item.owner:
+            carried = {name: Term(name) for name in self.flat.carried}
+            term = replace(self.resolver, given=carried).call(item)
+            if term is not None and {*term.setup} <= {*self.call.setup} and self._is_number_before(term.text):
+                is_trained = bool(TRAINED.search(item.name))
+                yield Measure(term.text, (term.text,), named=True, trained=is_trained, outside=True)
+
+    def of_numbers(self) -> Iterator[Measure]:
+        """The numbers that the round makes, those first that are called a loss, and sums of these; where none is, what
+        an object keeps as its loss.
+        """
+        numbers = [(text, bool(LOSS.search(name)) and name not in self.flat.differences)
+                   for name, value in self._made.items() for text in numbers_of(name, value)]
+        named = [text for text, is_loss in numbers if is_loss]
+        if not named:
+            yield from self._of_kept_losses()
+        for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
+            is_trained = is_loss and bool(TRAINED.search(text))
+            yield Measure(text, (self._read(text),), named=is_loss, trained=is_trained, compared=(text,))
+        for one, other in itertools.combinations(named[:SUMMED], 2):
+            yield Measure(f"{one} + {other}", (f"{self._read(one)} + {self._read(other)}",), named=True)
+
+    def _of_kept_losses(self) -> Iterator[Measure]:
+        for name, value in self._objects.items():
+            for path, leaf in itertools.islice(leaves(value), LONGEST):
+                if any(isinstance(step, str) and LOSS.search(step) for step in (name, *path)):
+                    for text in numbers_of(label(name, path), leaf, is_loss=True):
+                        word = last_word(text)
+                        yield Measure(text, (self._read(text),), named=True, trained=bool(TRAINED.search(word)))
+                        if ERROR.fullmatch(word):
+                            yield from self._squares(text, leaf)
+
+    def of_errors(self) -> Iterator[Measure]:
+        """The squares of what is called an error."""
+        for name, value in self._made.items():
+            if ERROR.fullmatch(name) and (is_number(value) or is_array(value)):
+                yield from self._squares(name, value)
+
+    def _squares(self, text: str, error: Any) -> Iterator[Measure]:
+        """The squares of an error as the round would write them, and where they are among what it gave."""
+        for told, square in zip(squares_of(text, error), squares_of(self._read(text), error), strict=True):
+            yield replace(told, parts=square.parts)
+
+    def of_kept_outputs(self) -> Iterator[Measure]:
+        """The usual losses of what objects keep as their output."""
+        kept = {label(name, path): leaf for name, value in self._objects.items()
+                for path, leaf in itertools.islice(leaves(value), LONGEST) if is_array(leaf)}  # fmt: skip
+        for out, value in kept.items():
+            for target in (*kept, *self._targets) if OUTPUT.fullmatch(last_word(out)) else ():
+                other = kept.get(target, self._data.get(target))
+                if TARGET.fullmatch(last_word(target)) and can_compare(value, other):
+                    parts = (self._read(out), self._read(target))
+                    for told in measures_of(out, target, self.search.numpy):
+                        yield replace(told, parts=parts)
+
+    def of_outputs(self) -> Iterator[Measure]:
+        """The usual losses of what the round computes: of labels that pick from it, of arrays that fit to it."""
+        for out, value in self._outputs:
+            own = out if out in self._inline else self._read(out)
+            for name in sorted(name for name in self._picking if is_label(value, self._data.get(name))):
+                yield replace(of_label(out, name, self.search.numpy), parts=(own, self._read(name)))
+            yield from self._against_targets(out, own, value)
+
+    def _against_targets(self, out: str, own: str, value: Any) -> Iterator[Measure]:
+        numpy = self.search.numpy
+        fits = [(name, way) for name in self._targets if name != out
+                and (way := turned(value, self._data[name])) is not None]  # fmt: skip
+        # an error is said where one is taken from the other
+        errors = {name for name, way in fits
+                  if {f"{out} - {name}{way}", f"{name}{way} - {out}"} & self._differences}  # fmt: skip
+        fits.sort(key=lambda one: (not TARGET.fullmatch(one[0]), one[0] not in errors, one[0] in self._made))
+        for name, way in fits[:TARGETS]:
+            told = measures_of(out, f"{name}{way}", numpy)
+            is_error = name in errors and (bool(TARGET.fullmatch(name)) or name not in self._made)
+            for n, measure in enumerate(measures_of(own, f"{self._read(name)}{way}", numpy)):
+                is_trained = n == 0 and is_error
+                yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in self._inline)
+
+    # What the round holds, each found once.
+
+    @cached_property
+    def _bound(self) -> frozenset[str]:
+        """The names that the round binds."""
+        return frozenset(self.flat.values) | {
+            node.id for node in self.flat.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {name: value for name, value in self.given.items() if name in self._bound}
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """What is local in the round, before what the script has."""
+        return {**self.given, **{name: value for name, value in self.search.names.items() if name not in self.given}}
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        return {name: value for name, value in self._known.items() if name in self.given or is_data(value)}
+
+    @cached_property
+    def _objects(self) -> dict[str, Any]:
+        """All objects with attributes that can be reached after the round."""
+        return {name: value for name, value in {**self.reached, **self.given}.items() if hasattr(value, "__dict__")}
+
+    @cached_property
+    def _targets(self) -> list[str]:
+        """What outputs may be compared with, first what is called a target."""
+        names = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(self._data.get(name))]
+        return sorted(names, key=lambda name: not TARGET.fullmatch(name))
+
+    @cached_property
+    def _outputs(self) -> list[tuple[str, Any]]:
+        """Arrays that the round computes, the last of lists of them, and what its calls give and no name holds."""
+        ends = {f"{name}[-1]": value[-1] for name, value in self._made.items() if isinstance(value, list) and value}
+        made = {**self._made, **ends}
+        named = {name: made[name] for name in (*self.flat.values, *made) if is_array(made.get(name))
+                 and not GRADIENT.search(name) and root_of(name) not in self.flat.carried}  # fmt: skip
+        return [*named.items(), *self._inline.items()][:OUTPUTS]
+
+    @cached_property
+    def _inline(self) -> dict[str, Any]:
+        """What calls in the round give and no name there holds, ``f(x)`` of ``g(f(x), y)``: an array, or a list's last.
+        """
+        found: dict[str, Any] = {}
+        for call in self._calls:
+            text = ast.unparse(call)
+            if any(self.search.script.functions(callee(call))) and not self._is_local(text):
+                value = self.search.trials(self.call.setup, text)
+                if isinstance(value, list | tuple) and value:
+                    text, value = f"{text}[-1]", value[-1]
+                if is_array(value):
+                    found[text] = value
+        return found
+
+    @cached_property
+    def _calls(self) -> list[ast.Call]:
+        return [node for node in self.flat.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def _handed(self) -> dict[str, ast.expr]:
+        """What calls in the round give the parameters of functions, by the names of these."""
+        found: dict[str, ast.expr] = {}
+        for call in self._calls:
+            for item in self.search.script.functions(callee(call)):
+                told = {name: argument_of(call, item, name) for name in item.parameters}
+                found |= {name: one for name, one in told.items() if one is not None and name not in found}
+        return found
+
+    @cached_property
+    def _displays(self) -> dict[str, ast.expr]:
+        """The names that the round gives a dict, a list or a tuple, as these are written."""
+        kinds = ast.Dict | ast.List | ast.Tuple
+        return {node.targets[0].id: node.value for node in self.flat.nodes if isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name) and isinstance(node.value, kinds)}  # fmt: skip
+
+    @cached_property
+    def _picking(self) -> set[str]:
+        """The expressions that the round uses as an index."""
+        return {ast.unparse(node.slice) for node in self.flat.nodes if isinstance(node, ast.Subscript)}
+
+    @cached_property
+    def _differences(self) -> set[str]:
+        """The differences that the round takes."""
+        return {ast.unparse(node) for node in self.flat.nodes
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
+
+    @cached_property
+    def _local_reads(self) -> dict[str, ast.expr]:
+        """What is read for each local name of the round."""
+        return {name: parse_python(among(name), "eval").body for name in self.given}
+
+    def _among(self, node: ast.expr) -> ast.expr:
+        """An expression of the round, its local names as they are among what the round gave."""
+        return cast(ast.expr, substituted(node, self._local_reads))
+
+    def _read(self, text: str) -> str:
+        """A name, or what is read off it, among what the round gave where it is local there."""
+        return among(text) if root_of(text) in self.given else text
+
+    def _is_local(self, text: str) -> bool:
+        """Whether an expression reads what the round binds, and is not there before it."""
+        return bool((self._bound - {*self.flat.carried}) & {*free_names(parse_python(text, "eval").body)})
+
+    def _is_number_before(self, text: str) -> bool:
+        return is_number(self.search.trials(self.call.setup, text))
+
+
+def last_word(text: str) -> str:
+    """The last name in an expression: ``output`` of ``net.output``, ``outputs`` of ``net.outputs[2]``."""
+    return str(re.findall(r"[^\W\d]\w*", text)[-1])
+
+
+def root_of(text: str) -> str:
+    """The first name in an expression: ``net`` of ``net.layers[0].W``."""
+    return str(re.split(r"[.\[]", text, maxsplit=1)[0])
+
+
+def among(text: str) -> str:
+    """A name of the round, or what is read off it, among what the round gave."""
+    root = root_of(text)
+    return f"found[{root!r}]{text[len(root):]}"
+
+
+def numbers_of(name: str, value: Any, *, is_loss: bool = False) -> Iterator[str]:
+    """The expressions of the numbers that a value is, or that an array or an object called a loss holds."""
+    if is_number(value):
+        yield name
+    elif (is_loss or LOSS.search(name)) and (isinstance(value, np.ndarray) or hasattr(value, "__dict__")):
+        for path, leaf in itertools.islice(leaves(value), OUTPUTS):
+            if is_number(leaf):
+                yield label(name, path)
+            elif is_array(leaf):  # a loss for each sample
+                yield from (f"{label(name, path)}.{way}()" for way in ("mean", "sum"))
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.size > 0
