@@ -300,9 +300,9 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     wrong: dict[str, str] = {}
 
     def try_all() -> bool:
+        if shorter and not right:
+            return True
         for sizes, other in problems_elsewhere(problem, trial.state, program, set(names), seed):
-            if shorter and not right:
-                break
             there = _tried(other, trial.user, seed)
             if there is not None and there.user.random:
                 break

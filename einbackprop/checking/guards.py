@@ -15,7 +15,7 @@ from typing import Any
 
 from ..world import Runner
 from .draws import Draw, Drawing
-from .relations import SMALL, scaled
+from .relations import SMALL, at_scale
 from .trials import Trial, right_among
 
 LARGEST = 1e-4
@@ -92,7 +92,7 @@ def right_but_for_guards(trial: Trial, draws: list[Draw], drawing: Drawing) -> M
     targets = [target for target in trial.targets if target.name in wrong]
     user = replace(trial.user, loss=loss, references=[])
     both = (replace(draw, state=state) for draw in draws
-            for state in (draw.state, scaled(draw.state, drawing.parameters, SMALL)))  # fmt: skip
+            for state in (draw.state, at_scale(draw.state, drawing.parameters, SMALL)))  # fmt: skip
     said = " and ".join(f"{constant:.3g}" for constant in constants)
     right = right_among(user, drawing, both, targets)
     return dict.fromkeys(right, f"right, but for the {said} that the loss adds before it takes the logarithm")

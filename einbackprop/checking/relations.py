@@ -38,13 +38,13 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     values something else acts, such as clipping, or a guard where the loss saturates.
     """
     paths = tuple(target.path for target in trial.targets)
-    states = [scaled(one.state, paths, SMALL) for one in _last_references(trial)]
+    states = [at_scale(one.state, paths, SMALL) for one in _last_references(trial)]
     there = (Reference(trial.user.loss, state, paths, rng) for state in states)
     slopes = _slopes_of_all(trial, list(there), rng)
     return {name for name, known in slopes.items() if _fitted(known) == Relation(1.0)}
 
 
-def scaled(state: Any, paths: Sequence[Path], times: float) -> Any:
+def at_scale(state: Any, paths: Sequence[Path], times: float) -> Any:
     """A state in which what gradients are of is so many times as large."""
     made = Drawing.copied(state)
     for path in paths:

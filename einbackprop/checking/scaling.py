@@ -19,7 +19,7 @@ from .answers import User
 from .certifying import Reference, number
 from .draws import Draw, Drawing
 from .matching import Target
-from .relations import scaled
+from .relations import at_scale
 from .trials import History, compare_all, facts_of
 from .verdicts import conclude
 
@@ -39,7 +39,7 @@ STEPS = 60
 Norms = list[tuple[float, float]]
 
 
-class Scaled(Runner):
+class Multiplied(Runner):
     """The user's gradients times a number."""
 
     def __init__(self, gradients: Runner, factor: float) -> None:
@@ -60,7 +60,7 @@ def unscaled(
     targets = [target for target in targets if target.name not in user.unfit]
     wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
     states = [draw.state for draw in draws]
-    states += [scaled(draws[0].state, drawing.parameters, times) for times in TIMES] if wrong and draws else []
+    states += [at_scale(draws[0].state, drawing.parameters, times) for times in TIMES] if wrong and draws else []
     measured = [measure(user, drawing, state, targets) for state in states]
     if not wrong or any(len(one) < len(targets) for one in measured):
         return {}
@@ -75,7 +75,7 @@ def unscaled(
         if kept := norm_kept(norms):
             compared: dict[str, History] = {target.name: [] for target in group}
             for draw, (_, ratio) in zip(draws, norms, strict=False):
-                longer = replace(user, gradients=Scaled(user.gradients, ratio))
+                longer = replace(user, gradients=Multiplied(user.gradients, ratio))
                 compare_all(longer, drawing, draw, group, compared)
             found |= {target.name: (kept, compared[target.name]) for target in group if target in wrong
                       and conclude(facts_of(user, target, compared[target.name])).verdict == "right"}  # fmt: skip

@@ -184,11 +184,12 @@ def _meant(
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
-    written = [f"{text}[{[*one.rows]}]" if one.rows else text for one, (text, _) in zip(fitting, arrays, strict=False)]
     numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:
         is_sum = isinstance(parse_python(question.loss, "eval").body, ast.BinOp | ast.IfExp) and times
+        written = [f"{text}[{[*one.rows]}]" if one.rows else text
+                   for one, (text, _) in zip(fitting, arrays, strict=False)]  # fmt: skip
         terms = _penalty(fitting, written, numbers, known)
         loss = " + ".join([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
         return _Meant(replace(question, loss=loss), said.format(loss))
