@@ -2,10 +2,6 @@
 
 import itertools
 
-from hypothesis import settings
-
-THOROUGH = settings.get_current_profile_name() == "thorough"
-
 BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 OTHERS = "\u200b\u200d\ufeff\u00ad\u2028\u2029\u0085\u180e\ufffe\ue000\U000e0001\ud800\udcff"
 CONTROLS = "".join(map(chr, [*range(1, 32), *range(0x7F, 0xA0)])) + "\0"

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
-from hypothesis import settings
-from sampling import some
+from sampling import THOROUGH, some
 
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
@@ -21,7 +20,6 @@ from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
 from einbackprop.notation.display import ESCAPE, WIDTH, painted
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 SHARP = [name for name, control in CONTROLS.items() if control.sharp]
 
 

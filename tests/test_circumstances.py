@@ -6,11 +6,10 @@ import circumstances_shapes  # noqa: F401
 import pytest
 from circumstances import CIRCUMSTANCES
 from circumstances_mistakes import MISTAKES, Mistake, mistaken
-from hypothesis import settings
+from sampling import THOROUGH
 
 from einbackprop.checking.solving import check
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 NAMES = list(CIRCUMSTANCES)
 SOME = NAMES if THOROUGH else NAMES[::3]
 SLOW = {"1e-7 in the loss only", "float16 products in the loss"}  # seconds each

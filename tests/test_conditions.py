@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from condition_cases import BRANCHES, MORE_RIGHT, MORE_WRONG, Case, behind_conditions, function, with_sizes
 from conditions_spelled import BEHIND_OTHERS
-from hypothesis import settings
+from sampling import THOROUGH, some
 from size_cases import spelled
 from size_structures import RIGHT_AT_SIX, RIGHT_OF_EVERY_SIZE
 
@@ -21,18 +20,12 @@ from einbackprop.core import interpretation
 from einbackprop.diagnosis.review import MOST_RUNS
 from einbackprop.errors import TraceError
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")
 RIGHT = [*(right for _, right, _, _ in with_sizes()), *MORE_RIGHT]
 SPELLED = [*spelled(as_number=False), *RIGHT_OF_EVERY_SIZE]
 WRONG = [*MORE_WRONG, *(case for _, _, *cases in with_sizes() for case in cases)]
 WRONG += [*spelled(as_number=True), *RIGHT_AT_SIX]
 BEHIND = [*behind_conditions(), *BEHIND_OTHERS]
-
-
-def some(cases: Sequence[Case], every: int) -> list[Case]:
-    """Every so manieth case; all in the thorough profile."""
-    return list(cases if THOROUGH else cases[::every])
 
 
 def arguments() -> tuple[np.ndarray, np.ndarray]:

@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from library import GENERATED
 from mutant_outcomes import module_of
+from sampling import THOROUGH
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Finding
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 SCRIPT = """\
 import numpy as np
 

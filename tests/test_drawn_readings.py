@@ -5,13 +5,13 @@ from collections import Counter
 
 import numpy as np
 from drawn_functions import draw, sizes_for
-from hypothesis import settings
 from reading_truth import MARK, reading_with_values, untrue
+from sampling import THOROUGH
 
 from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError
 
-SEEDS = range(10_000) if settings.get_current_profile_name() == "thorough" else range(0, 10_000, 401)
+SEEDS = range(10_000) if THOROUGH else range(0, 10_000, 401)
 
 
 def test_what_is_read_of_drawn_functions_is_true() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -17,7 +16,7 @@ from drawn_programs import programs
 from drawn_recurrences import arguments as recurrence_arguments
 from drawn_recurrences import recurrences
 from hypothesis import assume, given, settings
-from sampling import some
+from sampling import THOROUGH, some
 from test_emission import WIDE, labels_are_positions, ruff
 from test_layers_in_loops import arguments, traced
 from traced_fixtures import read_of
@@ -33,7 +32,6 @@ from einbackprop.errors import ArgumentError, BackendError, EinbackpropError, No
 from einbackprop.layers import CATALOGUE
 from einbackprop.plans import engines
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 TARGETS = ("torch", "jax")
 EVERY = [*FIXTURES, *CONTROLS]
 QUICKLY = {"xla_backend_optimization_level": 0}

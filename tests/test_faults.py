@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from sampling import THOROUGH
 
 import einbackprop as eb
 from einbackprop.checking.reports import Report
@@ -31,8 +31,7 @@ HERE = Path(__file__).parent
 PACKAGE = Path(progress.__file__).parent.parent
 FOLDERS = ("capture", "core", "derivation", "diagnosis", "notation", "proof")
 KINDS = (KeyError, RecursionError, ZeroDivisionError, AssertionError)
-IS_THOROUGH = settings.default is settings.get_profile("thorough")
-COUNT = 50 if IS_THOROUGH else 12
+COUNT = 50 if THOROUGH else 12
 rng = np.random.default_rng(3)
 W, V, X, T = (rng.normal(size=shape) for shape in ((3, 4), (4, 2), (5, 3), (5, 2)))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from sampling import THOROUGH
 from wild import FIXTURES, Fixture, pick
 
 from einbackprop.checking.solving import check
@@ -13,7 +13,6 @@ from einbackprop.errors import DerivationError, OptionError
 from einbackprop.plans.compilation import compile
 from einbackprop.plans.gradients import grad, value_and_grad
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 SEED = 3
 
 

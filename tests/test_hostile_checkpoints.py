@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import NAMES, THOROUGH, is_safe
+from hostile import NAMES, is_safe
+from sampling import THOROUGH
 
 from einbackprop.shell.command import main
 from einbackprop.training.checkpoints import DESCRIPTION, FORMAT, save

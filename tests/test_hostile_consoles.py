@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile import THOROUGH, is_safe
+from hostile import is_safe
 from library import COLUMNS
+from sampling import THOROUGH
 
 from einbackprop.emission.literals import in_ascii
 from einbackprop.notation.console import complain, say, spelled

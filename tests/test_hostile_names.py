@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hostile import BIDIRECTIONAL, CONTROLS, MARKUP, NAMES, OTHERS, THOROUGH, is_safe, unsafe
+from hostile import BIDIRECTIONAL, CONTROLS, MARKUP, NAMES, OTHERS, is_safe, unsafe
+from sampling import THOROUGH
 
 import einbackprop as eb
 from einbackprop.core.program import Contract, Dimension, Input, Program, Ref

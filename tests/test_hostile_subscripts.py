@@ -11,7 +11,8 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hostile import BIDIRECTIONAL, CONTROLS, NAMES, OTHERS, THOROUGH, is_safe, unsafe
+from hostile import BIDIRECTIONAL, CONTROLS, NAMES, OTHERS, is_safe, unsafe
+from sampling import THOROUGH
 
 import einbackprop as eb
 from einbackprop.core.subscripts import parse

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_programs import Drawn, draw, function_of
 from mutant_outcomes import module_of
+from sampling import THOROUGH
 
 import einbackprop as eb
 from einbackprop.capture import dispatch, writing
@@ -18,7 +19,6 @@ from einbackprop.capture.tracer import trace
 from einbackprop.core.interpretation import run
 from einbackprop.errors import EinbackpropError
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 X = np.arange(1.0, 7).reshape(3, 2)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from devices import FOLDER, free_port, on_devices, together
-from hypothesis import settings
 from mesh_trainings import on_host
+from sampling import THOROUGH
 
 from einbackprop.errors import BackendError
 from einbackprop.sharding import processes
@@ -25,7 +25,6 @@ MESHES = [
     ({"data": 4}, [None, None]),
     ({"model": 2}, [{"l": "model"}, {"f": "model", "n": "model"}]),
 ]
-THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 def require_same(found: str) -> None:

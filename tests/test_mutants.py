@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from library import GENERATED, Generated, exercise
 from mutant_outcomes import Outcome, is_repaired, judge, outcomes_of
 from mutants import Mutant, mutants, pairs
+from sampling import THOROUGH
 
 from einbackprop.checking.verdicts import Finding
 
 EVERY = {"columns": 41, "rows": 53, "class": 7, "batch norm": 71, "softmax": 17, "lstm": 79, "attention": 53}
-THOROUGH = settings.get_current_profile_name() == "thorough"  # each script takes half a minute
 OWN = {script.name: script for script in GENERATED}
 
 

@@ -160,7 +160,6 @@ FLAT = {
                           NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
     "zero_start": ("classifier.coef", ROUND.format(15, 18),
                    NO_LOSS.format("-np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)) / len(y)")),
-    "delta_rule": ("w bias", ROUND.format(10, 16), NO_LOSS.format("0.5 * np.sum((out - t) ** 2) / np.size(t)")),
     "one_step_by_hand": ("m2 c2 m1 c1", "lines 10 to 23 are taken as a function",
                          NO_LOSS.format("np.sum((out - wanted) ** 2)")),
     "momentum": ("w1 w2", ROUND.format(11, 23), ""),

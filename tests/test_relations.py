@@ -61,7 +61,8 @@ def test_of_one_number_the_factor_is_found() -> None:
 
 def test_a_relation_is_data_in_json() -> None:
     report = eb.check(loss, without_source("3 * gradient + W"), *arrays(0))
-    assert json.loads(report.to_json())["gradients"][0]["relation"] == {"factor": 3.0, "decay": 1.0, "rows": []}
+    (told,) = json.loads(report.to_json())["gradients"]
+    assert told["relation"] == {"factor": 3.0, "decay": 1.0, "rows": [], "axis": 0}
 
 
 def test_what_is_none_or_changes_its_shape_has_none() -> None:

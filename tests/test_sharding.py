@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from devices import FOLDER, on_devices
+from sampling import THOROUGH
 from test_layers_in_loops import traced
 
 import einbackprop as eb
@@ -28,7 +28,6 @@ from einbackprop.sharding.mesh import Mesh, Placement
 from einbackprop.sharding.report import Sharding, Suggestions
 from einbackprop.shell.command import main
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 RNG = np.random.default_rng(0)
 CLOSE = 1e-5  # in float32, beside one device
 

@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from library import CELL, CONTEXTS, HELPER, MASKED, STYLES, line_of
+from sampling import THOROUGH
 
 import einbackprop as eb
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 from einbackprop.core.program import Position, picks
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 TOLD_OF_CONTEXTS = ("patches", "overwritten")  # the slowest; of loops that run less often it is told below
 BROKEN = [(name, mistake) for name, script in STYLES.items() for mistake in script.mistakes
           if THOROUGH or (name, mistake) != TOLD_OF_CONTEXTS]  # fmt: skip

@@ -696,7 +696,7 @@ def test_made_arrays(seed: int, n: int, m: int) -> None:
             np.eye(n, m),
             np.eye(n),
             np.identity(n),
-            np.empty((n, m)) * 0,
+            np.zeros_like(np.empty((n, m))),  # what is in memory by chance may be nan, and stay it times 0
         ]
         grid = np.arange(n)[:, None] * np.linspace(0, 1, m)
         rows, columns = np.meshgrid(np.arange(m), np.arange(n))

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from drawn_functions import blocks, counted, draw
 from function_outcomes import outcomes
-from hypothesis import settings
+from sampling import THOROUGH
 
-THOROUGH = settings.get_current_profile_name() == "thorough"
 SEEDS = range(10_000) if THOROUGH else range(0, 10_000, 449)
 
 

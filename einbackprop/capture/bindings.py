@@ -387,7 +387,10 @@ class Arguments:
             made: View = self.recorder.constant(array).copied(laid_out(array))
         else:
             name = self._by_id[id(array)][1]
-            made = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], laid_out(array))
+            value = laid_out(array)
+            # a number is no place in memory: after `s = b`, `s += 1` leaves b as it is
+            value = value[()] if type(array) is nesting.Number else value
+            made = self.recorder.wrap(name, [(i,) for i in range(array.ndim)], value)
         memory = id(nesting.root(array))
         looking = self._looking.setdefault(memory, [])
         looking.append(made)

@@ -189,7 +189,7 @@ def changes(
     user: User, name: Callable[[Path], str], state: Any, drawing: Drawing
 ) -> list[Finding]:
     """Say which of their inputs the functions change in place, other than by what is asked: a step of training changes
-    what it has gradients of by a multiple of them.
+    what it has gradients of by a multiple of them, or all of it in some way, as Adam does.
     """
     findings = []
     inputs = [*drawing.parameters, *drawing.data, *drawing.kept]
@@ -198,6 +198,9 @@ def changes(
     given = user.matched(user.gradients(after), state).values
     steps = {target.path for target in user.targets if target.name in given and is_multiple(
         given[target.name], get(after, target.path), get(state, target.path))}  # fmt: skip
+    if len(user.targets) > 1 and not any(
+            same(get(after, target.path), get(state, target.path)) for target in user.targets):
+        steps |= {target.path for target in user.targets}
     for what, copied in (("loss", after_loss), ("gradients", after)):
         changed = [name(path) for path in inputs
                    if not same(get(copied, path), get(state, path)) and path not in steps]

@@ -2,7 +2,8 @@
 
 Training code often has a sum where its loss has a mean, or a weight decay that its loss leaves out. Of a gradient ``g``
 and a loss ``L``, both at states of the check, the relation is ``g = factor dL/dW + decay W``, two numbers that hold
-for all values. Where one sample at a time trains the rows of a table that belong to it, the decay is of these rows.
+for all values. Where one sample at a time trains the rows, or columns, of a table that belong to it, the decay is of
+these.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def at_scale(state: Any, paths: Sequence[Path], times: float) -> Any:
 
 class Slopes(NamedTuple):
     """In a drawn direction: the slope that the gradient says, that of the loss, that of half the squared array, and of
-    half its squared rows that are ``read``, in which the gradient is not zero.
+    half its squared rows, or columns, that are ``read`` along an ``axis``, in which the gradient is not zero.
     """
 
     said: float
@@ -62,6 +63,7 @@ class Slopes(NamedTuple):
     array: float
     rows: float
     read: tuple[int, ...]
+    axis: int
 
 
 def _slopes_of_all(
@@ -89,13 +91,25 @@ def _slopes(
 ) -> Iterator[Slopes]:
     """The slopes in drawn directions."""
     at = np.asarray(get(reference.state, target.path), float)
-    read = given.reshape(*given.shape[:1], -1).any(axis=-1) if given.ndim else np.ones((), bool)
-    rows = at * read.reshape(-1, *[1] * (at.ndim - 1)) if at.ndim else at
+    axis, read = read_along(given)
+    rows = at * np.expand_dims(read, [n for n in range(at.ndim) if n != axis])
     for _ in range(DIRECTIONS):
         way = np.asarray(rng.normal(size=target.shape))
         loss = reference.slope({target.path: way}).value
         yield Slopes(float(np.vdot(given, way)), loss, float(np.vdot(at, way)), float(np.vdot(rows, way)),
-                     tuple(map(int, np.flatnonzero(read))))  # fmt: skip
+                     tuple(map(int, np.flatnonzero(read))), axis)  # fmt: skip
+
+
+def read_along(gradient: np.ndarray) -> tuple[int, np.ndarray]:
+    """Along which axis a gradient is zero in some places, for all of the others, and where it is not; the first axis
+    where it is zero nowhere.
+
+    >>> read_along(np.array([[0.0, 2.0], [0.0, 1.0]])), read_along(np.ones(2))
+    ((1, array([False,  True])), (0, array([ True,  True])))
+    """
+    found = [(axis, np.asarray(gradient.any(axis=tuple(n for n in range(gradient.ndim) if n != axis))))
+             for axis in range(min(gradient.ndim, 2))]  # fmt: skip
+    return next((one for one in found if not one[1].all()), found[0] if found else (0, np.ones((), bool)))
 
 
 def _fitted(slopes: Sequence[Slopes]) -> Relation | None:
@@ -103,12 +117,12 @@ def _fitted(slopes: Sequence[Slopes]) -> Relation | None:
     if len(slopes) < STATES * DIRECTIONS or not np.all(np.isfinite([one[:4] for one in slopes])):
         return None
     said, loss, array, rows = np.array([one[:4] for one in slopes]).T
-    scale, same = np.abs(said).max(), {one.read for one in slopes}
+    scale, same = np.abs(said).max(), {(one.axis, one.read) for one in slopes}
     ways = [([loss], ()), ([loss, array], ()), *([([loss, rows], slopes[0].read)] if len(same) == 1 else [])]
     for parts, read in ways:
         made = np.stack(parts, axis=1)
         numbers, *_ = np.linalg.lstsq(made, said, rcond=None)
         if scale and np.abs(made @ numbers - said).max() <= CLOSE * scale and abs(numbers[0]) > CLOSE:
             factor, decay = (float(f"{number:.6g}") for number in (*numbers, 0.0)[:2])
-            return Relation(factor, decay, read)
+            return Relation(factor, decay, read, slopes[0].axis if read else 0)
     return None

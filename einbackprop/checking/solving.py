@@ -17,16 +17,16 @@ import numpy as np
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers, functions
 from einbackprop.checking.assumptions import assumptions
-from einbackprop.checking.deciding import Decision, decide
+from einbackprop.checking.deciding import Decision, Unclipped, decide
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
-from einbackprop.checking.problems import Problem, with_arrays
+from einbackprop.checking.problems import Problem
 from einbackprop.checking.relations import relations, right_when_small
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
-from einbackprop.checking.trials import History, Trial
+from einbackprop.checking.trials import History, Trial, drawn
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
@@ -278,7 +278,7 @@ def _case(
     """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold."""
     others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
     here = problem.gradients.world
-    states_there = [moved(Drawing.copied(with_arrays(other)), other.gradients.world, here) for _, other in others]
+    states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
@@ -316,6 +316,11 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
     states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
     program = problem.forward(trial.state).unrolled.program if problem.forward is not None else None
+    bare = Unclipped(trial.user.loss)
+    for state in states:
+        bare(duplicate(state))
+    if not bare.acts:  # what clips behind the statement that stops clips gradients, and hides what repairs
+        trial = replace(trial, user=replace(trial.user, gradients=Unclipped(trial.user.gradients)))
     case = _case(problem, trial, program, Review(), states, paths, seed)
     return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.progress import doing
+from einbackprop.errors import ScriptError
+from einbackprop.world import Raised
 
 from .answers import User, rehearse
 from .certifying import Reference
@@ -65,6 +68,20 @@ def tried_once(problem: Problem, rng: np.random.Generator, like: User | None = N
     for draw in islice(drawing.draws(), 1):
         compare_all(user, drawing, draw, targets, history)
     return Trial(user, state, targets, tuple(facts_of(user, target, history[target.name]) for target in targets))
+
+
+def drawn(problem: Problem, seed: int) -> Any:
+    """A state of a problem with parameters that are drawn: where biases begin as zeros, a unit without input is at a
+    kink. One at which the loss runs where the gradients stop everywhere; the problem's own where that stops too.
+    """
+    state = with_arrays(problem)
+    paths = tuple(target.path for target in targets_of(problem, state))
+    for other in (problem.gradients, problem.loss):
+        with suppress(Raised, ScriptError):
+            drawing = Drawing(problem.loss, other, state, paths, np.random.default_rng(seed))
+            for draw in drawing.draws():
+                return draw.state
+    return state
 
 
 def compare_all(

@@ -23,7 +23,7 @@ Grade = Literal["proved", "close"]
 @dataclass(frozen=True)
 class Relation:
     """What a gradient ``g`` of a loss ``L`` is instead, whatever the values: ``g = factor dL/dW + decay W``, the array
-    perhaps in those ``rows`` alone that the loss reads.
+    perhaps in those ``rows`` alone that the loss reads, or, where ``axis`` is 1, columns.
 
     >>> print(Relation(16.0))
     16 times the gradient of the loss
@@ -31,15 +31,19 @@ class Relation:
     the gradient of the loss and 0.1 times the array itself
     the gradient of the loss and 0.1 times the array itself in row 3
     (None, None)
+    >>> print(Relation(1.0, 0.1, (3, 4), axis=1))
+    the gradient of the loss and 0.1 times the array itself in columns 3, 4
     """
 
     factor: float
     decay: float = 0.0
     rows: tuple[int, ...] = ()
+    axis: int = 0
 
     def __str__(self) -> str:
         times = {1.0: "", -1.0: "minus "}.get(self.factor, f"{self.factor:g} times ")
-        where = f" in row{'s' * (len(self.rows) > 1)} {', '.join(map(str, self.rows))}" * bool(self.rows)
+        called = ("row", "column")[self.axis] + "s" * (len(self.rows) > 1)
+        where = f" in {called} {', '.join(map(str, self.rows))}" * bool(self.rows)
         more = f" and {self.decay:g} times the array itself{where}" * bool(self.decay)
         return f"{times}the gradient of the loss{more}"
 

@@ -36,6 +36,8 @@ IDLE, ALIAS, PASSED = -0.4, -0.2, 1.0
 """What an edit costs more of a value that was there before the statement, but for that of another name in its place, or
 in a call's: less in ``dz = dz`` or ``slope = 1`` and in ``dz = dh``, which few people write if it is right, and more
 elsewhere."""
+HANDED = 0.3
+"""What an edit costs more of a number that is handed on by its name."""
 OUTER = 0.05
 """What an edit costs more for each function that is called by the one that it is in, and of what is only
 passed to one."""
@@ -137,7 +139,10 @@ class Likelihood:
         is_bound = isinstance(site.statement, ast.Assign) and site.target.isidentifier() and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE
-        if not made.passes or all(map(is_named, others_in_call(site.value, new) or [new])):
+        is_other_name = all(map(is_named, others_in_call(site.value, new) or [new]))
+        if site.is_passed and is_named(site.value) and not made.passes and not is_other_name:
+            return cost + HANDED
+        if not made.passes or is_other_name:
             return cost
         is_taken = getattr(site.value, "attr", "") in (site.target, "T")  # ``gamma = self.gamma``
         if is_bound and isinstance(site.value, ast.Name | ast.Attribute) and not is_taken:

@@ -196,6 +196,8 @@ class Localization:
             reach = self.reach(made) if self.before is not None and made.entries else None
             if reach is None and made.site.is_passed:
                 continue  # the statement that it stands in is open as well
+            if not reach and selects(made.site.statement):
+                reach = None  # a mask that selects nothing may be the mistake
             if reach is None or reach & self.wrong:
                 found.append(Suspect(made, self.wrong if reach is None else reach, is_fixed=reach is None))
         return found
@@ -346,3 +348,10 @@ class Localization:
                 suspect.expected = watcher.seen[suspect.site]
                 return shift
         return None
+
+
+def selects(statement: ast.stmt) -> bool:
+    """Whether a statement writes where something is so: ``d[x < 0] = 0``."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(isinstance(target, ast.Subscript) and any(isinstance(node, ast.Compare) for node in ast.walk(target))
+               for target in targets)  # fmt: skip

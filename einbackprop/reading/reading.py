@@ -20,7 +20,7 @@ from ..core.collecting import grouped
 from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.progress import InternalFault, collecting, contained
-from ..core.source import INNER, Spelling, names_of
+from ..core.source import ADDED, INNER, Spelling, names_of
 from ..core.visible import visible
 from ..notation import einsum_text, markup
 from ..notation.display import columns, fitted
@@ -200,12 +200,17 @@ def lines_with(
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         for made, code in group:
             line = line_of(made, code, len(group), everywhere, letters, of)
-            if line.formulas:
+            if line.formulas and not is_return_of_ours(line.source):
                 lines.append(line)
                 break
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line, line.source.column))
     return Reading(tuple(lines), trace.notes, program, given, letters.dimensions())
+
+
+def is_return_of_ours(source: Source) -> bool:
+    """Whether it is the end of what was made a function to be run: the user has no such line."""
+    return source.line in ADDED.get(source.file, ()) and source.code.startswith("return ")
 
 
 def statements(bindings: Sequence[Binding], program: Program, as_code: bool = False) -> Iterator[Made]:

@@ -188,7 +188,7 @@ def _meant(
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:
         is_sum = isinstance(parse_python(question.loss, "eval").body, ast.BinOp | ast.IfExp) and times
-        written = [f"{text}[{[*one.rows]}]" if one.rows else text
+        written = [f"{text}[{':, ' * one.axis}{[*one.rows]}]" if one.rows else text
                    for one, (text, _) in zip(fitting, arrays, strict=False)]  # fmt: skip
         terms = _penalty(fitting, written, numbers, known)
         loss = " + ".join([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
@@ -204,7 +204,8 @@ def _meant(
     before = ", ".join(f"{text} + 0" for text, _ in arrays)
     both = f"(lambda olds, found: ({loss}, *found[1:]))([{before}], {question.both})"
     told = " + ".join([f"{times}that", *_penalty(fitting, [text for text, _ in arrays], numbers, known)])
-    told += " of the rows that they are of" * any(one.rows for one in fitting)
+    read = sorted({("rows", "columns")[one.axis] for one in fitting if one.rows}, reverse=True)
+    told += f" of the {' and '.join(read)} that they are of" * bool(read)
     return _Meant(replace(question, both=both), said.format(told))
 
 

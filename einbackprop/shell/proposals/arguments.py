@@ -24,7 +24,7 @@ from einbackprop.world.ownership import is_users_class
 
 from .candidates import STARTING, TRAINING
 from .definitions import Definition, Scope, Script, receiver_of
-from .invention import COUNT, DATA, TARGET, Invention, Term, numpy_in
+from .invention import COUNT, DATA, PENALTY, TARGET, Invention, Term, keys_read, numpy_in
 
 PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
 MEANINGS = (DATA, TARGET, PARAMETERS)
@@ -142,7 +142,8 @@ class Resolver:
                 ways.reverse()
             optional = name in definition.optional and not self._is_wanted(definition, name)
             ways = [lambda: self._given_by_forward(definition, name), *ways, lambda: self.provided(definition, name),
-                    lambda: self.output(name), lambda: self.built(definition, name)]
+                    lambda: self.output(name), lambda: self.built(definition, name),
+                    lambda: self.begun(definition, name)]
             if optional:
                 ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
             for way in ways:
@@ -172,10 +173,12 @@ class Resolver:
         return None
 
     def _is_wanted(self, definition: Definition, name: str) -> bool:
-        """Whether a parameter with a default needs a value all the same: a target that may be None, and the sizes of an
-        object that is made, which have to be those of the data that are made for it.
+        """Whether a parameter with a default needs a value all the same: a target that may be None, a penalty that is
+        off, and the sizes of an object that is made, which have to be those of the data that are made for it.
         """
         default = definition.default_of(name)
+        if isinstance(default, ast.Constant) and type(default.value) in (int, float) and not default.value:
+            return PENALTY.fullmatch(name) is not None and definition.name != "__init__"
         is_none = isinstance(default, ast.Constant) and default.value is None
         is_count = is_none or (isinstance(default, ast.Constant | ast.BinOp) and all(
             type(node.value) is int for node in ast.walk(default) if isinstance(node, ast.Constant)))  # fmt: skip
@@ -313,7 +316,11 @@ class Resolver:
                 yield from (*term.setup, term.text) if term else ()
 
     def _first_of(self, loop: ast.For, place: str, scope: Scope) -> Term | None:
-        """What a loop's target is in its first round."""
+        """What a loop's target is in its first round, of numbers in the first that is not 0: a penalty is off there."""
+        if isinstance(loop.iter, ast.Tuple | ast.List) and not place:
+            numbers = [item for item in loop.iter.elts if isinstance(item, ast.Constant) and item.value]
+            if len(numbers) >= len(loop.iter.elts) - 1 and numbers:
+                return Term(ast.unparse(numbers[0]))
         over = self.expression(loop.iter, scope, loop)
         return over and Term(f"next(iter({over.text})){place}", over.setup)
 
@@ -396,6 +403,19 @@ class Resolver:
                 self._at_sites = at_sites
                 if term is not None and self.attempt(term.setup, term.text) is not None:
                     return Term(name, (*term.setup, f"{', '.join(needed)} = {term.text}"))
+        return None
+
+    def begun(self, definition: Definition, name: str) -> Term | None:
+        """The dict that a function gives which makes one with all the keys that are read of a parameter."""
+        keys = keys_read(definition, name)
+        for item in self.script.definitions:
+            if len(keys) > 1 and not item.owner and MAKES.search(item.name) and len(item.parts) == 1:
+                at_sites, self._at_sites = self._at_sites, 0
+                term = self.call(item)
+                self._at_sites = at_sites
+                made = None if term is None else self.attempt(term.setup, term.text)
+                if term is not None and isinstance(made, Mapping) and {*keys} <= made.keys():
+                    return Term(name, (*term.setup, f"{name} = {term.text}"))
         return None
 
     def _made_by(self, item: Definition, term: Term) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
-GRADIENTS = re.compile(r"grad(?!(?:ient)?s?_?desc)|back|bprop|bwd|deriv|nabla|jac|bptt", re.IGNORECASE)
+GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|nabla|jac|bptt)", re.IGNORECASE)
 FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
            r"kay[iı]p|galat|kerugian")  # fmt: skip
 """What numbers are called of which nobody wants more."""
@@ -18,8 +18,8 @@ LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$", re.IGNORECASE)
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
-TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descent|^sgd|update|^run_|epoch|^step$|minimi[sz]e|solve|"
-                      r"sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
+TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descen|abstieg|^sgd|update|^run_|epoch|^step$|minimi[sz]e|"
+                      r"solve|sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
 VALUE = re.compile(r"(?:in|out)(?:put)?s?|act(?:ivation)?s?|value|[xzah]\d?|net|weighted_input")
 """What a derivative is called with that is taken at a value."""
 STARTING = re.compile(r"init|reset|build|create", re.IGNORECASE)

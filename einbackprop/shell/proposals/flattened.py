@@ -8,6 +8,7 @@ for the script. What is updated becomes a parameter, the first update becomes a 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -283,15 +284,21 @@ def read_for(name: str, bound: dict[str, ast.stmt]) -> set[str]:
     return found - {name}
 
 
-def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
+def as_function(
+    source: str, flat: Flat, name: str, first: str, *, script: Script | None = None, place: int = 0
+) -> Rewriting:
     """The source with the flat part as a function of what its gradients are of, which returns something and them.
+
+    Where a ``script`` is given, what its functions give that is handed on at once has a name there. The counters of a
+    loop are those of its round number ``place``.
 
     A loop, or statements, in a function: that one then returns it, and the values that it begins with. What is all of a
     function stays one. Every line that stays has its number.
     """
     lines, tree = with_gradients(source.splitlines(), flat), ast.parse(source)
+    named = with_names(lines, flat, script) if script is not None else set[int]()
     begin, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
-    head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop)])}):"
+    head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop, place)])}):"
     indent, body, added = flat.body[0].col_offset, lines[begin - 1 : last], set[int]()
     if flat.loop is not None:
         margin = " " * flat.loop.col_offset
@@ -318,7 +325,7 @@ def as_function(source: str, flat: Flat, name: str, first: str) -> Rewriting:
     elif not flat.is_whole:
         text = without_uses(text, flat.scope.function)
     made = {one.update.lineno for one in flat.gradients if one.update is not None}  # the script has them otherwise
-    return Rewriting(text, frozenset({*added, *made, *range(until + 1, until + len(after) + 1)}))
+    return Rewriting(text, frozenset({*added, *made, *named, *range(until + 1, until + len(after) + 1)}))
 
 
 def loops_around(loop: ast.For | ast.While, tree: ast.Module) -> list[ast.For | ast.While]:
@@ -339,6 +346,30 @@ def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:
         line = "; ".join([*binds, *stays]) or blank
         made[update.lineno - 1 : end] = [" " * update.col_offset + line if line else ""] + [""] * (end - update.lineno)
     return made
+
+
+def with_names(lines: list[str], flat: Flat, script: Script) -> set[int]:
+    """Give names to what is handed on at once, ``given = net.backward(y); optimizer.step(given)``, where it has the
+    same order then; returns the lines.
+    """
+    found, taken = set[int](), {item.lineno for item in flat.updates}
+    names = (name for n in itertools.count(1) if (name := f"given_{n}") not in script.words)
+    for statement in statements_in(flat.body):
+        call = statement.value if isinstance(statement, ast.Assign | ast.Expr) else None
+        if not isinstance(call, ast.Call) or statement.lineno != statement.end_lineno or statement.lineno in taken:
+            continue
+        inner = next((item for item in call.args if isinstance(item, ast.Call)), None)
+        before = call.args[: call.args.index(inner)] if inner is not None else []
+        if inner is None or any(isinstance(node, ast.Call) for item in (call.func, *before) for node in ast.walk(item)):
+            continue
+        line = lines[statement.lineno - 1].encode()
+        start, begin, end = statement.col_offset, inner.col_offset, inner.end_col_offset or 0
+        if any(script.functions(callee(inner))) and not line[:start].strip():  # nothing stands before it
+            given = next(names).encode()
+            made = line[:start] + given + b" = " + line[begin:end] + b"; " + line[start:begin] + given + line[end:]
+            lines[statement.lineno - 1] = made.decode()
+            found.add(statement.lineno)
+    return found
 
 
 def tail_of(flat: Flat, tree: ast.Module, lines: Sequence[str], last: int, taken: int) -> list[str]:
@@ -377,19 +408,20 @@ def with_room(lines: Sequence[str], margin: int, head: str) -> list[str]:
     return [*kept, " " * margin + head]
 
 
-def counters(loop: ast.For | ast.While | None) -> Iterator[str]:
-    """Parameters for what a loop's target is in its first round."""
+def counters(loop: ast.For | ast.While | None, place: int) -> Iterator[str]:
+    """Parameters for what a loop's target is in one of its rounds."""
     if not isinstance(loop, ast.For):
         return
-    first = f"next(iter({ast.unparse(loop.iter)}))"
+    over = ast.unparse(loop.iter)
+    first = f"next(one for n, one in enumerate({over}) if n == {place})" if place else f"next(iter({over}))"
     if isinstance(loop.target, ast.Name):
         yield f"{loop.target.id}={first}"
     elif isinstance(loop.target, ast.Tuple):
         for position, item in enumerate(loop.target.elts):
-            places = [item] if isinstance(item, ast.Name) else getattr(item, "elts", [])
-            for inner, one in enumerate(places):
-                place = f"[{position}]" if one is item else f"[{position}][{inner}]"
-                yield f"{ast.unparse(one)}={first}{place}"
+            parts = [item] if isinstance(item, ast.Name) else getattr(item, "elts", [])
+            for inner, one in enumerate(parts):
+                part = f"[{position}]" if one is item else f"[{position}][{inner}]"
+                yield f"{ast.unparse(one)}={first}{part}"
 
 
 def without_uses(text: str, function: Definition) -> str:

@@ -24,6 +24,7 @@ from .measures import measures_of
 from .proposal import Proposal
 from .roots import shapes_of
 from .search import Search
+from .updates import descends
 
 LEFT_OUT = "nothing was found to check"
 SECONDS = 8.0
@@ -238,6 +239,10 @@ class FunctionSearch(Search):
             losses = measures_of(text, target.text, self.numpy)
             roots, left = self.roots(result, names, Term(term.text, setup), losses[0].text)
             agreements = self.agreements_of(losses, setup, term.text, roots) if roots else [0]
+            statements = (one for scope in self.script.scopes for one in scope.statements)
+            if roots and not any(agreements) and descends(statements):  # the sign may be the mistake
+                turned = self.agreements_of(losses, setup, term.text, roots, -1.0)
+                agreements = turned if max(turned) == len(roots) else agreements
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, left=left)

@@ -31,8 +31,10 @@ UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|i
 VALUE = re.compile(r"(?:d|g|grad|delta|err|error)?_?(?:[hazsuHAZSU]|act|out|hidden|layer)?_?(\d)")
 """What is called so in a layer: what it makes, and the gradient of that."""
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
-NUMBER = re.compile(r"reg\w*|learn\w*|rate|eta|step_?size|lam\w*|lambda_*|alpha|lr|eps\w*|decay|l2|beta\d|momentum|"
-                    r"temperature|margin|delta|C")  # fmt: skip
+PENALTY = re.compile(r"reg\w*|lam\w*|lmbda|alpha|(?:weight_?)?decay|wd|l[12](?:_\w+)?|beta|mu|C")
+"""What people call the factor of a penalty."""
+NUMBER = re.compile(rf"{PENALTY.pattern}|learn\w*|rate|eta|step_?size|lr|eps\w*|beta\d|momentum|temperature|margin|"
+                    r"delta")  # fmt: skip
 RANDOM = re.compile(r"rng|generator|random_state|rs|prng")
 LIST = re.compile(r"hidden\w*(?:list|sizes|dims|units|layers)")
 SIZES = re.compile(r"sizes|(?:layer|layers?)_?(?:sizes|dims|dimensions)|dims|shape|architecture|layers")
@@ -243,17 +245,12 @@ class Invention:
 
     def _parts(self, definition: Definition, name: str) -> tuple[str, ...] | list[str]:
         """The keys that a function reads of a parameter, or the names that it unpacks it into, as a list."""
-        keys: dict[str, None] = {}
         for node in ast.walk(definition.node):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name:
                 target = node.targets[0]
                 if isinstance(target, ast.Tuple) and all(isinstance(item, ast.Name) for item in target.elts):
                     return [item.id for item in target.elts if isinstance(item, ast.Name)]
-            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name and (
-                    isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)) and (
-                    isinstance(node.ctx, ast.Load)):
-                keys[node.slice.value] = None
-        return tuple(keys)
+        return keys_read(definition, name)
 
     def _size(self, word: str, names: Mapping[str, Any], shape: Sequence[str] = ()) -> str:
         """The letter of a size, or what a shape says where it is a number or a sum of words.
@@ -318,6 +315,14 @@ class Invention:
                     yield argument.arg, tuple(node.value.split())
         for line in self._lines(definition):
             yield from named_shapes(line, spoken=lambda item: item.strip())
+
+
+def keys_read(definition: Definition, name: str) -> tuple[str, ...]:
+    """The keys that a function reads of a name."""
+    return tuple(dict.fromkeys(
+        node.slice.value for node in ast.walk(definition.node) if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name) and node.value.id == name and isinstance(node.ctx, ast.Load)
+        and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)))
 
 
 def numpy_in(names: Mapping[str, Any]) -> str | None:

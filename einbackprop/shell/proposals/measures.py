@@ -11,6 +11,7 @@ import numpy as np
 
 from einbackprop.checking.certifying import number
 
+from .candidates import TRAINED
 from .losses import is_defined, is_number, shape_of, usual_losses
 
 
@@ -43,6 +44,11 @@ class Measure:
     trained: bool = False
     compared: tuple[str, ...] = ()
     outside: bool = False
+
+    @property
+    def may_be_double(self) -> bool:
+        """Whether it is called an error and nothing more: what is trained for may be half of what is printed."""
+        return "err" in self.text.lower() and not TRAINED.search(self.text)
 
     def value(self, parts: Sequence[Any]) -> float:
         """The number, given the values of its parts; nan where it is none."""

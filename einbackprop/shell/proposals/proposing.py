@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ from .round_questions import of_rounds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .trials import Trials
+from .updates import update_of
 
 SECONDS = 30.0
 """After which what was found has to do."""
@@ -87,10 +89,13 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, trials, source)
     found = found or search.all()
+    found, beside = apart(found, search) if again is not None else (found, [])
     if found and again is not None and not in_time("agreement", lambda: any(map(search.is_likely, found)), True):
         found = of_other_losses(search, script, source, again, found)
     left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
     called = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else []
+    called, more = apart(called, search)
+    unsure = [*beside, *more, *unsure]
     if left_out and called:
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
@@ -126,6 +131,26 @@ def of_other_losses(
     whole = [one for one in of_rounds(script, source, again, is_whole=True)
              if one.question is not None and len(one.question.wrt) >= len(arrays)]  # fmt: skip
     return whole or found
+
+
+def apart(found: Sequence[Proposal], search: StepSearch) -> tuple[list[Proposal], list[Proposal]]:
+    """Proposals, and those that ask of other things than the script trains, as far as the names of attributes tell: of
+    the input of its loss, where it updates ``self.W`` elsewhere. They say so.
+    """
+    trained = {gradient.of.rpartition(".")[2] for scope in search.script.scopes
+               for gradient in filter(None, map(update_of, scope.statements))
+               if re.fullmatch(r"(?:\w+\.)+\w+", gradient.of)}  # fmt: skip
+
+    def is_beside(one: Proposal) -> bool:
+        asked = one.question
+        if asked is None or asked.forward or len(trained) < 2:
+            return False
+        places = [*asked.wrt, *search.ones_at(one.setup.splitlines(), asked.wrt)]
+        return not trained & {word for text in places for word in re.findall(r"\w+", text)}
+
+    beside = [one for one in found if is_beside(one)]
+    note = f"{LEFT_OUT} {', '.join(sorted(trained))} against, which the script trains"
+    return [one for one in found if one not in beside], [replace(one, notes=(*one.notes, note)) for one in beside]
 
 
 def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Again) -> list[Proposal]:

@@ -25,11 +25,12 @@ SAME = 1e-3
 class Rates:
     """The numbers of a script that may be the rate of a step, as expressions with their values.
 
-    Those that are called a rate, and all others.
+    Those that are called a rate, all others, and what calls and defaults give for one somewhere.
     """
 
     called: Sequence[tuple[str, float]]
     others: Sequence[tuple[str, float]]
+    told: Sequence[float] = ()
 
     def known(self, found: Descent) -> str:
         """An expression of the number that is the rate; empty where there is none."""
@@ -60,6 +61,8 @@ class Rates:
             plain = times == 1 or found.loss.named  # a factor of the script's own loss is the check's affair
             return text if plain else f"({text} {'/' if size < value else '*'} {times})"
         known = self.known(found) or (self.called[0][0] if self.called else "")
+        if not known and not found.followed and self.told:
+            known = repr(self.told[0])
         if not known and found.is_followed and not found.loss.named:  # cut down, they move less than the rate says
             larger = [(value, text) for text, value in self.others if value > size]
             return min(larger)[1] if larger else f"{size:.4g}"
@@ -77,6 +80,9 @@ class Rates:
         return found.is_held or explained or (found.loss.named and not self.called)
 
 
+NO_RATES = Rates((), ())
+
+
 def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], Any]) -> Rates:
     """The numbers of a script that may be a rate: in its text, and in what a step can read."""
     nodes = list(ast.walk(ast.parse(source)))
@@ -89,22 +95,46 @@ def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], An
     listed = {id(inner) for node in nodes if isinstance(node, ast.List) for inner in ast.walk(node)}
     written = [(repr(node.value), node.value) for node in nodes if isinstance(node, ast.Constant)
                and id(node) not in listed]  # fmt: skip
-    return Rates(*([(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
-                   for found in (called, [*written, *held])))  # fmt: skip
+
+    def numbers(found: Sequence[tuple[str, Any]]) -> list[tuple[str, float]]:
+        return [(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
+
+    return Rates(numbers(called), numbers([*written, *held]), told_rates(nodes))
+
+
+def told_rates(nodes: Sequence[ast.AST]) -> list[float]:
+    """The numbers that calls, and then defaults, give for what is called a rate: ``step(lr=0.1)``, ``def train(x,
+    lr=0.1)``.
+    """
+    given: list[tuple[str | None, ast.expr | None]] = []
+    defaults: list[tuple[str | None, ast.expr | None]] = []
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            given += [(item.arg, item.value) for item in node.keywords]
+        elif isinstance(node, ast.arguments):
+            formal = [*node.posonlyargs, *node.args]
+            last = formal[len(formal) - len(node.defaults) :]
+            defaults += zip((item.arg for item in last), node.defaults, strict=True)
+            defaults += zip((item.arg for item in node.kwonlyargs), node.kw_defaults, strict=True)
+    return [value.value for name, value in (*given, *defaults) if RATE.fullmatch(name or "")
+            and isinstance(value, ast.Constant) and type(value.value) is float]  # fmt: skip
 
 
 def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
-    """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits, then
-    one with a rate that the script has, then the first; where none follow any, the one that is called what is trained
-    for, or that says what the errors are. Of a loss that nobody wrote half of them have to follow it, or two with a
-    rate that the script has: all layers before a mistake are wrong.
+    """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits (that
+    of what may be printed alone exactly), then one with a rate that the script has, then the first; where none follow
+    any, the one that is called what is trained for, or that says what the errors are, or else is named. Of a loss that
+    nobody wrote half of them have to follow it, or two with a rate that the script has: all layers before a mistake are
+    wrong.
     """
     followed = [one for one in descents if one.agreeing and (
         one.loss.named or one.is_followed or (2 * one.agreeing >= len(one.moved) and rates.fits(one))
         or (one.agreeing > 1 and rates.known(one)))]  # fmt: skip
     trained = [one for one in descents if one.loss.trained and one.moved]
-    return max(followed or trained[:1], default=None, key=lambda one: (
-        one.agreeing, one.loss.named and rates.fits(one),
+    named = [one for one in descents if one.loss.named and one.loss.text.isidentifier() and one.moved]
+    return max(followed or trained[:1] or named[:1], default=None, key=lambda one: (
+        one.agreeing,
+        one.loss.named and rates.fits(one) and (rates.closeness(one) > 1 or not one.loss.may_be_double),
         2 * alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named))  # fmt: skip
 
 

@@ -148,8 +148,10 @@ def _placed(
     """The place of each gradient by its text, and the names of those that have none."""
     found: dict[str, Place] = {}
     left = []
+    several = [gradients, *gradients] if isinstance(gradients, list | tuple) else [gradients]
+    keys = {str(key) for one in several if isinstance(one, Mapping) for key in one}
     for name, value in _parts(gradients, names):
-        place = _named(name, value, places) or _alike(value, places) or _promised(name, value, places)
+        place = _named(name, value, places) or _alike(value, places) or _promised(name, value, places, name in keys)
         if place is None and not name.isidentifier():
             place = _beside(value, list(found.values()), places)
         # a number beside gradients may be a part of the loss, which is the gradient of its factor
@@ -164,9 +166,13 @@ def _placed(
     return found, left
 
 
-def _promised(name: str, value: Any, places: Sequence[Place]) -> Place | None:
-    """What a gradient says by its name that it is of, though it has another shape: a wrong one has to be told."""
-    stems = [stem.strip("_") for stem in gradient_of(name)[1:]] if len(shapes_of(value)) == 1 else []
+def _promised(name: str, value: Any, places: Sequence[Place], is_key: bool) -> Place | None:
+    """What a gradient says by its name that it is of, though it has another shape: a wrong one has to be told. In a
+    dict, where it ``is_key``, it may have the name of that itself.
+    """
+    stems = [stem.strip("_") for stem in (*gradient_of(name)[1:], *[name] * is_key)]
+    if len(shapes_of(value)) != 1:
+        return None
     return next((place for stem in stems for place in places if place.name == stem and len(place.counted) == 1), None)
 
 

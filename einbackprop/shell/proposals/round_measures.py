@@ -103,8 +103,8 @@ class RoundMeasures:
         """The numbers that the round makes, those first that are called a loss, and sums of these; where none is, what
         an object keeps as its loss.
         """
-        numbers = [(text, bool(LOSS.search(name)) and name not in self.flat.differences)
-                   for name, value in self._made.items() for text in numbers_of(name, value)]
+        numbers = [(text, self._is_loss(name)) for name, value in self._made.items()
+                   for text in numbers_of(name, value)]  # fmt: skip
         named = [text for text, is_loss in numbers if is_loss]
         if not named:
             yield from self._of_kept_losses()
@@ -113,6 +113,11 @@ class RoundMeasures:
             yield Measure(text, (self._read(text),), named=is_loss, trained=is_trained, compared=(text,))
         for one, other in itertools.combinations(named[:SUMMED], 2):
             yield Measure(f"{one} + {other}", (f"{self._read(one)} + {self._read(other)}",), named=True)
+
+    def _is_loss(self, name: str) -> bool:
+        """Whether the name of something that the round makes says that it is a loss; an error may be a difference."""
+        is_called_so = LOSS.search(name) or ("err" in name.lower() and is_number(self._made[name]))
+        return bool(is_called_so) and name not in self.flat.differences
 
     def _of_kept_losses(self) -> Iterator[Measure]:
         for name, value in self._objects.items():
@@ -125,9 +130,9 @@ class RoundMeasures:
                             yield from self._squares(text, leaf)
 
     def of_errors(self) -> Iterator[Measure]:
-        """The squares of what is called an error."""
+        """The squares of what is called an error, or is the difference of two things."""
         for name, value in self._made.items():
-            if ERROR.fullmatch(name) and (is_number(value) or is_array(value)):
+            if (ERROR.fullmatch(name) or name in self.flat.differences) and (is_number(value) or is_array(value)):
                 yield from self._squares(name, value)
 
     def _squares(self, text: str, error: Any) -> Iterator[Measure]:

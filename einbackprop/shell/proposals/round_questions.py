@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+
+from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
 from einbackprop.core.source import callee, parse_python
 from einbackprop.errors import ScriptError
@@ -33,6 +36,8 @@ from .updates import update_of
 
 MOST = 12
 """How many loops of a script are tried."""
+PLACES = 4
+"""How many rounds of a loop are looked at whose samples are zeros."""
 SECONDS = 8.0
 """After which no further loop is tried."""
 EVALUATIONS = 30
@@ -79,7 +84,8 @@ def of_rounds(
             one[1].agreeing, one[1].loss.named, depth(one[0].flat)))  # fmt: skip
         given = descent.held.values() if descent.is_held else descent.of
         first = "None" if descent.loss.outside else descent.loss.text
-        text = as_function(source, search.flat, name, ", ".join([first, *given]))
+        handed = ", ".join([first, *given])
+        text = as_function(source, search.flat, name, handed, script=script, place=search.place)
         yield replace(search.proposal(descent, rate), source=text)
 
 
@@ -119,13 +125,18 @@ def _timed(
     for flat in flats[:MOST]:
         if time.monotonic() - begun > SECONDS:
             return
-        text = as_function(source, flat, name, "dict(locals())")
-        with suppress(ScriptError):
-            names, _ = stack.enter_context(again(text))
-            start = time.monotonic()
-            search = in_time("a round", partial(RoundSearch.of, script, text.text, names, flat, name), None)
-            if search is not None:
-                yield time.monotonic() - start, search
+        made: list[tuple[float, RoundSearch]] = []
+        for place in range(PLACES):
+            text = as_function(source, flat, name, "dict(locals())", script=script, place=place)
+            with suppress(ScriptError):
+                names, _ = stack.enter_context(again(text))
+                start = time.monotonic()
+                search = in_time("a round", partial(RoundSearch.of, script, text.text, names, flat, name, place), None)
+                made += [(time.monotonic() - start, search)] if search is not None else []
+            if not made or not made[-1][1].sees_zeros:
+                break
+        if made:
+            yield max(made, key=lambda one: len(one[1].step.changes)) if len(made) > 1 else made[0]
 
 
 def changes_something(flat: Flat, tree: ast.Module) -> bool:
@@ -146,23 +157,39 @@ def changes_something(flat: Flat, tree: ast.Module) -> bool:
 
 @dataclass(frozen=True)
 class RoundSearch:
-    """Looks for the question of a round that was made a function; ``call`` gives what is local in it, by name."""
+    """Looks for the question of a round that was made a function.
+
+    Attributes
+    ----------
+    search
+    flat
+    call
+        The call of the function.
+    given
+        What is local in the round, by name.
+    resolver
+    place
+        The number of the round.
+    """
 
     search: Search
     flat: Flat
     call: Term
     given: dict[str, Any]
     resolver: Resolver
+    place: int = 0
 
     @classmethod
-    def of(cls, script: Script, text: str, names: dict[str, Any], flat: Flat, name: str) -> RoundSearch | None:
+    def of(
+        cls, script: Script, text: str, names: dict[str, Any], flat: Flat, name: str, place: int = 0
+    ) -> RoundSearch | None:
         """With the call of the function; None where it cannot be called. In the script all of its calls still stand."""
         search = Search(script, names, Trials(names), text)
         for resolver in search.resolvers():
             made = called(flat, name, resolver)
             given = None if made is None else search.trials(made[0].setup, made[0].text)
             if made is not None and isinstance(given, dict):  # a function with ``yield`` gives a generator
-                return cls(search, flat, made[0], given, resolver)
+                return cls(search, flat, made[0], given, resolver, place)
         return None
 
     @cached_property
@@ -181,18 +208,42 @@ class RoundSearch:
         """What the round may descend."""
         return RoundMeasures(self.search, self.flat, self.call, self.given, self.reached, self.resolver)
 
+    @property
+    def sees_zeros(self) -> bool:
+        """Whether a sample that the round sees is nothing but zeros, as the first one of XOR is: of what is multiplied
+        by it no gradient is seen.
+        """
+        counted = self._counted
+        samples = [self.given.get(name) for name in counted]
+        for node in self.flat.nodes:
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name) and node.slice.id in counted and (
+                    isinstance(node.value, ast.Name)):
+                whole, place = ({**self.search.names, **self.given}.get(one.id) for one in (node.value, node.slice))
+                if isinstance(whole, list | np.ndarray) and isinstance(place, int) and 0 <= place < len(whole):
+                    samples.append(whole[place])
+        return any(map(is_nothing, samples))
+
+    @property
+    def _counted(self) -> list[str]:
+        """The names that the loop gives something new in each round."""
+        loop = self.flat.loop
+        nodes = ast.walk(loop.target) if isinstance(loop, ast.For) else ()
+        return [node.id for node in nodes if isinstance(node, ast.Name)]
+
+    @cached_property
     def step(self) -> Step:
         """The round as a step, of what it is given under its own names and of what else it can reach."""
         carried = self.given.keys() & {*self.flat.carried}
         places = {text: among(text) if root_of(text) in carried else text for text in places_of(self.state)}
-        local = {name: value for name, value in self.given.items() if name not in self.search.names}
+        local = {name: value for name, value in self.given.items()
+                 if name not in self.search.names and name not in self._counted}  # a sample is no gradient
         left = {text: text for text in places_of(self.reached)}
         left |= {text: among(text) for text in places_of(local)}
         return Step(self.call, places, self.search.trials.moved, left, has_losses=True)
 
     def best(self) -> tuple[Step, Descent | None]:
         """What the round descends, and the round as a step; see `Step.best`."""
-        step = self.step()
+        step = self.step
         measures = list(self.measures.all()) if step.changes or step.holders else []
         return step.best(measures, (), self.rates, self.search.numpy) if measures else (step, None)
 
@@ -202,7 +253,7 @@ class RoundSearch:
         local = {name: repr(value) for name, value in self.given.items() if type(value) in (int, float)}
         found = rates_in(self.search.source, self.state, lambda text: self.search.trials(
             self.call.setup, local.get(text, text)))  # fmt: skip
-        return Rates([(local.get(text, text), value) for text, value in found.called], found.others)
+        return Rates([(local.get(text, text), value) for text, value in found.called], found.others, found.told)
 
     def proposal(self, descent: Descent, rate: str) -> Proposal:
         """The question of the function, which returns the loss and what it has changed."""
@@ -218,3 +269,11 @@ class RoundSearch:
             question = Question(descent.of, descent.loss.text, apart)
         said = said_of(descent, rate, "it")
         return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether something is an array, or several numbers, and all of them are zero."""
+    held = [leaf for _, leaf in leaves(value)]
+    is_several = isinstance(value, np.ndarray) or len(held) > 1
+    kinds = int | float | np.ndarray | np.generic
+    return is_several and all(isinstance(one, kinds) and not np.any(one) for one in held)

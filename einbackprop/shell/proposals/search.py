@@ -112,24 +112,26 @@ class Search:
                    for root, part in self._parts(setup, gradients.text, roots))
 
     def agreements_of(
-        self, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str]
+        self, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str], sign: float = 1.0
     ) -> list[int]:
-        """The same of several losses that are made of the same expressions, which are evaluated once for all.
+        """The same of several losses that are made of the same expressions, which are evaluated once for all; where the
+        ``sign`` is -1, of gradients that stand the wrong way round.
 
         Where several agree with as many, those that do so elsewhere too: where weights are 0, as they are when a
         training begins, a derivative such as h * (1 - h) is a number, and may be that of samples.
         """
-        found = self._agreements_at(0.0, measures, setup, gradients, roots)
+        found = self._agreements_at(0.0, measures, setup, gradients, roots, sign)
         best = max(found, default=0)
         if not best or found.count(best) < 2:
             return found
-        elsewhere = self._agreements_at(ELSEWHERE, measures, setup, gradients, roots)
+        elsewhere = self._agreements_at(ELSEWHERE, measures, setup, gradients, roots, sign)
         most = max(there for here, there in zip(found, elsewhere, strict=True) if here == best)
         return [here if here < best or there == most else 0 for here, there in zip(found, elsewhere, strict=True)]
 
     def _agreements_at(
-        self, shift: float, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str]
-    ) -> list[int]:
+        self, shift: float, measures: Sequence[Measure], setup: Sequence[str], gradients: str, roots: Sequence[str],
+        sign: float,
+    ) -> list[int]:  # fmt: skip
         """How many gradients agree with differences of each loss where all that they are of is moved by a number."""
         found = [0] * len(measures)
         parts = list(dict.fromkeys(part for one in measures for part in one.parts))
@@ -142,7 +144,7 @@ class Search:
             known = [dict(zip(parts, side or [None] * len(parts), strict=True)) for side in values]
             for n, measure in enumerate(measures):
                 ends = [measure.value([side[name] for name in measure.parts]) for side in known]
-                found[n] += agree((ends[0] - ends[1]) / (2 * STEP), expected)
+                found[n] += agree((ends[0] - ends[1]) / (2 * STEP), sign * expected)
         return found
 
     def depends(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
@@ -162,7 +164,10 @@ class Search:
     def is_multiple(self, loss: Term, gradients: Term, roots: Sequence[str]) -> bool:
         """Whether a gradient is that of a loss but for a factor: then the loss is the one that is meant."""
         setup = united([*loss.setup, *gradients.setup])
-        for root, part in self._parts(setup, gradients.text, roots):
+        whole = list(self._parts(setup, gradients.text, roots))
+        several = [(root, part) for root, part in whole if len(reals(part)) > 1]
+        apart = [(label(root, path), leaf) for root, part in several for path, leaf in reals(part)]
+        for root, part in (*whole, *apart):
             pairs = [self._slopes(loss.text, setup, root, part, seed) for seed in (0, 1)]
             ratios = [found / expected for found, expected in filter(None, pairs) if expected and found]
             if len(ratios) == 2 and abs(ratios[0] - ratios[1]) <= 1e-3 * abs(ratios[0]):

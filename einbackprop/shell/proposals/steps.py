@@ -24,7 +24,7 @@ from .arguments import LONGEST, united
 from .candidates import FALLING
 from .invention import Term
 from .measures import Measure
-from .rates import SAME, Rates, alike, best_of
+from .rates import NO_RATES, SAME, Rates, alike, best_of
 
 MOST, CHANGED = 400, 40
 """How many arrays of a script are looked at, and how many of those that a step changes."""
@@ -32,6 +32,8 @@ STEP = 1e-6
 """The length of a difference."""
 DONE = 1e-8
 """A step that changes everything by less, relative to the largest entry, shows no slopes."""
+EXACT = 1e-5
+"""How far apart two slopes may be that have to be one where nothing else tells."""
 NOISE = 1e-6
 """How far a difference may be off, relative to itself."""
 
@@ -212,7 +214,7 @@ class Step:
         # where some are zero the loss may not depend on others, and where it is as small as it gets on none
         drawn = [f"{text} = 0.1 * ({text} + {numpy}.random.randn(*{numpy}.shape({text})))" for text in begun or done]
         there = replace(step, call=Term(step.call.text, (*step.call.setup, *drawn)))
-        other = best_of(list(there.descents(measures, setup)), rates)
+        other = best_of(list(there.descents(measures, setup, rates)), rates)
         known = found.agreeing if found is not None else 0
         return step, other if other is not None and other.agreeing > known else found
 
@@ -225,10 +227,10 @@ class Step:
     def _at_rest_or_not(
         self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates
     ) -> tuple[Step, Descent | None]:
-        descents = list(self.descents(measures, setup))
+        descents = list(self.descents(measures, setup, rates))
         found = best_of(descents, rates)
         if (found is None or not found.is_sure) and (rest := self.at_rest(descents)) is not None:
-            other = best_of(list(rest.descents(measures, setup)), rates)
+            other = best_of(list(rest.descents(measures, setup, rates)), rates)
             if other is not None and other.is_sure:
                 return rest, other
         return self, found
@@ -237,7 +239,9 @@ class Step:
         """A list of expressions, as they are after the step; ``found`` is what it gave."""
         return f"(lambda found: [{', '.join(texts)}])({self.call.text})"
 
-    def descents(self, measures: Sequence[Measure], setup: Sequence[str]) -> Iterator[Descent]:
+    def descents(
+        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates = NO_RATES
+    ) -> Iterator[Descent]:  # fmt: skip
         """The losses that the step descends, in the order in which they are given."""
         own = list(dict.fromkeys(part for one in measures if not one.outside for part in one.parts))
         parts = list(dict.fromkeys(part for one in measures for part in one.parts if part not in own))
@@ -266,7 +270,7 @@ class Step:
                       for item, pair, both in zip(items, ways, rises, strict=True)]  # fmt: skip
             # without those on which this loss does not depend
             found = self._descent(measure, [one for one in slopes if all(np.isfinite(one[2])) and max(
-                map(abs, one[2])) > 1e-9])  # fmt: skip
+                map(abs, one[2])) > 1e-9], rates)  # fmt: skip
             if found is not None:
                 yield found
 
@@ -278,7 +282,7 @@ class Step:
         return parts if value(parts) is not None else [part for part in parts if value([part]) is not None]
 
     def _descent(
-        self, measure: Measure, slopes: Sequence[Slopes]
+        self, measure: Measure, slopes: Sequence[Slopes], rates: Rates
     ) -> Descent | None:
         """What of a step follows a loss that rises so in two directions of each of its arrays."""
         moved, sizes = [], []
@@ -308,6 +312,11 @@ class Step:
         held, multiple, seen = self._held(multiples, slopes)
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             alike(one, other) for other, _ in ratios))
+        moving = [(item, ways, rises) for item, ways, rises in slopes if item in moved]
+        for _, rate in rates.called if len(moved) > max(1, len(ratios)) else ():  # of penalties the rate alone tells
+            count = sum(is_decayed(item.before, item.change, ways, rises, -rate, EXACT) for item, ways, rises in moving)
+            if 2 * count >= len(moved):
+                return Descent(measure, tuple(moved), count, rate, held, multiple, seen)
         # one number follows whatever it moves: two have to agree
         if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
             followed = sum(alike(best, other) for other, _ in ratios) + sum(
@@ -383,18 +392,22 @@ class Step:
 
 
 def is_decayed(
-    before: np.ndarray, value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float], factor: float
-) -> bool:
-    """Whether a value is a factor times the gradient of a loss and a multiple of the array itself: of a penalty of
-    which the loss knows nothing. Of one number nobody can tell.
+    before: np.ndarray, value: np.ndarray, ways: Sequence[np.ndarray], rises: Sequence[float], factor: float,
+    same: float = SAME,
+) -> bool:  # fmt: skip
+    """Whether a value is a factor times the gradient of a loss and a multiple of the array itself, or of those of its
+    entries for which there is a gradient: of a penalty of which the loss knows nothing. Of one number nobody can tell.
     """
-    if before.size < 2:
-        return False
     more = [float(np.sum(value * way)) / factor - rise for way, rise in zip(ways, rises, strict=True)]
-    along = [float(np.sum(before * way)) for way in ways]
-    one, other = more[0] * along[1], more[1] * along[0]
-    noise = NOISE * max(map(abs, rises)) * max(map(abs, along))
-    return bool(abs(one - other) <= SAME * (abs(one) + abs(other)) + noise < max(map(abs, more)) * max(map(abs, along)))
+    for decaying in (before, before * (value != 0)):
+        if np.count_nonzero(decaying) < 2:
+            return False
+        along = [float(np.sum(decaying * way)) for way in ways]
+        one, other, size = more[0] * along[1], more[1] * along[0], max(map(abs, along))
+        noise = NOISE * max(map(abs, rises)) * size
+        if abs(one - other) <= same * (abs(one) + abs(other)) + noise < max(map(abs, more)) * size:
+            return True
+    return False
 
 
 def in_place_of(of: str, text: str, other: str) -> str:

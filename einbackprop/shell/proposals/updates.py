@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma")
@@ -142,6 +142,18 @@ def factors_of(node: ast.expr) -> tuple[int, list[ast.expr]] | None:
 
 def named(node: ast.Name | ast.Attribute) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr
+
+
+def descends(statements: Iterable[ast.stmt]) -> bool:
+    """Whether what a rate stands in is only taken from something in some statements, and never added to it."""
+    found = set[type[ast.operator]]()
+    for node in (node for item in statements for node in ast.walk(item)):
+        change = node.right if isinstance(node, ast.BinOp) else node.value if isinstance(node, ast.AugAssign) else None
+        names = ast.walk(change) if isinstance(change, ast.BinOp | ast.UnaryOp) else ()
+        if isinstance(node, ast.BinOp | ast.AugAssign) and any(
+                is_rate(name) for name in names if isinstance(name, ast.Name | ast.Attribute)):
+            found.add(type(node.op))
+    return ast.Sub in found and ast.Add not in found
 
 
 def is_rest_of_one(node: ast.expr) -> bool:
