@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from pasted_mistakes import PASTED, mistaken
 from sampling import some
 
 from einbackprop.errors import NothingError
-from einbackprop.shell import examples
+from einbackprop.shell import answers, examples
 from einbackprop.shell.answers import outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
@@ -169,6 +171,20 @@ FLAT = {
 UPDATING = "what is updated is returned in the place of that"
 SLOW = ("char_rnn", "conv_loops")
 """Scripts whose check takes some seconds; others ask the same of loops."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def of_each_text_proposals_are_found_once() -> Iterator[None]:
+    find, found = answers.proposals_of, dict[str, list[Proposal]]()
+
+    def once(names: dict[str, Any], source: str, *more: Any) -> list[Proposal]:
+        if source not in found:
+            found[source] = find(names, source, *more)
+        return found[source]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "proposals_of", once)
+        yield
 
 
 def told(proposal: Proposal) -> str:

@@ -35,7 +35,7 @@ NARROW = 1e-3
 """The same where the code computes in float32."""
 FLOOR = 1e-10
 """The same relative to the largest gradient: one that is zero for every value has rounding noise of that size."""
-MANY = 500
+MANY = 200
 """Entries beyond which a derived gradient is taken for the true one, if it is that along some random directions."""
 SAME = 1e-9
 """How far two gradients that are the same may be apart: rounding moves as much."""

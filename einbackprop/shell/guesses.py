@@ -12,7 +12,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -28,8 +28,9 @@ from einbackprop.core.source import ADDED, copied_tree, parse_python
 from .proposals.losses import is_number
 from .proposals.roots import stands_in
 from .proposals.trials import Trials
+from .proposals.updates import decays
 from .questions import Namespace, Question, file_of, problem_of
-from .scripts import answer_among
+from .scripts import answer_among, text_of
 
 CLOSE = 1e-5
 """How far a number of the script may lie from one that it explains, relative to that."""
@@ -77,7 +78,8 @@ def _settled(names: Namespace, question: Question, script: str, setup: str, seed
     report = answer_among(names, problem, setup, seed, seconds)
     names.clear()
     names.update(before)
-    meant = _meant(question, _related(report), Trials(names), setup.splitlines())
+    related = _related(report, decays(ast.walk(parse_python(text_of(script)))))
+    meant = _meant(question, related, Trials(names), setup.splitlines())
     if meant is None:
         return Guess(question, report)
     first, question = Guess(question, report), meant.question
@@ -92,17 +94,22 @@ def rights(report: Report) -> int:
     return sum(item.verdict == "right" for item in report.gradients)
 
 
-def _related(report: Report) -> list[Relation | None]:
+def _related(report: Report, decays: bool) -> list[Relation | None]:
     """How each gradient is related to the loss, where nothing says that it is a mistake.
 
     A penalty in the gradients alone is none: there the only repair is to leave something out, once for each of them.
-    Neither is a mean of what the loss adds up, such as over an epoch, where half of the gradients are known to be one.
+    Nor is one in the loss alone, where the script ``decays`` its weights beside their gradients; nor a mean of what the
+    loss adds up, such as over an epoch, where half of the gradients are known to be one.
     """
     mistakes = [item for item in report.findings if item.line is not None]
     left_out = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
     penalised = {item.name for item in report.gradients if item.relation is not None
                  and item.relation.factor == 1.0 and item.relation.decay > 0}  # fmt: skip
     are_meant = left_out >= min(len(penalised), len(mistakes))
+    if decays and not are_meant:
+        penalised, are_meant = set(), True
+    penalised |= {item.name for item in report.gradients if decays and item.relation is not None
+                  and item.relation.factor == 1.0 and item.relation.decay < 0}  # fmt: skip
     factors = [item.relation.factor for item in report.gradients if item.relation is not None]
     are_means = 2 * len(factors) >= len(report.gradients) > 2 * rights(report) and len({*factors}) == 1 and is_part(
         factors[0])  # fmt: skip
@@ -165,22 +172,25 @@ class _Meant(NamedTuple):
 def _meant(
     question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str]
 ) -> _Meant | None:
-    """The question with the loss that at least half of the gradients belong to by one relation; None where there is
-    none, or the script has no number that is its factor.
+    """The question with the loss that at least half of the gradients belong to by one relation, or one without its
+    penalty; None where there is none, or the script has no number that is its factor.
     """
     factors = Counter(relation.factor for relation in related if relation is not None)
     factor, count = factors.most_common(1)[0] if factors else (1.0, 0)
     alike = [one if one is not None and one.factor == factor else None for one in related]
     is_other = factor != 1.0 or any(one.decay for one in alike if one is not None)
-    if 2 * count < len(related) or not count or not is_other:
+    lacks = any(one.decay < 0 for one in alike if one is not None)  # a penalty, whatever else some of them are
+    if (2 * count < len(related) and not lacks) or not count or not is_other:
         return None
     known = list(_numbers(trials, setup, question))
-    arrays = [(label(root, path), leaf) for root in question.wrt for path, leaf in leaves(trials(setup, root))
-              if isinstance(leaf, np.ndarray | float)]  # fmt: skip
+    held = [(root, [(label(root, path), leaf) for path, leaf in leaves(trials(setup, root))
+                    if isinstance(leaf, np.ndarray | float)]) for root in question.wrt]  # fmt: skip
+    arrays = [one for _, ones in held for one in ones]
+    kinds = [(root if len(ones) > 1 else "", np.ndim(leaf)) for root, ones in held for _, leaf in ones]
     times = _told(factor, known)
     if times is None and is_part(factor):  # of a batch, whose size stands nowhere
         times = f"1 / {round(1 / factor)} * "
-    fitting = _completed(alike, [np.ndim(leaf) for _, leaf in arrays], factor)
+    fitting = _completed(alike, kinds, factor)
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
@@ -191,7 +201,7 @@ def _meant(
         written = [f"{text}[{':, ' * one.axis}{[*one.rows]}]" if one.rows else text
                    for one, (text, _) in zip(fitting, arrays, strict=False)]  # fmt: skip
         terms = _penalty(fitting, written, numbers, known)
-        loss = " + ".join([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
+        loss = summed([f"{times}({question.loss})" if is_sum else f"{times}{question.loss}", *terms])
         return _Meant(replace(question, loss=loss), said.format(loss))
     value = trials(setup, question.both) if question.both else None
     if not (isinstance(value, tuple) and is_number(value[0])):
@@ -200,24 +210,24 @@ def _meant(
     given = [f"found[1][{n}]" if isinstance(value[1], list) else f"found[{n + 1}]" for n in range(len(arrays))]
     olds = [f"(olds[{n}] * ({given[n]} != 0))" if one.rows else f"olds[{n}]"
             for n, one in enumerate(fitting[: len(arrays)])]  # fmt: skip
-    loss = " + ".join([f"{times}found[0]", *_penalty(fitting, olds, numbers, known)])
+    loss = summed([f"{times}found[0]", *_penalty(fitting, olds, numbers, known)])
     before = ", ".join(f"{text} + 0" for text, _ in arrays)
     both = f"(lambda olds, found: ({loss}, *found[1:]))([{before}], {question.both})"
-    told = " + ".join([f"{times}that", *_penalty(fitting, [text for text, _ in arrays], numbers, known)])
+    told = summed([f"{times}that", *_penalty(fitting, [text for text, _ in arrays], numbers, known)])
     read = sorted({("rows", "columns")[one.axis] for one in fitting if one.rows}, reverse=True)
     told += f" of the {' and '.join(read)} that they are of" * bool(read)
     return _Meant(replace(question, both=both), said.format(told))
 
 
-def _completed(related: Sequence[Relation | None], axes: Sequence[int], factor: float) -> list[Relation]:
-    """Relations, those that are not known as they are of arrays with as many axes, where these all decay alike."""
-    known: dict[int, list[Relation]] = {}
-    for one, count in zip(related, axes, strict=False):
+def _completed(related: Sequence[Relation | None], kinds: Sequence[Hashable], factor: float) -> list[Relation]:
+    """Relations, those that are not known as they are of arrays of the same kind, where these all decay alike."""
+    known: dict[Hashable, list[Relation]] = {}
+    for one, kind in zip(related, kinds, strict=False):
         if one is not None:
-            known.setdefault(count, []).append(one)
-    same = {count: ones[0] for count, ones in known.items() if len({one.decay for one in ones}) == 1}
-    places = [*axes, *[-1] * (len(related) - len(axes))]
-    return [one or same.get(count, Relation(factor)) for one, count in zip(related, places, strict=False)]
+            known.setdefault(kind, []).append(one)
+    same = {kind: ones[0] for kind, ones in known.items() if len({one.decay for one in ones}) == 1}
+    places = [*kinds, *[None] * (len(related) - len(kinds))]
+    return [one or same.get(kind, Relation(factor)) for one, kind in zip(related, places, strict=False)]
 
 
 def _penalty(
@@ -232,6 +242,15 @@ def _penalty(
         squares.setdefault(one.decay, []).append(f"{text} ** 2" if is_one else f"({text} ** 2).sum()")
     return [f"{_told(decay / 2, known) or f'{decay / 2:g} * '}({' + '.join(of)})"
             for decay, of in squares.items() if decay]  # fmt: skip
+
+
+def summed(terms: Sequence[str]) -> str:
+    """The expression of a sum.
+
+    >>> summed(["loss", "-0.5 * w"]), summed(["loss", "0.5 * w"])
+    ('loss - 0.5 * w', 'loss + 0.5 * w')
+    """
+    return " + ".join(terms).replace("+ -", "- ")
 
 
 def is_penalty(decays: Sequence[float], arrays: Sequence[tuple[str, np.ndarray | float]]) -> bool:

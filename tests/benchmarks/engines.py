@@ -17,18 +17,18 @@ from exercise import processor
 from workloads import version
 
 OURS = ["ours", *threads.ENGINES]
-OTHERS = ["PyTorch", "jax.jit"]
+OTHERS = ["PyTorch", "fused", "jax.jit"]
 HEAD = f"""# One gradient on each engine
 
 Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {threads.ROUNDS} rounds, a
 process for each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns
-their arrays.
+their arrays. `fused` is PyTorch's `nn.LSTM`, which takes all steps at once.
 """
 TABLE = """## {machine}
 
 Python {python}, {versions}.
 
-| workload | threads | {columns} | the best of ours / PyTorch |
+| workload | threads | {columns} | the best of ours / the best of PyTorch |
 |---|---|{rules}---|
 """
 
@@ -37,9 +37,11 @@ def rows() -> Iterator[str]:
     """A row for each workload and number of threads."""
     for name in threads.WORKLOADS:
         for count in (1, 2):
-            taken = {contender: 1e3 * threads.seconds(name, contender, count) for contender in [*OURS, *OTHERS]}
-            best = min(taken[one] for one in OURS) / taken["PyTorch"]
-            yield f"| {name} | {count} | {' | '.join(f'{t:.3g}' for t in taken.values())} | {best:.2f} |"
+            called = {one: threads.FUSED.get(name, "") if one == "fused" else one for one in [*OURS, *OTHERS]}
+            taken = {one: 1e3 * threads.seconds(name, call, count) for one, call in called.items() if call}
+            best = min(taken[one] for one in OURS) / min(taken[one] for one in ("PyTorch", "fused") if one in taken)
+            cells = (f"{taken[one]:.3g}" if one in taken else "" for one in called)
+            yield f"| {name} | {count} | {' | '.join(cells)} | {best:.2f} |"
 
 
 def main() -> None:

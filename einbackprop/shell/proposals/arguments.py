@@ -340,6 +340,11 @@ class Resolver:
                 return True
         return False
 
+    def prefer(self, name: str) -> None:
+        """Take a global for the object of its class, and of those that this derives from."""
+        kinds = type(self.names[name]).__mro__
+        self._objects |= {kind.__name__: (name, ()) for kind in kinds if is_users_class(kind)}
+
     def receiver(self, owner: str) -> Term | None:
         """An object of a class: one that the script has, that it makes somewhere, or a new one."""
         if owner not in self._objects:

@@ -101,7 +101,11 @@ class CallSearch(FunctionSearch):
             given = {name: Term(ast.unparse(node)) for name, node in told.items() if node is not None}
             written = {id(item.node): Term(ast.unparse(self.written))}
         for resolver in itertools.islice(super().resolvers(inner), 1):
-            yield replace(resolver, given=given, written=written)
+            made = replace(resolver, given=given, written=written)
+            called = self.written.func.value if isinstance(self.written.func, ast.Attribute) else None
+            if isinstance(called, ast.Name) and called.id in self.names:  # its other methods are of the same object
+                made.prefer(called.id)
+            yield made
 
     @cached_property
     def item(self) -> Definition | None:

@@ -35,6 +35,8 @@ class Measure:
         What the output and the target are called, or the number itself.
     outside
         Whether it is evaluated before the step, even where others are among what that gives.
+    called
+        What it is called where the code returns it; empty where the expression says it.
     """
 
     text: str
@@ -44,11 +46,13 @@ class Measure:
     trained: bool = False
     compared: tuple[str, ...] = ()
     outside: bool = False
+    called: str = ""
 
     @property
     def may_be_double(self) -> bool:
         """Whether it is called an error and nothing more: what is trained for may be half of what is printed."""
-        return "err" in self.text.lower() and not TRAINED.search(self.text)
+        text = self.called or self.text
+        return "err" in text.lower() and not TRAINED.search(text)
 
     def value(self, parts: Sequence[Any]) -> float:
         """The number, given the values of its parts; nan where it is none."""

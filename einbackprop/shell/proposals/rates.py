@@ -135,7 +135,7 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
     return max(followed or trained[:1] or named[:1], default=None, key=lambda one: (
         one.agreeing,
         one.loss.named and rates.fits(one) and (rates.closeness(one) > 1 or not one.loss.may_be_double),
-        2 * alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named))  # fmt: skip
+        2 * alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named, one.is_exact))
 
 
 def alike(one: float, other: float) -> bool:

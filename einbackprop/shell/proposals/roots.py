@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq
@@ -112,7 +113,8 @@ def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
     shapes = shapes_of(gradients)
     like = [(place, sum(map(eq, place.shapes, shapes))) for place in places if len(place.shapes) == len(shapes)]
     best = max((count for _, count in like), default=0)
-    return [place for place, count in like if count == best and 2 * count > len(shapes)][:1]
+    is_several = len(shapes) > 1  # one array may be the derivative of anything of its shape
+    return [place for place, count in like if is_several and count == best and 2 * count > len(shapes)][:1]
 
 
 def _as_given(
@@ -122,7 +124,8 @@ def _as_given(
     wrong shape; empty where a name says otherwise, unless it stands twice, and where none fits, whichever way it lies.
     """
     parts = list(gradients) if isinstance(gradients, list | tuple) else [gradients]
-    order = [place for place in given if place is not None and len(place.shapes) == 1][: len(parts)]  # no labels
+    known = itertools.takewhile(lambda place: place is not None, given)  # behind an expression nothing is the first
+    order = [place for place in known if place is not None and len(place.shapes) == 1][: len(parts)]  # no labels
     shapes = [shape for part in parts for shape in shapes_of(part, "iuf")]
     if len(order) < len(parts) or len(shapes) != len(parts):
         return []

@@ -261,7 +261,7 @@ def losses_in(result: Any, text: str, names: Sequence[str]) -> list[Measure]:
         if ERROR.fullmatch(name) and isinstance(part, float | np.floating | np.ndarray):
             found += squares_of(where, part)
         elif is_number(part):
-            found.append(Measure(where, (where,), named=True))
+            found.append(Measure(where, (where,), named=True, called=name))
     return found
 
 

@@ -87,6 +87,8 @@ class Descent:
         What multiple of the loss' gradients that is.
     seen
         How many of these are that; the others stand in the places of theirs.
+    is_exact
+        Whether what changes or is held so follows the loss closely: a penalty beside it may be very small.
     """
 
     loss: Measure
@@ -96,6 +98,7 @@ class Descent:
     held: Mapping[str, str]
     multiple: float = 1.0
     seen: int = 0
+    is_exact: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -288,6 +291,7 @@ class Step:
         moved, sizes = [], []
         others: list[Slopes] = []
         ratios: list[tuple[float, int]] = []
+        offs: list[tuple[float, float]] = []
         multiples: list[tuple[str, str, float]] = []  # of what, where it is held, and what multiple of the gradient
         for item, ways, rises in slopes:
             if item.text in measure.compared:  # an output's own gradient is its distance from the target, a sum's is 1
@@ -303,6 +307,7 @@ class Step:
             follows = bool(np.isfinite(first) and first and alike(first, second))
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
+                offs.append((-first, abs(second / first - 1)))
             elif self._goes_on(item):
                 others.append((item, ways, rises))
             else:
@@ -321,7 +326,8 @@ class Step:
         if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
             followed = sum(alike(best, other) for other, _ in ratios) + sum(
                 is_decayed(item.before, item.change, ways, rises, -best) for item, ways, rises in others)
-            return Descent(measure, tuple(moved), followed, best, held, multiple, seen)
+            is_exact = all(off < EXACT and abs(one / best - 1) < EXACT for one, off in offs if alike(best, one))
+            return Descent(measure, tuple(moved), followed, best, held, multiple, seen, is_exact)
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
         rate = float(np.median(sizes or [0.0]))

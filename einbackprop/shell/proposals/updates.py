@@ -144,6 +144,23 @@ def named(node: ast.Name | ast.Attribute) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr
 
 
+def decays(nodes: Iterable[ast.AST]) -> bool:
+    """Whether weights decay among some code: ``(1 - rate * lam) * w``, or ``w -= rate * (dw + lam * w)``."""
+    def words(node: ast.AST) -> list[str]:
+        return [named(one) for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute)]
+
+    for node in nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            for side in (node.left, node.right):
+                if isinstance(side, ast.BinOp) and is_rest_of_one(side) and any(map(RATE.fullmatch, words(side))):
+                    return True
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub) and isinstance(
+                node.target, ast.Name | ast.Attribute) and named(node.target) in words(node.value) and any(
+                map(RATE.fullmatch, words(node.value))):
+            return True
+    return False
+
+
 def descends(statements: Iterable[ast.stmt]) -> bool:
     """Whether what a rate stands in is only taken from something in some statements, and never added to it."""
     found = set[type[ast.operator]]()
